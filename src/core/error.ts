@@ -1,0 +1,275 @@
+/**
+ * Errors, as they are thrown and as they are stored. Codes are stable: they are added, never
+ * changed, and nothing ever matches a message.
+ */
+
+/** Codes a run's or a step's error may carry. */
+export type RunErrorCode =
+  | "step_failed"
+  | "step_timeout"
+  | "step_crashed"
+  | "step_interrupted"
+  | "non_retryable"
+  | "value_uncloneable"
+  | "value_too_large"
+  | "name_invalid"
+  | "duration_invalid"
+  | "limit_exceeded"
+  | "map_failed"
+  | "child_failed"
+  | "handler_failed"
+  | "handler_crashed"
+  | "output_invalid"
+  | "options_invalid"
+  | "signal_invalid"
+  | "run_timeout"
+  | "start_expired"
+  | "bailed"
+  | "cancelled"
+  | "terminated"
+  | "version_missing"
+  | "step_kind_changed"
+  | "webhook_unavailable";
+
+/** Codes a request to the service may be refused with. */
+export type ServiceErrorCode =
+  | "workflow_not_found"
+  | "run_not_found"
+  | "run_exists"
+  | "run_ended"
+  | "run_not_ended"
+  | "not_retryable"
+  | "idempotency_conflict"
+  | "input_invalid"
+  | "id_invalid"
+  | "label_invalid"
+  | "cursor_invalid"
+  | "webhook_not_found"
+  | "webhook_expired"
+  | "webhook_rejected"
+  | "body_invalid"
+  | "not_waiting"
+  | "config_invalid";
+
+export type ErrorCode = RunErrorCode | ServiceErrorCode;
+
+/** One problem in a value that a schema refused; `path` is a JSON pointer (RFC 6901). */
+export type Issue = { readonly path: string; readonly message: string };
+
+/** An error of Holdfast's own. `code` is stable, `message` is for people. */
+export class HoldfastError extends Error {
+  override readonly name = "HoldfastError";
+  readonly code: ErrorCode;
+  readonly issues: readonly Issue[] | undefined;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; issues?: readonly Issue[] }) {
+    super(message, options && "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.issues = options?.issues;
+  }
+}
+
+/** An error in the journal: structure, never a rendered string. */
+export type StoredError = {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  /** The step it came from, as `charge#2`. */
+  readonly step?: string;
+  /** How many attempts were made. */
+  readonly attempts?: number;
+  readonly stack?: string;
+  readonly cause?: StoredError;
+  /** The members of an AggregateError. */
+  readonly errors?: readonly StoredError[];
+};
+
+/** Thrown by a step that must not be tried again, whatever its policy says. */
+export class NonRetryableError extends Error {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    hide(this, "name", "NonRetryableError");
+  }
+}
+
+/**
+ * Thrown by a step that knows when the next attempt makes sense. `delay` is a Duration: milliseconds
+ * or text such as `"30 s"`; it is kept whole, and the attempt counts against the limit.
+ */
+export class RetryAfterError extends Error {
+  readonly delay: number | string;
+
+  constructor(message: string, delay: number | string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    hide(this, "name", "RetryAfterError");
+    this.delay = delay;
+  }
+}
+
+/** By class or by name: two copies of a package, or two realms, mean the same by it. */
+export function isNonRetryable(error: unknown): boolean {
+  return error instanceof NonRetryableError || (isObject(error) && read(error, "name") === "NonRetryableError");
+}
+
+/** The delay a RetryAfterError asks for, as it was given; null for every other error. */
+export function retryAfterOf(error: unknown): number | string | null {
+  if (!isObject(error)) return null;
+  if (!(error instanceof RetryAfterError) && read(error, "name") !== "RetryAfterError") return null;
+  const delay = read(error, "delay");
+  return typeof delay === "number" || typeof delay === "string" ? delay : null;
+}
+
+const maxCauseDepth = 8;
+const maxStoredErrors = 256;
+const maxMessageLength = 65_536;
+const maxStackLength = 8192;
+const maxNameLength = 256;
+
+/**
+ * Anything thrown, in stored form. Texts are cut to sane sizes, causes and members to a depth of 8
+ * and 256 errors in all, cycles where they close. What is no error becomes one with its text as
+ * message. Never throws.
+ */
+export function storeError(thrown: unknown): StoredError {
+  return store(thrown, { above: [], left: maxStoredErrors });
+}
+
+/** The errors this one hangs from, and how many more the whole tree may have. */
+type Budget = { readonly above: unknown[]; left: number };
+
+function store(thrown: unknown, budget: Budget): StoredError {
+  budget.left -= 1;
+  if (!isErrorLike(thrown)) return { name: "Error", message: cut(describe(thrown), maxMessageLength) };
+  const text = (key: string, limit: number): string | undefined => {
+    const value = read(thrown, key);
+    return typeof value === "string" ? cut(value, limit) : undefined;
+  };
+  const attempts = read(thrown, "attempts");
+  budget.above.push(thrown);
+  const cause = storeInner(read(thrown, "cause"), budget);
+  const errors = membersOf(thrown)?.map((member) => storeInner(member, budget));
+  budget.above.pop();
+  return withoutGaps({
+    name: text("name", maxNameLength) ?? "Error",
+    message: text("message", maxMessageLength) ?? "",
+    code: text("code", maxNameLength),
+    step: text("step", 2 * maxNameLength),
+    attempts: typeof attempts === "number" && Number.isFinite(attempts) ? attempts : undefined,
+    stack: text("stack", maxStackLength),
+    cause,
+    errors: errors?.filter((member) => member !== undefined),
+  });
+}
+
+function storeInner(thrown: unknown, budget: Budget): StoredError | undefined {
+  if (thrown === undefined || thrown === null || budget.left <= 0) return undefined;
+  if (budget.above.length > maxCauseDepth || budget.above.includes(thrown)) return undefined;
+  return store(thrown, budget);
+}
+
+/** Absent, not undefined: what is stored is compared and written as JSON. */
+function withoutGaps(error: { [Key in keyof StoredError]: StoredError[Key] | undefined }): StoredError {
+  return Object.fromEntries(Object.entries(error).filter(([, value]) => value !== undefined)) as StoredError;
+}
+
+/** `errors` of other classes may hold anything: they are members only where each of them is an error. */
+function membersOf(error: object): readonly unknown[] | undefined {
+  const members = read(error, "errors");
+  if (!Array.isArray(members)) return undefined;
+  if (error instanceof AggregateError || read(error, "name") === aggregate) return members;
+  return members.length > 0 && members.every((member) => member instanceof Error) ? members : undefined;
+}
+
+export type RevivedError = Error & { code?: string; step?: string; attempts?: number };
+
+/**
+ * An Error to throw from what was stored: a built-in class by its name, an AggregateError where it
+ * had members, else an Error of that name, since a class of the user's own cannot be made again.
+ */
+export function reviveError(stored: StoredError): RevivedError {
+  const error: RevivedError = createError(stored.errors === undefined ? stored : { ...stored, type: aggregate });
+  if (stored.cause !== undefined) hide(error, "cause", reviveError(stored.cause));
+  if (stored.errors !== undefined) hide(error, "errors", stored.errors.map(reviveError));
+  if (stored.code !== undefined) error.code = stored.code;
+  if (stored.step !== undefined) error.step = stored.step;
+  if (stored.attempts !== undefined) error.attempts = stored.attempts;
+  return error;
+}
+
+const aggregate = "AggregateError";
+
+const builtIns: ReadonlyMap<string, new (message: string) => Error> = new Map([
+  ["EvalError", EvalError],
+  ["RangeError", RangeError],
+  ["ReferenceError", ReferenceError],
+  ["SyntaxError", SyntaxError],
+  ["TypeError", TypeError],
+  ["URIError", URIError],
+]);
+
+export type ErrorShape = {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string | undefined;
+  /** The built-in class, where the name alone does not say it. */
+  readonly type?: string | undefined;
+};
+
+/** An Error of that class, name, message and stack; without a stack of its own where none is given. */
+export function createError(shape: ErrorShape): Error {
+  const BuiltIn = builtIns.get(shape.type ?? shape.name) ?? Error;
+  const error = shape.type === aggregate ? new AggregateError([], shape.message) : new BuiltIn(shape.message);
+  if (error.name !== shape.name) hide(error, "name", shape.name);
+  if (shape.stack === undefined) delete error.stack;
+  else hide(error, "stack", shape.stack);
+  return error;
+}
+
+/** The nearest built-in class an error descends from, by name; undefined for a mere Error. */
+export function builtInOf(error: object): string | undefined {
+  for (let proto: unknown = error; isObject(proto); proto = Object.getPrototypeOf(proto)) {
+    const maker = read(proto, "constructor");
+    const name = typeof maker === "function" ? maker.name : "";
+    if (builtIns.has(name) || name === aggregate) return name;
+  }
+  return undefined;
+}
+
+/** Sets a property as errors carry theirs: not among those that are listed. */
+export function hide(error: Error, key: string, value: unknown): void {
+  Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: false });
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function isErrorLike(thrown: unknown): thrown is object {
+  return isObject(thrown) && (thrown instanceof Error || typeof read(thrown, "message") === "string");
+}
+
+/** A property, or undefined where reading it throws. */
+function read(target: object, key: string): unknown {
+  try {
+    return Reflect.get(target, key);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Text for what was thrown and is no error. */
+function describe(thrown: unknown): string {
+  if (typeof thrown === "string") return thrown;
+  try {
+    return (isObject(thrown) ? JSON.stringify(thrown) : undefined) ?? String(thrown);
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
+}
+
+/** The beginning of a text that is too long, marked, and never longer than the limit. */
+function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const mark = `… (${text.length} characters)`;
+  return text.slice(0, limit - mark.length) + mark;
+}

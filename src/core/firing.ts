@@ -1,0 +1,211 @@
+/**
+ * What a schedule does next. Every function takes the state and the clock and answers the new state;
+ * nothing here waits, stores or starts. `objects/scheduler.ts` does, in this order:
+ * see → judge → admit → release → start → acknowledge, refuse or defer → end.
+ *
+ * Invariants
+ * 1. `lastSlotAt` never decreases, and a slot is decided about only when it is later: at most once.
+ * 2. No slot before `firstSeenAt` is decided about.
+ * 3. A decided slot is in `queue` or `starting` until its run is known to exist or was refused.
+ */
+import { cronOf, firingRunId } from "./schedule.ts";
+import type { Rule } from "./schedule.ts";
+
+/** A firing whose start has not been acknowledged. */
+export type Starting = {
+  readonly slotAt: number;
+  readonly runId: string;
+  readonly decidedAt: number;
+  /** Starts that failed for a passing reason; the first is made at once. */
+  readonly attempts: number;
+  readonly retryAt: number;
+};
+
+export type ScheduleState = {
+  /** The rule's cron and zone; a change makes the schedule a new one, but fires no slot again. */
+  readonly fingerprint: string;
+  readonly firstSeenAt: number;
+  /** The newest slot decided about, whatever became of it. */
+  readonly lastSlotAt: number | null;
+  /** Slots that wait for the run before them to end, oldest first. */
+  readonly queue: readonly number[];
+  readonly starting: readonly Starting[];
+  /** Runs that have not ended as far as is known; only the newest where they may overlap. */
+  readonly running: readonly string[];
+  /** When to ask again whether `running` has ended, for the sake of `queue`. */
+  readonly checkAt: number | null;
+  readonly checks: number;
+  readonly lastError: { readonly at: number; readonly slotAt: number; readonly message: string } | null;
+  /** Set while the rule is gone from the code. */
+  readonly removedAt: number | null;
+};
+
+/** A firing this little late is on time, whatever its catch-up says: alarms are not exact. */
+const graceMs = 1_000;
+const maxQueue = 1_000;
+const removedKeptMs = 7 * 86_400_000;
+const minGiveUpMs = 60_000;
+const maxRetryMs = 300_000;
+/** A start that the process did not survive is made again after this long. */
+const watchMs = 1_000;
+
+/** The state of a schedule that is in the code now. */
+export function see(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
+  const fingerprint = JSON.stringify([rule.cron, rule.timezone]);
+  if (state === undefined) return { ...unseen, fingerprint, firstSeenAt: now };
+  if (state.fingerprint === fingerprint && state.removedAt === null) return state;
+  return { ...state, fingerprint, firstSeenAt: now, removedAt: null };
+}
+
+const unseen: ScheduleState = {
+  fingerprint: "",
+  firstSeenAt: 0,
+  lastSlotAt: null,
+  queue: [],
+  starting: [],
+  running: [],
+  checkAt: null,
+  checks: 0,
+  lastError: null,
+  removedAt: null,
+};
+
+/**
+ * The state of a schedule that is gone from the code, kept for 7 days so that one which comes back
+ * fires nothing twice; null after that. What it had not started it never starts.
+ */
+export function leave(state: ScheduleState, now: number): ScheduleState | null {
+  if (state.removedAt === null) return { ...state, removedAt: now, queue: [], starting: [], checkAt: null, checks: 0 };
+  return now - state.removedAt > removedKeptMs ? null : state;
+}
+
+export type Judgement = {
+  readonly state: ScheduleState;
+  /** The slot to fire now. */
+  readonly due: number | null;
+  /** Slots passed over: the first and the last of them. */
+  readonly missed: { readonly fromAt: number; readonly toAt: number } | null;
+};
+
+/** Of the slots not decided about that are due, the latest fires, if catch-up still allows it. */
+export function judge(rule: Rule, state: ScheduleState, now: number): Judgement {
+  const cron = cronOf(rule);
+  const fromAt = undecidedFrom(state);
+  const slotAt = fromAt > now ? null : cron.latest(fromAt, now);
+  if (slotAt === null) return { state, due: null, missed: null };
+  const firstAt = cron.next(fromAt - 1) ?? slotAt;
+  const decided = { ...state, lastSlotAt: slotAt };
+  if (now - slotAt > Math.max(rule.catchUpMs, graceMs)) {
+    return { state: decided, due: null, missed: { fromAt: firstAt, toAt: slotAt } };
+  }
+  const beforeAt = firstAt < slotAt ? cron.latest(firstAt, slotAt - 1) : null;
+  return { state: decided, due: slotAt, missed: beforeAt === null ? null : { fromAt: firstAt, toAt: beforeAt } };
+}
+
+function undecidedFrom(state: ScheduleState): number {
+  return Math.max(state.firstSeenAt, (state.lastSlotAt ?? Number.NEGATIVE_INFINITY) + 1);
+}
+
+/** Takes a due slot in, by the overlap rule; `skipped` when it will not run. */
+export function admit(rule: Rule, state: ScheduleState, slotAt: number): { state: ScheduleState; skipped: boolean } {
+  const taken = { state: { ...state, queue: [...state.queue, slotAt] }, skipped: false };
+  const dropped = { state, skipped: true };
+  switch (rule.overlap) {
+    case "allow-all":
+      return taken;
+    case "skip":
+      return isGoing(state) || state.queue.length > 0 ? dropped : taken;
+    case "buffer-one":
+      return state.queue.length > 0 ? dropped : taken;
+    case "buffer-all":
+      return state.queue.length >= maxQueue ? dropped : taken;
+    case "cancel-other":
+    case "terminate-other":
+      return { state: { ...state, queue: [slotAt] }, skipped: false };
+    default:
+      return rule.overlap satisfies never;
+  }
+}
+
+function isGoing(state: ScheduleState): boolean {
+  return state.running.length > 0 || state.starting.length > 0;
+}
+
+/** Which runs must be stopped for the sake of the queue, and how; null when none. */
+export function toStop(rule: Rule, state: ScheduleState): { kind: "cancel" | "terminate"; runIds: string[] } | null {
+  const kind = rule.overlap === "cancel-other" ? "cancel" : rule.overlap === "terminate-other" ? "terminate" : null;
+  if (kind === null || state.queue.length === 0 || !isGoing(state)) return null;
+  return { kind, runIds: [...state.running, ...state.starting.map((starting) => starting.runId)] };
+}
+
+/** Moves to `starting` what may start, and says when to look again at what may not. */
+export function release(rule: Rule, state: ScheduleState, now: number): ScheduleState {
+  const count =
+    rule.overlap === "allow-all" ? state.queue.length : isGoing(state) ? 0 : Math.min(1, state.queue.length);
+  const begun = state.queue.slice(0, count).map((slotAt) => begin(rule, slotAt, now));
+  const queue = state.queue.slice(count);
+  const released = count === 0 ? state : { ...state, queue, starting: [...state.starting, ...begun] };
+  if (queue.length === 0 || count > 0) return withCheck(released, queue.length === 0 ? null : now + 1_000, 0);
+  if (state.checkAt !== null && !isReached(state.checkAt, now)) return state;
+  return withCheck(released, now + backoff(state.checks), state.checks + 1);
+}
+
+function begin(rule: Rule, slotAt: number, now: number): Starting {
+  return { slotAt, runId: firingRunId(rule.id, slotAt), decidedAt: now, attempts: 0, retryAt: now + watchMs };
+}
+
+function withCheck(state: ScheduleState, checkAt: number | null, checks: number): ScheduleState {
+  return state.checkAt === checkAt && state.checks === checks ? state : { ...state, checkAt, checks };
+}
+
+/** 1 s, doubling, at most 5 minutes. */
+function backoff(times: number): number {
+  return Math.min(maxRetryMs, 1_000 * 2 ** Math.min(times, 20));
+}
+
+/** The run of this firing exists. */
+export function acknowledge(rule: Rule, state: ScheduleState, runId: string): ScheduleState {
+  // Not among them any more: it has ended, and was reported, before its start was acknowledged.
+  if (!state.starting.some((starting) => starting.runId === runId)) return state;
+  const running = rule.overlap === "allow-all" ? [runId] : [...state.running, runId];
+  return { ...without(state, runId), running };
+}
+
+/** This firing will never have a run. */
+export function refuse(state: ScheduleState, starting: Starting, message: string, now: number): ScheduleState {
+  return { ...without(state, starting.runId), lastError: { at: now, slotAt: starting.slotAt, message } };
+}
+
+/** The start failed for a passing reason: it is made again, or given up once it is too late for it. */
+export function defer(rule: Rule, state: ScheduleState, failed: Starting, message: string, now: number): ScheduleState {
+  if (now - failed.decidedAt > Math.max(rule.catchUpMs, minGiveUpMs)) return refuse(state, failed, message, now);
+  const again = { ...failed, attempts: failed.attempts + 1, retryAt: now + backoff(failed.attempts) };
+  return { ...state, starting: state.starting.map((one) => (one.runId === failed.runId ? again : one)) };
+}
+
+function without(state: ScheduleState, runId: string): ScheduleState {
+  return { ...state, starting: state.starting.filter((starting) => starting.runId !== runId) };
+}
+
+/** These runs have ended, or never were. The same object when that is no news. */
+export function end(state: ScheduleState, runIds: readonly string[]): ScheduleState {
+  const running = state.running.filter((runId) => !runIds.includes(runId));
+  const starting = state.starting.filter((one) => !runIds.includes(one.runId));
+  if (running.length === state.running.length && starting.length === state.starting.length) return state;
+  return { ...state, running, starting };
+}
+
+/** Has the time come? Also when it lies too far off, because the clock was set back. */
+export function isReached(at: number, now: number): boolean {
+  return at <= now || at > now + maxRetryMs;
+}
+
+/** When this schedule next has something to do, which may be in the past; null for never. */
+export function wakeAt(rule: Rule, state: ScheduleState, now: number): number | null {
+  const soon = [state.checkAt, ...state.starting.map((starting) => starting.retryAt)];
+  const times = [
+    cronOf(rule).next(undecidedFrom(state) - 1),
+    ...soon.map((at) => (at === null ? null : Math.min(at, now + maxRetryMs))),
+  ].filter((time) => time !== null);
+  return times.length === 0 ? null : Math.min(...times);
+}

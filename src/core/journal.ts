@@ -1,0 +1,17 @@
+/** Where the entries of one run are kept. */
+import type { Entry } from "./entry.ts";
+
+/**
+ * Append-only, one writer. Implementations: memory (`testing`), Durable Object SQL
+ * (`store/journal.ts`). One suite holds them all to the same behaviour.
+ */
+export interface Journal {
+  /** Every entry, oldest first. */
+  read(): Iterable<Entry>;
+  /** Adds entries as one commit, all or none, in memory order; durable once `durable()` has resolved. */
+  append(entries: readonly Entry[]): void;
+  /** Up to `limit` entries with `seq` above `after`, oldest first. */
+  page(after: number, limit: number): Entry[];
+  /** Resolves when everything appended survives the death of the process. */
+  durable(): Promise<void>;
+}

@@ -1,0 +1,326 @@
+/**
+ * Values as JSON. What JSON cannot carry is an object `{ "$type": …, "value": … }`:
+ *
+ * | `$type` | `value` |
+ * |---|---|
+ * | `undefined`, `NaN`, `Infinity`, `-Infinity`, `-0` | none |
+ * | `Date` | RFC 3339 text, or null for an invalid date |
+ * | `BigInt` | decimal text |
+ * | `RegExp` | `{ source, flags }` |
+ * | `Map` | array of `[key, value]` |
+ * | `Set` | array |
+ * | `Uint8Array` and the other typed arrays, `ArrayBuffer`, `DataView` | base64 of the bytes |
+ * | `Error` | `{ name, message, stack?, code?, cause?, errors? }` |
+ * | `Object` | a plain object that has a `$type` of its own |
+ * | `Ref` | JSON pointer to an ancestor, where a value contains itself; written, never read |
+ */
+import { fromBase64, toBase64 } from "./base64.ts";
+import { toInstant } from "./duration.ts";
+import { createError, hide, HoldfastError } from "./error.ts";
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** The value as JSON. What nothing can carry (a function, a symbol) is as undefined is. */
+export function toJson(value: unknown): unknown {
+  return write(value, "", new Map());
+}
+
+/** `above` are the objects this one is in, and where they are. */
+function write(value: unknown, at: string, above: Map<object, string>): Json {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return writeNumber(value);
+    case "bigint":
+      return { $type: "BigInt", value: String(value) };
+    case "object":
+      return value === null ? null : writeInside(value, at, above);
+    default:
+      return { $type: "undefined" };
+  }
+}
+
+function writeNumber(value: number): Json {
+  if (Object.is(value, -0)) return { $type: "-0" };
+  return Number.isFinite(value) ? value : { $type: String(value) };
+}
+
+function writeInside(value: object, at: string, above: Map<object, string>): Json {
+  const ancestor = above.get(value);
+  if (ancestor !== undefined) return { $type: "Ref", value: ancestor };
+  above.set(value, at);
+  const json = writeObject(value, at, above);
+  above.delete(value);
+  return json;
+}
+
+function writeObject(value: object, at: string, above: Map<object, string>): Json {
+  const list = (items: readonly unknown[], under: string): Json[] =>
+    Array.from(items, (item, index) => write(item, `${under}/${index}`, above));
+  if (Array.isArray(value)) return list(value, at);
+  if (value instanceof Error) return { $type: "Error", value: writeError(value, `${at}/value`, above) };
+  const type = Object.prototype.toString.call(value).slice(8, -1);
+  switch (type) {
+    case "Date":
+      return { $type: type, value: Number.isNaN(Number(value)) ? null : (value as Date).toISOString() };
+    case "RegExp":
+      return { $type: type, value: { source: (value as RegExp).source, flags: (value as RegExp).flags } };
+    case "Map": {
+      const pairs = [...(value as Map<unknown, unknown>)];
+      return { $type: type, value: pairs.map((pair, index) => list(pair, `${at}/value/${index}`)) };
+    }
+    case "Set":
+      return { $type: type, value: list([...(value as Set<unknown>)], `${at}/value`) };
+    case "Number":
+    case "String":
+    case "Boolean":
+    case "BigInt":
+      return write(value.valueOf(), at, above);
+    default: {
+      const bytes = bytesOf(value);
+      return bytes === null ? writePlain(value, at, above) : { $type: type, value: toBase64(bytes) };
+    }
+  }
+}
+
+function writePlain(value: object, at: string, above: Map<object, string>): Json {
+  if (!Object.hasOwn(value, "$type")) return writeEntries(value, at, above);
+  return { $type: "Object", value: writeEntries(value, `${at}/value`, above) };
+}
+
+function writeEntries(value: object, at: string, above: Map<object, string>): { [key: string]: Json } {
+  const json: { [key: string]: Json } = {};
+  for (const [key, item] of Object.entries(value)) {
+    // Stored values have no such key, and assigning to it would not make one.
+    if (key !== "__proto__") json[key] = write(item, `${at}/${escape(key)}`, above);
+  }
+  return json;
+}
+
+function writeError(error: Error, at: string, above: Map<object, string>): Json {
+  const { name, message, stack, code } = error as Error & { code?: unknown };
+  const json: { [key: string]: Json } = { name, message };
+  if (typeof stack === "string") json["stack"] = stack;
+  if (typeof code === "string" || typeof code === "number") json["code"] = code;
+  if (Object.hasOwn(error, "cause")) json["cause"] = write(error.cause, `${at}/cause`, above);
+  if (error instanceof AggregateError) json["errors"] = write(error.errors, `${at}/errors`, above);
+  return json;
+}
+
+function bytesOf(value: object): Uint8Array | null {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
+}
+
+function escape(key: string): string {
+  return key.replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+/** Levels of JSON that are read. */
+const maxDepth = 200;
+
+/** Digits of a BigInt: reading them takes longer than their number. */
+const maxDigits = 100_000;
+
+/**
+ * The value that JSON stands for.
+ * @throws HoldfastError body_invalid, with the place as a JSON pointer in `issues`: an unknown
+ * `$type` or a `value` that is not of it, a `__proto__` key, over 200 levels.
+ */
+export function fromJson(json: unknown): unknown {
+  return revive(json, []);
+}
+
+/** Text to value. @throws HoldfastError body_invalid: no JSON, or as fromJson has it */
+export function parseJson(text: string): unknown {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new HoldfastError("body_invalid", "the body is not JSON", { cause });
+  }
+  return fromJson(json);
+}
+
+type Path = (string | number)[];
+
+function refuse(path: Path, message: string): HoldfastError {
+  const pointer = path.map((key) => `/${escape(String(key))}`).join("");
+  // A path may be as long as its sender likes.
+  const place = pointer === "" ? "the body" : pointer.length > 200 ? `${pointer.slice(0, 200)}…` : pointer;
+  return new HoldfastError("body_invalid", `${place} ${message}`, { issues: [{ path: pointer, message }] });
+}
+
+function revive(json: unknown, path: Path): unknown {
+  if (typeof json !== "object") {
+    if (typeof json === "string" || typeof json === "number" || typeof json === "boolean") return json;
+    throw refuse(path, `is not JSON: ${typeof json}`);
+  }
+  if (json === null) return null;
+  if (path.length > maxDepth) throw refuse(path, `is nested more than ${maxDepth} levels deep`);
+  if (Array.isArray(json)) return reviveList(json, path);
+  return Object.hasOwn(json, "$type") ? reviveTyped(json, path) : reviveEntries(json, path);
+}
+
+function inside(json: unknown, path: Path, ...keys: Path): unknown {
+  path.push(...keys);
+  const value = revive(json, path);
+  path.length -= keys.length;
+  return value;
+}
+
+function reviveList(json: readonly unknown[], path: Path, ...under: Path): unknown[] {
+  return json.map((item, index) => inside(item, path, ...under, index));
+}
+
+function reviveEntries(json: object, path: Path, ...under: Path): Record<string, unknown> {
+  const value: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(json)) {
+    if (key === "__proto__") throw refuse([...path, ...under], "has a key named __proto__");
+    value[key] = inside(item, path, ...under, key);
+  }
+  return value;
+}
+
+function reviveTyped(json: object, path: Path): unknown {
+  const { $type: type, value, ...rest } = json as { $type: unknown; value?: unknown };
+  const more = Object.keys(rest)[0];
+  if (more !== undefined) throw refuse([...path, more], "is not known beside $type and value");
+  switch (type) {
+    case "undefined":
+      return undefined;
+    case "NaN":
+      return Number.NaN;
+    case "Infinity":
+      return Number.POSITIVE_INFINITY;
+    case "-Infinity":
+      return Number.NEGATIVE_INFINITY;
+    case "-0":
+      return -0;
+    case "Date":
+      return reviveDate(value, path);
+    case "BigInt":
+      if (typeof value === "string" && value.length <= maxDigits && /^-?\d+$/.test(value)) return BigInt(value);
+      throw refuse([...path, "value"], `is not a whole number of at most ${maxDigits} digits, as text`);
+    case "RegExp":
+      return reviveRegExp(value, path);
+    case "Map":
+      return new Map(listOf(value, path).map((pair, index) => revivePair(pair, path, index)));
+    case "Set":
+      return new Set(reviveList(listOf(value, path), path, "value"));
+    case "Error":
+      return reviveError(value, path);
+    case "Object":
+      if (isRecord(value)) return reviveEntries(value, path, "value");
+      throw refuse([...path, "value"], "is not an object");
+    default:
+      return reviveBytes(type, value, path);
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: unknown, path: Path): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw refuse([...path, "value"], "is not an array");
+}
+
+function revivePair(pair: unknown, path: Path, index: number): [unknown, unknown] {
+  if (!Array.isArray(pair) || pair.length !== 2) {
+    throw refuse([...path, "value", index], "is not an array of a key and a value");
+  }
+  const [key, value] = reviveList(pair, path, "value", index);
+  return [key, value];
+}
+
+function reviveDate(value: unknown, path: Path): Date {
+  if (value === null) return new Date(Number.NaN);
+  if (typeof value === "string") {
+    // Years of more than four digits, which RFC 3339 does not have.
+    const far = /^[+-]\d{6}-/.test(value) ? new Date(value) : null;
+    if (far !== null && !Number.isNaN(far.getTime()) && far.toISOString() === value) return far;
+    try {
+      return new Date(toInstant(value));
+    } catch {
+      // Refused below, with its place.
+    }
+  }
+  throw refuse([...path, "value"], "is not a date: give RFC 3339 text with a zone");
+}
+
+function reviveRegExp(value: unknown, path: Path): RegExp {
+  const { source, flags = "", ...rest } = isRecord(value) ? value : { source: null };
+  if (typeof source === "string" && typeof flags === "string" && Object.keys(rest).length === 0) {
+    try {
+      return new RegExp(source, flags);
+    } catch {
+      // Refused below, with its place.
+    }
+  }
+  throw refuse([...path, "value"], "is not a regular expression: give { source, flags }");
+}
+
+const errorFields: readonly string[] = ["name", "message", "stack", "code", "cause", "errors"];
+
+function reviveError(value: unknown, path: Path): Error {
+  if (!isRecord(value)) throw refuse([...path, "value"], "is not an object");
+  const text = (key: string): string | undefined => {
+    const field = value[key];
+    if (field === undefined || typeof field === "string") return field;
+    throw refuse([...path, "value", key], "is not text");
+  };
+  const unknown = Object.keys(value).find((key) => !errorFields.includes(key));
+  if (unknown !== undefined) throw refuse([...path, "value", unknown], "is not a field of an error");
+  const { code, cause, errors } = value;
+  const shape = { name: text("name") ?? "Error", message: text("message") ?? "", stack: text("stack") };
+  const error = createError(errors === undefined ? shape : { ...shape, type: "AggregateError" });
+  if (code !== undefined) {
+    if (typeof code !== "string" && typeof code !== "number") throw refuse([...path, "value", "code"], "is not text");
+    Object.assign(error, { code });
+  }
+  if (cause !== undefined) hide(error, "cause", inside(cause, path, "value", "cause"));
+  if (errors !== undefined) {
+    if (!Array.isArray(errors)) throw refuse([...path, "value", "errors"], "is not an array");
+    hide(error, "errors", reviveList(errors, path, "value", "errors"));
+  }
+  return error;
+}
+
+type FromBuffer = new (buffer: ArrayBuffer) => ArrayBufferView;
+
+const views: ReadonlyMap<unknown, FromBuffer> = new Map<unknown, FromBuffer>([
+  ["DataView", DataView],
+  ["Int8Array", Int8Array],
+  ["Uint8Array", Uint8Array],
+  ["Uint8ClampedArray", Uint8ClampedArray],
+  ["Int16Array", Int16Array],
+  ["Uint16Array", Uint16Array],
+  ["Int32Array", Int32Array],
+  ["Uint32Array", Uint32Array],
+  ["Float32Array", Float32Array],
+  ["Float64Array", Float64Array],
+  ["BigInt64Array", BigInt64Array],
+  ["BigUint64Array", BigUint64Array],
+]);
+
+function reviveBytes(type: unknown, value: unknown, path: Path): unknown {
+  const View = views.get(type) ?? newer(type);
+  if (View === undefined && type !== "ArrayBuffer") throw refuse([...path, "$type"], "is not a known type");
+  const bytes = typeof value === "string" ? fromBase64(value) : null;
+  if (bytes === null) throw refuse([...path, "value"], "is not base64");
+  if (View === undefined) return bytes.buffer;
+  try {
+    return new View(bytes.buffer);
+  } catch {
+    throw refuse([...path, "value"], `is not a whole number of elements of ${String(type)}`);
+  }
+}
+
+/** Half-precision numbers are newer than some runtimes. */
+function newer(type: unknown): FromBuffer | undefined {
+  return type === "Float16Array" ? (globalThis as { Float16Array?: FromBuffer }).Float16Array : undefined;
+}

@@ -1,0 +1,80 @@
+/** What things are called: names that users give, ids of runs, ids of calls within a run. */
+import { HoldfastError } from "./error.ts";
+
+const maxNameLength = 256;
+
+/**
+ * The name, when it is one; `what` says whose, as in `step` or `signal`.
+ * @throws HoldfastError name_invalid: not text, empty, over 256 characters, or half of a surrogate
+ * pair in it, which would come back from storage as another name.
+ */
+export function checkName(name: unknown, what: string): string {
+  if (typeof name !== "string") {
+    throw new HoldfastError("name_invalid", `a ${what} needs a name that is a string, not ${typeof name}`);
+  }
+  if (name === "") throw new HoldfastError("name_invalid", `a ${what} needs a name that is not empty`);
+  // The length in UTF-16 units is never below the length in characters.
+  if (name.length > maxNameLength && (name.length > 2 * maxNameLength || [...name].length > maxNameLength)) {
+    const shown = JSON.stringify(`${name.slice(0, 40)}…`);
+    throw new HoldfastError("name_invalid", `the name of the ${what} ${shown} is over ${maxNameLength} characters`);
+  }
+  if (loneSurrogate.test(name)) {
+    throw new HoldfastError("name_invalid", `the name of the ${what} ${JSON.stringify(name)} is not well-formed text`);
+  }
+  return name;
+}
+
+const loneSurrogate = /\p{Surrogate}/u;
+
+const runId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+/** @throws HoldfastError id_invalid */
+export function checkRunId(id: unknown): string {
+  if (typeof id === "string" && runId.test(id)) return id;
+  throw new HoldfastError(
+    "id_invalid",
+    "a run id is 1 to 128 letters, digits, dots, underscores, colons and hyphens, and begins with a letter or a digit",
+  );
+}
+
+const endsLikeOccurrence = /#\d+$/;
+
+/**
+ * The id of a call within its run: `charge`, then `charge#2` for the second of that name. A name
+ * that itself ends like an occurrence is always followed by one (`a#2#1`), so that no two calls
+ * share an id.
+ */
+export function toCallId(name: string, occurrence: number): string {
+  return occurrence === 1 && !endsLikeOccurrence.test(name) ? name : `${name}#${occurrence}`;
+}
+
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/**
+ * A ULID: 26 characters of Crockford base32, 48 bits of `now` (epoch ms) and the first ten of
+ * `randomBytes`, so that ids sort by the time they were made.
+ */
+export function newRunId(now: number, randomBytes: Uint8Array): string {
+  if (!(now >= 0 && now < 2 ** 48)) throw new RangeError("a run id holds instants from 1970 to 10889");
+  if (randomBytes.length < 10) throw new RangeError("a run id needs ten random bytes");
+  return time(Math.floor(now)) + chance(randomBytes);
+}
+
+function time(now: number): string {
+  let text = "";
+  for (let rest = now, i = 0; i < 10; i += 1, rest = Math.floor(rest / 32)) text = crockford.charAt(rest % 32) + text;
+  return text;
+}
+
+/** Eighty bits, five at a time. */
+function chance(bytes: Uint8Array): string {
+  let text = "";
+  let held = 0;
+  let bits = 0;
+  for (const byte of bytes.subarray(0, 10)) {
+    held = (held << 8) | byte;
+    for (bits += 8; bits >= 5; bits -= 5) text += crockford.charAt((held >>> (bits - 5)) & 31);
+    held &= 31;
+  }
+  return text;
+}

@@ -1,0 +1,63 @@
+/**
+ * What a run looks like from outside, in stored form: instants are epoch ms, values are
+ * {@link Stored} text. The HTTP layer and the typed handle turn it into their own forms.
+ */
+import type { Entry, ParentRun, ScheduleFiring } from "./entry.ts";
+import type { StoredError } from "./error.ts";
+import type { Stored } from "./value.ts";
+
+export type RunStatus = "queued" | "running" | "waiting" | "paused" | "completed" | "failed" | "cancelled";
+
+export const runStatuses: readonly RunStatus[] = [
+  "queued",
+  "running",
+  "waiting",
+  "paused",
+  "completed",
+  "failed",
+  "cancelled",
+];
+
+/** Completed, failed and cancelled runs have ended. */
+export function isEnded(status: RunStatus): status is "completed" | "failed" | "cancelled" {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+/** What an unfinished run waits for. `until` is null where nothing limits the wait. */
+export type Waiting = {
+  readonly kind: "signal" | "webhook" | "timer" | "retry" | "run" | "lane" | "start";
+  readonly name: string;
+  readonly since: number;
+  readonly until: number | null;
+  /** The address of an open webhook wait. */
+  readonly url?: string;
+};
+
+export type RunSnapshot = {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: string;
+  readonly status: RunStatus;
+  readonly input: Stored;
+  readonly output: Stored | null;
+  readonly error: StoredError | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly progress: Stored | null;
+  readonly parent: ParentRun | null;
+  readonly schedule: ScheduleFiring | null;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly updatedAt: number;
+  readonly finishedAt: number | null;
+  readonly waitingFor: readonly Waiting[];
+  /** One true sentence on why the run is not progressing; null when it is, or has completed. */
+  readonly reason: string | null;
+  readonly steps: { readonly completed: number; readonly failed: number; readonly running: number };
+  /** The newest entry's `seq`: a snapshot with a higher one is newer. */
+  readonly seq: number;
+};
+
+/** What the directory keeps of a run. */
+export type RunSummary = Omit<RunSnapshot, "input" | "output" | "progress">;
+
+export type HistoryPage = { readonly entries: readonly Entry[]; readonly next: number | null };

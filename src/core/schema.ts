@@ -1,0 +1,65 @@
+/**
+ * Validators, as the Standard Schema interface describes them (https://standardschema.dev):
+ * zod, valibot, arktype and others implement it, so Holdfast depends on none of them here.
+ */
+import { HoldfastError } from "./error.ts";
+import type { ErrorCode, Issue } from "./error.ts";
+
+export interface Schema<Input = unknown, Output = Input> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => Validated<Output> | Promise<Validated<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+    readonly jsonSchema?: {
+      readonly input: (options: { readonly target: string }) => Record<string, unknown>;
+    };
+  };
+}
+
+type Validated<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+type SchemaIssue = {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+};
+
+/**
+ * What the schema makes of the value; the value itself where there is no schema.
+ * @throws HoldfastError with `code`, every problem in `issues`.
+ */
+export function validate<Output>(
+  schema: Schema<unknown, Output> | undefined,
+  value: unknown,
+  code: ErrorCode,
+  what: string,
+): Output | Promise<Output> {
+  if (schema === undefined) return value as Output;
+  const verdict = schema["~standard"].validate(value);
+  return verdict instanceof Promise ? verdict.then((done) => accept(done, code, what)) : accept(verdict, code, what);
+}
+
+function accept<Output>(verdict: Validated<Output>, code: ErrorCode, what: string): Output {
+  if (verdict.issues === undefined) return verdict.value;
+  const issues = verdict.issues.map(toIssue);
+  const list = issues.map((issue) => (issue.path === "" ? issue.message : `${issue.path}: ${issue.message}`));
+  throw new HoldfastError(code, `${what} is not valid: ${list.join("; ")}`, { issues });
+}
+
+function toIssue(issue: SchemaIssue): Issue {
+  const keys = (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part));
+  const path = keys.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  return { path, message: issue.message };
+}
+
+/** The JSON Schema (draft 2020-12) of what the validator takes; null where it cannot say. */
+export function toJsonSchema(schema: Schema | undefined): object | null {
+  try {
+    return schema?.["~standard"].jsonSchema?.input({ target: "draft-2020-12" }) ?? null;
+  } catch {
+    // A validator that cannot be drawn (a transform, a date) is no reason to refuse the whole list.
+    return null;
+  }
+}

@@ -1,0 +1,78 @@
+/** Values in stored form: devalue text, the format of the `devalue` package, whose reader reads it. */
+import { dequal } from "dequal";
+import { parse } from "devalue";
+import { createError, hide } from "./error.ts";
+import { Writer } from "./writer.ts";
+import type { ErrorPayload } from "./writer.ts";
+
+/** A value as devalue text; only `encode` makes one. */
+export type Stored = string & { readonly __stored: unique symbol };
+
+/**
+ * The value as structured clone carries it, for ever: class instances become plain objects, keys
+ * that are symbols are left out, a view of a part of a buffer keeps that part only. Errors keep
+ * name, message, stack, cause, members and `code`.
+ * @throws HoldfastError value_uncloneable (functions, symbols, promises, weak collections, host
+ * objects such as Response, an own `__proto__` key, more than 1,000 levels), value_too_large; the
+ * message names `what` and, for the first, the path within the value.
+ */
+export function encode(value: unknown, what: string): Stored {
+  return (short(value) ?? new Writer(what).write(value)) as Stored;
+}
+
+/** The value; every call makes a new one. */
+export function decode(stored: Stored): unknown {
+  if (!stored.includes(errorMark)) return parse(stored);
+  const revived = new Map<ErrorPayload, Error>();
+  return parse(stored, { Error: (payload: ErrorPayload) => reviveValue(payload, revived) });
+}
+
+/** Text without it holds no errors, and is read faster. */
+const errorMark = '["Error",';
+
+/** Whether two values are equal in depth, whatever the order of their keys; two errors by all they keep. */
+export function isSame(a: Stored, b: Stored): boolean {
+  if (a === b) return true;
+  try {
+    return dequal(bare(a), bare(b));
+  } catch {
+    // Cycles with their keys in different orders go round for ever, and are told apart.
+    return false;
+  }
+}
+
+/** Errors as their payloads: comparison looks at listed properties only. */
+function bare(stored: Stored): unknown {
+  return parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, $error: true }) });
+}
+
+export const undefinedValue: Stored = encode(undefined, "nothing");
+
+/**
+ * An error whose cause leads back to it is asked for while its payload is half read, and once
+ * more at the end: the same error both times, completed by the last.
+ */
+function reviveValue(payload: ErrorPayload, revived: Map<ErrorPayload, Error>): Error {
+  const error = revived.get(payload) ?? createError(payload);
+  revived.set(payload, error);
+  if (Object.hasOwn(payload, "cause")) hide(error, "cause", payload.cause);
+  if (Object.hasOwn(payload, "errors")) hide(error, "errors", payload.errors);
+  if (payload.code !== undefined) (error as { code?: unknown }).code = payload.code;
+  return error;
+}
+
+/** The commonest values at once: null is returned for those that need the writer. */
+function short(value: unknown): string | null {
+  switch (typeof value) {
+    case "undefined":
+      return "-1";
+    case "boolean":
+      return value ? "[true]" : "[false]";
+    case "string":
+      return value.length < 1024 ? `[${JSON.stringify(value)}]` : null;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0) ? `[${value}]` : null;
+    default:
+      return value === null ? "[null]" : null;
+  }
+}

@@ -1,0 +1,327 @@
+/**
+ * Writes values as devalue text under the rules of structured clone, and counts as it goes.
+ *
+ * The writer of the `devalue` package is not used: it leaves lone surrogates to be lost in UTF-8,
+ * takes up to six characters for one, knows no errors, and does not say no to what is too large.
+ * One class, somewhat long: the kinds of values are many, and each is written by a few lines.
+ */
+import { toBase64 } from "./base64.ts";
+import { builtInOf, HoldfastError } from "./error.ts";
+import { describePath, insideError, insideMap, insideMapKey, insideSet } from "./place.ts";
+import type { Place } from "./place.ts";
+import { group, maxValueBytes, utf8Length } from "./size.ts";
+
+/** Levels of nesting: what can be written can be read, also from deep within a call stack. */
+export const maxValueDepth = 1000;
+
+/** What is written of an error; `type` is its built-in class, where its name is not that. */
+export type ErrorPayload = {
+  readonly name: string;
+  readonly message: string;
+  readonly type?: string;
+  readonly stack?: string;
+  readonly code?: string | number;
+  readonly cause?: unknown;
+  readonly errors?: unknown;
+};
+
+/** How devalue writes what has no index. */
+const undefinedIndex = -1;
+const hole = -2;
+const nan = -3;
+const infinity = -4;
+const minusInfinity = -5;
+const minusZero = -6;
+const sparse = -7;
+
+export class Writer {
+  readonly what: string;
+  /** Each distinct value is written once, at its index; the first is the whole. */
+  readonly parts: string[] = [];
+  readonly indexes = new Map<unknown, number>();
+  readonly path: Place[] = [];
+  /** Characters written so far, and how many of them are only the way bytes are written. */
+  length = 1;
+  spared = 1;
+
+  constructor(what: string) {
+    this.what = what;
+  }
+
+  write(value: unknown): string {
+    try {
+      const index = this.visit(value);
+      if (index < 0) return String(index);
+    } catch (error) {
+      // A getter, or a proxy, that throws.
+      throw error instanceof Refusal ? error.error : this.refusal("cannot be read", error).error;
+    }
+    const text = `[${this.parts.join(",")}]`;
+    const limit = maxValueBytes + this.spared;
+    // A character is three bytes at most, so most text need not be measured.
+    const bytes = text.length * 3 <= limit ? 0 : utf8Length(text);
+    if (bytes > limit) throw this.tooLarge(bytes - this.spared, "").error;
+    return text;
+  }
+
+  /** The index of the value, written if it is new. */
+  visit(value: unknown): number {
+    if (value === undefined) return undefinedIndex;
+    if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) return specialNumber(value);
+    const known = this.indexes.get(value);
+    if (known !== undefined) return known;
+    const index = this.parts.push("") - 1;
+    this.indexes.set(value, index);
+    const text = this.textOf(value);
+    this.parts[index] = text;
+    this.length += text.length + 1;
+    this.check(0);
+    return index;
+  }
+
+  /** The same, one step further down the path. */
+  inside(place: Place, value: unknown): number {
+    if (this.path.length >= maxValueDepth) throw this.tooDeep();
+    this.path.push(place);
+    const index = this.visit(value);
+    this.path.pop();
+    return index;
+  }
+
+  textOf(value: unknown): string {
+    switch (typeof value) {
+      case "string":
+        this.check(value.length);
+        return JSON.stringify(value);
+      case "number":
+      case "boolean":
+        return String(value);
+      case "bigint":
+        return `["BigInt","${value}"]`;
+      case "function":
+        throw this.refusal("is a function");
+      case "symbol":
+        throw this.refusal("is a symbol");
+      default:
+        return value === null ? "null" : this.objectText(value as object);
+    }
+  }
+
+  objectText(value: object): string {
+    if (Array.isArray(value)) return this.arrayText(value);
+    const proto: unknown = Object.getPrototypeOf(value);
+    if (proto === Object.prototype) return this.plainText(value);
+    if (proto === null) return this.bareText(value);
+    if (value instanceof Error) return this.errorText(value);
+    if (ArrayBuffer.isView(value)) return this.viewText(value);
+    return this.taggedText(value, Object.prototype.toString.call(value).slice(8, -1));
+  }
+
+  taggedText(value: object, tag: string): string {
+    switch (tag) {
+      case "Object":
+        return this.plainText(value);
+      case "Date":
+        return Number.isNaN(Number(value)) ? '["Date",""]' : `["Date","${(value as Date).toISOString()}"]`;
+      case "RegExp": {
+        const { source, flags } = value as RegExp;
+        return `["RegExp",${JSON.stringify(source)}${flags === "" ? "" : `,"${flags}"`}]`;
+      }
+      case "Map":
+        return this.mapText(value as Map<unknown, unknown>);
+      case "Set":
+        return this.setText(value as Set<unknown>);
+      case "ArrayBuffer":
+        return this.bufferText(value as ArrayBuffer);
+      case "Error":
+        return this.errorText(value as Error);
+      case "Number":
+      case "String":
+      case "Boolean":
+      case "BigInt":
+        return `["Object",${this.visit(value.valueOf())}]`;
+      default:
+        return this.unknownText(value, tag);
+    }
+  }
+
+  /** Host objects name themselves by a tag of their own, and so may a class of the user's. */
+  unknownText(value: object, tag: string): string {
+    if (tag === "Promise") throw this.refusal("is a promise: await it first");
+    const carries = Object.keys(value).length > 0 && isCloneable(value);
+    if (!carries) throw this.refusal(`has the type ${tag}, which structured clone does not carry`);
+    return this.plainText(value);
+  }
+
+  plainText(value: object): string {
+    let text = "";
+    for (const key of Object.keys(value)) {
+      const index = this.property(value, key);
+      text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${index}`;
+      this.check(text.length);
+    }
+    return `{${text}}`;
+  }
+
+  /** An object without a prototype. */
+  bareText(value: object): string {
+    let text = '["null"';
+    for (const key of Object.keys(value)) {
+      text += `,${JSON.stringify(key)},${this.property(value, key)}`;
+      this.check(text.length);
+    }
+    return `${text}]`;
+  }
+
+  property(value: object, key: string): number {
+    // No reader could tell it from a change of prototype.
+    if (key === "__proto__") throw this.refusal("has a key named __proto__");
+    if (this.path.length >= maxValueDepth) throw this.tooDeep();
+    this.path.push(key);
+    const index = this.visit((value as Record<string, unknown>)[key]);
+    this.path.pop();
+    return index;
+  }
+
+  arrayText(array: readonly unknown[]): string {
+    let text = "";
+    for (let at = 0; at < array.length; at += 1) {
+      const value = array[at];
+      if (value === undefined && !Object.hasOwn(array, at)) return this.holedText(array);
+      text += `${at === 0 ? "" : ","}${this.inside(at, value)}`;
+      this.check(text.length);
+    }
+    return `[${text}]`;
+  }
+
+  /** An array with holes: each marked, or, where they are most of it, the others with their places. */
+  holedText(array: readonly unknown[]): string {
+    const keys = Object.keys(array).filter((key) => isIndex(key, array.length));
+    const texts: (string | number)[] = [];
+    if (keys.length * 2 < array.length) {
+      texts.push(sparse, array.length);
+      for (const key of keys) texts.push(key, this.inside(Number(key), array[Number(key)]));
+    } else {
+      for (let at = 0; at < array.length; at += 1) {
+        texts.push(Object.hasOwn(array, at) ? this.inside(at, array[at]) : hole);
+      }
+    }
+    return `[${texts.join(",")}]`;
+  }
+
+  mapText(map: ReadonlyMap<unknown, unknown>): string {
+    let text = '["Map"';
+    for (const [key, value] of map) {
+      const at = this.inside(insideMapKey, key);
+      const place: Place = typeof key === "string" ? { phrase: `.get(${JSON.stringify(key)})` } : insideMap;
+      text += `,${at},${this.inside(place, value)}`;
+      this.check(text.length);
+    }
+    return `${text}]`;
+  }
+
+  setText(set: ReadonlySet<unknown>): string {
+    let text = '["Set"';
+    for (const value of set) {
+      text += `,${this.inside(insideSet, value)}`;
+      this.check(text.length);
+    }
+    return `${text}]`;
+  }
+
+  bufferText(buffer: ArrayBuffer): string {
+    if ((buffer as { detached?: boolean }).detached === true) throw this.refusal("is a buffer that was transferred");
+    this.check(buffer.byteLength);
+    const text = toBase64(new Uint8Array(buffer));
+    return this.spare(`["ArrayBuffer","${text}"]`, buffer.byteLength);
+  }
+
+  viewText(view: ArrayBufferView): string {
+    const { buffer, byteOffset, byteLength } = view;
+    if (!isArrayBuffer(buffer)) throw this.refusal("is a view of shared memory");
+    const tag = Object.prototype.toString.call(view).slice(8, -1);
+    this.check(byteLength);
+    const whole = byteOffset === 0 && byteLength === buffer.byteLength;
+    const index = this.visit(whole ? buffer : buffer.slice(byteOffset, byteOffset + byteLength));
+    return this.spare(`["${tag}",${index}]`, 0);
+  }
+
+  /** Text that counts for so many bytes. */
+  spare(text: string, bytes: number): string {
+    this.spared += text.length + 1 - bytes;
+    return text;
+  }
+
+  errorText(error: Error): string {
+    const type = builtInOf(error);
+    const { name, message, stack }: { name: unknown; message: unknown; stack?: unknown } = error;
+    // The order matters: a reader that a cycle leads back here has the first three by then.
+    const payload: Record<string, unknown> = { name: String(name), message: String(message) };
+    if (type !== undefined) payload["type"] = type;
+    if (typeof stack === "string") payload["stack"] = stack;
+    if (Object.hasOwn(error, "code")) Object.assign(payload, codeOf(error));
+    if (error instanceof AggregateError) payload["errors"] = error.errors;
+    if (Object.hasOwn(error, "cause")) payload["cause"] = error.cause;
+    // A level of its own, as it is for the reader.
+    return `["Error",${this.inside(insideError, payload)}]`;
+  }
+
+  /** Gives up as soon as what is written, or about to be, cannot fit. */
+  check(more: number): void {
+    const bytes = this.length - this.spared + more;
+    if (bytes > maxValueBytes) throw this.tooLarge(bytes, "at least ");
+  }
+
+  tooDeep(): Refusal {
+    return this.refusal(`is nested more than ${maxValueDepth} levels deep`);
+  }
+
+  tooLarge(bytes: number, atLeast: string): Refusal {
+    const size = `it has ${atLeast}${group(bytes)} bytes, and a value may have ${group(maxValueBytes)} (16 MiB)`;
+    return new Refusal(new HoldfastError("value_too_large", `${this.what} is too large to keep: ${size}`));
+  }
+
+  refusal(reason: string, ...cause: [unknown?]): Refusal {
+    const message = `${this.what} cannot be kept: ${describePath(this.path)} ${reason}`;
+    const options = cause.length === 0 ? undefined : { cause: cause[0] };
+    return new Refusal(new HoldfastError("value_uncloneable", message, options));
+  }
+}
+
+/** A refusal on its way out, told apart from what the value's own getters throw. */
+class Refusal {
+  readonly error: HoldfastError;
+
+  constructor(error: HoldfastError) {
+    this.error = error;
+  }
+}
+
+function codeOf(error: Error): { code?: string | number } {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" || typeof code === "number" ? { code } : {};
+}
+
+function specialNumber(value: number): number {
+  if (Number.isNaN(value)) return nan;
+  if (value === 0) return minusZero;
+  return value > 0 ? infinity : minusInfinity;
+}
+
+function isIndex(key: string, length: number): boolean {
+  const at = Number(key);
+  return Number.isInteger(at) && at >= 0 && at < length && String(at) === key;
+}
+
+function isArrayBuffer(buffer: ArrayBufferLike): buffer is ArrayBuffer {
+  return Object.prototype.toString.call(buffer) === "[object ArrayBuffer]";
+}
+
+function isCloneable(value: object): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}

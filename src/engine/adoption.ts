@@ -1,0 +1,101 @@
+/**
+ * Owns: telling what new code does to an old run: which calls it added, which it no longer makes,
+ * and which name changed its kind (guarantee 7).
+ * Does not own: replaying them (replay), or what is done about it (execution).
+ */
+import type { CallKind, Fact } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { Call, Outcome, RunState } from "../core/state.ts";
+import { callKey } from "../core/state.ts";
+import { recordKind } from "./call.ts";
+import type { Pending } from "./call.ts";
+
+export class Adoption {
+  readonly #state: RunState;
+  readonly #pending: ReadonlyMap<string, Pending>;
+  /** Outcomes on record whose calls have not been made. */
+  readonly #unclaimed: ReadonlyMap<string, Outcome>;
+  /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
+  readonly #orphaned = new Map<string, Call>();
+
+  constructor(state: RunState, pending: ReadonlyMap<string, Pending>, unclaimed: ReadonlyMap<string, Outcome>) {
+    this.#state = state;
+    this.#pending = pending;
+    this.#unclaimed = unclaimed;
+  }
+
+  /** Takes stock once the replay is over. */
+  survey(): void {
+    for (const call of this.#orphans()) this.#orphaned.set(call.name, call);
+  }
+
+  /**
+   * A call that is on record as something else. Only names that nothing in the code has asked for
+   * are suspected, so a name used for two kinds by the same code is no change.
+   */
+  changedKind({ name, key, plan }: Pending): HoldfastError | null {
+    const before = this.#orphaned.get(name);
+    const now = recordKind(plan);
+    if (before === undefined || before.kind === now || this.#state.calls.has(key) || !this.#isOrphan(before)) return null;
+    const message = `${name} is a ${words[before.kind]} in this run's journal and a ${words[now]} in the code`;
+    return new HoldfastError("step_kind_changed", message);
+  }
+
+  /** Marks what can be told once the replay is over; answers the keys of calls the code added. */
+  mark(append: (facts: readonly Fact[]) => void): ReadonlySet<string> {
+    const orphans = [...this.#orphaned.values()];
+    if (orphans.length === 0) return new Set();
+    const added = [...this.#pending.values()].filter(({ key }) => !this.#state.calls.has(key) && !this.#state.cleared.has(key));
+    const facts = [
+      ...orphans.filter((call) => !call.done).map(removed),
+      ...added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) })),
+    ].filter((fact) => this.#isNew(fact));
+    if (facts.length > 0) append(facts);
+    return new Set(added.map(({ key }) => key));
+  }
+
+  /** At the end of the run: what is on record and was never asked for again. */
+  leftovers(): readonly Fact[] {
+    if (this.#unclaimed.size === 0) return [];
+    return this.#orphans()
+      .map(removed)
+      .filter((fact) => this.#isNew(fact));
+  }
+
+  /** Calls on record that the code has not made in this life. */
+  #orphans(): Call[] {
+    const { calls, retriedSeq } = this.#state;
+    const orphans = new Set<Call>();
+    for (const outcome of this.#unclaimed.values()) {
+      // What followed a failure that was retried may well not come again: no change of the code.
+      const call = outcome.seq > retriedSeq ? calls.get(outcome.key.replace(/^received:/, "webhook:")) : undefined;
+      if (call !== undefined) orphans.add(call);
+    }
+    for (const call of calls.values()) {
+      if (!call.done && !this.#pending.has(pendingKey(call))) orphans.add(call);
+    }
+    return [...orphans];
+  }
+
+  #isOrphan(call: Call): boolean {
+    const key = callKey(call.kind, call.id);
+    if (this.#unclaimed.has(key) || this.#unclaimed.has(callKey("received", call.id))) return true;
+    return !call.done && !this.#pending.has(pendingKey(call));
+  }
+
+  #isNew(fact: Fact): boolean {
+    if (fact.kind !== "step.added" && fact.kind !== "step.removed") return true;
+    return !this.#state.marked.has(`${fact.kind}:${callKey(fact.call, fact.step)}`);
+  }
+}
+
+const words: Readonly<Record<CallKind, string>> = { run: "step", sleep: "sleep", wait: "wait for a signal", webhook: "webhook" };
+
+function removed(call: Call): Fact {
+  return { kind: "step.removed", step: call.id, call: call.kind };
+}
+
+/** Under which key the open part of the call is pending; a webhook's is its first call. */
+function pendingKey(call: Call): string {
+  return callKey(call.kind === "webhook" && call.url !== null ? "received" : call.kind, call.id);
+}

@@ -1,0 +1,192 @@
+/**
+ * Owns: the attempts in flight: when one may start, what the end of one means.
+ * Does not own: delivering outcomes (execution), retry arithmetic (core/retry).
+ * Invariant 1: a step whose process died under it begins again only after a durable mark, so that
+ * a step that kills its process is counted and at last fails with step_crashed (guarantee 4).
+ * Invariant 2: from the third death in a row on, suspects run one at a time: the innocent finish.
+ */
+import type { Fact } from "../core/entry.ts";
+import { HoldfastError, isNonRetryable, storeError } from "../core/error.ts";
+import type { StoredError } from "../core/error.ts";
+import { createRandom } from "../core/random.ts";
+import { nextDelayMs } from "../core/retry.ts";
+import { encode } from "../core/value.ts";
+import { Attempt } from "./attempt.ts";
+import type { AttemptEnd } from "./attempt.ts";
+import type { Pending, Plan } from "./call.ts";
+import type { Ledger } from "./ledger.ts";
+import type { World } from "./world.ts";
+
+/** Deaths in a row under a step after which the step is held to be their cause. */
+const crashLimit = 5;
+/** The same where every death came with a deploy: generous, but not without end. */
+const interruptionLimit = 20;
+/** Deaths after which suspects run one at a time. */
+const suspicionLimit = 2;
+
+type RunPlan = Extract<Plan, { kind: "run" }>;
+
+export class Attempts {
+  readonly #ledger: Ledger;
+  readonly #world: World;
+  /** Puts something that happened in the execution's queue. */
+  readonly #post: (event: () => void) => void;
+  /** Appends the fact and delivers the outcome it makes, if it makes one. */
+  readonly #record: (fact: Fact) => void;
+  readonly #inFlight = new Map<string, Attempt>();
+  readonly #suspects: Pending[] = [];
+  readonly #suspicious = new Set<string>();
+  #suspect: string | null = null;
+
+  constructor(ledger: Ledger, world: World, post: (event: () => void) => void, record: (fact: Fact) => void) {
+    this.#ledger = ledger;
+    this.#world = world;
+    this.#post = post;
+    this.#record = record;
+  }
+
+  get running(): number {
+    return this.#inFlight.size + this.#suspects.length;
+  }
+
+  isRunning(key: string): boolean {
+    return this.#inFlight.has(key);
+  }
+
+  /** The steps that were at work when the last life ended: marks them, durably. */
+  async mark(interrupted: readonly Pending[]): Promise<void> {
+    const facts: Fact[] = [];
+    const held = this.#ledger.state.deployment === this.#world.deployment;
+    for (const pending of interrupted) {
+      const before = this.#ledger.state.calls.get(pending.key)?.interruptions ?? 0;
+      if (before >= suspicionLimit) this.#suspicious.add(pending.key);
+      else facts.push(this.#interruption(pending.id, held));
+    }
+    if (facts.length > 0) this.#ledger.append(...facts);
+    if (interrupted.length > 0) await this.#ledger.durable();
+  }
+
+  /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
+  begin(pending: Pending, plan: RunPlan): void {
+    const call = this.#ledger.state.calls.get(pending.key);
+    if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
+      this.#post(() => this.#crashed(pending, call.attempts + 1 + call.interruptions));
+    } else if (this.#suspicious.has(pending.key)) {
+      this.#suspects.push(pending);
+      void this.#nextSuspect();
+    } else {
+      this.#start(pending, plan);
+    }
+  }
+
+  /** Ends the attempts whose time is up. */
+  expire(now: number): void {
+    for (const attempt of [...this.#inFlight.values()]) if (attempt.timeoutAt <= now) attempt.expire();
+  }
+
+  /** When the first attempt in flight times out; Infinity when none does. */
+  get timeoutAt(): number {
+    let first = Infinity;
+    for (const attempt of this.#inFlight.values()) first = Math.min(first, attempt.timeoutAt);
+    return first;
+  }
+
+  abandon(reason: Error): void {
+    for (const attempt of this.#inFlight.values()) attempt.abandon(reason);
+    this.#inFlight.clear();
+    this.#suspects.length = 0;
+  }
+
+  async #nextSuspect(): Promise<void> {
+    if (this.#suspect !== null) return;
+    const pending = this.#suspects[0];
+    if (pending === undefined || pending.plan.kind !== "run") return;
+    this.#suspect = pending.key;
+    this.#ledger.append(this.#interruption(pending.id, this.#ledger.state.deployment === this.#world.deployment));
+    await this.#ledger.durable();
+    // Abandoned meanwhile: the list was emptied.
+    if (this.#suspects.shift() === pending) this.#start(pending, pending.plan);
+  }
+
+  #start(pending: Pending, plan: RunPlan): void {
+    const { state } = this.#ledger;
+    const attempt = new Attempt(
+      {
+        step: pending.id,
+        number: (state.calls.get(pending.key)?.attempts ?? 0) + 1,
+        idempotencyKey: idempotencyKey(state.created?.id ?? "", pending.id),
+        startedAt: this.#world.clock.now(),
+        timeoutMs: plan.timeoutMs,
+        fn: plan.fn,
+      },
+      (end) => this.#post(() => this.#conclude(pending, plan, attempt, end)),
+    );
+    this.#inFlight.set(pending.key, attempt);
+    attempt.start();
+  }
+
+  #conclude(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
+    if (this.#inFlight.get(pending.key) !== attempt) return;
+    this.#inFlight.delete(pending.key);
+    if (this.#suspect === pending.key) {
+      this.#suspect = null;
+      this.#suspicious.delete(pending.key);
+      void this.#nextSuspect();
+    }
+    const { number, startedAt } = attempt;
+    const stored = end.ok ? kept(end.value, pending.id) : end;
+    if (stored.ok) {
+      const result = stored.value;
+      this.#record({ kind: "step.completed", step: pending.id, attempt: number, startedAt, result });
+      return;
+    }
+    const error = stepError(stored.error, pending.id, number);
+    const delayMs = this.#delayMs(pending, plan, stored.error, error, number);
+    if (delayMs === null) {
+      this.#record({ kind: "step.failed", step: pending.id, attempt: number, startedAt, error });
+    } else {
+      const retryAt = this.#world.clock.now() + delayMs;
+      this.#record({ kind: "step.attempt_failed", step: pending.id, attempt: number, startedAt, error, retryAt });
+    }
+  }
+
+  #delayMs(pending: Pending, plan: RunPlan, thrown: unknown, error: StoredError, attempt: number): number | null {
+    if (error.code !== "step_failed" && error.code !== "step_timeout") return null;
+    const random = createRandom(`${this.#ledger.state.created?.id}:${pending.id}:${attempt}`);
+    return nextDelayMs(plan.retry, thrown, attempt, () => random.next());
+  }
+
+  #crashed(pending: Pending, attempts: number): void {
+    const message = `step ${pending.id} was at work in each of the last ${attempts} deaths of its process`;
+    const error = { ...storeError(new HoldfastError("step_crashed", message)), step: pending.id, attempts };
+    const startedAt = this.#world.clock.now();
+    this.#record({ kind: "step.failed", step: pending.id, attempt: attempts, startedAt, error });
+  }
+
+  #interruption(step: string, held: boolean): Fact {
+    return { kind: "step.interrupted", step, held, deployment: this.#world.deployment };
+  }
+}
+
+function kept(value: unknown, step: string): { ok: true; value: ReturnType<typeof encode> } | { ok: false; error: unknown } {
+  try {
+    return { ok: true, value: encode(value, `the result of step ${step}`) };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+/** The codes that our own errors bring with them into a step's failure. */
+const ownCodes: ReadonlySet<string> = new Set(["step_timeout", "value_uncloneable", "value_too_large"]);
+
+function stepError(thrown: unknown, step: string, attempts: number): StoredError {
+  const own = thrown instanceof HoldfastError && ownCodes.has(thrown.code) ? thrown.code : null;
+  const code = own ?? (isNonRetryable(thrown) ? "non_retryable" : "step_failed");
+  return { ...storeError(thrown), code, step, attempts };
+}
+
+/** Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. */
+function idempotencyKey(runId: string, step: string): string {
+  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
+  return `${runId}:${plain}`;
+}

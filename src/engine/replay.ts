@@ -1,0 +1,88 @@
+/**
+ * Owns: giving a handler that starts anew the outcomes on record, in the order in which they first
+ * happened, and noticing where the code no longer matches the record.
+ * Does not own: what is done about a mismatch.
+ * Invariant 1: outcomes are delivered in recorded order, one a turn (guarantee 3).
+ * Invariant 2: an outcome whose call the code does not make is kept, and given to that call should
+ * it come later: a completed step never runs again (guarantee 2), also under new code (guarantee 7).
+ */
+import type { Outcome } from "../core/state.ts";
+import type { Bell } from "./bell.ts";
+import type { Clock } from "./clock.ts";
+
+/** Turns the handler gets to make a call that the record says comes next, while it has others open. */
+const patience = 64;
+
+/** What replay needs to see of the handler. */
+export interface Replayed {
+  /** The open calls, by key. */
+  readonly pending: ReadonlyMap<string, unknown>;
+  readonly finished: boolean;
+  readonly over: boolean;
+  /** Counts the calls made so far. */
+  readonly made: number;
+  /** Rings when the handler makes a call or ends. */
+  readonly stirred: Bell;
+  deliver(outcome: Outcome): void;
+}
+
+export class Replay {
+  /** Outcomes whose calls have not been made. */
+  readonly unclaimed = new Map<string, Outcome>();
+  readonly #claims: Outcome[] = [];
+  readonly #clock: Clock;
+  #impatientAt = -1;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async play(outcomes: readonly Outcome[], handler: Replayed): Promise<void> {
+    for (const outcome of outcomes) {
+      await this.#clock.turn();
+      await this.#playClaims(handler);
+      if (!handler.pending.has(outcome.key)) await this.#await(outcome.key, handler);
+      if (handler.pending.has(outcome.key)) handler.deliver(outcome);
+      else this.unclaimed.set(outcome.key, outcome);
+    }
+    await this.#clock.turn();
+    await this.#playClaims(handler);
+  }
+
+  /** The call with this key is being made: its outcome, if it was passed over. */
+  claim(key: string): Outcome | undefined {
+    const outcome = this.unclaimed.get(key);
+    this.unclaimed.delete(key);
+    return outcome;
+  }
+
+  /** Takes a claimed outcome to be delivered in the course of the replay. */
+  defer(outcome: Outcome): void {
+    this.#claims.push(outcome);
+  }
+
+  async #playClaims(handler: Replayed): Promise<void> {
+    for (let claim = this.#claims.shift(); claim !== undefined; claim = this.#claims.shift()) {
+      handler.deliver(claim);
+      await this.#clock.turn();
+    }
+  }
+
+  async #await(key: string, handler: Replayed): Promise<void> {
+    // Once the handler was waited for in vain, waiting again is useless until it has made a call.
+    if (this.#impatientAt === handler.made) return;
+    for (let turns = 0; turns < patience && !handler.pending.has(key) && !isDone(handler); turns++) {
+      await this.#clock.turn();
+    }
+    // With nothing of ours open it awaits something else, which takes the time it takes.
+    while (handler.pending.size === 0 && !isDone(handler) && !handler.pending.has(key)) {
+      await handler.stirred.heard();
+      await this.#clock.turn();
+    }
+    if (!handler.pending.has(key)) this.#impatientAt = handler.made;
+  }
+}
+
+function isDone(handler: Replayed): boolean {
+  return handler.finished || handler.over;
+}

@@ -1,0 +1,138 @@
+/**
+ * Owns: the step API as a handler sees it: checks arguments and describes the work.
+ * Does not own: doing any of it; that is the execution's.
+ * Invariant 1: what needs no record (now, random, uuid, info) is derived from what is on record,
+ * and so is the same in every replay.
+ * Invariant 2: a call is made in the very turn the handler makes it, so that occurrences are
+ * counted in the handler's order.
+ */
+import { toInstant, toMs } from "../core/duration.ts";
+import type { LogLevel } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import { checkName } from "../core/name.ts";
+import { createRandom } from "../core/random.ts";
+import { resolveRetry } from "../core/retry.ts";
+import { validate } from "../core/schema.ts";
+import type { AttemptContext, RunInfo, RunOptions, Step, WaitOptions, WebhookOptions } from "../core/step.ts";
+import { encode } from "../core/value.ts";
+import type { Plan } from "./call.ts";
+import type { Execution } from "./execution.ts";
+
+const defaultAttemptMs = 10 * 60_000;
+
+/** What bail and fail throw to leave the handler; the run's end is on record before. */
+const left = new Error("the run has ended");
+
+export function createStep(execution: Execution): Step {
+  const random = createRandom(`${execution.state.created?.id}:${execution.state.created?.at}`);
+  const step = {
+    run: (name: unknown, fn: unknown, options?: RunOptions) => make(execution, name, () => runPlan(execution, name, fn, options)),
+    sleep: (...args: unknown[]) => sleep(execution, args, (value) => afterPlan(toMs(value))),
+    sleepUntil: (...args: unknown[]) => sleep(execution, args, (value) => untilPlan(toInstant(value))),
+    waitFor: (name: unknown, options?: WaitOptions) => waitFor(execution, name, options),
+    webhook: (name: unknown, options?: WebhookOptions) => make(execution, name, () => webhookPlan(name, options)),
+    bail: (reason?: string) => bail(execution, reason),
+    fail: (error: unknown) => fail(execution, error),
+    now: () => execution.seenAt,
+    random: () => random.next(),
+    uuid: () => random.uuid(),
+    log: createLog(execution),
+    progress: (value: unknown) => progress(execution, value),
+    info: createInfo(execution),
+  };
+  return step as unknown as Step;
+}
+
+/** Makes the call, or rejects with what is wrong with its arguments. */
+function make(execution: Execution, name: unknown, plan: () => Plan): Promise<unknown> {
+  try {
+    return execution.call(checkName(name, "step"), plan());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function runPlan(execution: Execution, name: unknown, fn: unknown, options: RunOptions = {}): Plan {
+  if (typeof fn !== "function") throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
+  checkOptions(options, ["retry", "timeout"], `step ${String(name)}`);
+  const { retry, timeout } = options;
+  return {
+    kind: "run",
+    fn: fn as (context: AttemptContext) => unknown,
+    retry: retry === undefined ? execution.retry : resolveRetry(execution.definition.retry, retry),
+    timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout),
+  };
+}
+
+function afterPlan(ms: number): Plan {
+  return { kind: "sleep", wakeAt: (now) => now + ms };
+}
+
+function untilPlan(at: number): Plan {
+  return { kind: "sleep", wakeAt: () => at };
+}
+
+function sleep(execution: Execution, args: readonly unknown[], plan: (value: unknown) => Plan): Promise<unknown> {
+  const [name, value] = args.length > 1 ? args : ["sleep", args[0]];
+  return make(execution, name, () => plan(value));
+}
+
+function waitFor(execution: Execution, name: unknown, options: WaitOptions = {}): Promise<unknown> {
+  const payload = make(execution, name, () => {
+    checkOptions(options, ["timeout", "schema"], `the wait for ${String(name)}`);
+    return { kind: "wait", timeoutMs: options.timeout === undefined ? null : toMs(options.timeout) };
+  });
+  const { schema } = options ?? {};
+  if (schema === undefined) return payload;
+  return payload.then((value) =>
+    value === null ? null : validate(schema, value, "signal_invalid", `the payload of signal ${String(name)}`),
+  );
+}
+
+function webhookPlan(name: unknown, options: WebhookOptions = {}): Plan {
+  checkOptions(options, ["timeout", "verify", "respond"], `webhook ${String(name)}`);
+  return { kind: "webhook", timeoutMs: options.timeout === undefined ? null : toMs(options.timeout), options };
+}
+
+/** Refuses what would otherwise be passed over in silence. */
+function checkOptions(options: object, known: readonly string[], what: string): void {
+  if (typeof options !== "object" || options === null) {
+    throw new HoldfastError("options_invalid", `the options of ${what} must be an object`);
+  }
+  for (const option of Object.keys(options)) {
+    if (known.includes(option)) continue;
+    throw new HoldfastError("options_invalid", `${what} has no option "${option}"; it takes ${known.join(", ")}`);
+  }
+}
+
+function bail(execution: Execution, reason: string | undefined): never {
+  const error = { name: "Bailed", message: reason ?? "the workflow bailed out", code: "bailed" };
+  execution.conclude({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
+  throw left;
+}
+
+function fail(execution: Execution, error: unknown): never {
+  execution.conclude({ kind: "run.failed", error: execution.runError(error) });
+  throw left;
+}
+
+function createLog(execution: Execution): Step["log"] {
+  const write = (level: LogLevel) => (message: string, data?: unknown) => {
+    if (execution.over || ++execution.logs <= execution.state.logs) return;
+    const fact = { kind: "log.written", level, message: String(message) } as const;
+    execution.record(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
+  };
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}
+
+function progress(execution: Execution, value: unknown): void {
+  if (execution.over || ++execution.progresses <= execution.state.progresses) return;
+  execution.record({ kind: "progress.published", value: encode(value, "the progress") });
+}
+
+function createInfo(execution: Execution): RunInfo {
+  const { created, startedAt } = execution.state;
+  if (created === null) throw new Error("a run that was never created has no handler");
+  const { id, workflow, version, parent, schedule, labels } = created;
+  return Object.freeze({ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels });
+}

@@ -1,0 +1,153 @@
+/**
+ * Owns: sleeps, waits for signals and webhooks: how they begin, and what ends them.
+ * Does not own: buffering (core/state), delivering outcomes (execution).
+ * Invariant 1: a deadline is fixed when its wait begins; replay finds it on record and never sets
+ * it anew (guarantee 4).
+ * Invariant 2: signals go to the oldest open wait of their name, first in first out, each once
+ * (guarantee 5); a wait that timed out takes none.
+ */
+import type { Call } from "../core/state.ts";
+import { callKey, firstSignal } from "../core/state.ts";
+import type { Pending, Plan } from "./call.ts";
+import type { Execution } from "./execution.ts";
+
+type WaitPlan = Exclude<Plan, { kind: "run" }>;
+
+export class Waits {
+  /** Webhooks whose address is being made. */
+  creating = 0;
+  readonly #execution: Execution;
+  /** Open waits by name of signal, oldest first. */
+  readonly #open = new Map<string, Pending[]>();
+
+  constructor(execution: Execution) {
+    this.#execution = execution;
+  }
+
+  begin(pending: Pending, plan: WaitPlan): void {
+    switch (plan.kind) {
+      case "sleep":
+        return this.#beginSleep(pending, plan.wakeAt);
+      case "wait":
+        return this.#beginWait(pending);
+      case "webhook":
+        return this.#beginWebhook(pending, plan.timeoutMs);
+      case "received": {
+        const until = this.#recordOf(pending)?.until ?? null;
+        if (until !== null) this.#execution.expect(until);
+        return;
+      }
+      default:
+        return plan satisfies never;
+    }
+  }
+
+  /** The deadline of this sleep or wait has come. */
+  fire(pending: Pending): void {
+    const { id, name, plan } = pending;
+    if (plan.kind === "sleep") return this.#execution.record({ kind: "timer.fired", name, call: id });
+    if (plan.kind === "wait") {
+      // A signal that came in time counts, also when nobody was there to hand it over.
+      const signal = firstSignal(this.#execution.state, name);
+      const until = this.#recordOf(pending)?.until ?? Infinity;
+      if (signal !== undefined && signal.at <= until && this.#oldest(name) === pending) return this.#consume(name);
+    }
+    const wait = plan.kind === "wait" ? "signal" : "webhook";
+    this.#execution.record({ kind: "wait.timed_out", name, call: id, wait });
+  }
+
+  /** A signal is on record: hands it over in its turn. */
+  match(name: string): void {
+    if (this.#oldest(name) !== undefined) this.#execution.post(() => this.#consume(name));
+  }
+
+  matchAll(): void {
+    for (const [name, open] of this.#open) {
+      const inbox = this.#execution.state.inboxes.get(name);
+      const buffered = inbox === undefined ? 0 : inbox.items.length - inbox.head;
+      for (let count = Math.min(buffered, open.length); count > 0; count--) this.match(name);
+    }
+  }
+
+  closed(pending: Pending): void {
+    const open = this.#open.get(pending.name);
+    const index = open?.indexOf(pending) ?? -1;
+    if (index >= 0) open?.splice(index, 1);
+  }
+
+  #beginSleep(pending: Pending, wakeAt: (now: number) => number): void {
+    const { id, name } = pending;
+    const known = this.#recordOf(pending)?.until ?? null;
+    if (known !== null) return this.#execution.expect(known);
+    const now = this.#execution.world.clock.now();
+    const until = wakeAt(now);
+    if (until <= now) return this.#execution.post(() => this.#fireOnce(pending));
+    this.#execution.record({ kind: "timer.set", name, call: id, wakeAt: until });
+    this.#execution.expect(until);
+  }
+
+  #fireOnce(pending: Pending): void {
+    if (this.#execution.pending.get(pending.key) === pending) this.fire(pending);
+  }
+
+  #beginWait(pending: Pending): void {
+    const open = this.#open.get(pending.name);
+    if (open === undefined) this.#open.set(pending.name, [pending]);
+    else open.push(pending);
+    const known = this.#recordOf(pending)?.until ?? null;
+    if (known !== null) this.#execution.expect(known);
+    if (firstSignal(this.#execution.state, pending.name) !== undefined) this.match(pending.name);
+    else this.#recordWait(pending);
+  }
+
+  /** Puts the wait on record, unless it is already. */
+  #recordWait(pending: Pending): void {
+    const { state, world } = this.#execution;
+    const { id, name, plan, key } = pending;
+    if (plan.kind !== "wait" || (state.calls.has(key) && !state.marked.has(`step.removed:${key}`))) return;
+    const until = plan.timeoutMs === null ? null : world.clock.now() + plan.timeoutMs;
+    this.#execution.record({ kind: "wait.started", name, call: id, until });
+    if (until !== null) this.#execution.expect(until);
+  }
+
+  #consume(name: string): void {
+    const { state } = this.#execution;
+    if (state.paused !== null) return;
+    const signal = firstSignal(state, name);
+    const wait = this.#oldest(name);
+    if (wait === undefined) return;
+    if (signal !== undefined) {
+      const until = this.#recordOf(wait)?.until ?? Infinity;
+      // It came after this wait's time: the wait ends without it, and the next may have it.
+      if (signal.at > until) this.fire(wait);
+      else this.#execution.record({ kind: "signal.consumed", name, call: wait.id, signal: signal.seq });
+      return;
+    }
+    for (const open of this.#open.get(name) ?? []) this.#recordWait(open);
+  }
+
+  #beginWebhook(pending: Pending, timeoutMs: number | null): void {
+    const { world } = this.#execution;
+    const { id, name } = pending;
+    const until = timeoutMs === null ? null : world.clock.now() + timeoutMs;
+    this.creating++;
+    world.hookUrl(id).then(
+      (url) => this.#created(() => this.#execution.record({ kind: "webhook.created", name, call: id, url, until })),
+      (error: unknown) => this.#created(() => this.#execution.refuse(pending, error)),
+    );
+  }
+
+  #created(event: () => void): void {
+    this.creating--;
+    this.#execution.post(event);
+  }
+
+  #oldest(name: string): Pending | undefined {
+    return this.#open.get(name)?.[0];
+  }
+
+  #recordOf(pending: Pending): Call | undefined {
+    const kind = pending.plan.kind === "received" ? "webhook" : pending.plan.kind;
+    return this.#execution.state.calls.get(callKey(kind, pending.id));
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Owns: every error answer, as application/problem+json (RFC 9457): which code has which status,
+ * and what of an unexpected error may be seen outside (nothing).
+ */
+import { HoldfastError } from "../core/error.ts";
+import type { ErrorCode, Issue } from "../core/error.ts";
+
+/** Refusals that only the web layer knows. */
+export type WebErrorCode =
+  | "route_not_found"
+  | "method_not_allowed"
+  | "path_invalid"
+  | "parameter_unknown"
+  | "parameter_repeated"
+  | "parameter_invalid"
+  | "json_invalid"
+  | "field_unknown"
+  | "content_type_unsupported"
+  | "body_too_large"
+  | "idempotency_key_invalid"
+  | "token_missing"
+  | "token_unknown"
+  | "role_insufficient"
+  | "auth_unconfigured"
+  | "loopback_only"
+  | "origin_refused"
+  | "overloaded"
+  | "unavailable"
+  | "internal";
+
+export type ProblemCode = ErrorCode | WebErrorCode;
+
+type Options = { readonly issues?: readonly Issue[]; readonly headers?: Readonly<Record<string, string>> };
+
+/** A request that the web layer itself refuses. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+  readonly code: WebErrorCode | ErrorCode;
+  readonly issues: readonly Issue[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: ProblemCode, message: string, options: Options = {}) {
+    super(message);
+    this.code = code;
+    this.issues = options.issues;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** A code without a line here does not compile. Those of runs alone are 500: a route never answers them. */
+const statuses: Readonly<Record<ProblemCode, number>> = {
+  route_not_found: 404,
+  method_not_allowed: 405,
+  path_invalid: 400,
+  parameter_unknown: 400,
+  parameter_repeated: 400,
+  parameter_invalid: 400,
+  json_invalid: 400,
+  field_unknown: 400,
+  content_type_unsupported: 415,
+  body_too_large: 413,
+  idempotency_key_invalid: 400,
+  token_missing: 401,
+  token_unknown: 401,
+  role_insufficient: 403,
+  auth_unconfigured: 503,
+  loopback_only: 403,
+  origin_refused: 403,
+  overloaded: 503,
+  unavailable: 503,
+  internal: 500,
+
+  workflow_not_found: 404,
+  run_not_found: 404,
+  run_exists: 409,
+  run_ended: 409,
+  run_not_ended: 409,
+  not_retryable: 409,
+  idempotency_conflict: 409,
+  input_invalid: 422,
+  signal_invalid: 422,
+  id_invalid: 400,
+  label_invalid: 400,
+  cursor_invalid: 400,
+  body_invalid: 400,
+  name_invalid: 400,
+  duration_invalid: 400,
+  value_too_large: 413,
+  value_uncloneable: 400,
+  webhook_not_found: 404,
+  webhook_expired: 410,
+  webhook_rejected: 403,
+  webhook_unavailable: 503,
+  version_missing: 409,
+  config_invalid: 503,
+
+  step_failed: 500,
+  step_timeout: 500,
+  step_crashed: 500,
+  step_interrupted: 500,
+  non_retryable: 500,
+  limit_exceeded: 500,
+  map_failed: 500,
+  child_failed: 500,
+  handler_failed: 500,
+  handler_crashed: 500,
+  output_invalid: 500,
+  options_invalid: 500,
+  run_timeout: 500,
+  start_expired: 500,
+  bailed: 500,
+  cancelled: 500,
+  terminated: 500,
+  step_kind_changed: 500,
+};
+
+const titles: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  410: "Gone",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/** The answer for whatever was thrown. What nobody foresaw is logged here and not shown. */
+export function problem(thrown: unknown): Response {
+  if (thrown instanceof RequestError || thrown instanceof HoldfastError) return refusal(thrown);
+  const passing = unavailability(thrown);
+  if (passing !== null) return refusal(passing);
+  console.error("holdfast: a request failed unexpectedly", thrown);
+  return refusal(new RequestError("internal", "Holdfast failed on this request; the Worker's log says how."));
+}
+
+function refusal(error: RequestError | HoldfastError): Response {
+  const status = statuses[error.code];
+  const body = {
+    type: `https://holdfast.dev/problems/${error.code}`,
+    title: titles[status],
+    status,
+    detail: error.message,
+    code: error.code,
+    ...(error.issues === undefined ? {} : { errors: error.issues }),
+  };
+  const headers = error instanceof RequestError ? error.headers : {};
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...headers, "content-type": "application/problem+json" },
+  });
+}
+
+/**
+ * Errors of the platform say by properties, not by class, that the object could not be reached.
+ * A caller with an Idempotency-Key may simply ask again.
+ */
+function unavailability(thrown: unknown): RequestError | null {
+  if (!(thrown instanceof Error)) return null;
+  const marks: { overloaded?: unknown; retryable?: unknown; durableObjectReset?: unknown } = thrown;
+  if (marks.overloaded === true) {
+    const detail = "Too many requests are queued for this run; ask again later.";
+    return new RequestError("overloaded", detail, { headers: { "retry-after": "5" } });
+  }
+  if (marks.retryable === true || marks.durableObjectReset === true) {
+    const detail = "The object that answers this was unavailable for a moment; ask again.";
+    return new RequestError("unavailable", detail, { headers: { "retry-after": "1" } });
+  }
+  return null;
+}

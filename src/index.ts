@@ -1,0 +1,15 @@
+/** Everything an author of workflows needs. */
+export { HoldfastError, NonRetryableError, RetryAfterError } from "./core/error.ts";
+export { createHandle as getRun, signalRun as signal } from "./objects/handle.ts";
+export { defineWorkflow } from "./objects/workflow.ts";
+export { createWorker } from "./worker.ts";
+export type { Duration, Instant } from "./core/duration.ts";
+export type { ErrorCode, Issue } from "./core/error.ts";
+export type { Retry, RetryFunction, RetryPolicy } from "./core/retry.ts";
+export type { RunStatus, Waiting } from "./core/run.ts";
+export type { ScheduleRule } from "./core/definition.ts";
+export type { Schema } from "./core/schema.ts";
+export type { AttemptContext, RunInfo, RunOptions, Step, Webhook, WebhookCall, WebhookOptions, WebhookResponse } from "./core/step.ts";
+export type { RunHandle, RunView, SignalOptions, StartOptions } from "./objects/handle.ts";
+export type { Workflow } from "./objects/workflow.ts";
+export type { WorkerOptions } from "./worker.ts";

@@ -1,0 +1,66 @@
+/**
+ * Owns: which object answers for what, and how runs spread over directory shards.
+ * Does not own: what the objects do.
+ *
+ * A stub is made anew for each call, because after an infrastructure error the old one stays broken.
+ */
+import { env } from "cloudflare:workers";
+import { HoldfastError } from "../core/error.ts";
+import type { DirectoryRpc, RunRpc, SchedulerRpc } from "./rpc.ts";
+
+const defaultShards = 4;
+const maxShards = 1024;
+
+export function runObject(id: string): RunRpc {
+  return named<RunRpc>("RUNS", id);
+}
+
+export function schedulerObject(): SchedulerRpc {
+  return named<SchedulerRpc>("SCHEDULER", "scheduler");
+}
+
+/** The shard that lists this run. */
+export function directoryOf(runId: string): DirectoryRpc {
+  return directoryShard(hash(runId) % shardCount());
+}
+
+/** Every shard; the first also keeps the signals that wait for a waiter. */
+export function directoryShards(): DirectoryRpc[] {
+  return Array.from({ length: shardCount() }, (_, index) => directoryShard(index));
+}
+
+export function directoryShard(index: number): DirectoryRpc {
+  return named<DirectoryRpc>("DIRECTORY", `shard-${index}`);
+}
+
+function shardCount(): number {
+  const text = variable("DIRECTORY_SHARDS");
+  if (text === undefined || text === "") return defaultShards;
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= maxShards) return count;
+  throw new HoldfastError("config_invalid", `DIRECTORY_SHARDS must be a whole number from 1 to ${maxShards}, not "${text}"`);
+}
+
+/** A variable or secret of the Worker, as text; of a binding that is an object, one of its fields. */
+export function variable(name: string, field?: string): string | undefined {
+  const value = (env as Record<string, unknown>)[name];
+  const part = field === undefined ? value : (value as Record<string, unknown> | undefined)?.[field];
+  return part === undefined ? undefined : String(part);
+}
+
+function named<Rpc>(binding: string, name: string): Rpc {
+  const namespace = (env as Record<string, unknown>)[binding] as DurableObjectNamespace | undefined;
+  if (namespace === undefined) {
+    throw new HoldfastError("config_invalid", `the Durable Object binding ${binding} is missing; see wrangler.toml`);
+  }
+  return namespace.getByName(name) as unknown as Rpc;
+}
+
+/** FNV-1a, 32 bits: even spread, the same for ever. */
+function hash(text: string): number {
+  let sum = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
+  }
+  return sum >>> 0;
+}

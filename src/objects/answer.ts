@@ -1,0 +1,27 @@
+/**
+ * Owns: how a refusal crosses between objects: as an answer, because classes do not survive the wire.
+ * Does not own: which refusals there are (core/error).
+ */
+import { HoldfastError } from "../core/error.ts";
+import type { Answer, Refusal } from "./rpc.ts";
+
+/** What the function returns, or its HoldfastError as a refusal. Anything else it throws is thrown on. */
+export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<Answer<Value>> {
+  try {
+    return { ok: true, value: await ask() };
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const { code, message, issues } = error;
+    return { ok: false, refusal: issues === undefined ? { code, message } : { code, message, issues } };
+  }
+}
+
+/** @throws HoldfastError the refusal, if it is one */
+export function unwrap<Value>(answered: Answer<Value>): Value {
+  if (answered.ok) return answered.value;
+  throw toError(answered.refusal);
+}
+
+function toError({ code, message, issues }: Refusal): HoldfastError {
+  return new HoldfastError(code, message, issues === undefined ? {} : { issues });
+}

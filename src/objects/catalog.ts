@@ -1,0 +1,46 @@
+/**
+ * Owns: the workflows of this deployment, by name and version.
+ * Does not own: their runs.
+ */
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+import { collectSchedules } from "../core/schedule.ts";
+import type { Rule } from "../core/schedule.ts";
+
+export class Catalog {
+  readonly rules: readonly Rule[];
+  readonly #versions = new Map<string, Map<string, Definition>>();
+
+  /** @throws HoldfastError options_invalid: two workflows of one name and version, or a bad schedule */
+  constructor(definitions: readonly Definition[]) {
+    for (const definition of definitions) {
+      const { name, version } = definition;
+      const versions = this.#versions.get(name) ?? new Map<string, Definition>();
+      if (versions.has(version)) {
+        throw new HoldfastError("options_invalid", `workflow ${name} is listed twice in version ${version}`);
+      }
+      this.#versions.set(name, versions.set(version, definition));
+    }
+    this.rules = collectSchedules(definitions);
+  }
+
+  names(): string[] {
+    return [...this.#versions.keys()];
+  }
+
+  /** In the order in which they were listed; new runs begin with the last. */
+  versions(name: string): Definition[] {
+    return [...(this.#versions.get(name)?.values() ?? [])];
+  }
+
+  find(name: string, version: string): Definition | undefined {
+    return this.#versions.get(name)?.get(version);
+  }
+
+  /** @throws HoldfastError workflow_not_found */
+  current(name: string): Definition {
+    const definition = this.versions(name).at(-1);
+    if (definition !== undefined) return definition;
+    throw new HoldfastError("workflow_not_found", `no workflow is called ${JSON.stringify(name)} in this deployment`);
+  }
+}

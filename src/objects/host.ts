@@ -1,0 +1,214 @@
+/**
+ * Owns: keeping one run going in one Durable Object: its memory, its single alarm, its reports.
+ * Does not own: any decision about the run (engine/run), the journal's format (store/journal), what
+ * the directory keeps (reporter).
+ * Invariant 1: while the run is busy, an alarm is due within a second or is being handled, so that
+ * the run of a process that died resumes by itself (guarantee 4).
+ * Invariant 2: an alarm is never set at or before now, which would strand the run.
+ * Invariant 3: a parked run leaves no timer, no open request and no socket behind.
+ */
+import type { RunSnapshot } from "../core/run.ts";
+import { isEnded } from "../core/run.ts";
+import { Bell } from "../engine/bell.ts";
+import { Run } from "../engine/run.ts";
+import type { Find, Next } from "../engine/run.ts";
+import { SqlJournal } from "../store/journal.ts";
+import { directoryOf, variable } from "./address.ts";
+import { Reporter } from "./reporter.ts";
+import { hookUrl } from "./token.ts";
+import { turn } from "./turn.ts";
+
+const watchdogMs = 1000;
+/** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
+const longestAlarmMs = 10 * 60_000;
+const longestTimerMs = 2 ** 31 - 1;
+
+export class Host {
+  /** Rings when the run may have changed for whoever waits for its end. */
+  readonly changed = new Bell();
+  readonly #ctx: DurableObjectState;
+  readonly #find: Find;
+  readonly #nudge = new Bell();
+  #open: { readonly run: Run; readonly journal: SqlJournal; readonly reporter: Reporter } | null = null;
+  #loop: Promise<void> | null = null;
+  /** What this memory knows of the alarm; null when it is not set or not known. */
+  #armedAt: number | null = null;
+  /** An alarm is being handled and waits for the loop: should the process die, it comes again. */
+  #guarded = false;
+  /** The first look of this memory is still to come. */
+  #cold = true;
+
+  constructor(ctx: DurableObjectState, find: Find) {
+    this.#ctx = ctx;
+    this.#find = find;
+  }
+
+  get run(): Run {
+    return this.#memory().run;
+  }
+
+  get journal(): SqlJournal {
+    return this.#memory().journal;
+  }
+
+  /** Looks at the run now, and keeps it going for as long as it is busy. */
+  proceed(byAlarm = false): void {
+    if (this.#loop !== null) return this.#nudge.ring();
+    const died = byAlarm && this.#cold && !this.run.isDue();
+    this.#cold = false;
+    this.#loop = this.#drive(died)
+      .catch((error: unknown) => this.#giveUp(error))
+      .finally(() => {
+        this.#loop = null;
+      });
+    this.#ctx.waitUntil(this.#loop);
+  }
+
+  /** Keeps the run going if this memory is new and nothing else would. */
+  wake(): void {
+    if (this.#cold && this.run.isDue()) this.proceed();
+  }
+
+  async alarm(): Promise<void> {
+    this.#armedAt = null;
+    this.#guarded = true;
+    this.proceed(true);
+    const guard = timer(Date.now() + longestAlarmMs);
+    await Promise.race([this.#loop, guard.over]);
+    guard.cancel();
+    this.#guarded = false;
+    // Still at work: the next alarm takes over the watch.
+    if (this.#loop !== null) this.#arm(Date.now() + watchdogMs);
+  }
+
+  /** The run once it has ended, or as it is when the time is up. */
+  async settled(waitMs: number): Promise<RunSnapshot> {
+    const limit = timer(Date.now() + waitMs);
+    let timedOut = false;
+    void limit.over.then(() => {
+      timedOut = true;
+    });
+    while (!timedOut && this.run.state.end === null) await Promise.race([this.changed.heard(), limit.over]);
+    limit.cancel();
+    return this.run.snapshot();
+  }
+
+  /** Removes everything that is kept of the run; its id is free again. */
+  async remove(): Promise<void> {
+    const { created } = this.run.state;
+    if (created !== null) await directoryOf(created.id).remove(created.id, created.at);
+    await this.#ctx.storage.deleteAll();
+    this.#open = null;
+    this.#armedAt = null;
+    this.#cold = true;
+  }
+
+  async #drive(died: boolean): Promise<void> {
+    for (let first = true; ; first = false) {
+      const next = this.run.advance(first && died);
+      if (this.run.state.created === null) return;
+      if (next.expired) return await this.remove();
+      const { reporter } = this.#memory();
+      const snapshot = this.run.snapshot();
+      if (isEnded(snapshot.status)) this.changed.ring();
+      const reportAt = reporter.dueAt(snapshot, next.busy);
+      if (next.busy) this.#guard();
+      if (reportAt !== null && reportAt <= Date.now()) {
+        this.#guard();
+        for (const signal of await reporter.tell(snapshot)) this.#offer(signal);
+      } else if (next.busy || (reportAt !== null && reportAt - Date.now() < watchdogMs)) {
+        await this.#rest(next, reportAt);
+      } else {
+        return this.#park(earlier(next.wakeAt, reportAt));
+      }
+    }
+  }
+
+  /** Waits until there is something to do; only while the run is busy, or about to be reported. */
+  async #rest(next: Next, reportAt: number | null): Promise<void> {
+    const limit = timer(earlier(next.wakeAt, reportAt));
+    const { run } = this;
+    await Promise.race([next.busy ? run.rested() : run.stirred(), this.#nudge.heard(), limit.over]);
+    limit.cancel();
+  }
+
+  #park(wakeAt: number | null): void {
+    if (wakeAt !== null) this.#arm(wakeAt);
+    const { run } = this;
+    // A handler that awaits something of its own may go on without anybody asking.
+    void run.stirred().then(() => {
+      if (this.#open?.run === run) this.proceed();
+    });
+  }
+
+  /** Sees to it that the run resumes should this process die now. */
+  #guard(): void {
+    if (this.#guarded) return;
+    const now = Date.now();
+    if (this.#armedAt === null || this.#armedAt > now + watchdogMs) this.#arm(now + watchdogMs);
+  }
+
+  #arm(at: number): void {
+    const wakeAt = Math.max(Math.ceil(at), Date.now() + 1);
+    if (this.#armedAt === wakeAt) return;
+    this.#armedAt = wakeAt;
+    this.#ctx.storage.setAlarm(wakeAt).catch((error: unknown) => {
+      this.#armedAt = null;
+      console.error(`run ${this.run.state.created?.id} could not set its alarm`, error);
+    });
+  }
+
+  #offer(signal: Parameters<Run["signal"]>[0]): void {
+    try {
+      this.run.signal(signal);
+    } catch (error) {
+      console.error(`a signal kept for the next waiter was refused by run ${this.run.state.created?.id}`, error);
+    }
+  }
+
+  /** The journal could not be written or read: the memory is given up, the alarm brings it back. */
+  async #giveUp(error: unknown): Promise<void> {
+    console.error(`run ${this.#open?.run.state.created?.id} lost its memory and will resume`, error);
+    this.#open = null;
+    this.#cold = true;
+    await this.#ctx.storage.setAlarm(Date.now() + watchdogMs);
+    this.#armedAt = null;
+  }
+
+  #memory() {
+    if (this.#open === null) {
+      const journal = new SqlJournal(this.#ctx.storage);
+      const deployment = deploymentId();
+      const clock = { now: () => Date.now(), turn };
+      const world = { clock, deployment, hookUrl: (call: string) => this.#hookUrl(call) };
+      this.#open = { run: new Run(journal, world, this.#find), journal, reporter: new Reporter() };
+    }
+    return this.#open;
+  }
+
+  async #hookUrl(call: string): Promise<string> {
+    const { created } = this.run.state;
+    if (created === null) throw new Error("a run that was never created has no webhooks");
+    return await hookUrl({ runId: created.id, createdAt: created.at, call }, created.origin);
+  }
+}
+
+function earlier(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.min(one, other);
+}
+
+/** A timer that keeps nothing awake once it is cancelled. */
+function timer(at: number | null): { over: Promise<void>; cancel: () => void } {
+  if (at === null) return { over: new Promise(() => {}), cancel: () => {} };
+  let handle: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    handle = setTimeout(resolve, Math.min(longestTimerMs, Math.max(0, at - Date.now())));
+  });
+  return { over, cancel: () => clearTimeout(handle) };
+}
+
+/** The deployed version of the Worker; under a plain local runtime there is none. */
+function deploymentId(): string {
+  return variable("CF_VERSION_METADATA", "id") ?? "local";
+}

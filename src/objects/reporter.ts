@@ -1,0 +1,60 @@
+/**
+ * Owns: telling the directory, and the scheduler where it started the run, what became of a run:
+ * merged, in order, and again until it was heard.
+ * Does not own: what is told (core/snapshot), or when the run is looked at.
+ */
+import type { RunSnapshot, RunSummary } from "../core/run.ts";
+import { isEnded } from "../core/run.ts";
+import type { SignalRequest } from "../core/service.ts";
+import { directoryOf, schedulerObject } from "./address.ts";
+import { claimOffers } from "./broadcast.ts";
+
+/** A change of a run that goes on is told this long after the one before, at the earliest. */
+const intervalMs = 500;
+/** A run that is at work is listed after this long, should it not have ended by then. */
+const patienceMs = 250;
+const longestBackoffMs = 60_000;
+
+export class Reporter {
+  #told = "";
+  #toldAt = 0;
+  #failures = 0;
+  #retryAt = 0;
+
+  /** When the run as it is should be told; null when nobody needs to hear it. */
+  dueAt(run: RunSnapshot, busy: boolean): number | null {
+    if (digest(run) === this.#told) return null;
+    if (this.#failures > 0) return this.#retryAt;
+    if (isEnded(run.status)) return 0;
+    if (busy && this.#told === "") return run.createdAt + patienceMs;
+    return busy ? null : this.#toldAt + (this.#told === "" ? 0 : intervalMs);
+  }
+
+  /** Tells; answers the signals that waited for this run. A failure is noted and told again later. */
+  async tell(run: RunSnapshot): Promise<SignalRequest[]> {
+    const told = digest(run);
+    try {
+      const { offers } = await directoryOf(run.id).report(summary(run));
+      if (run.schedule !== null && isEnded(run.status)) await schedulerObject().ended(run.schedule, run.id);
+      this.#told = told;
+      this.#toldAt = Date.now();
+      this.#failures = 0;
+      return offers.length === 0 ? [] : await claimOffers(run.id, offers);
+    } catch (error) {
+      this.#failures++;
+      this.#retryAt = Date.now() + Math.min(longestBackoffMs, 500 * 2 ** this.#failures);
+      console.error(`run ${run.id} could not be reported; it will be again`, error);
+      return [];
+    }
+  }
+}
+
+/** What the directory shows of the run, as text: when it is the same, there is nothing to tell. */
+function digest({ status, waitingFor }: RunSnapshot): string {
+  return JSON.stringify([status, waitingFor]);
+}
+
+function summary(run: RunSnapshot): RunSummary {
+  const { input: _input, output: _output, progress: _progress, ...rest } = run;
+  return rest;
+}

@@ -1,0 +1,70 @@
+/**
+ * What the objects say to each other and the Worker to them. Arguments and answers are plain data,
+ * so that a Worker and an object of neighbouring deployments understand each other: fields are
+ * added, never changed. A refusal is an answer, not a throw, because classes do not survive the wire.
+ */
+import type { ErrorCode, Issue } from "../core/error.ts";
+import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
+import type { HookAnswer, HookRequest, RunAction, RunQuery, ScheduleInfo, SignalRequest, StartRequest } from "../core/service.ts";
+import type { ParentRun, ScheduleFiring } from "../core/entry.ts";
+import type { Stored } from "../core/value.ts";
+
+export type Refusal = { readonly code: ErrorCode; readonly message: string; readonly issues?: readonly Issue[] };
+export type Answer<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly refusal: Refusal };
+
+/** A start that the Worker has checked: the workflow exists and its schema took the input. */
+export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels"> & {
+  readonly id: string;
+  readonly version: string;
+  readonly input: Stored;
+  readonly sent?: Stored;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly parent: ParentRun | null;
+  readonly schedule: ScheduleFiring | null;
+};
+
+/** Which webhook wait of which life of a run id: an id is free again once its run was deleted. */
+export type HookAddress = { readonly call: string; readonly createdAt: number };
+
+/** One run. */
+export interface RunRpc {
+  start(request: CheckedStart): Promise<Answer<{ readonly run: RunSnapshot; readonly created: boolean }>>;
+  read(waitMs: number): Promise<Answer<RunSnapshot>>;
+  history(after: number, limit: number): Promise<Answer<HistoryPage>>;
+  act(action: RunAction): Promise<Answer<RunSnapshot>>;
+  /** With `onlyIfWaiting`, refused with code "not_waiting" unless a wait for the name is open right now. */
+  signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ readonly duplicate: boolean }>>;
+  hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
+}
+
+/** One shard of the index of runs. */
+export interface DirectoryRpc {
+  /**
+   * Takes the run's summary if it is newer than the one held (by `seq`). Answers the ids of
+   * buffered signals that a wait of this run may claim.
+   */
+  report(summary: RunSummary): Promise<{ readonly offers: readonly string[] }>;
+  remove(id: string, createdAt: number): Promise<void>;
+  /** This shard's part of a page: up to `limit` runs, newest first, strictly after `before`. */
+  list(query: Omit<RunQuery, "cursor">, before: { readonly createdAt: number; readonly id: string } | null): Promise<readonly RunSummary[]>;
+  counts(): Promise<readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[]>;
+  /** Ids of runs that wait for a signal of this name. */
+  waiters(name: string): Promise<readonly string[]>;
+  /** Tells this shard that a signal of this name is buffered, until `expiresAt`. */
+  offer(id: string, name: string, expiresAt: number): Promise<void>;
+  withdraw(id: string): Promise<void>;
+  /** First shard only: keeps a signal for the next waiter. */
+  hold(id: string, signal: SignalRequest, expiresAt: number): Promise<void>;
+  /** First shard only: hands the signal to one run and to no other; the same run may ask again. */
+  claim(id: string, runId: string): Promise<SignalRequest | null>;
+  /** First shard only: the signal was delivered, or given up. */
+  settle(id: string): Promise<void>;
+}
+
+export interface SchedulerRpc {
+  /** Judges every schedule against the clock, starts what is due, and arms the alarm. */
+  tick(): Promise<void>;
+  list(): Promise<readonly ScheduleInfo[]>;
+  /** A run that a schedule started has ended. */
+  ended(firing: ScheduleFiring, runId: string): Promise<void>;
+}

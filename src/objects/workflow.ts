@@ -1,0 +1,173 @@
+/**
+ * Owns: `defineWorkflow`: the types an author sees, and checking what an author wrote.
+ * Does not own: running anything; a handle's calls go to the service.
+ */
+import type { Definition, Limits, ScheduleRule } from "../core/definition.ts";
+import { toMs } from "../core/duration.ts";
+import type { Duration } from "../core/duration.ts";
+import { HoldfastError } from "../core/error.ts";
+import { checkName } from "../core/name.ts";
+import { resolveRetry } from "../core/retry.ts";
+import type { Retry } from "../core/retry.ts";
+import { checkRule } from "../core/schedule.ts";
+import type { Schema } from "../core/schema.ts";
+import type { SignalTypes, Step } from "../core/step.ts";
+import { createHandle, startWorkflow } from "./handle.ts";
+import type { RunHandle, StartOptions } from "./handle.ts";
+
+/** Validators of a workflow's signals, by name. */
+export type SignalSchemas = Readonly<Record<string, Schema>>;
+
+type Types<S extends Schema> = NonNullable<S["~standard"]["types"]>;
+type InputOf<S extends Schema> = Types<S>["input"];
+type OutputOf<S extends Schema> = Types<S>["output"];
+type Payloads<Signals extends SignalSchemas> = { readonly [Name in keyof Signals]: OutputOf<Signals[Name]> };
+
+/** A workflow: hand it to `createWorker`, and start runs of it from anywhere in the Worker. */
+export interface Workflow<Input, Output, Signals extends SignalTypes = SignalTypes> {
+  readonly name: string;
+  readonly definition: Definition;
+  /**
+   * Starts a run, or finds the one with the same `id`, workflow and input.
+   * @throws HoldfastError input_invalid, id_invalid, label_invalid, duration_invalid, run_exists
+   */
+  start(
+    ...args: undefined extends Input ? [input?: Input, options?: StartOptions] : [input: Input, options?: StartOptions]
+  ): Promise<RunHandle<Output, Signals>>;
+  /** The handle of a run by its id; nothing is asked of it yet. */
+  get(id: string): RunHandle<Output, Signals>;
+}
+
+/** What every workflow may set; all of it optional. */
+export type CommonOptions<Signals extends SignalSchemas> = {
+  /** Payloads are validated as they arrive, and type `step.waitFor`. */
+  readonly signals?: Signals;
+  /** Shorthand for `retry.limit`: 4 means 4 retries, 5 attempts. */
+  readonly retries?: number;
+  /** Default policy of its steps: 5 retries from 1 s, doubling, ±20 %, capped at 1 hour, unless set. */
+  readonly retry?: Retry;
+  /** Limit on the whole run; past it the run fails with code run_timeout. */
+  readonly timeout?: Duration;
+  readonly schedule?: string | ScheduleRule | readonly (string | ScheduleRule)[];
+  /** "1" unless set. A run stays with the version it began with. */
+  readonly version?: string;
+  /** How long a finished run is kept; 30 days unless set. */
+  readonly retention?: Duration;
+  readonly limits?: Limits;
+};
+
+export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSchemas> = CommonOptions<Signals> & {
+  readonly input: Input;
+  readonly output?: Schema<unknown, Output>;
+  readonly labels?: (input: OutputOf<Input>) => Record<string, string>;
+  /** The program; what it returns is the run's output. */
+  readonly handler: (input: OutputOf<Input>, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
+};
+
+export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonOptions<Signals> & {
+  readonly input?: undefined;
+  readonly output?: Schema<unknown, Output>;
+  readonly labels?: (input: Input) => Record<string, string>;
+  /** The program; what it returns is the run's output. */
+  readonly handler: (input: Input, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
+};
+
+type NoSignals = Record<never, never>;
+
+/**
+ * Defines a durable workflow. `name` is 1 to 256 characters and stays with its runs for ever.
+ * @throws HoldfastError options_invalid, name_invalid, duration_invalid, naming the option
+ */
+export function defineWorkflow<Input extends Schema, Output, Signals extends SignalSchemas = NoSignals>(
+  name: string,
+  options: SchemaOptions<Input, Output, Signals>,
+): Workflow<InputOf<Input>, Output, Payloads<Signals>>;
+export function defineWorkflow<Input, Output, Signals extends SignalSchemas = NoSignals>(
+  name: string,
+  options: PlainOptions<Input, Output, Signals>,
+): Workflow<Input, Output, Payloads<Signals>>;
+export function defineWorkflow(name: string, options: LooseOptions): Workflow<unknown, unknown> {
+  const definition = toDefinition(checkName(name, "workflow"), options);
+  return {
+    name,
+    definition,
+    start: (...args: readonly unknown[]) => startWorkflow(definition, args[0], args[1] as StartOptions | undefined),
+    get: (id) => createHandle(id),
+  };
+}
+
+/** The options before anything is known of them. */
+type LooseOptions = CommonOptions<SignalSchemas> & {
+  readonly input?: Schema | undefined;
+  readonly output?: Schema | undefined;
+  readonly labels?: unknown;
+  readonly handler: unknown;
+};
+
+const known: ReadonlySet<string> = new Set([
+  "handler",
+  "input",
+  "output",
+  "signals",
+  "retries",
+  "retry",
+  "timeout",
+  "schedule",
+  "version",
+  "retention",
+  "labels",
+  "limits",
+]);
+
+function toDefinition(name: string, options: LooseOptions): Definition {
+  const refuse = (option: string, why: string): never => {
+    throw new HoldfastError("options_invalid", `workflow ${name}: ${option} ${why}`);
+  };
+  if (typeof options !== "object" || options === null) refuse("the options", "must be an object");
+  for (const option of Object.keys(options)) if (!known.has(option)) refuse(`"${option}"`, "is not an option of a workflow");
+  const { handler, input, output, signals = {}, retries, version = "1", labels } = options;
+  if (typeof handler !== "function") refuse("handler", "must be a function");
+  if (labels !== undefined && typeof labels !== "function") refuse("labels", "must be a function of the input");
+  if (typeof version !== "string" || version === "" || version.length > 256) refuse("version", "must be text of 1 to 256 characters");
+  for (const [option, schema] of Object.entries({ input, output, ...signals })) {
+    if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") refuse(option, "must be a Standard Schema, such as zod makes");
+  }
+  const retry = retries === undefined ? options.retry : mergeRetries(retries, options.retry);
+  resolveRetry(retry);
+  const schedules = toSchedules(options.schedule);
+  for (const rule of schedules) checkRule(rule, name);
+  return {
+    name,
+    version,
+    handler: handler as Definition["handler"],
+    input,
+    output,
+    signals,
+    retry,
+    timeoutMs: options.timeout === undefined ? null : toMs(options.timeout),
+    schedules,
+    retentionMs: toMs(options.retention ?? "30 days"),
+    labels: labels as Definition["labels"],
+    limits: toLimits(options.limits, refuse),
+  };
+}
+
+function mergeRetries(limit: number, retry: Retry | undefined): Retry {
+  if (typeof retry !== "function") return { ...retry, limit };
+  throw new HoldfastError("options_invalid", "retries cannot be given beside a retry function, which decides by itself");
+}
+
+function toSchedules(schedule: CommonOptions<SignalSchemas>["schedule"]): ScheduleRule[] {
+  if (schedule === undefined) return [];
+  const rules = Array.isArray(schedule) ? (schedule as readonly (string | ScheduleRule)[]) : [schedule as string | ScheduleRule];
+  return rules.map((rule) => (typeof rule === "string" ? { cron: rule } : rule));
+}
+
+function toLimits(limits: Limits | undefined, refuse: (option: string, why: string) => never): Definition["limits"] {
+  const { steps = 100_000, perStep = {}, ...rest } = limits ?? {};
+  for (const option of Object.keys(rest)) refuse(`limits.${option}`, "is not a limit");
+  for (const [limit, count] of Object.entries({ steps, ...perStep })) {
+    if (!Number.isInteger(count) || count < 0) refuse(`limits: ${limit}`, "must be a whole number, 0 or more");
+  }
+  return { steps, perStep };
+}

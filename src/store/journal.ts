@@ -1,0 +1,96 @@
+/**
+ * The journal in a Durable Object's SQLite storage. One row is one commit: the JSON text of its
+ * entries, cut into further rows where it is too long for one. Row numbers are
+ * `seq of the first entry × 4096 + part`, so that the table's own key is the only index and a
+ * commit costs one written row. `docs/journal.md` describes the format.
+ */
+import type { Entry } from "../core/entry.ts";
+import type { Journal } from "../core/journal.ts";
+
+/** A row may hold 2 MB, and a UTF-16 unit takes up to 3 bytes. */
+const maxPart = 600_000;
+const partsPerCommit = 4096;
+
+type Row = { row: number; data: string };
+
+export class SqlJournal implements Journal {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  #exists: boolean;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    // Looking up an id that no run has must not leave a table behind.
+    this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'journal'").toArray().length > 0;
+  }
+
+  read(): Iterable<Entry> {
+    return this.#exists ? commits(this.#sql.exec<Row>("SELECT row, data FROM journal ORDER BY row")) : [];
+  }
+
+  append(entries: readonly Entry[]): void {
+    const first = entries[0];
+    if (first === undefined) return;
+    if (!this.#exists) {
+      this.#sql.exec("CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL)");
+      this.#exists = true;
+    }
+    const text = JSON.stringify(entries);
+    if (text.length <= maxPart) return this.#insert(first.seq, 0, text);
+    this.#storage.transactionSync(() => {
+      for (const [part, data] of cut(text).entries()) this.#insert(first.seq, part, data);
+    });
+  }
+
+  page(after: number, limit: number): Entry[] {
+    if (!this.#exists) return [];
+    const bound = (after + 2) * partsPerCommit;
+    const { row } = this.#sql.exec<{ row: number | null }>("SELECT max(row) AS row FROM journal WHERE row < ?", bound).one();
+    const start = Math.floor((row ?? 0) / partsPerCommit) * partsPerCommit;
+    const rows = this.#sql.exec<Row>("SELECT row, data FROM journal WHERE row >= ? ORDER BY row", start);
+    const page: Entry[] = [];
+    for (const entry of commits(rows)) {
+      if (entry.seq <= after) continue;
+      page.push(entry);
+      if (page.length === limit) break;
+    }
+    return page;
+  }
+
+  #insert(seq: number, part: number, data: string): void {
+    this.#sql.exec("INSERT INTO journal (row, data) VALUES (?, ?)", seq * partsPerCommit + part, data);
+  }
+
+  durable(): Promise<void> {
+    return this.#storage.sync();
+  }
+}
+
+function* commits(rows: Iterable<Row>): Generator<Entry> {
+  let text = "";
+  let parts = 0;
+  for (const { row, data } of rows) {
+    if (row % partsPerCommit === 0 && parts > 0) {
+      yield* JSON.parse(text) as Entry[];
+      text = "";
+      parts = 0;
+    }
+    text += data;
+    parts++;
+  }
+  if (parts > 0) yield* JSON.parse(text) as Entry[];
+}
+
+function cut(text: string): string[] {
+  const parts: string[] = [];
+  for (let from = 0; from < text.length; ) {
+    let to = Math.min(text.length, from + maxPart);
+    // Not between the halves of a character: each alone would be lost on the way to UTF-8.
+    const last = text.charCodeAt(to - 1);
+    if (to < text.length && last >= 0xd800 && last <= 0xdbff) to--;
+    parts.push(text.slice(from, to));
+    from = to;
+  }
+  return parts;
+}

@@ -1,0 +1,38 @@
+/** `createWorker`: the one call that turns workflows into a Worker. */
+import { env } from "cloudflare:workers";
+import { createApp } from "./http/app.ts";
+import { parseConfig } from "./http/config.ts";
+import { createObjects } from "./objects/assembly.ts";
+import { Catalog } from "./objects/catalog.ts";
+import { createService } from "./objects/service.ts";
+import type { Definition } from "./core/definition.ts";
+
+export type WorkerOptions = {
+  /** The workflows of this deployment; several versions of one may be listed, the newest last. */
+  readonly workflows: readonly { readonly definition: Definition }[];
+};
+
+/**
+ * The Worker: export it as default, and each class of `objects` under its own name.
+ * @throws HoldfastError options_invalid: two workflows of one name and version, or a bad schedule
+ */
+export function createWorker({ workflows }: WorkerOptions) {
+  const catalog = new Catalog(workflows.map(({ definition }) => definition));
+  const service = createService(catalog);
+  const app = createApp(service, () => parseConfig(env as unknown as Record<string, unknown>));
+  let awake = false;
+  return {
+    objects: createObjects(catalog),
+    fetch(request: Request, _env: unknown, ctx: ExecutionContext): Response | Promise<Response> {
+      // The scheduler's own alarm needs one first call to be armed by.
+      if (!awake && catalog.rules.length > 0) {
+        awake = true;
+        ctx.waitUntil(service.schedules.tick().catch(() => void (awake = false)));
+      }
+      return app.fetch(request, env, ctx);
+    },
+    async scheduled(): Promise<void> {
+      await service.schedules.tick();
+    },
+  };
+}

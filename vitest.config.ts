@@ -1,0 +1,53 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+/**
+ * Three projects, by what a test needs: `node` for the floors that are pure, `workers` for the
+ * built Worker inside workerd, `outside` for `wrangler dev` as a user starts it.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "node",
+          environment: "node",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/workers/**", "test/outside/**"],
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            main: "./test/workers/worker.ts",
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: {
+                AUTH: "token",
+                API_TOKENS: "read:r-token-123,operate:o-token-123,admin:a-token-123",
+                SIGNING_SECRET: "a signing secret for tests only, 32 characters or more",
+                PUBLIC_URL: "http://example.com",
+              },
+            },
+          }),
+        ],
+        test: {
+          name: "workers",
+          include: ["test/workers/**/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "outside",
+          environment: "node",
+          include: ["test/outside/**/*.test.ts"],
+          // Each file starts processes and ports of its own: one at a time keeps their timing honest.
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
