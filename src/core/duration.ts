@@ -56,7 +56,8 @@ export function toMs(duration: unknown, what = "duration"): number {
   if (ms > maxDurationMs) {
     throw new HoldfastError("duration_invalid", `${what} ${show(duration)} is longer than 100 years`);
   }
-  return Math.round(ms);
+  // Plus 0, for -0 is no span.
+  return Math.round(ms) + 0;
 }
 
 function parseDuration(text: string): number | null {

@@ -108,13 +108,13 @@ export class RetryAfterError extends Error {
 
 /** By class or by name: two copies of a package, or two realms, mean the same by it. */
 export function isNonRetryable(error: unknown): boolean {
-  return error instanceof NonRetryableError || (isObject(error) && read(error, "name") === "NonRetryableError");
+  return isA(error, NonRetryableError) || (isObject(error) && read(error, "name") === "NonRetryableError");
 }
 
 /** The delay a RetryAfterError asks for, as it was given; null for every other error. */
 export function retryAfterOf(error: unknown): number | string | null {
   if (!isObject(error)) return null;
-  if (!(error instanceof RetryAfterError) && read(error, "name") !== "RetryAfterError") return null;
+  if (!isA(error, RetryAfterError) && read(error, "name") !== "RetryAfterError") return null;
   const delay = read(error, "delay");
   return typeof delay === "number" || typeof delay === "string" ? delay : null;
 }
@@ -176,8 +176,8 @@ function withoutGaps(error: { [Key in keyof StoredError]: StoredError[Key] | und
 function membersOf(error: object): readonly unknown[] | undefined {
   const members = read(error, "errors");
   if (!Array.isArray(members)) return undefined;
-  if (error instanceof AggregateError || read(error, "name") === aggregate) return members;
-  return members.length > 0 && members.every((member) => member instanceof Error) ? members : undefined;
+  if (isA(error, AggregateError) || read(error, "name") === aggregate) return members;
+  return members.length > 0 && members.every((member) => isA(member, Error)) ? members : undefined;
 }
 
 export type RevivedError = Error & { code?: string; step?: string; attempts?: number };
@@ -244,8 +244,17 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
+/** `instanceof`, or false where asking throws: a proxy may do so. */
+function isA(value: unknown, maker: abstract new (...parts: never) => unknown): boolean {
+  try {
+    return value instanceof maker;
+  } catch {
+    return false;
+  }
+}
+
 function isErrorLike(thrown: unknown): thrown is object {
-  return isObject(thrown) && (thrown instanceof Error || typeof read(thrown, "message") === "string");
+  return isObject(thrown) && (isA(thrown, Error) || typeof read(thrown, "message") === "string");
 }
 
 /** A property, or undefined where reading it throws. */
@@ -263,7 +272,7 @@ function describe(thrown: unknown): string {
   try {
     return (isObject(thrown) ? JSON.stringify(thrown) : undefined) ?? String(thrown);
   } catch {
-    return Object.prototype.toString.call(thrown);
+    return `a thrown ${typeof thrown} that cannot be shown`;
   }
 }
 

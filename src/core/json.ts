@@ -14,7 +14,7 @@
  * | `Object` | a plain object that has a `$type` of its own |
  * | `Ref` | JSON pointer to an ancestor, where a value contains itself; written, never read |
  */
-import { fromBase64, toBase64 } from "./base64.ts";
+import { bytesOf, createBytes, fromBase64, isByteType, toBase64 } from "./bytes.ts";
 import { toInstant } from "./duration.ts";
 import { createError, hide, HoldfastError } from "./error.ts";
 
@@ -35,8 +35,15 @@ function write(value: unknown, at: string, above: Map<object, string>): Json {
       return writeNumber(value);
     case "bigint":
       return { $type: "BigInt", value: String(value) };
-    case "object":
-      return value === null ? null : writeInside(value, at, above);
+    case "object": {
+      if (value === null) return null;
+      const ancestor = above.get(value);
+      if (ancestor !== undefined) return { $type: "Ref", value: ancestor };
+      above.set(value, at);
+      const json = writeObject(value, at, above);
+      above.delete(value);
+      return json;
+    }
     default:
       return { $type: "undefined" };
   }
@@ -47,19 +54,8 @@ function writeNumber(value: number): Json {
   return Number.isFinite(value) ? value : { $type: String(value) };
 }
 
-function writeInside(value: object, at: string, above: Map<object, string>): Json {
-  const ancestor = above.get(value);
-  if (ancestor !== undefined) return { $type: "Ref", value: ancestor };
-  above.set(value, at);
-  const json = writeObject(value, at, above);
-  above.delete(value);
-  return json;
-}
-
 function writeObject(value: object, at: string, above: Map<object, string>): Json {
-  const list = (items: readonly unknown[], under: string): Json[] =>
-    Array.from(items, (item, index) => write(item, `${under}/${index}`, above));
-  if (Array.isArray(value)) return list(value, at);
+  if (Array.isArray(value)) return writeList(value, at, above);
   if (value instanceof Error) return { $type: "Error", value: writeError(value, `${at}/value`, above) };
   const type = Object.prototype.toString.call(value).slice(8, -1);
   switch (type) {
@@ -67,12 +63,10 @@ function writeObject(value: object, at: string, above: Map<object, string>): Jso
       return { $type: type, value: Number.isNaN(Number(value)) ? null : (value as Date).toISOString() };
     case "RegExp":
       return { $type: type, value: { source: (value as RegExp).source, flags: (value as RegExp).flags } };
-    case "Map": {
-      const pairs = [...(value as Map<unknown, unknown>)];
-      return { $type: type, value: pairs.map((pair, index) => list(pair, `${at}/value/${index}`)) };
-    }
+    case "Map":
+      return { $type: type, value: writePairs(value as Map<unknown, unknown>, `${at}/value`, above) };
     case "Set":
-      return { $type: type, value: list([...(value as Set<unknown>)], `${at}/value`) };
+      return { $type: type, value: writeList(value as Set<unknown>, `${at}/value`, above) };
     case "Number":
     case "String":
     case "Boolean":
@@ -83,6 +77,22 @@ function writeObject(value: object, at: string, above: Map<object, string>): Jso
       return bytes === null ? writePlain(value, at, above) : { $type: type, value: toBase64(bytes) };
     }
   }
+}
+
+/** Loops: values may be deep, and each callback takes its share of the stack. */
+function writeList(items: Iterable<unknown>, at: string, above: Map<object, string>): Json[] {
+  const json: Json[] = [];
+  for (const item of items) json.push(write(item, `${at}/${json.length}`, above));
+  return json;
+}
+
+function writePairs(pairs: ReadonlyMap<unknown, unknown>, at: string, above: Map<object, string>): Json[] {
+  const json: Json[] = [];
+  for (const [key, value] of pairs) {
+    const under = `${at}/${json.length}`;
+    json.push([write(key, `${under}/0`, above), write(value, `${under}/1`, above)]);
+  }
+  return json;
 }
 
 function writePlain(value: object, at: string, above: Map<object, string>): Json {
@@ -109,11 +119,6 @@ function writeError(error: Error, at: string, above: Map<object, string>): Json 
   return json;
 }
 
-function bytesOf(value: object): Uint8Array | null {
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
-}
-
 function escape(key: string): string {
   return key.replaceAll("~", "~0").replaceAll("/", "~1");
 }
@@ -135,13 +140,15 @@ export function fromJson(json: unknown): unknown {
 
 /** Text to value. @throws HoldfastError body_invalid: no JSON, or as fromJson has it */
 export function parseJson(text: string): unknown {
-  let json: unknown;
+  return fromJson(readJson(text));
+}
+
+function readJson(text: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw new HoldfastError("body_invalid", "the body is not JSON", { cause });
   }
-  return fromJson(json);
 }
 
 type Path = (string | number)[];
@@ -192,13 +199,10 @@ function reviveTyped(json: object, path: Path): unknown {
     case "undefined":
       return undefined;
     case "NaN":
-      return Number.NaN;
     case "Infinity":
-      return Number.POSITIVE_INFINITY;
     case "-Infinity":
-      return Number.NEGATIVE_INFINITY;
     case "-0":
-      return -0;
+      return Number(type);
     case "Date":
       return reviveDate(value, path);
     case "BigInt":
@@ -290,37 +294,11 @@ function reviveError(value: unknown, path: Path): Error {
   return error;
 }
 
-type FromBuffer = new (buffer: ArrayBuffer) => ArrayBufferView;
-
-const views: ReadonlyMap<unknown, FromBuffer> = new Map<unknown, FromBuffer>([
-  ["DataView", DataView],
-  ["Int8Array", Int8Array],
-  ["Uint8Array", Uint8Array],
-  ["Uint8ClampedArray", Uint8ClampedArray],
-  ["Int16Array", Int16Array],
-  ["Uint16Array", Uint16Array],
-  ["Int32Array", Int32Array],
-  ["Uint32Array", Uint32Array],
-  ["Float32Array", Float32Array],
-  ["Float64Array", Float64Array],
-  ["BigInt64Array", BigInt64Array],
-  ["BigUint64Array", BigUint64Array],
-]);
-
 function reviveBytes(type: unknown, value: unknown, path: Path): unknown {
-  const View = views.get(type) ?? newer(type);
-  if (View === undefined && type !== "ArrayBuffer") throw refuse([...path, "$type"], "is not a known type");
+  if (typeof type !== "string" || !isByteType(type)) throw refuse([...path, "$type"], "is not a known type");
   const bytes = typeof value === "string" ? fromBase64(value) : null;
   if (bytes === null) throw refuse([...path, "value"], "is not base64");
-  if (View === undefined) return bytes.buffer;
-  try {
-    return new View(bytes.buffer);
-  } catch {
-    throw refuse([...path, "value"], `is not a whole number of elements of ${String(type)}`);
-  }
-}
-
-/** Half-precision numbers are newer than some runtimes. */
-function newer(type: unknown): FromBuffer | undefined {
-  return type === "Float16Array" ? (globalThis as { Float16Array?: FromBuffer }).Float16Array : undefined;
+  const view = createBytes(type, bytes.buffer);
+  if (view === null) throw refuse([...path, "value"], `is not a whole number of elements of ${type}`);
+  return view;
 }

@@ -13,7 +13,7 @@ export type Stored = string & { readonly __stored: unique symbol };
  * that are symbols are left out, a view of a part of a buffer keeps that part only. Errors keep
  * name, message, stack, cause, members and `code`.
  * @throws HoldfastError value_uncloneable (functions, symbols, promises, weak collections, host
- * objects such as Response, an own `__proto__` key, more than 1,000 levels), value_too_large; the
+ * objects such as Response, an own `__proto__` key, more than 500 levels), value_too_large; the
  * message names `what` and, for the first, the path within the value.
  */
 export function encode(value: unknown, what: string): Stored {

@@ -3,16 +3,16 @@
  *
  * The writer of the `devalue` package is not used: it leaves lone surrogates to be lost in UTF-8,
  * takes up to six characters for one, knows no errors, and does not say no to what is too large.
- * One class, somewhat long: the kinds of values are many, and each is written by a few lines.
+ * Long because the kinds of values are many, each is written by a few lines, and they write each other.
  */
-import { toBase64 } from "./base64.ts";
+import { toBase64 } from "./bytes.ts";
 import { builtInOf, HoldfastError } from "./error.ts";
 import { describePath, insideError, insideMap, insideMapKey, insideSet } from "./place.ts";
 import type { Place } from "./place.ts";
 import { group, maxValueBytes, utf8Length } from "./size.ts";
 
 /** Levels of nesting: what can be written can be read, also from deep within a call stack. */
-export const maxValueDepth = 1000;
+export const maxValueDepth = 500;
 
 /** What is written of an error; `type` is its built-in class, where its name is not that. */
 export type ErrorPayload = {
@@ -184,29 +184,26 @@ export class Writer {
   }
 
   arrayText(array: readonly unknown[]): string {
-    let text = "";
+    const indexes: number[] = [];
     for (let at = 0; at < array.length; at += 1) {
       const value = array[at];
       if (value === undefined && !Object.hasOwn(array, at)) return this.holedText(array);
-      text += `${at === 0 ? "" : ","}${this.inside(at, value)}`;
-      this.check(text.length);
+      indexes.push(this.inside(at, value));
+      // Each with its comma.
+      this.check(2 * indexes.length);
     }
-    return `[${text}]`;
+    return `[${indexes.join(",")}]`;
   }
 
   /** An array with holes: each marked, or, where they are most of it, the others with their places. */
   holedText(array: readonly unknown[]): string {
     const keys = Object.keys(array).filter((key) => isIndex(key, array.length));
-    const texts: (string | number)[] = [];
     if (keys.length * 2 < array.length) {
-      texts.push(sparse, array.length);
-      for (const key of keys) texts.push(key, this.inside(Number(key), array[Number(key)]));
-    } else {
-      for (let at = 0; at < array.length; at += 1) {
-        texts.push(Object.hasOwn(array, at) ? this.inside(at, array[at]) : hole);
-      }
+      const others = keys.flatMap((key) => [key, this.inside(Number(key), array[Number(key)])]);
+      return `[${[sparse, array.length, ...others].join(",")}]`;
     }
-    return `[${texts.join(",")}]`;
+    const indexes = Array.from(array, (value, at) => (Object.hasOwn(array, at) ? this.inside(at, value) : hole));
+    return `[${indexes.join(",")}]`;
   }
 
   mapText(map: ReadonlyMap<unknown, unknown>): string {

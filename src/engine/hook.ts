@@ -18,6 +18,17 @@ import type { Run } from "./run.ts";
 export async function receiveHook(run: Run, id: string, request: HookRequest): Promise<HookAnswer> {
   const known = openCall(run, id);
   if (known === "duplicate") return { duplicate: true };
+  try {
+    return await deliver(run, known, request);
+  } catch (error) {
+    // The run may have ended meanwhile because of a call that was faster than this one.
+    if (known.received && error instanceof HoldfastError && error.code === "run_ended") return { duplicate: true };
+    throw error;
+  }
+}
+
+async function deliver(run: Run, known: Call, request: HookRequest): Promise<HookAnswer> {
+  const { id } = known;
   const execution = await run.awake();
   const pending = execution.pending.get(callKey("received", id));
   if (pending === undefined || pending.plan.kind !== "received") {

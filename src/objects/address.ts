@@ -43,13 +43,13 @@ function shardCount(): number {
 
 /** A variable or secret of the Worker, as text; of a binding that is an object, one of its fields. */
 export function variable(name: string, field?: string): string | undefined {
-  const value = (env as Record<string, unknown>)[name];
+  const value = (env as unknown as Record<string, unknown>)[name];
   const part = field === undefined ? value : (value as Record<string, unknown> | undefined)?.[field];
   return part === undefined ? undefined : String(part);
 }
 
 function named<Rpc>(binding: string, name: string): Rpc {
-  const namespace = (env as Record<string, unknown>)[binding] as DurableObjectNamespace | undefined;
+  const namespace = (env as unknown as Record<string, unknown>)[binding] as DurableObjectNamespace | undefined;
   if (namespace === undefined) {
     throw new HoldfastError("config_invalid", `the Durable Object binding ${binding} is missing; see wrangler.toml`);
   }

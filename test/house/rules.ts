@@ -26,16 +26,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   http: ["core", "http"],
 };
 
-const world = [
-  "performance",
-  "setTimeout",
-  "setInterval",
-  "setImmediate",
-  "scheduler",
-  "crypto",
-  "fetch",
-  "globalThis",
-];
+const world = ["performance", "setTimeout", "setInterval", "setImmediate", "scheduler", "crypto", "fetch", "process"];
 const code = /^(?:src|examples|bench|scripts)\/.*\.(?:ts|mjs)$/;
 
 export const rules: readonly Rule[] = [
@@ -193,7 +184,8 @@ function worldly({ node, parent, field }: Placed): Finding[] {
     return callee["name"] === "Date" && bare ? [{ at: node.start, what: "the current Date" }] : [];
   }
   if (node.type !== "Identifier" || !world.includes(name)) return [];
-  const isName = (field === "property" || field === "key") && parent?.["computed"] !== true;
+  const isGlobal = (parent?.["object"] as Placed["node"] | undefined)?.["name"] === "globalThis";
+  const isName = (field === "property" || field === "key") && parent?.["computed"] !== true && !isGlobal;
   return isName ? [] : [{ at: node.start, what: name }];
 }
 

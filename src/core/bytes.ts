@@ -1,4 +1,4 @@
-/** Bytes as base64 text (RFC 4648, section 4) and back. */
+/** Bytes: the kinds of them, and their text in base64 (RFC 4648, section 4). */
 
 /** What newer runtimes bring along, and the types do not know yet. */
 type NativeBytes = { toBase64?: () => string };
@@ -33,6 +33,46 @@ function readBytes(text: string): Uint8Array<ArrayBuffer> | null {
     const bytes = new Uint8Array(raw.length);
     for (let at = 0; at < raw.length; at += 1) bytes[at] = raw.charCodeAt(at);
     return bytes;
+  } catch {
+    return null;
+  }
+}
+
+/** The bytes that an object is made of; null where it is none of the byte types. */
+export function bytesOf(value: object): Uint8Array | null {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
+}
+
+type FromBuffer = new (buffer: ArrayBuffer) => ArrayBufferView;
+
+const views: ReadonlyMap<string, FromBuffer | undefined> = new Map<string, FromBuffer | undefined>([
+  ["DataView", DataView],
+  ["Int8Array", Int8Array],
+  ["Uint8Array", Uint8Array],
+  ["Uint8ClampedArray", Uint8ClampedArray],
+  ["Int16Array", Int16Array],
+  ["Uint16Array", Uint16Array],
+  ["Int32Array", Int32Array],
+  ["Uint32Array", Uint32Array],
+  // Newer than some runtimes.
+  ["Float16Array", (globalThis as { Float16Array?: FromBuffer }).Float16Array],
+  ["Float32Array", Float32Array],
+  ["Float64Array", Float64Array],
+  ["BigInt64Array", BigInt64Array],
+  ["BigUint64Array", BigUint64Array],
+]);
+
+export function isByteType(type: string): boolean {
+  return type === "ArrayBuffer" || views.get(type) !== undefined;
+}
+
+/** The buffer as that type; null where its length is not a multiple of the type's elements. */
+export function createBytes(type: string, buffer: ArrayBuffer): ArrayBuffer | ArrayBufferView | null {
+  const View = views.get(type);
+  if (View === undefined) return buffer;
+  try {
+    return new View(buffer);
   } catch {
     return null;
   }

@@ -1,0 +1,66 @@
+/**
+ * Where a listing goes on: the last run of a page, as text that means nothing to its bearer. It is
+ * bound to the filter it was made under, because a page of one filter is no place in another.
+ */
+import { HoldfastError } from "./error.ts";
+import type { RunQuery } from "./service.ts";
+
+/** A run's place in the listing: newest first, equal instants by id, descending. */
+export type Position = { readonly createdAt: number; readonly id: string };
+
+type Filter = Omit<RunQuery, "cursor" | "limit">;
+
+/** The cursor after `position`; letters, digits, `-` and `_` only. */
+export function toCursor(position: Position, filter: Filter): string {
+  const text = btoa([position.createdAt.toString(36), fingerprint(filter), position.id].join(" "));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** @throws HoldfastError cursor_invalid: not a cursor, or one of another filter. */
+export function fromCursor(cursor: string, filter: Filter): Position {
+  const [created = "", print, id = "", ...more] = decode(cursor).split(" ");
+  const position = { createdAt: Number.parseInt(created, 36), id };
+  const whole = more.length === 0 && id !== "" && Number.isSafeInteger(position.createdAt);
+  if (!whole) throw new HoldfastError("cursor_invalid", "the cursor is not one that a listing gave out");
+  if (print !== fingerprint(filter)) {
+    throw new HoldfastError("cursor_invalid", "the cursor belongs to a listing with another filter");
+  }
+  // The same place spelt in another way was not made here.
+  if (toCursor(position, filter) !== cursor) {
+    throw new HoldfastError("cursor_invalid", "the cursor is not one that a listing gave out");
+  }
+  return position;
+}
+
+/** Sorts newest first. */
+export function byNewest(left: Position, right: Position): number {
+  if (left.createdAt !== right.createdAt) return right.createdAt - left.createdAt;
+  if (left.id === right.id) return 0;
+  return left.id < right.id ? 1 : -1;
+}
+
+function decode(cursor: string): string {
+  try {
+    return atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
+  } catch {
+    return "";
+  }
+}
+
+/** The same for every spelling of the same filter: order and repetition say nothing. */
+function fingerprint(filter: Filter): string {
+  const labels = Object.entries(filter.labels ?? {}).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  const statuses = [...new Set(filter.status)].toSorted();
+  return hash(
+    JSON.stringify([filter.workflow ?? null, statuses, labels, filter.createdAfter ?? null, filter.createdBefore ?? null]),
+  );
+}
+
+/** FNV-1a, 32 bits: a mistake is noticed; nothing secret hangs on it. */
+function hash(text: string): string {
+  let sum = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
+  }
+  return (sum >>> 0).toString(36);
+}

@@ -1,0 +1,238 @@
+/**
+ * Broadcasts that wait for a waiter. `offers` is in every shard: which names have something
+ * buffered, a hint that costs a reporting run no further call where there is nothing. `broadcasts`
+ * and `payloads` are used in the first shard only: what is buffered, in order of arrival, who has
+ * it, and the keys of what was delivered.
+ *
+ * A broadcast is open (free, or claimed by one run) and then settled. A claim lasts until the
+ * claimer settles or releases it; it never passes to another run by itself, because a second run
+ * would consume the signal a second time. `checkAt` is when somebody must look after a claim that
+ * was not settled, or after a signal that was given back.
+ */
+import type { SignalRequest } from "../core/service.ts";
+
+export const bufferTables = `
+  CREATE TABLE IF NOT EXISTS offers (
+    name TEXT NOT NULL, id TEXT NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (name, id)
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE IF NOT EXISTS broadcasts (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    digest TEXT,
+    delivered INTEGER,
+    claimed_by TEXT,
+    check_at INTEGER,
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS broadcasts_open ON broadcasts (name, number) WHERE delivered IS NULL;
+  CREATE TABLE IF NOT EXISTS payloads (
+    number INTEGER NOT NULL, part INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (number, part)
+  ) WITHOUT ROWID, STRICT;`;
+
+/** A row may hold 2 MB, and a UTF-16 unit takes up to 3 bytes. */
+const maxPart = 600_000;
+/** How long a claimer has before somebody looks after its claim. */
+export const claimMs = 60_000;
+
+/** What `hold` finds: nothing delivered yet, delivered before, or the id used for something else. */
+export type Hold = { readonly kind: "open" } | { readonly kind: "settled"; readonly delivered: number } | { readonly kind: "conflict" };
+
+/** A buffered broadcast; its signal carries no key. */
+export type Held = { readonly id: string; readonly signal: SignalRequest };
+
+export type BroadcastOutcome = { readonly delivered: number; readonly buffered: boolean };
+
+type Row = { number: number; id: string; name: string; sender: string };
+
+export class SignalBuffer {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  offer(id: string, name: string, expiresAt: number): void {
+    this.#sql.exec(
+      "INSERT INTO offers (name, id, expires_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+      JSON.stringify(name),
+      id,
+      expiresAt,
+    );
+  }
+
+  withdraw(id: string, name: string): void {
+    this.#sql.exec("DELETE FROM offers WHERE name = ? AND id = ?", JSON.stringify(name), id);
+  }
+
+  /** Those of the names that have something buffered, as often as they are given. */
+  offered(names: readonly string[], now: number): string[] {
+    if (names.length === 0) return [];
+    const wanted = JSON.stringify([...new Set(names)].map((name) => JSON.stringify(name)));
+    const rows = this.#sql.exec<{ name: string }>(
+      "SELECT DISTINCT name FROM offers WHERE name IN (SELECT value FROM json_each(?)) AND expires_at > ?",
+      wanted,
+      now,
+    );
+    const found = new Set(Array.from(rows, (row) => JSON.parse(row.name) as string));
+    return names.filter((name) => found.has(name));
+  }
+
+  /**
+   * Keeps a signal for the next waiter. `digest`, given where the sender chose the id, tells a
+   * repetition from another signal, and makes the id be remembered after delivery.
+   */
+  hold(id: string, signal: SignalRequest, digest: string | null, expiresAt: number, now: number): Hold {
+    this.purge(now);
+    const known = this.#sql
+      .exec<{ name: string; digest: string | null; delivered: number | null }>(
+        "SELECT name, digest, delivered FROM broadcasts WHERE id = ?",
+        id,
+      )
+      .toArray()[0];
+    if (known !== undefined) {
+      if (known.name !== signal.name || known.digest !== digest) return { kind: "conflict" };
+      return known.delivered === null ? { kind: "open" } : { kind: "settled", delivered: known.delivered };
+    }
+    const { number } = this.#sql
+      .exec<{ number: number }>(
+        "INSERT INTO broadcasts (id, name, sender, digest, expires_at) VALUES (?, ?, ?, ?, ?) RETURNING number",
+        id,
+        signal.name,
+        signal.by,
+        digest,
+        expiresAt,
+      )
+      .one();
+    for (const [part, text] of cut(signal.payload).entries()) {
+      this.#sql.exec("INSERT INTO payloads (number, part, text) VALUES (?, ?, ?)", number, part, text);
+    }
+    return { kind: "open" };
+  }
+
+  /**
+   * The oldest open signal of the name, for this run and no other; what it has claimed before comes
+   * first. Ids in `except` are passed over.
+   */
+  claim(name: string, runId: string, except: readonly string[], now: number): Held | null {
+    const rows = this.#sql.exec<Row>(
+      `SELECT number, id, name, sender FROM broadcasts
+       WHERE name = ? AND delivered IS NULL AND expires_at > ? AND (claimed_by IS NULL OR claimed_by = ?)
+       ORDER BY claimed_by IS NULL, number`,
+      name,
+      now,
+      runId,
+    );
+    for (const row of rows) {
+      if (except.includes(row.id)) continue;
+      return this.take(row.id, runId, now) ? this.#held(row) : null;
+    }
+    return null;
+  }
+
+  /** Claims this very signal; false where it is gone or another run's. */
+  take(id: string, runId: string, now: number): boolean {
+    const { rowsWritten } = this.#sql.exec(
+      `UPDATE broadcasts SET claimed_by = ?, check_at = ?
+       WHERE id = ? AND delivered IS NULL AND (claimed_by IS NULL OR claimed_by = ?)`,
+      runId,
+      now + claimMs,
+      id,
+      runId,
+    );
+    return rowsWritten > 0;
+  }
+
+  /** The run did not take what it claimed; null lets it rest until a new waiter comes. */
+  release(id: string, runId: string, checkAt: number | null): void {
+    this.#sql.exec(
+      "UPDATE broadcasts SET claimed_by = NULL, check_at = ? WHERE id = ? AND claimed_by = ? AND delivered IS NULL",
+      checkAt,
+      id,
+      runId,
+    );
+  }
+
+  /** The signal was delivered to so many runs. */
+  settle(id: string, delivered: number): void {
+    this.#sql.exec("DELETE FROM payloads WHERE number = (SELECT number FROM broadcasts WHERE id = ?)", id);
+    this.#sql.exec("DELETE FROM broadcasts WHERE id = ? AND digest IS NULL", id);
+    this.#sql.exec(
+      "UPDATE broadcasts SET delivered = max(ifnull(delivered, 0), ?), claimed_by = NULL, check_at = NULL WHERE id = ?",
+      delivered,
+      id,
+    );
+  }
+
+  /** What became of a signal that was held; one that is no longer known was taken by a waiter. */
+  outcome(id: string): BroadcastOutcome {
+    const row = this.#sql
+      .exec<{ delivered: number | null; claimed_by: string | null }>(
+        "SELECT delivered, claimed_by FROM broadcasts WHERE id = ?",
+        id,
+      )
+      .toArray()[0];
+    if (row !== undefined && row.delivered === null && row.claimed_by === null) return { delivered: 0, buffered: true };
+    return { delivered: row?.delivered ?? 1, buffered: false };
+  }
+
+  /** Signals somebody must look after now, oldest first, with the run that claimed them. */
+  unattended(now: number): { readonly id: string; readonly claimedBy: string | null }[] {
+    const rows = this.#sql.exec<{ id: string; claimed_by: string | null }>(
+      "SELECT id, claimed_by FROM broadcasts WHERE delivered IS NULL AND check_at <= ? ORDER BY number",
+      now,
+    );
+    return Array.from(rows, (row) => ({ id: row.id, claimedBy: row.claimed_by }));
+  }
+
+  find(id: string): Held | null {
+    const row = this.#sql
+      .exec<Row>("SELECT number, id, name, sender FROM broadcasts WHERE id = ? AND delivered IS NULL", id)
+      .toArray()[0];
+    return row === undefined ? null : this.#held(row);
+  }
+
+  /** Looks again then; null for not before a new waiter comes. */
+  checkAt(id: string, at: number | null): void {
+    this.#sql.exec("UPDATE broadcasts SET check_at = ? WHERE id = ? AND delivered IS NULL", at, id);
+  }
+
+  /** Forgets what has expired. */
+  purge(now: number): void {
+    this.#sql.exec("DELETE FROM offers WHERE expires_at <= ?", now);
+    this.#sql.exec("DELETE FROM payloads WHERE number IN (SELECT number FROM broadcasts WHERE expires_at <= ?)", now);
+    this.#sql.exec("DELETE FROM broadcasts WHERE expires_at <= ?", now);
+  }
+
+  /** When something expires or must be looked after next; null for never. */
+  dueAt(): number | null {
+    return this.#sql
+      .exec<{ at: number | null }>(
+        `SELECT min(at) AS at FROM (
+           SELECT min(expires_at) AS at FROM offers
+           UNION ALL SELECT min(expires_at) FROM broadcasts
+           UNION ALL SELECT min(check_at) FROM broadcasts WHERE delivered IS NULL)`,
+      )
+      .one().at;
+  }
+
+  #held(row: Row): Held {
+    const parts = this.#sql.exec<{ text: string }>("SELECT text FROM payloads WHERE number = ? ORDER BY part", row.number);
+    const payload = Array.from(parts, (part) => part.text).join("") as SignalRequest["payload"];
+    return { id: row.id, signal: { name: row.name, payload, by: row.sender } };
+  }
+}
+
+function cut(text: string): string[] {
+  const parts: string[] = [];
+  for (let from = 0; from < text.length; ) {
+    let to = Math.min(text.length, from + maxPart);
+    // Not between the halves of a character: each alone would be lost on the way to UTF-8.
+    const last = text.charCodeAt(to - 1);
+    if (to < text.length && last >= 0xd800 && last <= 0xdbff) to--;
+    parts.push(text.slice(from, to));
+    from = to;
+  }
+  return parts;
+}

@@ -1,0 +1,289 @@
+/** Runs in their Durable Objects: evicted, aborted, woken by real alarms. */
+import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { encode } from "../../src/core/value.ts";
+import type { RunSnapshot } from "../../src/core/run.ts";
+import { getRun, signal } from "../../src/index.ts";
+import { directoryShards, runObject } from "../../src/objects/address.ts";
+import { unwrap } from "../../src/objects/answer.ts";
+import { Catalog } from "../../src/objects/catalog.ts";
+import { createService } from "../../src/objects/service.ts";
+import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
+
+const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
+let made = 0;
+
+async function start(workflow: string, input: unknown, waitMs = 0): Promise<RunSnapshot> {
+  const id = `${workflow}-${++made}`;
+  const { run } = await service.runs.start({ workflow, input: encode(input, "input"), id, by: "test", waitMs });
+  return run;
+}
+
+async function kinds(id: string): Promise<string[]> {
+  return (await service.runs.history(id, 0, 200)).entries.map((entry) => entry.kind);
+}
+
+function evict(id: string): Promise<void> {
+  return evictDurableObject(env.RUNS.getByName(id));
+}
+
+async function until(id: string, status: RunSnapshot["status"]): Promise<RunSnapshot> {
+  return await vi.waitFor(
+    async () => {
+      const run = await service.runs.read(id);
+      expect(run.status).toBe(status);
+      return run;
+    },
+    { timeout: 10_000, interval: 20 },
+  );
+}
+
+describe("a run in its object", () => {
+  it("runs to its end and tells its story (guarantee 8)", async () => {
+    const run = await start("chain", { steps: 3 }, 5000);
+    expect(run).toMatchObject({ status: "completed", output: encode(3, ""), steps: { completed: 3, failed: 0, running: 0 } });
+    expect(await kinds(run.id)).toEqual(["run.created", "run.started", "step.completed", "step.completed", "step.completed", "run.completed"]);
+  });
+
+  it("keeps a chain of two thousand steps, and every one ran once (guarantee 2)", async () => {
+    const run = await start("chain", { steps: 2000 }, 20_000);
+    expect(run).toMatchObject({ status: "completed", output: encode((1999 * 2000) / 2, "") });
+    expect(effectsOf(run.id)).toHaveLength(2000);
+  });
+
+  it("writes one row a step and at most four more (budget)", async () => {
+    const run = await start("chain", { steps: 5 }, 5000);
+    const rows = await runInDurableObject(env.RUNS.getByName(run.id), (_object, ctx) =>
+      ctx.storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM journal").one(),
+    );
+    // Created and started are one commit; the alarm is set twice, for the watch and for retention.
+    expect(rows.n).toBe(5 + 2);
+  });
+
+  it("finds the same run for the same id, and refuses another (guarantee 1)", async () => {
+    const run = await start("echo", { n: 1 }, 5000);
+    const again = { workflow: "echo", id: run.id, by: "test" };
+    expect(await service.runs.start({ ...again, input: encode({ n: 1 }, "") })).toMatchObject({ created: false, run: { id: run.id } });
+    await expect(service.runs.start({ ...again, input: encode({ n: 2 }, "") })).rejects.toMatchObject({ code: "run_exists" });
+  });
+
+  it("retries by its policy with one key for all attempts, woken by real alarms", async () => {
+    const run = await start("flaky", { failures: 2 });
+    expect(await until(run.id, "completed")).toMatchObject({ output: encode(3, "") });
+    expect(effectsOf(run.id)).toEqual(["attempt1", "attempt2", "attempt3"]);
+    expect(new Set(effects.filter((effect) => effect.run === run.id).map((effect) => effect.key)).size).toBe(1);
+  });
+
+  it("fails with the error's own name, message and cause", async () => {
+    const run = await start("flaky", { failures: 0, fatal: true }, 5000);
+    expect(run.error).toMatchObject({ code: "non_retryable", message: "declined", step: "call", attempts: 1, cause: { message: "the bank said no" } });
+  });
+
+  it("answers the typed handle", async () => {
+    const { id } = await start("approval", {});
+    const run = getRun<{ told: string }>(id);
+    expect((await run.status()).status).toMatch(/running|waiting/);
+    await run.signal("decision", { approved: true });
+    expect(await run.result()).toEqual({ told: "yes" });
+    await expect(run.signal("decision", { approved: true })).rejects.toMatchObject({ code: "run_ended" });
+    await expect(run.cancel()).rejects.toMatchObject({ code: "run_ended" });
+  });
+
+  it("refuses a signal that does not fit its schema", async () => {
+    const { id } = await start("approval", {});
+    await expect(signal(id, "decision", { approved: "perhaps" })).rejects.toMatchObject({ code: "signal_invalid" });
+    await getRun(id).cancel("enough");
+    await expect(getRun(id).result()).rejects.toMatchObject({ code: "cancelled", message: "enough" });
+  });
+
+  it("fails a run past its timeout", async () => {
+    const { id } = await start("deadline", {});
+    expect((await until(id, "failed")).error).toMatchObject({ code: "run_timeout" });
+  });
+});
+
+describe("a parked run", () => {
+  it("goes on after its eviction, and what was done stays done (guarantees 2 and 4)", async () => {
+    const { id } = await start("approval", {});
+    await until(id, "waiting");
+    await evict(id);
+    expect((await service.runs.read(id)).status).toBe("waiting");
+    await evict(id);
+    await signal(id, "decision", { approved: false });
+    expect(await getRun(id).result()).toEqual({ told: "no" });
+    expect(effectsOf(id)).toEqual(["ask", "tell"]);
+  });
+
+  it("wakes from its sleep by its own alarm after an eviction (guarantee 4)", async () => {
+    const { id } = await start("nap", { ms: 300 });
+    await until(id, "waiting");
+    await evict(id);
+    await until(id, "completed");
+    expect(effectsOf(id)).toEqual(["before", "after"]);
+    expect(await kinds(id)).toEqual([
+      "run.created",
+      "run.started",
+      "step.completed",
+      "timer.set",
+      "timer.fired",
+      "step.completed",
+      "run.completed",
+    ]);
+  });
+
+  it("times out on time after an eviction, and the reason says it before", async () => {
+    const { id } = await start("approval", { timeout: "300ms" });
+    const waiting = await until(id, "waiting");
+    expect(waiting.reason).toContain("waiting for signal decision");
+    await evict(id);
+    expect((await until(id, "cancelled")).error).toMatchObject({ code: "bailed", message: "nobody decided" });
+  });
+
+  it("takes two thousand signals in order, evicted among them (guarantee 5)", async () => {
+    const { id } = await start("inbox", { count: 2000 });
+    for (let from = 0; from < 2000; from += 500) {
+      const batch = Array.from({ length: 500 }, (_, index) => signal(id, "item", { n: from + index }));
+      await Promise.all(batch);
+      if (from === 500) await abortAllDurableObjects();
+    }
+    const seen = await getRun<number[]>(id).result();
+    expect(seen).toEqual(Array.from({ length: 2000 }, (_, index) => index));
+  });
+
+  it("takes the same key once, and refuses it for another signal (guarantee 5)", async () => {
+    const { id } = await start("inbox", { count: 2 });
+    await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
+    await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
+    await evict(id);
+    await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
+    await expect(signal(id, "item", { n: 5 }, { idempotencyKey: "k" })).rejects.toMatchObject({ code: "idempotency_conflict" });
+    await signal(id, "item", { n: 2 });
+    expect(await getRun(id).result()).toEqual([1, 2]);
+  });
+
+  it("keeps large values over an eviction", async () => {
+    const { id } = await start("big", { bytes: 3_000_000 });
+    await until(id, "waiting");
+    await evict(id);
+    await signal(id, "go");
+    expect(await getRun(id).result()).toEqual({ length: 3_000_000, last: 7 });
+  });
+
+  it("is listed in the directory with what it waits for", async () => {
+    const { id } = await start("approval", {});
+    await until(id, "waiting");
+    await vi.waitFor(async () => {
+      const pages = await Promise.all(directoryShards().map((shard) => shard.list({ limit: 200 }, null)));
+      expect(pages.flat().find((run) => run.id === id)).toMatchObject({ status: "waiting" });
+    });
+  });
+});
+
+describe("pause and repair", () => {
+  it("holds a paused run, moves its deadline by the pause, and goes on", async () => {
+    const { id } = await start("nap", { ms: 400 });
+    const before = await until(id, "waiting");
+    const act = (kind: "pause" | "resume") => service.runs.act(id, { kind, by: "ana", reason: "checking the invoice" });
+    expect(await act("pause")).toMatchObject({ status: "paused", reason: "paused by ana: checking the invoice" });
+    await evict(id);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await service.runs.read(id)).status).toBe("paused");
+    const after = await act("resume");
+    expect((after.waitingFor[0]?.until ?? 0) - (before.waitingFor[0]?.until ?? 0)).toBeGreaterThanOrEqual(500);
+    await until(id, "completed");
+  });
+
+  it("retries a failed run from what failed", async () => {
+    const run = await start("flaky", { failures: 5 });
+    await until(run.id, "failed");
+    await service.runs.act(run.id, { kind: "retry", by: "ana", reason: null });
+    // Four attempts failed before; four more are allowed now, and the second of them succeeds no sooner.
+    await until(run.id, "failed");
+    expect(await kinds(run.id)).toContain("run.retried");
+  });
+
+  it("deletes an ended run, and its id is free again", async () => {
+    const run = await start("echo", 1, 5000);
+    await service.runs.act(run.id, { kind: "delete", by: "ana", reason: null });
+    await expect(service.runs.read(run.id)).rejects.toMatchObject({ code: "run_not_found" });
+    const again = await service.runs.start({ workflow: "echo", input: encode(2, ""), id: run.id, by: "test", waitMs: 5000 });
+    expect(again).toMatchObject({ created: true, run: { output: encode(2, "") } });
+  });
+});
+
+describe("a webhook", () => {
+  async function open(input: object): Promise<{ id: string; token: string }> {
+    const { id } = await start("hooked", input);
+    const run = await until(id, "waiting");
+    const url = run.waitingFor[0]?.url ?? "";
+    expect(url).toMatch(/^http:\/\/example\.com\/hooks\//);
+    return { id, token: url.split("/").at(-1) ?? "" };
+  }
+  const post = (body: string) => ({
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    query: { a: "1" },
+    body: new TextEncoder().encode(body),
+  });
+
+  it("resolves once, over an eviction, and later calls are duplicates", async () => {
+    const { id, token } = await open({});
+    await evict(id);
+    const [first, second] = await Promise.all([service.hooks.receive(token, post('{"x":1}')), service.hooks.receive(token, post("{}"))]);
+    expect([first.duplicate, second.duplicate].toSorted()).toEqual([false, true]);
+    expect(await getRun(id).result()).toEqual({ method: "POST", query: { a: "1" }, body: { x: 1 } });
+    await expect(service.hooks.receive(token, post("{}"))).rejects.toMatchObject({ code: "run_ended" });
+  });
+
+  it("refuses forged tokens, broken bodies and calls that verify refuses, and stays open", async () => {
+    const { id, token } = await open({ secret: "s" });
+    await expect(service.hooks.receive(`${token.slice(0, -2)}xx`, post("{}"))).rejects.toMatchObject({ code: "webhook_not_found" });
+    await expect(service.hooks.receive(token, post("{"))).rejects.toMatchObject({ code: "body_invalid" });
+    await expect(service.hooks.receive(token, post("{}"))).rejects.toMatchObject({ code: "webhook_rejected" });
+    const good = { ...post("{}"), headers: { "content-type": "application/json", "x-secret": "s" } };
+    expect(await service.hooks.receive(token, good)).toEqual({
+      duplicate: false,
+      response: { status: 200, headers: { "content-type": "application/json" }, body: '{"thanks":"POST"}' },
+    });
+    await until(id, "completed");
+    expect((await kinds(id)).filter((kind) => kind === "webhook.rejected")).toHaveLength(2);
+  });
+
+  it("expires with its wait", async () => {
+    const { id, token } = await open({ timeout: "200ms" });
+    await until(id, "completed");
+    await expect(service.hooks.receive(token, post("{}"))).rejects.toMatchObject({ code: "run_ended" });
+    expect(await getRun(id).result()).toBe("nobody called");
+  });
+});
+
+describe("deaths", () => {
+  it("repeats an interrupted step with the same key, and only that one (guarantee 2)", async () => {
+    const { id } = await start("gated", { gates: ["one", "two"] });
+    openGate(`${id}/one`);
+    await vi.waitFor(async () => expect((await service.runs.read(id)).steps.completed).toBe(1));
+    await abortAllDurableObjects();
+    // Nobody calls: the alarm brings it back.
+    await vi.waitFor(() => expect(effectsOf(id)).toEqual(["one", "two", "two"]), { timeout: 10_000 });
+    openGate(`${id}/two`);
+    await until(id, "completed");
+    const keys = effects.filter((effect) => effect.run === id && effect.step === "two").map((effect) => effect.key);
+    expect(new Set(keys).size).toBe(1);
+    expect(await kinds(id)).toContain("step.interrupted");
+  });
+
+  it("ends a step that kills its object again and again as step_crashed (guarantee 4)", async () => {
+    const id = `poison-${++made}`;
+    // The first death takes the start's own answer with it: it was not accepted then, or it was.
+    await service.runs.start({ workflow: "poison", input: encode({ rescue: true }, ""), id, by: "test" }).catch(() => {});
+    await vi.waitFor(
+      async () => {
+        const run = unwrap(await runObject(id).read(0));
+        console.log(Date.now(), run.status, JSON.stringify((await service.runs.history(id, 0, 100)).entries.map(e => [e.kind, e.at])));
+        expect(run.output).toBe(encode({ code: "step_crashed" }, ""));
+      },
+      { timeout: 18_000, interval: 1000 },
+    );
+  });
+});
