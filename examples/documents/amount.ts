@@ -25,7 +25,8 @@ export function toDay(text: string): string | null {
   const dayFirst = /^(\d{1,2})[./-](\d{1,2})[./-](\d{4})$/.exec(text);
   if (dayFirst) return day(Number(dayFirst[3]), Number(dayFirst[2]), Number(dayFirst[1]));
   const named = /^(\d{1,2})\.? ([a-z]+) (\d{4})$/i.exec(text);
-  if (named) return day(Number(named[3]), months.indexOf((named[2] ?? "").slice(0, 3).toLowerCase()) + 1, Number(named[1]));
+  if (named)
+    return day(Number(named[3]), months.indexOf((named[2] ?? "").slice(0, 3).toLowerCase()) + 1, Number(named[1]));
   return null;
 }
 

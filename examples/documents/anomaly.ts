@@ -32,10 +32,18 @@ const vatRates: Readonly<Record<string, readonly number[]>> = {
 
 /** `today` as 2026-03-09. */
 export function findAnomalies(document: Document, today: string): Anomaly[] {
-  const future = document.date > today ? [anomaly("date_in_future", "high", `It is dated ${document.date}, in the future.`)] : [];
+  const future =
+    document.date > today ? [anomaly("date_in_future", "high", `It is dated ${document.date}, in the future.`)] : [];
   switch (document.kind) {
     case "invoice":
-      return [...sums(document), ...vat(document), ...account(document), ...duplicates(document), ...future, ...height(document)];
+      return [
+        ...sums(document),
+        ...vat(document),
+        ...account(document),
+        ...duplicates(document),
+        ...future,
+        ...height(document),
+      ];
     case "delivery-note":
       return [...pieces(document), ...duplicates(document), ...future];
   }
@@ -55,7 +63,9 @@ function sums(invoice: Invoice): Anomaly[] {
   return [
     ...lines,
     ...(net === invoice.netCents ? [] : [mismatch("The lines add up to", net, "the net total says", invoice.netCents)]),
-    ...(total === invoice.totalCents ? [] : [mismatch("Net and VAT add up to", total, "the total says", invoice.totalCents)]),
+    ...(total === invoice.totalCents
+      ? []
+      : [mismatch("Net and VAT add up to", total, "the total says", invoice.totalCents)]),
   ];
 }
 
@@ -72,11 +82,23 @@ function vat(invoice: Invoice): Anomaly[] {
   const rates = vatRates[country] ?? [...new Set(Object.values(vatRates).flat())];
   return [
     ...(wrong
-      ? [anomaly("vat_mismatch", "high", `${percent} % of ${formatCents(netCents)} is ${formatCents(due)}, not ${formatCents(vatCents)}.`)]
+      ? [
+          anomaly(
+            "vat_mismatch",
+            "high",
+            `${percent} % of ${formatCents(netCents)} is ${formatCents(due)}, not ${formatCents(vatCents)}.`,
+          ),
+        ]
       : []),
     ...(rates.includes(percent)
       ? []
-      : [anomaly("vat_rate_unusual", "low", `${percent} % is not a VAT rate in force${country in vatRates ? ` in ${country}` : ""}.`)]),
+      : [
+          anomaly(
+            "vat_rate_unusual",
+            "low",
+            `${percent} % is not a VAT rate in force${country in vatRates ? ` in ${country}` : ""}.`,
+          ),
+        ]),
   ];
 }
 
@@ -102,12 +124,20 @@ function duplicates(document: Document): Anomaly[] {
     if (seen.has(key)) twice.add(line.description);
     seen.add(key);
   }
-  return [...twice].map((description) => anomaly("duplicate_line", "low", `"${description}" is listed more than once, with the same figures.`));
+  return [...twice].map((description) =>
+    anomaly("duplicate_line", "low", `"${description}" is listed more than once, with the same figures.`),
+  );
 }
 
 function height({ totalCents, currency }: Invoice): Anomaly[] {
   if (totalCents <= veryHighCents) return [];
-  return [anomaly("amount_very_high", "high", `${currency} ${formatCents(totalCents)} is above ${formatCents(veryHighCents)}.`)];
+  return [
+    anomaly(
+      "amount_very_high",
+      "high",
+      `${currency} ${formatCents(totalCents)} is above ${formatCents(veryHighCents)}.`,
+    ),
+  ];
 }
 
 function pieces(note: DeliveryNote): Anomaly[] {

@@ -38,7 +38,14 @@ export type Reading =
   | { readonly readable: true; readonly document: Document }
   | { readonly readable: false; readonly problems: readonly string[] };
 
-const numberLabels = ["invoice number", "invoice no", "rechnungs-nr", "delivery note no", "delivery note number", "number"];
+const numberLabels = [
+  "invoice number",
+  "invoice no",
+  "rechnungs-nr",
+  "delivery note no",
+  "delivery note number",
+  "number",
+];
 const dateLabels = ["invoice date", "rechnungsdatum", "delivery date", "date", "datum"];
 const netLabels = ["net total", "subtotal", "total excl. vat", "zwischensumme (netto)", "zwischensumme"];
 const totalLabels = ["total due", "total incl. vat", "amount due", "rechnungsbetrag", "grand total", "total"];

@@ -18,7 +18,10 @@ import type { Document } from "./document.ts";
 import { confirmation, outcomeLetter, reviewRequest } from "./letter.ts";
 import type { Outcome } from "./letter.ts";
 
-const duration = z.union([z.number().min(0), z.string().regex(/^\d+(\.\d+)?\s*(ms|s|seconds?|m|minutes?|h|hours?|d|days?|w|weeks?)$/)]);
+const duration = z.union([
+  z.number().min(0),
+  z.string().regex(/^\d+(\.\d+)?\s*(ms|s|seconds?|m|minutes?|h|hours?|d|days?|w|weeks?)$/),
+]);
 
 const submission = z.object({
   /** The sender's own reference. */
@@ -54,7 +57,15 @@ export const documentIntake = defineWorkflow("document-intake", {
     const assessment = await analyse(step, input, document, anomalies);
     const decision = await review(step, input, assessment, anomalies);
     const problems = decision === "rejected" ? anomalies.map((anomaly) => anomaly.message) : [];
-    return conclude(step, input, decision, decision === "expired" ? "deadline" : "reviewer", problems, document, assessment);
+    return conclude(
+      step,
+      input,
+      decision,
+      decision === "expired" ? "deadline" : "reviewer",
+      problems,
+      document,
+      assessment,
+    );
   },
 });
 

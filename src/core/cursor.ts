@@ -52,7 +52,13 @@ function fingerprint(filter: Filter): string {
   const labels = Object.entries(filter.labels ?? {}).toSorted(([left], [right]) => (left < right ? -1 : 1));
   const statuses = [...new Set(filter.status)].toSorted();
   return hash(
-    JSON.stringify([filter.workflow ?? null, statuses, labels, filter.createdAfter ?? null, filter.createdBefore ?? null]),
+    JSON.stringify([
+      filter.workflow ?? null,
+      statuses,
+      labels,
+      filter.createdAfter ?? null,
+      filter.createdBefore ?? null,
+    ]),
   );
 }
 

@@ -32,7 +32,8 @@ function write(value: unknown, at: string, above: Map<object, string>): Json {
     case "boolean":
       return value;
     case "number":
-      return writeNumber(value);
+      if (Object.is(value, -0)) return { $type: "-0" };
+      return Number.isFinite(value) ? value : { $type: String(value) };
     case "bigint":
       return { $type: "BigInt", value: String(value) };
     case "object": {
@@ -47,11 +48,6 @@ function write(value: unknown, at: string, above: Map<object, string>): Json {
     default:
       return { $type: "undefined" };
   }
-}
-
-function writeNumber(value: number): Json {
-  if (Object.is(value, -0)) return { $type: "-0" };
-  return Number.isFinite(value) ? value : { $type: String(value) };
 }
 
 function writeObject(value: object, at: string, above: Map<object, string>): Json {

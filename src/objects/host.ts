@@ -56,6 +56,8 @@ export class Host {
     if (this.#loop !== null) return this.#nudge.ring();
     const died = byAlarm && this.#cold && !this.run.isDue();
     this.#cold = false;
+    // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
+    if (died) this.#arm(Date.now() + watchdogMs);
     this.#loop = this.#drive(died)
       .catch((error: unknown) => this.#giveUp(error))
       .finally(() => {

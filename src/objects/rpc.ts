@@ -32,7 +32,10 @@ export interface RunRpc {
   read(waitMs: number): Promise<Answer<RunSnapshot>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;
   act(action: RunAction): Promise<Answer<RunSnapshot>>;
-  /** With `onlyIfWaiting`, refused with code "not_waiting" unless a wait for the name is open right now. */
+  /**
+   * With `onlyIfWaiting`, refused with code "not_waiting" unless a wait for the name is open right now.
+   * A key on record is answered as a duplicate before anything else, also after the run's end.
+   */
   signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ readonly duplicate: boolean }>>;
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
 }
@@ -40,26 +43,36 @@ export interface RunRpc {
 /** One shard of the index of runs. */
 export interface DirectoryRpc {
   /**
-   * Takes the run's summary if it is newer than the one held (by `seq`). Answers the ids of
-   * buffered signals that a wait of this run may claim.
+   * Takes the run's summary unless the one held is newer (by `seq`). Answers names that open signal
+   * waits of this run are for and that have something buffered, one for each such wait.
    */
   report(summary: RunSummary): Promise<{ readonly offers: readonly string[] }>;
   remove(id: string, createdAt: number): Promise<void>;
   /** This shard's part of a page: up to `limit` runs, newest first, strictly after `before`. */
   list(query: Omit<RunQuery, "cursor">, before: { readonly createdAt: number; readonly id: string } | null): Promise<readonly RunSummary[]>;
   counts(): Promise<readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[]>;
-  /** Ids of runs that wait for a signal of this name. */
+  /** Ids of runs that wait for a signal of this name; now and then of one that does not. */
   waiters(name: string): Promise<readonly string[]>;
   /** Tells this shard that a signal of this name is buffered, until `expiresAt`. */
   offer(id: string, name: string, expiresAt: number): Promise<void>;
-  withdraw(id: string): Promise<void>;
-  /** First shard only: keeps a signal for the next waiter. */
-  hold(id: string, signal: SignalRequest, expiresAt: number): Promise<void>;
-  /** First shard only: hands the signal to one run and to no other; the same run may ask again. */
-  claim(id: string, runId: string): Promise<SignalRequest | null>;
-  /** First shard only: the signal was delivered, or given up. */
-  settle(id: string): Promise<void>;
+  withdraw(id: string, name: string): Promise<void>;
+  /** First shard only: keeps a signal for the next waiter. The signal's `key`, if it has one, is its id. */
+  hold(id: string, signal: SignalRequest, expiresAt: number): Promise<HoldAnswer>;
+  /** First shard only: the oldest signal of the name, to one run and to no other; the same run may ask again. */
+  claim(name: string, runId: string, except: readonly string[]): Promise<{ readonly id: string; readonly signal: SignalRequest } | null>;
+  /** First shard only: the run did not take what it claimed; others that wait are asked. */
+  release(id: string, runId: string): Promise<void>;
+  /** First shard only: the signal was delivered to so many runs. */
+  settle(id: string, delivered: number): Promise<void>;
+  /** First shard only: what has become of a signal that was held. */
+  outcome(id: string): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
 }
+
+/** Nothing delivered yet; delivered before; or the id stands for another signal. */
+export type HoldAnswer =
+  | { readonly kind: "open" }
+  | { readonly kind: "settled"; readonly delivered: number }
+  | { readonly kind: "conflict" };
 
 export interface SchedulerRpc {
   /** Judges every schedule against the clock, starts what is due, and arms the alarm. */

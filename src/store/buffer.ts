@@ -37,7 +37,10 @@ const maxPart = 600_000;
 export const claimMs = 60_000;
 
 /** What `hold` finds: nothing delivered yet, delivered before, or the id used for something else. */
-export type Hold = { readonly kind: "open" } | { readonly kind: "settled"; readonly delivered: number } | { readonly kind: "conflict" };
+export type Hold =
+  | { readonly kind: "open" }
+  | { readonly kind: "settled"; readonly delivered: number }
+  | { readonly kind: "conflict" };
 
 /** A buffered broadcast; its signal carries no key. */
 export type Held = { readonly id: string; readonly signal: SignalRequest };
@@ -193,9 +196,14 @@ export class SignalBuffer {
     return row === undefined ? null : this.#held(row);
   }
 
-  /** Looks again then; null for not before a new waiter comes. */
-  checkAt(id: string, at: number | null): void {
+  /** When somebody looks after it the next time. */
+  checkAt(id: string, at: number): void {
     this.#sql.exec("UPDATE broadcasts SET check_at = ? WHERE id = ? AND delivered IS NULL", at, id);
+  }
+
+  /** No run that waits takes it: it stays for the next one that begins to wait. */
+  rest(id: string): void {
+    this.#sql.exec("UPDATE broadcasts SET check_at = NULL WHERE id = ? AND claimed_by IS NULL", id);
   }
 
   /** Forgets what has expired. */
@@ -218,7 +226,10 @@ export class SignalBuffer {
   }
 
   #held(row: Row): Held {
-    const parts = this.#sql.exec<{ text: string }>("SELECT text FROM payloads WHERE number = ? ORDER BY part", row.number);
+    const parts = this.#sql.exec<{ text: string }>(
+      "SELECT text FROM payloads WHERE number = ? ORDER BY part",
+      row.number,
+    );
     const payload = Array.from(parts, (part) => part.text).join("") as SignalRequest["payload"];
     return { id: row.id, signal: { name: row.name, payload, by: row.sender } };
   }
@@ -226,7 +237,7 @@ export class SignalBuffer {
 
 function cut(text: string): string[] {
   const parts: string[] = [];
-  for (let from = 0; from < text.length; ) {
+  for (let from = 0; from < text.length;) {
     let to = Math.min(text.length, from + maxPart);
     // Not between the halves of a character: each alone would be lost on the way to UTF-8.
     const last = text.charCodeAt(to - 1);

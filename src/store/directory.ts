@@ -154,7 +154,9 @@ export class Directory {
 
   #readCounts(): Map<string, Map<RunStatus, number>> {
     const counts = new Map<string, Map<RunStatus, number>>();
-    const rows = this.#sql.exec<RunCount>("SELECT workflow, status, count(*) AS count FROM runs GROUP BY workflow, status");
+    const rows = this.#sql.exec<RunCount>(
+      "SELECT workflow, status, count(*) AS count FROM runs GROUP BY workflow, status",
+    );
     for (const { workflow, status, count } of rows) statusesOf(counts, workflow).set(status, count);
     return counts;
   }
@@ -198,7 +200,15 @@ function quoted(values: readonly unknown[]): string {
 }
 
 function restOf(summary: RunSummary): string {
-  const { createdAt: _createdAt, id: _id, workflow: _workflow, status: _status, seq: _seq, labels: _labels, ...rest } = summary;
+  const {
+    createdAt: _createdAt,
+    id: _id,
+    workflow: _workflow,
+    status: _status,
+    seq: _seq,
+    labels: _labels,
+    ...rest
+  } = summary;
   const text = JSON.stringify(rest satisfies Rest);
   return text.length > maxRest ? JSON.stringify(shortened(rest)) : text;
 }

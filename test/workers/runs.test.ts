@@ -280,10 +280,9 @@ describe("deaths", () => {
     await vi.waitFor(
       async () => {
         const run = unwrap(await runObject(id).read(0));
-        console.log(Date.now(), run.status, JSON.stringify((await service.runs.history(id, 0, 100)).entries.map(e => [e.kind, e.at])));
         expect(run.output).toBe(encode({ code: "step_crashed" }, ""));
       },
-      { timeout: 18_000, interval: 1000 },
+      { timeout: 18_000, interval: 100 },
     );
   });
 });

@@ -1,0 +1,62 @@
+/** What the demo shows: one line for each thing that happens, in colour on a terminal. */
+import type { Entry, Mail } from "./client.ts";
+
+const colourful = process.stdout.isTTY === true && !process.env["NO_COLOR"];
+const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
+
+function paint(colour: keyof typeof codes, text: string): string {
+  return colourful ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text;
+}
+
+export function heading(text: string): void {
+  console.log(`\n${paint("bold", text)}`);
+}
+
+export function note(text: string): void {
+  console.log(`  ${text}`);
+}
+
+export function good(text: string): void {
+  console.log(`  ${paint("green", "✓")} ${text}`);
+}
+
+export function bad(text: string): void {
+  console.error(`\n${paint("red", "✗")} ${text}`);
+}
+
+export function showEntry(entry: Entry): void {
+  const time = entry.at.slice(11, 23);
+  const subject = String(entry["step"] ?? entry["name"] ?? "");
+  const parts = [entry.kind.padEnd(19), subject.padEnd(16), detail(entry)].join(" ").trimEnd();
+  console.log(`  ${paint("dim", time)}  ${paint(colourOf(entry.kind), parts)}`);
+}
+
+function colourOf(kind: string): keyof typeof codes {
+  if (/failed|crashed|rejected|cancelled/.test(kind)) return "red";
+  if (/completed/.test(kind)) return "green";
+  return /^(timer|wait|webhook|signal)\./.test(kind) ? "yellow" : "dim";
+}
+
+function detail(entry: Entry): string {
+  const { error, output, wakeAt, attempt, retryAt } = entry as {
+    error?: { message: string };
+    output?: { outcome?: string };
+    wakeAt?: string;
+    attempt?: number;
+    retryAt?: string;
+  };
+  if (error !== undefined && retryAt !== undefined)
+    return `attempt ${attempt}: ${error.message}; again at ${clock(retryAt)}`;
+  if (error !== undefined) return error.message;
+  if (wakeAt !== undefined) return `until ${clock(wakeAt)}`;
+  return output?.outcome === undefined ? "" : `outcome: ${output.outcome}`;
+}
+
+function clock(at: string): string {
+  return at.slice(11, 23);
+}
+
+export function showMail(mail: Mail): void {
+  console.log(`  ${paint("cyan", "✉")} to ${mail.to}: ${paint("bold", mail.subject)}`);
+  for (const line of mail.text.split("\n")) console.log(`      ${line}`);
+}

@@ -1,0 +1,125 @@
+/**
+ * Owns: the order in which a broadcast is kept, offered, delivered and settled.
+ * Does not own: what is buffered (the first shard), who waits (the shards), consuming (the run).
+ *
+ * 1. A signal is held and offered everywhere before anyone is asked whether it waits: a run that
+ *    begins to wait at any moment is either found by the broadcast or finds the offer itself.
+ * 2. A buffered signal is claimed by one run before that run receives it, and a claim passes on only
+ *    after the claimer has refused.
+ * 3. Towards a run a broadcast has one key, `broadcast:<id>`: delivering it again is a duplicate.
+ */
+import { HoldfastError } from "../core/error.ts";
+import type { SignalRequest } from "../core/service.ts";
+import { directoryShard, directoryShards, runObject } from "./address.ts";
+import type { Answer } from "./rpc.ts";
+
+const keptMs = 86_400_000;
+/** Runs that are called at once. */
+const atOnce = 100;
+
+/**
+ * To every run that waits for the name; kept for the next waiter, for a day, if none does. With a
+ * key, a repetition within the day is the same broadcast and does nothing more.
+ * @throws HoldfastError idempotency_conflict: the key was used for another name or payload.
+ */
+export async function broadcast(
+  signal: SignalRequest,
+): Promise<{ readonly delivered: number; readonly buffered: boolean }> {
+  const id = signal.key ?? crypto.randomUUID();
+  const { name } = signal;
+  const expiresAt = Date.now() + keptMs;
+  const held = await directoryShard(0).hold(id, signal, expiresAt);
+  if (held.kind === "settled") return { delivered: held.delivered, buffered: false };
+  if (held.kind === "conflict") {
+    throw new HoldfastError("idempotency_conflict", "the same Idempotency-Key came with another signal");
+  }
+  await Promise.all(directoryShards().map((shard) => shard.offer(id, name, expiresAt)));
+  const delivered = await deliverToAll(await waitersOf(name), id, signal);
+  if (delivered > 0) {
+    await settle(id, name, delivered);
+    return { delivered, buffered: false };
+  }
+  // A run that began to wait in between may have found the offer already.
+  return directoryShard(0).outcome(id);
+}
+
+/**
+ * What `report` offered to a run: claims it, signal by signal, hands it to `receive` (the run's own
+ * `signal`, with `onlyIfWaiting`, which answers once it is durable) and settles it. Safe to repeat.
+ */
+export async function claimOffers(
+  runId: string,
+  offers: readonly string[],
+  receive: (signal: SignalRequest) => Promise<Answer<{ readonly duplicate: boolean }>>,
+): Promise<void> {
+  for (const name of new Set(offers)) {
+    await claimName(runId, name, offers.filter((other) => other === name).length, receive);
+  }
+}
+
+async function claimName(
+  runId: string,
+  name: string,
+  waits: number,
+  receive: (signal: SignalRequest) => Promise<Answer<{ readonly duplicate: boolean }>>,
+): Promise<void> {
+  const refused: string[] = [];
+  for (let open = waits; open > 0;) {
+    const held = await directoryShard(0).claim(name, runId, refused);
+    if (held === null) return;
+    const answer = await receive(addressed(held.id, held.signal));
+    if (answer.ok) {
+      await settle(held.id, name, 1);
+      // A duplicate was consumed in an earlier life of the run: this wait is still open.
+      if (!answer.value.duplicate) open--;
+      continue;
+    }
+    await directoryShard(0).release(held.id, runId);
+    // A payload that this run's schema refuses says nothing about the next one; all else does.
+    if (answer.refusal.code !== "signal_invalid") return;
+    refused.push(held.id);
+  }
+}
+
+/** Ids of runs that wait for the name, as far as they have reported. */
+export async function waitersOf(name: string): Promise<readonly string[]> {
+  const parts = await Promise.all(directoryShards().map((shard) => shard.waiters(name)));
+  return parts.flat();
+}
+
+/** Whether the run took it, now or before. @throws when the run cannot be asked */
+export async function deliver(runId: string, id: string, signal: SignalRequest): Promise<boolean> {
+  const request = addressed(id, signal);
+  try {
+    return (await runObject(runId).signal(request, true)).ok;
+  } catch {
+    // A run that was just being replaced or restarted answers the second time; the key makes it safe.
+    return (await runObject(runId).signal(request, true)).ok;
+  }
+}
+
+/** Delivered: no other run may have it, and nobody needs to be told of it. */
+export async function settle(id: string, name: string, delivered: number): Promise<void> {
+  await directoryShard(0).settle(id, delivered);
+  // An offer that stays behind costs its finders a call and expires; it is no reason to fail.
+  await Promise.allSettled(directoryShards().map((shard) => shard.withdraw(id, name)));
+}
+
+async function deliverToAll(runIds: readonly string[], id: string, signal: SignalRequest): Promise<number> {
+  let delivered = 0;
+  const failures: unknown[] = [];
+  for (let from = 0; from < runIds.length; from += atOnce) {
+    const batch = runIds.slice(from, from + atOnce);
+    for (const outcome of await Promise.allSettled(batch.map((runId) => deliver(runId, id, signal)))) {
+      if (outcome.status === "rejected") failures.push(outcome.reason);
+      else if (outcome.value) delivered++;
+    }
+  }
+  // Every other run has it by now; the same key again reaches those that could not be asked.
+  if (failures.length > 0) throw failures[0];
+  return delivered;
+}
+
+function addressed(id: string, signal: SignalRequest): SignalRequest {
+  return { ...signal, key: `broadcast:${id}` };
+}
