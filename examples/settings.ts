@@ -17,7 +17,7 @@ type Settings = {
 
 /** Read at each use, inside a step, so that a changed secret reaches runs that are under way. */
 export function settings(): Settings {
-  return env as unknown as Settings;
+  return env;
 }
 
 /** True on the laptop only: `npm start` passes AUTH=none, a deployment never does. */

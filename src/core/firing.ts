@@ -79,7 +79,7 @@ export function leave(state: ScheduleState, now: number): ScheduleState | null {
   return now - state.removedAt > removedKeptMs ? null : state;
 }
 
-export type Judgement = {
+type Judgement = {
   readonly state: ScheduleState;
   /** The slot to fire now. */
   readonly due: number | null;

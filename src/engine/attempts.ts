@@ -140,8 +140,7 @@ export class Attempts {
       this.#record({ kind: "step.completed", step: pending.id, attempt: number, startedAt, result });
       return;
     }
-    const error = stepError(stored.error, pending.id, number);
-    const delayMs = this.#delayMs(pending, plan, stored.error, error, number);
+    const { error, delayMs } = this.#judge(pending, plan, stored.error, number);
     if (delayMs === null) {
       this.#record({ kind: "step.failed", step: pending.id, attempt: number, startedAt, error });
     } else {
@@ -150,10 +149,17 @@ export class Attempts {
     }
   }
 
-  #delayMs(pending: Pending, plan: RunPlan, thrown: unknown, error: StoredError, attempt: number): number | null {
-    if (error.code !== "step_failed" && error.code !== "step_timeout") return null;
+  /** What the failure is called, and when the next attempt begins; null when there is none. */
+  #judge(pending: Pending, plan: RunPlan, thrown: unknown, attempt: number): { error: StoredError; delayMs: number | null } {
+    const error = stepError(thrown, pending.id, attempt);
+    if (error.code !== "step_failed" && error.code !== "step_timeout") return { error, delayMs: null };
     const random = createRandom(`${this.#ledger.state.created?.id}:${pending.id}:${attempt}`);
-    return nextDelayMs(plan.retry, thrown, attempt, () => random.next());
+    try {
+      return { error, delayMs: nextDelayMs(plan.retry, thrown, attempt, () => random.next()) };
+    } catch (bad) {
+      // The delay that the workflow asked for is no duration; its message says so, the cause is the failure.
+      return { error: stepError(bad, pending.id, attempt), delayMs: null };
+    }
   }
 
   #crashed(pending: Pending, attempts: number): void {
@@ -177,7 +183,7 @@ function kept(value: unknown, step: string): { ok: true; value: ReturnType<typeo
 }
 
 /** The codes that our own errors bring with them into a step's failure. */
-const ownCodes: ReadonlySet<string> = new Set(["step_timeout", "value_uncloneable", "value_too_large"]);
+const ownCodes: ReadonlySet<string> = new Set(["step_timeout", "value_uncloneable", "value_too_large", "duration_invalid"]);
 
 function stepError(thrown: unknown, step: string, attempts: number): StoredError {
   const own = thrown instanceof HoldfastError && ownCodes.has(thrown.code) ? thrown.code : null;

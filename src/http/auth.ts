@@ -22,7 +22,8 @@ export async function authorise(request: Request, config: Config, needed: Role):
     return "local";
   }
   const role = await roleOf(bearer(request, config.auth.tokens), config.auth.tokens);
-  if (role === null) throw new RequestError("token_unknown", "This token is not known here.", { headers: badChallenge });
+  if (role === null)
+    throw new RequestError("token_unknown", "This token is not known here.", { headers: badChallenge });
   if (roles.indexOf(role) < roles.indexOf(needed)) {
     throw new RequestError("role_insufficient", `This call needs the role ${needed}; the token has ${role}.`);
   }

@@ -10,6 +10,7 @@ export type WebErrorCode =
   | "route_not_found"
   | "method_not_allowed"
   | "path_invalid"
+  | "schedule_not_found"
   | "parameter_unknown"
   | "parameter_repeated"
   | "parameter_invalid"
@@ -30,20 +31,27 @@ export type WebErrorCode =
 
 export type ProblemCode = ErrorCode | WebErrorCode;
 
-type Options = { readonly issues?: readonly Issue[]; readonly headers?: Readonly<Record<string, string>> };
+type Options = {
+  readonly issues?: readonly Issue[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Where this call answers a code with another status than the rest do. */
+  readonly status?: number;
+};
 
 /** A request that the web layer itself refuses. */
 export class RequestError extends Error {
   override readonly name = "RequestError";
-  readonly code: WebErrorCode | ErrorCode;
+  readonly code: ProblemCode;
   readonly issues: readonly Issue[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly status: number | undefined;
 
   constructor(code: ProblemCode, message: string, options: Options = {}) {
     super(message);
     this.code = code;
     this.issues = options.issues;
     this.headers = options.headers ?? {};
+    this.status = options.status;
   }
 }
 
@@ -52,6 +60,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   route_not_found: 404,
   method_not_allowed: 405,
   path_invalid: 400,
+  schedule_not_found: 404,
   parameter_unknown: 400,
   parameter_repeated: 400,
   parameter_invalid: 400,
@@ -90,6 +99,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   webhook_not_found: 404,
   webhook_expired: 410,
   webhook_rejected: 403,
+  not_waiting: 409,
   webhook_unavailable: 503,
   version_missing: 409,
   config_invalid: 503,
@@ -134,12 +144,13 @@ export function problem(thrown: unknown): Response {
   if (thrown instanceof RequestError || thrown instanceof HoldfastError) return refusal(thrown);
   const passing = unavailability(thrown);
   if (passing !== null) return refusal(passing);
+  // oxlint-disable-next-line no-console -- the Worker's log is the only place where it may be seen
   console.error("holdfast: a request failed unexpectedly", thrown);
   return refusal(new RequestError("internal", "Holdfast failed on this request; the Worker's log says how."));
 }
 
 function refusal(error: RequestError | HoldfastError): Response {
-  const status = statuses[error.code];
+  const { status = statuses[error.code], headers } = error instanceof RequestError ? error : {};
   const body = {
     type: `https://holdfast.dev/problems/${error.code}`,
     title: titles[status],
@@ -148,7 +159,6 @@ function refusal(error: RequestError | HoldfastError): Response {
     code: error.code,
     ...(error.issues === undefined ? {} : { errors: error.issues }),
   };
-  const headers = error instanceof RequestError ? error.headers : {};
   return new Response(JSON.stringify(body), {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },
@@ -161,14 +171,17 @@ function refusal(error: RequestError | HoldfastError): Response {
  */
 function unavailability(thrown: unknown): RequestError | null {
   if (!(thrown instanceof Error)) return null;
-  const marks: { overloaded?: unknown; retryable?: unknown; durableObjectReset?: unknown } = thrown;
-  if (marks.overloaded === true) {
+  if (isMarked(thrown, "overloaded")) {
     const detail = "Too many requests are queued for this run; ask again later.";
     return new RequestError("overloaded", detail, { headers: { "retry-after": "5" } });
   }
-  if (marks.retryable === true || marks.durableObjectReset === true) {
+  if (isMarked(thrown, "retryable") || isMarked(thrown, "durableObjectReset")) {
     const detail = "The object that answers this was unavailable for a moment; ask again.";
     return new RequestError("unavailable", detail, { headers: { "retry-after": "1" } });
   }
   return null;
+}
+
+function isMarked(error: Error, mark: string): boolean {
+  return Reflect.get(error, mark) === true;
 }

@@ -76,7 +76,7 @@ const by = "worker";
 const longestWaitMs = 60_000;
 
 /** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
-export function createHandle<Output, Signals extends SignalTypes>(id: string): RunHandle<Output, Signals> {
+export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(id: string): RunHandle<Output, Signals> {
   const object = () => runObject(checkRunId(id));
   checkRunId(id);
   return {

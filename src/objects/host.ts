@@ -7,13 +7,16 @@
  * Invariant 2: an alarm is never set at or before now, which would strand the run.
  * Invariant 3: a parked run leaves no timer, no open request and no socket behind.
  */
+import { HoldfastError } from "../core/error.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import { isEnded } from "../core/run.ts";
+import type { SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/run.ts";
 import { SqlJournal } from "../store/journal.ts";
 import { directoryOf, variable } from "./address.ts";
+import { answer } from "./answer.ts";
 import { Reporter } from "./reporter.ts";
 import { hookUrl } from "./token.ts";
 import { turn } from "./turn.ts";
@@ -71,6 +74,20 @@ export class Host {
     if (this.#cold && this.run.isDue()) this.proceed();
   }
 
+  /** @throws HoldfastError signal_invalid, not_waiting, run_ended, idempotency_conflict */
+  async signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<{ duplicate: boolean }> {
+    const fitted = this.run.fitSignal(signal);
+    // Awaited only where it must be, so that signals keep the order in which they came.
+    const ready = fitted instanceof Promise ? await fitted : fitted;
+    const known = signal.key !== undefined && this.run.state.signalKeys.has(signal.key);
+    if (onlyIfWaiting && !known && this.run.openWaits(signal.name) === 0) {
+      throw new HoldfastError("not_waiting", `the run does not wait for ${signal.name}`);
+    }
+    const received = this.run.signal(ready);
+    this.proceed();
+    return received;
+  }
+
   async alarm(): Promise<void> {
     this.#armedAt = null;
     this.#guarded = true;
@@ -117,7 +134,7 @@ export class Host {
       if (next.busy) this.#guard();
       if (reportAt !== null && reportAt <= Date.now()) {
         this.#guard();
-        for (const signal of await reporter.tell(snapshot)) this.#offer(signal);
+        await reporter.tell(snapshot, (signal) => answer(() => this.signal(signal, true)));
       } else if (next.busy || (reportAt !== null && reportAt - Date.now() < watchdogMs)) {
         await this.#rest(next, reportAt);
       } else {
@@ -160,14 +177,6 @@ export class Host {
     });
   }
 
-  #offer(signal: Parameters<Run["signal"]>[0]): void {
-    try {
-      this.run.signal(signal);
-    } catch (error) {
-      console.error(`a signal kept for the next waiter was refused by run ${this.run.state.created?.id}`, error);
-    }
-  }
-
   /** The journal could not be written or read: the memory is given up, the alarm brings it back. */
   async #giveUp(error: unknown): Promise<void> {
     console.error(`run ${this.#open?.run.state.created?.id} lost its memory and will resume`, error);
@@ -205,9 +214,9 @@ function timer(at: number | null): { over: Promise<void>; cancel: () => void } {
   if (at === null) return { over: new Promise(() => {}), cancel: () => {} };
   let handle: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<void>((resolve) => {
-    handle = setTimeout(resolve, Math.min(longestTimerMs, Math.max(0, at - Date.now())));
+    handle = setTimeout(() => resolve(), Math.min(longestTimerMs, Math.max(0, at - Date.now())));
   });
-  return { over, cancel: () => clearTimeout(handle) };
+  return { over, cancel: () => clearTimeout(handle ?? null) };
 }
 
 /** The deployed version of the Worker; under a plain local runtime there is none. */

@@ -8,6 +8,7 @@ import { isEnded } from "../core/run.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { directoryOf, schedulerObject } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
+import type { Answer } from "./rpc.ts";
 
 /** A change of a run that goes on is told this long after the one before, at the earliest. */
 const intervalMs = 500;
@@ -30,8 +31,8 @@ export class Reporter {
     return busy ? null : this.#toldAt + (this.#told === "" ? 0 : intervalMs);
   }
 
-  /** Tells; answers the signals that waited for this run. A failure is noted and told again later. */
-  async tell(run: RunSnapshot): Promise<SignalRequest[]> {
+  /** Tells; hands the signals that waited for this run to `receive`. A failure is noted and told again later. */
+  async tell(run: RunSnapshot, receive: (signal: SignalRequest) => Promise<Answer<{ duplicate: boolean }>>): Promise<void> {
     const told = digest(run);
     try {
       const { offers } = await directoryOf(run.id).report(summary(run));
@@ -39,12 +40,11 @@ export class Reporter {
       this.#told = told;
       this.#toldAt = Date.now();
       this.#failures = 0;
-      return offers.length === 0 ? [] : await claimOffers(run.id, offers);
+      if (offers.length > 0) await claimOffers(run.id, offers, receive);
     } catch (error) {
       this.#failures++;
       this.#retryAt = Date.now() + Math.min(longestBackoffMs, 500 * 2 ** this.#failures);
       console.error(`run ${run.id} could not be reported; it will be again`, error);
-      return [];
     }
   }
 }

@@ -16,95 +16,95 @@ import type { Answer, CheckedStart, HookAddress, RunRpc } from "./rpc.ts";
 export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc;
 
 export function createRunObject(find: Find): RunObjectClass {
-  return class RunObject extends DurableObject implements RunRpc {
-    readonly #host: Host;
-
+  return class RunObject extends HostedRun {
     constructor(ctx: DurableObjectState, env: unknown) {
-      super(ctx, env as never);
-      this.#host = new Host(ctx, find);
-    }
-
-    start(request: CheckedStart): Promise<Answer<{ run: RunSnapshot; created: boolean }>> {
-      return answer(async () => {
-        const { run } = this.#host;
-        const created = run.state.created === null;
-        if (created) create(run, request);
-        else checkSame(run, request);
-        this.#host.proceed();
-        const waitMs = request.waitMs ?? 0;
-        return { run: waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot(), created };
-      });
-    }
-
-    read(waitMs: number): Promise<Answer<RunSnapshot>> {
-      return answer(async () => {
-        const run = this.#existing();
-        this.#host.wake();
-        return waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot();
-      });
-    }
-
-    history(after: number, limit: number): Promise<Answer<HistoryPage>> {
-      return answer(() => {
-        this.#existing();
-        const entries = this.#host.journal.page(after, limit + 1);
-        const more = entries.length > limit;
-        if (more) entries.pop();
-        return { entries, next: more ? (entries.at(-1)?.seq ?? null) : null };
-      });
-    }
-
-    signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ duplicate: boolean }>> {
-      return answer(async () => {
-        const run = this.#existing();
-        const fitted = run.fitSignal(signal);
-        // Awaited only where it must be, so that signals keep the order in which they came.
-        const ready = fitted instanceof Promise ? await fitted : fitted;
-        if (onlyIfWaiting && run.openWaits(signal.name) === 0 && !run.state.signalKeys.has(signal.key ?? "")) {
-          throw new HoldfastError("not_waiting", `the run does not wait for ${signal.name}`);
-        }
-        const received = run.signal(ready);
-        this.#host.proceed();
-        return received;
-      });
-    }
-
-    act(action: RunAction): Promise<Answer<RunSnapshot>> {
-      return answer(async () => {
-        const run = this.#existing();
-        const { kind } = action;
-        if (kind === "delete") {
-          const snapshot = run.snapshot();
-          if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
-          await this.#host.remove();
-          return snapshot;
-        }
-        run.act({ ...action, kind });
-        this.#host.proceed();
-        return run.snapshot();
-      });
-    }
-
-    hook({ call, createdAt }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
-      return answer(async () => {
-        const { run } = this.#host;
-        if (run.state.created?.at !== createdAt) throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
-        const received = receiveHook(run, call, request);
-        this.#host.proceed();
-        return await received;
-      });
-    }
-
-    override async alarm(): Promise<void> {
-      await this.#host.alarm();
-    }
-
-    #existing(): Run {
-      const { run } = this.#host;
-      if (run.state.created === null) throw new HoldfastError("run_not_found", "no run has this id");
-      return run;
+      super(ctx, env, find);
     }
   };
+}
+
+class HostedRun extends DurableObject implements RunRpc {
+  readonly #host: Host;
+
+  constructor(ctx: DurableObjectState, env: unknown, find: Find) {
+    super(ctx, env as never);
+    this.#host = new Host(ctx, find);
+  }
+
+  start(request: CheckedStart): Promise<Answer<{ run: RunSnapshot; created: boolean }>> {
+    return answer(async () => {
+      const { run } = this.#host;
+      const created = run.state.created === null;
+      if (created) create(run, request);
+      else checkSame(run, request);
+      this.#host.proceed();
+      const waitMs = request.waitMs ?? 0;
+      return { run: waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot(), created };
+    });
+  }
+
+  read(waitMs: number): Promise<Answer<RunSnapshot>> {
+    return answer(async () => {
+      const run = this.#existing();
+      this.#host.wake();
+      return waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot();
+    });
+  }
+
+  history(after: number, limit: number): Promise<Answer<HistoryPage>> {
+    return answer(() => {
+      this.#existing();
+      const entries = this.#host.journal.page(after, limit + 1);
+      const more = entries.length > limit;
+      if (more) entries.pop();
+      return { entries, next: more ? (entries.at(-1)?.seq ?? null) : null };
+    });
+  }
+
+  signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ duplicate: boolean }>> {
+    return answer(() => {
+      this.#existing();
+      return this.#host.signal(signal, onlyIfWaiting);
+    });
+  }
+
+  act(action: RunAction): Promise<Answer<RunSnapshot>> {
+    return answer(async () => {
+      const run = this.#existing();
+      const { kind } = action;
+      if (kind === "delete") return await this.#delete(run);
+      run.act({ ...action, kind });
+      this.#host.proceed();
+      return run.snapshot();
+    });
+  }
+
+  hook({ call, createdAt }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
+    return answer(async () => {
+      const { run } = this.#host;
+      if (run.state.created?.at !== createdAt) throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+      const received = receiveHook(run, call, request);
+      this.#host.proceed();
+      return await received;
+    });
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#host.alarm();
+  }
+
+  #existing(): Run {
+    const { run } = this.#host;
+    if (run.state.created === null) throw new HoldfastError("run_not_found", "no run has this id");
+    return run;
+  }
+
+  async #delete(run: Run): Promise<RunSnapshot> {
+    const snapshot = run.snapshot();
+    if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
+    await this.#host.remove();
+    return snapshot;
+  }
 }
 
 function create(run: Run, request: CheckedStart): void {

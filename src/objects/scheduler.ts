@@ -38,7 +38,7 @@ export interface SchedulerApp {
   cancel(runId: string, kind: "cancel" | "terminate"): Promise<void>;
 }
 
-export type SchedulerClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => DurableObject & SchedulerRpc;
+type SchedulerClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => DurableObject & SchedulerRpc;
 
 export function createSchedulerObject(app: SchedulerApp): SchedulerClass {
   return class SchedulerObject extends DurableObject implements SchedulerRpc {
@@ -74,6 +74,8 @@ const callLimitMs = 30_000;
 const roundLimitMs = 10_000;
 /** Alarms much further off are not needed: an early one finds nothing to do. */
 const maxAlarmMs = 30 * 86_400_000;
+/** When to look again at a schedule that could not be judged. */
+const brokenMs = 60_000;
 
 class Scheduler {
   readonly #ctx: DurableObjectState;
@@ -162,7 +164,11 @@ class Scheduler {
   #work(rule: Rule): Promise<void> {
     const line = (this.#lines.get(rule.id) ?? Promise.resolve())
       .then(() => this.#advance(rule))
-      .catch((error: unknown) => console.error(`schedule ${rule.id}: ${describe(error)}`));
+      .catch((error: unknown) => {
+        // Without this, an alarm that is always due would fire over and over.
+        this.#wakes.set(rule.id, Date.now() + brokenMs);
+        console.error(`schedule ${rule.id}: ${describe(error)}`);
+      });
     this.#lines.set(rule.id, line);
     return line;
   }

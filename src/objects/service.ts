@@ -119,10 +119,9 @@ function info(
   catalog: Catalog,
   name: string,
   schedules: readonly ScheduleInfo[],
-  counts: readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[],
+  counts: ReadonlyMap<string, Readonly<Record<RunStatus, number>>>,
 ): WorkflowInfo {
   const current = catalog.current(name);
-  const own = new Map(counts.filter(({ workflow }) => workflow === name).map(({ status, count }) => [status, count]));
   return {
     name,
     versions: catalog.versions(name).map(({ version }) => version),
@@ -130,6 +129,8 @@ function info(
     input: toJsonSchema(current.input),
     signals: Object.fromEntries(Object.entries(current.signals).map(([signal, schema]) => [signal, toJsonSchema(schema)])),
     schedules: schedules.filter(({ workflow }) => workflow === name),
-    counts: Object.fromEntries(runStatuses.map((status) => [status, own.get(status) ?? 0])) as Record<RunStatus, number>,
+    counts: counts.get(name) ?? noRuns,
   };
 }
+
+const noRuns = Object.fromEntries(runStatuses.map((status) => [status, 0])) as Record<RunStatus, number>;

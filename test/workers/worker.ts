@@ -1,10 +1,15 @@
 /** The Worker under test: the workflows of all the tests in one deployment. */
+import { documentIntake } from "../../examples/documents/intake.ts";
+import { order } from "../../examples/orders.ts";
+import { OutboxObject } from "../../examples/outbox.ts";
+import { dailyReport } from "../../examples/report.ts";
 import { createWorker } from "../../src/index.ts";
 import { contexts, engineWorkflows } from "./flows/engine.ts";
 
-const worker = createWorker({ workflows: [...engineWorkflows] });
+const worker = createWorker({ workflows: [documentIntake, order, dailyReport, ...engineWorkflows] });
 
 export default worker;
+export { OutboxObject };
 export const { DirectoryObject, SchedulerObject } = worker.objects;
 
 /** Lets a step end its own object. */

@@ -62,7 +62,7 @@ const approval = defineWorkflow("approval", {
   handler: async (input: { timeout?: string }, step) => {
     await step.run("ask", () => void effects.push({ run: step.info.id, step: "ask", key: "" }));
     const decision = await step.waitFor("decision", { timeout: input.timeout ?? "7 days" });
-    if (decision === null) step.bail("nobody decided");
+    if (decision === null) return step.bail("nobody decided");
     const told = await step.run("tell", () => {
       effects.push({ run: step.info.id, step: "tell", key: "" });
       return decision.approved ? "yes" : "no";

@@ -1,0 +1,104 @@
+/**
+ * Owns: the Hono app: the table of routes, who may call which, and the headers of every answer.
+ * Does not own: what a route does; it asks the service and nothing below it.
+ */
+import { Hono } from "hono";
+import type { Context } from "hono";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import type { Service } from "../core/service.ts";
+import { authorise } from "./auth.ts";
+import type { Config } from "./config.ts";
+import { hookRoutes } from "./hook.ts";
+import { problem, RequestError } from "./problem.ts";
+import { readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { runRoutes } from "./run.ts";
+import { workflowRoutes } from "./workflow.ts";
+
+/** Every route there is; the app has no others. */
+export function routesOf(service: Service): readonly Route[] {
+  return [
+    { method: "GET", path: "/health", role: "open", handle: health },
+    ...workflowRoutes(service),
+    ...runRoutes(service),
+    ...hookRoutes(service),
+  ];
+}
+
+/**
+ * @param readConfig is asked at every request that needs a token; what it throws is the answer
+ */
+export function createApp(service: Service, readConfig: () => Config): Hono {
+  const app = new Hono();
+  app.use(seal);
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
+  for (const route of routesOf(service)) {
+    app.on(route.method, route.path, (context) => serve(route, context, readConfig));
+  }
+  app.notFound((context) => refuseRoute(context, readConfig));
+  app.onError((error) => problem(error));
+  return app;
+}
+
+function health({ request }: Call): Response {
+  readQuery(request);
+  return Response.json({ status: "ok" });
+}
+
+async function serve(route: Route, context: Context, readConfig: () => Config): Promise<Response> {
+  const request = context.req.raw;
+  const param = (name: string): string => context.req.param(name) ?? "";
+  try {
+    if (route.role === "open") return await route.handle({ request, param, by: "local" });
+    const by = await authorise(request, readConfig(), route.role);
+    checkPath(request);
+    return await route.handle({ request, param, by });
+  } catch (error) {
+    return problem(error);
+  }
+}
+
+/** Hono would take what it cannot decode as it stands: another name than the one that was meant. */
+function checkPath(request: Request): void {
+  try {
+    if (!decodeURIComponent(new URL(request.url).pathname).includes("\0")) return;
+  } catch {
+    // Refused below.
+  }
+  throw new RequestError("path_invalid", "The path is not well-formed percent-encoded UTF-8 without NUL.");
+}
+
+const openPath = /^\/(?:health$|hooks(?:\/|$))/;
+
+/** Without a token nothing is learnt, not even which routes there are not. */
+async function refuseRoute(context: Context, readConfig: () => Config): Promise<Response> {
+  const request = context.req.raw;
+  try {
+    if (!openPath.test(new URL(request.url).pathname)) await authorise(request, readConfig(), "read");
+    return problem(new RequestError("route_not_found", "There is nothing at this address."));
+  } catch (error) {
+    return problem(error);
+  }
+}
+
+function refuseMethod(context: Context, methods: readonly string[]): Response {
+  const allow = [...methods, "OPTIONS"].join(", ");
+  if (context.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+  const detail = `This address takes ${allow}.`;
+  return problem(new RequestError("method_not_allowed", detail, { headers: { allow } }));
+}
+
+/** For every answer that does not say otherwise: not kept, not guessed at, not framed. */
+const seals: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+
+function seal(context: Context, next: () => Promise<void>): Promise<void> {
+  return next().then(() => {
+    const { headers } = context.res;
+    for (const [name, value] of Object.entries(seals)) if (!headers.has(name)) headers.set(name, value);
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * Owns: bodies, from bytes to checked fields. A body is counted as it comes in, whatever its
+ * Content-Length says, and read as JSON whatever its Content-Type says: `curl -d` sends a form's.
+ */
+import { HoldfastError } from "../core/error.ts";
+import { fromJson } from "../core/json.ts";
+import { encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import { RequestError } from "./problem.ts";
+
+/** A value of 16 MiB, its bytes as base64, and something around it. */
+export const maxJsonBytes = 24 * 1024 * 1024;
+
+/** @throws RequestError body_too_large */
+export async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body?.getReader();
+  while (reader !== undefined) {
+    const { done, value } = (await reader.read()) as { done: boolean; value?: Uint8Array };
+    if (done || value === undefined) break;
+    length += value.byteLength;
+    if (length > limit) {
+      // The answer does not wait for a sender that never stops.
+      void reader.cancel().catch(() => undefined);
+      throw tooLarge(limit);
+    }
+    chunks.push(value);
+  }
+  return join(chunks, length);
+}
+
+function join(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return only;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}
+
+function tooLarge(limit: number): RequestError {
+  return new RequestError("body_too_large", `The body is over ${limit / 1024 / 1024} MiB.`);
+}
+
+/**
+ * What `JSON.parse` makes of the body; undefined when there is none.
+ * @throws RequestError body_too_large, json_invalid, content_type_unsupported
+ */
+async function readJson(request: Request): Promise<unknown> {
+  if (/^multipart\//i.test(request.headers.get("content-type") ?? "")) {
+    throw new RequestError("content_type_unsupported", "Send the body as JSON, not as a form with parts.");
+  }
+  const bytes = await readBytes(request, maxJsonBytes);
+  if (bytes.byteLength === 0) return undefined;
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)) as unknown;
+  } catch (error) {
+    const why = error instanceof SyntaxError ? "is not JSON" : "is not UTF-8 text";
+    throw new RequestError("json_invalid", `The body ${why}.`);
+  }
+}
+
+/**
+ * The whole body as a value; nothing at all is undefined.
+ * @throws RequestError as above; HoldfastError body_invalid, value_too_large
+ */
+export async function readValue(request: Request, what: string): Promise<Stored> {
+  const json = await readJson(request);
+  return encode(json === undefined ? undefined : fromJson(json), what);
+}
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * The body as an object with no other fields than those named; no body is one without fields.
+ * @throws RequestError as above, body_invalid, field_unknown
+ */
+export async function readFields(request: Request, known: readonly string[]): Promise<Fields> {
+  const json = await readJson(request);
+  if (json === undefined) return {};
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new RequestError("body_invalid", "The body must be a JSON object.", {
+      issues: [{ path: "", message: "must be an object" }],
+    });
+  }
+  const issues = Object.keys(json)
+    .filter((name) => !known.includes(name))
+    .map((name) => ({ path: pointer(name), message: "is not a field of this call" }));
+  if (issues.length === 0) return json as Fields;
+  const listing = known.length === 0 ? "It takes none." : `Known: ${known.join(", ")}.`;
+  throw new RequestError("field_unknown", `The body has fields that this call does not take. ${listing}`, {
+    issues: issues.slice(0, 100),
+  });
+}
+
+/** A field that holds a value of the user's; absent is undefined. @throws HoldfastError body_invalid */
+export function readValueField(fields: Fields, name: string): Stored {
+  const json = fields[name];
+  if (!Object.hasOwn(fields, name)) return encode(undefined, name);
+  try {
+    return encode(fromJson(json), name);
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code !== "body_invalid") throw error;
+    const issues = error.issues?.map(({ path, message }) => ({ path: `/${name}${path}`, message })) ?? [];
+    throw new HoldfastError(error.code, `In ${name}: ${error.message}`, { issues });
+  }
+}
+
+/** Text of at most `limit` characters; undefined when absent. @throws RequestError body_invalid */
+export function readText(fields: Fields, name: string, limit: number): string | undefined {
+  const value = fields[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== "string") throw invalidField(name, "must be text");
+  if (value.length > limit) throw invalidField(name, `must be at most ${limit} characters`);
+  return value;
+}
+
+export function invalidField(name: string, message: string): RequestError {
+  return new RequestError("body_invalid", `${name} ${message}.`, { issues: [{ path: pointer(name), message }] });
+}
+
+function pointer(name: string): string {
+  const shown = name.length > 80 ? `${name.slice(0, 80)}…` : name;
+  return `/${shown.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/**
+ * The header that makes a repeated call the same call.
+ * @throws RequestError idempotency_key_invalid
+ */
+export function readKey(request: Request): { readonly key?: string } {
+  const key = request.headers.get("idempotency-key");
+  if (key === null) return {};
+  if (/^[\x20-\x7e]{1,256}$/.test(key)) return { key };
+  throw new RequestError("idempotency_key_invalid", "An Idempotency-Key is 1 to 256 printable ASCII characters.");
+}

@@ -1,0 +1,128 @@
+/**
+ * Owns: query parameters, read strictly: one that is unknown, repeated or misspelt is refused,
+ * because a filter that is silently dropped answers another question than was asked.
+ */
+import { toInstant, toMs } from "../core/duration.ts";
+import { runStatuses } from "../core/run.ts";
+import type { RunStatus } from "../core/run.ts";
+import { RequestError } from "./problem.ts";
+
+/** Parameters by name; a name is here at most once. */
+export type Query = ReadonlyMap<string, string>;
+
+const maxWaitMs = 60_000;
+const maxLimit = 200;
+
+/**
+ * @param known names; one that ends in a dot stands for all that begin with it
+ * @throws RequestError parameter_unknown, parameter_repeated, parameter_invalid
+ */
+export function readQuery(request: Request, known: readonly string[] = []): Query {
+  const query = new Map<string, string>();
+  for (const pair of new URL(request.url).search.slice(1).split("&")) {
+    if (pair === "") continue;
+    const [name, value] = splitPair(pair);
+    if (!known.some((each) => (each.endsWith(".") ? name.startsWith(each) : name === each))) {
+      throw new RequestError("parameter_unknown", `The parameter ${show(name)} is not known here. ${listing(known)}`);
+    }
+    if (query.has(name)) throw new RequestError("parameter_repeated", `The parameter ${show(name)} is given twice.`);
+    query.set(name, value);
+  }
+  return query;
+}
+
+function splitPair(pair: string): [name: string, value: string] {
+  const at = pair.indexOf("=");
+  const parts = at === -1 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
+  const [name = "", value = ""] = parts.map((part) => decode(part.replaceAll("+", " ")));
+  return [name, value];
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new RequestError("parameter_invalid", "The query is not well-formed percent-encoded UTF-8.");
+  }
+}
+
+function listing(known: readonly string[]): string {
+  return known.length === 0
+    ? "This call takes none."
+    : `Known: ${known.map((name) => name.replace(/\.$/, ".KEY")).join(", ")}.`;
+}
+
+/** How long to wait for the run's end; 0 unless asked. @throws HoldfastError duration_invalid */
+export function readWait(query: Query): number {
+  const text = query.get("wait");
+  if (text === undefined) return 0;
+  // Text of digits alone is the number of milliseconds that a Duration may be.
+  const waitMs = toMs(/^\d{1,15}$/.test(text) ? Number(text) : text, "wait");
+  if (waitMs <= maxWaitMs) return waitMs;
+  throw invalid("wait", "must be at most 60 s");
+}
+
+/** How many items a page has, 1 to 200. */
+export function readLimit(query: Query, otherwise: number): number {
+  const limit = readCount(query, "limit") ?? otherwise;
+  if (limit >= 1 && limit <= maxLimit) return limit;
+  throw invalid("limit", `must be from 1 to ${maxLimit}`);
+}
+
+/** A whole number, 0 or more. */
+export function readCount(query: Query, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === undefined) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw invalid(name, "must be a whole number");
+}
+
+/** RFC 3339 to epoch ms. */
+export function readInstant(query: Query, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === undefined) return undefined;
+  try {
+    // A plus sign that nobody encoded arrives as a blank.
+    return toInstant(text.replace(/ (?=\d\d:\d\d$)/, "+"));
+  } catch {
+    throw invalid(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
+  }
+}
+
+/** One status, or several with commas between them. */
+export function readStatuses(query: Query): readonly RunStatus[] | undefined {
+  return query.get("status")?.split(",").map(toStatus);
+}
+
+function toStatus(text: string): RunStatus {
+  const status = runStatuses.find((known) => known === text);
+  if (status !== undefined) return status;
+  throw invalid("status", `must be of ${runStatuses.join(", ")}; several with commas between them`);
+}
+
+/** What `label.KEY=value` parameters ask for. */
+export function readLabels(query: Query): Readonly<Record<string, string>> | undefined {
+  const labels = [...query]
+    .filter(([name]) => name.startsWith("label."))
+    .map(([name, value]) => [name.slice(6), value]);
+  if (labels.length === 0) return undefined;
+  for (const [key = ""] of labels) {
+    if (key === "" || key.length > 256) throw invalid("label.KEY", "must have a KEY of 1 to 256 characters");
+  }
+  return Object.fromEntries(labels) as Record<string, string>;
+}
+
+/** Text of 1 to 256 characters. */
+export function readName(query: Query, name: string): string | undefined {
+  const text = query.get(name);
+  if (text === undefined || (text !== "" && text.length <= 256)) return text;
+  throw invalid(name, "must be 1 to 256 characters");
+}
+
+function invalid(name: string, rule: string): RequestError {
+  return new RequestError("parameter_invalid", `The parameter ${name} ${rule}.`);
+}
+
+function show(name: string): string {
+  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
+}

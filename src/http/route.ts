@@ -1,0 +1,19 @@
+/** What a route is: one line of the table that the app is built from and the tests walk. */
+import type { Caller } from "./auth.ts";
+import type { Role } from "./config.ts";
+
+export type Route = {
+  readonly method: "GET" | "POST" | "DELETE" | "ALL";
+  readonly path: string;
+  /** What the token must at least be; "open" asks for none. */
+  readonly role: Role | "open";
+  readonly handle: (call: Call) => Response | Promise<Response>;
+};
+
+/** A request that was let in. */
+export type Call = {
+  readonly request: Request;
+  /** A decoded part of the path. */
+  readonly param: (name: string) => string;
+  readonly by: Caller;
+};

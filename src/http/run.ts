@@ -1,0 +1,105 @@
+/** Routes of runs and their signals. */
+import type { RunAction, RunQuery, Service } from "../core/service.ts";
+import { readFields, readKey, readText, readValue } from "./body.ts";
+import type { Role } from "./config.ts";
+import { readCount, readInstant, readLabels, readLimit, readName, readQuery, readStatuses, readWait } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { readStart } from "./start.ts";
+import { viewHistory, viewRun, viewSummary } from "./view.ts";
+
+const maxReason = 4096;
+
+export function runRoutes(service: Service): Route[] {
+  return [
+    { method: "POST", path: "/v1/workflows/:name/runs", role: "operate", handle: (call) => start(service, call) },
+    { method: "GET", path: "/v1/runs", role: "read", handle: (call) => list(service, call) },
+    { method: "GET", path: "/v1/runs/:id", role: "read", handle: (call) => read(service, call) },
+    { method: "DELETE", path: "/v1/runs/:id", role: "admin", handle: (call) => remove(service, call) },
+    { method: "GET", path: "/v1/runs/:id/history", role: "read", handle: (call) => history(service, call) },
+    action(service, "cancel", "operate"),
+    action(service, "terminate", "admin"),
+    action(service, "pause", "operate"),
+    action(service, "resume", "operate"),
+    action(service, "retry", "operate"),
+    { method: "POST", path: "/v1/runs/:id/signals/:name", role: "operate", handle: (call) => signal(service, call) },
+    { method: "POST", path: "/v1/signals/:name", role: "operate", handle: (call) => broadcast(service, call) },
+  ];
+}
+
+async function start(service: Service, { request, param, by }: Call): Promise<Response> {
+  const waitMs = readWait(readQuery(request, ["wait"]));
+  const { run, created } = await service.runs.start({
+    ...readKey(request),
+    ...(await readStart(request, Date.now())),
+    workflow: param("name"),
+    origin: new URL(request.url).origin,
+    waitMs,
+    by,
+  });
+  const headers = { location: `/v1/runs/${run.id}` };
+  return Response.json(viewRun(run), created ? { status: 201, headers } : { status: 200, headers });
+}
+
+async function read(service: Service, { request, param }: Call): Promise<Response> {
+  const waitMs = readWait(readQuery(request, ["wait"]));
+  return Response.json(viewRun(await service.runs.read(param("id"), waitMs)));
+}
+
+async function list(service: Service, { request }: Call): Promise<Response> {
+  const known = ["workflow", "status", "label.", "createdAfter", "createdBefore", "limit", "cursor"];
+  const { runs, cursor } = await service.runs.list(toRunQuery(readQuery(request, known)));
+  return Response.json({ runs: runs.map(viewSummary), cursor });
+}
+
+function toRunQuery(query: ReadonlyMap<string, string>): RunQuery {
+  const filters = {
+    workflow: readName(query, "workflow"),
+    status: readStatuses(query),
+    labels: readLabels(query),
+    createdAfter: readInstant(query, "createdAfter"),
+    createdBefore: readInstant(query, "createdBefore"),
+    cursor: query.get("cursor"),
+  };
+  const given = Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined));
+  return { ...given, limit: readLimit(query, 50) };
+}
+
+async function history(service: Service, { request, param }: Call): Promise<Response> {
+  const query = readQuery(request, ["after", "limit"]);
+  const page = await service.runs.history(param("id"), readCount(query, "after") ?? 0, readLimit(query, 200));
+  return Response.json(viewHistory(page));
+}
+
+function action(service: Service, kind: Exclude<RunAction["kind"], "delete">, role: Role): Route {
+  const handle = async (call: Call): Promise<Response> => {
+    return Response.json(viewRun(await service.runs.act(call.param("id"), await readAction(call, kind))));
+  };
+  return { method: "POST", path: `/v1/runs/:id/${kind}`, role, handle };
+}
+
+async function remove(service: Service, call: Call): Promise<Response> {
+  await service.runs.act(call.param("id"), await readAction(call, "delete"));
+  return new Response(null, { status: 204 });
+}
+
+async function readAction({ request, by }: Call, kind: RunAction["kind"]): Promise<RunAction> {
+  readQuery(request);
+  const fields = await readFields(request, ["reason"]);
+  return { ...readKey(request), kind, by, reason: readText(fields, "reason", maxReason) ?? null };
+}
+
+async function signal(service: Service, { request, param, by }: Call): Promise<Response> {
+  readQuery(request);
+  const key = readKey(request);
+  const payload = await readValue(request, "the payload");
+  const { duplicate } = await service.signals.send(param("id"), { ...key, name: param("name"), payload, by });
+  return Response.json({ accepted: true, duplicate }, { status: 202 });
+}
+
+async function broadcast(service: Service, { request, param, by }: Call): Promise<Response> {
+  readQuery(request);
+  const key = readKey(request);
+  const payload = await readValue(request, "the payload");
+  const { delivered, buffered } = await service.signals.broadcast({ ...key, name: param("name"), payload, by });
+  return Response.json({ delivered, buffered }, { status: 202 });
+}

@@ -1,0 +1,68 @@
+/** Owns: what the body of a start may say. */
+import { toInstant, toMs } from "../core/duration.ts";
+import { HoldfastError } from "../core/error.ts";
+import { checkRunId } from "../core/name.ts";
+import type { StartRequest } from "../core/service.ts";
+import { invalidField, readFields, readValueField } from "./body.ts";
+import type { Fields } from "./body.ts";
+
+const maxLabels = 64;
+const maxLabelKey = 256;
+const maxLabelValue = 1024;
+
+type Start = Pick<StartRequest, "input" | "id" | "labels" | "startAt">;
+
+/**
+ * @param now epoch ms, from which a delay counts
+ * @throws RequestError and HoldfastError, all of status 400 or 413
+ */
+export async function readStart(request: Request, now: number): Promise<Start> {
+  const fields = await readFields(request, ["input", "id", "labels", "delay", "startAt"]);
+  const { id } = fields;
+  const labels = readLabels(fields);
+  const startAt = readStartAt(fields, now);
+  return {
+    input: readValueField(fields, "input"),
+    ...(id === undefined ? {} : { id: checkRunId(id) }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(startAt === undefined ? {} : { startAt }),
+  };
+}
+
+function readStartAt(fields: Fields, now: number): number | undefined {
+  const { delay, startAt } = fields;
+  if (delay !== undefined && startAt !== undefined) throw invalidField("startAt", "excludes delay: give one of them");
+  if (delay !== undefined) return now + toMs(delay, "delay");
+  if (startAt === undefined) return undefined;
+  if (typeof startAt !== "string") throw invalidField("startAt", "must be RFC 3339 text");
+  try {
+    return toInstant(startAt);
+  } catch {
+    throw invalidField("startAt", "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
+  }
+}
+
+function readLabels({ labels }: Fields): Readonly<Record<string, string>> | undefined {
+  if (labels === undefined) return undefined;
+  if (typeof labels !== "object" || labels === null || Array.isArray(labels)) {
+    throw invalidField("labels", "must be an object of text");
+  }
+  const entries = Object.entries(labels);
+  if (entries.length > maxLabels) throw invalidLabel(`There may be at most ${maxLabels} labels.`);
+  for (const [key, value] of entries) checkLabel(key, value);
+  return Object.fromEntries(entries);
+}
+
+function checkLabel(key: string, value: unknown): void {
+  if (typeof value !== "string") throw invalidField("labels", "must be an object of text");
+  if (key === "" || key.length > maxLabelKey) throw invalidLabel(`A label's key is 1 to ${maxLabelKey} characters.`);
+  if (value.length > maxLabelValue) throw invalidLabel(`A label is at most ${maxLabelValue} characters.`);
+  // What storage would bring back as other text could not be found again.
+  const isSafe = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
+  if (!isSafe(key) || !isSafe(value)) throw invalidLabel("A label is well-formed text without NUL.");
+  if (key === "__proto__") throw invalidLabel("A label cannot be called __proto__.");
+}
+
+function invalidLabel(message: string): HoldfastError {
+  return new HoldfastError("label_invalid", message, { issues: [{ path: "/labels", message }] });
+}

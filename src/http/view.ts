@@ -1,0 +1,169 @@
+/**
+ * Owns: how what is stored looks in JSON: instants as RFC 3339, values by `toJson`, fields in the
+ * order in which the API describes them.
+ */
+import type { Entry } from "../core/entry.ts";
+import { toJson } from "../core/json.ts";
+import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run.ts";
+import type { ScheduleInfo, WorkflowInfo } from "../core/service.ts";
+import { decode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function viewRun(run: RunSnapshot): Json {
+  const { id, workflow, version, status, input, output, error, labels, progress } = run;
+  return {
+    ...{ id, workflow, version, status, input: viewValue(input), output: viewValue(output), error, labels },
+    progress: viewValue(progress),
+    ...viewTimes(run),
+  };
+}
+
+/** A run as it is listed: without its values, which the directory does not keep. */
+export function viewSummary(run: RunSummary): Json {
+  const { id, workflow, version, status, error, labels } = run;
+  return { id, workflow, version, status, error, labels, ...viewTimes(run) };
+}
+
+/** The fields that end both. */
+function viewTimes({
+  parent,
+  createdAt,
+  startedAt,
+  updatedAt,
+  finishedAt,
+  waitingFor,
+  reason,
+  steps,
+}: RunSummary): Json {
+  return {
+    parent,
+    createdAt: viewInstant(createdAt),
+    startedAt: viewInstant(startedAt),
+    updatedAt: viewInstant(updatedAt),
+    finishedAt: viewInstant(finishedAt),
+    waitingFor: waitingFor.map(viewWaiting),
+    reason,
+    steps,
+  };
+}
+
+function viewWaiting({ kind, name, since, until, url }: Waiting): Json {
+  const waiting = { kind, name, since: viewInstant(since), until: viewInstant(until) };
+  return url === undefined ? waiting : { ...waiting, url };
+}
+
+export function viewHistory({ entries, next }: HistoryPage): Json {
+  return { entries: entries.map(viewEntry), next };
+}
+
+type FieldOf<Each> = Each extends Each ? keyof Each : never;
+
+/** How each field of an entry is shown; a field that is not here does not compile. */
+const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "firing" | "hidden">> = {
+  seq: "plain",
+  at: "instant",
+  kind: "plain",
+  id: "plain",
+  workflow: "plain",
+  version: "plain",
+  input: "value",
+  sent: "value",
+  labels: "plain",
+  parent: "plain",
+  schedule: "firing",
+  startAt: "instant",
+  notAfter: "instant",
+  // Where the Worker was reached is nobody's business but the webhooks'.
+  origin: "hidden",
+  key: "plain",
+  by: "plain",
+  deployment: "plain",
+  held: "plain",
+  step: "plain",
+  attempt: "plain",
+  startedAt: "instant",
+  error: "plain",
+  retryAt: "instant",
+  result: "value",
+  call: "plain",
+  name: "plain",
+  wakeAt: "instant",
+  wait: "plain",
+  until: "instant",
+  payload: "value",
+  signal: "plain",
+  url: "plain",
+  request: "value",
+  reason: "plain",
+  level: "plain",
+  message: "plain",
+  data: "value",
+  value: "value",
+  shiftMs: "plain",
+  cleared: "plain",
+  output: "value",
+};
+
+export function viewEntry(entry: Entry): Json {
+  const { seq, at, kind, ...rest } = entry;
+  const view: Record<string, unknown> = { seq, at: viewInstant(at), kind };
+  for (const [name, value] of Object.entries(rest)) {
+    const shown = viewField(name as FieldOf<Entry>, value);
+    if (shown !== undefined) view[name] = shown;
+  }
+  return view;
+}
+
+function viewField(name: FieldOf<Entry>, value: unknown): unknown {
+  // An entry of a newer deployment may have fields that this one does not know.
+  const form = Object.hasOwn(fields, name) ? fields[name] : "hidden";
+  switch (form) {
+    case "plain":
+      return value;
+    case "instant":
+      return viewInstant(value as number | null);
+    case "value":
+      return viewValue(value as Stored);
+    case "firing": {
+      const firing = value as { readonly id: string; readonly at: number } | null;
+      return firing === null ? null : { id: firing.id, at: viewInstant(firing.at) };
+    }
+    case "hidden":
+      return undefined;
+    default:
+      return form satisfies never;
+  }
+}
+
+export function viewWorkflow(info: WorkflowInfo): Json {
+  const { name, version, versions, input, signals, schedules, counts } = info;
+  return { name, version, versions, input, signals, schedules: schedules.map(viewSchedule), counts };
+}
+
+export function viewSchedule(info: ScheduleInfo): Json {
+  const { id, workflow, cron, timezone, input, overlap, catchUpMs, paused, next } = info;
+  return {
+    id,
+    workflow,
+    cron,
+    timezone,
+    input: viewValue(input),
+    overlap,
+    catchUpMs,
+    paused,
+    next: next.map(viewInstant),
+  };
+}
+
+function viewValue(stored: Stored | null): unknown {
+  return stored === null ? null : toJson(decode(stored));
+}
+
+/** The end of the years that RFC 3339 can write. */
+const lastInstant = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+function viewInstant(at: number | null): string | null {
+  return at === null ? null : new Date(Math.min(at, lastInstant)).toISOString();
+}

@@ -1,0 +1,157 @@
+/** The crash property: what must hold of a run however and whenever its process dies. */
+import { expect } from "vitest";
+import type { Entry } from "../../src/core/entry.ts";
+import { Host, signal, startAt } from "./host.ts";
+import { define } from "./memory.ts";
+import { interpret } from "./program.ts";
+import type { Life, Program } from "./program.ts";
+
+const outcomeKinds: ReadonlySet<string> = new Set([
+  "step.completed",
+  "step.failed",
+  "timer.fired",
+  "wait.timed_out",
+  "signal.consumed",
+  "webhook.created",
+  "webhook.received",
+]);
+
+/** One life of a program, hosted. */
+type Hosted = { readonly host: Host; readonly life: Life };
+
+function hostProgram(program: Program, commits: readonly string[], at: number): Hosted {
+  const life: Life = { trace: [], effects: [] };
+  let outcome = 0;
+  const notice = (entries: readonly Entry[]) => {
+    for (const { kind, seq } of entries) if (outcomeKinds.has(kind)) outcome = seq;
+  };
+  const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
+  const around = { after, turn: () => host.clock.turn(), outcome: () => outcome };
+  const host: Host = new Host(define(interpret(program, life, around)), { commits, at });
+  notice(host.journal.entries);
+  host.journal.onAppend = notice;
+  for (const { at: offset, name, payload, key } of program.signals) {
+    host.plan(Math.max(at, startAt + offset), (run) => {
+      signal(run, name, payload, key);
+      // The same request again, as a client sends it that got no answer.
+      signal(run, name, payload, key);
+    });
+  }
+  return { host, life };
+}
+
+/** Drives to the end; a run that is parked on signals for ever is given one, an hour later. */
+async function finish({ host }: Hosted): Promise<void> {
+  for (let fed = 0; ; fed++) {
+    await host.drive();
+    if (host.run.state.end !== null || host.dead) return;
+    const waited = host.snapshot.waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
+    if (waited === undefined || fed > 200) throw new Error(`stranded: ${JSON.stringify(host.snapshot)}`);
+    host.signalAt(host.clock.at + 3_600_000, waited.name, `fed ${host.journal.commits.length}`);
+  }
+}
+
+/** The reference run, and every crash of it. */
+export async function checkProgram(program: Program, every = 1): Promise<number> {
+  const reference = hostProgram(program, [], startAt);
+  await finish(reference);
+  const { commits } = reference.host.journal;
+  let crashes = 0;
+  for (let keep = 1 + (program.seed % every); keep < commits.length; keep += every) {
+    await checkCrash(program, reference, keep);
+    crashes++;
+  }
+  await checkEnded(program, reference);
+  return crashes;
+}
+
+async function checkCrash(program: Program, reference: Hosted, keep: number): Promise<void> {
+  const commits = reference.host.journal.commits.slice(0, keep);
+  const entries = commits.flatMap((text) => JSON.parse(text) as Entry[]);
+  const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt);
+  if (process.env["CRASH_SHOW"]) process.stderr.write(`keep ${keep}\n`);
+  await finish(hosted);
+  if (process.env["CRASH_SHOW"] === String(keep)) process.stderr.write(`${reference.host.journal.commits.join("\n")}\n----\n${hosted.host.journal.commits.join("\n")}\n${JSON.stringify(reference.life.trace)}\n${JSON.stringify(hosted.life.trace)}\n`);
+  checkSame(reference, entries, hosted, program.tame);
+  expect(hosted.host.journal.commits.slice(0, keep)).toEqual(commits);
+}
+
+function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted, tame: boolean): void {
+  const known = entries.findLast(({ kind }) => outcomeKinds.has(kind))?.seq ?? 0;
+  const seen = before.life.trace.filter(({ outcome }) => outcome <= known);
+  expect(now.life.trace.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.map(({ text }) => text));
+  const done = new Set(entries.flatMap((entry) => (entry.kind === "step.completed" || entry.kind === "step.failed" ? [`run-1:${entry.step}`] : [])));
+  expect(now.life.effects.filter(({ key }) => done.has(key))).toEqual([]);
+  const keys = new Map(now.life.effects.map(({ path, key }) => [path, key]));
+  for (const { path, key, outcome } of before.life.effects) {
+    if (outcome <= known && keys.has(path)) expect(keys.get(path)).toBe(key);
+  }
+  checkJournal(now.host.journal.entries);
+  if (!tame) return;
+  expect(now.host.status).toBe(before.host.status);
+  expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
+  expect(logs(now)).toEqual(logs(before));
+}
+
+function logs({ host }: Hosted): string[] {
+  return host.journal.entries.flatMap((entry) => (entry.kind === "log.written" ? [entry.message] : [])).sort();
+}
+
+/** What holds of every journal: places and times, no outcome twice, each signal consumed once, an end. */
+export function checkJournal(entries: readonly Entry[]): void {
+  const outcomes = new Set<string>();
+  const consumed = new Set<number>();
+  let last = 0;
+  for (const [i, entry] of entries.entries()) {
+    expect(entry.seq).toBe(i + 1);
+    expect(entry.at).toBeGreaterThanOrEqual(last);
+    last = entry.at;
+    if (outcomeKinds.has(entry.kind)) {
+      const id = "step" in entry ? `run ${entry.step}` : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
+      const place = id.replace(/^signal/, "wait");
+      expect(outcomes.has(place), place).toBe(false);
+      outcomes.add(place);
+    }
+    if (entry.kind === "signal.consumed") {
+      expect(consumed.has(entry.signal)).toBe(false);
+      expect(entries[entry.signal - 1]).toMatchObject({ kind: "signal.received", name: entry.name });
+      for (const earlier of entries.slice(0, entry.signal - 1)) {
+        if (earlier.kind === "signal.received" && earlier.name === entry.name) expect(consumed.has(earlier.seq)).toBe(true);
+      }
+      consumed.add(entry.signal);
+    }
+  }
+  expect(entries.at(-1)?.kind).toMatch(/^run\.(completed|failed|cancelled)$/);
+}
+
+/** An ended run stays as it is; and its handler, played again from all but the end, does nothing anew. */
+async function checkEnded(program: Program, { host, life }: Hosted): Promise<void> {
+  const again = hostProgram(program, host.journal.commits, host.clock.at);
+  await again.host.drive();
+  expect(again.host.journal.commits).toEqual(host.journal.commits);
+  expect({ ...again.host.snapshot, updatedAt: 0 }).toEqual({ ...host.snapshot, updatedAt: 0 });
+  expect(again.life.effects).toEqual([]);
+  expect(life.trace.length).toBeGreaterThanOrEqual(0);
+}
+
+/** Several deaths in a row, each after a random number of further commits. */
+export async function checkDeaths(program: Program, next: (limit: number) => number): Promise<void> {
+  let hosted = hostProgram(program, [], startAt);
+  for (let deaths = 0; ; deaths++) {
+    const { host } = hosted;
+    const dieAt = host.journal.commits.length + 1 + next(6);
+    const { onAppend } = host.journal;
+    host.journal.onAppend = (entries) => {
+      onAppend?.(entries);
+      if (deaths < 6 && host.journal.commits.length >= dieAt) host.dead = true;
+    };
+    await finish(hosted);
+    if (!host.dead) break;
+    const commits = host.journal.commits.slice(0, dieAt);
+    const survivor = hostProgram(program, commits, host.clock.at + next(3) * 1000);
+    if (deaths < 6) await Promise.resolve();
+    hosted = survivor;
+  }
+  checkJournal(hosted.host.journal.entries);
+  expect(hosted.host.status).toMatch(/^(completed|failed|cancelled)$/);
+}

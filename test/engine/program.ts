@@ -1,0 +1,229 @@
+/** Random workflows, made as data from a seed, and the handler that interprets them. */
+import { NonRetryableError } from "../../src/core/error.ts";
+import { createRandom } from "../../src/core/random.ts";
+import type { Step } from "../../src/core/step.ts";
+
+export type Node =
+  | {
+      readonly t: "run";
+      readonly name: string;
+      /** How many attempts fail before one succeeds. */
+      readonly fails: number;
+      readonly limit: number;
+      readonly lasting: boolean;
+      /** How long an attempt takes: milliseconds, and turns of the event loop. */
+      readonly ms: number;
+      readonly turns: number;
+      readonly timeoutMs: number;
+      readonly value: number;
+    }
+  | { readonly t: "sleep"; readonly name: string | null; readonly ms: number }
+  | { readonly t: "wait"; readonly name: string; readonly timeoutMs: number | null }
+  | { readonly t: "seq"; readonly nodes: readonly Node[] }
+  | { readonly t: "par"; readonly mode: "all" | "allSettled" | "race" | "any"; readonly nodes: readonly Node[] }
+  | { readonly t: "try"; readonly body: Node; readonly rescue: Node | null; readonly last: Node | null }
+  | { readonly t: "loop"; readonly count: number; readonly body: Node }
+  | { readonly t: "peek" | "log" | "progress" | "throw" | "bail" | "fail" };
+
+export type Program = { readonly seed: number; readonly tame: boolean; readonly body: Node; readonly signals: readonly PlannedSignal[] };
+
+/** `at` counts from the start of the run. */
+export type PlannedSignal = { readonly at: number; readonly name: string; readonly payload: string; readonly key: string };
+
+const hourMs = 3_600_000;
+const spans: readonly number[] = [0, 0, 1, 250, 1000, 60_000, hourMs, 26 * hourMs, 9 * 24 * hourMs];
+const signalNames: readonly string[] = ["go", "stop"];
+
+/**
+ * The program of this seed. A tame one has nothing that a shift in time decides, so it ends the same
+ * way however often its process dies; a wild one may use everything.
+ */
+export function makeProgram(seed: number): Program {
+  const random = createRandom(`program ${seed}`);
+  const maker = new Maker((limit) => Math.floor(random.next() * limit), seed % 2 === 0);
+  const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3, false) };
+  return { seed, tame: maker.tame, body, signals: maker.signals() };
+}
+
+class Maker {
+  readonly below: (limit: number) => number;
+  readonly tame: boolean;
+
+  constructor(below: (limit: number) => number, tame: boolean) {
+    this.below = below;
+    this.tame = tame;
+  }
+
+  nodes(count: number, depth: number, parallel: boolean): Node[] {
+    return Array.from({ length: count }, () => this.node(depth, parallel));
+  }
+
+  node(depth: number, parallel: boolean): Node {
+    const kind = this.below(100);
+    if (kind < 34) return this.run();
+    if (kind < 44) return { t: "sleep", name: this.below(2) === 0 ? null : this.pick(["nap", "a"]), ms: this.pick(spans) };
+    if (kind < 54) return this.wait();
+    if (kind < 59) return { t: "peek" };
+    if (kind < 64) return { t: this.pick(["log", "progress"] as const) };
+    if (kind < 67 && !(this.tame && parallel)) return { t: this.pick(["throw", "bail", "fail"] as const) };
+    return depth === 0 ? this.run() : this.branch(depth - 1, parallel);
+  }
+
+  branch(depth: number, parallel: boolean): Node {
+    switch (this.below(5)) {
+      case 0:
+        return { t: "seq", nodes: this.nodes(1 + this.below(3), depth, parallel) };
+      case 1:
+        return { t: "loop", count: 1 + this.below(3), body: this.node(depth, parallel) };
+      case 2: {
+        const rescue = this.below(4) === 0 ? null : this.node(depth, parallel);
+        return { t: "try", body: this.node(depth, parallel), rescue, last: this.below(2) === 0 ? null : this.node(depth, parallel) };
+      }
+      default: {
+        const mode = this.pick(this.tame ? (["all", "allSettled"] as const) : (["all", "allSettled", "race", "any"] as const));
+        return { t: "par", mode, nodes: this.nodes(2 + this.below(3), depth, true) };
+      }
+    }
+  }
+
+  run(): Node {
+    const fails = this.below(4) === 0 ? 1 + this.below(3) : 0;
+    const ms = this.below(3) === 0 ? this.pick(spans) : 0;
+    const timeoutMs = this.below(5) === 0 ? this.pick([100, 5000]) : 30 * 24 * hourMs;
+    const name = this.pick(["a", "b", "b", "c#2"]);
+    return { t: "run", name, fails, limit: this.below(4), lasting: this.below(6) === 0, ms, turns: this.below(3), timeoutMs, value: this.below(8) };
+  }
+
+  wait(): Node {
+    return { t: "wait", name: this.pick(signalNames), timeoutMs: this.tame || this.below(2) === 0 ? null : this.pick(spans) };
+  }
+
+  signals(): PlannedSignal[] {
+    return Array.from({ length: this.below(7) }, (_unused, i) => {
+      const at = this.below(3) === 0 ? 0 : this.pick(spans) + this.below(3);
+      return { at, name: this.pick(signalNames), payload: `p${i}`, key: `key-${i}` };
+    });
+  }
+
+  pick<Item>(items: readonly Item[]): Item {
+    return items[this.below(items.length)] as Item;
+  }
+}
+
+/** What a life of the handler did: in which order, and after which outcome. */
+export type Life = {
+  readonly trace: { readonly text: string; readonly outcome: number }[];
+  readonly effects: { readonly path: string; readonly key: string; readonly attempt: number; readonly outcome: number }[];
+};
+
+export type Surroundings = {
+  /** Resolves once virtual time has passed. */
+  readonly after: (ms: number) => Promise<void>;
+  readonly turn: () => Promise<void>;
+  /** The `seq` of the newest outcome on record. */
+  readonly outcome: () => number;
+};
+
+export function interpret(program: Program, life: Life, around: Surroundings): (input: never, step: Step) => Promise<unknown> {
+  return async (_input, step) => {
+    const player = new Player(step, life, around);
+    await player.play(program.body, "");
+    return life.trace.length;
+  };
+}
+
+class Player {
+  readonly step: Step;
+  readonly life: Life;
+  readonly around: Surroundings;
+
+  constructor(step: Step, life: Life, around: Surroundings) {
+    this.step = step;
+    this.life = life;
+    this.around = around;
+  }
+
+  note(path: string, text: unknown): void {
+    this.life.trace.push({ text: `${path} ${String(text)}`, outcome: this.around.outcome() });
+  }
+
+  async play(node: Node, path: string): Promise<void> {
+    const { step } = this;
+    switch (node.t) {
+      case "run":
+        return await this.attempt(node, path);
+      case "sleep":
+        return this.note(path, await (node.name === null ? step.sleep(node.ms) : step.sleep(node.name, node.ms)));
+      case "wait":
+        return this.note(path, await step.waitFor(node.name, node.timeoutMs === null ? {} : { timeout: node.timeoutMs }));
+      case "seq":
+        for (const [i, inner] of node.nodes.entries()) await this.play(inner, `${path}.${i}`);
+        return;
+      case "loop":
+        for (let i = 0; i < node.count; i++) await this.play(node.body, `${path}@${i}`);
+        return;
+      case "par":
+        await Promise[node.mode](node.nodes.map((inner, i) => this.play(inner, `${path}|${i}`)));
+        return this.note(path, node.mode);
+      case "try":
+        return await this.guard(node, path);
+      default:
+        return this.aside(node.t, path);
+    }
+  }
+
+  async attempt({ name, fails, limit, lasting, ms, turns, timeoutMs, value }: Extract<Node, { t: "run" }>, path: string): Promise<void> {
+    const { life, around, step } = this;
+    const effect = async (attempt: number, key: string): Promise<unknown> => {
+      life.effects.push({ path, key, attempt, outcome: around.outcome() });
+      await around.after(ms);
+      for (let i = 0; i < turns; i++) await around.turn();
+      if (attempt > fails) return values[value];
+      if (lasting) throw new NonRetryableError(`${path} for good`);
+      throw new TypeError(`${path} ${attempt}`);
+    };
+    try {
+      const retry = { limit, delay: 700, jitter: 0.5 };
+      const result = await step.run(name, ({ attempt, idempotencyKey }) => effect(attempt, idempotencyKey), { retry, timeout: timeoutMs });
+      this.note(path, typeof result === "object" && result !== null ? Object.prototype.toString.call(result) : result);
+    } catch (error) {
+      const { name: kind, message, code, step: id, attempts } = error as Error & Record<"code" | "step" | "attempts", unknown>;
+      this.note(path, `${kind} ${message} ${String(code)} ${String(id)} ${String(attempts)}`);
+      throw error;
+    }
+  }
+
+  async guard({ body, rescue, last }: Extract<Node, { t: "try" }>, path: string): Promise<void> {
+    try {
+      await this.play(body, `${path}t`);
+    } catch (error) {
+      this.note(path, `caught ${(error as Error).message}`);
+      if (rescue === null) throw error;
+      await this.play(rescue, `${path}c`);
+    } finally {
+      if (last !== null) await this.play(last, `${path}f`);
+    }
+  }
+
+  aside(kind: "peek" | "log" | "progress" | "throw" | "bail" | "fail", path: string): void {
+    const { step } = this;
+    switch (kind) {
+      case "peek":
+        return this.note(path, `${step.now()} ${step.random()} ${step.uuid()}`);
+      case "log":
+        return step.log.info(`at ${path}`, { path });
+      case "progress":
+        return step.progress(path);
+      case "throw":
+        throw new RangeError(`thrown at ${path}`);
+      case "bail":
+        return step.bail(`bailed at ${path}`);
+      case "fail":
+        return step.fail(new SyntaxError(`failed at ${path}`));
+      default:
+        return kind satisfies never;
+    }
+  }
+}
+
+const values: readonly unknown[] = [undefined, null, 0, "text", new Date(0), new Map([[1, new Set([2])]]), 12n, Number.NaN];

@@ -1,0 +1,88 @@
+/** Inference from end to end; checked by tsc, never run. */
+import { expectTypeOf } from "vitest";
+import * as z from "zod";
+import { createWorker, defineWorkflow, getRun, signal } from "../../src/index.ts";
+import type { RunHandle, RunView, WebhookCall } from "../../src/index.ts";
+
+const order = defineWorkflow("order", {
+  input: z.object({ id: z.string(), total: z.number().default(0), due: z.coerce.date() }),
+  signals: { decision: z.object({ approved: z.boolean() }) },
+  retries: 4,
+  labels: (input) => ({ id: input.id }),
+  handler: async (input, step) => {
+    // The handler gets what the schema makes of the input.
+    expectTypeOf(input).toEqualTypeOf<{ id: string; total: number; due: Date }>();
+    const charge = await step.run("charge", async ({ attempt, idempotencyKey, signal: aborted }) => {
+      expectTypeOf(attempt).toEqualTypeOf<number>();
+      expectTypeOf(idempotencyKey).toEqualTypeOf<string>();
+      expectTypeOf(aborted).toEqualTypeOf<AbortSignal>();
+      return { receipt: "r1" as string };
+    });
+    expectTypeOf(charge).toEqualTypeOf<{ receipt: string }>();
+    expectTypeOf(await step.run("sync", () => 1 as number)).toEqualTypeOf<number>();
+
+    // A declared signal is typed by its schema; null only where there is a timeout.
+    expectTypeOf(await step.waitFor("decision")).toEqualTypeOf<{ approved: boolean }>();
+    expectTypeOf(await step.waitFor("decision", { timeout: "7 days" })).toEqualTypeOf<{ approved: boolean } | null>();
+    expectTypeOf(await step.waitFor<{ x: 1 }>(`other:${input.id}`)).toEqualTypeOf<{ x: 1 }>();
+    expectTypeOf(await step.waitFor<{ x: 1 }>("other", { timeout: 5 })).toEqualTypeOf<{ x: 1 } | null>();
+
+    const hook = await step.webhook("callback", { timeout: "1 h" });
+    expectTypeOf(hook.url).toEqualTypeOf<string>();
+    expectTypeOf(await hook.received()).toEqualTypeOf<WebhookCall | null>();
+
+    expectTypeOf(step.now()).toEqualTypeOf<number>();
+    expectTypeOf(step.random()).toEqualTypeOf<number>();
+    expectTypeOf(step.uuid()).toEqualTypeOf<string>();
+    expectTypeOf(step.info.id).toEqualTypeOf<string>();
+    expectTypeOf(step.bail).returns.toBeNever();
+    expectTypeOf(step.fail).returns.toBeNever();
+    const decision = await step.waitFor<{ approved: boolean }>("late", { timeout: "1 d" });
+    // TypeScript follows a call that never returns only where `step` is annotated; `return` always works.
+    if (decision === null) return step.bail("timed out");
+    expectTypeOf(decision).toEqualTypeOf<{ approved: boolean }>();
+
+    // @ts-expect-error a step needs a name and a function
+    void step.run(() => 1);
+    // @ts-expect-error attempts are not an option
+    void step.run("x", () => 1, { attempts: 3 });
+    return { receipt: charge.receipt, approved: decision.approved };
+  },
+});
+
+const plain = defineWorkflow("plain", { handler: async (input: { n: number }) => input.n * 2 });
+const bare = defineWorkflow("bare", { handler: () => "done" });
+
+// From the handler to result(), and from the schema's input to start().
+async function handles(): Promise<void> {
+  const run = await order.start({ id: "1", due: "2026-01-01" }, { id: "o-1", delay: "5 m", labels: { tier: "gold" } });
+  expectTypeOf(await run.result()).toEqualTypeOf<{ receipt: string; approved: boolean }>();
+  expectTypeOf(await run.status()).toEqualTypeOf<RunView<{ receipt: string; approved: boolean }>>();
+  await run.signal("decision", { approved: true });
+  await run.cancel("no longer needed");
+  expectTypeOf(await (await plain.start({ n: 1 })).result()).toEqualTypeOf<number>();
+  expectTypeOf(await (await bare.start()).result()).toEqualTypeOf<string>();
+  expectTypeOf(order.get("o-1")).toExtend<RunHandle<{ receipt: string; approved: boolean }>>();
+
+  // @ts-expect-error the id is missing
+  await order.start({ due: "2026-01-01" });
+  // @ts-expect-error the input is missing
+  await plain.start();
+  // @ts-expect-error n is a number
+  await plain.start({ n: "1" });
+
+  expectTypeOf(await getRun<string>("o-1").result()).toEqualTypeOf<string>();
+  await signal("o-1", "decision", { approved: true }, { idempotencyKey: "k" });
+}
+
+const worker = createWorker({ workflows: [order, plain, bare] });
+expectTypeOf(worker.objects).toHaveProperty("RunObject");
+expectTypeOf(worker.objects).toHaveProperty("DirectoryObject");
+export default worker satisfies ExportedHandler;
+
+// @ts-expect-error a workflow needs a handler
+defineWorkflow("none", {});
+// @ts-expect-error what the handler returns must fit the output schema
+defineWorkflow("mismatch", { input: z.object({}), output: z.object({ n: z.number() }), handler: () => ({ n: "1" }) });
+
+void handles;
