@@ -87,7 +87,7 @@ async function reviewed(): Promise<void> {
 
 async function expired(): Promise<void> {
   heading(
-    "A reviewer who stays silent is reminded, and then it is too late (1 and 2 seconds here, 1 and 3 days by default)",
+    "A reviewer stays silent: a reminder after a second, too late after two (by default a day and three days)",
   );
   const { id, input } = await submit("anomalous-invoice", { remindAfter: "1s", reviewTimeout: "2s" });
   const run = await watch(id, ended);
@@ -129,7 +129,7 @@ async function lists(): Promise<void> {
     const listed = await client.labelled("demo", tag);
     return listed.length === started && listed.every(ended) ? listed : null;
   });
-  for (const run of runs) note(`${run.id.padEnd(28)} ${run.workflow.padEnd(16)} ${run.status}`);
+  for (const run of runs) note(`${run.id.padEnd(36)} ${run.workflow.padEnd(16)} ${run.status}`);
   heading("Schedules");
   const schedules = await client.schedules();
   for (const { id, cron, timezone, next } of schedules)

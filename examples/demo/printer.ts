@@ -52,11 +52,19 @@ function detail(entry: Entry): string {
   return output?.outcome === undefined ? "" : `outcome: ${output.outcome}`;
 }
 
+/** The time of day, with the date where it is another day. */
 function clock(at: string): string {
-  return at.slice(11, 23);
+  const today = new Date().toISOString().slice(0, 10);
+  return at.startsWith(today) ? at.slice(11, 23) : `${at.slice(0, 10)} ${at.slice(11, 16)}`;
 }
+
+/** Mails are shown in full the first time one of their kind is sent, and by their subject afterwards. */
+const known = new Set<string>();
 
 export function showMail(mail: Mail): void {
   console.log(`  ${paint("cyan", "✉")} to ${mail.to}: ${paint("bold", mail.subject)}`);
-  for (const line of mail.text.split("\n")) console.log(`      ${line}`);
+  const kind = mail.subject.split(":")[0] ?? "";
+  if (known.has(kind)) return;
+  known.add(kind);
+  for (const line of mail.text.split("\n")) console.log(`      ${line}`.trimEnd());
 }

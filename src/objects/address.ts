@@ -38,7 +38,10 @@ function shardCount(): number {
   if (text === undefined || text === "") return defaultShards;
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= maxShards) return count;
-  throw new HoldfastError("config_invalid", `DIRECTORY_SHARDS must be a whole number from 1 to ${maxShards}, not "${text}"`);
+  throw new HoldfastError(
+    "config_invalid",
+    `DIRECTORY_SHARDS must be a whole number from 1 to ${maxShards}, not "${text}"`,
+  );
 }
 
 /** A variable or secret of the Worker, as text; of a binding that is an object, one of its fields. */

@@ -29,7 +29,9 @@ function schedulerApp(catalog: Catalog): SchedulerApp {
       return run.ok && !isEnded(run.value.status);
     },
     cancel: async (id, kind) => {
-      unwrap(await runObject(id).act({ kind, by: "schedule", reason: "the next firing of its schedule took its place" }));
+      unwrap(
+        await runObject(id).act({ kind, by: "schedule", reason: "the next firing of its schedule took its place" }),
+      );
     },
   };
 }

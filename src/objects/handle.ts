@@ -61,7 +61,11 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
    */
   result(): Promise<Output>;
   /** @throws HoldfastError run_not_found, run_ended, signal_invalid, idempotency_conflict */
-  signal<Name extends keyof Signals & string>(name: Name, payload: Signals[Name], options?: SignalOptions): Promise<void>;
+  signal<Name extends keyof Signals & string>(
+    name: Name,
+    payload: Signals[Name],
+    options?: SignalOptions,
+  ): Promise<void>;
   signal(name: string, payload?: unknown, options?: SignalOptions): Promise<void>;
   /** @throws HoldfastError run_not_found, run_ended */
   cancel(reason?: string): Promise<void>;
@@ -76,7 +80,9 @@ const by = "worker";
 const longestWaitMs = 60_000;
 
 /** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
-export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(id: string): RunHandle<Output, Signals> {
+export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(
+  id: string,
+): RunHandle<Output, Signals> {
   const object = () => runObject(checkRunId(id));
   checkRunId(id);
   return {
@@ -106,7 +112,8 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   if (delay !== undefined && startAt !== undefined) {
     throw new HoldfastError("options_invalid", "a run is started with delay or with startAt, not with both");
   }
-  const beginAt = delay === undefined ? (startAt === undefined ? undefined : toInstant(startAt)) : Date.now() + toMs(delay);
+  const beginAt =
+    delay === undefined ? (startAt === undefined ? undefined : toInstant(startAt)) : Date.now() + toMs(delay);
   const { run } = await startRun(definition, {
     input: encode(input, `the input of ${definition.name}`),
     by,
@@ -119,7 +126,12 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
 }
 
 /** @throws HoldfastError run_not_found, run_ended, signal_invalid, idempotency_conflict */
-export async function signalRun(id: string, name: string, payload?: unknown, options: SignalOptions = {}): Promise<void> {
+export async function signalRun(
+  id: string,
+  name: string,
+  payload?: unknown,
+  options: SignalOptions = {},
+): Promise<void> {
   const { idempotencyKey } = options;
   const stored = encode(payload, `the payload of signal ${name}`);
   await sendSignal(id, { name, payload: stored, by, ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }) });

@@ -25,6 +25,8 @@ const watchdogMs = 1000;
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
 const longestTimerMs = 2 ** 31 - 1;
+/** How long a run rests whose journal could not be opened. */
+const patienceMs = 60_000;
 
 export class Host {
   /** Rings when the run may have changed for whoever waits for its end. */
@@ -88,8 +90,19 @@ export class Host {
     return received;
   }
 
+  /** Never throws: the platform gives up an alarm that does so seven times. */
   async alarm(): Promise<void> {
     this.#armedAt = null;
+    try {
+      await this.#watch();
+    } catch (error) {
+      console.error("a run could not be opened; it is tried again", error);
+      this.#arm(Date.now() + patienceMs);
+    }
+  }
+
+  /** Keeps the run going under the alarm's protection. */
+  async #watch(): Promise<void> {
     this.#guarded = true;
     this.proceed(true);
     const guard = timer(Date.now() + longestAlarmMs);
@@ -114,6 +127,12 @@ export class Host {
 
   /** Removes everything that is kept of the run; its id is free again. */
   async remove(): Promise<void> {
+    // A report under way must not list the run again after its removal.
+    await this.#loop;
+    await this.#erase();
+  }
+
+  async #erase(): Promise<void> {
     const { created } = this.run.state;
     if (created !== null) await directoryOf(created.id).remove(created.id, created.at);
     await this.#ctx.storage.deleteAll();
@@ -126,7 +145,7 @@ export class Host {
     for (let first = true; ; first = false) {
       const next = this.run.advance(first && died);
       if (this.run.state.created === null) return;
-      if (next.expired) return await this.remove();
+      if (next.expired) return await this.#erase();
       const { reporter } = this.#memory();
       const snapshot = this.run.snapshot();
       if (isEnded(snapshot.status)) this.changed.ring();

@@ -32,7 +32,10 @@ export class Reporter {
   }
 
   /** Tells; hands the signals that waited for this run to `receive`. A failure is noted and told again later. */
-  async tell(run: RunSnapshot, receive: (signal: SignalRequest) => Promise<Answer<{ duplicate: boolean }>>): Promise<void> {
+  async tell(
+    run: RunSnapshot,
+    receive: (signal: SignalRequest) => Promise<Answer<{ duplicate: boolean }>>,
+  ): Promise<void> {
     const told = digest(run);
     try {
       const { offers } = await directoryOf(run.id).report(summary(run));

@@ -5,12 +5,22 @@
  */
 import type { ErrorCode, Issue } from "../core/error.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
-import type { HookAnswer, HookRequest, RunAction, RunQuery, ScheduleInfo, SignalRequest, StartRequest } from "../core/service.ts";
+import type {
+  HookAnswer,
+  HookRequest,
+  RunAction,
+  RunQuery,
+  ScheduleInfo,
+  SignalRequest,
+  StartRequest,
+} from "../core/service.ts";
 import type { ParentRun, ScheduleFiring } from "../core/entry.ts";
 import type { Stored } from "../core/value.ts";
 
 export type Refusal = { readonly code: ErrorCode; readonly message: string; readonly issues?: readonly Issue[] };
-export type Answer<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly refusal: Refusal };
+export type Answer<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 /** A start that the Worker has checked: the workflow exists and its schema took the input. */
 export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels"> & {
@@ -49,7 +59,10 @@ export interface DirectoryRpc {
   report(summary: RunSummary): Promise<{ readonly offers: readonly string[] }>;
   remove(id: string, createdAt: number): Promise<void>;
   /** This shard's part of a page: up to `limit` runs, newest first, strictly after `before`. */
-  list(query: Omit<RunQuery, "cursor">, before: { readonly createdAt: number; readonly id: string } | null): Promise<readonly RunSummary[]>;
+  list(
+    query: Omit<RunQuery, "cursor">,
+    before: { readonly createdAt: number; readonly id: string } | null,
+  ): Promise<readonly RunSummary[]>;
   counts(): Promise<readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[]>;
   /** Ids of runs that wait for a signal of this name; now and then of one that does not. */
   waiters(name: string): Promise<readonly string[]>;
@@ -59,7 +72,11 @@ export interface DirectoryRpc {
   /** First shard only: keeps a signal for the next waiter. The signal's `key`, if it has one, is its id. */
   hold(id: string, signal: SignalRequest, expiresAt: number): Promise<HoldAnswer>;
   /** First shard only: the oldest signal of the name, to one run and to no other; the same run may ask again. */
-  claim(name: string, runId: string, except: readonly string[]): Promise<{ readonly id: string; readonly signal: SignalRequest } | null>;
+  claim(
+    name: string,
+    runId: string,
+    except: readonly string[],
+  ): Promise<{ readonly id: string; readonly signal: SignalRequest } | null>;
   /** First shard only: the run did not take what it claimed; others that wait are asked. */
   release(id: string, runId: string): Promise<void>;
   /** First shard only: the signal was delivered to so many runs. */

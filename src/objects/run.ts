@@ -82,7 +82,8 @@ class HostedRun extends DurableObject implements RunRpc {
   hook({ call, createdAt }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
       const { run } = this.#host;
-      if (run.state.created?.at !== createdAt) throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+      if (run.state.created?.at !== createdAt)
+        throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
       const received = receiveHook(run, call, request);
       this.#host.proceed();
       return await received;
@@ -130,7 +131,8 @@ function create(run: Run, request: CheckedStart): void {
 function checkSame(run: Run, request: CheckedStart): void {
   const { created } = run.state;
   if (created === null) return;
-  const same = created.workflow === request.workflow && isSame(created.sent ?? created.input, request.sent ?? request.input);
+  const same =
+    created.workflow === request.workflow && isSame(created.sent ?? created.input, request.sent ?? request.input);
   if (same) return;
   const byKey = request.key !== undefined && request.key === created.key;
   if (byKey) throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to start another run");

@@ -99,7 +99,10 @@ async function runId({ id, key }: Start): Promise<string> {
 function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [label, value] of Object.entries(labels)) {
     if (typeof value === "string" && label !== "" && label.length <= 256 && value.length <= 1024) continue;
-    throw new HoldfastError("label_invalid", `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`);
+    throw new HoldfastError(
+      "label_invalid",
+      `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,
+    );
   }
   return labels;
 }
@@ -127,7 +130,9 @@ function info(
     versions: catalog.versions(name).map(({ version }) => version),
     version: current.version,
     input: toJsonSchema(current.input),
-    signals: Object.fromEntries(Object.entries(current.signals).map(([signal, schema]) => [signal, toJsonSchema(schema)])),
+    signals: Object.fromEntries(
+      Object.entries(current.signals).map(([signal, schema]) => [signal, toJsonSchema(schema)]),
+    ),
     schedules: schedules.filter(({ workflow }) => workflow === name),
     counts: counts.get(name) ?? noRuns,
   };

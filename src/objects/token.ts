@@ -17,7 +17,10 @@ const minSecret = 16;
 export async function hookUrl(target: HookTarget, origin: string | null): Promise<string> {
   const base = variable("PUBLIC_URL") || origin;
   if (!base) {
-    throw new HoldfastError("webhook_unavailable", "PUBLIC_URL is not set, so a webhook of a run that no request started has no address");
+    throw new HoldfastError(
+      "webhook_unavailable",
+      "PUBLIC_URL is not set, so a webhook of a run that no request started has no address",
+    );
   }
   return `${base.replace(/\/+$/, "")}/hooks/${await sign(target)}`;
 }
@@ -41,14 +44,20 @@ export async function verifyToken(token: string): Promise<HookTarget> {
 async function key(): Promise<CryptoKey> {
   const secret = variable("SIGNING_SECRET") ?? "";
   if (secret.length < minSecret) {
-    throw new HoldfastError("webhook_unavailable", `SIGNING_SECRET is not set, or is shorter than ${minSecret} characters`);
+    throw new HoldfastError(
+      "webhook_unavailable",
+      `SIGNING_SECRET is not set, or is shorter than ${minSecret} characters`,
+    );
   }
   const bytes = new TextEncoder().encode(secret);
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
 }
 
 function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 }
 
 function fromBase64Url(text: string): Uint8Array | null {

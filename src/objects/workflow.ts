@@ -124,13 +124,16 @@ function toDefinition(name: string, options: LooseOptions): Definition {
     throw new HoldfastError("options_invalid", `workflow ${name}: ${option} ${why}`);
   };
   if (typeof options !== "object" || options === null) refuse("the options", "must be an object");
-  for (const option of Object.keys(options)) if (!known.has(option)) refuse(`"${option}"`, "is not an option of a workflow");
+  for (const option of Object.keys(options))
+    if (!known.has(option)) refuse(`"${option}"`, "is not an option of a workflow");
   const { handler, input, output, signals = {}, retries, version = "1", labels } = options;
   if (typeof handler !== "function") refuse("handler", "must be a function");
   if (labels !== undefined && typeof labels !== "function") refuse("labels", "must be a function of the input");
-  if (typeof version !== "string" || version === "" || version.length > 256) refuse("version", "must be text of 1 to 256 characters");
+  if (typeof version !== "string" || version === "" || version.length > 256)
+    refuse("version", "must be text of 1 to 256 characters");
   for (const [option, schema] of Object.entries({ input, output, ...signals })) {
-    if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") refuse(option, "must be a Standard Schema, such as zod makes");
+    if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function")
+      refuse(option, "must be a Standard Schema, such as zod makes");
   }
   const retry = retries === undefined ? options.retry : mergeRetries(retries, options.retry);
   resolveRetry(retry);
@@ -154,12 +157,17 @@ function toDefinition(name: string, options: LooseOptions): Definition {
 
 function mergeRetries(limit: number, retry: Retry | undefined): Retry {
   if (typeof retry !== "function") return { ...retry, limit };
-  throw new HoldfastError("options_invalid", "retries cannot be given beside a retry function, which decides by itself");
+  throw new HoldfastError(
+    "options_invalid",
+    "retries cannot be given beside a retry function, which decides by itself",
+  );
 }
 
 function toSchedules(schedule: CommonOptions<SignalSchemas>["schedule"]): ScheduleRule[] {
   if (schedule === undefined) return [];
-  const rules = Array.isArray(schedule) ? (schedule as readonly (string | ScheduleRule)[]) : [schedule as string | ScheduleRule];
+  const rules = Array.isArray(schedule)
+    ? (schedule as readonly (string | ScheduleRule)[])
+    : [schedule as string | ScheduleRule];
   return rules.map((rule) => (typeof rule === "string" ? { cron: rule } : rule));
 }
 

@@ -9,7 +9,7 @@ import { directoryShards, runObject } from "../../src/objects/address.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
-import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
+import { effects, effectsOf, engineWorkflows, lives, openGate } from "./flows/engine.ts";
 
 const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
 let made = 0;
@@ -42,8 +42,19 @@ async function until(id: string, status: RunSnapshot["status"]): Promise<RunSnap
 describe("a run in its object", () => {
   it("runs to its end and tells its story (guarantee 8)", async () => {
     const run = await start("chain", { steps: 3 }, 5000);
-    expect(run).toMatchObject({ status: "completed", output: encode(3, ""), steps: { completed: 3, failed: 0, running: 0 } });
-    expect(await kinds(run.id)).toEqual(["run.created", "run.started", "step.completed", "step.completed", "step.completed", "run.completed"]);
+    expect(run).toMatchObject({
+      status: "completed",
+      output: encode(3, ""),
+      steps: { completed: 3, failed: 0, running: 0 },
+    });
+    expect(await kinds(run.id)).toEqual([
+      "run.created",
+      "run.started",
+      "step.completed",
+      "step.completed",
+      "step.completed",
+      "run.completed",
+    ]);
   });
 
   it("keeps a chain of two thousand steps, and every one ran once (guarantee 2)", async () => {
@@ -64,8 +75,13 @@ describe("a run in its object", () => {
   it("finds the same run for the same id, and refuses another (guarantee 1)", async () => {
     const run = await start("echo", { n: 1 }, 5000);
     const again = { workflow: "echo", id: run.id, by: "test" };
-    expect(await service.runs.start({ ...again, input: encode({ n: 1 }, "") })).toMatchObject({ created: false, run: { id: run.id } });
-    await expect(service.runs.start({ ...again, input: encode({ n: 2 }, "") })).rejects.toMatchObject({ code: "run_exists" });
+    expect(await service.runs.start({ ...again, input: encode({ n: 1 }, "") })).toMatchObject({
+      created: false,
+      run: { id: run.id },
+    });
+    await expect(service.runs.start({ ...again, input: encode({ n: 2 }, "") })).rejects.toMatchObject({
+      code: "run_exists",
+    });
   });
 
   it("retries by its policy with one key for all attempts, woken by real alarms", async () => {
@@ -77,7 +93,13 @@ describe("a run in its object", () => {
 
   it("fails with the error's own name, message and cause", async () => {
     const run = await start("flaky", { failures: 0, fatal: true }, 5000);
-    expect(run.error).toMatchObject({ code: "non_retryable", message: "declined", step: "call", attempts: 1, cause: { message: "the bank said no" } });
+    expect(run.error).toMatchObject({
+      code: "non_retryable",
+      message: "declined",
+      step: "call",
+      attempts: 1,
+      cause: { message: "the bank said no" },
+    });
   });
 
   it("answers the typed handle", async () => {
@@ -157,7 +179,9 @@ describe("a parked run", () => {
     await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
     await evict(id);
     await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
-    await expect(signal(id, "item", { n: 5 }, { idempotencyKey: "k" })).rejects.toMatchObject({ code: "idempotency_conflict" });
+    await expect(signal(id, "item", { n: 5 }, { idempotencyKey: "k" })).rejects.toMatchObject({
+      code: "idempotency_conflict",
+    });
     await signal(id, "item", { n: 2 });
     expect(await getRun(id).result()).toEqual([1, 2]);
   });
@@ -168,6 +192,16 @@ describe("a parked run", () => {
     await evict(id);
     await signal(id, "go");
     expect(await getRun(id).result()).toEqual({ length: 3_000_000, last: 7 });
+  });
+
+  it("leaves memory by itself within seconds, and costs nothing until it is called (guarantee 4)", async () => {
+    const { id } = await start("approval", {});
+    await until(id, "waiting");
+    const before = lives.get(id);
+    // workerd drops an object that has been idle for 10 s; a timer or an open promise of ours would keep it.
+    await new Promise((resolve) => setTimeout(resolve, 13_000));
+    expect((await service.runs.read(id)).status).toBe("waiting");
+    expect(lives.get(id)).toBe((before ?? 0) + 1);
   });
 
   it("is listed in the directory with what it waits for", async () => {
@@ -207,7 +241,13 @@ describe("pause and repair", () => {
     const run = await start("echo", 1, 5000);
     await service.runs.act(run.id, { kind: "delete", by: "ana", reason: null });
     await expect(service.runs.read(run.id)).rejects.toMatchObject({ code: "run_not_found" });
-    const again = await service.runs.start({ workflow: "echo", input: encode(2, ""), id: run.id, by: "test", waitMs: 5000 });
+    const again = await service.runs.start({
+      workflow: "echo",
+      input: encode(2, ""),
+      id: run.id,
+      by: "test",
+      waitMs: 5000,
+    });
     expect(again).toMatchObject({ created: true, run: { output: encode(2, "") } });
   });
 });
@@ -230,7 +270,10 @@ describe("a webhook", () => {
   it("resolves once, over an eviction, and later calls are duplicates", async () => {
     const { id, token } = await open({});
     await evict(id);
-    const [first, second] = await Promise.all([service.hooks.receive(token, post('{"x":1}')), service.hooks.receive(token, post("{}"))]);
+    const [first, second] = await Promise.all([
+      service.hooks.receive(token, post('{"x":1}')),
+      service.hooks.receive(token, post("{}")),
+    ]);
     expect([first.duplicate, second.duplicate].toSorted()).toEqual([false, true]);
     expect(await getRun(id).result()).toEqual({ method: "POST", query: { a: "1" }, body: { x: 1 } });
     await expect(service.hooks.receive(token, post("{}"))).rejects.toMatchObject({ code: "run_ended" });
@@ -238,7 +281,9 @@ describe("a webhook", () => {
 
   it("refuses forged tokens, broken bodies and calls that verify refuses, and stays open", async () => {
     const { id, token } = await open({ secret: "s" });
-    await expect(service.hooks.receive(`${token.slice(0, -2)}xx`, post("{}"))).rejects.toMatchObject({ code: "webhook_not_found" });
+    await expect(service.hooks.receive(`${token.slice(0, -2)}xx`, post("{}"))).rejects.toMatchObject({
+      code: "webhook_not_found",
+    });
     await expect(service.hooks.receive(token, post("{"))).rejects.toMatchObject({ code: "body_invalid" });
     await expect(service.hooks.receive(token, post("{}"))).rejects.toMatchObject({ code: "webhook_rejected" });
     const good = { ...post("{}"), headers: { "content-type": "application/json", "x-secret": "s" } };
@@ -276,7 +321,9 @@ describe("deaths", () => {
   it("ends a step that kills its object again and again as step_crashed (guarantee 4)", async () => {
     const id = `poison-${++made}`;
     // The first death takes the start's own answer with it: it was not accepted then, or it was.
-    await service.runs.start({ workflow: "poison", input: encode({ rescue: true }, ""), id, by: "test" }).catch(() => {});
+    await service.runs
+      .start({ workflow: "poison", input: encode({ rescue: true }, ""), id, by: "test" })
+      .catch(() => {});
     await vi.waitFor(
       async () => {
         const run = unwrap(await runObject(id).read(0));

@@ -4,7 +4,7 @@ import { order } from "../../examples/orders.ts";
 import { OutboxObject } from "../../examples/outbox.ts";
 import { dailyReport } from "../../examples/report.ts";
 import { createWorker } from "../../src/index.ts";
-import { contexts, engineWorkflows } from "./flows/engine.ts";
+import { contexts, engineWorkflows, lives } from "./flows/engine.ts";
 
 const worker = createWorker({ workflows: [documentIntake, order, dailyReport, ...engineWorkflows] });
 
@@ -16,6 +16,9 @@ export const { DirectoryObject, SchedulerObject } = worker.objects;
 export class RunObject extends worker.objects.RunObject {
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env);
-    if (ctx.id.name !== undefined) contexts.set(ctx.id.name, ctx);
+    if (ctx.id.name !== undefined) {
+      contexts.set(ctx.id.name, ctx);
+      lives.set(ctx.id.name, (lives.get(ctx.id.name) ?? 0) + 1);
+    }
   }
 }

@@ -153,3 +153,6 @@ const deadline = defineWorkflow("deadline", {
 
 export const engineWorkflows = [chain, inbox, nap, approval, hooked, flaky, gated, poison, echo, big, deadline];
 export { approval, echo };
+
+/** How often each run's object was made. */
+export const lives = new Map<string, number>();

@@ -1,0 +1,168 @@
+/** What the web layer answers by itself: unknown routes, methods, errors, headers, bodies. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { HoldfastError } from "../../src/core/error.ts";
+import { createApp } from "../../src/http/app.ts";
+import { maxJsonBytes } from "../../src/http/body.ts";
+import { parseConfig } from "../../src/http/config.ts";
+import { failingService, reached, tokens } from "./service.ts";
+
+function appThat(error: unknown) {
+  return createApp(failingService(error), () => parseConfig({ API_TOKENS: tokens }));
+}
+
+const app = appThat(reached);
+const headers = { authorization: "Bearer a-token-123" };
+
+afterEach(() => void vi.restoreAllMocks());
+
+describe("problems", () => {
+  test("have the fields of RFC 9457, a code, and the issues of a schema", async () => {
+    const issues = [{ path: "/total", message: "must be a number" }];
+    const failing = appThat(new HoldfastError("input_invalid", "the input is not valid", { issues }));
+    const response = await failing.request("/v1/workflows/order/runs", { method: "POST", headers });
+    expect(response.status).toBe(422);
+    expect(response.headers.get("content-type")).toBe("application/problem+json");
+    expect(await response.json()).toEqual({
+      type: "https://holdfast.dev/problems/input_invalid",
+      title: "Unprocessable Content",
+      status: 422,
+      detail: "the input is not valid",
+      code: "input_invalid",
+      errors: issues,
+    });
+  });
+
+  test.each([
+    ["an error", new TypeError("secret detail 1")],
+    ["an error of an object", Object.assign(new Error("secret detail 2"), { remote: true, durableObjectId: "d0ff" })],
+    ["no error at all", "secret detail 3"],
+    ["nothing", undefined],
+  ])("%s nobody foresaw is 500, logged and not shown", async (_, error) => {
+    const log = vi.spyOn(console, "error").mockReturnValue();
+    const response = await appThat(error).request("/v1/runs", { headers });
+    const text = await response.text();
+    expect([response.status, (JSON.parse(text) as { code: string }).code]).toEqual([500, "internal"]);
+    expect(text).not.toMatch(/secret|d0ff|TypeError| at /);
+    expect(log.mock.calls).toEqual([[expect.any(String), error]]);
+  });
+
+  test.each([
+    ["overloaded", { overloaded: true, remote: true, durableObjectId: "d0ff" }],
+    ["overloaded", { overloaded: true, retryable: true }],
+    ["unavailable", { retryable: true }],
+    ["unavailable", { durableObjectReset: true }],
+  ])("an object that is %s is 503 with Retry-After", async (code, marks) => {
+    const response = await appThat(Object.assign(new Error("inner workings"), marks)).request("/v1/runs", { headers });
+    const text = await response.text();
+    expect([response.status, (JSON.parse(text) as { code: string }).code]).toEqual([503, code]);
+    expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(text).not.toMatch(/inner|d0ff/);
+  });
+
+  test("a run that ended is a conflict; on a webhook's address it is gone", async () => {
+    const ended = appThat(new HoldfastError("run_ended", "it has ended"));
+    expect((await ended.request("/v1/runs/a/pause", { method: "POST", headers })).status).toBe(409);
+    const hook = await ended.request("/hooks/abc", { method: "POST" });
+    expect([hook.status, await hook.json()]).toMatchObject([410, { code: "run_ended", status: 410, title: "Gone" }]);
+  });
+});
+
+describe("routes and methods", () => {
+  test.each(["/", "/nothing", "/v1", "/v1/", "/v1/run", "/v1/runs/", "/v1/runs/a/", "/v1/runs/a/b", "/V1/runs", "//v1/runs", "/health/", "/v1/runs/a/events"])(
+    "%s is not there",
+    async (path) => {
+      const response = await app.request(`http://localhost${path}`, { headers });
+      expect([response.status, await response.json()]).toMatchObject([404, { code: "route_not_found" }]);
+    },
+  );
+
+  test.each([
+    ["PUT", "/v1/runs", "GET, HEAD, OPTIONS"],
+    ["POST", "/v1/runs", "GET, HEAD, OPTIONS"],
+    ["PATCH", "/v1/runs/a", "GET, HEAD, DELETE, OPTIONS"],
+    ["GET", "/v1/runs/a/cancel", "POST, OPTIONS"],
+    ["HEAD", "/v1/runs/a/cancel", "POST, OPTIONS"],
+    ["DELETE", "/v1/workflows/a/runs", "POST, OPTIONS"],
+    ["POST", "/health", "GET, HEAD, OPTIONS"],
+    ["QUERY", "/v1/runs", "GET, HEAD, OPTIONS"],
+  ])("%s %s is 405 with Allow", async (method, path, allow) => {
+    const response = await app.request(path, { method, headers });
+    expect([response.status, response.headers.get("allow")]).toEqual([405, allow]);
+    if (method !== "HEAD") expect(await response.json()).toMatchObject({ code: "method_not_allowed", status: 405 });
+  });
+
+  test("OPTIONS says what an address takes, to those with a token, and allows no other origin", async () => {
+    const init = { method: "OPTIONS", headers: { ...headers, origin: "https://elsewhere.example" } };
+    const response = await app.request("/v1/runs/a", init);
+    expect([response.status, response.headers.get("allow")]).toEqual([204, "GET, HEAD, DELETE, OPTIONS"]);
+    expect([...response.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
+    expect((await app.request("/v1/runs/a", { method: "OPTIONS" })).status).toBe(401);
+    expect((await app.request("/v1/nothing", init)).status).toBe(404);
+  });
+
+  test("HEAD answers as GET does, without the body", async () => {
+    const response = await app.request("/health", { method: "HEAD" });
+    expect([response.status, await response.text()]).toEqual([200, ""]);
+    expect((await app.request("/v1/runs/a", { method: "HEAD", headers })).status).toBe(404);
+  });
+
+  test("looking at a webhook's address does not call it", async () => {
+    const broken = appThat(new Error("called"));
+    expect((await broken.request("/hooks/abc", { method: "HEAD" })).status).toBe(200);
+    expect((await broken.request("/hooks/abc", { method: "OPTIONS" })).status).toBe(204);
+  });
+
+  test.each(["/health", "/v1/runs", "/v1/nothing", "/hooks/abc"])("%s is neither kept nor guessed at", async (path) => {
+    const response = await app.request(path);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+  });
+});
+
+describe("bodies", () => {
+  const post = async (body: BodyInit, more: Record<string, string> = {}, path = "/v1/workflows/a/runs") => {
+    const init = { method: "POST", body, headers: { ...headers, ...more }, duplex: "half" };
+    const response = await app.request(path, init as RequestInit);
+    return [response.status, ((await response.json()) as { code: string }).code];
+  };
+
+  test.each(["application/json", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8", ""])(
+    "of type %j are read as JSON",
+    async (type) => {
+      expect(await post(`{"input":1}`, { "content-type": type })).toEqual([404, "run_not_found"]);
+    },
+  );
+
+  test("with a byte order mark are read", async () => {
+    expect(await post(new TextEncoder().encode('\u{feff}{"input":1}'))).toEqual([404, "run_not_found"]);
+  });
+
+  test("in parts are not", async () => {
+    const form = new FormData();
+    form.set("input", "1");
+    expect(await post(form)).toEqual([415, "content_type_unsupported"]);
+  });
+
+  test("are counted as they come in, and no further than the limit", async () => {
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 1024 * 1024;
+        controller.enqueue(new Uint8Array(1024 * 1024).fill(0x20));
+      },
+    });
+    expect(await post(endless)).toEqual([413, "body_too_large"]);
+    expect(sent).toBeLessThan(maxJsonBytes + 4 * 1024 * 1024);
+  });
+
+  test("up to the limit are taken, in pieces too", async () => {
+    const pieces = [`{"input":"`, "x".repeat(1_000_000), `é"}`].map((text) => new TextEncoder().encode(text));
+    expect(await post(new Blob(pieces).stream())).toEqual([404, "run_not_found"]);
+  });
+
+  test("of webhooks are limited to 1 MiB", async () => {
+    expect(await post(new Uint8Array(1024 * 1024), {}, "/hooks/abc")).toEqual([404, "run_not_found"]);
+    expect(await post(new Uint8Array(1024 * 1024 + 1), {}, "/hooks/abc")).toEqual([413, "body_too_large"]);
+  });
+});

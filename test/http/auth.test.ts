@@ -1,0 +1,169 @@
+/** Who may call what. The table of routes is walked, so a route without a role cannot be added. */
+import { describe, expect, test } from "vitest";
+import { createApp, routesOf } from "../../src/http/app.ts";
+import { parseConfig } from "../../src/http/config.ts";
+import type { Role } from "../../src/http/config.ts";
+import { failingService, reached, tokens } from "./service.ts";
+
+const service = failingService(reached);
+const routes = routesOf(service);
+const guarded = routes.flatMap(({ method, path, role }) => (role === "open" ? [] : [{ method, path, role }]));
+const tokenOf: Record<Role, string> = { read: "r-token-123", operate: "o-token-123", admin: "a-token-123" };
+const order: readonly Role[] = ["read", "operate", "admin"];
+
+function appWith(env: Record<string, unknown>) {
+  return createApp(service, () => parseConfig(env));
+}
+
+const locked = appWith({ API_TOKENS: tokens });
+
+async function ask(app: ReturnType<typeof appWith>, path: string, init: RequestInit = {}) {
+  const response = await app.request(path, init);
+  const text = await response.text();
+  const { code, detail } = (text === "" ? {} : JSON.parse(text)) as { code?: string; detail?: string };
+  return { status: response.status, code, detail, headers: response.headers };
+}
+
+function bearer(token: string): RequestInit {
+  return { headers: { authorization: `Bearer ${token}` } };
+}
+
+function concrete(path: string): string {
+  return path.replace(/:\w+/g, "some");
+}
+
+describe("the table of routes", () => {
+  test("holds every route that is registered, and nothing else is", () => {
+    const registered = locked.routes.filter(({ path }) => path !== "/*").map(({ method, path }) => `${method} ${path}`);
+    expect(registered.toSorted()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).toSorted());
+  });
+
+  test("only liveness and webhooks are open", () => {
+    expect(routes.filter(({ role }) => role === "open").map(({ path }) => path)).toEqual(["/health", "/hooks/:token"]);
+  });
+
+  test("a GET needs read; terminate and delete need admin; the rest needs operate", () => {
+    for (const { method, path, role } of guarded) {
+      const needed = method === "GET" ? "read" : method === "DELETE" || path.endsWith("/terminate") ? "admin" : "operate";
+      expect(`${method} ${path} ${role}`).toBe(`${method} ${path} ${needed}`);
+    }
+  });
+});
+
+describe.each(guarded)("$method $path", ({ method, path, role }) => {
+  const target = concrete(path);
+
+  test("guarantee 9: no token is 401, and says how to send one", async () => {
+    const { status, code, headers } = await ask(locked, target, { method });
+    expect([status, code, headers.get("www-authenticate")]).toEqual([401, "token_missing", 'Bearer realm="holdfast"']);
+  });
+
+  test("guarantee 9: with no token configured it is 503, naming the variable", async () => {
+    for (const env of [{}, { API_TOKENS: "" }, { AUTH: "token" }]) {
+      const { status, code, detail } = await ask(appWith(env), target, { method, ...bearer("a-token-123") });
+      expect([status, code]).toEqual([503, "auth_unconfigured"]);
+      expect(detail).toContain("API_TOKENS");
+    }
+  });
+
+  test.each(order)("the role %s", async (held) => {
+    const { status, code } = await ask(locked, target, { method, ...bearer(tokenOf[held]) });
+    const allowed = order.indexOf(held) >= order.indexOf(role);
+    expect([status, code]).toEqual(allowed ? [404, expect.stringMatching(/^(run|schedule)_not_found$/)] : [403, "role_insufficient"]);
+  });
+
+  test("AUTH=none lets this machine in and nobody else", async () => {
+    const app = appWith({ AUTH: "none" });
+    expect((await ask(app, `http://localhost:8787${target}`, { method })).status).toBe(404);
+    const other = await ask(app, `http://example.com${target}`, { method });
+    expect([other.status, other.code]).toEqual([403, "loopback_only"]);
+  });
+});
+
+describe("credentials", () => {
+  test.each([
+    ["nothing", undefined, "token_missing"],
+    ["an empty header", "", "token_missing"],
+    ["the scheme alone", "Bearer", "token_missing"],
+    ["no token", "Bearer ", "token_missing"],
+    ["two tokens", "Bearer r-token-123 a-token-123", "token_missing"],
+    ["another scheme", "Basic ci10b2tlbi0xMjM6", "token_missing"],
+    ["the bare token", "r-token-123", "token_missing"],
+    ["an unknown token", "Bearer x-token-123", "token_unknown"],
+    ["a prefix", "Bearer r-token-12", "token_unknown"],
+    ["one character more", "Bearer r-token-1234", "token_unknown"],
+    ["another case", "Bearer R-TOKEN-123", "token_unknown"],
+    ["the role with it", "Bearer read:r-token-123", "token_unknown"],
+    ["the whole list", `Bearer ${tokens}`, "token_unknown"],
+  ])("%s is 401", async (_, authorization, code) => {
+    const answer = await ask(locked, "/v1/runs", authorization === undefined ? {} : { headers: { authorization } });
+    expect([answer.status, answer.code]).toEqual([401, code]);
+    expect(answer.headers.get("www-authenticate")).toMatch(/^Bearer /);
+  });
+
+  test.each(["Bearer r-token-123", "bearer r-token-123", "BEARER   r-token-123", " Bearer r-token-123 "])(
+    "%j is let in",
+    async (authorization) => {
+      expect((await ask(locked, "/v1/runs", { headers: { authorization } })).code).toBe("run_not_found");
+    },
+  );
+
+  test("a token in the query is not taken", async () => {
+    expect((await ask(locked, "/v1/runs?access_token=r-token-123")).status).toBe(401);
+  });
+
+  test("every token of a role is known", async () => {
+    const app = appWith({ API_TOKENS: "read:one,read:two,read:three" });
+    for (const token of ["one", "two", "three"]) {
+      expect((await ask(app, "/v1/runs", bearer(token))).code).toBe("run_not_found");
+    }
+  });
+
+  test("a broken variable is 503, names it, and shows no token", async () => {
+    const { status, code, detail } = await ask(appWith({ API_TOKENS: "read:good,secret" }), "/v1/runs", bearer("good"));
+    expect([status, code]).toEqual([503, "config_invalid"]);
+    expect(detail).toContain("API_TOKENS");
+    expect(detail).not.toMatch(/good|secret/);
+  });
+
+  test("liveness needs neither token nor configuration", async () => {
+    expect((await ask(appWith({ AUTH: "broken" }), "/health")).status).toBe(200);
+  });
+
+  test("what is not there is not said without a token", async () => {
+    expect((await ask(locked, "/v1/nothing")).code).toBe("token_missing");
+    expect((await ask(locked, "/v1/nothing", bearer("r-token-123"))).code).toBe("route_not_found");
+  });
+});
+
+describe("AUTH=none", () => {
+  const app = appWith({ AUTH: "none" });
+  const loopback = ["localhost", "localhost:8787", "app.localhost", "127.0.0.1", "127.8.9.10:1", "127.1", "[::1]:8787"];
+  const foreign = ["example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "0.0.0.0", "[::2]", "mylocalhost"];
+
+  test.each(loopback)("%s is this machine", async (host) => {
+    expect((await ask(app, `http://${host}/v1/runs`)).code).toBe("run_not_found");
+    expect((await ask(app, "http://localhost/v1/runs", { headers: { host } })).code).toBe("run_not_found");
+  });
+
+  test.each(foreign)("%s is not", async (host) => {
+    expect((await ask(app, `http://${host}/v1/runs`)).code).toBe("loopback_only");
+    expect((await ask(app, "http://localhost/v1/runs", { headers: { host } })).code).toBe("loopback_only");
+  });
+
+  test.each([
+    ["http://localhost:8787", "run_not_found"],
+    ["http://127.0.0.1:3000", "run_not_found"],
+    ["https://evil.example", "origin_refused"],
+    ["http://localhost.evil.example", "origin_refused"],
+    ["null", "origin_refused"],
+    ["", "origin_refused"],
+  ])("a page of %j", async (origin, code) => {
+    expect((await ask(app, "http://localhost:8787/v1/runs", { headers: { origin } })).code).toBe(code);
+  });
+
+  test("with tokens the origin says nothing: no browser sends the token by itself", async () => {
+    const headers = { authorization: "Bearer r-token-123", origin: "https://elsewhere.example" };
+    expect((await ask(locked, "http://api.example/v1/runs", { headers })).code).toBe("run_not_found");
+  });
+});

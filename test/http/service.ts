@@ -1,0 +1,20 @@
+/** A service that stands for none: tests of the web layer alone go no further than its first call. */
+import { HoldfastError } from "../../src/core/error.ts";
+import type { Service } from "../../src/core/service.ts";
+
+/** Every method throws what is given. */
+export function failingService(error: unknown): Service {
+  const fail = (): Promise<never> => Promise.reject(error);
+  return {
+    workflows: { list: fail, find: fail },
+    runs: { start: fail, read: fail, history: fail, list: fail, act: fail },
+    signals: { send: fail, broadcast: fail },
+    schedules: { list: fail, tick: fail },
+    hooks: { receive: fail },
+  };
+}
+
+/** What a request gets that was let in. */
+export const reached = new HoldfastError("run_not_found", "the service was reached");
+
+export const tokens = "read:r-token-123,operate:o-token-123,admin:a-token-123";

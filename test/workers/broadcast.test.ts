@@ -1,0 +1,319 @@
+/** Broadcast signals: kept, offered, claimed by one run, and settled (guarantees 1, 4 and 5). */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import type { Waiting } from "../../src/core/run.ts";
+import type { SignalRequest } from "../../src/core/service.ts";
+import { decode, encode } from "../../src/core/value.ts";
+import { directoryOf, directoryShard, runObject } from "../../src/objects/address.ts";
+import { broadcast, claimOffers, settle, waitersOf } from "../../src/objects/broadcast.ts";
+import { Catalog } from "../../src/objects/catalog.ts";
+import type { Answer } from "../../src/objects/rpc.ts";
+import { createService } from "../../src/objects/service.ts";
+import { claimMs } from "../../src/store/buffer.ts";
+import type { SignalBuffer } from "../../src/store/buffer.ts";
+import { openDirectory } from "../../src/store/directory.ts";
+import { engineWorkflows } from "./flows/engine.ts";
+import { summaryOf, waitFor } from "./summary.ts";
+
+const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
+const dayMs = 86_400_000;
+let made = 0;
+
+async function inBuffer(test: (signals: SignalBuffer, sql: SqlStorage) => void): Promise<void> {
+  const stub = env.DIRECTORY.getByName(`alone-${++made}`);
+  await runInDurableObject(stub, (_object, ctx) => test(openDirectory(ctx.storage.sql).signals, ctx.storage.sql));
+}
+
+function signalOf(name: string, value: unknown = {}, key?: string): SignalRequest {
+  const signal = { name, payload: encode(value, "payload"), by: "test" };
+  return key === undefined ? signal : { ...signal, key };
+}
+
+/** What a run that only exists in the directory received, and how it answers. */
+class Receiver {
+  readonly got: unknown[] = [];
+  readonly keys: (string | undefined)[] = [];
+  readonly #refuse: (value: unknown) => "signal_invalid" | "not_waiting" | null;
+
+  constructor(refuse: (value: unknown) => "signal_invalid" | "not_waiting" | null = () => null) {
+    this.#refuse = refuse;
+  }
+
+  readonly receive = async ({ payload, key }: SignalRequest): Promise<Answer<{ duplicate: boolean }>> => {
+    const value = decode(payload);
+    const code = this.#refuse(value);
+    if (code !== null) return { ok: false, refusal: { code, message: "no" } };
+    const duplicate = this.keys.includes(key);
+    if (!duplicate) this.got.push(value);
+    this.keys.push(key);
+    return { ok: true, value: { duplicate } };
+  };
+}
+
+/** Reports that the run waits, and lets it take what it is offered. */
+async function beginWait(id: string, names: string[], receiver: Receiver, seq = 1): Promise<readonly string[]> {
+  const waitingFor: Waiting[] = names.map(waitFor);
+  const { offers } = await directoryOf(id).report(summaryOf(id, { status: "waiting", waitingFor, seq }));
+  await claimOffers(id, offers, receiver.receive);
+  return offers;
+}
+
+describe("the buffer", () => {
+  it("hands the oldest signal of a name to one run and to no other, and to that one again (guarantee 5)", async () => {
+    await inBuffer((signals) => {
+      for (const id of ["b", "a", "c"]) signals.hold(id, signalOf("go", id), null, dayMs, 0);
+      expect(signals.claim("go", "run1", [], 1)).toEqual({ id: "b", signal: signalOf("go", "b") });
+      expect(signals.claim("go", "run2", [], 1)?.id).toBe("a");
+      expect(signals.claim("go", "run1", [], 1)?.id).toBe("b");
+      expect(signals.claim("go", "run3", [], 1)?.id).toBe("c");
+      expect(signals.claim("go", "run4", [], 1)).toBeNull();
+      expect(signals.claim("other", "run4", [], 1)).toBeNull();
+      signals.settle("b", 1);
+      expect(signals.claim("go", "run1", [], 1)).toBeNull();
+    });
+  });
+
+  it("keeps a claim for its claimer until it is given back", async () => {
+    await inBuffer((signals) => {
+      signals.hold("a", signalOf("go"), null, dayMs, 0);
+      signals.claim("go", "run1", [], 0);
+      expect(signals.claim("go", "run2", [], claimMs * 10)).toBeNull();
+      signals.release("a", "run2", null);
+      expect(signals.take("a", "run2", 5)).toBe(false);
+      expect(signals.outcome("a")).toEqual({ delivered: 1, buffered: false });
+      signals.release("a", "run1", null);
+      expect(signals.outcome("a")).toEqual({ delivered: 0, buffered: true });
+      expect(signals.claim("go", "run1", ["a"], 5)).toBeNull();
+      expect(signals.claim("go", "run2", [], 5)?.id).toBe("a");
+    });
+  });
+
+  it("says when a claim that nobody settled must be looked after", async () => {
+    await inBuffer((signals) => {
+      signals.hold("a", signalOf("go"), null, dayMs, 0);
+      expect([signals.dueAt(), signals.unattended(dayMs - 1)]).toEqual([dayMs, []]);
+      signals.claim("go", "run1", [], 100);
+      expect([signals.dueAt(), signals.unattended(100 + claimMs - 1)]).toEqual([100 + claimMs, []]);
+      expect(signals.unattended(100 + claimMs)).toEqual([{ id: "a", claimedBy: "run1" }]);
+      signals.settle("a", 1);
+      expect([signals.dueAt(), signals.unattended(dayMs)]).toEqual([null, []]);
+    });
+  });
+
+  it("keeps signals and offers for their time and not a moment longer", async () => {
+    await inBuffer((signals, sql) => {
+      signals.hold("a", signalOf("go"), "digest", 1000, 0);
+      signals.offer("a", "go", 1000);
+      expect(signals.offered(["go"], 999)).toEqual(["go"]);
+      expect(signals.offered(["go"], 1000)).toEqual([]);
+      expect(signals.claim("go", "run1", [], 1000)).toBeNull();
+      expect(signals.claim("go", "run1", [], 999)?.id).toBe("a");
+      signals.purge(1000);
+      for (const table of ["offers", "broadcasts", "payloads"]) {
+        expect(sql.exec(`SELECT count(*) AS n FROM ${table}`).one()).toEqual({ n: 0 });
+      }
+      expect(signals.hold("a", signalOf("other"), "digest2", 3000, 2000)).toEqual({ kind: "open" });
+    });
+  });
+
+  it("remembers a key with its signal, the payload only until it is delivered", async () => {
+    await inBuffer((signals, sql) => {
+      signals.hold("key", signalOf("go"), "digest", dayMs, 0);
+      expect(signals.hold("key", signalOf("go"), "digest", dayMs, 1)).toEqual({ kind: "open" });
+      expect(signals.hold("key", signalOf("stop"), "digest", dayMs, 1)).toEqual({ kind: "conflict" });
+      expect(signals.hold("key", signalOf("go"), "digest2", dayMs, 1)).toEqual({ kind: "conflict" });
+      signals.settle("key", 3);
+      signals.settle("key", 1);
+      expect(signals.hold("key", signalOf("go"), "digest", dayMs, 2)).toEqual({ kind: "settled", delivered: 3 });
+      expect(signals.claim("go", "run1", [], 2)).toBeNull();
+      expect(sql.exec("SELECT count(*) AS n FROM payloads").one()).toEqual({ n: 0 });
+    });
+  });
+
+  it("keeps payloads of any size, in rows that production takes", async () => {
+    // A character of two halves across each place where a row could end.
+    const text = `x${"😀".repeat(1_500_000)}`;
+    await inBuffer((signals, sql) => {
+      signals.hold("large", signalOf("go", text), null, dayMs, 0);
+      expect(decode(signals.claim("go", "run1", [], 1)?.signal.payload ?? encode("", ""))).toBe(text);
+      const { size } = sql.exec<{ size: number }>("SELECT max(octet_length(text)) AS size FROM payloads").one();
+      expect(size).toBeLessThan(2_000_000);
+    });
+  });
+
+  it("offers a name as often as it is waited for, whatever is in it", async () => {
+    await inBuffer((signals) => {
+      for (const name of ["a", "b%", '"', "ü\u0000😀"]) signals.offer("1", name, dayMs);
+      signals.offer("2", "a", dayMs);
+      expect(signals.offered(["ü\u0000😀", "a", "A", "a", "b", '"'], 1)).toEqual(["ü\u0000😀", "a", "a", '"']);
+      signals.withdraw("1", "a");
+      signals.withdraw("1", '"');
+      expect(signals.offered(["a", '"'], 1)).toEqual(["a"]);
+    });
+  });
+});
+
+describe("a broadcast", () => {
+  it("reaches every run that waits for the name, and no other", async () => {
+    const ids = await Promise.all(["d1", "d2", "d3"].map((id) => startInbox(id)));
+    await listed("item", ids);
+    expect(await broadcast(signalOf("item", { n: 7 }))).toEqual({ delivered: 3, buffered: false });
+    for (const id of ids) expect(await outputOf(id)).toEqual([7]);
+  });
+
+  it("counts only runs that took it", async () => {
+    await directoryOf("ghost").report(summaryOf("ghost", { status: "waiting", waitingFor: [waitFor("haunt")] }));
+    expect(await waitersOf("haunt")).toEqual(["ghost"]);
+    expect(await broadcast(signalOf("haunt"))).toEqual({ delivered: 0, buffered: true });
+  });
+
+  it("is one with a key, however often it is sent, also all at once (guarantee 5)", async () => {
+    const id = await startInbox("once", 2);
+    await listed("item", [id]);
+    const sent = () => broadcast(signalOf("item", { n: 1 }, "key-once"));
+    const answers = await Promise.all([sent(), sent(), sent()]);
+    expect(answers).toEqual(answers.map(() => ({ delivered: 1, buffered: false })));
+    expect(await sent()).toEqual({ delivered: 1, buffered: false });
+    await expect(broadcast(signalOf("item", { n: 2 }, "key-once"))).rejects.toMatchObject({ code: "idempotency_conflict" });
+    await expect(broadcast(signalOf("items", { n: 1 }, "key-once"))).rejects.toMatchObject({ code: "idempotency_conflict" });
+    await service.signals.send(id, signalOf("item", { n: 2 }));
+    expect(await outputOf(id)).toEqual([1, 2]);
+  });
+
+  it("that nobody waited for goes to the next waiter, once (guarantees 1 and 5)", async () => {
+    expect(await broadcast(signalOf("later", 1))).toEqual({ delivered: 0, buffered: true });
+    const [first, second] = [new Receiver(), new Receiver()];
+    expect(await beginWait("w1", ["other"], second)).toEqual([]);
+    expect(await beginWait("w2", ["later"], first)).toEqual(["later"]);
+    expect(await beginWait("w3", ["later"], second)).toEqual([]);
+    expect([first.got, second.got]).toEqual([[1], []]);
+  });
+
+  it("goes to one of many runs that begin to wait at once, each to one, first in first out", async () => {
+    for (let index = 0; index < 5; index++) await broadcast(signalOf("rush", index));
+    const receivers = Array.from({ length: 8 }, () => new Receiver());
+    await Promise.all(receivers.map((receiver, index) => beginWait(`rush-${index}`, ["rush"], receiver)));
+    const got = receivers.flatMap((receiver) => receiver.got);
+    expect(got.toSorted()).toEqual([0, 1, 2, 3, 4]);
+    expect(receivers.every((receiver) => receiver.got.length <= 1)).toBe(true);
+  });
+
+  it("fills as many waits of a run as are open, in the order of arrival", async () => {
+    for (const value of ["a", "b", "c"]) await broadcast(signalOf("queue", value));
+    const receiver = new Receiver();
+    await beginWait("q1", ["queue"], receiver);
+    expect(receiver.got).toEqual(["a"]);
+    await beginWait("q1", ["queue", "queue", "queue"], receiver, 2);
+    expect(receiver.got).toEqual(["a", "b", "c"]);
+    expect(await beginWait("q1", ["queue"], receiver, 3)).toEqual([]);
+  });
+
+  it("does not fill a second wait with what the run has already received", async () => {
+    await broadcast(signalOf("again", 1));
+    await broadcast(signalOf("again", 2));
+    const receiver = new Receiver();
+    // The process dies after receiving and before settling.
+    const held = await directoryShard(0).claim("again", "r1", []);
+    await receiver.receive({ ...signalOf("again", 1), key: `broadcast:${held?.id}` });
+    await beginWait("r1", ["again"], receiver);
+    expect(receiver.got).toEqual([1, 2]);
+  });
+
+  it("that a run's schema refuses is left for others, and the run gets the next", async () => {
+    await broadcast(signalOf("typed", "bad"));
+    await broadcast(signalOf("typed", "good"));
+    const [strict, lax] = [new Receiver((value) => (value === "bad" ? "signal_invalid" : null)), new Receiver()];
+    await beginWait("t1", ["typed"], strict);
+    await beginWait("t2", ["typed"], lax);
+    expect([strict.got, lax.got]).toEqual([["good"], ["bad"]]);
+  });
+
+  it("is given back by a run that no longer waits", async () => {
+    await broadcast(signalOf("gone", 1));
+    await beginWait("g1", ["gone"], new Receiver(() => "not_waiting"));
+    const receiver = new Receiver();
+    await vi.waitFor(async () => expect((await directoryShard(0).claim("gone", "g2", []))?.id).toBeDefined());
+    await beginWait("g2", ["gone"], receiver);
+    expect(receiver.got).toEqual([1]);
+  });
+
+  it("given back passes to a run that waits already (guarantee 4)", async () => {
+    expect((await broadcast(signalOf("item", { n: 3 }))).buffered).toBe(true);
+    expect(await directoryShard(0).claim("item", "dying", [])).not.toBeNull();
+    const id = await startInbox("heir");
+    await listed("item", [id]);
+    const open = await openIds("item");
+    expect(open).toHaveLength(1);
+    await directoryShard(0).release(open[0] ?? "", "dying");
+    expect(await outputOf(id)).toEqual([3]);
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]));
+  });
+
+  it("claimed by a process that died reaches its claimer all the same (guarantees 1 and 4)", async () => {
+    const id = await startInbox("dead");
+    await listed("item", [id]);
+    // Held and claimed, and then nothing: as if the run had died right there.
+    await directoryShard(0).hold("lost", signalOf("item", { n: 9 }), Date.now() + dayMs);
+    expect((await directoryShard(0).claim("item", id, []))?.id).toBe("lost");
+    const stub = env.DIRECTORY.getByName("shard-0");
+    await runInDurableObject(stub, (_object, ctx) => void ctx.storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE id = 'lost'"));
+    await runDurableObjectAlarm(stub);
+    expect(await outputOf(id)).toEqual([9]);
+    expect(await openIds("item")).toEqual([]);
+    expect(await directoryShard(0).outcome("lost")).toEqual({ delivered: 1, buffered: false });
+  });
+
+  it("that nobody takes is not asked about again and again", async () => {
+    await directoryShard(0).hold("unwanted", signalOf("haunt"), Date.now() + dayMs);
+    await directoryShard(0).claim("haunt", "ghost", []);
+    await directoryShard(0).release("unwanted", "ghost");
+    const stub = env.DIRECTORY.getByName("shard-0");
+    await vi.waitFor(async () => {
+      const row = await runInDurableObject(stub, (_object, ctx) =>
+        ctx.storage.sql.exec("SELECT claimed_by, check_at FROM broadcasts WHERE id = 'unwanted'").one(),
+      );
+      expect(row).toEqual({ claimed_by: null, check_at: null });
+    });
+    await settle("unwanted", "haunt", 0);
+  });
+
+  it("buffered is consumed by a real run that comes later, one at a time", async () => {
+    expect((await broadcast(signalOf("item", { n: 1 }))).buffered).toBe(true);
+    expect((await broadcast(signalOf("item", { n: 2 }))).buffered).toBe(true);
+    const first = await startInbox("real-1");
+    expect(await outputOf(first)).toEqual([1]);
+    const second = await startInbox("real-2", 2);
+    await service.signals.send(second, signalOf("item", { n: 3 }));
+    expect((await outputOf(second)).toSorted()).toEqual([2, 3]);
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]));
+  });
+});
+
+async function startInbox(name: string, count = 1): Promise<string> {
+  const id = `inbox-${name}`;
+  await service.runs.start({ workflow: "inbox", input: encode({ count }, "input"), id, by: "test" });
+  return id;
+}
+
+async function listed(name: string, ids: string[]): Promise<void> {
+  await vi.waitFor(async () => expect(await waitersOf(name)).toEqual(expect.arrayContaining(ids)), { timeout: 5000 });
+}
+
+async function outputOf(id: string): Promise<number[]> {
+  const answer = await runObject(id).read(10_000);
+  if (!answer.ok) throw new Error(answer.refusal.message);
+  const { status, output } = answer.value;
+  expect(status).toBe("completed");
+  return output === null ? [] : (decode(output) as number[]);
+}
+
+/** Ids of the signals of that name that are not delivered. */
+async function openIds(name: string): Promise<string[]> {
+  return await runInDurableObject(env.DIRECTORY.getByName("shard-0"), (_object, ctx) =>
+    ctx.storage.sql
+      .exec<{ id: string }>("SELECT id FROM broadcasts WHERE name = ? AND delivered IS NULL", name)
+      .toArray()
+      .map(({ id }) => id),
+  );
+}
