@@ -42,6 +42,8 @@ export type Fact =
    * replaced: a deploy is no fault of the run.
    */
   | { readonly kind: "run.interrupted"; readonly deployment: string; readonly held: boolean }
+  /** After deaths, the run is parked again and unharmed: they are no longer held against it. */
+  | { readonly kind: "run.recovered" }
   | {
       readonly kind: "step.attempt_failed";
       readonly step: string;

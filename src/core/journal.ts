@@ -10,7 +10,10 @@ export interface Journal {
   read(): Iterable<Entry>;
   /** Adds entries as one commit, all or none, in memory order; durable once `durable()` has resolved. */
   append(entries: readonly Entry[]): void;
-  /** Up to `limit` entries with `seq` above `after`, oldest first. */
+  /**
+   * Up to `limit` entries with `seq` above `after`, oldest first; fewer where they are large, but
+   * always one if there is one.
+   */
   page(after: number, limit: number): Entry[];
   /** Resolves when everything appended survives the death of the process. */
   durable(): Promise<void>;

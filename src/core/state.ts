@@ -3,7 +3,7 @@
  * the engine, the directory and the views read the state it leaves. Pure: the same entries make the
  * same state, on every machine and for ever.
  */
-import type { CallKind, Entry, EntryOf } from "./entry.ts";
+import type { CallKind, Entry, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import type { Stored } from "./value.ts";
 
@@ -67,8 +67,8 @@ export type RunState = {
   cleared: Set<string>;
   /** The `seq` of the newest `run.retried`. */
   retriedSeq: number;
-  logs: number;
-  progresses: number;
+  /** Log lines and progress values since the newest outcome, as {@link spoken} writes them. */
+  said: string[];
   progress: Stored | null;
   steps: { completed: number; failed: number };
   /** Calls marked as added or removed, so that each is marked once. */
@@ -97,8 +97,7 @@ export function emptyState(): RunState {
     actionKeys: new Map(),
     cleared: new Set(),
     retriedSeq: 0,
-    logs: 0,
-    progresses: 0,
+    said: [],
     progress: null,
     steps: { completed: 0, failed: 0 },
     marked: new Set(),
@@ -137,10 +136,10 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
     case "webhook.rejected":
       return foldWait(state, entry);
     case "log.written":
-      state.logs++;
+      state.said.push(spoken(entry));
       return null;
     case "progress.published":
-      state.progresses++;
+      state.said.push(spoken(entry));
       state.progress = entry.value;
       return null;
     default:
@@ -196,7 +195,6 @@ function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
       return outcome(entry, callKey("sleep", entry.call), { kind: "elapsed" });
     case "wait.started":
       recordOf(state, "wait", entry.call, entry.name, entry.at).until = entry.until;
-      state.marked.delete(`step.removed:${callKey("wait", entry.call)}`);
       return null;
     case "wait.timed_out": {
       const hook = entry.wait === "webhook";
@@ -238,6 +236,9 @@ function foldRun(state: RunState, entry: RunEntry): void {
       state.startedAt = entry.at;
       state.timedFrom = entry.at;
       state.deployment = entry.deployment;
+      return;
+    case "run.recovered":
+      progress(state);
       return;
     case "run.interrupted":
       if (entry.held) state.deaths++;
@@ -311,6 +312,7 @@ function progress(state: RunState): void {
 
 function finish(state: RunState, call: Call): void {
   progress(state);
+  if (state.said.length > 0) state.said = [];
   call.done = true;
   call.retryAt = null;
   call.lastError = null;
@@ -319,6 +321,8 @@ function finish(state: RunState, call: Call): void {
 
 function recordOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
   const key = callKey(kind, id);
+  // Whatever is recorded of a call shows that the code makes it again.
+  if (state.marked.size > 0) state.marked.delete(`step.removed:${key}`);
   const known = state.calls.get(key);
   if (known !== undefined) return known;
   const call: Call = {
@@ -364,6 +368,12 @@ function take(inbox: Inbox): BufferedSignal {
     inbox.head = 0;
   }
   return item;
+}
+
+/** A log line or a progress value as text to compare. */
+export function spoken(fact: Extract<Fact, { kind: "log.written" | "progress.published" }>): string {
+  if (fact.kind === "progress.published") return `progress ${fact.value}`;
+  return `${fact.level} ${JSON.stringify(fact.message)} ${fact.data ?? ""}`;
 }
 
 function nameOf(step: string): string {

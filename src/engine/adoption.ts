@@ -24,6 +24,11 @@ export class Adoption {
     this.#unclaimed = unclaimed;
   }
 
+  /** Under which keys the open calls on record are to be made again. */
+  awaited(): string[] {
+    return [...this.#state.calls.values()].flatMap((call) => (call.done ? [] : [pendingKey(call)]));
+  }
+
   /** Takes stock once the replay is over. */
   survey(): void {
     for (const call of this.#orphans()) this.#orphaned.set(call.name, call);
@@ -46,12 +51,13 @@ export class Adoption {
     const orphans = [...this.#orphaned.values()];
     if (orphans.length === 0) return new Set();
     const added = [...this.#pending.values()].filter(({ key }) => !this.#state.calls.has(key) && !this.#state.cleared.has(key));
-    const facts = [
-      ...orphans.filter((call) => !call.done).map(removed),
-      ...added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) })),
-    ].filter((fact) => this.#isNew(fact));
+    const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
+    // Behind a call that was added, those that seem removed may still come.
+    const removals = added.length > 0 ? [] : orphans.filter((call) => !call.done).map(removed);
+    const facts = [...additions, ...removals].filter((fact) => this.#isNew(fact));
+    const fresh = added.filter((_call, i) => facts.includes(additions[i] as Fact));
     if (facts.length > 0) append(facts);
-    return new Set(added.map(({ key }) => key));
+    return new Set(fresh.map(({ key }) => key));
   }
 
   /** At the end of the run: what is on record and was never asked for again. */

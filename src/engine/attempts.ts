@@ -46,7 +46,13 @@ export class Attempts {
   }
 
   get running(): number {
-    return this.#inFlight.size + this.#suspects.length;
+    // A pause holds suspects back like everything that has not begun.
+    return this.#inFlight.size + (this.#ledger.state.paused === null ? this.#suspects.length : 0);
+  }
+
+  /** The pause is over. */
+  resume(): void {
+    this.#startSuspect();
   }
 
   isRunning(key: string): boolean {
@@ -73,7 +79,7 @@ export class Attempts {
       this.#post(() => this.#crashed(pending, call.attempts + 1 + call.interruptions));
     } else if (this.#suspicious.has(pending.key)) {
       this.#suspects.push(pending);
-      void this.#nextSuspect();
+      this.#startSuspect();
     } else {
       this.#start(pending, plan);
     }
@@ -97,8 +103,16 @@ export class Attempts {
     this.#suspects.length = 0;
   }
 
+  #startSuspect(): void {
+    this.#nextSuspect().catch((error: unknown) =>
+      this.#post(() => {
+        throw error;
+      }),
+    );
+  }
+
   async #nextSuspect(): Promise<void> {
-    if (this.#suspect !== null) return;
+    if (this.#suspect !== null || this.#ledger.state.paused !== null) return;
     const pending = this.#suspects[0];
     if (pending === undefined || pending.plan.kind !== "run") return;
     this.#suspect = pending.key;
@@ -131,7 +145,7 @@ export class Attempts {
     if (this.#suspect === pending.key) {
       this.#suspect = null;
       this.#suspicious.delete(pending.key);
-      void this.#nextSuspect();
+      this.#startSuspect();
     }
     const { number, startedAt } = attempt;
     const stored = end.ok ? kept(end.value, pending.id) : end;
@@ -144,7 +158,7 @@ export class Attempts {
     if (delayMs === null) {
       this.#record({ kind: "step.failed", step: pending.id, attempt: number, startedAt, error });
     } else {
-      const retryAt = this.#world.clock.now() + delayMs;
+      const retryAt = this.#ledger.now() + delayMs;
       this.#record({ kind: "step.attempt_failed", step: pending.id, attempt: number, startedAt, error, retryAt });
     }
   }
@@ -193,6 +207,6 @@ function stepError(thrown: unknown, step: string, attempts: number): StoredError
 
 /** Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. */
 function idempotencyKey(runId: string, step: string): string {
-  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
+  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
   return `${runId}:${plain}`;
 }

@@ -17,7 +17,7 @@ import { toCallId } from "../core/name.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { validate } from "../core/schema.ts";
-import { callKey } from "../core/state.ts";
+import { callKey, spoken } from "../core/state.ts";
 import type { Outcome, RunState } from "../core/state.ts";
 import type { Step, WebhookOptions } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
@@ -28,6 +28,7 @@ import { recordKind } from "./call.ts";
 import type { Pending, Plan } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
 import { Replay } from "./replay.ts";
+import { Said } from "./said.ts";
 import { createStep } from "./step.ts";
 import { Waits } from "./waits.ts";
 import type { World } from "./world.ts";
@@ -49,9 +50,8 @@ export class Execution {
   seenAt: number;
   /** Calls made so far. */
   made = 0;
-  /** Log lines and progress values the handler has written in this life. */
-  logs = 0;
-  progresses = 0;
+  /** What the handler said in earlier lives. */
+  readonly said = new Said();
   /** The handler has returned or thrown. */
   finished = false;
   over = false;
@@ -105,12 +105,24 @@ export class Execution {
 
   /** Starts the handler, replays, goes live. `resumed` unless this is the run's first life. */
   async begin(resumed: boolean): Promise<void> {
+    try {
+      await this.#begin(resumed);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #begin(resumed: boolean): Promise<void> {
     // What was noted of earlier deaths must be safe before anything can kill the process again.
     if (this.state.lives > 0) await this.ledger.durable();
     if (this.over) return;
+    const recorded = this.ledger.takeRecorded();
+    this.said.begin(recorded.length, this.state);
     this.#startHandler();
-    await this.#replay.play(this.ledger.takeRecorded(), this);
+    await this.#replay.play(recorded, this);
+    await this.#replay.seek(this.#adoption.awaited(), this);
     if (this.over) return;
+    this.said.end();
     this.#adoption.survey();
     for (const pending of this.pending.values()) {
       const changed = this.#adoption.changedKind(pending);
@@ -127,8 +139,12 @@ export class Execution {
 
   /** Begins what a replay or a pause held back. */
   beginHeld(): void {
-    for (const pending of [...this.pending.values()]) if (!pending.begun) this.#begin(pending);
-    if (this.state.paused === null) this.#waits.matchAll();
+    // A replay under way does this once it is over.
+    if (!this.#live || this.over) return;
+    for (const pending of [...this.pending.values()]) if (!pending.begun) this.#start(pending);
+    if (this.state.paused !== null) return;
+    this.#waits.matchAll();
+    this.#attempts.resume();
   }
 
   /** A call of `step`; stays pending for ever once the run has ended. */
@@ -152,16 +168,26 @@ export class Execution {
       this.pending.set(key, pending);
       const passedOver = this.#replay.claim(key);
       if (passedOver !== undefined) this.#claim(passedOver);
-      else if (this.#live) this.#begin(pending);
+      else if (this.#live) this.#guard(() => this.#start(pending));
       this.stirred.ring();
+      this.#checkRest();
     });
   }
 
   /** Appends the fact; delivers the outcome it makes, if it makes one. */
   record(fact: Fact): void {
+    this.#guard(() => this.#record(fact));
+  }
+
+  #record(fact: Fact): void {
     const outcome = this.ledger.append(fact);
     if (outcome !== null) this.deliver(outcome);
     else if (fact.kind === "step.attempt_failed") this.expect(fact.retryAt);
+  }
+
+  /** Puts on record what the handler says, unless an earlier life said it. */
+  say(fact: Parameters<typeof spoken>[0]): void {
+    if (!this.over && this.said.isNews(spoken(fact))) this.record(fact);
   }
 
   deliver(outcome: Outcome): void {
@@ -237,7 +263,7 @@ export class Execution {
   /** Ends the run with this fact, and the handler with it. */
   conclude(fact: Fact): void {
     if (this.over) return;
-    this.ledger.append(...(this.#live ? this.#adoption.leftovers() : []), fact);
+    this.#guard(() => this.ledger.append(...(this.#live ? this.#adoption.leftovers() : []), fact));
     this.stop(new Error("the run has ended"));
   }
 
@@ -275,7 +301,7 @@ export class Execution {
     this.stirred.ring();
   }
 
-  #begin(pending: Pending): void {
+  #start(pending: Pending): void {
     if (this.state.paused !== null || this.over) return;
     const changed = this.#adoption.changedKind(pending);
     if (changed !== null) return this.#pause(changed);
@@ -327,13 +353,8 @@ export class Execution {
     this.#pumping = true;
     for (let next = 0; next < this.#queue.length; ) {
       await this.world.clock.turn();
-      try {
-        this.#queue[next++]?.();
-      } catch (error) {
-        // The journal could not be written or read: this memory is no longer to be trusted.
-        this.failure = error;
-        this.stop(new Error("the run's journal is out of order", { cause: error }));
-      }
+      const event = this.#queue[next++];
+      if (event !== undefined) this.#guard(event);
       // Taken off in large pieces, so that a thousand events cost a thousand times one.
       if (next === 1024) next -= this.#queue.splice(0, 1024).length;
       if (next === this.#queue.length) {
@@ -346,13 +367,30 @@ export class Execution {
   }
 
   #checkRest(): void {
-    if (!this.busy) this.rested.ring();
+    if (this.busy || this.#pumping) return;
+    if (this.state.lives > 0 && !this.over && this.state.paused === null) this.record({ kind: "run.recovered" });
+    this.rested.ring();
+  }
+
+  /** What goes wrong in here is no business of the handler's. */
+  #guard(act: () => unknown): void {
+    try {
+      act();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The journal could not be written or read: this memory is no longer to be trusted. */
+  #fail(error: unknown): void {
+    this.failure ??= error;
+    this.stop(new Error("the run's journal is out of order", { cause: error }));
   }
 
   /** Steps that had begun and have no outcome: the last life ended under them. */
   #interrupted(added: ReadonlySet<string>): Pending[] {
     return [...this.pending.values()].filter(({ key, plan }) => {
-      if (plan.kind !== "run" || added.has(key) || this.state.cleared.has(key)) return false;
+      if (plan.kind !== "run" || added.has(key)) return false;
       return (this.state.calls.get(key)?.retryAt ?? null) === null;
     });
   }

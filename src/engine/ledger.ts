@@ -33,9 +33,14 @@ export class Ledger {
     return recorded;
   }
 
+  /** Epoch ms, never before the newest entry: what deadlines are counted from, whatever the clock does. */
+  now(): number {
+    return Math.max(this.#clock.now(), this.state.at);
+  }
+
   /** Appends the facts as one commit; answers the outcome of the last. */
   append(...facts: readonly Fact[]): Outcome | null {
-    const at = Math.max(this.#clock.now(), this.state.at);
+    const at = this.now();
     let seq = this.state.seq;
     const entries = facts.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
     this.#journal.append(entries);

@@ -9,6 +9,7 @@
 import type { Outcome } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
 import type { Clock } from "./clock.ts";
+import type { Said } from "./said.ts";
 
 /** Turns the handler gets to make a call that the record says comes next, while it has others open. */
 const patience = 64;
@@ -23,6 +24,7 @@ export interface Replayed {
   readonly made: number;
   /** Rings when the handler makes a call or ends. */
   readonly stirred: Bell;
+  readonly said: Said;
   deliver(outcome: Outcome): void;
 }
 
@@ -38,15 +40,25 @@ export class Replay {
   }
 
   async play(outcomes: readonly Outcome[], handler: Replayed): Promise<void> {
-    for (const outcome of outcomes) {
+    for (const [i, outcome] of outcomes.entries()) {
       await this.#clock.turn();
       await this.#playClaims(handler);
       if (!handler.pending.has(outcome.key)) await this.#await(outcome.key, handler);
+      handler.said.left = outcomes.length - 1 - i;
       if (handler.pending.has(outcome.key)) handler.deliver(outcome);
       else this.unclaimed.set(outcome.key, outcome);
     }
     await this.#clock.turn();
     await this.#playClaims(handler);
+  }
+
+  /** Gives the handler time to make the calls that are on record without an outcome. */
+  async seek(keys: readonly string[], handler: Replayed): Promise<void> {
+    for (const key of keys) {
+      if (!handler.pending.has(key)) await this.#await(key, handler);
+      await this.#playClaims(handler);
+    }
+    await this.#stir(handler);
   }
 
   /** The call with this key is being made: its outcome, if it was passed over. */
@@ -74,12 +86,17 @@ export class Replay {
     for (let turns = 0; turns < patience && !handler.pending.has(key) && !isDone(handler); turns++) {
       await this.#clock.turn();
     }
-    // With nothing of ours open it awaits something else, which takes the time it takes.
-    while (handler.pending.size === 0 && !isDone(handler) && !handler.pending.has(key)) {
+    await this.#stir(handler);
+    if (!handler.pending.has(key)) this.#impatientAt = handler.made;
+  }
+
+  /** With nothing of ours open the handler awaits something else, which takes the time it takes. */
+  async #stir(handler: Replayed): Promise<void> {
+    while (handler.pending.size === 0 && !isDone(handler)) {
       await handler.stirred.heard();
       await this.#clock.turn();
+      await this.#playClaims(handler);
     }
-    if (!handler.pending.has(key)) this.#impatientAt = handler.made;
   }
 }
 

@@ -84,9 +84,11 @@ export class Run {
   advance(cold = false): Next {
     const now = this.#world.clock.now();
     if (this.state.created === null) return idle;
+    // Another execution in this memory would not know what is on record.
+    if (this.#execution !== null && this.#execution.failure !== null) throw this.#execution.failure;
     this.#beginOrExpire(now);
     if (this.state.end !== null) return this.#ended(now);
-    if (this.state.paused !== null) return { busy: this.#execution?.busy ?? false, wakeAt: null, expired: false };
+    if (this.state.paused !== null) return this.#held(now);
     if (this.state.startedAt === null) return { busy: false, wakeAt: this.state.created.startAt, expired: false };
     const definition = this.#definition();
     if (definition === undefined) return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
@@ -163,6 +165,7 @@ export class Run {
     if (definition === undefined) throw new HoldfastError("version_missing", `the run is ${this.#missing()}`);
     const execution = this.#execution === null ? this.#start(definition) : this.#execution;
     await this.#live;
+    if (execution.failure !== null) throw execution.failure;
     if (this.state.end === null && execution.over) {
       throw new HoldfastError("step_kind_changed", this.state.paused?.reason ?? "the run cannot go on with this code");
     }
@@ -244,9 +247,17 @@ export class Run {
     const execution = this.#execution;
     if (execution === null) return idle;
     if (execution.failure !== null) throw execution.failure;
-    if (this.state.paused !== null) return { busy: execution.busy, wakeAt: null, expired: false };
+    if (this.state.paused !== null) return this.#held(this.#world.clock.now());
     const soonest = Math.min(execution.soonest(), timeoutAt);
     return { busy: execution.busy, wakeAt: soonest === Infinity ? null : soonest, expired: false };
+  }
+
+  /** A paused run: what was in flight may end, or time out. */
+  #held(now: number): Next {
+    if (this.#execution === null) return idle;
+    this.#execution.tick(now);
+    const soonest = this.#execution.soonest();
+    return { busy: this.#execution.busy, wakeAt: soonest === Infinity ? null : soonest, expired: false };
   }
 
   #ended(now: number): Next {
@@ -311,6 +322,8 @@ export class Run {
   #reopen(): void {
     this.#ledger = new Ledger(this.#journal, this.#world.clock);
     this.#execution = null;
+    // What the last execution had in flight was let go, not interrupted by a death.
+    this.#fresh = true;
   }
 
   #refuseEnded(what: string): void {

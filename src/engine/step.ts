@@ -118,16 +118,14 @@ function fail(execution: Execution, error: unknown): never {
 
 function createLog(execution: Execution): Step["log"] {
   const write = (level: LogLevel) => (message: string, data?: unknown) => {
-    if (execution.over || ++execution.logs <= execution.state.logs) return;
     const fact = { kind: "log.written", level, message: String(message) } as const;
-    execution.record(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
+    execution.say(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
   };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 
 function progress(execution: Execution, value: unknown): void {
-  if (execution.over || ++execution.progresses <= execution.state.progresses) return;
-  execution.record({ kind: "progress.published", value: encode(value, "the progress") });
+  execution.say({ kind: "progress.published", value: encode(value, "the progress") });
 }
 
 function createInfo(execution: Execution): RunInfo {

@@ -65,7 +65,8 @@ export class Waits {
     for (const [name, open] of this.#open) {
       const inbox = this.#execution.state.inboxes.get(name);
       const buffered = inbox === undefined ? 0 : inbox.items.length - inbox.head;
-      for (let count = Math.min(buffered, open.length); count > 0; count--) this.match(name);
+      // Once more than there are signals: waits that were begun just before a pause are put on record.
+      for (let count = Math.min(buffered + 1, open.length); count > 0; count--) this.match(name);
     }
   }
 
@@ -78,9 +79,9 @@ export class Waits {
   #beginSleep(pending: Pending, wakeAt: (now: number) => number): void {
     const { id, name } = pending;
     const known = this.#recordOf(pending)?.until ?? null;
-    if (known !== null) return this.#execution.expect(known);
-    const now = this.#execution.world.clock.now();
-    const until = wakeAt(now);
+    if (known !== null && !this.#wasRemoved(pending)) return this.#execution.expect(known);
+    const now = this.#execution.ledger.now();
+    const until = known ?? wakeAt(now);
     if (until <= now) return this.#execution.post(() => this.#fireOnce(pending));
     this.#execution.record({ kind: "timer.set", name, call: id, wakeAt: until });
     this.#execution.expect(until);
@@ -100,12 +101,13 @@ export class Waits {
     else this.#recordWait(pending);
   }
 
-  /** Puts the wait on record, unless it is already. */
+  /** Puts the wait on record, unless it is already; one that was taken for removed keeps its deadline. */
   #recordWait(pending: Pending): void {
-    const { state, world } = this.#execution;
-    const { id, name, plan, key } = pending;
-    if (plan.kind !== "wait" || (state.calls.has(key) && !state.marked.has(`step.removed:${key}`))) return;
-    const until = plan.timeoutMs === null ? null : world.clock.now() + plan.timeoutMs;
+    const { ledger } = this.#execution;
+    const { id, name, plan } = pending;
+    const known = this.#recordOf(pending);
+    if (plan.kind !== "wait" || (known !== undefined && !this.#wasRemoved(pending))) return;
+    const until = known !== undefined ? known.until : plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
     this.#execution.record({ kind: "wait.started", name, call: id, until });
     if (until !== null) this.#execution.expect(until);
   }
@@ -119,17 +121,19 @@ export class Waits {
     if (signal !== undefined) {
       const until = this.#recordOf(wait)?.until ?? Infinity;
       // It came after this wait's time: the wait ends without it, and the next may have it.
-      if (signal.at > until) this.fire(wait);
-      else this.#execution.record({ kind: "signal.consumed", name, call: wait.id, signal: signal.seq });
+      if (signal.at > until) {
+        this.fire(wait);
+        this.match(name);
+      } else this.#execution.record({ kind: "signal.consumed", name, call: wait.id, signal: signal.seq });
       return;
     }
     for (const open of this.#open.get(name) ?? []) this.#recordWait(open);
   }
 
   #beginWebhook(pending: Pending, timeoutMs: number | null): void {
-    const { world } = this.#execution;
+    const { world, ledger } = this.#execution;
     const { id, name } = pending;
-    const until = timeoutMs === null ? null : world.clock.now() + timeoutMs;
+    const until = timeoutMs === null ? null : ledger.now() + timeoutMs;
     this.creating++;
     world.hookUrl(id).then(
       (url) => this.#created(() => this.#execution.record({ kind: "webhook.created", name, call: id, url, until })),
@@ -144,6 +148,10 @@ export class Waits {
 
   #oldest(name: string): Pending | undefined {
     return this.#open.get(name)?.[0];
+  }
+
+  #wasRemoved({ key }: Pending): boolean {
+    return this.#execution.state.marked.has(`step.removed:${key}`);
   }
 
   #recordOf(pending: Pending): Call | undefined {

@@ -14,6 +14,7 @@ import type { SignalTypes } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { unpack } from "./parcel.ts";
 import { sendSignal, startRun } from "./service.ts";
 
 export type StartOptions = {
@@ -87,10 +88,10 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
   checkRunId(id);
   return {
     id,
-    status: async () => view<Output>(unwrap(await object().read(0))),
+    status: async () => view<Output>(await unpack(unwrap(await object().read(0)))),
     result: async () => {
       for (;;) {
-        const run = unwrap(await object().read(longestWaitMs));
+        const run = await unpack(unwrap(await object().read(longestWaitMs)));
         if (run.error !== null && isEnded(run.status)) throw reviveError(run.error);
         if (run.output !== null) return decode(run.output) as Output;
       }

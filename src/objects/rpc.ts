@@ -36,12 +36,21 @@ export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels"> & {
 /** Which webhook wait of which life of a run id: an id is free again once its run was deleted. */
 export type HookAddress = { readonly call: string; readonly createdAt: number };
 
+export type ValueField = "input" | "output" | "progress";
+
+/** A run on the wire: values too large to travel together are null, named in `apart`, and asked for one by one. */
+export type Parcel = Omit<RunSnapshot, "input"> & {
+  readonly input: Stored | null;
+  readonly apart: readonly ValueField[];
+};
+
 /** One run. */
 export interface RunRpc {
-  start(request: CheckedStart): Promise<Answer<{ readonly run: RunSnapshot; readonly created: boolean }>>;
-  read(waitMs: number): Promise<Answer<RunSnapshot>>;
+  start(request: CheckedStart): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
+  read(waitMs: number): Promise<Answer<Parcel>>;
+  value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;
-  act(action: RunAction): Promise<Answer<RunSnapshot>>;
+  act(action: RunAction): Promise<Answer<Parcel>>;
   /**
    * With `onlyIfWaiting`, refused with code "not_waiting" unless a wait for the name is open right now.
    * A key on record is answered as a duplicate before anything else, also after the run's end.

@@ -3,15 +3,18 @@
  * Does not own: anything else: it forwards to the host and turns refusals into answers.
  */
 import { DurableObject } from "cloudflare:workers";
+import { dequal } from "dequal";
 import { HoldfastError } from "../core/error.ts";
-import type { HistoryPage, RunSnapshot } from "../core/run.ts";
+import type { HistoryPage } from "../core/run.ts";
 import type { HookAnswer, HookRequest, RunAction, SignalRequest } from "../core/service.ts";
 import { isSame } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
 import { receiveHook } from "../engine/hook.ts";
 import type { Find, Run } from "../engine/run.ts";
 import { answer } from "./answer.ts";
 import { Host } from "./host.ts";
-import type { Answer, CheckedStart, HookAddress, RunRpc } from "./rpc.ts";
+import { pack } from "./parcel.ts";
+import type { Answer, CheckedStart, HookAddress, Parcel, RunRpc, ValueField } from "./rpc.ts";
 
 export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc;
 
@@ -31,7 +34,7 @@ class HostedRun extends DurableObject implements RunRpc {
     this.#host = new Host(ctx, find);
   }
 
-  start(request: CheckedStart): Promise<Answer<{ run: RunSnapshot; created: boolean }>> {
+  start(request: CheckedStart): Promise<Answer<{ run: Parcel; created: boolean }>> {
     return answer(async () => {
       const { run } = this.#host;
       const created = run.state.created === null;
@@ -39,25 +42,28 @@ class HostedRun extends DurableObject implements RunRpc {
       else checkSame(run, request);
       this.#host.proceed();
       const waitMs = request.waitMs ?? 0;
-      return { run: waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot(), created };
+      return { run: pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot()), created };
     });
   }
 
-  read(waitMs: number): Promise<Answer<RunSnapshot>> {
+  read(waitMs: number): Promise<Answer<Parcel>> {
     return answer(async () => {
       const run = this.#existing();
       this.#host.wake();
-      return waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot();
+      return pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot());
     });
+  }
+
+  value(field: ValueField): Promise<Answer<Stored | null>> {
+    return answer(() => this.#existing().snapshot()[field]);
   }
 
   history(after: number, limit: number): Promise<Answer<HistoryPage>> {
     return answer(() => {
-      this.#existing();
-      const entries = this.#host.journal.page(after, limit + 1);
-      const more = entries.length > limit;
-      if (more) entries.pop();
-      return { entries, next: more ? (entries.at(-1)?.seq ?? null) : null };
+      const { seq } = this.#existing().state;
+      const entries = this.#host.journal.page(after, limit);
+      const last = entries.at(-1)?.seq ?? seq;
+      return { entries, next: last < seq ? last : null };
     });
   }
 
@@ -68,14 +74,14 @@ class HostedRun extends DurableObject implements RunRpc {
     });
   }
 
-  act(action: RunAction): Promise<Answer<RunSnapshot>> {
+  act(action: RunAction): Promise<Answer<Parcel>> {
     return answer(async () => {
       const run = this.#existing();
       const { kind } = action;
       if (kind === "delete") return await this.#delete(run);
       run.act({ ...action, kind });
       this.#host.proceed();
-      return run.snapshot();
+      return pack(run.snapshot());
     });
   }
 
@@ -100,8 +106,9 @@ class HostedRun extends DurableObject implements RunRpc {
     return run;
   }
 
-  async #delete(run: Run): Promise<RunSnapshot> {
-    const snapshot = run.snapshot();
+  async #delete(run: Run): Promise<Parcel> {
+    // What was too large to travel with the answer is gone with the run.
+    const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
     await this.#host.remove();
     return snapshot;
@@ -127,14 +134,16 @@ function create(run: Run, request: CheckedStart): void {
   });
 }
 
-/** The same start again finds the run; another one under its id is refused. */
+/** The same start again finds the run; another one under its id or its key is refused. */
 function checkSame(run: Run, request: CheckedStart): void {
   const { created } = run.state;
   if (created === null) return;
   const same =
     created.workflow === request.workflow && isSame(created.sent ?? created.input, request.sent ?? request.input);
-  if (same) return;
   const byKey = request.key !== undefined && request.key === created.key;
-  if (byKey) throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to start another run");
+  if (byKey && !(same && dequal(created.labels, request.labels))) {
+    throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to start another run");
+  }
+  if (same) return;
   throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);
 }

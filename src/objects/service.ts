@@ -16,6 +16,7 @@ import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import type { Catalog } from "./catalog.ts";
 import { countRuns, listRuns } from "./listing.ts";
+import { unpack } from "./parcel.ts";
 import type { CheckedStart } from "./rpc.ts";
 import { verifyToken } from "./token.ts";
 
@@ -48,10 +49,10 @@ export function createService(catalog: Catalog): Service {
 function createRuns(catalog: Catalog): Runs {
   return {
     start: ({ workflow, ...start }) => startRun(catalog.current(workflow), start),
-    read: async (id, waitMs = 0) => unwrap(await runObject(checkRunId(id)).read(waitMs)),
+    read: async (id, waitMs = 0) => unpack(unwrap(await runObject(checkRunId(id)).read(waitMs))),
     history: async (id, after, limit) => unwrap(await runObject(checkRunId(id)).history(after, limit)),
     list: (query) => listRuns(query),
-    act: async (id, action) => unwrap(await runObject(checkRunId(id)).act(action)),
+    act: async (id, action) => unpack(unwrap(await runObject(checkRunId(id)).act(action))),
   };
 }
 
@@ -73,7 +74,8 @@ export async function startRun(definition: Definition, start: Start): Promise<{ 
     parent: null,
     schedule: start.schedule ?? null,
   };
-  return unwrap(await runObject(checked.id).start(checked));
+  const { run, created } = unwrap(await runObject(checked.id).start(checked));
+  return { run: await unpack(run), created };
 }
 
 /** @throws HoldfastError run_not_found, run_ended, signal_invalid, name_invalid, idempotency_conflict, value_too_large */

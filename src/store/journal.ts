@@ -10,6 +10,8 @@ import type { Journal } from "../core/journal.ts";
 /** A row may hold 2 MB, and a UTF-16 unit takes up to 3 bytes. */
 const maxPart = 600_000;
 const partsPerCommit = 4096;
+/** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
+const maxPage = 4_000_000;
 
 type Row = { row: number; data: string };
 
@@ -26,7 +28,7 @@ export class SqlJournal implements Journal {
   }
 
   read(): Iterable<Entry> {
-    return this.#exists ? commits(this.#sql.exec<Row>("SELECT row, data FROM journal ORDER BY row")) : [];
+    return this.#exists ? this.#entries() : [];
   }
 
   append(entries: readonly Entry[]): void {
@@ -50,12 +52,18 @@ export class SqlJournal implements Journal {
     const start = Math.floor((row ?? 0) / partsPerCommit) * partsPerCommit;
     const rows = this.#sql.exec<Row>("SELECT row, data FROM journal WHERE row >= ? ORDER BY row", start);
     const page: Entry[] = [];
-    for (const entry of commits(rows)) {
-      if (entry.seq <= after) continue;
-      page.push(entry);
-      if (page.length === limit) break;
+    let size = 0;
+    for (const commit of commits(rows)) {
+      size += commit.size;
+      for (const entry of commit.entries) if (entry.seq > after && page.length < limit) page.push(entry);
+      if (page.length === limit || (page.length > 0 && size > maxPage)) break;
     }
     return page;
+  }
+
+  *#entries(): Generator<Entry> {
+    const rows = this.#sql.exec<Row>("SELECT row, data FROM journal ORDER BY row");
+    for (const { entries } of commits(rows)) yield* entries;
   }
 
   #insert(seq: number, part: number, data: string): void {
@@ -67,19 +75,22 @@ export class SqlJournal implements Journal {
   }
 }
 
-function* commits(rows: Iterable<Row>): Generator<Entry> {
+type Commit = { readonly entries: readonly Entry[]; readonly size: number };
+
+function* commits(rows: Iterable<Row>): Generator<Commit> {
   let text = "";
-  let parts = 0;
   for (const { row, data } of rows) {
-    if (row % partsPerCommit === 0 && parts > 0) {
-      yield* JSON.parse(text) as Entry[];
+    if (row % partsPerCommit === 0 && text !== "") {
+      yield parse(text);
       text = "";
-      parts = 0;
     }
     text += data;
-    parts++;
   }
-  if (parts > 0) yield* JSON.parse(text) as Entry[];
+  if (text !== "") yield parse(text);
+}
+
+function parse(text: string): Commit {
+  return { entries: JSON.parse(text) as Entry[], size: text.length };
 }
 
 function cut(text: string): string[] {

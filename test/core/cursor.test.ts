@@ -59,7 +59,19 @@ describe("a cursor", () => {
 
   it("is refused when anything about it was changed", () => {
     const cursor = toCursor(place, filter);
-    for (const text of ["", " ", "x", "!!!!", "null", "%00", `${cursor}A`, ` ${cursor}`, cursor.slice(1), `${cursor}==`, "é"]) {
+    for (const text of [
+      "",
+      " ",
+      "x",
+      "!!!!",
+      "null",
+      "%00",
+      `${cursor}A`,
+      ` ${cursor}`,
+      cursor.slice(1),
+      `${cursor}==`,
+      "é",
+    ]) {
       expect([text, refusal(text, filter)]).toEqual([text, "cursor_invalid"]);
     }
     for (const text of ["nan abc id", "1 2", "1 2 ", " 1 a", "1 1 a b"]) {

@@ -68,13 +68,23 @@ describe("problems", () => {
 });
 
 describe("routes and methods", () => {
-  test.each(["/", "/nothing", "/v1", "/v1/", "/v1/run", "/v1/runs/", "/v1/runs/a/", "/v1/runs/a/b", "/V1/runs", "//v1/runs", "/health/", "/v1/runs/a/events"])(
-    "%s is not there",
-    async (path) => {
-      const response = await app.request(`http://localhost${path}`, { headers });
-      expect([response.status, await response.json()]).toMatchObject([404, { code: "route_not_found" }]);
-    },
-  );
+  test.each([
+    "/",
+    "/nothing",
+    "/v1",
+    "/v1/",
+    "/v1/run",
+    "/v1/runs/",
+    "/v1/runs/a/",
+    "/v1/runs/a/b",
+    "/V1/runs",
+    "//v1/runs",
+    "/health/",
+    "/v1/runs/a/events",
+  ])("%s is not there", async (path) => {
+    const response = await app.request(`http://localhost${path}`, { headers });
+    expect([response.status, await response.json()]).toMatchObject([404, { code: "route_not_found" }]);
+  });
 
   test.each([
     ["PUT", "/v1/runs", "GET, HEAD, OPTIONS"],
@@ -127,12 +137,15 @@ describe("bodies", () => {
     return [response.status, ((await response.json()) as { code: string }).code];
   };
 
-  test.each(["application/json", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8", ""])(
-    "of type %j are read as JSON",
-    async (type) => {
-      expect(await post(`{"input":1}`, { "content-type": type })).toEqual([404, "run_not_found"]);
-    },
-  );
+  test.each([
+    "application/json",
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "application/json; charset=utf-8",
+    "",
+  ])("of type %j are read as JSON", async (type) => {
+    expect(await post(`{"input":1}`, { "content-type": type })).toEqual([404, "run_not_found"]);
+  });
 
   test("with a byte order mark are read", async () => {
     expect(await post(new TextEncoder().encode('\u{feff}{"input":1}'))).toEqual([404, "run_not_found"]);

@@ -44,7 +44,8 @@ describe("the table of routes", () => {
 
   test("a GET needs read; terminate and delete need admin; the rest needs operate", () => {
     for (const { method, path, role } of guarded) {
-      const needed = method === "GET" ? "read" : method === "DELETE" || path.endsWith("/terminate") ? "admin" : "operate";
+      const needed =
+        method === "GET" ? "read" : method === "DELETE" || path.endsWith("/terminate") ? "admin" : "operate";
       expect(`${method} ${path} ${role}`).toBe(`${method} ${path} ${needed}`);
     }
   });
@@ -69,7 +70,9 @@ describe.each(guarded)("$method $path", ({ method, path, role }) => {
   test.each(order)("the role %s", async (held) => {
     const { status, code } = await ask(locked, target, { method, ...bearer(tokenOf[held]) });
     const allowed = order.indexOf(held) >= order.indexOf(role);
-    expect([status, code]).toEqual(allowed ? [404, expect.stringMatching(/^(run|schedule)_not_found$/)] : [403, "role_insufficient"]);
+    expect([status, code]).toEqual(
+      allowed ? [404, expect.stringMatching(/^(run|schedule)_not_found$/)] : [403, "role_insufficient"],
+    );
   });
 
   test("AUTH=none lets this machine in and nobody else", async () => {
@@ -139,7 +142,15 @@ describe("credentials", () => {
 describe("AUTH=none", () => {
   const app = appWith({ AUTH: "none" });
   const loopback = ["localhost", "localhost:8787", "app.localhost", "127.0.0.1", "127.8.9.10:1", "127.1", "[::1]:8787"];
-  const foreign = ["example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "0.0.0.0", "[::2]", "mylocalhost"];
+  const foreign = [
+    "example.com",
+    "localhost.example.com",
+    "127.0.0.1.example.com",
+    "10.0.0.1",
+    "0.0.0.0",
+    "[::2]",
+    "mylocalhost",
+  ];
 
   test.each(loopback)("%s is this machine", async (host) => {
     expect((await ask(app, `http://${host}/v1/runs`)).code).toBe("run_not_found");

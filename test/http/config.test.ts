@@ -70,7 +70,9 @@ describe("a malformed variable is an error that names it", () => {
     const error = thrown(() => parseConfig(env));
     expect(error).toBeInstanceOf(HoldfastError);
     expect(error).toMatchObject({ code: "config_invalid", message: expect.stringContaining(name) });
-    expect((error as Error).message.startsWith("API_TOKENS") && (error as Error).message.includes("secret")).toBe(false);
+    expect((error as Error).message.startsWith("API_TOKENS") && (error as Error).message.includes("secret")).toBe(
+      false,
+    );
   });
 
   test.each([

@@ -108,7 +108,15 @@ test.each<[Entry, unknown]>([
   ],
   [
     { seq: 2, at, kind: "step.completed", step: "charge#2", attempt: 1, startedAt: at, result: encode(7n, "it") },
-    { seq: 2, at: rfc, kind: "step.completed", step: "charge#2", attempt: 1, startedAt: rfc, result: { $type: "BigInt", value: "7" } },
+    {
+      seq: 2,
+      at: rfc,
+      kind: "step.completed",
+      step: "charge#2",
+      attempt: 1,
+      startedAt: rfc,
+      result: { $type: "BigInt", value: "7" },
+    },
   ],
   [
     { seq: 3, at, kind: "timer.set", name: "nap", call: "nap", wakeAt: Date.UTC(12_000, 0) },
@@ -116,11 +124,28 @@ test.each<[Entry, unknown]>([
   ],
   [
     { seq: 4, at, kind: "signal.received", name: "go", payload: encode({ $type: "Date" }, "it"), by: "admin" },
-    { seq: 4, at: rfc, kind: "signal.received", name: "go", payload: { $type: "Object", value: { $type: "Date" } }, by: "admin" },
+    {
+      seq: 4,
+      at: rfc,
+      kind: "signal.received",
+      name: "go",
+      payload: { $type: "Object", value: { $type: "Date" } },
+      by: "admin",
+    },
   ],
   [
-    { seq: 5, at, kind: "run.failed", error: { name: "Error", message: "no", code: "step_failed", step: "a", attempts: 3 } },
-    { seq: 5, at: rfc, kind: "run.failed", error: { name: "Error", message: "no", code: "step_failed", step: "a", attempts: 3 } },
+    {
+      seq: 5,
+      at,
+      kind: "run.failed",
+      error: { name: "Error", message: "no", code: "step_failed", step: "a", attempts: 3 },
+    },
+    {
+      seq: 5,
+      at: rfc,
+      kind: "run.failed",
+      error: { name: "Error", message: "no", code: "step_failed", step: "a", attempts: 3 },
+    },
   ],
 ])("entry %#", (entry, view) => {
   expect(viewEntry(entry)).toEqual(view);
@@ -128,6 +153,14 @@ test.each<[Entry, unknown]>([
 });
 
 test("a field that only a newer deployment knows is left out", () => {
-  const entry = { seq: 1, at, kind: "timer.fired", name: "nap", call: "nap", toString: "x", later: 1 } as unknown as Entry;
+  const entry = {
+    seq: 1,
+    at,
+    kind: "timer.fired",
+    name: "nap",
+    call: "nap",
+    toString: "x",
+    later: 1,
+  } as unknown as Entry;
   expect(viewEntry(entry)).toEqual({ seq: 1, at: rfc, kind: "timer.fired", name: "nap", call: "nap" });
 });

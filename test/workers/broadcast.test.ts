@@ -175,8 +175,12 @@ describe("a broadcast", () => {
     const answers = await Promise.all([sent(), sent(), sent()]);
     expect(answers).toEqual(answers.map(() => ({ delivered: 1, buffered: false })));
     expect(await sent()).toEqual({ delivered: 1, buffered: false });
-    await expect(broadcast(signalOf("item", { n: 2 }, "key-once"))).rejects.toMatchObject({ code: "idempotency_conflict" });
-    await expect(broadcast(signalOf("items", { n: 1 }, "key-once"))).rejects.toMatchObject({ code: "idempotency_conflict" });
+    await expect(broadcast(signalOf("item", { n: 2 }, "key-once"))).rejects.toMatchObject({
+      code: "idempotency_conflict",
+    });
+    await expect(broadcast(signalOf("items", { n: 1 }, "key-once"))).rejects.toMatchObject({
+      code: "idempotency_conflict",
+    });
     await service.signals.send(id, signalOf("item", { n: 2 }));
     expect(await outputOf(id)).toEqual([1, 2]);
   });
@@ -257,16 +261,19 @@ describe("a broadcast", () => {
     await directoryShard(0).hold("lost", signalOf("item", { n: 9 }), Date.now() + dayMs);
     expect((await directoryShard(0).claim("item", id, []))?.id).toBe("lost");
     const stub = env.DIRECTORY.getByName("shard-0");
-    await runInDurableObject(stub, (_object, ctx) => void ctx.storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE id = 'lost'"));
+    await runInDurableObject(
+      stub,
+      (_object, ctx) => void ctx.storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE id = 'lost'"),
+    );
     await runDurableObjectAlarm(stub);
     expect(await outputOf(id)).toEqual([9]);
     expect(await openIds("item")).toEqual([]);
     expect(await directoryShard(0).outcome("lost")).toEqual({ delivered: 1, buffered: false });
   });
 
-  it("that nobody takes is not asked about again and again", async () => {
-    await directoryShard(0).hold("unwanted", signalOf("haunt"), Date.now() + dayMs);
-    await directoryShard(0).claim("haunt", "ghost", []);
+  it.each(["haunt", "unheard of"])("that nobody takes is not asked about again and again: %s", async (name) => {
+    await directoryShard(0).hold("unwanted", signalOf(name), Date.now() + dayMs);
+    await directoryShard(0).claim(name, "ghost", []);
     await directoryShard(0).release("unwanted", "ghost");
     const stub = env.DIRECTORY.getByName("shard-0");
     await vi.waitFor(async () => {
@@ -275,7 +282,7 @@ describe("a broadcast", () => {
       );
       expect(row).toEqual({ claimed_by: null, check_at: null });
     });
-    await settle("unwanted", "haunt", 0);
+    await settle("unwanted", name, 0);
   });
 
   it("buffered is consumed by a real run that comes later, one at a time", async () => {

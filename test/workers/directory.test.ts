@@ -111,7 +111,9 @@ describe("a shard", () => {
     await inShard((directory, sql) => {
       directory.report(summaryOf("large", { error, waitingFor, status: "waiting", workflow: "pay" }));
       directory.report(summaryOf("small", { waitingFor: [waitFor("y")] }));
-      const [row] = sql.exec<{ size: number }>("SELECT max(length(rest) + ifnull(length(waits), 0)) AS size FROM runs").toArray();
+      const [row] = sql
+        .exec<{ size: number }>("SELECT max(length(rest) + ifnull(length(waits), 0)) AS size FROM runs")
+        .toArray();
       expect(row?.size).toBeLessThan(500_000);
       const large = directory.list({ limit: 5 }, null).find(({ id }) => id === "large");
       expect(large).toMatchObject({ status: "waiting", error: { name: "Error", code: "step_failed" } });
@@ -123,7 +125,9 @@ describe("a shard", () => {
   it("filters by workflow, status and time, the lower bound inclusive, the upper exclusive", async () => {
     await inShard((directory) => {
       for (const [index, status] of runStatuses.entries()) {
-        directory.report(summaryOf(`${status}`, { status, createdAt: index * 10, workflow: index % 2 === 0 ? "even" : "odd" }));
+        directory.report(
+          summaryOf(status, { status, createdAt: index * 10, workflow: index % 2 === 0 ? "even" : "odd" }),
+        );
       }
       expect(ids(directory, { workflow: "odd" })).toEqual(["failed", "paused", "running"]);
       expect(ids(directory, { workflow: "od%" })).toEqual([]);
@@ -132,16 +136,50 @@ describe("a shard", () => {
       expect(ids(directory, { createdAfter: 20, createdBefore: 40 })).toEqual(["paused", "waiting"]);
       expect(ids(directory, { createdAfter: 40, createdBefore: 20 })).toEqual([]);
       expect(ids(directory, { workflow: "even", status: ["waiting", "failed"], createdAfter: 1 })).toEqual(["waiting"]);
-      expect(directory.list({ limit: 9, createdBefore: 60 }, { createdAt: 30, id: "paused" }).map(({ id }) => id)).toEqual(["waiting", "running", "queued"]);
-      expect(directory.list({ limit: 9, createdBefore: 30 }, { createdAt: 50, id: "z" }).map(({ id }) => id)).toEqual(["waiting", "running", "queued"]);
+      expect(
+        directory.list({ limit: 9, createdBefore: 60 }, { createdAt: 30, id: "paused" }).map(({ id }) => id),
+      ).toEqual(["waiting", "running", "queued"]);
+      expect(directory.list({ limit: 9, createdBefore: 30 }, { createdAt: 50, id: "z" }).map(({ id }) => id)).toEqual([
+        "waiting",
+        "running",
+        "queued",
+      ]);
     });
   });
 
   it("filters by labels whatever is in their names and values", async () => {
-    const hostile = ["a.b", "a b", '"', "'", "\\", "$", "$.a", "[0]", "", "ü😀", "%", "_", "a\u0000b", "\n", "1", "true", "null", "__proto__", "\ud800"];
+    const hostile = [
+      "a.b",
+      "a b",
+      '"',
+      "'",
+      "\\",
+      "$",
+      "$.a",
+      "[0]",
+      "",
+      "ü😀",
+      "%",
+      "_",
+      "a\u0000b",
+      "\n",
+      "1",
+      "true",
+      "null",
+      "__proto__",
+      "\ud800",
+    ];
     await inShard((directory) => {
       for (const [index, text] of hostile.entries()) {
-        directory.report(summaryOf(`key${index}`, { createdAt: 1, labels: Object.fromEntries([[text, "v"], ["all", "yes"]]) }));
+        directory.report(
+          summaryOf(`key${index}`, {
+            createdAt: 1,
+            labels: Object.fromEntries([
+              [text, "v"],
+              ["all", "yes"],
+            ]),
+          }),
+        );
         directory.report(summaryOf(`value${index}`, { createdAt: 2, labels: { k: text, all: "yes" } }));
       }
       for (const [index, text] of hostile.entries()) {
@@ -152,7 +190,11 @@ describe("a shard", () => {
       expect(ids(directory, { labels: { k: "v" } })).toEqual([]);
       expect(ids(directory, { labels: { k: "') OR 1=1 --" } })).toEqual([]);
       // More labels than a statement may have parameters.
-      expect(ids(directory, { labels: Object.fromEntries(hostile.concat(Array.from({ length: 150 }, String)).map((text) => [text, "v"])) })).toEqual([]);
+      expect(
+        ids(directory, {
+          labels: Object.fromEntries(hostile.concat(Array.from({ length: 150 }, String)).map((text) => [text, "v"])),
+        }),
+      ).toEqual([]);
     });
   });
 
@@ -160,9 +202,16 @@ describe("a shard", () => {
     const names = ["a", "A", "a%", '"', "ü😀", "a\u0000b", "\\n", "approval:7", "a.b"];
     await inShard((directory) => {
       for (const [index, name] of names.entries()) {
-        directory.report(summaryOf(`run${index}`, { status: "waiting", waitingFor: [waitFor(name), waitFor("twice"), waitFor("twice")] }));
+        directory.report(
+          summaryOf(`run${index}`, {
+            status: "waiting",
+            waitingFor: [waitFor(name), waitFor("twice"), waitFor("twice")],
+          }),
+        );
       }
-      directory.report(summaryOf("hook", { status: "waiting", waitingFor: [{ kind: "webhook", name: "a", since: 1, until: null }] }));
+      directory.report(
+        summaryOf("hook", { status: "waiting", waitingFor: [{ kind: "webhook", name: "a", since: 1, until: null }] }),
+      );
       for (const [index, name] of names.entries()) expect(directory.waiters(name)).toEqual([`run${index}`]);
       expect(directory.waiters("twice")).toHaveLength(names.length);
       directory.report(summaryOf("run0", { seq: 2, status: "completed" }));
@@ -177,9 +226,10 @@ describe("a shard", () => {
         const status = runStatuses[(index * 5) % 7] ?? "queued";
         const id = `r${index % 40}`;
         if (index % 11 === 0) directory.remove(id, 1000);
-        else directory.report(summaryOf(id, { seq: index, status, workflow: `w${index % 40 % 3}` }));
+        else directory.report(summaryOf(id, { seq: index, status, workflow: `w${(index % 40) % 3}` }));
       }
-      const sorted = (counts: ReturnType<Directory["counts"]>) => counts.map((count) => JSON.stringify(count)).toSorted();
+      const sorted = (counts: ReturnType<Directory["counts"]>) =>
+        counts.map((count) => JSON.stringify(count)).toSorted();
       expect(sorted(directory.counts())).toEqual(sorted(new Directory(sql).counts()));
       expect(directory.counts().reduce((sum, { count }) => sum + count, 0)).toBe(ids(directory).length);
     });
@@ -198,7 +248,7 @@ describe("the whole directory", () => {
 
   async function walk(query: RunQuery, between: () => Promise<unknown>): Promise<string[]> {
     const seen: string[] = [];
-    for (let cursor: string | null | undefined; cursor !== null; ) {
+    for (let cursor: string | null | undefined; cursor !== null;) {
       const page = await listRuns(cursor === undefined ? query : { ...query, cursor });
       expect(page.runs.length).toBeLessThanOrEqual(query.limit);
       seen.push(...page.runs.map(({ id }) => id));
@@ -236,7 +286,9 @@ describe("the whole directory", () => {
   it("refuses a cursor under another filter", async () => {
     await fill("bound", 5, 1000);
     const { cursor } = await listRuns({ workflow: "bound", limit: 2 });
-    await expect(listRuns({ workflow: "other", limit: 2, cursor: cursor ?? "" })).rejects.toMatchObject({ code: "cursor_invalid" });
+    await expect(listRuns({ workflow: "other", limit: 2, cursor: cursor ?? "" })).rejects.toMatchObject({
+      code: "cursor_invalid",
+    });
     expect((await listRuns({ workflow: "bound", limit: 3, cursor: cursor ?? "" })).runs).toHaveLength(3);
   });
 
@@ -245,7 +297,13 @@ describe("the whole directory", () => {
     for (const run of runs.slice(0, 12)) await directoryOf(run.id).report({ ...run, seq: 9, status: "failed" });
     for (const run of runs.slice(0, 2)) await directoryOf(run.id).remove(run.id, run.createdAt);
     expect((await countRuns()).get("counted")).toEqual({
-      queued: 0, running: 18, waiting: 0, paused: 0, completed: 0, failed: 10, cancelled: 0,
+      queued: 0,
+      running: 18,
+      waiting: 0,
+      paused: 0,
+      completed: 0,
+      failed: 10,
+      cancelled: 0,
     });
     expect((await countRuns()).get("unheard of")).toBeUndefined();
   });

@@ -204,6 +204,15 @@ describe("a parked run", () => {
     expect(lives.get(id)).toBe((before ?? 0) + 1);
   });
 
+  it("shows a run whose values would not fit one call between objects", async () => {
+    const text = "x".repeat(15_000_000);
+    const run = await start("echo", text, 20_000);
+    expect(run).toMatchObject({ status: "completed", output: encode(text, "") });
+    const page = await service.runs.history(run.id, 0, 200);
+    expect(page.entries.length).toBeLessThan(5);
+    expect(page.next).toBe(page.entries.at(-1)?.seq);
+  });
+
   it("is listed in the directory with what it waits for", async () => {
     const { id } = await start("approval", {});
     await until(id, "waiting");

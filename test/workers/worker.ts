@@ -5,8 +5,9 @@ import { OutboxObject } from "../../examples/outbox.ts";
 import { dailyReport } from "../../examples/report.ts";
 import { createWorker } from "../../src/index.ts";
 import { contexts, engineWorkflows, lives } from "./flows/engine.ts";
+import { httpWorkflows } from "./flows/http.ts";
 
-const worker = createWorker({ workflows: [documentIntake, order, dailyReport, ...engineWorkflows] });
+const worker = createWorker({ workflows: [documentIntake, order, dailyReport, ...engineWorkflows, ...httpWorkflows] });
 
 export default worker;
 export { OutboxObject };

@@ -1,0 +1,39 @@
+/** What Holdfast runs here: each workflow is as small as its measurement allows. */
+import { defineWorkflow } from "../../src/index.ts";
+
+/** One no-op step after the other; answers the instants at which it had done so many. */
+const steps = defineWorkflow("steps", {
+  handler: async ({ count = 0, marks = [] }: { count?: number; marks?: readonly number[] }, step) => {
+    const at: number[] = [];
+    for (let index = 1; index <= count; index++) {
+      await step.run("step", () => index);
+      if (marks.includes(index)) at.push(Date.now());
+    }
+    return at;
+  },
+});
+
+const parallel = defineWorkflow("parallel", {
+  handler: async ({ count }: { count: number }, step) => {
+    await Promise.all(Array.from({ length: count }, (_, index) => step.run("step", () => index)));
+  },
+});
+
+/** So many steps, then a signal ends it. */
+const inbox = defineWorkflow("inbox", {
+  handler: async ({ count = 0 }: { count?: number }, step) => {
+    for (let index = 1; index <= count; index++) await step.run("step", () => index);
+    await step.waitFor("go");
+  },
+});
+
+/** Answers by how many milliseconds its sleep was too long. */
+const nap = defineWorkflow("nap", {
+  handler: async ({ ms }: { ms: number }, step) => {
+    const before = Date.now();
+    await step.sleep(ms);
+    return Date.now() - before - ms;
+  },
+});
+
+export const workflows = [steps, parallel, inbox, nap];

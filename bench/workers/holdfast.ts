@@ -1,0 +1,7 @@
+import { createWorker } from "../../src/index.ts";
+import { workflows } from "./flows.ts";
+
+const worker = createWorker({ workflows });
+
+export default worker;
+export const { RunObject, DirectoryObject, SchedulerObject } = worker.objects;

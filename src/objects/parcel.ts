@@ -1,0 +1,24 @@
+/**
+ * Owns: getting a run with large values through a call between objects, which holds 32 MiB.
+ * Does not own: how large one value may be (core/size).
+ */
+import type { RunSnapshot } from "../core/run.ts";
+import { runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
+import type { Parcel, ValueField } from "./rpc.ts";
+
+/** Characters that travel together; a character takes one byte or two. */
+const maxTogether = 8_000_000;
+
+export function pack(run: RunSnapshot): Parcel {
+  const fields: readonly ValueField[] = ["input", "output", "progress"];
+  if (fields.reduce((size, field) => size + (run[field]?.length ?? 0), 0) <= maxTogether) return { ...run, apart: [] };
+  const apart = fields.filter((field) => run[field] !== null);
+  return { ...run, input: null, output: null, progress: null, apart };
+}
+
+export async function unpack({ apart, ...run }: Parcel): Promise<RunSnapshot> {
+  const whole: Record<string, unknown> = { ...run };
+  for (const field of apart) whole[field] = unwrap(await runObject(run.id).value(field));
+  return whole as RunSnapshot;
+}
