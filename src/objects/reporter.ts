@@ -18,6 +18,7 @@ const longestBackoffMs = 60_000;
 
 export class Reporter {
   #told = "";
+  #toldNames: ReadonlySet<string> = new Set();
   #toldAt = 0;
   #failures = 0;
   #retryAt = 0;
@@ -27,8 +28,10 @@ export class Reporter {
     if (digest(run) === this.#told) return null;
     if (this.#failures > 0) return this.#retryAt;
     if (isEnded(run.status)) return 0;
-    if (busy && this.#told === "") return run.createdAt + patienceMs;
-    return busy ? null : this.#toldAt + (this.#told === "" ? 0 : intervalMs);
+    if (busy) return this.#told === "" ? run.createdAt + patienceMs : null;
+    // A broadcast reaches the runs that are known to wait, so a new name is told at once.
+    const isNew = signalNames(run).some((name) => !this.#toldNames.has(name));
+    return isNew || this.#told === "" ? 0 : this.#toldAt + intervalMs;
   }
 
   /** Tells; hands the signals that waited for this run to `receive`. A failure is noted and told again later. */
@@ -40,10 +43,11 @@ export class Reporter {
     try {
       const { offers } = await directoryOf(run.id).report(summary(run));
       if (run.schedule !== null && isEnded(run.status)) await schedulerObject().ended(run.schedule, run.id);
+      if (offers.length > 0) await claimOffers(run.id, offers, receive);
       this.#told = told;
+      this.#toldNames = new Set(signalNames(run));
       this.#toldAt = Date.now();
       this.#failures = 0;
-      if (offers.length > 0) await claimOffers(run.id, offers, receive);
     } catch (error) {
       this.#failures++;
       this.#retryAt = Date.now() + Math.min(longestBackoffMs, 500 * 2 ** this.#failures);
@@ -55,6 +59,10 @@ export class Reporter {
 /** What the directory shows of the run, as text: when it is the same, there is nothing to tell. */
 function digest({ status, waitingFor }: RunSnapshot): string {
   return JSON.stringify([status, waitingFor]);
+}
+
+function signalNames({ waitingFor }: RunSnapshot): string[] {
+  return waitingFor.filter(({ kind }) => kind === "signal").map(({ name }) => name);
 }
 
 function summary(run: RunSnapshot): RunSummary {

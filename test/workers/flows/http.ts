@@ -10,7 +10,7 @@ const order = defineWorkflow("web-order", {
   handler: async (order, step) => {
     const charge = await step.run("charge", () => ({ amount: order.total, at: new Date(0) }));
     const decision = await step.waitFor("approval", { timeout: "7 days" });
-    if (decision === null) step.bail("approval timed out");
+    if (decision === null) return step.bail("approval timed out");
     return { charge, approved: decision.approved };
   },
 });
@@ -34,9 +34,9 @@ const sleeper = defineWorkflow("web-sleeper", {
 
 /** Hands out an address and answers with the call that came. */
 const hook = defineWorkflow("web-hook", {
-  handler: async (input: { html?: boolean; timeout?: string }, step) => {
+  handler: async (input: { html?: boolean }, step) => {
     const { url, received } = await step.webhook("callback", {
-      timeout: input.timeout ?? "1 hour",
+      timeout: "1 hour",
       verify: ({ headers }) => headers["x-forged"] === undefined,
       ...(input.html === true
         ? { respond: () => ({ status: 201, headers: { "content-type": "text/html" }, body: "<p>thanks</p>" }) }
@@ -48,8 +48,8 @@ const hook = defineWorkflow("web-hook", {
 
 /** The same, and stays until it is told to end. */
 const openHook = defineWorkflow("web-open-hook", {
-  handler: async (_input: unknown, step) => {
-    const { received } = await step.webhook("callback", { timeout: "1 hour" });
+  handler: async (input: { timeout?: string }, step) => {
+    const { received } = await step.webhook("callback", { timeout: input.timeout ?? "1 hour" });
     const call = await received();
     await step.waitFor("end");
     return call;

@@ -1,0 +1,89 @@
+/**
+ * Owns: one Worker in a runtime of its own, driven through wrangler's test harness and not through
+ * the proxy of `wrangler dev`.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createTestHarness } from "wrangler";
+
+const state = process.env.BSTATE ?? "";
+
+export interface Server {
+  fetch(path: string, body?: unknown): Promise<unknown>;
+  /** Ends the memory of an object; what it stored stays. */
+  evict(className: string, name: string): Promise<void>;
+  /** Bytes on disk of each object of a class: database, log and index of the log. */
+  objectBytes(folderEnd: string): Map<string, number>;
+  /** Bytes the processes of this runtime hold in memory. */
+  memoryBytes(): number;
+  close(): Promise<void>;
+}
+
+/** One at a time, because the runtime finds its folder through the environment. */
+export async function serve(config: string): Promise<Server> {
+  mkdirSync(state, { recursive: true });
+  const folder = mkdtempSync(join(state, `${config}-`));
+  const [before, { TMPDIR }] = [childPids(), process.env];
+  process.env["TMPDIR"] = folder;
+  const harness = createTestHarness({
+    workers: [{ configPath: join("/work/main/bench/workers", `${config}.toml`) }],
+  });
+  await harness.listen();
+  if (TMPDIR === undefined) delete process.env["TMPDIR"];
+  else process.env["TMPDIR"] = TMPDIR;
+  const pids = childPids().filter((pid) => !before.includes(pid));
+  const worker = harness.getWorker();
+  return {
+    fetch: async (path, body) => {
+      const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+      const response = await worker.fetch(`http://localhost${path}`, body === undefined ? {} : post);
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${config} answered ${response.status} to ${path}: ${text}`);
+      return JSON.parse(text) as unknown;
+    },
+    evict: (className, name) => worker.evictDurableObject(className, { name }),
+    objectBytes: (folderEnd) => objectBytes(folder, folderEnd),
+    memoryBytes: () => residentBytes(pids),
+    close: async () => {
+      await harness.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function objectBytes(folder: string, folderEnd: string): Map<string, number> {
+  const bytes = new Map<string, number>();
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const id = /^([0-9a-f]{64})\.sqlite/.exec(entry.name)?.[1];
+    if (id === undefined || !entry.parentPath.endsWith(folderEnd)) continue;
+    bytes.set(id, (bytes.get(id) ?? 0) + statSync(join(entry.parentPath, entry.name)).size);
+  }
+  return bytes;
+}
+
+type Process = { readonly pid: number; readonly parent: number; readonly bytes: number; readonly command: string };
+
+function processes(): Process[] {
+  return execFileSync("ps", ["-A", "-o", "pid=,ppid=,rss=,comm="], { encoding: "utf8" })
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .map(([pid, parent, kib, command]) => ({
+      pid: Number(pid),
+      parent: Number(parent),
+      bytes: Number(kib) * 1024,
+      command: command ?? "",
+    }));
+}
+
+function childPids(): number[] {
+  return processes()
+    .filter(({ parent, command }) => parent === process.pid && command.includes("workerd"))
+    .map(({ pid }) => pid);
+}
+
+function residentBytes(pids: readonly number[]): number {
+  return processes()
+    .filter(({ pid }) => pids.includes(pid))
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+}

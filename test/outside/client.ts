@@ -1,0 +1,86 @@
+/** Calls of the API as a patient caller makes them: no answer means to ask again, with the same key. */
+import { Agent, request } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
+
+type Call = { readonly method: "GET" | "POST"; readonly path: string; readonly body?: unknown; readonly key?: string };
+type Answer = { readonly status: number; readonly text: string };
+
+export type Entry = {
+  readonly seq: number;
+  readonly at: string;
+  readonly kind: string;
+  readonly step?: string;
+  readonly name?: string;
+  readonly key?: string;
+  readonly signal?: number;
+  readonly result?: unknown;
+};
+
+export type RunView = { readonly id: string; readonly workflow: string; readonly status: string; readonly output: unknown };
+
+export class Client {
+  /** Calls that got no answer, or one of a Worker that was just dying, and were made again. */
+  repeated = 0;
+  readonly #origin: string;
+  /** A new connection for each call: those of a dead Worker are of no use to the next. */
+  readonly #agent = new Agent({ keepAlive: false });
+
+  constructor(origin: string) {
+    this.#origin = origin;
+  }
+
+  /** @returns the body of a 2xx answer @throws at a 4xx, and when there was no other within `patienceMs` */
+  async call<Body>({ patienceMs = 60_000, ...call }: Call & { readonly patienceMs?: number }): Promise<Body> {
+    const giveUpAt = Date.now() + patienceMs;
+    for (;;) {
+      const answer = await this.#once(call);
+      if (answer !== null && answer.status < 300) return JSON.parse(answer.text) as Body;
+      const what = `${call.method} ${call.path}: ${answer === null ? "no answer" : `${answer.status} ${answer.text}`}`;
+      if ((answer !== null && answer.status < 500) || Date.now() > giveUpAt) throw new Error(what);
+      this.repeated++;
+      await pause(50);
+    }
+  }
+
+  start(workflow: string, id: string, input: unknown): Promise<RunView> {
+    return this.call({ method: "POST", path: `/v1/workflows/${workflow}/runs`, body: { id, input } });
+  }
+
+  signal(id: string, name: string, body: unknown, key: string): Promise<{ accepted: boolean; duplicate: boolean }> {
+    return this.call({ method: "POST", path: `/v1/runs/${id}/signals/${name}`, body, key });
+  }
+
+  run(id: string, wait = ""): Promise<RunView> {
+    return this.call({ method: "GET", path: `/v1/runs/${id}${wait === "" ? "" : `?wait=${wait}`}` });
+  }
+
+  async history(id: string): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const path: string = `/v1/runs/${id}/history?after=${after}&limit=200`;
+      const page: { entries: Entry[]; next: number | null } = await this.call({ method: "GET", path });
+      entries.push(...page.entries);
+      after = page.next;
+    }
+    return entries;
+  }
+
+  #once({ method, path, body, key }: Call): Promise<Answer | null> {
+    const headers = {
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(key === undefined ? {} : { "idempotency-key": key }),
+    };
+    return new Promise((resolve) => {
+      const call = request(`${this.#origin}${path}`, { method, headers, agent: this.#agent, timeout: 15_000 }, (answer) => {
+        let text = "";
+        answer.setEncoding("utf8");
+        answer.on("data", (part: string) => (text += part));
+        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }));
+        answer.on("error", () => resolve(null));
+      });
+      call.on("timeout", () => call.destroy());
+      call.on("error", () => resolve(null));
+      call.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Proof from outside that a death costs nothing: `wrangler dev` is killed with -9 again and again, the
+ * effects that the steps had on a ledger elsewhere are compared with what the journals say.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { createRandom } from "../../src/core/random.ts";
+import { Client } from "./client.ts";
+import type { Entry, RunView } from "./client.ts";
+import { Laptop } from "./laptop.ts";
+import { Ledger } from "./ledger.ts";
+import type { Effect } from "./ledger.ts";
+
+const kills = 8;
+const voyages = 200;
+/** How long the Worker lives between two kills, at the least, and how much longer at the most. */
+const lifeMs = 1500;
+const moreLifeMs = 1500;
+/** A seed given by hand repeats the plan of a run of this test, though not the machine's timing. */
+const seed = process.env["KILL_SEED"] ?? "holdfast";
+const random = createRandom(seed);
+
+let ledger: Ledger;
+let laptop: Laptop;
+let client: Client;
+
+beforeAll(async () => {
+  ledger = await Ledger.open();
+  laptop = await Laptop.unpack([`LEDGER:${ledger.url}`]);
+  client = new Client(laptop.origin);
+  await laptop.start();
+});
+
+afterAll(async () => {
+  await laptop?.discard();
+  await ledger?.close();
+});
+
+function showOutput(): void {
+  onTestFailed(() => console.error(`seed ${seed}; the end of the output of wrangler dev:\n${laptop.tail()}`));
+}
+
+describe("killed with -9 again and again", () => {
+  test(
+    "200 runs complete; what was accepted is kept (1), a completed step never runs again (2), a signal is consumed once (5)",
+    { timeout: 150_000 },
+    async () => {
+      showOutput();
+      const plans = Array.from({ length: voyages }, (_, index) => plan(index));
+      const watcher = new Watcher();
+      const drivers = Promise.all(plans.map((plan) => drive(plan, watcher)));
+      // Awaited below; a failure in the meantime is not one that nobody looks at.
+      drivers.catch(() => {});
+      const watching = watcher.watch();
+      const inFlight: number[] = [];
+      for (; ledger.life < kills; ledger.life++) {
+        await pause(lifeMs + random.next() * moreLifeMs);
+        await laptop.kill();
+        inFlight.push(plans.filter(({ id }) => isInFlight(id)).length);
+        await laptop.start();
+      }
+      await drivers;
+      watcher.stop();
+      await watching;
+      console.log(`kill: runs in flight at each kill ${inFlight.join(", ")}; calls made again ${client.repeated}`);
+      expect(Math.min(...inFlight)).toBeGreaterThan(0);
+
+      await each(plans, async ({ id }) => check(await client.run(id, "30s"), await client.history(id), watcher.seen.get(id)));
+      const doubled = plans.flatMap(({ id }) => repetitions(ledger.of(id)));
+      console.log(`kill: ${ledger.effects.length} effects, ${doubled.length} of them by steps that a kill interrupted`);
+      expect(doubled.length, "the kills hit steps in flight").toBeGreaterThan(0);
+
+      const again = await client.signal(plans[0]?.id ?? "", "approval", { number: 1 }, `${plans[0]?.id}/1`);
+      expect(again).toEqual({ accepted: true, duplicate: true });
+    },
+  );
+
+  test("runs go on by themselves after a restart with nobody calling (4)", { timeout: 60_000 }, async () => {
+    showOutput();
+    const ms = 1000;
+    const places = ["step", "sleep", "retry"] as const;
+    const runs = Array.from({ length: 30 }, (_, index) => ({ id: `stay-${index}`, at: places[index % 3] ?? "step" }));
+    await each(runs, ({ id, at }) => client.start("stay", id, { at, ms }));
+    const begun = runs.filter(({ id, at }) => at === "sleep" || ledger.of(id, "after").length > 0);
+    expect(begun.length, "runs that were where they were to be killed").toBeGreaterThan(20);
+    await laptop.kill();
+    ledger.life++;
+    const left = runs.filter(({ id, at }) => ledger.of(id, "after").length < (at === "retry" ? 2 : 1) || at === "step");
+    const readyAt = await laptop.start();
+
+    const resumed = (id: string): Effect | undefined => ledger.of(id).find(({ life }) => life === ledger.life);
+    await ledger.until("every run has gone on", 20_000, () => left.every(({ id }) => resumed(id) !== undefined));
+    const lateMs = left.map(({ id }) => (resumed(id)?.at ?? Infinity) - readyAt).toSorted((one, other) => one - other);
+    const [first, middle, last] = [lateMs[0], lateMs[lateMs.length >> 1], lateMs.at(-1)];
+    console.log(`resume: ${left.length} runs went on ${first} / ${middle} / ${last} ms after ready (first / median / last)`);
+    expect(last).toBeLessThan(5000);
+    await each(runs, async ({ id }) => expect(await client.run(id, "10s")).toMatchObject({ id, status: "completed" }));
+  });
+});
+
+type Plan = { readonly id: string; readonly input: unknown; readonly startAfterMs: number; readonly pausesMs: readonly number[] };
+
+/** Spread over the whole time of the kills, so that each of them finds runs at every stage. */
+function plan(index: number): Plan {
+  return {
+    id: `voyage-${index}`,
+    input: { paceMs: 400, napMs: 100 + Math.floor(random.next() * 1500) },
+    startAfterMs: (index / voyages) * kills * (lifeMs + moreLifeMs + 1500),
+    pausesMs: [random.next() * 2500, random.next() * 1500],
+  };
+}
+
+/** Starts the run and sends its signals, each as often as it takes to be answered. */
+async function drive({ id, input, startAfterMs, pausesMs }: Plan, watcher: Watcher): Promise<void> {
+  await pause(startAfterMs);
+  expect(await client.start("voyage", id, input)).toMatchObject({ id, workflow: "voyage" });
+  watcher.started.push(id);
+  for (const [index, pauseMs] of pausesMs.entries()) {
+    await pause(pauseMs);
+    const number = index + 1;
+    expect(await client.signal(id, "approval", { number }, `${id}/${number}`)).toMatchObject({ accepted: true });
+  }
+}
+
+/** Reads histories all the while: what was once shown must stay. */
+class Watcher {
+  readonly started: string[] = [];
+  readonly seen = new Map<string, Entry[]>();
+  #stopped = false;
+
+  async watch(): Promise<void> {
+    for (let turn = 0; !this.#stopped; turn++) {
+      const id = this.started[Math.max(0, this.started.length - 1 - (turn % 30))];
+      if (id !== undefined) this.seen.set(id, await client.history(id));
+      await pause(20);
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+}
+
+function isInFlight(id: string): boolean {
+  return ledger.of(id).length > 0 && ledger.of(id, "charge#2").length === 0;
+}
+
+type Output = {
+  readonly charges: readonly number[];
+  readonly branches: readonly number[];
+  readonly flaky: number;
+  readonly raced: readonly number[];
+  readonly winner: number;
+  readonly approvals: readonly number[];
+};
+
+function check(run: RunView, entries: readonly Entry[], seen: readonly Entry[] | undefined): void {
+  expect(run, run.id).toMatchObject({ status: "completed" });
+  const output = run.output as Output;
+  expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_, index) => index + 1));
+  if (seen !== undefined) expect(entries.slice(0, seen.length), "what was shown stays").toEqual(seen);
+  const values = new Map<string, unknown>([
+    ...["charge", "charge#2"].map((step, index) => [step, output.charges[index]] as const),
+    ...["left", "middle", "right"].map((step, index) => [step, output.branches[index]] as const),
+    ...["hare", "tortoise"].map((step, index) => [step, output.raced[index]] as const),
+    ["flaky", output.flaky],
+  ]);
+  for (const [step, value] of values) checkStep(run.id, step, value, entries);
+  expect(new Set(ledger.of(run.id).map(({ step }) => step))).toEqual(new Set(values.keys()));
+  const first = entries.find(({ kind, step }) => kind === "step.completed" && (step === "hare" || step === "tortoise"));
+  expect(output.winner, "the race has one winner for ever (3)").toBe(first?.result);
+  checkSignals(run.id, output.approvals, entries);
+}
+
+function checkStep(run: string, step: string, value: unknown, entries: readonly Entry[]): void {
+  const what = `${run} ${step}`;
+  const own = entries.filter((entry) => entry.step === step);
+  const completed = own.filter(({ kind }) => kind === "step.completed");
+  const effects = ledger.of(run, step);
+  expect(completed.length, what).toBe(1);
+  expect(completed[0]?.result, `${what}: the output holds the recorded value`).toBe(value);
+  expect(effects.at(-1)?.value, `${what}: recorded is the last effect there was`).toBe(value);
+  const completedAt = Date.parse(completed[0]?.at ?? "");
+  const late = effects.filter(({ at }) => at > completedAt);
+  expect(late, `${what}: no effect once it was completed`).toEqual([]);
+  expect(new Set(effects.map(({ key }) => key)).size, `${what}: one key`).toBe(1);
+  const doubled = repetitions(effects);
+  expect(sameLife(effects), `${what}: again only where a kill interrupted it`).toEqual([]);
+  const interrupted = own.filter(({ kind }) => kind === "step.interrupted").length;
+  expect(interrupted, `${what}: the journal tells of each interruption (8)`).toBeGreaterThanOrEqual(doubled.length);
+  const failed = own.filter(({ kind }) => kind === "step.attempt_failed").length;
+  expect(failed, `${what}: failed attempts`).toBe(step === "flaky" ? 1 : 0);
+}
+
+/** Effects of an attempt that had one before. */
+function repetitions(effects: readonly Effect[]): Effect[] {
+  return effects.filter((effect, index) => effects.findIndex((other) => isSameAttempt(effect, other)) < index);
+}
+
+/** Effects of an attempt that had one before in the same life of the Worker. */
+function sameLife(effects: readonly Effect[]): Effect[] {
+  const isRepeated = (effect: Effect, index: number): boolean =>
+    effects.slice(0, index).some((other) => isSameAttempt(effect, other) && effect.life === other.life);
+  return effects.filter(isRepeated);
+}
+
+function isSameAttempt(one: Effect, other: Effect): boolean {
+  return one.run === other.run && one.step === other.step && one.attempt === other.attempt;
+}
+
+function checkSignals(run: string, approvals: readonly number[], entries: readonly Entry[]): void {
+  const received = entries.filter(({ kind, name }) => kind === "signal.received" && name === "approval");
+  const consumed = entries.filter(({ kind, name }) => kind === "signal.consumed" && name === "approval");
+  expect(received.map(({ key }) => key), `${run}: each signal once, in order`).toEqual([`${run}/1`, `${run}/2`]);
+  expect(consumed.map(({ signal }) => signal), `${run}: each consumed once`).toEqual(received.map(({ seq }) => seq));
+  expect(approvals).toEqual([1, 2]);
+}
+
+/** Ten at a time. */
+async function each<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>): Promise<void> {
+  const queue = [...items];
+  const work = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await act(item);
+  };
+  await Promise.all(Array.from({ length: 10 }, work));
+}

@@ -1,0 +1,88 @@
+/** The outside world of the runs: an HTTP server that writes down every effect, whoever dies. */
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
+
+export type Effect = {
+  readonly run: string;
+  /** `charge#2` */
+  readonly step: string;
+  readonly key: string;
+  readonly attempt: number;
+  /** Of a scheduled run, which firing started it, epoch ms. */
+  readonly slotAt: number | null;
+  /** What the step was answered: no two effects are answered the same. */
+  readonly value: number;
+  /** When it came, epoch ms. */
+  readonly at: number;
+  /** Which life of the Worker it came from, counted by the test. */
+  readonly life: number;
+};
+
+export type Report = Pick<Effect, "run" | "step" | "key" | "attempt" | "slotAt"> & {
+  /** How long the ledger takes to answer. */
+  readonly ms: number;
+};
+
+export class Ledger {
+  readonly effects: Effect[] = [];
+  life = 0;
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async open(): Promise<Ledger> {
+    const server = createServer((request, response) => void ledger.#receive(request, response));
+    const ledger = new Ledger(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return ledger;
+  }
+
+  get url(): string {
+    const address = this.#server.address();
+    if (typeof address !== "object" || address === null) throw new Error("the ledger is closed");
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  of(run: string, step?: string): Effect[] {
+    return this.effects.filter((effect) => effect.run === run && (step === undefined || effect.step === step));
+  }
+
+  /** Resolves once the condition holds. @throws when it does not within `withinMs` */
+  async until(what: string, withinMs: number, condition: () => boolean): Promise<void> {
+    const giveUpAt = Date.now() + withinMs;
+    while (!condition()) {
+      if (Date.now() > giveUpAt) throw new Error(`not within ${withinMs} ms: ${what}`);
+      await pause(5);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const { ms, ...effect } = JSON.parse(await text(request)) as Report;
+      const value = this.effects.length + 1;
+      this.effects.push({ ...effect, value, at: Date.now(), life: this.life });
+      await pause(ms);
+      // A connection kept alive might be closed just when the next step uses it.
+      response.writeHead(200, { "content-type": "application/json", connection: "close" });
+      response.end(JSON.stringify({ value }));
+    } catch {
+      // The caller died in the middle of its report.
+      response.destroy();
+    }
+  }
+}
+
+async function text(request: IncomingMessage): Promise<string> {
+  let text = "";
+  request.setEncoding("utf8");
+  for await (const part of request) text += String(part);
+  return text;
+}
