@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   await client.health();
   good(`Holdfast is alive on ${client.url}`);
   if ((await client.mails("nobody@example.com")) === null) {
-    note("It keeps no outbox (AUTH is not none), so mails are neither shown nor checked.");
+    note("It keeps no outbox (AUTH is not none): mails go to its MAIL_URL, and are neither shown nor checked here.");
   }
   await straight("A clean invoice goes straight through", "clean-invoice", "accepted");
   await straight("So does a delivery note, of a different layout", "clean-delivery-note", "accepted");
@@ -86,9 +86,7 @@ async function reviewed(): Promise<void> {
 }
 
 async function expired(): Promise<void> {
-  heading(
-    "A reviewer stays silent: a reminder after a second, too late after two (by default a day and three days)",
-  );
+  heading("A reviewer stays silent: a reminder after a second, too late after two (by default a day and three days)");
   const { id, input } = await submit("anomalous-invoice", { remindAfter: "1s", reviewTimeout: "2s" });
   const run = await watch(id, ended);
   checkOutcome(run, "expired");

@@ -29,7 +29,7 @@ async function deliver(outbox: NonNullable<ReturnType<typeof settings>["OUTBOX"]
 }
 
 /** Posts `{ to, subject, text }` as JSON with `Idempotency-Key`; `token` goes as a bearer token. */
-export function httpMail(url: string, token: string | undefined): Mail {
+function httpMail(url: string, token: string | undefined): Mail {
   return {
     async send(message, { idempotencyKey, signal }) {
       const headers = new Headers({ "Content-Type": "application/json", "Idempotency-Key": idempotencyKey });

@@ -83,7 +83,7 @@ export class Client {
 
   /** Follows a link as a browser would: without a token. */
   async follow(url: string): Promise<Answer> {
-    return await readAnswer(await fetch(url));
+    return await readAnswer(await reach(url, { signal: AbortSignal.timeout(patienceMs) }));
   }
 
   async #get(path: string): Promise<unknown> {
@@ -98,7 +98,15 @@ export class Client {
     if (body !== undefined) headers["content-type"] = "application/json";
     const init: RequestInit = { method, headers, signal: AbortSignal.timeout(patienceMs) };
     if (body !== undefined) init.body = JSON.stringify(body);
-    return await readAnswer(await fetch(`${this.url}${path}`, init));
+    return await readAnswer(await reach(`${this.url}${path}`, init));
+  }
+}
+
+async function reach(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (cause) {
+    throw new DemoError(`No answer from ${url}: has the server stopped?`, { cause });
   }
 }
 

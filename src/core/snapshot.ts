@@ -99,18 +99,27 @@ function reasonOf(
       return `paused by ${state.paused?.by}${state.paused?.reason ? `: ${state.paused.reason}` : ""}`;
     case "queued":
     case "waiting":
-      return activity.stuck ?? soonest(waitingFor, state, now);
+      return activity.stuck ?? foremost(waitingFor, state, now);
     default:
       return status satisfies never;
   }
 }
 
-/** The wait that ends first speaks for the run; of those without an end, the oldest. */
-function soonest(waitingFor: readonly Waiting[], state: RunState, now: number): string | null {
-  const [first] = [...waitingFor].sort((one, other) => (one.until ?? Infinity) - (other.until ?? Infinity) || one.since - other.since);
+/** Somebody who is waited for speaks for the run before a clock does; then the wait that ends first. */
+function foremost(waitingFor: readonly Waiting[], state: RunState, now: number): string | null {
+  const [first] = waitingFor.toSorted(
+    (one, other) =>
+      Number(isTimed(one)) - Number(isTimed(other)) ||
+      (one.until ?? Infinity) - (other.until ?? Infinity) ||
+      one.since - other.since,
+  );
   if (first === undefined) return null;
   const others = waitingFor.length > 1 ? ` (and ${waitingFor.length - 1} more)` : "";
   return `${sentence(first, state, now)}${others}`;
+}
+
+function isTimed({ kind }: Waiting): boolean {
+  return kind === "timer" || kind === "retry" || kind === "start";
 }
 
 function sentence(wait: Waiting, state: RunState, now: number): string {

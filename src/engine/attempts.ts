@@ -10,6 +10,7 @@ import { HoldfastError, isNonRetryable, storeError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { createRandom } from "../core/random.ts";
 import { nextDelayMs } from "../core/retry.ts";
+import type { RunState } from "../core/state.ts";
 import { encode } from "../core/value.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptEnd } from "./attempt.ts";
@@ -128,7 +129,7 @@ export class Attempts {
       {
         step: pending.id,
         number: (state.calls.get(pending.key)?.attempts ?? 0) + 1,
-        idempotencyKey: idempotencyKey(state.created?.id ?? "", pending.id),
+        idempotencyKey: idempotencyKey(state, pending.id),
         startedAt: this.#world.clock.now(),
         timeoutMs: plan.timeoutMs,
         fn: plan.fn,
@@ -205,8 +206,11 @@ function stepError(thrown: unknown, step: string, attempts: number): StoredError
   return { ...storeError(thrown), code, step, attempts };
 }
 
-/** Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. */
-function idempotencyKey(runId: string, step: string): string {
-  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
-  return `${runId}:${plain}`;
+/**
+ * Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
+ * instant of creation is in it because a run's id is free again once the run was deleted.
+ */
+function idempotencyKey({ created }: RunState, step: string): string {
+  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
+  return `${created?.id}:${created?.at.toString(36)}:${plain}`;
 }

@@ -94,9 +94,13 @@ export class Execution {
   /** Something goes on, or may, that needs this memory to stay. */
   get busy(): boolean {
     if (this.over) return false;
-    const working = this.#attempts.running > 0 || this.#waits.creating > 0 || this.#queue.length > 0 || this.#pumping;
+    return this.#pumping || this.#queue.length > 0 || this.#working || !this.#live;
+  }
+
+  get #working(): boolean {
     // With no call open, the handler awaits something that is not ours to see.
-    return working || !this.#live || (this.pending.size === 0 && !this.finished);
+    const elsewhere = this.pending.size === 0 && !this.finished;
+    return this.#attempts.running > 0 || this.#waits.creating > 0 || elsewhere;
   }
 
   get running(): number {
@@ -170,7 +174,7 @@ export class Execution {
       if (passedOver !== undefined) this.#claim(passedOver);
       else if (this.#live) this.#guard(() => this.#start(pending));
       this.stirred.ring();
-      this.#checkRest();
+      if (this.#live && !this.busy) this.post(() => {});
     });
   }
 
@@ -360,6 +364,8 @@ export class Execution {
       if (next === this.#queue.length) {
         this.#queue = [];
         next = 0;
+        // What the handler makes of the last event shows a turn later.
+        if (!this.over && !this.#working) await this.world.clock.turn();
       }
     }
     this.#pumping = false;

@@ -133,7 +133,7 @@ describe("routes and methods", () => {
 describe("bodies", () => {
   const post = async (body: BodyInit, more: Record<string, string> = {}, path = "/v1/workflows/a/runs") => {
     const init = { method: "POST", body, headers: { ...headers, ...more }, duplex: "half" };
-    const response = await app.request(path, init as RequestInit);
+    const response = await app.request(path, init);
     return [response.status, ((await response.json()) as { code: string }).code];
   };
 

@@ -1,6 +1,6 @@
 /** Calls of the Worker under test, as somebody outside makes them. */
 import { exports } from "cloudflare:workers";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 
 export type Answer = {
   readonly status: number;
@@ -72,9 +72,12 @@ export async function start(workflow: string, fields: Record<string, unknown> = 
 
 /** The run, once it is what is asked for. */
 export async function runThatIs(id: string, like: object): Promise<RunJson> {
-  const read = async (): Promise<object> => (await ask(`GET /v1/runs/${id}`)).body;
-  await expect.poll(read, { timeout: 5000 }).toMatchObject(like);
-  return (await read()) as RunJson;
+  const read = async (): Promise<RunJson> => {
+    const { body } = await ask(`GET /v1/runs/${id}`);
+    expect(body).toMatchObject(like);
+    return body as unknown as RunJson;
+  };
+  return await vi.waitFor(read, { timeout: 5000, interval: 10 });
 }
 
 export type EntryJson = {
