@@ -7,7 +7,19 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createTestHarness } from "wrangler";
 
+/** On the disk of the checkout, as the state of `npm start` is. */
 const state = join(import.meta.dirname, "..", ".wrangler", "bench");
+
+/**
+ * Nothing is fetched and nothing is sent. The local trace store is switched off for all alike: it
+ * writes a row for each storage call of the Worker, which costs several times what is measured.
+ */
+const settings = {
+  WRANGLER_SEND_METRICS: "false",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  X_LOCAL_OBSERVABILITY: "false",
+  X_LOCAL_EXPLORER: "false",
+};
 
 export interface Server {
   fetch(path: string, body?: unknown): Promise<unknown>;
@@ -24,8 +36,9 @@ export interface Server {
 export async function serve(config: string): Promise<Server> {
   mkdirSync(state, { recursive: true });
   const folder = mkdtempSync(join(state, `${config}-`));
-  const [before, { TMPDIR }] = [childPids(), process.env];
-  process.env["TMPDIR"] = folder;
+  const before = childPids();
+  const { TMPDIR } = process.env;
+  Object.assign(process.env, settings, { TMPDIR: folder });
   const harness = createTestHarness({
     workers: [{ configPath: join(import.meta.dirname, "workers", `${config}.toml`) }],
   });

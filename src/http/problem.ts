@@ -152,7 +152,7 @@ export function problem(thrown: unknown): Response {
 function refusal(error: RequestError | HoldfastError): Response {
   const { status = statuses[error.code], headers } = error instanceof RequestError ? error : {};
   const body = {
-    type: `https://holdfast.dev/problems/${error.code}`,
+    type: `urn:holdfast:problem:${error.code}`,
     title: titles[status],
     status,
     detail: error.message,

@@ -25,6 +25,8 @@ const watchdogMs = 1000;
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
 const longestTimerMs = 2 ** 31 - 1;
+/** The platform takes no alarm after the year 2189. */
+const lastAlarmAt = Date.UTC(2189, 0);
 /** How long a run rests whose journal could not be opened. */
 const patienceMs = 60_000;
 
@@ -187,7 +189,7 @@ export class Host {
   }
 
   #arm(at: number): void {
-    const wakeAt = Math.max(Math.ceil(at), Date.now() + 1);
+    const wakeAt = Math.min(Math.max(Math.ceil(at), Date.now() + 1), lastAlarmAt);
     if (this.#armedAt === wakeAt) return;
     this.#armedAt = wakeAt;
     this.#ctx.storage.setAlarm(wakeAt).catch((error: unknown) => {
@@ -235,7 +237,10 @@ function timer(at: number | null): { over: Promise<void>; cancel: () => void } {
   const over = new Promise<void>((resolve) => {
     handle = setTimeout(() => resolve(), Math.min(longestTimerMs, Math.max(0, at - Date.now())));
   });
-  return { over, cancel: () => clearTimeout(handle ?? null) };
+  const cancel = (): void => {
+    if (handle !== undefined) clearTimeout(handle);
+  };
+  return { over, cancel };
 }
 
 /** The deployed version of the Worker; under a plain local runtime there is none. */

@@ -23,7 +23,7 @@ describe("problems", () => {
     expect(response.status).toBe(422);
     expect(response.headers.get("content-type")).toBe("application/problem+json");
     expect(await response.json()).toEqual({
-      type: "https://holdfast.dev/problems/input_invalid",
+      type: "urn:holdfast:problem:input_invalid",
       title: "Unprocessable Content",
       status: 422,
       detail: "the input is not valid",

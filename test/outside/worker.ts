@@ -6,17 +6,10 @@ import type { AttemptContext, Step } from "../../src/index.ts";
 import type { Report } from "./ledger.ts";
 
 /** @returns the value the ledger gave; no two reports are given the same */
-async function report(step: Step, { attempt, idempotencyKey }: AttemptContext, ms: number): Promise<number> {
+async function report(step: Step, name: string, context: AttemptContext, ms: number): Promise<number> {
   const { id, schedule } = step.info;
-  const body: Report = {
-    run: id,
-    // The key is made of the run and of the step with its occurrence.
-    step: idempotencyKey.slice(id.length + 1),
-    key: idempotencyKey,
-    attempt,
-    slotAt: schedule?.at ?? null,
-    ms,
-  };
+  const { attempt, idempotencyKey: key } = context;
+  const body: Report = { run: id, step: name, key, attempt, slotAt: schedule?.at ?? null, ms };
   const ledger = (env as unknown as { LEDGER: string }).LEDGER;
   const answer = await fetch(ledger, { method: "POST", body: JSON.stringify(body) });
   return ((await answer.json()) as { value: number }).value;
@@ -28,16 +21,16 @@ const voyage = defineWorkflow("voyage", {
   signals: { approval: z.object({ number: z.number() }) },
   retry: { limit: 3, delay: 100, jitter: 0 },
   handler: async ({ paceMs, napMs }, step) => {
-    const effect = (name: string): Promise<number> => {
+    const effect = (name: string, id = name): Promise<number> => {
       const ms = Math.floor(step.random() * paceMs);
-      return step.run(name, (context) => report(step, context, ms));
+      return step.run(name, (context) => report(step, id, context, ms));
     };
     const first = await effect("charge");
     const branches = await Promise.all([effect("left"), effect("middle"), effect("right")]);
     await step.sleep("nap", napMs);
     const one = await step.waitFor("approval");
     const flaky = await step.run("flaky", async (context) => {
-      const value = await report(step, context, paceMs / 4);
+      const value = await report(step, "flaky", context, paceMs / 4);
       if (context.attempt === 1) throw new Error("declined once");
       return value;
     });
@@ -45,7 +38,7 @@ const voyage = defineWorkflow("voyage", {
     const winner = await Promise.race(runners);
     const two = await step.waitFor("approval");
     const raced = await Promise.all(runners);
-    const last = await effect("charge");
+    const last = await effect("charge", "charge#2");
     return { charges: [first, last], branches, flaky, raced, winner, approvals: [one.number, two.number] };
   },
 });
@@ -54,12 +47,12 @@ const voyage = defineWorkflow("voyage", {
 const stay = defineWorkflow("stay", {
   input: z.object({ at: z.enum(["step", "sleep", "retry"]), ms: z.number() }),
   handler: async ({ at, ms }, step) => {
-    await step.run("before", (context) => report(step, context, 0));
+    await step.run("before", (context) => report(step, "before", context, 0));
     if (at === "sleep") await step.sleep("nap", ms);
     return await step.run(
       "after",
       async (context) => {
-        const value = await report(step, context, at === "step" ? ms : 0);
+        const value = await report(step, "after", context, at === "step" ? ms : 0);
         if (at === "retry" && context.attempt === 1) throw new Error("declined once");
         return value;
       },
@@ -70,7 +63,7 @@ const stay = defineWorkflow("stay", {
 
 const tick = defineWorkflow("tick", {
   schedule: { cron: "*/2 * * * * *", id: "every-2s", overlap: "allow-all" },
-  handler: async (_input: unknown, step) => await step.run("tick", (context) => report(step, context, 0)),
+  handler: async (_input: unknown, step) => await step.run("tick", (context) => report(step, "tick", context, 0)),
 });
 
 const worker = createWorker({ workflows: [voyage, stay, tick] });

@@ -258,7 +258,7 @@ describe("guarantee 8: a wrong request has one answer", () => {
       expect(`${status} ${String(body["code"])}`).toBe(answer);
       expect(headers.get("content-type")).toBe("application/problem+json");
       expect(body).toEqual({
-        type: `https://holdfast.dev/problems/${String(body["code"])}`,
+        type: `urn:holdfast:problem:${String(body["code"])}`,
         title: expect.stringMatching(/\S/),
         status,
         detail: expect.stringMatching(/\S/),
