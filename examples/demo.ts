@@ -19,6 +19,8 @@ const client = new Client(process.env["HOLDFAST_URL"] ?? "http://localhost:8787"
 const tag = Date.now().toString(36);
 const labels = { demo: tag };
 let started = 0;
+/** Whether mails can be read back from the server. */
+let hasOutbox = false;
 /** How far each run's history has been shown. */
 const shown = new Map<string, number>();
 
@@ -34,9 +36,8 @@ try {
 async function main(): Promise<void> {
   await client.health();
   good(`Holdfast is alive on ${client.url}`);
-  if ((await client.mails("nobody@example.com")) === null) {
-    note("It keeps no outbox (AUTH is not none): mails go to its MAIL_URL, and are neither shown nor checked here.");
-  }
+  hasOutbox = await client.hasOutbox();
+  if (!hasOutbox) note("It has no outbox: mails go to its MAIL_URL, and are neither shown nor checked here.");
   await straight("A clean invoice goes straight through", "clean-invoice", "accepted");
   await straight("So does a delivery note, of a different layout", "clean-delivery-note", "accepted");
   await straight("A document that cannot be read goes back to its sender", "broken-invoice", "rejected");
@@ -191,8 +192,12 @@ function checkOutcome(run: Run, outcome: string): void {
 
 /** These mails and no others went to the address: each once, in this order; `subjects` are how they begin. */
 async function checkMails(to: string, subjects: readonly string[]): Promise<void> {
-  const mails = await client.mails(to);
-  if (mails === null) return;
+  if (!hasOutbox) return;
+  // The list of runs may be late by a moment; what it has is right.
+  const mails = await eventually(`${to} gets ${subjects.length} mails`, async () => {
+    const listed = await client.mails(to);
+    return listed.length < subjects.length ? null : listed;
+  });
   const found = mails.map((mail) => mail.subject);
   const right =
     found.length === subjects.length && subjects.every((subject, index) => found[index]?.startsWith(subject));

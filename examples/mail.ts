@@ -1,6 +1,7 @@
 /** Mail as a port: an HTTP provider where one is configured, the development outbox on the laptop. */
 import { NonRetryableError, RetryAfterError } from "holdfast";
-import { isDevelopment, settings } from "./settings.ts";
+import { keepMail } from "./outbox.ts";
+import { hasOutbox, settings } from "./settings.ts";
 
 export type Message = { readonly to: string; readonly subject: string; readonly text: string };
 
@@ -17,16 +18,18 @@ export interface Mail {
 
 /** The mail service of this deployment. @throws NonRetryableError when there is none. */
 export function mail(): Mail {
-  const { MAIL_URL, MAIL_TOKEN, OUTBOX } = settings();
+  const { MAIL_URL, MAIL_TOKEN } = settings();
   if (MAIL_URL) return httpMail(MAIL_URL, MAIL_TOKEN);
-  if (isDevelopment() && OUTBOX) return { send: (message, sending) => deliver(OUTBOX, message, sending) };
+  if (hasOutbox()) return outboxMail;
   throw new NonRetryableError("No mail service: set MAIL_URL and MAIL_TOKEN (the outbox is for AUTH=none only)");
 }
 
-async function deliver(outbox: NonNullable<ReturnType<typeof settings>["OUTBOX"]>, message: Message, sending: Sending) {
-  sending.signal.throwIfAborted();
-  await outbox.getByName("outbox").put(message, sending.idempotencyKey);
-}
+const outboxMail: Mail = {
+  async send(message, { idempotencyKey, signal }) {
+    signal.throwIfAborted();
+    await keepMail(message, idempotencyKey);
+  },
+};
 
 /** Posts `{ to, subject, text }` as JSON with `Idempotency-Key`; `token` goes as a bearer token. */
 function httpMail(url: string, token: string | undefined): Mail {

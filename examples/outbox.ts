@@ -1,105 +1,33 @@
 /**
- * The development outbox: a Durable Object that keeps what would have been mailed, so that it can be
- * read back. `GET /outbox?to=&after=&limit=` answers `{ mails, next }`, and only where AUTH is "none".
+ * The development outbox: a mail is a run of this workflow, so that what would have been mailed is
+ * read back like any run: `GET /v1/runs?workflow=outbox&label.to=ann@example.com`, newest first, and
+ * of each the `input`.
  */
-import { DurableObject } from "cloudflare:workers";
-import type { Message } from "./mail.ts";
-import { isDevelopment, settings } from "./settings.ts";
+import { defineWorkflow, HoldfastError, NonRetryableError } from "holdfast";
+import * as z from "zod";
 
-/** `seq` counts from 1 in the order of arrival; `sentAt` is RFC 3339 text. */
-export type KeptMail = Message & { readonly seq: number; readonly key: string; readonly sentAt: string };
+const message = z.object({ to: z.email(), subject: z.string(), text: z.string() });
 
-type Row = { seq: number; key: string; recipient: string; subject: string; body: string; sent_at: number };
+export const outbox = defineWorkflow("outbox", {
+  input: message,
+  labels: ({ to }) => ({ to }),
+  // The run's existence is all there is to it.
+  handler: () => null,
+});
 
-const kept = 1000;
-const maxPage = 200;
-const loopback = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
-export class OutboxObject extends DurableObject {
-  constructor(ctx: DurableObjectState, bindings: Cloudflare.Env) {
-    super(ctx, bindings);
-    ctx.storage.sql.exec(`CREATE TABLE IF NOT EXISTS mail (
-      seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,
-      subject TEXT NOT NULL, body TEXT NOT NULL, sent_at INTEGER NOT NULL)`);
-  }
-
-  /** Keeps the mail, unless one with this key was kept before. */
-  put(message: Message, key: string): { readonly duplicate: boolean } {
-    const inserted = this.ctx.storage.sql
-      .exec<{ seq: number }>(
-        "INSERT INTO mail (key, recipient, subject, body, sent_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq",
-        key,
-        message.to,
-        message.subject,
-        message.text,
-        Date.now(),
-      )
-      .toArray();
-    const seq = inserted[0]?.seq;
-    if (seq === undefined) return { duplicate: true };
-    this.ctx.storage.sql.exec("DELETE FROM mail WHERE seq <= ?", seq - kept);
-    return { duplicate: false };
-  }
-
-  /** Mails above `after`, oldest first; `to` narrows them to one recipient. */
-  list(query: { readonly to: string | null; readonly after: number; readonly limit: number }): KeptMail[] {
-    return this.ctx.storage.sql
-      .exec<Row>(
-        "SELECT * FROM mail WHERE seq > ?1 AND (?2 IS NULL OR recipient = ?2) ORDER BY seq LIMIT ?3",
-        query.after,
-        query.to,
-        query.limit,
-      )
-      .toArray()
-      .map(toMail);
-  }
-
-  /** How many mails were kept from `sinceAt` up to, not including, `untilAt` (epoch ms), and for how many recipients. */
-  count(sinceAt: number, untilAt: number): { readonly mails: number; readonly recipients: number } {
-    return this.ctx.storage.sql
-      .exec<{ mails: number; recipients: number }>(
-        "SELECT count(*) AS mails, count(DISTINCT recipient) AS recipients FROM mail WHERE sent_at >= ? AND sent_at < ?",
-        sinceAt,
-        untilAt,
-      )
-      .one();
+/** Keeps the mail once per key. @throws NonRetryableError when it is no mail, or the key was used for another one */
+export async function keepMail(mail: z.input<typeof message>, idempotencyKey: string): Promise<void> {
+  try {
+    await outbox.start(mail, { id: await toRunId(idempotencyKey) });
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const why = error.code === "run_exists" ? "its idempotency key was used for another mail" : error.message;
+    throw new NonRetryableError(`The outbox refuses the mail: ${why}`, { cause: error });
   }
 }
 
-/** Answers `GET /outbox`; null for every other path. */
-export async function outboxRoute(request: Request): Promise<Response | null> {
-  const url = new URL(request.url);
-  if (url.pathname !== "/outbox") return null;
-  const { OUTBOX } = settings();
-  const allowed = isDevelopment() && loopback.has(url.hostname);
-  if (!allowed || OUTBOX === undefined || request.method !== "GET") return problem(404, "There is nothing here");
-  const after = wholeNumber(url.searchParams.get("after"), 0);
-  const limit = wholeNumber(url.searchParams.get("limit"), 100);
-  if (after === null || limit === null || limit < 1 || limit > maxPage) {
-    return problem(400, `after is a whole number, limit one from 1 to ${maxPage}`);
-  }
-  const to = url.searchParams.get("to");
-  const mails = await OUTBOX.getByName("outbox").list({ to, after, limit });
-  return Response.json({ mails, next: mails.length === limit ? (mails.at(-1)?.seq ?? null) : null });
-}
-
-function wholeNumber(text: string | null, otherwise: number): number | null {
-  if (text === null) return otherwise;
-  return /^\d{1,15}$/.test(text) ? Number(text) : null;
-}
-
-function problem(status: number, title: string): Response {
-  const headers = { "Content-Type": "application/problem+json" };
-  return Response.json({ type: "about:blank", title, status }, { status, headers });
-}
-
-function toMail(row: Row): KeptMail {
-  return {
-    seq: row.seq,
-    key: row.key,
-    to: row.recipient,
-    subject: row.subject,
-    text: row.body,
-    sentAt: new Date(row.sent_at).toISOString(),
-  };
+/** The same key gives the same run. A digest, because a key may hold what an id may not. */
+async function toRunId(key: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
+  return `mail-${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -1,6 +1,5 @@
 /** What the example Worker reads from its environment. Every one of them may be left out. */
 import { env } from "cloudflare:workers";
-import type { OutboxObject } from "./outbox.ts";
 
 type Settings = {
   /** Holdfast's own: "none" on the laptop. */
@@ -12,7 +11,6 @@ type Settings = {
   readonly LLM_URL?: string;
   readonly LLM_KEY?: string;
   readonly LLM_MODEL?: string;
-  readonly OUTBOX?: DurableObjectNamespace<OutboxObject>;
 };
 
 /** Read at each use, inside a step, so that a changed secret reaches runs that are under way. */
@@ -20,7 +18,11 @@ export function settings(): Settings {
   return env;
 }
 
-/** True on the laptop only: `npm start` passes AUTH=none, a deployment never does. */
-export function isDevelopment(): boolean {
-  return settings().AUTH === "none";
+/**
+ * True where mail goes to the development outbox: on the laptop only, because `npm start` passes
+ * AUTH=none and a deployment never does, and only where no mail service is configured.
+ */
+export function hasOutbox(): boolean {
+  const { AUTH, MAIL_URL } = settings();
+  return AUTH === "none" && !MAIL_URL;
 }

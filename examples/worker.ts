@@ -1,18 +1,13 @@
-/** The example Worker: three workflows, the Holdfast API in front of them, and the development outbox. */
+/** The example Worker: three workflows and the Holdfast API in front of them; on a laptop, the outbox too. */
 import { createWorker } from "holdfast";
 import { documentIntake } from "./documents/intake.ts";
 import { order } from "./orders.ts";
-import { OutboxObject, outboxRoute } from "./outbox.ts";
+import { outbox } from "./outbox.ts";
 import { dailyReport } from "./report.ts";
+import { hasOutbox } from "./settings.ts";
 
-const worker = createWorker({ workflows: [documentIntake, order, dailyReport] });
+const development = hasOutbox() ? [outbox] : [];
+const worker = createWorker({ workflows: [documentIntake, order, dailyReport, ...development] });
 
-export default {
-  ...worker,
-  async fetch(request: Request, env: Cloudflare.Env, ctx: ExecutionContext): Promise<Response> {
-    return (await outboxRoute(request)) ?? worker.fetch(request, env, ctx);
-  },
-};
-
+export default worker;
 export const { RunObject, DirectoryObject, SchedulerObject } = worker.objects;
-export { OutboxObject };

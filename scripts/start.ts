@@ -1,6 +1,6 @@
 /**
  * `npm start`: the Worker of wrangler.toml on this machine, through `wrangler dev`, with what a
- * laptop needs beside it. Arguments go on to wrangler: `npm start -- --var LLM_URL:http://…`.
+ * laptop needs beside it. Arguments go on to wrangler, the port excepted, which is PORT's: `npm start -- --var LLM_URL:http://…`.
  */
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -49,6 +49,7 @@ function isFree(candidate: number): Promise<boolean> {
 }
 
 function serve(): ChildProcess {
+  const given = process.argv.slice(2);
   const variables = ["AUTH:none", `PUBLIC_URL:${url}`, `SIGNING_SECRET:${signingSecret()}`];
   const child = spawn(
     process.execPath,
@@ -57,10 +58,14 @@ function serve(): ChildProcess {
       wrangler,
       "dev",
       ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
-      ...["--persist-to", join(stateFolder, "state"), "--show-interactive-dev-session=false"],
+      ...["--show-interactive-dev-session=false"],
+      // An option of wrangler's may be given once only.
+      ...(given.some((option) => option.startsWith("--persist-to"))
+        ? []
+        : ["--persist-to", join(stateFolder, "state")]),
+      // Variables may be given again: the last one counts.
       ...variables.flatMap((variable) => ["--var", variable]),
-      // Last, so that what is given here wins.
-      ...process.argv.slice(2),
+      ...given,
     ],
     {
       cwd: root,

@@ -7,13 +7,13 @@ export function countRows(ctx: DurableObjectState): () => number {
   const { storage } = ctx;
   const { sql } = storage;
   const cursors: { readonly rowsWritten: number }[] = [];
-  let alarms = 0;
+  let alarms = 0; const log: any[] = [];
   const exec = sql.exec.bind(sql);
   const setAlarm = storage.setAlarm.bind(storage);
   Object.defineProperty(sql, "exec", {
     value: (query: string, ...bindings: unknown[]) => {
       const cursor = exec(query, ...bindings);
-      cursors.push(cursor);
+      cursors.push(cursor); log.push([query,cursor]);
       return cursor;
     },
   });
@@ -23,5 +23,5 @@ export function countRows(ctx: DurableObjectState): () => number {
       return setAlarm(at, options);
     },
   });
-  return () => cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, alarms);
+  return () => (console.error(JSON.stringify(log.map(([q,c]) => [q,c.rowsWritten])), alarms), 0) || cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, alarms);
 }

@@ -10,7 +10,9 @@ export type Run = {
   readonly id: string;
   readonly workflow: string;
   readonly status: string;
-  readonly output: unknown;
+  /** Not in a list. */
+  readonly input?: unknown;
+  readonly output?: unknown;
   readonly error: { readonly code?: string; readonly message: string } | null;
   readonly reason: string | null;
   readonly waitingFor: readonly { readonly kind: string; readonly name: string }[];
@@ -21,7 +23,7 @@ export type Entry = {
   readonly kind: string;
   readonly [field: string]: unknown;
 };
-export type Mail = { readonly seq: number; readonly to: string; readonly subject: string; readonly text: string };
+export type Mail = { readonly to: string; readonly subject: string; readonly text: string };
 export type Schedule = {
   readonly id: string;
   readonly cron: string;
@@ -66,24 +68,33 @@ export class Client {
 
   /** The runs of this label, newest first. */
   async labelled(key: string, text: string): Promise<readonly Run[]> {
-    return ((await this.#get(`/v1/runs?label.${key}=${text}&limit=50`)) as { runs: Run[] }).runs;
+    return await this.#list(`label.${key}=${encodeURIComponent(text)}`);
   }
 
   async schedules(): Promise<readonly Schedule[]> {
     return ((await this.#get("/v1/schedules")) as { schedules: Schedule[] }).schedules;
   }
 
-  /** The mails to one recipient, oldest first; null where the server keeps no outbox. */
-  async mails(to: string): Promise<readonly Mail[] | null> {
-    const answer = await this.#call("GET", `/outbox?to=${encodeURIComponent(to)}`);
-    if (answer.status === 404) return null;
-    expectStatus(answer, [200], "reading the outbox");
-    return (answer.body as { mails: Mail[] }).mails;
+  /** False where mails go to a mail service. */
+  async hasOutbox(): Promise<boolean> {
+    const answer = await this.#call("GET", "/v1/workflows/outbox");
+    expectStatus(answer, [200, 404], "looking for the outbox");
+    return answer.status === 200;
+  }
+
+  /** What the outbox keeps for one recipient, oldest first: each mail is the input of a run. */
+  async mails(to: string): Promise<readonly Mail[]> {
+    const runs = await this.#list(`workflow=outbox&label.to=${encodeURIComponent(to)}`);
+    return await Promise.all(runs.toReversed().map(async ({ id }) => (await this.run(id)).input as Mail));
   }
 
   /** Follows a link as a browser would: without a token. */
   async follow(url: string): Promise<Answer> {
     return await readAnswer(await reach(url, { signal: AbortSignal.timeout(patienceMs) }));
+  }
+
+  async #list(query: string): Promise<readonly Run[]> {
+    return ((await this.#get(`/v1/runs?${query}&limit=200`)) as { runs: Run[] }).runs;
   }
 
   async #get(path: string): Promise<unknown> {

@@ -63,11 +63,10 @@ export class Attempts {
   /** The steps that were at work when the last life ended: marks them, durably. */
   async mark(interrupted: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
-    const held = this.#ledger.state.deployment === this.#world.deployment;
     for (const pending of interrupted) {
       const before = this.#ledger.state.calls.get(pending.key)?.interruptions ?? 0;
       if (before >= suspicionLimit) this.#suspicious.add(pending.key);
-      else facts.push(this.#interruption(pending.id, held));
+      else facts.push(this.#interruption(pending.id));
     }
     if (facts.length > 0) this.#ledger.append(...facts);
     if (interrupted.length > 0) await this.#ledger.durable();
@@ -104,12 +103,13 @@ export class Attempts {
     this.#suspects.length = 0;
   }
 
+  /** In its turn: failures of steps held to have killed the process are on record before the next may kill it. */
   #startSuspect(): void {
-    this.#nextSuspect().catch((error: unknown) =>
+    const failed = (error: unknown) =>
       this.#post(() => {
         throw error;
-      }),
-    );
+      });
+    this.#post(() => void this.#nextSuspect().catch(failed));
   }
 
   async #nextSuspect(): Promise<void> {
@@ -117,7 +117,7 @@ export class Attempts {
     const pending = this.#suspects[0];
     if (pending === undefined || pending.plan.kind !== "run") return;
     this.#suspect = pending.key;
-    this.#ledger.append(this.#interruption(pending.id, this.#ledger.state.deployment === this.#world.deployment));
+    this.#ledger.append(this.#interruption(pending.id));
     await this.#ledger.durable();
     // Abandoned meanwhile: the list was emptied.
     if (this.#suspects.shift() === pending) this.#start(pending, pending.plan);
@@ -184,8 +184,9 @@ export class Attempts {
     this.#record({ kind: "step.failed", step: pending.id, attempt: attempts, startedAt, error });
   }
 
-  #interruption(step: string, held: boolean): Fact {
-    return { kind: "step.interrupted", step, held, deployment: this.#world.deployment };
+  #interruption(step: string): Fact {
+    const { deployment } = this.#world;
+    return { kind: "step.interrupted", step, held: this.#ledger.openedUnder === deployment, deployment };
   }
 }
 
@@ -211,6 +212,6 @@ function stepError(thrown: unknown, step: string, attempts: number): StoredError
  * instant of creation is in it because a run's id is free again once the run was deleted.
  */
 function idempotencyKey({ created }: RunState, step: string): string {
-  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
+  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
   return `${created?.id}:${created?.at.toString(36)}:${plain}`;
 }

@@ -12,6 +12,8 @@ import type { Clock } from "./clock.ts";
 
 export class Ledger {
   readonly state: RunState = emptyState();
+  /** The deployment that had last left its name when the journal was opened. */
+  readonly openedUnder: string | null;
   readonly #journal: Journal;
   readonly #clock: Clock;
   #recorded: Outcome[] = [];
@@ -24,6 +26,7 @@ export class Ledger {
       if (outcome !== null) this.#recorded.push(outcome);
       if (entry.kind === "run.retried") this.#forget(entry.cleared);
     }
+    this.openedUnder = this.state.deployment;
   }
 
   /** The outcomes on record when the journal was opened, in their order. Handed out once, then let go. */

@@ -229,7 +229,7 @@ export class Run {
       return;
     }
     const { deployment } = this.#world;
-    if (cold) this.#ledger.append({ kind: "run.interrupted", deployment, held: this.state.deployment === deployment });
+    if (cold) this.#ledger.append({ kind: "run.interrupted", deployment, held: this.#ledger.openedUnder === deployment });
     this.#start(definition);
   }
 

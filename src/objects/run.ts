@@ -92,7 +92,8 @@ class HostedRun extends DurableObject implements RunRpc {
         throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
       const received = receiveHook(run, call, request);
       this.#host.proceed();
-      return await received;
+      // Whoever judges a call may take time, and the run rest meanwhile: what is accepted then needs a watch again.
+      return await received.finally(() => this.#host.proceed());
     });
   }
 

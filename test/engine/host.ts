@@ -4,10 +4,10 @@
  * has. A ring that the engine forgets therefore shows as a run that never ends.
  */
 import type { Definition } from "../../src/core/definition.ts";
-import type { EntryOf } from "../../src/core/entry.ts";
+import type { Entry, EntryOf } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
-import { encode } from "../../src/core/value.ts";
+import { decode, encode } from "../../src/core/value.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/run.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
@@ -33,8 +33,6 @@ export class Host {
   readonly run: Run;
   /** Planned, in order of time. */
   events: Event[] = [];
-  /** Set to stop driving, as the death of the process does. */
-  dead = false;
   definition: Definition | undefined;
   #cold: boolean;
 
@@ -50,12 +48,32 @@ export class Host {
     if (commits.length === 0) this.run.create(created(options.input));
   }
 
+  /** Set to stop driving and writing, as the death of the process does. */
+  get dead(): boolean {
+    return this.journal.closed;
+  }
+
+  set dead(dead: boolean) {
+    this.journal.closed = dead;
+  }
+
   get snapshot(): RunSnapshot {
     return this.run.snapshot();
   }
 
   get status(): string {
     return this.snapshot.status;
+  }
+
+  /** What the run returned. */
+  get output(): unknown {
+    const { output } = this.snapshot;
+    return output === null ? null : decode(output);
+  }
+
+  /** Entries of one kind. */
+  entries<Kind extends Entry["kind"]>(kind: Kind): EntryOf<Kind>[] {
+    return this.journal.entries.filter((entry): entry is EntryOf<Kind> => entry.kind === kind);
   }
 
   /** Plans a signal. */

@@ -11,6 +11,8 @@ export class MemoryJournal implements Journal {
   readonly commits: string[];
   /** Entries handed out by `read` and `page`, and calls of `append`: what work is counted by. */
   reads = 0;
+  /** The process that writes here is dead: nothing more is kept. */
+  closed = false;
   /** Called after each commit. */
   onAppend: ((entries: readonly Entry[]) => void) | null = null;
   /** Called before each commit; may throw. */
@@ -41,7 +43,7 @@ export class MemoryJournal implements Journal {
   }
 
   append(entries: readonly Entry[]): void {
-    if (entries.length === 0) return;
+    if (entries.length === 0 || this.closed) return;
     this.beforeAppend?.(entries);
     this.commits.push(JSON.stringify(entries));
     this.#entries = null;

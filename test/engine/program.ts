@@ -163,7 +163,7 @@ class Player {
         for (let i = 0; i < node.count; i++) await this.play(node.body, `${path}@${i}`);
         return;
       case "par":
-        await Promise[node.mode](node.nodes.map((inner, i) => this.play(inner, `${path}|${i}`)));
+        await joined(node.mode, node.nodes.map((inner, i) => this.play(inner, `${path}|${i}`)));
         return this.note(path, node.mode);
       case "try":
         return await this.guard(node, path);
@@ -223,6 +223,21 @@ class Player {
       default:
         return kind satisfies never;
     }
+  }
+}
+
+function joined(mode: "all" | "allSettled" | "race" | "any", branches: readonly Promise<void>[]): Promise<unknown> {
+  switch (mode) {
+    case "all":
+      return Promise.all(branches);
+    case "allSettled":
+      return Promise.allSettled(branches);
+    case "race":
+      return Promise.race(branches);
+    case "any":
+      return Promise.any(branches);
+    default:
+      return mode satisfies never;
   }
 }
 

@@ -16,7 +16,12 @@ export type Entry = {
   readonly result?: unknown;
 };
 
-export type RunView = { readonly id: string; readonly workflow: string; readonly status: string; readonly output: unknown };
+export type RunView = {
+  readonly id: string;
+  readonly workflow: string;
+  readonly status: string;
+  readonly output: unknown;
+};
 
 export class Client {
   /** Calls that got no answer, or one of a Worker that was just dying, and were made again. */
@@ -29,16 +34,21 @@ export class Client {
     this.#origin = origin;
   }
 
-  /** @returns the body of a 2xx answer @throws at a 4xx, and when there was no other within `patienceMs` */
-  async call<Body>({ patienceMs = 60_000, ...call }: Call & { readonly patienceMs?: number }): Promise<Body> {
-    const giveUpAt = Date.now() + patienceMs;
+  /** @returns the JSON of a 2xx answer @throws at a 4xx, and when there was no other within a minute */
+  async call<Body>(call: Call): Promise<Body> {
+    return JSON.parse(await this.text(call)) as Body;
+  }
+
+  /** As `call`, with the body as it came. */
+  async text(call: Call): Promise<string> {
+    const giveUpAt = Date.now() + 60_000;
     for (;;) {
       const answer = await this.#once(call);
-      if (answer !== null && answer.status < 300) return JSON.parse(answer.text) as Body;
+      if (answer !== null && answer.status < 300) return answer.text;
       const what = `${call.method} ${call.path}: ${answer === null ? "no answer" : `${answer.status} ${answer.text}`}`;
       if ((answer !== null && answer.status < 500) || Date.now() > giveUpAt) throw new Error(what);
       this.repeated++;
-      await pause(50);
+      await pause(200);
     }
   }
 
@@ -56,7 +66,7 @@ export class Client {
 
   async history(id: string): Promise<Entry[]> {
     const entries: Entry[] = [];
-    for (let after: number | null = 0; after !== null; ) {
+    for (let after: number | null = 0; after !== null;) {
       const path: string = `/v1/runs/${id}/history?after=${after}&limit=200`;
       const page: { entries: Entry[]; next: number | null } = await this.call({ method: "GET", path });
       entries.push(...page.entries);
@@ -71,13 +81,17 @@ export class Client {
       ...(key === undefined ? {} : { "idempotency-key": key }),
     };
     return new Promise((resolve) => {
-      const call = request(`${this.#origin}${path}`, { method, headers, agent: this.#agent, timeout: 15_000 }, (answer) => {
-        let text = "";
-        answer.setEncoding("utf8");
-        answer.on("data", (part: string) => (text += part));
-        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }));
-        answer.on("error", () => resolve(null));
-      });
+      const call = request(
+        `${this.#origin}${path}`,
+        { method, headers, agent: this.#agent, timeout: 15_000 },
+        (answer) => {
+          let text = "";
+          answer.setEncoding("utf8");
+          answer.on("data", (part: string) => (text += part));
+          answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }));
+          answer.on("error", () => resolve(null));
+        },
+      );
       call.on("timeout", () => call.destroy());
       call.on("error", () => resolve(null));
       call.end(body === undefined ? undefined : JSON.stringify(body));

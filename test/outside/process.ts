@@ -20,18 +20,17 @@ export function alive(pids: readonly number[]): number[] {
   return pids.filter((pid) => all.has(pid));
 }
 
-/** `kill -9` of the whole tree at once; answers what it killed. For where nothing can be awaited. */
+/** `kill -9` of the whole tree at once. @returns what it consisted of */
 export function strike(root: number): number[] {
   // Stopped first, so that it starts nothing while its tree is looked at.
   send(root, "SIGSTOP");
   const tree = treeOf(root);
-  for (const pid of tree) send(pid, "SIGKILL");
+  for (const pid of tree) kill(pid);
   return tree;
 }
 
-/** `kill -9` of the whole tree; resolves when nothing of it is left. */
-export async function killTree(root: number): Promise<void> {
-  await ended(strike(root), 10_000);
+export function kill(pid: number): void {
+  send(pid, "SIGKILL");
 }
 
 /** Resolves when none of the processes is alive any more. @throws when some still are after `withinMs` */
@@ -43,12 +42,12 @@ export async function ended(pids: readonly number[], withinMs: number): Promise<
   }
 }
 
-/** A port that nobody listens on. */
-export function freePort(): Promise<number> {
+/** A port that nobody listens on. @param wanted this one, if it is free @throws when it is taken */
+export function freePort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
+    probe.listen(wanted, "127.0.0.1", () => {
       const address = probe.address();
       const port = typeof address === "object" && address !== null ? address.port : 0;
       probe.close(() => resolve(port));

@@ -1,47 +1,92 @@
-/** A program of this repository, started as a user starts it. */
+/** A program in a process of its own: what it says, how it is ended. */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { quiet, root } from "./laptop.ts";
-import { ended, killTree, strike, treeOf } from "./process.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { alive, ended, kill, strike, treeOf } from "./process.ts";
+
+/** The repository's own folder. */
+export const root = join(import.meta.dirname, "..", "..");
+
+export type Start = {
+  readonly command: readonly [string, ...string[]];
+  readonly cwd: string;
+  /** Where the output and what wrangler keeps for itself go. */
+  readonly folder: string;
+  readonly env?: Readonly<Record<string, string>>;
+};
 
 export class Program {
   readonly #child: ChildProcess;
-  readonly #output: string;
-  readonly #onExit = (): void => void (this.#child.pid !== undefined && strike(this.#child.pid));
+  readonly #log: string;
+  /** Where its own output begins in the log. */
+  readonly #from: number;
+  /** All it was seen to consist of: those that outlive their parent are no longer found through it. */
+  #seen: number[] = [];
+  readonly #onExit = (): void => this.#strike();
 
-  constructor(command: readonly [string, ...string[]], env: Readonly<Record<string, string>>, folder: string) {
-    this.#output = join(folder, "output.txt");
-    const output = openSync(this.#output, "a");
-    const [program, ...rest] = command;
+  constructor({ command: [program, ...rest], cwd, folder, env }: Start) {
+    this.#log = join(folder, "output.txt");
+    const log = openSync(this.#log, "a");
+    this.#from = statSync(this.#log).size;
     this.#child = spawn(program, rest, {
-      cwd: root,
-      stdio: ["ignore", output, output],
+      cwd,
+      stdio: ["ignore", log, log],
       env: { ...process.env, ...quiet(folder), ...env },
     });
-    closeSync(output);
+    closeSync(log);
+    // Should the test itself be ended, nothing stays behind.
     process.once("exit", this.#onExit);
   }
 
+  /** All that it wrote so far. */
   get output(): string {
-    return readFileSync(this.#output, "utf8");
+    return readFileSync(this.#log).subarray(this.#from).toString();
   }
 
-  get isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+  /** Resolves once it wrote the text. @throws when it ended or took longer than `withinMs` */
+  async says(text: string, withinMs = 60_000): Promise<void> {
+    const giveUpAt = Date.now() + withinMs;
+    while (!this.output.includes(text)) {
+      const hasEnded = this.#child.exitCode !== null || this.#child.signalCode !== null;
+      if (hasEnded || Date.now() > giveUpAt) throw new Error(`it did not say "${text}"${hasEnded ? " and ended" : ""}`);
+      await pause(10);
+    }
   }
 
-  /** Told to end as a service manager tells it; resolves when it and all that it started are gone. */
+  /** Tells it to end, as a service manager does; resolves when nothing of it is left. */
   async stop(withinMs: number): Promise<void> {
-    const tree = this.#child.pid === undefined ? [] : treeOf(this.#child.pid);
+    this.#look();
     this.#child.kill("SIGTERM");
-    await ended(tree, withinMs);
+    await ended(this.#seen, withinMs);
     process.off("exit", this.#onExit);
   }
 
+  /** `kill -9` of all of it at once; resolves when nothing of it is left. */
   async kill(): Promise<void> {
-    if (this.#child.pid !== undefined) await killTree(this.#child.pid);
+    this.#strike();
+    await ended(this.#seen, 10_000);
     process.off("exit", this.#onExit);
   }
+
+  #strike(): void {
+    if (this.#child.pid !== undefined) this.#seen.push(...strike(this.#child.pid));
+    // Pids are used again, but not so soon.
+    for (const pid of alive(this.#seen)) kill(pid);
+  }
+
+  #look(): void {
+    if (this.#child.pid !== undefined) this.#seen = treeOf(this.#child.pid);
+  }
+}
+
+/** Nothing is fetched, sent, or written into the home directory. */
+function quiet(folder: string): Record<string, string> {
+  return {
+    CLOUDFLARE_CF_FETCH_ENABLED: "false",
+    WRANGLER_SEND_METRICS: "false",
+    WRANGLER_LOG_PATH: join(folder, "logs"),
+    WRANGLER_REGISTRY_PATH: join(folder, "registry"),
+  };
 }

@@ -10,10 +10,9 @@ import anomalous from "../../examples/documents/samples/anomalous-invoice.json" 
 import broken from "../../examples/documents/samples/broken-invoice.json" with { type: "json" };
 import note from "../../examples/documents/samples/clean-delivery-note.json" with { type: "json" };
 import invoice from "../../examples/documents/samples/clean-invoice.json" with { type: "json" };
+import { mail } from "../../examples/mail.ts";
 import type { Message } from "../../examples/mail.ts";
 import { order } from "../../examples/orders.ts";
-import { outboxRoute } from "../../examples/outbox.ts";
-import type { KeptMail, OutboxObject } from "../../examples/outbox.ts";
 import { dailyReport } from "../../examples/report.ts";
 
 type Posted = Message & { readonly key: string };
@@ -22,7 +21,6 @@ type Answer = () => Response;
 const mailUrl = "https://mail.example.com/send";
 const modelUrl = "https://llm.example.com/v1";
 const settings = env as unknown as Record<string, string | undefined>;
-const outbox = (env as unknown as { OUTBOX: DurableObjectNamespace<OutboxObject> }).OUTBOX;
 
 /** Every mail the mail service took, once per key; and every post it was sent. */
 let taken: Posted[] = [];
@@ -250,50 +248,116 @@ describe("mail", () => {
   });
 });
 
-describe("the outbox and the report", () => {
-  const keep = (to: string, key: string) => outbox.getByName("outbox").put({ to, subject: key, text: "hello" }, key);
-  const ask = (query: string, host = "localhost") => outboxRoute(new Request(`http://${host}/outbox${query}`));
-
-  it("keeps a mail once per key, and is read by recipient and page by page", async () => {
-    settings["AUTH"] = "none";
-    expect(await keep("a@example.com", "key-1")).toEqual({ duplicate: false });
-    expect(await keep("a@example.com", "key-1")).toEqual({ duplicate: true });
-    await keep("b@example.com", "key-2");
-    await keep("a@example.com", "key-3");
-    const page = await read(await ask("?to=a@example.com&limit=1"));
-    expect(page.mails.map((mail) => mail.subject)).toEqual(["key-1"]);
-    const rest = await read(await ask(`?to=a@example.com&after=${page.next}`));
-    expect(rest.mails.map((mail) => mail.subject)).toEqual(["key-3"]);
-    expect(rest.next).toBeNull();
-  });
-
-  it("is not there unless AUTH is none, nor for other hosts", async () => {
-    expect((await ask(""))?.status).toBe(404);
-    settings["AUTH"] = "none";
-    expect((await ask("", "holdfast.example.com"))?.status).toBe(404);
-    expect((await ask("?after=x"))?.status).toBe(400);
-    expect((await ask("?limit=201"))?.status).toBe(400);
-    expect(await outboxRoute(new Request("http://localhost/v1/runs"))).toBeNull();
-  });
-
-  it("takes the mails of the example on a laptop, and the report counts those before it", async () => {
-    settings["AUTH"] = "none";
-    delete settings["MAIL_URL"];
-    await keep("c@example.com", "key-4");
-    const keptAt = Date.now();
-    await vi.waitUntil(() => Date.now() > keptAt, { interval: 1 });
-    const counted = await outbox.getByName("outbox").count(0, keptAt + 1);
-    expect(counted.mails).toBeGreaterThan(0);
+describe("the report", () => {
+  it("says what the day brought, the same to the mail and in the output", async () => {
     const run = await dailyReport.start({ to: "team@example.com" }, { id: `report-${++made}` });
-    expect(await run.result()).toMatchObject(counted);
-    const { mails: kept } = await read(await ask("?to=team@example.com"));
-    expect(kept.map((mail) => mail.text)).toEqual([
-      `In the last 24 hours ${counted.mails} mails went to ${counted.recipients} recipients.`,
+    const { day, orders } = await run.result();
+    expect(day).toMatch(/^\d{4}-\d\d-\d\d$/);
+    expect(taken).toMatchObject([
+      { to: "team@example.com", subject: `Report for ${day}`, text: expect.stringContaining(` ${orders} orders `) },
     ]);
   });
+});
 
-  async function read(response: Response | null): Promise<{ mails: KeptMail[]; next: number | null }> {
-    expect(response?.status).toBe(200);
-    return (await response?.json()) as { mails: KeptMail[]; next: number | null };
+describe("the development outbox", () => {
+  const placed = { id: "A-3", address: "1 High Street", totalCents: 100, card: "4242" };
+  const hello = { subject: "Hello", text: "hello" };
+
+  beforeEach(() => {
+    settings["AUTH"] = "none";
+    delete settings["MAIL_URL"];
+  });
+
+  async function send(message: Message, idempotencyKey: string): Promise<void> {
+    await mail().send(message, { idempotencyKey, signal: new AbortController().signal });
   }
+
+  async function get<Body>(path: string): Promise<Body> {
+    const response = await click(`http://localhost/v1/runs${path}`);
+    expect(response.status).toBe(200);
+    return await response.json<Body>();
+  }
+
+  /** As many mails as that to one recipient, once they are listed, oldest first; over the API alone. */
+  async function read(to: string, count: number): Promise<Message[]> {
+    const query = `?workflow=outbox&status=completed&label.to=${encodeURIComponent(to)}`;
+    const ids = await vi.waitFor(
+      async () => {
+        const { runs } = await get<{ runs: { id: string }[] }>(query);
+        expect(runs).toHaveLength(count);
+        return runs.map(({ id }) => id).toReversed();
+      },
+      { timeout: 5000, interval: 20 },
+    );
+    return await Promise.all(ids.map(async (id) => (await get<{ input: Message }>(`/${id}`)).input));
+  }
+
+  it("keeps a mail once per key, whoever else is sent to", async () => {
+    await send({ ...hello, to: "a@example.com" }, "run-1:mr1x2y3z:mail");
+    await send({ ...hello, to: "a@example.com" }, "run-1:mr1x2y3z:mail");
+    await send({ ...hello, to: "b@example.com" }, "run-1:mr1x2y3z:mail#2");
+    await send({ ...hello, to: "a@example.com" }, "run-1:mr1x2y3z:mail#3");
+    const mine = { ...hello, to: "a@example.com" };
+    expect(await read("a@example.com", 2)).toEqual([mine, mine]);
+    expect(await read("b@example.com", 1)).toEqual([{ ...hello, to: "b@example.com" }]);
+  });
+
+  it("finds one mail when two attempts send it at once", async () => {
+    const twice = [1, 2].map(async () => await send({ ...hello, to: "c@example.com" }, "run-2:mr1x2y3z:mail"));
+    await Promise.all(twice);
+    expect(await read("c@example.com", 1)).toEqual([{ ...hello, to: "c@example.com" }]);
+  });
+
+  it("refuses another mail under the same key, and what is no mail, for good", async () => {
+    await send({ ...hello, to: "d@example.com" }, "run-3:mr1x2y3z:mail");
+    await expect(
+      send({ to: "d@example.com", subject: "Other", text: "" }, "run-3:mr1x2y3z:mail"),
+    ).rejects.toMatchObject({
+      name: "NonRetryableError",
+      message: "The outbox refuses the mail: its idempotency key was used for another mail",
+      cause: { code: "run_exists" },
+    });
+    await expect(send({ ...hello, to: "nobody" }, "run-4:mr1x2y3z:mail")).rejects.toMatchObject({
+      name: "NonRetryableError",
+      cause: { code: "input_invalid" },
+    });
+    expect(await read("d@example.com", 1)).toEqual([{ ...hello, to: "d@example.com" }]);
+  });
+
+  it("takes the mails of a run, each once and in order, also through an eviction (guarantee 2)", async () => {
+    const [sender, to] = ["outbox-sender@example.com", "outbox-reviewer@example.com"];
+    const run = await intake({ ...anomalous, sender }, { reviewer: to });
+    const url = await parked(run);
+    await evictDurableObject(env.RUNS.getByName(run.id));
+    expect((await click(url.replace("example.com", "localhost") + "?decision=approve")).status).toBe(200);
+    await run.result();
+    const { title } = anomalous;
+    const letters = await read(sender, 2);
+    expect(letters.map(({ subject }) => subject)).toEqual([`Received: ${title}`, `Approved: ${title}`]);
+    expect(letters[0]?.text).toContain(`Reference: ${run.id}`);
+    const [request] = await read(to, 1);
+    expect(request?.text).toContain(`Approve: ${url}?decision=approve`);
+    expect(posts).toEqual([]);
+  });
+
+  it("gives each run of one id its own mail, should the id be used again", async () => {
+    const id = `order-${++made}`;
+    const email = "twice@example.com";
+    for (const text of ["first", "second"]) {
+      // oxlint-disable-next-line no-await-in-loop
+      await (await order.start({ ...placed, email, address: text }, { id })).result();
+      // oxlint-disable-next-line no-await-in-loop
+      const gone = await click(`http://localhost/v1/runs/${id}`, { method: "DELETE" });
+      expect(gone.ok).toBe(true);
+    }
+    expect(await read(email, 2)).toHaveLength(2);
+  });
+
+  it("is for AUTH=none only: elsewhere a mail is an error that no retry repairs", async () => {
+    settings["AUTH"] = "token";
+    const run = await order.start({ ...placed, email: "e@example.com" }, { id: `order-${++made}` });
+    await expect(run.result()).rejects.toMatchObject({ code: "non_retryable", step: "mail-shipped", attempts: 1 });
+    settings["AUTH"] = "none";
+    expect(await read("e@example.com", 0)).toEqual([]);
+  });
 });

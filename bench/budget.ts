@@ -1,0 +1,75 @@
+/** Owns: what each figure may be, and whether it is. The budgets are those of docs/design.md, section 7. */
+import { median, quantile } from "./sample.ts";
+import type { Samples, SystemName } from "./sample.ts";
+
+export type Values = Readonly<Partial<Record<SystemName, number>>>;
+
+export type Budget = {
+  readonly text: string;
+  readonly met: (values: Values) => boolean;
+};
+
+export type Figure = {
+  readonly what: string;
+  readonly unit: string;
+  readonly values: Values;
+  /** The slow end, beside a median. */
+  readonly p95: Values;
+  readonly budgets: readonly Budget[];
+  readonly samples: Samples;
+};
+
+const labels: Readonly<Record<SystemName, string>> = {
+  holdfast: "holdfast",
+  floorA: "floor a",
+  floorB: "floor b",
+  emulator: "emulator",
+};
+
+export function figure(what: string, unit: string, samples: Samples, budgets: readonly Budget[], share = 0.5): Figure {
+  const values = collect(samples, (each) => quantile(each, share));
+  const p95 = share === 0.5 ? collect(samples, (each) => (each.length < 20 ? NaN : quantile(each, 0.95))) : {};
+  return { what, unit, values, p95, budgets, samples };
+}
+
+/** At most so many times another system's. */
+export function atMost(factor: number, system: SystemName): Budget {
+  return {
+    text: `≤ ${nice(factor)} × ${labels[system]}`,
+    met: (values) => (values.holdfast ?? NaN) <= factor * (values[system] ?? NaN),
+  };
+}
+
+/** At least so many times another system's. */
+export function atLeast(factor: number, system: SystemName): Budget {
+  return {
+    text: `≥ ${nice(factor)} × ${labels[system]}`,
+    met: (values) => (values.holdfast ?? NaN) >= factor * (values[system] ?? NaN),
+  };
+}
+
+export function limit(value: number, unit: string): Budget {
+  return { text: `≤ ${value} ${unit}`.trim(), met: ({ holdfast = NaN }) => holdfast <= value };
+}
+
+export function isMet({ budgets, values }: Figure): boolean {
+  return budgets.every(({ met }) => met(values));
+}
+
+/** Milliseconds a step, from runs of `count` steps and runs of one. */
+export function perStep(long: Samples, short: Samples, count: number): Samples {
+  return Object.fromEntries(
+    Object.entries(long).map(([name, samples]) => {
+      const startMs = median(short[name as SystemName] ?? []);
+      return [name, samples.map((ms) => (ms - startMs) / (count - 1))];
+    }),
+  );
+}
+
+function collect(samples: Samples, choose: (samples: readonly number[]) => number): Values {
+  return Object.fromEntries(Object.entries(samples).map(([name, each]) => [name, choose(each)]));
+}
+
+function nice(factor: number): string {
+  return factor === 1 / 8 ? "1/8" : String(factor);
+}

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import type { Step } from "../../src/core/step.ts";
+import { Host, act, startAt } from "./host.ts";
+
+type Flow = (input: never, step: Step) => unknown;
+
+/** Names of the steps whose functions ran. */
+let ran: string[] = [];
+
+function run(step: Step, name: string): Promise<string> {
+  return step.run(name, () => {
+    ran.push(name);
+    return name;
+  });
+}
+
+/** The old code runs until it parks; the new one goes on from its journal, after `go` was sent. */
+async function change(before: Flow, after: Flow): Promise<Host> {
+  ran = [];
+  const old = await new Host(before).drive(startAt);
+  expect(old.run.state.end).toBe(null);
+  ran = [];
+  const host = old.reopen({ definition: after, deployment: "two", cold: false });
+  return await host.signalAt(startAt + 1000, "go", "went").drive();
+}
+
+const original: Flow = async (_input, step) => {
+  const results = [await run(step, "a"), await run(step, "b")];
+  return [...results, await step.waitFor("go", { timeout: "1 h" })];
+};
+
+function marks(host: Host): string[] {
+  return host.journal.entries.flatMap((entry) => (entry.kind === "step.added" || entry.kind === "step.removed" ? [`${entry.kind.slice(5)} ${entry.call} ${entry.step}`] : []));
+}
+
+describe("guarantee 7: within a version", () => {
+  test("the same code is no change", async () => {
+    const host = await change(original, original);
+    expect([host.output, ran, marks(host)]).toEqual([["a", "b", "went"], [], []]);
+  });
+
+  test("a step added between recorded ones runs, is marked, and the others keep their results and deadlines", async () => {
+    const host = await change(original, async (_input, step) => {
+      const results = [await run(step, "a"), await run(step, "x"), await run(step, "b")];
+      return [...results, await step.waitFor("go", { timeout: "1 h" })];
+    });
+    expect([host.output, ran, marks(host)]).toEqual([["a", "x", "b", "went"], ["x"], ["added run x"]]);
+    expect(host.entries("wait.started")).toHaveLength(1);
+    expect(host.entries("step.interrupted")).toEqual([]);
+  });
+
+  test("a removed step is marked, and its result forgotten", async () => {
+    const host = await change(original, async (_input, step) => [await run(step, "b"), await step.waitFor("go")]);
+    expect([host.output, ran, marks(host)]).toEqual([["b", "went"], [], ["removed run a"]]);
+  });
+
+  test("a moved step keeps its result", async () => {
+    const host = await change(original, async (_input, step) => [await run(step, "b"), await run(step, "a"), await step.waitFor("go")]);
+    expect([host.output, ran, marks(host)]).toEqual([["b", "a", "went"], [], []]);
+  });
+
+  test("a renamed step is one removed and one added", async () => {
+    const host = await change(original, async (_input, step) => [await run(step, "a"), await run(step, "b2"), await step.waitFor("go")]);
+    expect([host.output, ran]).toEqual([["a", "b2", "went"], ["b2"]]);
+    expect(marks(host).sort()).toEqual(["added run b2", "removed run b"]);
+  });
+
+  test("a wait that was removed no longer shows, and no longer holds the run", async () => {
+    const host = await change(original, async (_input, step) => {
+      await run(step, "a");
+      await step.sleep("2 h");
+      return "slept";
+    });
+    expect(host.output).toBe("slept");
+    expect(marks(host).sort()).toEqual(["added sleep sleep", "removed run b", "removed wait go"]);
+  });
+
+  test("a wait that comes only later in the new code keeps its deadline", async () => {
+    ran = [];
+    const old = await new Host(original).drive(startAt);
+    const host = old.reopen({ cold: false, definition: async (_input, step) => {
+      await step.sleep("nap", "30 m");
+      return await original(_input as never, step);
+    } });
+    await host.drive();
+    expect(host.clock.at).toBe(startAt + 3_600_000);
+    expect(host.output).toEqual(["a", "b", null]);
+  });
+
+  test("a wait that the code drops and brings back keeps its deadline and is shown again", async () => {
+    const old = await new Host(async (_input, step) => await Promise.all([step.waitFor("go", { timeout: "1 h" }), step.waitFor("end")])).drive(startAt);
+    const without = await old.reopen({ cold: false, definition: async (_input, step) => await step.waitFor("end") }).drive(startAt);
+    expect(marks(without)).toEqual(["removed wait go"]);
+    expect(without.snapshot.waitingFor.map(({ name }) => name)).toEqual(["end"]);
+    const again = await without.reopen({ at: startAt + 600_000, cold: false, definition: old.definition as never }).drive(startAt + 600_000);
+    expect(again.snapshot.waitingFor.map(({ name, until }) => [name, until])).toEqual([["go", startAt + 3_600_000], ["end", null]]);
+    await again.drive();
+    expect([again.clock.at, again.status]).toEqual([startAt + 3_600_000, "waiting"]);
+  });
+
+  test("marks are made once, however often the run is replayed", async () => {
+    const changed: Flow = async (_input, step) => [await run(step, "a"), await run(step, "b2"), await step.waitFor("go"), await step.waitFor("end")];
+    let host = await change(original, changed);
+    for (let life = 0; life < 4; life++) host = await host.reopen({ cold: false }).drive();
+    await host.signalAt(host.clock.at, "end", 1).drive();
+    expect(marks(host).sort()).toEqual(["added run b2", "removed run b"]);
+  });
+});
+
+describe("guarantee 7: a name that changed its kind", () => {
+  const changed: Flow = async (_input, step) => [await run(step, "a"), await step.sleep("b", "1 m"), await step.waitFor("go")];
+
+  test("pauses the run with step_kind_changed, and the right code goes on", async () => {
+    const host = await change(original, changed);
+    expect(host.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
+    expect(host.snapshot.reason).toContain("b is a step in this run's journal and a sleep in the code");
+    act(host.run, "resume");
+    await host.drive();
+    expect(host.status).toBe("paused");
+    const fixed = host.reopen({ definition: original, cold: false });
+    act(fixed.run, "resume");
+    await fixed.drive();
+    expect([fixed.output, ran]).toEqual([["a", "b", "went"], []]);
+  });
+
+  test("also where the call comes only after others", async () => {
+    const host = await change(original, async (_input, step) => [await run(step, "x"), await step.waitFor("a")]);
+    expect(host.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
+  });
+
+  test("a name used for two kinds by the same code is no change", async () => {
+    const both: Flow = async (_input, step) => [await run(step, "go"), await step.waitFor("go")];
+    const host = await change(both, both);
+    expect([host.output, ran]).toEqual([["go", "went"], []]);
+  });
+});

@@ -1,0 +1,262 @@
+import { describe, expect, test } from "vitest";
+import { HoldfastError } from "../../src/core/error.ts";
+import type { Step } from "../../src/core/step.ts";
+import { Host, act, created, play, startAt } from "./host.ts";
+import { define } from "./memory.ts";
+
+describe("bail and fail", () => {
+  test.each(["bail", "fail"] as const)("%s ends the run at once, through catch and finally", async (end) => {
+    const ran: string[] = [];
+    const host = await play(async (_input, step) => {
+      try {
+        await step.run("a", () => ran.push("a"));
+        if (end === "bail") step.bail("enough");
+        else step.fail(new TypeError("enough"));
+      } catch {
+        await step.run("b", () => ran.push("b"));
+      } finally {
+        await step.run("c", () => ran.push("c"));
+      }
+      return "went on";
+    });
+    expect(ran).toEqual(["a"]);
+    const ended = end === "bail" ? { status: "cancelled", error: { message: "enough", code: "bailed" } } : { status: "failed", error: { name: "TypeError", message: "enough", code: "handler_failed" } };
+    expect(host.snapshot).toMatchObject(ended);
+  });
+
+  test("guarantee 8: a crash just before the end is on record leads to the same end", async () => {
+    const host = await play(async (_input, step) => {
+      await step.run("a", () => 1);
+      step.bail("enough");
+    });
+    const again = await host.reopen({ keep: host.journal.commits.length - 1 }).drive();
+    expect(again.snapshot).toMatchObject({ status: "cancelled", error: { code: "bailed" } });
+  });
+});
+
+test("guarantee 3: suspension never reaches catch or finally", async () => {
+  const seen: string[] = [];
+  const flow = async (_input: never, step: Step) => {
+    try {
+      await step.sleep("1 d");
+      await step.waitFor("never");
+    } catch {
+      seen.push("catch");
+    } finally {
+      seen.push("finally");
+    }
+  };
+  const host = await new Host(flow).drive();
+  const second = await host.reopen().drive();
+  act(second.run, "cancel");
+  await second.drive();
+  expect(second.status).toBe("cancelled");
+  expect(seen).toEqual([]);
+});
+
+describe("cancel, terminate, timeout", () => {
+  test.each(["cancel", "terminate"] as const)("%s aborts what is in flight; its late result is ignored", async (kind) => {
+    const aborted: boolean[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      await step.run("long", async ({ signal }) => {
+        signal.addEventListener("abort", () => aborted.push(true));
+        await host.clock.after(60_000);
+      });
+    });
+    host.plan(startAt + 1000, (run) => act(run, kind, "k"));
+    await host.drive();
+    const entries = host.journal.entries.length;
+    host.clock.set(startAt + 120_000);
+    await host.clock.idle();
+    expect(host.journal.entries).toHaveLength(entries);
+    expect(aborted).toEqual([true]);
+    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { code: kind === "cancel" ? "cancelled" : "terminated" } });
+    expect(() => act(host.run, kind, "k")).not.toThrow();
+    expect(() => act(host.run, kind)).toThrow(HoldfastError);
+  });
+
+  test("guarantee 8: a run past its timeout fails, also one that waits; a pause does not count", async () => {
+    const flow = define(async (_input, step) => await step.waitFor("never"), { timeoutMs: 60_000 });
+    const host = await new Host(flow).drive();
+    expect([host.snapshot.error?.code, host.clock.at]).toEqual(["run_timeout", startAt + 60_000]);
+    const paused = new Host(flow);
+    paused.plan(startAt + 10_000, (run) => act(run, "pause")).plan(startAt + 500_000, (run) => act(run, "resume"));
+    await paused.drive();
+    expect([paused.snapshot.error?.code, paused.clock.at]).toEqual(["run_timeout", startAt + 550_000]);
+  });
+
+  test("an attempt in flight times out though the run is paused, and then rests", async () => {
+    const host = new Host((_input, step) => step.run("a", () => new Promise(() => {}), { timeout: "1 m", retry: { limit: 1, jitter: 0 } }));
+    host.plan(startAt + 1000, (run) => act(run, "pause"));
+    await host.drive();
+    expect([host.status, host.clock.at, host.run.execution?.busy]).toEqual(["paused", startAt + 60_000, false]);
+    act(host.run, "resume");
+    await host.drive();
+    expect(host.snapshot.error).toMatchObject({ code: "step_timeout", attempts: 2 });
+  });
+
+  test("a delayed run begins when it is due, or is cancelled when that is too late", async () => {
+    const make = (notAfter: number | null) => {
+      const host = new Host(async (_input, step) => await Promise.resolve(step.now()), { commits: ["[]"], cold: false });
+      host.run.create({ ...created(null), startAt: startAt + 1000, notAfter });
+      return host;
+    };
+    const host = make(null);
+    expect(host.snapshot).toMatchObject({ status: "queued", waitingFor: [{ kind: "start", until: startAt + 1000 }] });
+    await host.drive();
+    expect(host.output).toBe(startAt + 1000);
+    const late = make(startAt + 1500);
+    late.clock.at = startAt + 2000;
+    await late.drive();
+    expect(late.snapshot).toMatchObject({ status: "cancelled", error: { code: "start_expired" } });
+  });
+});
+
+describe("the end of a handler", () => {
+  test("steps nobody awaited are let go", async () => {
+    const aborted: unknown[] = [];
+    const host: Host = new Host((_input, step) => {
+      void step.run("loose", async ({ signal }) => {
+        signal.addEventListener("abort", () => aborted.push(1));
+        await host.clock.after(1000);
+      });
+      void step.sleep("1 d");
+      return "done";
+    });
+    await host.drive();
+    host.clock.set(startAt + 5000);
+    await host.clock.idle();
+    expect([host.status, host.output, aborted]).toEqual(["completed", "done", [1]]);
+    expect(host.journal.kinds.at(-1)).toBe("run.completed");
+  });
+
+  test("what the handler awaits besides steps works, and does not keep a parked run awake", async () => {
+    const flow = (clock: () => Host["clock"]) => async (_input: never, step: Step) => {
+      await clock().after(500);
+      const a = await step.run("a", () => 1);
+      await clock().after(500);
+      const b = await step.waitFor("b");
+      await clock().after(500);
+      step.log.info("late");
+      return [a, b];
+    };
+    const host: Host = new Host(flow(() => host.clock));
+    await host.drive();
+    expect([host.status, host.run.execution?.busy, host.clock.at]).toEqual(["waiting", false, startAt + 1000]);
+    const later: Host = host.reopen({ definition: flow(() => later.clock) });
+    await later.signalAt(startAt + 60_000, "b", 2).drive();
+    expect(later.output).toEqual([1, 2]);
+    expect(later.journal.kinds.filter((kind) => /step|wait|log|signal/.test(kind))).toEqual(["step.completed", "wait.started", "signal.received", "signal.consumed", "log.written"]);
+  });
+});
+
+describe("retry", () => {
+  test("guarantee 2: a failed run goes on from what failed and keeps the rest", async () => {
+    const ran: string[] = [];
+    let broken = true;
+    const host = await play(async (_input, step) => {
+      const a = await step.run("a", () => ran.push("a"));
+      const [b, c] = await Promise.all([
+        step.run("b", () => { ran.push("b"); if (broken) throw new Error("down"); return "b"; }, { retry: { limit: 0 } }),
+        step.run("c", () => ran.push("c")),
+      ]);
+      return [a, b, c];
+    });
+    expect(host.status).toBe("failed");
+    broken = false;
+    const other = host.reopen();
+    host.dead = false;
+    for (const one of [host, other]) {
+      ran.length = 0;
+      act(one.run, "retry");
+      await one.drive();
+      expect([one.status, one.output]).toEqual(["completed", [1, "b", expect.any(Number)]]);
+      expect(ran).not.toContain("a");
+      expect(ran.filter((name) => name === "b")).toHaveLength(1);
+    }
+  });
+
+  test("retries do not hold against a step that it was in flight when the run failed", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      await Promise.all([step.run("slow", () => host.clock.after(60_000)), step.run("bad", () => { throw new Error("down"); }, { retry: { limit: 0 } })]);
+    });
+    for (let i = 0; i < 8; i++) {
+      await host.drive();
+      act(host.run, "retry");
+    }
+    await host.drive();
+    expect(host.snapshot.error).toMatchObject({ code: "step_failed", step: "bad" });
+    expect(host.entries("step.interrupted")).toEqual([]);
+  });
+
+  test("a run that waits for its next attempt makes it now", async () => {
+    const at: number[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      await step.run("a", ({ attempt }) => { at.push(host.clock.at); if (attempt === 1) throw new Error("no"); }, { retry: { delay: "1 d" } });
+    });
+    host.plan(startAt + 5000, (run) => act(run, "retry"));
+    await host.drive();
+    expect([host.status, at]).toEqual(["completed", [startAt, startAt + 5000]]);
+    expect(() => act(host.run, "retry")).toThrow(HoldfastError);
+  });
+
+  test("a run that timed out has all of its time again", async () => {
+    const host = await new Host(define(async (_input, step) => void (await step.sleep("90 s")), { timeoutMs: 60_000 })).drive();
+    expect(host.snapshot.error?.code).toBe("run_timeout");
+    act(host.run, "retry");
+    await host.drive();
+    expect(host.status).toBe("completed");
+  });
+
+  test("guarantee 3: a pause and its end in the middle of a replay begin nothing twice", async () => {
+    const ran: string[] = [];
+    const host = await new Host(async (_input, step) => {
+      await step.run("a", () => ran.push("a"));
+      await step.run("b", () => ran.push("b"));
+      await step.waitFor("go");
+    }).drive();
+    const again = host.reopen();
+    again.run.advance(true);
+    act(again.run, "pause");
+    act(again.run, "resume");
+    await again.drive();
+    expect([again.status, ran]).toEqual(["waiting", ["a", "b"]]);
+  });
+});
+
+test("guarantee 7: a run whose version is gone waits, says why, and goes on once it is back", async () => {
+  const flow = define(async (_input, step) => await step.waitFor("go"));
+  const host = await new Host(flow).drive();
+  const stuck = host.reopen({ cold: false });
+  stuck.definition = undefined;
+  await stuck.drive(startAt + 30_000);
+  expect(stuck.snapshot).toMatchObject({ status: "waiting", reason: expect.stringContaining("version 1") as string });
+  stuck.definition = flow;
+  await stuck.signalAt(startAt + 60_000, "go", 1).drive();
+  expect([stuck.status, stuck.output]).toEqual(["completed", 1]);
+});
+
+describe("guarantee 2: a journal that cannot be written", () => {
+  test.each(["step.completed", "timer.set", "log.written", "run.completed", "wait.started"])("%s: the memory is given up, nothing runs twice, nothing reaches the handler", async (kind) => {
+    const ran: string[] = [];
+    const flow = async (_input: never, step: Step) => {
+      try {
+        await step.run("a", () => ran.push("a"));
+        step.log.info("hello");
+        await step.sleep("1 d");
+        await step.waitFor("x", { timeout: "1 d" });
+      } catch (error) {
+        ran.push(`caught ${String(error)}`);
+      }
+    };
+    const host = new Host(flow);
+    host.journal.beforeAppend = (entries) => {
+      if (entries.some((entry) => entry.kind === kind)) throw new Error("the disk is full");
+    };
+    await expect(host.drive()).rejects.toThrow("the disk is full");
+    expect(() => host.run.advance()).toThrow("the disk is full");
+    const later = await host.reopen().drive();
+    expect(later.status).toBe("completed");
+    expect(ran).toEqual(kind === "step.completed" ? ["a", "a"] : ["a"]);
+  });
+});

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import { Host, play, startAt } from "./host.ts";
+import type { Handler } from "./memory.ts";
+
+test("guarantee 2: now, random and uuid are the same in every replay, and cost no entries", async () => {
+  const lives: unknown[][] = [];
+  const flow: Handler = async (_input, step) => {
+    const seen: unknown[] = [];
+    lives.push(seen);
+    seen.push(step.now(), step.random(), step.uuid());
+    await step.sleep("1 h");
+    seen.push(step.now(), step.random(), step.uuid());
+    await step.run("a", () => 1);
+    seen.push(step.now(), step.random(), step.uuid(), step.info);
+  };
+  const host = await play(flow);
+  const { journal } = host;
+  expect(journal.kinds).toEqual(["run.created", "run.started", "timer.set", "timer.fired", "step.completed", "run.completed"]);
+  for (let keep = 1; keep < journal.commits.length; keep++) await host.reopen({ keep, at: startAt + 5_000_000 * keep }).drive();
+  const [first, ...others] = lives;
+  for (const [i, seen] of others.entries()) {
+    // Up to the last outcome on record, the time seen is the same too.
+    const known = [3, 3, 6, 9][i];
+    expect(seen.slice(0, known)).toEqual(first?.slice(0, known));
+    expect([seen[1], seen[2], seen[4], seen[5], seen[7], seen[8]]).toEqual([first?.[1], first?.[2], first?.[4], first?.[5], first?.[7], first?.[8]]);
+  }
+  expect(first?.[2]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(first?.[9]).toMatchObject({ id: "run-1", workflow: "flow", version: "1", startedAt: startAt, parent: null });
+});
+
+describe("log and progress", () => {
+  const flow: Handler = async (_input, step) => {
+    step.log.info("begins");
+    await step.run("a", () => {
+      step.log.debug("inside a");
+      step.log.debug("inside a");
+    });
+    step.log.warn("after a", { at: 1 });
+    step.progress(0.5);
+    await step.run("b", () => step.progress("inside b"));
+    step.log.info("after b");
+    step.log.info("after b");
+    await step.sleep("1 h");
+    step.log.error("the end");
+    step.progress(1);
+  };
+  const lines = ["begins", "inside a", "inside a", "after a", "after b", "after b", "the end"];
+
+  test("guarantee 8: each line is one entry, and silent in every replay, whatever steps say themselves", async () => {
+    const host = await play(flow);
+    expect(host.entries("log.written").map(({ message }) => message)).toEqual(lines);
+    expect(host.snapshot.progress).toBe("[1]");
+    for (let keep = 1; keep < host.journal.commits.length; keep++) {
+      const again = await host.reopen({ keep }).drive();
+      // A step that runs again may speak again.
+      const messages = again.entries("log.written").map(({ message }) => message);
+      expect(messages.filter((message) => message !== "inside a")).toEqual(lines.filter((message) => message !== "inside a"));
+      expect(messages.length).toBeGreaterThanOrEqual(lines.length);
+    }
+  });
+
+  test("a line that cannot be kept is the caller's error", async () => {
+    const host = await play((_input, step) => step.log.info("x", () => 1));
+    expect(host.snapshot.error?.code).toBe("value_uncloneable");
+  });
+});
+
+describe("cost", () => {
+  const many = (steps: number): Handler => async (_input, step) => {
+    for (let i = 0; i < steps; i++) await step.run("s", () => i);
+  };
+
+  test("step 10,000 costs what step 10 costs: one row, one turn, and nothing read", async () => {
+    const host: Host = new Host(many(10_000));
+    const turns: number[] = [];
+    host.journal.onAppend = () => turns.push(host.clock.turns);
+    await host.drive();
+    expect(host.journal.commits).toHaveLength(10_002);
+    expect(host.journal.reads).toBe(0);
+    expect((turns.at(-2) ?? 0) - (turns.at(-12) ?? 0)).toBe((turns[11] ?? 0) - (turns[1] ?? 0));
+    expect(turns.at(-1)).toBeLessThanOrEqual(10_010);
+  });
+
+  test("a replay reads each entry once and takes one turn an outcome", async () => {
+    for (const steps of [100, 5000]) {
+      const host = await play(many(steps));
+      const again = await host.reopen({ keep: steps + 1 }).drive();
+      expect(again.status).toBe("completed");
+      expect(again.journal.reads).toBe(steps + 2);
+      expect(again.clock.turns).toBeLessThan(steps + 20);
+    }
+  });
+
+  test("1,000 parallel steps take one turn each, and one look at the run now and then", async () => {
+    const host = new Host(async (_input, step) => (await Promise.all(Array.from({ length: 1000 }, (_unused, i) => step.run("p", () => i)))).length);
+    let looks = 0;
+    const advance = host.run.advance.bind(host.run);
+    host.run.advance = (cold) => {
+      looks++;
+      return advance(cold);
+    };
+    await host.drive();
+    expect(host.output).toBe(1000);
+    expect(host.clock.turns).toBeLessThan(1005);
+    expect(looks).toBeLessThan(10);
+  });
+
+  test("2,000 signals to one run cost one entry each to receive and one to consume", async () => {
+    const host = new Host(async (_input, step) => { for (let i = 0; i < 2000; i++) await step.waitFor("n"); });
+    for (let i = 0; i < 2000; i++) host.signalAt(startAt + 1, "n", i);
+    await host.drive();
+    expect(host.journal.entries.length).toBeLessThanOrEqual(2 + 1 + 4000 + 1);
+    expect(host.clock.turns).toBeLessThan(8100);
+  });
+});
+
+test("guarantee 3: calls that follow something the handler awaits by itself are found in replay", async () => {
+  const ran: string[] = [];
+  const flow: Handler = async (_input, step) => {
+    const other = step.waitFor("go");
+    for (const name of ["a", "b", "c"]) {
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      await step.run(name, () => ran.push(name));
+    }
+    return await other;
+  };
+  const host = new Host(flow);
+  host.run.advance();
+  for (let i = 0; i < 200; i++) await host.clock.turn();
+  const again = host.reopen();
+  again.run.advance(true);
+  for (let i = 0; i < 400; i++) await again.clock.turn();
+  await again.signalAt(startAt, "go", 1).drive();
+  expect([again.output, ran]).toEqual([1, ["a", "b", "c"]]);
+  expect(again.entries("step.removed")).toEqual([]);
+});

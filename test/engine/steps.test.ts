@@ -1,0 +1,245 @@
+import { describe, expect, test } from "vitest";
+import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
+import type { Retry } from "../../src/core/retry.ts";
+import type { Step } from "../../src/core/step.ts";
+import { Host, play, startAt } from "./host.ts";
+import { define } from "./memory.ts";
+
+type Caught = Error & { code?: string; step?: string; attempts?: number };
+
+/** The error a call rejects with. */
+async function caught(call: () => unknown): Promise<Caught> {
+  try {
+    await call();
+  } catch (error) {
+    return error as Caught;
+  }
+  throw new Error("nothing was thrown");
+}
+
+/** What a run's first call of a kind that is never right is refused with. */
+async function refusal(call: (step: Step) => unknown): Promise<string | undefined> {
+  const host = await play(async (_input, step) => await call(step));
+  expect(host.status).toBe("failed");
+  return host.snapshot.error?.code;
+}
+
+describe("names", () => {
+  test("guarantee 2: repeated names are told apart by their occurrence", async () => {
+    const keys: string[] = [];
+    const host = await play(async (_input, step) => {
+      const note = ({ idempotencyKey }: { idempotencyKey: string }) => keys.push(idempotencyKey);
+      await Promise.all([step.run("a", note), step.run("a", note), step.run("a#2", note), step.run("b", note)]);
+    });
+    expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["a", "a#2", "a#2#1", "b"]);
+    expect(new Set(keys).size).toBe(4);
+  });
+
+  test("idempotency keys are printable ASCII and differ where names do", async () => {
+    const keys: string[] = [];
+    await play(async (_input, step) => {
+      for (const name of ["é0", "\u0e90", "a b", "a%20b", "%", "😀", "\n"]) {
+        await step.run(name, ({ idempotencyKey }) => keys.push(idempotencyKey));
+      }
+    });
+    for (const key of keys) expect(key).toMatch(/^[\x21-\x7e]+$/);
+    expect(new Set(keys).size).toBe(7);
+  });
+
+  test.each([[""], ["x".repeat(257)], [7], [undefined], ["\ud800"]])("the name %j is refused", async (name) => {
+    expect(await refusal((step) => step.run(name as string, () => 1))).toBe("name_invalid");
+    expect(await refusal((step) => step.waitFor(name as string))).toBe("name_invalid");
+  });
+
+  test("256 characters are a name, also where each takes two units", async () => {
+    const host = await play((_input, step) => step.run("😀".repeat(256), () => "kept"));
+    expect(host.output).toBe("kept");
+  });
+});
+
+describe("retries", () => {
+  /** The delays between the attempts of a step that always fails. */
+  async function delays(retry: Retry, thrown: () => unknown = () => new Error("no")): Promise<number[]> {
+    const at: number[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      const attempt = () => {
+        at.push(host.clock.at);
+        throw thrown();
+      };
+      await step.run("a", attempt, { retry });
+    });
+    await host.drive();
+    expect(host.status).toBe("failed");
+    return at.slice(1).map((one, i) => one - (at[i] ?? 0));
+  }
+
+  test("the default is five retries, a second, doubling, within 20 %", async () => {
+    const spans = await delays({});
+    expect(spans).toHaveLength(5);
+    for (const [i, span] of spans.entries()) expect(Math.abs(span / (1000 * 2 ** i) - 1)).toBeLessThanOrEqual(0.2);
+  });
+
+  test("the other forms of a policy", async () => {
+    expect(await delays({ limit: 0 })).toEqual([]);
+    expect(await delays({ limit: 3, delay: "2 s", backoff: "linear", jitter: 0 })).toEqual([2000, 4000, 6000]);
+    expect(await delays({ limit: 3, delay: 10, backoff: "constant", jitter: 0 })).toEqual([10, 10, 10]);
+    expect(await delays({ limit: 3, delay: "1 h", maxDelay: "90 m", jitter: 0 })).toEqual([3_600_000, 5_400_000, 5_400_000]);
+    expect(await delays((_error, attempt) => (attempt < 3 ? attempt * 100 : null))).toEqual([100, 200]);
+    expect(await delays(() => { throw new Error("no idea"); })).toEqual([]);
+  });
+
+  test("a RetryAfterError names its own delay and counts as an attempt", async () => {
+    expect(await delays({ limit: 2, delay: 1, jitter: 0 }, () => new RetryAfterError("later", "3 h"))).toEqual([10_800_000, 10_800_000]);
+  });
+
+  test("a NonRetryableError ends it at once", async () => {
+    expect(await delays({ limit: 9 }, () => new NonRetryableError("never"))).toEqual([]);
+  });
+
+  test.each([() => new RetryAfterError("bad", "soon"), () => new Error("plain")])("a delay that is none fails the step once", async (thrown) => {
+    let attempts = 0;
+    const host = await play((_input, step) => step.run("a", () => { attempts++; throw thrown(); }, { retry: () => "soon" }));
+    expect([attempts, host.snapshot.error?.code, host.snapshot.error?.step]).toEqual([1, "duration_invalid", "a"]);
+  });
+
+  test("policies merge: workflow, then step", async () => {
+    let attempts = 0;
+    const host = new Host(define((_input, step) => step.run("a", () => { attempts++; throw new Error("no"); }, { retry: { limit: 1 } }), { retry: { delay: 5, jitter: 0 } }));
+    await host.drive();
+    expect([attempts, host.clock.at - startAt]).toEqual([2, 5]);
+  });
+
+  test("a timeout aborts the signal, counts, and what comes after it is ignored", async () => {
+    const aborted: unknown[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      const slow = async ({ attempt, signal }: { attempt: number; signal: AbortSignal }) => {
+        signal.addEventListener("abort", () => aborted.push([attempt, (signal.reason as Caught).code]));
+        await host.clock.after(attempt < 3 ? 60_000 : 10);
+        return attempt;
+      };
+      return await step.run("a", slow, { timeout: "5 s", retry: { delay: "2 m", jitter: 0, backoff: "constant" } });
+    });
+    await host.drive();
+    expect(host.output).toBe(3);
+    expect(aborted).toEqual([[1, "step_timeout"], [2, "step_timeout"]]);
+    expect(host.entries("step.attempt_failed").map(({ error }) => error.code)).toEqual(["step_timeout", "step_timeout"]);
+    expect(host.clock.at - startAt).toBe(2 * 125_000 + 10);
+  });
+
+  test("guarantee 8: a step without a timeout of its own has ten minutes", async () => {
+    const host: Host = new Host((_input, step) => step.run("a", () => new Promise(() => {}), { retry: { limit: 0 } }));
+    await host.drive();
+    expect([host.snapshot.error?.code, host.clock.at - startAt]).toEqual(["step_timeout", 600_000]);
+  });
+});
+
+describe("errors", () => {
+  test("a failure keeps name, message, stack, cause chain, and says which step and how often", async () => {
+    class CardError extends Error {
+      override readonly name = "CardError";
+    }
+    let seen: Caught | undefined;
+    const host = await play(async (_input, step) => {
+      const pay = () => { throw new CardError("declined", { cause: new TypeError("inner", { cause: "root" }) }); };
+      await step.run("pay", () => 1);
+      seen = await caught(() => step.run("pay", pay, { retry: { limit: 1 } }));
+      throw seen;
+    });
+    expect(seen).toBeInstanceOf(Error);
+    expect(seen).toMatchObject({ name: "CardError", message: "declined", code: "step_failed", step: "pay#2", attempts: 2 });
+    expect(seen?.stack).toContain("steps.test.ts");
+    expect(seen?.cause).toBeInstanceOf(TypeError);
+    expect((seen?.cause as Error).cause).toMatchObject({ message: "root" });
+    expect(host.snapshot.error).toMatchObject({ name: "CardError", code: "step_failed", step: "pay#2", attempts: 2, cause: { name: "TypeError" } });
+  });
+
+  test("built-in classes and members come back as such", async () => {
+    await play(async (_input, step) => {
+      const error = await caught(() => step.run("a", () => { throw new AggregateError([new RangeError("one")], "many"); }, { retry: { limit: 0 } }));
+      expect(error).toBeInstanceOf(AggregateError);
+      expect((error as AggregateError).errors[0]).toBeInstanceOf(RangeError);
+    }).then(({ status }) => expect(status).toBe("completed"));
+  });
+
+  test.each([["text", "text"], [undefined, "undefined"], [{ a: 1 }, '{"a":1}']])("thrown %j is an error too", async (thrown, message) => {
+    const host = await play((_input, step) => step.run("a", () => { throw thrown; }, { retry: { limit: 0 } }));
+    expect(host.snapshot.error).toMatchObject({ message, code: "step_failed", step: "a" });
+  });
+
+  test("the handler's own error is handler_failed", async () => {
+    const host = await play(() => { throw Object.assign(new Error("mine"), { code: "E_MINE" }); });
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { message: "mine", code: "handler_failed" } });
+  });
+});
+
+describe("values", () => {
+  test.each([["value_uncloneable", () => () => 1], ["value_uncloneable", () => new WeakMap()], ["value_too_large", () => "x".repeat(17 * 1024 * 1024)]])(
+    "%s names the step and is not retried", async (code, make) => {
+      let attempts = 0;
+      const host = await play((_input, step) => step.run("big", () => { attempts++; return make(); }));
+      expect(host.snapshot.error).toMatchObject({ code, step: "big", attempts: 1 });
+      expect(host.snapshot.error?.message).toContain("big");
+      expect(attempts).toBe(1);
+    });
+
+  test("what structured clone carries comes back as it was, in the first life as in any other", async () => {
+    const value = [undefined, null, -0, Number.NaN, 1n, new Date(5), new Map([[{ a: 1 }, new Set([1])]]), new Uint8Array([1, 2]), /x/g, "\ud800"];
+    const given = { value };
+    const host: Host = new Host(async (_input, step) => {
+      const result = await step.run("a", () => given);
+      expect(result).not.toBe(given);
+      await step.sleep("1 d");
+      return result;
+    });
+    await host.drive();
+    const again = await host.reopen({ keep: host.journal.commits.length - 1 }).drive();
+    expect([host.output, again.output]).toEqual([given, given]);
+  });
+
+  test("undefined and null are results, and the output of a run", async () => {
+    const host = await play(async (_input, step) => [await step.run("u", () => undefined), await step.run("n", () => Promise.resolve(null))]);
+    expect(host.output).toEqual([undefined, null]);
+    expect((await play(() => {})).snapshot.output).toBe("-1");
+  });
+
+  test("an output that cannot be kept fails the run", async () => {
+    expect((await play(() => () => 1)).snapshot.error).toMatchObject({ code: "value_uncloneable" });
+  });
+});
+
+describe("limits and options", () => {
+  test("limit_exceeded can be caught, and counts in every replay the same", async () => {
+    const flow = define(
+      async (_input, step) => {
+        for (let i = 0; i < 3; i++) await step.run("tool", () => i);
+        const error = await caught(() => step.run("tool", () => 9));
+        await step.sleep("1 d");
+        return error.code;
+      },
+      { limits: { steps: 5, perStep: { tool: 3 } } },
+    );
+    const host = await new Host(flow).drive();
+    expect(host.output).toBe("limit_exceeded");
+    expect((await host.reopen({ keep: host.journal.commits.length - 1 }).drive()).output).toBe("limit_exceeded");
+  });
+
+  test("past limits.steps every call is refused", async () => {
+    const host = await play(define(async (_input, step) => { for (;;) await step.run("a", () => 1); }, { limits: { steps: 4, perStep: {} } }));
+    expect([host.snapshot.error?.code, host.snapshot.steps.completed]).toEqual(["limit_exceeded", 4]);
+  });
+
+  test.each([["-1 s"], [-1], [""], ["soon"], [Number.NaN], [undefined], ["3 fortnights"]])("the duration %j fails the run without retry", async (span) => {
+    expect(await refusal((step) => step.sleep(span as string))).toBe("duration_invalid");
+    expect(await refusal((step) => step.waitFor("x", { timeout: span ?? (null as never) }))).toBe("duration_invalid");
+    expect(await refusal((step) => step.run("x", () => 1, { timeout: span ?? (null as never) }))).toBe("duration_invalid");
+  });
+
+  test("options nobody knows are refused", async () => {
+    expect(await refusal((step) => step.run("a", () => 1, { retries: 3 } as never))).toBe("options_invalid");
+    expect(await refusal((step) => step.run("a", 5 as never))).toBe("options_invalid");
+    expect(await refusal((step) => step.run("a", () => 1, { retry: { limit: -1 } }))).toBe("options_invalid");
+    expect(await refusal((step) => step.waitFor("a", { timeuot: 1 } as never))).toBe("options_invalid");
+    expect(await refusal((step) => step.waitFor("a", null as never))).toBe("options_invalid");
+    expect(await refusal((step) => step.sleepUntil("tomorrow"))).toBe("duration_invalid");
+  });
+});

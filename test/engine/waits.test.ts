@@ -1,0 +1,197 @@
+import { describe, expect, test } from "vitest";
+import { HoldfastError } from "../../src/core/error.ts";
+import { Host, act, play, signal, startAt } from "./host.ts";
+
+const dayMs = 86_400_000;
+
+describe("sleeps", () => {
+  test.each([[0], [1], [250], ["90s"], ["3 days"], ["520 weeks"]])("guarantee 4: %j", async (span) => {
+    const host = await play(async (_input, step) => {
+      await step.sleep(span);
+      return step.now();
+    });
+    const ms = { "90s": 90_000, "3 days": 3 * dayMs, "520 weeks": 3640 * dayMs }[span] ?? Number(span);
+    expect([host.output, host.clock.at]).toEqual([startAt + ms, startAt + ms]);
+    expect(host.entries("timer.set").map(({ wakeAt }) => wakeAt)).toEqual(ms === 0 ? [] : [startAt + ms]);
+  });
+
+  test("sleepUntil: a date ahead, and one in the past", async () => {
+    const host = await play(async (_input, step) => {
+      await step.sleepUntil("later", new Date(startAt + dayMs));
+      await step.sleepUntil(new Date(0));
+    });
+    expect(host.clock.at).toBe(startAt + dayMs);
+  });
+
+  test("guarantee 4: a pause shifts a deadline by its own length, and replay does not set it anew", async () => {
+    const host = new Host(async (_input, step) => void (await step.sleep("10 m")));
+    host.plan(startAt + 60_000, (run) => act(run, "pause"));
+    await host.drive(startAt + 120_000);
+    expect(host.status).toBe("paused");
+    const later = host.reopen();
+    later.plan(startAt + dayMs, (run) => act(run, "resume"));
+    await later.drive();
+    expect(later.clock.at).toBe(startAt + 600_000 + dayMs - 60_000);
+    expect(later.entries("run.resumed").map(({ shiftMs }) => shiftMs)).toEqual([dayMs - 60_000]);
+    expect(later.entries("timer.set")).toHaveLength(1);
+  });
+
+  test("guarantee 4: a deadline that passed while nobody was there fires at once", async () => {
+    const host = await new Host(async (_input, step) => void (await step.sleep("1 h"))).drive(startAt);
+    const later = await host.reopen({ at: startAt + dayMs, cold: false }).drive();
+    expect([later.status, later.clock.at]).toEqual(["completed", startAt + dayMs]);
+  });
+
+  test("guarantee 4: a clock set back makes no sleep shorter, and time on record never runs back", async () => {
+    const host = await new Host(async (_input, step) => {
+      await step.sleep("a", "1 h");
+      const before = step.now();
+      await step.sleep("b", "1 m");
+      return step.now() - before;
+    }).drive(startAt);
+    host.clock.at = startAt + 3_600_000;
+    await host.drive(startAt + 3_600_000);
+    expect(host.entries("timer.set")).toHaveLength(2);
+    const back = await host.reopen({ at: startAt, cold: false }).drive();
+    expect(back.output).toBe(60_000);
+    expect(back.journal.entries.every(({ at }, i, all) => at >= (all[i - 1]?.at ?? 0))).toBe(true);
+  });
+
+  test("guarantee 4: a clock set forward fires what is due, and nothing else", async () => {
+    const host = await new Host(async (_input, step) => await Promise.race([step.sleep("a", "1 h").then(() => "a"), step.sleep("b", "2 h").then(() => "b")])).drive(startAt);
+    host.clock.at = startAt + 5_400_000;
+    await host.drive();
+    expect([host.output, host.clock.at]).toEqual(["a", startAt + 5_400_000]);
+  });
+});
+
+describe("signals", () => {
+  test("guarantee 5: 2,000 early ones are consumed once each, in their order", async () => {
+    const host = new Host(async (_input, step) => {
+      await step.sleep("1 h");
+      const all: number[] = [];
+      for (let i = 0; i < 2000; i++) all.push(await step.waitFor<number>("n"));
+      return all;
+    });
+    host.plan(startAt + 1, (run) => {
+      for (let i = 0; i < 2000; i++) signal(run, "n", i);
+    });
+    await host.drive();
+    expect(host.output).toEqual(Array.from({ length: 2000 }, (_unused, i) => i));
+    const again = await host.reopen({ keep: 2500 }).drive();
+    expect(again.output).toEqual(host.output);
+  });
+
+  test("guarantee 5: the same key is one signal; another payload or name under it is a conflict", async () => {
+    const host = await new Host(async (_input, step) => [await step.waitFor("a"), await step.waitFor("a")]).drive();
+    expect(signal(host.run, "a", { x: 1, y: 2 }, "k")).toEqual({ duplicate: false });
+    expect(signal(host.run, "a", { y: 2, x: 1 }, "k")).toEqual({ duplicate: true });
+    expect(codeOf(() => signal(host.run, "a", { x: 2 }, "k"))).toBe("idempotency_conflict");
+    expect(codeOf(() => signal(host.run, "b", { x: 1, y: 2 }, "k"))).toBe("idempotency_conflict");
+    await host.drive();
+    expect(host.status).toBe("waiting");
+    const later = host.reopen();
+    expect(signal(later.run, "a", { x: 1, y: 2 }, "k")).toEqual({ duplicate: true });
+    signal(later.run, "a", "second");
+    await later.drive();
+    expect(later.output).toEqual([{ x: 1, y: 2 }, "second"]);
+    expect(codeOf(() => signal(later.run, "a", 1))).toBe("run_ended");
+    expect(signal(later.run, "a", { x: 1, y: 2 }, "k")).toEqual({ duplicate: true });
+  });
+
+  test("null is the word for a timeout and no payload; undefined is one", async () => {
+    const host = await new Host(async (_input, step) => await step.waitFor("a")).drive();
+    expect(codeOf(() => signal(host.run, "a", null))).toBe("signal_invalid");
+    signal(host.run, "a", undefined);
+    await host.drive();
+    expect([host.status, host.output]).toEqual(["completed", undefined]);
+  });
+
+  test("guarantee 5: a wait that timed out takes no later signal; the next wait does", async () => {
+    const host = new Host(async (_input, step) => {
+      const first = await step.waitFor("a", { timeout: "1 m" });
+      await step.sleep("1 h");
+      return [first, await step.waitFor("a")];
+    });
+    await host.signalAt(startAt + 60_001, "a", "late").drive();
+    expect(host.output).toEqual([null, "late"]);
+  });
+
+  test("guarantee 4: a signal that came in time counts, though the process died before it was handed over", async () => {
+    const flow = async (_input: never, step: import("../../src/core/step.ts").Step) => await step.waitFor("a", { timeout: "1 m" });
+    const host = await new Host(flow).drive(startAt);
+    const offline = host.reopen({ at: startAt + 59_000 });
+    signal(offline.run, "a", "in time");
+    const later = await offline.reopen({ at: startAt + dayMs, cold: false }).drive();
+    expect(later.output).toBe("in time");
+    const missed = host.reopen({ at: startAt + 61_000 });
+    signal(missed.run, "a", "too late");
+    expect((await missed.reopen({ at: startAt + dayMs, cold: false }).drive()).output).toBe(null);
+  });
+
+  test("guarantee 5: a signal too late for the oldest wait goes to the next, also after a pause", async () => {
+    const host = await new Host(async (_input, step) =>
+      await Promise.all([step.waitFor("a", { timeout: "1 m" }), step.waitFor("a")]),
+    ).drive(startAt);
+    host.clock.at = startAt + 61_000;
+    act(host.run, "pause");
+    host.clock.at = startAt + 62_000;
+    signal(host.run, "a", "late");
+    host.clock.at = startAt + 62_500;
+    act(host.run, "resume");
+    await host.drive();
+    expect(host.output).toEqual([null, "late"]);
+  });
+
+  test("guarantee 4: a wait begun in the very turn of a pause still times out after it", async () => {
+    const host = new Host(async (_input, step) => {
+      const both = Promise.all([step.waitFor("a"), step.waitFor("a", { timeout: "1 m" })]);
+      return await both;
+    });
+    signal(host.run, "a", 1);
+    host.run.advance();
+    for (let i = 0; i < 2; i++) await host.clock.turn();
+    act(host.run, "pause");
+    await host.drive();
+    host.clock.at += 1000;
+    act(host.run, "resume");
+    await host.drive();
+    expect(host.output).toEqual([1, null]);
+  });
+
+  test("guarantee 5: parallel waits of one name are served in the order they began", async () => {
+    const host = new Host(async (_input, step) => await Promise.all([step.waitFor("a"), step.waitFor("a"), step.waitFor("a", { timeout: "1 m" })]));
+    await host.signalAt(startAt + 5, "a", 1).signalAt(startAt + 5, "a", 2).drive();
+    expect(host.output).toEqual([1, 2, null]);
+  });
+
+  test("guarantee 3: Promise.race over waits is won by the same one in every replay", async () => {
+    const host = new Host(async (_input, step) => {
+      const winner = await Promise.race([step.waitFor("a"), step.waitFor("b"), step.sleep("1 h").then(() => "timer")]);
+      await step.sleep("1 d");
+      return [winner, await step.waitFor("c", { timeout: "1 d" })];
+    });
+    await host.signalAt(startAt + 9, "b", "b").signalAt(startAt + 10, "a", "a").drive();
+    expect(host.output).toEqual(["b", null]);
+    for (let keep = 1; keep < host.journal.commits.length; keep++) {
+      const again = host.reopen({ keep });
+      if (keep < 6) again.signalAt(host.clock.at, "b", "b").signalAt(host.clock.at, "a", "a");
+      expect(["b", "timer"]).toContain((await again.drive()).run.state.end === null ? "stranded" : (again.output as string[])[0]);
+    }
+  });
+
+  test("guarantee 8: what a run waits for is told", async () => {
+    const host = await new Host(async (_input, step) => await Promise.all([step.waitFor("a", { timeout: "7 days" }), step.sleep("nap", "8 days")])).drive(startAt);
+    expect(host.snapshot).toMatchObject({ status: "waiting", waitingFor: [{ kind: "signal", name: "a", until: startAt + 7 * dayMs }, { kind: "timer", name: "nap" }] });
+    expect(host.snapshot.reason).toContain("waiting for signal a");
+  });
+});
+
+function codeOf(call: () => unknown): string | null {
+  try {
+    call();
+    return null;
+  } catch (error) {
+    return error instanceof HoldfastError ? error.code : String(error);
+  }
+}

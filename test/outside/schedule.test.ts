@@ -1,0 +1,88 @@
+/** A schedule under `wrangler dev`, which delivers no cron ticks: the scheduler's own alarm does, also after a kill. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
+import { Client } from "./client.ts";
+import { Laptop } from "./laptop.ts";
+import { Ledger } from "./ledger.ts";
+
+const periodMs = 2000;
+const slackMs = 500;
+
+let ledger: Ledger;
+let laptop: Laptop;
+let client: Client;
+
+beforeAll(async () => {
+  ledger = await Ledger.open();
+  laptop = await Laptop.unpack([`LEDGER:${ledger.url}`]);
+  client = new Client(laptop.origin);
+});
+
+afterAll(async () => {
+  await laptop?.discard();
+  await ledger?.close();
+});
+
+test(
+  "a schedule fires by its own alarm after the first call, each firing one run, also across kills (6)",
+  { timeout: 90_000 },
+  async () => {
+    onTestFailed(() => console.error(laptop.tail()));
+    await laptop.start();
+    await client.call({ method: "GET", path: "/health" });
+    const down: Down[] = [];
+    await firings(3);
+    // In the middle of a firing, and between two.
+    for (const beforeMs of [0, periodMs / 2]) {
+      await pause(periodMs - (Date.now() % periodMs) + periodMs - beforeMs);
+      await laptop.kill();
+      const fromAt = Date.now();
+      ledger.life++;
+      await pause(periodMs * 1.5);
+      // From here on nobody calls.
+      down.push({ fromAt, toAt: await laptop.start() });
+      await firings(3);
+    }
+    const slots = firedSlots();
+
+    for (const slotAt of slots) {
+      const runs = new Set(ledger.effects.filter((effect) => effect.slotAt === slotAt).map(({ run }) => run));
+      expect(runs.size, `runs of ${new Date(slotAt).toISOString()}`).toBe(1);
+      expect(slotAt % periodMs).toBe(0);
+    }
+    checkMissed(slots, down);
+    for (const run of new Set(ledger.effects.map(({ run }) => run))) {
+      expect(await client.run(run, "10s")).toMatchObject({ workflow: "tick", status: "completed" });
+    }
+  },
+);
+
+type Down = { readonly fromAt: number; readonly toAt: number };
+
+/** Resolves when so many more firings have been seen. */
+async function firings(count: number): Promise<void> {
+  const before = firedSlots().length;
+  const isSeen = (): boolean => firedSlots().length >= before + count;
+  await ledger.until(`${count} firings`, count * periodMs + 10_000, isSeen);
+}
+
+/** In order. */
+function firedSlots(): number[] {
+  return [...new Set(ledger.effects.flatMap(({ slotAt }) => slotAt ?? []))].toSorted((one, other) => one - other);
+}
+
+/** Of the firings that were missed while nothing ran the latest was made up for; all others took place. */
+function checkMissed(slots: readonly number[], down: readonly Down[]): void {
+  const [first = 0, last = 0] = [slots[0], slots.at(-1)];
+  const absent: number[] = [];
+  for (let slotAt = first; slotAt <= last; slotAt += periodMs) if (!slots.includes(slotAt)) absent.push(slotAt);
+  // A kill may come just before a firing that is due, and the scheduler a little before or after readiness.
+  const isDown = (slotAt: number): boolean =>
+    down.some(({ fromAt, toAt }) => slotAt > fromAt - slackMs && slotAt < toAt + slackMs);
+  expect(absent.filter((slotAt) => !isDown(slotAt))).toEqual([]);
+  for (const { fromAt, toAt } of down) {
+    const next = slots.find((slotAt) => slotAt > fromAt) ?? Infinity;
+    console.log(`schedule: down for ${toAt - fromAt} ms; the next firing was that of ${toAt - next} ms before ready`);
+    expect(next, "the latest firing that was missed is made up for").toBeLessThan(toAt + slackMs);
+  }
+}

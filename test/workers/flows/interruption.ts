@@ -1,0 +1,137 @@
+/** Workflows that are interrupted wherever they can be. */
+import * as z from "zod";
+import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
+import type { Step } from "../../../src/index.ts";
+import { watched } from "../saboteur.ts";
+import { contexts } from "./engine.ts";
+
+type Deed = {
+  readonly run: string;
+  readonly step: string;
+  readonly attempt: number;
+  readonly key: string;
+  /** The step's outcome was on record before: it must never have begun again. */
+  readonly repeated: boolean;
+};
+
+/** What the steps did to the world. */
+export const deeds: Deed[] = [];
+
+/** A step with an effect that can be counted; its first `failures` attempts fail. */
+function act<Value>(step: Pick<Step, "run" | "info">, name: string, value: Value, failures = 0): Promise<Value> {
+  return step.run(name, ({ attempt, idempotencyKey }) => {
+    const run = step.info.id;
+    const done = idempotencyKey.slice(idempotencyKey.lastIndexOf(":") + 1);
+    const repeated = watched(run).entries.some(
+      (entry) => (entry.kind === "step.completed" || entry.kind === "step.failed") && entry.step === done,
+    );
+    deeds.push({ run, step: done, attempt, key: idempotencyKey, repeated });
+    if (attempt <= failures) throw new Error(`failure ${attempt}`);
+    return value;
+  });
+}
+
+/** Everything the step API has, in one run. */
+const gauntlet = defineWorkflow("gauntlet", {
+  retry: { limit: 3, delay: 15, jitter: 0 },
+  signals: { answer: z.object({ n: z.number() }) },
+  handler: async (_input: unknown, step) => {
+    step.log.info("begun");
+    const drawn = { uuid: step.uuid(), random: step.random(), now: step.now() };
+    const kept = await act(step, "draw", drawn);
+    for (let index = 0; index < 3; index++) await act(step, "repeat", index);
+    await step.sleep(20);
+    const all = await together(step);
+    const caught = await step
+      .run("doomed", () => {
+        throw new NonRetryableError("no", { cause: new Error("why") });
+      })
+      .catch((error: Error & { code?: string }) => [error.code, error.message, (error.cause as Error).message]);
+    const silence = await step.waitFor("silence", { timeout: 30 });
+    const called = await webhooks(step);
+    const raced = await races(step);
+    step.progress({ percent: 90 });
+    const last = await step.waitFor("answer", { timeout: "1 hour" });
+    await step.sleepUntil("final", step.now() + 10);
+    step.log.warn("over", { last });
+    const same = JSON.stringify(kept) === JSON.stringify(drawn);
+    return { same, all, caught, silence, called, raced, last };
+  },
+});
+
+async function together(step: Step): Promise<unknown> {
+  step.progress({ percent: 10 });
+  return await Promise.all([
+    act(step, "left", "left"),
+    act(step, "flaky", "at last", 2),
+    step.sleep("nap", 30).then(() => act(step, "slept", "slept")),
+    step.waitFor("early"),
+    step.waitFor("twice").then(async (first) => [first, await step.waitFor("twice")]),
+  ]);
+}
+
+async function races(step: Step): Promise<unknown> {
+  const short = step.sleep("short", 20).then(() => "short");
+  const quick = await Promise.race([act(step, "quick", "quick"), step.sleep("long", "1 day")]);
+  return [quick, await Promise.race([step.waitFor("never"), short]), await act(step, "after", "after")];
+}
+
+async function webhooks(step: Step): Promise<unknown> {
+  const unheard = await step.webhook("unheard", { timeout: 30 });
+  const hook = await step.webhook("hook", {
+    verify: async () => {
+      await scheduler.wait(5);
+      return true;
+    },
+    respond: () => ({ body: "thanks" }),
+  });
+  await act(step, "publish", "published");
+  const nobody = await unheard.received();
+  const call = await hook.received();
+  // Work of the handler's own, outside any step, with nothing open that would bring the run back.
+  await scheduler.wait(30);
+  return [nobody, call?.query, await act(step, "called", "called")];
+}
+
+/** As many waits as it takes to get all the signals, each wait with a deadline. */
+const volley = defineWorkflow("volley", {
+  input: z.object({ signals: z.number().int(), timeout: z.number() }),
+  handler: async ({ signals, timeout }, step) => {
+    const seen: number[] = [];
+    let silences = 0;
+    while (seen.length < signals) {
+      const ball = await step.waitFor<{ n: number }>("ball", { timeout });
+      if (ball === null) silences++;
+      else seen.push(ball.n);
+    }
+    return { seen, silences };
+  },
+});
+
+/** Parked on what it was told to be parked on. */
+const parked = defineWorkflow("parked", {
+  handler: async (input: { sleep?: string; timeout?: string; hook?: string }, step) => {
+    await act(step, "before", null);
+    const sleep = input.sleep === undefined ? [] : [step.sleep("sleep", input.sleep)];
+    const hook = input.hook === undefined ? [] : [step.webhook("hook", { timeout: input.hook }).then((made) => made.received())];
+    const wait = step.waitFor("go", input.timeout === undefined ? {} : { timeout: input.timeout });
+    await Promise.race([wait, ...sleep, ...hook]);
+    await act(step, "after", null);
+    return "gone";
+  },
+});
+
+/** Kills its process outside any step, so many times. */
+const reckless = defineWorkflow("reckless", {
+  handler: async (input: { deaths: number }, step) => {
+    await act(step, "before", null);
+    if (watched(step.info.id).lives <= input.deaths) {
+      await scheduler.wait(5);
+      contexts.get(step.info.id)?.abort("reckless");
+      await scheduler.wait(60_000);
+    }
+    return "survived";
+  },
+});
+
+export const interruptionWorkflows = [gauntlet, volley, parked, reckless];

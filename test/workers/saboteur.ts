@@ -1,0 +1,93 @@
+/**
+ * Sees what run objects write from beside them, without ever calling them, and ends their process at
+ * the very write a test names.
+ */
+import type { Entry } from "../../src/core/entry.ts";
+import { decode } from "../../src/core/value.ts";
+
+/**
+ * When the entry `at` is written, or a commit that holds it: "lost" ends the process in the same
+ * turn, so that the write never happened; "kept" ends it as soon as the write is safe. A blow at
+ * "wake" ends a later life as it opens the journal.
+ */
+export type Blow = { readonly at: number; readonly how: "lost" | "kept" } | { readonly at: "wake" };
+
+type Watched = {
+  /** As written; what was lost with its process goes when its successor looks. */
+  readonly entries: Entry[];
+  /** Blows to come, in their order. */
+  blows: readonly Blow[];
+  /** The object has nothing more to do by itself. */
+  resting: boolean;
+  lives: number;
+};
+
+const runs = new Map<string, Watched>();
+
+export function watched(id: string): Watched {
+  const known = runs.get(id);
+  if (known !== undefined) return known;
+  const run: Watched = { entries: [], blows: [], resting: false, lives: 0 };
+  runs.set(id, run);
+  return run;
+}
+
+/** What the development outbox took, where each mail is a run, in order of arrival. */
+export function mails(): { to: string; subject: string }[] {
+  const created = [...runs.values()].flatMap(({ entries: [entry] }) => (entry?.kind === "run.created" ? [entry] : []));
+  return created
+    .filter(({ workflow }) => workflow === "outbox")
+    .map(({ input }) => decode(input) as { to: string; subject: string });
+}
+
+/** To be called in the constructor of the run object; runs that no test watches are left alone. */
+export function watch(ctx: DurableObjectState): void {
+  const name = ctx.id.name ?? "";
+  const run = name.startsWith("mail-") ? watched(name) : runs.get(name);
+  if (run === undefined) return;
+  run.resting = false;
+  run.lives++;
+  watchWork(ctx, run);
+  watchJournal(ctx, run);
+}
+
+function watchWork(ctx: DurableObjectState, run: Watched): void {
+  const waitUntil = ctx.waitUntil.bind(ctx);
+  ctx.waitUntil = (work) => {
+    run.resting = false;
+    void work.then(() => {
+      run.resting = true;
+    });
+    waitUntil(work);
+  };
+}
+
+function watchJournal(ctx: DurableObjectState, run: Watched): void {
+  const { sql } = ctx.storage;
+  const exec = sql.exec.bind(sql);
+  sql.exec = <Row extends Record<string, SqlStorageValue>>(query: string, ...bindings: unknown[]) => {
+    if (query.startsWith("SELECT row, data FROM journal ORDER")) {
+      if (run.blows[0]?.at === "wake") strike(ctx, run);
+      const { data } = exec<{ data: string }>("SELECT data FROM journal ORDER BY row DESC LIMIT 1").one();
+      run.entries.length = (JSON.parse(data) as Entry[]).at(-1)?.seq ?? 0;
+    }
+    const cursor = exec<Row>(query, ...bindings);
+    if (query.startsWith("INSERT INTO journal")) written(ctx, run, JSON.parse(String(bindings[1])) as Entry[]);
+    return cursor;
+  };
+}
+
+function written(ctx: DurableObjectState, run: Watched, entries: readonly Entry[]): void {
+  run.entries.length = (entries[0]?.seq ?? 1) - 1;
+  run.entries.push(...entries);
+  const [blow] = run.blows;
+  if (blow === undefined || blow.at === "wake" || blow.at > run.entries.length) return;
+  if (blow.how === "lost") strike(ctx, run);
+  else void ctx.storage.sync().then(() => run.blows[0] === blow && strike(ctx, run));
+}
+
+function strike(ctx: DurableObjectState, run: Watched): void {
+  run.blows = run.blows.slice(1);
+  run.resting = false;
+  ctx.abort("struck by the test");
+}
