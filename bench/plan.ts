@@ -21,7 +21,12 @@ import {
 
 export type Plan = { readonly isQuick: boolean; readonly say: (what: string) => void };
 
-type Systems = { readonly holdfast: System; readonly floorA: System; readonly floorB: System; readonly emulator: System };
+type Systems = {
+  readonly holdfast: System;
+  readonly floorA: System;
+  readonly floorB: System;
+  readonly emulator: System;
+};
 
 export async function measure(plan: Plan): Promise<Figure[]> {
   const timed = await withSystems(plan, (systems) => measureTimes(systems, plan));
@@ -36,7 +41,7 @@ async function measureTimes(systems: Systems, { isQuick, say }: Plan): Promise<F
   /** Without what sets the floors apart: there is no step in the part that is timed. */
   const three = [holdfast, floorA, emulator];
   const effort = (rounds: number, seconds: number): Effort => {
-    return isQuick ? { rounds: Math.ceil(rounds / 4), withinMs: seconds * 200 } : { rounds, withinMs: seconds * 1000 };
+    return isQuick ? { rounds: Math.ceil(rounds / 6), withinMs: seconds * 150 } : { rounds, withinMs: seconds * 1000 };
   };
   say("warming up");
   await warmUp(all);

@@ -4,7 +4,7 @@ import { isMet } from "./budget.ts";
 import type { Figure } from "./budget.ts";
 import type { SystemName } from "./sample.ts";
 
-export const notMeasured: readonly string[] = [
+const notMeasured: readonly string[] = [
   "Nothing here ran at Cloudflare: it is the local runtime, on one machine, with the client on the same cores.",
   "The client's own part (about a millisecond a call) is in every time; it is the same for all, so ratios flatter the slower.",
   "Rows the emulator writes: its objects cannot be wrapped from outside.",

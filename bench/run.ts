@@ -12,7 +12,8 @@ import { toJson, toMarkdown } from "./report.ts";
 const { values } = parseArgs({
   options: { quick: { type: "boolean", default: false }, json: { type: "string" } },
 });
-const file = values.json ?? join(import.meta.dirname, "results", `${new Date().toISOString().replaceAll(":", "-")}.json`);
+const file =
+  values.json ?? join(import.meta.dirname, "results", `${new Date().toISOString().replaceAll(":", "-")}.json`);
 const before = performance.now();
 // The table alone goes to the standard output, so that it can be piped into a file.
 const say = (what: string) => console.error(`${elapsed().toFixed(0).padStart(4)} s  ${what}`);

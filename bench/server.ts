@@ -58,7 +58,7 @@ export async function serve(config: string): Promise<Server> {
     evict: (className, name) => worker.evictDurableObject(className, { name }),
     objectBytes: (folderEnd) => objectBytes(folder, folderEnd),
     memoryBytes: () => residentBytes(pids),
-    close: async () => { console.log(harness.getLogs().map((l) => l.message).join("\n"));
+    close: async () => {
       await harness.close();
       rmSync(folder, { recursive: true, force: true });
     },

@@ -50,8 +50,6 @@ export type Effort = { readonly rounds: number; readonly withinMs: number };
 
 export const once: Effort = { rounds: 1, withinMs: Infinity };
 
-const fewestRounds = 2;
-
 /** Runs the body for each system in turn, round after round, so that noise hits all alike. */
 export async function interleave(
   systems: readonly System[],
@@ -61,7 +59,7 @@ export async function interleave(
   const samples: Partial<Record<SystemName, number[]>> = {};
   const before = performance.now();
   for (let round = 0; round < rounds; round++) {
-    if (round >= fewestRounds && performance.now() - before > withinMs) break;
+    if (round > 0 && performance.now() - before > withinMs) break;
     for (const system of order(systems, round)) {
       const measured = await body(system);
       samples[system.name] = (samples[system.name] ?? []).concat(measured);

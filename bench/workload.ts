@@ -26,7 +26,12 @@ export function parallelSteps(systems: readonly System[], count: number, effort:
 }
 
 /** Runs a second when so many clients start one after the other and wait for each. */
-export function throughput(systems: readonly System[], runs: number, clients: number, effort: Effort): Promise<Samples> {
+export function throughput(
+  systems: readonly System[],
+  runs: number,
+  clients: number,
+  effort: Effort,
+): Promise<Samples> {
   return interleave(systems, effort, async (system) => {
     let left = runs;
     const client = async () => {
@@ -38,7 +43,11 @@ export function throughput(systems: readonly System[], runs: number, clients: nu
 }
 
 /** Milliseconds from a signal to the end of the run that waited for it. */
-export function signalToDone(systems: readonly System[], effort: Effort, options: { evict: boolean }): Promise<Samples> {
+export function signalToDone(
+  systems: readonly System[],
+  effort: Effort,
+  options: { evict: boolean },
+): Promise<Samples> {
   return interleave(systems, effort, async (system) => {
     const ids = [];
     for (let run = 0; run < 8; run++) ids.push(await park(system, 1));

@@ -53,7 +53,7 @@ export class FloorObject extends Floor {
 export const { SchedulerObject } = worker.objects;
 
 function object<Rpc>(binding: string, name: string): Rpc {
-  return (env as unknown as Record<string, DurableObjectNamespace>)[binding]?.getByName(name) as unknown as Rpc;
+  return (env as unknown as Record<string, DurableObjectNamespace>)[binding]?.getByName(name) as Rpc;
 }
 
 export default {

@@ -34,7 +34,8 @@ async function ended(instance: WorkflowInstance): Promise<{ status: string; outp
   for (;;) {
     const { status, output, error } = await instance.status();
     if (status === "complete") return { status: "completed", output };
-    if (status === "errored" || status === "terminated") throw new Error(`the run ended as ${status}`, { cause: error });
+    if (status === "errored" || status === "terminated")
+      throw new Error(`the run ended as ${status}`, { cause: error });
     await scheduler.wait(Math.max(1, (Date.now() - before) / 20));
   }
 }

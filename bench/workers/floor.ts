@@ -48,9 +48,9 @@ export class RunObject extends DurableObject {
     return Date.now() - before - ms;
   }
 
-  #step(sync: boolean): Promise<void> | undefined {
+  async #step(sync: boolean): Promise<void> {
     this.#insert();
-    return sync ? this.ctx.storage.sync() : undefined;
+    if (sync) await this.ctx.storage.sync();
   }
 
   #insert(): void {
@@ -66,7 +66,7 @@ export class RunObject extends DurableObject {
 
 function object(id: string): RunObject {
   const { RUNS } = env as unknown as { RUNS: DurableObjectNamespace };
-  return RUNS.getByName(id) as unknown as RunObject;
+  return RUNS.getByName(id) as never;
 }
 
 const app = new Hono();

@@ -140,5 +140,9 @@ export type HookRequest = {
 export type HookAnswer = {
   readonly duplicate: boolean;
   /** What the workflow's own `respond` answered, if it has one. */
-  readonly response?: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
+  readonly response?: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  };
 };

@@ -45,7 +45,8 @@ export function snapshot(state: RunState, activity: Activity, now: number): RunS
 
 function statusOf(state: RunState, activity: Activity, waitingFor: readonly Waiting[]): RunStatus {
   const { end } = state;
-  if (end !== null) return end.kind === "run.completed" ? "completed" : end.kind === "run.failed" ? "failed" : "cancelled";
+  if (end !== null)
+    return end.kind === "run.completed" ? "completed" : end.kind === "run.failed" ? "failed" : "cancelled";
   if (state.paused !== null) return "paused";
   if (state.startedAt === null) return "queued";
   if (activity.stuck !== null) return "waiting";

@@ -149,7 +149,10 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
 }
 
 type StepEntry = Extract<Entry, { kind: `step.${string}` }>;
-type WaitEntry = Extract<Entry, { kind: `timer.${string}` | `wait.${string}` | `signal.${string}` | `webhook.${string}` }>;
+type WaitEntry = Extract<
+  Entry,
+  { kind: `timer.${string}` | `wait.${string}` | `signal.${string}` | `webhook.${string}` }
+>;
 type RunEntry = Extract<Entry, { kind: `run.${string}` }>;
 
 function foldStep(state: RunState, entry: StepEntry): Outcome | null {

@@ -74,11 +74,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * value_uncloneable, value_too_large, name_invalid, limit_exceeded), `step` and `attempts`, and
    * with the name, message and cause of what the last attempt threw.
    */
-  run<Result>(
-    name: string,
-    fn: (context: AttemptContext) => Result,
-    options?: RunOptions,
-  ): Promise<Awaited<Result>>;
+  run<Result>(name: string, fn: (context: AttemptContext) => Result, options?: RunOptions): Promise<Awaited<Result>>;
 
   /** Waits at no cost; 0 and less than nothing are told apart: 0 returns at once, less is an error. */
   sleep(duration: Duration): Promise<void>;

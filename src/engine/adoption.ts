@@ -9,24 +9,29 @@ import type { Call, Outcome, RunState } from "../core/state.ts";
 import { callKey } from "../core/state.ts";
 import { recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
+import type { Replay } from "./replay.ts";
 
 export class Adoption {
   readonly #state: RunState;
   readonly #pending: ReadonlyMap<string, Pending>;
   /** Outcomes on record whose calls have not been made. */
   readonly #unclaimed: ReadonlyMap<string, Outcome>;
+  /** Calls that were open where the record went on without them. */
+  readonly #blocking: ReadonlySet<string>;
   /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
   readonly #orphaned = new Map<string, Call>();
 
-  constructor(state: RunState, pending: ReadonlyMap<string, Pending>, unclaimed: ReadonlyMap<string, Outcome>) {
+  constructor(state: RunState, pending: ReadonlyMap<string, Pending>, replay: Pick<Replay, "unclaimed" | "blocking">) {
     this.#state = state;
     this.#pending = pending;
-    this.#unclaimed = unclaimed;
+    this.#unclaimed = replay.unclaimed;
+    this.#blocking = replay.blocking;
   }
 
   /** Under which keys the open calls on record are to be made again. */
   awaited(): string[] {
-    return [...this.#state.calls.values()].flatMap((call) => (call.done ? [] : [pendingKey(call)]));
+    const open = [...this.#state.calls.values()].filter((call) => !call.done && this.#isNew(removed(call)));
+    return open.map(pendingKey);
   }
 
   /** Takes stock once the replay is over. */
@@ -41,7 +46,8 @@ export class Adoption {
   changedKind({ name, key, plan }: Pending): HoldfastError | null {
     const before = this.#orphaned.get(name);
     const now = recordKind(plan);
-    if (before === undefined || before.kind === now || this.#state.calls.has(key) || !this.#isOrphan(before)) return null;
+    if (before === undefined || before.kind === now || this.#state.calls.has(key) || !this.#isOrphan(before))
+      return null;
     const message = `${name} is a ${words[before.kind]} in this run's journal and a ${words[now]} in the code`;
     return new HoldfastError("step_kind_changed", message);
   }
@@ -49,8 +55,13 @@ export class Adoption {
   /** Marks what can be told once the replay is over; answers the keys of calls the code added. */
   mark(append: (facts: readonly Fact[]) => void): ReadonlySet<string> {
     const orphans = [...this.#orphaned.values()];
-    if (orphans.length === 0) return new Set();
-    const added = [...this.#pending.values()].filter(({ key }) => !this.#state.calls.has(key) && !this.#state.cleared.has(key));
+    // A call that is on record nowhere was added, or was made just before the process died. It was
+    // added if the record went on without it, or goes on with calls that are not made.
+    const goesOn = orphans.some((call) => !call.done && this.#isNew(removed(call)));
+    const added = [...this.#pending.values()].filter(({ key }) => {
+      if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
+      return orphans.length > 0 && (goesOn || this.#blocking.has(key));
+    });
     const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
     // Behind a call that was added, those that seem removed may still come.
     const removals = added.length > 0 ? [] : orphans.filter((call) => !call.done).map(removed);
@@ -95,7 +106,12 @@ export class Adoption {
   }
 }
 
-const words: Readonly<Record<CallKind, string>> = { run: "step", sleep: "sleep", wait: "wait for a signal", webhook: "webhook" };
+const words: Readonly<Record<CallKind, string>> = {
+  run: "step",
+  sleep: "sleep",
+  wait: "wait for a signal",
+  webhook: "webhook",
+};
 
 function removed(call: Call): Fact {
   return { kind: "step.removed", step: call.id, call: call.kind };

@@ -6,7 +6,9 @@
 import { HoldfastError } from "../core/error.ts";
 import type { AttemptContext } from "../core/step.ts";
 
-export type AttemptEnd = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+export type AttemptEnd =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: unknown };
 
 export type AttemptPlan = {
   readonly step: string;

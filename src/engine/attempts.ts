@@ -165,7 +165,12 @@ export class Attempts {
   }
 
   /** What the failure is called, and when the next attempt begins; null when there is none. */
-  #judge(pending: Pending, plan: RunPlan, thrown: unknown, attempt: number): { error: StoredError; delayMs: number | null } {
+  #judge(
+    pending: Pending,
+    plan: RunPlan,
+    thrown: unknown,
+    attempt: number,
+  ): { error: StoredError; delayMs: number | null } {
     const error = stepError(thrown, pending.id, attempt);
     if (error.code !== "step_failed" && error.code !== "step_timeout") return { error, delayMs: null };
     const random = createRandom(`${this.#ledger.state.created?.id}:${pending.id}:${attempt}`);
@@ -190,7 +195,10 @@ export class Attempts {
   }
 }
 
-function kept(value: unknown, step: string): { ok: true; value: ReturnType<typeof encode> } | { ok: false; error: unknown } {
+function kept(
+  value: unknown,
+  step: string,
+): { ok: true; value: ReturnType<typeof encode> } | { ok: false; error: unknown } {
   try {
     return { ok: true, value: encode(value, `the result of step ${step}`) };
   } catch (error) {
@@ -199,7 +207,12 @@ function kept(value: unknown, step: string): { ok: true; value: ReturnType<typeo
 }
 
 /** The codes that our own errors bring with them into a step's failure. */
-const ownCodes: ReadonlySet<string> = new Set(["step_timeout", "value_uncloneable", "value_too_large", "duration_invalid"]);
+const ownCodes: ReadonlySet<string> = new Set([
+  "step_timeout",
+  "value_uncloneable",
+  "value_too_large",
+  "duration_invalid",
+]);
 
 function stepError(thrown: unknown, step: string, attempts: number): StoredError {
   const own = thrown instanceof HoldfastError && ownCodes.has(thrown.code) ? thrown.code : null;

@@ -77,7 +77,7 @@ export class Execution {
     this.retry = resolveRetry(definition.retry);
     this.seenAt = ledger.state.startedAt ?? ledger.state.at;
     this.#replay = new Replay(world.clock);
-    this.#adoption = new Adoption(ledger.state, this.pending, this.#replay.unclaimed);
+    this.#adoption = new Adoption(ledger.state, this.pending, this.#replay);
     this.#waits = new Waits(this);
     this.#attempts = new Attempts(
       ledger,
@@ -199,7 +199,8 @@ export class Execution {
     if (pending === undefined) return;
     this.pending.delete(outcome.key);
     this.#waits.closed(pending);
-    this.seenAt = outcome.at;
+    // What new code asks for late is older than what the handler has seen; its time does not run back.
+    this.seenAt = Math.max(this.seenAt, outcome.at);
     const { settle } = outcome;
     switch (settle.kind) {
       case "value":
@@ -207,7 +208,9 @@ export class Execution {
       case "error":
         return pending.reject(this.#own(reviveError(settle.error)));
       case "elapsed":
-        return pending.resolve(pending.plan.kind === "webhook" ? this.#webhook(pending, pending.plan.options) : undefined);
+        return pending.resolve(
+          pending.plan.kind === "webhook" ? this.#webhook(pending, pending.plan.options) : undefined,
+        );
       case "timed_out":
         return pending.resolve(null);
       default:
@@ -273,7 +276,8 @@ export class Execution {
 
   /** A run's error as it is stored: errors of ours keep their code, others are the handler's own. */
   runError(thrown: unknown): StoredError {
-    const ours = thrown instanceof HoldfastError || (typeof thrown === "object" && thrown !== null && this.#delivered.has(thrown));
+    const ours =
+      thrown instanceof HoldfastError || (typeof thrown === "object" && thrown !== null && this.#delivered.has(thrown));
     const error = storeError(thrown);
     return ours && error.code !== undefined ? error : { ...error, code: "handler_failed" };
   }
@@ -344,7 +348,10 @@ export class Execution {
 
   #webhook(created: Pending, options: WebhookOptions): object {
     const call = this.state.calls.get(created.key);
-    const received = this.open(callKey("received", created.id), created.id, created.name, { kind: "received", options });
+    const received = this.open(callKey("received", created.id), created.id, created.name, {
+      kind: "received",
+      options,
+    });
     return { url: call?.url ?? "", received: () => received };
   }
 
@@ -355,7 +362,7 @@ export class Execution {
 
   async #pump(): Promise<void> {
     this.#pumping = true;
-    for (let next = 0; next < this.#queue.length; ) {
+    for (let next = 0; next < this.#queue.length;) {
       await this.world.clock.turn();
       const event = this.#queue[next++];
       if (event !== undefined) this.#guard(event);
@@ -417,4 +424,3 @@ export class Execution {
     return error;
   }
 }
-

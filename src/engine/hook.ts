@@ -11,6 +11,7 @@ import type { Call } from "../core/state.ts";
 import { callKey } from "../core/state.ts";
 import type { WebhookCall, WebhookOptions } from "../core/step.ts";
 import { encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
 import type { Execution } from "./execution.ts";
 import type { Run } from "./run.ts";
 
@@ -35,9 +36,11 @@ async function deliver(run: Run, known: Call, request: HookRequest): Promise<Hoo
     return openCall(run, id) === "duplicate" ? { duplicate: true } : notFound(id);
   }
   const { options } = pending.plan;
-  const call = await admit(execution, known, options, request);
-  const duplicate = await take(execution, known, call);
-  if (duplicate) return { duplicate };
+  const { call, stored } = await admit(execution, known, options, request);
+  const taken = await take(execution, known, stored);
+  // Another call was faster, or the time was up while this one was looked at.
+  if (!taken) return openCall(run, id) === "duplicate" ? { duplicate: true } : notFound(id);
+  const duplicate = false;
   return options.respond === undefined ? { duplicate } : { duplicate, response: await respond(options.respond, call) };
 }
 
@@ -55,19 +58,28 @@ function notFound(id: string): never {
   throw new HoldfastError("webhook_not_found", `no webhook ${id} is open`);
 }
 
+type Admitted = { readonly call: WebhookCall; readonly stored: Stored };
+
 /** The call as the workflow may see it; a refusal is noted on the run. */
-async function admit(execution: Execution, { id, name }: Call, options: WebhookOptions, request: HookRequest): Promise<WebhookCall> {
+async function admit(
+  execution: Execution,
+  { id, name }: Call,
+  options: WebhookOptions,
+  request: HookRequest,
+): Promise<Admitted> {
   const reject = (error: HoldfastError): never => {
     if (!execution.over) execution.record({ kind: "webhook.rejected", name, call: id, reason: error.message });
     throw error;
   };
   let call: WebhookCall;
+  let stored: Stored;
   try {
     call = readHookCall(request);
+    stored = encode(call, `the call of webhook ${id}`);
   } catch (error) {
-    return reject(error instanceof HoldfastError ? error : new HoldfastError("body_invalid", String(error)));
+    return reject(refusalOf(error));
   }
-  if (options.verify === undefined) return call;
+  if (options.verify === undefined) return { call, stored };
   let accepted = false;
   let cause: unknown;
   try {
@@ -75,23 +87,38 @@ async function admit(execution: Execution, { id, name }: Call, options: WebhookO
   } catch (error) {
     cause = error;
   }
-  return accepted ? call : reject(new HoldfastError("webhook_rejected", `webhook ${id} refused the call`, { cause }));
+  return accepted
+    ? { call, stored }
+    : reject(new HoldfastError("webhook_rejected", `webhook ${id} refused the call`, { cause }));
 }
 
-/** Answers whether another call was faster. */
-function take(execution: Execution, { id, name }: Call, call: WebhookCall): Promise<boolean> {
-  const request = encode(call, `the call of webhook ${id}`);
+/** What JSON can say and a journal cannot keep, a key named __proto__, is a bad body like any other. */
+function refusalOf(error: unknown): HoldfastError {
+  if (error instanceof HoldfastError && error.code !== "value_uncloneable") return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new HoldfastError("body_invalid", message, { cause: error });
+}
+
+/** Puts the call on record; answers whether the wait was still open. */
+async function take(execution: Execution, { id, name }: Call, request: Stored): Promise<boolean> {
+  if (execution.over) throw endOf(execution);
   const taken = new Promise<boolean>((resolve) => {
     execution.post(() => {
       const open = execution.pending.has(callKey("received", id));
       if (open) execution.record({ kind: "webhook.received", name, call: id, request });
-      resolve(!open);
+      resolve(open);
     });
   });
   const stopped = execution.stopped.heard().then((): never => {
-    throw new HoldfastError("run_ended", "the run that waited for this call has ended");
+    throw endOf(execution);
   });
-  return Promise.race([taken, stopped]);
+  const open = await Promise.race([taken, stopped]);
+  if (execution.failure !== null) throw execution.failure;
+  return open;
+}
+
+function endOf({ failure }: Execution): unknown {
+  return failure ?? new HoldfastError("run_ended", "the run that waited for this call has ended");
 }
 
 async function respond(

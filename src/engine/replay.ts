@@ -31,9 +31,12 @@ export interface Replayed {
 export class Replay {
   /** Outcomes whose calls have not been made. */
   readonly unclaimed = new Map<string, Outcome>();
+  /** Calls that were open where the record went on without them: the code may have added them. */
+  readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
   readonly #clock: Clock;
   #impatientAt = -1;
+  #blockedAt = -1;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -46,10 +49,18 @@ export class Replay {
       if (!handler.pending.has(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.left = outcomes.length - 1 - i;
       if (handler.pending.has(outcome.key)) handler.deliver(outcome);
-      else this.unclaimed.set(outcome.key, outcome);
+      else this.#passOver(outcome, handler);
     }
     await this.#clock.turn();
     await this.#playClaims(handler);
+  }
+
+  #passOver(outcome: Outcome, handler: Replayed): void {
+    this.unclaimed.set(outcome.key, outcome);
+    // Once for every call that was made: the others were open then as well.
+    if (this.#blockedAt === handler.made) return;
+    this.#blockedAt = handler.made;
+    for (const open of handler.pending.keys()) this.blocking.add(open);
   }
 
   /** Gives the handler time to make the calls that are on record without an outcome. */

@@ -183,6 +183,15 @@ export class Run {
     return open.length === 0 || open.some((call) => (call.retryAt ?? call.until ?? Infinity) <= now);
   }
 
+  /** It is under way, and no deadline up to this instant explains why anybody looks: its last life was cut off. */
+  wasCutOff(dueBy: number): boolean {
+    const { startedAt, end, paused, calls, lives } = this.state;
+    if (startedAt === null || end !== null || paused !== null) return false;
+    // Had it come to rest since its last death, that would be on record.
+    if (lives > 0) return true;
+    return ![...calls.values()].some((call) => !call.done && (call.retryAt ?? call.until ?? Infinity) <= dueBy);
+  }
+
   /** @throws run_ended, not_retryable, idempotency_conflict */
   act(action: Exclude<RunAction, { kind: "delete" }> & { kind: Exclude<RunAction["kind"], "delete"> }): void {
     const { kind, key } = action;
@@ -191,9 +200,17 @@ export class Run {
     if (before !== undefined) throw new HoldfastError("idempotency_conflict", `the key ${key} was used to ${before}`);
     switch (kind) {
       case "cancel":
-        return this.#cancel(action, { name: "Cancelled", message: action.reason ?? "the run was cancelled", code: "cancelled" });
+        return this.#cancel(action, {
+          name: "Cancelled",
+          message: action.reason ?? "the run was cancelled",
+          code: "cancelled",
+        });
       case "terminate":
-        return this.#cancel(action, { name: "Terminated", message: action.reason ?? "the run was terminated", code: "terminated" });
+        return this.#cancel(action, {
+          name: "Terminated",
+          message: action.reason ?? "the run was terminated",
+          code: "terminated",
+        });
       case "pause":
         return this.#pause(action);
       case "resume":
@@ -224,12 +241,16 @@ export class Run {
     }
     const { deaths, lives } = this.state;
     if (cold && (deaths >= deathLimit || lives >= livesLimit)) {
-      const error = new HoldfastError("handler_crashed", `the process died ${lives} times in a row while the handler ran`);
+      const error = new HoldfastError(
+        "handler_crashed",
+        `the process died ${lives} times in a row while the handler ran`,
+      );
       this.#ledger.append({ kind: "run.failed", error: storeError(error) });
       return;
     }
     const { deployment } = this.#world;
-    if (cold) this.#ledger.append({ kind: "run.interrupted", deployment, held: this.#ledger.openedUnder === deployment });
+    if (cold)
+      this.#ledger.append({ kind: "run.interrupted", deployment, held: this.#ledger.openedUnder === deployment });
     this.#start(definition);
   }
 
@@ -302,7 +323,10 @@ export class Run {
     const { end, calls } = this.state;
     const waitsForAttempt = [...calls.values()].some((call) => !call.done && call.retryAt !== null);
     if (end === null ? !waitsForAttempt : end.kind !== "run.failed") {
-      const why = end === null ? "it waits for no attempt" : `it has ${end.kind === "run.completed" ? "completed" : "been cancelled"}`;
+      const why =
+        end === null
+          ? "it waits for no attempt"
+          : `it has ${end.kind === "run.completed" ? "completed" : "been cancelled"}`;
       throw new HoldfastError("not_retryable", `the run cannot be retried: ${why}`);
     }
     const cleared = end?.kind === "run.failed" ? this.#failedSteps(end.error) : [];
@@ -313,7 +337,9 @@ export class Run {
   /** Steps whose failure the error tells of. */
   #failedSteps(error: StoredError): string[] {
     const chain = [error, ...(error.errors ?? [])];
-    const own = chain.flatMap(({ step }) => (step !== undefined && this.state.calls.get(callKey("run", step))?.done === true ? [step] : []));
+    const own = chain.flatMap(({ step }) =>
+      step !== undefined && this.state.calls.get(callKey("run", step))?.done === true ? [step] : [],
+    );
     const deeper = chain.flatMap(({ cause }) => (cause === undefined ? [] : this.#failedSteps(cause)));
     return [...new Set([...own, ...deeper])];
   }
@@ -328,7 +354,11 @@ export class Run {
 
   #refuseEnded(what: string): void {
     const { end, created } = this.state;
-    if (end !== null) throw new HoldfastError("run_ended", `run ${created?.id} has ${end.kind.slice("run.".length)} and cannot ${what}`);
+    if (end !== null)
+      throw new HoldfastError(
+        "run_ended",
+        `run ${created?.id} has ${end.kind.slice("run.".length)} and cannot ${what}`,
+      );
   }
 
   #started(): Fact {

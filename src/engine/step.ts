@@ -26,7 +26,8 @@ const left = new Error("the run has ended");
 export function createStep(execution: Execution): Step {
   const random = createRandom(`${execution.state.created?.id}:${execution.state.created?.at}`);
   const step = {
-    run: (name: unknown, fn: unknown, options?: RunOptions) => make(execution, name, () => runPlan(execution, name, fn, options)),
+    run: (name: unknown, fn: unknown, options?: RunOptions) =>
+      make(execution, name, () => runPlan(execution, name, fn, options)),
     sleep: (...args: unknown[]) => sleep(execution, args, (value) => afterPlan(toMs(value))),
     sleepUntil: (...args: unknown[]) => sleep(execution, args, (value) => untilPlan(toInstant(value))),
     waitFor: (name: unknown, options?: WaitOptions) => waitFor(execution, name, options),
@@ -53,7 +54,8 @@ function make(execution: Execution, name: unknown, plan: () => Plan): Promise<un
 }
 
 function runPlan(execution: Execution, name: unknown, fn: unknown, options: RunOptions = {}): Plan {
-  if (typeof fn !== "function") throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
+  if (typeof fn !== "function")
+    throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
   checkOptions(options, ["retry", "timeout"], `step ${String(name)}`);
   const { retry, timeout } = options;
   return {
@@ -117,7 +119,7 @@ function fail(execution: Execution, error: unknown): never {
 }
 
 function createLog(execution: Execution): Step["log"] {
-  const write = (level: LogLevel) => (message: string, data?: unknown) => {
+  const write = (level: LogLevel) => (message: unknown, data?: unknown) => {
     const fact = { kind: "log.written", level, message: String(message) } as const;
     execution.say(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
   };

@@ -38,8 +38,8 @@ export class Host {
   readonly #nudge = new Bell();
   #open: { readonly run: Run; readonly journal: SqlJournal; readonly reporter: Reporter } | null = null;
   #loop: Promise<void> | null = null;
-  /** What this memory knows of the alarm; null when it is not set or not known. */
-  #armedAt: number | null = null;
+  /** When the alarm is set for; null when it is not set, undefined when this memory does not know. */
+  #armedAt: number | null | undefined;
   /** An alarm is being handled and waits for the loop: should the process die, it comes again. */
   #guarded = false;
   /** The first look of this memory is still to come. */
@@ -59,9 +59,9 @@ export class Host {
   }
 
   /** Looks at the run now, and keeps it going for as long as it is busy. */
-  proceed(byAlarm = false): void {
+  proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
-    const died = byAlarm && this.#cold && !this.run.isDue();
+    const died = this.#cold && alarm !== undefined && this.run.wasCutOff(dueBy(alarm));
     this.#cold = false;
     // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
     if (died) this.#arm(Date.now() + watchdogMs);
@@ -93,10 +93,10 @@ export class Host {
   }
 
   /** Never throws: the platform gives up an alarm that does so seven times. */
-  async alarm(): Promise<void> {
+  async alarm(info?: AlarmInvocationInfo): Promise<void> {
     this.#armedAt = null;
     try {
-      await this.#watch();
+      await this.#watch(info);
     } catch (error) {
       console.error("a run could not be opened; it is tried again", error);
       this.#arm(Date.now() + patienceMs);
@@ -104,9 +104,9 @@ export class Host {
   }
 
   /** Keeps the run going under the alarm's protection. */
-  async #watch(): Promise<void> {
+  async #watch(info: AlarmInvocationInfo | undefined): Promise<void> {
     this.#guarded = true;
-    this.proceed(true);
+    this.proceed(info);
     const guard = timer(Date.now() + longestAlarmMs);
     await Promise.race([this.#loop, guard.over]);
     guard.cancel();
@@ -173,7 +173,8 @@ export class Host {
   }
 
   #park(wakeAt: number | null): void {
-    if (wakeAt !== null) this.#arm(wakeAt);
+    if (wakeAt === null) this.#disarm();
+    else this.#arm(wakeAt);
     const { run } = this;
     // A handler that awaits something of its own may go on without anybody asking.
     void run.stirred().then(() => {
@@ -185,7 +186,7 @@ export class Host {
   #guard(): void {
     if (this.#guarded) return;
     const now = Date.now();
-    if (this.#armedAt === null || this.#armedAt > now + watchdogMs) this.#arm(now + watchdogMs);
+    if ((this.#armedAt ?? Infinity) > now + watchdogMs) this.#arm(now + watchdogMs);
   }
 
   #arm(at: number): void {
@@ -193,8 +194,18 @@ export class Host {
     if (this.#armedAt === wakeAt) return;
     this.#armedAt = wakeAt;
     this.#ctx.storage.setAlarm(wakeAt).catch((error: unknown) => {
-      this.#armedAt = null;
+      this.#armedAt = undefined;
       console.error(`run ${this.run.state.created?.id} could not set its alarm`, error);
+    });
+  }
+
+  /** The watchdog of work that is over would find a run at rest, and take it for one that died. */
+  #disarm(): void {
+    if (this.#armedAt === null) return;
+    this.#armedAt = null;
+    this.#ctx.storage.deleteAlarm().catch((error: unknown) => {
+      this.#armedAt = undefined;
+      console.error(`run ${this.run.state.created?.id} could not remove its alarm`, error);
     });
   }
 
@@ -204,7 +215,7 @@ export class Host {
     this.#open = null;
     this.#cold = true;
     await this.#ctx.storage.setAlarm(Date.now() + watchdogMs);
-    this.#armedAt = null;
+    this.#armedAt = undefined;
   }
 
   #memory() {
@@ -228,6 +239,14 @@ export class Host {
 function earlier(one: number | null, other: number | null): number | null {
   if (one === null || other === null) return one ?? other;
   return Math.min(one, other);
+}
+
+/**
+ * Which deadlines may have brought this alarm. Its own time counts where the clock is behind it; an
+ * alarm that comes again died with the process that handled it, so that none excuses it.
+ */
+function dueBy({ retryCount, scheduledTime }: AlarmInvocationInfo): number {
+  return retryCount > 0 ? -Infinity : Math.max(scheduledTime, Date.now());
 }
 
 /** A timer that keeps nothing awake once it is cancelled. */

@@ -97,8 +97,8 @@ class HostedRun extends DurableObject implements RunRpc {
     });
   }
 
-  override async alarm(): Promise<void> {
-    await this.#host.alarm();
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    await this.#host.alarm(info);
   }
 
   #existing(): Run {

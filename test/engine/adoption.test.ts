@@ -30,7 +30,11 @@ const original: Flow = async (_input, step) => {
 };
 
 function marks(host: Host): string[] {
-  return host.journal.entries.flatMap((entry) => (entry.kind === "step.added" || entry.kind === "step.removed" ? [`${entry.kind.slice(5)} ${entry.call} ${entry.step}`] : []));
+  return host.journal.entries.flatMap((entry) =>
+    entry.kind === "step.added" || entry.kind === "step.removed"
+      ? [`${entry.kind.slice(5)} ${entry.call} ${entry.step}`]
+      : [],
+  );
 }
 
 describe("guarantee 7: within a version", () => {
@@ -55,12 +59,20 @@ describe("guarantee 7: within a version", () => {
   });
 
   test("a moved step keeps its result", async () => {
-    const host = await change(original, async (_input, step) => [await run(step, "b"), await run(step, "a"), await step.waitFor("go")]);
+    const host = await change(original, async (_input, step) => [
+      await run(step, "b"),
+      await run(step, "a"),
+      await step.waitFor("go"),
+    ]);
     expect([host.output, ran, marks(host)]).toEqual([["b", "a", "went"], [], []]);
   });
 
   test("a renamed step is one removed and one added", async () => {
-    const host = await change(original, async (_input, step) => [await run(step, "a"), await run(step, "b2"), await step.waitFor("go")]);
+    const host = await change(original, async (_input, step) => [
+      await run(step, "a"),
+      await run(step, "b2"),
+      await step.waitFor("go"),
+    ]);
     expect([host.output, ran]).toEqual([["a", "b2", "went"], ["b2"]]);
     expect(marks(host).sort()).toEqual(["added run b2", "removed run b"]);
   });
@@ -78,28 +90,45 @@ describe("guarantee 7: within a version", () => {
   test("a wait that comes only later in the new code keeps its deadline", async () => {
     ran = [];
     const old = await new Host(original).drive(startAt);
-    const host = old.reopen({ cold: false, definition: async (_input, step) => {
-      await step.sleep("nap", "30 m");
-      return await original(_input as never, step);
-    } });
+    const host = old.reopen({
+      cold: false,
+      definition: async (_input, step) => {
+        await step.sleep("nap", "30 m");
+        return await original(_input, step);
+      },
+    });
     await host.drive();
     expect(host.clock.at).toBe(startAt + 3_600_000);
     expect(host.output).toEqual(["a", "b", null]);
   });
 
   test("a wait that the code drops and brings back keeps its deadline and is shown again", async () => {
-    const old = await new Host(async (_input, step) => await Promise.all([step.waitFor("go", { timeout: "1 h" }), step.waitFor("end")])).drive(startAt);
-    const without = await old.reopen({ cold: false, definition: async (_input, step) => await step.waitFor("end") }).drive(startAt);
+    const old = await new Host(
+      async (_input, step) => await Promise.all([step.waitFor("go", { timeout: "1 h" }), step.waitFor("end")]),
+    ).drive(startAt);
+    const without = await old
+      .reopen({ cold: false, definition: async (_input, step) => await step.waitFor("end") })
+      .drive(startAt);
     expect(marks(without)).toEqual(["removed wait go"]);
     expect(without.snapshot.waitingFor.map(({ name }) => name)).toEqual(["end"]);
-    const again = await without.reopen({ at: startAt + 600_000, cold: false, definition: old.definition as never }).drive(startAt + 600_000);
-    expect(again.snapshot.waitingFor.map(({ name, until }) => [name, until])).toEqual([["go", startAt + 3_600_000], ["end", null]]);
+    const again = await without
+      .reopen({ at: startAt + 600_000, cold: false, definition: old.definition as never })
+      .drive(startAt + 600_000);
+    expect(again.snapshot.waitingFor.map(({ name, until }) => [name, until])).toEqual([
+      ["go", startAt + 3_600_000],
+      ["end", null],
+    ]);
     await again.drive();
     expect([again.clock.at, again.status]).toEqual([startAt + 3_600_000, "waiting"]);
   });
 
   test("marks are made once, however often the run is replayed", async () => {
-    const changed: Flow = async (_input, step) => [await run(step, "a"), await run(step, "b2"), await step.waitFor("go"), await step.waitFor("end")];
+    const changed: Flow = async (_input, step) => [
+      await run(step, "a"),
+      await run(step, "b2"),
+      await step.waitFor("go"),
+      await step.waitFor("end"),
+    ];
     let host = await change(original, changed);
     for (let life = 0; life < 4; life++) host = await host.reopen({ cold: false }).drive();
     await host.signalAt(host.clock.at, "end", 1).drive();
@@ -108,7 +137,11 @@ describe("guarantee 7: within a version", () => {
 });
 
 describe("guarantee 7: a name that changed its kind", () => {
-  const changed: Flow = async (_input, step) => [await run(step, "a"), await step.sleep("b", "1 m"), await step.waitFor("go")];
+  const changed: Flow = async (_input, step) => [
+    await run(step, "a"),
+    await step.sleep("b", "1 m"),
+    await step.waitFor("go"),
+  ];
 
   test("pauses the run with step_kind_changed, and the right code goes on", async () => {
     const host = await change(original, changed);
@@ -133,4 +166,21 @@ describe("guarantee 7: a name that changed its kind", () => {
     const host = await change(both, both);
     expect([host.output, ran]).toEqual([["go", "went"], []]);
   });
+});
+
+test("guarantee 7: a step in flight when the process died is not taken for one that new code added", async () => {
+  const old = await new Host(original).drive(startAt);
+  const flow: Flow = async (_input, step) => {
+    await run(step, "b");
+    await step.waitFor("go");
+    return await step.run("long", () => new Promise((resolve) => setImmediate(() => resolve("done"))));
+  };
+  const host = old.reopen({ definition: flow, cold: false });
+  await host.signalAt(startAt + 1, "go", 1).drive(startAt);
+  host.run.signal({ name: "go", payload: "[1]" as never, by: "test" });
+  host.run.advance();
+  await host.clock.idle();
+  const again = await host.reopen().drive();
+  expect(again.output).toBe("done");
+  expect(marks(again)).toEqual(["removed run a"]);
 });

@@ -1,7 +1,7 @@
 /** The crash property: what must hold of a run however and whenever its process dies. */
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
-import { Host, signal, startAt } from "./host.ts";
+import { Host, act, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import { interpret } from "./program.ts";
 import type { Life, Program } from "./program.ts";
@@ -36,6 +36,10 @@ function hostProgram(program: Program, commits: readonly string[], at: number): 
       // The same request again, as a client sends it that got no answer.
       signal(run, name, payload, key);
     });
+  }
+  for (const { at: offset, ms } of program.pauses) {
+    host.plan(Math.max(at, startAt + offset), (run) => act(run, "pause"));
+    host.plan(Math.max(at, startAt + offset + ms), (run) => act(run, "resume"));
   }
   return { host, life };
 }
@@ -78,7 +82,9 @@ function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted, tame:
   const known = entries.findLast(({ kind }) => outcomeKinds.has(kind))?.seq ?? 0;
   const seen = before.life.trace.filter(({ outcome }) => outcome <= known);
   expect(now.life.trace.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.map(({ text }) => text));
-  const done = new Set(entries.flatMap((entry) => (entry.kind === "step.completed" || entry.kind === "step.failed" ? [entry.step] : [])));
+  const done = new Set(
+    entries.flatMap((entry) => (entry.kind === "step.completed" || entry.kind === "step.failed" ? [entry.step] : [])),
+  );
   expect(now.life.effects.filter(({ key }) => done.has(stepOf(key)))).toEqual([]);
   const keys = new Map(now.life.effects.map(({ path, key }) => [path, key]));
   for (const { path, key, outcome } of before.life.effects) {
@@ -112,16 +118,18 @@ export function checkJournal(entries: readonly Entry[]): void {
     expect(entry.at).toBeGreaterThanOrEqual(last);
     last = entry.at;
     if (outcomeKinds.has(entry.kind)) {
-      const id = "step" in entry ? `run ${entry.step}` : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
+      const id =
+        "step" in entry ? `run ${entry.step}` : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
       const place = id.replace(/^signal/, "wait");
-      expect(outcomes.has(place), place).toBe(false);
+      expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
       outcomes.add(place);
     }
     if (entry.kind === "signal.consumed") {
       expect(consumed.has(entry.signal)).toBe(false);
       expect(entries[entry.signal - 1]).toMatchObject({ kind: "signal.received", name: entry.name });
       for (const earlier of entries.slice(0, entry.signal - 1)) {
-        if (earlier.kind === "signal.received" && earlier.name === entry.name) expect(consumed.has(earlier.seq)).toBe(true);
+        if (earlier.kind === "signal.received" && earlier.name === entry.name)
+          expect(consumed.has(earlier.seq)).toBe(true);
       }
       consumed.add(entry.signal);
     }

@@ -11,35 +11,56 @@ function die(host: Host): Promise<never> {
 type Flow = (host: () => Host) => (input: never, step: Step) => unknown;
 
 /** Lives until one of them survives; `deployments` names the code of each life. */
-async function live(flow: Flow, lives: number, deployment: (life: number) => string = () => "one"): Promise<{ host: Host; lives: number }> {
-  let host: Host = new Host(flow(() => host), { deployment: deployment(0) });
+async function live(
+  flow: Flow,
+  lives: number,
+  deployment: (life: number) => string = () => "one",
+): Promise<{ host: Host; lives: number }> {
+  let host: Host = new Host(
+    flow(() => host),
+    { deployment: deployment(0) },
+  );
   for (let life = 1; ; life++) {
     await host.drive();
     if (!host.dead || life >= lives) return { host, lives: life };
     const commits = host.journal.commits;
-    const next: Host = new Host(flow(() => next), { commits, at: host.clock.at, deployment: deployment(life) });
+    const next: Host = new Host(
+      flow(() => next),
+      { commits, at: host.clock.at, deployment: deployment(life) },
+    );
     host = next;
   }
 }
 
 test("guarantee 4: a step that kills its process is counted and at last fails with step_crashed", async () => {
   let begun = 0;
-  const { host, lives } = await live((host) => async (_input, step) => {
-    try {
-      return await step.run("killer", () => { begun++; return die(host()); });
-    } catch (error) {
-      return (error as { code: string }).code;
-    }
-  }, 50);
+  const { host, lives } = await live(
+    (host) => async (_input, step) => {
+      try {
+        return await step.run("killer", () => {
+          begun++;
+          return die(host());
+        });
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    },
+    50,
+  );
   expect(host.output).toBe("step_crashed");
   expect(begun).toBeLessThanOrEqual(8);
   expect(lives).toBe(begun + 1);
-  expect(host.entries("step.failed")[0]).toMatchObject({ step: "killer", attempt: begun, error: { code: "step_crashed", attempts: begun, step: "killer" } });
+  expect(host.entries("step.failed")[0]).toMatchObject({
+    step: "killer",
+    attempt: begun,
+    error: { code: "step_crashed", attempts: begun, step: "killer" },
+  });
 });
 
 test("guarantee 4: deaths that come with a deploy are not held against the step, nor end it soon", async () => {
   let begun = 0;
-  const flow: Flow = (host) => async (_input, step) => await step.run("slow", () => (++begun <= 12 ? die(host()) : "done"));
+  const flow: Flow = (host) => async (_input, step) =>
+    await step.run("slow", () => (++begun <= 12 ? die(host()) : "done"));
   const { host } = await live(flow, 50, (life) => `deploy ${life}`);
   expect([host.output, begun]).toEqual(["done", 13]);
   expect(host.entries("step.interrupted").every(({ held }) => !held)).toBe(true);
@@ -47,43 +68,76 @@ test("guarantee 4: deaths that come with a deploy are not held against the step,
 });
 
 test("guarantee 4: not even deploys go on for ever", async () => {
-  const { host, lives } = await live((host) => async (_input, step) => await step.run("killer", () => die(host())), 60, (life) => `deploy ${life}`);
+  const { host, lives } = await live(
+    (host) => async (_input, step) => await step.run("killer", () => die(host())),
+    60,
+    (life) => `deploy ${life}`,
+  );
   expect(host.snapshot).toMatchObject({ status: "failed", error: { code: "step_crashed" } });
   expect(lives).toBeLessThan(30);
 });
 
-test.each([[["killer", "innocent"]], [["innocent", "killer"]]])("guarantee 4: of %j in flight the innocent completes", async (names) => {
-  const { host } = await live((host) => async (_input, step) => {
-    const work = { killer: () => die(host()), innocent: () => host().clock.after(10).then(() => "fine") };
-    const results = await Promise.allSettled(names.map((name) => step.run(name, () => work[name as "killer" | "innocent"]())));
-    return results.map((result) => (result.status === "fulfilled" ? result.value : (result.reason as { code: string }).code));
-  }, 60);
-  expect(host.status).toBe("completed");
-  expect([...(host.output as string[])].sort()).toEqual(["fine", "step_crashed"]);
-});
+test.each([[["killer", "innocent"]], [["innocent", "killer"]]])(
+  "guarantee 4: of %j in flight the innocent completes",
+  async (names) => {
+    const { host } = await live(
+      (host) => async (_input, step) => {
+        const work = {
+          killer: () => die(host()),
+          innocent: () =>
+            host()
+              .clock.after(10)
+              .then(() => "fine"),
+        };
+        const results = await Promise.allSettled(
+          names.map((name) => step.run(name, () => work[name as "killer" | "innocent"]())),
+        );
+        return results.map((result) =>
+          result.status === "fulfilled" ? result.value : (result.reason as { code: string }).code,
+        );
+      },
+      60,
+    );
+    expect(host.status).toBe("completed");
+    expect([...(host.output as string[])].sort()).toEqual(["fine", "step_crashed"]);
+  },
+);
 
 test("guarantee 4: two that kill fail one after the other, and the run goes on", async () => {
-  const { host } = await live((host) => async (_input, step) => {
-    const results = await Promise.allSettled([step.run("one", () => die(host())), step.run("two", () => die(host())), step.run("three", () => host().clock.after(5))]);
-    return results.map(({ status }) => status);
-  }, 80);
+  const { host } = await live(
+    (host) => async (_input, step) => {
+      const results = await Promise.allSettled([
+        step.run("one", () => die(host())),
+        step.run("two", () => die(host())),
+        step.run("three", () => host().clock.after(5)),
+      ]);
+      return results.map(({ status }) => status);
+    },
+    80,
+  );
   expect(host.output).toEqual(["rejected", "rejected", "fulfilled"]);
 });
 
 test("guarantee 4: a handler that dies in every life ends as handler_crashed", async () => {
-  const { host, lives } = await live((host) => async (_input, step) => {
-    await step.run("a", () => 1);
-    await die(host());
-  }, 50);
+  const { host, lives } = await live(
+    (host) => async (_input, step) => {
+      await step.run("a", () => 1);
+      await die(host());
+    },
+    50,
+  );
   expect(host.snapshot).toMatchObject({ status: "failed", error: { code: "handler_crashed" } });
   expect(lives).toBeLessThan(15);
 });
 
 test("guarantee 4: a handler that dies right after parking on something else ends so too", async () => {
-  const { host, lives } = await live((host) => async (_input, step) => {
-    void step.sleep("1 d");
-    await die(host());
-  }, 50);
+  const { host, lives } = await live(
+    (host) => async (_input, step) => {
+      void step.sleep("1 d");
+      await die(host());
+    },
+    50,
+  );
   expect(host.snapshot.error?.code).toBe("handler_crashed");
   expect(lives).toBeLessThan(15);
 });
@@ -99,11 +153,26 @@ test("guarantee 4: alarms that find a parked run unharmed do not wear it out", a
 test("guarantee 4: a pause holds suspects back, and resuming lets them go", async () => {
   let begun = 0;
   const flow: Flow = (host) => async (_input, step) => {
-    const one = async () => (++begun <= 6 ? await die(host()) : await host().clock.after(60_000).then(() => "one"));
-    return await Promise.all([step.run("one", one), step.run("two", () => host().clock.after(1000).then(() => "two"))]);
+    const one = async () =>
+      ++begun <= 6
+        ? await die(host())
+        : await host()
+            .clock.after(60_000)
+            .then(() => "one");
+    return await Promise.all([
+      step.run("one", one),
+      step.run("two", () =>
+        host()
+          .clock.after(1000)
+          .then(() => "two"),
+      ),
+    ]);
   };
   let { host } = await live(flow, 4);
-  const next: Host = new Host(flow(() => next), { commits: host.journal.commits, at: host.clock.at });
+  const next: Host = new Host(
+    flow(() => next),
+    { commits: host.journal.commits, at: host.clock.at },
+  );
   begun = 10;
   host = next;
   host.plan(host.clock.at + 100, (run) => run.act({ kind: "pause", by: "test", reason: null }));

@@ -20,7 +20,10 @@ describe("bail and fail", () => {
       return "went on";
     });
     expect(ran).toEqual(["a"]);
-    const ended = end === "bail" ? { status: "cancelled", error: { message: "enough", code: "bailed" } } : { status: "failed", error: { name: "TypeError", message: "enough", code: "handler_failed" } };
+    const ended =
+      end === "bail"
+        ? { status: "cancelled", error: { message: "enough", code: "bailed" } }
+        : { status: "failed", error: { name: "TypeError", message: "enough", code: "handler_failed" } };
     expect(host.snapshot).toMatchObject(ended);
   });
 
@@ -55,25 +58,31 @@ test("guarantee 3: suspension never reaches catch or finally", async () => {
 });
 
 describe("cancel, terminate, timeout", () => {
-  test.each(["cancel", "terminate"] as const)("%s aborts what is in flight; its late result is ignored", async (kind) => {
-    const aborted: boolean[] = [];
-    const host: Host = new Host(async (_input, step) => {
-      await step.run("long", async ({ signal }) => {
-        signal.addEventListener("abort", () => aborted.push(true));
-        await host.clock.after(60_000);
+  test.each(["cancel", "terminate"] as const)(
+    "%s aborts what is in flight; its late result is ignored",
+    async (kind) => {
+      const aborted: boolean[] = [];
+      const host: Host = new Host(async (_input, step) => {
+        await step.run("long", async ({ signal }) => {
+          signal.addEventListener("abort", () => aborted.push(true));
+          await host.clock.after(60_000);
+        });
       });
-    });
-    host.plan(startAt + 1000, (run) => act(run, kind, "k"));
-    await host.drive();
-    const entries = host.journal.entries.length;
-    host.clock.set(startAt + 120_000);
-    await host.clock.idle();
-    expect(host.journal.entries).toHaveLength(entries);
-    expect(aborted).toEqual([true]);
-    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { code: kind === "cancel" ? "cancelled" : "terminated" } });
-    expect(() => act(host.run, kind, "k")).not.toThrow();
-    expect(() => act(host.run, kind)).toThrow(HoldfastError);
-  });
+      host.plan(startAt + 1000, (run) => act(run, kind, "k"));
+      await host.drive();
+      const entries = host.journal.entries.length;
+      host.clock.set(startAt + 120_000);
+      await host.clock.idle();
+      expect(host.journal.entries).toHaveLength(entries);
+      expect(aborted).toEqual([true]);
+      expect(host.snapshot).toMatchObject({
+        status: "cancelled",
+        error: { code: kind === "cancel" ? "cancelled" : "terminated" },
+      });
+      expect(() => act(host.run, kind, "k")).not.toThrow();
+      expect(() => act(host.run, kind)).toThrow(HoldfastError);
+    },
+  );
 
   test("guarantee 8: a run past its timeout fails, also one that waits; a pause does not count", async () => {
     const flow = define(async (_input, step) => await step.waitFor("never"), { timeoutMs: 60_000 });
@@ -86,7 +95,9 @@ describe("cancel, terminate, timeout", () => {
   });
 
   test("an attempt in flight times out though the run is paused, and then rests", async () => {
-    const host = new Host((_input, step) => step.run("a", () => new Promise(() => {}), { timeout: "1 m", retry: { limit: 1, jitter: 0 } }));
+    const host = new Host((_input, step) =>
+      step.run("a", () => new Promise(() => {}), { timeout: "1 m", retry: { limit: 1, jitter: 0 } }),
+    );
     host.plan(startAt + 1000, (run) => act(run, "pause"));
     await host.drive();
     expect([host.status, host.clock.at, host.run.execution?.busy]).toEqual(["paused", startAt + 60_000, false]);
@@ -97,7 +108,10 @@ describe("cancel, terminate, timeout", () => {
 
   test("a delayed run begins when it is due, or is cancelled when that is too late", async () => {
     const make = (notAfter: number | null) => {
-      const host = new Host(async (_input, step) => await Promise.resolve(step.now()), { commits: ["[]"], cold: false });
+      const host = new Host(async (_input, step) => await Promise.resolve(step.now()), {
+        commits: ["[]"],
+        cold: false,
+      });
       host.run.create({ ...created(null), startAt: startAt + 1000, notAfter });
       return host;
     };
@@ -146,7 +160,13 @@ describe("the end of a handler", () => {
     const later: Host = host.reopen({ definition: flow(() => later.clock) });
     await later.signalAt(startAt + 60_000, "b", 2).drive();
     expect(later.output).toEqual([1, 2]);
-    expect(later.journal.kinds.filter((kind) => /step|wait|log|signal/.test(kind))).toEqual(["step.completed", "wait.started", "signal.received", "signal.consumed", "log.written"]);
+    expect(later.journal.kinds.filter((kind) => /step|wait|log|signal/.test(kind))).toEqual([
+      "step.completed",
+      "wait.started",
+      "signal.received",
+      "signal.consumed",
+      "log.written",
+    ]);
   });
 });
 
@@ -157,7 +177,15 @@ describe("retry", () => {
     const host = await play(async (_input, step) => {
       const a = await step.run("a", () => ran.push("a"));
       const [b, c] = await Promise.all([
-        step.run("b", () => { ran.push("b"); if (broken) throw new Error("down"); return "b"; }, { retry: { limit: 0 } }),
+        step.run(
+          "b",
+          () => {
+            ran.push("b");
+            if (broken) throw new Error("down");
+            return "b";
+          },
+          { retry: { limit: 0 } },
+        ),
         step.run("c", () => ran.push("c")),
       ]);
       return [a, b, c];
@@ -178,7 +206,16 @@ describe("retry", () => {
 
   test("retries do not hold against a step that it was in flight when the run failed", async () => {
     const host: Host = new Host(async (_input, step) => {
-      await Promise.all([step.run("slow", () => host.clock.after(60_000)), step.run("bad", () => { throw new Error("down"); }, { retry: { limit: 0 } })]);
+      await Promise.all([
+        step.run("slow", () => host.clock.after(60_000)),
+        step.run(
+          "bad",
+          () => {
+            throw new Error("down");
+          },
+          { retry: { limit: 0 } },
+        ),
+      ]);
     });
     for (let i = 0; i < 8; i++) {
       await host.drive();
@@ -192,7 +229,14 @@ describe("retry", () => {
   test("a run that waits for its next attempt makes it now", async () => {
     const at: number[] = [];
     const host: Host = new Host(async (_input, step) => {
-      await step.run("a", ({ attempt }) => { at.push(host.clock.at); if (attempt === 1) throw new Error("no"); }, { retry: { delay: "1 d" } });
+      await step.run(
+        "a",
+        ({ attempt }) => {
+          at.push(host.clock.at);
+          if (attempt === 1) throw new Error("no");
+        },
+        { retry: { delay: "1 d" } },
+      );
     });
     host.plan(startAt + 5000, (run) => act(run, "retry"));
     await host.drive();
@@ -201,7 +245,9 @@ describe("retry", () => {
   });
 
   test("a run that timed out has all of its time again", async () => {
-    const host = await new Host(define(async (_input, step) => void (await step.sleep("90 s")), { timeoutMs: 60_000 })).drive();
+    const host = await new Host(
+      define(async (_input, step) => await step.sleep("90 s"), { timeoutMs: 60_000 }),
+    ).drive();
     expect(host.snapshot.error?.code).toBe("run_timeout");
     act(host.run, "retry");
     await host.drive();
@@ -215,12 +261,15 @@ describe("retry", () => {
       await step.run("b", () => ran.push("b"));
       await step.waitFor("go");
     }).drive();
-    const again = host.reopen();
-    again.run.advance(true);
-    act(again.run, "pause");
-    act(again.run, "resume");
-    await again.drive();
-    expect([again.status, ran]).toEqual(["waiting", ["a", "b"]]);
+    for (let turns = 0; turns < 8; turns++) {
+      const again = host.reopen();
+      again.run.advance(true);
+      for (let turn = 0; turn < turns; turn++) await again.clock.turn();
+      act(again.run, "pause");
+      act(again.run, "resume");
+      await again.drive();
+      expect([again.status, ran]).toEqual(["waiting", ["a", "b"]]);
+    }
   });
 });
 
@@ -237,26 +286,29 @@ test("guarantee 7: a run whose version is gone waits, says why, and goes on once
 });
 
 describe("guarantee 2: a journal that cannot be written", () => {
-  test.each(["step.completed", "timer.set", "log.written", "run.completed", "wait.started"])("%s: the memory is given up, nothing runs twice, nothing reaches the handler", async (kind) => {
-    const ran: string[] = [];
-    const flow = async (_input: never, step: Step) => {
-      try {
-        await step.run("a", () => ran.push("a"));
-        step.log.info("hello");
-        await step.sleep("1 d");
-        await step.waitFor("x", { timeout: "1 d" });
-      } catch (error) {
-        ran.push(`caught ${String(error)}`);
-      }
-    };
-    const host = new Host(flow);
-    host.journal.beforeAppend = (entries) => {
-      if (entries.some((entry) => entry.kind === kind)) throw new Error("the disk is full");
-    };
-    await expect(host.drive()).rejects.toThrow("the disk is full");
-    expect(() => host.run.advance()).toThrow("the disk is full");
-    const later = await host.reopen().drive();
-    expect(later.status).toBe("completed");
-    expect(ran).toEqual(kind === "step.completed" ? ["a", "a"] : ["a"]);
-  });
+  test.each(["step.completed", "timer.set", "log.written", "run.completed", "wait.started"])(
+    "%s: the memory is given up, nothing runs twice, nothing reaches the handler",
+    async (kind) => {
+      const ran: string[] = [];
+      const flow = async (_input: never, step: Step) => {
+        try {
+          await step.run("a", () => ran.push("a"));
+          step.log.info("hello");
+          await step.sleep("1 d");
+          await step.waitFor("x", { timeout: "1 d" });
+        } catch (error) {
+          ran.push(`caught ${String(error)}`);
+        }
+      };
+      const host = new Host(flow);
+      host.journal.beforeAppend = (entries) => {
+        if (entries.some((entry) => entry.kind === kind)) throw new Error("the disk is full");
+      };
+      await expect(host.drive()).rejects.toThrow("the disk is full");
+      expect(() => host.run.advance()).toThrow("the disk is full");
+      const later = await host.reopen().drive();
+      expect(later.status).toBe("completed");
+      expect(ran).toEqual(kind === "step.completed" ? ["a", "a"] : ["a"]);
+    },
+  );
 });

@@ -12,7 +12,13 @@ function entry(seq: number, fact: Fact = { kind: "log.written", level: "info", m
 }
 
 function large(seq: number, text: string): Entry {
-  return entry(seq, { kind: "step.completed", step: "s", attempt: 1, startedAt: 0, result: JSON.stringify([text]) as Stored });
+  return entry(seq, {
+    kind: "step.completed",
+    step: "s",
+    attempt: 1,
+    startedAt: 0,
+    result: JSON.stringify([text]) as Stored,
+  });
 }
 
 const ids = (entries: Iterable<Entry>) => [...entries].map(({ seq }) => seq);
@@ -46,10 +52,13 @@ export function testJournal(name: string, withJournal: WithJournal): void {
     test("pages begin and end anywhere, also within a commit", async () => {
       await withJournal((journal) => {
         // Commits of 1, 2, 3 … entries: 1 | 2 3 | 4 5 6 | 7 8 9 10 | 11 12 13 14 15
-        for (let seq = 1, size = 1; size <= 5; seq += size++) journal.append(Array.from({ length: size }, (_unused, i) => entry(seq + i)));
+        for (let seq = 1, size = 1; size <= 5; seq += size++)
+          journal.append(Array.from({ length: size }, (_unused, i) => entry(seq + i)));
         for (let after = 0; after <= 16; after++) {
           for (const limit of [1, 2, 3, 15, 200]) {
-            const expected = Array.from({ length: 15 }, (_unused, i) => i + 1).filter((seq) => seq > after).slice(0, limit);
+            const expected = Array.from({ length: 15 }, (_unused, i) => i + 1)
+              .filter((seq) => seq > after)
+              .slice(0, limit);
             expect(ids(journal.page(after, limit))).toEqual(expected);
           }
         }
@@ -65,16 +74,24 @@ export function testJournal(name: string, withJournal: WithJournal): void {
         expect(ids(journal.page(2, 5))).toEqual([3]);
         // A page may end early where entries are large, and never without one.
         const pages = [];
-        for (let page = journal.page(0, 5); page.length > 0; page = journal.page(page.at(-1)?.seq ?? 0, 5)) pages.push(...ids(page));
+        for (let page = journal.page(0, 5); page.length > 0; page = journal.page(page.at(-1)?.seq ?? 0, 5))
+          pages.push(...ids(page));
         expect(pages).toEqual([1, 2, 3]);
       });
     });
 
     test("characters of two units are whole wherever a cut falls", async () => {
       await withJournal((journal, reopen) => {
-        const entries = [0, 1, 2, 3].map((shift) => large(shift + 1, "a".repeat(shift) + "😀é\u{10ffff}".repeat(260_000)));
+        const entries = [0, 1, 2, 3].map((shift) =>
+          large(shift + 1, "a".repeat(shift) + "😀é\u{10ffff}".repeat(260_000)),
+        );
         for (const one of entries) journal.append([one]);
-        expect([...reopen().read()].map((read, i) => JSON.stringify(read) === JSON.stringify(entries[i]))).toEqual([true, true, true, true]);
+        expect([...reopen().read()].map((read, i) => JSON.stringify(read) === JSON.stringify(entries[i]))).toEqual([
+          true,
+          true,
+          true,
+          true,
+        ]);
       });
     });
 
@@ -93,7 +110,9 @@ export function testJournal(name: string, withJournal: WithJournal): void {
 
     test("texts that are hard to write down", async () => {
       await withJournal((journal, reopen) => {
-        const entries = ["\u0000", "\ud800", "\u2028", "'\";--", "", "\\"].map((message, i) => entry(i + 1, { kind: "log.written", level: "info", message }));
+        const entries = ["\u0000", "\ud800", "\u2028", "'\";--", "", "\\"].map((message, i) =>
+          entry(i + 1, { kind: "log.written", level: "info", message }),
+        );
         journal.append(entries);
         expect([...reopen().read()]).toEqual(entries);
       });

@@ -118,7 +118,11 @@ export class ManualClock implements Clock {
 }
 
 export function memoryWorld(clock: Clock, deployment = "one"): World {
-  return { clock, deployment, hookUrl: (call) => Promise.resolve(`http://example.com/hooks/${encodeURIComponent(call)}`) };
+  return {
+    clock,
+    deployment,
+    hookUrl: (call) => Promise.resolve(`http://example.com/hooks/${encodeURIComponent(call)}`),
+  };
 }
 
 export type Handler = (input: never, step: Step) => unknown;

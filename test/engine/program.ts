@@ -25,10 +25,24 @@ export type Node =
   | { readonly t: "loop"; readonly count: number; readonly body: Node }
   | { readonly t: "peek" | "log" | "progress" | "throw" | "bail" | "fail" };
 
-export type Program = { readonly seed: number; readonly tame: boolean; readonly body: Node; readonly signals: readonly PlannedSignal[] };
+export type Program = {
+  readonly seed: number;
+  readonly tame: boolean;
+  readonly body: Node;
+  readonly signals: readonly PlannedSignal[];
+  readonly pauses: readonly Pause[];
+};
+
+/** From `at` on, counted from the start of the run, for `ms`. */
+export type Pause = { readonly at: number; readonly ms: number };
 
 /** `at` counts from the start of the run. */
-export type PlannedSignal = { readonly at: number; readonly name: string; readonly payload: string; readonly key: string };
+export type PlannedSignal = {
+  readonly at: number;
+  readonly name: string;
+  readonly payload: string;
+  readonly key: string;
+};
 
 const hourMs = 3_600_000;
 const spans: readonly number[] = [0, 0, 1, 250, 1000, 60_000, hourMs, 26 * hourMs, 9 * 24 * hourMs];
@@ -42,7 +56,7 @@ export function makeProgram(seed: number): Program {
   const random = createRandom(`program ${seed}`);
   const maker = new Maker((limit) => Math.floor(random.next() * limit), seed % 2 === 0);
   const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3, false) };
-  return { seed, tame: maker.tame, body, signals: maker.signals() };
+  return { seed, tame: maker.tame, body, signals: maker.signals(), pauses: maker.pauses() };
 }
 
 class Maker {
@@ -61,7 +75,8 @@ class Maker {
   node(depth: number, parallel: boolean): Node {
     const kind = this.below(100);
     if (kind < 34) return this.run();
-    if (kind < 44) return { t: "sleep", name: this.below(2) === 0 ? null : this.pick(["nap", "a"]), ms: this.pick(spans) };
+    if (kind < 44)
+      return { t: "sleep", name: this.below(2) === 0 ? null : this.pick(["nap", "a"]), ms: this.pick(spans) };
     if (kind < 54) return this.wait();
     if (kind < 59) return { t: "peek" };
     if (kind < 64) return { t: this.pick(["log", "progress"] as const) };
@@ -77,10 +92,17 @@ class Maker {
         return { t: "loop", count: 1 + this.below(3), body: this.node(depth, parallel) };
       case 2: {
         const rescue = this.below(4) === 0 ? null : this.node(depth, parallel);
-        return { t: "try", body: this.node(depth, parallel), rescue, last: this.below(2) === 0 ? null : this.node(depth, parallel) };
+        return {
+          t: "try",
+          body: this.node(depth, parallel),
+          rescue,
+          last: this.below(2) === 0 ? null : this.node(depth, parallel),
+        };
       }
       default: {
-        const mode = this.pick(this.tame ? (["all", "allSettled"] as const) : (["all", "allSettled", "race", "any"] as const));
+        const mode = this.pick(
+          this.tame ? (["all", "allSettled"] as const) : (["all", "allSettled", "race", "any"] as const),
+        );
         return { t: "par", mode, nodes: this.nodes(2 + this.below(3), depth, true) };
       }
     }
@@ -91,11 +113,25 @@ class Maker {
     const ms = this.below(3) === 0 ? this.pick(spans) : 0;
     const timeoutMs = this.below(5) === 0 ? this.pick([100, 5000]) : 30 * 24 * hourMs;
     const name = this.pick(["a", "b", "b", "c#2"]);
-    return { t: "run", name, fails, limit: this.below(4), lasting: this.below(6) === 0, ms, turns: this.below(3), timeoutMs, value: this.below(8) };
+    return {
+      t: "run",
+      name,
+      fails,
+      limit: this.below(4),
+      lasting: this.below(6) === 0,
+      ms,
+      turns: this.below(3),
+      timeoutMs,
+      value: this.below(8),
+    };
   }
 
   wait(): Node {
-    return { t: "wait", name: this.pick(signalNames), timeoutMs: this.tame || this.below(2) === 0 ? null : this.pick(spans) };
+    return {
+      t: "wait",
+      name: this.pick(signalNames),
+      timeoutMs: this.tame || this.below(2) === 0 ? null : this.pick(spans),
+    };
   }
 
   signals(): PlannedSignal[] {
@@ -103,6 +139,11 @@ class Maker {
       const at = this.below(3) === 0 ? 0 : this.pick(spans) + this.below(3);
       return { at, name: this.pick(signalNames), payload: `p${i}`, key: `key-${i}` };
     });
+  }
+
+  pauses(): Pause[] {
+    if (this.tame || this.below(2) === 0) return [];
+    return Array.from({ length: 1 + this.below(2) }, () => ({ at: this.pick(spans), ms: this.pick(spans) }));
   }
 
   pick<Item>(items: readonly Item[]): Item {
@@ -113,7 +154,12 @@ class Maker {
 /** What a life of the handler did: in which order, and after which outcome. */
 export type Life = {
   readonly trace: { readonly text: string; readonly outcome: number }[];
-  readonly effects: { readonly path: string; readonly key: string; readonly attempt: number; readonly outcome: number }[];
+  readonly effects: {
+    readonly path: string;
+    readonly key: string;
+    readonly attempt: number;
+    readonly outcome: number;
+  }[];
 };
 
 export type Surroundings = {
@@ -124,7 +170,11 @@ export type Surroundings = {
   readonly outcome: () => number;
 };
 
-export function interpret(program: Program, life: Life, around: Surroundings): (input: never, step: Step) => Promise<unknown> {
+export function interpret(
+  program: Program,
+  life: Life,
+  around: Surroundings,
+): (input: never, step: Step) => Promise<unknown> {
   return async (_input, step) => {
     const player = new Player(step, life, around);
     await player.play(program.body, "");
@@ -155,7 +205,10 @@ class Player {
       case "sleep":
         return this.note(path, await (node.name === null ? step.sleep(node.ms) : step.sleep(node.name, node.ms)));
       case "wait":
-        return this.note(path, await step.waitFor(node.name, node.timeoutMs === null ? {} : { timeout: node.timeoutMs }));
+        return this.note(
+          path,
+          await step.waitFor(node.name, node.timeoutMs === null ? {} : { timeout: node.timeoutMs }),
+        );
       case "seq":
         for (const [i, inner] of node.nodes.entries()) await this.play(inner, `${path}.${i}`);
         return;
@@ -163,7 +216,10 @@ class Player {
         for (let i = 0; i < node.count; i++) await this.play(node.body, `${path}@${i}`);
         return;
       case "par":
-        await joined(node.mode, node.nodes.map((inner, i) => this.play(inner, `${path}|${i}`)));
+        await joined(
+          node.mode,
+          node.nodes.map((inner, i) => this.play(inner, `${path}|${i}`)),
+        );
         return this.note(path, node.mode);
       case "try":
         return await this.guard(node, path);
@@ -172,7 +228,10 @@ class Player {
     }
   }
 
-  async attempt({ name, fails, limit, lasting, ms, turns, timeoutMs, value }: Extract<Node, { t: "run" }>, path: string): Promise<void> {
+  async attempt(
+    { name, fails, limit, lasting, ms, turns, timeoutMs, value }: Extract<Node, { t: "run" }>,
+    path: string,
+  ): Promise<void> {
     const { life, around, step } = this;
     const effect = async (attempt: number, key: string): Promise<unknown> => {
       life.effects.push({ path, key, attempt, outcome: around.outcome() });
@@ -184,10 +243,19 @@ class Player {
     };
     try {
       const retry = { limit, delay: 700, jitter: 0.5 };
-      const result = await step.run(name, ({ attempt, idempotencyKey }) => effect(attempt, idempotencyKey), { retry, timeout: timeoutMs });
+      const result = await step.run(name, ({ attempt, idempotencyKey }) => effect(attempt, idempotencyKey), {
+        retry,
+        timeout: timeoutMs,
+      });
       this.note(path, typeof result === "object" && result !== null ? Object.prototype.toString.call(result) : result);
     } catch (error) {
-      const { name: kind, message, code, step: id, attempts } = error as Error & Record<"code" | "step" | "attempts", unknown>;
+      const {
+        name: kind,
+        message,
+        code,
+        step: id,
+        attempts,
+      } = error as Error & Record<"code" | "step" | "attempts", unknown>;
       this.note(path, `${kind} ${message} ${String(code)} ${String(id)} ${String(attempts)}`);
       throw error;
     }
@@ -241,4 +309,13 @@ function joined(mode: "all" | "allSettled" | "race" | "any", branches: readonly 
   }
 }
 
-const values: readonly unknown[] = [undefined, null, 0, "text", new Date(0), new Map([[1, new Set([2])]]), 12n, Number.NaN];
+const values: readonly unknown[] = [
+  undefined,
+  null,
+  0,
+  "text",
+  new Date(0),
+  new Map([[1, new Set([2])]]),
+  12n,
+  Number.NaN,
+];

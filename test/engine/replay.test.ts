@@ -15,14 +15,29 @@ test("guarantee 2: now, random and uuid are the same in every replay, and cost n
   };
   const host = await play(flow);
   const { journal } = host;
-  expect(journal.kinds).toEqual(["run.created", "run.started", "timer.set", "timer.fired", "step.completed", "run.completed"]);
-  for (let keep = 1; keep < journal.commits.length; keep++) await host.reopen({ keep, at: startAt + 5_000_000 * keep }).drive();
+  expect(journal.kinds).toEqual([
+    "run.created",
+    "run.started",
+    "timer.set",
+    "timer.fired",
+    "step.completed",
+    "run.completed",
+  ]);
+  for (let keep = 1; keep < journal.commits.length; keep++)
+    await host.reopen({ keep, at: startAt + 5_000_000 * keep }).drive();
   const [first, ...others] = lives;
   for (const [i, seen] of others.entries()) {
     // Up to the last outcome on record, the time seen is the same too.
     const known = [3, 3, 6, 9][i];
     expect(seen.slice(0, known)).toEqual(first?.slice(0, known));
-    expect([seen[1], seen[2], seen[4], seen[5], seen[7], seen[8]]).toEqual([first?.[1], first?.[2], first?.[4], first?.[5], first?.[7], first?.[8]]);
+    expect([seen[1], seen[2], seen[4], seen[5], seen[7], seen[8]]).toEqual([
+      first?.[1],
+      first?.[2],
+      first?.[4],
+      first?.[5],
+      first?.[7],
+      first?.[8],
+    ]);
   }
   expect(first?.[2]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(first?.[9]).toMatchObject({ id: "run-1", workflow: "flow", version: "1", startedAt: startAt, parent: null });
@@ -54,7 +69,9 @@ describe("log and progress", () => {
       const again = await host.reopen({ keep }).drive();
       // A step that runs again may speak again.
       const messages = again.entries("log.written").map(({ message }) => message);
-      expect(messages.filter((message) => message !== "inside a")).toEqual(lines.filter((message) => message !== "inside a"));
+      expect(messages.filter((message) => message !== "inside a")).toEqual(
+        lines.filter((message) => message !== "inside a"),
+      );
       expect(messages.length).toBeGreaterThanOrEqual(lines.length);
     }
   });
@@ -66,9 +83,11 @@ describe("log and progress", () => {
 });
 
 describe("cost", () => {
-  const many = (steps: number): Handler => async (_input, step) => {
-    for (let i = 0; i < steps; i++) await step.run("s", () => i);
-  };
+  const many =
+    (steps: number): Handler =>
+    async (_input, step) => {
+      for (let i = 0; i < steps; i++) await step.run("s", () => i);
+    };
 
   test("step 10,000 costs what step 10 costs: one row, one turn, and nothing read", async () => {
     const host: Host = new Host(many(10_000));
@@ -92,7 +111,10 @@ describe("cost", () => {
   });
 
   test("1,000 parallel steps take one turn each, and one look at the run now and then", async () => {
-    const host = new Host(async (_input, step) => (await Promise.all(Array.from({ length: 1000 }, (_unused, i) => step.run("p", () => i)))).length);
+    const host = new Host(
+      async (_input, step) =>
+        (await Promise.all(Array.from({ length: 1000 }, (_unused, i) => step.run("p", () => i)))).length,
+    );
     let looks = 0;
     const advance = host.run.advance.bind(host.run);
     host.run.advance = (cold) => {
@@ -106,7 +128,9 @@ describe("cost", () => {
   });
 
   test("2,000 signals to one run cost one entry each to receive and one to consume", async () => {
-    const host = new Host(async (_input, step) => { for (let i = 0; i < 2000; i++) await step.waitFor("n"); });
+    const host = new Host(async (_input, step) => {
+      for (let i = 0; i < 2000; i++) await step.waitFor("n");
+    });
     for (let i = 0; i < 2000; i++) host.signalAt(startAt + 1, "n", i);
     await host.drive();
     expect(host.journal.entries.length).toBeLessThanOrEqual(2 + 1 + 4000 + 1);

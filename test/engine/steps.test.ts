@@ -83,28 +83,61 @@ describe("retries", () => {
     expect(await delays({ limit: 0 })).toEqual([]);
     expect(await delays({ limit: 3, delay: "2 s", backoff: "linear", jitter: 0 })).toEqual([2000, 4000, 6000]);
     expect(await delays({ limit: 3, delay: 10, backoff: "constant", jitter: 0 })).toEqual([10, 10, 10]);
-    expect(await delays({ limit: 3, delay: "1 h", maxDelay: "90 m", jitter: 0 })).toEqual([3_600_000, 5_400_000, 5_400_000]);
+    expect(await delays({ limit: 3, delay: "1 h", maxDelay: "90 m", jitter: 0 })).toEqual([
+      3_600_000, 5_400_000, 5_400_000,
+    ]);
     expect(await delays((_error, attempt) => (attempt < 3 ? attempt * 100 : null))).toEqual([100, 200]);
-    expect(await delays(() => { throw new Error("no idea"); })).toEqual([]);
+    expect(
+      await delays(() => {
+        throw new Error("no idea");
+      }),
+    ).toEqual([]);
   });
 
   test("a RetryAfterError names its own delay and counts as an attempt", async () => {
-    expect(await delays({ limit: 2, delay: 1, jitter: 0 }, () => new RetryAfterError("later", "3 h"))).toEqual([10_800_000, 10_800_000]);
+    expect(await delays({ limit: 2, delay: 1, jitter: 0 }, () => new RetryAfterError("later", "3 h"))).toEqual([
+      10_800_000, 10_800_000,
+    ]);
   });
 
   test("a NonRetryableError ends it at once", async () => {
     expect(await delays({ limit: 9 }, () => new NonRetryableError("never"))).toEqual([]);
   });
 
-  test.each([() => new RetryAfterError("bad", "soon"), () => new Error("plain")])("a delay that is none fails the step once", async (thrown) => {
-    let attempts = 0;
-    const host = await play((_input, step) => step.run("a", () => { attempts++; throw thrown(); }, { retry: () => "soon" }));
-    expect([attempts, host.snapshot.error?.code, host.snapshot.error?.step]).toEqual([1, "duration_invalid", "a"]);
-  });
+  test.each([() => new RetryAfterError("bad", "soon"), () => new Error("plain")])(
+    "a delay that is none fails the step once",
+    async (thrown) => {
+      let attempts = 0;
+      const host = await play((_input, step) =>
+        step.run(
+          "a",
+          () => {
+            attempts++;
+            throw thrown();
+          },
+          { retry: () => "soon" },
+        ),
+      );
+      expect([attempts, host.snapshot.error?.code, host.snapshot.error?.step]).toEqual([1, "duration_invalid", "a"]);
+    },
+  );
 
   test("policies merge: workflow, then step", async () => {
     let attempts = 0;
-    const host = new Host(define((_input, step) => step.run("a", () => { attempts++; throw new Error("no"); }, { retry: { limit: 1 } }), { retry: { delay: 5, jitter: 0 } }));
+    const host = new Host(
+      define(
+        (_input, step) =>
+          step.run(
+            "a",
+            () => {
+              attempts++;
+              throw new Error("no");
+            },
+            { retry: { limit: 1 } },
+          ),
+        { retry: { delay: 5, jitter: 0 } },
+      ),
+    );
     await host.drive();
     expect([attempts, host.clock.at - startAt]).toEqual([2, 5]);
   });
@@ -121,8 +154,14 @@ describe("retries", () => {
     });
     await host.drive();
     expect(host.output).toBe(3);
-    expect(aborted).toEqual([[1, "step_timeout"], [2, "step_timeout"]]);
-    expect(host.entries("step.attempt_failed").map(({ error }) => error.code)).toEqual(["step_timeout", "step_timeout"]);
+    expect(aborted).toEqual([
+      [1, "step_timeout"],
+      [2, "step_timeout"],
+    ]);
+    expect(host.entries("step.attempt_failed").map(({ error }) => error.code)).toEqual([
+      "step_timeout",
+      "step_timeout",
+    ]);
     expect(host.clock.at - startAt).toBe(2 * 125_000 + 10);
   });
 
@@ -140,50 +179,105 @@ describe("errors", () => {
     }
     let seen: Caught | undefined;
     const host = await play(async (_input, step) => {
-      const pay = () => { throw new CardError("declined", { cause: new TypeError("inner", { cause: "root" }) }); };
+      const pay = () => {
+        throw new CardError("declined", { cause: new TypeError("inner", { cause: "root" }) });
+      };
       await step.run("pay", () => 1);
       seen = await caught(() => step.run("pay", pay, { retry: { limit: 1 } }));
       throw seen;
     });
     expect(seen).toBeInstanceOf(Error);
-    expect(seen).toMatchObject({ name: "CardError", message: "declined", code: "step_failed", step: "pay#2", attempts: 2 });
+    expect(seen).toMatchObject({
+      name: "CardError",
+      message: "declined",
+      code: "step_failed",
+      step: "pay#2",
+      attempts: 2,
+    });
     expect(seen?.stack).toContain("steps.test.ts");
     expect(seen?.cause).toBeInstanceOf(TypeError);
-    expect((seen?.cause as Error).cause).toMatchObject({ message: "root" });
-    expect(host.snapshot.error).toMatchObject({ name: "CardError", code: "step_failed", step: "pay#2", attempts: 2, cause: { name: "TypeError" } });
+    expect(seen?.cause).toMatchObject({ cause: { message: "root" } });
+    expect(host.snapshot.error).toMatchObject({
+      name: "CardError",
+      code: "step_failed",
+      step: "pay#2",
+      attempts: 2,
+      cause: { name: "TypeError" },
+    });
   });
 
   test("built-in classes and members come back as such", async () => {
     await play(async (_input, step) => {
-      const error = await caught(() => step.run("a", () => { throw new AggregateError([new RangeError("one")], "many"); }, { retry: { limit: 0 } }));
+      const error = await caught(() =>
+        step.run(
+          "a",
+          () => {
+            throw new AggregateError([new RangeError("one")], "many");
+          },
+          { retry: { limit: 0 } },
+        ),
+      );
       expect(error).toBeInstanceOf(AggregateError);
       expect((error as AggregateError).errors[0]).toBeInstanceOf(RangeError);
     }).then(({ status }) => expect(status).toBe("completed"));
   });
 
-  test.each([["text", "text"], [undefined, "undefined"], [{ a: 1 }, '{"a":1}']])("thrown %j is an error too", async (thrown, message) => {
-    const host = await play((_input, step) => step.run("a", () => { throw thrown; }, { retry: { limit: 0 } }));
+  test.each([
+    ["text", "text"],
+    [undefined, "undefined"],
+    [{ a: 1 }, '{"a":1}'],
+  ])("thrown %j is an error too", async (thrown, message) => {
+    const host = await play((_input, step) =>
+      step.run(
+        "a",
+        () => {
+          throw thrown;
+        },
+        { retry: { limit: 0 } },
+      ),
+    );
     expect(host.snapshot.error).toMatchObject({ message, code: "step_failed", step: "a" });
   });
 
   test("the handler's own error is handler_failed", async () => {
-    const host = await play(() => { throw Object.assign(new Error("mine"), { code: "E_MINE" }); });
+    const host = await play(() => {
+      throw Object.assign(new Error("mine"), { code: "E_MINE" });
+    });
     expect(host.snapshot).toMatchObject({ status: "failed", error: { message: "mine", code: "handler_failed" } });
   });
 });
 
 describe("values", () => {
-  test.each([["value_uncloneable", () => () => 1], ["value_uncloneable", () => new WeakMap()], ["value_too_large", () => "x".repeat(17 * 1024 * 1024)]])(
-    "%s names the step and is not retried", async (code, make) => {
-      let attempts = 0;
-      const host = await play((_input, step) => step.run("big", () => { attempts++; return make(); }));
-      expect(host.snapshot.error).toMatchObject({ code, step: "big", attempts: 1 });
-      expect(host.snapshot.error?.message).toContain("big");
-      expect(attempts).toBe(1);
-    });
+  test.each([
+    ["value_uncloneable", () => () => 1],
+    ["value_uncloneable", () => new WeakMap()],
+    ["value_too_large", () => "x".repeat(17 * 1024 * 1024)],
+  ])("%s names the step and is not retried", async (code, make) => {
+    let attempts = 0;
+    const host = await play((_input, step) =>
+      step.run("big", () => {
+        attempts++;
+        return make();
+      }),
+    );
+    expect(host.snapshot.error).toMatchObject({ code, step: "big", attempts: 1 });
+    expect(host.snapshot.error?.message).toContain("big");
+    expect(attempts).toBe(1);
+  });
 
   test("what structured clone carries comes back as it was, in the first life as in any other", async () => {
-    const value = [undefined, null, -0, Number.NaN, 1n, new Date(5), new Map([[{ a: 1 }, new Set([1])]]), new Uint8Array([1, 2]), /x/g, "\ud800"];
+    const value = [
+      undefined,
+      null,
+      -0,
+      Number.NaN,
+      1n,
+      new Date(5),
+      new Map([[{ a: 1 }, new Set([1])]]),
+      new Uint8Array([1, 2]),
+      /x/g,
+      "\ud800",
+    ];
     const given = { value };
     const host: Host = new Host(async (_input, step) => {
       const result = await step.run("a", () => given);
@@ -197,7 +291,10 @@ describe("values", () => {
   });
 
   test("undefined and null are results, and the output of a run", async () => {
-    const host = await play(async (_input, step) => [await step.run("u", () => undefined), await step.run("n", () => Promise.resolve(null))]);
+    const host = await play(async (_input, step) => [
+      await step.run("u", () => undefined),
+      await step.run("n", () => Promise.resolve(null)),
+    ]);
     expect(host.output).toEqual([undefined, null]);
     expect((await play(() => {})).snapshot.output).toBe("-1");
   });
@@ -224,15 +321,27 @@ describe("limits and options", () => {
   });
 
   test("past limits.steps every call is refused", async () => {
-    const host = await play(define(async (_input, step) => { for (;;) await step.run("a", () => 1); }, { limits: { steps: 4, perStep: {} } }));
+    const host = await play(
+      define(
+        async (_input, step) => {
+          for (;;) await step.run("a", () => 1);
+        },
+        { limits: { steps: 4, perStep: {} } },
+      ),
+    );
     expect([host.snapshot.error?.code, host.snapshot.steps.completed]).toEqual(["limit_exceeded", 4]);
   });
 
-  test.each([["-1 s"], [-1], [""], ["soon"], [Number.NaN], [undefined], ["3 fortnights"]])("the duration %j fails the run without retry", async (span) => {
-    expect(await refusal((step) => step.sleep(span as string))).toBe("duration_invalid");
-    expect(await refusal((step) => step.waitFor("x", { timeout: span ?? (null as never) }))).toBe("duration_invalid");
-    expect(await refusal((step) => step.run("x", () => 1, { timeout: span ?? (null as never) }))).toBe("duration_invalid");
-  });
+  test.each([["-1 s"], [-1], [""], ["soon"], [Number.NaN], [undefined], ["3 fortnights"]])(
+    "the duration %j fails the run without retry",
+    async (span) => {
+      expect(await refusal((step) => step.sleep(span as string))).toBe("duration_invalid");
+      expect(await refusal((step) => step.waitFor("x", { timeout: span ?? (null as never) }))).toBe("duration_invalid");
+      expect(await refusal((step) => step.run("x", () => 1, { timeout: span ?? (null as never) }))).toBe(
+        "duration_invalid",
+      );
+    },
+  );
 
   test("options nobody knows are refused", async () => {
     expect(await refusal((step) => step.run("a", () => 1, { retries: 3 } as never))).toBe("options_invalid");

@@ -113,7 +113,8 @@ const parked = defineWorkflow("parked", {
   handler: async (input: { sleep?: string; timeout?: string; hook?: string }, step) => {
     await act(step, "before", null);
     const sleep = input.sleep === undefined ? [] : [step.sleep("sleep", input.sleep)];
-    const hook = input.hook === undefined ? [] : [step.webhook("hook", { timeout: input.hook }).then((made) => made.received())];
+    const hook =
+      input.hook === undefined ? [] : [step.webhook("hook", { timeout: input.hook }).then((made) => made.received())];
     const wait = step.waitFor("go", input.timeout === undefined ? {} : { timeout: input.timeout });
     await Promise.race([wait, ...sleep, ...hook]);
     await act(step, "after", null);
@@ -121,15 +122,17 @@ const parked = defineWorkflow("parked", {
   },
 });
 
-/** Kills its process outside any step, so many times. */
+/** Kills its process outside any step in so many of its lives, after those it spares. */
 const reckless = defineWorkflow("reckless", {
-  handler: async (input: { deaths: number }, step) => {
-    await act(step, "before", null);
-    if (watched(step.info.id).lives <= input.deaths) {
+  handler: async (input: { spared: number; deaths: number; sleep: number }, step) => {
+    const { spared, deaths, sleep } = input;
+    const { lives } = watched(step.info.id);
+    if (lives > spared && lives <= spared + deaths) {
       await scheduler.wait(5);
       contexts.get(step.info.id)?.abort("reckless");
       await scheduler.wait(60_000);
     }
+    await step.sleep(sleep);
     return "survived";
   },
 });
