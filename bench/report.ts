@@ -6,10 +6,10 @@ import type { SystemName } from "./sample.ts";
 
 const notMeasured: readonly string[] = [
   "Nothing here ran at Cloudflare: it is the local runtime, on one machine, with the client on the same cores.",
-  "The client's own part (about a millisecond a call) is in every time; it is the same for all, so ratios flatter the slower.",
+  "The client's own part of a call is in every time; it is the same for all, so it brings every ratio nearer to 1.",
   "Rows the emulator writes: its objects cannot be wrapped from outside.",
-  "The emulator after an eviction, and over 1,000 steps: it has no way to the one and fails at the other.",
-  "Runs whose process is killed: tests prove that they resume; how soon is not timed here.",
+  "The emulator after an eviction, and with more than 1,000 steps: not tried.",
+  "How soon a run resumes whose process was killed.",
   "Large values, deep retries, many waits at once, and what a reader of history or of the directory costs.",
   "Other engines: the figures of docs/design.md were measured elsewhere and are not repeated.",
 ];

@@ -11,8 +11,8 @@ import { createTestHarness } from "wrangler";
 const state = join(import.meta.dirname, "..", ".wrangler", "bench");
 
 /**
- * Nothing is fetched and nothing is sent. The local trace store is switched off for all alike: it
- * writes a row for each storage call of the Worker, which costs several times what is measured.
+ * Nothing is fetched and nothing is sent. The local trace store is switched off for all alike:
+ * left on, it costs several times what is measured.
  */
 const settings = {
   WRANGLER_SEND_METRICS: "false",
