@@ -9,7 +9,16 @@ export type { Retry, RetryFunction, RetryPolicy } from "./core/retry.ts";
 export type { RunStatus, Waiting } from "./core/run.ts";
 export type { ScheduleRule } from "./core/definition.ts";
 export type { Schema } from "./core/schema.ts";
-export type { AttemptContext, RunInfo, RunOptions, Step, Webhook, WebhookCall, WebhookOptions, WebhookResponse } from "./core/step.ts";
+export type {
+  AttemptContext,
+  RunInfo,
+  RunOptions,
+  Step,
+  Webhook,
+  WebhookCall,
+  WebhookOptions,
+  WebhookResponse,
+} from "./core/step.ts";
 export type { RunHandle, RunView, SignalOptions, StartOptions } from "./objects/handle.ts";
 export type { Workflow } from "./objects/workflow.ts";
 export type { WorkerOptions } from "./worker.ts";

@@ -60,11 +60,15 @@ export class Attempts {
     return this.#inFlight.has(key);
   }
 
-  /** The steps that were at work when the last life ended: marks them, durably. */
-  async mark(interrupted: readonly Pending[]): Promise<void> {
+  /** Of these calls, the steps that were at work when the last life ended: marks them, durably. */
+  async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
+    const { calls } = this.#ledger.state;
+    const interrupted = open.filter(
+      ({ key, plan }) => plan.kind === "run" && (calls.get(key)?.retryAt ?? null) === null,
+    );
     for (const pending of interrupted) {
-      const before = this.#ledger.state.calls.get(pending.key)?.interruptions ?? 0;
+      const before = calls.get(pending.key)?.interruptions ?? 0;
       if (before >= suspicionLimit) this.#suspicious.add(pending.key);
       else facts.push(this.#interruption(pending.id));
     }

@@ -6,7 +6,8 @@
  */
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
-import { emptyState, fold } from "../core/state.ts";
+import { fold } from "../core/fold.ts";
+import { emptyState } from "../core/state.ts";
 import type { Outcome, RunState } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
 

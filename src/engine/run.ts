@@ -2,20 +2,22 @@
  * Owns: the life of one run from its creation to its end, and every way to move it from outside.
  * Does not own: the handler (execution), storage, alarms; whoever hosts it calls `advance` and does
  * what the answer says.
+ * Long because it is every way into a run from outside; what they do is decided elsewhere.
+ *
  * Invariant 1: what is answered is on record first (guarantee 1).
  * Invariant 2: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
  */
+import { decide, refuseEnded } from "../core/action.ts";
+import type { Action } from "../core/action.ts";
 import type { Definition } from "../core/definition.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
-import type { StoredError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import { validate } from "../core/schema.ts";
-import type { RunAction, SignalRequest } from "../core/service.ts";
+import type { SignalRequest } from "../core/service.ts";
 import { snapshot } from "../core/snapshot.ts";
 import type { RunState } from "../core/state.ts";
-import { callKey } from "../core/state.ts";
 import { decode, encode, isSame } from "../core/value.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
@@ -135,7 +137,7 @@ export class Run {
       if (known.name === name && isSame(known.payload, payload)) return { duplicate: true };
       throw new HoldfastError("idempotency_conflict", `the key ${key} was used for another signal`);
     }
-    this.#refuseEnded("be signalled");
+    refuseEnded(this.state, "be signalled");
     if (decode(payload) === null) throw new HoldfastError("signal_invalid", "the payload of a signal cannot be null");
     // Waits whose time has come end before the signal is there, so that it is left for the next.
     this.#execution?.tick(this.#world.clock.now());
@@ -160,7 +162,7 @@ export class Run {
    * @throws run_ended, version_missing, step_kind_changed
    */
   async awake(): Promise<Execution> {
-    this.#refuseEnded("be called");
+    refuseEnded(this.state, "be called");
     const definition = this.#definition();
     if (definition === undefined) throw new HoldfastError("version_missing", `the run is ${this.#missing()}`);
     const execution = this.#execution === null ? this.#start(definition) : this.#execution;
@@ -169,7 +171,7 @@ export class Run {
     if (this.state.end === null && execution.over) {
       throw new HoldfastError("step_kind_changed", this.state.paused?.reason ?? "the run cannot go on with this code");
     }
-    this.#refuseEnded("be called");
+    refuseEnded(this.state, "be called");
     return execution;
   }
 
@@ -193,32 +195,21 @@ export class Run {
   }
 
   /** @throws run_ended, not_retryable, idempotency_conflict */
-  act(action: Exclude<RunAction, { kind: "delete" }> & { kind: Exclude<RunAction["kind"], "delete"> }): void {
-    const { kind, key } = action;
-    const before = key === undefined ? undefined : this.state.actionKeys.get(key);
-    if (before === kind) return;
-    if (before !== undefined) throw new HoldfastError("idempotency_conflict", `the key ${key} was used to ${before}`);
-    switch (kind) {
-      case "cancel":
-        return this.#cancel(action, {
-          name: "Cancelled",
-          message: action.reason ?? "the run was cancelled",
-          code: "cancelled",
-        });
-      case "terminate":
-        return this.#cancel(action, {
-          name: "Terminated",
-          message: action.reason ?? "the run was terminated",
-          code: "terminated",
-        });
-      case "pause":
-        return this.#pause(action);
-      case "resume":
-        return this.#resume(action);
-      case "retry":
-        return this.#retry(action);
+  act(action: Action): void {
+    const decision = decide(this.state, action, this.now());
+    if (decision === null) return;
+    this.#ledger.append(decision.fact);
+    switch (decision.effect) {
+      case "none":
+        return;
+      case "stop":
+        return this.#execution?.stop(new Error("the run has ended"));
+      case "begin":
+        return this.#execution?.over === true ? this.#reopen() : this.#execution?.beginHeld();
+      case "restart":
+        return this.#reopen();
       default:
-        return kind satisfies never;
+        return decision.effect satisfies never;
     }
   }
 
@@ -290,58 +281,8 @@ export class Run {
 
   #timeOut(definition: Definition): void {
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
-    this.#end({ kind: "run.failed", error: storeError(new HoldfastError("run_timeout", message)) });
-  }
-
-  #cancel({ by, reason, key }: RunAction, error: StoredError): void {
-    this.#refuseEnded("be cancelled");
-    this.#end({ kind: "run.cancelled", error, by, reason, ...(key === undefined ? {} : { key }) });
-  }
-
-  #end(fact: Fact): void {
-    this.#ledger.append(fact);
+    this.#ledger.append({ kind: "run.failed", error: storeError(new HoldfastError("run_timeout", message)) });
     this.#execution?.stop(new Error("the run has ended"));
-  }
-
-  #pause({ by, reason, key }: RunAction): void {
-    this.#refuseEnded("be paused");
-    if (this.state.paused !== null) return;
-    this.#ledger.append({ kind: "run.paused", by, reason, ...(key === undefined ? {} : { key }) });
-  }
-
-  #resume({ by, reason, key }: RunAction): void {
-    this.#refuseEnded("be resumed");
-    const { paused } = this.state;
-    if (paused === null) return;
-    const shiftMs = Math.max(0, this.#world.clock.now() - paused.at);
-    this.#ledger.append({ kind: "run.resumed", by, reason, shiftMs, ...(key === undefined ? {} : { key }) });
-    if (this.#execution?.over === true) this.#reopen();
-    else this.#execution?.beginHeld();
-  }
-
-  #retry({ by, reason, key }: RunAction): void {
-    const { end, calls } = this.state;
-    const waitsForAttempt = [...calls.values()].some((call) => !call.done && call.retryAt !== null);
-    if (end === null ? !waitsForAttempt : end.kind !== "run.failed") {
-      const why =
-        end === null
-          ? "it waits for no attempt"
-          : `it has ${end.kind === "run.completed" ? "completed" : "been cancelled"}`;
-      throw new HoldfastError("not_retryable", `the run cannot be retried: ${why}`);
-    }
-    const cleared = end?.kind === "run.failed" ? this.#failedSteps(end.error) : [];
-    this.#ledger.append({ kind: "run.retried", by, reason, cleared, ...(key === undefined ? {} : { key }) });
-    if (end !== null) this.#reopen();
-  }
-
-  /** Steps whose failure the error tells of. */
-  #failedSteps(error: StoredError): string[] {
-    const chain = [error, ...(error.errors ?? [])];
-    const own = chain.flatMap(({ step }) =>
-      step !== undefined && this.state.calls.get(callKey("run", step))?.done === true ? [step] : [],
-    );
-    const deeper = chain.flatMap(({ cause }) => (cause === undefined ? [] : this.#failedSteps(cause)));
-    return [...new Set([...own, ...deeper])];
   }
 
   /** The handler starts anew from the journal. */
@@ -350,15 +291,6 @@ export class Run {
     this.#execution = null;
     // What the last execution had in flight was let go, not interrupted by a death.
     this.#fresh = true;
-  }
-
-  #refuseEnded(what: string): void {
-    const { end, created } = this.state;
-    if (end !== null)
-      throw new HoldfastError(
-        "run_ended",
-        `run ${created?.id} has ${end.kind.slice("run.".length)} and cannot ${what}`,
-      );
   }
 
   #started(): Fact {

@@ -7,53 +7,70 @@
  * counted in the handler's order.
  */
 import { toInstant, toMs } from "../core/duration.ts";
-import type { LogLevel } from "../core/entry.ts";
+import type { Definition } from "../core/definition.ts";
+import type { Fact, LogLevel } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
+import type { StoredError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import { createRandom } from "../core/random.ts";
 import { resolveRetry } from "../core/retry.ts";
+import type { ResolvedRetry } from "../core/retry.ts";
 import { validate } from "../core/schema.ts";
+import type { RunState, spoken } from "../core/state.ts";
 import type { AttemptContext, RunInfo, RunOptions, Step, WaitOptions, WebhookOptions } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import type { Plan } from "./call.ts";
-import type { Execution } from "./execution.ts";
+
+/** The handler's side of an execution: what a call of the step API is made through. */
+export interface Caller {
+  readonly definition: Definition;
+  readonly state: RunState;
+  /** The policy of steps that set none of their own. */
+  readonly retry: ResolvedRetry;
+  /** The instant of the newest outcome the handler has seen. */
+  readonly seenAt: number;
+  call(name: string, plan: Plan): Promise<unknown>;
+  say(fact: Parameters<typeof spoken>[0]): void;
+  conclude(fact: Fact): void;
+  runError(thrown: unknown): StoredError;
+}
 
 const defaultAttemptMs = 10 * 60_000;
 
 /** What bail and fail throw to leave the handler; the run's end is on record before. */
 const left = new Error("the run has ended");
 
-export function createStep(execution: Execution): Step {
-  const random = createRandom(`${execution.state.created?.id}:${execution.state.created?.at}`);
+export function createStep(caller: Caller): Step {
+  const random = createRandom(`${caller.state.created?.id}:${caller.state.created?.at}`);
   const step = {
     run: (name: unknown, fn: unknown, options?: RunOptions) =>
-      make(execution, name, () => runPlan(execution, name, fn, options)),
-    sleep: (...args: unknown[]) => sleep(execution, args, (value) => afterPlan(toMs(value))),
-    sleepUntil: (...args: unknown[]) => sleep(execution, args, (value) => untilPlan(toInstant(value))),
-    waitFor: (name: unknown, options?: WaitOptions) => waitFor(execution, name, options),
-    webhook: (name: unknown, options?: WebhookOptions) => make(execution, name, () => webhookPlan(name, options)),
-    bail: (reason?: string) => bail(execution, reason),
-    fail: (error: unknown) => fail(execution, error),
-    now: () => execution.seenAt,
+      make(caller, name, () => runPlan(caller, name, fn, options)),
+    sleep: (...args: unknown[]) => sleep(caller, args, (value) => afterPlan(toMs(value))),
+    sleepUntil: (...args: unknown[]) => sleep(caller, args, (value) => untilPlan(toInstant(value))),
+    waitFor: (name: unknown, options?: WaitOptions) => waitFor(caller, name, options),
+    webhook: (name: unknown, options?: WebhookOptions) => make(caller, name, () => webhookPlan(name, options)),
+    bail: (reason?: string) => bail(caller, reason),
+    fail: (error: unknown) => fail(caller, error),
+    now: () => caller.seenAt,
     random: () => random.next(),
     uuid: () => random.uuid(),
-    log: createLog(execution),
-    progress: (value: unknown) => progress(execution, value),
-    info: createInfo(execution),
+    log: createLog(caller),
+    progress: (value: unknown) => progress(caller, value),
+    info: createInfo(caller),
   };
   return step as unknown as Step;
 }
 
 /** Makes the call, or rejects with what is wrong with its arguments. */
-function make(execution: Execution, name: unknown, plan: () => Plan): Promise<unknown> {
+function make(caller: Caller, name: unknown, plan: () => Plan): Promise<unknown> {
   try {
-    return execution.call(checkName(name, "step"), plan());
+    return caller.call(checkName(name, "step"), plan());
   } catch (error) {
     return Promise.reject(error);
   }
 }
 
-function runPlan(execution: Execution, name: unknown, fn: unknown, options: RunOptions = {}): Plan {
+function runPlan(caller: Caller, name: unknown, fn: unknown, options: RunOptions = {}): Plan {
   if (typeof fn !== "function")
     throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
   checkOptions(options, ["retry", "timeout"], `step ${String(name)}`);
@@ -61,7 +78,7 @@ function runPlan(execution: Execution, name: unknown, fn: unknown, options: RunO
   return {
     kind: "run",
     fn: fn as (context: AttemptContext) => unknown,
-    retry: retry === undefined ? execution.retry : resolveRetry(execution.definition.retry, retry),
+    retry: retry === undefined ? caller.retry : resolveRetry(caller.definition.retry, retry),
     timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout),
   };
 }
@@ -74,13 +91,13 @@ function untilPlan(at: number): Plan {
   return { kind: "sleep", wakeAt: () => at };
 }
 
-function sleep(execution: Execution, args: readonly unknown[], plan: (value: unknown) => Plan): Promise<unknown> {
+function sleep(caller: Caller, args: readonly unknown[], plan: (value: unknown) => Plan): Promise<unknown> {
   const [name, value] = args.length > 1 ? args : ["sleep", args[0]];
-  return make(execution, name, () => plan(value));
+  return make(caller, name, () => plan(value));
 }
 
-function waitFor(execution: Execution, name: unknown, options: WaitOptions = {}): Promise<unknown> {
-  const payload = make(execution, name, () => {
+function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Promise<unknown> {
+  const payload = make(caller, name, () => {
     checkOptions(options, ["timeout", "schema"], `the wait for ${String(name)}`);
     return { kind: "wait", timeoutMs: options.timeout === undefined ? null : toMs(options.timeout) };
   });
@@ -107,31 +124,31 @@ function checkOptions(options: object, known: readonly string[], what: string): 
   }
 }
 
-function bail(execution: Execution, reason: string | undefined): never {
+function bail(caller: Caller, reason: string | undefined): never {
   const error = { name: "Bailed", message: reason ?? "the workflow bailed out", code: "bailed" };
-  execution.conclude({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
+  caller.conclude({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
   throw left;
 }
 
-function fail(execution: Execution, error: unknown): never {
-  execution.conclude({ kind: "run.failed", error: execution.runError(error) });
+function fail(caller: Caller, error: unknown): never {
+  caller.conclude({ kind: "run.failed", error: caller.runError(error) });
   throw left;
 }
 
-function createLog(execution: Execution): Step["log"] {
+function createLog(caller: Caller): Step["log"] {
   const write = (level: LogLevel) => (message: unknown, data?: unknown) => {
     const fact = { kind: "log.written", level, message: String(message) } as const;
-    execution.say(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
+    caller.say(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
   };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 
-function progress(execution: Execution, value: unknown): void {
-  execution.say({ kind: "progress.published", value: encode(value, "the progress") });
+function progress(caller: Caller, value: unknown): void {
+  caller.say({ kind: "progress.published", value: encode(value, "the progress") });
 }
 
-function createInfo(execution: Execution): RunInfo {
-  const { created, startedAt } = execution.state;
+function createInfo(caller: Caller): RunInfo {
+  const { created, startedAt } = caller.state;
   if (created === null) throw new Error("a run that was never created has no handler");
   const { id, workflow, version, parent, schedule, labels } = created;
   return Object.freeze({ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels });

@@ -6,21 +6,35 @@
  * Invariant 2: signals go to the oldest open wait of their name, first in first out, each once
  * (guarantee 5); a wait that timed out takes none.
  */
-import type { Call } from "../core/state.ts";
+import type { Fact } from "../core/entry.ts";
+import type { Call, RunState } from "../core/state.ts";
 import { callKey, firstSignal } from "../core/state.ts";
 import type { Pending, Plan } from "./call.ts";
-import type { Execution } from "./execution.ts";
+import type { Ledger } from "./ledger.ts";
+import type { World } from "./world.ts";
 
 type WaitPlan = Exclude<Plan, { kind: "run" }>;
+
+/** What waits need of the execution they are part of. */
+export interface Waiter {
+  readonly state: RunState;
+  readonly ledger: Ledger;
+  readonly world: World;
+  readonly pending: ReadonlyMap<string, Pending>;
+  record(fact: Fact): void;
+  expect(at: number): void;
+  post(event: () => void): void;
+  refuse(pending: Pending, error: unknown): void;
+}
 
 export class Waits {
   /** Webhooks whose address is being made. */
   creating = 0;
-  readonly #execution: Execution;
+  readonly #execution: Waiter;
   /** Open waits by name of signal, oldest first. */
   readonly #open = new Map<string, Pending[]>();
 
-  constructor(execution: Execution) {
+  constructor(execution: Waiter) {
     this.#execution = execution;
   }
 

@@ -19,7 +19,7 @@ import { directoryOf, variable } from "./address.ts";
 import { answer } from "./answer.ts";
 import { Reporter } from "./reporter.ts";
 import { hookUrl } from "./token.ts";
-import { turn } from "./turn.ts";
+import { Turns } from "./turn.ts";
 
 const watchdogMs = 1000;
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
@@ -36,6 +36,7 @@ export class Host {
   readonly #ctx: DurableObjectState;
   readonly #find: Find;
   readonly #nudge = new Bell();
+  readonly #turns = new Turns();
   #open: { readonly run: Run; readonly journal: SqlJournal; readonly reporter: Reporter } | null = null;
   #loop: Promise<void> | null = null;
   /** When the alarm is set for; null when it is not set, undefined when this memory does not know. */
@@ -138,6 +139,7 @@ export class Host {
     const { created } = this.run.state;
     if (created !== null) await directoryOf(created.id).remove(created.id, created.at);
     await this.#ctx.storage.deleteAll();
+    this.#turns.rest();
     this.#open = null;
     this.#armedAt = null;
     this.#cold = true;
@@ -175,6 +177,7 @@ export class Host {
   #park(wakeAt: number | null): void {
     if (wakeAt === null) this.#disarm();
     else this.#arm(wakeAt);
+    this.#turns.rest();
     const { run } = this;
     // A handler that awaits something of its own may go on without anybody asking.
     void run.stirred().then(() => {
@@ -222,7 +225,7 @@ export class Host {
     if (this.#open === null) {
       const journal = new SqlJournal(this.#ctx.storage);
       const deployment = deploymentId();
-      const clock = { now: () => Date.now(), turn };
+      const clock = { now: () => Date.now(), turn: () => this.#turns.next() };
       const world = { clock, deployment, hookUrl: (call: string) => this.#hookUrl(call) };
       this.#open = { run: new Run(journal, world, this.#find), journal, reporter: new Reporter() };
     }

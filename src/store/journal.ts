@@ -48,7 +48,9 @@ export class SqlJournal implements Journal {
   page(after: number, limit: number): Entry[] {
     if (!this.#exists) return [];
     const bound = (after + 2) * partsPerCommit;
-    const { row } = this.#sql.exec<{ row: number | null }>("SELECT max(row) AS row FROM journal WHERE row < ?", bound).one();
+    const { row } = this.#sql
+      .exec<{ row: number | null }>("SELECT max(row) AS row FROM journal WHERE row < ?", bound)
+      .one();
     const start = Math.floor((row ?? 0) / partsPerCommit) * partsPerCommit;
     const rows = this.#sql.exec<Row>("SELECT row, data FROM journal WHERE row >= ? ORDER BY row", start);
     const page: Entry[] = [];
@@ -95,7 +97,7 @@ function parse(text: string): Commit {
 
 function cut(text: string): string[] {
   const parts: string[] = [];
-  for (let from = 0; from < text.length; ) {
+  for (let from = 0; from < text.length;) {
     let to = Math.min(text.length, from + maxPart);
     // Not between the halves of a character: each alone would be lost on the way to UTF-8.
     const last = text.charCodeAt(to - 1);

@@ -2,7 +2,6 @@
  * Plays a run as the world would: starts it, makes the calls it waits for, and otherwise leaves it
  * alone; what the run does is seen from beside it.
  */
-import { env } from "cloudflare:workers";
 import { documentIntake } from "../../examples/documents/intake.ts";
 import { order } from "../../examples/orders.ts";
 import { dailyReport } from "../../examples/report.ts";

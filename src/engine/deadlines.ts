@@ -1,0 +1,58 @@
+/**
+ * Owns: when something is due for a handler's open calls.
+ * Does not own: waiting for it; whoever drives the run does.
+ */
+import { callKey } from "../core/state.ts";
+import type { RunState } from "../core/state.ts";
+import type { Attempts } from "./attempts.ts";
+import type { Bell } from "./bell.ts";
+import { recordKind } from "./call.ts";
+import type { Pending } from "./call.ts";
+
+export class Deadlines {
+  readonly #state: RunState;
+  readonly #pending: ReadonlyMap<string, Pending>;
+  readonly #attempts: Attempts;
+  /** Rings when there is something to wait for sooner than was answered. */
+  readonly #sooner: Bell;
+  #answered = Infinity;
+
+  constructor(state: RunState, pending: ReadonlyMap<string, Pending>, attempts: Attempts, sooner: Bell) {
+    this.#state = state;
+    this.#pending = pending;
+    this.#attempts = attempts;
+    this.#sooner = sooner;
+  }
+
+  /** There is something to do at this instant. */
+  expect(at: number): void {
+    if (at < this.#answered) this.#sooner.ring();
+  }
+
+  /** The next one; Infinity when nothing but the world can move the run. */
+  soonest(): number {
+    let soonest = this.#attempts.timeoutAt;
+    if (this.#state.paused === null) {
+      for (const pending of this.#pending.values()) soonest = Math.min(soonest, this.of(pending));
+    }
+    this.#answered = soonest;
+    return soonest;
+  }
+
+  /** The calls whose time has come, the earliest first. */
+  due(now: number): Pending[] {
+    return [...this.#pending.values()]
+      .map((pending) => ({ pending, at: this.of(pending) }))
+      .filter(({ at }) => at <= now)
+      .sort((one, other) => one.at - other.at)
+      .map(({ pending }) => pending);
+  }
+
+  of(pending: Pending): number {
+    if (!pending.begun || pending.plan.kind === "webhook") return Infinity;
+    if (this.#attempts.isRunning(pending.key)) return Infinity;
+    const call = this.#state.calls.get(callKey(recordKind(pending.plan), pending.id));
+    if (call === undefined) return Infinity;
+    return (pending.plan.kind === "run" ? call.retryAt : call.until) ?? Infinity;
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * Owns: calling a workflow's handler, from its input on record to its output in stored form.
+ * Does not own: what its end means.
+ */
+import type { Definition } from "../core/definition.ts";
+import { validate } from "../core/schema.ts";
+import type { RunState } from "../core/state.ts";
+import type { Step } from "../core/step.ts";
+import { decode, encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+
+/** Rejects with whatever the handler throws; output_invalid, value_uncloneable, value_too_large. */
+export async function callHandler(definition: Definition, { created }: RunState, step: Step): Promise<Stored> {
+  const input = created === null ? undefined : decode(created.input);
+  const handler = definition.handler as (input: unknown, step: Step) => unknown;
+  const output = await validate(definition.output, await handler(input, step), "output_invalid", "the output");
+  return encode(output, "the output of the run");
+}

@@ -1,0 +1,30 @@
+/**
+ * Owns: counting a handler's calls: which occurrence of its name one is, and whether it is too many.
+ * Does not own: the limits (the definition's).
+ */
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+
+export class Tally {
+  /** Calls made so far. */
+  made = 0;
+  readonly #limits: Definition["limits"];
+  readonly #occurrences = new Map<string, number>();
+
+  constructor(limits: Definition["limits"]) {
+    this.#limits = limits;
+  }
+
+  /** Counts one more call. @throws HoldfastError limit_exceeded */
+  count(kind: string, name: string): number {
+    const key = `${kind}:${name}`;
+    const occurrence = (this.#occurrences.get(key) ?? 0) + 1;
+    this.#occurrences.set(key, occurrence);
+    this.made++;
+    const { steps, perStep } = this.#limits;
+    const allowed = Object.hasOwn(perStep, name) ? (perStep[name] ?? Infinity) : Infinity;
+    if (this.made <= steps && occurrence <= allowed) return occurrence;
+    const limit = this.made > steps ? `${steps} calls of step` : `${allowed} calls of ${name}`;
+    throw new HoldfastError("limit_exceeded", `the run has made more than its limit of ${limit}`);
+  }
+}
