@@ -1,7 +1,7 @@
 /** What the demo shows: one line for each thing that happens, in colour on a terminal. */
 import type { Entry, Mail } from "./client.ts";
 
-const colourful = process.stdout.isTTY === true && !process.env["NO_COLOR"];
+const colourful = process.stdout.isTTY && !process.env["NO_COLOR"];
 const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
 
 function paint(colour: keyof typeof codes, text: string): string {

@@ -52,6 +52,8 @@ export type Fact =
       readonly error: StoredError;
       readonly retryAt: number;
     }
+  /** A life that was not there when the attempt fell due begins it: from here on its death would be seen. */
+  | { readonly kind: "step.attempt_started"; readonly step: string; readonly attempt: number }
   /** An attempt was cut off by the death of the process; it begins again with the same key. */
   | {
       readonly kind: "step.interrupted";

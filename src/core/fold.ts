@@ -12,6 +12,7 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
   state.at = entry.at;
   switch (entry.kind) {
     case "step.attempt_failed":
+    case "step.attempt_started":
     case "step.interrupted":
     case "step.completed":
     case "step.failed":
@@ -62,6 +63,9 @@ function foldStep(state: RunState, entry: StepEntry): Outcome | null {
       call.lastError = entry.error;
       call.crashes = 0;
       call.interruptions = 0;
+      return null;
+    case "step.attempt_started":
+      call.retryAt = null;
       return null;
     case "step.interrupted":
       if (entry.held) call.crashes++;

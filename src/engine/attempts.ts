@@ -60,20 +60,24 @@ export class Attempts {
     return this.#inFlight.has(key);
   }
 
-  /** Of these calls, the steps that were at work when the last life ended: marks them, durably. */
+  /**
+   * Of these calls, the steps that were at work when the last life ended: marks them, durably. So are
+   * retries that fell due before this life began marked: whether they had begun, nothing tells.
+   */
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
     const { calls } = this.#ledger.state;
-    const interrupted = open.filter(
-      ({ key, plan }) => plan.kind === "run" && (calls.get(key)?.retryAt ?? null) === null,
-    );
-    for (const pending of interrupted) {
-      const before = calls.get(pending.key)?.interruptions ?? 0;
-      if (before >= suspicionLimit) this.#suspicious.add(pending.key);
-      else facts.push(this.#interruption(pending.id));
+    const now = this.#world.clock.now();
+    let suspects = 0;
+    for (const { id, key, plan } of open) {
+      const { retryAt = null, interruptions = 0, attempts = 0 } = calls.get(key) ?? {};
+      if (plan.kind !== "run" || (retryAt !== null && retryAt > now)) continue;
+      if (retryAt !== null) facts.push({ kind: "step.attempt_started", step: id, attempt: attempts + 1 });
+      else if (interruptions < suspicionLimit) facts.push(this.#interruption(id));
+      else suspects = this.#suspicious.add(key).size;
     }
     if (facts.length > 0) this.#ledger.append(...facts);
-    if (interrupted.length > 0) await this.#ledger.durable();
+    if (facts.length + suspects > 0) await this.#ledger.durable();
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */

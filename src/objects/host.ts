@@ -265,7 +265,13 @@ function timer(at: number | null): { over: Promise<void>; cancel: () => void } {
   return { over, cancel };
 }
 
-/** The deployed version of the Worker; under a plain local runtime there is none. */
+let isolateId: string | null = null;
+
+/**
+ * The deployed version of the Worker. Where no binding tells it, the life of this isolate stands for
+ * it: what died with the isolate is then not held against a step.
+ */
 function deploymentId(): string {
-  return variable("CF_VERSION_METADATA", "id") ?? "local";
+  isolateId ??= crypto.randomUUID();
+  return variable("CF_VERSION_METADATA", "id") ?? isolateId;
 }

@@ -4,6 +4,8 @@
  * Does not own: what is decided (`core/firing.ts`), which instants a cron names (`core/cron.ts`), how a
  * run is started (`SchedulerApp`).
  *
+ * Long because a firing is decided, kept, started and struck out in one place, in that order.
+ *
  * Invariants
  * 1. A slot is recorded as decided together with the start owed for it, before the start is made; the
  *    debt is struck out only when the run is known to exist, was refused for good, or is too late.

@@ -109,7 +109,7 @@ function logs({ host }: Hosted): string[] {
 }
 
 /** What holds of every journal: places and times, no outcome twice, each signal consumed once, an end. */
-export function checkJournal(entries: readonly Entry[]): void {
+function checkJournal(entries: readonly Entry[]): void {
   const outcomes = new Set<string>();
   const consumed = new Set<number>();
   let last = 0;

@@ -16,10 +16,10 @@ const order = defineWorkflow("order", {
       expectTypeOf(attempt).toEqualTypeOf<number>();
       expectTypeOf(idempotencyKey).toEqualTypeOf<string>();
       expectTypeOf(aborted).toEqualTypeOf<AbortSignal>();
-      return { receipt: "r1" as string };
+      return { receipt: String(attempt) };
     });
     expectTypeOf(charge).toEqualTypeOf<{ receipt: string }>();
-    expectTypeOf(await step.run("sync", () => 1 as number)).toEqualTypeOf<number>();
+    expectTypeOf(await step.run("sync", () => step.now())).toEqualTypeOf<number>();
 
     // A declared signal is typed by its schema; null only where there is a timeout.
     expectTypeOf(await step.waitFor("decision")).toEqualTypeOf<{ approved: boolean }>();

@@ -129,7 +129,13 @@ export function pause(ms: number): Promise<void> {
  * What happened to each call, in its order, without what only tells of the interruptions. A wait is
  * on record only where it had to wait, so its beginning is no part of it.
  */
-const unsaid: ReadonlySet<string> = new Set(["run.interrupted", "run.recovered", "step.interrupted", "wait.started"]);
+const unsaid: ReadonlySet<string> = new Set([
+  "run.interrupted",
+  "run.recovered",
+  "step.attempt_started",
+  "step.interrupted",
+  "wait.started",
+]);
 
 function storyOf(entries: readonly Entry[]): Record<string, string[]> {
   const story: Record<string, string[]> = {};

@@ -327,18 +327,19 @@ describe("deaths", () => {
     expect(await kinds(id)).toContain("step.interrupted");
   });
 
-  it("ends a step that kills its object again and again as step_crashed (guarantee 4)", async () => {
-    const id = `poison-${++made}`;
-    // The first death takes the start's own answer with it: it was not accepted then, or it was.
-    await service.runs
-      .start({ workflow: "poison", input: encode({ rescue: true }, ""), id, by: "test" })
-      .catch(() => {});
-    await vi.waitFor(
-      async () => {
-        const run = unwrap(await runObject(id).read(0));
-        expect(run.output).toBe(encode({ code: "step_crashed" }, ""));
-      },
-      { timeout: 18_000, interval: 100 },
-    );
-  });
+  it.each(["poison", "relapse"])(
+    "ends a step that kills its object again and again as step_crashed (guarantee 4): %s",
+    async (workflow) => {
+      const id = `${workflow}-${++made}`;
+      // The first death takes the start's own answer with it: it was not accepted then, or it was.
+      await service.runs.start({ workflow, input: encode({ rescue: true }, ""), id, by: "test" }).catch(() => {});
+      await vi.waitFor(
+        async () => {
+          const run = unwrap(await runObject(id).read(0));
+          expect(run.output).toBe(encode({ code: "step_crashed" }, ""));
+        },
+        { timeout: 18_000, interval: 100 },
+      );
+    },
+  );
 });

@@ -132,6 +132,28 @@ const poison = defineWorkflow("poison", {
   },
 });
 
+/** Fails once, and then kills its object in every attempt. */
+const relapse = defineWorkflow("relapse", {
+  handler: async (_input: unknown, step) => {
+    try {
+      await step.run(
+        "relapse",
+        async ({ attempt }) => {
+          effects.push({ run: step.info.id, step: `attempt${attempt}`, key: "" });
+          if (attempt === 1) throw new Error("the first time it only fails");
+          await scheduler.wait(20);
+          contexts.get(step.info.id)?.abort("relapse");
+          await scheduler.wait(60_000);
+        },
+        { retry: { limit: 2, delay: 50, jitter: 0 } },
+      );
+      return "alive";
+    } catch (error) {
+      return { code: (error as { code?: string }).code };
+    }
+  },
+});
+
 const echo = defineWorkflow("echo", {
   handler: async (input: unknown, step) => await step.run("echo", () => input),
 });
@@ -151,8 +173,20 @@ const deadline = defineWorkflow("deadline", {
   },
 });
 
-export const engineWorkflows = [chain, inbox, nap, approval, hooked, flaky, gated, poison, echo, big, deadline];
-export { approval, echo };
+export const engineWorkflows = [
+  chain,
+  inbox,
+  nap,
+  approval,
+  hooked,
+  flaky,
+  gated,
+  poison,
+  relapse,
+  echo,
+  big,
+  deadline,
+];
 
 /** How often each run's object was made. */
 export const lives = new Map<string, number>();
