@@ -109,9 +109,12 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
 
   /** Epoch ms of the newest event the handler has seen; the same in every replay. */
   now(): number;
-  /** In [0, 1); the same in every replay. */
+  /**
+   * In [0, 1); the same in every replay. For the handler: inside a step's function, which replay does
+   * not call, use `Math.random`, or the numbers that follow change.
+   */
   random(): number;
-  /** A version 4 UUID; the same in every replay. */
+  /** A version 4 UUID; the same in every replay. For the handler, as `random`. */
   uuid(): string;
 
   /** One history entry a line; silent in replay. */
