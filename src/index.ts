@@ -1,6 +1,6 @@
 /** Everything an author of workflows needs. */
 export { HoldfastError, NonRetryableError, RetryAfterError } from "./core/error.ts";
-export { createHandle as getRun, signalRun as signal } from "./objects/handle.ts";
+export { createHandle as getRun, signalAll as signal } from "./objects/handle.ts";
 export { defineWorkflow } from "./objects/workflow.ts";
 export { createWorker } from "./worker.ts";
 export type { Duration, Instant } from "./core/duration.ts";

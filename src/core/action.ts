@@ -22,8 +22,11 @@ export type Decision = {
 export function decide(state: RunState, action: Action, now: number): Decision | null {
   const { kind, key } = action;
   const before = key === undefined ? undefined : state.actionKeys.get(key);
-  if (before === kind) return null;
-  if (before !== undefined) throw new HoldfastError("idempotency_conflict", `the key ${key} was used to ${before}`);
+  if (before !== undefined) {
+    if (before.kind === kind && before.reason === action.reason) return null;
+    const how = before.kind === kind ? " with another reason" : "";
+    throw new HoldfastError("idempotency_conflict", `the key ${key} was used to ${before.kind}${how}`);
+  }
   switch (kind) {
     case "cancel":
       return cancel(state, action, "Cancelled", "cancelled");

@@ -60,6 +60,7 @@ function foldStep(state: RunState, entry: StepEntry): Outcome | null {
       progress(state);
       call.attempts = entry.attempt;
       call.retryAt = entry.retryAt;
+      call.retryFrom = entry.at;
       call.lastError = entry.error;
       call.crashes = 0;
       call.interruptions = 0;
@@ -147,12 +148,12 @@ function foldRun(state: RunState, entry: RunEntry): void {
       return;
     case "run.paused":
       state.paused = entry;
-      remember(state, entry.key, "pause");
+      remember(state, entry, "pause");
       return;
     case "run.resumed":
       state.paused = null;
-      shift(state, entry.shiftMs);
-      remember(state, entry.key, "resume");
+      shift(state, entry);
+      remember(state, entry, "resume");
       return;
     case "run.retried":
       retry(state, entry);
@@ -163,7 +164,7 @@ function foldRun(state: RunState, entry: RunEntry): void {
       return;
     case "run.cancelled":
       state.end = entry;
-      remember(state, entry.key, entry.error.code === "terminated" ? "terminate" : "cancel");
+      remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
       return;
     default:
       unreachable(entry);
@@ -187,22 +188,29 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     state.cleared.add(key);
   }
   for (const call of state.calls.values()) {
-    if (!call.done && call.retryAt !== null) call.retryAt = entry.at;
+    if (call.done || call.retryAt === null) continue;
+    call.retryAt = entry.at;
+    call.retryFrom = entry.at;
   }
-  remember(state, entry.key, "retry");
+  remember(state, entry, "retry");
 }
 
-function shift(state: RunState, ms: number): void {
-  state.timedFrom += ms;
+/** What was fixed during the pause moves by the rest of it only. */
+function shift(state: RunState, { at, shiftMs }: EntryOf<"run.resumed">): void {
+  state.timedFrom += shiftMs;
   for (const call of state.calls.values()) {
     if (call.done) continue;
-    if (call.until !== null) call.until += ms;
-    if (call.retryAt !== null) call.retryAt += ms;
+    if (call.until !== null) call.until += Math.min(shiftMs, at - call.since);
+    if (call.retryAt !== null) call.retryAt += Math.min(shiftMs, at - call.retryFrom);
   }
 }
 
-function remember(state: RunState, key: string | undefined, action: string): void {
-  if (key !== undefined) state.actionKeys.set(key, action);
+function remember(
+  state: RunState,
+  { key, reason }: { readonly key?: string; readonly reason: string | null },
+  kind: string,
+): void {
+  if (key !== undefined) state.actionKeys.set(key, { kind, reason });
 }
 
 function progress(state: RunState): void {

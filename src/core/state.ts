@@ -19,6 +19,8 @@ export type Call = {
   attempts: number;
   /** When the next attempt begins; null when none is waited for. */
   retryAt: number | null;
+  /** When that was fixed. */
+  retryFrom: number;
   lastError: StoredError | null;
   /** Deaths of the process, in a row, that are held against this step. */
   crashes: number;
@@ -61,7 +63,7 @@ export type RunState = {
   /** `Idempotency-Key`s of signals. */
   signalKeys: Map<string, { readonly name: string; readonly payload: Stored }>;
   /** `Idempotency-Key`s of control actions. */
-  actionKeys: Map<string, string>;
+  actionKeys: Map<string, { readonly kind: string; readonly reason: string | null }>;
   /** Steps that a retry of the run set free, and that have no outcome yet. */
   cleared: Set<string>;
   /** The `seq` of the newest `run.retried`. */
@@ -127,6 +129,7 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     done: false,
     attempts: 0,
     retryAt: null,
+    retryFrom: at,
     lastError: null,
     crashes: 0,
     interruptions: 0,

@@ -42,7 +42,7 @@ export class Execution {
   readonly retry: ResolvedRetry;
   /** Rings when the handler makes a call or ends. */
   readonly stirred = new Bell();
-  /** Rings when nothing is left to do but wait, or when there is something to wait for sooner. */
+  /** Rings when nothing is left to do but wait, and when there is something new to wait for, or sooner. */
   readonly rested = new Bell();
   /** Rings when the execution is stopped. */
   readonly stopped = new Bell();
@@ -198,6 +198,7 @@ export class Execution {
       const outcome = this.ledger.append(fact);
       if (outcome !== null) this.deliver(outcome);
       else if (fact.kind === "step.attempt_failed") this.expect(fact.retryAt);
+      else if (fact.kind === "wait.started") this.rested.ring();
     });
   }
 

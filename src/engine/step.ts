@@ -7,6 +7,7 @@
  * counted in the handler's order.
  */
 import { toInstant, toMs } from "../core/duration.ts";
+import type { Duration } from "../core/duration.ts";
 import type { Definition } from "../core/definition.ts";
 import type { Fact, LogLevel } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -79,7 +80,7 @@ function runPlan(caller: Caller, name: unknown, fn: unknown, options: RunOptions
     kind: "run",
     fn: fn as (context: AttemptContext) => unknown,
     retry: retry === undefined ? caller.retry : resolveRetry(caller.definition.retry, retry),
-    timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout),
+    timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout, `the timeout of step ${String(name)}`),
   };
 }
 
@@ -99,7 +100,7 @@ function sleep(caller: Caller, args: readonly unknown[], plan: (value: unknown) 
 function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Promise<unknown> {
   const payload = make(caller, name, () => {
     checkOptions(options, ["timeout", "schema"], `the wait for ${String(name)}`);
-    return { kind: "wait", timeoutMs: options.timeout === undefined ? null : toMs(options.timeout) };
+    return { kind: "wait", timeoutMs: waitMs(options, `the wait for ${String(name)}`) };
   });
   const { schema } = options ?? {};
   if (schema === undefined) return payload;
@@ -110,7 +111,11 @@ function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Prom
 
 function webhookPlan(name: unknown, options: WebhookOptions = {}): Plan {
   checkOptions(options, ["timeout", "verify", "respond"], `webhook ${String(name)}`);
-  return { kind: "webhook", timeoutMs: options.timeout === undefined ? null : toMs(options.timeout), options };
+  return { kind: "webhook", timeoutMs: waitMs(options, `webhook ${String(name)}`), options };
+}
+
+function waitMs({ timeout }: { readonly timeout?: Duration }, what: string): number | null {
+  return timeout === undefined ? null : toMs(timeout, `the timeout of ${what}`);
 }
 
 /** Refuses what would otherwise be passed over in silence. */

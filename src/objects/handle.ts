@@ -10,12 +10,13 @@ import { HoldfastError, reviveError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
 import { isEnded } from "../core/run.ts";
 import type { RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
+import type { SignalRequest } from "../core/service.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { unpack } from "./parcel.ts";
-import { sendSignal, startRun } from "./service.ts";
+import { broadcastSignal, sendSignal, startRun } from "./service.ts";
 
 export type StartOptions = {
   /** `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`; the same id again finds the same run. */
@@ -96,7 +97,9 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
         if (run.output !== null) return decode(run.output) as Output;
       }
     },
-    signal: (name: string, payload?: unknown, options?: SignalOptions) => signalRun(id, name, payload, options),
+    signal: async (name: string, payload?: unknown, options?: SignalOptions) => {
+      await sendSignal(id, toSignal(name, payload, options));
+    },
     cancel: async (reason) => {
       unwrap(await object().act({ kind: "cancel", by, reason: reason ?? null }));
     },
@@ -126,16 +129,22 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   return createHandle(run.id);
 }
 
-/** @throws HoldfastError run_not_found, run_ended, signal_invalid, idempotency_conflict */
-export async function signalRun(
-  id: string,
+/**
+ * To every run that waits for the name now; kept for the next that does, for a day, if none does.
+ * A signal to one run is `getRun(id).signal(name, payload)`.
+ * @throws HoldfastError name_invalid, signal_invalid, idempotency_conflict, value_too_large
+ */
+export async function signalAll(
   name: string,
   payload?: unknown,
-  options: SignalOptions = {},
-): Promise<void> {
-  const { idempotencyKey } = options;
+  options?: SignalOptions,
+): Promise<{ readonly delivered: number; readonly buffered: boolean }> {
+  return await broadcastSignal(toSignal(name, payload, options));
+}
+
+function toSignal(name: string, payload: unknown, { idempotencyKey }: SignalOptions = {}): SignalRequest {
   const stored = encode(payload, `the payload of signal ${name}`);
-  await sendSignal(id, { name, payload: stored, by, ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }) });
+  return { name, payload: stored, by, ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }) };
 }
 
 function view<Output>(run: RunSnapshot): RunView<Output> {

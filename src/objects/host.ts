@@ -9,7 +9,6 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { RunSnapshot } from "../core/run.ts";
-import { isEnded } from "../core/run.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { Run } from "../engine/run.ts";
@@ -149,10 +148,11 @@ export class Host {
     for (let first = true; ; first = false) {
       const next = this.run.advance(first && died);
       if (this.run.state.created === null) return;
+      // Before it is removed: a run that is not kept at all has an end to tell as well.
+      if (this.run.state.end !== null) this.changed.ring();
       if (next.expired) return await this.#erase();
       const { reporter } = this.#memory();
       const snapshot = this.run.snapshot();
-      if (isEnded(snapshot.status)) this.changed.ring();
       const reportAt = reporter.dueAt(snapshot, next.busy);
       if (next.busy) this.#guard();
       if (reportAt !== null && reportAt <= Date.now()) {

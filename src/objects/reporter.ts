@@ -12,7 +12,7 @@ import type { Answer } from "./rpc.ts";
 
 /** A change of a run that goes on is told this long after the one before, at the earliest. */
 const intervalMs = 500;
-/** A run that is at work is listed after this long, should it not have ended by then. */
+/** A run that is at work is listed after this long, and so is a signal it waits for, should it not rest by then. */
 const patienceMs = 250;
 const longestBackoffMs = 60_000;
 
@@ -28,10 +28,13 @@ export class Reporter {
     if (digest(run) === this.#told) return null;
     if (this.#failures > 0) return this.#retryAt;
     if (isEnded(run.status)) return 0;
-    if (busy) return this.#told === "" ? run.createdAt + patienceMs : null;
-    // A broadcast reaches the runs that are known to wait, so a new name is told at once.
-    const isNew = signalNames(run).some((name) => !this.#toldNames.has(name));
-    return isNew || this.#told === "" ? 0 : this.#toldAt + intervalMs;
+    // A broadcast reaches the runs that are known to wait, so a new name is told soon, at rest at once.
+    const unheard = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#toldNames.has(name));
+    if (busy) {
+      const from = this.#told === "" ? run.createdAt : unheard?.since;
+      return from === undefined ? null : from + patienceMs;
+    }
+    return unheard !== undefined || this.#told === "" ? 0 : this.#toldAt + intervalMs;
   }
 
   /** Tells; hands the signals that waited for this run to `receive`. A failure is noted and told again later. */

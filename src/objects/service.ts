@@ -11,6 +11,7 @@ import type { RunSnapshot, RunStatus } from "../core/run.ts";
 import { toJsonSchema, validate } from "../core/schema.ts";
 import type { Runs, ScheduleInfo, Service, SignalRequest, StartRequest, WorkflowInfo } from "../core/service.ts";
 import { decode, encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
 import { runObject, schedulerObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
@@ -31,7 +32,7 @@ export function createService(catalog: Catalog): Service {
     runs: createRuns(catalog),
     signals: {
       send: sendSignal,
-      broadcast: (signal) => broadcast(checkSignal(signal)),
+      broadcast: broadcastSignal,
     },
     schedules: {
       list: async () => [...(await schedulerObject().list())],
@@ -62,7 +63,6 @@ export async function startRun(definition: Definition, start: Start): Promise<{ 
   const sent = start.input;
   const value = await validate(definition.input, decode(sent), "input_invalid", `the input of ${name}`);
   const input = definition.input === undefined ? sent : encode(value, `the input of ${name}`);
-  const own = definition.labels?.(decode(input) as never) ?? {};
   const checked: CheckedStart = {
     ...start,
     id: await runId(start),
@@ -70,7 +70,7 @@ export async function startRun(definition: Definition, start: Start): Promise<{ 
     version,
     input,
     ...(input === sent ? {} : { sent }),
-    labels: checkLabels({ ...own, ...start.labels }),
+    labels: checkLabels({ ...labelsOf(definition, input), ...start.labels }),
     parent: null,
     schedule: start.schedule ?? null,
   };
@@ -81,6 +81,11 @@ export async function startRun(definition: Definition, start: Start): Promise<{ 
 /** @throws HoldfastError run_not_found, run_ended, signal_invalid, name_invalid, idempotency_conflict, value_too_large */
 export async function sendSignal(id: string, signal: SignalRequest): Promise<{ duplicate: boolean }> {
   return unwrap(await runObject(checkRunId(id)).signal(checkSignal(signal), false));
+}
+
+/** @throws HoldfastError signal_invalid, name_invalid, idempotency_conflict, value_too_large */
+export async function broadcastSignal(signal: SignalRequest): Promise<{ delivered: number; buffered: boolean }> {
+  return await broadcast(checkSignal(signal));
 }
 
 function checkSignal(signal: SignalRequest): SignalRequest {
@@ -96,6 +101,16 @@ async function runId({ id, key }: Start): Promise<string> {
   if (key === undefined) return newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
   return `key-${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** Without a schema the input may be anything, also what the workflow's own function has not thought of. */
+function labelsOf({ name, labels }: Definition, input: Stored): Readonly<Record<string, string>> {
+  try {
+    return labels?.(decode(input) as never) ?? {};
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HoldfastError("label_invalid", `the labels of ${name} cannot be made from this input: ${why}`, { cause });
+  }
 }
 
 function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

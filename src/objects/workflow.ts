@@ -147,9 +147,9 @@ function toDefinition(name: string, options: LooseOptions): Definition {
     output,
     signals,
     retry,
-    timeoutMs: options.timeout === undefined ? null : toMs(options.timeout),
+    timeoutMs: options.timeout === undefined ? null : toMs(options.timeout, `workflow ${name}: timeout`),
     schedules,
-    retentionMs: toMs(options.retention ?? "30 days"),
+    retentionMs: toMs(options.retention ?? "30 days", `workflow ${name}: retention`),
     labels: labels as Definition["labels"],
     limits: toLimits(options.limits, refuse),
   };

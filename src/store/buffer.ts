@@ -10,6 +10,7 @@
  * was not settled, or after a signal that was given back.
  */
 import type { SignalRequest } from "../core/service.ts";
+import { cut } from "./part.ts";
 
 export const bufferTables = `
   CREATE TABLE IF NOT EXISTS offers (
@@ -31,8 +32,6 @@ export const bufferTables = `
     number INTEGER NOT NULL, part INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (number, part)
   ) WITHOUT ROWID, STRICT;`;
 
-/** A row may hold 2 MB, and a UTF-16 unit takes up to 3 bytes. */
-const maxPart = 600_000;
 /** How long a claimer has before somebody looks after its claim. */
 export const claimMs = 60_000;
 
@@ -233,17 +232,4 @@ export class SignalBuffer {
     const payload = Array.from(parts, (part) => part.text).join("") as SignalRequest["payload"];
     return { id: row.id, signal: { name: row.name, payload, by: row.sender } };
   }
-}
-
-function cut(text: string): string[] {
-  const parts: string[] = [];
-  for (let from = 0; from < text.length;) {
-    let to = Math.min(text.length, from + maxPart);
-    // Not between the halves of a character: each alone would be lost on the way to UTF-8.
-    const last = text.charCodeAt(to - 1);
-    if (to < text.length && last >= 0xd800 && last <= 0xdbff) to--;
-    parts.push(text.slice(from, to));
-    from = to;
-  }
-  return parts;
 }

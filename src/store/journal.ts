@@ -6,9 +6,8 @@
  */
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
+import { cut } from "./part.ts";
 
-/** A row may hold 2 MB, and a UTF-16 unit takes up to 3 bytes. */
-const maxPart = 600_000;
 const partsPerCommit = 4096;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
 const maxPage = 4_000_000;
@@ -39,9 +38,10 @@ export class SqlJournal implements Journal {
       this.#exists = true;
     }
     const text = JSON.stringify(entries);
-    if (text.length <= maxPart) return this.#insert(first.seq, 0, text);
+    const parts = cut(text);
+    if (parts.length === 1) return this.#insert(first.seq, 0, text);
     this.#storage.transactionSync(() => {
-      for (const [part, data] of cut(text).entries()) this.#insert(first.seq, part, data);
+      for (const [part, data] of parts.entries()) this.#insert(first.seq, part, data);
     });
   }
 
@@ -93,17 +93,4 @@ function* commits(rows: Iterable<Row>): Generator<Commit> {
 
 function parse(text: string): Commit {
   return { entries: JSON.parse(text) as Entry[], size: text.length };
-}
-
-function cut(text: string): string[] {
-  const parts: string[] = [];
-  for (let from = 0; from < text.length;) {
-    let to = Math.min(text.length, from + maxPart);
-    // Not between the halves of a character: each alone would be lost on the way to UTF-8.
-    const last = text.charCodeAt(to - 1);
-    if (to < text.length && last >= 0xd800 && last <= 0xdbff) to--;
-    parts.push(text.slice(from, to));
-    from = to;
-  }
-  return parts;
 }

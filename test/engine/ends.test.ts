@@ -94,6 +94,24 @@ describe("cancel, terminate, timeout", () => {
     expect([paused.snapshot.error?.code, paused.clock.at]).toEqual(["run_timeout", startAt + 550_000]);
   });
 
+  test("guarantee 4: what fell due during a pause is not held up by all of it once more", async () => {
+    const flow = (_input: never, step: Step) =>
+      step.run("a", ({ attempt }) => (attempt === 1 ? new Promise(() => {}) : attempt), {
+        timeout: 60_000,
+        retry: { delay: 1000, jitter: 0 },
+      });
+    const host = new Host(flow);
+    host.plan(startAt + 1000, (run) => act(run, "pause")).plan(startAt + 100_000, (run) => act(run, "resume"));
+    await host.drive();
+    expect([host.status, host.clock.at]).toEqual(["completed", startAt + 101_000]);
+
+    const retried = new Host(flow);
+    retried.plan(startAt + 60_500, (run) => act(run, "pause"));
+    retried.plan(startAt + 90_000, (run) => act(run, "retry")).plan(startAt + 100_000, (run) => act(run, "resume"));
+    await retried.drive();
+    expect([retried.status, retried.clock.at]).toEqual(["completed", startAt + 100_000]);
+  });
+
   test("an attempt in flight times out though the run is paused, and then rests", async () => {
     const host = new Host((_input, step) =>
       step.run("a", () => new Promise(() => {}), { timeout: "1 m", retry: { limit: 1, jitter: 0 } }),

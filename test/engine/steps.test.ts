@@ -332,6 +332,16 @@ describe("limits and options", () => {
     expect([host.snapshot.error?.code, host.snapshot.steps.completed]).toEqual(["limit_exceeded", 4]);
   });
 
+  test("a bad timeout is told with the name of what it is of", async () => {
+    const message = async (handler: (step: Step) => Promise<unknown>) =>
+      (await play((_input, step) => handler(step))).snapshot.error?.message;
+    expect(await message((step) => step.run("a", () => 1, { timeout: "soon" }))).toMatch(
+      /^the timeout of step a "soon"/,
+    );
+    expect(await message((step) => step.waitFor("b", { timeout: -1 }))).toMatch(/^the timeout of the wait for b -1/);
+    expect(await message((step) => step.webhook("c", { timeout: "" }))).toMatch(/^the timeout of webhook c ""/);
+  });
+
   test.each([["-1 s"], [-1], [""], ["soon"], [Number.NaN], [undefined], ["3 fortnights"]])(
     "the duration %j fails the run without retry",
     async (span) => {

@@ -72,7 +72,9 @@ async function handles(): Promise<void> {
   await plain.start({ n: "1" });
 
   expectTypeOf(await getRun<string>("o-1").result()).toEqualTypeOf<string>();
-  await signal("o-1", "decision", { approved: true }, { idempotencyKey: "k" });
+  await getRun("o-1").signal("decision", { approved: true }, { idempotencyKey: "k" });
+  const told = await signal("decision", { approved: true }, { idempotencyKey: "k" });
+  expectTypeOf(told).toEqualTypeOf<{ readonly delivered: number; readonly buffered: boolean }>();
 }
 
 const worker = createWorker({ workflows: [order, plain, bare] });

@@ -13,7 +13,7 @@ import { createService } from "../../src/objects/service.ts";
 import { claimMs } from "../../src/store/buffer.ts";
 import type { SignalBuffer } from "../../src/store/buffer.ts";
 import { openDirectory } from "../../src/store/directory.ts";
-import { engineWorkflows } from "./flows/engine.ts";
+import { engineWorkflows, openGate } from "./flows/engine.ts";
 import { summaryOf, waitFor } from "./summary.ts";
 
 const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
@@ -283,6 +283,16 @@ describe("a broadcast", () => {
       expect(row).toEqual({ claimed_by: null, check_at: null });
     });
     await settle("unwanted", name, 0);
+  });
+
+  it("reaches a run that began to wait while a step of it is at work", async () => {
+    const id = "engaged-1";
+    const input = encode({ gate: "go", signal: "tap" }, "input");
+    await service.runs.start({ workflow: "engaged", input, id, by: "test" });
+    await listed("tap", [id]);
+    expect(await broadcast(signalOf("tap", 5))).toEqual({ delivered: 1, buffered: false });
+    openGate(`${id}/go`);
+    expect(await outputOf(id)).toBe(5);
   });
 
   it("buffered is consumed by a real run that comes later, one at a time", async () => {

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import { encode } from "../../src/core/value.ts";
-import { signal } from "../../src/index.ts";
+import { getRun } from "../../src/index.ts";
 import { deeds } from "./flows/interruption.ts";
 import { outputOf, pause, play, service } from "./play.ts";
 import type { Ending } from "./play.ts";
@@ -80,7 +80,7 @@ describe("a parked run", () => {
       await evictDurableObject(stub);
     }
     expect(watched(id).entries).toHaveLength(length);
-    await signal(id, "go");
+    await getRun(id).signal("go");
     expect((await service.runs.read(id, 5000)).status).toBe("completed");
   });
 });
@@ -94,7 +94,7 @@ describe("calls at the same moment", () => {
     const answers = await Promise.all(starts);
     expect(answers.filter(({ created }) => created)).toHaveLength(1);
     expect(new Set(answers.map(({ run }) => run.createdAt)).size).toBe(1);
-    await signal(id, "go");
+    await getRun(id).signal("go");
     const { entries } = await endedRun(id);
     expect(entries.filter(({ kind }) => kind === "run.created")).toHaveLength(1);
     expect(deeds.filter(({ run }) => run === id).map(({ step }) => step)).toEqual(["before", "after"]);
@@ -148,7 +148,7 @@ describe("a signal at the very instant of its timeout", () => {
       await pause(Math.max(0, wait.until - Date.now() - 4));
       const aim = wait.until + (n % 5) - 2;
       while (Date.now() < aim);
-      await signal(id, "ball", { n }, { idempotencyKey: `${id}:${n}` });
+      await getRun(id).signal("ball", { n }, { idempotencyKey: `${id}:${n}` });
       n++;
     }
     return n;

@@ -126,6 +126,16 @@ describe("POST /v1/workflows/:name/runs", () => {
     expect(await refusal("POST /v1/workflows/web-echo/runs", elsewhere)).toBe("409 idempotency_conflict");
   });
 
+  it("an input that the workflow's labels cannot be made from is refused, and the workflow named", async () => {
+    const { status, body } = await ask("POST /v1/workflows/web-labelled/runs", { json: { input: {} } });
+    expect([status, body["code"], body["detail"]]).toEqual([
+      400,
+      "label_invalid",
+      expect.stringContaining("web-labelled"),
+    ]);
+    expect((await start("web-labelled", { input: { who: { name: "Ann" } } }, "?wait=5s")).status).toBe("completed");
+  });
+
   it("sixteen starts at once with one key are one run", async () => {
     const headers = { "idempotency-key": newId("race") };
     const call = (): ReturnType<typeof ask> =>
@@ -386,6 +396,18 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
         expect(await refusal(`POST /v1/runs/${id}/${again}`, {})).toBe("409 run_ended");
       }
     }
+  });
+
+  it("the same Idempotency-Key is the same action; with another action or reason 409", async () => {
+    const { id } = await start("web-sleeper");
+    const headers = { "idempotency-key": "p1" };
+    const call = `POST /v1/runs/${id}/pause`;
+    for (const _ of [1, 2]) expect((await ask(call, { json: { reason: "one" }, headers })).status).toBe(200);
+    expect(await refusal(call, { json: { reason: "two" }, headers })).toBe("409 idempotency_conflict");
+    expect(await refusal(`POST /v1/runs/${id}/resume`, { json: { reason: "one" }, headers })).toBe(
+      "409 idempotency_conflict",
+    );
+    expect((await historyOf(id)).filter(({ kind }) => kind === "run.paused")).toHaveLength(1);
   });
 
   it("pause holds a run and resume lets it go; the body is optional", async () => {

@@ -9,7 +9,7 @@ import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
 import { decode, encode } from "../../src/core/value.ts";
-import { signal } from "../../src/index.ts";
+import { getRun } from "../../src/index.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { deeds, interruptionWorkflows } from "./flows/interruption.ts";
@@ -35,7 +35,7 @@ export type Program = {
 };
 
 export function sent(after: (entry: Entry) => boolean, name: string, payload: object, key: string): Call {
-  return { when: after, make: (id) => signal(id, name, payload, { idempotencyKey: `${id}:${key}` }) };
+  return { when: after, make: (id) => getRun(id).signal(name, payload, { idempotencyKey: `${id}:${key}` }) };
 }
 
 /** The address is the newest on record: one that was lost with its process was never given to anybody. */

@@ -112,11 +112,31 @@ describe("a run in its object", () => {
     await expect(run.cancel()).rejects.toMatchObject({ code: "run_ended" });
   });
 
+  it("signals whoever waits, by the name alone", async () => {
+    const { id } = await start("approval", {});
+    await until(id, "waiting");
+    const { delivered, buffered } = await signal("decision", { approved: true });
+    expect(delivered > 0).toBe(!buffered);
+    expect(await getRun(id).result()).toEqual({ told: "yes" });
+    await expect(signal("", {})).rejects.toMatchObject({ code: "name_invalid" });
+    await expect(signal("decision", null)).rejects.toMatchObject({ code: "signal_invalid" });
+  });
+
   it("refuses a signal that does not fit its schema", async () => {
     const { id } = await start("approval", {});
-    await expect(signal(id, "decision", { approved: "perhaps" })).rejects.toMatchObject({ code: "signal_invalid" });
+    await expect(getRun(id).signal("decision", { approved: "perhaps" })).rejects.toMatchObject({
+      code: "signal_invalid",
+    });
     await getRun(id).cancel("enough");
     await expect(getRun(id).result()).rejects.toMatchObject({ code: "cancelled", message: "enough" });
+  });
+
+  it("answers whoever waits for the end of a run that is not kept at all", async () => {
+    expect(await start("unkept", 7, 5000)).toMatchObject({ status: "completed", output: encode(7, "") });
+    const { id } = await start("unkept", 8);
+    await vi.waitFor(async () => {
+      await expect(service.runs.read(id)).rejects.toMatchObject({ code: "run_not_found" });
+    });
   });
 
   it("fails a run past its timeout", async () => {
@@ -132,7 +152,7 @@ describe("a parked run", () => {
     await evict(id);
     expect((await service.runs.read(id)).status).toBe("waiting");
     await evict(id);
-    await signal(id, "decision", { approved: false });
+    await getRun(id).signal("decision", { approved: false });
     expect(await getRun(id).result()).toEqual({ told: "no" });
     expect(effectsOf(id)).toEqual(["ask", "tell"]);
   });
@@ -165,7 +185,7 @@ describe("a parked run", () => {
   it("takes two thousand signals in order, evicted among them (guarantee 5)", async () => {
     const { id } = await start("inbox", { count: 2000 });
     for (let from = 0; from < 2000; from += 500) {
-      const batch = Array.from({ length: 500 }, (_, index) => signal(id, "item", { n: from + index }));
+      const batch = Array.from({ length: 500 }, (_, index) => getRun(id).signal("item", { n: from + index }));
       await Promise.all(batch);
       if (from === 500) await abortAllDurableObjects();
     }
@@ -175,14 +195,14 @@ describe("a parked run", () => {
 
   it("takes the same key once, and refuses it for another signal (guarantee 5)", async () => {
     const { id } = await start("inbox", { count: 2 });
-    await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
-    await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
+    await getRun(id).signal("item", { n: 1 }, { idempotencyKey: "k" });
+    await getRun(id).signal("item", { n: 1 }, { idempotencyKey: "k" });
     await evict(id);
-    await signal(id, "item", { n: 1 }, { idempotencyKey: "k" });
-    await expect(signal(id, "item", { n: 5 }, { idempotencyKey: "k" })).rejects.toMatchObject({
+    await getRun(id).signal("item", { n: 1 }, { idempotencyKey: "k" });
+    await expect(getRun(id).signal("item", { n: 5 }, { idempotencyKey: "k" })).rejects.toMatchObject({
       code: "idempotency_conflict",
     });
-    await signal(id, "item", { n: 2 });
+    await getRun(id).signal("item", { n: 2 });
     expect(await getRun(id).result()).toEqual([1, 2]);
   });
 
@@ -190,7 +210,7 @@ describe("a parked run", () => {
     const { id } = await start("big", { bytes: 3_000_000 });
     await until(id, "waiting");
     await evict(id);
-    await signal(id, "go");
+    await getRun(id).signal("go");
     expect(await getRun(id).result()).toEqual({ length: 3_000_000, last: 7 });
   });
 

@@ -173,6 +173,22 @@ const deadline = defineWorkflow("deadline", {
   },
 });
 
+const unkept = defineWorkflow("unkept", {
+  retention: 0,
+  handler: async (input: number, step) => await step.run("echo", () => input),
+});
+
+/** Begins to wait while a step of its own is at work. */
+const engaged = defineWorkflow("engaged", {
+  handler: async (input: { gate: string; signal: string }, step) => {
+    const work = step.run("work", () => passGate(`${step.info.id}/${input.gate}`));
+    await step.run("first", () => scheduler.wait(400));
+    const payload = await step.waitFor(input.signal);
+    await work;
+    return payload;
+  },
+});
+
 export const engineWorkflows = [
   chain,
   inbox,
@@ -186,6 +202,8 @@ export const engineWorkflows = [
   echo,
   big,
   deadline,
+  unkept,
+  engaged,
 ];
 
 /** How often each run's object was made. */

@@ -79,4 +79,10 @@ const planned = defineWorkflow("web-planned", {
   handler: () => null,
 });
 
-export const httpWorkflows = [order, echo, listen, sleeper, hook, openHook, fragile, planned];
+/** Its labels take for granted what no schema checks. */
+const labelled = defineWorkflow("web-labelled", {
+  labels: (input: { who: { name: string } }) => ({ name: input.who.name }),
+  handler: () => null,
+});
+
+export const httpWorkflows = [order, echo, listen, sleeper, hook, openHook, fragile, planned, labelled];

@@ -1,0 +1,16 @@
+/** Long text in rows: production takes rows of 2 MB, and a UTF-16 unit takes up to 3 bytes. */
+const maxPart = 600_000;
+
+/** The text in pieces that each fit a row; together they are the text. */
+export function cut(text: string): string[] {
+  const parts: string[] = [];
+  for (let from = 0; from < text.length;) {
+    let to = Math.min(text.length, from + maxPart);
+    // Not between the halves of a character: each alone would be lost on the way to UTF-8.
+    const last = text.charCodeAt(to - 1);
+    if (to < text.length && last >= 0xd800 && last <= 0xdbff) to--;
+    parts.push(text.slice(from, to));
+    from = to;
+  }
+  return parts;
+}
