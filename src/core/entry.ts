@@ -121,7 +121,7 @@ export type Fact =
       /** Set when the engine paused the run because it could not go on. */
       readonly error?: StoredError;
     }
-  /** `shiftMs` is the length of the pause: every open deadline moves later by it. */
+  /** `shiftMs` is the length of the pause: every open deadline moves later by it, one fixed within it by the rest. */
   | {
       readonly kind: "run.resumed";
       readonly by: string;
