@@ -25,7 +25,7 @@ export type WebhookCall = {
   /** Names in lower case. */
   readonly headers: Record<string, string>;
   readonly query: Record<string, string>;
-  /** Parsed JSON, a form's fields, text, bytes, or null when there was no body. */
+  /** Parsed JSON, a form's fields (a file as `{ name, type, bytes }`), text, bytes, or null when there was no body. */
   readonly body: unknown;
 };
 

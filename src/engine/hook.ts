@@ -74,7 +74,7 @@ async function admit(
   let call: WebhookCall;
   let stored: Stored;
   try {
-    call = readHookCall(request);
+    call = isMultipart(request) ? await readMultipart(request) : readHookCall(request);
     stored = encode(call, `the call of webhook ${id}`);
   } catch (error) {
     return reject(refusalOf(error));
@@ -90,6 +90,26 @@ async function admit(
   return accepted
     ? { call, stored }
     : reject(new HoldfastError("webhook_rejected", `webhook ${id} refused the call`, { cause }));
+}
+
+function isMultipart({ headers, body }: HookRequest): boolean {
+  return body.byteLength > 0 && /^multipart\/form-data\b/i.test(headers["content-type"] ?? "");
+}
+
+/** A form that may hold files: its fields as text, each file as `{ name, type, bytes }`. */
+async function readMultipart({ method, headers, query, body }: HookRequest): Promise<WebhookCall> {
+  const type = headers["content-type"] ?? "";
+  const sent = new Response(new Uint8Array(body), { headers: { "content-type": type } });
+  const form = await sent.formData().catch((cause: unknown): never => {
+    throw new HoldfastError("body_invalid", "the body is not the form that its content type says it is", { cause });
+  });
+  const fields: Record<string, unknown> = {};
+  for (const [name, value] of form.entries()) fields[name] = typeof value === "string" ? value : await readFile(value);
+  return { method, headers: { ...headers }, query: { ...query }, body: fields };
+}
+
+async function readFile(file: File): Promise<{ name: string; type: string; bytes: Uint8Array }> {
+  return { name: file.name, type: file.type, bytes: new Uint8Array(await file.arrayBuffer()) };
 }
 
 /** What JSON can say and a journal cannot keep, a key named __proto__, is a bad body like any other. */

@@ -105,6 +105,8 @@ export class Host {
 
   /** Keeps the run going under the alarm's protection. */
   async #watch(info: AlarmInvocationInfo | undefined): Promise<void> {
+    // No run: all there can be is the mark of a key that has served its time.
+    if (this.run.state.created === null) return await this.#ctx.storage.deleteAll();
     this.#guarded = true;
     this.proceed(info);
     const guard = timer(Date.now() + longestAlarmMs);

@@ -50,6 +50,8 @@ export type Parcel = Omit<RunSnapshot, "input"> & {
 /** One run. */
 export interface RunRpc {
   start(request: CheckedStart): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
+  /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. */
+  bind(id: string): Promise<Answer<null>>;
   read(waitMs: number): Promise<Answer<Parcel>>;
   value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;

@@ -38,11 +38,25 @@ class HostedRun extends DurableObject implements RunRpc {
     return answer(async () => {
       const { run } = this.#host;
       const created = run.state.created === null;
+      if (created && request.key !== undefined && this.ctx.storage.kv.get(boundTo) !== undefined) refuseKey();
       if (created) create(run, request);
       else checkSame(run, request);
       this.#host.proceed();
       const waitMs = request.waitMs ?? 0;
       return { run: pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot()), created };
+    });
+  }
+
+  /** Keeps which run id an Idempotency-Key came with; this object stands for the key. */
+  bind(id: string): Promise<Answer<null>> {
+    return answer(async () => {
+      const bound = this.#host.run.state.created?.id ?? this.ctx.storage.kv.get<string>(boundTo);
+      if (bound !== undefined && bound !== id) refuseKey();
+      if (bound === undefined) {
+        this.ctx.storage.kv.put(boundTo, id);
+        await this.ctx.storage.setAlarm(Date.now() + boundMs);
+      }
+      return null;
     });
   }
 
@@ -116,6 +130,14 @@ class HostedRun extends DurableObject implements RunRpc {
   }
 }
 
+const boundTo = "bound-to";
+/** As long as a run is kept unless its workflow says otherwise. */
+const boundMs = 30 * 24 * 3_600_000;
+
+function refuseKey(): never {
+  throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to start another run");
+}
+
 function create(run: Run, request: CheckedStart): void {
   const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, by } = request;
   run.create({
@@ -143,7 +165,7 @@ function checkSame(run: Run, request: CheckedStart): void {
     created.workflow === request.workflow && isSame(created.sent ?? created.input, request.sent ?? request.input);
   const byKey = request.key !== undefined && request.key === created.key;
   if (byKey && !(same && dequal(created.labels, request.labels))) {
-    throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to start another run");
+    refuseKey();
   }
   if (same) return;
   throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);

@@ -97,10 +97,13 @@ function checkSignal(signal: SignalRequest): SignalRequest {
 
 /** The caller's id; else one made of the key, so that the same key finds the same run; else a new one. */
 async function runId({ id, key }: Start): Promise<string> {
-  if (id !== undefined) return checkRunId(id);
-  if (key === undefined) return newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+  if (key === undefined)
+    return id === undefined ? newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10))) : checkRunId(id);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
-  return `key-${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const keyId = `key-${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  if (id === undefined || id === keyId) return keyId;
+  unwrap(await runObject(keyId).bind(checkRunId(id)));
+  return id;
 }
 
 /** Without a schema the input may be anything, also what the workflow's own function has not thought of. */

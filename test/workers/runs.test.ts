@@ -84,6 +84,26 @@ describe("a run in its object", () => {
     });
   });
 
+  it("takes one Idempotency-Key for one start, whatever id comes with it", async () => {
+    const begin = (key: string, id?: string, n = 1) =>
+      service.runs.start({
+        workflow: "echo",
+        key,
+        by: "test",
+        input: encode({ n }, ""),
+        ...(id === undefined ? {} : { id }),
+      });
+    const conflict = { code: "idempotency_conflict" };
+    expect(await begin("k-1")).toMatchObject({ created: true });
+    expect(await begin("k-1")).toMatchObject({ created: false });
+    await expect(begin("k-1", undefined, 2)).rejects.toMatchObject(conflict);
+    await expect(begin("k-1", "other")).rejects.toMatchObject(conflict);
+    expect(await begin("k-2", "keyed-1")).toMatchObject({ created: true, run: { id: "keyed-1" } });
+    expect(await begin("k-2", "keyed-1")).toMatchObject({ created: false, run: { id: "keyed-1" } });
+    await expect(begin("k-2", "keyed-2")).rejects.toMatchObject(conflict);
+    await expect(begin("k-2")).rejects.toMatchObject(conflict);
+  });
+
   it("retries by its policy with one key for all attempts, woken by real alarms", async () => {
     const run = await start("flaky", { failures: 2 });
     expect(await until(run.id, "completed")).toMatchObject({ output: encode(3, "") });
@@ -322,6 +342,26 @@ describe("a webhook", () => {
     });
     await until(id, "completed");
     expect((await kinds(id)).filter((kind) => kind === "webhook.rejected")).toHaveLength(2);
+  });
+
+  it("gives a form's fields and files, and refuses a broken form", async () => {
+    const { id, token } = await open({});
+    const form = new FormData();
+    form.set("name", "Ann");
+    form.set("scan", new File(["%PDF"], "scan.pdf", { type: "application/pdf" }));
+    const sent = new Response(form);
+    const headers = { "content-type": sent.headers.get("content-type") ?? "" };
+    const body = new Uint8Array(await sent.arrayBuffer());
+    const call = { method: "POST", headers, query: {}, body };
+    const broken = { ...call, body: body.subarray(0, 40) };
+    await expect(service.hooks.receive(token, broken)).rejects.toMatchObject({ code: "body_invalid" });
+    expect(await service.hooks.receive(token, call)).toMatchObject({ duplicate: false });
+    expect(await getRun(id).result()).toMatchObject({
+      body: {
+        name: "Ann",
+        scan: { name: "scan.pdf", type: "application/pdf", bytes: new TextEncoder().encode("%PDF") },
+      },
+    });
   });
 
   it("expires with its wait", async () => {
