@@ -3,11 +3,10 @@
  * Does not own: anything else: it forwards to the host and turns refusals into answers.
  */
 import { DurableObject } from "cloudflare:workers";
-import { dequal } from "dequal";
 import { HoldfastError } from "../core/error.ts";
 import type { HistoryPage } from "../core/run.ts";
 import type { HookAnswer, HookRequest, RunAction, SignalRequest } from "../core/service.ts";
-import { isSame } from "../core/value.ts";
+import { checkSameStart, refuseKey } from "../core/start.ts";
 import type { Stored } from "../core/value.ts";
 import { receiveHook } from "../engine/hook.ts";
 import type { Find, Run } from "../engine/run.ts";
@@ -37,13 +36,14 @@ class HostedRun extends DurableObject implements RunRpc {
   start(request: CheckedStart): Promise<Answer<{ run: Parcel; created: boolean }>> {
     return answer(async () => {
       const { run } = this.#host;
-      const created = run.state.created === null;
-      if (created && request.key !== undefined && this.ctx.storage.kv.get(boundTo) !== undefined) refuseKey();
-      if (created) create(run, request);
-      else checkSame(run, request);
+      const { created } = run.state;
+      if (created !== null) checkSameStart(created, request);
+      else if (request.key !== undefined && this.ctx.storage.kv.get(boundTo) !== undefined) refuseKey();
+      else create(run, request);
       this.#host.proceed();
       const waitMs = request.waitMs ?? 0;
-      return { run: pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot()), created };
+      const snapshot = waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot();
+      return { run: pack(snapshot), created: created === null };
     });
   }
 
@@ -134,10 +134,6 @@ const boundTo = "bound-to";
 /** As long as a run is kept unless its workflow says otherwise. */
 const boundMs = 30 * 24 * 3_600_000;
 
-function refuseKey(): never {
-  throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to start another run");
-}
-
 function create(run: Run, request: CheckedStart): void {
   const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, by } = request;
   run.create({
@@ -155,18 +151,4 @@ function create(run: Run, request: CheckedStart): void {
     ...(sent === undefined ? {} : { sent }),
     ...(key === undefined ? {} : { key }),
   });
-}
-
-/** The same start again finds the run; another one under its id or its key is refused. */
-function checkSame(run: Run, request: CheckedStart): void {
-  const { created } = run.state;
-  if (created === null) return;
-  const same =
-    created.workflow === request.workflow && isSame(created.sent ?? created.input, request.sent ?? request.input);
-  const byKey = request.key !== undefined && request.key === created.key;
-  if (byKey && !(same && dequal(created.labels, request.labels))) {
-    refuseKey();
-  }
-  if (same) return;
-  throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);
 }

@@ -1,0 +1,30 @@
+/** When a start is the same as one before, and finds its run, and when it is another under its id or key. */
+import { dequal } from "dequal";
+import type { EntryOf } from "./entry.ts";
+import { HoldfastError } from "./error.ts";
+import { isSame } from "./value.ts";
+import type { Stored } from "./value.ts";
+
+/** A start as far as it is compared: `sent` is what came in, where the schema changed it. */
+export type ComparedStart = {
+  readonly workflow: string;
+  readonly input: Stored;
+  readonly sent?: Stored;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly key?: string;
+};
+
+/** @throws HoldfastError run_exists; idempotency_conflict where it is the key that came before */
+export function checkSameStart(created: EntryOf<"run.created">, start: ComparedStart): void {
+  const same = created.workflow === start.workflow && isSame(created.sent ?? created.input, start.sent ?? start.input);
+  if (start.key !== undefined && start.key === created.key) {
+    if (!same || !dequal(created.labels, start.labels)) refuseKey();
+  } else if (!same) {
+    throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);
+  }
+}
+
+/** @throws HoldfastError idempotency_conflict */
+export function refuseKey(): never {
+  throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to start another run");
+}
