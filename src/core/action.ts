@@ -4,15 +4,18 @@ import { HoldfastError } from "./error.ts";
 import type { StoredError } from "./error.ts";
 import type { RunAction } from "./service.ts";
 import { callKey } from "./state.ts";
-import type { RunState } from "./state.ts";
+import type { Call, RunState } from "./state.ts";
 
 /** Everything but delete, which ends more than the run. */
 export type Action = Omit<RunAction, "kind"> & { readonly kind: Exclude<RunAction["kind"], "delete"> };
 
 export type Decision = {
   readonly fact: Fact;
-  /** To the handler: nothing; it stops; it begins what was held back; it starts anew from the journal. */
-  readonly effect: "none" | "stop" | "begin" | "restart";
+  /**
+   * To the handler: nothing; it stops; it begins what was held back; it starts anew from the journal; it
+   * hears of the cancellation, and cleans up.
+   */
+  readonly effect: "none" | "stop" | "begin" | "restart" | "unwind";
 };
 
 /**
@@ -29,9 +32,9 @@ export function decide(state: RunState, action: Action, now: number): Decision |
   }
   switch (kind) {
     case "cancel":
-      return cancel(state, action, "Cancelled", "cancelled");
+      return cancel(state, action);
     case "terminate":
-      return cancel(state, action, "Terminated", "terminated");
+      return end(state, action, "Terminated", "terminated");
     case "pause":
       return pause(state, action);
     case "resume":
@@ -50,10 +53,18 @@ export function refuseEnded({ end, created }: RunState, what: string): void {
   throw new HoldfastError("run_ended", `run ${created?.id} has ${ended} and cannot ${what}`);
 }
 
-function cancel(state: RunState, action: Action, name: string, code: "cancelled" | "terminated"): Decision {
+function end(state: RunState, action: Action, name: string, code: "cancelled" | "terminated"): Decision {
   refuseEnded(state, "be cancelled");
   const error = { name, message: action.reason ?? `the run was ${code}`, code };
   return { fact: { kind: "run.cancelled", error, ...signature(action) }, effect: "stop" };
+}
+
+/** A run that has not begun ends at once. One on its way to its end goes on with that. */
+function cancel(state: RunState, action: Action): Decision | null {
+  const ended = end(state, action, "Cancelled", "cancelled");
+  if (state.startedAt === null) return ended;
+  if (state.cancelling !== null || state.ending !== null || ended.fact.kind !== "run.cancelled") return null;
+  return { fact: { ...ended.fact, kind: "run.cancel_requested", awaited: [] }, effect: "unwind" };
 }
 
 function pause(state: RunState, action: Action): Decision | null {
@@ -75,21 +86,48 @@ function retry(state: RunState, action: Action): Decision {
     const ended = end.kind === "run.completed" ? "completed" : "been cancelled";
     throw new HoldfastError("not_retryable", `the run cannot be retried: it has ${ended}`);
   }
-  if (end === null && ![...calls.values()].some((call) => !call.done && call.retryAt !== null)) {
+  const open = [...calls.values()].filter((call) => !call.done);
+  const exhausted = open.some((call) => call.exhausted);
+  if (end === null && !exhausted && !open.some((call) => call.retryAt !== null)) {
     throw new HoldfastError("not_retryable", "the run cannot be retried: it waits for no attempt");
   }
-  const cleared = end === null ? [] : failedSteps(state, end.error);
-  return { fact: { kind: "run.retried", cleared, ...signature(action) }, effect: end === null ? "none" : "restart" };
+  // What was undone is as if it had not been done.
+  const cleared = end === null ? [] : [...new Set([...failedSteps(state, end.error), ...state.undone])];
+  const effect = end !== null ? "restart" : exhausted ? "begin" : "none";
+  return { fact: { kind: "run.retried", cleared, ...signature(action) }, effect };
 }
 
-/** Steps whose failure the error tells of. */
+/**
+ * Steps whose failure the error tells of. Where it tells of none and is the handler's own, the handler may
+ * have made it of any failure it caught: every step that has failed runs again.
+ */
 function failedSteps(state: RunState, error: StoredError): string[] {
+  const told = toldSteps(state, error);
+  if (told.length > 0 || error.code === "run_timeout" || error.code === "handler_crashed") return told;
+  return failedCalls(state).map(({ id }) => id);
+}
+
+function toldSteps(state: RunState, error: StoredError): string[] {
   const told = [error, ...(error.errors ?? [])];
-  const own = told.flatMap(({ step }) =>
-    step !== undefined && state.calls.get(callKey("run", step))?.done === true ? [step] : [],
+  const own = told.flatMap(({ step, code }) => {
+    if (step === undefined) return [];
+    // What is stored of a map tells of the first of its items only.
+    if (code === "map_failed") return failedCalls(state).flatMap(({ id, name }) => (name === step ? [id] : []));
+    return hasFailed(state, "run", step) || hasFailed(state, "child", step) ? [step] : [];
+  });
+  // What a child failed of are the child's own steps.
+  const deeper = told.flatMap(({ cause, code }) =>
+    cause === undefined || code === "child_failed" ? [] : toldSteps(state, cause),
   );
-  const deeper = told.flatMap(({ cause }) => (cause === undefined ? [] : failedSteps(state, cause)));
   return [...new Set([...own, ...deeper])];
+}
+
+function failedCalls({ calls }: RunState): Call[] {
+  return [...calls.values()].filter(({ kind, failed }) => failed && (kind === "run" || kind === "child"));
+}
+
+function hasFailed(state: RunState, kind: "run" | "child", step: string): boolean {
+  return state.calls.get(callKey(kind, step))?.failed === true;
 }
 
 function signature({ by, reason, key }: Action): { by: string; reason: string | null; key?: string } {

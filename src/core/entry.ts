@@ -4,16 +4,12 @@
  * stored form; a kind, once released, is never renamed and never changes its meaning.
  */
 import type { StoredError } from "./error.ts";
+import type { LaneNeed } from "./need.ts";
+import type { ChildPolicy, ChildRun, Continuation, ForkOrigin, ParentRun, Reply, ScheduleFiring } from "./origin.ts";
 import type { Stored } from "./value.ts";
 
 /** What a call of `step` is. A name that changes its kind under a run pauses the run. */
-export type CallKind = "run" | "sleep" | "wait" | "webhook";
-
-/** Which firing of which schedule started a run; `at` is the nominal time, epoch ms. */
-export type ScheduleFiring = { readonly id: string; readonly at: number };
-
-/** The run that started this one. */
-export type ParentRun = { readonly id: string; readonly workflow: string };
+export type CallKind = "run" | "sleep" | "wait" | "webhook" | "child" | "undo";
 
 /** The facts, without their place and time. */
 export type Fact =
@@ -35,6 +31,27 @@ export type Fact =
       readonly origin: string | null;
       readonly key?: string;
       readonly by: string;
+      /** Set where a parent waits for the end. */
+      readonly reply?: Reply;
+      readonly lanes?: readonly LaneNeed[];
+      /** What `random` and `uuid` are made from, where it is not this run itself. */
+      readonly seed?: string;
+      /** The run whose history up to, and without, a step this one began with: the entries that follow. */
+      readonly fork?: ForkOrigin;
+      readonly continuation?: Continuation;
+    }
+  /** Another start within the period of a debounce: the newest input counts, and the run begins later. */
+  | {
+      readonly kind: "run.debounced";
+      readonly version: string;
+      readonly input: Stored;
+      readonly sent?: Stored;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly lanes?: readonly LaneNeed[];
+      readonly startAt: number;
+      /** What tells this start from others when it is repeated. */
+      readonly key?: string;
+      readonly by: string;
     }
   | { readonly kind: "run.started"; readonly deployment: string }
   /**
@@ -50,9 +67,13 @@ export type Fact =
       readonly attempt: number;
       readonly startedAt: number;
       readonly error: StoredError;
-      readonly retryAt: number;
+      /** Null where no attempt is left, and a person decides. */
+      readonly retryAt: number | null;
     }
-  /** A life that was not there when the attempt fell due begins it: from here on its death would be seen. */
+  /**
+   * The attempt begins, and from here on its death would be seen: of a step that runs at most once, and
+   * where a life begins it that was not there when it fell due.
+   */
   | { readonly kind: "step.attempt_started"; readonly step: string; readonly attempt: number }
   /** An attempt was cut off by the death of the process; it begins again with the same key. */
   | {
@@ -67,6 +88,10 @@ export type Fact =
       readonly attempt: number;
       readonly startedAt: number;
       readonly result: Stored;
+      /** It can be undone. */
+      readonly undo?: true;
+      /** The result is never shown. */
+      readonly sensitive?: true;
     }
   | {
       readonly kind: "step.failed";
@@ -79,9 +104,69 @@ export type Fact =
   | { readonly kind: "step.added"; readonly step: string; readonly call: CallKind }
   /** The recorded history has a call that the code no longer makes. */
   | { readonly kind: "step.removed"; readonly step: string; readonly call: CallKind }
+  /**
+   * The run is about to end as `ends` says; before it does, these steps are undone, the last completed
+   * first. The handler has nothing more to say.
+   */
+  | {
+      readonly kind: "undo.started";
+      readonly ends: "failed" | "cancelled";
+      readonly error: StoredError;
+      readonly steps: readonly string[];
+      readonly by: string;
+      readonly reason: string | null;
+    }
+  | {
+      readonly kind: "undo.attempt_failed";
+      readonly step: string;
+      readonly attempt: number;
+      readonly startedAt: number;
+      readonly error: StoredError;
+      readonly retryAt: number;
+    }
+  | { readonly kind: "undo.attempt_started"; readonly step: string; readonly attempt: number }
+  | {
+      readonly kind: "undo.interrupted";
+      readonly step: string;
+      readonly deployment: string;
+      readonly held: boolean;
+    }
+  | { readonly kind: "undo.completed"; readonly step: string; readonly attempt: number; readonly startedAt: number }
+  | {
+      readonly kind: "undo.failed";
+      readonly step: string;
+      readonly attempt: number;
+      readonly startedAt: number;
+      readonly error: StoredError;
+    }
+  /** A call of `invoke`, or of `start` where `detached`. `until` is when an invoke gives up. */
+  | {
+      readonly kind: "child.started";
+      readonly step: string;
+      readonly child: ChildRun;
+      readonly until: number | null;
+      readonly policy: ChildPolicy;
+      readonly detached?: true;
+    }
+  | { readonly kind: "child.completed"; readonly step: string; readonly child: ChildRun; readonly output: Stored }
+  /** Without a child where none could be started. `left` where the child may still go on. */
+  | {
+      readonly kind: "child.failed";
+      readonly step: string;
+      readonly child?: ChildRun;
+      readonly error: StoredError;
+      readonly left?: true;
+    }
+  /** A child that nobody waits for any more was told to stop, or had ended. */
+  | { readonly kind: "child.stopped"; readonly child: ChildRun; readonly policy: ChildPolicy }
   | { readonly kind: "timer.set"; readonly name: string; readonly call: string; readonly wakeAt: number }
   | { readonly kind: "timer.fired"; readonly name: string; readonly call: string }
   | { readonly kind: "wait.started"; readonly name: string; readonly call: string; readonly until: number | null }
+  /** A race was won by others: these calls wait for nothing any more. */
+  | {
+      readonly kind: "wait.withdrawn";
+      readonly calls: readonly { readonly call: CallKind; readonly id: string }[];
+    }
   | {
       readonly kind: "wait.timed_out";
       readonly name: string;
@@ -95,8 +180,36 @@ export type Fact =
       readonly key?: string;
       readonly by: string;
     }
-  /** `signal` is the `seq` of the `signal.received` it consumed. */
-  | { readonly kind: "signal.consumed"; readonly name: string; readonly call: string; readonly signal: number }
+  /** `signal` is the `seq` of the `signal.received` it consumed; `listener` where `onSignal` took it. */
+  | {
+      readonly kind: "signal.consumed";
+      readonly name: string;
+      readonly call: string;
+      readonly signal: number;
+      readonly listener?: true;
+    }
+  /** From here on `onSignal` takes every signal of this name. */
+  | { readonly kind: "listener.added"; readonly name: string }
+  /** `update` tells the updates of a run apart. */
+  | {
+      readonly kind: "update.accepted";
+      readonly name: string;
+      readonly update: string;
+      /** What the update's schema made of what was sent. */
+      readonly argument: Stored;
+      /** What was sent, where the schema changed it; a repeated request is compared with this. */
+      readonly sent?: Stored;
+      readonly key?: string;
+      readonly by: string;
+    }
+  | { readonly kind: "update.completed"; readonly name: string; readonly update: string; readonly result: Stored }
+  | { readonly kind: "update.failed"; readonly name: string; readonly update: string; readonly error: StoredError }
+  /** The run takes the new side of a change of its code. */
+  | { readonly kind: "patch.adopted"; readonly patch: string }
+  /** A limit holds the run, or one of its steps. */
+  | { readonly kind: "lane.queued"; readonly lane: string; readonly step: string | null }
+  /** It has the slot it waited for. */
+  | { readonly kind: "lane.entered"; readonly lane: string; readonly step: string | null }
   | {
       readonly kind: "webhook.created";
       readonly name: string;
@@ -136,6 +249,16 @@ export type Fact =
       readonly reason: string | null;
       readonly key?: string;
       readonly cleared: readonly string[];
+    }
+  /** The handler hears of it through its open calls, cleans up, and then the run is cancelled. */
+  | {
+      readonly kind: "run.cancel_requested";
+      readonly error: StoredError;
+      readonly by: string;
+      readonly reason: string | null;
+      readonly key?: string;
+      /** Steps in flight that can be undone: whether they must be is told by how they end. */
+      readonly awaited: readonly string[];
     }
   | { readonly kind: "run.completed"; readonly output: Stored }
   | { readonly kind: "run.failed"; readonly error: StoredError }

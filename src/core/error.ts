@@ -29,7 +29,11 @@ export type RunErrorCode =
   | "terminated"
   | "version_missing"
   | "step_kind_changed"
-  | "webhook_unavailable";
+  | "webhook_unavailable"
+  /** A step's `undo` is no longer in the code, or its own process died too often. */
+  | "undo_missing"
+  /** A query or an update made a call of `step` that it may not make. */
+  | "query_impure";
 
 /** Codes a request to the service may be refused with. */
 export type ServiceErrorCode =
@@ -49,6 +53,22 @@ export type ServiceErrorCode =
   | "webhook_rejected"
   | "body_invalid"
   | "not_waiting"
+  | "query_not_found"
+  | "query_failed"
+  | "query_timeout"
+  | "update_not_found"
+  | "update_invalid"
+  | "update_failed"
+  | "run_paused"
+  | "fork_invalid"
+  | "rate_limited"
+  | "schedule_not_found"
+  | "schedule_exists"
+  | "schedule_in_code"
+  | "schedule_invalid"
+  | "schedule_limit"
+  | "backfill_too_large"
+  | "lane_not_found"
   | "config_invalid";
 
 export type ErrorCode = RunErrorCode | ServiceErrorCode;
@@ -61,11 +81,18 @@ export class HoldfastError extends Error {
   override readonly name = "HoldfastError";
   readonly code: ErrorCode;
   readonly issues: readonly Issue[] | undefined;
+  /** Of a refusal that passes: when it is worth asking again. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; issues?: readonly Issue[] }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown; issues?: readonly Issue[]; retryAfterMs?: number },
+  ) {
     super(message, options && "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.issues = options?.issues;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 
@@ -80,8 +107,16 @@ export type StoredError = {
   readonly attempts?: number;
   readonly stack?: string;
   readonly cause?: StoredError;
-  /** The members of an AggregateError. */
+  /** The members of an AggregateError, or what each failed item of a map failed of. */
   readonly errors?: readonly StoredError[];
+  /** Which item of a map it comes from; the first is 0. */
+  readonly index?: number;
+  /** The child run it comes from. */
+  readonly child?: string;
+  /** Steps that were undone before the run ended, in that order. */
+  readonly undone?: readonly string[];
+  /** Steps that should have been undone and were not, and why. */
+  readonly notUndone?: readonly { readonly step: string; readonly message: string }[];
 };
 
 /** Thrown by a step that must not be tried again, whatever its policy says. */
@@ -124,6 +159,8 @@ const maxStoredErrors = 256;
 const maxMessageLength = 65_536;
 const maxStackLength = 8192;
 const maxNameLength = 256;
+/** A list as sparse as an index asks for must not be too long to look through. */
+const maxIndex = 10_000_000;
 
 /**
  * Anything thrown, in stored form. Texts are cut to sane sizes, causes and members to a depth of 8
@@ -145,6 +182,7 @@ function store(thrown: unknown, budget: Budget): StoredError {
     return typeof value === "string" ? cut(value, limit) : undefined;
   };
   const attempts = read(thrown, "attempts");
+  const index = read(thrown, "index");
   budget.above.push(thrown);
   const cause = storeInner(read(thrown, "cause"), budget);
   const errors = membersOf(thrown)?.map((member) => storeInner(member, budget));
@@ -155,10 +193,16 @@ function store(thrown: unknown, budget: Budget): StoredError {
     code: text("code", maxNameLength),
     step: text("step", 2 * maxNameLength),
     attempts: typeof attempts === "number" && Number.isFinite(attempts) ? attempts : undefined,
+    index: isIndex(index) ? index : undefined,
+    child: text("child", maxNameLength),
     stack: text("stack", maxStackLength),
     cause,
     errors: errors?.filter((member) => member !== undefined),
   });
+}
+
+function isIndex(index: unknown): index is number {
+  return typeof index === "number" && Number.isInteger(index) && index >= 0 && index <= maxIndex;
 }
 
 function storeInner(thrown: unknown, budget: Budget): StoredError | undefined {
@@ -180,7 +224,7 @@ function membersOf(error: object): readonly unknown[] | undefined {
   return members.length > 0 && members.every((member) => isA(member, Error)) ? members : undefined;
 }
 
-export type RevivedError = Error & { code?: string; step?: string; attempts?: number };
+export type RevivedError = Error & { code?: string; step?: string; attempts?: number; index?: number; child?: string };
 
 /**
  * An Error to throw from what was stored: a built-in class by its name, an AggregateError where it
@@ -189,11 +233,20 @@ export type RevivedError = Error & { code?: string; step?: string; attempts?: nu
 export function reviveError(stored: StoredError): RevivedError {
   const error: RevivedError = createError(stored.errors === undefined ? stored : { ...stored, type: aggregate });
   if (stored.cause !== undefined) hide(error, "cause", reviveError(stored.cause));
-  if (stored.errors !== undefined) hide(error, "errors", stored.errors.map(reviveError));
+  if (stored.errors !== undefined) hide(error, "errors", reviveMembers(stored.errors, stored.code === "map_failed"));
   if (stored.code !== undefined) error.code = stored.code;
   if (stored.step !== undefined) error.step = stored.step;
   if (stored.attempts !== undefined) error.attempts = stored.attempts;
+  if (stored.index !== undefined) error.index = stored.index;
+  if (stored.child !== undefined) error.child = stored.child;
   return error;
+}
+
+/** Those of a map stand where their items stood. */
+function reviveMembers(stored: readonly StoredError[], byIndex: boolean): RevivedError[] {
+  const members: RevivedError[] = [];
+  for (const [i, member] of stored.entries()) members[byIndex ? (member.index ?? i) : i] = reviveError(member);
+  return members;
 }
 
 const aggregate = "AggregateError";

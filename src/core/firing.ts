@@ -7,9 +7,11 @@
  * 1. `lastSlotAt` never decreases, and a slot is decided about only when it is later: at most once.
  * 2. No slot before `firstSeenAt` is decided about.
  * 3. A decided slot is in `queue` or `starting` until its run is known to exist or was refused.
+ * 4. While `paused`, no slot is decided about and none is released; those that pass are passed over.
  */
 import { cronOf, firingRunId } from "./schedule.ts";
 import type { Rule } from "./schedule.ts";
+import type { ScheduleError, SchedulePause } from "./timetable.ts";
 
 /** A firing whose start has not been acknowledged. */
 export type Starting = {
@@ -35,9 +37,12 @@ export type ScheduleState = {
   /** When to ask again whether `running` has ended, for the sake of `queue`. */
   readonly checkAt: number | null;
   readonly checks: number;
-  readonly lastError: { readonly at: number; readonly slotAt: number; readonly message: string } | null;
-  /** Set while the rule is gone from the code. */
+  readonly lastError: ScheduleError | null;
+  /** Set while the rule is gone. */
   readonly removedAt: number | null;
+  readonly paused: SchedulePause | null;
+  /** When it was last made or resumed: runs that failed before do not pause it. */
+  readonly resumedAt: number | null;
 };
 
 /** A firing this little late is on time, whatever its catch-up says: alarms are not exact. */
@@ -45,11 +50,13 @@ const graceMs = 1_000;
 const maxQueue = 1_000;
 const removedKeptMs = 7 * 86_400_000;
 const minGiveUpMs = 60_000;
+/** Of runs started by hand, so many of the newest are in the way of firings. */
+const maxRunning = 100;
 const maxRetryMs = 300_000;
 /** A start that the process did not survive is made again after this long. */
 const watchMs = 1_000;
 
-/** The state of a schedule that is in the code now. */
+/** The state of a schedule that there is now. */
 export function see(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
   const fingerprint = JSON.stringify([rule.cron, rule.timezone]);
   if (state === undefined) return { ...unseen, fingerprint, firstSeenAt: now };
@@ -57,7 +64,8 @@ export function see(rule: Rule, state: ScheduleState | undefined, now: number): 
   return { ...state, fingerprint, firstSeenAt: now, removedAt: null };
 }
 
-const unseen: ScheduleState = {
+/** What is assumed of a field that a stored state does not have. */
+export const unseen: ScheduleState = {
   fingerprint: "",
   firstSeenAt: 0,
   lastSlotAt: null,
@@ -68,10 +76,32 @@ const unseen: ScheduleState = {
   checks: 0,
   lastError: null,
   removedAt: null,
+  paused: null,
+  resumedAt: null,
 };
 
+/** Made by a request: a name that was removed comes back as if it were new, but fires no slot again. */
+export function make(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
+  return { ...see(rule, state, now), firstSeenAt: now, resumedAt: now, paused: null, lastError: null };
+}
+
+export function pause(state: ScheduleState, by: string, reason: string | null, now: number): ScheduleState {
+  return state.paused === null ? { ...state, paused: { at: now, by, reason } } : state;
+}
+
+/** After its rule was changed: what waits is looked at at once. */
+export function stir(state: ScheduleState, now: number): ScheduleState {
+  return state.queue.length === 0 ? state : { ...state, checkAt: now };
+}
+
+/** Goes on with the slots that come now; those that waited already are looked at at once. */
+export function resume(state: ScheduleState, now: number): ScheduleState {
+  if (state.paused === null) return state;
+  return stir({ ...state, paused: null, resumedAt: now, firstSeenAt: now }, now);
+}
+
 /**
- * The state of a schedule that is gone from the code, kept for 7 days so that one which comes back
+ * The state of a schedule that is gone, kept for 7 days so that one which comes back
  * fires nothing twice; null after that. What it had not started it never starts.
  */
 export function leave(state: ScheduleState, now: number): ScheduleState | null {
@@ -91,7 +121,7 @@ type Judgement = {
 export function judge(rule: Rule, state: ScheduleState, now: number): Judgement {
   const cron = cronOf(rule);
   const fromAt = undecidedFrom(state);
-  const slotAt = fromAt > now ? null : cron.latest(fromAt, now);
+  const slotAt = state.paused !== null || fromAt > now ? null : cron.latest(fromAt, now);
   if (slotAt === null) return { state, due: null, missed: null };
   const firstAt = cron.next(fromAt - 1) ?? slotAt;
   const decided = { ...state, lastSlotAt: slotAt };
@@ -127,6 +157,11 @@ export function admit(rule: Rule, state: ScheduleState, slotAt: number): { state
   }
 }
 
+/** Then only the newest of what waits starts, also where more wait because the rule said otherwise before. */
+function stopsOthers({ overlap }: Rule): boolean {
+  return overlap === "cancel-other" || overlap === "terminate-other";
+}
+
 function isGoing(state: ScheduleState): boolean {
   return state.running.length > 0 || state.starting.length > 0;
 }
@@ -134,12 +169,14 @@ function isGoing(state: ScheduleState): boolean {
 /** Which runs must be stopped for the sake of the queue, and how; null when none. */
 export function toStop(rule: Rule, state: ScheduleState): { kind: "cancel" | "terminate"; runIds: string[] } | null {
   const kind = rule.overlap === "cancel-other" ? "cancel" : rule.overlap === "terminate-other" ? "terminate" : null;
-  if (kind === null || state.queue.length === 0 || !isGoing(state)) return null;
+  if (state.paused !== null || kind === null || state.queue.length === 0 || !isGoing(state)) return null;
   return { kind, runIds: [...state.running, ...state.starting.map((starting) => starting.runId)] };
 }
 
 /** Moves to `starting` what may start, and says when to look again at what may not. */
 export function release(rule: Rule, state: ScheduleState, now: number): ScheduleState {
+  if (state.paused !== null) return state;
+  if (stopsOthers(rule) && state.queue.length > 1) return release(rule, { ...state, queue: state.queue.slice(-1) }, now);
   const count =
     rule.overlap === "allow-all" ? state.queue.length : isGoing(state) ? 0 : Math.min(1, state.queue.length);
   const begun = state.queue.slice(0, count).map((slotAt) => begin(rule, slotAt, now));
@@ -150,8 +187,9 @@ export function release(rule: Rule, state: ScheduleState, now: number): Schedule
   return withCheck(released, now + backoff(state.checks), state.checks + 1);
 }
 
-function begin(rule: Rule, slotAt: number, now: number): Starting {
-  return { slotAt, runId: firingRunId(rule.id, slotAt), decidedAt: now, attempts: 0, retryAt: now + watchMs };
+/** A start that is owed from now on. */
+export function begin({ id }: Pick<Rule, "id">, slotAt: number, now: number): Starting {
+  return { slotAt, runId: firingRunId(id, slotAt), decidedAt: now, attempts: 0, retryAt: now + watchMs };
 }
 
 function withCheck(state: ScheduleState, checkAt: number | null, checks: number): ScheduleState {
@@ -159,7 +197,7 @@ function withCheck(state: ScheduleState, checkAt: number | null, checks: number)
 }
 
 /** 1 s, doubling, at most 5 minutes. */
-function backoff(times: number): number {
+export function backoff(times: number): number {
   return Math.min(maxRetryMs, 1_000 * 2 ** Math.min(times, 20));
 }
 
@@ -195,6 +233,19 @@ export function end(state: ScheduleState, runIds: readonly string[]): ScheduleSt
   return { ...state, running, starting };
 }
 
+/** A run that this schedule started failed at `endedAt`. */
+export function fail(rule: Rule, state: ScheduleState, runId: string, endedAt: number, now: number): ScheduleState {
+  // Reports come late and come twice: what failed before somebody resumed the schedule was known then.
+  if (!rule.pauseOnFailure || endedAt <= (state.resumedAt ?? Number.NEGATIVE_INFINITY)) return state;
+  return pause(state, "schedule", `run ${runId} failed`, now);
+}
+
+/** A run that was started by hand: like that of a firing, it is in the way of those to come. */
+export function adopt(rule: Rule, state: ScheduleState, runId: string): ScheduleState {
+  if (state.running.includes(runId)) return state;
+  return { ...state, running: rule.overlap === "allow-all" ? [runId] : [...state.running, runId].slice(-maxRunning) };
+}
+
 /** Has the time come? Also when it lies too far off, because the clock was set back. */
 export function isReached(at: number, now: number): boolean {
   return at <= now || at > now + maxRetryMs;
@@ -202,6 +253,7 @@ export function isReached(at: number, now: number): boolean {
 
 /** When this schedule next has something to do, which may be in the past; null for never. */
 export function wakeAt(rule: Rule, state: ScheduleState, now: number): number | null {
+  if (state.paused !== null) return null;
   const soon = [state.checkAt, ...state.starting.map((starting) => starting.retryAt)];
   const times = [
     cronOf(rule).next(undecidedFrom(state) - 1),

@@ -2,7 +2,7 @@
 import type { Entry } from "./entry.ts";
 
 /**
- * Append-only, one writer. Implementations: memory (`testing`), Durable Object SQL
+ * One writer, who appends, or begins anew. Implementations: memory (`testing`), Durable Object SQL
  * (`store/journal.ts`). One suite holds them all to the same behaviour.
  */
 export interface Journal {
@@ -10,6 +10,11 @@ export interface Journal {
   read(): Iterable<Entry>;
   /** Adds entries as one commit, all or none, in memory order; durable once `durable()` has resolved. */
   append(entries: readonly Entry[]): void;
+  /**
+   * Puts these entries, whose `seq` goes on from the newest, in the place of all there are; all or nothing,
+   * and durable as what is appended.
+   */
+  restart(entries: readonly Entry[]): void;
   /**
    * Up to `limit` entries with `seq` above `after`, oldest first; fewer where they are large, but
    * always one if there is one.

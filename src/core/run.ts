@@ -2,7 +2,8 @@
  * What a run looks like from outside, in stored form: instants are epoch ms, values are
  * {@link Stored} text. The HTTP layer and the typed handle turn it into their own forms.
  */
-import type { Entry, ParentRun, ScheduleFiring } from "./entry.ts";
+import type { Entry } from "./entry.ts";
+import type { ParentRun, ScheduleFiring } from "./origin.ts";
 import type { StoredError } from "./error.ts";
 import type { Stored } from "./value.ts";
 
@@ -31,7 +32,10 @@ export type Waiting = {
   readonly until: number | null;
   /** The address of an open webhook wait. */
   readonly url?: string;
-};
+} & Partial<Place>;
+
+/** Where a run stands in the line before a lane; 1 is next. `limit` null: none. */
+export type Place = { readonly position: number; readonly used: number; readonly limit: number | null };
 
 export type RunSnapshot = {
   readonly id: string;
@@ -45,6 +49,8 @@ export type RunSnapshot = {
   readonly progress: Stored | null;
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
+  /** The run that this one was forked from, and the step from which on it goes its own way. */
+  readonly fork: { readonly id: string; readonly step: string | null } | null;
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly updatedAt: number;

@@ -6,7 +6,8 @@ import { toMs } from "./duration.ts";
 import { HoldfastError } from "./error.ts";
 import { checkName } from "./name.ts";
 import { createRandom } from "./random.ts";
-import type { Overlap } from "./service.ts";
+import { validate } from "./schema.ts";
+import type { Overlap } from "./timetable.ts";
 import { encode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
@@ -22,9 +23,11 @@ export type Rule = {
   readonly overlap: Overlap;
   readonly catchUpMs: number;
   readonly jitterMs: number;
+  readonly pauseOnFailure: boolean;
+  readonly source: "code" | "api";
 };
 
-const overlaps: readonly Overlap[] = [
+export const overlaps: readonly Overlap[] = [
   "skip",
   "buffer-one",
   "buffer-all",
@@ -33,7 +36,19 @@ const overlaps: readonly Overlap[] = [
   "allow-all",
 ];
 
-const fields: ReadonlySet<string> = new Set(["cron", "timezone", "input", "overlap", "catchUp", "jitter", "id"]);
+/** What a rule says about when and how its runs start; absent is the default. */
+export type Timing = Pick<ScheduleRule, "cron" | "timezone" | "overlap" | "catchUp" | "jitter" | "pauseOnFailure">;
+
+const fields: ReadonlySet<string> = new Set([
+  "cron",
+  "timezone",
+  "input",
+  "overlap",
+  "catchUp",
+  "jitter",
+  "pauseOnFailure",
+  "id",
+]);
 
 const defaultCatchUpMs = 3_600_000;
 
@@ -46,22 +61,59 @@ export function checkRule(rule: ScheduleRule, workflow: string): void {
     throw refused(workflow, "schedule", "is neither a rule nor a cron text");
   const unknown = Object.keys(rule).find((field) => !fields.has(field));
   if (unknown !== undefined) throw refused(workflow, `schedule.${unknown}`, "is not an option of a schedule");
-  const cron = cronProblem(rule.cron);
-  if (cron !== null) throw refused(workflow, "schedule.cron", `${JSON.stringify(rule.cron)} ${cron}`);
-  const timezone = rule.timezone === undefined ? null : timezoneProblem(rule.timezone);
-  if (timezone !== null) throw refused(workflow, "schedule.timezone", `${JSON.stringify(rule.timezone)} ${timezone}`);
-  if (rule.overlap !== undefined && !overlaps.includes(rule.overlap)) {
-    throw refused(workflow, "schedule.overlap", `${JSON.stringify(rule.overlap)} is none of ${overlaps.join(", ")}`);
+  const problem = timingProblem(rule);
+  if (problem !== null) throw refused(workflow, `schedule.${problem.field}`, problem.text, problem.cause);
+  const { id } = rule;
+  const bad = id === undefined ? null : problemOf("id", () => checkName(id, "schedule"));
+  if (bad !== null) throw refused(workflow, "schedule.id", bad.text, bad.cause);
+}
+
+/** Which field is wrong, and how, as the end of a sentence. */
+export type Problem = { readonly field: string; readonly text: string; readonly cause?: unknown };
+
+/** The first thing that is wrong with it; null when all is well. */
+export function timingProblem({ cron, timezone, overlap, catchUp, jitter, pauseOnFailure }: Timing): Problem | null {
+  const badCron = cronProblem(cron);
+  if (badCron !== null) return { field: "cron", text: `${JSON.stringify(cron)} ${badCron}` };
+  const badZone = timezone === undefined ? null : timezoneProblem(timezone);
+  if (badZone !== null) return { field: "timezone", text: `${JSON.stringify(timezone)} ${badZone}` };
+  if (overlap !== undefined && !overlaps.includes(overlap)) {
+    return { field: "overlap", text: `${JSON.stringify(overlap)} is none of ${overlaps.join(", ")}` };
   }
-  orRefuse(workflow, "schedule.catchUp", () => toMs(rule.catchUp ?? 0, "catchUp"));
-  orRefuse(workflow, "schedule.jitter", () => toMs(rule.jitter ?? 0, "jitter"));
-  if (rule.id !== undefined) orRefuse(workflow, "schedule.id", () => checkName(rule.id, "schedule"));
+  if (pauseOnFailure !== undefined && typeof pauseOnFailure !== "boolean") {
+    return { field: "pauseOnFailure", text: "is neither true nor false" };
+  }
+  return (
+    problemOf("catchUp", () => toMs(catchUp ?? 0, "catchUp")) ?? problemOf("jitter", () => toMs(jitter ?? 0, "jitter"))
+  );
+}
+
+function problemOf(field: string, read: () => unknown): Problem | null {
+  try {
+    read();
+    return null;
+  } catch (cause) {
+    return { field, text: `is not valid: ${cause instanceof Error ? cause.message : String(cause)}`, cause };
+  }
+}
+
+/** Of a rule without a problem: what it says, and the defaults for the rest. */
+export function settleTiming({ cron, timezone, overlap, catchUp, jitter, pauseOnFailure }: Timing) {
+  return {
+    cron,
+    timezone: timezone ?? "UTC",
+    overlap: overlap ?? "skip",
+    catchUpMs: catchUp === undefined ? defaultCatchUpMs : toMs(catchUp),
+    jitterMs: toMs(jitter ?? 0),
+    pauseOnFailure: pauseOnFailure ?? false,
+  };
 }
 
 /**
  * Every schedule of these definitions. A workflow given in several versions is scheduled as its last
  * one says, because that is the version new runs begin with.
- * @throws HoldfastError options_invalid: a bad rule, or one id for two schedules
+ * @throws HoldfastError options_invalid: a bad rule, one id for two schedules, or an input that the
+ * workflow's schema refuses
  */
 export function collectSchedules(definitions: readonly Definition[]): Rule[] {
   const newest = new Map(definitions.map((definition) => [definition.name, definition]));
@@ -75,33 +127,34 @@ export function collectSchedules(definitions: readonly Definition[]): Rule[] {
       if (rules.has(id)) {
         throw refused(definition.name, "schedule.id", `${JSON.stringify(id)} is the id of another schedule already`);
       }
-      rules.set(id, settle(rule, id, definition.name));
+      rules.set(id, settle(rule, id, definition));
     }
   }
   return [...rules.values()];
 }
 
-function settle(rule: ScheduleRule, id: string, workflow: string): Rule {
-  return {
-    id,
-    workflow,
-    cron: rule.cron,
-    timezone: rule.timezone ?? "UTC",
-    input:
-      rule.input === undefined
-        ? undefined
-        : orRefuse(workflow, "schedule.input", () => encode(rule.input, "the input of a schedule")),
-    overlap: rule.overlap ?? "skip",
-    catchUpMs: rule.catchUp === undefined ? defaultCatchUpMs : toMs(rule.catchUp),
-    jitterMs: toMs(rule.jitter ?? 0),
-  };
+function settle(rule: ScheduleRule, id: string, definition: Definition): Rule {
+  const { name: workflow } = definition;
+  let input: Stored | undefined;
+  const bad = problemOf("input", () => {
+    if (rule.input !== undefined) input = encode(rule.input, "the input of a schedule");
+  });
+  if (bad !== null) throw refused(workflow, "schedule.input", bad.text, bad.cause);
+  checkInput(rule, id, definition);
+  return { ...settleTiming(rule), id, workflow, input, source: "code" };
 }
 
-function orRefuse<Value>(workflow: string, field: string, read: () => Value): Value {
+/**
+ * A validator that waits, or that cannot work before the first request, has its say when a run starts.
+ * @throws HoldfastError options_invalid
+ */
+function checkInput(rule: ScheduleRule, id: string, { name, input: schema }: Definition): void {
   try {
-    return read();
+    const verdict = validate(schema, rule.input, "input_invalid", "it");
+    if (verdict instanceof Promise) verdict.catch(() => undefined);
   } catch (cause) {
-    throw refused(workflow, field, `is not valid: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    if (!(cause instanceof HoldfastError) || cause.code !== "input_invalid") return;
+    throw refused(name, "schedule.input", `of ${JSON.stringify(id)}: ${cause.message}`, cause);
   }
 }
 
@@ -140,14 +193,23 @@ export function firingRunId(scheduleId: string, slotAt: number): string {
     .toISOString()
     .replace(/\.\d+Z$/, "Z")
     .replaceAll(/[-:]/g, "");
-  const plain = `${scheduleId}:${time}`;
+  return runIdOf(scheduleId, time);
+}
+
+/** The id of a run that was started by hand: `nightly:trigger.` and the token, at most 26 letters and digits. */
+export function triggerRunId(scheduleId: string, token: string): string {
+  return runIdOf(scheduleId, `trigger.${token}`);
+}
+
+function runIdOf(scheduleId: string, end: string): string {
+  const plain = `${scheduleId}:${end}`;
   if (runId.test(plain)) return plain;
   const cleaned = scheduleId
     .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
     .replace(/^[^A-Za-z0-9]+/, "")
     .slice(0, 80);
   const hash = createRandom(scheduleId).uuid().replaceAll("-", "").slice(-12);
-  return `${cleaned === "" ? "schedule" : cleaned}.${hash}:${time}`;
+  return `${cleaned === "" ? "schedule" : cleaned}.${hash}:${end}`;
 }
 
 /** When the run of a firing begins: up to `jitterMs` after its nominal time, always the same. */

@@ -3,7 +3,10 @@
  * nothing below it. Every method may throw {@link HoldfastError} with a stable code; values travel
  * as {@link Stored} text, instants as epoch ms.
  */
+import type { ForkCut, ForkPlan } from "./fork.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
+import type { ScheduleInfo, Schedules } from "./timetable.ts";
+import type { StoredError } from "./error.ts";
 import type { Stored } from "./value.ts";
 
 export interface Service {
@@ -12,6 +15,8 @@ export interface Service {
   readonly signals: Signals;
   readonly schedules: Schedules;
   readonly hooks: Hooks;
+  readonly asks: Asks;
+  readonly lanes: Lanes;
 }
 
 export interface Workflows {
@@ -37,7 +42,7 @@ export interface Runs {
   /**
    * Starts a run, or finds the one that the same id or key started before.
    * @throws workflow_not_found, input_invalid, id_invalid, value_too_large, run_exists (same id,
-   * another workflow or input), idempotency_conflict (same key, another workflow or input)
+   * another workflow or input), idempotency_conflict (same key, another workflow or input), rate_limited
    */
   start(request: StartRequest): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
   /** The run, after its end or `waitMs` (at most 60,000), whichever is first. @throws run_not_found */
@@ -48,7 +53,47 @@ export interface Runs {
   list(query: RunQuery): Promise<{ readonly runs: readonly RunSummary[]; readonly cursor: string | null }>;
   /** @throws run_not_found, run_ended, run_not_ended (delete), not_retryable, idempotency_conflict */
   act(id: string, action: RunAction): Promise<RunSnapshot>;
+  /**
+   * Starts a run with the history of this one up to a step, or finds the one that the same id or key made.
+   * @throws run_not_found, fork_invalid, workflow_not_found, input_invalid, id_invalid, run_exists,
+   * idempotency_conflict, rate_limited
+   */
+  fork(id: string, request: ForkRequest): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
+  /** What such a fork would do. @throws run_not_found, fork_invalid */
+  previewFork(id: string, cut: ForkCut): Promise<ForkPreview>;
+  /** Starts the run that does the action to all runs of the filter, or finds the one of the same key. @throws idempotency_conflict */
+  bulk(request: BulkRequest): Promise<RunSnapshot>;
+  /** How many runs that would act on, by the directory. */
+  count(filter: RunFilter): Promise<number>;
 }
+
+export type ForkRequest = {
+  /** The id of the call to go on from; null for none, from the start. */
+  readonly from: string | null;
+  /** Takes the place of the run's own. */
+  readonly input?: Stored;
+  /** Take the place of the outcomes of these steps, or are the outcomes of steps that have none. */
+  readonly results: ReadonlyMap<string, Stored>;
+  readonly id?: string;
+  readonly key?: string;
+  /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
+  readonly origin?: string;
+  readonly by: string;
+  readonly reason: string | null;
+};
+
+/** Ids of calls: those that have their outcome already, and those of the history that are made again. */
+export type ForkPreview = Pick<ForkPlan, "kept" | "rerun">;
+
+export type BulkRequest = {
+  readonly action: RunAction["kind"];
+  readonly filter: RunFilter;
+  readonly key?: string;
+  readonly by: string;
+  readonly reason: string | null;
+};
+
+export type RunFilter = Omit<RunQuery, "limit" | "cursor">;
 
 export type StartRequest = {
   readonly workflow: string;
@@ -62,6 +107,10 @@ export type StartRequest = {
   readonly notAfter?: number;
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin?: string;
+  /** Sent in one with the start; or to the run that there is already, whatever its input was. */
+  readonly signal?: Pick<SignalRequest, "name" | "payload">;
+  /** Made of the run once it has started; or of the one that there is already, whatever its input was. */
+  readonly update?: Pick<UpdateRequest, "name" | "argument">;
   /** Wait this long for the end before answering. */
   readonly waitMs?: number;
   readonly by: string;
@@ -103,26 +152,39 @@ export type SignalRequest = {
   readonly by: string;
 };
 
-export interface Schedules {
-  list(): Promise<ScheduleInfo[]>;
-  /** Judge every schedule against the clock now. Safe to call at any time, any number of times. */
-  tick(): Promise<void>;
+/** What a run's handler answers from its own variables. */
+export interface Asks {
+  /**
+   * Changes nothing, and answers alike whether the run is at work, parked or ended.
+   * @throws run_not_found, query_not_found, query_timeout (10 s), version_missing, name_invalid
+   */
+  query(id: string, name: string): Promise<QueryAnswer>;
+  /**
+   * Answers once the update has ended, or after a minute that it has not: asking again with its key tells.
+   * @throws run_not_found, update_not_found, update_invalid (its schema refused the argument), update_failed
+   * (its schema threw), run_paused, run_ended, version_missing, idempotency_conflict, name_invalid, value_too_large
+   */
+  update(id: string, update: UpdateRequest): Promise<UpdateAnswer>;
 }
 
-export type Overlap = "skip" | "buffer-one" | "buffer-all" | "cancel-other" | "terminate-other" | "allow-all";
+/** `failed`: the query's function threw. */
+export type QueryAnswer =
+  | { readonly kind: "answered"; readonly result: Stored }
+  | { readonly kind: "failed"; readonly error: StoredError };
 
-export type ScheduleInfo = {
-  readonly id: string;
-  readonly workflow: string;
-  readonly cron: string;
-  readonly timezone: string;
-  readonly input: Stored;
-  readonly overlap: Overlap;
-  readonly catchUpMs: number;
-  readonly paused: boolean;
-  /** The next firings, epoch ms, soonest first. */
-  readonly next: readonly number[];
+export type UpdateRequest = {
+  readonly name: string;
+  readonly argument: Stored;
+  /** The same key is the same update. */
+  readonly key?: string;
+  readonly by: string;
 };
+
+/** `failed`: the update's function threw; `open`: it is on record and under way. `update` tells updates apart. */
+export type UpdateAnswer =
+  | { readonly kind: "completed"; readonly update: string; readonly result: Stored }
+  | { readonly kind: "failed"; readonly update: string; readonly error: StoredError }
+  | { readonly kind: "open"; readonly update: string };
 
 export interface Hooks {
   /** @throws webhook_not_found, webhook_expired, run_ended, webhook_rejected */
@@ -145,4 +207,44 @@ export type HookAnswer = {
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string;
   };
+};
+
+export interface Lanes {
+  /**
+   * Lanes by name, those in the code and those in use, each with its first holders and waiters.
+   * @throws cursor_invalid
+   */
+  list(query: LaneQuery): Promise<{ readonly lanes: readonly LaneInfo[]; readonly cursor: string | null }>;
+  /** With up to `limit` holders and waiters. @throws lane_not_found, name_invalid */
+  find(name: string, limit: number): Promise<LaneInfo>;
+  /**
+   * Sets the limit that counts instead of the code's, at once and until it is set to null. That of
+   * `concurrency:orders` counts for its keys too, where they have none of their own.
+   * @throws lane_not_found, name_invalid
+   */
+  override(name: string, limit: number | null): Promise<LaneInfo>;
+}
+
+export type LaneQuery = { readonly limit: number; readonly cursor?: string };
+
+export type LaneInfo = {
+  readonly name: string;
+  /** The limit that counts now; null for none. */
+  readonly limit: number | null;
+  /** The limit set at run time; null where the code's counts. */
+  readonly override: number | null;
+  /** Of a rate: the span its limit speaks of. */
+  readonly periodMs: number | null;
+  readonly used: number;
+  readonly waiting: number;
+  /** Longest first. */
+  readonly holders: readonly { readonly run: string; readonly step: string | null; readonly sinceAt: number }[];
+  /** Next first; `position` counts from 1. */
+  readonly queue: readonly {
+    readonly run: string;
+    readonly step: string | null;
+    readonly priority: number;
+    readonly sinceAt: number;
+    readonly position: number;
+  }[];
 };

@@ -2,6 +2,7 @@
 import { dequal } from "dequal";
 import type { EntryOf } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
+import type { ForkOrigin } from "./origin.ts";
 import { isSame } from "./value.ts";
 import type { Stored } from "./value.ts";
 
@@ -12,16 +13,27 @@ export type ComparedStart = {
   readonly sent?: Stored;
   readonly labels: Readonly<Record<string, string>>;
   readonly key?: string;
+  readonly fork?: ComparedFork;
 };
+
+/** Which fork of which run a start makes. */
+export type ComparedFork = Pick<ForkOrigin, "id" | "step" | "print">;
 
 /** @throws HoldfastError run_exists; idempotency_conflict where it is the key that came before */
 export function checkSameStart(created: EntryOf<"run.created">, start: ComparedStart): void {
-  const same = created.workflow === start.workflow && isSame(created.sent ?? created.input, start.sent ?? start.input);
+  const same =
+    created.workflow === start.workflow &&
+    isSame(created.sent ?? created.input, start.sent ?? start.input) &&
+    isSameFork(created.fork, start.fork);
   if (start.key !== undefined && start.key === created.key) {
     if (!same || !dequal(created.labels, start.labels)) refuseKey();
   } else if (!same) {
     throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);
   }
+}
+
+function isSameFork(one: ComparedFork | undefined, other: ComparedFork | undefined): boolean {
+  return one?.id === other?.id && one?.step === other?.step && one?.print === other?.print;
 }
 
 /** @throws HoldfastError idempotency_conflict */

@@ -4,6 +4,7 @@
  */
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
+import type { ChildPolicy, ChildRun } from "./origin.ts";
 import type { Stored } from "./value.ts";
 
 /** One call of `step`, as far as it is on record. */
@@ -13,10 +14,18 @@ export type Call = {
   readonly name: string;
   /** When it was first on record. */
   readonly since: number;
-  /** Its recorded outcome has been appended. */
+  /** Its recorded outcome has been appended, or it waits for nothing any more. */
   done: boolean;
+  /** Its recorded outcome is an error. */
+  failed: boolean;
   /** Attempts that failed. */
   attempts: number;
+  /** Of these, the ones before the newest time somebody had it tried again: they no longer count. */
+  forgiven: number;
+  /** No attempt is left, and a person decides. */
+  exhausted: boolean;
+  /** The attempt that was put on record as it began; 0 when none was. */
+  begunAttempt: number;
   /** When the next attempt begins; null when none is waited for. */
   retryAt: number | null;
   /** When that was fixed. */
@@ -31,9 +40,23 @@ export type Call = {
   url: string | null;
   /** A webhook that has had its first accepted call, in contrast to one that timed out. */
   received: boolean;
+  /** The run that an `invoke` or a `start` made. */
+  child: ChildRun | null;
+  policy: ChildPolicy;
+  /** Nobody waits for the child; what becomes of it at the end of this run, `policy` says. */
+  detached: boolean;
 };
 
-/** What a call's promise settles with. `key` is {@link callKey}; `seq` is the entry it comes from. */
+/** A validated request to the run, as far as it is on record. */
+export type Update = {
+  readonly id: string;
+  readonly name: string;
+  /** The argument as it was sent. */
+  readonly sent: Stored;
+  end: EntryOf<"update.completed"> | EntryOf<"update.failed"> | null;
+};
+
+/** What a call's promise settles with, or what else the handler is to hear. `key` is {@link callKey}; `seq` is the entry it comes from. */
 export type Outcome = {
   readonly key: string;
   readonly seq: number;
@@ -42,10 +65,19 @@ export type Outcome = {
     | { readonly kind: "value"; readonly value: Stored }
     | { readonly kind: "error"; readonly error: StoredError }
     | { readonly kind: "elapsed" }
-    | { readonly kind: "timed_out" };
+    | { readonly kind: "timed_out" }
+    /** A child that nobody waits for has been started. */
+    | { readonly kind: "child"; readonly child: ChildRun }
+    /** To every open call but the `awaited` ones. */
+    | { readonly kind: "cancelled"; readonly error: StoredError; readonly awaited: readonly string[] }
+    /** The handler has no more say; these steps are undone. */
+    | { readonly kind: "undo"; readonly steps: readonly string[] }
+    /** To a handler of updates or signals, each time anew. */
+    | { readonly kind: "asked"; readonly update: string; readonly argument: Stored }
+    | { readonly kind: "heard"; readonly payload: Stored };
 };
 
-export type BufferedSignal = { readonly seq: number; readonly at: number; readonly payload: Stored };
+export type BufferedSignal = EntryOf<"signal.received">;
 
 /** Signals of one name that nobody consumed yet, oldest first, from `head` on. */
 export type Inbox = { readonly items: BufferedSignal[]; head: number };
@@ -58,15 +90,36 @@ export type RunState = {
   startedAt: number | null;
   end: EntryOf<"run.completed"> | EntryOf<"run.failed"> | EntryOf<"run.cancelled"> | null;
   paused: EntryOf<"run.paused"> | null;
+  cancelling: EntryOf<"run.cancel_requested"> | null;
+  /** The run is being undone and will end like this. */
+  ending: EntryOf<"undo.started"> | null;
+  /** Completed steps that can be undone, in the order in which they completed. */
+  undoable: Set<string>;
+  undone: string[];
+  notUndone: { readonly step: string; readonly error: StoredError }[];
+  /** Children to be stopped because nobody waits for them any more, by id. */
+  orphans: Map<string, { readonly child: ChildRun; readonly policy: ChildPolicy }>;
+  /** Children whose failure a retry of this run set free, by step. */
+  formerChildren: Map<string, ChildRun>;
+  /** Names that `onSignal` takes. */
+  listeners: Set<string>;
+  updates: Map<string, Update>;
+  /** `Idempotency-Key`s of updates; the value is the update's id. */
+  updateKeys: Map<string, string>;
+  patches: Set<string>;
+  /** Limits that hold the run or its steps, by lane and step. */
+  queued: Map<string, EntryOf<"lane.queued">>;
   calls: Map<string, Call>;
   inboxes: Map<string, Inbox>;
+  /** What tells repeated starts that were merged into this one by a debounce. */
+  debounceKeys: Set<string>;
   /** `Idempotency-Key`s of signals. */
   signalKeys: Map<string, { readonly name: string; readonly payload: Stored }>;
   /** `Idempotency-Key`s of control actions. */
   actionKeys: Map<string, { readonly kind: string; readonly reason: string | null }>;
   /** Steps that a retry of the run set free, and that have no outcome yet. */
   cleared: Set<string>;
-  /** The `seq` of the newest `run.retried`. */
+  /** The `seq` of the newest `run.retried`; of a fork, at first that of the newest entry it copied. */
   retriedSeq: number;
   /** Log lines and progress values since the newest outcome, as {@link spoken} writes them. */
   said: string[];
@@ -92,8 +145,21 @@ export function emptyState(): RunState {
     startedAt: null,
     end: null,
     paused: null,
+    cancelling: null,
+    ending: null,
+    undoable: new Set(),
+    undone: [],
+    notUndone: [],
+    orphans: new Map(),
+    formerChildren: new Map(),
+    listeners: new Set(),
+    updates: new Map(),
+    updateKeys: new Map(),
+    patches: new Set(),
+    queued: new Map(),
     calls: new Map(),
     inboxes: new Map(),
+    debounceKeys: new Set(),
     signalKeys: new Map(),
     actionKeys: new Map(),
     cleared: new Set(),
@@ -114,6 +180,15 @@ export function callKey(kind: CallKind | "received", id: string): string {
   return `${kind}:${id}`;
 }
 
+/** Keys of outcomes that settle no call. */
+export const cancelKey = "cancel";
+export const undoKey = "undo";
+
+/** The key of what a handler of this name hears. */
+export function handlerKey(kind: "update" | "listener", name: string): string {
+  return `${kind} ${name}`;
+}
+
 /** The call's record, made where there is none. */
 export function recordOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
   const key = callKey(kind, id);
@@ -127,7 +202,11 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     name,
     since: at,
     done: false,
+    failed: false,
     attempts: 0,
+    forgiven: 0,
+    exhausted: false,
+    begunAttempt: 0,
     retryAt: null,
     retryFrom: at,
     lastError: null,
@@ -136,9 +215,17 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     until: null,
     url: null,
     received: false,
+    child: null,
+    policy: "abandon",
+    detached: false,
   };
   state.calls.set(key, call);
   return call;
+}
+
+/** The calls that something may still come of: of a run that is being undone, only those that undo. */
+export function openCalls({ calls, ending }: RunState): Call[] {
+  return [...calls.values()].filter((call) => !call.done && (ending === null || call.kind === "undo"));
 }
 
 export function inboxOf(state: RunState, name: string): Inbox {
@@ -153,6 +240,12 @@ export function inboxOf(state: RunState, name: string): Inbox {
 export function firstSignal(state: RunState, name: string): BufferedSignal | undefined {
   const inbox = state.inboxes.get(name);
   return inbox?.items[inbox.head];
+}
+
+/** Signals of that name that nobody consumed. */
+export function countSignals({ inboxes }: RunState, name: string): number {
+  const inbox = inboxes.get(name);
+  return inbox === undefined ? 0 : inbox.items.length - inbox.head;
 }
 
 /** Takes the oldest signal out. */

@@ -1,6 +1,7 @@
 /** The authoring API: what a handler can ask of `step`. Types only; `src/engine` implements it. */
 import type { Duration, Instant } from "./duration.ts";
-import type { LogLevel, ParentRun, ScheduleFiring } from "./entry.ts";
+import type { LogLevel } from "./entry.ts";
+import type { ChildPolicy, ParentRun, ScheduleFiring } from "./origin.ts";
 import type { Retry } from "./retry.ts";
 import type { Schema } from "./schema.ts";
 
@@ -13,12 +14,69 @@ export type AttemptContext = {
   readonly signal: AbortSignal;
 };
 
-export type RunOptions = {
+export type RunOptions<Result = never> = {
   /** Merged over the workflow's policy. */
   readonly retry?: Retry;
   /** Of one attempt; 10 minutes unless set. */
   readonly timeout?: Duration;
+  /**
+   * Undoes the step when the run fails, times out, bails out or is cancelled after it completed: a
+   * durable step of its own, with this step's retries. The last completed is undone first.
+   */
+  readonly undo?: (result: Result, context: AttemptContext) => unknown;
+  /** "pause" parks the run for a person instead of failing the step: a retry gives it all its attempts again. */
+  readonly onExhausted?: "fail" | "pause";
+  /** An attempt cut off by a death of the process fails with step_interrupted and is not made again. */
+  readonly atMostOnce?: boolean;
+  /** The result is never shown: not in the API, not in logs. */
+  readonly sensitive?: boolean;
 };
+
+export type MapContext = AttemptContext & {
+  /** Which item it is; the first is 0. */
+  readonly index: number;
+};
+
+export type MapOptions<Item = never, Result = never> = Omit<RunOptions, "undo"> & {
+  /** As that of `run`, with the item. */
+  readonly undo?: (result: Result, context: MapContext & { readonly item: Item }) => unknown;
+  /** Items at work at once; 10 unless set. */
+  readonly concurrency?: number;
+  /** How many items, or below 1 which share of them, may fail for good before the map does; 0 unless set. */
+  readonly tolerate?: number;
+  /** Answers as `Promise.allSettled` does. */
+  readonly settled?: boolean;
+};
+
+/** A workflow that a run can start: its definition, or its name. */
+export type Invocable<Input = never, Output = unknown> =
+  | string
+  | {
+      readonly name: string;
+      /** Says what it takes and gives; nothing is called. */
+      start(input: Input, ...rest: never[]): Promise<{ result(): Promise<Output> }>;
+    };
+
+export type StartChildOptions = {
+  /** Made of this run and the step unless given. */
+  readonly id?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /**
+   * What becomes of the child when this run ends before it, or stops waiting for it. "cancel" for
+   * `invoke` and "abandon" for `start` unless set.
+   */
+  readonly onParentEnd?: ChildPolicy;
+};
+
+export type InvokeOptions = StartChildOptions & {
+  /** Counts from the call; past it the call rejects with child_failed. */
+  readonly timeout?: Duration;
+};
+
+/** What `race` resolves with. */
+export type Raced<Branches extends Readonly<Record<string, () => unknown>>> = {
+  readonly [Key in keyof Branches & string]: { readonly key: Key; readonly value: Awaited<ReturnType<Branches[Key]>> };
+}[keyof Branches & string];
 
 export type WebhookCall = {
   readonly method: string;
@@ -60,6 +118,8 @@ export type RunInfo = {
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
   readonly labels: Readonly<Record<string, string>>;
+  /** How often the run went on as new before this; 0 at first. */
+  readonly continued: number;
 };
 
 export type Log = Readonly<Record<LogLevel, (message: string, data?: unknown) => void>>;
@@ -74,7 +134,51 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * value_uncloneable, value_too_large, name_invalid, limit_exceeded), `step` and `attempts`, and
    * with the name, message and cause of what the last attempt threw.
    */
-  run<Result>(name: string, fn: (context: AttemptContext) => Result, options?: RunOptions): Promise<Awaited<Result>>;
+  run<Result>(
+    name: string,
+    fn: (context: AttemptContext) => Result,
+    options?: RunOptions<NoInfer<Awaited<Result>>>,
+  ): Promise<Awaited<Result>>;
+
+  /**
+   * One step for each item, at most `concurrency` at once; what succeeded never runs again. Where
+   * failures are tolerated, the result of a failed item is undefined.
+   * @throws an error with code map_failed and `errors`, sparse, by index
+   */
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly settled: true },
+  ): Promise<PromiseSettledResult<Awaited<Result>>[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options?: MapOptions<Item, NoInfer<Awaited<Result>>>,
+  ): Promise<Awaited<Result>[]>;
+
+  /**
+   * Starts a child run and waits for its output.
+   * @throws an error with code child_failed, `step`, `child` (its id) and the child's error as cause
+   */
+  invoke<Input, Output>(workflow: Invocable<Input, Output>, input: Input, options?: InvokeOptions): Promise<Output>;
+  invoke<Output = unknown>(workflow: string, input?: unknown, options?: InvokeOptions): Promise<Output>;
+  /** Starts a child run and does not wait for it. @throws an error with code child_failed */
+  start<Input>(workflow: Invocable<Input>, input: Input, options?: StartChildOptions): Promise<{ readonly id: string }>;
+  start(workflow: string, input?: unknown, options?: StartChildOptions): Promise<{ readonly id: string }>;
+
+  /**
+   * Calls every branch; the first to settle settles the race. What the others still wait for is
+   * withdrawn, so that a lost race takes no later signal; a step of theirs that is at work goes on.
+   */
+  race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
+
+  /**
+   * Sends a signal to a run, exactly once.
+   * @throws an error with code run_not_found, run_ended, signal_invalid, or as `run`
+   */
+  signal(runId: string, name: string, payload?: unknown): Promise<void>;
 
   /** Waits at no cost; 0 and less than nothing are told apart: 0 returns at once, less is an error. */
   sleep(duration: Duration): Promise<void>;
@@ -101,6 +205,28 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
 
   /** An address that anyone may be handed; its first accepted call resolves `received()`. */
   webhook(name: string, options?: WebhookOptions): Promise<Webhook>;
+
+  /** Answers `GET /v1/runs/:id/queries/:name` from the handler's own variables. It changes nothing. */
+  query(name: string, fn: () => unknown): void;
+  /**
+   * Answers `POST /v1/runs/:id/updates/:name` with what `fn` makes of the validated argument; it may
+   * change the handler's variables and call `step`. What it throws is the answer, and changes nothing else.
+   */
+  update<Argument, Result>(name: string, schema: Schema<unknown, Argument>, fn: (argument: Argument) => Result): void;
+  update<Argument = unknown, Result = unknown>(
+    name: string,
+    schema: null | undefined,
+    fn: (argument: Argument) => Result,
+  ): void;
+  /** Takes every signal of that name, in order, from now on and those not yet consumed. What it throws fails the run. */
+  onSignal<Name extends keyof Signals & string>(name: Name, fn: (payload: Signals[Name]) => unknown): void;
+  onSignal<Payload = unknown>(name: string, fn: (payload: Payload) => unknown): void;
+
+  /** True for runs that came here with the code that has it, false for those that passed here before. */
+  patched(id: string): boolean;
+
+  /** The run goes on as new with this input: the same id, an empty history, its unconsumed signals. */
+  continueAsNew(input?: unknown): Promise<never>;
 
   /** Ends the run as cancelled, at once, through any catch. */
   bail(reason?: string): never;

@@ -111,6 +111,8 @@ const words: Readonly<Record<CallKind, string>> = {
   sleep: "sleep",
   wait: "wait for a signal",
   webhook: "webhook",
+  child: "child run",
+  undo: "undoing of a step",
 };
 
 function removed(call: Call): Fact {

@@ -22,7 +22,9 @@ export type AttemptPlan = {
 export class Attempt {
   readonly number: number;
   readonly startedAt: number;
-  readonly timeoutAt: number;
+  timeoutAt: number;
+  /** It was told to stop and is waited for. */
+  stopped = false;
   readonly #controller = new AbortController();
   readonly #plan: AttemptPlan;
   readonly #ended: (end: AttemptEnd) => void;
@@ -51,9 +53,17 @@ export class Attempt {
 
   expire(): void {
     const { step, timeoutMs } = this.#plan;
-    const error = new HoldfastError("step_timeout", `step ${step} took longer than its timeout of ${timeoutMs} ms`);
+    const why = this.stopped ? "was told to stop and did not" : `took longer than its timeout of ${timeoutMs} ms`;
+    const error = new HoldfastError("step_timeout", `step ${step} ${why}`);
     this.#end({ ok: false, error });
     this.#controller.abort(error);
+  }
+
+  /** Asks the function to stop, and gives it until then to say how it ended. */
+  stop(reason: Error, timeoutAt: number): void {
+    this.stopped = true;
+    this.timeoutAt = Math.min(this.timeoutAt, timeoutAt);
+    this.#controller.abort(reason);
   }
 
   /** The run has ended: nobody waits for this attempt any more. */

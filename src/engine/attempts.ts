@@ -6,16 +6,19 @@
  * Invariant 2: from the third death in a row on, suspects run one at a time: the innocent finish.
  */
 import type { Fact } from "../core/entry.ts";
-import { HoldfastError, isNonRetryable, storeError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { createRandom } from "../core/random.ts";
 import { nextDelayMs } from "../core/retry.ts";
-import type { RunState } from "../core/state.ts";
-import { encode } from "../core/value.ts";
+import { callKey } from "../core/state.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptEnd } from "./attempt.ts";
-import type { Pending, Plan } from "./call.ts";
+import { isAttempted } from "./call.ts";
+import type { Pending, RunPlan } from "./call.ts";
+import { crashError, interruptionError, isPassing, stepError } from "./failure.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Doorway } from "./gate.ts";
+import { completion, idempotencyKey, kept, startMark } from "./record.ts";
+import type { Failed } from "./record.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row under a step after which the step is held to be their cause. */
@@ -25,39 +28,80 @@ const interruptionLimit = 20;
 /** Deaths after which suspects run one at a time. */
 const suspicionLimit = 2;
 
-type RunPlan = Extract<Plan, { kind: "run" }>;
+/** How long a step that was told to stop may take to do so, where what it did must be known. */
+const graceMs = 30_000;
+
+/** What attempts need of the execution they are part of. */
+export interface Attempter {
+  /** Nothing may begin now. */
+  readonly held: boolean;
+  /** Where a step that executes gets its slots. */
+  readonly gate: Doorway;
+  /** There is something to do at this instant. */
+  expect(at: number): void;
+  /** Puts something that happened in the execution's queue. */
+  post(event: () => void): void;
+  /** Appends the fact and delivers the outcome it makes, if it makes one. */
+  record(fact: Fact): void;
+  /** No attempt is left and a person decides: the run is paused with these facts. */
+  park(...facts: readonly Fact[]): void;
+}
 
 export class Attempts {
   readonly #ledger: Ledger;
   readonly #world: World;
-  /** Puts something that happened in the execution's queue. */
-  readonly #post: (event: () => void) => void;
-  /** Appends the fact and delivers the outcome it makes, if it makes one. */
-  readonly #record: (fact: Fact) => void;
-  readonly #inFlight = new Map<string, Attempt>();
+  readonly #execution: Attempter;
+  readonly #inFlight = new Map<string, { readonly attempt: Attempt; readonly plan: RunPlan; readonly id: string }>();
+  /** Steps that run at most once, while their start is put on record. */
+  readonly #starting = new Map<string, Pending>();
+  /** Steps whose next attempt waits for its slot. */
+  readonly #waiting = new Map<string, Pending>();
   readonly #suspects: Pending[] = [];
   readonly #suspicious = new Set<string>();
   #suspect: string | null = null;
 
-  constructor(ledger: Ledger, world: World, post: (event: () => void) => void, record: (fact: Fact) => void) {
+  constructor(ledger: Ledger, world: World, execution: Attempter) {
     this.#ledger = ledger;
     this.#world = world;
-    this.#post = post;
-    this.#record = record;
+    this.#execution = execution;
   }
 
   get running(): number {
     // A pause holds suspects back like everything that has not begun.
-    return this.#inFlight.size + (this.#ledger.state.paused === null ? this.#suspects.length : 0);
+    return this.#inFlight.size + this.#starting.size + (this.#execution.held ? 0 : this.#suspects.length);
   }
 
-  /** The pause is over. */
+  /** What held everything back is over. */
   resume(): void {
+    for (const { id } of [...this.#waiting.values()]) this.admitted(id);
     this.#startSuspect();
   }
 
+  /** The step may have its slot now. */
+  admitted(step: string): void {
+    const pending = this.#waiting.get(callKey("run", step));
+    if (pending === undefined || this.#execution.held || !isAttempted(pending.plan)) return;
+    this.begin(pending, pending.plan);
+    this.#execution.expect(this.#world.clock.now() + pending.plan.timeoutMs);
+  }
+
+  /** Nobody waits for the call any more. */
+  closed({ key, id, plan }: Pending): void {
+    if (plan.kind !== "run") return;
+    this.#waiting.delete(key);
+    this.#execution.gate.leave(id);
+  }
+
+  /** Something here could begin if it were not held. */
+  get isReady(): boolean {
+    if (this.#suspects.length > 0) return true;
+    for (const { id } of this.#waiting.values()) if (this.#execution.gate.admit(id)) return true;
+    return false;
+  }
+
+  /** Its attempt is under way, or waits for nothing but its slot. */
   isRunning(key: string): boolean {
-    return this.#inFlight.has(key);
+    return this.#inFlight.has(key) || this.#starting.has(key) || this.#waiting.has(key);
   }
 
   /**
@@ -70,10 +114,12 @@ export class Attempts {
     const now = this.#world.clock.now();
     let suspects = 0;
     for (const { id, key, plan } of open) {
-      const { retryAt = null, interruptions = 0, attempts = 0 } = calls.get(key) ?? {};
-      if (plan.kind !== "run" || (retryAt !== null && retryAt > now)) continue;
-      if (retryAt !== null) facts.push({ kind: "step.attempt_started", step: id, attempt: attempts + 1 });
-      else if (interruptions < suspicionLimit) facts.push(this.#interruption(id));
+      const { retryAt = null, interruptions = 0, attempts = 0, exhausted = false } = calls.get(key) ?? {};
+      if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
+      // What runs at most once has a mark of its own; what waited for its slot had not begun.
+      if (plan.atMostOnce || exhausted || (plan.kind === "run" && this.#execution.gate.isQueued(id))) continue;
+      if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
+      else if (interruptions < suspicionLimit) facts.push(this.#interruption(plan, id));
       else suspects = this.#suspicious.add(key).size;
     }
     if (facts.length > 0) this.#ledger.append(...facts);
@@ -82,9 +128,17 @@ export class Attempts {
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
   begin(pending: Pending, plan: RunPlan): void {
+    if (plan.kind === "run" && !this.#execution.gate.admit(pending.id)) {
+      this.#waiting.set(pending.key, pending);
+      return this.#execution.expect(-Infinity);
+    }
+    this.#waiting.delete(pending.key);
     const call = this.#ledger.state.calls.get(pending.key);
-    if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
-      this.#post(() => this.#crashed(pending, call.attempts + 1 + call.interruptions));
+    if (plan.atMostOnce) {
+      this.#beginOnce(pending, plan);
+    } else if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
+      const attempts = call.attempts + 1 + call.interruptions;
+      this.#failUnseen(pending, plan, crashError(pending.id, attempts));
     } else if (this.#suspicious.has(pending.key)) {
       this.#suspects.push(pending);
       this.#startSuspect();
@@ -95,40 +149,85 @@ export class Attempts {
 
   /** Ends the attempts whose time is up. */
   expire(now: number): void {
-    for (const attempt of [...this.#inFlight.values()]) if (attempt.timeoutAt <= now) attempt.expire();
+    for (const { attempt } of [...this.#inFlight.values()]) if (attempt.timeoutAt <= now) attempt.expire();
   }
 
   /** When the first attempt in flight times out; Infinity when none does. */
   get timeoutAt(): number {
     let first = Infinity;
-    for (const attempt of this.#inFlight.values()) first = Math.min(first, attempt.timeoutAt);
+    for (const { attempt } of this.#inFlight.values()) first = Math.min(first, attempt.timeoutAt);
     return first;
   }
 
   abandon(reason: Error): void {
-    for (const attempt of this.#inFlight.values()) attempt.abandon(reason);
+    for (const { attempt } of this.#inFlight.values()) attempt.abandon(reason);
     this.#inFlight.clear();
+    this.#starting.clear();
     this.#suspects.length = 0;
+    this.#waiting.clear();
+    this.#execution.gate.leaveAll();
+  }
+
+  /**
+   * Tells every attempt to stop. Those whose steps can be undone are waited for, because how they end
+   * tells whether they must be; answers their steps.
+   */
+  stop(reason: Error): string[] {
+    const awaited: string[] = [];
+    for (const [key, { attempt, plan, id }] of this.#inFlight) {
+      if (plan.undo !== null) {
+        awaited.push(id);
+        attempt.stop(reason, this.#world.clock.now() + graceMs);
+      } else {
+        attempt.abandon(reason);
+        this.#inFlight.delete(key);
+        if (this.#suspect === key) this.#suspect = null;
+      }
+    }
+    this.#starting.clear();
+    this.#suspects.length = 0;
+    return awaited;
   }
 
   /** In its turn: failures of steps held to have killed the process are on record before the next may kill it. */
   #startSuspect(): void {
-    const failed = (error: unknown) =>
-      this.#post(() => {
-        throw error;
-      });
-    this.#post(() => void this.#nextSuspect().catch(failed));
+    this.#execution.post(() => void this.#nextSuspect().catch((error: unknown) => this.#fail(error)));
+  }
+
+  #fail(error: unknown): void {
+    this.#execution.post(() => {
+      throw error;
+    });
   }
 
   async #nextSuspect(): Promise<void> {
-    if (this.#suspect !== null || this.#ledger.state.paused !== null) return;
+    if (this.#suspect !== null || this.#execution.held) return;
     const pending = this.#suspects[0];
-    if (pending === undefined || pending.plan.kind !== "run") return;
+    if (pending === undefined || !isAttempted(pending.plan)) return;
     this.#suspect = pending.key;
-    this.#ledger.append(this.#interruption(pending.id));
+    this.#ledger.append(this.#interruption(pending.plan, pending.id));
     await this.#ledger.durable();
     // Abandoned meanwhile: the list was emptied.
     if (this.#suspects.shift() === pending) this.#start(pending, pending.plan);
+  }
+
+  /** The attempt is on record before it begins, so that one a death cut off is never made again. */
+  #beginOnce(pending: Pending, plan: RunPlan): void {
+    const call = this.#ledger.state.calls.get(pending.key);
+    const attempt = (call?.attempts ?? 0) + 1;
+    if (call?.begunAttempt === attempt) {
+      return this.#failUnseen(pending, plan, interruptionError(pending.id, attempt));
+    }
+    this.#starting.set(pending.key, pending);
+    this.#execution.post(() => {
+      if (this.#starting.get(pending.key) !== pending) return;
+      this.#ledger.append(startMark(plan, pending.id, attempt));
+      this.#ledger.durable().then(
+        // Abandoned meanwhile: it is no longer among them.
+        () => this.#starting.delete(pending.key) && this.#start(pending, plan),
+        (error: unknown) => this.#fail(error),
+      );
+    });
   }
 
   #start(pending: Pending, plan: RunPlan): void {
@@ -137,39 +236,35 @@ export class Attempts {
       {
         step: pending.id,
         number: (state.calls.get(pending.key)?.attempts ?? 0) + 1,
-        idempotencyKey: idempotencyKey(state, pending.id),
+        idempotencyKey: idempotencyKey(state, plan.kind === "undo" ? `${pending.id}:undo` : pending.id),
         startedAt: this.#world.clock.now(),
         timeoutMs: plan.timeoutMs,
         fn: plan.fn,
       },
-      (end) => this.#post(() => this.#conclude(pending, plan, attempt, end)),
+      (end) => this.#execution.post(() => this.#conclude(pending, plan, attempt, end)),
     );
-    this.#inFlight.set(pending.key, attempt);
+    this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
     attempt.start();
   }
 
   #conclude(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
-    if (this.#inFlight.get(pending.key) !== attempt) return;
+    if (this.#inFlight.get(pending.key)?.attempt !== attempt) return;
     this.#inFlight.delete(pending.key);
+    if (plan.kind === "run") this.#execution.gate.leave(pending.id);
     if (this.#suspect === pending.key) {
       this.#suspect = null;
       this.#suspicious.delete(pending.key);
       this.#startSuspect();
     }
     const { number, startedAt } = attempt;
-    const stored = end.ok ? kept(end.value, pending.id) : end;
-    if (stored.ok) {
-      const result = stored.value;
-      this.#record({ kind: "step.completed", step: pending.id, attempt: number, startedAt, result });
-      return;
-    }
-    const { error, delayMs } = this.#judge(pending, plan, stored.error, number);
-    if (delayMs === null) {
-      this.#record({ kind: "step.failed", step: pending.id, attempt: number, startedAt, error });
-    } else {
-      const retryAt = this.#ledger.now() + delayMs;
-      this.#record({ kind: "step.attempt_failed", step: pending.id, attempt: number, startedAt, error, retryAt });
-    }
+    const stored = end.ok ? kept(end.value, plan, pending.id) : end;
+    const made = { step: pending.id, attempt: number, startedAt };
+    if (stored.ok) return this.#execution.record(completion(plan, made, stored.value));
+    const { error, delayMs } = this.#judge(pending, plan, stored.error, attempt);
+    if (delayMs === null) return this.#failFinally(plan, { ...made, error }, attempt.stopped);
+    const retryAt = this.#ledger.now() + delayMs;
+    const kind = plan.kind === "undo" ? "undo.attempt_failed" : "step.attempt_failed";
+    this.#execution.record({ kind, ...made, error, retryAt });
   }
 
   /** What the failure is called, and when the next attempt begins; null when there is none. */
@@ -177,62 +272,44 @@ export class Attempts {
     pending: Pending,
     plan: RunPlan,
     thrown: unknown,
-    attempt: number,
+    { number, stopped }: Attempt,
   ): { error: StoredError; delayMs: number | null } {
-    const error = stepError(thrown, pending.id, attempt);
-    if (error.code !== "step_failed" && error.code !== "step_timeout") return { error, delayMs: null };
-    const random = createRandom(`${this.#ledger.state.created?.id}:${pending.id}:${attempt}`);
+    const error = stepError(thrown, pending.id, number);
+    // One that was told to stop is not begun again.
+    if (!isPassing(error) || stopped) return { error, delayMs: null };
+    const { created, calls } = this.#ledger.state;
+    const random = createRandom(`${created?.id}:${pending.id}:${number}`);
+    const counted = number - (calls.get(pending.key)?.forgiven ?? 0);
     try {
-      return { error, delayMs: nextDelayMs(plan.retry, thrown, attempt, () => random.next()) };
+      return { error, delayMs: nextDelayMs(plan.retry, thrown, counted, () => random.next()) };
     } catch (bad) {
       // The delay that the workflow asked for is no duration; its message says so, the cause is the failure.
-      return { error: stepError(bad, pending.id, attempt), delayMs: null };
+      return { error: stepError(bad, pending.id, number), delayMs: null };
     }
   }
 
-  #crashed(pending: Pending, attempts: number): void {
-    const message = `step ${pending.id} was at work in each of the last ${attempts} deaths of its process`;
-    const error = { ...storeError(new HoldfastError("step_crashed", message)), step: pending.id, attempts };
-    const startedAt = this.#world.clock.now();
-    this.#record({ kind: "step.failed", step: pending.id, attempt: attempts, startedAt, error });
+  #failFinally(plan: RunPlan, failed: Failed, stopped: boolean): void {
+    const { step, attempt, error } = failed;
+    if (plan.onExhausted === "fail" || stopped) {
+      this.#execution.record({ kind: plan.kind === "undo" ? "undo.failed" : "step.failed", ...failed });
+      return;
+    }
+    const reason = `step ${step} has no attempt left after ${attempt}: ${error.message}`;
+    this.#execution.park(
+      { kind: "step.attempt_failed", ...failed, retryAt: null },
+      { kind: "run.paused", by: "engine", reason, error },
+    );
   }
 
-  #interruption(step: string): Fact {
+  /** A failure that no attempt of this life has seen. */
+  #failUnseen(pending: Pending, plan: RunPlan, error: StoredError): void {
+    const made = { step: pending.id, attempt: error.attempts ?? 1, startedAt: this.#world.clock.now() };
+    this.#execution.post(() => this.#failFinally(plan, { ...made, error }, false));
+  }
+
+  #interruption(plan: RunPlan, step: string): Fact {
     const { deployment } = this.#world;
-    return { kind: "step.interrupted", step, held: this.#ledger.openedUnder === deployment, deployment };
+    const kind = plan.kind === "undo" ? "undo.interrupted" : "step.interrupted";
+    return { kind, step, held: this.#ledger.openedUnder === deployment, deployment };
   }
-}
-
-function kept(
-  value: unknown,
-  step: string,
-): { ok: true; value: ReturnType<typeof encode> } | { ok: false; error: unknown } {
-  try {
-    return { ok: true, value: encode(value, `the result of step ${step}`) };
-  } catch (error) {
-    return { ok: false, error };
-  }
-}
-
-/** The codes that our own errors bring with them into a step's failure. */
-const ownCodes: ReadonlySet<string> = new Set([
-  "step_timeout",
-  "value_uncloneable",
-  "value_too_large",
-  "duration_invalid",
-]);
-
-function stepError(thrown: unknown, step: string, attempts: number): StoredError {
-  const own = thrown instanceof HoldfastError && ownCodes.has(thrown.code) ? thrown.code : null;
-  const code = own ?? (isNonRetryable(thrown) ? "non_retryable" : "step_failed");
-  return { ...storeError(thrown), code, step, attempts };
-}
-
-/**
- * Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
- * instant of creation is in it because a run's id is free again once the run was deleted.
- */
-function idempotencyKey({ created }: RunState, step: string): string {
-  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
-  return `${created?.id}:${created?.at.toString(36)}:${plain}`;
 }

@@ -3,28 +3,54 @@
  * Does not own: how it is carried out (execution), or what is on record about it (core/state).
  */
 import type { CallKind } from "../core/entry.ts";
+import type { ChildPolicy } from "../core/origin.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import type { AttemptContext, WebhookOptions } from "../core/step.ts";
+import type { Stored } from "../core/value.ts";
+import type { Scope } from "./scope.ts";
+
+/** A function that is attempted until it succeeds: a step, or the undoing of one. */
+export type RunPlan = {
+  readonly kind: "run" | "undo";
+  readonly fn: (context: AttemptContext) => unknown;
+  readonly retry: ResolvedRetry;
+  readonly timeoutMs: number;
+  readonly undo: ((result: never, context: AttemptContext) => unknown) | null;
+  readonly onExhausted: "fail" | "pause";
+  readonly atMostOnce: boolean;
+  readonly sensitive: boolean;
+};
+
+/** A child run; `detached` where nobody waits for its end. */
+export type ChildPlan = {
+  readonly kind: "child";
+  readonly workflow: string;
+  readonly input: Stored;
+  readonly id: string | null;
+  readonly timeoutMs: number | null;
+  readonly policy: ChildPolicy;
+  readonly detached: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+};
 
 /** What is to happen when the call begins; everything in it is checked. */
 export type Plan =
-  | {
-      readonly kind: "run";
-      readonly fn: (context: AttemptContext) => unknown;
-      readonly retry: ResolvedRetry;
-      readonly timeoutMs: number;
-    }
+  | RunPlan
   | { readonly kind: "sleep"; readonly wakeAt: (now: number) => number }
   | { readonly kind: "wait"; readonly timeoutMs: number | null }
   | { readonly kind: "webhook"; readonly timeoutMs: number | null; readonly options: WebhookOptions }
   /** The second half of a webhook: its first accepted call. */
-  | { readonly kind: "received"; readonly options: WebhookOptions };
+  | { readonly kind: "received"; readonly options: WebhookOptions }
+  | ChildPlan;
 
 export type Pending = {
   readonly key: string;
   readonly id: string;
   readonly name: string;
   readonly plan: Plan;
+  /** The branch of a race in which the call was made. */
+  readonly scope: Scope;
+  readonly promise: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   /** False while replay or a pause holds it back. */
@@ -34,4 +60,8 @@ export type Pending = {
 /** The kind under which the call is on record. */
 export function recordKind(plan: Plan): CallKind {
   return plan.kind === "received" ? "webhook" : plan.kind;
+}
+
+export function isAttempted(plan: Plan): plan is RunPlan {
+  return plan.kind === "run" || plan.kind === "undo";
 }

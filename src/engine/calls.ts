@@ -5,31 +5,55 @@
  * be made; suspension is a promise that stays pending.
  */
 import type { Definition } from "../core/definition.ts";
-import { reviveError } from "../core/error.ts";
+import { HoldfastError, reviveError } from "../core/error.ts";
+import type { StoredError } from "../core/error.ts";
 import { toCallId } from "../core/name.ts";
+import type { ResolvedRetry } from "../core/retry.ts";
 import { callKey } from "../core/state.ts";
 import type { Outcome, RunState } from "../core/state.ts";
 import type { Webhook, WebhookCall, WebhookOptions } from "../core/step.ts";
 import { decode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
 import { recordKind } from "./call.ts";
-import type { Pending, Plan } from "./call.ts";
+import type { Pending, Plan, RunPlan } from "./call.ts";
 import type { Errors } from "./errors.ts";
 import type { Replay } from "./replay.ts";
+import { isWithdrawn, openScope } from "./scope.ts";
+import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
+
+/** Waits that a cancelled handler may ask for in vain before it is no longer answered: it goes round in circles. */
+const patience = 100;
 
 /** What calls need of the execution they are part of. */
 export interface Opener {
   readonly state: RunState;
   readonly over: boolean;
   readonly live: boolean;
+  /** The policy of steps that set none of their own. */
+  readonly retry: ResolvedRetry;
   /** A call was made; `fresh` unless its outcome is known already. */
   opened(pending: Pending, fresh: boolean): void;
   closed(pending: Pending): void;
+  /** Nothing waits for the call any more: a race was won by others. */
+  withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">): void;
   post(event: () => void): void;
 }
 
+type Undoable = { readonly plan: RunPlan; readonly result: Stored };
+
 export class Calls {
   readonly pending = new Map<string, Pending>();
+  /** The branch of a race that the handler is in. */
+  scope: Scope;
+  readonly #root: Scope = openScope(null);
+  /** What the completed steps that can be undone need for it, by step. */
+  readonly #undoable = new Map<string, Undoable>();
+  /** Since the run was cancelled, the handler may clean up, but waits for nothing. */
+  #cancelled: Outcome["settle"] | null = null;
+  #refused = 0;
+  /** The handler has no more say. */
+  frozen = false;
   /** The instant of the newest outcome the handler has seen. */
   seenAt: number;
   readonly #opener: Opener;
@@ -43,6 +67,7 @@ export class Calls {
     this.#errors = errors;
     this.#tally = new Tally(limits);
     this.seenAt = opener.state.startedAt ?? opener.state.at;
+    this.scope = this.#root;
   }
 
   get made(): number {
@@ -51,26 +76,76 @@ export class Calls {
 
   /** Rejects with limit_exceeded; stays pending for ever once the run has ended. */
   make(name: string, plan: Plan): Promise<unknown> {
-    if (this.#opener.over) return new Promise(() => {});
+    if (this.#opener.over || this.frozen) return new Promise(() => {});
     try {
       const id = toCallId(name, this.#tally.count(plan.kind, name));
+      if (this.#cancelled?.kind === "cancelled" && isWait(plan)) return this.#refuseWait(this.#cancelled.error);
+      if (isWait(plan) && isWithdrawn(this.scope)) return this.#waitInVain(id, plan);
       return this.#open(callKey(recordKind(plan), id), id, name, plan);
     } catch (error) {
       return Promise.reject(this.#errors.give(error));
     }
   }
 
+  /** Undoes a completed step: a call like any other, which rejects when it fails for good. */
+  undo(step: string): Promise<unknown> {
+    const { plan, result } = this.#undoable.get(step) ?? { plan: null, result: null };
+    const { undo = null } = plan ?? {};
+    const fn: RunPlan["fn"] = (context) => {
+      if (undo !== null && result !== null) return undo(decode(result) as never, context);
+      throw new HoldfastError("undo_missing", `the code no longer says how step ${step} is undone`);
+    };
+    const { retry, timeoutMs } = plan ?? { retry: this.#opener.retry, timeoutMs: 0 };
+    const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
+    return this.#open(callKey("undo", step), step, step, { kind: "undo", fn, retry, timeoutMs, ...undoing });
+  }
+
+  /** Lets go of what branches that lost their race wait for: it stays pending for ever. */
+  withdraw(): void {
+    for (const pending of [...this.pending.values()]) {
+      if (!isWait(pending.plan) || !isWithdrawn(pending.scope)) continue;
+      this.#drop(pending);
+      this.#opener.withdrawn(pending);
+    }
+  }
+
+  #waitInVain(id: string, plan: Plan): Promise<never> {
+    this.#opener.withdrawn({ id, plan, begun: false });
+    return new Promise(() => {});
+  }
+
+  /** The handler makes no more calls, and those that are open stay so, but for the `kept`, which may end. */
+  freeze(kept: (pending: Pending) => boolean): void {
+    this.frozen = true;
+    for (const pending of [...this.pending.values()]) if (!kept(pending)) this.#drop(pending);
+  }
+
+  /** The handler hears of something that settles no call; what it makes of it belongs to no branch. */
+  hear({ at }: Outcome): void {
+    this.seenAt = Math.max(this.seenAt, at);
+    this.scope = this.#root;
+  }
+
   deliver(outcome: Outcome): void {
-    const pending = this.pending.get(outcome.key);
-    if (pending === undefined) return;
-    this.pending.delete(outcome.key);
-    this.#opener.closed(pending);
+    const { settle } = outcome;
     // What new code asks for late is older than what the handler has seen; its time does not run back.
     this.seenAt = Math.max(this.seenAt, outcome.at);
+    if (settle.kind === "cancelled") return this.#cancelAll(settle);
+    const pending = this.pending.get(outcome.key);
+    if (pending === undefined) return;
+    this.#drop(pending);
+    // What the handler makes of it, it does in the branch that made the call.
+    this.scope = pending.scope;
+    // A handler that has no more say may well not be listening.
+    if (this.frozen) pending.promise.catch(() => {});
+    this.#settle(pending, settle);
+  }
+
+  #settle(pending: Pending, settle: Outcome["settle"]): void {
     const { plan } = pending;
-    const { settle } = outcome;
     switch (settle.kind) {
       case "value":
+        if (plan.kind === "run" && plan.undo !== null) this.#undoable.set(pending.id, { plan, result: settle.value });
         return pending.resolve(decode(settle.value));
       case "error":
         return pending.reject(this.#errors.give(reviveError(settle.error)));
@@ -78,25 +153,56 @@ export class Calls {
         return pending.resolve(plan.kind === "webhook" ? this.#webhook(pending, plan.options) : undefined);
       case "timed_out":
         return pending.resolve(null);
+      case "child":
+        return pending.resolve({ id: settle.child.id });
+      case "cancelled":
+      case "undo":
+      case "asked":
+      case "heard":
+        throw new Error(`${settle.kind} settles no call`);
       default:
         return settle satisfies never;
     }
   }
 
+  #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {
+    this.#cancelled = settle;
+    for (const pending of [...this.pending.values()]) {
+      if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
+      this.#drop(pending);
+      // Nobody may be listening to it, which is no failure of the handler's.
+      pending.promise.catch(() => {});
+      pending.reject(this.#errors.give(reviveError(settle.error)));
+    }
+  }
+
+  #refuseWait(error: StoredError): Promise<unknown> {
+    if (++this.#refused > patience) return new Promise(() => {});
+    const refused = Promise.reject(this.#errors.give(reviveError(error)));
+    refused.catch(() => {});
+    return refused;
+  }
+
+  #drop(pending: Pending): void {
+    this.pending.delete(pending.key);
+    this.#opener.closed(pending);
+  }
+
   /** The call could not be made and leaves nothing on record: its caller hears why. */
   refuse(pending: Pending, error: unknown): void {
-    this.pending.delete(pending.key);
+    if (this.pending.get(pending.key) !== pending) return;
+    this.#drop(pending);
     pending.reject(this.#errors.give(error));
   }
 
   #open(key: string, id: string, name: string, plan: Plan): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const pending: Pending = { key, id, name, plan, resolve, reject, begun: false };
-      this.pending.set(key, pending);
-      const passedOver = this.#replay.claim(key);
-      if (passedOver !== undefined) this.#claim(passedOver);
-      this.#opener.opened(pending, passedOver === undefined);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const pending: Pending = { key, id, name, plan, scope: this.scope, promise, resolve, reject, begun: false };
+    this.pending.set(key, pending);
+    const passedOver = this.#replay.claim(key);
+    if (passedOver !== undefined) this.#claim(passedOver);
+    this.#opener.opened(pending, passedOver === undefined);
+    return promise;
   }
 
   #claim(outcome: Outcome): void {
@@ -109,4 +215,9 @@ export class Calls {
     const url = this.#opener.state.calls.get(key)?.url ?? "";
     return { url, received: () => received as Promise<WebhookCall | null> };
   }
+}
+
+/** What a handler that cleans up no longer waits for. */
+function isWait(plan: Plan): boolean {
+  return plan.kind !== "run" && plan.kind !== "undo" && !(plan.kind === "child" && plan.detached);
 }

@@ -6,21 +6,34 @@ import { callKey } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Bell } from "./bell.ts";
-import { recordKind } from "./call.ts";
+import { isAttempted, recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
+import type { Children } from "./children.ts";
 
 export class Deadlines {
   readonly #state: RunState;
   readonly #pending: ReadonlyMap<string, Pending>;
   readonly #attempts: Attempts;
+  readonly #children: Children;
+  /** Nothing may begin or fire now. */
+  readonly #held: () => boolean;
   /** Rings when there is something to wait for sooner than was answered. */
   readonly #sooner: Bell;
   #answered = Infinity;
 
-  constructor(state: RunState, pending: ReadonlyMap<string, Pending>, attempts: Attempts, sooner: Bell) {
+  constructor(
+    state: RunState,
+    pending: ReadonlyMap<string, Pending>,
+    attempts: Attempts,
+    children: Children,
+    held: () => boolean,
+    sooner: Bell,
+  ) {
     this.#state = state;
     this.#pending = pending;
     this.#attempts = attempts;
+    this.#children = children;
+    this.#held = held;
     this.#sooner = sooner;
   }
 
@@ -32,7 +45,7 @@ export class Deadlines {
   /** The next one; Infinity when nothing but the world can move the run. */
   soonest(): number {
     let soonest = this.#attempts.timeoutAt;
-    if (this.#state.paused === null) {
+    if (!this.#held()) {
       for (const pending of this.#pending.values()) soonest = Math.min(soonest, this.of(pending));
     }
     this.#answered = soonest;
@@ -51,8 +64,9 @@ export class Deadlines {
   of(pending: Pending): number {
     if (!pending.begun || pending.plan.kind === "webhook") return Infinity;
     if (this.#attempts.isRunning(pending.key)) return Infinity;
+    if (pending.plan.kind === "child") return this.#children.dueAt(pending);
     const call = this.#state.calls.get(callKey(recordKind(pending.plan), pending.id));
     if (call === undefined) return Infinity;
-    return (pending.plan.kind === "run" ? call.retryAt : call.until) ?? Infinity;
+    return (isAttempted(pending.plan) ? call.retryAt : call.until) ?? Infinity;
   }
 }

@@ -11,33 +11,47 @@
  * Invariant 4: suspension is a promise that stays pending; nothing is thrown to suspend.
  */
 import type { Definition } from "../core/definition.ts";
-import type { Fact } from "../core/entry.ts";
+import type { EntryOf, Fact } from "../core/entry.ts";
 import { storeError } from "../core/error.ts";
 import type { HoldfastError, StoredError } from "../core/error.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
-import { spoken } from "../core/state.ts";
+import { cancelKey, spoken, undoKey } from "../core/state.ts";
 import type { Outcome, RunState } from "../core/state.ts";
+import type { Step } from "../core/step.ts";
 import { Adoption } from "./adoption.ts";
+import { Asks } from "./asks.ts";
 import { Attempts } from "./attempts.ts";
 import { Bell } from "./bell.ts";
 import { Calls } from "./calls.ts";
+import { Children } from "./children.ts";
 import { Deadlines } from "./deadlines.ts";
+import { endOf, undoing } from "./ending.ts";
+import type { End } from "./ending.ts";
+import { isAttempted } from "./call.ts";
 import type { Pending, Plan } from "./call.ts";
 import { Errors } from "./errors.ts";
+import { openDoorway } from "./gate.ts";
+import type { Doorway } from "./gate.ts";
 import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
+import { Patches } from "./patch.ts";
 import { Queue } from "./queue.ts";
+import { Renewal } from "./renewal.ts";
 import { Replay } from "./replay.ts";
 import { Said } from "./said.ts";
+import type { Scope } from "./scope.ts";
 import { createStep } from "./step.ts";
 import { Waits } from "./waits.ts";
+import { Withdrawals } from "./withdrawal.ts";
 import type { World } from "./world.ts";
 
 export class Execution {
   readonly definition: Definition;
   readonly ledger: Ledger;
   readonly world: World;
+  /** The lanes that the run and its steps share with others. */
+  readonly gate: Doorway;
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
   /** Rings when the handler makes a call or ends. */
@@ -48,11 +62,18 @@ export class Execution {
   readonly stopped = new Bell();
   /** What the handler said in earlier lives. */
   readonly said = new Said();
+  /** Which sides of changes of the code the run takes. */
+  readonly patches = new Patches(this);
+  /** How the run goes on as new. */
+  readonly renewal = new Renewal(this);
   /** The handler has returned or thrown. */
   finished = false;
   over = false;
   /** Why this memory must be given up; the journal is as it was. */
   failure: unknown = null;
+  readonly children: Children;
+  /** What can be asked of the handler. */
+  readonly asks = new Asks(this);
   readonly #calls: Calls;
   readonly #deadlines: Deadlines;
   readonly #errors = new Errors();
@@ -61,13 +82,19 @@ export class Execution {
   readonly #waits: Waits;
   readonly #replay: Replay;
   readonly #adoption: Adoption;
+  readonly #withdrawals = new Withdrawals(this);
+  /** No handler of this run has ever begun before. */
+  #first = false;
   #live = false;
   #end: (() => void) | null = null;
+  /** How the run ends once the steps in flight that can be undone have told how they ended. */
+  #closing: End | null = null;
 
-  constructor(definition: Definition, ledger: Ledger, world: World) {
+  constructor(definition: Definition, ledger: Ledger, world: World, gate: Doorway = openDoorway) {
     this.definition = definition;
     this.ledger = ledger;
     this.world = world;
+    this.gate = gate;
     this.retry = resolveRetry(definition.retry);
     this.#queue = new Queue(
       world.clock,
@@ -78,13 +105,9 @@ export class Execution {
     this.#calls = new Calls(this, this.#replay, this.#errors, definition.limits);
     this.#adoption = new Adoption(ledger.state, this.pending, this.#replay);
     this.#waits = new Waits(this);
-    this.#attempts = new Attempts(
-      ledger,
-      world,
-      (event) => this.post(event),
-      (fact) => this.record(fact),
-    );
-    this.#deadlines = new Deadlines(ledger.state, this.pending, this.#attempts, this.rested);
+    this.children = new Children(this);
+    this.#attempts = new Attempts(ledger, world, this);
+    this.#deadlines = new Deadlines(ledger.state, this.pending, this.#attempts, this.children, () => this.state.paused !== null, this.rested);
   }
 
   get state(): RunState {
@@ -99,16 +122,72 @@ export class Execution {
 
   get #working(): boolean {
     // With no call open, the handler awaits something that is not ours to see.
-    const elsewhere = this.pending.size === 0 && !this.finished;
-    return this.#attempts.running > 0 || this.#waits.creating > 0 || elsewhere;
+    const elsewhere = this.pending.size === 0 && !this.finished && !this.listening;
+    return this.#attempts.running > 0 || this.#waits.creating > 0 || this.children.working > 0 || elsewhere;
   }
 
   get live(): boolean {
     return this.#live;
   }
 
+  /** Nothing may begin or fire now. */
+  get held(): boolean {
+    return this.state.paused !== null || !this.gate.isOpen;
+  }
+
+  /** Something could begin or fire if it were not held. */
+  isDue(now: number): boolean {
+    if (!this.#live || this.over) return false;
+    if (this.renewal.requested) return true;
+    for (const { begun } of this.pending.values()) if (!begun) return true;
+    return this.#attempts.isReady || this.#deadlines.due(now).length > 0;
+  }
+
+  /** The step has the slot that it waited for. */
+  admitted(step: string): void {
+    this.post(() => this.#attempts.admitted(step));
+  }
+
   get pending(): Map<string, Pending> {
     return this.#calls.pending;
+  }
+
+  /** The handler has no more say. */
+  get frozen(): boolean {
+    return this.over || this.#calls.frozen;
+  }
+
+  /** No earlier life can have come to where the handler is. */
+  get ahead(): boolean {
+    return (this.#live || this.#first) && !this.frozen;
+  }
+
+  /** With no call open, it may still wait for an update or a signal. */
+  get listening(): boolean {
+    return this.asks.listening;
+  }
+
+  /** It takes no updates and hears no signals any more. */
+  get silent(): boolean {
+    return this.finished || this.frozen;
+  }
+
+  get scope(): Scope {
+    return this.#calls.scope;
+  }
+
+  set scope(scope: Scope) {
+    this.#calls.scope = scope;
+  }
+
+  /** Branches have lost a race: what they wait for is let go of. */
+  withdraw(): void {
+    this.#calls.withdraw();
+    if (this.#live) this.#withdrawals.tell();
+  }
+
+  withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">): void {
+    this.#withdrawals.add(pending);
   }
 
   /** Calls made so far. */
@@ -125,38 +204,65 @@ export class Execution {
     return this.#attempts.running;
   }
 
-  /** Starts the handler, replays, goes live. `resumed` unless this is the run's first life. */
-  async begin(resumed: boolean): Promise<void> {
+  /**
+   * Starts the handler, replays, goes live. `resumed` unless nothing can have been in flight; `first` where no
+   * handler of this run has begun before.
+   */
+  async begin(resumed: boolean, first: boolean): Promise<void> {
     try {
-      await this.#begin(resumed);
+      await this.#begin(resumed, first);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  async #begin(resumed: boolean): Promise<void> {
+  async #begin(resumed: boolean, first: boolean): Promise<void> {
     // What was noted of earlier deaths must be safe before anything can kill the process again.
     if (this.state.lives > 0) await this.ledger.durable();
     if (this.over) return;
     const recorded = this.ledger.takeRecorded();
     this.said.begin(recorded.length, this.state);
+    this.#first = recorded.length === 0 && first;
     this.#startHandler();
     await this.#replay.play(recorded, this);
-    await this.#replay.seek(this.#adoption.awaited(), this);
     if (this.over) return;
-    this.said.end();
-    this.#adoption.survey();
-    for (const pending of this.pending.values()) {
-      const changed = this.#adoption.changedKind(pending);
-      if (changed !== null) return this.#pause(changed);
-    }
-    const added = this.#adoption.mark((facts) => this.ledger.append(...facts));
+    const added = this.state.ending === null ? await this.#adopt() : new Set<string>();
+    if (added === null || this.over) return;
     if (resumed) await this.#attempts.mark([...this.pending.values()].filter(({ key }) => !added.has(key)));
     if (this.over) return;
     this.#live = true;
+    this.asks.goLive();
     if (this.#end !== null) this.post(this.#end);
     this.beginHeld();
     this.#checkRest();
+  }
+
+  /** Starts the handler and gives it what is on record, and no more: nothing begins, nothing is appended. */
+  async rehearse(dress: (step: Step) => Step): Promise<void> {
+    const recorded = this.ledger.takeRecorded();
+    this.said.muted = true;
+    this.#startHandler(dress);
+    await this.#replay.play(recorded, this);
+    await this.#replay.linger(this);
+    if (this.failure !== null) throw this.failure;
+  }
+
+  /** Takes up what new code makes of the record; null when the run cannot go on with it. */
+  async #adopt(): Promise<ReadonlySet<string> | null> {
+    this.#withdrawals.tell();
+    await this.#replay.seek(this.#adoption.awaited(), this);
+    if (this.over) return null;
+    this.#withdrawals.tell();
+    this.said.end();
+    this.#adoption.survey();
+    // A cancelled run begins none of what it waited for, whatever that is now.
+    for (const pending of this.state.cancelling === null ? this.pending.values() : []) {
+      const changed = this.#adoption.changedKind(pending);
+      if (changed === null) continue;
+      this.#pause(changed);
+      return null;
+    }
+    return this.#adoption.mark((facts) => this.ledger.append(...facts));
   }
 
   /** Begins what a replay or a pause held back. */
@@ -164,9 +270,11 @@ export class Execution {
     // A replay under way does this once it is over.
     if (!this.#live || this.over) return;
     for (const pending of [...this.pending.values()]) if (!pending.begun) this.#start(pending);
-    if (this.state.paused !== null) return;
+    if (this.held) return;
     this.#waits.matchAll();
+    this.asks.matchAll();
     this.#attempts.resume();
+    this.renewal.proceed();
   }
 
   call(name: string, plan: Plan): Promise<unknown> {
@@ -182,10 +290,37 @@ export class Execution {
 
   closed(pending: Pending): void {
     this.#waits.closed(pending);
+    this.#attempts.closed(pending);
+  }
+
+  /** Whether the handler can be given the outcome with this key now. */
+  expects(key: string): boolean {
+    return key === cancelKey || key === undoKey || this.pending.has(key) || this.asks.expects(key);
   }
 
   deliver(outcome: Outcome): void {
-    this.#calls.deliver(outcome);
+    const { settle } = outcome;
+    if (settle.kind === "undo") this.#undo(settle.steps);
+    else if (settle.kind === "asked" || settle.kind === "heard") this.#hear(outcome);
+    else this.#calls.deliver(outcome);
+    if (settle.kind === "cancelled") this.renewal.refuse(settle.error);
+  }
+
+  #hear(outcome: Outcome): void {
+    this.#calls.hear(outcome);
+    this.asks.deliver(outcome);
+  }
+
+  /** Delivers once more what came before somebody was there to hear it. */
+  redeliver(outcome: Outcome): void {
+    if (this.#live) this.post(() => this.deliver(outcome));
+    else this.#replay.defer(outcome);
+  }
+
+  /** The handler can be asked something more. */
+  registered(): void {
+    this.stirred.ring();
+    if (this.#live && !this.busy) this.post(() => {});
   }
 
   refuse(pending: Pending, error: unknown): void {
@@ -197,14 +332,22 @@ export class Execution {
     this.#guard(() => {
       const outcome = this.ledger.append(fact);
       if (outcome !== null) this.deliver(outcome);
-      else if (fact.kind === "step.attempt_failed") this.expect(fact.retryAt);
+      else if (fact.kind === "step.attempt_failed" || fact.kind === "undo.attempt_failed")
+        this.expect(fact.retryAt ?? Infinity);
       else if (fact.kind === "wait.started") this.rested.ring();
+      if (fact.kind === "webhook.created") this.#withdrawals.tell();
     });
+  }
+
+  /** Pauses the run with these facts; what is in flight may end. */
+  park(...facts: readonly Fact[]): void {
+    this.#guard(() => this.ledger.append(...facts));
+    this.rested.ring();
   }
 
   /** Puts on record what the handler says, unless an earlier life said it. */
   say(fact: Parameters<typeof spoken>[0]): void {
-    if (!this.over && this.said.isNews(spoken(fact))) this.record(fact);
+    if (!this.over && !this.#calls.frozen && this.said.isNews(spoken(fact))) this.record(fact);
   }
 
   /** Runs the event in its turn, after everything posted before it. */
@@ -224,13 +367,15 @@ export class Execution {
   /** Does what is due. */
   tick(now: number): void {
     this.#attempts.expire(now);
-    if (!this.#live || this.state.paused !== null) return;
+    if (!this.#live || this.held) return;
     for (const pending of this.#deadlines.due(now)) this.post(() => this.#fire(pending));
   }
 
   /** A signal of this name is on record. */
   signalled(name: string): void {
-    if (this.#live && this.state.paused === null) this.#waits.match(name);
+    if (!this.#live || this.held) return;
+    if (this.asks.hears(name)) this.asks.match(name);
+    else this.#waits.match(name);
   }
 
   /** Ends this handler's say in the run: it stays suspended, its attempts are told to stop. */
@@ -244,41 +389,129 @@ export class Execution {
     this.stopped.ring();
   }
 
-  /** Ends the run with this fact, and the handler with it. */
-  conclude(fact: Fact): void {
+  /** The handler hears of the cancellation through its open calls; resolves once that is on record. */
+  async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited">): Promise<void> {
+    const requested = new Promise<void>((resolve) => {
+      this.post(() => {
+        const { cancelling, ending, end } = this.state;
+        if (cancelling === null && ending === null && end === null) {
+          const awaited = this.#attempts.stop(new Error(request.error.message));
+          this.record({ ...request, awaited });
+          // The handler may be over already, with its end in line behind this.
+          if (!this.finished) this.rested.ring();
+        }
+        resolve();
+      });
+    });
+    await Promise.race([requested, this.stopped.heard()]);
+    if (this.failure !== null) throw this.failure;
+  }
+
+  /** Ends the run from outside, whatever the handler makes of it. */
+  close(end: End): void {
+    if (this.#live) this.post(() => this.conclude(end));
+    else this.#end ??= () => this.conclude(end);
+  }
+
+  /**
+   * Ends the run like this, and the handler with it; first of all what can be undone is undone.
+   * @param wanted null where a cancellation on record says how it ends
+   */
+  conclude(wanted: End | null): void {
+    this.#calls.frozen = true;
+    // A replay comes here once more on its way to what is on record.
+    if (this.over || this.state.ending !== null || this.#closing !== null) return;
+    // A step in flight that can be undone is waited for; after a death, once it is in flight again.
+    const live = this.#live;
+    this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || !live));
+    if (!live) return this.#finish(() => this.conclude(wanted));
+    const end = endOf(wanted, this.state);
+    if (end.kind === "run.completed") return this.#close(end);
+    this.#closing = end;
+    this.#attempts.stop(new Error("the run is ending"));
+    this.#closeAtRest();
+  }
+
+  /** Once no step is in flight that may have to be undone. */
+  #closeAtRest(): void {
+    const end = this.#closing;
+    if (end === null || this.#attempts.running > 0) return;
+    this.#closing = null;
+    const begun = end.kind === "run.completed" ? null : undoing(end, this.state);
+    if (begun === null) this.#close(end);
+    else this.record(begun);
+  }
+
+  #close(end: End): void {
     if (this.over) return;
-    this.#guard(() => this.ledger.append(...(this.#live ? this.#adoption.leftovers() : []), fact));
+    const left = this.#live ? [...this.#adoption.leftovers(), ...this.asks.leftovers()] : [];
+    this.#guard(() => this.ledger.append(...left, end));
     this.stop(new Error("the run has ended"));
+  }
+
+  /** The handler has no more say: its steps are undone, one by one, by calls like its own. */
+  #undo(steps: readonly string[]): void {
+    this.#calls.freeze(() => false);
+    this.#attempts.abandon(new Error("the run is being undone"));
+    this.finished = false;
+    this.#end = null;
+    const undo = async (): Promise<void> => {
+      // One that fails for good is on record and does not stop the rest.
+      for (const step of steps) await this.#calls.undo(step).catch(() => {});
+    };
+    void undo().then(() => {
+      this.finished = true;
+      this.#end = () => this.#guard(() => this.#close(endOf(null, this.state)));
+      if (this.#live) this.post(this.#end);
+      this.stirred.ring();
+    });
   }
 
   runError(thrown: unknown): StoredError {
     return this.#errors.toRunError(thrown);
   }
 
-  #startHandler(): void {
-    callHandler(this.definition, this.state, createStep(this)).then(
-      (output) => this.#finish(() => this.conclude({ kind: "run.completed", output })),
-      (error: unknown) => this.#finish(() => this.conclude({ kind: "run.failed", error: this.runError(error) })),
+  #startHandler(dress = (step: Step): Step => step): void {
+    callHandler(this.definition, this.state, dress(createStep(this))).then(
+      (output) => this.#leave({ kind: "run.completed", output }),
+      (error: unknown) => this.failed(error),
     );
   }
 
+  /** The handler has thrown, or somebody in its place. */
+  failed(error: unknown): void {
+    this.#leave({ kind: "run.failed", error: this.runError(error) });
+  }
+
+  /** One that goes on as new does not end, whatever its handler returns. */
+  #leave(end: End): void {
+    if (!this.renewal.requested) this.#finish(() => this.conclude(end));
+  }
+
   #finish(end: () => void): void {
+    // Whatever the handler left behind has no say any more.
+    this.#calls.frozen = true;
+    // The journal says already how the run ends: the handler came here once before.
+    if (this.state.ending !== null) return;
     this.finished = true;
+    this.stirred.ring();
+    if (this.#end !== null) return;
     this.#end = end;
     if (this.#live) this.post(end);
-    this.stirred.ring();
   }
 
   #start(pending: Pending): void {
-    if (this.state.paused !== null || this.over) return;
+    if (this.held || this.over) return;
     const changed = this.#adoption.changedKind(pending);
     if (changed !== null) return this.#pause(changed);
     pending.begun = true;
     const { plan } = pending;
     switch (plan.kind) {
-      case "run": {
+      case "run":
+      case "undo": {
         const call = this.state.calls.get(pending.key);
         if (call !== undefined && call.retryAt !== null) return this.expect(call.retryAt);
+        if (call?.exhausted === true) return;
         this.#attempts.begin(pending, plan);
         return this.expect(this.world.clock.now() + plan.timeoutMs);
       }
@@ -287,6 +520,8 @@ export class Execution {
       case "webhook":
       case "received":
         return this.#waits.begin(pending, plan);
+      case "child":
+        return this.children.begin(pending, plan);
       default:
         return plan satisfies never;
     }
@@ -294,14 +529,24 @@ export class Execution {
 
   #fire(pending: Pending): void {
     if (this.pending.get(pending.key) !== pending || this.#deadlines.of(pending) > this.world.clock.now()) return;
-    if (pending.plan.kind === "run") this.#attempts.begin(pending, pending.plan);
+    if (isAttempted(pending.plan)) this.#attempts.begin(pending, pending.plan);
+    else if (pending.plan.kind === "child") this.children.fire(pending, pending.plan);
     else this.#waits.fire(pending);
   }
 
   #checkRest(): void {
+    if (this.#closing !== null) this.#guard(() => this.#closeAtRest());
+    if (this.#isLost) this.post(() => this.#isLost && this.conclude(null));
     if (this.busy) return;
-    if (this.state.lives > 0 && !this.over && this.state.paused === null) this.record({ kind: "run.recovered" });
+    if (this.state.lives > 0 && !this.over && !this.held) this.record({ kind: "run.recovered" });
     this.rested.ring();
+  }
+
+  /** A cancelled handler that waits for nothing of ours, and has not ended, is not waited for. */
+  get #isLost(): boolean {
+    const { cancelling, ending } = this.state;
+    if (cancelling === null || ending !== null || this.#closing !== null) return false;
+    return this.#live && !this.finished && !this.over && this.pending.size === 0;
   }
 
   /** What goes wrong in here is no business of the handler's. */

@@ -7,27 +7,34 @@
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 import { fold } from "../core/fold.ts";
-import { emptyState } from "../core/state.ts";
+import { callKey, emptyState } from "../core/state.ts";
 import type { Outcome, RunState } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
 
 export class Ledger {
-  readonly state: RunState = emptyState();
+  state: RunState = emptyState();
   /** The deployment that had last left its name when the journal was opened. */
-  readonly openedUnder: string | null;
+  openedUnder: string | null;
+  /** When the newest entry of earlier lives was made; 0 where there were none. */
+  openedAt: number;
   readonly #journal: Journal;
   readonly #clock: Clock;
+  readonly #sealed: boolean;
   #recorded: Outcome[] = [];
 
-  constructor(journal: Journal, clock: Clock) {
+  /** @param sealed it is only read: whoever appends to it is at fault */
+  constructor(journal: Journal, clock: Clock, sealed = false) {
     this.#journal = journal;
     this.#clock = clock;
+    this.#sealed = sealed;
     for (const entry of journal.read()) {
+      const ended = this.state.end !== null;
       const outcome = fold(this.state, entry);
       if (outcome !== null) this.#recorded.push(outcome);
-      if (entry.kind === "run.retried") this.#forget(entry.cleared);
+      if (entry.kind === "run.retried" && ended) this.#forget(entry.cleared);
     }
     this.openedUnder = this.state.deployment;
+    this.openedAt = this.state.at;
   }
 
   /** The outcomes on record when the journal was opened, in their order. Handed out once, then let go. */
@@ -42,8 +49,26 @@ export class Ledger {
     return Math.max(this.#clock.now(), this.state.at);
   }
 
+  /**
+   * The run goes on as new: these facts, and only they, are the journal. `seq` goes on. Its creation is later
+   * than the one before, for keys, tokens and children of its lives are told apart by it.
+   */
+  restart(...facts: readonly Fact[]): void {
+    if (this.#sealed) throw new Error("a sealed journal is not begun anew");
+    const at = Math.max(this.now(), (this.state.created?.at ?? 0) + 1);
+    let seq = this.state.seq;
+    const entries = facts.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
+    this.#journal.restart(entries);
+    this.state = emptyState();
+    for (const entry of entries) fold(this.state, entry);
+    this.#recorded = [];
+    this.openedUnder = this.state.deployment;
+    this.openedAt = this.state.at;
+  }
+
   /** Appends the facts as one commit; answers the outcome of the last. */
   append(...facts: readonly Fact[]): Outcome | null {
+    if (this.#sealed) throw new Error("a sealed journal takes no entries");
     const at = this.now();
     let seq = this.state.seq;
     const entries = facts.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
@@ -57,8 +82,11 @@ export class Ledger {
     return this.#journal.durable();
   }
 
+  /** What was cleared, and how the run was undone before it was retried, is not told again. */
   #forget(cleared: readonly string[]): void {
-    const keys = new Set(cleared.map((step) => `run:${step}`));
-    this.#recorded = this.#recorded.filter((outcome) => !keys.has(outcome.key));
+    const keys = new Set(cleared.flatMap((step) => [callKey("run", step), callKey("child", step)]));
+    this.#recorded = this.#recorded.filter(({ key, settle }) => {
+      return !keys.has(key) && settle.kind !== "undo" && !key.startsWith(callKey("undo", ""));
+    });
   }
 }

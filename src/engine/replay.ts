@@ -13,11 +13,20 @@ import type { Said } from "./said.ts";
 
 /** Turns the handler gets to make a call that the record says comes next, while it has others open. */
 const patience = 64;
+/**
+ * The same where it has none open and waits for updates or signals, or for something of its own that is ready
+ * in a moment: nothing tells which.
+ */
+const longPatience = 4096;
 
 /** What replay needs to see of the handler. */
 export interface Replayed {
   /** The open calls, by key. */
   readonly pending: ReadonlyMap<string, unknown>;
+  /** It can be given the outcome with this key now. */
+  expects(key: string): boolean;
+  /** It can be moved though it has no call open. */
+  readonly listening: boolean;
   readonly finished: boolean;
   readonly over: boolean;
   /** Counts the calls made so far. */
@@ -46,9 +55,9 @@ export class Replay {
     for (const [i, outcome] of outcomes.entries()) {
       await this.#clock.turn();
       await this.#playClaims(handler);
-      if (!handler.pending.has(outcome.key)) await this.#await(outcome.key, handler);
+      if (!handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.left = outcomes.length - 1 - i;
-      if (handler.pending.has(outcome.key)) handler.deliver(outcome);
+      if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);
       else this.#passOver(outcome, handler);
     }
     await this.#clock.turn();
@@ -70,6 +79,15 @@ export class Replay {
       await this.#playClaims(handler);
     }
     await this.#stir(handler);
+  }
+
+  /** Gives a handler that awaits something of its own a moment, and no more. */
+  async linger(handler: Replayed): Promise<void> {
+    for (let turns = 0; turns < longPatience && handler.pending.size === 0; turns++) {
+      if (handler.listening || isDone(handler)) return;
+      await this.#clock.turn();
+      await this.#playClaims(handler);
+    }
   }
 
   /** The call with this key is being made: its outcome, if it was passed over. */
@@ -94,21 +112,27 @@ export class Replay {
   async #await(key: string, handler: Replayed): Promise<void> {
     // Once the handler was waited for in vain, waiting again is useless until it has made a call.
     if (this.#impatientAt === handler.made) return;
-    for (let turns = 0; turns < patience && !handler.pending.has(key) && !isDone(handler); turns++) {
+    const limit = (): number => (handler.listening && handler.pending.size === 0 ? longPatience : patience);
+    for (let turns = 0; turns < limit() && !handler.expects(key) && !isDone(handler); turns++) {
       await this.#clock.turn();
     }
     await this.#stir(handler);
-    if (!handler.pending.has(key)) this.#impatientAt = handler.made;
+    if (!handler.expects(key)) this.#impatientAt = handler.made;
   }
 
   /** With nothing of ours open the handler awaits something else, which takes the time it takes. */
   async #stir(handler: Replayed): Promise<void> {
-    while (handler.pending.size === 0 && !isDone(handler)) {
+    while (handler.pending.size === 0 && !handler.listening && !isDone(handler)) {
       await handler.stirred.heard();
       await this.#clock.turn();
       await this.#playClaims(handler);
     }
   }
+}
+
+/** What no call waits for is kept by whoever will hear it. */
+function isHeard({ settle }: Outcome): boolean {
+  return settle.kind === "asked" || settle.kind === "heard";
 }
 
 function isDone(handler: Replayed): boolean {

@@ -9,18 +9,27 @@
  */
 import { decide, refuseEnded } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
+import { decideMerge } from "../core/debounce.ts";
+import type { DebouncedStart } from "../core/debounce.ts";
 import type { Definition } from "../core/definition.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
+import type { ChildPolicy, ChildRun } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { snapshot } from "../core/snapshot.ts";
+import type { Activity } from "../core/snapshot.ts";
+import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import { decode, encode, isSame } from "../core/value.ts";
+import { withoutUndoing } from "./ending.ts";
+import { dueAt } from "./children.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
+import { Porter } from "./porter.ts";
+import { Replica } from "./replica.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row without any progress after which the handler itself is held to be their cause. */
@@ -44,18 +53,25 @@ export class Run {
   readonly #journal: Journal;
   readonly #world: World;
   readonly #find: Find;
+  /** What the run has to do with the lanes it shares with others. */
+  readonly porter: Porter;
   #ledger: Ledger;
   #execution: Execution | null = null;
   /** Resolves when the execution has replayed. */
   #live: Promise<void> = Promise.resolve();
   /** This memory saw the run begin, so nothing can have been interrupted. */
   #fresh = false;
+  /** No handler of the run has begun yet, in this life or another. */
+  #unbegun = false;
+  /** Its timeout is over, and it is on its way to its end. */
+  #timedOut = false;
 
   constructor(journal: Journal, world: World, find: Find) {
     this.#journal = journal;
     this.#world = world;
     this.#find = find;
     this.#ledger = new Ledger(journal, world.clock);
+    this.porter = new Porter(this);
   }
 
   get state(): RunState {
@@ -70,11 +86,36 @@ export class Run {
     return this.#execution;
   }
 
+  /** Puts on record what moves no handler. */
+  append(...facts: readonly Fact[]): void {
+    this.#ledger.append(...facts);
+  }
+
   create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">): void {
     this.#fresh = true;
+    this.#unbegun = true;
     const fact: Fact = { kind: "run.created", ...created };
-    if (created.startAt !== null && created.startAt > this.#world.clock.now()) this.#ledger.append(fact);
+    const later = created.startAt !== null && created.startAt > this.#world.clock.now();
+    if (later || created.lanes?.some(({ scope }) => scope === "run") === true) this.#ledger.append(fact);
     else this.#ledger.append(fact, this.#started());
+  }
+
+  /**
+   * A run that begins with what another has done, and starts when it is driven. All of it is to be
+   * written in one transaction; should it throw, this memory must be given up.
+   */
+  fork(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, history: readonly Fact[]): void {
+    this.#ledger.append({ kind: "run.created", ...created });
+    // A commit for each, so that no text holds them all: there may be many, and large ones.
+    for (const fact of history) this.#ledger.append(fact);
+    this.#reopen();
+  }
+
+  /** Another start within the period of a debounce; false where it must make a run of its own. */
+  debounce(start: DebouncedStart): boolean {
+    const merge = decideMerge(this.state, start, this.#ledger.now());
+    if (merge.kind === "merged" && merge.fact !== null) this.#ledger.append(merge.fact);
+    return merge.kind === "merged";
   }
 
   /**
@@ -84,6 +125,10 @@ export class Run {
    * @throws whatever made the journal fail; this memory must then be given up.
    */
   advance(cold = false): Next {
+    return this.porter.settle(this.#advance(cold));
+  }
+
+  #advance(cold: boolean): Next {
     const now = this.#world.clock.now();
     if (this.state.created === null) return idle;
     // Another execution in this memory would not know what is on record.
@@ -91,18 +136,27 @@ export class Run {
     this.#beginOrExpire(now);
     if (this.state.end !== null) return this.#ended(now);
     if (this.state.paused !== null) return this.#held(now);
-    if (this.state.startedAt === null) return { busy: false, wakeAt: this.state.created.startAt, expired: false };
+    const { startAt } = this.state.created;
+    if (this.state.startedAt === null && (startAt ?? 0) > now) return { busy: false, wakeAt: startAt, expired: false };
     const definition = this.#definition();
-    if (definition === undefined) return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
-    const timeoutAt = definition.timeoutMs === null ? Infinity : this.state.timedFrom + definition.timeoutMs;
-    if (timeoutAt <= now) this.#timeOut(definition);
-    else this.#drive(definition, cold, now);
-    return this.#next(timeoutAt);
+    if (definition === undefined) {
+      this.porter.rest();
+      return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
+    }
+    // Its lanes hold it.
+    if (this.state.startedAt === null) return idle;
+    const timeoutAt = this.#timeoutAt(definition);
+    const late = timeoutAt <= now && !this.#timedOut;
+    // Without anything to undo the handler is not needed for it.
+    if (!late || this.state.undoable.size > 0) this.#drive(definition, cold, late);
+    if (late && this.state.end === null) this.#timeOut(definition);
+    return this.#next(this.#timedOut ? Infinity : timeoutAt);
   }
 
   /** Resolves when `advance` should be called again though no deadline has come. */
   async rested(): Promise<void> {
     if (this.#execution?.busy === true) await this.#execution.rested.heard();
+    else await this.porter.heard();
   }
 
   /** Resolves when the handler does something of its own accord. */
@@ -111,10 +165,11 @@ export class Run {
     else await this.#execution.stirred.heard();
   }
 
-  snapshot(): RunSnapshot {
+  /** @param places where it stands in the lanes that hold it, if they were asked */
+  snapshot(places: Activity["places"] = new Map()): RunSnapshot {
     const { state } = this;
     const stuck = state.end === null && this.#definition() === undefined ? this.#missing() : null;
-    const activity = { running: this.#execution?.running ?? 0, busy: this.#execution?.busy ?? false, stuck };
+    const activity = { running: this.#execution?.running ?? 0, busy: this.#execution?.busy ?? false, stuck, places };
     return snapshot(state, activity, this.#world.clock.now());
   }
 
@@ -147,9 +202,10 @@ export class Run {
     return { duplicate: false };
   }
 
-  /** How many open waits for the signal have nothing buffered for them yet. */
+  /** How many open waits for the signal have nothing buffered for them yet; a listener takes any number. */
   openWaits(name: string): number {
-    if (this.state.end !== null) return 0;
+    if (this.state.end !== null || this.state.ending !== null) return 0;
+    if (this.state.listeners.has(name)) return Infinity;
     let open = 0;
     for (const call of this.state.calls.values()) if (call.kind === "wait" && call.name === name && !call.done) open++;
     const inbox = this.state.inboxes.get(name);
@@ -165,9 +221,11 @@ export class Run {
     refuseEnded(this.state, "be called");
     const definition = this.#definition();
     if (definition === undefined) throw new HoldfastError("version_missing", `the run is ${this.#missing()}`);
-    const execution = this.#execution === null ? this.#start(definition) : this.#execution;
+    const current = this.#execution;
+    const execution = current === null || current.renewal.done ? this.#start(definition) : current;
     await this.#live;
     if (execution.failure !== null) throw execution.failure;
+    if (execution.renewal.done) return await this.awake();
     if (this.state.end === null && execution.over) {
       throw new HoldfastError("step_kind_changed", this.state.paused?.reason ?? "the run cannot go on with this code");
     }
@@ -175,29 +233,50 @@ export class Run {
     return execution;
   }
 
+  /** A handler to be asked one query, where the journal stands now. @throws query_not_found, version_missing */
+  replica(): Replica {
+    const { created, startedAt } = this.state;
+    if (startedAt === null) {
+      throw new HoldfastError("query_not_found", `run ${created?.id} has not begun and has no queries yet`);
+    }
+    const definition = this.#definition();
+    if (definition === undefined) throw new HoldfastError("version_missing", `the run is ${this.#missing()}`);
+    return new Replica(definition, new Ledger(this.#journal, this.#world.clock, true), this.#world);
+  }
+
   /** A deadline has come, or nothing is left to wait for: the run has something to do by itself. */
   isDue(): boolean {
-    const { created, startedAt, end, paused, calls } = this.state;
+    const { created, startedAt, end, paused } = this.state;
     const now = this.#world.clock.now();
     if (created === null || end !== null || paused !== null) return false;
     if (startedAt === null) return (created.startAt ?? 0) <= now;
-    const open = [...calls.values()].filter((call) => !call.done);
-    return open.length === 0 || open.some((call) => (call.retryAt ?? call.until ?? Infinity) <= now);
+    const open = openCalls(this.state);
+    return this.state.queued.size > 0 || open.length === 0 || open.some((call) => dueAt(this.state, call, this.#ledger.openedAt) <= now);
   }
 
   /** It is under way, and no deadline up to this instant explains why anybody looks: its last life was cut off. */
   wasCutOff(dueBy: number): boolean {
-    const { startedAt, end, paused, calls, lives } = this.state;
+    const { startedAt, end, paused, lives } = this.state;
     if (startedAt === null || end !== null || paused !== null) return false;
+    // Nothing of it was at work, or an alarm came to ask its lanes again.
+    const { gate } = this.porter;
+    if (gate.isQueued(null) || (lives === 0 && gate.explains(dueBy))) return false;
     // Had it come to rest since its last death, that would be on record.
     if (lives > 0) return true;
-    return ![...calls.values()].some((call) => !call.done && (call.retryAt ?? call.until ?? Infinity) <= dueBy);
+    return !openCalls(this.state).some((call) => dueAt(this.state, call, this.#ledger.openedAt) <= dueBy);
   }
 
-  /** @throws run_ended, not_retryable, idempotency_conflict */
-  act(action: Action): void {
+  /** A child that nobody waits for any more was told to stop; noted while the run goes on. */
+  noteStopped(child: ChildRun, policy: ChildPolicy): void {
+    const { end, orphans } = this.state;
+    if (end === null && orphans.has(child.id)) this.#ledger.append({ kind: "child.stopped", child, policy });
+  }
+
+  /** A cancellation is on record once it resolves, anything else at once. @throws run_ended, not_retryable, idempotency_conflict */
+  act(action: Action): void | Promise<void> {
     const decision = decide(this.state, action, this.now());
     if (decision === null) return;
+    if (decision.fact.kind === "run.cancel_requested") return this.#cancel(decision.fact, action);
     this.#ledger.append(decision.fact);
     switch (decision.effect) {
       case "none":
@@ -207,10 +286,24 @@ export class Run {
       case "begin":
         return this.#execution?.over === true ? this.#reopen() : this.#execution?.beginHeld();
       case "restart":
+      case "unwind":
         return this.#reopen();
       default:
         return decision.effect satisfies never;
     }
+  }
+
+  /** Through the handler, where there is one: it hears of it in its turn. */
+  async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
+    const execution = this.#definition() === undefined ? null : await this.awake().catch(unlessStuck);
+    if (execution !== null) await execution.cancel(request);
+    // It went on as new before it could hear of it.
+    if (execution?.renewal.done === true) await this.act(action);
+    else if (decide(this.state, action, this.now()) === null) return;
+    else if (this.state.undoable.size > 0) this.#ledger.append(request);
+    // Nobody is there to clean up.
+    else this.#ledger.append({ ...request, kind: "run.cancelled" });
+    if (execution === null && this.#execution?.over === true) this.#reopen();
   }
 
   #beginOrExpire(now: number): void {
@@ -219,15 +312,22 @@ export class Run {
     if (created.notAfter !== null && now > created.notAfter) {
       const error = { name: "Expired", message: "the run could not begin in time", code: "start_expired" };
       this.#ledger.append({ kind: "run.cancelled", error, by: "engine", reason: error.message });
-    } else if (created.startAt === null || created.startAt <= now) {
+    } else if ((created.startAt ?? 0) <= now && (created.lanes === undefined || this.#admits())) {
       this.#fresh = true;
+      this.#unbegun = true;
       this.#ledger.append(this.#started());
     }
   }
 
-  #drive(definition: Definition, cold: boolean, now: number): void {
+  /** Nothing is asked of a lane for code that is gone. */
+  #admits(): boolean {
+    return this.#definition() !== undefined && this.porter.admits();
+  }
+
+  #drive(definition: Definition, cold: boolean, late: boolean): void {
+    const admitted = this.porter.admits();
     if (this.#execution !== null && !this.#execution.over) {
-      this.#execution.tick(now);
+      this.#execution.tick(this.now());
       return;
     }
     const { deaths, lives } = this.state;
@@ -236,20 +336,22 @@ export class Run {
         "handler_crashed",
         `the process died ${lives} times in a row while the handler ran`,
       );
-      this.#ledger.append({ kind: "run.failed", error: storeError(error) });
+      this.#ledger.append({ kind: "run.failed", error: withoutUndoing(storeError(error), this.state) });
       return;
     }
     const { deployment } = this.#world;
     if (cold)
       this.#ledger.append({ kind: "run.interrupted", deployment, held: this.#ledger.openedUnder === deployment });
-    this.#start(definition);
+    if (admitted || late) this.#start(definition);
   }
 
   #start(definition: Definition): Execution {
-    const execution = new Execution(definition, this.#ledger, this.#world);
+    if (this.#execution?.renewal.done === true) this.#renewed();
+    const execution = new Execution(definition, this.#ledger, this.#world, this.porter.gate);
     this.#execution = execution;
-    this.#live = execution.begin(!this.#fresh);
+    this.#live = execution.begin(!this.#fresh, this.#unbegun);
     this.#fresh = false;
+    this.#unbegun = false;
     return execution;
   }
 
@@ -257,11 +359,11 @@ export class Run {
     const { end } = this.state;
     if (end !== null) return this.#ended(this.#world.clock.now());
     const execution = this.#execution;
-    if (execution === null) return idle;
-    if (execution.failure !== null) throw execution.failure;
+    if (execution !== null && execution.failure !== null) throw execution.failure;
     if (this.state.paused !== null) return this.#held(this.#world.clock.now());
-    const soonest = Math.min(execution.soonest(), timeoutAt);
-    return { busy: execution.busy, wakeAt: soonest === Infinity ? null : soonest, expired: false };
+    const deadline = execution === null || this.porter.isQueued ? Infinity : execution.soonest();
+    const soonest = Math.min(deadline, timeoutAt);
+    return { busy: execution?.busy ?? false, wakeAt: soonest === Infinity ? null : soonest, expired: false };
   }
 
   /** A paused run: what was in flight may end, or time out. */
@@ -279,16 +381,34 @@ export class Run {
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
   }
 
+  /** Past its end, or on its way there, a run has no timeout any more. */
+  #timeoutAt({ timeoutMs }: Definition): number {
+    const { cancelling, ending, timedFrom } = this.state;
+    return timeoutMs === null || cancelling !== null || ending !== null ? Infinity : timedFrom + timeoutMs;
+  }
+
   #timeOut(definition: Definition): void {
+    this.#timedOut = true;
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
-    this.#ledger.append({ kind: "run.failed", error: storeError(new HoldfastError("run_timeout", message)) });
+    const error = storeError(new HoldfastError("run_timeout", message));
+    if (this.state.undoable.size > 0) return this.#execution?.close({ kind: "run.failed", error });
+    this.#ledger.append({ kind: "run.failed", error });
     this.#execution?.stop(new Error("the run has ended"));
+  }
+
+  /** The run goes on as new, in this memory. */
+  #renewed(): void {
+    this.#fresh = true;
+    this.#unbegun = true;
+    this.#timedOut = false;
   }
 
   /** The handler starts anew from the journal. */
   #reopen(): void {
+    if (this.#execution?.renewal.done === true) this.#renewed();
     this.#ledger = new Ledger(this.#journal, this.#world.clock);
     this.#execution = null;
+    this.#timedOut = false;
     // What the last execution had in flight was let go, not interrupted by a death.
     this.#fresh = true;
   }
@@ -311,6 +431,12 @@ export class Run {
   #searchMs(now: number): number {
     return Math.min(longestSearchMs, Math.max(2000, (now - this.state.at) / 5));
   }
+}
+
+/** A run that cannot go on with this code has nobody to clean up after it. */
+function unlessStuck(error: unknown): null {
+  if (error instanceof HoldfastError && error.code === "step_kind_changed") return null;
+  throw error;
 }
 
 const defaultRetentionMs = 30 * 24 * 3_600_000;

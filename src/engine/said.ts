@@ -10,6 +10,8 @@ import type { RunState } from "../core/state.ts";
 export class Said {
   /** How many outcomes on record the handler has still to be given; 0 at the end of the replay. */
   left = 0;
+  /** Nothing is ever news: what is said is not to be put on record. */
+  muted = false;
   #known: string[] = [];
 
   /** The replay of this many outcomes begins. */
@@ -25,7 +27,7 @@ export class Said {
   }
 
   isNews(line: string): boolean {
-    if (this.left > 0) return false;
+    if (this.left > 0 || this.muted) return false;
     const index = this.#known.indexOf(line);
     if (index >= 0) this.#known.splice(index, 1);
     return index < 0;

@@ -9,7 +9,7 @@
 import { toInstant, toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import type { Definition } from "../core/definition.ts";
-import type { Fact, LogLevel } from "../core/entry.ts";
+import type { LogLevel } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
@@ -18,21 +18,45 @@ import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { validate } from "../core/schema.ts";
 import type { RunState, spoken } from "../core/state.ts";
-import type { AttemptContext, RunInfo, RunOptions, Step, WaitOptions, WebhookOptions } from "../core/step.ts";
+import type {
+  AttemptContext,
+  InvokeOptions,
+  RunInfo,
+  RunOptions,
+  StartChildOptions,
+  Step,
+  WaitOptions,
+  WebhookOptions,
+} from "../core/step.ts";
 import { encode } from "../core/value.ts";
-import type { Plan } from "./call.ts";
+import type { Asks } from "./asks.ts";
+import type { Plan, RunPlan } from "./call.ts";
+import type { End } from "./ending.ts";
+import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
+import { checkOptions, refused } from "./option.ts";
+import type { World } from "./world.ts";
+import { map } from "./map.ts";
+import type { Mapper } from "./map.ts";
+import type { Patches } from "./patch.ts";
+import { race } from "./race.ts";
+import type { Racer } from "./race.ts";
+import type { Renewal } from "./renewal.ts";
 
 /** The handler's side of an execution: what a call of the step API is made through. */
-export interface Caller {
+export interface Caller extends Racer {
   readonly definition: Definition;
   readonly state: RunState;
+  readonly world: World;
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
   /** The instant of the newest outcome the handler has seen. */
   readonly seenAt: number;
+  readonly asks: Pick<Asks, "query" | "update" | "listen">;
+  readonly patches: Patches;
+  readonly renewal: Renewal;
   call(name: string, plan: Plan): Promise<unknown>;
   say(fact: Parameters<typeof spoken>[0]): void;
-  conclude(fact: Fact): void;
+  conclude(end: End | null): void;
   runError(thrown: unknown): StoredError;
 }
 
@@ -42,14 +66,27 @@ const defaultAttemptMs = 10 * 60_000;
 const left = new Error("the run has ended");
 
 export function createStep(caller: Caller): Step {
-  const random = createRandom(`${caller.state.created?.id}:${caller.state.created?.at}`);
+  const random = createRandom(seedOf(caller.state));
   const step = {
     run: (name: unknown, fn: unknown, options?: RunOptions) =>
       make(caller, name, () => runPlan(caller, name, fn, options)),
+    map: (name: unknown, items: unknown, fn: unknown, options?: unknown) =>
+      map(mapper(caller), name, items, fn, options),
+    race: (branches: unknown) => race(caller, branches),
     sleep: (...args: unknown[]) => sleep(caller, args, (value) => afterPlan(toMs(value))),
     sleepUntil: (...args: unknown[]) => sleep(caller, args, (value) => untilPlan(toInstant(value))),
     waitFor: (name: unknown, options?: WaitOptions) => waitFor(caller, name, options),
     webhook: (name: unknown, options?: WebhookOptions) => make(caller, name, () => webhookPlan(name, options)),
+    invoke: (workflow: unknown, input?: unknown, options?: InvokeOptions) =>
+      make(caller, workflow, () => invokePlan(workflow, input, options), workflowName),
+    start: (workflow: unknown, input?: unknown, options?: StartChildOptions) =>
+      make(caller, workflow, () => startPlan(workflow, input, options), workflowName),
+    signal: (runId: unknown, name: unknown, payload?: unknown) => signal(caller, runId, name, payload),
+    patched: (id: unknown) => caller.patches.has(id),
+    continueAsNew: (input: unknown) => caller.renewal.request(input),
+    query: (name: unknown, fn: unknown) => caller.asks.query(name, fn),
+    update: (name: unknown, schema: unknown, fn: unknown) => caller.asks.update(name, schema, fn),
+    onSignal: (name: unknown, fn: unknown) => caller.asks.listen(name, fn),
     bail: (reason?: string) => bail(caller, reason),
     fail: (error: unknown) => fail(caller, error),
     now: () => caller.seenAt,
@@ -62,25 +99,52 @@ export function createStep(caller: Caller): Step {
   return step as unknown as Step;
 }
 
+function mapper(caller: Caller): Mapper {
+  return {
+    call: (name, plan) => caller.call(name, plan),
+    runPlan: (name, fn, options) => runPlan(caller, name, fn, options),
+    invokePlan,
+  };
+}
+
+function seedOf({ created }: RunState): string {
+  return created?.seed ?? `${created?.id}:${created?.at}`;
+}
+
 /** Makes the call, or rejects with what is wrong with its arguments. */
-function make(caller: Caller, name: unknown, plan: () => Plan): Promise<unknown> {
+function make(
+  caller: Caller,
+  name: unknown,
+  plan: () => Plan,
+  toName = (given: unknown): string => checkName(given, "step"),
+): Promise<unknown> {
   try {
-    return caller.call(checkName(name, "step"), plan());
+    return caller.call(toName(name), plan());
   } catch (error) {
     return Promise.reject(error);
   }
 }
 
-function runPlan(caller: Caller, name: unknown, fn: unknown, options: RunOptions = {}): Plan {
+function runPlan(caller: Caller, name: unknown, fn: unknown, options: RunOptions = {}): RunPlan {
   if (typeof fn !== "function")
     throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
-  checkOptions(options, ["retry", "timeout"], `step ${String(name)}`);
-  const { retry, timeout } = options;
+  const what = `step ${String(name)}`;
+  checkOptions(options, ["retry", "timeout", "undo", "onExhausted", "atMostOnce", "sensitive"], what);
+  const { retry, timeout, undo, onExhausted = "fail", atMostOnce = false, sensitive = false } = options;
+  if (undo !== undefined && typeof undo !== "function") throw refused(what, "undo", "must be a function");
+  if (onExhausted !== "fail" && onExhausted !== "pause")
+    throw refused(what, "onExhausted", 'must be "fail" or "pause"');
+  for (const [option, value] of Object.entries({ atMostOnce, sensitive }))
+    if (typeof value !== "boolean") throw refused(what, option, "must be true or false");
   return {
     kind: "run",
     fn: fn as (context: AttemptContext) => unknown,
     retry: retry === undefined ? caller.retry : resolveRetry(caller.definition.retry, retry),
     timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout, `the timeout of step ${String(name)}`),
+    undo: undo ?? null,
+    onExhausted,
+    atMostOnce,
+    sensitive,
   };
 }
 
@@ -118,14 +182,13 @@ function waitMs({ timeout }: { readonly timeout?: Duration }, what: string): num
   return timeout === undefined ? null : toMs(timeout, `the timeout of ${what}`);
 }
 
-/** Refuses what would otherwise be passed over in silence. */
-function checkOptions(options: object, known: readonly string[], what: string): void {
-  if (typeof options !== "object" || options === null) {
-    throw new HoldfastError("options_invalid", `the options of ${what} must be an object`);
-  }
-  for (const option of Object.keys(options)) {
-    if (known.includes(option)) continue;
-    throw new HoldfastError("options_invalid", `${what} has no option "${option}"; it takes ${known.join(", ")}`);
+function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown): Promise<unknown> {
+  try {
+    const { created } = caller.state;
+    const sent = sending(caller.world, created?.id ?? "", runId, name, payload);
+    return caller.call(sent.name, runPlan(caller, sent.name, sent.fn));
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 
@@ -155,6 +218,9 @@ function progress(caller: Caller, value: unknown): void {
 function createInfo(caller: Caller): RunInfo {
   const { created, startedAt } = caller.state;
   if (created === null) throw new Error("a run that was never created has no handler");
-  const { id, workflow, version, parent, schedule, labels } = created;
-  return Object.freeze({ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels });
+  const { id, workflow, version, parent, schedule, labels, continuation } = created;
+  const continued = continuation?.count ?? 0;
+  return Object.freeze({
+    ...{ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels, continued },
+  });
 }

@@ -9,11 +9,11 @@
 import type { Fact } from "../core/entry.ts";
 import type { Call, RunState } from "../core/state.ts";
 import { callKey, firstSignal } from "../core/state.ts";
-import type { Pending, Plan } from "./call.ts";
+import type { ChildPlan, Pending, Plan, RunPlan } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
 import type { World } from "./world.ts";
 
-type WaitPlan = Exclude<Plan, { kind: "run" }>;
+type WaitPlan = Exclude<Plan, RunPlan | ChildPlan>;
 
 /** What waits need of the execution they are part of. */
 export interface Waiter {
@@ -21,6 +21,10 @@ export interface Waiter {
   readonly ledger: Ledger;
   readonly world: World;
   readonly pending: ReadonlyMap<string, Pending>;
+  /** Nothing may begin or fire now. */
+  readonly held: boolean;
+  /** Listeners take what they hear before any wait does. */
+  readonly asks: { hears(name: string): boolean };
   record(fact: Fact): void;
   expect(at: number): void;
   post(event: () => void): void;
@@ -72,7 +76,7 @@ export class Waits {
 
   /** A signal is on record: hands it over in its turn. */
   match(name: string): void {
-    if (this.#oldest(name) !== undefined) this.#execution.post(() => this.#consume(name));
+    if ((this.#open.get(name)?.length ?? 0) > 0) this.#execution.post(() => this.#consume(name));
   }
 
   matchAll(): void {
@@ -111,7 +115,8 @@ export class Waits {
     else open.push(pending);
     const known = this.#recordOf(pending)?.until ?? null;
     if (known !== null) this.#execution.expect(known);
-    if (firstSignal(this.#execution.state, pending.name) !== undefined) this.match(pending.name);
+    const buffered = firstSignal(this.#execution.state, pending.name) !== undefined;
+    if (buffered && this.#oldest(pending.name) !== undefined) this.match(pending.name);
     else this.#recordWait(pending);
   }
 
@@ -128,11 +133,10 @@ export class Waits {
 
   #consume(name: string): void {
     const { state } = this.#execution;
-    if (state.paused !== null) return;
+    if (this.#execution.held) return;
     const signal = firstSignal(state, name);
     const wait = this.#oldest(name);
-    if (wait === undefined) return;
-    if (signal !== undefined) {
+    if (wait !== undefined && signal !== undefined) {
       const until = this.#recordOf(wait)?.until ?? Infinity;
       // It came after this wait's time: the wait ends without it, and the next may have it.
       if (signal.at > until) {
@@ -160,7 +164,9 @@ export class Waits {
     this.#execution.post(event);
   }
 
+  /** The one that is next to get a signal; none where a listener takes them. */
   #oldest(name: string): Pending | undefined {
+    if (this.#execution.asks.hears(name)) return undefined;
     return this.#open.get(name)?.[0];
   }
 

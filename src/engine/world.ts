@@ -2,6 +2,10 @@
  * Owns: what a run needs of the world outside its journal.
  * Does not own: any of it; the object that hosts the run provides it.
  */
+import type { ChildPolicy, ChildRun, Reply } from "../core/origin.ts";
+import type { StoredError } from "../core/error.ts";
+import type { SignalRequest } from "../core/service.ts";
+import type { Stored } from "../core/value.ts";
 import type { Clock } from "./clock.ts";
 
 export interface World {
@@ -10,4 +14,44 @@ export interface World {
   readonly deployment: string;
   /** The address of a webhook wait of this run. @throws HoldfastError webhook_unavailable */
   hookUrl(call: string): Promise<string>;
+  readonly children: Children;
+  /** Once, whatever dies: the signal's key tells. @throws HoldfastError run_not_found, run_ended, signal_invalid */
+  signal(runId: string, signal: SignalRequest): Promise<void>;
 }
+
+/**
+ * The runs that a run starts. What is thrown as a HoldfastError is a refusal and final; anything else
+ * passes, and the same is asked again later.
+ */
+export interface Children {
+  /** Starts the child, or finds it started. @throws HoldfastError workflow_not_found, input_invalid, run_exists … */
+  start(request: ChildStart): Promise<ChildStarted>;
+  /** How the child has ended; null while it goes on. One that was removed has failed with run_not_found. */
+  end(id: string): Promise<ChildEnd | null>;
+  /** Stops a child that nobody waits for any more; one that has ended or is gone is no error. */
+  stop(id: string, policy: ChildPolicy): Promise<void>;
+}
+
+export type ChildStart = {
+  readonly workflow: string;
+  readonly input: Stored;
+  /** Given by the handler, or made of the parent and the step. */
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Null where nobody waits for the end. */
+  readonly reply: Reply | null;
+  readonly former: FormerChild | null;
+};
+
+/**
+ * A child whose failure a retry of the parent set free: it goes on from what failed where it can. The
+ * `key` makes that happen once; `kept` where it was never stopped and so may still be waited for.
+ */
+export type FormerChild = { readonly child: ChildRun; readonly key: string; readonly kept: boolean };
+
+/** `existed` where this start did not create it: it may have ended already. */
+export type ChildStarted = { readonly child: ChildRun; readonly existed: boolean };
+
+export type ChildEnd =
+  | { readonly kind: "completed"; readonly output: Stored }
+  | { readonly kind: "failed" | "cancelled"; readonly error: StoredError };

@@ -14,6 +14,10 @@ const outcomeKinds: ReadonlySet<string> = new Set([
   "signal.consumed",
   "webhook.created",
   "webhook.received",
+  "undo.started",
+  "undo.completed",
+  "undo.failed",
+  "run.cancel_requested",
 ]);
 
 /** One life of a program, hosted. */
@@ -41,6 +45,8 @@ function hostProgram(program: Program, commits: readonly string[], at: number): 
     host.plan(Math.max(at, startAt + offset), (run) => act(run, "pause"));
     host.plan(Math.max(at, startAt + offset + ms), (run) => act(run, "resume"));
   }
+  const { cancelAt } = program;
+  if (cancelAt !== null) host.plan(Math.max(at, startAt + cancelAt), (run) => act(run, "cancel"));
   return { host, life };
 }
 
@@ -49,6 +55,11 @@ async function finish({ host }: Hosted): Promise<void> {
   for (let fed = 0; ; fed++) {
     await host.drive();
     if (host.run.state.end !== null || host.dead) return;
+    if (host.status === "paused") {
+      // Somebody looks at a step without an attempt left, and has it tried again.
+      act(host.run, "retry");
+      continue;
+    }
     const waited = host.snapshot.waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
     if (waited === undefined || fed > 200) throw new Error(`stranded: ${JSON.stringify(host.snapshot)}`);
     host.signalAt(host.clock.at + 3_600_000, waited.name, `fed ${host.journal.commits.length}`);
@@ -83,8 +94,15 @@ function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted, tame:
   const seen = before.life.trace.filter(({ outcome }) => outcome <= known);
   expect(now.life.trace.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.map(({ text }) => text));
   const done = new Set(
-    entries.flatMap((entry) => (entry.kind === "step.completed" || entry.kind === "step.failed" ? [entry.step] : [])),
+    entries.flatMap((entry) => {
+      if (entry.kind === "step.completed" || entry.kind === "step.failed") return [entry.step];
+      return entry.kind === "undo.completed" || entry.kind === "undo.failed" ? [`${entry.step}:undo`] : [];
+    }),
   );
+  // An attempt of a step that runs at most once was put on record before it was made.
+  const begun = new Set(entries.flatMap((entry) => (entry.kind === "step.attempt_started" ? [attemptOf(entry)] : [])));
+  const again = now.life.effects.filter(({ key, attempt }) => begun.has(attemptOf({ step: stepOf(key), attempt })));
+  expect(again.filter(({ key }) => stepOf(key).startsWith("once"))).toEqual([]);
   expect(now.life.effects.filter(({ key }) => done.has(stepOf(key)))).toEqual([]);
   const keys = new Map(now.life.effects.map(({ path, key }) => [path, key]));
   for (const { path, key, outcome } of before.life.effects) {
@@ -97,9 +115,13 @@ function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted, tame:
   expect(logs(now)).toEqual(logs(before));
 }
 
+function attemptOf({ step, attempt }: { readonly step: string; readonly attempt: number }): string {
+  return `${step} ${attempt}`;
+}
+
 /** The step an idempotency key belongs to. */
 function stepOf(key: string): string {
-  const step = /^run-1:[^:]+:([^:]+)$/.exec(key)?.[1];
+  const step = /^run-1:[^:]+:([^:]+(?::undo)?)$/.exec(key)?.[1];
   if (step === undefined) throw new Error(`an idempotency key of an unknown form: ${key}`);
   return step;
 }
@@ -119,7 +141,7 @@ function checkJournal(entries: readonly Entry[]): void {
     last = entry.at;
     if (outcomeKinds.has(entry.kind)) {
       const id =
-        "step" in entry ? `run ${entry.step}` : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
+        "step" in entry ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}` : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
       const place = id.replace(/^signal/, "wait");
       expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
       outcomes.add(place);

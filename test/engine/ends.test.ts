@@ -51,10 +51,18 @@ test("guarantee 3: suspension never reaches catch or finally", async () => {
   };
   const host = await new Host(flow).drive();
   const second = await host.reopen().drive();
-  act(second.run, "cancel");
-  await second.drive();
-  expect(second.status).toBe("cancelled");
+  expect(second.status).toBe("waiting");
   expect(seen).toEqual([]);
+  // What does reach them is an end of the wait: somebody cancelled it.
+  const terminated = await second.reopen().drive();
+  await act(terminated.run, "terminate");
+  await terminated.drive();
+  expect(seen).toEqual([]);
+  const third = await second.reopen().drive();
+  await act(third.run, "cancel");
+  await third.drive();
+  expect(third.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
+  expect(seen).toEqual(["catch", "finally"]);
 });
 
 describe("cancel, terminate, timeout", () => {

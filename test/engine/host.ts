@@ -16,7 +16,7 @@ import type { Handler } from "./memory.ts";
 export const startAt = Date.UTC(2026, 0, 5, 9);
 
 /** Something that comes from outside at an instant. */
-export type Event = { readonly at: number; readonly act: (run: Run) => void };
+export type Event = { readonly at: number; readonly act: (run: Run) => unknown };
 
 export type HostOptions = {
   readonly commits?: readonly string[];
@@ -81,7 +81,7 @@ export class Host {
     return this.plan(at, (run) => signal(run, name, payload, key));
   }
 
-  plan(at: number, act: (run: Run) => void): this {
+  plan(at: number, act: (run: Run) => unknown): this {
     this.events = [...this.events, { at, act }].sort((one, other) => one.at - other.at);
     return this;
   }
@@ -132,11 +132,14 @@ export class Host {
 }
 
 /** What comes after the run's end is refused, and that is all that may be wrong with it. */
-function ignoreEnd(act: () => void): void {
-  try {
-    act();
-  } catch (error) {
+function ignoreEnd(act: () => unknown): void {
+  const unlessEnded = (error: unknown): void => {
     if (!(error instanceof HoldfastError && error.code === "run_ended")) throw error;
+  };
+  try {
+    void Promise.resolve(act()).catch(unlessEnded);
+  } catch (error) {
+    unlessEnded(error);
   }
 }
 
@@ -145,8 +148,12 @@ export function signal(run: Run, name: string, payload: unknown, key?: string): 
   return run.signal(key === undefined ? request : { ...request, key });
 }
 
-export function act(run: Run, kind: "cancel" | "terminate" | "pause" | "resume" | "retry", key?: string): void {
-  run.act({ kind, by: "test", reason: null, ...(key === undefined ? {} : { key }) });
+export function act(
+  run: Run,
+  kind: "cancel" | "terminate" | "pause" | "resume" | "retry",
+  key?: string,
+): void | Promise<void> {
+  return run.act({ kind, by: "test", reason: null, ...(key === undefined ? {} : { key }) });
 }
 
 export function created(input: unknown): Omit<EntryOf<"run.created">, "kind" | "seq" | "at"> {

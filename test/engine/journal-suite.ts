@@ -118,6 +118,48 @@ export function testJournal(name: string, withJournal: WithJournal): void {
       });
     });
 
+    test("a restart leaves the new entries and none of the old, also for the next process", async () => {
+      await withJournal(async (journal, reopen) => {
+        for (let seq = 1; seq <= 30; seq += 3) journal.append([entry(seq), entry(seq + 1), entry(seq + 2)]);
+        journal.restart([entry(31), entry(32)]);
+        await journal.durable();
+        expect([...journal.read()]).toEqual([entry(31), entry(32)]);
+        const next = reopen();
+        expect([...next.read()]).toEqual([entry(31), entry(32)]);
+        next.append([entry(33), entry(34)]);
+        for (const after of [0, 1, 30]) expect(ids(next.page(after, 3))).toEqual([31, 32, 33]);
+        expect(ids(next.page(31, 3))).toEqual([32, 33, 34]);
+        next.restart([entry(35)]);
+        expect(ids(reopen().read())).toEqual([35]);
+      });
+    });
+
+    test("a restart carries more than one text holds", async () => {
+      await withJournal((journal, reopen) => {
+        journal.append([large(1, "a".repeat(1_500_000))]);
+        const entries = [entry(2), ...[3, 4, 5, 6].map((seq) => large(seq, `${seq}`.repeat(4_000_000))), entry(7)];
+        journal.restart(entries);
+        expect(JSON.stringify([...reopen().read()]) === JSON.stringify(entries)).toBe(true);
+      });
+    });
+
+    test("a restart that cannot be written leaves what was there", async () => {
+      await withJournal((journal, reopen) => {
+        const entries = [entry(1), entry(2)];
+        journal.append(entries);
+        const broken = {
+          ...entry(4),
+          toJSON: () => {
+            throw new Error("not to be written");
+          },
+        };
+        expect(() => journal.restart([entry(3), broken])).toThrow("not to be written");
+        expect([...journal.read()]).toEqual(entries);
+        journal.append([entry(3)]);
+        expect(ids(reopen().read())).toEqual([1, 2, 3]);
+      });
+    });
+
     test("reading may stop half-way, and appending goes on", async () => {
       await withJournal((journal) => {
         for (let seq = 1; seq <= 50; seq++) journal.append([entry(seq)]);

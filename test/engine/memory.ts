@@ -1,6 +1,8 @@
 /** A journal, a clock and a world in memory: what hosts a run in the tests of the engine. */
 import type { Definition } from "../../src/core/definition.ts";
 import type { Entry } from "../../src/core/entry.ts";
+import { HoldfastError } from "../../src/core/error.ts";
+import type { ErrorCode } from "../../src/core/error.ts";
 import type { Journal } from "../../src/core/journal.ts";
 import type { Step } from "../../src/core/step.ts";
 import type { Clock } from "../../src/engine/clock.ts";
@@ -8,7 +10,7 @@ import type { World } from "../../src/engine/world.ts";
 
 /** Commits as they were made; a prefix of them is what a crash leaves. */
 export class MemoryJournal implements Journal {
-  readonly commits: string[];
+  commits: string[];
   /** Entries handed out by `read` and `page`, and calls of `append`: what work is counted by. */
   reads = 0;
   /** The process that writes here is dead: nothing more is kept. */
@@ -46,6 +48,14 @@ export class MemoryJournal implements Journal {
     if (entries.length === 0 || this.closed) return;
     this.beforeAppend?.(entries);
     this.commits.push(JSON.stringify(entries));
+    this.#entries = null;
+    this.onAppend?.(entries);
+  }
+
+  restart(entries: readonly Entry[]): void {
+    if (this.closed) return;
+    this.beforeAppend?.(entries);
+    this.commits = entries.map((entry) => JSON.stringify([entry]));
     this.#entries = null;
     this.onAppend?.(entries);
   }
@@ -122,7 +132,18 @@ export function memoryWorld(clock: Clock, deployment = "one"): World {
     clock,
     deployment,
     hookUrl: (call) => Promise.resolve(`http://example.com/hooks/${encodeURIComponent(call)}`),
+    // A run that is alone in the world.
+    children: {
+      start: ({ workflow }) => refuse("workflow_not_found", `no workflow is called ${workflow}`),
+      end: (id) => refuse("run_not_found", `no run has the id ${id}`),
+      stop: () => Promise.resolve(),
+    },
+    signal: (id) => refuse("run_not_found", `no run has the id ${id}`),
   };
+}
+
+function refuse(code: ErrorCode, message: string): Promise<never> {
+  return Promise.reject(new HoldfastError(code, message));
 }
 
 export type Handler = (input: never, step: Step) => unknown;

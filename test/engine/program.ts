@@ -1,7 +1,7 @@
 /** Random workflows, made as data from a seed, and the handler that interprets them. */
 import { NonRetryableError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { AttemptContext, Step } from "../../src/core/step.ts";
 
 export type Node =
   | {
@@ -16,6 +16,10 @@ export type Node =
       readonly turns: number;
       readonly timeoutMs: number;
       readonly value: number;
+      readonly undo: boolean;
+      /** Without an attempt left it waits for a person, who has it tried again. */
+      readonly exhaust: boolean;
+      readonly once: boolean;
     }
   | { readonly t: "sleep"; readonly name: string | null; readonly ms: number }
   | { readonly t: "wait"; readonly name: string; readonly timeoutMs: number | null }
@@ -31,6 +35,8 @@ export type Program = {
   readonly body: Node;
   readonly signals: readonly PlannedSignal[];
   readonly pauses: readonly Pause[];
+  /** When somebody cancels the run, counted from its start. */
+  readonly cancelAt: number | null;
 };
 
 /** From `at` on, counted from the start of the run, for `ms`. */
@@ -56,7 +62,8 @@ export function makeProgram(seed: number): Program {
   const random = createRandom(`program ${seed}`);
   const maker = new Maker((limit) => Math.floor(random.next() * limit), seed % 2 === 0);
   const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3, false) };
-  return { seed, tame: maker.tame, body, signals: maker.signals(), pauses: maker.pauses() };
+  const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
+  return { seed, tame: maker.tame, body, signals, pauses, cancelAt };
 }
 
 class Maker {
@@ -113,9 +120,14 @@ class Maker {
     const ms = this.below(3) === 0 ? this.pick(spans) : 0;
     const timeoutMs = this.below(5) === 0 ? this.pick([100, 5000]) : 30 * 24 * hourMs;
     const name = this.pick(["a", "b", "b", "c#2"]);
+    const once = !this.tame && this.below(8) === 0;
     return {
       t: "run",
-      name,
+      name: once ? "once" : name,
+      once,
+      undo: this.below(3) === 0,
+      // A time that is never enough would be tried for ever.
+      exhaust: this.below(8) === 0 && timeoutMs > 24 * hourMs * 10,
       fails,
       limit: this.below(4),
       lasting: this.below(6) === 0,
@@ -144,6 +156,10 @@ class Maker {
   pauses(): Pause[] {
     if (this.tame || this.below(2) === 0) return [];
     return Array.from({ length: 1 + this.below(2) }, () => ({ at: this.pick(spans), ms: this.pick(spans) }));
+  }
+
+  cancelAt(): number | null {
+    return this.tame || this.below(4) > 0 ? null : this.pick(spans) + this.below(3);
   }
 
   pick<Item>(items: readonly Item[]): Item {
@@ -229,10 +245,15 @@ class Player {
   }
 
   async attempt(
-    { name, fails, limit, lasting, ms, turns, timeoutMs, value }: Extract<Node, { t: "run" }>,
+    { name, fails, limit, lasting, ms, turns, timeoutMs, value, ...how }: Extract<Node, { t: "run" }>,
     path: string,
   ): Promise<void> {
     const { life, around, step } = this;
+    const undo = async (_result: unknown, { attempt, idempotencyKey: key }: AttemptContext): Promise<void> => {
+      life.effects.push({ path: `${path} undone`, key, attempt, outcome: around.outcome() });
+      await around.after(ms);
+      if (attempt <= fails) throw new Error(`not undone: ${path}`);
+    };
     const effect = async (attempt: number, key: string): Promise<unknown> => {
       life.effects.push({ path, key, attempt, outcome: around.outcome() });
       await around.after(ms);
@@ -246,6 +267,9 @@ class Player {
       const result = await step.run(name, ({ attempt, idempotencyKey }) => effect(attempt, idempotencyKey), {
         retry,
         timeout: timeoutMs,
+        atMostOnce: how.once,
+        onExhausted: how.exhaust ? "pause" : "fail",
+        ...(how.undo ? { undo } : {}),
       });
       this.note(path, typeof result === "object" && result !== null ? Object.prototype.toString.call(result) : result);
     } catch (error) {

@@ -1,0 +1,87 @@
+/** Child runs as their parent knows them: what one is called, when it is asked after, how its failure is told. */
+import { describeMs } from "./duration.ts";
+import type { StoredError } from "./error.ts";
+import type { ChildRun } from "./origin.ts";
+import { createRandom } from "./random.ts";
+
+const maxIdLength = 128;
+
+/** The call that makes a child: which step of which life of the parent's id, after which retry. */
+export type Birth = {
+  readonly parent: string;
+  /** When the parent was created, epoch ms. */
+  readonly createdAt: number;
+  readonly step: string;
+  /** The `seq` of the parent's newest retry; 0 when there was none. */
+  readonly retriedSeq: number;
+};
+
+/**
+ * The id of a child that was given none: `order-7.m5x2k1a0.ship:2`. The same call always makes the
+ * same id and no other call does. What a run id cannot hold is replaced, and what is too long is cut;
+ * a hash of the whole then tells it apart.
+ */
+export function childId({ parent, createdAt, step, retriedSeq }: Birth): string {
+  const suffix = retriedSeq > 0 ? `.${retriedSeq}` : "";
+  const life = createdAt.toString(36);
+  const plain = `${parent}.${life}.${step.replace(/#(\d+)$/, ":$1")}${suffix}`;
+  if (plainStep.test(step) && plain.length <= maxIdLength) return plain;
+  const hash = createRandom(JSON.stringify([parent, createdAt, step]))
+    .uuid()
+    .replaceAll("-", "");
+  const readable = step.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 32);
+  const tail = `.${readable}.h${hash}${suffix}`;
+  return `${`${parent}.${life}`.slice(0, maxIdLength - tail.length)}${tail}`;
+}
+
+const plainStep = /^[A-Za-z0-9_-]+(?:#\d+)?$/;
+
+/** A child tells its parent of its end; asking is for the case that it cannot. */
+const ownAskMs = 5 * 60_000;
+/** A run that others may have started tells its own parent, if anybody. */
+const foreignAskMs = 5000;
+const longestAskMs = 86_400_000;
+
+/**
+ * When a child is next asked after, strictly later than `after`: some time after `since`, when it was
+ * first waited for, then after twice that, four times that, and at last once a day. `foreign` where
+ * others may have started it. Epoch ms.
+ */
+export function nextAskAt(since: number, after: number, foreign: boolean): number {
+  let spanMs = foreign ? foreignAskMs : ownAskMs;
+  let at = since + spanMs;
+  while (at <= after && spanMs < longestAskMs) {
+    spanMs = Math.min(2 * spanMs, longestAskMs);
+    at += spanMs;
+  }
+  return at > after ? at : at + Math.ceil((after - at + 1) / longestAskMs) * longestAskMs;
+}
+
+/** What a call rejects with whose child has failed, was cancelled, or is gone. */
+export function childFailure(
+  step: string,
+  child: ChildRun,
+  how: "failed" | "cancelled",
+  cause: StoredError,
+): StoredError {
+  const ended = how === "failed" ? "failed" : "was cancelled";
+  return told(step, child, `child run ${child.id} of workflow ${child.workflow} ${ended}: ${cause.message}`, cause);
+}
+
+/** What a call rejects with whose child has not ended in time. */
+export function childTimeout(step: string, child: ChildRun, timeoutMs: number): StoredError {
+  const limit = describeMs(timeoutMs);
+  const message = `child run ${child.id} of workflow ${child.workflow} did not end within the timeout of ${limit}`;
+  return told(step, child, message);
+}
+
+/** What a call rejects with whose child could not be started. */
+export function childRefusal(step: string, workflow: string, cause: StoredError): StoredError {
+  const message = `a child run of workflow ${workflow} could not be started: ${cause.message}`;
+  return { name: "ChildFailed", message, code: "child_failed", step, cause };
+}
+
+function told(step: string, { id }: ChildRun, message: string, cause?: StoredError): StoredError {
+  const error = { name: "ChildFailed", message, code: "child_failed", step, child: id };
+  return cause === undefined ? error : { ...error, cause };
+}

@@ -1,0 +1,40 @@
+/** Who has the key of a singleton or a debounce. */
+import { isEnded } from "./run.ts";
+import type { RunSnapshot } from "./run.ts";
+import type { Claim, Claimed } from "./ticket.ts";
+
+/** `sinceAt`: since when runs have had the key without a gap; `claimedAt`: since when this one has. */
+export type KeyHolder = { readonly runId: string; readonly claimedAt: number; readonly sinceAt: number };
+
+/** A run that has claimed the key and cannot be found is on its way for this long. */
+export const startingMs = 30_000;
+
+/** As much of a run as tells whether it still has a key. */
+export type HolderRun = Pick<RunSnapshot, "status" | "startedAt">;
+
+/** Whether the holder still has the key. @param run null: there is no such run */
+export function stillHolds(holder: KeyHolder, run: HolderRun | null, until: Claim["until"], now: number): boolean {
+  if (run === null) return now - holder.claimedAt < startingMs;
+  // A run that waits for a lane again is queued as well, and has begun.
+  return !isEnded(run.status) && (until === "ended" || run.startedAt === null);
+}
+
+/**
+ * The claim decided; `holder` is who has the key afterwards.
+ * @param held who has it now, if it still does
+ */
+export function decideClaim(
+  held: KeyHolder | null,
+  { runId, force }: Claim,
+  now: number,
+): { readonly claimed: Claimed; readonly holder: KeyHolder } {
+  if (held?.runId === runId) return { claimed: { claimed: true, holder: null, sinceAt: held.sinceAt }, holder: held };
+  if (held !== null && !force) {
+    return { claimed: { claimed: false, holder: held.runId, sinceAt: held.sinceAt }, holder: held };
+  }
+  const sinceAt = held?.sinceAt ?? now;
+  return {
+    claimed: { claimed: true, holder: held?.runId ?? null, sinceAt },
+    holder: { runId, claimedAt: now, sinceAt },
+  };
+}

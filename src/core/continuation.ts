@@ -1,0 +1,54 @@
+/** What of a run is left when it goes on as new. */
+import type { EntryOf, Fact } from "./entry.ts";
+import type { Continuation } from "./origin.ts";
+import type { RunState } from "./state.ts";
+import type { Stored } from "./value.ts";
+
+/** Keys that are still known to be of signals that came, the newest, and how much text they may be. */
+const maxKeys = 1000;
+const maxKeyText = 1_000_000;
+
+/**
+ * The whole new journal: the run is what it was and is called what it was called, with another input; signals
+ * that nobody consumed wait in the order in which they came.
+ */
+export function continuationOf(state: RunState, input: Stored, deployment: string): Fact[] {
+  const { created } = state;
+  if (created === null) throw new Error("a run that was never created cannot go on");
+  // Without a seed: what is drawn in this life is not what was drawn in the last.
+  const { seq: _seq, at: _at, seed: _seed, ...before } = created;
+  const signals = unconsumed(state);
+  const renewed: Fact = {
+    ...before,
+    input,
+    // A repeated start is compared with what started the first life.
+    sent: created.sent ?? created.input,
+    startAt: null,
+    notAfter: null,
+    continuation: {
+      count: (created.continuation?.count ?? 0) + 1,
+      createdAt: created.continuation?.createdAt ?? created.at,
+      keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
+    },
+  };
+  const received = signals.map(({ seq: _was, at: _came, ...signal }): Fact => signal);
+  return [renewed, { kind: "run.started", deployment }, ...received];
+}
+
+function unconsumed({ inboxes }: RunState): EntryOf<"signal.received">[] {
+  const signals = [...inboxes.values()].flatMap(({ items, head }) => items.slice(head));
+  return signals.toSorted((one, other) => one.seq - other.seq);
+}
+
+/** Those of signals that go along come with them. */
+function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefined>): Continuation["keys"] {
+  const keys: Continuation["keys"][number][] = [];
+  let left = maxKeyText;
+  for (const [key, { name, payload }] of [...signalKeys].toReversed()) {
+    if (along.has(key)) continue;
+    left -= key.length + name.length + payload.length;
+    if (left < 0 || keys.length === maxKeys) break;
+    keys.push({ key, name, payload });
+  }
+  return keys.toReversed();
+}

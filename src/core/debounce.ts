@@ -1,0 +1,58 @@
+/** What a further start within the period of a debounce does to the run that waits for its end. */
+import type { Fact } from "./entry.ts";
+import type { LaneNeed } from "./need.ts";
+import type { RunState } from "./state.ts";
+import type { Stored } from "./value.ts";
+
+/** A start that may become part of a run that has not begun. */
+export type DebouncedStart = {
+  readonly workflow: string;
+  readonly version: string;
+  readonly input: Stored;
+  readonly sent?: Stored;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly lanes?: readonly LaneNeed[];
+  /** Not before this instant, by the caller's own wish. */
+  readonly startAt?: number;
+  readonly periodMs: number;
+  /** The run begins this long after its first start at the latest; null: there is no such limit. */
+  readonly maxMs: number | null;
+  /** What tells this start from others when it is repeated. */
+  readonly key?: string;
+  readonly by: string;
+};
+
+/** `merged`: it is part of the run, by this fact unless it was before. `late`: the run has begun, or is another. */
+export type Merge = { readonly kind: "merged"; readonly fact: Fact | null } | { readonly kind: "late" };
+
+export function decideMerge(state: RunState, start: DebouncedStart, now: number): Merge {
+  const { created, startedAt, end, cancelling, debounceKeys } = state;
+  const { workflow, version, input, sent, labels, key, by } = start;
+  if (created === null || created.workflow !== workflow) return { kind: "late" };
+  if (key !== undefined && debounceKeys.has(key)) return { kind: "merged", fact: null };
+  if (startedAt !== null || end !== null || cancelling !== null || created.continuation !== undefined) {
+    return { kind: "late" };
+  }
+  // A run that is due stands in line before its lanes already, and stays there.
+  const isDue = (created.startAt ?? 0) <= now;
+  const lanes = isDue ? created.lanes : start.lanes;
+  const fact: Fact = {
+    kind: "run.debounced",
+    version,
+    input,
+    labels,
+    startAt: isDue ? (created.startAt ?? created.at) : beginAt(start, created.at, now),
+    by,
+    ...(sent === undefined ? {} : { sent }),
+    ...(lanes === undefined ? {} : { lanes }),
+    ...(key === undefined ? {} : { key }),
+  };
+  return { kind: "merged", fact };
+}
+
+type Wish = Pick<DebouncedStart, "startAt" | "periodMs" | "maxMs">;
+
+/** A period from now, but no later after the first start than the limit says, nor sooner than was wished. */
+export function beginAt({ startAt = 0, periodMs, maxMs }: Wish, firstAt: number, now: number): number {
+  return Math.max(startAt, Math.min(now + periodMs, maxMs === null ? Infinity : firstAt + maxMs));
+}

@@ -1,0 +1,34 @@
+/** What every fold does alike: noting that a call is over, and what its promise settles with. */
+import type { Entry } from "../entry.ts";
+import { callKey } from "../state.ts";
+import type { Call, Outcome, RunState } from "../state.ts";
+
+export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): Outcome {
+  return { key, seq: entry.seq, at: entry.at, settle };
+}
+
+/** Something went well: deaths before it are no longer held against the run. */
+export function progress(state: RunState): void {
+  state.deaths = 0;
+  state.lives = 0;
+}
+
+export function finish(state: RunState, call: Call, failed = false): void {
+  progress(state);
+  if (state.said.length > 0) state.said = [];
+  call.done = true;
+  call.failed = failed;
+  call.retryAt = null;
+  call.exhausted = false;
+  call.lastError = null;
+  if (state.cleared.size > 0) state.cleared.delete(callKey(call.kind, call.id));
+}
+
+/** Children that nobody will wait for any more are to be stopped, unless their policy lets them be. */
+export function orphan(state: RunState, { child, policy }: Pick<Call, "child" | "policy">): void {
+  if (child !== null && policy !== "abandon") state.orphans.set(child.id, { child, policy });
+}
+
+export function unreachable(entry: never): never {
+  throw new Error(`an entry of unknown kind: ${JSON.stringify(entry)}`);
+}

@@ -1,0 +1,177 @@
+/** What the entries of the run itself mean. */
+import type { Entry, EntryOf } from "../entry.ts";
+import { callKey, cancelKey } from "../state.ts";
+import type { Outcome, RunState } from "../state.ts";
+import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
+
+type RunEntry = Extract<Entry, { kind: `run.${string}` }>;
+
+export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
+  switch (entry.kind) {
+    case "run.created":
+      state.created = entry;
+      // What was copied may well not be asked for again: no change of the code.
+      if (entry.fork !== undefined) state.retriedSeq = entry.fork.upTo;
+      for (const { key, name, payload } of entry.continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
+      return null;
+    case "run.debounced":
+      debounce(state, entry);
+      return null;
+    case "run.started":
+      state.startedAt = entry.at;
+      state.timedFrom = entry.at;
+      state.deployment = entry.deployment;
+      return null;
+    case "run.recovered":
+      progress(state);
+      return null;
+    case "run.interrupted":
+      if (entry.held) state.deaths++;
+      state.lives++;
+      state.deployment = entry.deployment;
+      return null;
+    case "run.paused":
+      state.paused = entry;
+      remember(state, entry, "pause");
+      return null;
+    case "run.resumed":
+      state.paused = null;
+      shift(state, entry);
+      release(state, entry.at);
+      remember(state, entry, "resume");
+      return null;
+    case "run.retried":
+      retry(state, entry);
+      return null;
+    case "run.cancel_requested":
+      return cancel(state, entry);
+    case "run.completed":
+    case "run.failed":
+      end(state, entry);
+      return null;
+    case "run.cancelled":
+      end(state, entry);
+      remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
+      return null;
+    default:
+      return unreachable(entry);
+  }
+}
+
+/** The run is what it would be had it been created by this start, but for its id and its age. */
+function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
+  if (state.created === null) return;
+  const { version, input, sent, labels, lanes, startAt, key } = entry;
+  const { sent: _sent, lanes: _lanes, ...created } = state.created;
+  state.created = {
+    ...created,
+    version,
+    input,
+    labels,
+    startAt,
+    ...(sent === undefined ? {} : { sent }),
+    ...(lanes === undefined ? {} : { lanes }),
+  };
+  if (key !== undefined) state.debounceKeys.add(key);
+}
+
+function end(state: RunState, entry: NonNullable<RunState["end"]>): void {
+  state.end = entry;
+  for (const call of state.calls.values()) if (!call.done || call.detached) orphan(state, call);
+}
+
+/** Every open call hears of it, but those whose own end has to be known first. */
+function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcome {
+  const { error, awaited } = entry;
+  state.cancelling = entry;
+  state.paused = null;
+  for (const call of state.calls.values()) {
+    if (call.done || (call.kind === "run" && awaited.includes(call.id))) continue;
+    orphan(state, call);
+    finish(state, call);
+  }
+  remember(state, entry, "cancel");
+  return outcome(entry, cancelKey, { kind: "cancelled", error, awaited });
+}
+
+function retry(state: RunState, entry: EntryOf<"run.retried">): void {
+  if (state.end !== null) {
+    // The time between the failure and its repair is not held against the run's own timeout,
+    // and a run that failed by it is given all of it again.
+    if (state.end.kind === "run.failed" && state.end.error.code === "run_timeout") state.timedFrom = entry.at;
+    else state.timedFrom += Math.max(0, entry.at - state.end.at);
+    reopen(state);
+  } else if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
+    // It was paused for this decision, which ends the pause.
+    shift(state, { at: entry.at, shiftMs: Math.max(0, entry.at - state.paused.at) });
+    state.paused = null;
+  }
+  state.end = null;
+  state.retriedSeq = entry.seq;
+  progress(state);
+  for (const step of entry.cleared) clear(state, step);
+  release(state, entry.at);
+  for (const call of state.calls.values()) {
+    if (call.done || call.retryAt === null) continue;
+    call.retryAt = entry.at;
+    call.retryFrom = entry.at;
+  }
+  remember(state, entry, "retry");
+}
+
+/** The run had ended: what its end set going is over. */
+function reopen(state: RunState): void {
+  state.ending = null;
+  state.cancelling = null;
+  state.undone = [];
+  state.notUndone = [];
+  for (const [key, call] of state.calls) {
+    // A child that was stopped with the run has no result any more; it is started anew.
+    const stopped = call.kind === "child" && !call.done && call.policy !== "abandon";
+    if (call.kind === "undo" || stopped) state.calls.delete(key);
+  }
+}
+
+/** The step runs again: its outcome no longer counts. */
+function clear(state: RunState, step: string): void {
+  state.undoable.delete(step);
+  for (const kind of ["run", "child"] as const) {
+    const key = callKey(kind, step);
+    const call = state.calls.get(key);
+    if (call?.done !== true) continue;
+    if (kind === "run" && call.failed) state.steps.failed--;
+    if (kind === "run" && !call.failed) state.steps.completed--;
+    if (call.child !== null) state.formerChildren.set(step, call.child);
+    state.calls.delete(key);
+    state.cleared.add(key);
+  }
+}
+
+/** Steps that had no attempt left have all of them again, the first of them now. */
+function release(state: RunState, at: number): void {
+  for (const call of state.calls.values()) {
+    if (!call.exhausted) continue;
+    call.exhausted = false;
+    call.forgiven = call.attempts;
+    call.retryAt = at;
+    call.retryFrom = at;
+  }
+}
+
+/** What was fixed during the pause moves by the rest of it only. */
+function shift(state: RunState, { at, shiftMs }: Pick<EntryOf<"run.resumed">, "at" | "shiftMs">): void {
+  state.timedFrom += shiftMs;
+  for (const call of state.calls.values()) {
+    if (call.done) continue;
+    if (call.until !== null) call.until += Math.min(shiftMs, at - call.since);
+    if (call.retryAt !== null) call.retryAt += Math.min(shiftMs, at - call.retryFrom);
+  }
+}
+
+function remember(
+  state: RunState,
+  { key, reason }: { readonly key?: string; readonly reason: string | null },
+  kind: string,
+): void {
+  if (key !== undefined) state.actionKeys.set(key, { kind, reason });
+}

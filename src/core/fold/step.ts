@@ -1,0 +1,79 @@
+/** What the entries of steps and of their undoing mean. */
+import type { Entry } from "../entry.ts";
+import { callKey, recordOf, undoKey } from "../state.ts";
+import type { Outcome, RunState } from "../state.ts";
+import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
+
+type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
+
+export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
+  switch (entry.kind) {
+    case "step.added":
+    case "step.removed":
+      state.marked.add(`${entry.kind}:${callKey(entry.call, entry.step)}`);
+      return null;
+    case "undo.started":
+      state.ending = entry;
+      state.said = [];
+      // What the handler waited for, it waits for in vain; its children need not go on.
+      for (const call of state.calls.values()) if (!call.done) orphan(state, call);
+      return outcome(entry, undoKey, { kind: "undo", steps: entry.steps });
+    default:
+      return foldAttempt(state, entry);
+  }
+}
+
+type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "undo.started" }>;
+
+function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
+  const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
+  const call = recordOf(state, kind, entry.step, nameOf(entry.step), entry.at);
+  const key = callKey(kind, entry.step);
+  switch (entry.kind) {
+    case "step.attempt_failed":
+    case "undo.attempt_failed":
+      progress(state);
+      call.attempts = entry.attempt;
+      call.retryAt = entry.retryAt;
+      call.exhausted = entry.retryAt === null;
+      call.retryFrom = entry.at;
+      call.lastError = entry.error;
+      call.crashes = 0;
+      call.interruptions = 0;
+      return null;
+    case "step.attempt_started":
+    case "undo.attempt_started":
+      call.retryAt = null;
+      call.begunAttempt = entry.attempt;
+      return null;
+    case "step.interrupted":
+    case "undo.interrupted":
+      if (entry.held) call.crashes++;
+      call.interruptions++;
+      state.deployment = entry.deployment;
+      return null;
+    case "step.completed":
+      finish(state, call);
+      state.steps.completed++;
+      if (entry.undo === true) state.undoable.add(entry.step);
+      return outcome(entry, key, { kind: "value", value: entry.result });
+    case "step.failed":
+      finish(state, call, true);
+      state.steps.failed++;
+      return outcome(entry, key, { kind: "error", error: entry.error });
+    case "undo.completed":
+      finish(state, call);
+      state.undone.push(entry.step);
+      return outcome(entry, key, { kind: "elapsed" });
+    case "undo.failed":
+      finish(state, call, true);
+      state.notUndone.push({ step: entry.step, error: entry.error });
+      return outcome(entry, key, { kind: "error", error: entry.error });
+    default:
+      return unreachable(entry);
+  }
+}
+
+function nameOf(step: string): string {
+  return step.replace(/#\d+$/, "");
+}

@@ -1,0 +1,98 @@
+/** What the entries of sleeps, signals, webhooks and children mean. */
+import type { Entry } from "../entry.ts";
+import { callKey, handlerKey, inboxOf, recordOf, takeSignal } from "../state.ts";
+import type { Outcome, RunState } from "../state.ts";
+import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
+
+type WaitEntry = Extract<
+  Entry,
+  { kind: `timer.${string}` | `wait.${string}` | `signal.${string}` | `webhook.${string}` | "listener.added" }
+>;
+type ChildEntry = Extract<Entry, { kind: `child.${string}` }>;
+
+export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
+  switch (entry.kind) {
+    case "timer.set":
+      recordOf(state, "sleep", entry.call, entry.name, entry.at).until = entry.wakeAt;
+      return null;
+    case "timer.fired":
+      finish(state, recordOf(state, "sleep", entry.call, entry.name, entry.at));
+      return outcome(entry, callKey("sleep", entry.call), { kind: "elapsed" });
+    case "wait.started":
+      recordOf(state, "wait", entry.call, entry.name, entry.at).until = entry.until;
+      return null;
+    case "wait.withdrawn":
+      for (const { call, id } of entry.calls) {
+        const known = state.calls.get(callKey(call, id));
+        if (known === undefined) continue;
+        orphan(state, known);
+        // No outcome: replay does not stop here, so what was said since the last one is still to be compared.
+        known.done = true;
+      }
+      return null;
+    case "wait.timed_out": {
+      const hook = entry.wait === "webhook";
+      finish(state, recordOf(state, hook ? "webhook" : "wait", entry.call, entry.name, entry.at));
+      return outcome(entry, callKey(hook ? "received" : "wait", entry.call), { kind: "timed_out" });
+    }
+    case "signal.received":
+      inboxOf(state, entry.name).items.push(entry);
+      if (entry.key !== undefined) state.signalKeys.set(entry.key, { name: entry.name, payload: entry.payload });
+      return null;
+    case "signal.consumed": {
+      const { payload } = takeSignal(inboxOf(state, entry.name));
+      if (entry.listener === true) {
+        progress(state);
+        return outcome(entry, handlerKey("listener", entry.name), { kind: "heard", payload });
+      }
+      finish(state, recordOf(state, "wait", entry.call, entry.name, entry.at));
+      return outcome(entry, callKey("wait", entry.call), { kind: "value", value: payload });
+    }
+    case "listener.added":
+      state.listeners.add(entry.name);
+      return null;
+    case "webhook.created": {
+      const call = recordOf(state, "webhook", entry.call, entry.name, entry.at);
+      call.until = entry.until;
+      call.url = entry.url;
+      return outcome(entry, callKey("webhook", entry.call), { kind: "elapsed" });
+    }
+    case "webhook.received":
+      recordOf(state, "webhook", entry.call, entry.name, entry.at).received = true;
+      finish(state, recordOf(state, "webhook", entry.call, entry.name, entry.at));
+      return outcome(entry, callKey("received", entry.call), { kind: "value", value: entry.request });
+    case "webhook.rejected":
+      return null;
+    default:
+      return unreachable(entry);
+  }
+}
+
+export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
+  if (entry.kind === "child.stopped") {
+    state.orphans.delete(entry.child.id);
+    return null;
+  }
+  const call = recordOf(state, "child", entry.step, entry.step.replace(/#\d+$/, ""), entry.at);
+  const key = callKey("child", entry.step);
+  switch (entry.kind) {
+    case "child.started":
+      call.child = entry.child;
+      call.policy = entry.policy;
+      call.until = entry.until;
+      call.detached = entry.detached === true;
+      state.formerChildren.delete(entry.step);
+      if (entry.detached !== true) return null;
+      finish(state, call);
+      return outcome(entry, key, { kind: "child", child: entry.child });
+    case "child.completed":
+      finish(state, call);
+      return outcome(entry, key, { kind: "value", value: entry.output });
+    case "child.failed":
+      if (entry.left === true) orphan(state, call);
+      finish(state, call, true);
+      return outcome(entry, key, { kind: "error", error: entry.error });
+    default:
+      return unreachable(entry);
+  }
+}

@@ -1,0 +1,351 @@
+/**
+ * What a fork takes along of the history it comes from, what it does again, and how it has the
+ * former on record. A fork begins with the calls that were over before the first entry about the
+ * step it goes its own way from; what was open there, cleared by a retry, or undone, it does again.
+ */
+import type { CallKind, Entry, Fact } from "./entry.ts";
+import { HoldfastError } from "./error.ts";
+import type { ChildRun } from "./origin.ts";
+import { callKey } from "./state.ts";
+import type { Stored } from "./value.ts";
+
+/** A step whose outcome is not in the copied history, and is on record all the same: it was given. */
+export type GivenStep = {
+  readonly step: string;
+  /** Of an `invoke`: the child whose output it stands for; null for a step. */
+  readonly child: ChildRun | null;
+  readonly sensitive: boolean;
+};
+
+export type ForkPlan = {
+  /** The `seq` of each entry that is copied, in order. */
+  readonly copied: readonly number[];
+  readonly given: readonly GivenStep[];
+  /** Ids of the calls that are not made again, in the order in which they ended; those given last. */
+  readonly kept: readonly string[];
+  /** Ids of the calls of the history that are made again, in the order of their first entries. */
+  readonly rerun: readonly string[];
+};
+
+export type ForkCut = {
+  /** The id of the call to go on from; null for none, from the start. */
+  readonly from: string | null;
+  /** Ids of the steps whose results are given. */
+  readonly given: readonly string[];
+};
+
+/** A call of the handler, as far as a fork is concerned. */
+type Known = {
+  readonly id: string;
+  readonly kind: CallKind;
+  /** Entries that tell of it while it is open. */
+  readonly open: number[];
+  /** The entry that ended it before the cut; null while none did. */
+  endedBy: number | null;
+  /** It ended because a race was won by others. */
+  withdrawn: boolean;
+  child: ChildRun | null;
+  detached: boolean;
+  sensitive: boolean;
+};
+
+/** Entries of no call that the handler hears of, or that say what it said. */
+const always: ReadonlySet<Fact["kind"]> = new Set([
+  "signal.received",
+  "listener.added",
+  "update.accepted",
+  "update.completed",
+  "update.failed",
+  "patch.adopted",
+  "log.written",
+  "progress.published",
+]);
+
+/**
+ * Reads the whole history once and holds none of its values.
+ * @throws HoldfastError fork_invalid: `from` or a given step is not in the history, or cannot have a result
+ */
+export function planFork(entries: Iterable<Entry>, { from, given }: ForkCut): ForkPlan {
+  const history = new History(from);
+  for (const entry of entries) history.add(entry);
+  const calls = [...history.calls.values()];
+  if (from !== null && !calls.some(({ id }) => id === from)) {
+    throw refusal(`step ${JSON.stringify(from)} is not in the history of the run`, calls);
+  }
+  const steps = [...new Set(given)].map((id) => stepOf(history, id));
+  const over = calls.filter(({ endedBy }) => endedBy !== null).toSorted(byEnd);
+  const missing = calls.filter((call) => steps.includes(call) && !hasOutcome(call));
+  return {
+    copied: [...history.loose, ...over.flatMap(entriesOf)].toSorted((one, other) => one - other),
+    given: missing.map(({ kind, id, child, sensitive }) => ({
+      step: id,
+      child: kind === "child" ? child : null,
+      sensitive,
+    })),
+    kept: [...over, ...missing.filter(({ endedBy }) => endedBy === null)].map(({ id }) => id),
+    rerun: calls.filter((call) => call.endedBy === null && !missing.includes(call)).map(({ id }) => id),
+  };
+}
+
+/**
+ * What the fork has on record after its `run.created`.
+ * @param entries at least those that the plan copies, in order
+ * @param at the instant of the fork, epoch ms
+ */
+export function forkedFacts(
+  entries: Iterable<Entry>,
+  plan: Pick<ForkPlan, "copied" | "given">,
+  results: ReadonlyMap<string, Stored>,
+  at: number,
+): Fact[] {
+  const facts: Fact[] = [];
+  const copied = new Set(plan.copied);
+  const signals = new Map<number, number>();
+  for (const entry of entries) {
+    if (!copied.has(entry.seq)) continue;
+    facts.push(copyOf(entry, results, signals, at));
+    // The entry before them all is run.created.
+    if (entry.kind === "signal.received") signals.set(entry.seq, facts.length + 1);
+  }
+  for (const { step, child, sensitive } of plan.given) {
+    const result = results.get(step);
+    if (result === undefined) continue;
+    if (child !== null) facts.push({ kind: "child.completed", step, child, output: result });
+    else facts.push(completed(step, 1, at, result, sensitive ? { sensitive } : {}));
+  }
+  return facts;
+}
+
+/** One pass over a history: which calls it has, and which entries tell of them. */
+class History {
+  readonly calls = new Map<string, Known>();
+  /** Entries of no call. */
+  readonly loose: number[] = [];
+  readonly #from: string | null;
+  /** What comes from here on is not copied. */
+  #cut: boolean;
+
+  constructor(from: string | null) {
+    this.#from = from;
+    this.#cut = from === null;
+  }
+
+  add(entry: Entry): void {
+    if (entry.kind === "wait.withdrawn") return this.#withdraw(entry.seq, entry.calls);
+    // Superseded, wherever it was: a retry cleared it, or it was undone.
+    if (entry.kind === "run.retried") for (const step of entry.cleared) this.#reset(step);
+    else if (entry.kind === "undo.completed") this.#reset(entry.step);
+    // What a handler does once it was told to clean up, it does for that reason alone.
+    else if (entry.kind === "run.cancel_requested") this.#cut = true;
+    const call = this.#callOf(entry);
+    if (call === null) {
+      const heard = entry.kind === "signal.consumed" || always.has(entry.kind);
+      if (heard && !this.#cut) this.loose.push(entry.seq);
+      return;
+    }
+    if (call.id === this.#from) this.#cut = true;
+    this.#note(call, entry);
+  }
+
+  #note(call: Known, entry: Entry): void {
+    if (entry.kind === "step.completed" && entry.sensitive === true) call.sensitive = true;
+    if (entry.kind === "child.started") {
+      call.child = entry.child;
+      call.detached = entry.detached === true;
+    }
+    if (this.#cut) return;
+    if (isEnd(entry)) {
+      call.endedBy = entry.seq;
+      call.withdrawn = false;
+    } else if (opens.has(entry.kind)) {
+      call.open.push(entry.seq);
+    }
+  }
+
+  #withdraw(seq: number, calls: readonly { readonly call: CallKind; readonly id: string }[]): void {
+    if (calls.some(({ id }) => id === this.#from)) this.#cut = true;
+    if (this.#cut) return;
+    this.loose.push(seq);
+    for (const { call, id } of calls) {
+      const known = this.calls.get(callKey(call, id));
+      if (known === undefined || known.endedBy !== null) continue;
+      known.endedBy = seq;
+      known.withdrawn = true;
+    }
+  }
+
+  #reset(step: string): void {
+    for (const kind of ["run", "child"] as const) {
+      const call = this.calls.get(callKey(kind, step));
+      if (call === undefined) continue;
+      call.open.length = 0;
+      call.endedBy = null;
+      call.withdrawn = false;
+    }
+  }
+
+  #callOf(entry: Entry): Known | null {
+    const about = subjectOf(entry);
+    if (about === null) return null;
+    const key = callKey(about.kind, about.id);
+    const known = this.calls.get(key);
+    if (known !== undefined) return known;
+    const mark = { endedBy: null, withdrawn: false, child: null, detached: false, sensitive: false };
+    const call: Known = { ...about, open: [], ...mark };
+    this.calls.set(key, call);
+    return call;
+  }
+}
+
+/** What a call that was withdrawn has on record, so that it stays withdrawn; and the address of a webhook. */
+const opens: ReadonlySet<Fact["kind"]> = new Set([
+  "step.attempt_failed",
+  "timer.set",
+  "wait.started",
+  "webhook.created",
+  "child.started",
+]);
+
+function isEnd(entry: Entry): boolean {
+  switch (entry.kind) {
+    case "step.completed":
+    case "step.failed":
+    case "timer.fired":
+    case "wait.timed_out":
+    case "signal.consumed":
+    case "webhook.received":
+    case "child.completed":
+    case "child.failed":
+      return true;
+    case "child.started":
+      return entry.detached === true;
+    default:
+      return false;
+  }
+}
+
+/** Which call of the handler the entry tells of. */
+function subjectOf(entry: Entry): { readonly kind: CallKind; readonly id: string } | null {
+  switch (entry.kind) {
+    case "step.attempt_failed":
+    case "step.attempt_started":
+    case "step.interrupted":
+    case "step.completed":
+    case "step.failed":
+      return { kind: "run", id: entry.step };
+    case "step.added":
+    case "step.removed":
+      return { kind: entry.call, id: entry.step };
+    case "lane.queued":
+    case "lane.entered":
+      return entry.step === null ? null : { kind: "run", id: entry.step };
+    case "timer.set":
+    case "timer.fired":
+      return { kind: "sleep", id: entry.call };
+    case "wait.started":
+      return { kind: "wait", id: entry.call };
+    case "signal.consumed":
+      return entry.listener === true ? null : { kind: "wait", id: entry.call };
+    case "wait.timed_out":
+      return { kind: entry.wait === "webhook" ? "webhook" : "wait", id: entry.call };
+    case "webhook.created":
+    case "webhook.received":
+    case "webhook.rejected":
+      return { kind: "webhook", id: entry.call };
+    case "child.started":
+    case "child.completed":
+    case "child.failed":
+      return { kind: "child", id: entry.step };
+    default:
+      return null;
+  }
+}
+
+/** The entries that are copied of a call that was over: its end; also how it began, where that matters. */
+function entriesOf({ kind, open, endedBy, withdrawn }: Known): number[] {
+  if (withdrawn) return open;
+  return kind === "webhook" ? [...open, endedBy ?? 0] : [endedBy ?? 0];
+}
+
+function byEnd(one: Known, other: Known): number {
+  return (one.endedBy ?? 0) - (other.endedBy ?? 0);
+}
+
+function hasOutcome({ endedBy, withdrawn }: Known): boolean {
+  return endedBy !== null && !withdrawn;
+}
+
+/** @throws HoldfastError fork_invalid */
+function stepOf({ calls }: History, id: string): Known {
+  const found = calls.get(callKey("run", id)) ?? calls.get(callKey("child", id));
+  const name = JSON.stringify(id);
+  if (found === undefined) {
+    const other = [...calls.values()].some((call) => call.id === id);
+    const why = other ? "is no step and no child run, and" : "is not in the history of the run:";
+    throw refusal(`${name} ${why} it cannot be given a result`, [...calls.values()].filter(isStep));
+  }
+  if (found.kind === "child" && (found.detached || found.child === null)) {
+    const why = found.detached ? "is only started and waited for by nobody" : "never started its child run";
+    throw new HoldfastError("fork_invalid", `${name} ${why}: it cannot be given a result`);
+  }
+  return found;
+}
+
+function isStep({ kind, detached }: Known): boolean {
+  return kind === "run" || (kind === "child" && !detached);
+}
+
+const maxListed = 20;
+
+function refusal(why: string, calls: readonly Known[]): HoldfastError {
+  const ids = [...new Set(calls.map(({ id }) => id))];
+  const more = ids.length > maxListed ? `, and ${ids.length - maxListed} more` : "";
+  const there = ids.length === 0 ? "there are none" : `there are ${ids.slice(0, maxListed).join(", ")}${more}`;
+  return new HoldfastError("fork_invalid", `${why}; ${there}`);
+}
+
+/** The entry as the fork has it on record. */
+function copyOf(
+  entry: Entry,
+  results: ReadonlyMap<string, Stored>,
+  signals: ReadonlyMap<number, number>,
+  at: number,
+): Fact {
+  const { seq: _seq, at: endedAt, ...fact } = entry;
+  switch (fact.kind) {
+    case "step.completed":
+    case "step.failed": {
+      // It took as long as it took.
+      const startedAt = at - (endedAt - fact.startedAt);
+      const result = results.get(fact.step);
+      if (result === undefined) return { ...fact, startedAt };
+      if (fact.kind === "step.completed") return { ...fact, startedAt, result };
+      return completed(fact.step, fact.attempt, startedAt, result);
+    }
+    case "step.attempt_failed":
+      return { ...fact, startedAt: at - (endedAt - fact.startedAt) };
+    case "signal.consumed":
+      return { ...fact, signal: signals.get(fact.signal) ?? fact.signal };
+    case "child.started":
+      // It is no child of the fork: whatever becomes of the fork, it is left alone.
+      return { ...fact, policy: "abandon" };
+    case "child.completed":
+    case "child.failed": {
+      const output = results.get(fact.step);
+      if (output === undefined || fact.child === undefined) return fact;
+      return { kind: "child.completed", step: fact.step, child: fact.child, output };
+    }
+    default:
+      return fact;
+  }
+}
+
+function completed(
+  step: string,
+  attempt: number,
+  startedAt: number,
+  result: Stored,
+  marks: { readonly sensitive?: true } = {},
+): Fact {
+  return { kind: "step.completed", step, attempt, startedAt, result, ...marks };
+}

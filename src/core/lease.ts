@@ -1,0 +1,59 @@
+/** How long holders are taken at their word while others wait, and how long they have to answer. */
+
+export const leaseMs = 30_000;
+/** For one that keeps its slot while it is parked: asking wakes it. */
+export const holdLeaseMs = 300_000;
+
+/** A message without an answer is sent again after this long at the earliest. */
+export const watchMs = 5_000;
+const maxRetryMs = 30_000;
+
+/** When a message that failed is sent again: 1 s, doubling, at most 30 s. */
+export function retryMs(failures: number): number {
+  return Math.min(maxRetryMs, 1_000 * 2 ** Math.min(failures, 10));
+}
+
+type Leased = { readonly slot: { readonly hold: boolean } };
+
+/** Leases of two lengths, each in the order in which they end, because each is as long as the one before. */
+export class Leases<Holder extends Leased> {
+  readonly #short = new Map<Holder, number>();
+  readonly #long = new Map<Holder, number>();
+
+  /** A new one, from now. */
+  give(holder: Holder, now: number): void {
+    const { hold } = holder.slot;
+    const leases = hold ? this.#long : this.#short;
+    leases.delete(holder);
+    leases.set(holder, now + (hold ? holdLeaseMs : leaseMs));
+  }
+
+  drop(holder: Holder): void {
+    this.#short.delete(holder);
+    this.#long.delete(holder);
+  }
+
+  /** Up to `count` whose leases are over. */
+  over(now: number, count: number): Holder[] {
+    const holders: Holder[] = [];
+    for (const leases of [this.#short, this.#long]) {
+      for (const [holder, endsAt] of leases) {
+        if (endsAt > now || holders.length >= count) break;
+        holders.push(holder);
+      }
+    }
+    return holders;
+  }
+
+  /** When the next one ends; null for none. */
+  nextEndAt(): number | null {
+    let nextAt: number | null = null;
+    for (const leases of [this.#short, this.#long]) {
+      for (const endsAt of leases.values()) {
+        nextAt = Math.min(nextAt ?? endsAt, endsAt);
+        break;
+      }
+    }
+    return nextAt;
+  }
+}

@@ -1,0 +1,35 @@
+/** The lanes that the code itself names, whether or not anybody has used them. */
+import type { Definition } from "./definition.ts";
+import { toMs } from "./duration.ts";
+import { compareNames } from "./page.ts";
+import { laneOf } from "./ticket.ts";
+
+/** `limit` null: none in the code. */
+export type CodeLimit = { readonly name: string; readonly limit: number | null; readonly periodMs: number | null };
+
+/** Sorted by name; where several definitions speak of one lane, the last that gives a limit counts. */
+export function collectLimits(definitions: readonly Definition[]): CodeLimit[] {
+  const limits = new Map<string, CodeLimit>();
+  for (const one of definitions.flatMap(limitsOf)) {
+    const known = limits.get(one.name);
+    limits.set(one.name, one.limit === null && known !== undefined ? known : one);
+  }
+  return [...limits.values()].toSorted((one, other) => compareNames(one.name, other.name));
+}
+
+function limitsOf({ name, flow }: Definition): CodeLimit[] {
+  const { lane, concurrency, throttle, rateLimit, singleton } = flow;
+  const limits: CodeLimit[] = [];
+  if (typeof lane === "string") limits.push({ name: lane, limit: null, periodMs: null });
+  else if (lane !== undefined) limits.push({ name: lane.name, limit: lane.limit, periodMs: null });
+  if (concurrency !== undefined) {
+    const { limit, scope = "run" } = typeof concurrency === "number" ? { limit: concurrency } : concurrency;
+    limits.push({ name: laneOf(scope === "step" ? "steps" : "concurrency", name), limit, periodMs: null });
+  }
+  for (const [kind, rate] of [["throttle", throttle] as const, ["rateLimit", rateLimit] as const]) {
+    if (rate === undefined) continue;
+    limits.push({ name: laneOf(kind, name), limit: rate.limit, periodMs: toMs(rate.period, `the period of ${kind}`) });
+  }
+  if (singleton?.mode === "queue") limits.push({ name: laneOf("singleton", name), limit: 1, periodMs: null });
+  return limits;
+}

@@ -1,0 +1,39 @@
+/** Where a run comes from, and who hears of its end. */
+import type { Stored } from "./value.ts";
+
+/** Which firing of which schedule started a run; `at` is the nominal time, epoch ms. */
+export type ScheduleFiring = { readonly id: string; readonly at: number };
+
+/** The run that started this one. */
+export type ParentRun = { readonly id: string; readonly workflow: string };
+
+/** A run that this one started. */
+export type ChildRun = { readonly id: string; readonly workflow: string };
+
+/** Whom a child tells of its end: which call of which life of its parent's id. */
+export type Reply = { readonly createdAt: number; readonly step: string };
+
+/** The run whose history a fork began with. */
+export type ForkOrigin = {
+  readonly id: string;
+  /** The call from which on it goes its own way; null where it goes it from the start. */
+  readonly step: string | null;
+  /** The `seq` of the newest entry that was copied, of this `run.created` where none was. */
+  readonly upTo: number;
+  readonly reason: string | null;
+  /** Tells the results that were given from others. */
+  readonly print?: string;
+};
+
+/** What becomes of a child when its parent stops waiting for it, or ends before it. */
+export type ChildPolicy = "cancel" | "terminate" | "abandon";
+
+/** What a run that goes on as new brings along from the lives before. */
+export type Continuation = {
+  /** How many lives went before. */
+  readonly count: number;
+  /** When the first of them was created, epoch ms. */
+  readonly createdAt: number;
+  /** `Idempotency-Key`s of the newest signals. */
+  readonly keys: readonly { readonly key: string; readonly name: string; readonly payload: Stored }[];
+};

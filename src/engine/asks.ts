@@ -1,0 +1,228 @@
+/**
+ * Owns: the functions with which a handler answers from its own variables: queries, updates, and listeners
+ * to signals; calling them, and putting on record what became of an update.
+ * Does not own: who asks (update, replica), the order of replay (replay), buffering signals (core/state).
+ *
+ * Invariant 1: a function that may change the handler's variables is called by the delivery of an outcome on
+ * record, live as in replay, in a turn of its own (guarantee 3).
+ * Invariant 2: a listener takes every signal of its name, one a turn, in order of arrival, each once (guarantee 5).
+ * Invariant 3: an accepted update has one end on record, whoever died in between; one that the run's end
+ * overtakes has failed.
+ */
+import type { Fact } from "../core/entry.ts";
+import { HoldfastError, storeError } from "../core/error.ts";
+import { checkName } from "../core/name.ts";
+import type { Schema } from "../core/schema.ts";
+import { countSignals, firstSignal, handlerKey } from "../core/state.ts";
+import type { Outcome, RunState } from "../core/state.ts";
+import { decode, encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import { Bell } from "./bell.ts";
+
+/** What asks need of the execution they are part of. */
+export interface Asked {
+  readonly state: RunState;
+  readonly live: boolean;
+  readonly over: boolean;
+  /** Nothing may begin or fire now. */
+  readonly held: boolean;
+  /** The handler has ended, or has no more say. */
+  readonly silent: boolean;
+  post(event: () => void): void;
+  record(fact: Fact): void;
+  /** A function was registered. */
+  registered(): void;
+  /** Delivers the outcome again, in a turn of its own. */
+  redeliver(outcome: Outcome): void;
+  /** The handler fails of this. */
+  failed(error: unknown): void;
+}
+
+/** A function that answers `step.update`; without a schema it takes any argument. */
+export type UpdateHandler = {
+  readonly kind: "update";
+  readonly name: string;
+  readonly schema: Schema | undefined;
+  readonly fn: (argument: unknown) => unknown;
+};
+
+type Listener = { readonly kind: "listener"; readonly name: string; readonly fn: (payload: unknown) => unknown };
+
+type Question = Extract<Outcome["settle"], { kind: "asked" }>;
+type UpdateEnd = Extract<Fact, { kind: "update.completed" | "update.failed" }>;
+
+export class Asks {
+  /** Rings when an update has its end on record. */
+  readonly answered = new Bell();
+  readonly #execution: Asked;
+  readonly #queries = new Map<string, () => unknown>();
+  /** What hears outcomes, by their key. */
+  readonly #handlers = new Map<string, UpdateHandler | Listener>();
+  /** Outcomes whose function is not registered yet: new code may do so later than the old did. */
+  readonly #early: Outcome[] = [];
+  /** Ends of updates that replay came to and that are on record nowhere. */
+  readonly #unsaid: UpdateEnd[] = [];
+
+  constructor(execution: Asked) {
+    this.#execution = execution;
+  }
+
+  /** Somebody may move the handler though it has no call open. */
+  get listening(): boolean {
+    return this.#handlers.size > 0;
+  }
+
+  /** The latest function of a name counts. @throws HoldfastError name_invalid, options_invalid */
+  query(name: unknown, fn: unknown): void {
+    const query = checkName(name, "query");
+    this.#queries.set(query, checkFunction(fn, `query ${query}`) as () => unknown);
+  }
+
+  /** @throws HoldfastError name_invalid, options_invalid */
+  update(name: unknown, schema: unknown, fn: unknown): void {
+    const update = checkName(name, "update");
+    const checked = checkSchema(schema, update);
+    this.#register({ kind: "update", name: update, schema: checked, fn: checkFunction(fn, `update ${update}`) });
+  }
+
+  /** @throws HoldfastError name_invalid, options_invalid */
+  listen(name: unknown, fn: unknown): void {
+    const signal = checkName(name, "signal");
+    this.#register({ kind: "listener", name: signal, fn: checkFunction(fn, `the listener to signal ${signal}`) });
+    if (!this.#execution.live || this.#execution.over) return;
+    this.#announce(signal);
+    for (let count = countSignals(this.#execution.state, signal); count > 0; count--) this.match(signal);
+  }
+
+  /** Whether `onSignal` takes signals of this name. */
+  hears(name: string): boolean {
+    return this.#handlers.has(handlerKey("listener", name));
+  }
+
+  findQuery(name: string): (() => unknown) | undefined {
+    return this.#queries.get(name);
+  }
+
+  findUpdate(name: string): UpdateHandler | undefined {
+    const handler = this.#handlers.get(handlerKey("update", name));
+    return handler?.kind === "update" ? handler : undefined;
+  }
+
+  /** What can be asked, for whoever asked for something else. */
+  names(kind: "queries" | "updates"): string[] {
+    if (kind === "queries") return [...this.#queries.keys()];
+    return [...this.#handlers.values()].filter((handler) => handler.kind === "update").map(({ name }) => name);
+  }
+
+  /** Whether the outcome with this key has a function that hears it. */
+  expects(key: string): boolean {
+    return this.#handlers.has(key);
+  }
+
+  deliver(outcome: Outcome): void {
+    if (this.#execution.over) return;
+    const handler = this.#handlers.get(outcome.key);
+    if (handler === undefined) this.#early.push(outcome);
+    else if (outcome.settle.kind === "asked") this.#perform(handler, outcome.settle);
+    else if (outcome.settle.kind === "heard") this.#hear(handler, outcome.settle.payload);
+  }
+
+  /** A signal is on record: hands it to its listener in its turn. */
+  match(name: string): void {
+    if (this.hears(name)) this.#execution.post(() => this.#take(name));
+  }
+
+  /** The replay is over: puts on record what it found to be missing there. */
+  goLive(): void {
+    for (const { kind, name } of this.#handlers.values()) if (kind === "listener") this.#announce(name);
+    for (const end of this.#unsaid.splice(0)) this.#end(end);
+  }
+
+  /** Hands over what was held back, in order of arrival. */
+  matchAll(): void {
+    const { inboxes } = this.#execution.state;
+    const buffered = [...this.#handlers.values()].flatMap(({ kind, name }) => {
+      const inbox = kind === "listener" ? inboxes.get(name) : undefined;
+      return (inbox?.items.slice(inbox.head) ?? []).map(({ seq }) => ({ name, seq }));
+    });
+    for (const { name } of buffered.toSorted((one, other) => one.seq - other.seq)) this.match(name);
+  }
+
+  /** The run ends: what becomes of updates under way. */
+  leftovers(): Fact[] {
+    const open = [...this.#execution.state.updates.values()].filter(({ end }) => end === null);
+    if (open.length === 0) return [];
+    const error = storeError(new HoldfastError("run_ended", "the run ended before the update did"));
+    return open.map(({ id, name }) => ({ kind: "update.failed", name, update: id, error }));
+  }
+
+  #register(handler: UpdateHandler | Listener): void {
+    const key = handlerKey(handler.kind, handler.name);
+    this.#handlers.set(key, handler);
+    const early = this.#early.splice(0);
+    for (const outcome of early) {
+      if (outcome.key === key) this.#execution.redeliver(outcome);
+      else this.#early.push(outcome);
+    }
+    this.#execution.registered();
+  }
+
+  #announce(name: string): void {
+    if (!this.#execution.state.listeners.has(name)) this.#execution.record({ kind: "listener.added", name });
+  }
+
+  #take(name: string): void {
+    const { state, held, silent } = this.#execution;
+    const signal = firstSignal(state, name);
+    if (held || silent || signal === undefined || !this.hears(name)) return;
+    this.#execution.record({ kind: "signal.consumed", name, call: name, signal: signal.seq, listener: true });
+  }
+
+  #hear({ fn }: Listener | UpdateHandler, payload: Stored): void {
+    called(fn, payload).catch((error: unknown) => {
+      // Its calls were rejected, and the handler's with them: how the run ends is the handler's to say.
+      if (this.#execution.state.cancelling === null) this.#execution.failed(error);
+    });
+  }
+
+  #perform({ fn, name }: Listener | UpdateHandler, { update, argument }: Question): void {
+    called(fn, argument)
+      .then((value) => encode(value, `the result of update ${name}`))
+      .then(
+        (result) => this.#end({ kind: "update.completed", name, update, result }),
+        (error: unknown) => this.#end({ kind: "update.failed", name, update, error: storeError(error) }),
+      );
+  }
+
+  #end(end: UpdateEnd): void {
+    const { state, live, over } = this.#execution;
+    const known = state.updates.get(end.update);
+    if (over || known === undefined || known.end !== null) return;
+    if (!live) {
+      this.#unsaid.push(end);
+      return;
+    }
+    this.#execution.record(end);
+    this.answered.ring();
+  }
+}
+
+/** Calls the function at once; what it throws is a rejection. */
+function called(fn: (value: unknown) => unknown, value: Stored): Promise<unknown> {
+  return new Promise((resolve) => {
+    resolve(fn(decode(value)));
+  });
+}
+
+function checkFunction(fn: unknown, what: string): (value: unknown) => unknown {
+  if (typeof fn === "function") return fn as (value: unknown) => unknown;
+  throw new HoldfastError("options_invalid", `${what} needs a function`);
+}
+
+function checkSchema(schema: unknown, update: string): Schema | undefined {
+  if (schema === undefined || schema === null) return undefined;
+  const standard = (schema as Partial<Schema>)["~standard"];
+  if (typeof standard?.validate === "function") return schema as Schema;
+  const message = `the schema of update ${update} must be a Standard Schema, such as zod makes, or null for any argument`;
+  throw new HoldfastError("options_invalid", message);
+}

@@ -1,0 +1,286 @@
+/**
+ * Owns: a handler's child runs: starting them, waiting for them, asking after them, giving up on them.
+ * Does not own: the children themselves (world), how they tell of their end (news), stopping those that
+ * nobody waits for any more (whoever hosts the run).
+ * Invariant 1: a child is on record only once it has been started; until then every life starts it
+ * again under the same id, which finds the one that is there (guarantee 2).
+ * Invariant 2: a child tells its parent of its end, and the parent asks by itself ever more rarely: no end
+ * goes unheard whichever of the two dies (guarantee 4).
+ */
+import { childFailure, childId, childRefusal, childTimeout, nextAskAt } from "../core/child.ts";
+import type { Birth } from "../core/child.ts";
+import type { Fact } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { ChildRun } from "../core/origin.ts";
+import type { Call, RunState } from "../core/state.ts";
+import { callKey } from "../core/state.ts";
+import type { Bell } from "./bell.ts";
+import type { ChildPlan, Pending } from "./call.ts";
+import type { Ledger } from "./ledger.ts";
+import type { ChildEnd, ChildStart, World } from "./world.ts";
+
+/** What children need of the execution they are part of. */
+export interface Parent {
+  readonly state: RunState;
+  readonly ledger: Ledger;
+  readonly world: World;
+  readonly pending: ReadonlyMap<string, Pending>;
+  readonly over: boolean;
+  /** Rings when the execution is stopped. */
+  readonly stopped: Bell;
+  record(fact: Fact): void;
+  expect(at: number): void;
+  post(event: () => void): void;
+}
+
+/** What became of a child's end: on record; of no interest to anybody; or not to be taken now, so it is told again. */
+export type Hearing = "recorded" | "nobody" | "later";
+
+/** A child that is still to be started. */
+type Launch = {
+  /** When the call gives up, fixed as it was made; null for never. */
+  readonly until: number | null;
+  /** How often the start did not get through. */
+  tries: number;
+  /** When it is tried again; Infinity while it is under way. */
+  retryAt: number;
+  /** Resolves once what became of the newest try is on record. */
+  settled: Promise<void>;
+};
+
+/** A child that is waited for. */
+type Watch = { readonly child: ChildRun; readonly foreign: boolean; askedAt: number; asking: boolean };
+
+const longestPauseMs = 5 * 60_000;
+
+/**
+ * When this open call has something to do by itself, as far as the record tells a life that begins:
+ * `openedAt` is when the newest entry of earlier lives was made. Epoch ms; Infinity for never.
+ */
+export function dueAt(state: RunState, call: Call, openedAt: number): number {
+  const deadline = call.retryAt ?? call.until ?? Infinity;
+  if (call.kind !== "child" || call.child === null) return deadline;
+  return Math.min(deadline, nextAskAt(call.since, openedAt, isForeign(state, call.id, call.child)));
+}
+
+export class Children {
+  readonly #execution: Parent;
+  readonly #launches = new Map<string, Launch>();
+  readonly #watches = new Map<string, Watch>();
+  #asking = 0;
+  #starting = 0;
+
+  constructor(execution: Parent) {
+    this.#execution = execution;
+  }
+
+  /** Children that are being started or asked: this memory has to stay for the answers. */
+  get working(): number {
+    return this.#starting + this.#asking;
+  }
+
+  begin(pending: Pending, plan: ChildPlan): void {
+    const call = this.#recordOf(pending);
+    if (call === undefined || call.child === null) return this.#launch(pending, plan);
+    const watch = this.#watch(pending, call.child);
+    if (this.#execution.state.marked.has(`step.removed:${pending.key}`)) {
+      const { child, until, policy } = call;
+      this.#execution.record({ kind: "child.started", step: pending.id, child, until, policy });
+    }
+    // It may have told of its end while this run had ended, and was told that nobody cares.
+    if (this.#execution.state.retriedSeq > 0) this.#ask(pending, watch);
+    this.#execution.expect(this.dueAt(pending));
+  }
+
+  /** When there is something to do for this call; Infinity when only the world can move it. */
+  dueAt(pending: Pending): number {
+    const launch = this.#launches.get(pending.key);
+    if (launch !== undefined) return launch.retryAt;
+    const call = this.#recordOf(pending);
+    const watch = this.#watches.get(pending.key);
+    if (call === undefined || watch === undefined) return Infinity;
+    const askAt = watch.asking ? Infinity : nextAskAt(call.since, watch.askedAt, watch.foreign);
+    return Math.min(call.until ?? Infinity, askAt);
+  }
+
+  /** What was due has come: the start is tried again, the wait is over, or the child is asked. */
+  fire(pending: Pending, plan: ChildPlan): void {
+    if (this.#launches.has(pending.key)) return this.#launch(pending, plan);
+    const call = this.#recordOf(pending);
+    const watch = this.#watches.get(pending.key);
+    if (call === undefined || watch === undefined) return;
+    const { ledger } = this.#execution;
+    if ((call.until ?? Infinity) > ledger.now()) return this.#ask(pending, watch);
+    const error = childTimeout(pending.id, watch.child, plan.timeoutMs ?? ledger.now() - call.since);
+    this.#execution.record({ kind: "child.failed", step: pending.id, child: watch.child, error, left: true });
+    // Whoever hosts the run is to stop the child.
+    this.#execution.expect(ledger.now());
+  }
+
+  /** Puts the end of a child on record, in its turn, if a call waits for it. */
+  async hear(step: string, child: string, end: ChildEnd): Promise<Hearing> {
+    const key = callKey("child", step);
+    for (;;) {
+      const launch = this.#launches.get(key);
+      // It was faster than the news that it had been started.
+      if (launch !== undefined && launch.retryAt === Infinity) await this.#settled(launch);
+      const hearing = await this.#turn(() => this.#take(key, step, child, end));
+      if (hearing !== "starting") return hearing ?? "later";
+    }
+  }
+
+  #take(key: string, step: string, child: string, end: ChildEnd): Hearing | "starting" {
+    const { state, pending: open } = this.#execution;
+    const call = state.calls.get(key);
+    const pending = open.get(key);
+    const launch = this.#launches.get(key);
+    if (launch !== undefined) return launch.retryAt === Infinity ? "starting" : "later";
+    if (call === undefined || call.child === null) return pending === undefined ? "nobody" : "later";
+    if (call.done || call.child.id !== child) return "nobody";
+    if (pending !== undefined) {
+      this.#end(pending, call.child, end);
+      return "recorded";
+    }
+    // The handler may be on its way to the call, unless it was seen to make it no more.
+    return state.marked.has(`step.removed:${callKey("child", step)}`) ? "nobody" : "later";
+  }
+
+  #launch(pending: Pending, plan: ChildPlan): void {
+    const { ledger, world } = this.#execution;
+    const known = this.#launches.get(pending.key);
+    const until = plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
+    const launch: Launch = known ?? { until, tries: 0, retryAt: Infinity, settled: Promise.resolve() };
+    launch.retryAt = Infinity;
+    this.#launches.set(pending.key, launch);
+    this.#starting++;
+    const started = world.children.start(this.#request(pending, plan));
+    launch.settled = started.then(
+      async ({ child, existed }) => {
+        const seen = await this.#turn(() => this.#started(pending, plan, launch, child, existed));
+        if (seen === null) await this.#stopStray(plan, child);
+      },
+      async (error: unknown) => void (await this.#turn(() => this.#refused(pending, plan, launch, error))),
+    );
+  }
+
+  #request(pending: Pending, plan: ChildPlan): ChildStart {
+    const { state } = this.#execution;
+    const { formerChildren, retriedSeq } = state;
+    const birth = birthOf(state, pending.id);
+    const derived = childId({ ...birth, retriedSeq });
+    const former = formerChildren.get(pending.id);
+    return {
+      workflow: plan.workflow,
+      input: plan.input,
+      id: plan.id ?? derived,
+      labels: plan.labels,
+      reply: plan.detached ? null : { createdAt: birth.createdAt, step: pending.id },
+      former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },
+    };
+  }
+
+  #started(pending: Pending, plan: ChildPlan, launch: Launch, child: ChildRun, existed: boolean): void {
+    const { pending: open, ledger } = this.#execution;
+    this.#launches.delete(pending.key);
+    this.#starting--;
+    const { until } = launch;
+    const fact = { kind: "child.started", step: pending.id, child, until, policy: plan.policy } as const;
+    if (open.get(pending.key) !== pending) {
+      // Cancelled, or lost a race, before it was there: on record, so that it is stopped, and heard by nobody.
+      ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
+      return this.#execution.expect(ledger.now());
+    }
+    this.#execution.record(plan.detached ? { ...fact, detached: true } : fact);
+    if (plan.detached) return;
+    const watch = this.#watch(pending, child);
+    // One that was there before may have told of its end to nobody.
+    if (existed) this.#ask(pending, watch);
+    this.#execution.expect(this.dueAt(pending));
+  }
+
+  #refused(pending: Pending, plan: ChildPlan, launch: Launch, error: unknown): void {
+    const { pending: open, ledger } = this.#execution;
+    this.#starting--;
+    const isOpen = open.get(pending.key) === pending;
+    if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
+    if (!isOpen) return;
+    if (error instanceof HoldfastError) {
+      const { name, code, message } = error;
+      const refusal = childRefusal(pending.id, plan.workflow, { name, code, message });
+      return this.#execution.record({ kind: "child.failed", step: pending.id, error: refusal });
+    }
+    launch.tries++;
+    launch.retryAt = ledger.now() + Math.min(longestPauseMs, 500 * 2 ** launch.tries);
+    this.#execution.expect(launch.retryAt);
+  }
+
+  /** The run ended while the child was being started, which nothing on record tells of. */
+  async #stopStray({ policy }: ChildPlan, { id }: ChildRun): Promise<void> {
+    const { state, world } = this.#execution;
+    if (state.end !== null && policy !== "abandon") await world.children.stop(id, policy).catch(() => {});
+  }
+
+  #ask(pending: Pending, watch: Watch): void {
+    if (watch.asking) return;
+    watch.asking = true;
+    watch.askedAt = Math.max(watch.askedAt, this.#execution.ledger.now());
+    this.#asking++;
+    const answered = (end: ChildEnd | null): void => {
+      void this.#turn(() => {
+        watch.asking = false;
+        this.#asking--;
+        if (end !== null && this.#execution.pending.get(pending.key) === pending) this.#end(pending, watch.child, end);
+        else this.#execution.expect(this.dueAt(pending));
+      });
+    };
+    // One that cannot be asked now is asked again, later.
+    this.#execution.world.children.end(watch.child.id).then(answered, () => answered(null));
+  }
+
+  #end(pending: Pending, child: ChildRun, end: ChildEnd): void {
+    const { id: step } = pending;
+    this.#watches.delete(pending.key);
+    if (end.kind === "completed") {
+      this.#execution.record({ kind: "child.completed", step, child, output: end.output });
+    } else {
+      const error = childFailure(step, child, end.kind, end.error);
+      this.#execution.record({ kind: "child.failed", step, child, error });
+    }
+  }
+
+  #watch(pending: Pending, child: ChildRun): Watch {
+    const foreign = isForeign(this.#execution.state, pending.id, child);
+    // Earlier lives asked whenever it was time, up to the last that is known of them.
+    const watch: Watch = { child, foreign, askedAt: this.#execution.ledger.openedAt, asking: false };
+    this.#watches.set(pending.key, watch);
+    return watch;
+  }
+
+  #recordOf({ key }: Pending): Call | undefined {
+    return this.#execution.state.calls.get(key);
+  }
+
+  async #settled({ settled }: Launch): Promise<void> {
+    await Promise.race([settled, this.#execution.stopped.heard()]);
+  }
+
+  /** Runs the event in its turn; null where the execution was stopped before it came to that. */
+  async #turn<Value>(event: () => Value): Promise<Value | null> {
+    if (this.#execution.over) return null;
+    const ran = new Promise<Value>((resolve) => {
+      this.#execution.post(() => resolve(event()));
+    });
+    return await Promise.race([ran, this.#execution.stopped.heard().then(() => null)]);
+  }
+}
+
+function birthOf({ created }: RunState, step: string): Omit<Birth, "retriedSeq"> {
+  if (created === null) throw new Error("a run that was never created has no children");
+  return { parent: created.id, createdAt: created.at, step };
+}
+
+/** Others may have started it: its id was given, or stood for another run. */
+function isForeign(state: RunState, step: string, { id }: ChildRun): boolean {
+  const own = childId({ ...birthOf(state, step), retriedSeq: 0 });
+  return id !== own && !id.startsWith(`${own}.`);
+}

@@ -1,0 +1,324 @@
+/**
+ * Owns: which slots of lanes one run and its steps need, have asked for, hold and give back.
+ * Does not own: carrying the questions (objects/slots), who gets a slot (core/lane), what the run does
+ * with it (run, attempts).
+ * Invariant 1: needs are asked for in their order, each held while the next is waited for, and what a
+ * parked run keeps is the beginning of the list: no two runs wait for each other.
+ * Invariant 2: slots are known to the lanes and to this memory only; a new memory asks again.
+ * Invariant 3: a slot that was waited for leaves two entries, one that was free leaves none.
+ */
+import type { Fact } from "../core/entry.ts";
+import { laneKey } from "../core/fold/ask.ts";
+import type { LaneNeed } from "../core/need.ts";
+import type { Place as Position } from "../core/run.ts";
+import type { RunState } from "../core/state.ts";
+import type { Entrance, Place, Ticket } from "../core/ticket.ts";
+import { Line, lastAskAt, nextAskAt } from "./line.ts";
+import type { Slot } from "./line.ts";
+
+/** Something a lane is to be told. Those about one ticket are carried in their order, one after the other. */
+export type Errand =
+  | { readonly kind: "enter"; readonly slot: Slot; readonly entrance: Entrance }
+  | { readonly kind: "leave"; readonly lane: string; readonly ticket: Ticket };
+
+/** What a handler's steps need of the gate. */
+export interface Doorway {
+  /** The run may go on as far as its lanes are concerned. */
+  readonly isOpen: boolean;
+  /** Whether an attempt of the step may begin; if not, it is told when it may. */
+  admit(step: string): boolean;
+  /** The attempt has ended, or is not wanted any more. */
+  leave(step: string): void;
+  leaveAll(): void;
+  /** It is on record that the run itself (null), or the step, waits for a slot. */
+  isQueued(step: string | null): boolean;
+}
+
+export const openDoorway: Doorway = {
+  isOpen: true,
+  admit: () => true,
+  leave: () => {},
+  leaveAll: () => {},
+  isQueued: () => false,
+};
+
+/** Steps of one run that stand in line at a time: enough to use every slot, too few to flood a lane. */
+const maxInLine = 32;
+/** How late an alarm may come. */
+const latenessMs = 60_000;
+
+export class Gate implements Doorway {
+  readonly #state: () => RunState;
+  /** An earlier memory may have left tickets in the lanes. */
+  readonly #inherited: boolean;
+  #run: Line | null = null;
+  #wanted = false;
+  readonly #steps = new Map<string, Line>();
+  /** Steps that have not been asked for yet, in their order; and those that are in line. */
+  readonly #next: string[] = [];
+  readonly #inLine = new Set<string>();
+  #admitted: string[] = [];
+  #errands: Errand[] = [];
+
+  constructor(state: () => RunState) {
+    this.#state = state;
+    const { created, end } = state();
+    this.#inherited = created !== null && end === null;
+  }
+
+  /** One on its way to its end waits for nobody. */
+  get isOpen(): boolean {
+    if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
+    return this.#needed().every(({ phase }) => phase === "held");
+  }
+
+  /** The run has something to do, and has asked, or will ask, for its slots. */
+  get isWanted(): boolean {
+    return this.#wanted;
+  }
+
+  /** A lane was asked and has not answered. */
+  get isAsking(): boolean {
+    return this.#slots().some(({ asking }) => asking);
+  }
+
+  isQueued(step: string | null): boolean {
+    for (const queued of this.#state().queued.values()) if (queued.step === step) return true;
+    return false;
+  }
+
+  /** An alarm that came by this instant came to ask for a slot again. */
+  explains(dueBy: number): boolean {
+    const { queued } = this.#state();
+    return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
+  }
+
+  /** The run has something to do: asks for its slots. */
+  want(): void {
+    this.#wanted = true;
+  }
+
+  /** The run is parked: gives back what it does not keep. */
+  rest(): void {
+    this.#wanted = false;
+    if (this.#state().created?.lanes === undefined) return;
+    const { queued } = this.#state();
+    const inLine = this.isQueued(null);
+    for (const [index, slot] of [...this.#line().slots].entries()) {
+      const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
+      if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
+        continue;
+      // What counts in a rate has been.
+      if (slot.phase === "held" && slot.need.periodMs !== null) continue;
+      this.#giveBack(slot, inLine);
+    }
+  }
+
+  /** The run has ended: gives everything back, also what an earlier memory may have left. */
+  end(): void {
+    this.#wanted = false;
+    if (this.#state().created?.lanes === undefined) return;
+    const begun = this.#state().startedAt !== null;
+    for (const slot of [...this.#line().slots]) this.#giveBack(slot, slot.need.periodMs === null || !begun);
+    this.leaveAll();
+  }
+
+  admit(step: string): boolean {
+    if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
+    const known = this.#steps.get(step);
+    if (known !== undefined) return known.isOpen;
+    const needs = this.#needs("step");
+    if (needs.length === 0) return true;
+    this.#steps.set(step, new Line(needs, this.#ticket(step), this.isQueued(step)));
+    this.#next.push(step);
+    return false;
+  }
+
+  leave(step: string): void {
+    const line = this.#steps.get(step);
+    if (line === undefined) return;
+    this.#steps.delete(step);
+    this.#inLine.delete(step);
+    for (const slot of [...line.slots]) this.#giveBack(slot, true);
+  }
+
+  leaveAll(): void {
+    for (const step of [...this.#steps.keys()]) this.leave(step);
+  }
+
+  /** Steps that may begin now; each is told once. */
+  takeAdmitted(): string[] {
+    const admitted = this.#admitted;
+    this.#admitted = [];
+    return admitted.filter((step) => this.#steps.get(step)?.isOpen === true);
+  }
+
+  /** Sees what the lanes are to be asked now. */
+  prepare(now: number): void {
+    if (this.#isExempt) {
+      for (const slot of [...(this.#run?.slots ?? [])]) {
+        if (slot.phase === "waiting" || slot.asking) this.#giveBack(slot, false);
+      }
+    } else if (this.#wanted) this.#ask(this.#needed(), now);
+    while (this.#inLine.size < maxInLine) {
+      const step = this.#next.shift();
+      if (step === undefined) break;
+      if (this.#steps.get(step)?.isOpen === false) this.#inLine.add(step);
+    }
+    for (const step of this.#inLine) this.#ask(this.#steps.get(step)?.slots ?? [], now);
+  }
+
+  /** What the lanes are to be told; handed out once. */
+  takeErrands(): Errand[] {
+    const errands = this.#errands;
+    this.#errands = [];
+    return errands;
+  }
+
+  /** What the lane answered; null when it could not be reached. Answers what is to be put on record. */
+  answered(slot: Slot, place: Place | null, now: number): Fact[] {
+    slot.asking = false;
+    if (slot.left) return [];
+    if (place !== null && (place.granted || place.turn === slot.toldTurn)) return this.#enter(slot, place.turn);
+    if (place !== null && !place.granted) {
+      const { position, used, limit } = place;
+      slot.turn = place.turn;
+      slot.place = { position, used, limit };
+    }
+    slot.phase = "waiting";
+    const { lane } = slot;
+    const { step } = slot.ticket;
+    const queued = this.#state().queued.get(laneKey({ lane, step }));
+    slot.askAt = nextAskAt(queued?.at ?? now, now);
+    return queued === undefined ? [{ kind: "lane.queued", lane, step }] : [];
+  }
+
+  /** The lane says that the slot is there. Answers what is to be put on record; null when nothing was asked for here. */
+  granted(lane: string, { step }: Ticket, turn: number): Fact[] | null {
+    const slot = this.#find(lane, step);
+    if (slot === undefined) return null;
+    slot.toldTurn = turn;
+    // The answer under way tells whether it is this slot that was meant.
+    if (slot.asking || slot.phase === "held") return [];
+    if (slot.phase === "waiting" && slot.turn === turn) return this.#enter(slot, turn);
+    // Of another turn: asking again tells.
+    slot.askAt = 0;
+    return [];
+  }
+
+  /**
+   * Whether the slot is held or asked for. Of a memory that knows nothing of it: whether the run goes on by
+   * itself (`due`), and so will ask for it, or keeps it while it is parked.
+   */
+  holds(lane: string, { step }: Ticket, due: boolean): boolean {
+    if (this.#find(lane, step) !== undefined) return true;
+    const { queued, created } = this.#state();
+    if (created?.lanes === undefined) return false;
+    if (step !== null) return due && this.#inherited && queued.has(laneKey({ lane, step })) && !this.#steps.has(step);
+    const index = this.#line().slots.findIndex((slot) => slot.lane === lane);
+    if (index < 0 || this.#line().slots[index]?.inherited !== true) return false;
+    return due || index < this.#kept;
+  }
+
+  /** Asks once more where the run stands; once for each lane. */
+  askAgain(): void {
+    const lanes = new Set<string>();
+    for (const slot of this.#slots()) {
+      if (slot.phase !== "waiting" || lanes.has(slot.lane)) continue;
+      lanes.add(slot.lane);
+      slot.askAt = 0;
+    }
+  }
+
+  /** Where it stood in each lane when that was last asked. */
+  get places(): ReadonlyMap<string, Position> {
+    const places = new Map<string, Position>();
+    for (const { lane, place } of this.#slots()) if (place !== null && !places.has(lane)) places.set(lane, place);
+    return places;
+  }
+
+  /** When lanes are asked again; Infinity for never. */
+  soonest(): number {
+    let soonest = Infinity;
+    for (const { phase, asking, askAt } of this.#slots()) {
+      if (phase === "waiting" && !asking) soonest = Math.min(soonest, askAt);
+    }
+    return soonest;
+  }
+
+  get #isExempt(): boolean {
+    const { cancelling, ending } = this.#state();
+    return cancelling !== null || ending !== null;
+  }
+
+  /** How many of its needs, from the first on, the run keeps while it is parked. */
+  get #kept(): number {
+    if (this.#state().startedAt === null) return 0;
+    return this.#line().slots.findLastIndex(({ need }) => need.hold && need.periodMs === null) + 1;
+  }
+
+  #needs(scope: LaneNeed["scope"]): LaneNeed[] {
+    return this.#state().created?.lanes?.filter((need) => need.scope === scope) ?? [];
+  }
+
+  #line(): Line {
+    this.#run ??= new Line(this.#needs("run"), this.#ticket(null), this.#inherited);
+    return this.#run;
+  }
+
+  /** A rate is asked for once, before the run begins. */
+  #needed(): Slot[] {
+    const begun = this.#state().startedAt !== null;
+    return this.#line().slots.filter(({ need }) => need.periodMs === null || !begun);
+  }
+
+  /** A run that goes on as new keeps its tickets. */
+  #ticket(step: string | null): Ticket {
+    const { created } = this.#state();
+    if (created === null) throw new Error("a run that was never created needs no slots");
+    return { runId: created.id, createdAt: created.continuation?.createdAt ?? created.at, step };
+  }
+
+  /** The run's, and those of steps in line. */
+  #slots(): Slot[] {
+    if (this.#run === null && this.#inLine.size === 0) return [];
+    return [...(this.#run?.slots ?? []), ...[...this.#inLine].flatMap((step) => this.#steps.get(step)?.slots ?? [])];
+  }
+
+  /** The slot, if it is held or asked for. */
+  #find(lane: string, step: string | null): Slot | undefined {
+    const line = step === null ? this.#run : this.#steps.get(step);
+    return line?.slots.find((slot) => slot.lane === lane && (slot.phase !== "away" || slot.asking));
+  }
+
+  #ask(slots: readonly Slot[], now: number): void {
+    const slot = slots.find(({ phase }) => phase !== "held");
+    if (slot === undefined || slot.asking || (slot.phase === "waiting" && slot.askAt > now)) return;
+    slot.asking = true;
+    const { ticket, need } = slot;
+    const { limit, periodMs, priority, hold } = need;
+    this.#errands.push({ kind: "enter", slot, entrance: { ticket, limit, periodMs, priority, hold } });
+  }
+
+  #enter(slot: Slot, turn: number): Fact[] {
+    slot.phase = "held";
+    slot.turn = turn;
+    slot.place = null;
+    const { lane } = slot;
+    const { step } = slot.ticket;
+    if (step !== null && this.#steps.get(step)?.isOpen === true) {
+      this.#inLine.delete(step);
+      this.#admitted.push(step);
+    }
+    return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
+  }
+
+  /** `all`: also where only an earlier memory may have asked for it. */
+  #giveBack(slot: Slot, all: boolean): void {
+    const { lane, ticket, need, phase, asking, inherited } = slot;
+    if (phase === "away" && !asking && !(all && inherited)) return;
+    if (phase !== "held" || need.periodMs === null) this.#errands.push({ kind: "leave", lane, ticket });
+    if (ticket.step === null) this.#run?.renew(slot);
+    else slot.left = true;
+  }
+}

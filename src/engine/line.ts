@@ -1,0 +1,77 @@
+/**
+ * Owns: one ticket, of a run or of a step, on its way through the lanes it needs.
+ * Does not own: when it sets out and what it keeps (gate).
+ */
+import type { LaneNeed } from "../core/need.ts";
+import type { Place } from "../core/run.ts";
+import type { Ticket } from "../core/ticket.ts";
+
+/** A need and how far it is met; what a lane answers to an `enter` is about the slot that it was asked for. */
+export type Slot = {
+  readonly lane: string;
+  readonly need: LaneNeed;
+  readonly ticket: Ticket;
+  /** Not in the lane as far as this memory knows; in its line; in possession of a slot. */
+  phase: "away" | "waiting" | "held";
+  /** An `enter` is under way. */
+  asking: boolean;
+  /** An earlier memory may have left the ticket in the lane. */
+  inherited: boolean;
+  /** It was given back, and another stands in its place: answers to it are too late. */
+  left: boolean;
+  /** The lane's number for the request, and the one it last said was granted. */
+  turn: number | null;
+  toldTurn: number | null;
+  /** When the lane is asked again by itself. */
+  askAt: number;
+  place: Place | null;
+};
+
+export class Line {
+  readonly slots: Slot[];
+
+  constructor(needs: readonly LaneNeed[], ticket: Ticket, inherited: boolean) {
+    this.slots = needs.map((need) => fresh(need, ticket, inherited));
+  }
+
+  get isOpen(): boolean {
+    return this.slots.every(({ phase }) => phase === "held");
+  }
+
+  /** Takes the slot out, for one that nothing has been asked for yet. */
+  renew(slot: Slot): void {
+    slot.left = true;
+    const index = this.slots.indexOf(slot);
+    if (index >= 0) this.slots[index] = fresh(slot.need, slot.ticket, false);
+  }
+}
+
+function fresh(need: LaneNeed, ticket: Ticket, inherited: boolean): Slot {
+  const { lane } = need;
+  const state = { phase: "away", asking: false, inherited, left: false } as const;
+  return { lane, need, ticket, ...state, turn: null, toldTurn: null, askAt: 0, place: null };
+}
+
+const firstAskMs = 60_000;
+const longestAskMs = 30 * 60_000;
+
+/** When one that is queued since then asks again: 1, 3, 7, 15 and 31 minutes after, then every half hour. */
+export function nextAskAt(queuedAt: number, now: number): number {
+  let at = queuedAt;
+  for (let pauseMs = firstAskMs; at <= now; pauseMs = Math.min(longestAskMs, pauseMs * 2)) {
+    // Whole half hours at a time, once the pauses no longer grow.
+    at += pauseMs < longestAskMs ? pauseMs : longestAskMs * (Math.floor((now - at) / longestAskMs) + 1);
+  }
+  return at;
+}
+
+/** The latest such instant up to `now`; null where none has come. */
+export function lastAskAt(queuedAt: number, now: number): number | null {
+  let last: number | null = null;
+  let at = nextAskAt(queuedAt, queuedAt);
+  while (at <= now) {
+    last = at;
+    at = nextAskAt(queuedAt, at);
+  }
+  return last;
+}

@@ -1,0 +1,44 @@
+/**
+ * Owns: what the news of a child's end does to its parent.
+ * Does not own: telling it until it was heard (objects/kin), what the end is to the handler (children).
+ * Invariant 1: news that is answered is on record, or nobody will ever ask for it (guarantee 4).
+ */
+import { HoldfastError } from "../core/error.ts";
+import { callKey } from "../core/state.ts";
+import type { RunState } from "../core/state.ts";
+import type { Run } from "./run.ts";
+import type { ChildEnd } from "./world.ts";
+
+/** A child has ended that this call of this life of the parent's id waits for. */
+export type ChildNews = {
+  readonly createdAt: number;
+  readonly step: string;
+  /** The child's id. */
+  readonly child: string;
+  readonly end: ChildEnd;
+};
+
+/**
+ * Resolves once it has been heard: it is on record, or of no interest to anybody.
+ * @throws HoldfastError version_missing, step_kind_changed, not_waiting: it is to be told again later
+ */
+export async function receiveNews(run: Run, news: ChildNews): Promise<void> {
+  if (!concerns(run.state, news)) return;
+  try {
+    const execution = await run.awake();
+    const heard = await execution.children.hear(news.step, news.child, news.end);
+    if (execution.failure !== null) throw execution.failure;
+    if (heard === "later" && concerns(run.state, news)) {
+      throw new HoldfastError("not_waiting", `the run does not wait for its child ${news.child} yet`);
+    }
+  } catch (error) {
+    if (!(error instanceof HoldfastError && error.code === "run_ended")) throw error;
+  }
+}
+
+/** The record does not rule out that the run waits for this child. */
+function concerns({ created, end, calls }: RunState, { createdAt, step, child }: ChildNews): boolean {
+  if (created?.at !== createdAt || end !== null) return false;
+  const call = calls.get(callKey("child", step));
+  return call === undefined || (!call.done && call.child?.id === child);
+}

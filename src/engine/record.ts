@@ -1,0 +1,50 @@
+/**
+ * Owns: the facts that the attempts of a step and of its undoing make.
+ * Does not own: when they are made (attempts).
+ */
+import type { Fact } from "../core/entry.ts";
+import type { StoredError } from "../core/error.ts";
+import type { RunState } from "../core/state.ts";
+import { encode, undefinedValue } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import type { RunPlan } from "./call.ts";
+
+export type Made = { readonly step: string; readonly attempt: number; readonly startedAt: number };
+export type Failed = Made & { readonly error: StoredError };
+
+export function startMark({ kind }: RunPlan, step: string, attempt: number): Fact {
+  return { kind: kind === "undo" ? "undo.attempt_started" : "step.attempt_started", step, attempt };
+}
+
+export function completion({ kind, undo, sensitive }: RunPlan, made: Made, result: Stored): Fact {
+  if (kind === "undo") return { kind: "undo.completed", ...made };
+  return {
+    kind: "step.completed",
+    ...made,
+    result,
+    ...(undo === null ? {} : { undo: true }),
+    ...(sensitive ? { sensitive: true } : {}),
+  };
+}
+
+export function kept(
+  value: unknown,
+  plan: RunPlan,
+  step: string,
+): { ok: true; value: Stored } | { ok: false; error: unknown } {
+  try {
+    // What an undo returns is of no use to anybody.
+    return { ok: true, value: plan.kind === "undo" ? undefinedValue : encode(value, `the result of step ${step}`) };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+/**
+ * Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
+ * instant of creation is in it because a run's id is free again once the run was deleted.
+ */
+export function idempotencyKey({ created }: RunState, step: string): string {
+  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
+  return `${created?.id}:${created?.at.toString(36)}:${plain}`;
+}

@@ -1,0 +1,139 @@
+/**
+ * Owns: what a request to `step.update` does to a run: refused, taken, answered, or once more.
+ * Does not own: calling the function (asks); how long a caller waits (objects).
+ *
+ * Invariant 1: an update is on record before its function is called, and its end before it is answered
+ * (guarantee 1).
+ * Invariant 2: the same key is the same update, whoever died in between, also after the run's end.
+ */
+import { refuseEnded } from "../core/action.ts";
+import { HoldfastError } from "../core/error.ts";
+import { validate } from "../core/schema.ts";
+import type { UpdateAnswer, UpdateRequest } from "../core/service.ts";
+import type { RunState, Update } from "../core/state.ts";
+import { decode, encode, isSame } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import type { UpdateHandler } from "./asks.ts";
+import type { Execution } from "./execution.ts";
+import type { Run } from "./run.ts";
+
+/** An update that is on record; `end` resolves once its end is. */
+export type Accepted = { readonly update: string; readonly end: Promise<UpdateAnswer> };
+
+/**
+ * Resolves once the update is on record.
+ * @param isWanted false when nobody waits for it any more: it is then not taken
+ * @throws update_not_found, update_invalid, update_failed (its schema threw), run_ended, run_paused,
+ * version_missing, idempotency_conflict, value_too_large, value_uncloneable
+ */
+export async function receiveUpdate(run: Run, request: UpdateRequest, isWanted: () => boolean): Promise<Accepted> {
+  const known = knownUpdate(run.state, request);
+  if (known !== undefined && known.end !== null) return { update: known.id, end: answer(run.state, known.id) };
+  refuseEnded(run.state, "be updated");
+  if (known === undefined) refuseIdle(run.state, request.name);
+  const execution = await run.awake();
+  const update = known?.id ?? (await accept(execution, request, isWanted));
+  const end = ended(execution, update);
+  // Whoever gave up waiting is not there to hear of it.
+  end.catch(() => {});
+  return { update, end };
+}
+
+function knownUpdate(state: RunState, { key, name, argument }: UpdateRequest): Update | undefined {
+  const id = key === undefined ? undefined : state.updateKeys.get(key);
+  const known = id === undefined ? undefined : state.updates.get(id);
+  if (known === undefined || (known.name === name && isSame(known.sent, argument))) return known;
+  throw new HoldfastError("idempotency_conflict", `the key ${key} was used for another update`);
+}
+
+function refuseIdle({ paused, startedAt, created }: RunState, name: string): void {
+  if (startedAt === null) {
+    throw new HoldfastError("update_not_found", `run ${created?.id} has not begun and has no update ${name} yet`);
+  }
+  if (paused !== null) throw new HoldfastError("run_paused", `run ${created?.id} is paused and takes no updates`);
+}
+
+async function accept(execution: Execution, request: UpdateRequest, isWanted: () => boolean): Promise<string> {
+  const { name, argument: sent } = request;
+  const handler = execution.asks.findUpdate(name);
+  if (handler === undefined) throw unknown(execution, name);
+  const argument = await fit(handler, sent);
+  const accepted = new Promise<string | null>((resolve, reject) => {
+    execution.post(() => {
+      try {
+        resolve(isWanted() ? take(execution, request, argument) : null);
+      } catch (error) {
+        if (!(error instanceof HoldfastError)) throw error;
+        reject(error);
+      }
+    });
+  });
+  const update = execution.over ? null : await Promise.race([accepted, execution.stopped.heard()]);
+  if (typeof update === "string") return update;
+  throw overOf(execution);
+}
+
+function unknown({ asks }: Execution, name: string): HoldfastError {
+  const known = asks.names("updates");
+  const has = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
+  return new HoldfastError("update_not_found", `the run has no update ${name}; ${has}`);
+}
+
+/** The argument as its schema makes it. */
+async function fit({ name, schema }: UpdateHandler, sent: Stored): Promise<Stored> {
+  if (schema === undefined) return sent;
+  const what = `the argument of update ${name}`;
+  try {
+    return encode(await validate(schema, decode(sent), "update_invalid", what), what);
+  } catch (error) {
+    if (error instanceof HoldfastError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new HoldfastError("update_failed", `the schema of update ${name} threw: ${why}`, { cause: error });
+  }
+}
+
+/** Puts the update on record, which calls its function; answers its id, or that of the one with the same key. */
+function take(execution: Execution, request: UpdateRequest, argument: Stored): string {
+  const { state } = execution;
+  const known = knownUpdate(state, request);
+  if (known !== undefined) return known.id;
+  if (execution.silent || state.cancelling !== null) throw endOf(state);
+  refuseIdle(state, request.name);
+  const { name, argument: sent, key, by } = request;
+  const update = `update-${state.updates.size + 1}`;
+  execution.record({
+    kind: "update.accepted",
+    name,
+    update,
+    argument,
+    by,
+    ...(argument === sent ? {} : { sent }),
+    ...(key === undefined ? {} : { key }),
+  });
+  return update;
+}
+
+/** Its end, once that is on record. */
+async function ended(execution: Execution, update: string): Promise<UpdateAnswer> {
+  const { state, asks, stopped } = execution;
+  while (state.updates.get(update)?.end === null && !execution.over) {
+    await Promise.race([asks.answered.heard(), stopped.heard()]);
+  }
+  if (execution.failure !== null) throw execution.failure;
+  return await answer(state, update);
+}
+
+async function answer(state: RunState, id: string): Promise<UpdateAnswer> {
+  const end = state.updates.get(id)?.end ?? null;
+  if (end === null || (end.kind === "update.failed" && end.error.code === "run_ended")) throw endOf(state);
+  if (end.kind === "update.completed") return { kind: "completed", update: id, result: end.result };
+  return { kind: "failed", update: id, error: end.error };
+}
+
+function overOf(execution: Execution): unknown {
+  return execution.failure ?? endOf(execution.state);
+}
+
+function endOf({ created }: RunState): HoldfastError {
+  return new HoldfastError("run_ended", `run ${created?.id} has ended, is about to, or has gone on as new`);
+}

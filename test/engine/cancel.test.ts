@@ -1,0 +1,159 @@
+import { describe, expect, test } from "vitest";
+import type { Step } from "../../src/core/step.ts";
+import { Host, act, startAt } from "./host.ts";
+import type { Handler } from "./memory.ts";
+
+/** Driven until somebody cancels it a second after its start, and on to its end. */
+async function cancelled(flow: Handler): Promise<Host> {
+  const host = new Host(flow);
+  host.plan(startAt + 1000, (run) => act(run, "cancel"));
+  return await host.drive();
+}
+
+describe("cancel", () => {
+  test("reaches running attempts through their signal, and the handler through its calls", async () => {
+    const seen: string[] = [];
+    const host = await cancelled(async (_input, step) => {
+      await step.run("long", ({ signal }) => {
+        signal.addEventListener("abort", () => seen.push("aborted"));
+        return new Promise(() => {});
+      }).catch((error: { code: string }) => {
+        seen.push(error.code);
+        throw error;
+      });
+    });
+    expect(seen).toEqual(["aborted", "cancelled"]);
+    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
+    expect(host.journal.kinds.slice(-2)).toEqual(["run.cancel_requested", "run.cancelled"]);
+  });
+
+  test("clean-up code still runs steps, with their retries", async () => {
+    const seen: number[] = [];
+    const host = await cancelled(async (_input, step) => {
+      try {
+        await step.waitFor("never");
+      } finally {
+        await step.run("clean up", ({ attempt }) => {
+          seen.push(attempt);
+          if (attempt < 3) throw new Error("once more");
+        });
+      }
+    });
+    expect(seen).toEqual([1, 2, 3]);
+    expect(host.snapshot).toMatchObject({ status: "cancelled", steps: { completed: 1 } });
+  });
+
+  test("clean-up code waits for nothing: waits are refused at once", async () => {
+    const codes: unknown[] = [];
+    const host = await cancelled(async (_input, step) => {
+      const note = (call: Promise<unknown>) => call.catch((error: { code: string }) => codes.push(error.code));
+      await note(step.sleep("1 d"));
+      await note(step.sleep("1 d"));
+      await note(step.waitFor("x"));
+      await note(step.webhook("y"));
+      return "a result nobody asked for";
+    });
+    expect(codes).toEqual(["cancelled", "cancelled", "cancelled", "cancelled"]);
+    expect(host.snapshot).toMatchObject({ status: "cancelled", output: null });
+    expect(host.clock.at).toBe(startAt + 1000);
+  });
+
+  test("a handler that asks for waits in circles, or hangs, is not waited for", async () => {
+    const circles = await cancelled(async (_input, step) => {
+      for (;;) await step.sleep("1 d").catch(() => {});
+    });
+    expect(circles.status).toBe("cancelled");
+    const hangs = await cancelled(async (_input, step) => {
+      await step.sleep("1 d").catch(() => new Promise(() => {}));
+    });
+    expect(hangs.status).toBe("cancelled");
+  });
+
+  test("bail and fail in clean-up code do not change how it ends", async () => {
+    for (const end of [(step: Step) => step.bail("other"), (step: Step) => step.fail(new Error("other"))]) {
+      const host = await cancelled(async (_input, step) => {
+        await step.sleep("1 d").catch(() => {});
+        return end(step);
+      });
+      expect(host.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
+    }
+  });
+
+  test("a paused run is cancelled; a delayed one at once", async () => {
+    const seen: string[] = [];
+    const paused = new Host(async (_input, step) => {
+      try {
+        await step.waitFor("never");
+      } finally {
+        await step.run("clean up", () => void seen.push("clean"));
+      }
+    });
+    paused.plan(startAt + 500, (run) => act(run, "pause")).plan(startAt + 1000, (run) => act(run, "cancel"));
+    await paused.drive();
+    expect(paused.status).toBe("cancelled");
+    expect(seen).toEqual(["clean"]);
+  });
+
+  test("a second cancellation, and one while the run is being undone, change nothing", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      await step.run("a", () => 1, { undo: () => host.clock.after(5000) });
+      await step.waitFor("never");
+    });
+    for (const at of [1000, 2000, 3000]) host.plan(startAt + at, (run) => act(run, "cancel", `key ${at}`));
+    await host.drive();
+    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["a"] } });
+    expect(host.entries("run.cancel_requested")).toHaveLength(1);
+  });
+
+  test("a run whose code is gone ends at once", async () => {
+    const host = await new Host(async (_input, step) => await step.waitFor("never")).drive();
+    const orphan = host.reopen();
+    orphan.definition = undefined;
+    await act(orphan.run, "cancel");
+    expect(orphan.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
+  });
+
+  test("with something to undo it waits for its code, visibly", async () => {
+    const seen: string[] = [];
+    const flow: Handler = async (_input, step) => {
+      await step.run("a", () => 1, { undo: () => void seen.push("undone") });
+      await step.waitFor("never");
+    };
+    const host = await new Host(flow).drive();
+    const orphan = host.reopen();
+    orphan.definition = undefined;
+    await act(orphan.run, "cancel");
+    await orphan.drive(orphan.clock.at + 60_000);
+    expect(orphan.snapshot.status).toBe("waiting");
+    const back = orphan.reopen({ definition: flow });
+    await back.drive();
+    expect(back.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["a"] } });
+    expect(seen).toEqual(["undone"]);
+  });
+
+  test("guarantees 2, 3: a run killed at every entry of its cancellation ends the same", async () => {
+    const flow =
+      (seen: string[]): Handler =>
+      async (_input, step) => {
+        await step.run("a", () => void seen.push("a"), { undo: () => void seen.push("not a") });
+        try {
+          await Promise.all([step.waitFor("never"), step.sleep("1 d"), step.webhook("hook").then((h) => h.received())]);
+        } catch (error) {
+          step.log.info(String((error as { code: string }).code));
+          await step.run("b", () => void seen.push("b"), { undo: () => void seen.push("not b") });
+          await step.run("c", () => void seen.push("c"));
+        }
+      };
+    const reference = await cancelled(flow([]));
+    const { commits } = reference.journal;
+    const from = commits.findIndex((text) => text.includes("run.cancel_requested"));
+    for (let keep = from + 1; keep < commits.length; keep++) {
+      const seen: string[] = [];
+      const host = await new Host(flow(seen), { commits: commits.slice(0, keep) }).drive();
+      expect(host.snapshot.error).toEqual(reference.snapshot.error);
+      const last = host.journal.kinds.filter((kind) => !/interrupted|recovered/.test(kind));
+      expect(last).toEqual(reference.journal.kinds);
+      expect(host.snapshot.error?.undone).toEqual(["b", "a"]);
+    }
+  });
+});

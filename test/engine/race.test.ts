@@ -1,0 +1,440 @@
+import { describe, expect, test } from "vitest";
+import type { Entry } from "../../src/core/entry.ts";
+import type { Step } from "../../src/core/step.ts";
+import { Host, act, play, signal, startAt } from "./host.ts";
+import type { Handler } from "./memory.ts";
+
+type Caught = Error & { code?: string };
+
+async function caught(call: () => unknown): Promise<Caught> {
+  try {
+    await call();
+  } catch (error) {
+    return error as Caught;
+  }
+  throw new Error("nothing was thrown");
+}
+
+function withdrawn(host: Host): string[][] {
+  return host.entries("wait.withdrawn").map(({ calls }) => calls.map(({ call, id }) => `${call} ${id}`));
+}
+
+describe("the winner", () => {
+  test("is the first to settle, by its key", async () => {
+    const host = await play((_input, step) =>
+      step.race({ slow: () => step.sleep("2 s"), fast: () => step.sleep("1 s"), slowest: () => step.sleep("3 s") }),
+    );
+    expect(host.output).toEqual({ key: "fast", value: undefined });
+    expect(host.clock.at - startAt).toBe(1000);
+  });
+
+  test("rejects the race as it rejects", async () => {
+    const host = await play(async (_input, step) => {
+      const failure = step.race({
+        works: () => step.sleep("1 h"),
+        fails: () => step.run("x", () => Promise.reject(new TypeError("no")), { retry: { limit: 0 } }),
+      });
+      const error = await caught(() => failure);
+      return [error.name, error.message, error.code];
+    });
+    expect(host.output).toEqual(["TypeError", "no", "step_failed"]);
+    expect(withdrawn(host)).toEqual([["sleep sleep"]]);
+  });
+
+  test("may throw before it calls anything, and may be no promise at all", async () => {
+    const host = await play(async (_input, step) => {
+      const thrown = await caught(() =>
+        step.race({
+          waits: () => step.sleep("1 h"),
+          throws: () => {
+            throw new Error("at once");
+          },
+        }),
+      );
+      const value = await step.race({ waits: () => step.sleep("1 h"), value: () => 7, other: () => 8 });
+      return [thrown.message, value];
+    });
+    expect(host.output).toEqual(["at once", { key: "value", value: 7 }]);
+    expect(host.clock.at).toBe(startAt);
+  });
+
+  test("every branch is called, in order, also behind one that has settled", async () => {
+    const called: string[] = [];
+    await play((_input, step) =>
+      step.race({ a: () => called.push("a"), b: () => called.push("b"), c: async () => called.push("c") }),
+    );
+    expect(called).toEqual(["a", "b", "c"]);
+  });
+
+  test.each([[{}], [undefined], [null], [7], [[]], [{ a: 1 }], [{ a: () => 1, b: Promise.resolve() }]])(
+    "%j is no race",
+    async (branches) => {
+      const host = await play(async (_input, step) => (await caught(() => step.race(branches as never))).code);
+      expect(host.output).toBe("options_invalid");
+    },
+  );
+
+  test("a loser that rejects later is no failure of anybody's", async () => {
+    const seen: unknown[] = [];
+    const note = (error: unknown): void => void seen.push(error);
+    process.on("unhandledRejection", note);
+    const host: Host = new Host(async (_input, step) => {
+      const won = await step.race({
+        wins: () => step.sleep(10),
+        fails: () =>
+          step.run(
+            "x",
+            async () => {
+              await host.clock.after(50);
+              throw new Error("late");
+            },
+            { retry: { limit: 0 } },
+          ),
+      });
+      await step.sleep("1 h");
+      return won.key;
+    });
+    await host.drive();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    process.off("unhandledRejection", note);
+    expect([host.output, seen]).toEqual(["wins", []]);
+    expect(host.entries("step.failed")).toHaveLength(1);
+  });
+});
+
+describe("guarantee 5: the losers take no later signal", () => {
+  test("a wait that lost leaves the signal to the next", async () => {
+    const host = new Host(async (_input, step) => {
+      const first = await step.race({ approval: () => step.waitFor("go"), late: () => step.sleep("1 h") });
+      return [first.key, await step.waitFor("go")];
+    });
+    host.signalAt(startAt + 7_200_000, "go", "mine");
+    await host.drive();
+    expect(host.output).toEqual(["late", "mine"]);
+    expect(withdrawn(host)).toEqual([["wait go"]]);
+    expect(host.entries("signal.consumed").map(({ call }) => call)).toEqual(["go#2"]);
+  });
+
+  test("one entry tells of all of them, and none of what was not on record", async () => {
+    const host = new Host(async (_input, step) => {
+      await step.race({
+        a: () => Promise.all([step.waitFor("x"), step.waitFor("y"), step.sleep("nap", "1 d")]),
+        b: () => step.waitFor("z", { timeout: "2 d" }),
+        c: () => step.sleep("1 h"),
+      });
+      return await step.waitFor("end");
+    });
+    host.signalAt(startAt + 9_000_000, "end", 1);
+    await host.drive();
+    expect(withdrawn(host)).toEqual([["wait x", "wait y", "sleep nap", "wait z"]]);
+  });
+
+  test("what the run waits for no longer shows them, and no alarm is set for them", async () => {
+    const host = new Host(async (_input, step) => {
+      await step.race({ a: () => step.waitFor("a", { timeout: "1 d" }), b: () => step.waitFor("b") });
+      await step.waitFor("end");
+    });
+    host.signalAt(startAt + 5, "b", 1);
+    await host.drive();
+    expect(host.snapshot.waitingFor.map(({ name }) => name)).toEqual(["end"]);
+    expect(host.run.advance().wakeAt).toBeNull();
+    expect(host.run.openWaits("a")).toBe(0);
+  });
+
+  test("a branch that goes on after it lost waits in vain, and leaves no record of it", async () => {
+    const reached: string[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      await step.race({
+        loser: async () => {
+          await step.run("work", () => host.clock.after(100));
+          reached.push("worked");
+          await step.run("more", () => 1);
+          reached.push("more");
+          await step.waitFor("go");
+          reached.push("never");
+        },
+        winner: () => step.sleep(10),
+      });
+      await step.sleep("1 h");
+      return await step.waitFor("go");
+    });
+    host.signalAt(startAt + 500, "go", "kept");
+    await host.drive();
+    expect(host.output).toBe("kept");
+    expect(reached).toEqual(["worked", "more"]);
+    expect(host.journal.kinds.filter((kind) => kind === "wait.started")).toEqual([]);
+    expect(withdrawn(host)).toEqual([]);
+  });
+
+  test("a step of a loser goes on to its end, its retries too", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      const retry = { delay: 1000, jitter: 0 } as const;
+      const loser = (): Promise<number> =>
+        step.run("x", ({ attempt }) => (attempt < 3 ? Promise.reject(new Error("not yet")) : attempt), { retry });
+      await step.race({ loser, winner: () => step.sleep(10) });
+      await step.sleep("1 h");
+    });
+    await host.drive();
+    expect(host.entries("step.completed")[0]).toMatchObject({ step: "x", attempt: 3 });
+  });
+
+  test("a webhook whose address comes after it lost is withdrawn as well", async () => {
+    const host = new Host(async (_input, step) => {
+      await step.sleep(1);
+      await step.race({ hook: () => step.webhook("h").then(({ received }) => received()), at: () => 1 });
+      await step.waitFor("end");
+    });
+    await host.drive();
+    expect(host.entries("webhook.created")).toHaveLength(1);
+    expect(withdrawn(host)).toEqual([["webhook h"]]);
+    expect(host.snapshot.waitingFor.map(({ name }) => name)).toEqual(["end"]);
+  });
+
+  test("a webhook that was made outside stays, though waiting for it lost", async () => {
+    const host = new Host(async (_input, step) => {
+      const hook = await step.webhook("h");
+      const { key } = await step.race({ hook: () => hook.received(), late: () => step.sleep("1 h") });
+      return [key, await Promise.race([hook.received(), step.sleep("2 h")])];
+    });
+    await host.drive(startAt + 4_000_000);
+    expect(host.snapshot.waitingFor.map(({ kind }) => kind).toSorted()).toEqual(["timer", "webhook"]);
+    expect(withdrawn(host)).toEqual([]);
+  });
+
+  test("a call that was made outside and is awaited inside stays", async () => {
+    const host = new Host(async (_input, step) => {
+      const go = step.waitFor("go");
+      const { key } = await step.race({ go: () => go, late: () => step.sleep("1 h") });
+      return [key, await go];
+    });
+    host.signalAt(startAt + 7_200_000, "go", "come");
+    expect((await host.drive()).output).toEqual(["late", "come"]);
+  });
+});
+
+describe("races within races", () => {
+  test("the losers of the outer take those of the inner with them", async () => {
+    const host = new Host(async (_input, step) => {
+      const won = await step.race({
+        deep: () =>
+          step.race({
+            x: () => step.waitFor("x"),
+            deeper: async () => {
+              await step.sleep("a moment", 100);
+              return await step.race({ y: () => step.waitFor("y"), z: () => step.waitFor("z") });
+            },
+          }),
+        clock: () => step.sleep("1 h"),
+      });
+      return [won.key, await step.waitFor("x"), await step.waitFor("y")];
+    });
+    host.signalAt(startAt + 7_000_000, "x", 1);
+    host.signalAt(startAt + 7_000_000, "y", 2);
+    await host.drive();
+    expect(host.output).toEqual(["clock", 1, 2]);
+    expect(withdrawn(host)).toEqual([["wait x", "wait y", "wait z"]]);
+  });
+
+  test("the inner winner goes on in the outer branch", async () => {
+    const host = new Host(async (_input, step) => {
+      const won = await step.race({
+        branch: async () => {
+          const { key } = await step.race({ a: () => step.sleep("a", 10), b: () => step.waitFor("b") });
+          await step.waitFor("after");
+          return key;
+        },
+        clock: () => step.sleep("clock", "1 h"),
+      });
+      return [won.key, await step.waitFor("after")];
+    });
+    host.signalAt(startAt + 7_000_000, "after", "left");
+    await host.drive();
+    // The wait behind the inner race belonged to the branch that lost the outer.
+    expect(host.output).toEqual(["clock", "left"]);
+    expect(withdrawn(host)).toEqual([["wait b"], ["wait after"]]);
+  });
+
+  test("a race in a loop, a thousand times", async () => {
+    const host = await play(async (_input, step) => {
+      let wins = 0;
+      for (let i = 0; i < 1000; i++) {
+        const { key } = await step.race({ go: () => step.waitFor("go"), tick: () => step.sleep("tick", 10) });
+        if (key === "tick") wins++;
+      }
+      return wins;
+    });
+    expect(host.output).toBe(1000);
+    expect(host.entries("wait.withdrawn")).toHaveLength(1000);
+  });
+
+  test("a map in a losing branch goes on", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      const items = [1, 2, 3, 4];
+      await step.race({
+        map: () => step.map("m", items, () => host.clock.after(100), { concurrency: 1 }),
+        clock: () => step.sleep(50),
+      });
+      await step.sleep("1 h");
+    });
+    await host.drive();
+    expect(host.entries("step.completed")).toHaveLength(4);
+  });
+});
+
+describe("the run around it", () => {
+  test("a cancelled run's race rejects, and nothing is withdrawn", async () => {
+    let error: Caught | undefined;
+    const host = new Host(async (_input, step) => {
+      error = await caught(() => step.race({ a: () => step.waitFor("a"), b: () => step.waitFor("b") }));
+      await step.run("clean up", () => 1);
+    });
+    host.plan(startAt + 10, (run) => act(run, "cancel"));
+    await host.drive();
+    expect([host.status, error?.code]).toEqual(["cancelled", "cancelled"]);
+    expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["clean up"]);
+    expect(withdrawn(host)).toEqual([]);
+  });
+
+  test("a race that settles while the run is paused withdraws all the same", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      const { key } = await step.race({
+        work: () => step.run("w", () => host.clock.after(100)),
+        a: () => step.waitFor("a"),
+      });
+      return [key, await step.waitFor("a")];
+    });
+    host.plan(startAt + 50, (run) => act(run, "pause"));
+    host.signalAt(startAt + 200, "a", 1);
+    host.plan(startAt + 300, (run) => act(run, "resume"));
+    await host.drive();
+    expect(host.output).toEqual(["work", 1]);
+    expect(withdrawn(host)).toEqual([["wait a"]]);
+  });
+
+  test("a line that was logged before the race settled is not logged again after a death", async () => {
+    const flow: Handler = async (_input, step) => {
+      const branch = async (): Promise<void> => {
+        await step.sleep(10);
+        step.log.info("won");
+      };
+      await step.race({ branch, other: () => step.waitFor("x") });
+      await step.waitFor("end");
+    };
+    const host = await new Host(flow).drive();
+    const again = await host.reopen().drive();
+    expect(again.entries("log.written").map(({ message }) => message)).toEqual(["won"]);
+  });
+});
+
+describe("guarantees 3 and 5: whenever the process dies", () => {
+  /** A flow of races; what it does and sees goes to `trace`. */
+  function flow(trace: string[], after: (ms: number) => Promise<void>): (input: never, step: Step) => Promise<unknown> {
+    return async (_input, step) => {
+      const decision = await step.race({
+        decision: () => step.waitFor<string>("decision"),
+        both: async () => {
+          await step.run("prepare", () => after(30));
+          trace.push("prepared");
+          const inner = await step.race({ p: () => step.waitFor<string>("p"), q: () => step.sleep("q", 200) });
+          trace.push(`inner ${inner.key}`);
+          await step.waitFor("decision");
+        },
+        clock: () => step.sleep("clock", 500),
+      });
+      trace.push(`outer ${decision.key}`);
+      const hook = await step.race({
+        hook: () => step.webhook("h").then((made) => made.received()),
+        nap: () => step.sleep("nap", 50),
+      });
+      trace.push(`third ${hook.key}`);
+      const rest: unknown[] = [];
+      for (let i = 0; i < 2; i++) {
+        const next = await step.race({ next: () => step.waitFor("decision"), late: () => step.sleep("late", 10_000) });
+        rest.push(next.value);
+        trace.push(`loop ${next.key} ${String(next.value)}`);
+      }
+      return [decision.key, hook.key, rest];
+    };
+  }
+
+  function life(commits: readonly string[], at: number, signals: readonly [number, string, unknown][]) {
+    const trace: string[] = [];
+    const host: Host = new Host(
+      flow(trace, (ms) => (host.dead ? new Promise(() => {}) : host.clock.after(ms))),
+      { commits, at },
+    );
+    for (const [offset, name, payload] of signals) {
+      host.plan(Math.max(at, startAt + offset), (run) => signal(run, name, payload, `${name} ${payload}`));
+    }
+    return { host, trace };
+  }
+
+  const plans: [string, [number, string, unknown][]][] = [
+    [
+      "nobody comes in time",
+      [
+        [600, "decision", "a"],
+        [700, "decision", "b"],
+      ],
+    ],
+    [
+      "the decision comes first",
+      [
+        [20, "decision", "a"],
+        [120, "decision", "b"],
+        [800, "decision", "c"],
+      ],
+    ],
+    [
+      "the inner race is won",
+      [
+        [100, "p", 1],
+        [300, "decision", "a"],
+        [900, "decision", "b"],
+        [950, "decision", "c"],
+      ],
+    ],
+    [
+      "a tie: all at one instant",
+      [
+        [500, "decision", "a"],
+        [500, "decision", "b"],
+        [500, "p", 1],
+      ],
+    ],
+  ];
+
+  test.each(plans)("%s", async (name, signals) => {
+    const whole = life([], startAt, signals);
+    await whole.host.drive();
+    expect(whole.host.status).toBe("completed");
+    const { commits, entries } = whole.host.journal;
+    for (let keep = 1; keep < commits.length; keep++) {
+      const known = commits.slice(0, keep).flatMap((text) => JSON.parse(text) as Entry[]);
+      const { host, trace } = life(commits.slice(0, keep), known.at(-1)?.at ?? startAt, signals);
+      await host.drive();
+      expect([keep, host.status]).toEqual([keep, "completed"]);
+      // Who wins of those that are ready at one instant is open until it is on record.
+      if (!name.startsWith("a tie")) expect([keep, host.output, trace]).toEqual([keep, whole.host.output, whole.trace]);
+      checkWaits(host.journal.entries);
+    }
+    checkWaits(entries);
+  });
+
+  /** A withdrawn call has no outcome, an outcome no withdrawal; each is told once; nothing is left open. */
+  function checkWaits(entries: readonly Entry[]): void {
+    const over: string[] = [];
+    const open = new Set<string>();
+    for (const entry of entries) {
+      if (entry.kind === "wait.started") open.add(`wait ${entry.call}`);
+      if (entry.kind === "timer.set") open.add(`sleep ${entry.call}`);
+      if (entry.kind === "webhook.created") open.add(`webhook ${entry.call}`);
+      if (entry.kind === "signal.consumed") over.push(`wait ${entry.call}`);
+      if (entry.kind === "timer.fired") over.push(`sleep ${entry.call}`);
+      if (entry.kind === "wait.withdrawn") for (const { call, id } of entry.calls) over.push(`${call} ${id}`);
+    }
+    expect(over).toEqual([...new Set(over)]);
+    expect([...open].filter((call) => !over.includes(call))).toEqual([]);
+    expect(entries.filter(({ kind }) => kind === "step.removed" || kind === "step.added")).toEqual([]);
+  }
+});

@@ -1,0 +1,247 @@
+import { describe, expect, test } from "vitest";
+import type { Step } from "../../src/core/step.ts";
+import { Host, act, play, startAt } from "./host.ts";
+import type { Handler } from "./memory.ts";
+
+type Ledger = { readonly done: string[]; readonly keys: Map<string, Set<string>> };
+
+function ledger(): Ledger {
+  return { done: [], keys: new Map() };
+}
+
+/** A saga of three steps that can be undone; what happened is in the ledger, and every key with it. */
+function saga({ done, keys }: Ledger, end: (step: Step) => unknown): Handler {
+  const note = (what: string, key: string): string => {
+    keys.set(what, (keys.get(what) ?? new Set()).add(key));
+    done.push(what);
+    return `${what}'s result`;
+  };
+  return async (_input, step) => {
+    for (const name of ["flight", "hotel", "car"]) {
+      await step.run(name, ({ idempotencyKey }) => note(name, idempotencyKey), {
+        undo: (result, { idempotencyKey }) => note(`not ${result}`, idempotencyKey),
+      });
+    }
+    return await end(step);
+  };
+}
+
+const all = ["flight", "hotel", "car"];
+const undone = ["not car's result", "not hotel's result", "not flight's result"];
+
+describe("undo", () => {
+  test.each([
+    ["fails", (step: Step) => step.fail(new Error("no")), "failed", "handler_failed"],
+    ["throws", () => Promise.reject(new Error("no")), "failed", "handler_failed"],
+    ["bails", (step: Step) => step.bail("no"), "cancelled", "bailed"],
+  ] as const)("when the run %s, the last completed is undone first", async (_how, end, status, code) => {
+    const seen = ledger();
+    const host = await play(saga(seen, end));
+    expect(seen.done).toEqual([...all, ...undone]);
+    expect(host.snapshot).toMatchObject({ status, error: { code, message: "no", undone: all.toReversed() } });
+    expect(host.snapshot.error).not.toHaveProperty("notUndone");
+    expect(host.journal.kinds.slice(-5)).toEqual([
+      "undo.started",
+      "undo.completed",
+      "undo.completed",
+      "undo.completed",
+      `run.${status}`,
+    ]);
+  });
+
+  test("a run that completes undoes nothing", async () => {
+    const seen = ledger();
+    const host = await play(saga(seen, () => "fine"));
+    expect(seen.done).toEqual(all);
+    expect(host.output).toBe("fine");
+  });
+
+  test("when the run is cancelled and when it times out; not when it is terminated", async () => {
+    const park = async (step: Step) => await step.waitFor("never");
+    const cancelled = ledger();
+    const one = new Host(saga(cancelled, park));
+    one.plan(startAt + 1000, (run) => act(run, "cancel"));
+    await one.drive();
+    expect(one.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled", undone: all.toReversed() } });
+    expect(cancelled.done).toEqual([...all, ...undone]);
+
+    const late = ledger();
+    const two = new Host({ ...new Host(saga(late, park)).definition, timeoutMs: 5000 } as never);
+    await two.drive();
+    expect(two.snapshot).toMatchObject({ status: "failed", error: { code: "run_timeout", undone: all.toReversed() } });
+    expect(late.done).toEqual([...all, ...undone]);
+
+    const killed = ledger();
+    const three = new Host(saga(killed, park));
+    three.plan(startAt + 1000, (run) => act(run, "terminate"));
+    await three.drive();
+    expect(three.snapshot).toMatchObject({ status: "cancelled", error: { code: "terminated" } });
+    expect(killed.done).toEqual(all);
+  });
+
+  test("order is that of completion, whatever the order of the calls", async () => {
+    const seen: string[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      const slow = (name: string, ms: number) =>
+        step.run(name, () => host.clock.after(ms), { undo: () => void seen.push(name) });
+      await Promise.all([slow("late", 300), slow("early", 100), slow("middle", 200)]);
+      throw new Error("no");
+    });
+    await host.drive();
+    expect(seen).toEqual(["late", "middle", "early"]);
+  });
+
+  test("the failed step is not undone, and one without undo neither", async () => {
+    const seen: string[] = [];
+    const host = await play(async (_input, step) => {
+      await step.run("plain", () => 1);
+      await step.run("a", () => 1, { undo: () => void seen.push("a") });
+      const failing = () => {
+        throw new Error("never");
+      };
+      await step.run("b", failing, { retry: { limit: 0 }, undo: () => void seen.push("b") });
+    });
+    expect(seen).toEqual(["a"]);
+    expect(host.snapshot.error).toMatchObject({ code: "step_failed", step: "b", undone: ["a"] });
+  });
+
+  test("an undo is retried as its step; one that fails for good is on record, and the rest still run", async () => {
+    let tries = 0;
+    const seen: string[] = [];
+    const host = await play(async (_input, step) => {
+      const retry = { limit: 2, delay: 1000, jitter: 0 };
+      await step.run("a", () => 1, { undo: () => void seen.push("a") });
+      await step.run("b", () => 1, {
+        retry,
+        undo: () => {
+          tries++;
+          throw new Error("cannot be undone");
+        },
+      });
+      const flaky = (_result: unknown, { attempt }: { attempt: number }) => {
+        if (attempt === 1) throw new Error("once");
+        seen.push(`c at ${attempt}`);
+      };
+      await step.run("c", () => 1, { retry, undo: flaky });
+      throw new Error("no");
+    });
+    expect(tries).toBe(3);
+    expect(seen).toEqual(["c at 2", "a"]);
+    expect(host.snapshot.error).toMatchObject({
+      message: "no",
+      undone: ["c", "a"],
+      notUndone: [{ step: "b", message: "cannot be undone" }],
+    });
+    expect(host.entries("undo.failed")).toMatchObject([{ step: "b", attempt: 3, error: { code: "step_failed" } }]);
+  });
+
+  test("a step in flight that can be undone is waited for, told to stop, and undone if it did complete", async () => {
+    const seen: string[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      const charge = step.run(
+        "charge",
+        async ({ signal }) => {
+          signal.addEventListener("abort", () => seen.push("told to stop"));
+          await host.clock.after(500);
+          seen.push("charged");
+        },
+        { undo: () => void seen.push("refunded") },
+      );
+      const stock = step.run("stock", () => Promise.reject(new Error("none left")), { retry: { limit: 0 } });
+      await Promise.all([charge, stock]);
+    });
+    await host.drive();
+    expect(seen).toEqual(["told to stop", "charged", "refunded"]);
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { step: "stock", undone: ["charge"] } });
+  });
+
+  test("one that does not stop in time is given up", async () => {
+    const host = await play(async (_input, step) => {
+      void step.run("hangs", () => new Promise(() => {}), { undo: () => {} });
+      await step.sleep("1s");
+      throw new Error("no");
+    });
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { message: "no" } });
+    expect(host.clock.at - startAt).toBe(31_000);
+    expect(host.entries("step.failed")).toMatchObject([{ step: "hangs", error: { code: "step_timeout" } }]);
+  });
+
+  test("guarantee 2: a run killed at every entry undoes every step, with the same keys, none that is on record twice", async () => {
+    const end = (step: Step) => step.run("pay", () => Promise.reject(new Error("no")), { retry: { limit: 1, jitter: 0 } });
+    const reference = await play(saga(ledger(), end));
+    const { commits } = reference.journal;
+    for (let keep = 1; keep < commits.length; keep++) {
+      const seen = ledger();
+      const first = new Host(saga(seen, end), { commits: commits.slice(0, keep) });
+      const recorded = new Set(
+        first.journal.entries.flatMap((entry) => (entry.kind === "undo.completed" ? [entry.step] : [])),
+      );
+      await first.drive();
+      expect(first.snapshot).toMatchObject({ status: "failed", error: { step: "pay", undone: all.toReversed() } });
+      for (const step of recorded) expect(seen.done).not.toContain(`not ${step}'s result`);
+      for (const keys of seen.keys.values()) expect(keys.size).toBe(1);
+    }
+  });
+
+  test("guarantee 7: a step whose undo is gone from the code is named as not undone", async () => {
+    const seen = ledger();
+    const host = await play(saga(seen, (step) => step.waitFor("go")));
+    const without: Handler = async (_input, step) => {
+      for (const name of all) await step.run(name, () => 1);
+      await step.waitFor("go");
+    };
+    const next = host.reopen();
+    next.definition = new Host(without).definition;
+    next.plan(next.clock.at + 1000, (run) => act(run, "cancel"));
+    await next.drive();
+    expect(next.snapshot.status).toBe("cancelled");
+    expect(next.snapshot.error?.notUndone?.map(({ step }) => step)).toEqual(all.toReversed());
+    expect(next.entries("undo.failed")).toMatchObject([{ error: { code: "undo_missing" } }, {}, {}]);
+  });
+
+  test("a retry of the run runs again what was undone, and keeps what was not", async () => {
+    const seen: string[] = [];
+    let broken = true;
+    const flow: Handler = async (_input, step) => {
+      await step.run("keep", () => void seen.push("keep"));
+      await step.run("book", () => void seen.push("book"), { undo: () => void seen.push("unbook") });
+      await step.run("pay", () => {
+        if (broken) throw new Error("no");
+        seen.push("pay");
+      }, { retry: { limit: 0 } });
+      return "fine";
+    };
+    const host = await play(flow);
+    expect(host.status).toBe("failed");
+    broken = false;
+    for (const keep of [0, 1]) {
+      const again = host.reopen({ cold: false, keep: host.journal.commits.length });
+      act(again.run, "retry");
+      // Once in this life, once in one that dies right behind the retry.
+      await (keep === 0 ? again : again.reopen()).drive().then((end) => expect(end.output).toBe("fine"));
+    }
+    expect(seen).toEqual(["keep", "book", "unbook", "book", "pay", "book", "pay"]);
+  });
+
+  test("the sentence of a run that is being undone says so", async () => {
+    const host = new Host(async (_input, step) => {
+      const undo = (_result: unknown, { attempt }: { attempt: number }) => {
+        if (attempt < 3) throw new Error("the bank is closed");
+      };
+      await step.run("a", () => 1, { undo, retry: { delay: "1h", jitter: 0 } });
+      throw new Error("no");
+    });
+    await host.drive(startAt + 60_000);
+    expect(host.snapshot).toMatchObject({
+      status: "waiting",
+      waitingFor: [{ kind: "retry", name: "a" }],
+      reason: "undoing its steps, 0 of 1 so far: no",
+    });
+    // Whoever cannot wait for the bank has it tried at once.
+    act(host.run, "retry");
+    await host.drive(startAt + 61_000);
+    expect(host.snapshot.waitingFor).toMatchObject([{ kind: "retry", name: "a" }]);
+    await host.drive();
+    expect(host.snapshot.error).toMatchObject({ message: "no", undone: ["a"] });
+  });
+});
