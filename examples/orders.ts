@@ -1,4 +1,4 @@
-/** An order: pay, ship, tell the customer. Shows retries, errors that must not be retried, and undoing by hand. */
+/** An order as a saga: reserve, pay, ship, tell the customer; what was done is undone when a later step fails for good. */
 import { defineWorkflow, NonRetryableError } from "holdfast";
 import * as z from "zod";
 import { mail } from "./mail.ts";
@@ -19,10 +19,18 @@ export const order = defineWorkflow("order", {
   input: orderInput,
   labels: (input) => ({ customer: input.email }),
   handler: async (input, step) => {
+    await step.run("reserve", ({ idempotencyKey }) => reserve(input, idempotencyKey), {
+      undo: (reservation, { idempotencyKey }) => release(reservation.id, idempotencyKey),
+    });
+
     const payment = await step
       .run("charge", ({ attempt, idempotencyKey }) => charge(input, attempt, idempotencyKey), {
         retry: { limit: 6, delay: "300ms", backoff: "exponential", maxDelay: "10s" },
         timeout: "15s",
+        undo: async (paid, context) => {
+          refund(paid.id, context.idempotencyKey);
+          await mail().send(letter(input, "was refunded"), context);
+        },
       })
       .catch(async (error: unknown) => {
         // The charge failed for good; the customer is told before the run ends as failed with this error.
@@ -30,14 +38,8 @@ export const order = defineWorkflow("order", {
         throw error;
       });
 
-    let parcel;
-    try {
-      parcel = await step.run("ship", ({ idempotencyKey }) => ship(input, idempotencyKey), { retry: { limit: 8 } });
-    } catch (error) {
-      await step.run("refund", ({ idempotencyKey }) => refund(payment.id, idempotencyKey), { retry: { limit: 20 } });
-      await step.run("mail-refunded", (context) => mail().send(letter(input, "was refunded"), context));
-      throw error;
-    }
+    // Should this fail for good, the payment is refunded and the goods are released, in this order.
+    const parcel = await step.run("ship", ({ idempotencyKey }) => ship(input, idempotencyKey), { retry: { limit: 8 } });
 
     const sent = letter(input, `is on its way, tracking code ${parcel.tracking}`);
     await step.run("mail-shipped", (context) => mail().send(sent, context));
@@ -46,6 +48,15 @@ export const order = defineWorkflow("order", {
 });
 
 type Order = z.output<typeof orderInput>;
+
+/** A stand-in for a warehouse. */
+function reserve(input: Order, idempotencyKey: string) {
+  return { id: `res_${fingerprint(idempotencyKey)}`, order: input.id };
+}
+
+function release(reservation: string, idempotencyKey: string) {
+  return { id: `rel_${fingerprint(idempotencyKey)}`, reservation };
+}
 
 /** A stand-in for a payment provider: down when told to be, and strict about cards. */
 function charge(input: Order, attempt: number, idempotencyKey: string) {

@@ -1,13 +1,16 @@
 /** Everything an author of workflows needs. */
 export { HoldfastError, NonRetryableError, RetryAfterError } from "./core/error.ts";
+export { presets } from "./core/preset.ts";
 export { createHandle as getRun, signalAll as signal } from "./objects/handle.ts";
 export { defineWorkflow } from "./objects/workflow.ts";
 export { createWorker } from "./worker.ts";
 export type { Duration, Instant } from "./core/duration.ts";
-export type { ErrorCode, Issue } from "./core/error.ts";
+export type { ErrorCode } from "./core/code.ts";
+export type { Issue } from "./core/error.ts";
+export type { Preset } from "./core/preset.ts";
 export type { Retry, RetryFunction, RetryPolicy } from "./core/retry.ts";
 export type { RunStatus, Waiting } from "./core/run.ts";
-export type { ScheduleRule } from "./core/definition.ts";
+export type { Concurrency, Debounce, Rate, ScheduleRule, Singleton } from "./core/definition.ts";
 export type { Schema } from "./core/schema.ts";
 export type {
   AttemptContext,
@@ -19,6 +22,6 @@ export type {
   WebhookOptions,
   WebhookResponse,
 } from "./core/step.ts";
-export type { RunHandle, RunView, SignalOptions, StartOptions } from "./objects/handle.ts";
+export type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "./objects/handle.ts";
 export type { Workflow } from "./objects/workflow.ts";
 export type { WorkerOptions } from "./worker.ts";

@@ -50,7 +50,7 @@ export class FloorObject extends Floor {
   }
 }
 
-export const { SchedulerObject } = worker.objects;
+export const { SchedulerObject, LaneObject } = worker.objects;
 
 function object<Rpc>(binding: string, name: string): Rpc {
   return (env as unknown as Record<string, DurableObjectNamespace>)[binding]?.getByName(name) as Rpc;

@@ -4,4 +4,4 @@ import { workflows } from "./flows.ts";
 const worker = createWorker({ workflows });
 
 export default worker;
-export const { RunObject, DirectoryObject, SchedulerObject } = worker.objects;
+export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

@@ -25,11 +25,11 @@ export function stillHolds(holder: KeyHolder, run: HolderRun | null, until: Clai
  */
 export function decideClaim(
   held: KeyHolder | null,
-  { runId, force }: Claim,
+  { runId, force, from }: Claim,
   now: number,
 ): { readonly claimed: Claimed; readonly holder: KeyHolder } {
   if (held?.runId === runId) return { claimed: { claimed: true, holder: null, sinceAt: held.sinceAt }, holder: held };
-  if (held !== null && !force) {
+  if (held !== null && (!force || (from !== undefined && from !== held.runId))) {
     return { claimed: { claimed: false, holder: held.runId, sinceAt: held.sinceAt }, holder: held };
   }
   const sinceAt = held?.sinceAt ?? now;

@@ -1,6 +1,6 @@
 /** What of a run is left when it goes on as new. */
 import type { EntryOf, Fact } from "./entry.ts";
-import type { Continuation } from "./origin.ts";
+import type { Continuation, KeptUpdate } from "./origin.ts";
 import type { RunState } from "./state.ts";
 import type { Stored } from "./value.ts";
 
@@ -29,6 +29,7 @@ export function continuationOf(state: RunState, input: Stored, deployment: strin
       count: (created.continuation?.count ?? 0) + 1,
       createdAt: created.continuation?.createdAt ?? created.at,
       keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
+      ...newestUpdates(state),
     },
   };
   const received = signals.map(({ seq: _was, at: _came, ...signal }): Fact => signal);
@@ -51,4 +52,21 @@ function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefi
     keys.push({ key, name, payload });
   }
   return keys.toReversed();
+}
+
+/** So that a caller who got no answer does not have it done once more. */
+function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "updates"> {
+  const kept: KeptUpdate[] = [];
+  let left = maxKeyText;
+  for (const [key, id] of [...updateKeys].toReversed()) {
+    const update = updates.get(id);
+    // One that is under way ends with the life that it was asked of.
+    if (update === undefined || update.end === null) continue;
+    const { name, sent, end } = update;
+    const one = { key, id, name, sent, end };
+    left -= JSON.stringify(one).length;
+    if (left < 0 || kept.length === maxKeys) break;
+    kept.push(one);
+  }
+  return kept.length === 0 ? {} : { updates: kept.toReversed() };
 }

@@ -34,6 +34,8 @@ export type Fact =
       /** Set where a parent waits for the end. */
       readonly reply?: Reply;
       readonly lanes?: readonly LaneNeed[];
+      /** Lanes of a debounce or a singleton whose key it took; given back, if it still has it, when it is removed. */
+      readonly claims?: readonly string[];
       /** What `random` and `uuid` are made from, where it is not this run itself. */
       readonly seed?: string;
       /** The run whose history up to, and without, a step this one began with: the entries that follow. */

@@ -2,76 +2,7 @@
  * Errors, as they are thrown and as they are stored. Codes are stable: they are added, never
  * changed, and nothing ever matches a message.
  */
-
-/** Codes a run's or a step's error may carry. */
-export type RunErrorCode =
-  | "step_failed"
-  | "step_timeout"
-  | "step_crashed"
-  | "step_interrupted"
-  | "non_retryable"
-  | "value_uncloneable"
-  | "value_too_large"
-  | "name_invalid"
-  | "duration_invalid"
-  | "limit_exceeded"
-  | "map_failed"
-  | "child_failed"
-  | "handler_failed"
-  | "handler_crashed"
-  | "output_invalid"
-  | "options_invalid"
-  | "signal_invalid"
-  | "run_timeout"
-  | "start_expired"
-  | "bailed"
-  | "cancelled"
-  | "terminated"
-  | "version_missing"
-  | "step_kind_changed"
-  | "webhook_unavailable"
-  /** A step's `undo` is no longer in the code, or its own process died too often. */
-  | "undo_missing"
-  /** A query or an update made a call of `step` that it may not make. */
-  | "query_impure";
-
-/** Codes a request to the service may be refused with. */
-export type ServiceErrorCode =
-  | "workflow_not_found"
-  | "run_not_found"
-  | "run_exists"
-  | "run_ended"
-  | "run_not_ended"
-  | "not_retryable"
-  | "idempotency_conflict"
-  | "input_invalid"
-  | "id_invalid"
-  | "label_invalid"
-  | "cursor_invalid"
-  | "webhook_not_found"
-  | "webhook_expired"
-  | "webhook_rejected"
-  | "body_invalid"
-  | "not_waiting"
-  | "query_not_found"
-  | "query_failed"
-  | "query_timeout"
-  | "update_not_found"
-  | "update_invalid"
-  | "update_failed"
-  | "run_paused"
-  | "fork_invalid"
-  | "rate_limited"
-  | "schedule_not_found"
-  | "schedule_exists"
-  | "schedule_in_code"
-  | "schedule_invalid"
-  | "schedule_limit"
-  | "backfill_too_large"
-  | "lane_not_found"
-  | "config_invalid";
-
-export type ErrorCode = RunErrorCode | ServiceErrorCode;
+import type { ErrorCode } from "./code.ts";
 
 /** One problem in a value that a schema refused; `path` is a JSON pointer (RFC 6901). */
 export type Issue = { readonly path: string; readonly message: string };
@@ -224,7 +155,11 @@ function membersOf(error: object): readonly unknown[] | undefined {
   return members.length > 0 && members.every((member) => isA(member, Error)) ? members : undefined;
 }
 
-export type RevivedError = Error & { code?: string; step?: string; attempts?: number; index?: number; child?: string };
+/** An error with what is on record about it. */
+export type RevivedError = Error & Partial<Pick<StoredError, (typeof marks)[number]>>;
+
+/** Fields of an error that go through storage as they are. */
+const marks = ["code", "step", "attempts", "index", "child", "undone", "notUndone"] as const;
 
 /**
  * An Error to throw from what was stored: a built-in class by its name, an AggregateError where it
@@ -234,11 +169,7 @@ export function reviveError(stored: StoredError): RevivedError {
   const error: RevivedError = createError(stored.errors === undefined ? stored : { ...stored, type: aggregate });
   if (stored.cause !== undefined) hide(error, "cause", reviveError(stored.cause));
   if (stored.errors !== undefined) hide(error, "errors", reviveMembers(stored.errors, stored.code === "map_failed"));
-  if (stored.code !== undefined) error.code = stored.code;
-  if (stored.step !== undefined) error.step = stored.step;
-  if (stored.attempts !== undefined) error.attempts = stored.attempts;
-  if (stored.index !== undefined) error.index = stored.index;
-  if (stored.child !== undefined) error.child = stored.child;
+  for (const mark of marks) if (stored[mark] !== undefined) Object.assign(error, { [mark]: stored[mark] });
   return error;
 }
 

@@ -119,10 +119,12 @@ type Judgement = {
 
 /** Of the slots not decided about that are due, the latest fires, if catch-up still allows it. */
 export function judge(rule: Rule, state: ScheduleState, now: number): Judgement {
+  const nothing = { state, due: null, missed: null };
+  if (state.paused !== null) return nothing;
   const cron = cronOf(rule);
   const fromAt = undecidedFrom(state);
-  const slotAt = state.paused !== null || fromAt > now ? null : cron.latest(fromAt, now);
-  if (slotAt === null) return { state, due: null, missed: null };
+  const slotAt = fromAt > now ? null : cron.latest(fromAt, now);
+  if (slotAt === null) return nothing;
   const firstAt = cron.next(fromAt - 1) ?? slotAt;
   const decided = { ...state, lastSlotAt: slotAt };
   if (now - slotAt > Math.max(rule.catchUpMs, graceMs)) {
@@ -176,7 +178,8 @@ export function toStop(rule: Rule, state: ScheduleState): { kind: "cancel" | "te
 /** Moves to `starting` what may start, and says when to look again at what may not. */
 export function release(rule: Rule, state: ScheduleState, now: number): ScheduleState {
   if (state.paused !== null) return state;
-  if (stopsOthers(rule) && state.queue.length > 1) return release(rule, { ...state, queue: state.queue.slice(-1) }, now);
+  if (stopsOthers(rule) && state.queue.length > 1)
+    return release(rule, { ...state, queue: state.queue.slice(-1) }, now);
   const count =
     rule.overlap === "allow-all" ? state.queue.length : isGoing(state) ? 0 : Math.min(1, state.queue.length);
   const begun = state.queue.slice(0, count).map((slotAt) => begin(rule, slotAt, now));

@@ -1,13 +1,12 @@
 /**
- * What a fork takes along of the history it comes from, what it does again, and how it has the
- * former on record. A fork begins with the calls that were over before the first entry about the
- * step it goes its own way from; what was open there, cleared by a retry, or undone, it does again.
+ * What a fork takes along of the history it comes from, and what it does again. It begins with the
+ * calls that were over before the first entry about the step it goes its own way from; what was open
+ * there, was cleared by a retry or was undone, it does again.
  */
 import type { CallKind, Entry, Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { ChildRun } from "./origin.ts";
 import { callKey } from "./state.ts";
-import type { Stored } from "./value.ts";
 
 /** A step whose outcome is not in the copied history, and is on record all the same: it was given. */
 export type GivenStep = {
@@ -85,35 +84,6 @@ export function planFork(entries: Iterable<Entry>, { from, given }: ForkCut): Fo
     kept: [...over, ...missing.filter(({ endedBy }) => endedBy === null)].map(({ id }) => id),
     rerun: calls.filter((call) => call.endedBy === null && !missing.includes(call)).map(({ id }) => id),
   };
-}
-
-/**
- * What the fork has on record after its `run.created`.
- * @param entries at least those that the plan copies, in order
- * @param at the instant of the fork, epoch ms
- */
-export function forkedFacts(
-  entries: Iterable<Entry>,
-  plan: Pick<ForkPlan, "copied" | "given">,
-  results: ReadonlyMap<string, Stored>,
-  at: number,
-): Fact[] {
-  const facts: Fact[] = [];
-  const copied = new Set(plan.copied);
-  const signals = new Map<number, number>();
-  for (const entry of entries) {
-    if (!copied.has(entry.seq)) continue;
-    facts.push(copyOf(entry, results, signals, at));
-    // The entry before them all is run.created.
-    if (entry.kind === "signal.received") signals.set(entry.seq, facts.length + 1);
-  }
-  for (const { step, child, sensitive } of plan.given) {
-    const result = results.get(step);
-    if (result === undefined) continue;
-    if (child !== null) facts.push({ kind: "child.completed", step, child, output: result });
-    else facts.push(completed(step, 1, at, result, sensitive ? { sensitive } : {}));
-  }
-  return facts;
 }
 
 /** One pass over a history: which calls it has, and which entries tell of them. */
@@ -302,50 +272,4 @@ function refusal(why: string, calls: readonly Known[]): HoldfastError {
   const more = ids.length > maxListed ? `, and ${ids.length - maxListed} more` : "";
   const there = ids.length === 0 ? "there are none" : `there are ${ids.slice(0, maxListed).join(", ")}${more}`;
   return new HoldfastError("fork_invalid", `${why}; ${there}`);
-}
-
-/** The entry as the fork has it on record. */
-function copyOf(
-  entry: Entry,
-  results: ReadonlyMap<string, Stored>,
-  signals: ReadonlyMap<number, number>,
-  at: number,
-): Fact {
-  const { seq: _seq, at: endedAt, ...fact } = entry;
-  switch (fact.kind) {
-    case "step.completed":
-    case "step.failed": {
-      // It took as long as it took.
-      const startedAt = at - (endedAt - fact.startedAt);
-      const result = results.get(fact.step);
-      if (result === undefined) return { ...fact, startedAt };
-      if (fact.kind === "step.completed") return { ...fact, startedAt, result };
-      return completed(fact.step, fact.attempt, startedAt, result);
-    }
-    case "step.attempt_failed":
-      return { ...fact, startedAt: at - (endedAt - fact.startedAt) };
-    case "signal.consumed":
-      return { ...fact, signal: signals.get(fact.signal) ?? fact.signal };
-    case "child.started":
-      // It is no child of the fork: whatever becomes of the fork, it is left alone.
-      return { ...fact, policy: "abandon" };
-    case "child.completed":
-    case "child.failed": {
-      const output = results.get(fact.step);
-      if (output === undefined || fact.child === undefined) return fact;
-      return { kind: "child.completed", step: fact.step, child: fact.child, output };
-    }
-    default:
-      return fact;
-  }
-}
-
-function completed(
-  step: string,
-  attempt: number,
-  startedAt: number,
-  result: Stored,
-  marks: { readonly sensitive?: true } = {},
-): Fact {
-  return { kind: "step.completed", step, attempt, startedAt, result, ...marks };
 }

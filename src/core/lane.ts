@@ -168,7 +168,7 @@ export class Lane {
   wakeAt(now: number): number | null {
     const times = [...this.#unanswered].map(({ retryAt }) => retryAt);
     if (this.#untold.size > 0) times.push(now + watchMs);
-    const nextAt = this.waiting === 0 ? null : this.#isContended() ? this.#leases.nextEndAt() : this.#roomAt();
+    const nextAt = this.waiting === 0 ? null : this.#isContended() ? this.#leases.nextLookAt() : this.#roomAt();
     if (nextAt !== null) times.push(nextAt);
     return times.length === 0 ? null : times.reduce((one, other) => Math.min(one, other));
   }

@@ -1,8 +1,11 @@
 /** How long holders are taken at their word while others wait, and how long they have to answer. */
 
-export const leaseMs = 30_000;
+const leaseMs = 30_000;
 /** For one that keeps its slot while it is parked: asking wakes it. */
-export const holdLeaseMs = 300_000;
+const holdLeaseMs = 300_000;
+
+/** Leases that end about the same time are looked at together. */
+const togetherMs = 5_000;
 
 /** A message without an answer is sent again after this long at the earliest. */
 export const watchMs = 5_000;
@@ -45,8 +48,8 @@ export class Leases<Holder extends Leased> {
     return holders;
   }
 
-  /** When the next one ends; null for none. */
-  nextEndAt(): number | null {
+  /** When to look at the next one, at its end or a little later; null for none. */
+  nextLookAt(): number | null {
     let nextAt: number | null = null;
     for (const leases of [this.#short, this.#long]) {
       for (const endsAt of leases.values()) {
@@ -54,6 +57,6 @@ export class Leases<Holder extends Leased> {
         break;
       }
     }
-    return nextAt;
+    return nextAt === null ? null : Math.ceil(nextAt / togetherMs) * togetherMs;
   }
 }

@@ -1,4 +1,5 @@
 /** Where a run comes from, and who hears of its end. */
+import type { StoredError } from "./error.ts";
 import type { Stored } from "./value.ts";
 
 /** Which firing of which schedule started a run; `at` is the nominal time, epoch ms. */
@@ -36,4 +37,20 @@ export type Continuation = {
   readonly createdAt: number;
   /** `Idempotency-Key`s of the newest signals. */
   readonly keys: readonly { readonly key: string; readonly name: string; readonly payload: Stored }[];
+  /** The newest updates that came with an `Idempotency-Key` and have their end; absent where there are none. */
+  readonly updates?: readonly KeptUpdate[];
 };
+
+/** `sent` is the argument as it came. */
+export type KeptUpdate = {
+  readonly key: string;
+  readonly id: string;
+  readonly name: string;
+  readonly sent: Stored;
+  readonly end: UpdateEnd;
+};
+
+/** What the function of an update answered, or threw. */
+export type UpdateEnd =
+  | { readonly kind: "completed"; readonly result: Stored }
+  | { readonly kind: "failed"; readonly error: StoredError };

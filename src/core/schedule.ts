@@ -173,12 +173,20 @@ export function cronOf(rule: Rule): Cron {
   return cron;
 }
 
+/** The last answer for each rule: lists are asked for more often than firings come. */
+const upcoming = new WeakMap<Rule, { readonly afterAt: number; readonly slots: readonly number[] }>();
+
 /** The next `count` firings strictly after `at`, soonest first. */
-export function nextSlots(rule: Rule, at: number, count: number): number[] {
+export function nextSlots(rule: Rule, at: number, count: number): readonly number[] {
+  const known = upcoming.get(rule);
+  if (known !== undefined && known.afterAt <= at && (known.slots[0] ?? at) > at && known.slots.length >= count) {
+    return known.slots.slice(0, count);
+  }
   const slots: number[] = [];
   for (let slot = cronOf(rule).next(at); slot !== null && slots.length < count; slot = cronOf(rule).next(slot)) {
     slots.push(slot);
   }
+  upcoming.set(rule, { afterAt: at, slots });
   return slots;
 }
 

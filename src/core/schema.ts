@@ -3,7 +3,8 @@
  * zod, valibot, arktype and others implement it, so Holdfast depends on none of them here.
  */
 import { HoldfastError } from "./error.ts";
-import type { ErrorCode, Issue } from "./error.ts";
+import type { ErrorCode } from "./code.ts";
+import type { Issue } from "./error.ts";
 
 export interface Schema<Input = unknown, Output = Input> {
   readonly "~standard": {

@@ -42,9 +42,10 @@ export interface Runs {
   /**
    * Starts a run, or finds the one that the same id or key started before.
    * @throws workflow_not_found, input_invalid, id_invalid, value_too_large, run_exists (same id,
-   * another workflow or input), idempotency_conflict (same key, another workflow or input), rate_limited
+   * another workflow or input), idempotency_conflict (same key, another workflow or input), rate_limited; with
+   * a signal or an update also what these throw: the run is then there all the same
    */
-  start(request: StartRequest): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
+  start(request: StartRequest): Promise<Started>;
   /** The run, after its end or `waitMs` (at most 60,000), whichever is first. @throws run_not_found */
   read(id: string, waitMs?: number): Promise<RunSnapshot>;
   /** Entries with `seq` above `after`, oldest first. @throws run_not_found */
@@ -94,6 +95,9 @@ export type BulkRequest = {
 };
 
 export type RunFilter = Omit<RunQuery, "limit" | "cursor">;
+
+/** `update` is there where the start brought one. */
+export type Started = { readonly run: RunSnapshot; readonly created: boolean; readonly update?: UpdateAnswer };
 
 export type StartRequest = {
   readonly workflow: string;

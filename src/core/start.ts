@@ -32,6 +32,20 @@ export function checkSameStart(created: EntryOf<"run.created">, start: ComparedS
   }
 }
 
+/**
+ * As {@link checkSameStart}; but a start that brings something for the run is for whichever run has its id,
+ * unless its key says that it came before.
+ */
+export function checkSameRun(
+  created: EntryOf<"run.created">,
+  start: ComparedStart & { readonly signal?: unknown; readonly update?: unknown },
+): void {
+  const brings = start.signal !== undefined || start.update !== undefined;
+  if (!brings || (start.key !== undefined && start.key === created.key)) return checkSameStart(created, start);
+  if (created.workflow === start.workflow) return;
+  throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow`);
+}
+
 function isSameFork(one: ComparedFork | undefined, other: ComparedFork | undefined): boolean {
   return one?.id === other?.id && one?.step === other?.step && one?.print === other?.print;
 }

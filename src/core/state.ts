@@ -4,7 +4,7 @@
  */
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
-import type { ChildPolicy, ChildRun } from "./origin.ts";
+import type { ChildPolicy, ChildRun, UpdateEnd } from "./origin.ts";
 import type { Stored } from "./value.ts";
 
 /** One call of `step`, as far as it is on record. */
@@ -53,7 +53,7 @@ export type Update = {
   readonly name: string;
   /** The argument as it was sent. */
   readonly sent: Stored;
-  end: EntryOf<"update.completed"> | EntryOf<"update.failed"> | null;
+  end: UpdateEnd | null;
 };
 
 /** What a call's promise settles with, or what else the handler is to hear. `key` is {@link callKey}; `seq` is the entry it comes from. */

@@ -37,9 +37,16 @@ export type MapContext = AttemptContext & {
   readonly index: number;
 };
 
-export type MapOptions<Item = never, Result = never> = Omit<RunOptions, "undo"> & {
-  /** As that of `run`, with the item. */
-  readonly undo?: (result: Result, context: MapContext & { readonly item: Item }) => unknown;
+export type MapOptions<Item = never, Result = never> = Omit<RunOptions, "undo"> &
+  FanOptions & {
+    /** As that of `run`, with the item. */
+    readonly undo?: (result: Result, context: MapContext & { readonly item: Item }) => unknown;
+  };
+
+/** What a map of a workflow takes: each item is a child run. */
+export type MapRunsOptions = Omit<InvokeOptions, "id"> & FanOptions;
+
+type FanOptions = {
   /** Items at work at once; 10 unless set. */
   readonly concurrency?: number;
   /** How many items, or below 1 which share of them, may fail for good before the map does; 0 unless set. */
@@ -141,9 +148,10 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   ): Promise<Awaited<Result>>;
 
   /**
-   * One step for each item, at most `concurrency` at once; what succeeded never runs again. Where
-   * failures are tolerated, the result of a failed item is undefined.
-   * @throws an error with code map_failed and `errors`, sparse, by index
+   * One step for each item, `name`, `name#2` … in their order, at most `concurrency` at once; what succeeded
+   * never runs again. Where failures are tolerated, the result of a failed item is undefined. With a workflow
+   * instead of a function each item is the input of a child run, as `invoke` starts it.
+   * @throws an error with code map_failed, `step` and `errors`, sparse, by index
    */
   map<Item, Result>(
     name: string,
@@ -155,8 +163,38 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
     name: string,
     items: readonly Item[],
     fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate: number },
+  ): Promise<(Awaited<Result> | undefined)[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
     options?: MapOptions<Item, NoInfer<Awaited<Result>>>,
   ): Promise<Awaited<Result>[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options: MapRunsOptions & { readonly settled: true },
+  ): Promise<PromiseSettledResult<Output>[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options: MapRunsOptions & { readonly tolerate: number },
+  ): Promise<(Output | undefined)[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options?: MapRunsOptions,
+  ): Promise<Output[]>;
+  map<Output = unknown>(
+    name: string,
+    items: readonly unknown[],
+    workflow: string,
+    options?: MapRunsOptions,
+  ): Promise<Output[]>;
 
   /**
    * Starts a child run and waits for its output.

@@ -45,6 +45,8 @@ export type Claim = {
   readonly until: "begun" | "ended";
   /** Take it from a run that holds it; the caller is told which. */
   readonly force: boolean;
+  /** With `force`: from this run and from no other. */
+  readonly from?: string;
 };
 
 /**

@@ -16,7 +16,7 @@ import { isAttempted } from "./call.ts";
 import type { Pending, RunPlan } from "./call.ts";
 import { crashError, interruptionError, isPassing, stepError } from "./failure.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Doorway } from "./gate.ts";
+import type { Doorway } from "./doorway.ts";
 import { completion, idempotencyKey, kept, startMark } from "./record.ts";
 import type { Failed } from "./record.ts";
 import type { World } from "./world.ts";

@@ -36,10 +36,10 @@ export interface Parent {
 /** What became of a child's end: on record; of no interest to anybody; or not to be taken now, so it is told again. */
 export type Hearing = "recorded" | "nobody" | "later";
 
-/** A child that is still to be started. */
+/** A child that is still to be started; how it will be on record. */
 type Launch = {
-  /** When the call gives up, fixed as it was made; null for never. */
-  readonly until: number | null;
+  readonly pending: Pending;
+  readonly fact: Extract<Fact, { kind: "child.started" }>;
   /** How often the start did not get through. */
   tries: number;
   /** When it is tried again; Infinity while it is under way. */
@@ -72,6 +72,14 @@ export class Children {
 
   constructor(execution: Parent) {
     this.#execution = execution;
+    execution.ledger.beforeParting = () => this.#underWay();
+  }
+
+  /** Calls that lost a race are waited for no more: a child that is on its way to one of them goes on record, to be stopped. */
+  noteLost(): void {
+    const { pending: open, ledger } = this.#execution;
+    const lost = this.#underWay().filter(({ step }) => !open.has(callKey("child", step)));
+    if (lost.length > 0) ledger.append(...lost);
   }
 
   /** Children that are being started or asked: this memory has to stay for the answers. */
@@ -147,17 +155,25 @@ export class Children {
 
   #launch(pending: Pending, plan: ChildPlan): void {
     const { ledger, world } = this.#execution;
-    const known = this.#launches.get(pending.key);
+    const request = this.#request(pending, plan);
+    const child = request.former?.child ?? { id: request.id, workflow: plan.workflow };
+    // The timeout counts from the call, however often the start is tried.
     const until = plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
-    const launch: Launch = known ?? { until, tries: 0, retryAt: Infinity, settled: Promise.resolve() };
+    const launch: Launch = this.#launches.get(pending.key) ?? {
+      pending,
+      fact: { kind: "child.started", step: pending.id, child, until, policy: plan.policy },
+      tries: 0,
+      retryAt: Infinity,
+      settled: Promise.resolve(),
+    };
     launch.retryAt = Infinity;
     this.#launches.set(pending.key, launch);
     this.#starting++;
-    const started = world.children.start(this.#request(pending, plan));
+    const started = world.children.start(request);
     launch.settled = started.then(
       async ({ child, existed }) => {
         const seen = await this.#turn(() => this.#started(pending, plan, launch, child, existed));
-        if (seen === null) await this.#stopStray(plan, child);
+        if (seen === null && this.#execution.state.end !== null) await this.#stop(plan, child);
       },
       async (error: unknown) => void (await this.#turn(() => this.#refused(pending, plan, launch, error))),
     );
@@ -183,10 +199,10 @@ export class Children {
     const { pending: open, ledger } = this.#execution;
     this.#launches.delete(pending.key);
     this.#starting--;
-    const { until } = launch;
-    const fact = { kind: "child.started", step: pending.id, child, until, policy: plan.policy } as const;
+    const fact = { ...launch.fact, child };
     if (open.get(pending.key) !== pending) {
-      // Cancelled, or lost a race, before it was there: on record, so that it is stopped, and heard by nobody.
+      // Given up before it was there. Where it went on record then, it may have been stopped too early.
+      if (this.#recordOf(pending) !== undefined) return void this.#stop(plan, child);
       ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
       return this.#execution.expect(ledger.now());
     }
@@ -214,10 +230,15 @@ export class Children {
     this.#execution.expect(launch.retryAt);
   }
 
-  /** The run ended while the child was being started, which nothing on record tells of. */
-  async #stopStray({ policy }: ChildPlan, { id }: ChildRun): Promise<void> {
-    const { state, world } = this.#execution;
-    if (state.end !== null && policy !== "abandon") await world.children.stop(id, policy).catch(() => {});
+  /** Children that may be there and are not on record. */
+  #underWay(): Launch["fact"][] {
+    const { calls } = this.#execution.state;
+    return [...this.#launches].flatMap(([key, { fact }]) => (calls.has(key) ? [] : [fact]));
+  }
+
+  /** What is on record has it stopped as well, but perhaps before it was there. */
+  async #stop({ policy }: ChildPlan, { id }: ChildRun): Promise<void> {
+    if (policy !== "abandon") await this.#execution.world.children.stop(id, policy).catch(() => {});
   }
 
   #ask(pending: Pending, watch: Watch): void {

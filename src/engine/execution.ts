@@ -11,7 +11,7 @@
  * Invariant 4: suspension is a promise that stays pending; nothing is thrown to suspend.
  */
 import type { Definition } from "../core/definition.ts";
-import type { EntryOf, Fact } from "../core/entry.ts";
+import type { Fact } from "../core/entry.ts";
 import { storeError } from "../core/error.ts";
 import type { HoldfastError, StoredError } from "../core/error.ts";
 import { resolveRetry } from "../core/retry.ts";
@@ -25,14 +25,14 @@ import { Attempts } from "./attempts.ts";
 import { Bell } from "./bell.ts";
 import { Calls } from "./calls.ts";
 import { Children } from "./children.ts";
+import { Closing } from "./closing.ts";
 import { Deadlines } from "./deadlines.ts";
-import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
 import { isAttempted } from "./call.ts";
 import type { Pending, Plan } from "./call.ts";
 import { Errors } from "./errors.ts";
-import { openDoorway } from "./gate.ts";
-import type { Doorway } from "./gate.ts";
+import { openDoorway } from "./doorway.ts";
+import type { Doorway } from "./doorway.ts";
 import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { Patches } from "./patch.ts";
@@ -66,8 +66,8 @@ export class Execution {
   readonly patches = new Patches(this);
   /** How the run goes on as new. */
   readonly renewal = new Renewal(this);
-  /** The handler has returned or thrown. */
-  finished = false;
+  /** Its way to its end. */
+  readonly closing: Closing;
   over = false;
   /** Why this memory must be given up; the journal is as it was. */
   failure: unknown = null;
@@ -86,9 +86,6 @@ export class Execution {
   /** No handler of this run has ever begun before. */
   #first = false;
   #live = false;
-  #end: (() => void) | null = null;
-  /** How the run ends once the steps in flight that can be undone have told how they ended. */
-  #closing: End | null = null;
 
   constructor(definition: Definition, ledger: Ledger, world: World, gate: Doorway = openDoorway) {
     this.definition = definition;
@@ -107,7 +104,15 @@ export class Execution {
     this.#waits = new Waits(this);
     this.children = new Children(this);
     this.#attempts = new Attempts(ledger, world, this);
-    this.#deadlines = new Deadlines(ledger.state, this.pending, this.#attempts, this.children, () => this.state.paused !== null, this.rested);
+    this.closing = new Closing(this, this.#calls, this.#attempts);
+    this.#deadlines = new Deadlines(
+      ledger.state,
+      this.pending,
+      this.#attempts,
+      this.children,
+      () => this.state.paused !== null,
+      this.rested,
+    );
   }
 
   get state(): RunState {
@@ -167,6 +172,15 @@ export class Execution {
     return this.asks.listening;
   }
 
+  /** The handler has returned or thrown, or its steps have been undone. */
+  get finished(): boolean {
+    return this.closing.finished;
+  }
+
+  set finished(finished: boolean) {
+    this.closing.finished = finished;
+  }
+
   /** It takes no updates and hears no signals any more. */
   get silent(): boolean {
     return this.finished || this.frozen;
@@ -183,7 +197,9 @@ export class Execution {
   /** Branches have lost a race: what they wait for is let go of. */
   withdraw(): void {
     this.#calls.withdraw();
-    if (this.#live) this.#withdrawals.tell();
+    if (!this.#live) return;
+    this.children.noteLost();
+    this.#withdrawals.tell();
   }
 
   withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">): void {
@@ -232,7 +248,7 @@ export class Execution {
     if (this.over) return;
     this.#live = true;
     this.asks.goLive();
-    if (this.#end !== null) this.post(this.#end);
+    this.closing.goLive();
     this.beginHeld();
     this.#checkRest();
   }
@@ -300,7 +316,7 @@ export class Execution {
 
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
-    if (settle.kind === "undo") this.#undo(settle.steps);
+    if (settle.kind === "undo") this.closing.undo(settle.steps);
     else if (settle.kind === "asked" || settle.kind === "heard") this.#hear(outcome);
     else this.#calls.deliver(outcome);
     if (settle.kind === "cancelled") this.renewal.refuse(settle.error);
@@ -389,82 +405,16 @@ export class Execution {
     this.stopped.ring();
   }
 
-  /** The handler hears of the cancellation through its open calls; resolves once that is on record. */
-  async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited">): Promise<void> {
-    const requested = new Promise<void>((resolve) => {
-      this.post(() => {
-        const { cancelling, ending, end } = this.state;
-        if (cancelling === null && ending === null && end === null) {
-          const awaited = this.#attempts.stop(new Error(request.error.message));
-          this.record({ ...request, awaited });
-          // The handler may be over already, with its end in line behind this.
-          if (!this.finished) this.rested.ring();
-        }
-        resolve();
-      });
-    });
-    await Promise.race([requested, this.stopped.heard()]);
-    if (this.failure !== null) throw this.failure;
+  /** Ends the run like this, as the handler wants it. */
+  conclude(end: End): void {
+    this.closing.conclude(end);
   }
 
-  /** Ends the run from outside, whatever the handler makes of it. */
-  close(end: End): void {
-    if (this.#live) this.post(() => this.conclude(end));
-    else this.#end ??= () => this.conclude(end);
-  }
-
-  /**
-   * Ends the run like this, and the handler with it; first of all what can be undone is undone.
-   * @param wanted null where a cancellation on record says how it ends
-   */
-  conclude(wanted: End | null): void {
-    this.#calls.frozen = true;
-    // A replay comes here once more on its way to what is on record.
-    if (this.over || this.state.ending !== null || this.#closing !== null) return;
-    // A step in flight that can be undone is waited for; after a death, once it is in flight again.
-    const live = this.#live;
-    this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || !live));
-    if (!live) return this.#finish(() => this.conclude(wanted));
-    const end = endOf(wanted, this.state);
-    if (end.kind === "run.completed") return this.#close(end);
-    this.#closing = end;
-    this.#attempts.stop(new Error("the run is ending"));
-    this.#closeAtRest();
-  }
-
-  /** Once no step is in flight that may have to be undone. */
-  #closeAtRest(): void {
-    const end = this.#closing;
-    if (end === null || this.#attempts.running > 0) return;
-    this.#closing = null;
-    const begun = end.kind === "run.completed" ? null : undoing(end, this.state);
-    if (begun === null) this.#close(end);
-    else this.record(begun);
-  }
-
-  #close(end: End): void {
+  end(end: End): void {
     if (this.over) return;
     const left = this.#live ? [...this.#adoption.leftovers(), ...this.asks.leftovers()] : [];
     this.#guard(() => this.ledger.append(...left, end));
     this.stop(new Error("the run has ended"));
-  }
-
-  /** The handler has no more say: its steps are undone, one by one, by calls like its own. */
-  #undo(steps: readonly string[]): void {
-    this.#calls.freeze(() => false);
-    this.#attempts.abandon(new Error("the run is being undone"));
-    this.finished = false;
-    this.#end = null;
-    const undo = async (): Promise<void> => {
-      // One that fails for good is on record and does not stop the rest.
-      for (const step of steps) await this.#calls.undo(step).catch(() => {});
-    };
-    void undo().then(() => {
-      this.finished = true;
-      this.#end = () => this.#guard(() => this.#close(endOf(null, this.state)));
-      if (this.#live) this.post(this.#end);
-      this.stirred.ring();
-    });
   }
 
   runError(thrown: unknown): StoredError {
@@ -485,19 +435,7 @@ export class Execution {
 
   /** One that goes on as new does not end, whatever its handler returns. */
   #leave(end: End): void {
-    if (!this.renewal.requested) this.#finish(() => this.conclude(end));
-  }
-
-  #finish(end: () => void): void {
-    // Whatever the handler left behind has no say any more.
-    this.#calls.frozen = true;
-    // The journal says already how the run ends: the handler came here once before.
-    if (this.state.ending !== null) return;
-    this.finished = true;
-    this.stirred.ring();
-    if (this.#end !== null) return;
-    this.#end = end;
-    if (this.#live) this.post(end);
+    if (!this.renewal.requested) this.closing.finish(end);
   }
 
   #start(pending: Pending): void {
@@ -535,18 +473,10 @@ export class Execution {
   }
 
   #checkRest(): void {
-    if (this.#closing !== null) this.#guard(() => this.#closeAtRest());
-    if (this.#isLost) this.post(() => this.#isLost && this.conclude(null));
+    this.closing.rest();
     if (this.busy) return;
     if (this.state.lives > 0 && !this.over && !this.held) this.record({ kind: "run.recovered" });
     this.rested.ring();
-  }
-
-  /** A cancelled handler that waits for nothing of ours, and has not ended, is not waited for. */
-  get #isLost(): boolean {
-    const { cancelling, ending } = this.state;
-    if (cancelling === null || ending !== null || this.#closing !== null) return false;
-    return this.#live && !this.finished && !this.over && this.pending.size === 0;
   }
 
   /** What goes wrong in here is no business of the handler's. */

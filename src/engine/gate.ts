@@ -13,57 +13,36 @@ import type { LaneNeed } from "../core/need.ts";
 import type { Place as Position } from "../core/run.ts";
 import type { RunState } from "../core/state.ts";
 import type { Entrance, Place, Ticket } from "../core/ticket.ts";
-import { Line, lastAskAt, nextAskAt } from "./line.ts";
+import type { Doorway } from "./doorway.ts";
+import { Line, nextAskAt } from "./line.ts";
 import type { Slot } from "./line.ts";
+import { Turnstile } from "./turnstile.ts";
 
 /** Something a lane is to be told. Those about one ticket are carried in their order, one after the other. */
 export type Errand =
   | { readonly kind: "enter"; readonly slot: Slot; readonly entrance: Entrance }
   | { readonly kind: "leave"; readonly lane: string; readonly ticket: Ticket };
 
-/** What a handler's steps need of the gate. */
-export interface Doorway {
-  /** The run may go on as far as its lanes are concerned. */
-  readonly isOpen: boolean;
-  /** Whether an attempt of the step may begin; if not, it is told when it may. */
-  admit(step: string): boolean;
-  /** The attempt has ended, or is not wanted any more. */
-  leave(step: string): void;
-  leaveAll(): void;
-  /** It is on record that the run itself (null), or the step, waits for a slot. */
-  isQueued(step: string | null): boolean;
-}
-
-export const openDoorway: Doorway = {
-  isOpen: true,
-  admit: () => true,
-  leave: () => {},
-  leaveAll: () => {},
-  isQueued: () => false,
-};
-
-/** Steps of one run that stand in line at a time: enough to use every slot, too few to flood a lane. */
-const maxInLine = 32;
-/** How late an alarm may come. */
-const latenessMs = 60_000;
+/** For so long after its end a run that died over it gives its slots back again. */
+const partingMs = 600_000;
 
 export class Gate implements Doorway {
   readonly #state: () => RunState;
   /** An earlier memory may have left tickets in the lanes. */
   readonly #inherited: boolean;
   #run: Line | null = null;
+  /** What that line was made from. */
+  #lanes: readonly LaneNeed[] | undefined = undefined;
   #wanted = false;
-  readonly #steps = new Map<string, Line>();
-  /** Steps that have not been asked for yet, in their order; and those that are in line. */
-  readonly #next: string[] = [];
-  readonly #inLine = new Set<string>();
-  #admitted: string[] = [];
+  readonly #steps = new Turnstile();
+  /** Turns that a lane was told are not held: it may be about to take them back. */
+  readonly #denied = new Map<string, number>();
   #errands: Errand[] = [];
 
-  constructor(state: () => RunState) {
+  constructor(state: () => RunState, now: number) {
     this.#state = state;
     const { created, end } = state();
-    this.#inherited = created !== null && end === null;
+    this.#inherited = created !== null && (end === null || now - end.at < partingMs);
   }
 
   /** One on its way to its end waits for nobody. */
@@ -85,12 +64,6 @@ export class Gate implements Doorway {
   isQueued(step: string | null): boolean {
     for (const queued of this.#state().queued.values()) if (queued.step === step) return true;
     return false;
-  }
-
-  /** An alarm that came by this instant came to ask for a slot again. */
-  explains(dueBy: number): boolean {
-    const { queued } = this.#state();
-    return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
   }
 
   /** The run has something to do: asks for its slots. */
@@ -129,28 +102,21 @@ export class Gate implements Doorway {
     if (known !== undefined) return known.isOpen;
     const needs = this.#needs("step");
     if (needs.length === 0) return true;
-    this.#steps.set(step, new Line(needs, this.#ticket(step), this.isQueued(step)));
-    this.#next.push(step);
+    this.#steps.add(step, new Line(needs, this.#ticket(step), this.isQueued(step)));
     return false;
   }
 
   leave(step: string): void {
-    const line = this.#steps.get(step);
-    if (line === undefined) return;
-    this.#steps.delete(step);
-    this.#inLine.delete(step);
-    for (const slot of [...line.slots]) this.#giveBack(slot, true);
+    for (const slot of this.#steps.remove(step)) this.#giveBack(slot, true);
   }
 
   leaveAll(): void {
-    for (const step of [...this.#steps.keys()]) this.leave(step);
+    for (const step of this.#steps.steps) this.leave(step);
   }
 
   /** Steps that may begin now; each is told once. */
   takeAdmitted(): string[] {
-    const admitted = this.#admitted;
-    this.#admitted = [];
-    return admitted.filter((step) => this.#steps.get(step)?.isOpen === true);
+    return this.#steps.takeAdmitted();
   }
 
   /** Sees what the lanes are to be asked now. */
@@ -160,12 +126,8 @@ export class Gate implements Doorway {
         if (slot.phase === "waiting" || slot.asking) this.#giveBack(slot, false);
       }
     } else if (this.#wanted) this.#ask(this.#needed(), now);
-    while (this.#inLine.size < maxInLine) {
-      const step = this.#next.shift();
-      if (step === undefined) break;
-      if (this.#steps.get(step)?.isOpen === false) this.#inLine.add(step);
-    }
-    for (const step of this.#inLine) this.#ask(this.#steps.get(step)?.slots ?? [], now);
+    this.#steps.advance();
+    for (const slots of this.#steps.inLine) this.#ask(slots, now);
   }
 
   /** What the lanes are to be told; handed out once. */
@@ -179,6 +141,13 @@ export class Gate implements Doorway {
   answered(slot: Slot, place: Place | null, now: number): Fact[] {
     slot.asking = false;
     if (slot.left) return [];
+    const { lane } = slot;
+    const { step } = slot.ticket;
+    if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
+      // Only a new turn is safe from that.
+      this.#giveBack(slot, false);
+      return [];
+    }
     if (place !== null && (place.granted || place.turn === slot.toldTurn)) return this.#enter(slot, place.turn);
     if (place !== null && !place.granted) {
       const { position, used, limit } = place;
@@ -186,8 +155,6 @@ export class Gate implements Doorway {
       slot.place = { position, used, limit };
     }
     slot.phase = "waiting";
-    const { lane } = slot;
-    const { step } = slot.ticket;
     const queued = this.#state().queued.get(laneKey({ lane, step }));
     slot.askAt = nextAskAt(queued?.at ?? now, now);
     return queued === undefined ? [{ kind: "lane.queued", lane, step }] : [];
@@ -214,10 +181,21 @@ export class Gate implements Doorway {
     if (this.#find(lane, step) !== undefined) return true;
     const { queued, created } = this.#state();
     if (created?.lanes === undefined) return false;
-    if (step !== null) return due && this.#inherited && queued.has(laneKey({ lane, step })) && !this.#steps.has(step);
-    const index = this.#line().slots.findIndex((slot) => slot.lane === lane);
-    if (index < 0 || this.#line().slots[index]?.inherited !== true) return false;
+    if (step !== null)
+      return due && this.#inherited && queued.has(laneKey({ lane, step })) && this.#steps.get(step) === undefined;
+    const { slots } = this.#line();
+    const index = slots.findIndex((slot) => slot.lane === lane);
+    if (index < 0 || slots[index]?.inherited !== true) return false;
+    // What comes behind a need that is still waited for has to be asked for anew.
+    const asked = slots.findIndex(({ phase, asking }) => phase === "waiting" || asking);
+    const waited = asked >= 0 ? asked : slots.findIndex((slot) => queued.has(laneKey({ lane: slot.lane, step: null })));
+    if (waited >= 0 && index > waited) return false;
     return due || index < this.#kept;
+  }
+
+  /** The lane was told that this turn is not held. */
+  deny(lane: string, { step }: Ticket, turn: number): void {
+    this.#denied.set(laneKey({ lane, step }), turn);
   }
 
   /** Asks once more where the run stands; once for each lane. */
@@ -262,7 +240,13 @@ export class Gate implements Doorway {
   }
 
   #line(): Line {
-    this.#run ??= new Line(this.#needs("run"), this.#ticket(null), this.#inherited);
+    const { created } = this.#state();
+    const before = this.#run;
+    // A later start may have changed what a run needs that has not begun.
+    if (before !== null && (this.#lanes === created?.lanes || isSame(this.#lanes, created?.lanes))) return before;
+    for (const slot of [...(before?.slots ?? [])]) this.#giveBack(slot, true);
+    this.#lanes = created?.lanes;
+    this.#run = new Line(this.#needs("run"), this.#ticket(null), this.#inherited);
     return this.#run;
   }
 
@@ -281,8 +265,7 @@ export class Gate implements Doorway {
 
   /** The run's, and those of steps in line. */
   #slots(): Slot[] {
-    if (this.#run === null && this.#inLine.size === 0) return [];
-    return [...(this.#run?.slots ?? []), ...[...this.#inLine].flatMap((step) => this.#steps.get(step)?.slots ?? [])];
+    return [...(this.#run?.slots ?? []), ...this.#steps.inLine.flat()];
   }
 
   /** The slot, if it is held or asked for. */
@@ -306,10 +289,7 @@ export class Gate implements Doorway {
     slot.place = null;
     const { lane } = slot;
     const { step } = slot.ticket;
-    if (step !== null && this.#steps.get(step)?.isOpen === true) {
-      this.#inLine.delete(step);
-      this.#admitted.push(step);
-    }
+    if (step !== null) this.#steps.entered(step);
     return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
   }
 
@@ -318,7 +298,12 @@ export class Gate implements Doorway {
     const { lane, ticket, need, phase, asking, inherited } = slot;
     if (phase === "away" && !asking && !(all && inherited)) return;
     if (phase !== "held" || need.periodMs === null) this.#errands.push({ kind: "leave", lane, ticket });
-    if (ticket.step === null) this.#run?.renew(slot);
-    else slot.left = true;
+    const line = ticket.step === null ? this.#run : this.#steps.get(ticket.step);
+    slot.left = true;
+    line?.renew(slot);
   }
+}
+
+function isSame(one: readonly LaneNeed[] | undefined, other: readonly LaneNeed[] | undefined): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

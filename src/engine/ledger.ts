@@ -11,12 +11,22 @@ import { callKey, emptyState } from "../core/state.ts";
 import type { Outcome, RunState } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
 
+const partings: ReadonlySet<Fact["kind"]> = new Set([
+  "run.cancel_requested",
+  "undo.started",
+  "run.completed",
+  "run.failed",
+  "run.cancelled",
+]);
+
 export class Ledger {
   state: RunState = emptyState();
   /** The deployment that had last left its name when the journal was opened. */
   openedUnder: string | null;
   /** When the newest entry of earlier lives was made; 0 where there were none. */
   openedAt: number;
+  /** What is put on record before the run ends, or stops waiting for its children, in the same commit. */
+  beforeParting: () => readonly Fact[] = () => [];
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #sealed: boolean;
@@ -71,7 +81,8 @@ export class Ledger {
     if (this.#sealed) throw new Error("a sealed journal takes no entries");
     const at = this.now();
     let seq = this.state.seq;
-    const entries = facts.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
+    const all = facts.some(({ kind }) => partings.has(kind)) ? [...this.beforeParting(), ...facts] : facts;
+    const entries = all.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
     this.#journal.append(entries);
     let outcome: Outcome | null = null;
     for (const entry of entries) outcome = fold(this.state, entry);

@@ -13,6 +13,7 @@ import { Bell } from "./bell.ts";
 import type { Execution } from "./execution.ts";
 import { Gate } from "./gate.ts";
 import type { Errand } from "./gate.ts";
+import { lastAskAt } from "./line.ts";
 import type { Slot } from "./line.ts";
 
 /** What it needs of the run. */
@@ -23,6 +24,9 @@ export interface Gated {
   isDue(): boolean;
   append(...facts: readonly Fact[]): void;
 }
+
+/** How late an alarm may come. */
+const latenessMs = 60_000;
 
 type Next = { readonly busy: boolean; readonly wakeAt: number | null; readonly expired: boolean };
 
@@ -36,7 +40,7 @@ export class Porter {
 
   constructor(run: Gated) {
     this.#run = run;
-    this.gate = new Gate(() => run.state);
+    this.gate = new Gate(() => run.state, run.now());
   }
 
   /** The run is held by a lane and asks for its slots. */
@@ -53,6 +57,12 @@ export class Porter {
     const { execution } = this.#run;
     if (execution === null || execution.over || this.#isDue(this.#run.now())) this.gate.want();
     return false;
+  }
+
+  /** An alarm that came by this instant came to ask for a slot again. */
+  explains(dueBy: number): boolean {
+    const { queued } = this.#run.state;
+    return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
   }
 
   /** The run is parked, or held by something else than its lanes. */
@@ -107,8 +117,12 @@ export class Porter {
     return true;
   }
 
-  holds(lane: string, ticket: Ticket): boolean {
-    return this.#isMine(ticket) && this.gate.holds(lane, ticket, this.#goesOn());
+  /** Whether the slot is held, or still asked for. */
+  holds(lane: string, ticket: Ticket, turn: number): boolean {
+    if (!this.#isMine(ticket)) return false;
+    const holds = this.gate.holds(lane, ticket, this.#goesOn());
+    if (!holds) this.gate.deny(lane, ticket, turn);
+    return holds;
   }
 
   /** Resolves when a lane that was asked has answered; at once when none was. */

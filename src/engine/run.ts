@@ -17,13 +17,14 @@ import { HoldfastError, storeError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import type { ChildPolicy, ChildRun } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
-import { validate } from "../core/schema.ts";
+import { fitPayload } from "../core/payload.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { snapshot } from "../core/snapshot.ts";
 import type { Activity } from "../core/snapshot.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
-import { decode, encode, isSame } from "../core/value.ts";
+import { decode, isSame } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
 import { withoutUndoing } from "./ending.ts";
 import { dueAt } from "./children.ts";
 import { Execution } from "./execution.ts";
@@ -91,13 +92,15 @@ export class Run {
     this.#ledger.append(...facts);
   }
 
-  create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">): void {
+  /** @param signal one that comes with the start, checked; both are on record, or neither */
+  create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: SignalRequest): void {
     this.#fresh = true;
     this.#unbegun = true;
     const fact: Fact = { kind: "run.created", ...created };
     const later = created.startAt !== null && created.startAt > this.#world.clock.now();
-    if (later || created.lanes?.some(({ scope }) => scope === "run") === true) this.#ledger.append(fact);
-    else this.#ledger.append(fact, this.#started());
+    const waits = later || created.lanes?.some(({ scope }) => scope === "run") === true;
+    const sent: Fact[] = signal === undefined ? [] : [{ kind: "signal.received", ...signal }];
+    this.#ledger.append(fact, ...(waits ? [] : [this.#started()]), ...sent);
   }
 
   /**
@@ -175,13 +178,8 @@ export class Run {
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */
   fitSignal(signal: SignalRequest): SignalRequest | Promise<SignalRequest> {
-    const { name } = signal;
-    const signals = this.#definition()?.signals ?? {};
-    const schema = Object.hasOwn(signals, name) ? signals[name] : undefined;
-    if (schema === undefined) return signal;
-    const what = `the payload of signal ${name}`;
-    const refit = (payload: unknown) => ({ ...signal, payload: encode(payload, what) });
-    const fitted = validate(schema, decode(signal.payload), "signal_invalid", what);
+    const refit = (payload: Stored): SignalRequest => ({ ...signal, payload });
+    const fitted = fitPayload(this.#definition(), signal.name, signal.payload);
     return fitted instanceof Promise ? fitted.then(refit) : refit(fitted);
   }
 
@@ -251,7 +249,11 @@ export class Run {
     if (created === null || end !== null || paused !== null) return false;
     if (startedAt === null) return (created.startAt ?? 0) <= now;
     const open = openCalls(this.state);
-    return this.state.queued.size > 0 || open.length === 0 || open.some((call) => dueAt(this.state, call, this.#ledger.openedAt) <= now);
+    return (
+      this.state.queued.size > 0 ||
+      open.length === 0 ||
+      open.some((call) => dueAt(this.state, call, this.#ledger.openedAt) <= now)
+    );
   }
 
   /** It is under way, and no deadline up to this instant explains why anybody looks: its last life was cut off. */
@@ -259,8 +261,7 @@ export class Run {
     const { startedAt, end, paused, lives } = this.state;
     if (startedAt === null || end !== null || paused !== null) return false;
     // Nothing of it was at work, or an alarm came to ask its lanes again.
-    const { gate } = this.porter;
-    if (gate.isQueued(null) || (lives === 0 && gate.explains(dueBy))) return false;
+    if (this.porter.gate.isQueued(null) || (lives === 0 && this.porter.explains(dueBy))) return false;
     // Had it come to rest since its last death, that would be on record.
     if (lives > 0) return true;
     return !openCalls(this.state).some((call) => dueAt(this.state, call, this.#ledger.openedAt) <= dueBy);
@@ -296,10 +297,10 @@ export class Run {
   /** Through the handler, where there is one: it hears of it in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
     const execution = this.#definition() === undefined ? null : await this.awake().catch(unlessStuck);
-    if (execution !== null) await execution.cancel(request);
+    if (execution !== null) await execution.closing.cancel(request);
     // It went on as new before it could hear of it.
     if (execution?.renewal.done === true) await this.act(action);
-    else if (decide(this.state, action, this.now()) === null) return;
+    else if (execution !== null || decide(this.state, action, this.now()) === null) return;
     else if (this.state.undoable.size > 0) this.#ledger.append(request);
     // Nobody is there to clean up.
     else this.#ledger.append({ ...request, kind: "run.cancelled" });
@@ -391,7 +392,7 @@ export class Run {
     this.#timedOut = true;
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
     const error = storeError(new HoldfastError("run_timeout", message));
-    if (this.state.undoable.size > 0) return this.#execution?.close({ kind: "run.failed", error });
+    if (this.state.undoable.size > 0) return this.#execution?.closing.close({ kind: "run.failed", error });
     this.#ledger.append({ kind: "run.failed", error });
     this.#execution?.stop(new Error("the run has ended"));
   }

@@ -100,7 +100,7 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
   if (execution.silent || state.cancelling !== null) throw endOf(state);
   refuseIdle(state, request.name);
   const { name, argument: sent, key, by } = request;
-  const update = `update-${state.updates.size + 1}`;
+  const update = nextId(state);
   execution.record({
     kind: "update.accepted",
     name,
@@ -111,6 +111,11 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
     ...(key === undefined ? {} : { key }),
   });
   return update;
+}
+
+/** Updates of lives before, or of the run that this one was forked from, have theirs already. */
+function nextId({ updates }: RunState): string {
+  for (let count = updates.size + 1; ; count++) if (!updates.has(`update-${count}`)) return `update-${count}`;
 }
 
 /** Its end, once that is on record. */
@@ -125,9 +130,8 @@ async function ended(execution: Execution, update: string): Promise<UpdateAnswer
 
 async function answer(state: RunState, id: string): Promise<UpdateAnswer> {
   const end = state.updates.get(id)?.end ?? null;
-  if (end === null || (end.kind === "update.failed" && end.error.code === "run_ended")) throw endOf(state);
-  if (end.kind === "update.completed") return { kind: "completed", update: id, result: end.result };
-  return { kind: "failed", update: id, error: end.error };
+  if (end === null || (end.kind === "failed" && end.error.code === "run_ended")) throw endOf(state);
+  return { ...end, update: id };
 }
 
 function overOf(execution: Execution): unknown {

@@ -6,13 +6,18 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Service } from "../core/service.ts";
+import { askRoutes } from "./ask.ts";
 import { authorise } from "./auth.ts";
+import { bulkRoutes } from "./bulk.ts";
 import type { Config } from "./config.ts";
+import { forkRoutes } from "./fork.ts";
 import { hookRoutes } from "./hook.ts";
+import { laneRoutes } from "./lane.ts";
 import { problem, RequestError } from "./problem.ts";
 import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { runRoutes } from "./run.ts";
+import { scheduleRoutes } from "./schedule.ts";
 import { workflowRoutes } from "./workflow.ts";
 
 /** Every route there is; the app has no others. */
@@ -21,6 +26,11 @@ export function routesOf(service: Service): readonly Route[] {
     { method: "GET", path: "/health", role: "open", handle: health },
     ...workflowRoutes(service),
     ...runRoutes(service),
+    ...forkRoutes(service),
+    ...bulkRoutes(service),
+    ...askRoutes(service),
+    ...scheduleRoutes(service),
+    ...laneRoutes(service),
     ...hookRoutes(service),
   ];
 }

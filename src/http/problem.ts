@@ -3,14 +3,14 @@
  * and what of an unexpected error may be seen outside (nothing).
  */
 import { HoldfastError } from "../core/error.ts";
-import type { ErrorCode, Issue } from "../core/error.ts";
+import type { ErrorCode } from "../core/code.ts";
+import type { Issue, StoredError } from "../core/error.ts";
 
 /** Refusals that only the web layer knows. */
 export type WebErrorCode =
   | "route_not_found"
   | "method_not_allowed"
   | "path_invalid"
-  | "schedule_not_found"
   | "parameter_unknown"
   | "parameter_repeated"
   | "parameter_invalid"
@@ -36,6 +36,8 @@ type Options = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Where this call answers a code with another status than the rest do. */
   readonly status?: number;
+  /** What a function of the workflow's threw. */
+  readonly error?: StoredError;
 };
 
 /** A request that the web layer itself refuses. */
@@ -45,6 +47,7 @@ export class RequestError extends Error {
   readonly issues: readonly Issue[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly status: number | undefined;
+  readonly error: StoredError | undefined;
 
   constructor(code: ProblemCode, message: string, options: Options = {}) {
     super(message);
@@ -52,6 +55,7 @@ export class RequestError extends Error {
     this.issues = options.issues;
     this.headers = options.headers ?? {};
     this.status = options.status;
+    this.error = options.error;
   }
 }
 
@@ -60,7 +64,6 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   route_not_found: 404,
   method_not_allowed: 405,
   path_invalid: 400,
-  schedule_not_found: 404,
   parameter_unknown: 400,
   parameter_repeated: 400,
   parameter_invalid: 400,
@@ -102,6 +105,22 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   not_waiting: 409,
   webhook_unavailable: 503,
   version_missing: 409,
+  schedule_not_found: 404,
+  schedule_exists: 409,
+  schedule_in_code: 409,
+  schedule_invalid: 422,
+  schedule_limit: 409,
+  backfill_too_large: 422,
+  lane_not_found: 404,
+  rate_limited: 429,
+  query_not_found: 404,
+  query_failed: 422,
+  query_timeout: 503,
+  update_not_found: 404,
+  update_invalid: 422,
+  update_failed: 422,
+  run_paused: 409,
+  fork_invalid: 422,
   config_invalid: 503,
 
   step_failed: 500,
@@ -122,6 +141,8 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   cancelled: 500,
   terminated: 500,
   step_kind_changed: 500,
+  undo_missing: 500,
+  query_impure: 500,
 };
 
 const titles: Readonly<Record<number, string>> = {
@@ -135,6 +156,7 @@ const titles: Readonly<Record<number, string>> = {
   413: "Content Too Large",
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 };
@@ -150,7 +172,7 @@ export function problem(thrown: unknown): Response {
 }
 
 function refusal(error: RequestError | HoldfastError): Response {
-  const { status = statuses[error.code], headers } = error instanceof RequestError ? error : {};
+  const { status = statuses[error.code], headers } = error instanceof RequestError ? error : { headers: pause(error) };
   const body = {
     type: `urn:holdfast:problem:${error.code}`,
     title: titles[status],
@@ -158,11 +180,17 @@ function refusal(error: RequestError | HoldfastError): Response {
     detail: error.message,
     code: error.code,
     ...(error.issues === undefined ? {} : { errors: error.issues }),
+    ...(error instanceof RequestError && error.error !== undefined ? { error: error.error } : {}),
   };
   return new Response(JSON.stringify(body), {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },
   });
+}
+
+/** Whole seconds, and never less than was said: who comes back sooner is refused again. */
+function pause({ retryAfterMs }: HoldfastError): Readonly<Record<string, string>> {
+  return retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
 }
 
 /**

@@ -69,6 +69,13 @@ export function readLimit(query: Query, otherwise: number): number {
   throw invalid("limit", `must be from 1 to ${maxLimit}`);
 }
 
+/** `true` or `false`; false unless given. */
+export function readFlag(query: Query, name: string): boolean {
+  const text = query.get(name) ?? "false";
+  if (text === "true" || text === "false") return text === "true";
+  throw invalid(name, "must be true or false");
+}
+
 /** A whole number, 0 or more. */
 export function readCount(query: Query, name: string): number | undefined {
   const text = query.get(name);

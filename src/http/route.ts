@@ -3,7 +3,7 @@ import type { Caller } from "./auth.ts";
 import type { Role } from "./config.ts";
 
 export type Route = {
-  readonly method: "GET" | "POST" | "DELETE" | "ALL";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE" | "ALL";
   readonly path: string;
   /** What the token must at least be; "open" asks for none. */
   readonly role: Role | "open";

@@ -1,5 +1,6 @@
 /** Routes of runs and their signals. */
 import type { RunAction, RunQuery, Service } from "../core/service.ts";
+import { viewUpdate } from "./ask.ts";
 import { readFields, readKey, readText, readValue } from "./body.ts";
 import type { Role } from "./config.ts";
 import { readCount, readInstant, readLabels, readLimit, readName, readQuery, readStatuses, readWait } from "./query.ts";
@@ -28,16 +29,18 @@ export function runRoutes(service: Service): Route[] {
 
 async function start(service: Service, { request, param, by }: Call): Promise<Response> {
   const waitMs = readWait(readQuery(request, ["wait"]));
-  const { run, created } = await service.runs.start({
+  const start = await readStart(request, Date.now());
+  const { run, created, update } = await service.runs.start({
     ...readKey(request),
-    ...(await readStart(request, Date.now())),
+    ...start,
     workflow: param("name"),
     origin: new URL(request.url).origin,
     waitMs,
     by,
   });
   const headers = { location: `/v1/runs/${run.id}` };
-  return Response.json(viewRun(run), created ? { status: 201, headers } : { status: 200, headers });
+  const made = update === undefined ? {} : { update: viewUpdate(start.update?.name ?? "", update) };
+  return Response.json({ ...viewRun(run), ...made }, created ? { status: 201, headers } : { status: 200, headers });
 }
 
 async function read(service: Service, { request, param }: Call): Promise<Response> {

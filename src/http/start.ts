@@ -1,8 +1,9 @@
 /** Owns: what the body of a start may say. */
 import { toInstant, toMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
-import { checkRunId } from "../core/name.ts";
+import { checkName, checkRunId } from "../core/name.ts";
 import type { StartRequest } from "../core/service.ts";
+import type { Stored } from "../core/value.ts";
 import { invalidField, readFields, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";
 
@@ -10,14 +11,14 @@ const maxLabels = 64;
 const maxLabelKey = 256;
 const maxLabelValue = 1024;
 
-type Start = Pick<StartRequest, "input" | "id" | "labels" | "startAt">;
+type Start = Pick<StartRequest, "input" | "id" | "labels" | "startAt" | "signal" | "update">;
 
 /**
  * @param now epoch ms, from which a delay counts
  * @throws RequestError and HoldfastError, all of status 400 or 413
  */
 export async function readStart(request: Request, now: number): Promise<Start> {
-  const fields = await readFields(request, ["input", "id", "labels", "delay", "startAt"]);
+  const fields = await readFields(request, ["input", "id", "labels", "delay", "startAt", "signal", "update"]);
   const { id } = fields;
   const labels = readLabels(fields);
   const startAt = readStartAt(fields, now);
@@ -26,7 +27,30 @@ export async function readStart(request: Request, now: number): Promise<Start> {
     ...(id === undefined ? {} : { id: checkRunId(id) }),
     ...(labels === undefined ? {} : { labels }),
     ...(startAt === undefined ? {} : { startAt }),
+    ...readMessage(fields),
   };
+}
+
+/** What the run is sent with its start. */
+function readMessage({ signal, update }: Fields): Pick<Start, "signal" | "update"> {
+  if (signal !== undefined && update !== undefined) throw invalidField("update", "excludes signal: give one of them");
+  if (signal !== undefined) {
+    const { name, value } = readNamed("signal", signal, "payload");
+    return { signal: { name, payload: value } };
+  }
+  if (update === undefined) return {};
+  const { name, value } = readNamed("update", update, "argument");
+  return { update: { name, argument: value } };
+}
+
+function readNamed(field: string, json: unknown, valueField: string): { name: string; value: Stored } {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw invalidField(field, `must be an object of name and ${valueField}`);
+  }
+  const unknown = Object.keys(json).find((key) => key !== "name" && key !== valueField);
+  if (unknown !== undefined) throw invalidField(field, `has a field that it does not take, ${JSON.stringify(unknown)}`);
+  const fields = json as Fields;
+  return { name: checkName(fields["name"], field), value: readValueField(fields, valueField) };
 }
 
 function readStartAt(fields: Fields, now: number): number | undefined {
@@ -42,7 +66,7 @@ function readStartAt(fields: Fields, now: number): number | undefined {
   }
 }
 
-function readLabels({ labels }: Fields): Readonly<Record<string, string>> | undefined {
+export function readLabels({ labels }: Fields): Readonly<Record<string, string>> | undefined {
   if (labels === undefined) return undefined;
   if (typeof labels !== "object" || labels === null || Array.isArray(labels)) {
     throw invalidField("labels", "must be an object of text");

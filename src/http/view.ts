@@ -3,9 +3,11 @@
  * order in which the API describes them.
  */
 import type { Entry } from "../core/entry.ts";
+import type { Continuation } from "../core/origin.ts";
 import { toJson } from "../core/json.ts";
 import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run.ts";
-import type { ScheduleInfo, WorkflowInfo } from "../core/service.ts";
+import type { WorkflowInfo } from "../core/service.ts";
+import type { ScheduleInfo } from "../core/timetable.ts";
 import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 
@@ -29,6 +31,7 @@ export function viewSummary(run: RunSummary): Json {
 /** The fields that end both. */
 function viewTimes({
   parent,
+  fork,
   createdAt,
   startedAt,
   updatedAt,
@@ -39,6 +42,7 @@ function viewTimes({
 }: RunSummary): Json {
   return {
     parent,
+    fork: fork ?? null,
     createdAt: viewInstant(createdAt),
     startedAt: viewInstant(startedAt),
     updatedAt: viewInstant(updatedAt),
@@ -49,9 +53,9 @@ function viewTimes({
   };
 }
 
-function viewWaiting({ kind, name, since, until, url }: Waiting): Json {
-  const waiting = { kind, name, since: viewInstant(since), until: viewInstant(until) };
-  return url === undefined ? waiting : { ...waiting, url };
+function viewWaiting({ since, until, ...waiting }: Waiting): Json {
+  const { kind, name, ...rest } = waiting;
+  return { kind, name, since: viewInstant(since), until: viewInstant(until), ...rest };
 }
 
 export function viewHistory({ entries, next }: HistoryPage): Json {
@@ -61,7 +65,7 @@ export function viewHistory({ entries, next }: HistoryPage): Json {
 type FieldOf<Each> = Each extends Each ? keyof Each : never;
 
 /** How each field of an entry is shown; a field that is not here does not compile. */
-const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "firing" | "hidden">> = {
+const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "firing" | "continuation" | "hidden">> = {
   seq: "plain",
   at: "instant",
   kind: "plain",
@@ -104,12 +108,34 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   shiftMs: "plain",
   cleared: "plain",
   output: "value",
+  reply: "hidden",
+  lanes: "plain",
+  claims: "plain",
+  seed: "hidden",
+  fork: "plain",
+  continuation: "continuation",
+  undo: "plain",
+  sensitive: "plain",
+  ends: "plain",
+  steps: "plain",
+  child: "plain",
+  policy: "plain",
+  detached: "plain",
+  left: "plain",
+  calls: "plain",
+  listener: "plain",
+  update: "plain",
+  argument: "value",
+  patch: "plain",
+  lane: "plain",
+  awaited: "plain",
 };
 
 export function viewEntry(entry: Entry): Json {
   const { seq, at, kind, ...rest } = entry;
   const view: Record<string, unknown> = { seq, at: viewInstant(at), kind };
   for (const [name, value] of Object.entries(rest)) {
+    if (name === "result" && "sensitive" in rest) continue;
     const shown = viewField(name as FieldOf<Entry>, value);
     if (shown !== undefined) view[name] = shown;
   }
@@ -130,6 +156,10 @@ function viewField(name: FieldOf<Entry>, value: unknown): unknown {
       const firing = value as { readonly id: string; readonly at: number } | null;
       return firing === null ? null : { id: firing.id, at: viewInstant(firing.at) };
     }
+    case "continuation": {
+      const { count, createdAt } = value as Continuation;
+      return { count, createdAt: viewInstant(createdAt) };
+    }
     case "hidden":
       return undefined;
     default:
@@ -143,7 +173,8 @@ export function viewWorkflow(info: WorkflowInfo): Json {
 }
 
 export function viewSchedule(info: ScheduleInfo): Json {
-  const { id, workflow, cron, timezone, input, overlap, catchUpMs, paused, next } = info;
+  const { id, workflow, cron, timezone, input, overlap, catchUpMs, jitterMs, paused, pauseOnFailure } = info;
+  const { source, lastError, backfills, next } = info;
   return {
     id,
     workflow,
@@ -151,8 +182,23 @@ export function viewSchedule(info: ScheduleInfo): Json {
     timezone,
     input: viewValue(input),
     overlap,
-    catchUpMs,
-    paused,
+    catchUp: catchUpMs,
+    jitter: jitterMs,
+    paused: paused !== null,
+    pausedAt: viewInstant(paused?.at ?? null),
+    pausedBy: paused?.by ?? null,
+    pausedReason: paused?.reason ?? null,
+    pauseOnFailure,
+    source,
+    lastError:
+      lastError === null
+        ? null
+        : { at: viewInstant(lastError.at), firing: viewInstant(lastError.slotAt), message: lastError.message },
+    backfills: backfills.map(({ fromAt, untilAt, ...backfill }) => ({
+      from: viewInstant(fromAt),
+      to: viewInstant(untilAt),
+      ...backfill,
+    })),
     next: next.map(viewInstant),
   };
 }

@@ -6,13 +6,31 @@
  */
 import { env } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
-import type { DirectoryRpc, RunRpc, SchedulerRpc } from "./rpc.ts";
+import type { DirectoryRpc, HolderRpc, LaneRollRpc, LaneRpc, RunRpc, SchedulerRpc } from "./rpc.ts";
 
 const defaultShards = 4;
 const maxShards = 1024;
 
 export function runObject(id: string): RunRpc {
   return named<RunRpc>("RUNS", id);
+}
+
+/** The run as the lanes speak to it. */
+export function holderObject(runId: string): HolderRpc {
+  return named<HolderRpc>("RUNS", runId);
+}
+
+/** @param name as `laneOf` or `checkLaneName` answered it */
+export function laneObject(name: string): LaneRpc {
+  return named<LaneRpc>("LANES", lanePrefix + name);
+}
+
+/** Keeps apart what users name and what is ours. */
+export const lanePrefix = "lane:";
+
+/** The object that knows which lanes there are. */
+export function laneRoll(): LaneRollRpc {
+  return named<LaneRollRpc>("LANES", "roll");
 }
 
 export function schedulerObject(): SchedulerRpc {

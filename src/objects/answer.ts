@@ -11,8 +11,16 @@ export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<
     return { ok: true, value: await ask() };
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    const { code, message, issues } = error;
-    return { ok: false, refusal: issues === undefined ? { code, message } : { code, message, issues } };
+    const { code, message, issues, retryAfterMs } = error;
+    return {
+      ok: false,
+      refusal: {
+        code,
+        message,
+        ...(issues === undefined ? {} : { issues }),
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      },
+    };
   }
 }
 
@@ -22,6 +30,6 @@ export function unwrap<Value>(answered: Answer<Value>): Value {
   throw toError(answered.refusal);
 }
 
-function toError({ code, message, issues }: Refusal): HoldfastError {
-  return new HoldfastError(code, message, issues === undefined ? {} : { issues });
+function toError({ code, message, ...details }: Refusal): HoldfastError {
+  return new HoldfastError(code, message, details);
 }

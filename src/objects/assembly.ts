@@ -2,20 +2,29 @@
  * Owns: putting the Durable Object classes of one Worker together from its workflows.
  * Does not own: any behaviour of theirs.
  */
-import { isEnded } from "../core/run.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { Rule } from "../core/schedule.ts";
+import { validate } from "../core/schema.ts";
+import { decode, undefinedValue } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import type { Catalog } from "./catalog.ts";
 import { DirectoryObject } from "./directory.ts";
+import { LaneObject } from "./lane.ts";
+import type { SchedulerApp } from "./firing.ts";
 import { createRunObject } from "./run.ts";
 import { createSchedulerObject } from "./scheduler.ts";
-import type { SchedulerApp } from "./scheduler.ts";
+import { startOnce } from "./schedules.ts";
 import { startRun } from "./service.ts";
 
 export function createObjects(catalog: Catalog) {
   return {
-    RunObject: createRunObject((name, version) => catalog.find(name, version)),
+    RunObject: createRunObject(
+      (name, version) => catalog.find(name, version),
+      (workflow, start) => startRun(catalog.current(workflow), start),
+    ),
     DirectoryObject,
+    LaneObject,
     SchedulerObject: createSchedulerObject(schedulerApp(catalog)),
   };
 }
@@ -23,15 +32,31 @@ export function createObjects(catalog: Catalog) {
 function schedulerApp(catalog: Catalog): SchedulerApp {
   return {
     rules: catalog.rules,
-    start: async ({ workflow, ...request }) => await startRun(catalog.current(workflow), request),
-    isRunning: async (id) => {
+    start: (request) => startOnce(({ workflow, ...start }) => startRun(catalog.current(workflow), start), request),
+    look: async (id) => {
       const run = await runObject(id).read(0);
-      return run.ok && !isEnded(run.value.status);
+      return run.ok ? { status: run.value.status, finishedAt: run.value.finishedAt } : null;
     },
+    check: (rule) => check(catalog, rule),
     cancel: async (id, kind) => {
       unwrap(
         await runObject(id).act({ kind, by: "schedule", reason: "the next firing of its schedule took its place" }),
       );
     },
   };
+}
+
+/** Says which field of a schedule it is that no run could start with. */
+async function check(catalog: Catalog, { workflow, input }: Rule): Promise<void> {
+  const value = decode(input ?? undefinedValue);
+  try {
+    await validate(catalog.current(workflow).input, value, "input_invalid", `the input for ${workflow}`);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const issues =
+      error.code === "workflow_not_found"
+        ? [{ path: "/workflow", message: "is not a workflow of this deployment" }]
+        : (error.issues ?? []).map(({ path, message }) => ({ path: `/input${path}`, message }));
+    throw new HoldfastError(error.code, error.message, { issues });
+  }
 }

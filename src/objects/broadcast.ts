@@ -43,6 +43,9 @@ export async function broadcast(
   return directoryShard(0).outcome(id);
 }
 
+/** `more` where the run would take another of that name. */
+export type Receive = (signal: SignalRequest) => Promise<Answer<{ readonly duplicate: boolean; readonly more?: boolean }>>;
+
 /**
  * What `report` offered to a run: claims it, signal by signal, hands it to `receive` (the run's own
  * `signal`, with `onlyIfWaiting`, which answers once it is durable) and settles it. Safe to repeat.
@@ -50,7 +53,7 @@ export async function broadcast(
 export async function claimOffers(
   runId: string,
   offers: readonly string[],
-  receive: (signal: SignalRequest) => Promise<Answer<{ readonly duplicate: boolean }>>,
+  receive: Receive,
 ): Promise<void> {
   for (const name of new Set(offers)) {
     await claimName(runId, name, offers.filter((other) => other === name).length, receive);
@@ -61,7 +64,7 @@ async function claimName(
   runId: string,
   name: string,
   waits: number,
-  receive: (signal: SignalRequest) => Promise<Answer<{ readonly duplicate: boolean }>>,
+  receive: Receive,
 ): Promise<void> {
   const refused: string[] = [];
   for (let open = waits; open > 0;) {
@@ -72,6 +75,7 @@ async function claimName(
       await settle(held.id, name, 1);
       // A duplicate was consumed in an earlier life of the run: this wait is still open.
       if (!answer.value.duplicate) open--;
+      if (answer.value.more === true) open = Math.max(open, 1);
       continue;
     }
     await directoryShard(0).release(held.id, runId);

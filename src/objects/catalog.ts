@@ -4,26 +4,37 @@
  */
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
+import { checkSharedLanes } from "../core/flow.ts";
+import { collectLimits } from "../core/limit.ts";
+import type { CodeLimit } from "../core/limit.ts";
 import { collectSchedules } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
+import { bulk } from "./bulk.ts";
 
 export class Catalog {
   readonly rules: readonly Rule[];
+  /** Lanes that the code names. */
+  readonly limits: readonly CodeLimit[];
   readonly #versions = new Map<string, Map<string, Definition>>();
 
-  /** @throws HoldfastError options_invalid: two workflows of one name and version, or a bad schedule */
+  /** @throws HoldfastError options_invalid: two workflows of one name and version, a bad schedule, or a lane of two limits */
   constructor(definitions: readonly Definition[]) {
     for (const definition of definitions) {
       const { name, version } = definition;
+      if (name === bulk.name)
+        throw new HoldfastError("options_invalid", `no workflow can be called ${name}: one is built in`);
       const versions = this.#versions.get(name) ?? new Map<string, Definition>();
       if (versions.has(version)) {
         throw new HoldfastError("options_invalid", `workflow ${name} is listed twice in version ${version}`);
       }
       this.#versions.set(name, versions.set(version, definition));
     }
+    checkSharedLanes(this.names().map((name) => this.current(name)));
     this.rules = collectSchedules(definitions);
+    this.limits = collectLimits(definitions);
   }
 
+  /** Those that the deployment lists; what is built in is not for everybody to start. */
   names(): string[] {
     return [...this.#versions.keys()];
   }
@@ -34,6 +45,7 @@ export class Catalog {
   }
 
   find(name: string, version: string): Definition | undefined {
+    if (name === bulk.name) return version === bulk.version ? bulk : undefined;
     return this.#versions.get(name)?.get(version);
   }
 

@@ -9,7 +9,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { RunSummary } from "../core/run.ts";
-import type { RunQuery, SignalRequest } from "../core/service.ts";
+import type { RunFilter, RunQuery, SignalRequest } from "../core/service.ts";
 import type { Position } from "../core/cursor.ts";
 import { claimMs } from "../store/buffer.ts";
 import type { BroadcastOutcome, Held, Hold, SignalBuffer } from "../store/buffer.ts";
@@ -41,6 +41,10 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   async list(query: Omit<RunQuery, "cursor">, before: Position | null): Promise<readonly RunSummary[]> {
     return this.#runs.list(query, before);
+  }
+
+  async count(filter: RunFilter, except: string): Promise<number> {
+    return this.#runs.count(filter, except);
   }
 
   async counts(): Promise<readonly RunCount[]> {

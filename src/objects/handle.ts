@@ -5,18 +5,19 @@
 import type { Definition } from "../core/definition.ts";
 import { toInstant, toMs } from "../core/duration.ts";
 import type { Duration, Instant } from "../core/duration.ts";
-import type { ParentRun, ScheduleFiring } from "../core/entry.ts";
+import type { ParentRun, ScheduleFiring } from "../core/origin.ts";
 import { HoldfastError, reviveError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
 import { isEnded } from "../core/run.ts";
 import type { RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
-import type { SignalRequest } from "../core/service.ts";
+import type { ForkRequest, RunAction, SignalRequest } from "../core/service.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { unpack } from "./parcel.ts";
-import { broadcastSignal, sendSignal, startRun } from "./service.ts";
+import { askQuery, broadcastSignal, forkRun, makeUpdate, sendSignal, startRun } from "./service.ts";
 
 export type StartOptions = {
   /** `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`; the same id again finds the same run. */
@@ -28,6 +29,8 @@ export type StartOptions = {
   /** Cancel the run instead of beginning it after this instant. */
   readonly notAfter?: Instant;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Sent in one with the start; or to the run of this id that there is already, whatever its input was. */
+  readonly signal?: { readonly name: string; readonly payload?: unknown };
 };
 
 /** A run as code in the Worker sees it: values as they are, instants as dates. */
@@ -44,6 +47,8 @@ export type RunView<Output = unknown> = {
   readonly progress: unknown;
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
+  /** The run whose history this one began with, and the step from which on it goes its own way. */
+  readonly fork: { readonly id: string; readonly step: string | null } | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly updatedAt: Date;
@@ -69,12 +74,55 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
     options?: SignalOptions,
   ): Promise<void>;
   signal(name: string, payload?: unknown, options?: SignalOptions): Promise<void>;
+  /**
+   * What the function registered with `step.query` answers; it changes nothing, also after the run's end.
+   * @throws what the function threw; HoldfastError run_not_found, query_not_found, query_timeout, version_missing
+   */
+  query<Result = unknown>(name: string): Promise<Result>;
+  /**
+   * What the function registered with `step.update` makes of the argument; waits for it as long as it takes.
+   * @throws what the function threw; HoldfastError run_not_found, update_not_found, update_invalid, run_paused,
+   * run_ended, version_missing, idempotency_conflict
+   */
+  update<Result = unknown>(name: string, argument?: unknown, options?: UpdateOptions): Promise<Result>;
   /** @throws HoldfastError run_not_found, run_ended */
   cancel(reason?: string): Promise<void>;
+  /** Ends the run at once, without undoing anything. @throws HoldfastError run_not_found, run_ended */
+  terminate(reason?: string): Promise<void>;
+  /** Nothing begins any more until `resume`. @throws HoldfastError run_not_found, run_ended */
+  pause(reason?: string): Promise<void>;
+  /** @throws HoldfastError run_not_found, run_ended */
+  resume(reason?: string): Promise<void>;
+  /** A failed run goes on from what failed; one that waits for its next attempt makes it now. @throws HoldfastError run_not_found, not_retryable */
+  retry(reason?: string): Promise<void>;
+  /**
+   * Starts a run with this one's history up to a step; this one goes on as it was.
+   * @throws HoldfastError run_not_found, fork_invalid, input_invalid, id_invalid, run_exists, rate_limited
+   */
+  fork(options?: ForkOptions): Promise<RunHandle<Output, Signals>>;
 }
+
+export type ForkOptions = {
+  /** The call to go on from, as `charge` or `charge#2`; from the start unless given. */
+  readonly from?: string;
+  /** Takes the place of the input. */
+  readonly input?: unknown;
+  /** Results of steps by their names, in the place of what they gave, or of what they would give. */
+  readonly results?: Readonly<Record<string, unknown>>;
+  /** Of the new run. */
+  readonly id?: string;
+  readonly reason?: string;
+  /** The same key again finds the same run. */
+  readonly idempotencyKey?: string;
+};
 
 export type SignalOptions = {
   /** The same key again is the same signal. */
+  readonly idempotencyKey?: string;
+};
+
+export type UpdateOptions = {
+  /** The same key again is the same update. */
   readonly idempotencyKey?: string;
 };
 
@@ -87,6 +135,9 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
 ): RunHandle<Output, Signals> {
   const object = () => runObject(checkRunId(id));
   checkRunId(id);
+  const act = async (kind: RunAction["kind"], reason?: string): Promise<void> => {
+    unwrap(await object().act({ kind, by, reason: reason ?? null }));
+  };
   return {
     id,
     status: async () => view<Output>(await unpack(unwrap(await object().read(0)))),
@@ -100,10 +151,31 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
     signal: async (name: string, payload?: unknown, options?: SignalOptions) => {
       await sendSignal(id, toSignal(name, payload, options));
     },
-    cancel: async (reason) => {
-      unwrap(await object().act({ kind: "cancel", by, reason: reason ?? null }));
+    query: async <Result>(name: string) => {
+      const answer = await askQuery(id, name);
+      if (answer.kind === "failed") throw reviveError(answer.error);
+      return decode(answer.result) as Result;
     },
+    update: async <Result>(name: string, argument?: unknown, options?: UpdateOptions) =>
+      decode(await updateRun(id, name, argument, options)) as Result,
+    cancel: (reason) => act("cancel", reason),
+    terminate: (reason) => act("terminate", reason),
+    pause: (reason) => act("pause", reason),
+    resume: (reason) => act("resume", reason),
+    retry: (reason) => act("retry", reason),
+    fork: async (options) => createHandle((await forkRun(id, toFork(options))).run.id),
   };
+}
+
+/** Asks again, by its key, for as long as the update is under way. */
+async function updateRun(id: string, name: string, argument: unknown, options: UpdateOptions = {}): Promise<Stored> {
+  const { idempotencyKey = crypto.randomUUID() } = options;
+  const request = { name, argument: encode(argument, `the argument of update ${name}`), key: idempotencyKey, by };
+  for (;;) {
+    const answer = await makeUpdate(id, request);
+    if (answer.kind === "completed") return answer.result;
+    if (answer.kind === "failed") throw reviveError(answer.error);
+  }
 }
 
 export async function startWorkflow<Output, Signals extends SignalTypes>(
@@ -111,7 +183,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   input: unknown,
   options: StartOptions = {},
 ): Promise<RunHandle<Output, Signals>> {
-  const { id, delay, startAt, notAfter, labels, ...rest } = options;
+  const { id, delay, startAt, notAfter, labels, signal, ...rest } = options;
   for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `start has no option "${option}"`);
   if (delay !== undefined && startAt !== undefined) {
     throw new HoldfastError("options_invalid", "a run is started with delay or with startAt, not with both");
@@ -125,6 +197,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
     ...(beginAt === undefined ? {} : { startAt: beginAt }),
     ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter) }),
     ...(labels === undefined ? {} : { labels }),
+    ...(signal === undefined ? {} : { signal: toBrought(signal) }),
   });
   return createHandle(run.id);
 }
@@ -142,9 +215,27 @@ export async function signalAll(
   return await broadcastSignal(toSignal(name, payload, options));
 }
 
+function toBrought({ name, payload }: NonNullable<StartOptions["signal"]>): { name: string; payload: Stored } {
+  return { name, payload: encode(payload, `the payload of signal ${name}`) };
+}
+
 function toSignal(name: string, payload: unknown, { idempotencyKey }: SignalOptions = {}): SignalRequest {
   const stored = encode(payload, `the payload of signal ${name}`);
   return { name, payload: stored, by, ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }) };
+}
+
+function toFork(options: ForkOptions = {}): ForkRequest {
+  const { from, results = {}, id, reason, idempotencyKey: key, input: _input, ...rest } = options;
+  for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `fork has no option "${option}"`);
+  return {
+    from: from ?? null,
+    results: new Map(Object.entries(results).map(([step, value]) => [step, encode(value, `the result of ${step}`)])),
+    by,
+    reason: reason ?? null,
+    ...("input" in options ? { input: encode(options.input, "the input") } : {}),
+    ...(id === undefined ? {} : { id }),
+    ...(key === undefined ? {} : { key }),
+  };
 }
 
 function view<Output>(run: RunSnapshot): RunView<Output> {

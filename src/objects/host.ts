@@ -7,16 +7,23 @@
  * Invariant 2: an alarm is never set at or before now, which would strand the run.
  * Invariant 3: a parked run leaves no timer, no open request and no socket behind.
  */
+import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/run.ts";
+import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
-import { directoryOf, variable } from "./address.ts";
+import { directoryOf, laneObject, variable } from "./address.ts";
 import { answer } from "./answer.ts";
+import { createChildren } from "./children.ts";
+import type { StartRun } from "./children.ts";
+import { Kin } from "./kin.ts";
 import { Reporter } from "./reporter.ts";
+import { sendSignal } from "./service.ts";
+import { Slots } from "./slots.ts";
 import { hookUrl } from "./token.ts";
 import { Turns } from "./turn.ts";
 
@@ -29,14 +36,23 @@ const lastAlarmAt = Date.UTC(2189, 0);
 /** How long a run rests whose journal could not be opened. */
 const patienceMs = 60_000;
 
+type Memory = {
+  readonly run: Run;
+  readonly journal: SqlJournal;
+  readonly reporter: Reporter;
+  readonly kin: Kin;
+};
+
 export class Host {
   /** Rings when the run may have changed for whoever waits for its end. */
   readonly changed = new Bell();
   readonly #ctx: DurableObjectState;
   readonly #find: Find;
+  readonly #startRun: StartRun;
   readonly #nudge = new Bell();
   readonly #turns = new Turns();
-  #open: { readonly run: Run; readonly journal: SqlJournal; readonly reporter: Reporter } | null = null;
+  readonly #slots = new Slots(() => this.proceed());
+  #open: Memory | null = null;
   #loop: Promise<void> | null = null;
   /** When the alarm is set for; null when it is not set, undefined when this memory does not know. */
   #armedAt: number | null | undefined;
@@ -45,9 +61,10 @@ export class Host {
   /** The first look of this memory is still to come. */
   #cold = true;
 
-  constructor(ctx: DurableObjectState, find: Find) {
+  constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
     this.#ctx = ctx;
     this.#find = find;
+    this.#startRun = startRun;
   }
 
   get run(): Run {
@@ -73,6 +90,11 @@ export class Host {
     this.#ctx.waitUntil(this.#loop);
   }
 
+  /** Lets go of what keeps a run awake that nobody drives. */
+  rest(): void {
+    if (this.#loop === null) this.#turns.rest();
+  }
+
   /** Keeps the run going if this memory is new and nothing else would. */
   wake(): void {
     if (this.#cold && this.run.isDue()) this.proceed();
@@ -90,6 +112,12 @@ export class Host {
     const received = this.run.signal(ready);
     this.proceed();
     return received;
+  }
+
+  /** A broadcast that waited for this run; answers whether it would take another. */
+  async #take(signal: SignalRequest): Promise<{ duplicate: boolean; more: boolean }> {
+    const { duplicate } = await this.signal(signal, true);
+    return { duplicate, more: this.run.openWaits(signal.name) > 0 };
   }
 
   /** Never throws: the platform gives up an alarm that does so seven times. */
@@ -129,6 +157,28 @@ export class Host {
     return this.run.snapshot();
   }
 
+  /** The run with its places in the lanes that hold it, asked now; as they were known should that take long. */
+  async located(): Promise<RunSnapshot> {
+    const { run } = this;
+    const { queued, end, paused } = run.state;
+    if (queued.size === 0 || end !== null || paused !== null) return run.snapshot();
+    run.porter.askAgain();
+    this.proceed();
+    this.#slots.attend(run);
+    const limit = timer(Date.now() + watchdogMs);
+    await Promise.race([this.#slots.idle(), limit.over]);
+    limit.cancel();
+    if (this.#open?.run === run) this.#slots.deliver(run);
+    this.proceed();
+    return run.snapshot(run.porter.gate.places);
+  }
+
+  /** Gives up the memory of a run that could not be written. */
+  forget(): void {
+    this.#open = null;
+    this.#cold = true;
+  }
+
   /** Removes everything that is kept of the run; its id is free again. */
   async remove(): Promise<void> {
     // A report under way must not list the run again after its removal.
@@ -138,7 +188,13 @@ export class Host {
 
   async #erase(): Promise<void> {
     const { created } = this.run.state;
-    if (created !== null) await directoryOf(created.id).remove(created.id, created.at);
+    if (created !== null) {
+      // It is listed under the creation of its first life.
+      const createdAt = created.continuation?.createdAt ?? created.at;
+      await directoryOf(created.id).remove(created.id, createdAt);
+    }
+    // A lane would take a run that it cannot find for one that is on its way.
+    for (const lane of created?.claims ?? []) await laneObject(lane).release(created?.id ?? "");
     await this.#ctx.storage.deleteAll();
     this.#turns.rest();
     this.#open = null;
@@ -148,29 +204,35 @@ export class Host {
 
   async #drive(died: boolean): Promise<void> {
     for (let first = true; ; first = false) {
+      this.#slots.deliver(this.run);
       const next = this.run.advance(first && died);
+      this.#slots.attend(this.run);
       if (this.run.state.created === null) return;
       // Before it is removed: a run that is not kept at all has an end to tell as well.
       if (this.run.state.end !== null) this.changed.ring();
-      if (next.expired) return await this.#erase();
-      const { reporter } = this.#memory();
+      const { reporter, kin } = this.#memory();
+      const owedAt = kin.attend();
+      const isSettled = owedAt === null && !kin.busy;
+      if (next.expired && isSettled) return await this.#erase();
       const snapshot = this.run.snapshot();
       const reportAt = reporter.dueAt(snapshot, next.busy);
-      if (next.busy) this.#guard();
+      if (next.busy || kin.busy) this.#guard();
+      // What has expired stays until it owes nothing.
+      const wakeAt = earlier(next.expired ? null : next.wakeAt, earlier(reportAt, owedAt));
       if (reportAt !== null && reportAt <= Date.now()) {
         this.#guard();
-        await reporter.tell(snapshot, (signal) => answer(() => this.signal(signal, true)));
-      } else if (next.busy || (reportAt !== null && reportAt - Date.now() < watchdogMs)) {
-        await this.#rest(next, reportAt);
+        await reporter.tell(snapshot, (signal) => answer(() => this.#take(signal)));
+      } else if (next.busy || kin.busy || (reportAt !== null && reportAt - Date.now() < watchdogMs)) {
+        await this.#rest(next, wakeAt);
       } else {
-        return this.#park(earlier(next.wakeAt, reportAt));
+        return this.#park(wakeAt);
       }
     }
   }
 
   /** Waits until there is something to do; only while the run is busy, or about to be reported. */
-  async #rest(next: Next, reportAt: number | null): Promise<void> {
-    const limit = timer(earlier(next.wakeAt, reportAt));
+  async #rest(next: Next, wakeAt: number | null): Promise<void> {
+    const limit = timer(wakeAt);
     const { run } = this;
     await Promise.race([next.busy ? run.rested() : run.stirred(), this.#nudge.heard(), limit.over]);
     limit.cancel();
@@ -223,20 +285,38 @@ export class Host {
     this.#armedAt = undefined;
   }
 
-  #memory() {
+  #memory(): Memory {
     if (this.#open === null) {
       const journal = new SqlJournal(this.#ctx.storage);
       const deployment = deploymentId();
       const clock = { now: () => Date.now(), turn: () => this.#turns.next() };
-      const world = { clock, deployment, hookUrl: (call: string) => this.#hookUrl(call) };
-      this.#open = { run: new Run(journal, world, this.#find), journal, reporter: new Reporter() };
+      const children = createChildren(() => this.#self(), this.#startRun);
+      const world: World = {
+        clock,
+        deployment,
+        hookUrl: (call) => this.#hookUrl(call),
+        children,
+        signal: async (id, signal) => void (await sendSignal(id, signal)),
+      };
+      const run = new Run(journal, world, this.#find);
+      const kin = new Kin(run, children, {
+        // A memory that was given up writes nothing any more.
+        stopped: (child, policy) => this.#open?.run === run && run.noteStopped(child, policy),
+        changed: () => this.#nudge.ring(),
+      });
+      this.#open = { run, journal, reporter: new Reporter(), kin };
     }
     return this.#open;
   }
 
-  async #hookUrl(call: string): Promise<string> {
+  #self(): EntryOf<"run.created"> {
     const { created } = this.run.state;
-    if (created === null) throw new Error("a run that was never created has no webhooks");
+    if (created === null) throw new Error("a run that was never created does nothing");
+    return created;
+  }
+
+  async #hookUrl(call: string): Promise<string> {
+    const created = this.#self();
     return await hookUrl({ runId: created.id, createdAt: created.at, call }, created.origin);
   }
 }

@@ -7,7 +7,7 @@
 import { byNewest, fromCursor, toCursor } from "../core/cursor.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
-import type { RunQuery } from "../core/service.ts";
+import type { RunFilter, RunQuery } from "../core/service.ts";
 import { directoryShards } from "./address.ts";
 
 /** One page, newest first; `cursor` is null on the last. @throws HoldfastError cursor_invalid */
@@ -23,6 +23,12 @@ export async function listRuns(
   const page = runs.slice(0, query.limit);
   const last = page.at(-1);
   return { runs: page, cursor: last === undefined || runs.length <= page.length ? null : toCursor(last, filter) };
+}
+
+/** How many runs fit, those of the workflow `except` aside. */
+export async function countMatching(filter: RunFilter, except: string): Promise<number> {
+  const counts = await Promise.all(directoryShards().map((shard) => shard.count(filter, except)));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Workflow → status → number of runs; every status is there, workflows without a run are not. */

@@ -5,10 +5,9 @@
  */
 import type { RunSnapshot, RunSummary } from "../core/run.ts";
 import { isEnded } from "../core/run.ts";
-import type { SignalRequest } from "../core/service.ts";
 import { directoryOf, schedulerObject } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
-import type { Answer } from "./rpc.ts";
+import type { Receive } from "./broadcast.ts";
 
 /** A change of a run that goes on is told this long after the one before, at the earliest. */
 const intervalMs = 500;
@@ -40,12 +39,16 @@ export class Reporter {
   /** Tells; hands the signals that waited for this run to `receive`. A failure is noted and told again later. */
   async tell(
     run: RunSnapshot,
-    receive: (signal: SignalRequest) => Promise<Answer<{ duplicate: boolean }>>,
+    receive: Receive,
   ): Promise<void> {
     const told = digest(run);
     try {
       const { offers } = await directoryOf(run.id).report(summary(run));
-      if (run.schedule !== null && isEnded(run.status)) await schedulerObject().ended(run.schedule, run.id);
+      // A fork has the firing of the run it comes from, and is no run of the schedule.
+      if (run.schedule !== null && run.fork === null && isEnded(run.status)) {
+        const end = { status: run.status, at: run.finishedAt ?? run.updatedAt };
+        await schedulerObject().ended(run.schedule, run.id, end);
+      }
       if (offers.length > 0) await claimOffers(run.id, offers, receive);
       this.#told = told;
       this.#toldNames = new Set(signalNames(run));

@@ -6,35 +6,97 @@
  * so that a Worker and an object of neighbouring deployments understand each other: fields are
  * added, never changed. A refusal is an answer, not a throw, because classes do not survive the wire.
  */
-import type { ErrorCode, Issue } from "../core/error.ts";
+import type { DebouncedStart } from "../core/debounce.ts";
+import type { Entry } from "../core/entry.ts";
+import type { ErrorCode } from "../core/code.ts";
+import type { Issue } from "../core/error.ts";
+import type { ForkCut, ForkPlan } from "../core/fork.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
 import type {
+  ForkPreview,
+  ForkRequest,
   HookAnswer,
   HookRequest,
+  LaneInfo,
   RunAction,
+  RunFilter,
   RunQuery,
-  ScheduleInfo,
+  QueryAnswer,
   SignalRequest,
   StartRequest,
+  UpdateAnswer,
+  UpdateRequest,
 } from "../core/service.ts";
-import type { ParentRun, ScheduleFiring } from "../core/entry.ts";
+import type { LaneNeed } from "../core/need.ts";
+import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
+import type { Followed } from "../core/slot.ts";
+import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
+import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import type { Stored } from "../core/value.ts";
+import type { ChildNews } from "../engine/news.ts";
 
-export type Refusal = { readonly code: ErrorCode; readonly message: string; readonly issues?: readonly Issue[] };
+export type Refusal = {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly issues?: readonly Issue[];
+  readonly retryAfterMs?: number;
+};
 export type Answer<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly refusal: Refusal };
 
 /** A start that the Worker has checked: the workflow exists and its schema took the input. */
-export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels"> & {
+export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signal"> & {
+  /** `fitted` is what the workflow's schema makes of the payload. */
+  readonly signal?: SignalRequest & { readonly fitted: Stored };
   readonly id: string;
   readonly version: string;
   readonly input: Stored;
   readonly sent?: Stored;
   readonly labels: Readonly<Record<string, string>>;
   readonly parent: ParentRun | null;
+  /** Set where the parent waits for the end. */
+  readonly reply?: Reply;
   readonly schedule: ScheduleFiring | null;
+  /** What the run needs of the lanes it shares with others, in the order in which it asks for it. */
+  readonly lanes?: readonly LaneNeed[];
+  /** Lanes whose key it has claimed. */
+  readonly claims?: readonly string[];
+  readonly fork?: Branch;
 };
+
+/** Where a fork takes its history from, and what it makes of it. */
+export type Branch = Pick<ForkPlan, "copied" | "given"> &
+  Omit<ForkOrigin, "upTo"> & {
+    /** Which life of that id. */
+    readonly createdAt: number;
+    readonly results: ReadonlyMap<string, Stored>;
+    readonly seed: string;
+    /** How often the run had gone on as new. */
+    readonly continued: number;
+    /** What the run took as its input; absent where the fork has another. */
+    readonly input?: Stored;
+  };
+
+/** A start that may be repeated: by its Idempotency-Key, or by an id that was made for it alone. */
+export type StartToken = {
+  readonly token: string;
+  /** Of all that must be the same when it comes again. */
+  readonly print: string;
+  readonly isKey: boolean;
+};
+
+/** The run that answered a start for which none was made, and why none was. */
+export type Answering = Omit<StartToken, "isKey"> & {
+  readonly by: "debounce" | "singleton";
+  readonly runId: string;
+};
+
+/** What is known of a start: its run exists, or must be refused; another run answered it; nothing. */
+export type Recalled =
+  | { readonly kind: "decided" }
+  | ({ readonly kind: "answered" } & Pick<Answering, "by" | "runId">)
+  | { readonly kind: "new" };
 
 /** Which webhook wait of which life of a run id: an id is free again once its run was deleted. */
 export type HookAddress = { readonly call: string; readonly createdAt: number };
@@ -52,16 +114,31 @@ export interface RunRpc {
   start(request: CheckedStart): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
   /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. */
   bind(id: string): Promise<Answer<null>>;
+  /** Whether a start for this id may make a run. A token is null where nobody will repeat it. */
+  recall(start: StartToken | null): Promise<Answer<Recalled>>;
+  /** Of an id that has no run: another one answers the start that came for it. */
+  remember(answering: Answering): Promise<Answer<null>>;
+  /** Another start within the period of a debounce: the run with it, or null where it came too late. */
+  debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>>;
   read(waitMs: number): Promise<Answer<Parcel>>;
   value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;
   act(action: RunAction): Promise<Answer<Parcel>>;
+  fork(request: ForkRequest): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
+  previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
+  /** History of this life of the run for a fork of it, as `history` pages it. Refused with run_not_found once it is gone. */
+  copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
   /**
    * With `onlyIfWaiting`, refused with code "not_waiting" unless a wait for the name is open right now.
    * A key on record is answered as a duplicate before anything else, also after the run's end.
    */
   signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ readonly duplicate: boolean }>>;
+  /** What a handler made of the journal alone answers; the run is left as it is. */
+  query(name: string): Promise<Answer<QueryAnswer>>;
+  update(update: UpdateRequest): Promise<Answer<UpdateAnswer>>;
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
+  /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */
+  childEnded(news: ChildNews): Promise<Answer<null>>;
 }
 
 /** One shard of the index of runs. */
@@ -78,6 +155,8 @@ export interface DirectoryRpc {
     before: { readonly createdAt: number; readonly id: string } | null,
   ): Promise<readonly RunSummary[]>;
   counts(): Promise<readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[]>;
+  /** How many runs of this shard fit the filter, those of the workflow `except` aside. */
+  count(filter: RunFilter, except: string): Promise<number>;
   /** Ids of runs that wait for a signal of this name; now and then of one that does not. */
   waiters(name: string): Promise<readonly string[]>;
   /** Tells this shard that a signal of this name is buffered, until `expiresAt`. */
@@ -108,7 +187,76 @@ export type HoldAnswer =
 export interface SchedulerRpc {
   /** Judges every schedule against the clock, starts what is due, and arms the alarm. */
   tick(): Promise<void>;
-  list(): Promise<readonly ScheduleInfo[]>;
-  /** A run that a schedule started has ended. */
-  ended(firing: ScheduleFiring, runId: string): Promise<void>;
+  list(workflow?: string): Promise<readonly ScheduleInfo[]>;
+  find(id: string, next: number): Promise<Answer<ScheduleInfo>>;
+  create(request: ScheduleRequest): Promise<Answer<{ readonly schedule: ScheduleInfo; readonly created: boolean }>>;
+  change(id: string, change: ScheduleChange): Promise<Answer<ScheduleInfo>>;
+  remove(id: string, request: Asked): Promise<Answer<null>>;
+  /** Names the run that the caller then starts; from now on it is in the way of firings. */
+  trigger(id: string, request: Trigger): Promise<Answer<TriggerPlan>>;
+  backfill(id: string, request: BackfillRequest): Promise<Answer<{ readonly firings: number }>>;
+  /** A run that a schedule started has ended: with which status, and when, is told by newer runs only. */
+  ended(firing: ScheduleFiring, runId: string, end?: RunEnd): Promise<void>;
+}
+
+/** `token`, of at most 26 letters and digits, makes the run's id; the same key has the same. */
+export type Trigger = Asked & { readonly token: string };
+
+export type TriggerPlan = {
+  readonly workflow: string;
+  readonly input: Stored;
+  readonly runId: string;
+  /** When it was first asked for. */
+  readonly at: number;
+};
+
+export type RunEnd = { readonly status: RunStatus; readonly at: number };
+
+/** What a lane asks of the run that holds a ticket, or waits with one. */
+export interface HolderRpc {
+  /**
+   * The slot that the ticket waited for is there. False, or run_not_found: not wanted any more, it goes to
+   * the next. `turn` is the one that `enter` answered; a holder that has left and asked again since has
+   * another, and must not take this message for its own: asking `enter` again tells. Told again until answered.
+   */
+  granted(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>>;
+  /**
+   * Whether the ticket still holds its slot, or is still asking for it. False, or run_not_found: the slot
+   * goes to the next. Asked only of holders in whose lane others wait.
+   */
+  holds(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>>;
+}
+
+/** One lane: `laneObject(name)`. Every call may be repeated: none takes a second slot. */
+export interface LaneRpc {
+  /** Asks for a slot, or where the ticket is. */
+  enter(entrance: Entrance): Promise<Place>;
+  /** Gives the slot back, or leaves the queue; of a throttle, only the queue. */
+  leave(ticket: Ticket): Promise<void>;
+  /** One start of a rate limit: granted now or not at all. Once per run id in a period. */
+  admit(start: { readonly id: string; readonly limit: number; readonly periodMs: number }): Promise<Admission>;
+  /**
+   * Asks for the key of a singleton or a debounce. A run that has claimed it and is not there yet has half a
+   * minute to appear. Claim, start the run, and `release` if the start was refused.
+   */
+  claim(claim: Claim): Promise<Claimed>;
+  /** Gives the key back, if this run has it. */
+  release(runId: string): Promise<void>;
+  /** With the first `limit` holders and the first `limit` that wait; null for a lane that nobody has used. */
+  read(limit: number): Promise<LaneInfo | null>;
+  /** Sets the limit that counts instead of the code's, null to go back to it, and grants what it allows. */
+  override(limit: number | null): Promise<LaneInfo>;
+  /** As `override`, of the limit that this lane follows while it has no own; one of an older version is ignored. */
+  follow(override: Followed): Promise<void>;
+}
+
+/** Which lanes there are: `laneRoll()`. */
+export interface LaneRollRpc {
+  /** Answers the override that the lane follows. */
+  register(lane: string): Promise<Followed>;
+  unregister(lane: string): Promise<void>;
+  /** Names in their order, strictly after `after`. */
+  names(after: string, limit: number): Promise<readonly string[]>;
+  /** The override of all keyed lanes of this base, those to come included. */
+  overrideAll(base: string, limit: number | null): Promise<void>;
 }

@@ -3,43 +3,87 @@
  * Does not own: anything else: it forwards to the host and turns refusals into answers.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { DebouncedStart } from "../core/debounce.ts";
+import type { Entry, EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
+import { planFork } from "../core/fork.ts";
+import type { ForkCut } from "../core/fork.ts";
 import type { HistoryPage } from "../core/run.ts";
-import type { HookAnswer, HookRequest, RunAction, SignalRequest } from "../core/service.ts";
-import { checkSameStart, refuseKey } from "../core/start.ts";
+import type {
+  ForkPreview,
+  ForkRequest,
+  HookAnswer,
+  HookRequest,
+  QueryAnswer,
+  RunAction,
+  SignalRequest,
+  UpdateAnswer,
+  UpdateRequest,
+} from "../core/service.ts";
+import { checkSameRun, refuseKey } from "../core/start.ts";
+import type { Ticket } from "../core/ticket.ts";
 import type { Stored } from "../core/value.ts";
 import { receiveHook } from "../engine/hook.ts";
+import { receiveNews } from "../engine/news.ts";
+import type { ChildNews } from "../engine/news.ts";
 import type { Find, Run } from "../engine/run.ts";
+import { Alias } from "./alias.ts";
 import { answer } from "./answer.ts";
+import { askQuery, makeUpdate } from "./ask.ts";
+import type { StartRun } from "./children.ts";
+import { creationOf, fittedSignal, forkOf } from "./creation.ts";
+import { fetchHistory, forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
 import { pack } from "./parcel.ts";
-import type { Answer, CheckedStart, HookAddress, Parcel, RunRpc, ValueField } from "./rpc.ts";
+import type {
+  Answer,
+  Answering,
+  Branch,
+  CheckedStart,
+  HolderRpc,
+  HookAddress,
+  Parcel,
+  Recalled,
+  RunRpc,
+  StartToken,
+  ValueField,
+} from "./rpc.ts";
 
-export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc;
+export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc & HolderRpc;
 
-export function createRunObject(find: Find): RunObjectClass {
+export function createRunObject(find: Find, startRun: StartRun): RunObjectClass {
   return class RunObject extends HostedRun {
     constructor(ctx: DurableObjectState, env: unknown) {
-      super(ctx, env, find);
+      super(ctx, env, find, startRun);
     }
   };
 }
 
-class HostedRun extends DurableObject implements RunRpc {
+class HostedRun extends DurableObject implements RunRpc, HolderRpc {
   readonly #host: Host;
+  readonly #alias: Alias;
+  readonly #find: Find;
+  readonly #startRun: StartRun;
 
-  constructor(ctx: DurableObjectState, env: unknown, find: Find) {
+  constructor(ctx: DurableObjectState, env: unknown, find: Find, startRun: StartRun) {
     super(ctx, env as never);
-    this.#host = new Host(ctx, find);
+    this.#host = new Host(ctx, find, startRun);
+    this.#alias = new Alias(ctx.storage);
+    this.#find = find;
+    this.#startRun = startRun;
   }
 
   start(request: CheckedStart): Promise<Answer<{ run: Parcel; created: boolean }>> {
     return answer(async () => {
+      const { fork } = request;
+      const isNew = this.#host.run.state.created === null;
+      const history = fork === undefined || !isNew ? [] : await fetchHistory(fork);
       const { run } = this.#host;
       const { created } = run.state;
-      if (created !== null) checkSameStart(created, request);
-      else if (request.key !== undefined && this.ctx.storage.kv.get(boundTo) !== undefined) refuseKey();
-      else create(run, request);
+      if (created !== null) await this.#join(this.#firstStart() ?? created, request);
+      else if (request.key !== undefined && this.#alias.isBound) refuseKey();
+      else if (fork !== undefined) this.#branch(run, request, fork, history);
+      else run.create(creationOf(request), fittedSignal(request));
       this.#host.proceed();
       const waitMs = request.waitMs ?? 0;
       const snapshot = waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot();
@@ -50,21 +94,56 @@ class HostedRun extends DurableObject implements RunRpc {
   /** Keeps which run id an Idempotency-Key came with; this object stands for the key. */
   bind(id: string): Promise<Answer<null>> {
     return answer(async () => {
-      const bound = this.#host.run.state.created?.id ?? this.ctx.storage.kv.get<string>(boundTo);
-      if (bound !== undefined && bound !== id) refuseKey();
-      if (bound === undefined) {
-        this.ctx.storage.kv.put(boundTo, id);
-        await this.ctx.storage.setAlarm(Date.now() + boundMs);
-      }
+      await this.#alias.bind(id, this.#host.run.state.created?.id);
       return null;
+    });
+  }
+
+  recall(start: StartToken | null): Promise<Answer<Recalled>> {
+    return answer(() => {
+      if (this.#host.run.state.created !== null) return { kind: "decided" };
+      return start === null ? { kind: "new" } : this.#alias.recall(start);
+    });
+  }
+
+  remember(answering: Answering): Promise<Answer<null>> {
+    return answer(async () => {
+      if (this.#host.run.state.created === null) await this.#alias.remember(answering);
+      return null;
+    });
+  }
+
+  debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>> {
+    return answer(async () => {
+      const run = this.#existing();
+      if (!run.debounce(start)) return null;
+      this.#host.proceed();
+      return pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot());
     });
   }
 
   read(waitMs: number): Promise<Answer<Parcel>> {
     return answer(async () => {
-      const run = this.#existing();
+      this.#existing();
       this.#host.wake();
-      return pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot());
+      if (waitMs > 0) await this.#host.settled(waitMs);
+      return pack(await this.#host.located());
+    });
+  }
+
+  granted(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
+    return answer(() => {
+      const wanted = this.#existing().porter.granted(lane, ticket, turn);
+      if (wanted) this.#host.proceed();
+      return wanted;
+    });
+  }
+
+  holds(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
+    return answer(() => {
+      const holds = this.#existing().porter.holds(lane, ticket, turn);
+      if (holds) this.#host.wake();
+      return holds;
     });
   }
 
@@ -93,9 +172,48 @@ class HostedRun extends DurableObject implements RunRpc {
       const run = this.#existing();
       const { kind } = action;
       if (kind === "delete") return await this.#delete(run);
-      run.act({ ...action, kind });
+      await run.act({ ...action, kind });
       this.#host.proceed();
-      return pack(run.snapshot());
+      // Its handler may have something to clean up; mostly it has not.
+      return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : run.snapshot());
+    });
+  }
+
+  fork(request: ForkRequest): Promise<Answer<{ run: Parcel; created: boolean }>> {
+    return answer(async () => {
+      const original = this.#life();
+      const made = this.#find(original.workflow, original.version)?.labels;
+      const { run, created } = await forkRun(this.#startRun, original, made, this.#host.journal.read(), request);
+      return { run: pack(run), created };
+    });
+  }
+
+  previewFork(cut: ForkCut): Promise<Answer<ForkPreview>> {
+    return answer(() => {
+      this.#existing();
+      const { kept, rerun } = planFork(this.#host.journal.read(), cut);
+      return { kept, rerun };
+    });
+  }
+
+  copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>> {
+    return answer(() => {
+      if (this.#life().at === createdAt) return this.#host.journal.page(after, Infinity);
+      throw new HoldfastError("run_not_found", "the run that is being forked has gone on as new, or is gone");
+    });
+  }
+
+  query(name: string): Promise<Answer<QueryAnswer>> {
+    return answer(async () => {
+      this.#existing();
+      return await askQuery(this.#host, name);
+    });
+  }
+
+  update(update: UpdateRequest): Promise<Answer<UpdateAnswer>> {
+    return answer(async () => {
+      this.#existing();
+      return await makeUpdate(this.#host, update);
     });
   }
 
@@ -111,14 +229,56 @@ class HostedRun extends DurableObject implements RunRpc {
     });
   }
 
+  childEnded(news: ChildNews): Promise<Answer<null>> {
+    return answer(async () => {
+      const heard = receiveNews(this.#host.run, news);
+      this.#host.proceed();
+      await heard.finally(() => this.#host.proceed());
+      return null;
+    });
+  }
+
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     await this.#host.alarm(info);
+  }
+
+  #life(): EntryOf<"run.created"> {
+    const { created } = this.#host.run.state;
+    if (created === null) throw new HoldfastError("run_not_found", "no run has this id");
+    return created;
   }
 
   #existing(): Run {
     const { run } = this.#host;
     if (run.state.created === null) throw new HoldfastError("run_not_found", "no run has this id");
     return run;
+  }
+
+  /** A start whose run is there already. */
+  async #join(created: EntryOf<"run.created">, request: CheckedStart): Promise<void> {
+    checkSameRun(created, request);
+    if (request.signal === undefined) return;
+    const { fitted: _fitted, ...signal } = request.signal;
+    const { key } = signal;
+    // The key stands for a start that brought no signal.
+    if (key !== undefined && key === created.key && !this.#host.run.state.signalKeys.has(key)) refuseKey();
+    await this.#host.signal(signal, false);
+  }
+
+  /** What a repeated start is compared with: a debounce may have made another of it since. */
+  #firstStart(): EntryOf<"run.created"> | undefined {
+    const [first] = this.#host.journal.page(0, 1);
+    return first?.kind === "run.created" ? first : undefined;
+  }
+
+  #branch(run: Run, request: CheckedStart, branch: Branch, history: readonly Entry[]): void {
+    const { created, facts } = forkOf(request, branch, history, run.now());
+    try {
+      this.ctx.storage.transactionSync(() => run.fork(created, facts));
+    } catch (error) {
+      this.#host.forget();
+      throw error;
+    }
   }
 
   async #delete(run: Run): Promise<Parcel> {
@@ -130,25 +290,5 @@ class HostedRun extends DurableObject implements RunRpc {
   }
 }
 
-const boundTo = "bound-to";
-/** As long as a run is kept unless its workflow says otherwise. */
-const boundMs = 30 * 24 * 3_600_000;
-
-function create(run: Run, request: CheckedStart): void {
-  const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, by } = request;
-  run.create({
-    id,
-    workflow,
-    version,
-    input,
-    labels,
-    parent,
-    schedule,
-    startAt: startAt ?? null,
-    notAfter: notAfter ?? null,
-    origin: origin ?? null,
-    by,
-    ...(sent === undefined ? {} : { sent }),
-    ...(key === undefined ? {} : { key }),
-  });
-}
+/** How long a cancellation waits for the run to end before it is answered. */
+const unwindMs = 500;

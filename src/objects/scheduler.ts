@@ -1,10 +1,9 @@
 /**
- * Owns: the clock of the schedules in the code, their one alarm, and the order in which a firing is
- * decided, kept and started.
- * Does not own: what is decided (`core/firing.ts`), which instants a cron names (`core/cron.ts`), how a
- * run is started (`SchedulerApp`).
- *
- * Long because a firing is decided, kept, started and struck out in one place, in that order.
+ * Owns: the clock of the schedules, their one alarm, and the order in which a firing is decided, kept
+ * and started.
+ * Does not own: which schedules there are (roster), what people ask of them (planner), slots of the past
+ * (backfill), what is decided (`core/firing.ts`), which instants a cron names (`core/cron.ts`), how a run
+ * is started (`SchedulerApp`).
  *
  * Invariants
  * 1. A slot is recorded as decided together with the start owed for it, before the start is made; the
@@ -17,28 +16,22 @@
  * 5. `alarm()` never throws, and never arms for an instant that has come.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { ScheduleFiring } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
 import type { ScheduleState, Starting } from "../core/firing.ts";
-import { firingStartAt, nextSlots } from "../core/schedule.ts";
+import type { ScheduleFiring } from "../core/origin.ts";
+import { firingStartAt } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
-import type { ScheduleInfo, StartRequest } from "../core/service.ts";
+import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import { undefinedValue } from "../core/value.ts";
 import { ScheduleStore } from "../store/schedules.ts";
-import type { SchedulerRpc } from "./rpc.ts";
-
-/** What the scheduler needs of the Worker it is part of. */
-export interface SchedulerApp {
-  /** Those of `collectSchedules`. */
-  readonly rules: readonly Rule[];
-  /** Starts the run, or finds it started. @throws HoldfastError a refusal, other errors to be tried again */
-  start(request: StartRequest & { readonly id: string; readonly schedule: ScheduleFiring }): Promise<unknown>;
-  /** False when it has ended and when there is none. */
-  isRunning(runId: string): Promise<boolean>;
-  /** @throws HoldfastError run_ended or run_not_found when there is nothing to stop */
-  cancel(runId: string, kind: "cancel" | "terminate"): Promise<void>;
-}
+import { answer } from "./answer.ts";
+import { Backfills } from "./backfill.ts";
+import { attempt, callLimitMs, describe, within } from "./firing.ts";
+import type { SchedulerApp } from "./firing.ts";
+import { Planner } from "./planner.ts";
+import { Roster } from "./roster.ts";
+import type { Answer, RunEnd, SchedulerRpc, Trigger, TriggerPlan } from "./rpc.ts";
 
 type SchedulerClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => DurableObject & SchedulerRpc;
 
@@ -59,19 +52,44 @@ export function createSchedulerObject(app: SchedulerApp): SchedulerClass {
       return this.#scheduler.tick();
     }
 
-    list(): Promise<readonly ScheduleInfo[]> {
-      return Promise.resolve(this.#scheduler.list());
+    ended(of: ScheduleFiring, runId: string, end?: RunEnd): Promise<void> {
+      this.#scheduler.ended(of.id, runId, end);
+      return Promise.resolve();
     }
 
-    ended(of: ScheduleFiring, runId: string): Promise<void> {
-      this.#scheduler.ended(of.id, runId);
-      return Promise.resolve();
+    list(workflow?: string): Promise<readonly ScheduleInfo[]> {
+      return Promise.resolve(this.#scheduler.planner.list(workflow));
+    }
+
+    find(id: string, next: number): Promise<Answer<ScheduleInfo>> {
+      return answer(() => this.#scheduler.planner.find(id, next));
+    }
+
+    create(request: ScheduleRequest): Promise<Answer<{ schedule: ScheduleInfo; created: boolean }>> {
+      return this.#scheduler.ask((planner) => planner.create(request));
+    }
+
+    change(id: string, change: ScheduleChange): Promise<Answer<ScheduleInfo>> {
+      return this.#scheduler.ask((planner) => planner.change(id, change));
+    }
+
+    remove(id: string, request: Asked): Promise<Answer<null>> {
+      return this.#scheduler.ask((planner) => {
+        planner.remove(id, request);
+        return null;
+      });
+    }
+
+    trigger(id: string, request: Trigger): Promise<Answer<TriggerPlan>> {
+      return this.#scheduler.ask((planner) => planner.trigger(id, request));
+    }
+
+    backfill(id: string, request: BackfillRequest): Promise<Answer<{ firings: number }>> {
+      return this.#scheduler.ask((planner) => planner.backfill(id, request));
     }
   };
 }
 
-/** Longer than any healthy call takes. */
-const callLimitMs = 30_000;
 /** How long a tick or an alarm waits for the starts it caused; they go on without it. */
 const roundLimitMs = 10_000;
 /** Alarms much further off are not needed: an early one finds nothing to do. */
@@ -80,12 +98,11 @@ const maxAlarmMs = 30 * 86_400_000;
 const brokenMs = 60_000;
 
 class Scheduler {
+  readonly planner: Planner;
   readonly #ctx: DurableObjectState;
   readonly #app: SchedulerApp;
-  readonly #store: ScheduleStore;
-  readonly #states: Map<string, ScheduleState>;
-  /** When each schedule next has something to do. */
-  readonly #wakes = new Map<string, number | null>();
+  readonly #roster: Roster;
+  readonly #backfills: Backfills;
   /** The tail of the work on each schedule. */
   readonly #lines = new Map<string, Promise<void>>();
   #armedAt: number | null = null;
@@ -94,12 +111,10 @@ class Scheduler {
   constructor(ctx: DurableObjectState, app: SchedulerApp) {
     this.#ctx = ctx;
     this.#app = app;
-    this.#store = new ScheduleStore(ctx.storage.sql);
-    this.#states = this.#store.all();
-    for (const rule of app.rules) {
-      const state = this.#states.get(rule.id);
-      if (state !== undefined) this.#wakes.set(rule.id, firing.wakeAt(rule, state, Date.now()));
-    }
+    const store = new ScheduleStore(ctx.storage.sql);
+    this.#roster = new Roster(store, app.rules);
+    this.#backfills = new Backfills(store, this.#roster, app);
+    this.planner = new Planner(store, this.#roster, this.#backfills, app);
   }
 
   async alarm(scheduledAt: number): Promise<void> {
@@ -122,163 +137,139 @@ class Scheduler {
     this.#arm();
   }
 
-  list(): ScheduleInfo[] {
-    const now = Date.now();
-    return this.#app.rules.map((rule) => ({
-      id: rule.id,
-      workflow: rule.workflow,
-      cron: rule.cron,
-      timezone: rule.timezone,
-      input: rule.input ?? undefinedValue,
-      overlap: rule.overlap,
-      catchUpMs: rule.catchUpMs,
-      paused: false,
-      next: nextSlots(rule, Math.max(now, this.#states.get(rule.id)?.lastSlotAt ?? 0), 5),
-    }));
+  /** What the request leaves to do is begun, and guarded by the alarm, before it is answered. */
+  ask<Value>(request: (planner: Planner) => Value | Promise<Value>): Promise<Answer<Value>> {
+    return answer(async () => {
+      const value = await request(this.planner);
+      for (const id of this.#roster.due(Date.now())) this.#ctx.waitUntil(this.#work(id));
+      this.#fill();
+      this.#arm();
+      return value;
+    });
   }
 
-  ended(id: string, runId: string): void {
-    const state = this.#states.get(id);
-    if (state === undefined) return;
-    this.#save(id, firing.end(state, [runId]));
-    const rule = this.#app.rules.find((rule) => rule.id === id);
-    if (rule !== undefined && state.queue.length > 0) this.#ctx.waitUntil(this.#work(rule));
+  ended(id: string, runId: string, end: RunEnd | undefined): void {
+    const state = this.#roster.change(id, (rule, state, now) => {
+      const left = firing.end(state, [runId]);
+      return end?.status === "failed" ? firing.fail(rule, left, runId, end.at, now) : left;
+    });
+    if (state !== null && state.queue.length > 0) this.#ctx.waitUntil(this.#work(id));
+    if (this.#backfills.ended(id, runId)) this.#fill();
+    this.#arm();
   }
 
   async #round(): Promise<void> {
-    this.#sweep();
-    const work = this.#app.rules.map((rule) => this.#work(rule));
-    await within(Promise.all(work), roundLimitMs).catch(() => []);
+    this.#roster.sweep();
+    this.#fill();
+    const work = this.#roster.due(Date.now()).map((id) => this.#work(id));
+    if (work.length > 0) await within(Promise.all(work), roundLimitMs).catch(() => []);
   }
 
-  /** Schedules that are gone from the code. */
-  #sweep(): void {
-    const present = new Set(this.#app.rules.map((rule) => rule.id));
-    for (const [id, state] of this.#states) {
-      if (present.has(id)) continue;
-      const left = firing.leave(state, Date.now());
-      if (left !== null) this.#save(id, left);
-      else if (this.#states.delete(id)) this.#store.remove(id);
+  /** Goes on with what backfills owe, beside everything else. */
+  #fill(): void {
+    for (const id of this.#backfills.due(Date.now())) {
+      const work = this.#backfills.work(id).catch((error: unknown) => {
+        console.error(`schedule ${id}: its backfill: ${describe(error)}`);
+      });
+      this.#ctx.waitUntil(work.then(() => this.#arm()));
     }
   }
 
   /** Queues behind the work on the same schedule. Never rejects. */
-  #work(rule: Rule): Promise<void> {
-    const line = (this.#lines.get(rule.id) ?? Promise.resolve())
-      .then(() => this.#advance(rule))
+  #work(id: string): Promise<void> {
+    const line = (this.#lines.get(id) ?? Promise.resolve())
+      .then(() => this.#advance(id))
       .catch((error: unknown) => {
         // Without this, an alarm that is always due would fire over and over.
-        this.#wakes.set(rule.id, Date.now() + brokenMs);
-        console.error(`schedule ${rule.id}: ${describe(error)}`);
-      });
-    this.#lines.set(rule.id, line);
+        this.#roster.rest(id, Date.now() + brokenMs);
+        console.error(`schedule ${id}: ${describe(error)}`);
+      })
+      .then(() => void (this.#lines.get(id) === line && this.#lines.delete(id)));
+    this.#lines.set(id, line);
     return line;
   }
 
-  async #advance(rule: Rule): Promise<void> {
+  async #advance(id: string): Promise<void> {
+    const rule = this.#roster.rule(id);
+    const seen = this.#roster.change(id, (_, state) => state);
+    if (rule === undefined || seen === null) return;
     const now = Date.now();
-    const seen = this.#change(rule, (state) => state);
     const { due } = firing.judge(rule, seen, now);
     const asks = due !== null || (seen.checkAt !== null && firing.isReached(seen.checkAt, now));
-    if (asks && rule.overlap !== "allow-all") await this.#confirm(rule);
+    if (asks && (rule.overlap !== "allow-all" || rule.pauseOnFailure)) await this.#confirm(id);
     // The same judgement, over what `running` is now; it is on record before anything is done for it.
-    const admitted = this.#change(rule, (state) => this.#admit(rule, state, now));
-    const stop = firing.toStop(rule, admitted);
-    if (stop !== null && asks) await this.#stop(rule, stop.kind, stop.runIds);
-    const { starting } = this.#change(rule, (state, now) => firing.release(rule, state, now));
+    const admitted = this.#roster.change(id, (rule, state) => admit(rule, state, now));
+    const stop = admitted === null ? null : firing.toStop(this.#roster.rule(id) ?? rule, admitted);
+    if (stop !== null && asks) await this.#stop(id, stop.kind, stop.runIds);
+    const released = this.#roster.change(id, (rule, state, now) => firing.release(rule, state, now));
     this.#arm();
-    const owed = starting.filter(
-      (one) => !admitted.starting.includes(one) || firing.isReached(one.retryAt, Date.now()),
+    if (released === null || released.paused !== null) return;
+    const owed = released.starting.filter(
+      (one) => !admitted?.starting.includes(one) || firing.isReached(one.retryAt, Date.now()),
     );
-    await Promise.all(owed.map((one) => this.#start(rule, one)));
+    await Promise.all(owed.map((one) => this.#start(id, one)));
     this.#arm();
-  }
-
-  #admit(rule: Rule, state: ScheduleState, now: number): ScheduleState {
-    const judged = firing.judge(rule, state, now);
-    if (judged.missed !== null) {
-      const [from, to] = [judged.missed.fromAt, judged.missed.toAt].map((at) => new Date(at).toISOString());
-      console.warn(`schedule ${rule.id}: missed ${from === to ? from : `from ${from} to ${to}`}`);
-    }
-    if (judged.due === null) return judged.state;
-    const admitted = firing.admit(rule, judged.state, judged.due);
-    if (admitted.skipped) {
-      console.warn(`schedule ${rule.id}: ${new Date(judged.due).toISOString()} skipped, an earlier run has not ended`);
-    }
-    return admitted.state;
   }
 
   /** Asks the runs themselves whether they go on: the report of an end may have been lost. */
-  async #confirm(rule: Rule): Promise<void> {
-    const running = this.#states.get(rule.id)?.running ?? [];
-    const ended = await Promise.all(running.map(async (runId) => ((await this.#isRunning(runId)) ? [] : [runId])));
-    this.#change(rule, (state) => firing.end(state, ended.flat()));
+  async #confirm(id: string): Promise<void> {
+    await Promise.all(this.#roster.running(id).map((runId) => this.#look(id, runId)));
   }
 
   /** A run that cannot be asked is taken to go on: better late than twice. */
-  #isRunning(runId: string): Promise<boolean> {
-    return within(this.#app.isRunning(runId), callLimitMs).catch(() => true);
+  async #look(id: string, runId: string): Promise<void> {
+    const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
+    if (run === undefined || (run !== null && run.finishedAt === null)) return;
+    this.#roster.change(id, (rule, state, now) => {
+      const left = firing.end(state, [runId]);
+      return run?.status === "failed" ? firing.fail(rule, left, runId, run.finishedAt ?? now, now) : left;
+    });
   }
 
-  async #stop(rule: Rule, kind: "cancel" | "terminate", runIds: readonly string[]): Promise<void> {
-    const stopped = await Promise.all(
+  async #stop(id: string, kind: "cancel" | "terminate", runIds: readonly string[]): Promise<void> {
+    await Promise.all(
       runIds.map(async (runId) => {
         try {
           await within(this.#app.cancel(runId, kind), callLimitMs);
         } catch (error) {
           const gone = error instanceof HoldfastError && (error.code === "run_ended" || error.code === "run_not_found");
-          if (gone) return [runId];
-          console.error(`schedule ${rule.id}: could not ${kind} run ${runId}: ${describe(error)}`);
+          if (!gone) console.error(`schedule ${id}: could not ${kind} run ${runId}: ${describe(error)}`);
         }
-        return (await this.#isRunning(runId)) ? [] : [runId];
+        await this.#look(id, runId);
       }),
     );
-    this.#change(rule, (state) => firing.end(state, stopped.flat()));
   }
 
-  async #start(rule: Rule, starting: Starting): Promise<void> {
+  async #start(id: string, starting: Starting): Promise<void> {
+    const rule = this.#roster.rule(id);
+    if (rule === undefined) return;
     const { slotAt, runId } = starting;
-    const request = {
+    const made = await attempt(this.#app, {
       workflow: rule.workflow,
       input: rule.input ?? undefinedValue,
       id: runId,
-      by: `schedule:${rule.id}`,
-      schedule: { id: rule.id, at: slotAt },
+      by: `schedule:${id}`,
+      schedule: { id, at: slotAt },
       ...(rule.jitterMs > 0 && { startAt: firingStartAt(rule, slotAt) }),
-    };
-    try {
-      await within(this.#app.start(request), callLimitMs);
-      this.#change(rule, (state) => firing.acknowledge(rule, state, runId));
-    } catch (error) {
-      const message = describe(error);
-      console.error(`schedule ${rule.id}: run ${runId} was not started: ${message}`);
-      this.#change(rule, (state, now) =>
-        isFinal(error)
-          ? firing.refuse(state, starting, message, now)
-          : firing.defer(rule, state, starting, message, now),
-      );
-    }
-  }
-
-  /** Reads, changes and writes in one turn. */
-  #change(rule: Rule, how: (state: ScheduleState, now: number) => ScheduleState): ScheduleState {
-    const now = Date.now();
-    const state = how(firing.see(rule, this.#states.get(rule.id), now), now);
-    this.#save(rule.id, state);
-    this.#wakes.set(rule.id, firing.wakeAt(rule, state, now));
-    return state;
-  }
-
-  #save(id: string, state: ScheduleState): void {
-    if (this.#states.get(id) === state) return;
-    this.#store.put(id, state);
-    this.#states.set(id, state);
+    });
+    this.#roster.change(id, (rule, state, now) => {
+      switch (made.kind) {
+        case "started":
+          return firing.acknowledge(rule, state, runId);
+        case "refused":
+          return firing.refuse(state, starting, made.message, now);
+        case "failed":
+          return firing.defer(rule, state, starting, made.message, now);
+        default:
+          return made satisfies never;
+      }
+    });
   }
 
   #arm(): void {
-    const wakes = [...this.#wakes.values()].filter((wake) => wake !== null);
-    if (wakes.length === 0) return;
     const now = Date.now();
+    const wakes = [...this.#roster.wakes, ...this.#backfills.wakes(now)];
+    if (wakes.length === 0) return;
     const at = Math.max(Math.min(...wakes, now + maxAlarmMs), now + 1, this.#alarmAt + 1);
     if (at === this.#armedAt) return;
     this.#armedAt = at;
@@ -290,25 +281,17 @@ class Scheduler {
   }
 }
 
-/** Refused for good, unless what is wrong is the configuration, which a deployment can put right. */
-function isFinal(error: unknown): boolean {
-  return error instanceof HoldfastError && error.code !== "config_invalid";
-}
-
-function describe(error: unknown): string {
-  if (error instanceof HoldfastError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-}
-
-/** Rejects when the work takes longer; the work goes on. */
-async function within<Value>(work: Promise<Value>, limitMs: number): Promise<Value> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
+/** The slot that is due, taken in or passed over. */
+function admit(rule: Rule, state: ScheduleState, now: number): ScheduleState {
+  const judged = firing.judge(rule, state, now);
+  if (judged.missed !== null) {
+    const [from, to] = [judged.missed.fromAt, judged.missed.toAt].map((at) => new Date(at).toISOString());
+    console.warn(`schedule ${rule.id}: missed ${from === to ? from : `from ${from} to ${to}`}`);
   }
+  if (judged.due === null) return judged.state;
+  const admitted = firing.admit(rule, judged.state, judged.due);
+  if (admitted.skipped) {
+    console.warn(`schedule ${rule.id}: ${new Date(judged.due).toISOString()} skipped, an earlier run has not ended`);
+  }
+  return admitted.state;
 }

@@ -3,25 +3,48 @@
  * Does not own: what the objects do with it; routes and handles, which call this.
  */
 import type { Definition } from "../core/definition.ts";
-import type { ScheduleFiring } from "../core/entry.ts";
+import type { ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import { HoldfastError } from "../core/error.ts";
+import { limitsOf } from "../core/flow.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
+import { fitPayload } from "../core/payload.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunSnapshot, RunStatus } from "../core/run.ts";
 import { toJsonSchema, validate } from "../core/schema.ts";
-import type { Runs, ScheduleInfo, Service, SignalRequest, StartRequest, WorkflowInfo } from "../core/service.ts";
+import type {
+  ForkRequest,
+  QueryAnswer,
+  Runs,
+  Service,
+  SignalRequest,
+  StartRequest,
+  Started,
+  UpdateAnswer,
+  UpdateRequest,
+  WorkflowInfo,
+} from "../core/service.ts";
+import type { ScheduleInfo } from "../core/timetable.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject, schedulerObject } from "./address.ts";
+import { admit } from "./admission.ts";
 import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
+import { bulk, bulkStart } from "./bulk.ts";
 import type { Catalog } from "./catalog.ts";
-import { countRuns, listRuns } from "./listing.ts";
+import { createLanes } from "./lanes.ts";
+import { countMatching, countRuns, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
-import type { CheckedStart } from "./rpc.ts";
+import type { Branch, CheckedStart } from "./rpc.ts";
+import { createSchedules } from "./schedules.ts";
 import { verifyToken } from "./token.ts";
 
-export type Start = Omit<StartRequest, "workflow"> & { readonly schedule?: ScheduleFiring };
+export type Start = Omit<StartRequest, "workflow"> & {
+  readonly schedule?: ScheduleFiring;
+  readonly parent?: ParentRun;
+  readonly reply?: Reply;
+  readonly fork?: Branch;
+};
 
 export function createService(catalog: Catalog): Service {
   return {
@@ -34,10 +57,12 @@ export function createService(catalog: Catalog): Service {
       send: sendSignal,
       broadcast: broadcastSignal,
     },
-    schedules: {
-      list: async () => [...(await schedulerObject().list())],
-      tick: () => schedulerObject().tick(),
+    asks: {
+      query: askQuery,
+      update: makeUpdate,
     },
+    schedules: createSchedules(({ workflow, ...start }) => startRun(catalog.current(workflow), start)),
+    lanes: createLanes(catalog.limits),
     hooks: {
       receive: async (token, request) => {
         const { runId, ...address } = await verifyToken(token);
@@ -54,28 +79,88 @@ function createRuns(catalog: Catalog): Runs {
     history: async (id, after, limit) => unwrap(await runObject(checkRunId(id)).history(after, limit)),
     list: (query) => listRuns(query),
     act: async (id, action) => unpack(unwrap(await runObject(checkRunId(id)).act(action))),
+    fork: forkRun,
+    previewFork: async (id, cut) => unwrap(await runObject(checkRunId(id)).previewFork(cut)),
+    bulk: async (request) => (await startRun(bulk, bulkStart(request))).run,
+    count: (filter) => countMatching(filter, bulk.name),
   };
 }
 
-/** @throws HoldfastError input_invalid, id_invalid, label_invalid, value_too_large, run_exists, idempotency_conflict */
-export async function startRun(definition: Definition, start: Start): Promise<{ run: RunSnapshot; created: boolean }> {
+/** @throws HoldfastError run_not_found, fork_invalid, and what a start throws */
+export async function forkRun(id: string, request: ForkRequest): Promise<{ run: RunSnapshot; created: boolean }> {
+  if (request.id !== undefined) checkRunId(request.id);
+  const { run, created } = unwrap(await runObject(checkRunId(id)).fork(request));
+  return { run: await unpack(run), created };
+}
+
+/**
+ * @throws HoldfastError input_invalid, id_invalid, label_invalid, value_too_large, run_exists,
+ * idempotency_conflict, rate_limited
+ */
+export async function startRun(definition: Definition, start: Start): Promise<Started> {
   const { name, version } = definition;
   const sent = start.input;
-  const value = await validate(definition.input, decode(sent), "input_invalid", `the input of ${name}`);
-  const input = definition.input === undefined ? sent : encode(value, `the input of ${name}`);
+  // What a fork has of the run it comes from was taken before.
+  const input = start.fork?.input ?? (await accept(definition, sent));
+  const { lanes, gates } = limitsOf(definition, input);
+  const { signal: _sent, waitMs = 0, ...rest } = start;
+  const signal = await broughtSignal(definition, start);
+  if (start.update !== undefined) checkName(start.update.name, "update");
   const checked: CheckedStart = {
-    ...start,
+    ...rest,
+    // The end is waited for once the update was made.
+    waitMs: start.update === undefined ? waitMs : 0,
+    ...(signal === undefined ? {} : { signal }),
     id: await runId(start),
     workflow: name,
     version,
     input,
     ...(input === sent ? {} : { sent }),
     labels: checkLabels({ ...labelsOf(definition, input), ...start.labels }),
-    parent: null,
+    parent: start.parent ?? null,
     schedule: start.schedule ?? null,
+    ...(lanes.length === 0 ? {} : { lanes }),
   };
-  const { run, created } = unwrap(await runObject(checked.id).start(checked));
-  return { run: await unpack(run), created };
+  // A history can be no part of another run.
+  const passed = start.fork === undefined ? gates : { ...gates, debounce: null };
+  const { run, created } = await admit(checked, passed, start.id === undefined && start.key === undefined);
+  // A limit of the workflow's had another run answer: what was brought is for that one.
+  if (signal !== undefined && run.id !== checked.id) unwrap(await runObject(run.id).signal(signal, false));
+  if (start.update === undefined) return { run: await unpack(run), created };
+  const update = await makeUpdate(run.id, { ...start.update, ...keyOf(start), by: start.by });
+  return { run: await unpack(unwrap(await runObject(run.id).read(waitMs))), created, update };
+}
+
+function keyOf({ key }: Pick<Start, "key">): { readonly key?: string } {
+  return key === undefined ? {} : { key };
+}
+
+/** The signal that comes with a start, with what the workflow's schema makes of it. @throws signal_invalid, name_invalid */
+async function broughtSignal(definition: Definition, start: Start): Promise<CheckedStart["signal"]> {
+  if (start.signal === undefined) return undefined;
+  const signal = checkSignal({ ...start.signal, ...keyOf(start), by: start.by });
+  return { ...signal, fitted: await fitPayload(definition, signal.name, signal.payload) };
+}
+
+/** @throws HoldfastError run_not_found, query_not_found, query_timeout, version_missing, name_invalid */
+export async function askQuery(id: string, name: string): Promise<QueryAnswer> {
+  return unwrap(await runObject(checkRunId(id)).query(checkName(name, "query")));
+}
+
+/**
+ * @throws HoldfastError run_not_found, update_not_found, update_invalid, update_failed, run_paused, run_ended,
+ * version_missing, idempotency_conflict, name_invalid, value_too_large
+ */
+export async function makeUpdate(id: string, update: UpdateRequest): Promise<UpdateAnswer> {
+  checkName(update.name, "update");
+  return unwrap(await runObject(checkRunId(id)).update(update));
+}
+
+/** What the workflow's schema makes of what was sent. @throws HoldfastError input_invalid, value_too_large */
+async function accept({ name, input }: Definition, sent: Stored): Promise<Stored> {
+  if (input === undefined) return sent;
+  const what = `the input of ${name}`;
+  return encode(await validate(input, decode(sent), "input_invalid", what), what);
 }
 
 /** @throws HoldfastError run_not_found, run_ended, signal_invalid, name_invalid, idempotency_conflict, value_too_large */

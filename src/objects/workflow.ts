@@ -2,10 +2,11 @@
  * Owns: `defineWorkflow`: the types an author sees, and checking what an author wrote.
  * Does not own: running anything; a handle's calls go to the service.
  */
-import type { Definition, Limits, ScheduleRule } from "../core/definition.ts";
+import type { Definition, Flow, Limits, ScheduleRule } from "../core/definition.ts";
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
+import { checkFlow, flowOptions } from "../core/flow.ts";
 import { checkName } from "../core/name.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { Retry } from "../core/retry.ts";
@@ -29,7 +30,8 @@ export interface Workflow<Input, Output, Signals extends SignalTypes = SignalTyp
   readonly definition: Definition;
   /**
    * Starts a run, or finds the one with the same `id`, workflow and input.
-   * @throws HoldfastError input_invalid, id_invalid, label_invalid, duration_invalid, run_exists
+   * @throws HoldfastError input_invalid, id_invalid, label_invalid, duration_invalid, run_exists, rate_limited
+   * (its `retryAfterMs` says when it is worth another try)
    */
   start(
     ...args: undefined extends Input ? [input?: Input, options?: StartOptions] : [input: Input, options?: StartOptions]
@@ -56,21 +58,23 @@ export type CommonOptions<Signals extends SignalSchemas> = {
   readonly limits?: Limits;
 };
 
-export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSchemas> = CommonOptions<Signals> & {
-  readonly input: Input;
-  readonly output?: Schema<unknown, Output>;
-  readonly labels?: (input: OutputOf<Input>) => Record<string, string>;
-  /** The program; what it returns is the run's output. */
-  readonly handler: (input: OutputOf<Input>, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
-};
+export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSchemas> = CommonOptions<Signals> &
+  Flow<OutputOf<Input>> & {
+    readonly input: Input;
+    readonly output?: Schema<unknown, Output>;
+    readonly labels?: (input: OutputOf<Input>) => Record<string, string>;
+    /** The program; what it returns is the run's output. */
+    readonly handler: (input: OutputOf<Input>, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
+  };
 
-export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonOptions<Signals> & {
-  readonly input?: undefined;
-  readonly output?: Schema<unknown, Output>;
-  readonly labels?: (input: Input) => Record<string, string>;
-  /** The program; what it returns is the run's output. */
-  readonly handler: (input: Input, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
-};
+export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonOptions<Signals> &
+  Flow<Input> & {
+    readonly input?: undefined;
+    readonly output?: Schema<unknown, Output>;
+    readonly labels?: (input: Input) => Record<string, string>;
+    /** The program; what it returns is the run's output. */
+    readonly handler: (input: Input, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
+  };
 
 type NoSignals = Record<never, never>;
 
@@ -97,7 +101,7 @@ export function defineWorkflow(name: string, options: LooseOptions): Workflow<un
 }
 
 /** The options before anything is known of them. */
-type LooseOptions = CommonOptions<SignalSchemas> & {
+type LooseOptions = CommonOptions<SignalSchemas> & { readonly [Option in keyof Flow]?: unknown } & {
   readonly input?: Schema | undefined;
   readonly output?: Schema | undefined;
   readonly labels?: unknown;
@@ -117,6 +121,7 @@ const known: ReadonlySet<string> = new Set([
   "retention",
   "labels",
   "limits",
+  ...flowOptions,
 ]);
 
 function toDefinition(name: string, options: LooseOptions): Definition {
@@ -151,6 +156,7 @@ function toDefinition(name: string, options: LooseOptions): Definition {
     schedules,
     retentionMs: toMs(options.retention ?? "30 days", `workflow ${name}: retention`),
     labels: labels as Definition["labels"],
+    flow: checkFlow(name, options),
     limits: toLimits(options.limits, refuse),
   };
 }

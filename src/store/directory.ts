@@ -6,7 +6,7 @@
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Position } from "../core/cursor.ts";
-import type { RunQuery } from "../core/service.ts";
+import type { RunFilter, RunQuery } from "../core/service.ts";
 import { SignalBuffer, bufferTables } from "./buffer.ts";
 import { migrate } from "./migration.ts";
 
@@ -104,26 +104,7 @@ export class Directory {
 
   /** Up to `query.limit` runs that fit, newest first, strictly after `before`. */
   list(query: Omit<RunQuery, "cursor">, before: Position | null): RunSummary[] {
-    const bound = upperBound(query.createdBefore, before);
-    const clauses = ["(created_at, id) < (?, ?)"];
-    const values: (string | number)[] = [bound.createdAt, bound.id];
-    const filter = (clause: string, value: string | number): void => {
-      clauses.push(clause);
-      values.push(value);
-    };
-    if (query.createdAfter !== undefined) filter("created_at >= ?", query.createdAfter);
-    if (query.workflow !== undefined) filter("workflow = ?", query.workflow);
-    if (query.status !== undefined && query.status.length > 0) {
-      filter("status IN (SELECT value FROM json_each(?))", JSON.stringify(query.status));
-    }
-    const labels = Object.entries(query.labels ?? {});
-    if (labels.length > 0) {
-      filter(
-        `NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted
-           WHERE wanted.value NOT IN (SELECT value FROM json_each(runs.labels)))`,
-        quoted(labels),
-      );
-    }
+    const { clauses, values } = conditionsOf(query, before);
     const rows = this.#sql.exec<Row>(
       `SELECT created_at, id, workflow, status, seq, labels, rest FROM runs WHERE ${clauses.join(" AND ")}
        ORDER BY created_at DESC, id DESC LIMIT ?`,
@@ -131,6 +112,19 @@ export class Directory {
       query.limit,
     );
     return Array.from(rows, toSummary);
+  }
+
+  /** How many runs fit, those of the workflow `except` aside. Reads the whole shard. */
+  count(filter: RunFilter, except: string): number {
+    const { clauses, values } = conditionsOf(filter, null);
+    const { count } = this.#sql
+      .exec<{ count: number }>(
+        `SELECT count(*) AS count FROM runs WHERE ${clauses.join(" AND ")} AND workflow <> ?`,
+        ...values,
+        except,
+      )
+      .one();
+    return count;
   }
 
   counts(): RunCount[] {
@@ -174,6 +168,32 @@ function statusesOf(counts: Map<string, Map<RunStatus, number>>, workflow: strin
   const statuses = new Map<RunStatus, number>(runStatuses.map((status) => [status, 0]));
   counts.set(workflow, statuses);
   return statuses;
+}
+
+type Conditions = { readonly clauses: readonly string[]; readonly values: readonly (string | number)[] };
+
+function conditionsOf(query: RunFilter, before: Position | null): Conditions {
+  const bound = upperBound(query.createdBefore, before);
+  const clauses = ["(created_at, id) < (?, ?)"];
+  const values: (string | number)[] = [bound.createdAt, bound.id];
+  const filter = (clause: string, value: string | number): void => {
+    clauses.push(clause);
+    values.push(value);
+  };
+  if (query.createdAfter !== undefined) filter("created_at >= ?", query.createdAfter);
+  if (query.workflow !== undefined) filter("workflow = ?", query.workflow);
+  if (query.status !== undefined && query.status.length > 0) {
+    filter("status IN (SELECT value FROM json_each(?))", JSON.stringify(query.status));
+  }
+  const labels = Object.entries(query.labels ?? {});
+  if (labels.length > 0) {
+    filter(
+      `NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted
+         WHERE wanted.value NOT IN (SELECT value FROM json_each(runs.labels)))`,
+      quoted(labels),
+    );
+  }
+  return { clauses, values };
 }
 
 /** Both upper bounds are exclusive, so the lower one says it all. */

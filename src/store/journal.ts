@@ -37,11 +37,16 @@ export class SqlJournal implements Journal {
       this.#sql.exec("CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL)");
       this.#exists = true;
     }
-    const text = JSON.stringify(entries);
-    const parts = cut(text);
-    if (parts.length === 1) return this.#insert(first.seq, 0, text);
+    const parts = cut(JSON.stringify(entries));
+    if (parts.length === 1) return this.#insert(first.seq, parts);
+    this.#storage.transactionSync(() => this.#insert(first.seq, parts));
+  }
+
+  restart(entries: readonly Entry[]): void {
     this.#storage.transactionSync(() => {
-      for (const [part, data] of parts.entries()) this.#insert(first.seq, part, data);
+      if (this.#exists) this.#sql.exec("DELETE FROM journal");
+      // A commit for each, so that no text holds them all: there may be many, and large ones.
+      for (const entry of entries) this.append([entry]);
     });
   }
 
@@ -68,8 +73,10 @@ export class SqlJournal implements Journal {
     for (const { entries } of commits(rows)) yield* entries;
   }
 
-  #insert(seq: number, part: number, data: string): void {
-    this.#sql.exec("INSERT INTO journal (row, data) VALUES (?, ?)", seq * partsPerCommit + part, data);
+  #insert(seq: number, parts: readonly string[]): void {
+    for (const [part, data] of parts.entries()) {
+      this.#sql.exec("INSERT INTO journal (row, data) VALUES (?, ?)", seq * partsPerCommit + part, data);
+    }
   }
 
   durable(): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import * as z from "zod";
 import type { Definition, ScheduleRule } from "../../src/core/definition.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import * as firing from "../../src/core/firing.ts";
@@ -6,7 +7,8 @@ import type { ScheduleState } from "../../src/core/firing.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { checkRule, collectSchedules, cronOf, firingRunId, firingStartAt, nextSlots } from "../../src/core/schedule.ts";
 import type { Rule } from "../../src/core/schedule.ts";
-import type { Overlap } from "../../src/core/service.ts";
+import type { Schema } from "../../src/core/schema.ts";
+import type { Overlap } from "../../src/core/timetable.ts";
 import { decode } from "../../src/core/value.ts";
 
 const hourMs = 3_600_000;
@@ -23,6 +25,8 @@ function ruleOf(change: Partial<Rule> = {}): Rule {
     overlap: "skip",
     catchUpMs: hourMs,
     jitterMs: 0,
+    pauseOnFailure: false,
+    source: "code",
     ...change,
   };
 }
@@ -41,6 +45,7 @@ function definitionOf(name: string, schedules: readonly ScheduleRule[], version 
     retentionMs: dayMs,
     labels: undefined,
     limits: { steps: 1, perStep: {} },
+    flow: {},
   };
 }
 
@@ -291,6 +296,7 @@ describe("rules", () => {
     ["schedule.overlap", { cron: "* * * * *", overlap: "queue" }],
     ["schedule.catchUp", { cron: "* * * * *", catchUp: "soon" }],
     ["schedule.jitter", { cron: "* * * * *", jitter: -1 }],
+    ["schedule.pauseOnFailure", { cron: "* * * * *", pauseOnFailure: "yes" }],
     ["schedule.id", { cron: "* * * * *", id: "" }],
     ["schedule.catchup", { cron: "* * * * *", catchup: "1 day" }],
     ["schedule", null],
@@ -302,6 +308,30 @@ describe("rules", () => {
   test("an input that cannot be stored is refused and named", () => {
     const bad = definitionOf("report", [{ cron: "* * * * *", input: () => 1 }]);
     expect(() => collectSchedules([bad])).toThrow('workflow "report": schedule.input ');
+  });
+
+  test("an input that the workflow's schema refuses is refused, with the schedule named", () => {
+    const input = z.object({ n: z.number() });
+    const planned =
+      (rule: Partial<ScheduleRule>, schema: Schema = input) =>
+      () =>
+        collectSchedules([{ ...definitionOf("report", [{ cron: "* * * * *", ...rule }]), input: schema }]);
+    expect(planned({ input: { n: "1" }, id: "own" })).toThrow(
+      'workflow "report": schedule.input of "own": it is not valid: /n',
+    );
+    expect(planned({})).toThrow(HoldfastError);
+    expect(planned({ input: { n: 1 } })()).toHaveLength(1);
+    // What waits, or cannot work yet, has its say when a run starts.
+    expect(
+      planned(
+        { input: 1 },
+        z.number().refine(() => Promise.resolve(false)),
+      )(),
+    ).toHaveLength(1);
+    const broken = z.unknown().refine(() => {
+      throw new Error("not yet");
+    });
+    expect(planned({ input: 1 }, broken)()).toHaveLength(1);
   });
 
   test("ids are the workflow's name, numbered from the second, or as given", () => {
@@ -330,6 +360,22 @@ describe("rules", () => {
 
   test("the next firings follow each other", () => {
     expect(nextSlots(ruleOf(), noon, 3)).toEqual([noon + hourMs, noon + 2 * hourMs, noon + 3 * hourMs]);
+  });
+
+  test("the next firings are the same however they are asked for", () => {
+    const rule = ruleOf();
+    for (const [after, count] of [
+      [0, 3],
+      [30, 2],
+      [59, 3],
+      [60, 3],
+      [60, 5],
+      [0, 1],
+      [90, 0],
+    ] as const) {
+      const at = noon + after * 60_000;
+      expect(nextSlots(rule, at, count)).toEqual(nextSlots(ruleOf(), at, count));
+    }
   });
 });
 

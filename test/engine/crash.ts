@@ -21,9 +21,9 @@ const outcomeKinds: ReadonlySet<string> = new Set([
 ]);
 
 /** One life of a program, hosted. */
-type Hosted = { readonly host: Host; readonly life: Life };
+export type Hosted = { readonly host: Host; readonly life: Life };
 
-function hostProgram(program: Program, commits: readonly string[], at: number): Hosted {
+export function hostProgram(program: Program, commits: readonly string[], at: number, cold = commits.length > 0): Hosted {
   const life: Life = { trace: [], effects: [] };
   let outcome = 0;
   const notice = (entries: readonly Entry[]) => {
@@ -31,7 +31,7 @@ function hostProgram(program: Program, commits: readonly string[], at: number): 
   };
   const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
   const around = { after, turn: () => host.clock.turn(), outcome: () => outcome };
-  const host: Host = new Host(define(interpret(program, life, around)), { commits, at });
+  const host: Host = new Host(define(interpret(program, life, around)), { commits, at, cold });
   notice(host.journal.entries);
   host.journal.onAppend = notice;
   for (const { at: offset, name, payload, key } of program.signals) {
@@ -51,7 +51,7 @@ function hostProgram(program: Program, commits: readonly string[], at: number): 
 }
 
 /** Drives to the end; a run that is parked on signals for ever is given one, an hour later. */
-async function finish({ host }: Hosted): Promise<void> {
+export async function finish({ host }: Hosted): Promise<void> {
   for (let fed = 0; ; fed++) {
     await host.drive();
     if (host.run.state.end !== null || host.dead) return;
@@ -131,7 +131,7 @@ function logs({ host }: Hosted): string[] {
 }
 
 /** What holds of every journal: places and times, no outcome twice, each signal consumed once, an end. */
-function checkJournal(entries: readonly Entry[]): void {
+export function checkJournal(entries: readonly Entry[]): void {
   const outcomes = new Set<string>();
   const consumed = new Set<number>();
   let last = 0;

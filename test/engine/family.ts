@@ -16,7 +16,7 @@ import type { ChildEnd, ChildStart, World } from "../../src/engine/world.ts";
 import { created, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, memoryWorld } from "./memory.ts";
 
-type Kind = "cancel" | "terminate" | "pause" | "resume" | "retry" | "delete";
+type Kind = "cancel" | "terminate" | "pause" | "resume" | "retry";
 
 /** One life of one run. */
 class Process {
@@ -60,6 +60,8 @@ export class Family {
   readonly definitions = new Map<string, Definition>();
   /** Ends the life of this run after a commit of this number, counted from 1; each once. */
   readonly deaths: { readonly id: string; readonly commit: number }[] = [];
+  /** Acts on this run so many turns after a commit of this number; each once. */
+  readonly stops: { readonly id: string; readonly commit: number; readonly kind: Kind; readonly turns: number }[] = [];
   /** Every child that was made, by how often. */
   readonly made = new Map<string, number>();
   /** Makes a call between runs fail as the network does. */
@@ -86,16 +88,21 @@ export class Family {
     return this;
   }
 
-  act(id: string, kind: Exclude<Kind, "delete">, key?: string): void | Promise<void> {
+  act(id: string, kind: Kind, key?: string): void | Promise<void> {
     const process = this.#at(id);
     process.woken = true;
     const done = process.run.act({ kind, by: "test", reason: null, ...(key === undefined ? {} : { key }) });
-    return done instanceof Promise ? done.then(() => void (process.woken = true)) : done;
+    return done instanceof Promise ? done.finally(() => void (process.woken = true)) : done;
   }
 
   remove(id: string): void {
     this.#at(id).die();
     this.#processes.delete(id);
+  }
+
+  /** Something has come from outside. */
+  wake(id: string): void {
+    this.#at(id).woken = true;
   }
 
   run(id: string): Run {
@@ -146,8 +153,11 @@ export class Family {
     process.next = { busy: false, wakeAt: this.clock.at + 1000, expired: false };
   }
 
-  /** Drives all of them until nothing can move any, or the clock would pass `until`. */
-  async drive(until = Infinity): Promise<this> {
+  /**
+   * Drives all of them until nothing can move any, or the clock would pass `until`; unless set, four
+   * minutes from now, before a parent that waits would ask after its child.
+   */
+  async drive(until = this.clock.at + 240_000): Promise<this> {
     for (let rounds = 0; ; rounds++) {
       if (rounds > 200_000) throw new Error("it goes on for ever");
       for (const process of [...this.#processes.values()]) if (process.woken) this.#advance(process);
@@ -336,8 +346,14 @@ export class Family {
   }
 
   #open(id: string, journal: MemoryJournal): Process {
-    const process = new Process(id, journal, this.#world(id, () => journal.closed), this);
+    const process = new Process(
+      id,
+      journal,
+      this.#world(id, () => journal.closed),
+      this,
+    );
     journal.onAppend = () => {
+      void this.#stopAt(id, journal.commits.length);
       const at = this.deaths.findIndex((death) => death.id === id && death.commit === journal.commits.length);
       if (at < 0) return;
       this.deaths.splice(at, 1);
@@ -345,6 +361,19 @@ export class Family {
     };
     this.#processes.set(id, process);
     return process;
+  }
+
+  async #stopAt(id: string, commit: number): Promise<void> {
+    const index = this.stops.findIndex((stop) => stop.id === id && stop.commit === commit);
+    const [stop] = index < 0 ? [] : this.stops.splice(index, 1);
+    if (stop === undefined) return;
+    for (let turn = 0; turn <= stop.turns; turn++) await this.clock.turn();
+    try {
+      await this.act(id, stop.kind);
+    } catch (error) {
+      // It was over already.
+      if (!(error instanceof HoldfastError)) throw error;
+    }
   }
 
   #at(id: string): Process {

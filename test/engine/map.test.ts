@@ -132,7 +132,10 @@ describe("what is not right is refused", () => {
 
 describe("concurrency", () => {
   /** How many items were at work at once, for items that take some time. */
-  async function width(items: number, options?: MapOptions): Promise<{ most: number; order: number[] }> {
+  async function width(
+    items: number,
+    options: Pick<MapOptions, "concurrency"> = {},
+  ): Promise<{ most: number; order: number[] }> {
     let now = 0;
     let most = 0;
     const order: number[] = [];

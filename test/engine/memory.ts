@@ -2,7 +2,7 @@
 import type { Definition } from "../../src/core/definition.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { ErrorCode } from "../../src/core/error.ts";
+import type { ErrorCode } from "../../src/core/code.ts";
 import type { Journal } from "../../src/core/journal.ts";
 import type { Step } from "../../src/core/step.ts";
 import type { Clock } from "../../src/engine/clock.ts";
@@ -162,6 +162,7 @@ export function define(handler: Handler, options: Partial<Definition> = {}): Def
     schedules: [],
     retentionMs: 30 * 86_400_000,
     labels: undefined,
+    flow: {},
     limits: { steps: 100_000, perStep: {} },
     ...options,
   };

@@ -254,6 +254,24 @@ describe("races within races", () => {
     expect(withdrawn(host)).toEqual([["wait b"], ["wait after"]]);
   });
 
+  test("a race that a loser lets another branch win goes on outside of both", async () => {
+    const host = await play(async (_input, step) => {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      const won = await step.race({
+        told: () => promise,
+        tells: async () => {
+          await step.sleep("a moment", 10);
+          resolve("by the other");
+          await step.waitFor("never");
+        },
+      });
+      await step.sleep("after", 10);
+      return won;
+    });
+    expect(host.output).toEqual({ key: "told", value: "by the other" });
+    expect(withdrawn(host)).toEqual([["wait never"]]);
+  });
+
   test("a race in a loop, a thousand times", async () => {
     const host = await play(async (_input, step) => {
       let wins = 0;
@@ -364,7 +382,7 @@ describe("guarantees 3 and 5: whenever the process dies", () => {
       { commits, at },
     );
     for (const [offset, name, payload] of signals) {
-      host.plan(Math.max(at, startAt + offset), (run) => signal(run, name, payload, `${name} ${payload}`));
+      host.plan(Math.max(at, startAt + offset), (run) => signal(run, name, payload, `${name} ${String(payload)}`));
     }
     return { host, trace };
   }

@@ -7,10 +7,31 @@ export function failingService(error: unknown): Service {
   const fail = (): Promise<never> => Promise.reject(error);
   return {
     workflows: { list: fail, find: fail },
-    runs: { start: fail, read: fail, history: fail, list: fail, act: fail },
+    runs: {
+      start: fail,
+      read: fail,
+      history: fail,
+      list: fail,
+      act: fail,
+      fork: fail,
+      previewFork: fail,
+      bulk: fail,
+      count: fail,
+    },
     signals: { send: fail, broadcast: fail },
-    schedules: { list: fail, tick: fail },
+    schedules: {
+      list: fail,
+      find: fail,
+      create: fail,
+      change: fail,
+      remove: fail,
+      trigger: fail,
+      backfill: fail,
+      tick: fail,
+    },
     hooks: { receive: fail },
+    asks: { query: fail, update: fail },
+    lanes: { list: fail, find: fail, override: fail },
   };
 }
 

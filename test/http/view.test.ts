@@ -20,6 +20,7 @@ const run: RunSnapshot = {
   progress: encode(new Map([["done", 1n]]), "progress"),
   parent: null,
   schedule: null,
+  fork: null,
   createdAt: at,
   startedAt: null,
   updatedAt: at,
@@ -34,8 +35,8 @@ const run: RunSnapshot = {
 };
 
 const fields = [
-  ...["id", "workflow", "version", "status", "input", "output", "error", "labels", "progress", "parent", "createdAt"],
-  ...["startedAt", "updatedAt", "finishedAt", "waitingFor", "reason", "steps"],
+  ...["id", "workflow", "version", "status", "input", "output", "error", "labels", "progress", "parent", "fork"],
+  ...["createdAt", "startedAt", "updatedAt", "finishedAt", "waitingFor", "reason", "steps"],
 ];
 
 test("a run has the fields of the contract, in its order", () => {
@@ -52,6 +53,7 @@ test("a run has the fields of the contract, in its order", () => {
     labels: { city: "Bremen" },
     progress: { $type: "Map", value: [["done", { $type: "BigInt", value: "1" }]] },
     parent: null,
+    fork: null,
     createdAt: rfc,
     startedAt: null,
     updatedAt: rfc,

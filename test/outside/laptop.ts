@@ -75,6 +75,7 @@ function configuration(): string {
     ["RUNS", "RunObject"],
     ["DIRECTORY", "DirectoryObject"],
     ["SCHEDULER", "SchedulerObject"],
+    ["LANES", "LaneObject"],
   ] as const;
   const bindings = objects.map(([name, className]) => `{ name = "${name}", class_name = "${className}" }`);
   return `

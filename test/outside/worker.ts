@@ -69,4 +69,4 @@ const tick = defineWorkflow("tick", {
 const worker = createWorker({ workflows: [voyage, stay, tick] });
 
 export default worker;
-export const { RunObject, DirectoryObject, SchedulerObject } = worker.objects;
+export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

@@ -4,6 +4,7 @@ declare namespace Cloudflare {
     readonly RUNS: DurableObjectNamespace;
     readonly DIRECTORY: DurableObjectNamespace;
     readonly SCHEDULER: DurableObjectNamespace;
+    readonly LANES: DurableObjectNamespace;
     readonly AUTH: string;
     readonly API_TOKENS: string;
     readonly SIGNING_SECRET: string;

@@ -12,11 +12,13 @@ import { decode, encode } from "../../src/core/value.ts";
 import { getRun } from "../../src/index.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
+import { fanWorkflows } from "./flows/fan.ts";
+import { childWorkflows } from "./flows/children.ts";
 import { deeds, interruptionWorkflows } from "./flows/interruption.ts";
 import { mails, watched } from "./saboteur.ts";
 import type { Blow } from "./saboteur.ts";
 
-const workflows = [documentIntake, order, dailyReport, ...interruptionWorkflows];
+const workflows = [documentIntake, order, dailyReport, ...interruptionWorkflows, ...childWorkflows, ...fanWorkflows];
 export const service = createService(new Catalog(workflows.map(({ definition }) => definition)));
 export const pollMs = 40;
 

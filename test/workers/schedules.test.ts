@@ -1,102 +1,10 @@
-/**
- * The scheduler over the storage and the alarm of a real object, with a port that records what it is
- * asked in place of the Worker, and a clock that the tests set.
- */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+/** Schedules in the code: when they fire, what overlaps, and the alarm. */
+import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { firingRunId } from "../../src/core/schedule.ts";
-import type { Rule } from "../../src/core/schedule.ts";
-import type { SchedulerRpc } from "../../src/objects/rpc.ts";
-import { createSchedulerObject } from "../../src/objects/scheduler.ts";
-import type { SchedulerApp } from "../../src/objects/scheduler.ts";
+import { at, live, minuteMs, never, noon, ruleOf, slot, useScheduler, World } from "./world.ts";
 
-/** Far enough off that no alarm armed here ever fires by itself. */
-const noon = Date.UTC(2099, 0, 1, 12);
-const minuteMs = 60_000;
-
-function ruleOf(change: Partial<Rule> = {}): Rule {
-  return {
-    id: "minutely",
-    workflow: "report",
-    cron: "* * * * *",
-    timezone: "UTC",
-    input: undefined,
-    overlap: "allow-all",
-    catchUpMs: 60 * minuteMs,
-    jitterMs: 0,
-    ...change,
-  };
-}
-
-type Request = Parameters<SchedulerApp["start"]>[0];
-
-/** The rest of the Worker: runs go on from their start until the test ends them. */
-class World implements SchedulerApp {
-  rules: readonly Rule[];
-  /** Every start asked for, in order, also those that failed. */
-  readonly asked: Request[] = [];
-  readonly running = new Set<string>();
-  readonly stopped: string[] = [];
-  /** Called in each start, before the run exists. */
-  before: (request: Request) => Promise<void> | void = () => undefined;
-  /** Called in each start, when the run exists and nobody knows. */
-  after: (request: Request) => Promise<void> | void = () => undefined;
-  stopping: (runId: string) => Promise<void> | void = (runId) => void this.running.delete(runId);
-
-  constructor(...rules: Rule[]) {
-    this.rules = rules;
-  }
-
-  async start(request: Request): Promise<void> {
-    this.asked.push(request);
-    await this.before(request);
-    this.running.add(request.id);
-    await this.after(request);
-  }
-
-  isRunning(runId: string): Promise<boolean> {
-    return Promise.resolve(this.running.has(runId));
-  }
-
-  async cancel(runId: string, kind: string): Promise<void> {
-    this.stopped.push(`${kind} ${runId}`);
-    await this.stopping(runId);
-  }
-
-  get started(): string[] {
-    return this.asked.map((request) => request.id);
-  }
-}
-
-type Scheduler = SchedulerRpc & { alarm(info?: AlarmInvocationInfo): Promise<void> };
-type Life = (scheduler: Scheduler, ctx: DurableObjectState) => Promise<void>;
-
-let objects = 0;
-let stub = env.SCHEDULER.getByName("");
-
-/** One life of the object: memory is new, storage is that of the lives before it in the same test. */
-function live(world: World, life: Life): Promise<void> {
-  return runInDurableObject(stub, (_object, ctx) =>
-    life(new (createSchedulerObject(world))(ctx, env) as unknown as Scheduler, ctx),
-  );
-}
-
-const slot = (minutes: number): string => firingRunId("minutely", noon + minutes * minuteMs);
-const at = (minutes: number, ms = 0): void => void vi.setSystemTime(noon + minutes * minuteMs + ms);
-
-/** The object is let go of in the midst of something, as when its process dies. */
-const never = (): Promise<void> => new Promise(() => undefined);
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["Date"], now: noon - 1 });
-  stub = env.SCHEDULER.getByName(`schedules-${++objects}`);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useScheduler();
 
 describe("guarantee 6: a firing starts one run", () => {
   it("at its time, named by schedule and slot, however often it is looked at", async () => {
@@ -404,7 +312,7 @@ describe("overlap", () => {
 
   it("a run that cannot be asked is taken to go on", async () => {
     const world = new World(ruleOf({ overlap: "skip" }));
-    world.isRunning = () => Promise.reject(new Error("connection lost"));
+    world.look = () => Promise.reject(new Error("connection lost"));
     await live(world, async (scheduler) => {
       await scheduler.tick();
       for (const minute of [0, 1]) {
@@ -421,7 +329,13 @@ it("lists the schedules in the code with their next five firings", async () => {
   await live(world, async (scheduler) => {
     const [info, ...rest] = await scheduler.list();
     expect(rest).toEqual([]);
-    expect(info).toMatchObject({ id: "nightly", workflow: "report", timezone: "Europe/Berlin", paused: false });
+    expect(info).toMatchObject({
+      id: "nightly",
+      workflow: "report",
+      timezone: "Europe/Berlin",
+      paused: null,
+      source: "code",
+    });
     const first = Date.UTC(2099, 0, 2, 1, 30);
     expect(info?.next).toEqual([0, 1, 2, 3, 4].map((days) => first + days * 86_400_000));
   });

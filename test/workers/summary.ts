@@ -11,6 +11,7 @@ export function summaryOf(id: string, over: Partial<RunSummary> = {}): RunSummar
     labels: {},
     parent: null,
     schedule: null,
+    fork: null,
     createdAt: 1000,
     startedAt: 1001,
     updatedAt: 1002,

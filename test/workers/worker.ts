@@ -1,12 +1,25 @@
 /** The Worker under test: the workflows of all the tests in one deployment. */
+import { agent } from "../../examples/agent/agent.ts";
+import { approval } from "../../examples/approval.ts";
 import { documentIntake } from "../../examples/documents/intake.ts";
+import { drip } from "../../examples/drip.ts";
 import { order } from "../../examples/orders.ts";
 import { outbox } from "../../examples/outbox.ts";
 import { dailyReport } from "../../examples/report.ts";
+import { resizeImages } from "../../examples/resize.ts";
+import { syncLater, syncNow } from "../../examples/sync.ts";
 import { createWorker } from "../../src/index.ts";
+import { askWorkflows } from "./flows/asks.ts";
+import { childWorkflows } from "./flows/children.ts";
 import { contexts, engineWorkflows, lives } from "./flows/engine.ts";
+import { fanWorkflows } from "./flows/fan.ts";
+import { flowWorkflows } from "./flows/flow.ts";
+import { forkWorkflows } from "./flows/fork.ts";
+import { gatedWorkflows } from "./flows/gated.ts";
 import { httpWorkflows } from "./flows/http.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
+import { laneWorkflows } from "./flows/lanes.ts";
+import { standIn } from "./holders.ts";
 import { watch } from "./saboteur.ts";
 
 const worker = createWorker({
@@ -15,14 +28,27 @@ const worker = createWorker({
     order,
     dailyReport,
     outbox,
+    agent,
+    approval,
+    drip,
+    resizeImages,
+    syncNow,
+    syncLater,
+    ...askWorkflows,
+    ...childWorkflows,
     ...engineWorkflows,
+    ...fanWorkflows,
+    ...flowWorkflows,
+    ...forkWorkflows,
+    ...gatedWorkflows,
     ...httpWorkflows,
     ...interruptionWorkflows,
+    ...laneWorkflows,
   ],
 });
 
 export default worker;
-export const { DirectoryObject, SchedulerObject } = worker.objects;
+export const { DirectoryObject, SchedulerObject, LaneObject } = worker.objects;
 
 /** Lets a step end its own object. */
 export class RunObject extends worker.objects.RunObject {
@@ -35,3 +61,5 @@ export class RunObject extends worker.objects.RunObject {
     }
   }
 }
+
+standIn(RunObject.prototype);

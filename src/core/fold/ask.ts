@@ -15,10 +15,14 @@ export function foldAsk(state: RunState, entry: AskEntry): Outcome | null {
       if (key !== undefined) state.updateKeys.set(key, id);
       return outcome(entry, handlerKey("update", name), { kind: "asked", update: id, argument });
     }
-    case "update.completed":
+    case "update.completed": {
+      const update = state.updates.get(entry.update);
+      if (update !== undefined) update.end = { kind: "completed", result: entry.result };
+      return null;
+    }
     case "update.failed": {
       const update = state.updates.get(entry.update);
-      if (update !== undefined) update.end = entry;
+      if (update !== undefined) update.end = { kind: "failed", error: entry.error };
       return null;
     }
     case "patch.adopted":

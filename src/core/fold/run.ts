@@ -13,6 +13,10 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       // What was copied may well not be asked for again: no change of the code.
       if (entry.fork !== undefined) state.retriedSeq = entry.fork.upTo;
       for (const { key, name, payload } of entry.continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
+      for (const { key, ...update } of entry.continuation?.updates ?? []) {
+        state.updates.set(update.id, update);
+        state.updateKeys.set(key, update.id);
+      }
       return null;
     case "run.debounced":
       debounce(state, entry);
@@ -77,6 +81,7 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
 
 function end(state: RunState, entry: NonNullable<RunState["end"]>): void {
   state.end = entry;
+  state.queued.clear();
   for (const call of state.calls.values()) if (!call.done || call.detached) orphan(state, call);
 }
 
@@ -85,6 +90,8 @@ function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcom
   const { error, awaited } = entry;
   state.cancelling = entry;
   state.paused = null;
+  // What is on its way to its end waits for no slot.
+  state.queued.clear();
   for (const call of state.calls.values()) {
     if (call.done || (call.kind === "run" && awaited.includes(call.id))) continue;
     orphan(state, call);

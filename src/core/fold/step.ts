@@ -15,6 +15,7 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
     case "undo.started":
       state.ending = entry;
       state.said = [];
+      state.queued.clear();
       // What the handler waited for, it waits for in vain; its children need not go on.
       for (const call of state.calls.values()) if (!call.done) orphan(state, call);
       return outcome(entry, undoKey, { kind: "undo", steps: entry.steps });

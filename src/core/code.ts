@@ -1,0 +1,71 @@
+/** The codes of errors: stable, added and never changed; `src/http/problem.ts` gives each its status. */
+
+/** Codes a run's or a step's error may carry. */
+export type RunErrorCode =
+  | "step_failed"
+  | "step_timeout"
+  | "step_crashed"
+  | "step_interrupted"
+  | "non_retryable"
+  | "value_uncloneable"
+  | "value_too_large"
+  | "name_invalid"
+  | "duration_invalid"
+  | "limit_exceeded"
+  | "map_failed"
+  | "child_failed"
+  | "handler_failed"
+  | "handler_crashed"
+  | "output_invalid"
+  | "options_invalid"
+  | "signal_invalid"
+  | "run_timeout"
+  | "start_expired"
+  | "bailed"
+  | "cancelled"
+  | "terminated"
+  | "version_missing"
+  | "step_kind_changed"
+  | "webhook_unavailable"
+  /** A step's `undo` is no longer in the code, or its own process died too often. */
+  | "undo_missing"
+  /** A query or an update made a call of `step` that it may not make. */
+  | "query_impure";
+
+/** Codes a request to the service may be refused with. */
+export type ServiceErrorCode =
+  | "workflow_not_found"
+  | "run_not_found"
+  | "run_exists"
+  | "run_ended"
+  | "run_not_ended"
+  | "not_retryable"
+  | "idempotency_conflict"
+  | "input_invalid"
+  | "id_invalid"
+  | "label_invalid"
+  | "cursor_invalid"
+  | "webhook_not_found"
+  | "webhook_expired"
+  | "webhook_rejected"
+  | "body_invalid"
+  | "not_waiting"
+  | "query_not_found"
+  | "query_failed"
+  | "query_timeout"
+  | "update_not_found"
+  | "update_invalid"
+  | "update_failed"
+  | "run_paused"
+  | "fork_invalid"
+  | "rate_limited"
+  | "schedule_not_found"
+  | "schedule_exists"
+  | "schedule_in_code"
+  | "schedule_invalid"
+  | "schedule_limit"
+  | "backfill_too_large"
+  | "lane_not_found"
+  | "config_invalid";
+
+export type ErrorCode = RunErrorCode | ServiceErrorCode;

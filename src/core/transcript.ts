@@ -1,0 +1,79 @@
+/** How a fork has on record what it takes along of the history it comes from. */
+import type { Entry, Fact } from "./entry.ts";
+import type { ForkPlan } from "./fork.ts";
+import type { Stored } from "./value.ts";
+
+/**
+ * What the fork has on record after its `run.created`.
+ * @param entries at least those that the plan copies, in order
+ * @param at the instant of the fork, epoch ms
+ */
+export function forkedFacts(
+  entries: Iterable<Entry>,
+  plan: Pick<ForkPlan, "copied" | "given">,
+  results: ReadonlyMap<string, Stored>,
+  at: number,
+): Fact[] {
+  const facts: Fact[] = [];
+  const copied = new Set(plan.copied);
+  const signals = new Map<number, number>();
+  for (const entry of entries) {
+    if (!copied.has(entry.seq)) continue;
+    facts.push(copyOf(entry, results, signals, at));
+    // The entry before them all is run.created.
+    if (entry.kind === "signal.received") signals.set(entry.seq, facts.length + 1);
+  }
+  for (const { step, child, sensitive } of plan.given) {
+    const result = results.get(step);
+    if (result === undefined) continue;
+    if (child !== null) facts.push({ kind: "child.completed", step, child, output: result });
+    else facts.push(completed(step, 1, at, result, sensitive ? { sensitive } : {}));
+  }
+  return facts;
+}
+
+/** The entry as the fork has it on record. */
+function copyOf(
+  entry: Entry,
+  results: ReadonlyMap<string, Stored>,
+  signals: ReadonlyMap<number, number>,
+  at: number,
+): Fact {
+  const { seq: _seq, at: endedAt, ...fact } = entry;
+  switch (fact.kind) {
+    case "step.completed":
+    case "step.failed": {
+      // It took as long as it took.
+      const startedAt = at - (endedAt - fact.startedAt);
+      const result = results.get(fact.step);
+      if (result === undefined) return { ...fact, startedAt };
+      if (fact.kind === "step.completed") return { ...fact, startedAt, result };
+      return completed(fact.step, fact.attempt, startedAt, result);
+    }
+    case "step.attempt_failed":
+      return { ...fact, startedAt: at - (endedAt - fact.startedAt) };
+    case "signal.consumed":
+      return { ...fact, signal: signals.get(fact.signal) ?? fact.signal };
+    case "child.started":
+      // It is no child of the fork: whatever becomes of the fork, it is left alone.
+      return { ...fact, policy: "abandon" };
+    case "child.completed":
+    case "child.failed": {
+      const output = results.get(fact.step);
+      if (output === undefined || fact.child === undefined) return fact;
+      return { kind: "child.completed", step: fact.step, child: fact.child, output };
+    }
+    default:
+      return fact;
+  }
+}
+
+function completed(
+  step: string,
+  attempt: number,
+  startedAt: number,
+  result: Stored,
+  marks: { readonly sensitive?: true } = {},
+): Fact {
+  return { kind: "step.completed", step, attempt, startedAt, result, ...marks };
+}

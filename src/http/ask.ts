@@ -1,0 +1,51 @@
+/** Routes of queries and updates: what a run's handler answers from its own variables. */
+import type { StoredError } from "../core/error.ts";
+import { toJson } from "../core/json.ts";
+import type { Service, UpdateAnswer } from "../core/service.ts";
+import { decode } from "../core/value.ts";
+import { readKey, readValue } from "./body.ts";
+import { RequestError } from "./problem.ts";
+import { readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+
+export function askRoutes(service: Service): Route[] {
+  return [
+    { method: "GET", path: "/v1/runs/:id/queries/:name", role: "read", handle: (call) => query(service, call) },
+    { method: "POST", path: "/v1/runs/:id/updates/:name", role: "operate", handle: (call) => update(service, call) },
+  ];
+}
+
+async function query(service: Service, { request, param }: Call): Promise<Response> {
+  readQuery(request);
+  const name = param("name");
+  const answer = await service.asks.query(param("id"), name);
+  if (answer.kind === "failed") throw failure("query_failed", `query ${name}`, answer.error);
+  return Response.json({ result: toJson(decode(answer.result)) });
+}
+
+async function update(service: Service, { request, param, by }: Call): Promise<Response> {
+  readQuery(request);
+  const name = param("name");
+  const key = readKey(request);
+  const argument = await readValue(request, "the argument");
+  const answer = await service.asks.update(param("id"), { ...key, name, argument, by });
+  return Response.json(viewUpdate(name, answer), { status: answer.kind === "open" ? 202 : 200 });
+}
+
+/** @throws RequestError update_failed, with the error of the update's function */
+export function viewUpdate(name: string, answer: UpdateAnswer): Readonly<Record<string, unknown>> {
+  switch (answer.kind) {
+    case "completed":
+      return { result: toJson(decode(answer.result)) };
+    case "failed":
+      throw failure("update_failed", `update ${name}`, answer.error);
+    case "open":
+      return { accepted: true, update: answer.update };
+    default:
+      return answer satisfies never;
+  }
+}
+
+function failure(code: "query_failed" | "update_failed", what: string, error: StoredError): RequestError {
+  return new RequestError(code, `${what} failed: ${error.name}: ${error.message}`, { error });
+}

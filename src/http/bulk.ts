@@ -1,0 +1,117 @@
+/** Owns: actions on many runs over HTTP: what their body may say, and who may ask for which. */
+import { toInstant } from "../core/duration.ts";
+import { runStatuses } from "../core/run.ts";
+import type { RunStatus } from "../core/run.ts";
+import type { BulkRequest, RunAction, RunFilter, Service } from "../core/service.ts";
+import { invalidField, readFields, readKey, readText } from "./body.ts";
+import type { Fields } from "./body.ts";
+import { RequestError } from "./problem.ts";
+import { readFlag, readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { readLabels } from "./start.ts";
+import { viewRun } from "./view.ts";
+
+const maxReason = 4096;
+
+/** Each action, and whether it takes the role admin, as it does for a single run. */
+const actions: Readonly<Record<RunAction["kind"], "operate" | "admin">> = {
+  cancel: "operate",
+  terminate: "admin",
+  pause: "operate",
+  resume: "operate",
+  retry: "operate",
+  delete: "admin",
+};
+
+export function bulkRoutes(service: Service): Route[] {
+  return [{ method: "POST", path: "/v1/runs/bulk", role: "operate", handle: (call) => bulk(service, call) }];
+}
+
+async function bulk(service: Service, { request, by }: Call): Promise<Response> {
+  const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
+  const asked = { ...readKey(request), ...(await readBulk(request)), by };
+  if (actions[asked.action] === "admin" && by === "operate") {
+    throw new RequestError("role_insufficient", `To ${asked.action} runs needs the role admin; the token has ${by}.`);
+  }
+  if (isDry) return Response.json({ count: await service.runs.count(asked.filter) });
+  const run = await service.runs.bulk(asked);
+  return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
+}
+
+/** @throws RequestError and HoldfastError of status 400, 413 or 422 */
+async function readBulk(request: Request): Promise<Pick<BulkRequest, "action" | "filter" | "reason">> {
+  const fields = await readFields(request, ["action", "filter", "reason"]);
+  const { action } = fields;
+  if (typeof action !== "string" || !isAction(action)) {
+    throw invalidField("action", `must be one of ${Object.keys(actions).join(", ")}`);
+  }
+  return { action, filter: readFilter(fields), reason: readText(fields, "reason", maxReason) ?? null };
+}
+
+function isAction(text: string): text is RunAction["kind"] {
+  return Object.hasOwn(actions, text);
+}
+
+const known = ["workflow", "status", "labels", "createdAfter", "createdBefore"];
+
+function readFilter({ filter }: Fields): RunFilter {
+  if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
+    throw invalidField("filter", "must be an object that says which runs are meant");
+  }
+  const fields = filter as Fields;
+  const unknown = Object.keys(fields).filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    const issues = unknown.slice(0, 100).map((name) => issueOf(name, "is not a field of the filter"));
+    throw new RequestError("field_unknown", `The filter takes ${known.join(", ")}.`, { issues });
+  }
+  const labels = readLabels(fields);
+  const wanted = {
+    workflow: readWorkflow(fields),
+    status: readStatuses(fields),
+    labels: labels === undefined || Object.keys(labels).length === 0 ? undefined : labels,
+    createdAfter: readInstant(fields, "createdAfter"),
+    createdBefore: readInstant(fields, "createdBefore"),
+  };
+  const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
+  if (Object.keys(given).length > 0) return given;
+  const issues = [{ path: "/filter", message: "must name at least one condition" }];
+  throw new RequestError("body_invalid", "A filter without a condition would mean every run there is.", {
+    issues,
+    status: 422,
+  });
+}
+
+function readWorkflow({ workflow }: Fields): string | undefined {
+  if (workflow === undefined) return undefined;
+  if (typeof workflow === "string" && workflow !== "" && workflow.length <= 256) return workflow;
+  throw invalid("workflow", "must be text of 1 to 256 characters");
+}
+
+/** One status, or a list of them; as text, several with commas between them. */
+function readStatuses({ status }: Fields): readonly RunStatus[] | undefined {
+  if (status === undefined) return undefined;
+  const texts: readonly unknown[] = Array.isArray(status) ? status : String(status).split(",");
+  const statuses = texts.flatMap((text) => runStatuses.filter((each) => each === text));
+  if (statuses.length === texts.length && statuses.length > 0) return statuses;
+  throw invalid("status", `must be of ${runStatuses.join(", ")}, one or a list`);
+}
+
+function readInstant(fields: Fields, name: string): number | undefined {
+  const text = fields[name];
+  if (text === undefined) return undefined;
+  try {
+    if (typeof text === "string") return toInstant(text);
+  } catch {
+    // Refused below.
+  }
+  throw invalid(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
+}
+
+function invalid(name: string, message: string): RequestError {
+  return new RequestError("body_invalid", `filter.${name} ${message}.`, { issues: [issueOf(name, message)] });
+}
+
+function issueOf(name: string, message: string) {
+  const shown = name.length > 80 ? `${name.slice(0, 80)}…` : name;
+  return { path: `/filter/${shown.replaceAll("~", "~0").replaceAll("/", "~1")}`, message };
+}

@@ -1,0 +1,52 @@
+/** Owns: forks over HTTP: what their body may say, and how they are answered. */
+import type { ForkRequest, Service } from "../core/service.ts";
+import { checkRunId } from "../core/name.ts";
+import type { Stored } from "../core/value.ts";
+import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
+import type { Fields } from "./body.ts";
+import { readFlag, readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { viewRun } from "./view.ts";
+
+/** A step's name of 256 characters, twice over, and its occurrence. */
+const maxStep = 600;
+const maxReason = 4096;
+
+export function forkRoutes(service: Service): Route[] {
+  return [{ method: "POST", path: "/v1/runs/:id/fork", role: "operate", handle: (call) => fork(service, call) }];
+}
+
+async function fork(service: Service, call: Call): Promise<Response> {
+  const { request, param, by } = call;
+  const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
+  const asked = { ...readKey(request), ...(await readFork(request)), origin: new URL(request.url).origin, by };
+  if (isDry) {
+    const { from, results } = asked;
+    const { kept, rerun } = await service.runs.previewFork(param("id"), { from, given: [...results.keys()] });
+    return Response.json({ kept, rerun });
+  }
+  const { run, created } = await service.runs.fork(param("id"), asked);
+  const headers = { location: `/v1/runs/${run.id}` };
+  return Response.json(viewRun(run), { status: created ? 201 : 200, headers });
+}
+
+/** @throws RequestError and HoldfastError, all of status 400 or 413 */
+async function readFork(request: Request): Promise<Pick<ForkRequest, "from" | "input" | "results" | "id" | "reason">> {
+  const fields = await readFields(request, ["from", "input", "results", "id", "reason"]);
+  const { id } = fields;
+  return {
+    from: readText(fields, "from", maxStep) ?? null,
+    results: readResults(fields),
+    reason: readText(fields, "reason", maxReason) ?? null,
+    ...(Object.hasOwn(fields, "input") ? { input: readValueField(fields, "input") } : {}),
+    ...(id === undefined ? {} : { id: checkRunId(id) }),
+  };
+}
+
+function readResults({ results = {} }: Fields): ReadonlyMap<string, Stored> {
+  if (typeof results !== "object" || results === null || Array.isArray(results)) {
+    throw invalidField("results", "must be an object: the result of each step by its name");
+  }
+  const fields = results as Fields;
+  return new Map(Object.keys(fields).map((step) => [step, readValueField(fields, step)]));
+}

@@ -1,0 +1,55 @@
+/** Routes of lanes: how full they are, and their limits. */
+import type { LaneInfo, Service } from "../core/service.ts";
+import { invalidField, readFields, readKey } from "./body.ts";
+import { readLimit, readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+
+export function laneRoutes(service: Service): Route[] {
+  return [
+    { method: "GET", path: "/v1/lanes", role: "read", handle: (call) => list(service, call) },
+    { method: "GET", path: "/v1/lanes/:name", role: "read", handle: (call) => find(service, call) },
+    { method: "PATCH", path: "/v1/lanes/:name", role: "admin", handle: (call) => override(service, call) },
+  ];
+}
+
+async function list(service: Service, { request }: Call): Promise<Response> {
+  const query = readQuery(request, ["limit", "cursor"]);
+  const cursor = query.get("cursor");
+  const limit = readLimit(query, 50);
+  const page = await service.lanes.list(cursor === undefined ? { limit } : { limit, cursor });
+  return Response.json({ lanes: page.lanes.map(viewLane), cursor: page.cursor });
+}
+
+async function find(service: Service, { request, param }: Call): Promise<Response> {
+  const limit = readLimit(readQuery(request, ["limit"]), 20);
+  return Response.json(viewLane(await service.lanes.find(param("name"), limit)));
+}
+
+/** Setting a limit twice is setting it once: an Idempotency-Key has nothing to add. */
+async function override(service: Service, { request, param }: Call): Promise<Response> {
+  readQuery(request);
+  readKey(request);
+  const limit = readOverride(await readFields(request, ["limit"]));
+  return Response.json(viewLane(await service.lanes.override(param("name"), limit)));
+}
+
+const maxOverride = 1_000_000;
+
+function readOverride(fields: Readonly<Record<string, unknown>>): number | null {
+  const limit = fields["limit"];
+  if (limit === null) return null;
+  if (Number.isInteger(limit) && Number(limit) >= 0 && Number(limit) <= maxOverride) return Number(limit);
+  throw invalidField("limit", `must be a whole number from 0 to ${maxOverride}, or null for the limit in the code`);
+}
+
+function viewLane({ holders, queue, ...lane }: LaneInfo) {
+  return {
+    ...lane,
+    holders: holders.map(({ sinceAt, ...holder }) => ({ ...holder, since: toText(sinceAt) })),
+    queue: queue.map(({ sinceAt, ...waiter }) => ({ ...waiter, since: toText(sinceAt) })),
+  };
+}
+
+function toText(at: number): string {
+  return new Date(at).toISOString();
+}

@@ -1,0 +1,164 @@
+/** Routes of schedules: those in the code, and those that are made here. */
+import { toInstant } from "../core/duration.ts";
+import { overlaps } from "../core/schedule.ts";
+import type { Service } from "../core/service.ts";
+import type { Asked, BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/timetable.ts";
+import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
+import type { Fields } from "./body.ts";
+import { RequestError } from "./problem.ts";
+import { readCount, readName, readQuery, readWait } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { viewRun, viewSchedule } from "./view.ts";
+
+const maxText = 256;
+const maxReason = 4096;
+const maxNext = 200;
+const shownNext = 5;
+
+export function scheduleRoutes(service: Service): Route[] {
+  const path = "/v1/schedules/:id";
+  return [
+    { method: "GET", path: "/v1/schedules", role: "read", handle: (call) => list(service, call) },
+    { method: "POST", path: "/v1/schedules", role: "admin", handle: (call) => create(service, call) },
+    { method: "GET", path, role: "read", handle: (call) => find(service, call) },
+    { method: "PATCH", path, role: "admin", handle: (call) => change(service, call) },
+    { method: "DELETE", path, role: "admin", handle: (call) => remove(service, call) },
+    { method: "POST", path: `${path}/trigger`, role: "operate", handle: (call) => trigger(service, call) },
+    { method: "POST", path: `${path}/backfill`, role: "admin", handle: (call) => backfill(service, call) },
+  ];
+}
+
+async function list(service: Service, { request }: Call): Promise<Response> {
+  const workflow = readName(readQuery(request, ["workflow"]), "workflow");
+  return Response.json({ schedules: (await service.schedules.list(workflow)).map(viewSchedule) });
+}
+
+async function find(service: Service, { request, param }: Call): Promise<Response> {
+  const next = readCount(readQuery(request, ["next"]), "next") ?? shownNext;
+  if (next > maxNext) throw new RequestError("parameter_invalid", `The parameter next must be at most ${maxNext}.`);
+  return Response.json(viewSchedule(await service.schedules.find(param("id"), next)));
+}
+
+const changeable = [
+  ...["workflow", "cron", "timezone", "input", "overlap", "catchUp", "jitter", "paused", "pauseOnFailure"],
+  "reason",
+];
+
+async function create(service: Service, call: Call): Promise<Response> {
+  readQuery(call.request);
+  const fields = await readFields(call.request, ["id", ...changeable]);
+  const { schedule, created } = await service.schedules.create(readSchedule(call, fields));
+  const headers = { location: `/v1/schedules/${encodeURIComponent(schedule.id)}` };
+  return Response.json(viewSchedule(schedule), created ? { status: 201, headers } : { status: 200, headers });
+}
+
+async function change(service: Service, call: Call): Promise<Response> {
+  readQuery(call.request);
+  const fields = await readFields(call.request, changeable);
+  const asked = { ...readAsked(call, fields), ...readChange(fields) };
+  return Response.json(viewSchedule(await service.schedules.change(call.param("id"), asked)));
+}
+
+async function remove(service: Service, call: Call): Promise<Response> {
+  readQuery(call.request);
+  const asked = readAsked(call, await readFields(call.request, ["reason"]));
+  await service.schedules.remove(call.param("id"), asked);
+  return new Response(null, { status: 204 });
+}
+
+async function trigger(service: Service, call: Call): Promise<Response> {
+  const waitMs = readWait(readQuery(call.request, ["wait"]));
+  const asked = readAsked(call, await readFields(call.request, ["reason"]));
+  const { origin } = new URL(call.request.url);
+  const { run, created } = await service.schedules.trigger(call.param("id"), { ...asked, origin, waitMs });
+  const headers = { location: `/v1/runs/${run.id}` };
+  return Response.json(viewRun(run), created ? { status: 201, headers } : { status: 200, headers });
+}
+
+async function backfill(service: Service, call: Call): Promise<Response> {
+  readQuery(call.request);
+  const fields = await readFields(call.request, ["from", "to", "overlap", "reason"]);
+  const asked = { ...readAsked(call, fields), ...readRange(fields) };
+  const { firings } = await service.schedules.backfill(call.param("id"), asked);
+  return Response.json({ firings }, { status: 202 });
+}
+
+function readAsked({ request, by }: Call, fields: Fields): Asked {
+  return { ...readKey(request), by, reason: readText(fields, "reason", maxReason) ?? null };
+}
+
+function readSchedule(call: Call, fields: Fields): ScheduleRequest {
+  const asked = readAsked(call, fields);
+  const id = needText(fields, "id");
+  if (id === "" || !id.isWellFormed() || id.includes("\0")) {
+    throw invalidField("id", "must be well-formed text of 1 to 256 characters without NUL");
+  }
+  return {
+    ...asked,
+    ...readChange(fields),
+    id,
+    workflow: needText(fields, "workflow"),
+    cron: needText(fields, "cron"),
+  };
+}
+
+function needText(fields: Fields, name: string): string {
+  const text = readText(fields, name, maxText);
+  if (text === undefined) throw invalidField(name, "is needed");
+  return text;
+}
+
+/** The fields that are there, of the right types. What they say is judged by the rules of a schedule. */
+function readChange(fields: Fields): ScheduleFields {
+  const given = {
+    workflow: readText(fields, "workflow", maxText),
+    cron: readText(fields, "cron", maxText),
+    timezone: readText(fields, "timezone", maxText),
+    input: Object.hasOwn(fields, "input") ? readValueField(fields, "input") : undefined,
+    overlap: readOneOf(fields, overlaps),
+    catchUp: readSpan(fields, "catchUp"),
+    jitter: readSpan(fields, "jitter"),
+    paused: readSwitch(fields, "paused"),
+    pauseOnFailure: readSwitch(fields, "pauseOnFailure"),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function readOneOf<Overlap extends string>({ overlap }: Fields, known: readonly Overlap[]): Overlap | undefined {
+  if (overlap === undefined) return undefined;
+  const found = known.find((each) => each === overlap);
+  if (found !== undefined) return found;
+  throw invalidField("overlap", `must be one of ${known.join(", ")}`);
+}
+
+function readSpan(fields: Fields, name: string): number | string | undefined {
+  const span = fields[name];
+  if (span === undefined || typeof span === "number" || typeof span === "string") return span;
+  throw invalidField(name, "must be a span of time, such as 90000 (milliseconds) or 5 minutes");
+}
+
+function readSwitch(fields: Fields, name: string): boolean | undefined {
+  const value = fields[name];
+  if (value === undefined || typeof value === "boolean") return value;
+  throw invalidField(name, "must be true or false");
+}
+
+const backfillOverlaps: readonly BackfillOverlap[] = ["allow-all", "buffer-all"];
+
+function readRange(fields: Fields): Pick<BackfillRequest, "fromAt" | "untilAt" | "overlap"> {
+  const fromAt = readInstant(fields, "from");
+  const untilAt = readInstant(fields, "to");
+  if (untilAt <= fromAt) throw invalidField("to", "must be later than from");
+  const overlap = readOneOf(fields, backfillOverlaps);
+  return overlap === undefined ? { fromAt, untilAt } : { fromAt, untilAt, overlap };
+}
+
+function readInstant(fields: Fields, name: string): number {
+  const text = fields[name];
+  if (typeof text !== "string") throw invalidField(name, "is needed, as RFC 3339 text");
+  try {
+    return toInstant(text);
+  } catch {
+    throw invalidField(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * Owns: what a start passes before there is a run: the rate limit, the debounce, the singleton of its
+ * workflow, in this order; and finding again what answered a start that is repeated.
+ * Does not own: what the limits are (core/flow), who has a key (the lane objects), the run itself.
+ *
+ * Invariants
+ * 1. A start whose run exists finds it, whatever the limits say.
+ * 2. Whoever has claimed a key starts its run next, or gives the key back; one that does neither has
+ *    died, and loses it after `startingMs`.
+ * 3. That another run answers a start is on record before that run hears of it (guarantee 1): a start
+ *    that is repeated asks the same run again, which knows whether it has heard of it.
+ */
+import { startingMs } from "../core/claim.ts";
+import { beginAt } from "../core/debounce.ts";
+import type { DebouncedStart } from "../core/debounce.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { Gates } from "../core/flow.ts";
+import type { Claimed } from "../core/ticket.ts";
+import { laneObject, runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
+import type { Answer, Answering, CheckedStart, Parcel, StartToken } from "./rpc.ts";
+
+export type Started = { readonly run: Parcel; readonly created: boolean };
+
+/**
+ * Starts the run as its workflow's limits allow, or answers the run that stands for it.
+ * @param isNew the id was made for this start, so that nothing can be known of it
+ * @throws HoldfastError rate_limited, run_exists, idempotency_conflict
+ */
+export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): Promise<Started> {
+  if (gates.rateLimit === null && gates.debounce === null && gates.singleton === null) return await create(start);
+  const token = await tokenOf(start);
+  const admission = new Admission(start, gates, token);
+  return (isNew ? null : await admission.recall()) ?? (await admission.pass());
+}
+
+async function create(start: CheckedStart): Promise<Started> {
+  return unwrap(await runObject(start.id).start(start));
+}
+
+/** One start on its way. */
+class Admission {
+  readonly #start: CheckedStart;
+  readonly #gates: Gates;
+  readonly #token: StartToken | null;
+
+  constructor(start: CheckedStart, gates: Gates, token: StartToken | null) {
+    this.#start = start;
+    this.#gates = gates;
+    this.#token = token;
+  }
+
+  /** What became of this start when it came before; null when it has not. */
+  async recall(): Promise<Started | null> {
+    const known = unwrap(await runObject(this.#start.id).recall(this.#token));
+    switch (known.kind) {
+      case "new":
+        return null;
+      case "decided":
+        return await create(this.#start);
+      case "answered": {
+        const { debounce } = this.#gates;
+        if (known.by === "singleton") return await this.#read(known.runId);
+        return debounce === null ? null : await this.#merge(known.runId, debounce);
+      }
+      default:
+        return known satisfies never;
+    }
+  }
+
+  async pass(): Promise<Started> {
+    const { rateLimit, debounce, singleton } = this.#gates;
+    if (rateLimit !== null) await this.#count(rateLimit);
+    try {
+      const joined = debounce === null ? null : await this.#join(debounce);
+      if (joined !== null) return joined;
+      const other = singleton === null ? null : await this.#single(singleton);
+      if (other === null) return await create(this.#claimed());
+      await this.#release(debounce);
+      return other;
+    } catch (error) {
+      // Of a start that was refused; where it is not known what became of it, the key waits for the run.
+      if (error instanceof HoldfastError) await this.#giveBack();
+      throw error;
+    }
+  }
+
+  async #count({ lane, limit, periodMs }: NonNullable<Gates["rateLimit"]>): Promise<void> {
+    const { id, workflow } = this.#start;
+    const admission = await laneObject(lane).admit({ id, limit, periodMs });
+    if (admission.ok) return;
+    const { retryAfterMs } = admission;
+    const message = `${workflow} takes ${limit} starts in ${periodMs} ms; this one may be made in ${retryAfterMs} ms`;
+    throw new HoldfastError("rate_limited", message, { retryAfterMs });
+  }
+
+  /** The run that this start becomes part of; null when it makes the first of a period. */
+  async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Started | null> {
+    const { id } = this.#start;
+    for (const patience = new Patience(); ; await patience.next()) {
+      const { claimed, holder } = await laneObject(debounce.lane).claim({ runId: id, until: "begun", force: false });
+      if (claimed || holder === null) return null;
+      await this.#remember("debounce", holder);
+      const merged = await this.#merge(holder, debounce);
+      if (merged !== null) return merged;
+    }
+  }
+
+  /** Null where the run has begun, or is not there. */
+  async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Started | null> {
+    const { workflow, version, input, sent, labels, lanes, startAt, by, waitMs = 0 } = this.#start;
+    const start: DebouncedStart = {
+      workflow,
+      version,
+      input,
+      labels,
+      periodMs,
+      maxMs,
+      by,
+      ...(sent === undefined ? {} : { sent }),
+      ...(lanes === undefined ? {} : { lanes }),
+      ...(startAt === undefined ? {} : { startAt }),
+      ...(this.#token === null ? {} : { key: this.#token.token }),
+    };
+    const run = found(await runObject(holder).debounce(start, waitMs));
+    return run === null ? null : { run, created: false };
+  }
+
+  /** The start with the keys it has claimed; the first of a period begins at its end. */
+  #claimed(): CheckedStart {
+    const { debounce, singleton } = this.#gates;
+    const claims = [debounce, singleton].flatMap((gate) => (gate === null ? [] : [gate.lane]));
+    if (debounce === null) return { ...this.#start, claims };
+    const now = Date.now();
+    return { ...this.#start, claims, startAt: beginAt({ ...this.#start, ...debounce }, now, now) };
+  }
+
+  /** The run that is in the way of this one; null once none is. */
+  async #single({ lane, mode }: NonNullable<Gates["singleton"]>): Promise<Started | null> {
+    return mode === "skip" ? await this.#skip(lane) : await this.#replace(lane);
+  }
+
+  async #skip(lane: string): Promise<Started | null> {
+    for (const patience = new Patience(); ; await patience.next()) {
+      const { claimed, holder } = await this.#claim(lane, null);
+      if (claimed || holder === null) return null;
+      if ((await this.#read(holder, 0)) === null) continue;
+      await this.#remember("singleton", holder);
+      const other = await this.#read(holder);
+      if (other !== null) return other;
+    }
+  }
+
+  /**
+   * The key is taken only from a run that was cancelled before: of many starts at once the last to
+   * take it is the one that goes on, and one that dies on its way leaves nobody going on beside it.
+   */
+  async #replace(lane: string): Promise<null> {
+    for (let cancelled: string | null = null; ;) {
+      const { claimed, holder } = await this.#claim(lane, cancelled);
+      if (claimed || holder === null) return null;
+      await this.#cancel(holder);
+      cancelled = holder;
+    }
+  }
+
+  /** @param from the run from which it may be taken */
+  #claim(lane: string, from: string | null): Promise<Claimed> {
+    const claim = { runId: this.#start.id, until: "ended" } as const;
+    return laneObject(lane).claim(from === null ? { ...claim, force: false } : { ...claim, force: true, from });
+  }
+
+  /** One that is about to be started is waited for. */
+  async #cancel(holder: string): Promise<void> {
+    const { id, by } = this.#start;
+    for (const patience = new Patience(); !patience.isOver; await patience.rest()) {
+      const answer = await runObject(holder).act({ kind: "cancel", by, reason: `replaced by ${id}` });
+      if (answer.ok || answer.refusal.code === "run_ended") return;
+      if (answer.refusal.code !== "run_not_found") unwrap(answer);
+    }
+  }
+
+  async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Started | null> {
+    const run = found(await runObject(runId).read(waitMs));
+    return run === null ? null : { run, created: false };
+  }
+
+  /** Only of a start that may come again. */
+  async #remember(by: Answering["by"], runId: string): Promise<void> {
+    if (this.#token === null) return;
+    const { token, print } = this.#token;
+    unwrap(await runObject(this.#start.id).remember({ token, print, by, runId }));
+  }
+
+  /** Unless a run of this id is there: then it has the keys for as long as it goes on. */
+  async #giveBack(): Promise<void> {
+    if (found(await runObject(this.#start.id).read(0)) !== null) return;
+    await Promise.all([this.#release(this.#gates.debounce), this.#release(this.#gates.singleton)]);
+  }
+
+  async #release(gate: { readonly lane: string } | null): Promise<void> {
+    if (gate !== null) await laneObject(gate.lane).release(this.#start.id);
+  }
+}
+
+/** Null for a run that is not there. */
+function found<Value>(answer: Answer<Value>): Value | null {
+  return !answer.ok && answer.refusal.code === "run_not_found" ? null : unwrap(answer);
+}
+
+const longestRestMs = 100;
+
+/** How long a start waits for another that has claimed the key before it and is about to make its run. */
+class Patience {
+  readonly #until = Date.now() + startingMs + 2 * longestRestMs;
+  #restMs = 5;
+
+  get isOver(): boolean {
+    return Date.now() > this.#until;
+  }
+
+  /** @throws when it is over: the caller may ask again, as it may when an object cannot be reached */
+  async next(): Promise<void> {
+    await this.rest();
+    if (this.isOver) throw Object.assign(new Error("another start of this workflow is under way"), { retryable: true });
+  }
+
+  async rest(): Promise<void> {
+    await new Promise<void>((resolve) => setTimeout(resolve, this.#restMs));
+    this.#restMs = Math.min(1.5 * this.#restMs, longestRestMs);
+  }
+}
+
+function sorted(labels: Readonly<Record<string, string>>): [string, string][] {
+  return Object.entries(labels).toSorted(([one], [other]) => (one < other ? -1 : 1));
+}
+
+/** By its Idempotency-Key; children and firings by their ids, which were made for them alone. */
+async function tokenOf(start: CheckedStart): Promise<StartToken | null> {
+  const { id, key, parent, schedule, workflow, sent, input, labels } = start;
+  if (key === undefined && parent === null && schedule === null) return null;
+  const text = JSON.stringify([workflow, sent ?? input, sorted(labels)]);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  const print = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { token: key ?? id, print, isKey: key !== undefined };
+}

@@ -1,0 +1,58 @@
+/**
+ * Owns: how long a query may take, and how long an update is waited for.
+ * Does not own: what they do to the run: nothing (engine/replica), or what its handler makes of it (engine/update).
+ */
+import { HoldfastError } from "../core/error.ts";
+import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../core/service.ts";
+import { receiveUpdate } from "../engine/update.ts";
+import type { Host } from "./host.ts";
+
+/** What keeps the run going, as far as it is asked. */
+type Asked = Pick<Host, "run" | "proceed" | "rest">;
+
+const longestQueryMs = 10_000;
+/** Past it the caller is told that the update is under way. */
+const longestUpdateMs = 60_000;
+
+/** @throws HoldfastError query_not_found, query_timeout, version_missing */
+export async function askQuery(host: Asked, name: string): Promise<QueryAnswer> {
+  const replica = host.run.replica();
+  const limit = startLimit(longestQueryMs);
+  try {
+    const answer = await Promise.race([replica.answer(name), limit.over]);
+    if (answer !== null) return answer;
+    throw new HoldfastError("query_timeout", `query ${name} was not answered within ${longestQueryMs} ms`);
+  } finally {
+    limit.cancel();
+    replica.stop();
+    host.rest();
+  }
+}
+
+/** @throws HoldfastError as engine/update */
+export async function makeUpdate(host: Asked, request: UpdateRequest): Promise<UpdateAnswer> {
+  const limit = startLimit(longestUpdateMs);
+  let isWanted = true;
+  const received = receiveUpdate(host.run, request, () => isWanted);
+  host.proceed();
+  try {
+    const accepted = await Promise.race([received, limit.over]);
+    // The handler, or the update's schema, has not come to rest in all that time.
+    if (accepted === null)
+      throw new HoldfastError("update_not_found", `the run took no update ${request.name} in time`);
+    host.proceed();
+    return (await Promise.race([accepted.end, limit.over])) ?? { kind: "open", update: accepted.update };
+  } finally {
+    isWanted = false;
+    limit.cancel();
+    // The run may have come to rest while this was waited for: what it made of it needs a watch again.
+    host.proceed();
+  }
+}
+
+/** `over` resolves with null; nothing is kept awake once it is cancelled. */
+function startLimit(ms: number): { readonly over: Promise<null>; readonly cancel: () => void } {
+  const { promise, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), ms);
+  return { over: promise, cancel: () => clearTimeout(timer) };
+}

@@ -1,0 +1,178 @@
+/**
+ * Owns: the backfills that are open, and starting what they owe, slot after slot.
+ * Does not own: which slots those are (core/backfill), and the alarm (scheduler).
+ *
+ * Invariants
+ * 1. A slot is recorded as taken together with the start owed for it, before the start is made; the debt
+ *    is struck out only when the run is known to exist, was refused for good, or failed for a day.
+ * 2. Of the backfills of one schedule, one is worked on at a time, in the order in which they were asked for.
+ * 3. While work goes on, an alarm is due within a second or so: it goes on after the death of the process.
+ */
+import * as backfill from "../core/backfill.ts";
+import type { Backfill } from "../core/backfill.ts";
+import * as firing from "../core/firing.ts";
+import type { Starting } from "../core/firing.ts";
+import { undefinedValue } from "../core/value.ts";
+import type { ScheduleStore } from "../store/schedules.ts";
+import { attempt, callLimitMs, within } from "./firing.ts";
+import type { SchedulerApp } from "./firing.ts";
+import type { Roster } from "./roster.ts";
+
+/** So many starts, or so long, in one piece of work. */
+const batchStarts = 200;
+const batchMs = 10_000;
+const watchMs = 1_000;
+/** No alarm lies further off, whatever the clock was. */
+const maxWaitMs = 300_000;
+
+export class Backfills {
+  readonly #store: ScheduleStore;
+  readonly #roster: Roster;
+  readonly #app: SchedulerApp;
+  readonly #open: Map<number, Backfill>;
+  /** Schedules that are worked on, and when to see whether they still are. */
+  readonly #watches = new Map<string, number>();
+  #last: number;
+
+  constructor(store: ScheduleStore, roster: Roster, app: SchedulerApp) {
+    this.#store = store;
+    this.#roster = roster;
+    this.#app = app;
+    this.#open = store.backfills();
+    this.#last = Math.max(0, ...this.#open.keys());
+  }
+
+  /** Those of the schedule that are not done, oldest first. */
+  of(schedule: string): Backfill[] {
+    return [...this.#open.values()].filter((one) => one.schedule === schedule);
+  }
+
+  /** How many slots the schedule's backfills have before them. */
+  left(schedule: string): number {
+    return this.of(schedule).reduce((sum, { firings, started, refused }) => sum + firings - started - refused, 0);
+  }
+
+  add(asked: Parameters<typeof backfill.openBackfill>[0]): void {
+    this.#last += 1;
+    this.#put(this.#last, backfill.openBackfill(asked));
+  }
+
+  remove(schedule: string): void {
+    for (const [number, one] of this.#open) if (one.schedule === schedule) this.#close(number);
+  }
+
+  /** Schedules with something to do that nobody does; those that are gone lose their backfills. */
+  due(now: number): string[] {
+    for (const { schedule } of this.#open.values()) {
+      if (this.#roster.rule(schedule) === undefined) this.remove(schedule);
+    }
+    for (const schedule of this.#watches.keys()) this.#watches.set(schedule, now + watchMs);
+    return this.#fronts()
+      .filter(([, one]) => !this.#watches.has(one.schedule) && backfill.isDue(one, now))
+      .map(([, { schedule }]) => schedule);
+  }
+
+  wakes(now: number): number[] {
+    return this.#fronts().map(([, one]) => {
+      return this.#watches.get(one.schedule) ?? Math.min(backfill.dueAt(one, now), now + maxWaitMs);
+    });
+  }
+
+  /** The backfill of each schedule whose turn it is. */
+  #fronts(): [number, Backfill][] {
+    const seen = new Set<string>();
+    return [...this.#open].filter(([, { schedule }]) => !seen.has(schedule) && seen.add(schedule));
+  }
+
+  /** True when the schedule has something to do now. */
+  ended(schedule: string, runId: string): boolean {
+    for (const [number, one] of this.#open) {
+      if (one.schedule !== schedule) continue;
+      const next = backfill.ended(one, runId);
+      if (next === one) continue;
+      this.#put(number, next);
+      return true;
+    }
+    return false;
+  }
+
+  /** Does a piece of the schedule's work; to be called for what is `due` only. */
+  async work(schedule: string): Promise<void> {
+    const startedAt = Date.now();
+    this.#watches.set(schedule, startedAt + watchMs);
+    try {
+      for (let starts = 0; starts < batchStarts && Date.now() - startedAt <= batchMs; starts += 1) {
+        if (!(await this.#step(schedule))) return;
+      }
+    } finally {
+      this.#watches.delete(schedule);
+    }
+  }
+
+  /** False when nothing more can be done now. */
+  async #step(schedule: string): Promise<boolean> {
+    const front = this.#fronts().find(([, one]) => one.schedule === schedule);
+    if (front === undefined) return false;
+    const [number, one] = front;
+    if (!backfill.isDue(one, Date.now())) return false;
+    if (one.running !== null) return await this.#confirm(number, one.running);
+    const taken = one.starting === null ? this.#put(number, backfill.take(one, Date.now())) : one;
+    if (taken.starting !== null) await this.#start(number, taken, taken.starting);
+    return true;
+  }
+
+  async #confirm(number: number, runId: string): Promise<boolean> {
+    const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
+    const goesOn = run === undefined || (run !== null && run.finishedAt === null);
+    this.#change(number, (one) =>
+      one.running !== runId ? one : goesOn ? backfill.checked(one, Date.now()) : backfill.ended(one, runId),
+    );
+    return !goesOn;
+  }
+
+  async #start(number: number, { schedule, by }: Backfill, { slotAt, runId }: Starting): Promise<void> {
+    const rule = this.#roster.rule(schedule);
+    if (rule === undefined) return this.remove(schedule);
+    const made = await attempt(this.#app, {
+      workflow: rule.workflow,
+      input: rule.input ?? undefinedValue,
+      id: runId,
+      by,
+      schedule: { id: schedule, at: slotAt },
+    });
+    this.#change(number, (one) => {
+      if (made.kind === "started") return backfill.begun(one, runId, Date.now());
+      const again = made.kind === "failed" ? backfill.deferred(one, runId, Date.now()) : null;
+      if (again !== null) return again;
+      this.#blame(schedule, slotAt, runId, made.message);
+      return backfill.refused(one, runId);
+    });
+  }
+
+  #blame(schedule: string, slotAt: number, runId: string, message: string): void {
+    const starting = { slotAt, runId, decidedAt: slotAt, attempts: 0, retryAt: slotAt };
+    this.#roster.change(schedule, (_, state, now) => firing.refuse(state, starting, message, now));
+  }
+
+  #change(number: number, how: (one: Backfill) => Backfill): void {
+    const one = this.#open.get(number);
+    // Its schedule was removed meanwhile.
+    if (one !== undefined) this.#put(number, how(one));
+  }
+
+  #put(number: number, one: Backfill): Backfill {
+    if (this.#open.get(number) === one) return one;
+    if (backfill.isDone(one)) {
+      this.#close(number);
+      return one;
+    }
+    this.#store.putBackfill(number, one);
+    this.#open.set(number, one);
+    return one;
+  }
+
+  #close(number: number): void {
+    this.#open.delete(number);
+    this.#store.removeBackfill(number);
+  }
+}

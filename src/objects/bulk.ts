@@ -1,0 +1,157 @@
+/**
+ * Owns: the workflow that does one action to many runs, which every deployment has: selecting them,
+ * acting on each, counting what became of it.
+ * Does not own: what an action does to a run, or who may ask for it.
+ *
+ * Invariants
+ * 1. The runs are selected before the first of them is acted on: an action that changes what the
+ *    filter asks for changes nothing about who is meant.
+ * 2. An action is taken once by each run, whatever dies: the key of its step says so.
+ * 3. It acts neither on itself nor on others like it.
+ */
+import type { Definition } from "../core/definition.ts";
+import { toInstant } from "../core/duration.ts";
+import type { BulkRequest, RunAction, RunFilter, StartRequest } from "../core/service.ts";
+import type { Step } from "../core/step.ts";
+import { encode } from "../core/value.ts";
+import { runObject } from "./address.ts";
+import { listRuns } from "./listing.ts";
+
+/** What the run is given: instants are RFC 3339 text. */
+type Order = {
+  readonly action: RunAction["kind"];
+  readonly filter: Omit<RunFilter, "createdAfter" | "createdBefore"> & {
+    readonly createdAfter?: string;
+    readonly createdBefore?: string;
+  };
+  readonly reason: string | null;
+};
+
+/** Published as progress, and the beginning of the output. */
+type Tally = { total: number; done: number; succeeded: number; skipped: number; failed: number };
+
+/** A run that did not take the action: `skipped` where it refused, `failed` where it could not be asked. */
+type Refused = {
+  readonly run: string;
+  readonly outcome: "skipped" | "failed";
+  readonly code: string;
+  readonly message: string;
+};
+
+/** How late the directory may be: a run that was started right before is meant as well. */
+const settleMs = 1000;
+const pageLimit = 200;
+/** Runs of one step, and how many of them are acted on at once. */
+const stepRuns = 100;
+const atOnce = 20;
+const retries = 8;
+const maxRefusals = 100;
+
+export const bulk: Definition = {
+  name: "holdfast.bulk",
+  version: "1",
+  handler: handle,
+  input: undefined,
+  output: undefined,
+  signals: {},
+  retry: { limit: retries, delay: 1000, maxDelay: 60_000 },
+  timeoutMs: null,
+  schedules: [],
+  retentionMs: 30 * 24 * 3_600_000,
+  labels: undefined,
+  flow: {},
+  limits: { steps: Number.MAX_SAFE_INTEGER, perStep: {} },
+};
+
+/** What starts the run for a request. */
+export function bulkStart({
+  action,
+  filter,
+  reason,
+  by,
+  key,
+}: BulkRequest): Pick<StartRequest, "input" | "by" | "key"> {
+  const { createdAfter, createdBefore, ...rest } = filter;
+  const order: Order = {
+    action,
+    filter: {
+      ...rest,
+      ...(createdAfter === undefined ? {} : { createdAfter: new Date(createdAfter).toISOString() }),
+      ...(createdBefore === undefined ? {} : { createdBefore: new Date(createdBefore).toISOString() }),
+    },
+    reason,
+  };
+  return { input: encode(order, "the bulk action"), by, ...(key === undefined ? {} : { key }) };
+}
+
+async function handle({ action: kind, filter, reason }: Order, step: Step): Promise<unknown> {
+  await step.sleep("settle", settleMs);
+  const runs = await select(filter, step);
+  const tally: Tally = { total: runs.length, done: 0, succeeded: 0, skipped: 0, failed: 0 };
+  const refusals: Refused[] = [];
+  step.progress({ ...tally });
+  for (let from = 0; from < runs.length; from += stepRuns) {
+    const part = runs.slice(from, from + stepRuns);
+    const refused = await step.run("act", ({ attempt, idempotencyKey: key }) =>
+      act(part, { kind, by: `bulk ${step.info.id}`, reason, key }, attempt > retries),
+    );
+    const failed = refused.filter(({ outcome }) => outcome === "failed").length;
+    tally.done += part.length;
+    tally.failed += failed;
+    tally.skipped += refused.length - failed;
+    tally.succeeded += part.length - refused.length;
+    refusals.push(...refused.slice(0, maxRefusals - refusals.length));
+    step.progress({ ...tally });
+  }
+  return { ...tally, refusals };
+}
+
+/** The runs that fit and were there when this one began, newest first. */
+async function select({ createdAfter, createdBefore, ...rest }: Order["filter"], step: Step): Promise<string[]> {
+  const filter: RunFilter = {
+    ...rest,
+    ...(createdAfter === undefined ? {} : { createdAfter: toInstant(createdAfter) }),
+    createdBefore: Math.min(createdBefore === undefined ? Infinity : toInstant(createdBefore), step.info.startedAt + 1),
+  };
+  const selected: string[] = [];
+  for (let cursor: string | null | undefined; cursor !== null;) {
+    const from = cursor;
+    const page = await step.run("select", () => selectPage(filter, from));
+    selected.push(...page.runs);
+    cursor = page.cursor;
+  }
+  return selected;
+}
+
+async function selectPage(filter: RunFilter, cursor: string | undefined) {
+  const page = await listRuns({ ...filter, limit: pageLimit, ...(cursor === undefined ? {} : { cursor }) });
+  const runs = page.runs.filter(({ workflow }) => workflow !== bulk.name).map(({ id }) => id);
+  return { runs, cursor: page.cursor };
+}
+
+/**
+ * Acts on each run; those that have taken the action before know its key.
+ * @param isLast no attempt is left: runs that cannot be asked are counted, and stop nobody
+ */
+async function act(runs: readonly string[], action: RunAction, isLast: boolean): Promise<Refused[]> {
+  const refused: Refused[] = [];
+  const line = runs.values();
+  const work = async (): Promise<void> => {
+    for (const run of line) {
+      try {
+        const answer = await runObject(run).act(action);
+        if (answer.ok) continue;
+        const { code, message } = answer.refusal;
+        const isGone = action.kind === "delete" && code === "run_not_found";
+        if (!isGone) refused.push({ run, outcome: "skipped", code, message });
+      } catch (error) {
+        if (!isLast) throw error;
+        refused.push({ run, outcome: "failed", code: "unavailable", message: String(error) });
+      }
+    }
+  };
+  // All of them end before an error among them is told, so that an attempt leaves nothing under way.
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, work));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  return refused.toSorted((one, other) => runs.indexOf(one.run) - runs.indexOf(other.run));
+}

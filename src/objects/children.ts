@@ -1,0 +1,117 @@
+/**
+ * Owns: reaching the runs that one run starts: starting them, asking after them, stopping them.
+ * Does not own: when that is done (engine/children, kin), checking a start (service).
+ * Invariant 1: however many children a run has, it speaks to a limited number of them at once.
+ */
+import type { ParentRun } from "../core/origin.ts";
+import { isEnded } from "../core/run.ts";
+import type { RunSnapshot } from "../core/run.ts";
+import type { StoredError } from "../core/error.ts";
+import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../engine/world.ts";
+import { runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
+import { unpack } from "./parcel.ts";
+import { within } from "./patience.ts";
+import type { Answer, Parcel } from "./rpc.ts";
+import type { Start } from "./service.ts";
+
+const atOnce = 50;
+/** An answer that takes longer is asked for again, later. */
+const patienceMs = 60_000;
+
+/** Starts a run of the workflow's newest version. @throws HoldfastError */
+export type StartRun = (
+  workflow: string,
+  start: Start,
+) => Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
+
+/** The run that has the children; `origin` is where webhooks point when PUBLIC_URL is not set. */
+export type Self = ParentRun & { readonly origin: string | null };
+
+/** @param self asked anew each time: the object is there before its run is */
+export function createChildren(self: () => Self, startRun: StartRun): Children {
+  const line = new Line();
+  const by = () => `parent ${self().id}`;
+  return {
+    start: (request) => line.pass(() => start(self(), startRun, request)),
+    end: (id) => line.pass(() => endOf(id)),
+    stop: (id, policy) =>
+      line.pass(async () => {
+        if (policy === "abandon") return;
+        const reason = "its parent does not wait for it any more";
+        const stopped = await runObject(id).act({ kind: policy, by: by(), reason });
+        if (!stopped.ok && !isOver(stopped)) unwrap(stopped);
+      }),
+  };
+}
+
+async function start(self: Self, startRun: StartRun, request: ChildStart): Promise<ChildStarted> {
+  const { workflow, id, input, labels, reply, former } = request;
+  if (former !== null && (await goesOn(self, former))) return { child: former.child, existed: true };
+  const { run, created } = await startRun(workflow, {
+    id,
+    input,
+    labels,
+    by: `parent ${self.id}`,
+    parent: { id: self.id, workflow: self.workflow },
+    ...(self.origin === null ? {} : { origin: self.origin }),
+    ...(reply === null ? {} : { reply }),
+  });
+  return { child: { id: run.id, workflow: run.workflow }, existed: !created };
+}
+
+/** A child that failed is tried again, once; whether it can be waited for once more. */
+async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<boolean> {
+  const object = runObject(child.id);
+  const retried = await object.act({
+    kind: "retry",
+    by: `parent ${self.id}`,
+    reason: "its parent is tried again",
+    key,
+  });
+  if (retried.ok) return true;
+  if (retried.refusal.code === "run_not_found") return false;
+  if (retried.refusal.code !== "not_retryable") unwrap(retried);
+  const found = await runObject(child.id).read(0);
+  if (!found.ok) return false;
+  return found.value.status === "completed" || (kept && !isEnded(found.value.status));
+}
+
+/** There is nothing left to act on. */
+function isOver(answer: Answer<Parcel>): boolean {
+  return !answer.ok && (answer.refusal.code === "run_ended" || answer.refusal.code === "run_not_found");
+}
+
+async function endOf(id: string): Promise<ChildEnd | null> {
+  const found = await runObject(id).read(0);
+  if (!found.ok && found.refusal.code === "run_not_found") return { kind: "failed", error: gone };
+  const { status, output, error } = await unpack(unwrap(found));
+  if (!isEnded(status)) return null;
+  if (status === "completed") return output === null ? null : { kind: "completed", output };
+  return { kind: status, error: error ?? gone };
+}
+
+const gone: StoredError = {
+  name: "HoldfastError",
+  message: "the run was removed before its end was known",
+  code: "run_not_found",
+};
+
+/** Lets so many pass at once, in the order in which they came. */
+class Line {
+  #inside = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  async pass<Value>(act: () => Promise<Value>): Promise<Value> {
+    if (this.#inside >= atOnce) await new Promise<void>((enter) => this.#waiting.push(enter));
+    else this.#inside++;
+    try {
+      return await within(act(), patienceMs);
+    } finally {
+      // Whoever is next takes the place over.
+      const enter = this.#waiting.shift();
+      if (enter === undefined) this.#inside--;
+      else enter();
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Owns: what a run has on record first, made of a start that was checked.
+ * Does not own: checking it (service), writing it down (engine/run).
+ */
+import type { Entry, Fact } from "../core/entry.ts";
+import type { SignalRequest } from "../core/service.ts";
+import { forkedFacts } from "../core/transcript.ts";
+import type { Run } from "../engine/run.ts";
+import type { Branch, CheckedStart } from "./rpc.ts";
+
+type Creation = Parameters<Run["create"]>[0];
+
+/**
+ * The creation of a fork, and the history it has on record behind it.
+ * @param history at least those entries that go along, in order
+ * @param at the instant of the fork, epoch ms
+ */
+export function forkOf(
+  request: CheckedStart,
+  { id, step, reason, print, seed, continued, results, ...plan }: Branch,
+  history: readonly Entry[],
+  at: number,
+): { readonly created: Creation; readonly facts: readonly Fact[] } {
+  const facts = forkedFacts(history, plan, results, at);
+  const fork = { id, step, upTo: facts.length + 1, reason, ...(print === undefined ? {} : { print }) };
+  const continuation = continued === 0 ? {} : { continuation: { count: continued, createdAt: at, keys: [] } };
+  return { created: { ...creationOf(request), fork, seed, ...continuation }, facts };
+}
+
+export function fittedSignal({ signal }: CheckedStart): SignalRequest | undefined {
+  if (signal === undefined) return undefined;
+  const { fitted, ...sent } = signal;
+  return { ...sent, payload: fitted };
+}
+
+export function creationOf(request: CheckedStart): Creation {
+  const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, by } = request;
+  const { lanes = [], claims = [], reply } = request;
+  return {
+    id,
+    workflow,
+    version,
+    input,
+    labels,
+    parent,
+    schedule,
+    startAt: startAt ?? null,
+    notAfter: notAfter ?? null,
+    origin: origin ?? null,
+    by,
+    ...(sent === undefined ? {} : { sent }),
+    ...(key === undefined ? {} : { key }),
+    ...(lanes.length === 0 ? {} : { lanes }),
+    ...(claims.length === 0 ? {} : { claims }),
+    ...(reply === undefined ? {} : { reply }),
+  };
+}

@@ -1,0 +1,300 @@
+/**
+ * Owns: one lane in its object: its memory, its one alarm, the messages to those who are granted a
+ * slot, the questions to those who hold one, and its place on the roll.
+ * Does not own: who is next (core/lane), how it is stored (store/lanes), what a run does with a slot.
+ *
+ * Invariants
+ * 1. Memory and storage change together or not at all: what throws in between gives the memory up.
+ * 2. A slot is granted in storage before its holder is told, and the message is sent until answered.
+ * 3. Whenever there is something to do later, an alarm is set for then or before; it never throws,
+ *    and is never set at or before now.
+ * 4. The roll is told beside the lane's work, never before it.
+ */
+import { decideClaim, stillHolds } from "../core/claim.ts";
+import type { HolderRun, KeyHolder } from "../core/claim.ts";
+import { Lane } from "../core/lane.ts";
+import type { LaneInfo } from "../core/service.ts";
+import type { Followed, Slot } from "../core/slot.ts";
+import type { Claim, Claimed } from "../core/ticket.ts";
+import { LaneStore } from "../store/lanes.ts";
+import type { LaneState } from "../store/lanes.ts";
+import { holderObject, laneRoll, runObject } from "./address.ts";
+import { describe, within } from "./patience.ts";
+import type { Answer } from "./rpc.ts";
+
+/** Longer than any healthy call takes. */
+const callLimitMs = 30_000;
+/** Somebody waits for this one. */
+const readLimitMs = 10_000;
+/** Messages and questions under way at once. */
+const atOnce = 50;
+/** How long an unused lane is remembered. */
+const idleMs = 3_600_000;
+/** Holders and waiters in an answer that nobody asked them for. */
+const shown = 20;
+/** When the roll is tried again. */
+const rollRetryMs = 5_000;
+
+type Memory = { readonly lane: Lane; readonly store: LaneStore };
+
+export class Keeper {
+  readonly #ctx: DurableObjectState;
+  readonly #name: string;
+  #memory: Memory | null = null;
+  #talks = 0;
+  #registering = false;
+  #registerAt = 0;
+  #usedAt = 0;
+  /** Null when this memory does not know of an alarm to come. */
+  #armedAt: number | null = null;
+  #alarmAt = 0;
+
+  constructor(ctx: DurableObjectState, name: string) {
+    this.#ctx = ctx;
+    this.#name = name;
+  }
+
+  /** One change of the lane, with all that follows from it. @param listed it is one the roll must know */
+  change<Value>(how: (lane: Lane, now: number) => Value, listed: boolean): Value {
+    const now = Date.now();
+    this.#usedAt = now;
+    const value = this.#write(({ lane }) => how(lane, now));
+    this.#attend(now);
+    if (listed) this.#register();
+    return value;
+  }
+
+  /** The limit that counts instead of the code's; null for the code's. */
+  override(limit: number | null): LaneInfo {
+    // Nothing to go back from: a lane that nobody has used stays so.
+    if (limit !== null || this.#open().store.exists) {
+      this.change((lane, now) => lane.override(limit, now), limit !== null);
+    }
+    return infoOf(this.#name, this.#open().lane, shown);
+  }
+
+  /** The override of all keys of this one's kind; of no use to a lane that is forgotten. */
+  follow(followed: Followed): void {
+    if (this.#open().store.exists) this.change((lane, now) => lane.follow(followed, now), false);
+  }
+
+  /** Null for a lane that nobody has used. */
+  read(limit: number): LaneInfo | null {
+    if (!this.#open().store.exists) return null;
+    const now = Date.now();
+    this.#write(({ lane }) => lane.advance(now));
+    this.#attend(now);
+    return infoOf(this.#name, this.#open().lane, limit);
+  }
+
+  async claim(claim: Claim): Promise<Claimed> {
+    for (;;) {
+      const held = this.#open().store.state.holder;
+      const holds = held !== null && (held.runId === claim.runId || (await this.#isHeld(held, claim.until)));
+      // Somebody else may have claimed it meanwhile.
+      if (this.#open().store.state.holder !== held) continue;
+      const { claimed, holder } = decideClaim(holds ? held : null, claim, Date.now());
+      if (holder !== held) this.#save({ holder });
+      this.#usedAt = Date.now();
+      this.#arm();
+      return claimed;
+    }
+  }
+
+  release(runId: string): void {
+    if (this.#open().store.state.holder?.runId === runId) this.#save({ holder: null });
+  }
+
+  async alarm(scheduledAt: number): Promise<void> {
+    this.#armedAt = null;
+    this.#alarmAt = scheduledAt;
+    try {
+      const now = Date.now();
+      if (this.#open().store.exists) {
+        this.#write(({ lane }) => lane.advance(now));
+        this.#attend(now);
+        const { registered } = this.#open().store.state;
+        if (!registered && this.#isListed()) this.#register();
+        if (now - this.#usedAt >= idleMs) await this.#tidy();
+      }
+    } catch (error) {
+      console.error(`lane ${this.#name}: ${describe(error)}`);
+      this.#memory = null;
+      this.#setAlarm(Date.now() + rollRetryMs);
+    }
+    this.#alarmAt = 0;
+  }
+
+  #open(): Memory {
+    if (this.#memory === null) {
+      const store = new LaneStore(this.#ctx.storage.sql);
+      this.#memory = { store, lane: new Lane(store.state.terms, store.slots(), store) };
+    }
+    return this.#memory;
+  }
+
+  #write<Value>(how: (memory: Memory) => Value): Value {
+    const memory = this.#open();
+    try {
+      return this.#ctx.storage.transactionSync(() => how(memory));
+    } catch (error) {
+      this.#memory = null;
+      throw error;
+    }
+  }
+
+  #save(change: Partial<LaneState>): void {
+    this.#write(({ store }) => store.save({ ...store.state, ...change }));
+  }
+
+  /** Tells and asks whom it is time to tell and ask, and sees to it that the rest comes in its time. */
+  #attend(now: number): void {
+    const { lane } = this.#open();
+    for (const slot of lane.toTell(now, atOnce - this.#talks)) this.#talk(this.#tell(slot));
+    for (const slot of lane.toAsk(now, atOnce - this.#talks)) this.#talk(this.#ask(slot));
+    this.#arm();
+  }
+
+  #talk(talk: Promise<void>): void {
+    this.#talks++;
+    const over = talk
+      .finally(() => {
+        this.#talks--;
+      })
+      .then(() => this.#attend(Date.now()))
+      .catch((error: unknown) => console.error(`lane ${this.#name}: ${describe(error)}`));
+    this.#ctx.waitUntil(over);
+  }
+
+  async #tell(slot: Slot): Promise<void> {
+    const { ticket, turn } = slot;
+    const granted = (): Promise<Answer<boolean>> => holderObject(ticket.runId).granted(this.#name, ticket, turn);
+    const wanted = await this.#hear(granted);
+    this.#write(({ lane }) => lane.told(slot, wanted, Date.now()));
+  }
+
+  async #ask(slot: Slot): Promise<void> {
+    const { ticket, turn } = slot;
+    const held = await this.#hear(() => holderObject(ticket.runId).holds(this.#name, ticket, turn));
+    if (held === false) this.#write(({ lane }) => lane.lost(slot, Date.now()));
+  }
+
+  /** What a run answers; null when it cannot be asked. One that is gone or has ended wants nothing. */
+  async #hear(ask: () => Promise<Answer<boolean>>): Promise<boolean | null> {
+    try {
+      const answer = await within(ask(), callLimitMs);
+      if (answer.ok) return answer.value;
+      return answer.refusal.code === "run_not_found" || answer.refusal.code === "run_ended" ? false : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** A run that cannot be asked is taken to go on: better late than twice. */
+  async #isHeld(held: KeyHolder, until: Claim["until"]): Promise<boolean> {
+    try {
+      return stillHolds(held, await find(held.runId), until, Date.now());
+    } catch (error) {
+      console.error(`lane ${this.#name}: ${describe(error)}`);
+      return true;
+    }
+  }
+
+  /** Slots are what the roll lists, not keys that are claimed. */
+  #isListed(): boolean {
+    const { lane } = this.#open();
+    return !lane.isEmpty || lane.terms.override !== null || lane.terms.followed.limit !== null;
+  }
+
+  #register(): void {
+    if (this.#registering || this.#open().store.state.registered || Date.now() < this.#registerAt) return;
+    this.#registering = true;
+    this.#registerAt = Date.now() + rollRetryMs;
+    this.#arm();
+    const registered = within(laneRoll().register(this.#name), callLimitMs)
+      .then((followed) => {
+        this.#save({ registered: true });
+        this.#write(({ lane }) => lane.follow(followed, Date.now()));
+        this.#attend(Date.now());
+      })
+      .catch((error: unknown) => console.error(`lane ${this.#name} is not listed yet: ${describe(error)}`))
+      .finally(() => {
+        this.#registering = false;
+      });
+    this.#ctx.waitUntil(registered);
+  }
+
+  /** Removes a lane of which nothing must be remembered any more. */
+  async #tidy(): Promise<void> {
+    const { holder } = this.#open().store.state;
+    if (holder !== null && !(await this.#isHeld(holder, "ended"))) this.release(holder.runId);
+    if (this.#isListed() || this.#open().store.state.holder !== null) return this.#arm();
+    if (this.#open().store.state.registered) {
+      this.#save({ registered: false });
+      // Whoever comes from here on registers it again, after this.
+      this.#registering = true;
+      await within(laneRoll().unregister(this.#name), callLimitMs).finally(() => {
+        this.#registering = false;
+      });
+    }
+    if (this.#isListed() || this.#open().store.state.holder !== null) return this.#register();
+    this.#memory = null;
+    await this.#ctx.storage.deleteAll();
+    this.#memory = null;
+    this.#armedAt = null;
+  }
+
+  #arm(): void {
+    const { lane, store } = this.#open();
+    if (!store.exists) return;
+    const now = Date.now();
+    const registerAt = this.#isListed() && !store.state.registered ? this.#registerAt : null;
+    const idleAt = (this.#usedAt === 0 ? now : this.#usedAt) + idleMs;
+    const times = [lane.wakeAt(now), registerAt, idleAt];
+    const at = Math.min(...times.filter((time) => time !== null));
+    // One that comes early finds nothing to do, and sets the next.
+    if (this.#armedAt !== null && this.#armedAt > now && this.#armedAt <= at) return;
+    this.#setAlarm(at);
+  }
+
+  #setAlarm(dueAt: number): void {
+    const at = Math.max(Math.ceil(dueAt), Date.now() + 1, this.#alarmAt + 1);
+    this.#armedAt = at;
+    const armed = this.#ctx.storage.setAlarm(at).catch((error: unknown) => {
+      this.#armedAt = null;
+      console.error(`lane ${this.#name} could not set its alarm: ${describe(error)}`);
+    });
+    this.#ctx.waitUntil(armed);
+  }
+}
+
+function infoOf(name: string, lane: Lane, limit: number): LaneInfo {
+  return {
+    name,
+    limit: lane.limit,
+    override: lane.terms.override ?? lane.terms.followed.limit,
+    periodMs: lane.terms.periodMs,
+    used: lane.used,
+    waiting: lane.waiting,
+    holders: lane.holders(limit).map(({ ticket, grantedAt }) => ({
+      run: ticket.runId,
+      step: ticket.step,
+      sinceAt: grantedAt ?? 0,
+    })),
+    queue: lane.queue(limit).map(({ ticket, priority, enqueuedAt }, index) => ({
+      run: ticket.runId,
+      step: ticket.step,
+      priority,
+      sinceAt: enqueuedAt,
+      position: index + 1,
+    })),
+  };
+}
+
+/** Null when there is no such run. @throws when it cannot be asked */
+async function find(runId: string): Promise<HolderRun | null> {
+  const answer = await within(runObject(runId).read(0), readLimitMs);
+  if (answer.ok) return answer.value;
+  if (answer.refusal.code === "run_not_found") return null;
+  throw new Error(`run ${runId} could not be asked: ${answer.refusal.message}`);
+}

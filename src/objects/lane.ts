@@ -1,0 +1,87 @@
+/**
+ * Owns: the Durable Object of one lane, and the one that keeps their roll, as they are called.
+ * Does not own: anything else: it forwards to the keeper of its lane, or to the roll.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { LaneInfo } from "../core/service.ts";
+import type { Followed } from "../core/slot.ts";
+import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
+import { lanePrefix } from "./address.ts";
+import { Keeper } from "./keeper.ts";
+import { Roll } from "./roll.ts";
+import type { LaneRollRpc, LaneRpc } from "./rpc.ts";
+
+export class LaneObject extends DurableObject implements LaneRpc, LaneRollRpc {
+  readonly #name: string | null;
+  #keeper: Keeper | null = null;
+  #roll: Roll | null = null;
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env);
+    const name = ctx.id.name ?? "";
+    this.#name = name.startsWith(lanePrefix) ? name.slice(lanePrefix.length) : null;
+  }
+
+  async enter(entrance: Entrance): Promise<Place> {
+    return this.#lane().change((lane, now) => lane.enter(entrance, now), true);
+  }
+
+  async leave(ticket: Ticket): Promise<void> {
+    this.#lane().change((lane, now) => lane.leave(ticket, now), false);
+  }
+
+  async admit({ id, limit, periodMs }: { id: string; limit: number; periodMs: number }): Promise<Admission> {
+    return this.#lane().change((lane, now) => lane.admit(id, limit, periodMs, now), true);
+  }
+
+  claim(claim: Claim): Promise<Claimed> {
+    return this.#lane().claim(claim);
+  }
+
+  async release(runId: string): Promise<void> {
+    this.#lane().release(runId);
+  }
+
+  async read(limit: number): Promise<LaneInfo | null> {
+    return this.#lane().read(limit);
+  }
+
+  async override(limit: number | null): Promise<LaneInfo> {
+    return this.#lane().override(limit);
+  }
+
+  async follow(override: Followed): Promise<void> {
+    this.#lane().follow(override);
+  }
+
+  async register(lane: string): Promise<Followed> {
+    return this.#names().register(lane);
+  }
+
+  async unregister(lane: string): Promise<void> {
+    this.#names().unregister(lane);
+  }
+
+  async names(after: string, limit: number): Promise<readonly string[]> {
+    return this.#names().names(after, limit);
+  }
+
+  overrideAll(base: string, limit: number | null): Promise<void> {
+    return this.#names().overrideAll(base, limit);
+  }
+
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    if (this.#name === null) await this.#names().alarm();
+    else await this.#lane().alarm(info?.scheduledTime ?? 0);
+  }
+
+  #lane(): Keeper {
+    if (this.#name === null) throw new Error("the roll of lanes is no lane");
+    return (this.#keeper ??= new Keeper(this.ctx, this.#name));
+  }
+
+  #names(): Roll {
+    if (this.#name !== null) throw new Error("a lane is not the roll of lanes");
+    return (this.#roll ??= new Roll(this.ctx));
+  }
+}

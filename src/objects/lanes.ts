@@ -1,0 +1,83 @@
+/**
+ * Owns: the view over all lanes, those in the code and those in use, and setting their limits.
+ * Does not own: a lane's slots (keeper), which lanes are in use (roll), what the code says (core/limit).
+ */
+import { HoldfastError } from "../core/error.ts";
+import type { CodeLimit } from "../core/limit.ts";
+import { compareNames, fromNameCursor, toNameCursor } from "../core/page.ts";
+import type { LaneInfo, LaneQuery, Lanes } from "../core/service.ts";
+import { baseOf, checkLane, kindOf } from "../core/ticket.ts";
+import { laneObject, laneRoll } from "./address.ts";
+
+/** Holders and waiters that a list shows of each lane. */
+const shown = 20;
+/** Lanes that are asked at once. */
+const atOnce = 50;
+
+/** @param limits those of the code, sorted by name */
+export function createLanes(limits: readonly CodeLimit[]): Lanes {
+  const code = new Map(limits.map((limit) => [limit.name, limit]));
+  return {
+    list: (query) => list(code, query),
+    find: (name, limit) => find(code, checkLane(name), limit),
+    override: (name, limit) => override(code, checkLane(name), limit),
+  };
+}
+
+type Code = ReadonlyMap<string, CodeLimit>;
+
+async function list(
+  code: Code,
+  { limit, cursor }: LaneQuery,
+): Promise<{ readonly lanes: readonly LaneInfo[]; readonly cursor: string | null }> {
+  const after = cursor === undefined ? "" : fromNameCursor(cursor);
+  // One more than the page shows whether another follows.
+  const used = await laneRoll().names(after, limit + 1);
+  const named = [...code.keys()].filter((name) => compareNames(name, after) > 0);
+  const names = [...new Set([...used, ...named])].toSorted(compareNames);
+  const page = names.slice(0, limit);
+  const lanes: LaneInfo[] = [];
+  for (let from = 0; from < page.length; from += atOnce) {
+    const infos = await Promise.all(page.slice(from, from + atOnce).map((name) => read(code, name, shown)));
+    lanes.push(...infos.filter((info) => info !== null));
+  }
+  const last = page.at(-1);
+  return { lanes, cursor: last === undefined || names.length <= limit ? null : toNameCursor(last) };
+}
+
+async function find(code: Code, name: string, limit: number): Promise<LaneInfo> {
+  const info = await read(code, name, limit);
+  if (info === null) throw notFound(name);
+  return info;
+}
+
+async function override(code: Code, name: string, limit: number | null): Promise<LaneInfo> {
+  if ((await read(code, name, 0)) === null) throw notFound(name);
+  const info = await laneObject(name).override(limit);
+  if (kindOf(name) !== null && baseOf(name) === null) await laneRoll().overrideAll(name, limit);
+  return withCode(code, info);
+}
+
+/** Null for a lane that is neither in the code, with or without its key, nor in use. */
+async function read(code: Code, name: string, limit: number): Promise<LaneInfo | null> {
+  const info = await laneObject(name).read(limit);
+  if (info !== null) return withCode(code, info);
+  return codeOf(code, name) === undefined ? null : withCode(code, { ...unused, name });
+}
+
+const unused = { limit: null, override: null, periodMs: null, used: 0, waiting: 0, holders: [], queue: [] };
+
+/** A lane that nobody has entered does not know what the code says. */
+function withCode(code: Code, info: LaneInfo): LaneInfo {
+  const { limit = null, periodMs = null } = codeOf(code, info.name) ?? {};
+  return { ...info, limit: info.limit ?? limit, periodMs: info.periodMs ?? periodMs };
+}
+
+function codeOf(code: Code, name: string): CodeLimit | undefined {
+  return code.get(name) ?? code.get(baseOf(name) ?? name);
+}
+
+function notFound(name: string): HoldfastError {
+  const shown = JSON.stringify(name);
+  return new HoldfastError("lane_not_found", `no lane is called ${shown}, in the code or in use`);
+}

@@ -1,0 +1,21 @@
+/**
+ * Owns: how long one object waits for another, and how an error is written into the log.
+ * Does not own: what is done when there was no answer.
+ */
+
+/** Rejects when the work takes longer; the work goes on. */
+export async function within<Value>(work: Promise<Value>, limitMs: number): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}

@@ -1,0 +1,249 @@
+/**
+ * Owns: what people ask of schedules: to make, change, pause and remove them, to start a run by hand, to
+ * start those of the past; and that the same request, made again, does nothing more.
+ * Does not own: the schedules (roster), the backfills (backfill), and the alarm, which the scheduler sets
+ * after each request.
+ *
+ * Invariants
+ * 1. What is answered is on record: all writes of a request are made in one turn.
+ * 2. A check that waits is made of the rule as it was; if that is another rule by then, it is made again.
+ */
+import { countSlots, maxFirings } from "../core/backfill.ts";
+import { HoldfastError } from "../core/error.ts";
+import * as firing from "../core/firing.ts";
+import type { ScheduleState } from "../core/firing.ts";
+import { changeRule, changesMoreThanPause, digestOf, isSamePlan, makePlan } from "../core/plan.ts";
+import type { Plan } from "../core/plan.ts";
+import { cronOf, triggerRunId } from "../core/schedule.ts";
+import type { Rule } from "../core/schedule.ts";
+import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import { undefinedValue } from "../core/value.ts";
+import type { ScheduleStore } from "../store/schedules.ts";
+import type { Backfills } from "./backfill.ts";
+import { callLimitMs, within } from "./firing.ts";
+import type { SchedulerApp } from "./firing.ts";
+import type { Roster, Scheduled } from "./roster.ts";
+import type { Trigger, TriggerPlan } from "./rpc.ts";
+
+/** All of them are looked at together, and listed together. */
+const maxMade = 1_000;
+/** One answer of the scheduler carries all of them. */
+const maxInputLength = 8_000_000;
+const keyKeptMs = 86_400_000;
+/** How many slots are counted before others have their turn: some 10 ms. */
+const countAtOnce = 100;
+const shownFirings = 5;
+
+export class Planner {
+  readonly #store: ScheduleStore;
+  readonly #roster: Roster;
+  readonly #backfills: Backfills;
+  readonly #app: SchedulerApp;
+
+  constructor(store: ScheduleStore, roster: Roster, backfills: Backfills, app: SchedulerApp) {
+    this.#store = store;
+    this.#roster = roster;
+    this.#backfills = backfills;
+    this.#app = app;
+  }
+
+  /** @throws HoldfastError schedule_not_found */
+  find(id: string, next: number): ScheduleInfo {
+    return this.#roster.describe(this.#roster.find(id).rule, next, this.#backfills.of(id));
+  }
+
+  list(workflow: string | undefined): ScheduleInfo[] {
+    return this.#roster
+      .list(workflow)
+      .map((rule) => this.#roster.describe(rule, shownFirings, this.#backfills.of(rule.id)));
+  }
+
+  async create(request: ScheduleRequest): Promise<{ schedule: ScheduleInfo; created: boolean }> {
+    const { id, by, reason } = request;
+    const deed = this.#deed(["create", bare(request)], request);
+    if (deed.known !== undefined) return { schedule: this.find(id, shownFirings), created: false };
+    const plan = makePlan(request);
+    const found = this.#isMade(plan);
+    if (!found) await within(this.#app.check(plan.rule), callLimitMs);
+    // Somebody else may have made it while it was checked.
+    const created = !found && !this.#isMade(plan);
+    if (created) {
+      this.#checkRoom(plan.rule);
+      this.#roster.make(plan);
+      if (plan.madePaused) this.#pause(id, true, by, reason);
+    }
+    deed.done(null);
+    return { schedule: this.find(id, shownFirings), created };
+  }
+
+  /** @throws HoldfastError schedule_exists: the id is taken by another */
+  #isMade(plan: Plan): boolean {
+    const { id } = plan.rule;
+    if (this.#roster.rule(id) === undefined) return false;
+    const { plan: held } = this.#roster.find(id);
+    if (held !== undefined && isSamePlan(held, plan)) return true;
+    const where = held === undefined ? "in the code" : "with other content";
+    throw new HoldfastError("schedule_exists", `the schedule ${JSON.stringify(id)} exists, ${where}`);
+  }
+
+  async change(id: string, change: ScheduleChange): Promise<ScheduleInfo> {
+    const deed = this.#deed(["change", id, bare(change)], change);
+    if (deed.known !== undefined) return this.find(id, shownFirings);
+    for (;;) {
+      const before = this.#roster.find(id);
+      const after = changed(before, change);
+      if (after !== null) await within(this.#app.check(after.rule), callLimitMs);
+      // Somebody else may have changed it while it was checked.
+      if (after !== null && this.#roster.rule(id) !== before.rule) continue;
+      if (after !== null) {
+        this.#checkRoom(after.rule);
+        this.#roster.replace(after);
+      }
+      if (change.paused !== undefined) this.#pause(id, change.paused, change.by, change.reason);
+      deed.done(null);
+      return this.find(id, shownFirings);
+    }
+  }
+
+  /** @throws HoldfastError schedule_limit */
+  #checkRoom({ id, input }: Rule): void {
+    const { count, inputLength } = this.#roster.madeBeside(id);
+    if (count >= maxMade) {
+      throw new HoldfastError("schedule_limit", `there are ${maxMade} schedules already, and may be no more`);
+    }
+    if (inputLength + (input?.length ?? 0) > maxInputLength) {
+      throw new HoldfastError(
+        "schedule_limit",
+        `the inputs of all schedules have at most ${maxInputLength} characters in stored form together`,
+        { issues: [{ path: "/input", message: "is more than there is room for" }] },
+      );
+    }
+  }
+
+  #pause(id: string, paused: boolean, by: string, reason: string | null): void {
+    this.#roster.change(id, (_, state: ScheduleState, now) =>
+      paused ? firing.pause(state, by, reason, now) : firing.resume(state, now),
+    );
+  }
+
+  remove(id: string, request: Asked): void {
+    const deed = this.#deed(["remove", id, bare(request)], request);
+    if (deed.known !== undefined) return;
+    if (this.#roster.find(id).plan === undefined) throw inCode(id, "be deleted");
+    this.#roster.remove(id);
+    this.#backfills.remove(id);
+    deed.done(null);
+    console.warn(`schedule ${id}: deleted by ${request.by}${because(request.reason)}`);
+  }
+
+  /** What to start. The caller starts it: its answer, or refusal, is the request's. */
+  trigger(id: string, request: Trigger): TriggerPlan {
+    const deed = this.#deed(["trigger", id, request.reason], request);
+    const { rule } = this.#roster.find(id);
+    const runId = triggerRunId(id, request.token);
+    const at = typeof deed.known === "number" ? deed.known : Date.now();
+    if (deed.known === undefined) {
+      this.#roster.change(id, (rule, state) => firing.adopt(rule, state, runId));
+      deed.done(at);
+      console.warn(`schedule ${id}: run ${runId} started by ${request.by}${because(request.reason)}`);
+    }
+    return { workflow: rule.workflow, input: rule.input ?? undefinedValue, runId, at };
+  }
+
+  async backfill(id: string, request: BackfillRequest): Promise<{ firings: number }> {
+    const { fromAt, untilAt: askedUntilAt, overlap = "allow-all", by } = request;
+    const what = ["backfill", id, fromAt, askedUntilAt, overlap, request.reason];
+    const before = this.#deed(what, request);
+    if (typeof before.known === "number") return { firings: before.known };
+    // A slot that has not come is left to its time.
+    const untilAt = Math.max(fromAt, Math.min(askedUntilAt, Date.now() + 1));
+    for (;;) {
+      const { rule } = this.#roster.find(id);
+      const firings = await this.#count(rule, fromAt, untilAt);
+      if (this.#roster.rule(id) !== rule) continue;
+      // Another may have been asked for while this one was counted.
+      if (firings > this.#room(id)) throw tooLarge(fromAt, untilAt);
+      // The same request may have been made twice, side by side.
+      const deed = this.#deed(what, request);
+      if (typeof deed.known === "number") return { firings: deed.known };
+      const { cron, timezone } = rule;
+      if (firings > 0) this.#backfills.add({ schedule: id, cron, timezone, fromAt, untilAt, overlap, by, firings });
+      deed.done(firings);
+      return { firings };
+    }
+  }
+
+  /** Counts no further than there is room. */
+  async #count(rule: Rule, fromAt: number, untilAt: number): Promise<number> {
+    let firings = 0;
+    for (let nextAt = fromAt; nextAt < untilAt && firings <= this.#room(rule.id);) {
+      const counted = countSlots(cronOf(rule), nextAt, untilAt, countAtOnce);
+      firings += counted.count;
+      nextAt = counted.nextAt;
+      await scheduler.wait(0);
+    }
+    return firings;
+  }
+
+  #room(id: string): number {
+    return maxFirings - this.#backfills.left(id);
+  }
+
+  /**
+   * What the request did when it was made before, under the same key.
+   * @throws HoldfastError idempotency_conflict: under the same key came another request
+   */
+  #deed(
+    what: readonly unknown[],
+    { key }: { readonly key?: string },
+  ): { readonly known: unknown; readonly done: (result: unknown) => void } {
+    if (key === undefined) return { known: undefined, done: () => undefined };
+    const digest = digestOf(what);
+    const known = this.#store.deed(key);
+    if (known !== null && known.digest !== digest) {
+      throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used for another request");
+    }
+    const done = (result: unknown): void => {
+      const now = Date.now();
+      this.#store.putDeed(key, { digest, result }, now, now - keyKeptMs);
+    };
+    return { known: known === null ? undefined : known.result, done };
+  }
+}
+
+/**
+ * The plan with its new rule; null when no more than the pause changes.
+ * @throws HoldfastError schedule_in_code and, as `changeRule`, what is wrong with a field
+ */
+function changed({ rule, plan }: Scheduled, change: ScheduleChange): Plan | null {
+  if (plan === undefined) {
+    if (changesMoreThanPause(change)) throw inCode(rule.id, "be changed, but for its pause");
+    return null;
+  }
+  const next = changeRule(rule, change);
+  return next === rule ? null : { ...plan, rule: next };
+}
+
+/** The request as its sender wrote it: without key and caller, its fields in one order. */
+function bare({ key: _key, by: _by, ...request }: Asked): unknown {
+  return Object.entries(request)
+    .filter(([, value]) => value !== undefined)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1));
+}
+
+function tooLarge(fromAt: number, untilAt: number): HoldfastError {
+  const [from, to] = [fromAt, untilAt].map((at) => new Date(at).toISOString());
+  return new HoldfastError(
+    "backfill_too_large",
+    `a schedule's backfills have at most ${maxFirings} firings before them; from ${from} to ${to} there are more than are left`,
+    { issues: [{ path: "/to", message: `must leave at most ${maxFirings} firings` }] },
+  );
+}
+
+function inCode(id: string, what: string): HoldfastError {
+  return new HoldfastError("schedule_in_code", `the schedule ${JSON.stringify(id)} is in the code and cannot ${what}`);
+}
+
+function because(reason: string | null): string {
+  return reason === null ? "" : `: ${reason}`;
+}

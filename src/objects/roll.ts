@@ -1,0 +1,99 @@
+/**
+ * Owns: the roll of the lanes in use, and passing an override of many on to each of them.
+ * Does not own: any lane; what a lane does with what it is told.
+ *
+ * Invariants
+ * 1. An override is on record, and an alarm set, before the call that made it is answered; it is passed
+ *    on until every lane of its base that is on the roll has taken it.
+ * 2. A lane that registers is answered with the override of its base: whoever comes later has it as well.
+ */
+import type { Followed } from "../core/slot.ts";
+import { baseOf } from "../core/ticket.ts";
+import { RollStore } from "../store/roll.ts";
+import { laneObject } from "./address.ts";
+import { describe, within } from "./patience.ts";
+
+const callLimitMs = 30_000;
+/** Lanes told at once. */
+const atOnce = 50;
+/** When those are tried again that did not answer. */
+const retryMs = 5_000;
+
+export class Roll {
+  readonly #ctx: DurableObjectState;
+  readonly #store: RollStore;
+  #passing: Promise<void> | null = null;
+
+  constructor(ctx: DurableObjectState) {
+    this.#ctx = ctx;
+    this.#store = new RollStore(ctx.storage.sql);
+  }
+
+  register(lane: string): Followed {
+    const base = baseOf(lane);
+    const followed = base === null ? { limit: null, version: 0 } : this.#store.override(base);
+    this.#store.add(lane, followed.version);
+    return followed;
+  }
+
+  unregister(lane: string): void {
+    this.#store.remove(lane);
+  }
+
+  names(after: string, limit: number): string[] {
+    return this.#store.names(after, limit);
+  }
+
+  /** Answers once the lanes in use have been told, or after a while. */
+  async overrideAll(base: string, limit: number | null): Promise<void> {
+    const now = Date.now();
+    this.#store.setOverride(base, { limit, version: Math.max(now, this.#store.override(base).version + 1) });
+    await this.#ctx.storage.setAlarm(now + retryMs);
+    await within(this.#passOn(), callLimitMs).catch(() => undefined);
+  }
+
+  /** Never throws. */
+  async alarm(): Promise<void> {
+    try {
+      await this.#ctx.storage.setAlarm(Date.now() + retryMs);
+      await this.#passOn();
+      if (this.#store.unsettled().length === 0) await this.#ctx.storage.deleteAlarm();
+    } catch (error) {
+      console.error(`roll of lanes: ${describe(error)}`);
+    }
+  }
+
+  /** One after another: a round that begins later passes on what came meanwhile. */
+  #passOn(): Promise<void> {
+    const round = (this.#passing ?? Promise.resolve()).then(async () => {
+      for (const base of this.#store.unsettled()) await this.#passOnBase(base);
+    });
+    this.#passing = round.catch(() => undefined);
+    return round;
+  }
+
+  async #passOnBase(base: string): Promise<void> {
+    const override = this.#store.override(base);
+    let complete = true;
+    for (let after = ""; ;) {
+      const lanes = this.#store.behind(base, override.version, after, atOnce);
+      const last = lanes.at(-1);
+      if (last === undefined) break;
+      after = last;
+      const told = await Promise.all(lanes.map((lane) => this.#tell(lane, override)));
+      complete &&= told.every(Boolean);
+    }
+    if (complete) this.#store.settle(base, override.version);
+  }
+
+  async #tell(lane: string, override: Followed): Promise<boolean> {
+    try {
+      await within(laneObject(lane).follow(override), callLimitMs);
+      this.#store.keepUp(lane, override.version);
+      return true;
+    } catch (error) {
+      console.error(`lane ${lane} could not be told its limit: ${describe(error)}`);
+      return false;
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Owns: what the Worker asks of the scheduler, and starting a run under an id that may have one.
+ * Does not own: the schedules; how a run is started (`startRun`, which is handed in).
+ */
+import { HoldfastError } from "../core/error.ts";
+import { newRunId } from "../core/name.ts";
+import type { RunSnapshot } from "../core/run.ts";
+import type { Schedules, TriggerRequest } from "../core/timetable.ts";
+import { runObject, schedulerObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
+import type { FiringStart } from "./firing.ts";
+import { unpack } from "./parcel.ts";
+
+type Started = { readonly run: RunSnapshot; readonly created: boolean };
+type StartRun = (request: FiringStart) => Promise<Started>;
+
+export function createSchedules(start: StartRun): Schedules {
+  return {
+    list: async (workflow) => [...(await schedulerObject().list(workflow))],
+    find: async (id, next) => unwrap(await schedulerObject().find(id, next)),
+    create: async (request) => unwrap(await schedulerObject().create(request)),
+    change: async (id, change) => unwrap(await schedulerObject().change(id, change)),
+    remove: async (id, request) => void unwrap(await schedulerObject().remove(id, request)),
+    trigger: (id, request) => trigger(start, id, request),
+    backfill: async (id, request) => unwrap(await schedulerObject().backfill(id, request)),
+    tick: () => schedulerObject().tick(),
+  };
+}
+
+async function trigger(start: StartRun, id: string, request: TriggerRequest): Promise<Started> {
+  const { origin, waitMs, ...asked } = request;
+  const token = await tokenOf(asked.key);
+  const { workflow, input, runId, at } = unwrap(await schedulerObject().trigger(id, { ...asked, token }));
+  return await startOnce(start, {
+    workflow,
+    input,
+    id: runId,
+    by: asked.by,
+    schedule: { id, at },
+    ...(origin === undefined ? {} : { origin }),
+    ...(waitMs === undefined ? {} : { waitMs }),
+  });
+}
+
+/** Twenty-six letters and digits: the same for the same key, else made of the time and chance. */
+async function tokenOf(key: string | undefined): Promise<string> {
+  if (key === undefined) return newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
+  return Array.from(digest.subarray(0, 13), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Starts the run of a firing, or finds it, also where its schedule was given another workflow or input
+ * since the run began: a firing has one run.
+ */
+export async function startOnce(start: StartRun, request: FiringStart): Promise<Started> {
+  try {
+    return await start(request);
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code !== "run_exists") throw error;
+    const run = await unpack(unwrap(await runObject(request.id).read(0)));
+    if (run.schedule?.id !== request.schedule.id) throw error;
+    return { run, created: false };
+  }
+}

@@ -1,0 +1,63 @@
+/** How long somebody who asks is kept waiting, by a clock that the test turns. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Step } from "../../src/core/step.ts";
+import { encode } from "../../src/core/value.ts";
+import { askQuery, makeUpdate } from "../../src/objects/ask.ts";
+import { Host } from "./host.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function slow(_input: never, step: Step) {
+  step.query("never", () => new Promise(() => {}));
+  step.update("patient", null, () => step.waitFor("go"));
+  step.update("stuck", { "~standard": { version: 1, vendor: "test", validate: () => new Promise(() => {}) } }, () => 1);
+  await step.waitFor("end");
+}
+
+function hosted() {
+  const host = new Host(slow);
+  return { host, asked: { run: host.run, proceed: () => void host.drive(), rest: () => {} } };
+}
+
+const argument = encode(undefined, "");
+
+test("an update that goes on after a minute is on record, and its caller is told so", async () => {
+  const { host, asked } = hosted();
+  await host.drive();
+  const answer = makeUpdate(asked, { name: "patient", argument, key: "k", by: "test" });
+  await host.clock.idle();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(await answer).toEqual({ kind: "open", update: "update-1" });
+  const again = makeUpdate(asked, { name: "patient", argument, key: "k", by: "test" });
+  host.run.signal({ name: "go", payload: encode("gone", ""), by: "test" });
+  await host.drive();
+  expect(await again).toEqual({ kind: "completed", update: "update-1", result: encode("gone", "") });
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("an update whose schema never answers is not taken, then or later", async () => {
+  const { host, asked } = hosted();
+  await host.drive();
+  const answer = makeUpdate(asked, { name: "stuck", argument, by: "test" }).catch((error: unknown) => error);
+  await host.clock.idle();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(await answer).toMatchObject({ code: "update_not_found" });
+  expect(host.entries("update.accepted")).toEqual([]);
+});
+
+test("a query that is not answered within ten seconds is given up", async () => {
+  const { host, asked } = hosted();
+  await host.drive();
+  const answer = askQuery(asked, "never").catch((error: unknown) => error);
+  await host.clock.idle();
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(vi.getTimerCount()).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(await answer).toMatchObject({ code: "query_timeout" });
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -1,0 +1,666 @@
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { childId } from "../../src/core/child.ts";
+import type { Definition } from "../../src/core/definition.ts";
+import { NonRetryableError } from "../../src/core/error.ts";
+import type { ChildPolicy } from "../../src/core/origin.ts";
+import type { Step } from "../../src/core/step.ts";
+import { encode } from "../../src/core/value.ts";
+import { receiveNews } from "../../src/engine/news.ts";
+import type { ChildNews } from "../../src/engine/news.ts";
+import { Family } from "./family.ts";
+import { Host, startAt } from "./host.ts";
+import { define } from "./memory.ts";
+import type { Handler } from "./memory.ts";
+
+const minuteMs = 60_000;
+const dayMs = 86_400_000;
+
+function flow(name: string, handler: Handler, options: Partial<Definition> = {}): Definition {
+  return define(handler, { name, retry: { limit: 0 }, ...options });
+}
+
+const double = flow("double", async (n: number, step) => await step.run("double", () => n * 2));
+const broken = flow("broken", async (_input, step) => {
+  await step.run("break", () => {
+    throw new NonRetryableError("it broke", { cause: new Error("rust") });
+  });
+});
+/** Waits to be told what it returns. */
+const patient = flow("patient", async (_input, step) => await step.waitFor("go"));
+
+/** The error a call rejects with, as far as it says something. */
+const why = async (call: Promise<unknown>): Promise<unknown> =>
+  await call.then(
+    (value) => ({ value }),
+    (error: Error & Record<string, unknown>) => ({
+      name: error.name,
+      message: error.message,
+      ...{ code: error["code"], step: error["step"], child: error["child"] },
+      cause: error.cause instanceof Error ? `${String(Reflect.get(error.cause, "code"))} ${error.cause.message}` : null,
+    }),
+  );
+
+function idOf(step: string, parent = "parent", createdAt = startAt): string {
+  return childId({ parent, createdAt, step, retriedSeq: 0 });
+}
+
+function kinds(family: Family, id: string): string[] {
+  return family.journal(id).kinds;
+}
+
+async function signalled(family: Family, id: string, payload: unknown, at = family.clock.at + 1000): Promise<Family> {
+  return await family
+    .plan(at, () => {
+      family.run(id).signal({ name: "go", payload: encode(payload, "a payload"), by: "test" });
+      family.wake(id);
+    })
+    .drive(at + 4 * minuteMs);
+}
+
+describe("invoke", () => {
+  test("guarantee 8: waits for the child's output, and both journals tell of it", async () => {
+    const family = await new Family(
+      double,
+      flow("parent", async (_input, step) => [await step.invoke("double", 4), await step.invoke<number>("double", 5)]),
+    )
+      .begin("parent")
+      .drive();
+    expect(family.output("parent")).toEqual([8, 10]);
+    const child = { id: idOf("double"), workflow: "double" };
+    expect(family.entries("parent", "child.started")[0]).toMatchObject({
+      step: "double",
+      child,
+      until: null,
+      policy: "cancel",
+    });
+    expect(family.entries("parent", "child.completed")).toMatchObject([
+      { step: "double", child },
+      { step: "double#2" },
+    ]);
+    expect(family.snapshot(child.id)).toMatchObject({
+      parent: { id: "parent", workflow: "parent" },
+      status: "completed",
+    });
+    expect(kinds(family, "parent")).toEqual([
+      ...["run.created", "run.started"],
+      ...["child.started", "child.completed", "child.started", "child.completed"],
+      "run.completed",
+    ]);
+  });
+
+  test("a child that fails, fails the call with its error as cause; one that was cancelled as well", async () => {
+    const family = new Family(
+      broken,
+      patient,
+      flow("parent", async (_input, step) => [
+        await why(step.invoke(broken as never, 1 as never)),
+        await why(step.invoke("patient")),
+      ]),
+    ).begin("parent");
+    await family.drive();
+    const waits = idOf("patient");
+    expect(family.snapshot("parent")).toMatchObject({ status: "waiting", waitingFor: [{ kind: "run", name: waits }] });
+    await family.plan(family.clock.at + 1000, () => family.act(waits, "cancel")).drive();
+    expect(family.output("parent")).toEqual([
+      {
+        name: "ChildFailed",
+        message: `child run ${idOf("broken")} of workflow broken failed: it broke`,
+        ...{ code: "child_failed", step: "broken", child: idOf("broken") },
+        cause: "non_retryable it broke",
+      },
+      {
+        name: "ChildFailed",
+        message: `child run ${waits} of workflow patient was cancelled: the run was cancelled`,
+        ...{ code: "child_failed", step: "patient", child: waits },
+        cause: "cancelled the run was cancelled",
+      },
+    ]);
+  });
+
+  test("a child's failure that nobody catches fails the parent, which tells of the whole chain", async () => {
+    const family = await new Family(
+      broken,
+      flow("middle", async (_input, step) => await step.invoke("broken")),
+      flow("parent", async (_input, step) => await step.invoke("middle")),
+    )
+      .begin("parent")
+      .drive();
+    const middle = idOf("middle");
+    expect(family.snapshot("parent").error).toMatchObject({
+      ...{ code: "child_failed", step: "middle", child: middle },
+      cause: {
+        ...{ code: "child_failed", step: "broken", child: idOf("broken", middle) },
+        cause: { code: "non_retryable", message: "it broke", step: "break", cause: { message: "rust" } },
+      },
+    });
+  });
+
+  test("a start that is refused fails the call, and no child is on record", async () => {
+    const strict = flow("strict", () => 1, { input: z.object({ n: z.number() }) });
+    const family = await new Family(
+      strict,
+      flow("parent", async (_input, step) => [
+        await why(step.invoke("nowhere")),
+        await why(step.invoke("strict", { n: "x" })),
+        await why(step.start("strict", {})),
+      ]),
+    )
+      .begin("parent")
+      .drive();
+    expect(family.output("parent")).toMatchObject([
+      { code: "child_failed", step: "nowhere", cause: "workflow_not_found no workflow is called nowhere" },
+      { code: "child_failed", step: "strict", cause: expect.stringMatching(/^input_invalid/) },
+      { code: "child_failed", step: "strict#2", cause: expect.stringMatching(/^input_invalid/) },
+    ]);
+    expect(family.entries("parent", "child.failed").map(({ child }) => child)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(family.ids()).toEqual(["parent"]);
+  });
+
+  test("arguments that cannot be meant are refused with what is wrong with them", async () => {
+    const family = await new Family(
+      double,
+      flow("parent", async (_input, step) => {
+        const loose = step as unknown as Record<"invoke" | "start", (...args: unknown[]) => Promise<unknown>> & Step;
+        return [
+          await why(loose.invoke(undefined)),
+          await why(loose.invoke("double", 1, { tiemout: 5 })),
+          await why(loose.start("double", 1, { timeout: 5 })),
+          await why(loose.invoke("double", 1, { timeout: "soon" })),
+          await why(loose.invoke("double", 1, { id: "no blanks" })),
+          await why(loose.invoke("double", 1, { onParentEnd: "kill" })),
+          await why(loose.invoke("double", 1, { labels: { n: 1 } })),
+          await why(loose.invoke("double", () => 1)),
+          await why(step.signal("no blanks", "go")),
+          await why(step.signal("run", "")),
+        ];
+      }),
+    )
+      .begin("parent")
+      .drive();
+    expect((family.output("parent") as { code: string }[]).map(({ code }) => code)).toEqual([
+      ...["name_invalid", "options_invalid", "options_invalid", "duration_invalid", "id_invalid"],
+      ...["options_invalid", "options_invalid", "value_uncloneable", "id_invalid", "name_invalid"],
+    ]);
+    expect(family.ids()).toEqual(["parent"]);
+  });
+
+  test("guarantee 4: past its timeout it rejects, and the child is stopped as its policy says", async () => {
+    const give = async (step: Step, onParentEnd: ChildPolicy): Promise<unknown> =>
+      await why(step.invoke("patient", null, { timeout: "90 s", onParentEnd }));
+    const family = await new Family(
+      patient,
+      flow("parent", async (_input, step) => {
+        const all = [await give(step, "cancel"), await give(step, "terminate"), await give(step, "abandon")];
+        await step.sleep("1 day");
+        return all;
+      }),
+    )
+      .begin("parent")
+      .drive(startAt + 2 * dayMs);
+    expect(family.output("parent")).toMatchObject([
+      {
+        code: "child_failed",
+        message: `child run ${idOf("patient")} of workflow patient did not end within the timeout of 1 min 30 s`,
+        child: idOf("patient"),
+        cause: null,
+      },
+      { code: "child_failed", child: idOf("patient#2") },
+      { code: "child_failed", child: idOf("patient#3") },
+    ]);
+    expect(family.snapshot(idOf("patient"))).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
+    expect(family.snapshot(idOf("patient#2"))).toMatchObject({ status: "cancelled", error: { code: "terminated" } });
+    expect(family.snapshot(idOf("patient#3")).status).toBe("waiting");
+    const [cancelled] = family.entries(idOf("patient"), "run.cancelled");
+    expect(cancelled).toMatchObject({ by: "parent parent" });
+    expect(cancelled?.at).toBeLessThan(startAt + 91_000);
+    expect(family.entries("parent", "child.stopped")).toMatchObject([
+      { child: { id: idOf("patient") }, policy: "cancel" },
+      { child: { id: idOf("patient#2") }, policy: "terminate" },
+    ]);
+    expect(family.run("parent").state.orphans.size).toBe(0);
+  });
+
+  test("with an id of its own finds a run that others started, also one that has ended", async () => {
+    const family = await new Family(
+      double,
+      patient,
+      flow("parent", async (_input, step) => [
+        await step.invoke("double", null, { id: "done-before" }),
+        await step.invoke("patient", null, { id: "under-way" }),
+      ]),
+    )
+      .begin("double", null, "done-before")
+      .begin("patient", null, "under-way")
+      .drive();
+    family.begin("parent");
+    await family.drive(startAt + 1000);
+    await signalled(family, "under-way", "told", startAt + 40_000);
+    expect(family.output("parent")).toEqual([0, "told"]);
+    // Whoever started it does not tell this run: it asks, and more often than it would ask its own child.
+    expect(family.entries("parent", "run.completed")[0]?.at).toBeLessThan(startAt + 2 * 40_000);
+  });
+
+  test("a thousand at once: each is made once, and few calls are under way at a time", async () => {
+    const family = new Family(
+      double,
+      flow("parent", async (_input, step) =>
+        (await Promise.all(Array.from({ length: 1000 }, (_, i) => step.invoke<number>("double", i)))).reduce(
+          (a, b) => a + b,
+        ),
+      ),
+    ).begin("parent");
+    await family.drive();
+    expect(family.output("parent")).toBe(999_000);
+    expect(new Set(family.made.values())).toEqual(new Set([1]));
+  });
+});
+
+describe("start", () => {
+  test("answers the id at once, and leaves the child alone", async () => {
+    const family = await new Family(
+      patient,
+      flow("parent", async (_input, step) => [
+        await step.start("patient", null),
+        await step.start("patient", null, { id: "mine", labels: { a: "b" } }),
+      ]),
+    )
+      .begin("parent")
+      .drive();
+    expect(family.output("parent")).toEqual([{ id: idOf("patient") }, { id: "mine" }]);
+    expect(family.entries("parent", "child.started")).toMatchObject([{ detached: true, policy: "abandon" }, {}]);
+    expect(family.snapshot("mine")).toMatchObject({ status: "waiting", labels: { a: "b" }, parent: { id: "parent" } });
+    await signalled(family, "mine", 1);
+    expect(family.calls.filter((call) => call.startsWith("hear"))).toEqual([]);
+  });
+
+  test("stops the child at the parent's end where it was told to", async () => {
+    const family = await new Family(
+      patient,
+      flow("parent", async (_input, step) => {
+        await step.start("patient", null, { id: "c-1", onParentEnd: "cancel" });
+        await step.start("patient", null, { id: "c-2", onParentEnd: "terminate" });
+        await step.sleep(5000);
+        return "over";
+      }),
+    )
+      .begin("parent")
+      .drive(startAt + 4000);
+    expect(family.snapshot("c-1").status).toBe("waiting");
+    await family.drive();
+    expect(family.output("parent")).toBe("over");
+    expect([family.snapshot("c-1"), family.snapshot("c-2")]).toMatchObject([
+      { status: "cancelled", error: { code: "cancelled" } },
+      { status: "cancelled", error: { code: "terminated" } },
+    ]);
+  });
+});
+
+describe("a parent that ends before its child", () => {
+  const parent = (onParentEnd: ChildPolicy): Definition =>
+    flow("parent", async (_input, step) => {
+      const child = step.invoke("patient", null, { onParentEnd });
+      await Promise.race([child, step.waitFor("enough")]);
+    });
+
+  test.for(["terminate", "cancel"] as const)("stops it when the parent is told to %s", async (kind) => {
+    for (const policy of ["cancel", "terminate", "abandon"] as const) {
+      const family = await new Family(patient, parent(policy)).begin("parent").drive();
+      await family.plan(startAt + 1000, () => family.act("parent", kind)).drive();
+      expect(family.snapshot("parent")).toMatchObject({ status: "cancelled" });
+      const code = { cancel: "cancelled", terminate: "terminated", abandon: undefined }[policy];
+      expect(family.snapshot(idOf("patient")).error?.code).toBe(code);
+    }
+  });
+
+  test("guarantee 4: it is stopped also when the first tries do not get through, and the run dies", async () => {
+    const family = await new Family(patient, parent("cancel")).begin("parent").drive();
+    family.fails = (what) => what === "stop" && family.clock.at < startAt + minuteMs;
+    await family.plan(startAt + 1000, () => family.act("parent", "terminate")).drive(startAt + 5000);
+    expect(family.snapshot(idOf("patient")).status).toBe("waiting");
+    family.kill("parent");
+    await family.drive();
+    expect(family.snapshot(idOf("patient")).status).toBe("cancelled");
+  });
+
+  test("a child that was just being started is stopped all the same", async () => {
+    const family = new Family(
+      patient,
+      flow("parent", async (_input, step) => {
+        void step.invoke("patient");
+        await step.run("something else", () => 1);
+        return "over";
+      }),
+    ).begin("parent");
+    await family.drive();
+    expect(family.output("parent")).toBe("over");
+    expect(family.snapshot(idOf("patient")).status).toBe("cancelled");
+  });
+
+  test("what cleans up after a cancellation waits for no child, and can still start one", async () => {
+    const family = await new Family(
+      patient,
+      double,
+      flow("parent", async (_input, step) => {
+        try {
+          await step.invoke("patient");
+        } finally {
+          const refused = await why(step.invoke("double", 1));
+          step.log.info("clean", { refused, started: await step.start("double", 2) });
+        }
+      }),
+    )
+      .begin("parent")
+      .drive();
+    await family.plan(startAt + 1000, () => family.act("parent", "cancel")).drive();
+    expect(family.snapshot("parent")).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
+    expect(family.snapshot(idOf("patient")).status).toBe("cancelled");
+    expect(family.entries("parent", "log.written")[0]?.data).toContain(idOf("double#2"));
+    expect(family.ids()).not.toContain(idOf("double"));
+  });
+});
+
+describe("news of a child's end", () => {
+  test("guarantee 4: that comes before the parent knows that the child was started is kept", async () => {
+    const family = new Family(
+      double,
+      flow("parent", async (_input, step) => await step.invoke("double", 2)),
+    ).begin("parent");
+    // The answer to the start is lost: the child runs, ends and tells while the parent starts it again.
+    let lost = 0;
+    family.fails = (what) => what === "started" && lost++ === 0;
+    await family.drive();
+    expect(family.output("parent")).toBe(4);
+    expect(family.made.get(idOf("double"))).toBe(1);
+    expect(family.entries("parent", "child.completed")).toHaveLength(1);
+    expect(family.clock.at).toBeLessThan(startAt + minuteMs);
+  });
+
+  test("guarantee 4: is told again with growing pauses until it is heard", async () => {
+    const family = await new Family(
+      patient,
+      flow("parent", async (_input, step) => await step.invoke("patient")),
+    )
+      .begin("parent")
+      .drive();
+    family.fails = (what) => what === "hear" && family.clock.at < startAt + 3 * minuteMs;
+    await signalled(family, idOf("patient"), "late");
+    await family.drive(startAt + 10 * minuteMs);
+    expect(family.output("parent")).toBe("late");
+    const tries = family.calls.filter((call) => call.startsWith("hear"));
+    expect(tries.length).toBeGreaterThan(5);
+    expect(tries.length).toBeLessThan(15);
+  });
+
+  test("that never comes is asked for: five minutes later, and then ever more rarely", async () => {
+    const family = new Family(
+      patient,
+      flow("parent", async (_input, step) => await step.invoke("patient")),
+    ).begin("parent");
+    family.mute.add(idOf("patient"));
+    await family.drive(startAt + dayMs);
+    // At 5, 15, 35, 75, 155, 315, 635 and 1275 minutes.
+    expect(family.calls.filter((call) => call.startsWith("end"))).toHaveLength(8);
+    expect(kinds(family, "parent")).toEqual(["run.created", "run.started", "child.started"]);
+    await signalled(family, idOf("patient"), "found", startAt + dayMs + 1);
+    await family.drive(startAt + 3 * dayMs);
+    expect(family.output("parent")).toBe("found");
+  });
+
+  test("guarantee 4: an alarm to ask is no death of the run, in whichever life it rings", async () => {
+    const family = new Family(
+      patient,
+      flow("parent", async (_input, step) => await step.invoke("patient")),
+    ).begin("parent");
+    family.mute.add(idOf("patient"));
+    await family.drive(startAt + minuteMs);
+    for (const minutes of [10, 20, 40, 80, 160, 320, 640]) {
+      family.evict("parent");
+      await family.drive(startAt + minutes * minuteMs);
+    }
+    expect(family.calls.filter((call) => call.startsWith("end"))).toHaveLength(7);
+    expect(kinds(family, "parent")).toEqual(["run.created", "run.started", "child.started"]);
+  });
+
+  test("of a child that was removed: the call fails", async () => {
+    const family = await new Family(
+      patient,
+      flow("parent", async (_input, step) => await why(step.invoke("patient"))),
+    )
+      .begin("parent")
+      .drive();
+    family.remove(idOf("patient"));
+    await family.drive(Infinity);
+    expect(family.output("parent")).toMatchObject({
+      code: "child_failed",
+      child: idOf("patient"),
+      cause: "run_not_found gone",
+    });
+    expect(family.clock.at).toBe(startAt + 5 * minuteMs);
+  });
+
+  test("guarantee 4: is put on record by a parent that is paused, and goes on from there", async () => {
+    const family = await new Family(
+      patient,
+      flow("parent", async (_input, step) => {
+        const told = await step.invoke("patient");
+        return await step.run("after", () => told);
+      }),
+    )
+      .begin("parent")
+      .drive();
+    await family.plan(startAt + 1000, () => family.act("parent", "pause")).drive();
+    await signalled(family, idOf("patient"), "news");
+    expect(family.snapshot("parent").status).toBe("paused");
+    expect(family.entries("parent", "child.completed")).toHaveLength(1);
+    expect(family.entries("parent", "step.completed")).toHaveLength(0);
+    await family.plan(family.clock.at + 1000, () => family.act("parent", "resume")).drive();
+    expect(family.output("parent")).toBe("news");
+  });
+
+  test("to a parent whose code is gone is told once it is back", async () => {
+    const parent = flow("parent", async (_input, step) => await step.invoke("patient"));
+    const family = await new Family(patient, parent).begin("parent").drive();
+    family.evict("parent");
+    family.definitions.delete("parent");
+    await signalled(family, idOf("patient"), "back", startAt + 1000);
+    expect(family.entries("parent", "child.completed")).toHaveLength(0);
+    family.definitions.set("parent", parent);
+    await family.drive(startAt + dayMs);
+    expect(family.output("parent")).toBe("back");
+  });
+
+  test("that nobody asked for changes nothing", async () => {
+    const family = await new Family(
+      double,
+      patient,
+      flow("parent", async (_input, step) => {
+        await step.invoke("double", 1);
+        await step.waitFor("more");
+      }),
+    )
+      .begin("parent")
+      .drive();
+    const before = [...family.journal("parent").commits];
+    const end = { kind: "completed", output: encode(1, "an output") } as const;
+    const news = { createdAt: startAt, step: "double", child: idOf("double"), end };
+    const others: readonly Partial<ChildNews>[] = [{}, { createdAt: 1 }, { step: "never" }, { child: "other" }];
+    for (const other of others) {
+      const hearing = receiveNews(family.run("parent"), { ...news, ...other });
+      await family.drive();
+      await hearing;
+    }
+    expect(family.journal("parent").commits).toEqual(before);
+  });
+});
+
+describe("a parent that is tried again", () => {
+  /** Fails until it is told that it may succeed. */
+  const moody = (mood: { good: boolean }): Definition =>
+    flow("moody", async (_input, step) => {
+      await step.run("first", () => 1);
+      return await step.run("second", () => {
+        if (!mood.good) throw new Error("bad mood");
+        return "good mood";
+      });
+    });
+
+  test("guarantee 2: the child that failed goes on from what failed, under its old id", async () => {
+    const mood = { good: false };
+    const family = await new Family(
+      moody(mood),
+      flow("parent", async (_input, step) => [await step.run("second", () => "mine"), await step.invoke("moody")]),
+    )
+      .begin("parent")
+      .drive();
+    expect(family.snapshot("parent").status).toBe("failed");
+    mood.good = true;
+    await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive();
+    expect(family.output("parent")).toEqual(["mine", "good mood"]);
+    expect(family.ids()).toEqual(["parent", idOf("moody")]);
+    expect(family.entries(idOf("moody"), "step.completed").map(({ step }) => step)).toEqual(["first", "second"]);
+    // A step of the parent's that is called as the child's own was not run again.
+    expect(family.entries("parent", "run.retried")[0]?.cleared).toEqual(["moody"]);
+    expect(family.entries("parent", "step.completed")).toHaveLength(1);
+  });
+
+  test("again and again, each time once", async () => {
+    const mood = { good: false };
+    const family = await new Family(
+      moody(mood),
+      flow("parent", async (_input, step) => await step.invoke("moody")),
+    )
+      .begin("parent")
+      .drive();
+    await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive();
+    expect(family.snapshot("parent").status).toBe("failed");
+    mood.good = true;
+    await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive();
+    expect(family.output("parent")).toBe("good mood");
+    expect(family.entries(idOf("moody"), "run.retried")).toHaveLength(2);
+  });
+
+  test("a child that was cancelled, or stopped with its parent, is started anew", async () => {
+    const family = await new Family(
+      patient,
+      broken,
+      flow(
+        "parent",
+        async (_input, step) => await Promise.all([step.invoke("patient"), step.waitFor("x"), step.invoke("broken")]),
+      ),
+    )
+      .begin("parent")
+      .drive();
+    expect(family.snapshot("parent").status).toBe("failed");
+    expect(family.snapshot(idOf("patient")).status).toBe("cancelled");
+    await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive();
+    const [again] = family
+      .entries("parent", "child.started")
+      .filter(({ child }) => child.id.startsWith(`${idOf("patient")}.`));
+    expect(again).toMatchObject({ step: "patient" });
+    expect(family.entries(idOf("broken"), "run.retried")).toHaveLength(1);
+  });
+
+  test("a child that ended while its parent had failed is found", async () => {
+    const mood = { good: false };
+    const family = await new Family(
+      moody(mood),
+      patient,
+      flow(
+        "parent",
+        async (_input, step) =>
+          await Promise.all([step.invoke("patient", null, { onParentEnd: "abandon" }), step.invoke("moody")]),
+      ),
+    )
+      .begin("parent")
+      .drive();
+    expect(family.snapshot("parent").status).toBe("failed");
+    await signalled(family, idOf("patient"), "meanwhile");
+    mood.good = true;
+    const retriedAt = family.clock.at + 1000;
+    await family.plan(retriedAt, () => family.act("parent", "retry")).drive();
+    expect(family.output("parent")).toEqual(["meanwhile", "good mood"]);
+    expect(family.clock.at).toBe(retriedAt);
+  });
+});
+
+test("guarantee 4: a start that does not get through is tried again, also by a later life", async () => {
+  const family = new Family(
+    double,
+    flow("parent", async (_input, step) => await step.invoke("double", 3)),
+  ).begin("parent");
+  family.fails = (what) => what === "start" && family.clock.at < startAt + 10 * minuteMs;
+  await family.drive(startAt + 2 * minuteMs);
+  expect(family.snapshot("parent").status).toBe("running");
+  family.kill("parent");
+  await family.drive(Infinity);
+  expect(family.output("parent")).toBe(6);
+  expect(family.clock.at).toBeLessThan(startAt + 20 * minuteMs);
+});
+
+test("children of children, ten deep, all bear good ids", async () => {
+  const deep = flow("deep", async (n: number, step) =>
+    n === 0 ? [step.info.id] : [step.info.id, ...(await step.invoke<string[]>("deep", n - 1))],
+  );
+  const family = await new Family(deep).begin("deep", 10).drive();
+  expect(new Set(family.output("deep") as string[]).size).toBe(11);
+});
+
+describe("a signal to another run", () => {
+  test("guarantee 5: arrives once, whoever dies, and says who sent it", async () => {
+    const family = new Family(
+      patient,
+      flow("parent", async (_input, step) => {
+        await step.signal("receiver", "go", { n: 1 });
+        await step.signal("receiver", "go", { n: 2 });
+        await step.run("last", () => 1);
+      }),
+      flow("receiver", async (_input, step) => [
+        await step.waitFor("go"),
+        await step.waitFor("go"),
+        await step.waitFor("end", { timeout: "1 h" }),
+      ]),
+    );
+    for (let commit = 1; commit <= 5; commit++)
+      family.deaths.push({ id: "parent", commit }, { id: "receiver", commit });
+    await family.begin("receiver").begin("parent").drive(Infinity);
+    expect(family.lives).toBeGreaterThan(5);
+    expect(family.output("receiver")).toEqual([{ n: 1 }, { n: 2 }, null]);
+    expect(family.entries("receiver", "signal.received")).toMatchObject([{ by: "run parent" }, { by: "run parent" }]);
+    expect(family.entries("parent", "step.completed").map(({ step }) => step)).toEqual([
+      "signal go to receiver",
+      "signal go to receiver#2",
+      "last",
+    ]);
+  });
+
+  test("that is refused fails at once, with the code of the refusal", async () => {
+    const family = await new Family(
+      double,
+      flow("parent", async (_input, step) => [
+        await why(step.signal("nobody", "go")),
+        await why(step.signal("double", "go", 1)),
+      ]),
+    )
+      .begin("double", 1)
+      .drive();
+    await family.begin("parent").drive();
+    expect(family.output("parent")).toMatchObject([
+      { code: "run_not_found", step: "signal go to nobody" },
+      { code: "run_ended", step: "signal go to double" },
+    ]);
+    expect(family.entries("parent", "step.failed").map(({ attempt }) => attempt)).toEqual([1, 1]);
+  });
+
+  test("has a name for its step, however long the signal's own is", async () => {
+    const name = "ä".repeat(256);
+    const host = await new Host(
+      async (_input: never, step: Step) => await why(step.signal("x".repeat(128), name)),
+    ).drive();
+    expect((host.output as { step: string }).step).toMatch(/^signal ä+… to x+$/);
+  });
+});

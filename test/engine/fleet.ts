@@ -1,0 +1,306 @@
+/**
+ * Many runs that share lanes, over virtual time: real runs of the engine and the real model of a lane, with
+ * messages between them that take time. Processes end at any moment; what they held in memory is gone.
+ */
+import type { Definition } from "../../src/core/definition.ts";
+import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import { HoldfastError } from "../../src/core/error.ts";
+import { Lane } from "../../src/core/lane.ts";
+import type { LaneNeed } from "../../src/core/need.ts";
+import { createRandom } from "../../src/core/random.ts";
+import { noTerms } from "../../src/core/slot.ts";
+import type { Slot } from "../../src/core/slot.ts";
+import type { Errand } from "../../src/engine/gate.ts";
+import { Run } from "../../src/engine/run.ts";
+import type { Next } from "../../src/engine/run.ts";
+import { created, startAt } from "./host.ts";
+import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
+import type { Handler } from "./memory.ts";
+
+export function need(lane: string, limit: number | null, more: Partial<LaneNeed> = {}): LaneNeed {
+  return { lane, scope: "run", limit, periodMs: null, priority: 0, hold: false, ...more };
+}
+
+type Creation = Partial<Omit<EntryOf<"run.created">, "kind" | "seq" | "at">>;
+
+/** Where runs are put, and what time it is. */
+export class Fleet {
+  readonly clock = new ManualClock(startAt);
+  readonly lanes = new Map<string, Lane>();
+  readonly ships = new Map<string, Ship>();
+  /** Whether the next message is lost. */
+  loses: (what: string, lane: string) => boolean = () => false;
+  readonly #random;
+  #events: { readonly at: number; readonly act: () => void }[] = [];
+
+  constructor(seed = "fleet") {
+    this.#random = createRandom(seed);
+  }
+
+  add(id: string, handler: Definition | Handler, needs: readonly LaneNeed[], creation: Creation = {}): Ship {
+    const definition = typeof handler === "function" ? define(handler) : handler;
+    const ship = new Ship(this, id, definition);
+    this.ships.set(id, ship);
+    ship.run.create({ ...created({}), id, ...(needs.length === 0 ? {} : { lanes: needs }), ...creation });
+    return ship;
+  }
+
+  /** The run as its journal has it, begun anew. */
+  restore(id: string, definition: Definition, commits: readonly string[]): Ship {
+    const ship = new Ship(this, id, definition, commits);
+    this.ships.set(id, ship);
+    return ship;
+  }
+
+  lane(name: string): Lane {
+    const known = this.lanes.get(name);
+    if (known !== undefined) return known;
+    const lane = new Lane(noTerms, [], { put: () => {}, drop: () => {}, agree: () => {} });
+    this.lanes.set(name, lane);
+    return lane;
+  }
+
+  at(ms: number, act: () => unknown): this {
+    const at = startAt + ms;
+    this.#events.push({
+      at,
+      act: () => {
+        void new Promise((resolve) => resolve(act())).catch(unlessEnded);
+      },
+    });
+    return this;
+  }
+
+  /** Time that a message takes. */
+  latency(): Promise<void> {
+    return this.clock.after(1 + Math.floor(this.#random.next() * 4));
+  }
+
+  get now(): number {
+    return this.clock.at - startAt;
+  }
+
+  /** Until nothing can move any run, or so many ms have passed. */
+  async drive(untilMs = Infinity): Promise<this> {
+    for (;;) {
+      await this.clock.idle();
+      this.#attend();
+      const ready = [...this.ships.values()].filter((ship) => ship.isReady);
+      for (const ship of ready) ship.advance();
+      if (ready.length > 0) continue;
+      await this.clock.idle();
+      if ([...this.ships.values()].some((ship) => ship.isReady)) continue;
+      const at = this.#nextAt();
+      if (at === Infinity || at > startAt + untilMs) return this;
+      this.clock.set(Math.max(at, this.clock.at));
+      const due = this.#events.filter((event) => event.at <= this.clock.at);
+      this.#events = this.#events.filter((event) => event.at > this.clock.at);
+      for (const { act } of due) act();
+      for (const ship of this.ships.values()) ship.ring();
+    }
+  }
+
+  #nextAt(): number {
+    const lanes = [...this.lanes.values()].map((lane) => lane.wakeAt(this.clock.at) ?? Infinity);
+    const ships = [...this.ships.values()].map(({ wakeAt }) => wakeAt);
+    const events = this.#events.map(({ at }) => at);
+    const next = Math.min(this.clock.nextAt, ...lanes, ...ships, ...events);
+    // A lane that still has to send is looked at again a moment later.
+    return next <= this.clock.at ? this.clock.at + 1 : next;
+  }
+
+  #attend(): void {
+    for (const [name, lane] of this.lanes) {
+      lane.advance(this.clock.at);
+      for (const slot of lane.toTell(this.clock.at, 50)) void this.#tell(name, lane, slot);
+      for (const slot of lane.toAsk(this.clock.at, 50)) void this.#ask(name, lane, slot);
+    }
+  }
+
+  async #tell(name: string, lane: Lane, slot: Slot): Promise<void> {
+    await this.latency();
+    if (this.loses("granted", name)) return lane.told(slot, null, this.clock.at);
+    const wanted = this.ships.get(slot.ticket.runId)?.granted(name, slot) ?? false;
+    await this.latency();
+    lane.told(slot, wanted, this.clock.at);
+  }
+
+  async #ask(name: string, lane: Lane, slot: Slot): Promise<void> {
+    await this.latency();
+    const held = this.ships.get(slot.ticket.runId)?.holds(name, slot) ?? false;
+    await this.latency();
+    if (!held) lane.lost(slot, this.clock.at);
+  }
+}
+
+/** One run in a process of its own. */
+export class Ship {
+  readonly id: string;
+  journal: MemoryJournal;
+  run: Run;
+  definition: Definition | undefined;
+  /** When its one alarm is due. */
+  wakeAt: number;
+  isReady = true;
+  readonly #fleet: Fleet;
+  #next: Next = { busy: false, wakeAt: null, expired: false };
+  #cold: boolean;
+  #ways = new Map<string, Promise<void>>();
+
+  constructor(fleet: Fleet, id: string, definition: Definition | undefined, commits: readonly string[] = []) {
+    this.#fleet = fleet;
+    this.id = id;
+    this.definition = definition;
+    this.journal = new MemoryJournal(commits);
+    this.run = this.#board();
+    this.#cold = commits.length > 0;
+    this.isReady = commits.length === 0;
+    this.wakeAt = commits.length === 0 ? Infinity : fleet.clock.at;
+  }
+
+  get status(): string {
+    return this.run.snapshot().status;
+  }
+
+  get kinds(): string[] {
+    return this.journal.kinds;
+  }
+
+  entries<Kind extends Entry["kind"]>(kind: Kind): EntryOf<Kind>[] {
+    return this.journal.entries.filter((entry): entry is EntryOf<Kind> => entry.kind === kind);
+  }
+
+  /** Something from outside is done to the run. */
+  act(act: (run: Run) => unknown): unknown {
+    const done = act(this.run);
+    this.#nudge();
+    return done;
+  }
+
+  /** The process ends: the journal is all that is left, and the alarm that was set. */
+  kill(): void {
+    const wasBusy = this.#next.busy || this.isReady;
+    this.#abandon();
+    this.wakeAt = wasBusy ? this.#fleet.clock.at + 1000 : (this.#next.wakeAt ?? Infinity);
+  }
+
+  /** It leaves the memory while it rests. */
+  evict(): void {
+    if (this.#next.busy || this.isReady) return;
+    this.#abandon();
+    this.wakeAt = this.#next.wakeAt ?? Infinity;
+  }
+
+  advance(): void {
+    const { at } = this.#fleet.clock;
+    const died = this.#cold && this.wakeAt <= at && this.run.wasCutOff(at);
+    this.#cold = false;
+    this.isReady = false;
+    const { run } = this;
+    this.#next = run.advance(died);
+    for (const errand of run.porter.takeErrands()) this.#send(run, errand);
+    this.wakeAt = this.#next.wakeAt ?? Infinity;
+    if (run.state.end !== null) this.wakeAt = Infinity;
+    else void (this.#next.busy ? run.rested() : run.stirred()).then(() => this.run === run && this.#nudge());
+    if (this.wakeAt <= at && !this.#next.busy) throw new Error(`${this.id} is parked until a time that has passed`);
+  }
+
+  /** Its alarm, if it is time for it. */
+  ring(): void {
+    if (this.wakeAt <= this.#fleet.clock.at) this.#nudge();
+  }
+
+  granted(lane: string, { ticket, turn }: Slot): boolean {
+    const wanted = this.run.porter.granted(lane, ticket, turn);
+    if (wanted) this.#nudge();
+    return wanted;
+  }
+
+  holds(lane: string, { ticket, turn }: Slot): boolean {
+    const holds = this.run.porter.holds(lane, ticket, turn);
+    if (holds && this.#cold && this.run.isDue()) this.#nudge();
+    return holds;
+  }
+
+  #board(): Run {
+    return new Run(this.journal, memoryWorld(this.#fleet.clock), (_name, version) =>
+      this.definition?.version === version ? this.definition : undefined,
+    );
+  }
+
+  #abandon(): void {
+    const { commits } = this.journal;
+    this.journal.closed = true;
+    this.journal = new MemoryJournal(commits);
+    this.run = this.#board();
+    this.#ways = new Map();
+    this.#cold = true;
+    this.isReady = false;
+  }
+
+  #nudge(): void {
+    this.isReady = true;
+  }
+
+  #send(run: Run, errand: Errand): void {
+    const { lane, ticket } = errand.kind === "enter" ? errand.slot : errand;
+    const key = JSON.stringify([lane, ticket]);
+    const before = this.#ways.get(key) ?? Promise.resolve();
+    this.#ways.set(
+      key,
+      before.then(() => this.#carry(run, errand, lane)),
+    );
+  }
+
+  async #carry(run: Run, errand: Errand, lane: string): Promise<void> {
+    const fleet = this.#fleet;
+    await fleet.latency();
+    if (fleet.loses(errand.kind, lane)) {
+      if (errand.kind === "enter") this.#answer(run, () => run.porter.answered(errand.slot, null));
+      return;
+    }
+    if (errand.kind === "leave") return fleet.lane(lane).leave(errand.ticket, fleet.clock.at);
+    const place = fleet.lane(lane).enter(errand.entrance, fleet.clock.at);
+    await fleet.latency();
+    this.#answer(run, () => run.porter.answered(errand.slot, place));
+  }
+
+  #answer(run: Run, act: () => void): void {
+    if (this.run !== run) return;
+    act();
+    this.#nudge();
+  }
+}
+
+function unlessEnded(error: unknown): void {
+  if (!(error instanceof HoldfastError && error.code === "run_ended")) throw error;
+}
+
+/** How many are at work at once: each life of a process for itself, because a dead one does nothing. */
+export class Ledger {
+  most = 0;
+  readonly begun: string[] = [];
+  readonly #atWork = new Map<Run, number>();
+  readonly #fleet: Fleet;
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  /** Some work of the run `id` that takes so long. */
+  async work(id: string, ms: number): Promise<void> {
+    const run = this.#fleet.ships.get(id)?.run;
+    if (run === undefined) throw new Error(`no run ${id}`);
+    this.begun.push(id);
+    this.#atWork.set(run, (this.#atWork.get(run) ?? 0) + 1);
+    this.most = Math.max(this.most, this.#count());
+    await this.#fleet.clock.after(ms);
+    this.#atWork.set(run, (this.#atWork.get(run) ?? 0) - 1);
+  }
+
+  #count(): number {
+    let count = 0;
+    for (const ship of this.#fleet.ships.values()) count += this.#atWork.get(ship.run) ?? 0;
+    return count;
+  }
+}

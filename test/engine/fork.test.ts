@@ -1,0 +1,256 @@
+/** Runs that begin with the history of another. */
+import { describe, expect, test } from "vitest";
+import type { Definition } from "../../src/core/definition.ts";
+import type { Entry } from "../../src/core/entry.ts";
+import { planFork } from "../../src/core/fork.ts";
+import type { ForkPlan } from "../../src/core/fork.ts";
+import type { Step } from "../../src/core/step.ts";
+import { forkedFacts } from "../../src/core/transcript.ts";
+import { encode } from "../../src/core/value.ts";
+import type { Stored } from "../../src/core/value.ts";
+import { Run } from "../../src/engine/run.ts";
+import { checkJournal, finish, hostProgram } from "./crash.ts";
+import type { Hosted } from "./crash.ts";
+import { Host, act, created, play, startAt } from "./host.ts";
+import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
+import type { Handler } from "./memory.ts";
+import { makeProgram } from "./program.ts";
+import type { Program } from "./program.ts";
+
+type Given = Readonly<Record<string, unknown>>;
+type Forked = { readonly plan: ForkPlan; readonly commits: readonly string[]; readonly at: number };
+
+/** The journal of a fork, an hour after the newest entry of its original. */
+function branch(entries: readonly Entry[], from: string | null, given: Given = {}): Forked {
+  const at = (entries.at(-1)?.at ?? startAt) + 3_600_000;
+  const results = new Map(Object.entries(given).map(([step, value]): [string, Stored] => [step, encode(value, step)]));
+  const plan = planFork(entries, { from, given: [...results.keys()] });
+  const facts = forkedFacts(entries, plan, results, at);
+  const journal = new MemoryJournal();
+  const [first] = entries;
+  if (first?.kind !== "run.created") throw new Error("a history begins with run.created");
+  const fork = { id: first.id, step: from, upTo: facts.length + 1, reason: null };
+  const seed = first.seed ?? `${first.id}:${first.at}`;
+  const run = new Run(journal, memoryWorld(new ManualClock(at)), () => undefined);
+  run.fork({ ...created(undefined), input: first.input, id: "fork-1", fork, seed }, facts);
+  return { plan, commits: journal.commits, at };
+}
+
+function fork(
+  original: Host,
+  from: string | null,
+  given: Given = {},
+  code: Definition | Handler | undefined = original.definition,
+): Host {
+  const { commits, at } = branch(original.journal.entries, from, given);
+  return new Host(code, { commits, at, cold: false });
+}
+
+/** What ran, in which life. */
+const ran: string[] = [];
+
+function ranSince(act: () => Promise<unknown>): Promise<string[]> {
+  ran.length = 0;
+  return act().then(() => [...ran]);
+}
+
+const work = (step: Step, name: string, value: unknown = name) =>
+  step.run(name, () => {
+    ran.push(name);
+    return value;
+  });
+
+describe("a fork", () => {
+  const chain = async (_input: unknown, step: Step): Promise<unknown> => {
+    const a = await work(step, "a", 1);
+    const early = [step.random(), step.uuid()];
+    await step.sleep("nap", "1 day");
+    const go = await step.waitFor("go");
+    const b = await work(step, "b", 2);
+    const c = await work(step, "c", 3);
+    return { a, early, go, b, c, late: [step.random(), step.uuid()] };
+  };
+
+  const original = async (): Promise<Host> => await new Host(chain).signalAt(startAt + 5, "go", "payload").drive();
+
+  test("guarantee 2: runs nothing that it has on record, and comes to the same end", async () => {
+    const host = await original();
+    for (const [from, again] of [
+      ["c", ["c"]],
+      ["b", ["b", "c"]],
+    ] as const) {
+      const forked = fork(host, from);
+      expect(await ranSince(() => forked.drive())).toEqual(again);
+      expect(forked.output).toEqual(host.output);
+      expect(forked.snapshot).toMatchObject({ id: "fork-1", status: "completed", fork: { id: "run-1", step: from } });
+    }
+  });
+
+  test("guarantee 2: survives its own death anywhere, and runs nothing again that it had on record", async () => {
+    const forked = await fork(await original(), "b").drive();
+    const copied = forked.run.state.created?.fork?.upTo ?? 0;
+    for (let keep = copied; keep < forked.journal.commits.length; keep++) {
+      const reopened = forked.reopen({ keep });
+      const again = await ranSince(() => reopened.drive());
+      expect(again).toEqual(["b", "c"].slice(Math.max(0, keep - copied - 1)));
+      expect(reopened.output).toEqual(forked.output);
+    }
+  });
+
+  test("marks nothing as added or removed, wherever it goes", async () => {
+    const host = await play(async (_input, step) => {
+      const way = await work(step, "choose", "left");
+      await work(step, way === "left" ? "left" : "right");
+      await work(step, "last");
+    });
+    const forked = await fork(host, "last", { choose: "right" }).drive();
+    expect(forked.journal.kinds).toEqual([
+      "run.created",
+      "step.completed",
+      "step.completed",
+      "run.started",
+      "step.completed",
+      "step.completed",
+      "run.completed",
+    ]);
+    expect(forked.entries("step.completed").map(({ step }) => step)).toEqual(["choose", "left", "right", "last"]);
+  });
+
+  test("takes a given result for a step that never ran", async () => {
+    const host = await original();
+    const forked = fork(host, "b", { c: "given" });
+    expect(await ranSince(() => forked.drive())).toEqual(["b"]);
+    expect(forked.output).toMatchObject({ c: "given" });
+  });
+
+  test("of an unfinished run goes on by itself; the original stays where it is", async () => {
+    const host = await new Host(chain).drive();
+    expect(host.status).toBe("waiting");
+    const before = [...host.journal.commits];
+    const forked = await fork(host, "go")
+      .signalAt(host.clock.at + 3_600_000, "go", "other")
+      .drive();
+    expect(forked.output).toMatchObject({ go: "other", c: 3 });
+    expect(host.journal.commits).toEqual(before);
+    await act(host.run, "pause");
+    const ofPaused = await fork(host, "go", { a: 5 }).drive();
+    expect(ofPaused.status).toBe("waiting");
+  });
+
+  test("heals a run that failed for good, with newer code", async () => {
+    const broken = await play(
+      define(async (_input, step) => {
+        await work(step, "a");
+        await step.run("b", () => Promise.reject(new Error("broken")), { retry: { limit: 0 } });
+      }),
+    );
+    expect(broken.status).toBe("failed");
+    const healed = fork(broken, "b", {}, async (_input, step) => [await work(step, "a"), await work(step, "b")]);
+    expect(await ranSince(() => healed.drive())).toEqual(["b"]);
+    expect(healed.output).toEqual(["a", "b"]);
+  });
+
+  test("undoes what it has of the original when it fails; what the original has undone, it does again", async () => {
+    const undone: string[] = [];
+    const flow = define(async (input: unknown, step: Step) => {
+      for (const name of ["a", "b"]) {
+        const undo = () => void undone.push(name);
+        await step.run(name, () => void ran.push(name), { undo });
+      }
+      await work(step, "c");
+      if (input === undefined) throw new Error("and yet it fails");
+    });
+    const host = await play(flow);
+    expect(undone).toEqual(["b", "a"]);
+    const forked = fork(host, "c");
+    expect(await ranSince(() => forked.drive())).toEqual(["a", "b", "c"]);
+    const unharmed = await play(flow, { input: 1 });
+    const [failing, again] = [
+      fork(
+        unharmed,
+        "c",
+        {},
+        define(async (_input, step) => {
+          for (const name of ["a", "b"])
+            await step.run(name, () => void ran.push(name), { undo: () => void undone.push(`${name} of the fork`) });
+          throw new Error("fails now");
+        }),
+      ),
+      undone.length,
+    ];
+    expect(await ranSince(() => failing.drive())).toEqual([]);
+    expect(undone.slice(again)).toEqual(["b of the fork", "a of the fork"]);
+  });
+
+  test("holds what lost a race to its loss", async () => {
+    const host = await new Host(async (_input, step) => {
+      const first = await step.race({ go: () => step.waitFor("go"), late: () => step.sleep("late", 1000) });
+      await work(step, "next");
+      return [first.key, await step.waitFor("go")];
+    })
+      .signalAt(startAt + 5000, "go", "second")
+      .drive();
+    expect(host.output).toEqual(["late", "second"]);
+    const forked = await fork(host, "next").drive();
+    expect(forked.snapshot).toMatchObject({ status: "waiting", waitingFor: [{ kind: "signal", name: "go" }] });
+    const answered = await forked.signalAt(forked.clock.at, "go", "third").drive();
+    expect(answered.output).toEqual(["late", "third"]);
+  });
+});
+
+/** What the handler saw, without the time. */
+function seen({ life }: Hosted, upTo: number): string[] {
+  const before = life.trace.filter(({ outcome }) => outcome <= upTo);
+  return before.map(({ text }) => text.replace(/ \d{13} (?=0\.)/, " "));
+}
+
+/** What it said, in all: a fork neither loses a line nor says it twice. */
+function logsOf({ host }: Hosted): string[] {
+  return host
+    .entries("log.written")
+    .map(({ message }) => message)
+    .toSorted();
+}
+
+/** Forks the program at every call of its history; answers how often. */
+async function checkForks(program: Program): Promise<number> {
+  const reference = hostProgram(program, [], startAt);
+  await finish(reference);
+  const { entries } = reference.host.journal;
+  const isUndone = entries.some(({ kind }) => kind === "undo.completed");
+  const { rerun } = planFork(entries, { from: null, given: [] });
+  for (const from of new Set(rerun)) {
+    const { plan, commits, at } = branch(entries, from);
+    const forked = hostProgram(program, commits, at, false);
+    await finish(forked);
+    checkJournal(forked.host.journal.entries);
+    const done = new Set(
+      commits.flatMap((text) => (JSON.parse(text) as Entry[]).flatMap((each) => ("step" in each ? [each.step] : []))),
+    );
+    const again = forked.life.effects.filter(
+      ({ key, path }) => !path.endsWith("undone") && done.has(key.replace(/^fork-1:[^:]+:/, "")),
+    );
+    expect(again).toEqual([]);
+    if (!program.tame) continue;
+    expect(forked.host.status).toBe(reference.host.status);
+    expect(forked.host.snapshot.error?.code).toBe(reference.host.snapshot.error?.code);
+    expect(forked.host.journal.kinds).not.toContain("step.added");
+    // What was undone is done again, and says again what it says.
+    if (!isUndone) expect(logsOf(forked)).toEqual(logsOf(reference));
+    const was = isUndone ? [] : seen(reference, plan.copied.at(-1) ?? 0);
+    expect(seen(forked, Infinity).slice(0, was.length)).toEqual(was);
+  }
+  return rerun.length;
+}
+
+describe("guarantee 3: a fork at any call sees what its original saw, in that order, and comes to the same end", () => {
+  test.each([0, 1, 2, 3])("programs of part %i", { timeout: 60_000 }, async (part) => {
+    let forks = 0;
+    for (let seed = 2 * part; seed < 320; seed += 8) forks += await checkForks(makeProgram(seed));
+    expect(forks).toBeGreaterThan(100);
+  });
+
+  test("where time decides, it still runs nothing again that it had on record", { timeout: 60_000 }, async () => {
+    for (let seed = 1; seed < 200; seed += 2) await checkForks(makeProgram(seed));
+  });
+});

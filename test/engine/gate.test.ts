@@ -1,0 +1,518 @@
+import { describe, expect, test } from "vitest";
+import { createRandom } from "../../src/core/random.ts";
+import type { Step } from "../../src/core/step.ts";
+import { Fleet, Ledger, need } from "./fleet.ts";
+import type { Ship } from "./fleet.ts";
+import { act, signal } from "./host.ts";
+import { define } from "./memory.ts";
+
+const minute = 60_000;
+
+/** One step of 5 ms, then another. */
+function worker(ledger: Ledger, ms = 5) {
+  return async (_input: unknown, step: Step) => {
+    await step.run("one", () => ledger.work(step.info.id, ms));
+    await step.run("two", () => ledger.work(step.info.id, ms));
+  };
+}
+
+function waitsOf(ship: Ship): unknown[] {
+  return ship.run.snapshot().waitingFor.map(({ kind, name }) => [kind, name]);
+}
+
+describe("a run that needs a slot", () => {
+  test("gets in at once where one is free, and pays no row for it", async () => {
+    const fleet = new Fleet();
+    const ship = fleet.add("a", worker(new Ledger(fleet)), [need("mail", 1)]);
+    await fleet.drive();
+    expect(ship.kinds).toEqual(["run.created", "run.started", "step.completed", "step.completed", "run.completed"]);
+    expect(fleet.lane("mail").isEmpty).toBe(true);
+  });
+
+  test("waits where none is, is queued meanwhile, and says so on record once", async () => {
+    const fleet = new Fleet();
+    fleet.add("a", worker(new Ledger(fleet), 5 * minute), [need("mail", 1)]);
+    await fleet.drive(20);
+    const b = fleet.add("b", worker(new Ledger(fleet)), [need("mail", 1)]);
+    await fleet.drive(4 * minute);
+    expect([b.status, waitsOf(b)]).toEqual(["queued", [["lane", "mail"]]]);
+    expect(b.kinds).toEqual(["run.created", "lane.queued"]);
+    await fleet.drive();
+    expect(b.kinds).toEqual([
+      "run.created",
+      "lane.queued",
+      "lane.entered",
+      "run.started",
+      "step.completed",
+      "step.completed",
+      "run.completed",
+    ]);
+  });
+
+  test("is told where it stands", async () => {
+    const fleet = new Fleet();
+    fleet.add("a", worker(new Ledger(fleet), minute), [need("mail", 1)]);
+    await fleet.drive(20);
+    fleet.add("b", worker(new Ledger(fleet)), [need("mail", 1)]);
+    await fleet.drive(50);
+    fleet.add("c", worker(new Ledger(fleet)), [need("mail", 1)]);
+    await fleet.drive(100);
+    const { porter } = fleet.ships.get("c")?.run ?? {};
+    expect([...(porter?.gate.places ?? [])]).toEqual([["mail", { position: 2, used: 1, limit: 1 }]]);
+  });
+
+  test("begins in the order of the line", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const ids = Array.from({ length: 20 }, (_, index) => `run-${index}`);
+    for (const [index, id] of ids.entries()) {
+      fleet.at(index * 20, () => fleet.add(id, worker(ledger, 200), [need("mail", 1)]));
+    }
+    await fleet.drive();
+    expect([...new Set(ledger.begun)]).toEqual(ids);
+    expect(ledger.most).toBe(1);
+  });
+
+  test("goes back to the end of nothing: the first of a higher priority is next", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const priorities = { low: 0, high: 5, mid: 2 };
+    fleet.add("first", worker(ledger, 500), [need("mail", 1)]);
+    for (const [id, priority] of Object.entries(priorities)) {
+      fleet.at(50, () => fleet.add(id, worker(ledger), [need("mail", 1, { priority })]));
+    }
+    await fleet.drive();
+    expect([...new Set(ledger.begun)]).toEqual(["first", "high", "mid", "low"]);
+  });
+
+  test("asks for a rate once, before it begins", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const handler = async (_input: unknown, step: Step) => {
+      await step.run("one", () => ledger.work(step.info.id, 5));
+      await step.sleep("nap", minute);
+      await step.run("two", () => ledger.work(step.info.id, 5));
+    };
+    const ships = ["a", "b", "c"].map((id) => fleet.add(id, handler, [need("rate", 1, { periodMs: 10 * minute })]));
+    await fleet.drive();
+    const started = ships.map((ship) => ship.entries("run.started")[0]?.at ?? 0).sort((one, other) => one - other);
+    expect((started[1] ?? 0) - (started[0] ?? 0)).toBeGreaterThanOrEqual(10 * minute);
+    expect((started[2] ?? 0) - (started[1] ?? 0)).toBeGreaterThanOrEqual(10 * minute);
+    expect(ships.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+  });
+
+  test("that may not begin after an instant is cancelled in its line", async () => {
+    const fleet = new Fleet();
+    fleet.add("a", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
+    await fleet.drive(20);
+    const b = fleet.add("b", worker(new Ledger(fleet)), [need("mail", 1)], { notAfter: fleet.clock.at + minute });
+    await fleet.drive(2 * minute);
+    expect([b.status, b.run.state.end]).toMatchObject(["cancelled", { error: { code: "start_expired" } }]);
+    expect(fleet.lane("mail").waiting).toBe(0);
+  });
+
+  test("whose version is gone asks for nothing", async () => {
+    const fleet = new Fleet();
+    const ship = fleet.add("a", worker(new Ledger(fleet)), [need("mail", 1)], { version: "0" });
+    await fleet.drive(minute);
+    expect([ship.kinds, fleet.lanes.size]).toEqual([["run.created"], 0]);
+  });
+});
+
+describe("a parked run", () => {
+  const napper = (ledger: Ledger) => async (_input: unknown, step: Step) => {
+    await step.run("one", () => ledger.work(step.info.id, 5));
+    await step.sleep("nap", minute);
+    await step.run("two", () => ledger.work(step.info.id, 5));
+  };
+
+  test("gives its slot back, and waits for one before it goes on", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const a = fleet.add("a", napper(ledger), [need("mail", 1)]);
+    await fleet.drive(1000);
+    expect([a.status, fleet.lane("mail").isEmpty]).toEqual(["waiting", true]);
+    fleet.add("b", worker(ledger, minute), [need("mail", 1)]);
+    await fleet.drive(1.5 * minute);
+    expect([a.status, waitsOf(a)[0]]).toEqual(["queued", ["lane", "mail"]]);
+    await fleet.drive();
+    expect([a.status, ledger.most]).toEqual(["completed", 1]);
+    expect(a.kinds).toEqual([
+      "run.created",
+      "run.started",
+      "step.completed",
+      "timer.set",
+      "lane.queued",
+      "lane.entered",
+      "timer.fired",
+      "step.completed",
+      "run.completed",
+    ]);
+  });
+
+  test("that holds keeps it, also through an eviction", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const a = fleet.add("a", napper(ledger), [need("mail", 1, { hold: true })]);
+    await fleet.drive(100);
+    const b = fleet.add("b", napper(ledger), [need("mail", 1, { hold: true })]);
+    fleet.at(1000, () => {
+      a.evict();
+      b.evict();
+    });
+    // Longer than any lease: the lane asks whether it is still held.
+    await fleet.drive(40_000);
+    expect([a.status, b.status]).toEqual(["waiting", "queued"]);
+    await fleet.drive();
+    expect(ledger.begun).toEqual(["a", "a", "b", "b"]);
+  });
+
+  test("asks for nothing when a signal comes that it does not wait for", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const a = fleet.add("a", async (_input, step) => void (await step.waitFor("go")), [need("mail", 1)]);
+    await fleet.drive(1000);
+    fleet.add("b", worker(ledger, 10 * minute), [need("mail", 1)]);
+    await fleet.drive(2000);
+    a.act((run) => signal(run, "other", 1));
+    await fleet.drive(3000);
+    expect([a.status, fleet.lane("mail").waiting]).toEqual(["waiting", 0]);
+    a.act((run) => signal(run, "go", 1));
+    await fleet.drive(4000);
+    expect([a.status, fleet.lane("mail").waiting]).toEqual(["queued", 1]);
+    await fleet.drive();
+    expect(a.status).toBe("completed");
+  });
+
+  test.for([false, true])(
+    "guarantee 4: takes a signal that came in time for the wait, evicted: %s",
+    async (evicted) => {
+      const fleet = new Fleet();
+      const seen: unknown[] = [];
+      const handler = async (_input: unknown, step: Step) => {
+        seen.push(await step.waitFor("go", { timeout: minute }));
+        seen.push(await step.waitFor("late", { timeout: 1000 }));
+      };
+      const a = fleet.add("a", handler, [need("mail", 1)]);
+      await fleet.drive(1000);
+      fleet.add("b", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
+      fleet.at(30_000, () => a.act((run) => signal(run, "go", "in time")));
+      if (evicted) fleet.at(40_000, () => a.evict());
+      // The wait's time comes while the run is held.
+      fleet.at(2 * minute, () => a.act((run) => signal(run, "late", "buffered")));
+      await fleet.drive(5 * minute);
+      expect([a.status, a.kinds.includes("wait.timed_out")]).toEqual(["queued", false]);
+      await fleet.drive();
+      expect(seen.slice(-2)).toEqual(["in time", "buffered"]);
+    },
+  );
+
+  test("guarantee 4: a wait that timed out while the run was held ends when it is let in", async () => {
+    const fleet = new Fleet();
+    const a = fleet.add("a", async (_input, step) => await step.waitFor("go", { timeout: minute }), [need("mail", 1)]);
+    await fleet.drive(1000);
+    fleet.add("b", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
+    fleet.at(2 * minute, () => a.act((run) => signal(run, "go", "too late")));
+    await fleet.drive();
+    expect(a.kinds).toEqual([
+      "run.created",
+      "run.started",
+      "wait.started",
+      "lane.queued",
+      "signal.received",
+      "lane.entered",
+      "wait.timed_out",
+      "run.completed",
+    ]);
+  });
+
+  test("gives back what it asked for after the last need that it holds, and nobody waits for ever", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const needs = [need("mail", 1), need("own", 1, { hold: true })];
+    for (let index = 0; index < 6; index++) fleet.add(`both-${index}`, napper(ledger), needs);
+    for (let index = 0; index < 6; index++) fleet.add(`mail-${index}`, napper(ledger), [need("mail", 1)]);
+    await fleet.drive();
+    expect([...fleet.ships.values()].map(({ status }) => status)).toEqual(
+      Array.from({ length: 12 }, () => "completed"),
+    );
+  });
+});
+
+describe("a run that is held", () => {
+  async function held(definition = {}): Promise<{ fleet: Fleet; b: Ship; ledger: Ledger }> {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    fleet.add("a", worker(ledger, 10 * minute), [need("mail", 1)]);
+    await fleet.drive(100);
+    const b = fleet.add("b", define(worker(ledger), definition), [need("mail", 1)]);
+    await fleet.drive(200);
+    return { fleet, b, ledger };
+  }
+
+  test.for(["cancel", "terminate"] as const)("leaves its line at once: %s", async (kind) => {
+    const { fleet, b } = await held();
+    b.act((run) => act(run, kind));
+    await fleet.drive(300);
+    expect([b.status, fleet.lane("mail").waiting]).toEqual(["cancelled", 0]);
+  });
+
+  test.for(["cancel", "terminate"] as const)("leaves its line at once, out of memory: %s", async (kind) => {
+    const { fleet, b } = await held();
+    b.evict();
+    b.act((run) => act(run, kind));
+    await fleet.drive(300);
+    expect([b.status, fleet.lane("mail").waiting]).toEqual(["cancelled", 0]);
+  });
+
+  test("leaves its line while it is paused, and goes on after it is resumed", async () => {
+    const { fleet, b } = await held();
+    b.act((run) => act(run, "pause"));
+    await fleet.drive(300);
+    expect([b.status, fleet.lane("mail").waiting]).toEqual(["paused", 0]);
+    b.act((run) => act(run, "resume"));
+    await fleet.drive();
+    expect([b.status, b.entries("lane.queued").length]).toEqual(["completed", 1]);
+  });
+
+  test("times out as a whole, and leaves its line", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const napping = async (_input: unknown, step: Step) => {
+      await step.sleep("nap", minute);
+      await step.run("work", () => ledger.work(step.info.id, 5));
+    };
+    const a = fleet.add("a", define(napping, { timeoutMs: 2 * minute }), [need("mail", 1)]);
+    await fleet.drive(100);
+    fleet.add("b", worker(ledger, 10 * minute), [need("mail", 1)]);
+    await fleet.drive(3 * minute);
+    expect([a.status, a.run.state.end]).toMatchObject(["failed", { error: { code: "run_timeout" } }]);
+    expect([fleet.lane("mail").waiting, (a.run.state.end?.at ?? 0) - (a.run.state.startedAt ?? 0)]).toEqual([
+      0,
+      2 * minute,
+    ]);
+  });
+
+  test("cleans up and undoes without a slot once it is cancelled", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const done: string[] = [];
+    const handler = async (_input: unknown, step: Step) => {
+      await step.run("charge", () => ledger.work(step.info.id, 5), { undo: () => void done.push("refund") });
+      try {
+        await step.sleep("nap", minute);
+      } finally {
+        await step.run("clean", () => void done.push("clean"));
+      }
+    };
+    const a = fleet.add("a", handler, [need("mail", 1), need("steps", 1, { scope: "step" })]);
+    await fleet.drive(100);
+    fleet.add("b", worker(ledger, 10 * minute), [need("mail", 1), need("steps", 1, { scope: "step" })]);
+    await fleet.drive(2 * minute);
+    expect(a.status).toBe("queued");
+    a.act((run) => act(run, "cancel"));
+    await fleet.drive(3 * minute);
+    expect([a.status, done]).toEqual(["cancelled", ["clean", "refund"]]);
+    expect(fleet.lane("mail").waiting).toBe(0);
+  });
+
+  test("guarantee 4: asks again by itself where the grant was lost", async () => {
+    const { fleet, b } = await held();
+    fleet.loses = (what) => what === "granted";
+    await fleet.drive();
+    expect(b.status).toBe("completed");
+  });
+
+  test("guarantee 4: asks again by itself where the lane could not be reached", async () => {
+    const fleet = new Fleet();
+    const ship = fleet.add("a", worker(new Ledger(fleet)), [need("mail", 1)]);
+    let losses = 2;
+    fleet.loses = (what) => what === "enter" && losses-- > 0;
+    await fleet.drive();
+    expect(ship.kinds.slice(0, 4)).toEqual(["run.created", "lane.queued", "lane.entered", "run.started"]);
+    expect(ship.status).toBe("completed");
+  });
+
+  test("guarantee 4: a slot that was given back unheard is free again after its lease", async () => {
+    const fleet = new Fleet();
+    fleet.loses = (what) => what === "leave";
+    const ships = ["a", "b", "c"].map((id) => fleet.add(id, worker(new Ledger(fleet)), [need("mail", 1)]));
+    await fleet.drive();
+    expect(ships.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    expect(fleet.now).toBeLessThan(3 * minute);
+  });
+
+  test("guarantee 4: no alarm that asks again is taken for a death", async () => {
+    const { fleet, b } = await held();
+    const naps = fleet.add("naps", async (_input, step) => void (await step.sleep("nap", minute)), [need("mail", 1)]);
+    for (let at = 1000; at < 19 * minute; at += 10_000) {
+      fleet.at(at, () => {
+        b.evict();
+        naps.evict();
+      });
+    }
+    await fleet.drive();
+    expect([b.status, naps.status]).toEqual(["completed", "completed"]);
+    expect([...b.kinds, ...naps.kinds]).not.toContain("run.interrupted");
+  });
+});
+
+describe("steps that need slots", () => {
+  const steps = (limit: number) => [need("steps", limit, { scope: "step" })];
+  const parallel = (ledger: Ledger, count: number) => async (_input: unknown, step: Step) => {
+    const items = Array.from({ length: count }, (_, index) => index);
+    await Promise.all(items.map((index) => step.run(`item-${index}`, () => ledger.work(step.info.id, 50))));
+  };
+
+  test("never more than the limit at work, of several runs together, and all of them end", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const ships = ["a", "b", "c"].map((id) => fleet.add(id, parallel(ledger, 60), steps(4)));
+    await fleet.drive();
+    expect(ships.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    expect([ledger.most, ledger.begun.length]).toEqual([4, 180]);
+    expect(fleet.lane("steps").isEmpty).toBe(true);
+  });
+
+  test("a run stands in line with some of its steps at a time", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const a = fleet.add("a", parallel(ledger, 200), steps(1));
+    await fleet.drive(30);
+    expect(fleet.lane("steps").waiting).toBeLessThanOrEqual(32);
+    await fleet.drive();
+    expect([a.status, ledger.most]).toEqual(["completed", 1]);
+  });
+
+  test("a run whose only step waits is queued, and parked", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    fleet.add("a", worker(ledger, 10 * minute), steps(1));
+    await fleet.drive(100);
+    const b = fleet.add("b", worker(ledger), steps(1));
+    await fleet.drive(200);
+    expect([b.status, waitsOf(b)]).toEqual(["queued", [["lane", "steps"]]]);
+    expect(b.run.snapshot().steps.running).toBe(0);
+    b.evict();
+    await fleet.drive();
+    expect([b.status, b.kinds.includes("step.interrupted"), b.kinds.includes("run.interrupted")]).toEqual([
+      "completed",
+      false,
+      false,
+    ]);
+  });
+
+  test("the timeout of an attempt counts from its beginning, and every retry asks anew", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    fleet.add("a", worker(ledger, minute), steps(1));
+    await fleet.drive(100);
+    let attempts = 0;
+    const b = fleet.add(
+      "b",
+      async (_input, step) => {
+        const fn = async () => {
+          await ledger.work("b", 500);
+          if (++attempts < 3) throw new Error("again");
+        };
+        await step.run("flaky", fn, { timeout: 1000, retry: { delay: 10, jitter: 0, backoff: "constant" } });
+      },
+      steps(1),
+    );
+    await fleet.drive();
+    expect([b.status, attempts, ledger.most]).toEqual(["completed", 3, 1]);
+    expect(b.entries("step.attempt_failed").map(({ error }) => error.message)).toEqual(["again", "again"]);
+    expect(fleet.lane("steps").isEmpty).toBe(true);
+  });
+
+  test("beside a slot of the run's own, both limits hold and nobody waits for ever", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const needs = [need("mail", 2), ...steps(1)];
+    const ids = Array.from({ length: 8 }, (_, index) => `run-${index}`);
+    const ships = ids.map((id) => fleet.add(id, worker(ledger, 30), needs));
+    await fleet.drive();
+    expect(ships.map(({ status }) => status)).toEqual(ids.map(() => "completed"));
+    expect(ledger.most).toBe(1);
+  });
+});
+
+/** Sleeps, waits, steps and retries, and a need of each kind. */
+const mixed = (ledger: Ledger) => async (_input: unknown, step: Step) => {
+  await step.run("one", () => ledger.work(step.info.id, 20));
+  const [, answer] = await Promise.all([
+    step.run(
+      "flaky",
+      async ({ attempt }) => {
+        await ledger.work(step.info.id, 10);
+        if (attempt < 3) throw new Error("again");
+      },
+      { retry: { delay: 200, jitter: 0 } },
+    ),
+    step.waitFor("go", { timeout: 5000 }),
+    step.sleep("nap", 700),
+  ]);
+  await step.run("two", () => ledger.work(step.info.id, 20));
+  return answer;
+};
+
+describe("guarantee 4: whatever dies", () => {
+  test.for(Array.from({ length: 30 }, (_, index) => index + 1))(
+    "no more than the limit are at work, and all end (seed %i)",
+    async (seed) => {
+      const fleet = new Fleet(`fleet ${seed}`);
+      const random = createRandom(`kills ${seed}`);
+      const ledger = new Ledger(fleet);
+      const hold = seed % 2 === 0;
+      const needs = [
+        need("own", 5, { hold }),
+        need("mail", 3),
+        ...(seed % 3 === 0 ? [need("s", 2, { scope: "step" })] : []),
+      ];
+      const ids = Array.from({ length: 25 }, (_, index) => `run-${index}`);
+      const ships = ids.map((id) => fleet.add(id, mixed(ledger), needs));
+      for (const ship of ships) {
+        fleet.at(Math.floor(random.next() * 8000), () => ship.act((run) => signal(run, "go", "gone")));
+        for (let kills = 0; kills < 4; kills++) fleet.at(Math.floor(random.next() * 10_000), () => ship.kill());
+        for (let evictions = 0; evictions < 4; evictions++) {
+          fleet.at(Math.floor(random.next() * 10_000), () => ship.evict());
+        }
+      }
+      fleet.loses = () => random.next() < 0.05;
+      await fleet.drive();
+      expect(Object.fromEntries(ships.map(({ id, status }) => [id, status]))).toEqual(
+        Object.fromEntries(ids.map((id) => [id, "completed"])),
+      );
+      expect(ledger.most).toBeLessThanOrEqual(seed % 3 === 0 ? 2 : 6);
+    },
+  );
+
+  test("a run survives a death after every entry, while others want its slot", async () => {
+    const crash = async (keep: number): Promise<string[]> => {
+      const fleet = new Fleet(`crash ${keep}`);
+      const ledger = new Ledger(fleet);
+      const needs = [need("mail", 1), need("s", 1, { scope: "step" })];
+      const others = ["b", "c"].map((id) => fleet.add(id, mixed(ledger), needs));
+      const a = fleet.add("a", mixed(ledger), needs);
+      const die = (): void => {
+        a.journal.onAppend = () => {
+          if (a.journal.commits.length === keep) queueMicrotask(() => a.kill());
+        };
+      };
+      die();
+      for (const ship of [...others, a]) fleet.at(1500, () => ship.act((run) => signal(run, "go", "gone")));
+      await fleet.drive();
+      expect([keep, ...[a, ...others].map(({ status }) => status)]).toEqual([
+        keep,
+        "completed",
+        "completed",
+        "completed",
+      ]);
+      expect([keep, ledger.most]).toEqual([keep, 1]);
+      return a.kinds;
+    };
+    const { length } = await crash(0);
+    expect(length).toBeGreaterThan(15);
+    for (let keep = 1; keep < length; keep++) await crash(keep);
+  });
+});

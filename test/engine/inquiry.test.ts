@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { createRandom } from "../../src/core/random.ts";
+import { checkDeaths, checkInquiry, makeInquiry } from "./inquiry.ts";
+import type { Inquiry } from "./inquiry.ts";
+
+/** How many handlers are tried; CRASH_SEED says where to begin. */
+const programs = Number(process.env["CRASH_PROGRAMS"] ?? 150);
+const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
+
+async function each(check: (inquiry: Inquiry) => Promise<unknown>): Promise<void> {
+  for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
+    try {
+      await check(makeInquiry(seed));
+    } catch (error) {
+      throw new Error(`seed ${seed} fails: CRASH_SEED=${seed} CRASH_PROGRAMS=1 tries it alone`, { cause: error });
+    }
+  }
+}
+
+test(
+  "guarantees 2, 3, 4, 5: updates and listeners survive a crash after every prefix of the journal",
+  { timeout: 120_000 },
+  async () => {
+    let crashes = 0;
+    await each(async (inquiry) => {
+      crashes += await checkInquiry(inquiry);
+    });
+    expect(crashes).toBeGreaterThan(programs);
+  },
+);
+
+test("guarantees 2, 4, 5: updates and listeners survive several deaths in a row", { timeout: 120_000 }, async () => {
+  await each(async (inquiry) => {
+    const random = createRandom(`deaths ${inquiry.seed}`);
+    await checkDeaths(inquiry, (limit) => Math.floor(random.next() * limit));
+  });
+});

@@ -1,0 +1,144 @@
+/** Runs that go on as new, and races, in their objects: killed at every write, evicted, deleted. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test, vi } from "vitest";
+import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
+import { checks } from "./flows/fan.ts";
+import { is, outputOf, play, sent } from "./play.ts";
+import type { Program } from "./play.ts";
+import type { Blow } from "./saboteur.ts";
+import { watched } from "./saboteur.ts";
+
+/** The same run, played with each of the blows, a dozen at a time. */
+async function playEach(program: Program, blows: readonly (readonly Blow[])[], check: (id: string) => unknown) {
+  const queue = [...blows];
+  const next = async (): Promise<void> => {
+    for (let blow = queue.shift(); blow !== undefined; blow = queue.shift()) {
+      const id = newId(program.workflow);
+      const { run } = await play(program, id, blow);
+      expect([blow, run.status, outputOf(run)]).toEqual([blow, "completed", check(id)]);
+    }
+  };
+  await Promise.all(Array.from({ length: 12 }, next));
+}
+
+describe("guarantees 1, 2 and 5: a run that goes on as new, whose process ends at any write", () => {
+  const lives = 3;
+  const each = 2;
+  const numbers = Array.from({ length: lives * each }, (_unused, i) => 10 ** i);
+  const program: Program = {
+    title: "an adder",
+    workflow: "adder",
+    input: () => ({ left: lives, each }),
+    // Most of them come before the life that takes them.
+    calls: numbers.map((n) => sent(is("run.created"), "add", { n }, `${n}`)),
+  };
+
+  test("takes each signal once, and no step of one life stands for that of another", { timeout: 120_000 }, async () => {
+    const whole = newId("adder");
+    await play(program, whole, []);
+    const length = watched(whole).entries.length;
+    expect(length).toBeGreaterThan(25);
+    const every = Array.from({ length }, (_unused, i) => i + 1);
+    const blows = every.flatMap((at): (readonly Blow[])[] => [
+      [{ at, how: "lost" }],
+      [{ at, how: "kept" }, ...(at % 3 === 0 ? [{ at: "wake" } as const] : [])],
+    ]);
+    await playEach(program, blows, (id) => {
+      const keys = new Map(checks.flatMap(({ run, n, key }) => (run === id ? [[n, key] as const] : [])));
+      expect(keys.size).toBe(numbers.length);
+      expect(new Set(keys.values()).size).toBe(numbers.length);
+      return { sum: 111_111, continued: lives - 1 };
+    });
+  });
+});
+
+describe("a run that went on as new", () => {
+  test("is one run: in the list, for a start that is repeated, and when it is deleted", async () => {
+    const id = newId("phoenix");
+    const json = { id, input: { lives: 5 } };
+    const first = await start("phoenix", json);
+    const waiting = await runThatIs(id, { status: "waiting", createdAt: first.createdAt, input: { lives: 0 } });
+    expect(waiting.waitingFor.map(({ kind }) => kind).toSorted()).toEqual(["signal", "webhook"]);
+    const again = await ask("POST /v1/workflows/phoenix/runs", { json });
+    expect([again.status, again.body["id"]]).toEqual([200, id]);
+    expect((await ask("POST /v1/workflows/phoenix/runs", { json: { id, input: { lives: 0 } } })).status).toBe(409);
+    const listed = async () => {
+      const { body } = await ask("GET /v1/runs?workflow=phoenix&limit=200");
+      return (body["runs"] as { id: string; createdAt: string; status: string }[]).filter((run) => run.id === id);
+    };
+    await vi.waitFor(async () =>
+      expect(await listed()).toEqual([expect.objectContaining({ createdAt: first.createdAt, status: "waiting" })]),
+    );
+    await ask(`POST /v1/runs/${id}/signals/word`, { json: "enough" });
+    await runThatIs(id, { status: "completed", output: 5 });
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBeLessThan(300);
+    await vi.waitFor(async () => expect(await listed()).toEqual([]));
+    expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
+  });
+
+  test("leaves the webhooks of the lives before behind", async () => {
+    const { id } = await start("phoenix", { input: { lives: 0 } });
+    const urlOf = (run: unknown): string => (run as { progress: { url: string } }).progress.url;
+    const old = urlOf(await runThatIs(id, { status: "waiting" }));
+    await ask(`POST /v1/runs/${id}/signals/word`, { json: "again" });
+    const next = await vi.waitFor(async () => {
+      const url = urlOf(await runThatIs(id, { status: "waiting" }));
+      expect(url).not.toBe(old);
+      return url;
+    });
+    const path = (url: string): string => new URL(url).pathname;
+    expect((await ask(`POST ${path(old)}`, { token: null })).status).toBe(404);
+    expect((await ask(`POST ${path(next)}`, { token: null })).status).toBe(202);
+  });
+
+  test("comes back from an eviction in its newest life", async () => {
+    const { id } = await start("phoenix", { input: { lives: 3 } });
+    await runThatIs(id, { status: "waiting" });
+    await evictDurableObject(env.RUNS.getByName(id));
+    await ask(`POST /v1/runs/${id}/signals/word`, { json: "enough" });
+    await runThatIs(id, { status: "completed", output: 3 });
+    const [first] = await historyOf(id);
+    expect(first).toMatchObject({ kind: "run.created", continuation: { count: 3 } });
+  });
+
+  test("ten thousand times takes no more room than once", { timeout: 120_000 }, async () => {
+    const size = (id: string): Promise<number> =>
+      runInDurableObject(env.RUNS.getByName(id), (_instance, { storage }) => storage.sql.databaseSize);
+    const once = await start("phoenix", { input: { lives: 1 } });
+    await runThatIs(once.id, { status: "waiting" });
+    const often = await start("phoenix", { input: { lives: 10_000 } });
+    await vi.waitFor(() => runThatIs(often.id, { status: "waiting", input: { lives: 0 } }), { timeout: 110_000 });
+    expect(await size(often.id)).toBeLessThanOrEqual((await size(once.id)) + 8192);
+  });
+});
+
+describe("guarantee 5: races whose process ends at any write", () => {
+  const program: Program = {
+    title: "a duel",
+    workflow: "duel",
+    input: () => ({}),
+    calls: [
+      sent(is("step.completed", "ring"), "shot", { n: 1 }, "one"),
+      sent(is("wait.started", "last"), "last", { n: 7 }, "last"),
+    ],
+  };
+
+  test("lose no signal and let none be taken by a wait that lost", { timeout: 120_000 }, async () => {
+    const whole = newId("duel");
+    await play(program, whole, []);
+    const every = Array.from({ length: watched(whole).entries.length }, (_unused, i) => i + 1);
+    const blows = every.flatMap((at): (readonly Blow[])[] => [[{ at, how: "lost" }], [{ at, how: "kept" }]]);
+    await playEach(program, blows, (id) => {
+      const { entries } = watched(id);
+      const withdrawn = entries.flatMap((entry) =>
+        entry.kind === "wait.withdrawn" ? entry.calls.map((call) => `${call.call} ${call.id}`) : [],
+      );
+      const taken = entries.flatMap((entry) => (entry.kind === "signal.consumed" ? [`wait ${entry.call}`] : []));
+      expect(taken).toHaveLength(2);
+      expect(withdrawn.filter((call) => taken.includes(call))).toEqual([]);
+      expect(new Set(withdrawn).size).toBe(withdrawn.length);
+      return [4, { n: 7 }];
+    });
+  });
+});

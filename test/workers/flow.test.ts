@@ -1,0 +1,591 @@
+/** What a start passes before there is a run, over HTTP and in the objects. */
+import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { createWorker, defineWorkflow } from "../../src/index.ts";
+import { encode } from "../../src/core/value.ts";
+import { laneObject } from "../../src/objects/address.ts";
+import { Catalog } from "../../src/objects/catalog.ts";
+import { createService } from "../../src/objects/service.ts";
+import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
+import type { Ask, RunJson } from "./client.ts";
+import { flowWorkflows, maxMs, periodMs } from "./flows/flow.ts";
+
+const service = createService(new Catalog(flowWorkflows.map(({ definition }) => definition)));
+
+type Answered = { readonly status: number; readonly run: RunJson; readonly headers: Headers };
+
+async function start(workflow: string, input: object, fields: object = {}, options: Ask = {}): Promise<Answered> {
+  const { status, body, headers } = await ask(`POST /v1/workflows/${workflow}/runs`, {
+    json: { input, ...fields },
+    ...options,
+  });
+  return { status, run: body as unknown as RunJson, headers };
+}
+
+const keyed = (key: string): Ask => ({ headers: { "idempotency-key": key } });
+
+function many<Value>(count: number, make: (n: number) => Promise<Value>): Promise<Value[]> {
+  return Promise.all(Array.from({ length: count }, (_, n) => make(n)));
+}
+
+async function end(id: string): Promise<void> {
+  await ask(`POST /v1/runs/${id}/signals/end`, { json: {} });
+  await runThatIs(id, { status: "completed" });
+}
+
+describe("options", () => {
+  const handler = (): null => null;
+
+  it("are checked where the workflow is defined", () => {
+    const define = (options: object) => () => defineWorkflow("bad", { handler, ...options });
+    expect(define({ concurrency: 0 })).toThrow(expect.objectContaining({ code: "options_invalid" }));
+    expect(define({ lane: "debounce:bad" })).toThrow(/workflow bad: lane/);
+    expect(define({ rateLimit: { limit: 1, period: "soon" } })).toThrow(/workflow bad: rateLimit\.period/);
+    expect(define({ singleton: { mode: "skip", keys: handler } })).toThrow(/workflow bad: singleton\.keys is unknown/);
+    expect(define({ concurency: 1 })).toThrow(/"concurency" is not an option/);
+  });
+
+  it("of two workflows that give one lane different limits are refused where they come together", () => {
+    const one = defineWorkflow("one", { handler, lane: { name: "shared", limit: 1 } });
+    const two = defineWorkflow("two", { handler, lane: { name: "shared", limit: 2 } });
+    const named = defineWorkflow("three", { handler, lane: "shared" });
+    // Old versions run on with what they were started with.
+    const older = defineWorkflow("two", { handler, version: "0", lane: { name: "shared", limit: 9 } });
+    expect(() => createWorker({ workflows: [one, two] })).toThrow(/"shared" has a limit of 1 in workflow one and of 2/);
+    const newer = defineWorkflow("two", { handler, lane: { name: "shared", limit: 1 } });
+    expect(() => createWorker({ workflows: [one, named, older, newer] })).not.toThrow();
+  });
+
+  it("whose functions cannot take the input refuse the start with 422, and there is no run", async () => {
+    const id = newId("bad");
+    for (const input of [null, { key: 7 }, { key: "" }, { key: "k".repeat(257) }]) {
+      const bad = { json: { id, input } };
+      expect(await refusal("POST /v1/workflows/flow-single/runs", bad)).toBe("422 input_invalid");
+    }
+    const { body } = await ask("POST /v1/workflows/flow-laned/runs", { json: { id, input: { key: "a", n: "high" } } });
+    expect(body).toMatchObject({ status: 422, detail: expect.stringMatching(/^the priority of flow-laned cannot/) });
+    expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
+  });
+
+  it("say what the run needs of lanes, on record from its creation", async () => {
+    const { run } = await start("flow-laned", { key: "acme", n: 7 });
+    const [created] = await historyOf(run.id);
+    const need = { scope: "run", periodMs: null, priority: 7, hold: false };
+    expect(created).toMatchObject({
+      kind: "run.created",
+      lanes: [
+        { ...need, lane: "singleton:flow-laned:acme", limit: 1, hold: true },
+        { ...need, lane: "flow mail", limit: 2 },
+        { ...need, lane: "concurrency:flow-laned:acme", limit: 4 },
+        { ...need, lane: "throttle:flow-laned:acme", limit: 100, periodMs: 1000 },
+      ],
+    });
+    const [bare] = await historyOf((await start("flow-rated", { key: newId("k") })).run.id);
+    expect(bare).not.toHaveProperty("lanes");
+  });
+});
+
+describe("rateLimit", () => {
+  it("refuses what is beyond it with 429 and says when to come again", async () => {
+    const key = newId("k");
+    const answers = await many(20, () => start("flow-rated", { key }));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(3);
+    const refused = answers.filter(({ status }) => status !== 201);
+    for (const { status, run, headers } of refused) {
+      expect([status, run]).toEqual([
+        429,
+        expect.objectContaining({ code: "rate_limited", title: "Too Many Requests" }),
+      ]);
+      const seconds = Number(headers.get("retry-after"));
+      expect(Number.isInteger(seconds) && seconds > 3500 && seconds <= 3600).toBe(true);
+    }
+    expect((await start("flow-rated", { key: newId("other") })).status).toBe(201);
+  });
+
+  it("tells a typed start the same", async () => {
+    const [rated] = flowWorkflows;
+    if (rated === undefined) throw new Error("there are no workflows");
+    const key = newId("k");
+    for (let n = 0; n < 3; n++) await rated.start({ key, n });
+    const refused = await rated.start({ key, n: 3 }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ name: "HoldfastError", code: "rate_limited", retryAfterMs: expect.any(Number) });
+    expect((refused as { retryAfterMs: number }).retryAfterMs).toBeGreaterThan(3_500_000);
+  });
+
+  it("never refuses a start that finds its run, by id or by key", async () => {
+    const key = newId("k");
+    const [id, word] = [newId("run"), newId("key")];
+    const first = await start("flow-rated", { key, n: 1 }, { id });
+    const second = await start("flow-rated", { key, n: 2 }, {}, keyed(word));
+    await start("flow-rated", { key, n: 3 });
+    expect((await start("flow-rated", { key, n: 4 })).status).toBe(429);
+    const again = await many(4, () => start("flow-rated", { key, n: 1 }, { id }));
+    for (const { status, run } of again) expect([status, run.id]).toEqual([200, first.run.id]);
+    const byKey = await start("flow-rated", { key, n: 2 }, {}, keyed(word));
+    expect([byKey.status, byKey.run.id]).toEqual([200, second.run.id]);
+    // It is judged as the start of that run, not by the limit.
+    const other = { json: { input: { key, n: 9 }, id } };
+    expect(await refusal("POST /v1/workflows/flow-rated/runs", other)).toBe("409 run_exists");
+  });
+
+  it("counts one id once, however often it is started at once", async () => {
+    const key = newId("k");
+    const id = newId("run");
+    const answers = await many(8, () => start("flow-rated", { key }, { id }));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([...Array.from({ length: 7 }, () => 200), 201]);
+    expect((await start("flow-rated", { key })).status).toBe(201);
+    expect((await start("flow-rated", { key })).status).toBe(201);
+    expect((await start("flow-rated", { key })).status).toBe(429);
+  });
+
+  it("lets no more than its limit through in any span of its period", async () => {
+    const key = newId("k");
+    const accepted: number[] = [];
+    while (accepted.length < 10) {
+      const { status, run, headers } = await start("flow-paced", { key });
+      if (status === 201) accepted.push(Date.parse(run.createdAt));
+      else expect([status, headers.get("retry-after")]).toEqual([429, "1"]);
+    }
+    for (const [index, at] of accepted.entries()) {
+      // The lane's clock is read just before the run's.
+      const third = accepted[index + 3];
+      if (third !== undefined) expect(third - at).toBeGreaterThan(1000 - 50);
+    }
+  });
+});
+
+describe("singleton", () => {
+  it("skip: of 64 starts at once one makes a run, and all answer with it", async () => {
+    const key = newId("k");
+    const answers = await many(64, (n) => start("flow-single", { key, n }));
+    expect(new Set(answers.map(({ run }) => run.id)).size).toBe(1);
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(63);
+    const other = await start("flow-single", { key: newId("k") });
+    expect(other.status).toBe(201);
+  });
+
+  it.each(["ended", "deleted", "terminated"])("skip: a run that has %s is in nobody's way", async (how) => {
+    const key = newId("k");
+    const first = await start("flow-single", { key, n: 1 });
+    expect((await start("flow-single", { key, n: 2 })).run.id).toBe(first.run.id);
+    if (how === "terminated") await ask(`POST /v1/runs/${first.run.id}/terminate`);
+    else await end(first.run.id);
+    if (how === "deleted") await ask(`DELETE /v1/runs/${first.run.id}`);
+    const second = await start("flow-single", { key, n: 3 });
+    expect([second.status, second.run.id === first.run.id]).toEqual([201, false]);
+  });
+
+  it("skip: a start that waits is answered with the end of the run that exists", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-brief", { key });
+    const waited = await ask("POST /v1/workflows/flow-brief/runs?wait=10s", { json: { input: { key } } });
+    expect([waited.status, waited.body]).toEqual([200, expect.objectContaining({ id: run.id, status: "completed" })]);
+  });
+
+  it("skip: a run that is kept no longer than it goes on is in nobody's way", async () => {
+    const key = newId("k");
+    for (const _ of [1, 2]) {
+      const { status, body } = await ask("POST /v1/workflows/flow-brief/runs?wait=10s", { json: { input: { key } } });
+      expect([status, body["status"]]).toEqual([201, "completed"]);
+    }
+  });
+
+  it("guarantee 5: skip: the same Idempotency-Key finds the same run again, also after its end", async () => {
+    const key = newId("k");
+    const word = newId("key");
+    const { run } = await start("flow-single", { key, n: 1 });
+    expect((await start("flow-single", { key, n: 2 }, {}, keyed(word))).run.id).toBe(run.id);
+    await end(run.id);
+    const again = await start("flow-single", { key, n: 2 }, {}, keyed(word));
+    expect([again.status, again.run.id, again.run.status]).toEqual([200, run.id, "completed"]);
+    const other = { json: { input: { key, n: 3 } }, ...keyed(word) };
+    expect(await refusal("POST /v1/workflows/flow-single/runs", other)).toBe("409 idempotency_conflict");
+    // Without the key it is a new start.
+    expect((await start("flow-single", { key, n: 2 })).status).toBe(201);
+  });
+
+  it("skip: whoever has claimed the key and is on its way is waited for", async () => {
+    const key = newId("k");
+    const id = newId("run");
+    const lane = laneObject(`singleton:flow-single:${key}`);
+    expect((await lane.claim({ runId: id, until: "ended", force: false })).claimed).toBe(true);
+    const other = start("flow-single", { key, n: 2 });
+    const first = await start("flow-single", { key, n: 1 }, { id });
+    expect([first.status, (await other).run.id]).toEqual([201, id]);
+  });
+
+  it("skip: a start that is refused leaves nothing in the way", async () => {
+    const key = newId("k");
+    const id = newId("run");
+    await start("flow-rated", { key: newId("k") }, { id });
+    const taken = { json: { input: { key }, id } };
+    expect(await refusal("POST /v1/workflows/flow-single/runs", taken)).toBe("409 run_exists");
+    expect((await start("flow-single", { key })).status).toBe(201);
+  });
+
+  it("guarantee 1: skip: the key is kept when every process dies", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-single", { key, n: 1 });
+    await abortAllDurableObjects();
+    const again = await vi.waitFor(() => start("flow-single", { key, n: 2 }));
+    expect([again.status, again.run.id]).toEqual([200, run.id]);
+  });
+
+  it("replace: cancels the run that exists, and says for whom", async () => {
+    const key = newId("k");
+    const first = await start("flow-newest", { key, n: 1 });
+    const second = await start("flow-newest", { key, n: 2 });
+    expect(second.status).toBe(201);
+    const error = { code: "cancelled", message: `replaced by ${second.run.id}` };
+    await runThatIs(first.run.id, { status: "cancelled", error });
+    await runThatIs(second.run.id, { status: "waiting" });
+    await end(second.run.id);
+    expect((await start("flow-newest", { key, n: 3 })).status).toBe(201);
+  });
+
+  it("replace: of many starts at once each makes a run, and one goes on", async () => {
+    const key = newId("k");
+    const answers = await many(24, (n) => start("flow-newest", { key, n }));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 24 }, () => 201));
+    const going = await vi.waitFor(async () => {
+      const runs = await many(24, async (n) => (await ask(`GET /v1/runs/${String(answers[n]?.run.id)}`)).body);
+      const unfinished = runs.filter(({ status }) => status !== "cancelled");
+      expect(unfinished).toHaveLength(1);
+      return unfinished[0];
+    });
+    // It is the one that has the key: the next start replaces it.
+    await start("flow-newest", { key, n: 24 });
+    await runThatIs(String(going?.["id"]), { status: "cancelled" });
+  });
+
+  it("replace: the same start again replaces nothing", async () => {
+    const key = newId("k");
+    const id = newId("run");
+    for (const status of [201, 200, 200]) expect((await start("flow-newest", { key }, { id })).status).toBe(status);
+    await runThatIs(id, { status: "waiting" });
+  });
+});
+
+describe("debounce", () => {
+  it("makes one run of the starts that follow each other, with the latest input, a period after the last", async () => {
+    const key = newId("k");
+    const first = await start("flow-settled", { key, n: "1" });
+    expect(first).toMatchObject({ status: 201, run: { status: "queued", waitingFor: [{ kind: "start" }] } });
+    for (const n of ["2", "3"]) {
+      const next = await start("flow-settled", { key, n });
+      expect(next).toMatchObject({
+        status: 200,
+        run: { id: first.run.id, status: "queued", input: { n: Number(n) }, labels: { n } },
+      });
+    }
+    const done = await runThatIs(first.run.id, { status: "completed", output: 3, labels: { n: "3" } });
+    const entries = await historyOf(done.id);
+    expect(entries.map(({ kind }) => kind).slice(0, 4)).toEqual([
+      "run.created",
+      "run.debounced",
+      "run.debounced",
+      "run.started",
+    ]);
+    const [created, , last, began] = entries;
+    expect(created).toMatchObject({ input: { n: 1 }, sent: { n: "1" } });
+    expect(last).toMatchObject({ input: { n: 3 }, sent: { n: "3" }, labels: { n: "3" } });
+    const putOffMs = Date.parse(String(last?.["startAt"])) - Date.parse(String(last?.at));
+    expect([periodMs - 1, periodMs]).toContain(putOffMs);
+    expect(Date.parse(String(began?.at))).toBeGreaterThanOrEqual(Date.parse(String(last?.["startAt"])));
+    // It has begun: the next start makes a run of its own.
+    const next = await start("flow-settled", { key, n: "4" });
+    expect([next.status, next.run.id === first.run.id]).toEqual([201, false]);
+  });
+
+  it("is over when the run begins, not when it ends", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-settled", { key, n: 1, wait: true });
+    await runThatIs(run.id, { status: "waiting" });
+    const next = await start("flow-settled", { key, n: 2, wait: true });
+    expect([next.status, next.run.id === run.id]).toEqual([201, false]);
+  });
+
+  it("of 32 starts at once makes one run", async () => {
+    const key = newId("k");
+    const answers = await many(32, (n) => start("flow-settled", { key, n }));
+    expect(new Set(answers.map(({ run }) => run.id)).size).toBe(1);
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+    const id = String(answers[0]?.run.id);
+    const { output } = await runThatIs(id, { status: "completed" });
+    const merged = (await historyOf(id)).filter(({ kind }) => kind === "run.debounced");
+    expect(merged).toHaveLength(31);
+    expect(merged.at(-1)?.["input"]).toMatchObject({ n: output });
+  });
+
+  it("puts the run off no further than its maximum", async () => {
+    const key = newId("k");
+    const first = await start("flow-pressed", { key, n: 0 });
+    let last = 0;
+    for (let n = 1; ; n++) {
+      const { run } = await start("flow-pressed", { key, n });
+      if (run.id !== first.run.id) break;
+      last = n;
+      // Often enough for the period, and seldom enough for one page of history.
+      await scheduler.wait(40);
+    }
+    const { output } = await runThatIs(first.run.id, { status: "completed" });
+    expect(output).toBe(last);
+    const entries = await historyOf(first.run.id);
+    const createdAt = Date.parse(first.run.createdAt);
+    const began = entries.find(({ kind }) => kind === "run.started");
+    expect(Date.parse(String(began?.at)) - createdAt).toBeGreaterThanOrEqual(maxMs);
+    const merged = entries.filter(({ kind }) => kind === "run.debounced");
+    expect(merged.length).toBeGreaterThan(2);
+    for (const entry of merged) {
+      expect(Date.parse(String(entry["startAt"])) - createdAt).toBeLessThanOrEqual(maxMs);
+    }
+  });
+
+  it("guarantee 1: a start that meets the beginning of the run is in it, or makes the next", async () => {
+    const key = newId("k");
+    const answered = new Map<string, number>();
+    for (let n = 1; n <= 100; n++) {
+      const { status, run } = await start("flow-rushed", { key, n });
+      expect([200, 201]).toContain(status);
+      answered.set(run.id, n);
+      // From much less than the period to much more, so that some meet the very beginning.
+      await scheduler.wait((n * 7) % 60);
+    }
+    // Some were merged and some were not, or this has shown nothing.
+    expect(answered.size).toBeGreaterThan(1);
+    expect(answered.size).toBeLessThan(100);
+    for (const [id, n] of answered) await runThatIs(id, { status: "completed", output: n });
+  });
+
+  it("guarantee 5: a repeated start is one start: it changes nothing again, and finds its run when that began", async () => {
+    const key = newId("k");
+    const words = [newId("key"), newId("key"), newId("key")];
+    const send = (n: number) => start("flow-settled", { key, n }, {}, keyed(String(words[n])));
+    const first = await send(0);
+    await send(1);
+    await send(2);
+    for (const n of [0, 1]) {
+      expect(await send(n)).toMatchObject({ status: 200, run: { id: first.run.id, input: { n: 2 } } });
+    }
+    await runThatIs(first.run.id, { status: "completed", output: 2 });
+    for (const n of [0, 1, 2]) expect(await send(n)).toMatchObject({ status: 200, run: { id: first.run.id } });
+    const other = { json: { input: { key, n: 9 } }, ...keyed(String(words[1])) };
+    expect(await refusal("POST /v1/workflows/flow-settled/runs", other)).toBe("409 idempotency_conflict");
+    expect((await historyOf(first.run.id)).filter(({ kind }) => kind === "run.debounced")).toHaveLength(2);
+  });
+
+  it("a repeated start by id finds its run, whatever was merged into it since", async () => {
+    const key = newId("k");
+    const id = newId("run");
+    await start("flow-settled", { key, n: 1 }, { id });
+    await start("flow-settled", { key, n: 2 });
+    expect(await start("flow-settled", { key, n: 1 }, { id })).toMatchObject({
+      status: 200,
+      run: { id, input: { n: 2 } },
+    });
+    const other = { json: { input: { key, n: 2 }, id } };
+    expect(await refusal("POST /v1/workflows/flow-settled/runs", other)).toBe("409 run_exists");
+  });
+
+  it("guarantee 4: a run that was put off begins though its object was evicted, with what came last", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-settled", { key, n: 1 });
+    await evictDurableObject(env.RUNS.getByName(run.id));
+    expect((await start("flow-settled", { key, n: 2 })).run.id).toBe(run.id);
+    await evictDurableObject(env.RUNS.getByName(run.id));
+    const runs = await vi.waitFor(
+      async () => {
+        const { body } = await ask(`GET /v1/runs?workflow=flow-settled&status=completed&label.n=2&limit=200`);
+        const found = (body["runs"] as RunJson[]).filter(({ id }) => id === run.id);
+        expect(found).toHaveLength(1);
+        return found;
+      },
+      { timeout: 5000, interval: 50 },
+    );
+    expect(runs[0]).toMatchObject({ status: "completed" });
+  });
+
+  it("leaves a run that was cancelled before it began alone", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-settled", { key, n: 1 });
+    await ask(`POST /v1/runs/${run.id}/cancel`);
+    const next = await start("flow-settled", { key, n: 2 });
+    expect([next.status, next.run.id === run.id]).toEqual([201, false]);
+  });
+
+  it("takes its place in line when it is due, in the lane of the input that came last until then", async () => {
+    const [busy, free] = [newId("tenant"), newId("tenant")];
+    const begin = (key: string, tenant: string, n: number) => start("flow-turned", { key, tenant, n });
+    const holder = await begin(newId("k"), busy, 0);
+    await runThatIs(holder.run.id, { status: "waiting" });
+    const [one, other] = [newId("k"), newId("k")];
+    const first = await begin(one, busy, 1);
+    expect((await begin(one, free, 2)).run.id).toBe(first.run.id);
+    await runThatIs(first.run.id, { status: "waiting", input: { n: 2 } });
+    const second = await begin(other, busy, 3);
+    const lane = `concurrency:flow-turned:${busy}`;
+    await runThatIs(second.run.id, { status: "queued", waitingFor: [{ kind: "lane", name: lane }] });
+    // It is due, and has not begun: the newest input counts still, and its place in line is kept.
+    const late = await begin(other, busy, 4);
+    expect(late).toMatchObject({ status: 200, run: { id: second.run.id, input: { n: 4 } } });
+    await end(holder.run.id);
+    await runThatIs(second.run.id, { status: "waiting" });
+    await end(second.run.id);
+    expect((await ask(`GET /v1/runs/${second.run.id}`)).body["output"]).toBe(4);
+  });
+
+  it("keeps to a delay that is longer than its period", async () => {
+    const { run } = await start("flow-settled", { key: newId("k"), n: 1 }, { delay: "1 h" });
+    const until = Date.parse(String(run.waitingFor[0]?.until));
+    expect(until - Date.parse(run.createdAt)).toBeGreaterThan(3_590_000);
+  });
+});
+
+describe("while everything dies again and again", () => {
+  /** Asks until it is answered, always with the same key. */
+  async function insist(workflow: string, key: string, n: number): Promise<RunJson> {
+    return await vi.waitFor(
+      async () => {
+        const { status, run } = await start(workflow, { key, n }, {}, keyed(`${key}:${n}`));
+        expect([200, 201]).toContain(status);
+        return run;
+      },
+      { timeout: 15_000, interval: 5 },
+    );
+  }
+
+  /** Does it for each number, eight at once and some twice, with a death of everything for each ten. */
+  async function storm(workflow: string, key: string, count: number): Promise<Map<number, RunJson>> {
+    const answers = new Map<number, RunJson>();
+    let next = 0;
+    const client = async (): Promise<void> => {
+      for (let n = next++; n < count; n = next++) {
+        if (n % 10 === 9) await abortAllDurableObjects();
+        answers.set(n, await insist(workflow, key, n));
+        // The answer to an earlier one was lost on its way to the client.
+        const again = answers.get(n - 20);
+        if (again !== undefined) expect((await insist(workflow, key, n - 20)).id).toBe(again.id);
+      }
+    };
+    await many(8, client);
+    return answers;
+  }
+
+  async function listed(workflow: string, key: string): Promise<RunJson[]> {
+    const { body } = await ask(`GET /v1/runs?workflow=${workflow}&label.key=${key}&limit=200`);
+    return body["runs"] as RunJson[];
+  }
+
+  async function allRuns(workflow: string, key: string): Promise<RunJson[]> {
+    return await vi.waitFor(
+      async () => {
+        const runs = await listed(workflow, key);
+        expect(runs.map(({ status }) => status)).toEqual(runs.map(() => "completed"));
+        return runs;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+  }
+
+  it("guarantee 1: debounce: every start is in one run, once, and the last of each run counts", async () => {
+    const key = newId("k");
+    const answers = await storm("flow-mortal-settled", key, 80);
+    const runs = await allRuns("flow-mortal-settled", key);
+    const seen = new Map<number, string>();
+    for (const { id } of runs) {
+      const inputs = (await historyOf(id)).flatMap(({ kind, input }) =>
+        kind === "run.created" || kind === "run.debounced" ? [(input as { n: number }).n] : [],
+      );
+      for (const n of inputs) {
+        expect(seen.has(n)).toBe(false);
+        seen.set(n, id);
+      }
+      expect((await ask(`GET /v1/runs/${id}`)).body["output"]).toBe(inputs.at(-1));
+    }
+    for (const [n, { id }] of answers) expect([n, seen.get(n)]).toEqual([n, id]);
+    expect(seen.size).toBe(80);
+    expect(runs.length).toBeLessThan(40);
+  }, 60_000);
+
+  it("singleton: of the runs that replace each other one goes on, and the next start replaces it", async () => {
+    const key = newId("k");
+    const answers = await storm("flow-mortal-newest", key, 40);
+    expect(new Set([...answers.values()].map(({ id }) => id)).size).toBe(40);
+    const one = await vi.waitFor(
+      async () => {
+        const runs = await listed("flow-mortal-newest", key);
+        expect(runs).toHaveLength(40);
+        const going = runs.filter(({ status }) => status !== "cancelled");
+        expect(going.map(({ status }) => status)).toEqual(["waiting"]);
+        return going[0];
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    const last = await insist("flow-mortal-newest", key, 40);
+    const error = { message: `replaced by ${last.id}` };
+    await runThatIs(String(one?.id), { status: "cancelled", error });
+  }, 60_000);
+
+  it("singleton: no two runs are unfinished at once", async () => {
+    const key = newId("k");
+    const answers = await storm("flow-mortal-single", key, 80);
+    const runs = await allRuns("flow-mortal-single", key);
+    const spans = await many(runs.length, async (index) => {
+      const entries = await historyOf(String(runs[index]?.id));
+      return { from: Date.parse(String(entries[0]?.at)), to: Date.parse(String(entries.at(-1)?.at)) };
+    });
+    const ordered = spans.toSorted((one, other) => one.from - other.from);
+    for (const [index, { from }] of ordered.entries()) {
+      if (index > 0) expect(from).toBeGreaterThanOrEqual(Number(ordered[index - 1]?.to));
+    }
+    const known = new Set(runs.map(({ id }) => id));
+    for (const { id } of answers.values()) expect(known.has(id)).toBe(true);
+    expect(answers.size).toBe(80);
+  }, 60_000);
+});
+
+describe("all of them", () => {
+  it("rate first, then debounce, then singleton; a key that is not used is given back", async () => {
+    const key = newId("k");
+    const first = await start("flow-guarded", { key, n: 1 });
+    await runThatIs(first.run.id, { status: "waiting" });
+    for (const n of [2, 3]) {
+      const next = await start("flow-guarded", { key, n });
+      expect([next.status, next.run.id]).toEqual([200, first.run.id]);
+    }
+    await end(first.run.id);
+    const second = await start("flow-guarded", { key, n: 4 });
+    expect([second.status, second.run.id === first.run.id]).toEqual([201, false]);
+    expect((await start("flow-guarded", { key, n: 5 })).run.id).toBe(second.run.id);
+    expect((await start("flow-guarded", { key, n: 6 })).status).toBe(429);
+  });
+
+  it("hold for children too, and a child that is refused has failed", async () => {
+    const { run } = await start("flow-parent", { key: newId("k"), n: 1 });
+    const { output } = await runThatIs(run.id, { status: "completed" });
+    const { first, second, refused } = output as Record<string, unknown>;
+    expect(second).toBe(first);
+    expect(refused).toMatchObject({
+      $type: "Error",
+      value: { code: "child_failed", cause: { value: { code: "rate_limited" } } },
+    });
+  });
+
+  it("hold for firings of schedules too: one that another run answers is answered again by it", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-single", { key, n: 1 });
+    const firing = {
+      workflow: "flow-single",
+      input: encode({ key, n: 2 }, "input"),
+      id: newId("firing"),
+      by: "schedule:s",
+      schedule: { id: "s", at: 1 },
+    };
+    expect((await service.runs.start(firing)).run.id).toBe(run.id);
+    await end(run.id);
+    const again = await service.runs.start(firing);
+    expect([again.created, again.run.id]).toEqual([false, run.id]);
+  });
+});

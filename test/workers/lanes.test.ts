@@ -1,0 +1,516 @@
+/** Lanes in the runtime they are made for: real objects, real alarms, and processes that die. */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { Lane } from "../../src/core/lane.ts";
+import { createRandom } from "../../src/core/random.ts";
+import type { Entrance, Ticket } from "../../src/core/ticket.ts";
+import { laneObject, laneRoll } from "../../src/objects/address.ts";
+import { LaneStore } from "../../src/store/lanes.ts";
+import { RollStore } from "../../src/store/roll.ts";
+import { newId, start } from "./client.ts";
+import { speakFor } from "./holders.ts";
+
+const secondMs = 1000;
+const minuteMs = 60 * secondMs;
+const hourMs = 60 * minuteMs;
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function ticketOf(runId: string, step: string | null = null): Ticket {
+  return { runId, createdAt: 1, step };
+}
+
+/** A lane that no other test uses. */
+function newLane(limit: number | null = 1) {
+  const name = newId("lane");
+  const rpc = laneObject(name);
+  return {
+    name,
+    rpc,
+    enter: (runId: string, more: { priority?: number; hold?: boolean; step?: string; periodMs?: number } = {}) =>
+      laneObject(name).enter({
+        ticket: ticketOf(runId, more.step ?? null),
+        limit,
+        periodMs: more.periodMs ?? null,
+        priority: more.priority ?? 0,
+        hold: more.hold ?? false,
+      }),
+    leave: (runId: string) => laneObject(name).leave(ticketOf(runId)),
+    /** Waiters and holders, next and longest first. */
+    state: async () => {
+      const info = await laneObject(name).read(1000);
+      return { holders: info?.holders.map(({ run }) => run) ?? [], queue: info?.queue.map(({ run }) => run) ?? [] };
+    },
+    ring: () => runDurableObjectAlarm(env.LANES.getByName(`lane:${name}`)),
+    /** Ends the process of the lane: what was not written by then never was. */
+    kill: async () => {
+      const dying = runInDurableObject(env.LANES.getByName(`lane:${name}`), (_object, ctx) => ctx.abort("killed"));
+      await expect(dying).rejects.toThrow("killed");
+    },
+    inside: <Value>(look: (ctx: DurableObjectState) => Value | Promise<Value>) =>
+      runInDurableObject(env.LANES.getByName(`lane:${name}`), (_object, ctx) => look(ctx)),
+  };
+}
+
+function passTime(ms: number): void {
+  const now = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.setSystemTime(now + ms);
+}
+
+async function until(check: () => unknown): Promise<void> {
+  await vi.waitFor(async () => void (await check()), { timeout: 5000, interval: 5 });
+}
+
+describe("slots", () => {
+  test("go to whoever comes first, and then to the next that is told", async () => {
+    const lane = newLane(2);
+    const [, , c] = [speakFor("a"), speakFor("b"), speakFor("c")];
+    expect([(await lane.enter("a")).granted, (await lane.enter("b")).granted]).toEqual([true, true]);
+    const place = await lane.enter("c");
+    expect(place).toMatchObject({ granted: false, position: 1, used: 2, limit: 2 });
+    expect(c.heard).toEqual([]);
+    await lane.leave("a");
+    await until(() => expect(c.heard).toEqual([{ what: "granted", lane: lane.name, turn: place.turn }]));
+    expect(await lane.state()).toEqual({ holders: ["b", "c"], queue: [] });
+    expect(await lane.enter("c")).toEqual({ granted: true, turn: place.turn });
+  });
+
+  test("of three hundred runs are never held by more than the limit, and everybody has one in the end", async () => {
+    const lane = newLane(7);
+    let [holding, most, had] = [0, 0, 0];
+    const take = async (runId: string): Promise<void> => {
+      most = Math.max(most, ++holding);
+      had++;
+      await Promise.resolve();
+      holding--;
+      await lane.leave(runId);
+    };
+    const runs = Array.from({ length: 300 }, (_, index) => newId(`many-${index}`));
+    for (const runId of runs) {
+      speakFor(runId, {
+        granted: async () => {
+          void take(runId);
+          return await Promise.resolve(true);
+        },
+      });
+    }
+    await Promise.all(
+      runs.map(async (runId) => {
+        if ((await lane.enter(runId)).granted) await take(runId);
+      }),
+    );
+    await until(() => expect(had).toBe(300));
+    expect(most).toBeLessThanOrEqual(7);
+    await until(async () => expect(await lane.state()).toEqual({ holders: [], queue: [] }));
+  });
+
+  test("that are declined go on to the next, and one that is asked for and withdrawn leaves the queue", async () => {
+    const lane = newLane(1);
+    const [b, , d] = [speakFor("b", { granted: false }), speakFor("c", { granted: "gone" }), speakFor("d")];
+    for (const runId of ["a", "b", "x", "c", "d"]) await lane.enter(runId);
+    await lane.leave("x");
+    await lane.leave("x");
+    await lane.leave("a");
+    await until(() => expect(d.heard).toHaveLength(1));
+    expect(b.heard).toHaveLength(1);
+    expect(await lane.state()).toEqual({ holders: ["d"], queue: [] });
+  });
+
+  test("a raised limit grants at once, and a closed lane opens again", async () => {
+    const lane = newLane(1);
+    const runs = ["a", "b", "c", "d"].map((each) => newId(each));
+    for (const runId of runs) speakFor(runId);
+    await lane.rpc.override(0);
+    for (const runId of runs) expect((await lane.enter(runId)).granted).toBe(false);
+    expect(await lane.rpc.override(3)).toMatchObject({ limit: 3, override: 3, used: 3, waiting: 1 });
+    expect(await lane.rpc.override(null)).toMatchObject({ limit: 1, override: null, used: 3 });
+    for (const runId of runs.slice(0, 3)) await lane.leave(runId);
+    await until(async () => expect(await lane.state()).toEqual({ holders: runs.slice(3), queue: [] }));
+  });
+
+  test("steps of one run hold slots of their own", async () => {
+    const lane = newLane(2);
+    expect((await lane.enter("run", { step: "charge" })).granted).toBe(true);
+    expect((await lane.enter("run", { step: "charge#2" })).granted).toBe(true);
+    expect((await lane.enter("run", { step: "mail" })).granted).toBe(false);
+    expect((await lane.enter("run", { step: "charge" })).granted).toBe(true);
+  });
+});
+
+describe("when processes die", () => {
+  test("guarantee 4: a lane that is killed still knows who holds and who waits", async () => {
+    const lane = newLane(1);
+    for (const runId of ["a", "b", "c"]) speakFor(runId);
+    await lane.enter("a");
+    const place = await lane.enter("b", { priority: -1 });
+    await lane.enter("c");
+    await lane.kill();
+    expect(await lane.state()).toEqual({ holders: ["a"], queue: ["c", "b"] });
+    expect((await lane.enter("b")).turn).toBe(place.turn);
+    expect((await lane.enter("a")).granted).toBe(true);
+  });
+
+  test("guarantee 4: a grant whose message is lost with the lane is told by the next life", async () => {
+    const lane = newLane(1);
+    const b = speakFor("b", {
+      granted: async () => {
+        await scheduler.wait(200);
+        return true;
+      },
+    });
+    await lane.enter("a");
+    await lane.enter("b");
+    await lane.leave("a");
+    await until(() => expect(b.heard).toHaveLength(1));
+    await lane.kill();
+    b.granted = true;
+    // Nobody calls: the alarm alone brings the lane back.
+    await until(async () => expect(await lane.ring()).toBe(true));
+    await until(() => expect(b.heard).toHaveLength(2));
+    expect(b.heard[1]).toEqual(b.heard[0]);
+    expect(await lane.state()).toEqual({ holders: ["b"], queue: [] });
+  });
+
+  test("guarantee 4: whenever the lane is killed, no slot is held twice and everybody has one", async () => {
+    const lane = newLane(2);
+    const random = createRandom("killed lanes");
+    const holding = new Set<string>();
+    const served = new Set<string>();
+    let most = 0;
+    const persist = async <Value>(call: () => Promise<Value>): Promise<Value> => {
+      for (;;) {
+        try {
+          return await call();
+        } catch {
+          // The lane died before it answered: asking again is the same request.
+        }
+      }
+    };
+    const serve = async (runId: string): Promise<void> => {
+      if (served.has(runId)) return;
+      served.add(runId);
+      holding.add(runId);
+      most = Math.max(most, holding.size);
+      await scheduler.wait(random.next() * 20);
+      holding.delete(runId);
+      await persist(() => lane.leave(runId));
+    };
+    const runs = Array.from({ length: 60 }, (_, index) => newId(`chaos-${index}`));
+    for (const runId of runs) {
+      speakFor(runId, {
+        granted: async () => {
+          const wanted = holding.has(runId) || !served.has(runId);
+          void serve(runId);
+          // The lane may die before it hears that the run goes on.
+          if (random.next() < 0.5) await scheduler.wait(random.next() * 10);
+          return wanted;
+        },
+        holds: async () => await Promise.resolve(holding.has(runId)),
+      });
+    }
+    const work = runs.map(async (runId) => {
+      await scheduler.wait(random.next() * 400);
+      const priority = Math.floor(random.next() * 5);
+      const place = await persist(() => lane.enter(runId, { priority }));
+      if (place.granted) await serve(runId);
+    });
+    for (let kills = 0; served.size < runs.length; kills++) {
+      expect(kills).toBeLessThan(2000);
+      if (kills < 40) await lane.kill();
+      await scheduler.wait(random.next() * 10);
+      await lane.ring();
+    }
+    await Promise.all(work);
+    expect(most).toBeLessThanOrEqual(2);
+    await until(async () => expect(await lane.state()).toEqual({ holders: [], queue: [] }));
+  });
+
+  test("guarantee 4: a run that cannot be reached is told again, and nobody else has its slot meanwhile", async () => {
+    const lane = newLane(1);
+    const [b, c] = [speakFor("b", { granted: "lost" }), speakFor("c")];
+    for (const runId of ["a", "b", "c"]) await lane.enter(runId);
+    await lane.leave("a");
+    await until(() => expect(b.heard).toHaveLength(1));
+    b.granted = true;
+    await until(() => expect(b.heard).toHaveLength(2));
+    expect([b.heard.length, c.heard.length, await lane.state()]).toEqual([2, 0, { holders: ["b"], queue: ["c"] }]);
+  });
+
+  test("guarantee 4: a dead run gives its slot back once somebody waits, and not before", async () => {
+    const lane = newLane(2);
+    const [live, dead] = [speakFor(newId("live")), newId("never-started")];
+    await lane.enter("live");
+    await lane.enter(dead);
+    expect([live.heard, await lane.inside((ctx) => ctx.storage.getAlarm())]).toEqual([[], expect.any(Number)]);
+    const holder = speakFor("live");
+    const next = speakFor("next");
+    await lane.enter("next");
+    expect(await lane.state()).toEqual({ holders: ["live", dead], queue: ["next"] });
+    passTime(29 * secondMs);
+    await lane.ring();
+    expect([holder.heard, next.heard]).toEqual([[], []]);
+    passTime(2 * secondMs);
+    await lane.ring();
+    await until(() => expect(next.heard).toHaveLength(1));
+    expect(holder.heard).toEqual([{ what: "holds", lane: lane.name, turn: expect.any(Number) }]);
+    expect(await lane.state()).toEqual({ holders: ["live", "next"], queue: [] });
+  });
+
+  test("a holder that cannot be asked keeps its slot; one that says no loses it", async () => {
+    const lane = newLane(1);
+    const [holder, next] = [speakFor("h", { holds: "lost" }), speakFor("n")];
+    await lane.enter("h");
+    await lane.enter("n");
+    passTime(31 * secondMs);
+    await lane.ring();
+    await until(() => expect(holder.heard).toHaveLength(1));
+    expect(await lane.state()).toEqual({ holders: ["h"], queue: ["n"] });
+    holder.holds = false;
+    passTime(31 * secondMs);
+    await lane.ring();
+    await until(() => expect(next.heard).toHaveLength(1));
+  });
+
+  test("one that holds its slot while it is parked is woken less often", async () => {
+    const lane = newLane(1);
+    const holder = speakFor("p");
+    await lane.enter("p", { hold: true });
+    await lane.enter("q");
+    passTime(4 * minuteMs);
+    await lane.ring();
+    await lane.ring();
+    expect(holder.heard).toEqual([]);
+    passTime(minuteMs + secondMs);
+    await lane.ring();
+    await until(() => expect(holder.heard).toHaveLength(1));
+  });
+});
+
+describe("rates", () => {
+  test("a throttle lets the next one in when the period is over, by its own alarm", async () => {
+    const lane = newLane(1);
+    const [b, c] = [speakFor("tb"), speakFor("tc")];
+    const begun = Date.now();
+    expect((await lane.enter("ta", { periodMs: 300 })).granted).toBe(true);
+    await lane.enter("tb", { periodMs: 300 });
+    await lane.enter("tc", { periodMs: 300 });
+    await lane.leave("ta");
+    await until(() => expect(b.heard).toHaveLength(1));
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(300);
+    await until(() => expect(c.heard).toHaveLength(1));
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(600);
+  });
+
+  test("a rate limit counts a start once, also after the process died", async () => {
+    const lane = newLane();
+    const admit = (id: string) => laneObject(lane.name).admit({ id, limit: 2, periodMs: hourMs });
+    expect([await admit("one"), await admit("one"), await admit("two")]).toEqual([
+      { ok: true },
+      { ok: true },
+      { ok: true },
+    ]);
+    await lane.kill();
+    expect([await admit("two"), await admit("three")]).toEqual([
+      { ok: true },
+      { ok: false, retryAfterMs: expect.any(Number) },
+    ]);
+    passTime(hourMs);
+    expect(await admit("three")).toEqual({ ok: true });
+  });
+});
+
+describe("the key of a singleton", () => {
+  const claim = (lane: string, runId: string, force = false) =>
+    laneObject(lane).claim({ runId, until: "ended", force });
+
+  test("is held by a run that goes on, and free after its end", async () => {
+    const { name, kill } = newLane();
+    const { id } = await start("web-sleeper");
+    expect(await claim(name, id)).toMatchObject({ claimed: true, holder: null });
+    await kill();
+    passTime(minuteMs);
+    expect(await claim(name, "other")).toMatchObject({ claimed: false, holder: id });
+    expect(await claim(name, "third", true)).toMatchObject({ claimed: true, holder: id });
+  });
+
+  test("goes to one of many that ask for it at once", async () => {
+    const { name } = newLane();
+    await claim(name, newId("gone"));
+    passTime(minuteMs);
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => claim(name, newId(`at-once-${index}`))));
+    expect(answers.filter(({ claimed }) => claimed)).toHaveLength(1);
+  });
+
+  test("waits half a minute for a run that is being started, and no longer", async () => {
+    const { name } = newLane();
+    const id = newId("starting");
+    await claim(name, id);
+    expect(await claim(name, "other")).toMatchObject({ claimed: false, holder: id });
+    passTime(30 * secondMs);
+    expect(await claim(name, "other")).toMatchObject({ claimed: true, holder: null });
+  });
+
+  test("can be given back by who has it, and by nobody else", async () => {
+    const { name } = newLane();
+    await claim(name, "mine");
+    await laneObject(name).release("yours");
+    expect(await claim(name, "yours")).toMatchObject({ claimed: false });
+    await laneObject(name).release("mine");
+    expect(await claim(name, "yours")).toMatchObject({ claimed: true, holder: null });
+  });
+});
+
+function request(runId: string): Entrance {
+  return { ticket: ticketOf(runId), limit: 1, periodMs: null, priority: 0, hold: false };
+}
+
+/** Rows written by whatever `act` does with a lane that was used before. */
+async function written(act: (lane: Lane) => void): Promise<number> {
+  return await newLane().inside((ctx) => {
+    const { sql } = ctx.storage;
+    const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
+    const counted = new Proxy(sql, {
+      get: (target, property) => {
+        if (property !== "exec") return Reflect.get(target, property) as unknown;
+        return (query: string, ...bindings: unknown[]) => {
+          const cursor = target.exec(query, ...bindings);
+          cursors.push(cursor);
+          return cursor;
+        };
+      },
+    });
+    const store = new LaneStore(counted);
+    const lane = new Lane(store.state.terms, store.slots(), store);
+    lane.enter(request("first"), 10);
+    lane.leave(ticketOf("first"), 11);
+    cursors.length = 0;
+    act(lane);
+    return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+  });
+}
+
+describe("what is written", () => {
+  test("a slot that is free at once costs two rows, taken and given back (budget)", async () => {
+    const rows = await written((lane) => {
+      lane.enter(request("run"), 20);
+      lane.enter(request("run"), 21);
+      lane.leave(ticketOf("run"), 22);
+      lane.leave(ticketOf("run"), 23);
+    });
+    expect(rows).toBe(2);
+  });
+
+  test("a slot that is waited for costs four: it waits, is granted, told, and given back (budget)", async () => {
+    const rows = await written((lane) => {
+      lane.enter(request("holder"), 20);
+      lane.enter(request("run"), 21);
+      lane.leave(ticketOf("holder"), 22);
+      for (const slot of lane.toTell(22, 1)) lane.told(slot, true, 23);
+      lane.leave(ticketOf("run"), 24);
+    });
+    expect(rows).toBe(2 + 4);
+  });
+});
+
+describe("what is left behind", () => {
+  test("a lane that is only looked at stores nothing", async () => {
+    const lane = newLane();
+    expect(await lane.rpc.read(20)).toBe(null);
+    await lane.leave("nobody");
+    await lane.rpc.release("nobody");
+    await lane.rpc.override(null);
+    await lane.rpc.follow({ limit: 1, version: 5 });
+    const tables = await lane.inside((ctx) =>
+      ctx.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '_cf%'").toArray(),
+    );
+    expect(tables).toEqual([]);
+  });
+
+  test("a lane that is used is on the roll, and an idle one neither on the roll nor in storage", async () => {
+    const lane = newLane();
+    await lane.enter("a");
+    const listed = async () => (await laneRoll().names(lane.name.slice(0, -1), 200)).includes(lane.name);
+    await until(async () => expect(await listed()).toBe(true));
+    await lane.leave("a");
+    await lane.ring();
+    expect(await lane.rpc.read(1)).toMatchObject({ used: 0 });
+    passTime(hourMs + secondMs);
+    await lane.ring();
+    expect([await listed(), await lane.rpc.read(1)]).toEqual([false, null]);
+    await lane.enter("b");
+    await until(async () => expect(await listed()).toBe(true));
+  });
+
+  test("a lane in use, or with a limit of its own, is not idle", async () => {
+    const [used, limited] = [newLane(), newLane()];
+    await used.enter("a");
+    await limited.rpc.override(4);
+    passTime(2 * hourMs);
+    await used.ring();
+    await limited.ring();
+    expect([await used.rpc.read(1), await limited.rpc.read(1)]).toMatchObject([{ used: 1 }, { override: 4 }]);
+  });
+
+  test("a key that nobody has any more is forgotten", async () => {
+    const lane = newLane();
+    await lane.rpc.claim({ runId: newId("gone"), until: "ended", force: false });
+    passTime(hourMs + secondMs);
+    await lane.ring();
+    expect(await lane.rpc.read(1)).toBe(null);
+  });
+});
+
+describe("the limit of all keys", () => {
+  test("reaches those in use and those to come, and is lifted again", async () => {
+    const base = `concurrency:${newId("wf")}`;
+    const enter = (key: string, runId: string) =>
+      laneObject(`${base}:${key}`).enter({
+        ticket: ticketOf(runId),
+        limit: 5,
+        periodMs: null,
+        priority: 0,
+        hold: false,
+      });
+    const limitOf = async (key: string) => (await laneObject(`${base}:${key}`).read(1))?.limit;
+    const versionOf = () => laneRoll().register(`${base}:probe`);
+    await enter("used", "a");
+    await enter("own", "b");
+    await laneObject(`${base}:own`).override(3);
+    await until(async () => expect(await laneRoll().names(base, 5)).toContain(`${base}:used`));
+    await until(async () => expect(await laneRoll().names(base, 5)).toContain(`${base}:own`));
+    await laneRoll().overrideAll(base, 1);
+    expect([await limitOf("used"), await limitOf("own")]).toEqual([1, 3]);
+    await enter("new", "c");
+    await until(async () => expect(await limitOf("new")).toBe(1));
+    const { version } = await versionOf();
+    await laneRoll().overrideAll(base, null);
+    expect([await limitOf("used"), await limitOf("new")]).toEqual([5, 5]);
+    expect(await versionOf()).toEqual({ limit: null, version: expect.any(Number) });
+    expect((await versionOf()).version).toBeGreaterThan(version);
+  });
+
+  test("is passed on by the roll's next life when the process died before it was", async () => {
+    const base = `concurrency:${newId("wf")}`;
+    const lane = `${base}:key`;
+    await laneObject(lane).enter({ ...request("a"), limit: 5 });
+    await until(async () => expect(await laneRoll().names(base, 1)).toEqual([lane]));
+    // A stub whose object has died stays broken.
+    const roll = () => env.LANES.getByName("roll");
+    const dying = runInDurableObject(roll(), async (_object, ctx) => {
+      new RollStore(ctx.storage.sql).setOverride(base, { limit: 2, version: Date.now() });
+      await ctx.storage.setAlarm(Date.now() + hourMs);
+      await ctx.storage.sync();
+      ctx.abort("killed");
+    });
+    await expect(dying).rejects.toThrow("killed");
+    expect((await laneObject(lane).read(1))?.limit).toBe(5);
+    expect(await runDurableObjectAlarm(roll())).toBe(true);
+    expect((await laneObject(lane).read(1))?.limit).toBe(2);
+    // Everybody has been told: the roll sleeps.
+    expect(await runDurableObjectAlarm(roll())).toBe(false);
+  });
+});
