@@ -14,6 +14,9 @@ export type { Concurrency, Debounce, Rate, ScheduleRule, Singleton } from "./cor
 export type { Schema } from "./core/schema.ts";
 export type {
   AttemptContext,
+  MapContext,
+  MapOptions,
+  MapRunsOptions,
   RunInfo,
   RunOptions,
   Step,

@@ -3,6 +3,7 @@ import { describeMs } from "./duration.ts";
 import type { StoredError } from "./error.ts";
 import type { ChildRun } from "./origin.ts";
 import { createRandom } from "./random.ts";
+import type { Call, RunState } from "./state.ts";
 
 const maxIdLength = 128;
 
@@ -34,6 +35,17 @@ export function childId({ parent, createdAt, step, retriedSeq }: Birth): string 
   return `${`${parent}.${life}`.slice(0, maxIdLength - tail.length)}${tail}`;
 }
 
+export function birthOf({ created }: RunState, step: string): Omit<Birth, "retriedSeq"> {
+  if (created === null) throw new Error("a run that was never created has no children");
+  return { parent: created.id, createdAt: created.at, step };
+}
+
+/** Others may have started it: its id was given, or stood for another run. */
+export function isForeign(state: RunState, step: string, { id }: ChildRun): boolean {
+  const own = childId({ ...birthOf(state, step), retriedSeq: 0 });
+  return id !== own && !id.startsWith(`${own}.`);
+}
+
 const plainStep = /^[A-Za-z0-9_-]+(?:#\d+)?$/;
 
 /** A child tells its parent of its end; asking is for the case that it cannot. */
@@ -55,6 +67,16 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
     at += spanMs;
   }
   return at > after ? at : at + Math.ceil((after - at + 1) / longestAskMs) * longestAskMs;
+}
+
+/**
+ * When this open call has something to do by itself, as far as the record tells a life that begins:
+ * `openedAt` is when the newest entry of earlier lives was made. Epoch ms; Infinity for never.
+ */
+export function dueAt(state: RunState, call: Call, openedAt: number): number {
+  const deadline = call.retryAt ?? call.until ?? Infinity;
+  if (call.kind !== "child" || call.child === null) return deadline;
+  return Math.min(deadline, nextAskAt(call.since, openedAt, isForeign(state, call.id, call.child)));
 }
 
 /** What a call rejects with whose child has failed, was cancelled, or is gone. */

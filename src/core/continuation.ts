@@ -33,7 +33,16 @@ export function continuationOf(state: RunState, input: Stored, deployment: strin
     },
   };
   const received = signals.map(({ seq: _was, at: _came, ...signal }): Fact => signal);
-  return [renewed, { kind: "run.started", deployment }, ...received];
+  return [renewed, { kind: "run.started", deployment }, ...strays(state), ...received];
+}
+
+/** Children that were given up and have not heard of it. No call has such an id: occurrences count from 1. */
+function strays({ orphans }: RunState): Fact[] {
+  const given = [...orphans.values()].map(({ child, policy }) => ({ step: `${child.id}#0`, child, policy }));
+  if (given.length === 0) return [];
+  const calls = given.map(({ step }) => ({ call: "child", id: step }) as const);
+  const started = given.map((stray): Fact => ({ kind: "child.started", ...stray, until: null }));
+  return [...started, { kind: "wait.withdrawn", calls }];
 }
 
 function unconsumed({ inboxes }: RunState): EntryOf<"signal.received">[] {

@@ -11,7 +11,10 @@ import { foldChild, foldWait } from "./fold/wait.ts";
 import { spoken } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
 
-/** Adds one entry to the state; answers the outcome it delivers to the handler, if it does. */
+/**
+ * Adds one entry to the state; answers the outcome it delivers to the handler, if it does.
+ * Long because every kind there is stands here once, so that one that is missing does not compile.
+ */
 export function fold(state: RunState, entry: Entry): Outcome | null {
   state.seq = entry.seq;
   state.at = entry.at;

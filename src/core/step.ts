@@ -208,7 +208,9 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
 
   /**
    * Calls every branch; the first to settle settles the race. What the others still wait for is
-   * withdrawn, so that a lost race takes no later signal; a step of theirs that is at work goes on.
+   * withdrawn, so that a lost race takes no later signal, and stays pending for ever; their steps go on.
+   * A call belongs to the branch that makes it at once, or when a call of that branch has settled: one made
+   * after an await of anything else belongs to where the race was called, and is not withdrawn.
    */
   race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
 

@@ -7,8 +7,7 @@
  * Invariant 2: a child tells its parent of its end, and the parent asks by itself ever more rarely: no end
  * goes unheard whichever of the two dies (guarantee 4).
  */
-import { childFailure, childId, childRefusal, childTimeout, nextAskAt } from "../core/child.ts";
-import type { Birth } from "../core/child.ts";
+import { birthOf, childFailure, childId, childRefusal, childTimeout, isForeign, nextAskAt } from "../core/child.ts";
 import type { Fact } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { ChildRun } from "../core/origin.ts";
@@ -17,6 +16,7 @@ import { callKey } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
 import type { ChildPlan, Pending } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
+import { isWithdrawn } from "./scope.ts";
 import type { ChildEnd, ChildStart, World } from "./world.ts";
 
 /** What children need of the execution they are part of. */
@@ -38,7 +38,6 @@ export type Hearing = "recorded" | "nobody" | "later";
 
 /** A child that is still to be started; how it will be on record. */
 type Launch = {
-  readonly pending: Pending;
   readonly fact: Extract<Fact, { kind: "child.started" }>;
   /** How often the start did not get through. */
   tries: number;
@@ -53,20 +52,12 @@ type Watch = { readonly child: ChildRun; readonly foreign: boolean; askedAt: num
 
 const longestPauseMs = 5 * 60_000;
 
-/**
- * When this open call has something to do by itself, as far as the record tells a life that begins:
- * `openedAt` is when the newest entry of earlier lives was made. Epoch ms; Infinity for never.
- */
-export function dueAt(state: RunState, call: Call, openedAt: number): number {
-  const deadline = call.retryAt ?? call.until ?? Infinity;
-  if (call.kind !== "child" || call.child === null) return deadline;
-  return Math.min(deadline, nextAskAt(call.since, openedAt, isForeign(state, call.id, call.child)));
-}
-
 export class Children {
   readonly #execution: Parent;
   readonly #launches = new Map<string, Launch>();
   readonly #watches = new Map<string, Watch>();
+  /** Of calls that lost a race in replay: children that may be there. */
+  readonly #strays: Launch["fact"][] = [];
   #asking = 0;
   #starting = 0;
 
@@ -75,11 +66,21 @@ export class Children {
     execution.ledger.beforeParting = () => this.#underWay();
   }
 
-  /** Calls that lost a race are waited for no more: a child that is on its way to one of them goes on record, to be stopped. */
+  /** The call was closed in replay: where it lost a race, an earlier life may have been starting its child. */
+  closed({ key, id, plan, scope }: Pending): void {
+    if (plan.kind !== "child" || !isWithdrawn(scope) || this.#execution.state.calls.has(key)) return;
+    this.#strays.push(this.#factOf(id, plan, this.#request(id, plan)));
+  }
+
+  /** Children that may be there of calls that lost a race go on record, so that they are stopped. */
   noteLost(): void {
     const { pending: open, ledger } = this.#execution;
     const lost = this.#underWay().filter(({ step }) => !open.has(callKey("child", step)));
-    if (lost.length > 0) ledger.append(...lost);
+    const facts = [...this.#strays.splice(0), ...lost];
+    if (facts.length === 0) return;
+    const calls = facts.map(({ step }) => ({ call: "child", id: step }) as const);
+    ledger.append(...facts, { kind: "wait.withdrawn", calls });
+    this.#execution.expect(ledger.now());
   }
 
   /** Children that are being started or asked: this memory has to stay for the answers. */
@@ -89,7 +90,8 @@ export class Children {
 
   begin(pending: Pending, plan: ChildPlan): void {
     const call = this.#recordOf(pending);
-    if (call === undefined || call.child === null) return this.#launch(pending, plan);
+    // A detached one that is open went on record while it was under way.
+    if (call === undefined || call.child === null || plan.detached) return this.#launch(pending, plan);
     const watch = this.#watch(pending, call.child);
     if (this.#execution.state.marked.has(`step.removed:${pending.key}`)) {
       const { child, until, policy } = call;
@@ -128,10 +130,11 @@ export class Children {
   /** Puts the end of a child on record, in its turn, if a call waits for it. */
   async hear(step: string, child: string, end: ChildEnd): Promise<Hearing> {
     const key = callKey("child", step);
+    const { stopped } = this.#execution;
     for (;;) {
       const launch = this.#launches.get(key);
       // It was faster than the news that it had been started.
-      if (launch !== undefined && launch.retryAt === Infinity) await this.#settled(launch);
+      if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.heard()]);
       const hearing = await this.#turn(() => this.#take(key, step, child, end));
       if (hearing !== "starting") return hearing ?? "later";
     }
@@ -154,14 +157,11 @@ export class Children {
   }
 
   #launch(pending: Pending, plan: ChildPlan): void {
-    const { ledger, world } = this.#execution;
-    const request = this.#request(pending, plan);
-    const child = request.former?.child ?? { id: request.id, workflow: plan.workflow };
-    // The timeout counts from the call, however often the start is tried.
-    const until = plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
+    const { world } = this.#execution;
+    const request = this.#request(pending.id, plan);
     const launch: Launch = this.#launches.get(pending.key) ?? {
-      pending,
-      fact: { kind: "child.started", step: pending.id, child, until, policy: plan.policy },
+      // The timeout counts from the call, however often the start is tried.
+      fact: this.#factOf(pending.id, plan, request),
       tries: 0,
       retryAt: Infinity,
       settled: Promise.resolve(),
@@ -179,18 +179,24 @@ export class Children {
     );
   }
 
-  #request(pending: Pending, plan: ChildPlan): ChildStart {
+  #factOf(step: string, plan: ChildPlan, { id, former }: ChildStart): Launch["fact"] {
+    const until = plan.timeoutMs === null ? null : this.#execution.ledger.now() + plan.timeoutMs;
+    const child = former?.child ?? { id, workflow: plan.workflow };
+    return { kind: "child.started", step, child, until, policy: plan.policy };
+  }
+
+  #request(step: string, plan: ChildPlan): ChildStart {
     const { state } = this.#execution;
     const { formerChildren, retriedSeq } = state;
-    const birth = birthOf(state, pending.id);
+    const birth = birthOf(state, step);
     const derived = childId({ ...birth, retriedSeq });
-    const former = formerChildren.get(pending.id);
+    const former = formerChildren.get(step);
     return {
       workflow: plan.workflow,
       input: plan.input,
       id: plan.id ?? derived,
       labels: plan.labels,
-      reply: plan.detached ? null : { createdAt: birth.createdAt, step: pending.id },
+      reply: plan.detached ? null : { createdAt: birth.createdAt, step },
       former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },
     };
   }
@@ -281,10 +287,6 @@ export class Children {
     return this.#execution.state.calls.get(key);
   }
 
-  async #settled({ settled }: Launch): Promise<void> {
-    await Promise.race([settled, this.#execution.stopped.heard()]);
-  }
-
   /** Runs the event in its turn; null where the execution was stopped before it came to that. */
   async #turn<Value>(event: () => Value): Promise<Value | null> {
     if (this.#execution.over) return null;
@@ -293,15 +295,4 @@ export class Children {
     });
     return await Promise.race([ran, this.#execution.stopped.heard().then(() => null)]);
   }
-}
-
-function birthOf({ created }: RunState, step: string): Omit<Birth, "retriedSeq"> {
-  if (created === null) throw new Error("a run that was never created has no children");
-  return { parent: created.id, createdAt: created.at, step };
-}
-
-/** Others may have started it: its id was given, or stood for another run. */
-function isForeign(state: RunState, step: string, { id }: ChildRun): boolean {
-  const own = childId({ ...birthOf(state, step), retriedSeq: 0 });
-  return id !== own && !id.startsWith(`${own}.`);
 }

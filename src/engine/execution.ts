@@ -269,6 +269,7 @@ export class Execution {
     await this.#replay.seek(this.#adoption.awaited(), this);
     if (this.over) return null;
     this.#withdrawals.tell();
+    this.children.noteLost();
     this.said.end();
     this.#adoption.survey();
     // A cancelled run begins none of what it waited for, whatever that is now.
@@ -307,6 +308,7 @@ export class Execution {
   closed(pending: Pending): void {
     this.#waits.closed(pending);
     this.#attempts.closed(pending);
+    if (!this.#live) this.children.closed(pending);
   }
 
   /** Whether the handler can be given the outcome with this key now. */

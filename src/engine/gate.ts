@@ -12,16 +12,11 @@ import { laneKey } from "../core/fold/ask.ts";
 import type { LaneNeed } from "../core/need.ts";
 import type { Place as Position } from "../core/run.ts";
 import type { RunState } from "../core/state.ts";
-import type { Entrance, Place, Ticket } from "../core/ticket.ts";
+import type { Place, Ticket } from "../core/ticket.ts";
 import type { Doorway } from "./doorway.ts";
 import { Line, nextAskAt } from "./line.ts";
-import type { Slot } from "./line.ts";
+import type { Errand, Slot } from "./line.ts";
 import { Turnstile } from "./turnstile.ts";
-
-/** Something a lane is to be told. Those about one ticket are carried in their order, one after the other. */
-export type Errand =
-  | { readonly kind: "enter"; readonly slot: Slot; readonly entrance: Entrance }
-  | { readonly kind: "leave"; readonly lane: string; readonly ticket: Ticket };
 
 /** For so long after its end a run that died over it gives its slots back again. */
 const partingMs = 600_000;
@@ -33,9 +28,10 @@ export class Gate implements Doorway {
   #run: Line | null = null;
   /** What that line was made from. */
   #lanes: readonly LaneNeed[] | undefined = undefined;
-  #wanted = false;
+  /** The run has something to do, and asks for its slots. */
+  isWanted = false;
   readonly #steps = new Turnstile();
-  /** Turns that a lane was told are not held: it may be about to take them back. */
+  /** Turns that a lane was told are not held, and may be about to take back. */
   readonly #denied = new Map<string, number>();
   #errands: Errand[] = [];
 
@@ -51,11 +47,6 @@ export class Gate implements Doorway {
     return this.#needed().every(({ phase }) => phase === "held");
   }
 
-  /** The run has something to do, and has asked, or will ask, for its slots. */
-  get isWanted(): boolean {
-    return this.#wanted;
-  }
-
   /** A lane was asked and has not answered. */
   get isAsking(): boolean {
     return this.#slots().some(({ asking }) => asking);
@@ -66,14 +57,9 @@ export class Gate implements Doorway {
     return false;
   }
 
-  /** The run has something to do: asks for its slots. */
-  want(): void {
-    this.#wanted = true;
-  }
-
   /** The run is parked: gives back what it does not keep. */
   rest(): void {
-    this.#wanted = false;
+    this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
     const { queued } = this.#state();
     const inLine = this.isQueued(null);
@@ -89,10 +75,10 @@ export class Gate implements Doorway {
 
   /** The run has ended: gives everything back, also what an earlier memory may have left. */
   end(): void {
-    this.#wanted = false;
+    this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
-    const begun = this.#state().startedAt !== null;
-    for (const slot of [...this.#line().slots]) this.#giveBack(slot, slot.need.periodMs === null || !begun);
+    const { startedAt } = this.#state();
+    for (const slot of [...this.#line().slots]) this.#giveBack(slot, slot.need.periodMs === null || startedAt === null);
     this.leaveAll();
   }
 
@@ -125,7 +111,7 @@ export class Gate implements Doorway {
       for (const slot of [...(this.#run?.slots ?? [])]) {
         if (slot.phase === "waiting" || slot.asking) this.#giveBack(slot, false);
       }
-    } else if (this.#wanted) this.#ask(this.#needed(), now);
+    } else if (this.isWanted) this.#ask(this.#needed(), now);
     this.#steps.advance();
     for (const slots of this.#steps.inLine) this.#ask(slots, now);
   }
@@ -145,6 +131,7 @@ export class Gate implements Doorway {
     const { step } = slot.ticket;
     if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
       // Only a new turn is safe from that.
+      slot.phase = "waiting";
       this.#giveBack(slot, false);
       return [];
     }
@@ -217,11 +204,8 @@ export class Gate implements Doorway {
 
   /** When lanes are asked again; Infinity for never. */
   soonest(): number {
-    let soonest = Infinity;
-    for (const { phase, asking, askAt } of this.#slots()) {
-      if (phase === "waiting" && !asking) soonest = Math.min(soonest, askAt);
-    }
-    return soonest;
+    const inLine = this.#slots().filter(({ phase, asking }) => phase === "waiting" && !asking);
+    return Math.min(Infinity, ...inLine.map(({ askAt }) => askAt));
   }
 
   get #isExempt(): boolean {
@@ -252,8 +236,7 @@ export class Gate implements Doorway {
 
   /** A rate is asked for once, before the run begins. */
   #needed(): Slot[] {
-    const begun = this.#state().startedAt !== null;
-    return this.#line().slots.filter(({ need }) => need.periodMs === null || !begun);
+    return this.#line().slots.filter(({ need }) => need.periodMs === null || this.#state().startedAt === null);
   }
 
   /** A run that goes on as new keeps its tickets. */

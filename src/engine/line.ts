@@ -4,7 +4,7 @@
  */
 import type { LaneNeed } from "../core/need.ts";
 import type { Place } from "../core/run.ts";
-import type { Ticket } from "../core/ticket.ts";
+import type { Entrance, Ticket } from "../core/ticket.ts";
 
 /** A need and how far it is met; what a lane answers to an `enter` is about the slot that it was asked for. */
 export type Slot = {
@@ -26,6 +26,11 @@ export type Slot = {
   askAt: number;
   place: Place | null;
 };
+
+/** Something a lane is to be told. Those about one ticket are carried in their order, one after the other. */
+export type Errand =
+  | { readonly kind: "enter"; readonly slot: Slot; readonly entrance: Entrance }
+  | { readonly kind: "leave"; readonly lane: string; readonly ticket: Ticket };
 
 export class Line {
   readonly slots: Slot[];

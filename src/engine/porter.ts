@@ -12,9 +12,8 @@ import type { Place, Ticket } from "../core/ticket.ts";
 import { Bell } from "./bell.ts";
 import type { Execution } from "./execution.ts";
 import { Gate } from "./gate.ts";
-import type { Errand } from "./gate.ts";
 import { lastAskAt } from "./line.ts";
-import type { Slot } from "./line.ts";
+import type { Errand, Slot } from "./line.ts";
 
 /** What it needs of the run. */
 export interface Gated {
@@ -55,7 +54,7 @@ export class Porter {
   admits(): boolean {
     if (this.gate.isOpen) return true;
     const { execution } = this.#run;
-    if (execution === null || execution.over || this.#isDue(this.#run.now())) this.gate.want();
+    if (execution === null || execution.over || this.#isDue(this.#run.now())) this.gate.isWanted = true;
     return false;
   }
 

@@ -33,6 +33,7 @@ export async function receiveUpdate(run: Run, request: UpdateRequest, isWanted: 
   if (known === undefined) refuseIdle(run.state, request.name);
   const execution = await run.awake();
   const update = known?.id ?? (await accept(execution, request, isWanted));
+  if (update === null) return await receiveUpdate(run, request, isWanted);
   const end = ended(execution, update);
   // Whoever gave up waiting is not there to hear of it.
   end.catch(() => {});
@@ -53,7 +54,8 @@ function refuseIdle({ paused, startedAt, created }: RunState, name: string): voi
   if (paused !== null) throw new HoldfastError("run_paused", `run ${created?.id} is paused and takes no updates`);
 }
 
-async function accept(execution: Execution, request: UpdateRequest, isWanted: () => boolean): Promise<string> {
+/** The update's id; null where the run goes on as new, and its next life is to be asked. */
+async function accept(execution: Execution, request: UpdateRequest, isWanted: () => boolean): Promise<string | null> {
   const { name, argument: sent } = request;
   const handler = execution.asks.findUpdate(name);
   if (handler === undefined) throw unknown(execution, name);
@@ -70,6 +72,9 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
   });
   const update = execution.over ? null : await Promise.race([accepted, execution.stopped.heard()]);
   if (typeof update === "string") return update;
+  // The handler has spoken its last word, and it is not on record yet.
+  if (execution.renewal.requested && !execution.over) await execution.stopped.heard();
+  if (execution.renewal.done) return null;
   throw overOf(execution);
 }
 
@@ -92,11 +97,15 @@ async function fit({ name, schema }: UpdateHandler, sent: Stored): Promise<Store
   }
 }
 
-/** Puts the update on record, which calls its function; answers its id, or that of the one with the same key. */
-function take(execution: Execution, request: UpdateRequest, argument: Stored): string {
+/**
+ * Puts the update on record, which calls its function; answers its id, or that of the one with the same key;
+ * null where the handler has no more to say in this life of the run.
+ */
+function take(execution: Execution, request: UpdateRequest, argument: Stored): string | null {
   const { state } = execution;
   const known = knownUpdate(state, request);
   if (known !== undefined) return known.id;
+  if (execution.renewal.requested) return null;
   if (execution.silent || state.cancelling !== null) throw endOf(state);
   refuseIdle(state, request.name);
   const { name, argument: sent, key, by } = request;

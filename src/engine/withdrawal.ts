@@ -30,8 +30,8 @@ export class Withdrawals {
     const call = recordKind(plan);
     const key = callKey(call, id);
     const known = this.#execution.state.calls.get(key);
-    // A webhook comes on record only once it has its address, a child once it was started.
-    const comes = begun && (plan.kind === "webhook" || plan.kind === "child");
+    // A webhook comes on record only once it has its address.
+    const comes = begun && plan.kind === "webhook";
     if (known === undefined ? comes : !known.done) this.#untold.set(key, { call, id });
   }
 

@@ -13,7 +13,7 @@ const maxStep = 600;
 const maxReason = 4096;
 
 export function forkRoutes(service: Service): Route[] {
-  return [{ method: "POST", path: "/v1/runs/:id/fork", role: "operate", handle: (call) => fork(service, call) }];
+  return [{ method: "POST", path: "/v1/runs/:id/fork", role: "admin", handle: (call) => fork(service, call) }];
 }
 
 async function fork(service: Service, call: Call): Promise<Response> {

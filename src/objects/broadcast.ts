@@ -44,28 +44,21 @@ export async function broadcast(
 }
 
 /** `more` where the run would take another of that name. */
-export type Receive = (signal: SignalRequest) => Promise<Answer<{ readonly duplicate: boolean; readonly more?: boolean }>>;
+export type Receive = (
+  signal: SignalRequest,
+) => Promise<Answer<{ readonly duplicate: boolean; readonly more?: boolean }>>;
 
 /**
  * What `report` offered to a run: claims it, signal by signal, hands it to `receive` (the run's own
  * `signal`, with `onlyIfWaiting`, which answers once it is durable) and settles it. Safe to repeat.
  */
-export async function claimOffers(
-  runId: string,
-  offers: readonly string[],
-  receive: Receive,
-): Promise<void> {
+export async function claimOffers(runId: string, offers: readonly string[], receive: Receive): Promise<void> {
   for (const name of new Set(offers)) {
     await claimName(runId, name, offers.filter((other) => other === name).length, receive);
   }
 }
 
-async function claimName(
-  runId: string,
-  name: string,
-  waits: number,
-  receive: Receive,
-): Promise<void> {
+async function claimName(runId: string, name: string, waits: number, receive: Receive): Promise<void> {
   const refused: string[] = [];
   for (let open = waits; open > 0;) {
     const held = await directoryShard(0).claim(name, runId, refused);

@@ -6,8 +6,7 @@
  * Invariant 2: an answer reaches the memory that asked, or nobody: another asks by itself.
  */
 import type { Entrance, Place, Ticket } from "../core/ticket.ts";
-import type { Errand } from "../engine/gate.ts";
-import type { Slot } from "../engine/line.ts";
+import type { Errand, Slot } from "../engine/line.ts";
 import type { Run } from "../engine/run.ts";
 import { laneObject } from "./address.ts";
 

@@ -282,7 +282,7 @@ describe("signals", () => {
     );
     const state = stateOf(forkOf(history, "b"));
     expect([...state.listeners, ...state.patches]).toEqual(["tick", "p"]);
-    expect([...state.updates.values()].map(({ id, end }) => [id, end?.kind])).toEqual([["u1", "update.completed"]]);
+    expect([...state.updates.values()].map(({ id, end }) => [id, end?.kind])).toEqual([["u1", "completed"]]);
     const inbox = state.inboxes.get("tick");
     expect(inbox?.head).toBe(1);
   });

@@ -275,6 +275,44 @@ describe("an update", () => {
   });
 });
 
+describe("a run that goes on as new", () => {
+  type Ledger = { readonly total: number };
+
+  /** Begins anew after every third addition. */
+  const entity = async (input: Ledger | undefined, step: Step) => {
+    let { total } = input ?? { total: 0 };
+    let additions = 0;
+    step.query("total", () => total);
+    const full = new Promise<void>((resolve) => {
+      step.update("add", z.coerce.number(), (amount) => {
+        total += amount;
+        if (++additions === 3) resolve();
+        return total;
+      });
+    });
+    step.update("close", null, () => step.bail("closed"));
+    await full;
+    return await step.continueAsNew({ total });
+  };
+
+  test("guarantee 5: takes every update once, and knows their keys in its next lives", async () => {
+    const host = await new Host(entity).drive();
+    const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`);
+    const answers = keys.map((key) => begin(host, "add", "1", { key }));
+    await host.drive();
+    expect(await Promise.all(answers)).toEqual(keys.map((_, i) => i + 1));
+    expect(host.run.state.created?.continuation?.count).toBe(6);
+    const later = host.reopen({ cold: false });
+    const again = keys.map((key) => begin(later, "add", "1", { key }));
+    await later.drive();
+    expect(await Promise.all(again)).toEqual(keys.map((_, i) => i + 1));
+    expect(await update(later, "add", "2", { key: "key-1" })).toBe("idempotency_conflict");
+    expect(await update(later, "add", "5")).toBe(25);
+    // Each key stands for an update of its own, whichever life it is from.
+    expect(new Set(later.run.state.updateKeys.values()).size).toBe(20);
+  });
+});
+
 describe("a listener", () => {
   const collector =
     (register = (step: Step, hear: (value: string) => void): void => step.onSignal("word", hear)): Handler =>
@@ -353,6 +391,36 @@ describe("a listener", () => {
     expect(waits).toEqual(["word", "word#2"]);
   });
 
+  test("comes before a wait that a pause held back with it", async () => {
+    const host = await new Host(async (_input: never, step: Step) => {
+      const heard: string[] = [];
+      step.onSignal<string>("word", (word) => void heard.push(word));
+      await step.waitFor("word", { timeout: "1 h" });
+      return heard;
+    }).drive(startAt);
+    await act(host.run, "pause");
+    signal(host.run, "word", "a");
+    await act(host.run, "resume");
+    await host.drive();
+    expect(host.output).toEqual(["a"]);
+  });
+
+  test("guarantee 3: is told what time it is, in every life", async () => {
+    const flow = async (_input: never, step: Step) => {
+      const times: number[] = [];
+      step.onSignal("tick", () => void times.push(step.now()));
+      step.update("now", null, () => step.now());
+      await step.waitFor("end");
+      return times;
+    };
+    const host = await new Host(flow).signalAt(startAt + 5000, "tick", 1).drive();
+    expect(await update(host, "now", 1)).toBe(startAt + 5000);
+    const later = host.reopen({ cold: false, at: startAt + 9000 });
+    signal(later.run, "end", {});
+    await later.drive();
+    expect(later.output).toEqual([startAt + 5000]);
+  });
+
   test("guarantee 3: the next signal does not wait for an async listener; replay tells it the same way", async () => {
     const trace: string[] = [];
     const flow = async (_input: never, step: Step) => {
@@ -417,13 +485,17 @@ describe("a listener", () => {
         await step.waitFor("end");
       } finally {
         await step.run("clean", () => 1);
+        await step.run("leave", () => 1);
       }
     }).drive();
     signal(host.run, "word", "x");
     await host.drive(startAt);
     await act(host.run, "cancel");
     await host.drive();
-    expect([host.status, host.entries("step.completed").map(({ step }) => step)]).toEqual(["cancelled", ["clean"]]);
+    expect([host.status, host.entries("step.completed").map(({ step }) => step)]).toEqual([
+      "cancelled",
+      ["clean", "leave"],
+    ]);
   });
 });
 

@@ -364,6 +364,30 @@ describe("a parent that ends before its child", () => {
   });
 });
 
+describe("a race that a child loses", () => {
+  const racing = (ms: number): Definition =>
+    flow("parent", async (_input, step) => {
+      const won = await step.race({ child: () => step.invoke("patient"), nap: () => step.sleep(ms) });
+      await step.sleep("after", "1 minute");
+      return won.key;
+    });
+
+  test("guarantee 4: stops it, however early the race is lost, and wherever the parent dies", async () => {
+    for (const ms of [0, 1, 900]) {
+      for (let commit = 0; commit <= 9; commit++) {
+        const family = new Family(patient, racing(ms));
+        family.deaths.push({ id: "parent", commit });
+        await family.begin("parent").drive();
+        expect(family.output("parent")).toBe("nap");
+        const child = family.has(idOf("patient")) ? family.snapshot(idOf("patient")).status : "never there";
+        expect({ ms, commit, child: child === "waiting" }).toEqual({ ms, commit, child: false });
+        // It was stopped when the race was lost, and not only at the parent's end.
+        expect(family.run("parent").state.orphans.size).toBe(0);
+      }
+    }
+  });
+});
+
 describe("news of a child's end", () => {
   test("guarantee 4: that comes before the parent knows that the child was started is kept", async () => {
     const family = new Family(

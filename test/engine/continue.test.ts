@@ -4,6 +4,7 @@ import type { Entry } from "../../src/core/entry.ts";
 import { checkSameStart } from "../../src/core/start.ts";
 import type { Step } from "../../src/core/step.ts";
 import { decode, encode } from "../../src/core/value.ts";
+import { Family } from "./family.ts";
 import { Host, act, created, play, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -270,6 +271,64 @@ describe("guarantee 5: its signals", () => {
     await host.drive();
     const inbox = host.run.state.inboxes.get("go");
     expect(inbox?.items.map(({ payload }) => decode(payload))).toEqual(Array.from({ length: 150 }, (_unused, i) => i));
+  });
+});
+
+describe("its children and its parent", () => {
+  const minuteMs = 60_000;
+  const slow = define(
+    async (ms: number, step) => {
+      await step.sleep(ms);
+      return ms;
+    },
+    { name: "slow" },
+  );
+
+  test("guarantee 2: a call of one life never hears of the child of another", async () => {
+    const parent = define(
+      async (input: number | null, step) => {
+        const ms = input === null ? 2 * minuteMs : 3 * minuteMs;
+        const first = step.invoke("slow", ms);
+        if (input !== null) return await first;
+        await step.sleep(minuteMs);
+        return await step.continueAsNew(1);
+      },
+      { name: "parent" },
+    );
+    const family = await new Family(slow, parent).begin("parent").drive(startAt + 10 * minuteMs);
+    expect(family.output("parent")).toBe(3 * minuteMs);
+    // The child of the first life was left alone.
+    expect([...family.made.values()]).toEqual([1, 1]);
+    for (const id of family.made.keys()) expect(family.snapshot(id).status).toBe("completed");
+    expect(family.entries("parent", "child.started")).toHaveLength(1);
+  });
+
+  test("its parent hears of its end, however often it went on as new", async () => {
+    const child = define(
+      times(3, (step) => step.sleep(minuteMs)),
+      { name: "child" },
+    );
+    const parent = define((_input, step) => step.invoke("child", { round: 0 }), { name: "parent" });
+    const family = await new Family(child, parent).begin("parent").drive(startAt + 10 * minuteMs);
+    expect(family.output("parent")).toEqual({ round: 3, continued: 3 });
+    expect(family.calls.filter((call) => call.startsWith("hear"))).toHaveLength(1);
+  });
+
+  test("a child that was to be stopped is stopped, though its parent goes on as new first", async () => {
+    const patient = define((_input, step) => step.waitFor("never"), { name: "patient" });
+    const parent = define(
+      async (input: number | null, step) => {
+        if (input !== null) return await step.sleep("2 m");
+        const children = (): Promise<unknown> => Promise.all([step.invoke("patient", 1), step.invoke("patient", 2)]);
+        await step.race({ children, clock: () => step.sleep("1 m") });
+        return await step.continueAsNew(1);
+      },
+      { name: "parent" },
+    );
+    const family = await new Family(patient, parent).begin("parent").drive(startAt + 10 * minuteMs);
+    expect(family.snapshot("parent").status).toBe("completed");
+    expect([...family.made.keys()].map((id) => family.snapshot(id).status)).toEqual(["cancelled", "cancelled"]);
+    expect(family.run("parent").state.orphans.size).toBe(0);
   });
 });
 

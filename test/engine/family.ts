@@ -8,7 +8,7 @@ import type { Entry, EntryOf } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { ChildPolicy } from "../../src/core/origin.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
-import { decode, encode } from "../../src/core/value.ts";
+import { decode } from "../../src/core/value.ts";
 import { receiveNews } from "../../src/engine/news.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/run.ts";
@@ -386,9 +386,4 @@ export class Family {
 function endOf(end: NonNullable<Run["state"]["end"]>): ChildEnd {
   if (end.kind === "run.completed") return { kind: "completed", output: end.output };
   return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };
-}
-
-/** The input as it is stored. */
-export function stored(value: unknown): string {
-  return encode(value, "a value");
 }

@@ -10,7 +10,7 @@ import type { LaneNeed } from "../../src/core/need.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { noTerms } from "../../src/core/slot.ts";
 import type { Slot } from "../../src/core/slot.ts";
-import type { Errand } from "../../src/engine/gate.ts";
+import type { Errand } from "../../src/engine/line.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/run.ts";
 import { created, startAt } from "./host.ts";

@@ -1,10 +1,20 @@
 import { describe, expect, test } from "vitest";
+import { NonRetryableError } from "../../src/core/error.ts";
+import { fold } from "../../src/core/fold.ts";
+import type { LaneNeed } from "../../src/core/need.ts";
 import { createRandom } from "../../src/core/random.ts";
+import { emptyState } from "../../src/core/state.ts";
 import type { Step } from "../../src/core/step.ts";
+import { encode } from "../../src/core/value.ts";
+import { Gate } from "../../src/engine/gate.ts";
+import { receiveHook } from "../../src/engine/hook.ts";
+import { nextAskAt } from "../../src/engine/line.ts";
+import type { Slot } from "../../src/engine/line.ts";
 import { Fleet, Ledger, need } from "./fleet.ts";
 import type { Ship } from "./fleet.ts";
-import { act, signal } from "./host.ts";
+import { act, created, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
+import type { Handler } from "./memory.ts";
 
 const minute = 60_000;
 
@@ -344,7 +354,7 @@ describe("a run that is held", () => {
 
   test("guarantee 4: no alarm that asks again is taken for a death", async () => {
     const { fleet, b } = await held();
-    const naps = fleet.add("naps", async (_input, step) => void (await step.sleep("nap", minute)), [need("mail", 1)]);
+    const naps = fleet.add("naps", async (_input, step) => await step.sleep("nap", minute), [need("mail", 1)]);
     for (let at = 1000; at < 19 * minute; at += 10_000) {
       fleet.at(at, () => {
         b.evict();
@@ -435,6 +445,183 @@ describe("steps that need slots", () => {
     expect(ships.map(({ status }) => status)).toEqual(ids.map(() => "completed"));
     expect(ledger.most).toBe(1);
   });
+});
+
+describe("what wakes a parked run while others have its slot", () => {
+  /** A run that is parked, and another that has the slot for ten minutes. */
+  async function parked(handler: Handler): Promise<{ fleet: Fleet; a: Ship }> {
+    const fleet = new Fleet();
+    const a = fleet.add("a", handler, [need("mail", 1)]);
+    await fleet.drive(1000);
+    fleet.add("b", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
+    await fleet.drive(2000);
+    expect(a.status).toBe("waiting");
+    return { fleet, a };
+  }
+
+  test.for([false, true])(
+    "the call of a webhook is answered at once, what follows waits; evicted: %s",
+    async (evicted) => {
+      let ran = 0;
+      const { fleet, a } = await parked(async (_input, step) => {
+        const hook = await step.webhook("hook");
+        const call = await hook.received();
+        await step.run("after", () => void ran++);
+        return call?.body;
+      });
+      if (evicted) a.evict();
+      const body = new TextEncoder().encode('{"paid":true}');
+      const headers = { "content-type": "application/json" };
+      const call = a.act((run) => receiveHook(run, "hook", { method: "POST", headers, query: {}, body }));
+      await fleet.drive(3000);
+      expect(await call).toEqual({ duplicate: false });
+      await fleet.drive(4000);
+      expect([a.status, ran, a.kinds.at(-1)]).toEqual(["queued", 0, "lane.queued"]);
+      await fleet.drive();
+      expect([a.status, ran]).toEqual(["completed", 1]);
+    },
+  );
+
+  test("a signal that a listener takes", async () => {
+    const heard: unknown[] = [];
+    const { fleet, a } = await parked(async (_input, step) => {
+      step.onSignal("news", (payload) => void heard.push(payload));
+      await step.waitFor("end");
+    });
+    a.act((run) => signal(run, "news", "first"));
+    await fleet.drive(3000);
+    expect([a.status, heard]).toEqual(["queued", []]);
+    await fleet.drive();
+    expect([a.status, heard]).toEqual(["waiting", ["first"]]);
+    expect(fleet.lane("mail").isEmpty).toBe(true);
+  });
+
+  test("its next attempt", async () => {
+    let attempts = 0;
+    const { fleet, a } = await parked(async (_input, step) => {
+      const fn = () => {
+        if (++attempts < 2) throw new Error("again");
+      };
+      await step.run("flaky", fn, { retry: { delay: minute, jitter: 0 } });
+    });
+    await fleet.drive(2 * minute);
+    expect([a.status, attempts]).toEqual(["queued", 1]);
+    await fleet.drive();
+    expect([a.status, attempts]).toEqual(["completed", 2]);
+  });
+});
+
+describe("a run that begins again", () => {
+  test("as new keeps its slot from one life to the next", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const round = async (input: { readonly left?: number }, step: Step) => {
+      await step.run("work", () => ledger.work(step.info.id, 500));
+      const { left = 3 } = input;
+      if (left > 0) await step.continueAsNew({ left: left - 1 });
+    };
+    const a = fleet.add("a", define(round), [need("mail", 1)]);
+    await fleet.drive(100);
+    const b = fleet.add("b", worker(ledger), [need("mail", 1)]);
+    await fleet.drive();
+    expect([a.status, b.status]).toEqual(["completed", "completed"]);
+    expect(ledger.begun).toEqual(["a", "a", "a", "a", "b", "b"]);
+  });
+
+  test("after it failed waits for a slot like any other", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    let fails = true;
+    const handler = async (_input: unknown, step: Step) => {
+      await step.run("work", async () => {
+        await ledger.work(step.info.id, 5);
+        if (fails) throw new NonRetryableError("no");
+      });
+    };
+    const a = fleet.add("a", handler, [need("mail", 1)]);
+    await fleet.drive(100);
+    expect([a.status, fleet.lane("mail").isEmpty]).toEqual(["failed", true]);
+    fleet.add("b", worker(ledger, minute), [need("mail", 1)]);
+    await fleet.drive(200);
+    fails = false;
+    a.act((run) => act(run, "retry"));
+    await fleet.drive(300);
+    expect(a.status).toBe("queued");
+    await fleet.drive();
+    expect([a.status, ledger.most]).toEqual(["completed", 1]);
+  });
+
+  test("with other needs, as a later start of its debounce has them, asks for those alone", async () => {
+    const fleet = new Fleet();
+    const later = fleet.clock.at + minute;
+    const a = fleet.add("a", worker(new Ledger(fleet)), [need("old", 1)], { startAt: later });
+    await fleet.drive(100);
+    const merged = { version: "1", input: "{}", labels: {}, startAt: later, by: "test", lanes: [need("new", 1)] };
+    a.act((run) => run.append({ kind: "run.debounced", ...merged, input: encode({}, "input") }));
+    await fleet.drive();
+    expect([a.status, fleet.lane("new").terms.limit, fleet.lanes.has("old")]).toEqual(["completed", 1, false]);
+  });
+});
+
+describe("a slot that a run said it does not hold", () => {
+  function gateOf(lanes: readonly LaneNeed[]): { gate: Gate; enter: () => Slot } {
+    const state = emptyState();
+    fold(state, { kind: "run.created", seq: 1, at: startAt, ...created({}), lanes });
+    fold(state, { kind: "run.started", seq: 2, at: startAt, deployment: "one" });
+    const gate = new Gate(() => state, startAt);
+    const enter = (): Slot => {
+      gate.isWanted = true;
+      gate.prepare(startAt);
+      const [errand] = gate.takeErrands().filter(({ kind }) => kind === "enter");
+      if (errand?.kind !== "enter") throw new Error("nothing is asked");
+      return errand.slot;
+    };
+    return { gate, enter };
+  }
+
+  test("is asked for in a new turn, because the lane may be about to take the old one back", () => {
+    const { gate, enter } = gateOf([need("mail", 1)]);
+    const ticket = { runId: "run-1", createdAt: startAt, step: null };
+    expect(gate.holds("mail", ticket, false)).toBe(false);
+    gate.deny("mail", ticket, 7);
+    gate.answered(enter(), { granted: true, turn: 7 }, startAt);
+    expect(gate.isOpen).toBe(false);
+    gate.prepare(startAt);
+    const errands = gate.takeErrands();
+    expect(errands.map(({ kind }) => kind)).toEqual(["leave", "enter"]);
+    const [, again] = errands;
+    if (again?.kind !== "enter") throw new Error("it is not asked for again");
+    gate.answered(again.slot, { granted: true, turn: 8 }, startAt);
+    expect(gate.isOpen).toBe(true);
+  });
+
+  test("a message that names another turn is not believed", () => {
+    const { gate, enter } = gateOf([need("mail", 1)]);
+    const ticket = { runId: "run-1", createdAt: startAt, step: null };
+    gate.answered(enter(), { granted: false, turn: 9, position: 1, used: 1, limit: 1 }, startAt);
+    expect([gate.granted("mail", ticket, 5), gate.isOpen]).toEqual([[], false]);
+    // Asking again tells.
+    expect(enter().lane).toBe("mail");
+  });
+
+  test("a message that is faster than the answer to the question counts", () => {
+    const { gate, enter } = gateOf([need("mail", 1)]);
+    const ticket = { runId: "run-1", createdAt: startAt, step: null };
+    const slot = enter();
+    gate.granted("mail", ticket, 9);
+    expect(gate.isOpen).toBe(false);
+    gate.answered(slot, { granted: false, turn: 9, position: 1, used: 1, limit: 1 }, startAt);
+    expect(gate.isOpen).toBe(true);
+  });
+});
+
+test("a queued run asks again after 1, 3, 7, 15 and 31 minutes, then every half hour", () => {
+  const times: number[] = [];
+  for (let at = nextAskAt(0, 0); at < 150 * minute; at = nextAskAt(0, at)) times.push(at / minute);
+  expect(times).toEqual([1, 3, 7, 15, 31, 61, 91, 121]);
+  const year = 365 * 24 * 60 * minute;
+  expect(nextAskAt(0, year) - year).toBeLessThanOrEqual(30 * minute);
+  expect((nextAskAt(0, year) / minute) % 30).toBe(1);
 });
 
 /** Sleeps, waits, steps and retries, and a need of each kind. */

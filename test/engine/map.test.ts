@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { NonRetryableError } from "../../src/core/error.ts";
 import type { MapOptions, Step } from "../../src/core/step.ts";
+import { Family } from "./family.ts";
 import { Host, act, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 
@@ -497,6 +498,80 @@ describe("a run that is retried", () => {
     await act(host.run, "retry");
     expect(host.entries("run.retried")[0]?.cleared).toEqual([]);
     expect((await host.drive()).output).toBe("made");
+  });
+});
+
+describe("a workflow instead of a function", () => {
+  const triple = define(
+    async (n: number, step) => {
+      if (n < 0) throw new NonRetryableError("negative");
+      await step.sleep("1 s");
+      return n * 3;
+    },
+    { name: "triple" },
+  );
+
+  /** A run that maps these over `triple`. */
+  function mapping(numbers: readonly number[], options?: object): Family {
+    const parent = define(
+      async (_input, step) => {
+        const map = step.map as (...args: unknown[]) => Promise<unknown>;
+        return await map("child", numbers, { name: "triple" }, options).catch((error: Caught) => [
+          error.code,
+          error.step,
+          error.errors?.map(({ index, code, step: id }) => [index, code, id]),
+        ]);
+      },
+      { name: "parent" },
+    );
+    return new Family(triple, parent).begin("parent");
+  }
+
+  test("makes each item a child run, in the order of the items", async () => {
+    const family = await mapping([1, 2, 3, 4, 5], { concurrency: 2 }).drive();
+    expect(family.output("parent")).toEqual([3, 6, 9, 12, 15]);
+    expect(family.entries("parent", "child.started").map(({ step }) => step)).toEqual([
+      "child",
+      "child#2",
+      "child#3",
+      "child#4",
+      "child#5",
+    ]);
+    expect(family.clock.at - startAt).toBeGreaterThanOrEqual(3000);
+    expect([...family.made.values()]).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  test("tells which child failed", async () => {
+    const family = await mapping([1, -2, 3], { concurrency: 1 }).drive();
+    expect(family.output("parent")).toEqual(["map_failed", "child", [, [1, "child_failed", "child#2"]]]);
+    expect(family.entries("parent", "child.started")).toHaveLength(2);
+    const within = await mapping([1, -2, 3], { tolerate: 0.5 }).drive();
+    expect(within.output("parent")).toEqual([3, undefined, 9]);
+  });
+
+  test.each([
+    [{ id: "one-for-all" }, "options_invalid"],
+    [{ undo: () => 1 }, "options_invalid"],
+    [{ timeout: "soon" }, "duration_invalid"],
+    [{ onParentEnd: "forget" }, "options_invalid"],
+  ])("%j is refused", async (options, code) => {
+    expect((await mapping([1], options).drive()).output("parent")).toEqual([code, undefined, undefined]);
+    expect((await mapping([], options).drive()).output("parent")).toEqual([code, undefined, undefined]);
+  });
+
+  test("a retry of the run starts only what failed", async () => {
+    let healed = false;
+    const fragile = define((n: number) => (n === 2 && !healed ? Promise.reject(new Error("no")) : n), {
+      name: "fragile",
+    });
+    const parent = define((_input, step) => step.map("child", [1, 2, 3], "fragile"), { name: "parent" });
+    const family = await new Family(fragile, parent).begin("parent").drive();
+    expect(family.snapshot("parent").error).toMatchObject({ code: "map_failed", errors: [{ code: "child_failed" }] });
+    healed = true;
+    await family.act("parent", "retry");
+    await family.drive();
+    expect(family.output("parent")).toEqual([1, 2, 3]);
+    expect([...family.made.values()]).toEqual([1, 1, 1]);
   });
 });
 

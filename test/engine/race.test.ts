@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
+import { createRandom } from "../../src/core/random.ts";
 import type { Step } from "../../src/core/step.ts";
+import { Family } from "./family.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
+import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
 
 type Caught = Error & { code?: string };
@@ -299,6 +302,45 @@ describe("races within races", () => {
   });
 });
 
+describe("child runs in a race", () => {
+  const patient = define(async (_input, step) => await step.waitFor("never"), { name: "patient" });
+
+  test("one that is waited for in vain is told to stop, one that is to be left alone is not", async () => {
+    const parent = define(
+      async (_input, step) => {
+        await step.race({
+          cancelled: () => step.invoke("patient", 1),
+          abandoned: () => step.invoke("patient", 2, { onParentEnd: "abandon" }),
+          clock: () => step.sleep("1 m"),
+        });
+        await step.sleep("2 m");
+      },
+      { name: "parent" },
+    );
+    const family = await new Family(patient, parent).begin("parent").drive(startAt + 200_000);
+    const [first = "", second = ""] = family.entries("parent", "child.started").map(({ child }) => child.id);
+    expect(family.entries("parent", "wait.withdrawn")[0]?.calls.map(({ id }) => id)).toEqual(["patient", "patient#2"]);
+    expect([family.snapshot(first).status, family.snapshot(second).status]).toEqual(["cancelled", "waiting"]);
+    expect(family.entries("parent", "child.stopped").map(({ child }) => child.id)).toEqual([first]);
+    expect(family.snapshot("parent").status).toBe("completed");
+  });
+
+  test("one whose start is under way when its branch loses is stopped once it is there", async () => {
+    const parent = define(
+      async (_input, step) => {
+        await step.sleep(1);
+        await step.race({ child: () => step.invoke("patient", 1), value: () => 1 });
+        await step.sleep("2 m");
+      },
+      { name: "parent" },
+    );
+    const family = await new Family(patient, parent).begin("parent").drive(startAt + 200_000);
+    const [child] = [...family.made.keys()];
+    expect(family.snapshot(child ?? "").status).toBe("cancelled");
+    expect(family.entries("parent", "child.stopped")).toHaveLength(1);
+  });
+});
+
 describe("the run around it", () => {
   test("a cancelled run's race rejects, and nothing is withdrawn", async () => {
     let error: Caught | undefined;
@@ -439,6 +481,118 @@ describe("guarantees 3 and 5: whenever the process dies", () => {
     checkWaits(entries);
   });
 
+  test("programs of races within races", { timeout: 60_000 }, async () => {
+    let withdrawals = 0;
+    for (let seed = 1; seed <= 120; seed++) {
+      await checkSeed(seed).then(
+        (more) => (withdrawals += more),
+        (cause: unknown) => {
+          throw new Error(`seed ${seed} fails`, { cause });
+        },
+      );
+    }
+    expect(withdrawals).toBeGreaterThan(200);
+  });
+
+  /** Plays the program whole and after every prefix; answers how many withdrawals it has. */
+  async function checkSeed(seed: number): Promise<number> {
+    const random = createRandom(`races ${seed}`);
+    const branches = Array.from({ length: 3 }, () => makeBranch(random, 2));
+    const signals = Array.from({ length: 6 }, () => ({ at: dice(random, 3000), name: pick(random, names) }));
+    const whole = await playRaces(branches, signals, [], startAt);
+    const { commits } = whole.host.journal;
+    for (let keep = 1; keep < commits.length; keep++) {
+      const known = commits.slice(0, keep).flatMap((text) => JSON.parse(text) as Entry[]);
+      const last = known.findLast(({ kind }) => outcomes.has(kind))?.seq ?? 0;
+      const { host, trace } = await playRaces(branches, signals, commits.slice(0, keep), known.at(-1)?.at ?? startAt);
+      const seen = whole.trace.filter(({ outcome }) => outcome <= last).map(({ text }) => text);
+      expect([keep, trace.slice(0, seen.length).map(({ text }) => text)]).toEqual([keep, seen]);
+      expect([keep, host.status]).toEqual([keep, "completed"]);
+      checkWaits(host.journal.entries);
+    }
+    checkWaits(whole.host.journal.entries);
+    return whole.host.entries("wait.withdrawn").length;
+  }
+
+  type Op =
+    | { readonly kind: "sleep"; readonly ms: number }
+    | { readonly kind: "wait"; readonly name: string; readonly ms: number }
+    | { readonly kind: "step" }
+    | { readonly kind: "race"; readonly branches: readonly (readonly Op[])[] };
+
+  function makeBranch(random: Random, depth: number): Op[] {
+    return Array.from({ length: dice(random, 4) }, (): Op => {
+      const kind = pick(random, ["sleep", "wait", "step", depth > 0 ? "race" : "wait"] as const);
+      if (kind === "sleep") return { kind, ms: dice(random, 800) };
+      if (kind === "wait") return { kind, name: pick(random, names), ms: dice(random, 1500) };
+      if (kind === "step") return { kind };
+      return { kind, branches: Array.from({ length: 1 + dice(random, 2) }, () => makeBranch(random, depth - 1)) };
+    });
+  }
+
+  type Seen = { readonly text: string; readonly outcome: number };
+
+  async function playRaces(
+    branches: readonly (readonly Op[])[],
+    signals: readonly { readonly at: number; readonly name: string }[],
+    commits: readonly string[],
+    at: number,
+  ): Promise<{ host: Host; trace: Seen[] }> {
+    const trace: Seen[] = [];
+    let outcome = 0;
+    const run = async (step: Step, ops: readonly Op[], path: string): Promise<string> => {
+      for (const [i, op] of ops.entries()) {
+        let said: unknown;
+        if (op.kind === "sleep") said = await step.sleep(path, op.ms);
+        else if (op.kind === "wait") said = await step.waitFor(op.name, { timeout: op.ms });
+        else if (op.kind === "step") said = await step.run(path, () => i);
+        else said = await compete(step, op.branches, `${path}.${i}`);
+        trace.push({ text: `${path} ${i} ${String(said)}`, outcome });
+      }
+      return path;
+    };
+    const compete = async (step: Step, from: readonly (readonly Op[])[], path: string): Promise<string> => {
+      const entries = from.map((ops, i) => [`b${i}`, () => run(step, ops, `${path}/${i}`)] as const);
+      const { key } = await step.race(Object.fromEntries(entries));
+      return key;
+    };
+    const host = new Host(
+      async (_input, step) => {
+        const won = await compete(step, branches, "r");
+        // What was not taken is there for whoever comes later.
+        const left: unknown[] = [];
+        for (const name of names)
+          for (let next: unknown; next !== null; left.push(next))
+            next = await step.waitFor(name, { timeout: next === undefined ? 5000 : 1 });
+        trace.push({ text: JSON.stringify([won, left]), outcome });
+      },
+      { commits, at },
+    );
+    const notice = (entries: readonly Entry[]): void => {
+      for (const { kind, seq } of entries) if (outcomes.has(kind)) outcome = seq;
+    };
+    notice(host.journal.entries);
+    host.journal.onAppend = notice;
+    for (const [i, { at: offset, name }] of signals.entries())
+      host.plan(Math.max(at, startAt + offset), (to) => signal(to, name, i, `key ${i}`));
+    await host.drive();
+    return { host, trace };
+  }
+
+  const names = ["x", "y"] as const;
+  const outcomes: ReadonlySet<string> = new Set(["step.completed", "timer.fired", "wait.timed_out", "signal.consumed"]);
+
+  type Random = ReturnType<typeof createRandom>;
+
+  /** 1 to `sides`. */
+  function dice(random: Random, sides: number): number {
+    return 1 + Math.floor(random.next() * sides);
+  }
+
+  function pick<Value>(random: Random, from: readonly [Value, ...Value[]]): Value {
+    return from[dice(random, from.length) - 1] ?? from[0];
+  }
+
   /** A withdrawn call has no outcome, an outcome no withdrawal; each is told once; nothing is left open. */
   function checkWaits(entries: readonly Entry[]): void {
     const over: string[] = [];
@@ -447,7 +601,7 @@ describe("guarantees 3 and 5: whenever the process dies", () => {
       if (entry.kind === "wait.started") open.add(`wait ${entry.call}`);
       if (entry.kind === "timer.set") open.add(`sleep ${entry.call}`);
       if (entry.kind === "webhook.created") open.add(`webhook ${entry.call}`);
-      if (entry.kind === "signal.consumed") over.push(`wait ${entry.call}`);
+      if (entry.kind === "signal.consumed" || entry.kind === "wait.timed_out") over.push(`wait ${entry.call}`);
       if (entry.kind === "timer.fired") over.push(`sleep ${entry.call}`);
       if (entry.kind === "wait.withdrawn") for (const { call, id } of entry.calls) over.push(`${call} ${id}`);
     }

@@ -43,7 +43,7 @@ describe("the table of routes", () => {
   });
 
   test("a GET needs read; what ends or changes more than a run needs admin; the rest needs operate", () => {
-    const admins = /^(?:DELETE|PATCH) |\/terminate$|^POST \/v1\/schedules(?:\/:id\/backfill)?$/;
+    const admins = /^(?:DELETE|PATCH) |\/(?:terminate|fork|bulk)$|^POST \/v1\/schedules(?:\/:id\/backfill)?$/;
     for (const { method, path, role } of guarded) {
       const needed = method === "GET" ? "read" : admins.test(`${method} ${path}`) ? "admin" : "operate";
       expect(`${method} ${path} ${role}`).toBe(`${method} ${path} ${needed}`);

@@ -236,8 +236,8 @@ describe("a fork that is asked for", () => {
     expect(await refused({ reason: 1 })).toBe("400 body_invalid");
     expect(await refused({}, "?dryRun=maybe")).toBe("400 parameter_invalid");
     expect(await refusal("POST /v1/runs/nobody/fork")).toBe("404 run_not_found");
-    expect(await refusal(`POST /v1/runs/${id}/fork`, { token: tokens.read })).toBe("403 role_insufficient");
-    expect((await ask(`POST /v1/runs/${id}/fork?dryRun=true`, { token: tokens.operate })).status).toBe(200);
+    expect(await refusal(`POST /v1/runs/${id}/fork`, { token: tokens.operate })).toBe("403 role_insufficient");
+    expect((await ask(`POST /v1/runs/${id}/fork?dryRun=true`, { token: tokens.admin })).status).toBe(200);
   });
 });
 

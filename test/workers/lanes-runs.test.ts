@@ -98,13 +98,17 @@ describe("a limit on runs", () => {
     const key = newId("held");
     const lane = `concurrency:gated-one:${key}`;
     await blocker("gated-one", key, 1500);
-    const [first = "", second = ""] = [newId("gated-one"), newId("gated-one")];
+    const [first, second] = [newId("gated-one"), newId("gated-one")];
     for (const id of [first, second]) {
       await begin("gated-one", id, { key });
       await runThatIs(id, { status: "queued", waitingFor: [{ kind: "lane", name: lane }] });
     }
     const place = { kind: "lane", name: lane, position: 2, used: 1, limit: 1 };
     await runThatIs(second, { status: "queued", waitingFor: [place] });
+    // It asks again by itself, should the grant be lost.
+    const alarmAt = await runInDurableObject(env.RUNS.getByName(second), (_run, ctx) => ctx.storage.getAlarm());
+    expect((alarmAt ?? 0) - Date.now()).toBeGreaterThan(50_000);
+    expect((alarmAt ?? 0) - Date.now()).toBeLessThanOrEqual(60_000);
     await evictDurableObject(env.RUNS.getByName(second));
     await runThatIs(second, {
       status: "queued",

@@ -2,30 +2,50 @@
  * Plays a run as the world would: starts it, makes the calls it waits for, and otherwise leaves it
  * alone; what the run does is seen from beside it.
  */
+import { agent } from "../../examples/agent/agent.ts";
+import { approval } from "../../examples/approval.ts";
 import { documentIntake } from "../../examples/documents/intake.ts";
+import { drip } from "../../examples/drip.ts";
 import { order } from "../../examples/orders.ts";
 import { dailyReport } from "../../examples/report.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
+import type { RunAction } from "../../src/core/service.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { getRun } from "../../src/index.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { fanWorkflows } from "./flows/fan.ts";
 import { childWorkflows } from "./flows/children.ts";
-import { deeds, interruptionWorkflows } from "./flows/interruption.ts";
-import { mails, watched } from "./saboteur.ts";
+import { interruptionWorkflows } from "./flows/interruption.ts";
+import { mortalWorkflows } from "./flows/mortal.ts";
+import { watched } from "./saboteur.ts";
 import type { Blow } from "./saboteur.ts";
 
-const workflows = [documentIntake, order, dailyReport, ...interruptionWorkflows, ...childWorkflows, ...fanWorkflows];
+const workflows = [
+  documentIntake,
+  order,
+  dailyReport,
+  agent,
+  approval,
+  drip,
+  ...interruptionWorkflows,
+  ...mortalWorkflows,
+  ...childWorkflows,
+  ...fanWorkflows,
+];
 export const service = createService(new Catalog(workflows.map(({ definition }) => definition)));
 export const pollMs = 40;
 
+export type When = (entry: Entry, index: number, all: readonly Entry[]) => boolean;
+
 /** A call from outside, once the journal says it is time for it; it throws when it was not answered. */
 export type Call = {
-  readonly when: (entry: Entry) => boolean;
+  readonly when: When;
   readonly make: (id: string, entries: readonly Entry[]) => Promise<unknown>;
+  /** To a run that has ended. */
+  readonly late?: true;
 };
 
 export type Program = {
@@ -34,14 +54,37 @@ export type Program = {
   /** `to` is an address of the run's own. */
   readonly input: (to: string) => unknown;
   readonly calls: readonly Call[];
+  /** What it is asked whenever it rests. */
+  readonly query?: string;
+  /** What interruptions must not change, where that is not everything. */
+  readonly trace?: (ending: Ending) => unknown;
 };
 
-export function sent(after: (entry: Entry) => boolean, name: string, payload: object, key: string): Call {
+export function sent(after: When, name: string, payload: object, key: string): Call {
   return { when: after, make: (id) => getRun(id).signal(name, payload, { idempotencyKey: `${id}:${key}` }) };
 }
 
+/** What somebody does to the run; again with the same key if it was not answered. */
+export function acted(when: When, kind: RunAction["kind"], key: string): Call {
+  const action = { kind, by: "test", reason: `to ${kind}` };
+  return { when, make: (id) => service.runs.act(id, { ...action, key: `${id}:${key}` }) };
+}
+
+/** An update and the same once more: it is one, with one answer. */
+export function updated(when: When, name: string, argument: unknown, key: string): Call {
+  return {
+    when,
+    make: async (id) => {
+      const update = { name, argument: encode(argument, "argument"), key: `${id}:${key}`, by: "test" };
+      const answer = await service.asks.update(id, update);
+      const again = await service.asks.update(id, update);
+      if (JSON.stringify(again) !== JSON.stringify(answer)) throw new HoldfastError("update_failed", "two answers");
+    },
+  };
+}
+
 /** The address is the newest on record: one that was lost with its process was never given to anybody. */
-export function clicked(when: (entry: Entry) => boolean, webhook: string, query: Record<string, string>): Call {
+export function clicked(when: When, webhook: string, query: Record<string, string>): Call {
   return {
     when,
     make: async (_id, entries) => {
@@ -80,18 +123,34 @@ export async function play(
   await start(program, id);
   const calls = [...program.calls];
   const endsBy = Date.now() + 40_000;
-  while (!isOver(id)) {
+  while (!isOver(id) || calls.some(({ late }) => late)) {
     if (Date.now() > endsBy) throw new Error(`${id} did not end: ${sight.entries.map(({ kind }) => kind).join(", ")}`);
     const [call] = calls;
     if (call !== undefined && sight.entries.some(call.when)) {
       // Unanswered calls are made again; nothing else is ever asked of the run.
       await call.make(id, sight.entries).then(() => calls.shift(), refused);
     }
+    if (program.query !== undefined) await ask(id, program.query);
     await poke(id);
     await pause(pollMs);
   }
+  if (program.query !== undefined) await ask(id, program.query, true);
   const { entries } = await service.runs.history(id, 0, 200);
   return { run: await service.runs.read(id), entries };
+}
+
+/** Asks a run that rests, once at each point unless it is asked `again`; what it answers is kept. */
+export async function ask(id: string, query: string, again = false): Promise<void> {
+  const sight = watched(id);
+  const { length } = sight.entries;
+  const known = sight.answers.at(-1)?.length === length;
+  if (!sight.resting || length === 0 || (known && !again)) return;
+  const answer = await service.asks.query(id, query).catch(refused);
+  // An object that was made to answer, and had nothing else to do, rests.
+  if (sight.idle && sight.lives > 0 && answer !== undefined) sight.resting = true;
+  if (answer !== undefined && sight.entries.length === length) {
+    sight.answers.push({ length, answer: JSON.stringify(answer) });
+  }
 }
 
 async function start({ workflow, input }: Program, id: string): Promise<void> {
@@ -125,69 +184,4 @@ export function outputOf({ output }: RunSnapshot): unknown {
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/**
- * What happened to each call, in its order, without what only tells of the interruptions. A wait is
- * on record only where it had to wait, so its beginning is no part of it.
- */
-const unsaid: ReadonlySet<string> = new Set([
-  "run.interrupted",
-  "run.recovered",
-  "step.attempt_started",
-  "step.interrupted",
-  "wait.started",
-]);
-
-function storyOf(entries: readonly Entry[]): Record<string, string[]> {
-  const story: Record<string, string[]> = {};
-  for (const entry of entries) {
-    if (unsaid.has(entry.kind)) continue;
-    const [noun] = entry.kind.split(".");
-    const place = "step" in entry ? entry.step : "call" in entry ? entry.call : "";
-    const detail =
-      entry.kind === "log.written" ? ` ${entry.message}` : entry.kind === "signal.received" ? ` ${entry.name}` : "";
-    (story[`${noun === "wait" ? "signal" : noun} ${place}`] ??= []).push(`${entry.kind}${detail}`);
-  }
-  return story;
-}
-
-/** The end as it would be under any id and at any time. */
-function endOf({ run }: Ending): unknown {
-  const text = JSON.stringify([run.status, run.output, run.error, run.progress, run.steps]);
-  return text
-    .replaceAll(run.id, "ID")
-    .replaceAll(/pay_\w{7}|HF\w{7}/g, "CODE")
-    .replaceAll(/,\d{12,}(?=[,\]])/g, ",AT")
-    .replaceAll(/"stack":"[^"]*"/g, "");
-}
-
-/** The mails of the development outbox, where each is a run. */
-function mailsOf(id: string): string[] {
-  return mails()
-    .filter(({ to }) => to === `${id}@example.com` || to === `r-${id}@example.com`)
-    .map(({ to, subject }) => `${to} ${subject}`.replaceAll(id, "ID"));
-}
-
-/**
- * What was done for the run that was accepted: a start that died unanswered is made again, and what
- * was done under its keys never left the process.
- */
-function deedsOf({ id, createdAt }: RunSnapshot): typeof deeds {
-  return deeds.filter(({ run, key }) => run === id && key.startsWith(`${id}:${createdAt.toString(36)}:`));
-}
-
-/** Everything about a run that its interruptions must not change. */
-export function traceOf(ending: Ending) {
-  const done = deedsOf(ending.run);
-  const keys = new Set(done.map(({ step, key }) => `${step} ${key}`));
-  const attempts = new Set(done.map(({ step, attempt }) => `${step} ${attempt}`));
-  return {
-    end: endOf(ending),
-    story: storyOf(ending.entries),
-    mails: mailsOf(ending.run.id),
-    attempts: [...attempts].toSorted(),
-    steps: [...keys].map((key) => key.split(" ")[0]).toSorted(),
-    repeated: done.filter(({ repeated }) => repeated),
-  };
 }

@@ -7,19 +7,25 @@ import { decode } from "../../src/core/value.ts";
 
 /**
  * When the entry `at` is written, or a commit that holds it: "lost" ends the process in the same
- * turn, so that the write never happened; "kept" ends it as soon as the write is safe. A blow at
- * "wake" ends a later life as it opens the journal.
+ * turn, so that the write never happened; "kept" ends it as soon as the write is safe. A run that goes
+ * on as new counts on. A blow at "wake" ends a later life as it opens the journal.
  */
 export type Blow = { readonly at: number; readonly how: "lost" | "kept" } | { readonly at: "wake" };
 
 type Watched = {
   /** As written; what was lost with its process goes when its successor looks. */
   readonly entries: Entry[];
+  /** Of each time that the run began, at first and as new: when, and how many entries there were before. */
+  readonly births: { at: number; before: number }[];
   /** Blows to come, in their order. */
   blows: readonly Blow[];
   /** The object has nothing more to do by itself. */
   resting: boolean;
+  /** In its present life the object had nothing to do by itself yet. */
+  idle: boolean;
   lives: number;
+  /** What it answered when it was asked, and how many entries there were. */
+  readonly answers: { readonly length: number; readonly answer: string }[];
 };
 
 const runs = new Map<string, Watched>();
@@ -27,7 +33,7 @@ const runs = new Map<string, Watched>();
 export function watched(id: string): Watched {
   const known = runs.get(id);
   if (known !== undefined) return known;
-  const run: Watched = { entries: [], blows: [], resting: false, lives: 0 };
+  const run: Watched = { entries: [], births: [], blows: [], resting: false, idle: true, lives: 0, answers: [] };
   runs.set(id, run);
   return run;
 }
@@ -46,6 +52,7 @@ export function watch(ctx: DurableObjectState): void {
   const run = name.startsWith("mail-") ? watched(name) : runs.get(name);
   if (run === undefined) return;
   run.resting = false;
+  run.idle = true;
   run.lives++;
   watchWork(ctx, run);
   watchJournal(ctx, run);
@@ -55,6 +62,7 @@ function watchWork(ctx: DurableObjectState, run: Watched): void {
   const waitUntil = ctx.waitUntil.bind(ctx);
   ctx.waitUntil = (work) => {
     run.resting = false;
+    run.idle = false;
     void work.then(() => {
       run.resting = true;
     });
@@ -70,6 +78,8 @@ function watchJournal(ctx: DurableObjectState, run: Watched): void {
       if (run.blows[0]?.at === "wake") strike(ctx, run);
       const { data } = exec<{ data: string }>("SELECT data FROM journal ORDER BY row DESC LIMIT 1").one();
       run.entries.length = (JSON.parse(data) as Entry[]).at(-1)?.seq ?? 0;
+      const first = exec<{ data: string }>("SELECT data FROM journal ORDER BY row LIMIT 1").one();
+      run.births.length = countOf((JSON.parse(first.data) as Entry[])[0]) + 1;
     }
     const cursor = exec<Row>(query, ...bindings);
     if (query.startsWith("INSERT INTO journal")) written(ctx, run, JSON.parse(String(bindings[1])) as Entry[]);
@@ -77,11 +87,26 @@ function watchJournal(ctx: DurableObjectState, run: Watched): void {
   };
 }
 
+/** How often the run that begins with this entry went on as new before. */
+function countOf(entry: Entry | undefined): number {
+  return entry?.kind === "run.created" ? (entry.continuation?.count ?? 0) : 0;
+}
+
+/** Entries written so far, those of the times before included. */
+export function lengthOf({ births, entries }: Watched): number {
+  return (births.at(-1)?.before ?? 0) + entries.length;
+}
+
 function written(ctx: DurableObjectState, run: Watched, entries: readonly Entry[]): void {
+  const [first] = entries;
+  if (first?.kind === "run.created") {
+    const count = countOf(first);
+    run.births[count] = { at: first.at, before: count === 0 ? 0 : lengthOf(run) };
+  }
   run.entries.length = (entries[0]?.seq ?? 1) - 1;
   run.entries.push(...entries);
   const [blow] = run.blows;
-  if (blow === undefined || blow.at === "wake" || blow.at > run.entries.length) return;
+  if (blow === undefined || blow.at === "wake" || blow.at > lengthOf(run)) return;
   if (blow.how === "lost") strike(ctx, run);
   else void ctx.storage.sync().then(() => run.blows[0] === blow && strike(ctx, run));
 }

@@ -19,6 +19,7 @@ import { gatedWorkflows } from "./flows/gated.ts";
 import { httpWorkflows } from "./flows/http.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
 import { laneWorkflows } from "./flows/lanes.ts";
+import { mortalWorkflows } from "./flows/mortal.ts";
 import { standIn } from "./holders.ts";
 import { watch } from "./saboteur.ts";
 
@@ -44,6 +45,7 @@ const worker = createWorker({
     ...httpWorkflows,
     ...interruptionWorkflows,
     ...laneWorkflows,
+    ...mortalWorkflows,
   ],
 });
 

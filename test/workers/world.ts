@@ -32,7 +32,7 @@ export function ruleOf(change: Partial<Rule> = {}): Rule {
   };
 }
 
-export type Request = Parameters<SchedulerApp["start"]>[0];
+type Request = Parameters<SchedulerApp["start"]>[0];
 
 /** The rest of the Worker: runs go on from their start until the test ends them. */
 export class World implements SchedulerApp {
@@ -104,7 +104,7 @@ export const at = (minutes: number, ms = 0): void => void vi.setSystemTime(noon 
 export const never = (): Promise<void> => new Promise(() => undefined);
 
 /** A new object, a moment before noon. */
-export function fresh(): void {
+function fresh(): void {
   vi.useFakeTimers({ toFake: ["Date"], now: noon - 1 });
   stub = env.SCHEDULER.getByName(`schedules-${crypto.randomUUID()}`);
 }

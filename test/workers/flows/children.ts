@@ -3,7 +3,7 @@ import * as z from "zod";
 import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
 
 /** Waits to be told what it returns. */
-export const patient = defineWorkflow("patient", {
+const patient = defineWorkflow("patient", {
   signals: { go: z.object({ say: z.string() }) },
   handler: async (input: { within?: string }, step) => {
     const told = await step.waitFor("go", { timeout: input.within ?? "1 day" });
@@ -27,6 +27,29 @@ const doomed = defineWorkflow("doomed", {
     await step.run("doom", () => {
       throw new NonRetryableError("doomed", { cause: new Error("fate") });
     });
+  },
+});
+
+/** Names of runs of `moody` that may succeed. */
+export const cheered = new Set<string>();
+
+const moody = defineWorkflow("moody", {
+  retries: 0,
+  handler: async (input: { name: string }, step) => {
+    await step.run("first", () => 1);
+    return await step.run("second", () => {
+      if (!cheered.has(input.name)) throw new Error("in a bad mood");
+      return "in a good mood";
+    });
+  },
+});
+
+/** Its own step is called as one of the child's. */
+const insistent = defineWorkflow("insistent", {
+  handler: async (input: { name: string }, step) => {
+    const own = await step.run("second", ({ idempotencyKey }) => idempotencyKey);
+    const [mood] = await Promise.all([step.invoke<string>("moody", input), step.invoke("brief", { n: 1 })]);
+    return [own, mood];
   },
 });
 
@@ -94,4 +117,16 @@ const member = defineWorkflow("member", {
   },
 });
 
-export const childWorkflows = [patient, brief, heavy, doomed, caller, starter, sender, family, member];
+export const childWorkflows = [
+  patient,
+  brief,
+  heavy,
+  doomed,
+  moody,
+  insistent,
+  caller,
+  starter,
+  sender,
+  family,
+  member,
+];

@@ -90,20 +90,22 @@ const phoenix = defineWorkflow("phoenix", {
   },
 });
 
+/** Takes one shot, in one of its rounds or after them. */
 const duel = defineWorkflow("duel", {
   handler: async (_input: unknown, step) => {
-    const won: string[] = [];
-    for (let round = 0; round < 4; round++) {
-      const { key, value } = await step.race({
-        shot: () => step.waitFor<number>("shot"),
+    const shots: unknown[] = [];
+    for (let round = 0; round < 6; round++) {
+      const won = await step.race({
+        shot: () => step.waitFor("shot"),
         bell: async () => {
           await step.sleep(20);
           return await step.run("ring", () => round);
         },
       });
-      won.push(`${key} ${value}`);
+      if (won.key === "shot") shots.push(won.value);
     }
-    return [won.length, await step.waitFor<number>("last")];
+    if (shots.length === 0) shots.push(await step.waitFor("shot"));
+    return [...shots, await step.waitFor("last")];
   },
 });
 

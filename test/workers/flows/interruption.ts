@@ -1,12 +1,13 @@
 /** Workflows that are interrupted wherever they can be. */
 import * as z from "zod";
 import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
-import type { Step } from "../../../src/index.ts";
+import type { RunOptions, Step } from "../../../src/index.ts";
 import { watched } from "../saboteur.ts";
 import { contexts } from "./engine.ts";
 
 type Deed = {
   readonly run: string;
+  /** The id of the step, with `:undo` behind it where it was undone. */
   readonly step: string;
   readonly attempt: number;
   readonly key: string;
@@ -17,18 +18,45 @@ type Deed = {
 /** What the steps did to the world. */
 export const deeds: Deed[] = [];
 
+/** Takes note of what an attempt is about to do. */
+export function note(run: string, { attempt, idempotencyKey: key }: Pick<Deed, "attempt"> & { idempotencyKey: string }) {
+  const [, , ...rest] = key.split(":");
+  const step = rest.join(":");
+  deeds.push({ run, step, attempt, key, repeated: isOver(run, step) });
+}
+
+/** The step has its outcome, and nobody had it made again since. */
+function isOver(run: string, done: string): boolean {
+  const [step, undo] = done.split(":");
+  const noun = undo === undefined ? "step" : "undo";
+  let over = false;
+  for (const entry of watched(run).entries) {
+    if (entry.kind === "run.retried" && entry.cleared.includes(step ?? "")) over = false;
+    else if ((entry.kind === `${noun}.completed` || entry.kind === `${noun}.failed`) && "step" in entry) {
+      over ||= entry.step === step;
+    }
+  }
+  return over;
+}
+
 /** A step with an effect that can be counted; its first `failures` attempts fail. */
-function act<Value>(step: Pick<Step, "run" | "info">, name: string, value: Value, failures = 0): Promise<Value> {
-  return step.run(name, ({ attempt, idempotencyKey }) => {
-    const run = step.info.id;
-    const done = idempotencyKey.slice(idempotencyKey.lastIndexOf(":") + 1);
-    const repeated = watched(run).entries.some(
-      (entry) => (entry.kind === "step.completed" || entry.kind === "step.failed") && entry.step === done,
-    );
-    deeds.push({ run, step: done, attempt, key: idempotencyKey, repeated });
-    if (attempt <= failures) throw new Error(`failure ${attempt}`);
-    return value;
-  });
+export function act<Value>(
+  step: Pick<Step, "run" | "info">,
+  name: string,
+  value: Value,
+  failures = 0,
+  options: RunOptions<Awaited<Value>> = {},
+): Promise<Awaited<Value>> {
+  const run = step.info.id;
+  return step.run(
+    name,
+    (context) => {
+      note(run, context);
+      if (context.attempt <= failures) throw new Error(`failure ${context.attempt}`);
+      return value;
+    },
+    options,
+  );
 }
 
 /** Everything the step API has, in one run. */
