@@ -1,6 +1,7 @@
 /**
  * Owns: the attempts in flight: when one may start, what the end of one means.
- * Does not own: delivering outcomes (execution), retry arithmetic (core/retry).
+ * Does not own: delivering outcomes (execution), retry arithmetic (core/retry), slots (gate).
+ * Long because every way in which an attempt begins and ends meets here.
  * Invariant 1: a step whose process died under it begins again only after a durable mark, so that
  * a step that kills its process is counted and at last fails with step_crashed (guarantee 4).
  * Invariant 2: from the third death in a row on, suspects run one at a time: the innocent finish.

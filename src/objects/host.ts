@@ -4,8 +4,7 @@
  * the directory keeps (reporter).
  * Invariant 1: while the run is busy, an alarm is due within a second or is being handled, so that
  * the run of a process that died resumes by itself (guarantee 4).
- * Invariant 2: an alarm is never set at or before now, which would strand the run.
- * Invariant 3: a parked run leaves no timer, no open request and no socket behind.
+ * Invariant 2: a parked run leaves no timer, no open request and no socket behind.
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -16,23 +15,22 @@ import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/run.ts";
 import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
-import { directoryOf, laneObject, variable } from "./address.ts";
+import { directoryOf, laneObject } from "./address.ts";
+import { Alarm, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import { createChildren } from "./children.ts";
 import type { StartRun } from "./children.ts";
+import { deploymentId } from "./deployment.ts";
 import { Kin } from "./kin.ts";
 import { Reporter } from "./reporter.ts";
 import { sendSignal } from "./service.ts";
 import { Slots } from "./slots.ts";
+import { earlier, timer } from "./timer.ts";
 import { hookUrl } from "./token.ts";
 import { Turns } from "./turn.ts";
 
-const watchdogMs = 1000;
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
-const longestTimerMs = 2 ** 31 - 1;
-/** The platform takes no alarm after the year 2189. */
-const lastAlarmAt = Date.UTC(2189, 0);
 /** How long a run rests whose journal could not be opened. */
 const patienceMs = 60_000;
 
@@ -54,15 +52,13 @@ export class Host {
   readonly #slots = new Slots(() => this.proceed());
   #open: Memory | null = null;
   #loop: Promise<void> | null = null;
-  /** When the alarm is set for; null when it is not set, undefined when this memory does not know. */
-  #armedAt: number | null | undefined;
-  /** An alarm is being handled and waits for the loop: should the process die, it comes again. */
-  #guarded = false;
+  readonly #alarm: Alarm;
   /** The first look of this memory is still to come. */
   #cold = true;
 
   constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
     this.#ctx = ctx;
+    this.#alarm = new Alarm(ctx.storage);
     this.#find = find;
     this.#startRun = startRun;
   }
@@ -81,7 +77,7 @@ export class Host {
     const died = this.#cold && alarm !== undefined && this.run.wasCutOff(dueBy(alarm));
     this.#cold = false;
     // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
-    if (died) this.#arm(Date.now() + watchdogMs);
+    if (died) this.#alarm.arm(Date.now() + watchdogMs);
     this.#loop = this.#drive(died)
       .catch((error: unknown) => this.#giveUp(error))
       .finally(() => {
@@ -122,12 +118,12 @@ export class Host {
 
   /** Never throws: the platform gives up an alarm that does so seven times. */
   async alarm(info?: AlarmInvocationInfo): Promise<void> {
-    this.#armedAt = null;
+    this.#alarm.gone();
     try {
       await this.#watch(info);
     } catch (error) {
       console.error("a run could not be opened; it is tried again", error);
-      this.#arm(Date.now() + patienceMs);
+      this.#alarm.arm(Date.now() + patienceMs);
     }
   }
 
@@ -135,14 +131,14 @@ export class Host {
   async #watch(info: AlarmInvocationInfo | undefined): Promise<void> {
     // No run: all there can be is the mark of a key that has served its time.
     if (this.run.state.created === null) return await this.#ctx.storage.deleteAll();
-    this.#guarded = true;
+    this.#alarm.handled = true;
     this.proceed(info);
     const guard = timer(Date.now() + longestAlarmMs);
     await Promise.race([this.#loop, guard.over]);
     guard.cancel();
-    this.#guarded = false;
+    this.#alarm.handled = false;
     // Still at work: the next alarm takes over the watch.
-    if (this.#loop !== null) this.#arm(Date.now() + watchdogMs);
+    if (this.#loop !== null) this.#alarm.arm(Date.now() + watchdogMs);
   }
 
   /** The run once it has ended, or as it is when the time is up. */
@@ -198,7 +194,7 @@ export class Host {
     await this.#ctx.storage.deleteAll();
     this.#turns.rest();
     this.#open = null;
-    this.#armedAt = null;
+    this.#alarm.gone();
     this.#cold = true;
   }
 
@@ -216,11 +212,11 @@ export class Host {
       if (next.expired && isSettled) return await this.#erase();
       const snapshot = this.run.snapshot();
       const reportAt = reporter.dueAt(snapshot, next.busy);
-      if (next.busy || kin.busy) this.#guard();
+      if (next.busy || kin.busy) this.#alarm.guard();
       // What has expired stays until it owes nothing.
       const wakeAt = earlier(next.expired ? null : next.wakeAt, earlier(reportAt, owedAt));
       if (reportAt !== null && reportAt <= Date.now()) {
-        this.#guard();
+        this.#alarm.guard();
         await reporter.tell(snapshot, (signal) => answer(() => this.#take(signal)));
       } else if (next.busy || kin.busy || (reportAt !== null && reportAt - Date.now() < watchdogMs)) {
         await this.#rest(next, wakeAt);
@@ -239,8 +235,8 @@ export class Host {
   }
 
   #park(wakeAt: number | null): void {
-    if (wakeAt === null) this.#disarm();
-    else this.#arm(wakeAt);
+    if (wakeAt === null) this.#alarm.disarm();
+    else this.#alarm.arm(wakeAt);
     this.#turns.rest();
     const { run } = this;
     // A handler that awaits something of its own may go on without anybody asking.
@@ -249,40 +245,12 @@ export class Host {
     });
   }
 
-  /** Sees to it that the run resumes should this process die now. */
-  #guard(): void {
-    if (this.#guarded) return;
-    const now = Date.now();
-    if ((this.#armedAt ?? Infinity) > now + watchdogMs) this.#arm(now + watchdogMs);
-  }
-
-  #arm(at: number): void {
-    const wakeAt = Math.min(Math.max(Math.ceil(at), Date.now() + 1), lastAlarmAt);
-    if (this.#armedAt === wakeAt) return;
-    this.#armedAt = wakeAt;
-    this.#ctx.storage.setAlarm(wakeAt).catch((error: unknown) => {
-      this.#armedAt = undefined;
-      console.error(`run ${this.run.state.created?.id} could not set its alarm`, error);
-    });
-  }
-
-  /** The watchdog of work that is over would find a run at rest, and take it for one that died. */
-  #disarm(): void {
-    if (this.#armedAt === null) return;
-    this.#armedAt = null;
-    this.#ctx.storage.deleteAlarm().catch((error: unknown) => {
-      this.#armedAt = undefined;
-      console.error(`run ${this.run.state.created?.id} could not remove its alarm`, error);
-    });
-  }
-
   /** The journal could not be written or read: the memory is given up, the alarm brings it back. */
   async #giveUp(error: unknown): Promise<void> {
     console.error(`run ${this.#open?.run.state.created?.id} lost its memory and will resume`, error);
     this.#open = null;
     this.#cold = true;
-    await this.#ctx.storage.setAlarm(Date.now() + watchdogMs);
-    this.#armedAt = undefined;
+    await this.#alarm.rearm(Date.now() + watchdogMs);
   }
 
   #memory(): Memory {
@@ -321,39 +289,10 @@ export class Host {
   }
 }
 
-function earlier(one: number | null, other: number | null): number | null {
-  if (one === null || other === null) return one ?? other;
-  return Math.min(one, other);
-}
-
 /**
  * Which deadlines may have brought this alarm. Its own time counts where the clock is behind it; an
  * alarm that comes again died with the process that handled it, so that none excuses it.
  */
 function dueBy({ retryCount, scheduledTime }: AlarmInvocationInfo): number {
   return retryCount > 0 ? -Infinity : Math.max(scheduledTime, Date.now());
-}
-
-/** A timer that keeps nothing awake once it is cancelled. */
-function timer(at: number | null): { over: Promise<void>; cancel: () => void } {
-  if (at === null) return { over: new Promise(() => {}), cancel: () => {} };
-  let handle: ReturnType<typeof setTimeout> | undefined;
-  const over = new Promise<void>((resolve) => {
-    handle = setTimeout(() => resolve(), Math.min(longestTimerMs, Math.max(0, at - Date.now())));
-  });
-  const cancel = (): void => {
-    if (handle !== undefined) clearTimeout(handle);
-  };
-  return { over, cancel };
-}
-
-let isolateId: string | null = null;
-
-/**
- * The deployed version of the Worker. Where no binding tells it, the life of this isolate stands for
- * it: what died with the isolate is then not held against a step.
- */
-function deploymentId(): string {
-  isolateId ??= crypto.randomUUID();
-  return variable("CF_VERSION_METADATA", "id") ?? isolateId;
 }

@@ -37,10 +37,7 @@ export class Reporter {
   }
 
   /** Tells; hands the signals that waited for this run to `receive`. A failure is noted and told again later. */
-  async tell(
-    run: RunSnapshot,
-    receive: Receive,
-  ): Promise<void> {
+  async tell(run: RunSnapshot, receive: Receive): Promise<void> {
     const told = digest(run);
     try {
       const { offers } = await directoryOf(run.id).report(summary(run));

@@ -147,11 +147,11 @@ describe("guarantee 7: a name that changed its kind", () => {
     const host = await change(original, changed);
     expect(host.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
     expect(host.snapshot.reason).toContain("b is a step in this run's journal and a sleep in the code");
-    act(host.run, "resume");
+    void act(host.run, "resume");
     await host.drive();
     expect(host.status).toBe("paused");
     const fixed = host.reopen({ definition: original, cold: false });
-    act(fixed.run, "resume");
+    void act(fixed.run, "resume");
     await fixed.drive();
     expect([fixed.output, ran]).toEqual([["a", "b", "went"], []]);
   });

@@ -14,13 +14,15 @@ describe("cancel", () => {
   test("reaches running attempts through their signal, and the handler through its calls", async () => {
     const seen: string[] = [];
     const host = await cancelled(async (_input, step) => {
-      await step.run("long", ({ signal }) => {
-        signal.addEventListener("abort", () => seen.push("aborted"));
-        return new Promise(() => {});
-      }).catch((error: { code: string }) => {
-        seen.push(error.code);
-        throw error;
-      });
+      await step
+        .run("long", ({ signal }) => {
+          signal.addEventListener("abort", () => seen.push("aborted"));
+          return new Promise(() => {});
+        })
+        .catch((error: { code: string }) => {
+          seen.push(error.code);
+          throw error;
+        });
     });
     expect(seen).toEqual(["aborted", "cancelled"]);
     expect(host.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled" } });
@@ -139,7 +141,7 @@ describe("cancel", () => {
         try {
           await Promise.all([step.waitFor("never"), step.sleep("1 d"), step.webhook("hook").then((h) => h.received())]);
         } catch (error) {
-          step.log.info(String((error as { code: string }).code));
+          step.log.info((error as { code: string }).code);
           await step.run("b", () => void seen.push("b"), { undo: () => void seen.push("not b") });
           await step.run("c", () => void seen.push("c"));
         }

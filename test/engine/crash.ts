@@ -23,7 +23,12 @@ const outcomeKinds: ReadonlySet<string> = new Set([
 /** One life of a program, hosted. */
 export type Hosted = { readonly host: Host; readonly life: Life };
 
-export function hostProgram(program: Program, commits: readonly string[], at: number, cold = commits.length > 0): Hosted {
+export function hostProgram(
+  program: Program,
+  commits: readonly string[],
+  at: number,
+  cold = commits.length > 0,
+): Hosted {
   const life: Life = { trace: [], effects: [] };
   let outcome = 0;
   const notice = (entries: readonly Entry[]) => {
@@ -57,7 +62,7 @@ export async function finish({ host }: Hosted): Promise<void> {
     if (host.run.state.end !== null || host.dead) return;
     if (host.status === "paused") {
       // Somebody looks at a step without an attempt left, and has it tried again.
-      act(host.run, "retry");
+      void act(host.run, "retry");
       continue;
     }
     const waited = host.snapshot.waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
@@ -141,7 +146,9 @@ export function checkJournal(entries: readonly Entry[]): void {
     last = entry.at;
     if (outcomeKinds.has(entry.kind)) {
       const id =
-        "step" in entry ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}` : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
+        "step" in entry
+          ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}`
+          : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
       const place = id.replace(/^signal/, "wait");
       expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
       outcomes.add(place);

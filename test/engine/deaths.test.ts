@@ -180,7 +180,7 @@ test("guarantee 4: a pause holds suspects back, and resuming lets them go", asyn
   expect([host.status, host.run.execution?.busy]).toEqual(["paused", false]);
   const done = host.entries("step.completed").map(({ step }) => step);
   expect(done).toEqual(["one"]);
-  host.run.act({ kind: "resume", by: "test", reason: null });
+  void host.run.act({ kind: "resume", by: "test", reason: null });
   await host.drive();
   expect(host.output).toEqual(["one", "two"]);
 });

@@ -127,7 +127,7 @@ describe("cancel, terminate, timeout", () => {
     host.plan(startAt + 1000, (run) => act(run, "pause"));
     await host.drive();
     expect([host.status, host.clock.at, host.run.execution?.busy]).toEqual(["paused", startAt + 60_000, false]);
-    act(host.run, "resume");
+    void act(host.run, "resume");
     await host.drive();
     expect(host.snapshot.error).toMatchObject({ code: "step_timeout", attempts: 2 });
   });
@@ -222,7 +222,7 @@ describe("retry", () => {
     host.dead = false;
     for (const one of [host, other]) {
       ran.length = 0;
-      act(one.run, "retry");
+      void act(one.run, "retry");
       await one.drive();
       expect([one.status, one.output]).toEqual(["completed", [1, "b", expect.any(Number)]]);
       expect(ran).not.toContain("a");
@@ -245,7 +245,7 @@ describe("retry", () => {
     });
     for (let i = 0; i < 8; i++) {
       await host.drive();
-      act(host.run, "retry");
+      void act(host.run, "retry");
     }
     await host.drive();
     expect(host.snapshot.error).toMatchObject({ code: "step_failed", step: "bad" });
@@ -275,7 +275,7 @@ describe("retry", () => {
       define(async (_input, step) => await step.sleep("90 s"), { timeoutMs: 60_000 }),
     ).drive();
     expect(host.snapshot.error?.code).toBe("run_timeout");
-    act(host.run, "retry");
+    void act(host.run, "retry");
     await host.drive();
     expect(host.status).toBe("completed");
   });
@@ -291,8 +291,8 @@ describe("retry", () => {
       const again = host.reopen();
       again.run.advance(true);
       for (let turn = 0; turn < turns; turn++) await again.clock.turn();
-      act(again.run, "pause");
-      act(again.run, "resume");
+      void act(again.run, "pause");
+      void act(again.run, "resume");
       await again.drive();
       expect([again.status, ran]).toEqual(["waiting", ["a", "b"]]);
     }

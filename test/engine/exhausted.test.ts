@@ -28,12 +28,12 @@ describe("onExhausted: pause", () => {
       error: { code: "step_failed", step: "charge", attempts: 3, message: "503 from the bank" },
       steps: { completed: 1, failed: 0 },
     });
-    act(host.run, "retry");
+    void act(host.run, "retry");
     await host.drive();
     expect(host.status).toBe("paused");
     expect(state.attempts).toEqual([1, 2, 3, 4, 5, 6]);
     state.broken = false;
-    act(host.run, "retry");
+    void act(host.run, "retry");
     await host.drive();
     expect(host.output).toBe("charged");
     expect(state.attempts).toEqual([1, 2, 3, 4, 5, 6, 7]);
@@ -43,7 +43,7 @@ describe("onExhausted: pause", () => {
     const state = { broken: true, attempts: [] as number[] };
     const host = await play(fragile(state));
     state.broken = false;
-    act(host.run, "resume");
+    void act(host.run, "resume");
     await host.drive();
     expect(host.output).toBe("charged");
   });
@@ -61,7 +61,7 @@ describe("onExhausted: pause", () => {
       const pausedMs = 86_400_000;
       host.clock.set(host.snapshot.updatedAt + pausedMs);
       state.broken = false;
-      act(host.run, how);
+      void act(host.run, how);
       await host.drive();
       expect(host.status).toBe("completed");
       expect(fired).toEqual([3_600_000 + pausedMs]);
@@ -87,7 +87,7 @@ describe("onExhausted: pause", () => {
       const again = await new Host(fragile(state), { commits: commits.slice(0, keep) }).drive();
       expect(again.snapshot).toMatchObject({ status: "paused", error: { step: "charge", attempts: 3 } });
       state.broken = false;
-      act(again.run, "retry");
+      void act(again.run, "retry");
       await (keep % 2 === 0 ? again : again.reopen()).drive().then((end) => expect(end.output).toBe("charged"));
     }
   });
@@ -106,7 +106,7 @@ describe("atMostOnce", () => {
     let calls = 0;
     const flow: Handler = async (_input, step) => {
       try {
-        await step.run("once", () => new Promise(() => calls++), { atMostOnce: true });
+        return await step.run("once", () => new Promise(() => calls++), { atMostOnce: true });
       } catch (error) {
         return (error as { code: string }).code;
       }
@@ -139,7 +139,9 @@ describe("atMostOnce", () => {
     const { commits } = reference.journal;
     for (let keep = 1; keep < commits.length; keep++) {
       attempts.length = 0;
-      const entries = commits.slice(0, keep).flatMap((text) => JSON.parse(text) as { kind: string; attempt?: number }[]);
+      const entries = commits
+        .slice(0, keep)
+        .flatMap((text) => JSON.parse(text) as { kind: string; attempt?: number }[]);
       const again = await new Host(flow, { commits: commits.slice(0, keep) }).drive();
       const last = entries.findLast(({ kind }) => kind.startsWith("step."));
       const interrupted = last?.kind === "step.attempt_started";
@@ -160,7 +162,7 @@ describe("atMostOnce", () => {
     await host.drive(startAt);
     const again = await host.reopen().drive();
     expect(again.snapshot).toMatchObject({ status: "paused", error: { code: "step_interrupted" } });
-    act(again.run, "retry");
+    void act(again.run, "retry");
     await again.drive();
     expect(again.output).toBe("done");
   });

@@ -119,10 +119,10 @@ test("a wait that timed out while its call was verified says so", async () => {
 
 test("a paused run takes its call, and goes on with it when resumed", async () => {
   const host = await new Host(waiting()).drive();
-  act(host.run, "pause");
+  void act(host.run, "pause");
   const later = host.reopen({ cold: false });
   expect(await receiveHook(later.run, "pay", post("7"))).toEqual({ duplicate: false });
-  act(later.run, "resume");
+  void act(later.run, "resume");
   await later.drive();
   expect((later.output as { body: unknown }).body).toBe(7);
 });

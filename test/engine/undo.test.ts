@@ -167,7 +167,8 @@ describe("undo", () => {
   });
 
   test("guarantee 2: a run killed at every entry undoes every step, with the same keys, none that is on record twice", async () => {
-    const end = (step: Step) => step.run("pay", () => Promise.reject(new Error("no")), { retry: { limit: 1, jitter: 0 } });
+    const end = (step: Step) =>
+      step.run("pay", () => Promise.reject(new Error("no")), { retry: { limit: 1, jitter: 0 } });
     const reference = await play(saga(ledger(), end));
     const { commits } = reference.journal;
     for (let keep = 1; keep < commits.length; keep++) {
@@ -205,10 +206,14 @@ describe("undo", () => {
     const flow: Handler = async (_input, step) => {
       await step.run("keep", () => void seen.push("keep"));
       await step.run("book", () => void seen.push("book"), { undo: () => void seen.push("unbook") });
-      await step.run("pay", () => {
-        if (broken) throw new Error("no");
-        seen.push("pay");
-      }, { retry: { limit: 0 } });
+      await step.run(
+        "pay",
+        () => {
+          if (broken) throw new Error("no");
+          seen.push("pay");
+        },
+        { retry: { limit: 0 } },
+      );
       return "fine";
     };
     const host = await play(flow);
@@ -216,7 +221,7 @@ describe("undo", () => {
     broken = false;
     for (const keep of [0, 1]) {
       const again = host.reopen({ cold: false, keep: host.journal.commits.length });
-      act(again.run, "retry");
+      void act(again.run, "retry");
       // Once in this life, once in one that dies right behind the retry.
       await (keep === 0 ? again : again.reopen()).drive().then((end) => expect(end.output).toBe("fine"));
     }
@@ -238,7 +243,7 @@ describe("undo", () => {
       reason: "undoing its steps, 0 of 1 so far: no",
     });
     // Whoever cannot wait for the bank has it tried at once.
-    act(host.run, "retry");
+    void act(host.run, "retry");
     await host.drive(startAt + 61_000);
     expect(host.snapshot.waitingFor).toMatchObject([{ kind: "retry", name: "a" }]);
     await host.drive();

@@ -146,11 +146,11 @@ describe("signals", () => {
       ]);
     }).drive(startAt);
     host.clock.at = startAt + 61_000;
-    act(host.run, "pause");
+    void act(host.run, "pause");
     host.clock.at = startAt + 62_000;
     signal(host.run, "a", "late");
     host.clock.at = startAt + 62_500;
-    act(host.run, "resume");
+    void act(host.run, "resume");
     await host.drive();
     expect(host.output).toEqual([null, null, null, "late"]);
   });
@@ -163,10 +163,10 @@ describe("signals", () => {
     signal(host.run, "a", 1);
     host.run.advance();
     for (let i = 0; i < 2; i++) await host.clock.turn();
-    act(host.run, "pause");
+    void act(host.run, "pause");
     await host.drive();
     host.clock.at += 1000;
-    act(host.run, "resume");
+    void act(host.run, "resume");
     await host.drive();
     expect(host.output).toEqual([1, null]);
   });

@@ -66,7 +66,7 @@ describe("golden journal 001", () => {
     for (let keep = 1; keep < commits.length; keep++) {
       const host = open(commits.slice(0, keep));
       const paused = host.run.state.paused !== null;
-      if (paused) act(host.run, "resume");
+      if (paused) void act(host.run, "resume");
       await host.drive();
       expect(["waiting", "completed", "failed"]).toContain(host.status);
     }

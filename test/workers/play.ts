@@ -54,6 +54,8 @@ export type Program = {
   /** `to` is an address of the run's own. */
   readonly input: (to: string) => unknown;
   readonly calls: readonly Call[];
+  /** Another run of it goes on beside it, undisturbed. */
+  readonly twin?: true;
   /** What it is asked whenever it rests. */
   readonly query?: string;
   /** What interruptions must not change, where that is not everything. */

@@ -21,42 +21,56 @@ const seed = Math.floor(Math.random() * 60);
 let made = 0;
 
 /** How the program is played, by name, once it is known how many entries it makes. */
-type Plan = (length: number) => readonly (readonly [name: string, blows: readonly Blow[], poke?: Poke])[];
+type Plan = (length: number) => readonly Way[];
+type Way = readonly [name: string, blows: readonly Blow[], poke?: (program: Program) => Poke];
 
 let playing = 0;
 
-/** `play`, once there is room. */
-async function playInTurn(program: Program, id: string, blows: readonly Blow[], poke?: Poke): Promise<Ending> {
+/** `play`, once there is room; with its twin beside it, if it has one. */
+async function playInTurn(program: Program, id: string, blows: readonly Blow[], poke?: Poke): Promise<Ending[]> {
   while (playing >= stages) await pause(pollMs);
   playing++;
-  return await play(program, id, blows, poke).finally(() => playing--);
+  const twin = program.twin === true ? [play(program, `${id}-twin`, [])] : [];
+  return await Promise.all([play(program, id, blows, poke), ...twin]).finally(() => playing--);
 }
 
-const wholes = new Map<Program, Promise<Ending>>();
+const wholes = new Map<Program, Promise<Ending[]>>();
 
 /** The program undisturbed; played once. */
-function wholeOf(program: Program): Promise<Ending> {
+async function playWhole(program: Program): Promise<Ending[]> {
   const known = wholes.get(program) ?? playInTurn(program, `whole-${++made}`, []);
   wholes.set(program, known);
-  return known;
+  return await known;
+}
+
+/** The program undisturbed. */
+export async function wholeOf(program: Program): Promise<Ending> {
+  const [ending] = await playWhole(program);
+  if (ending === undefined) throw new Error(`${program.title} was not played`);
+  return ending;
 }
 
 /** Plays the program as the plan says, side by side; each time it must leave the trace of the undisturbed run. */
 async function playAll(program: Program, plan: Plan): Promise<void> {
   const whole = await wholeOf(program);
   const name = `cut-${++made}`;
-  const reference = traceOf(whole);
-  const traces = plan(whole.entries.length).map(async ([how, blows, poke]) => {
-    return [how, traceOf(await playInTurn(program, `${name}-${how}`, blows, poke))] as const;
+  const tracesOf = (endings: readonly Ending[]) => endings.map(program.trace ?? traceOf);
+  const reference = tracesOf(await playWhole(program));
+  const traces = plan(lengthOf(watched(whole.run.id))).map(async ([how, blows, poke]) => {
+    return [how, tracesOf(await playInTurn(program, `${name}-${how}`, blows, poke?.(program)))] as const;
   });
   const played = await Promise.all(traces);
   expect(Object.fromEntries(played)).toEqual(Object.fromEntries(played.map(([how]) => [how, reference])));
 }
 
-const upTo = (length: number) => Array.from({ length }, (_, index) => index + 1);
+/** Every entry of a short program, and of a long one every second. */
+function entriesOf(length: number): number[] {
+  const every = Array.from({ length }, (_, index) => index + 1);
+  return length <= longest ? every : every.filter((at) => (at + seed) % 2 === 0);
+}
 
-/** Drops the object from memory whenever it rests, once at each point. */
-function evicting(): Poke {
+/** Drops the object from memory whenever it rests, once at each point; what it is asked, it answers alike behind it. */
+function evicting({ query }: Program): Poke {
   let evictedAt = 0;
   return async (id) => {
     const { resting, entries } = watched(id);
@@ -64,11 +78,12 @@ function evicting(): Poke {
     evictedAt = entries.length;
     // One that left by itself meanwhile cannot be evicted.
     await evictDurableObject(env.RUNS.getByName(id)).catch(() => {});
+    if (query !== undefined) await ask(id, query, true);
   };
 }
 
 /** Alarms that come early, late and twice. */
-const alarming: Poke = async (id) => {
+const alarming = (): Poke => async (id) => {
   if (Math.random() < 0.5) return;
   const ring = () => runDurableObjectAlarm(env.RUNS.getByName(id));
   await Promise.all(Math.random() < 0.5 ? [ring()] : [ring(), ring()]);
@@ -78,18 +93,18 @@ const plans: readonly { readonly how: string; readonly plan: Plan }[] = [
   {
     how: "at any write (guarantees 1 to 5)",
     plan: (length) =>
-      upTo(length).flatMap((at): ReturnType<Plan> => {
-        const lost = [`lost-${at}`, [{ at, how: "lost" }]] as const;
+      entriesOf(length).flatMap((at, index): Way[] => {
+        const lost: Way = [`lost-${at}`, [{ at, how: "lost" }]];
         // What is lost at one write was kept at the one before: every second is enough to see the other way.
-        return at % 2 === 0 ? [lost] : [lost, [`kept-${at}`, [{ at, how: "kept" }]]];
+        return (index + seed) % 2 === 0 ? [lost] : [lost, [`kept-${at}`, [{ at, how: "kept" }]]];
       }),
   },
   {
     how: "again and again, and while it resumes (guarantee 4)",
     plan: (length) =>
-      upTo(length)
-        .filter((at) => at % 5 === 1)
-        .flatMap((at) => [
+      entriesOf(length)
+        .filter((_at, index) => (index + seed) % 5 === 0)
+        .flatMap((at): Way[] => [
           [
             `twice-${at}`,
             [
@@ -100,7 +115,7 @@ const plans: readonly { readonly how: string; readonly plan: Plan }[] = [
           [`wake-${at}`, [{ at, how: "kept" }, { at: "wake" }]],
         ]),
   },
-  { how: "wherever it rests (guarantees 2 and 4)", plan: () => [["evicted", [], evicting()]] },
+  { how: "wherever it rests (guarantees 2 and 4)", plan: () => [["evicted", [], evicting]] },
   {
     how: "nowhere, but whose alarms come early and twice (guarantee 4)",
     plan: () => [
@@ -110,23 +125,32 @@ const plans: readonly { readonly how: string; readonly plan: Plan }[] = [
   },
 ];
 
-describe("a run whose process ends", () => {
-  const played = new Map<string, Promise<void>>();
-  const cases = plans.flatMap(({ how, plan }) =>
-    programs.map((program) => ({ name: `${how}: ${program.title}`, program, plan })),
-  );
+/** The tests of these programs, each interrupted in every way. */
+export function interrupted(programs: readonly Program[]): void {
+  describe("a run whose process ends", () => {
+    beforeAll(() => {
+      settings["AUTH"] = "none";
+    });
+    afterAll(() => {
+      settings["AUTH"] = "token";
+    });
 
-  // All of them side by side: most of the time is spent waiting for alarms.
-  beforeAll(() => {
-    for (const { name, program, plan } of cases) {
-      const outcome = playAll(program, plan);
-      outcome.catch(() => {});
-      played.set(name, outcome);
-    }
+    const played = new Map<string, Promise<void>>();
+    const cases = plans.flatMap(({ how, plan }) =>
+      programs.map((program) => ({ name: `${how}: ${program.title}`, program, plan })),
+    );
+
+    // All of them side by side: most of the time is spent waiting for alarms.
+    beforeAll(() => {
+      for (const { name, program, plan } of cases) {
+        const outcome = playAll(program, plan);
+        outcome.catch(() => {});
+        played.set(name, outcome);
+      }
+    });
+
+    it.for(cases)("$name", { timeout: 100_000 }, async ({ name }) => {
+      await played.get(name);
+    });
   });
-
-  it.for(cases)("$name", { timeout: 100_000 }, async ({ name }) => {
-    await played.get(name);
-  });
-});
-
+}

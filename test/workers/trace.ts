@@ -119,7 +119,9 @@ function answersOf(id: string): { last: string; unsteady: string[]; backwards: s
     // With nothing new on record nothing else may be answered, in whatever life.
     unsteady: changes.flatMap(({ length, answer }, i) => (length === changes[i - 1]?.length ? [answer] : [])),
     // What was answered was on record: it is never taken back.
-    backwards: changes.flatMap(({ answer }, i) => (changes.findIndex((each) => each.answer === answer) < i ? [answer] : [])),
+    backwards: changes.flatMap(({ answer }, i) =>
+      changes.findIndex((each) => each.answer === answer) < i ? [answer] : [],
+    ),
   };
 }
 

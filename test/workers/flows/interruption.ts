@@ -19,7 +19,10 @@ type Deed = {
 export const deeds: Deed[] = [];
 
 /** Takes note of what an attempt is about to do. */
-export function note(run: string, { attempt, idempotencyKey: key }: Pick<Deed, "attempt"> & { idempotencyKey: string }) {
+export function note(
+  run: string,
+  { attempt, idempotencyKey: key }: Pick<Deed, "attempt"> & { idempotencyKey: string },
+) {
   const [, , ...rest] = key.split(":");
   const step = rest.join(":");
   deeds.push({ run, step, attempt, key, repeated: isOver(run, step) });

@@ -104,11 +104,15 @@ const once = defineWorkflow("mortal-once", {
     const codeOf = (error: unknown) => (error as { code?: string }).code;
     const first = await act(step, "first", "done", 0, { atMostOnce: true }).catch(codeOf);
     const second = await act(step, "second", "done", 1, { atMostOnce: true }).catch(codeOf);
-    const slow = step.run("slow", async (context) => {
-      note(step.info.id, context);
-      await scheduler.wait(10);
-      return "done";
-    }, { atMostOnce: true });
+    const slow = step.run(
+      "slow",
+      async (context) => {
+        note(step.info.id, context);
+        await scheduler.wait(10);
+        return "done";
+      },
+      { atMostOnce: true },
+    );
     const third = await Promise.all([slow.catch(codeOf), act(step, "beside", "done")]);
     return [first, second, ...third, await act(step, "last", "done")];
   },

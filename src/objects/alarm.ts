@@ -1,0 +1,59 @@
+/**
+ * Owns: the one alarm of an object, as its memory knows it.
+ * Does not own: when it is needed (host).
+ * Invariant 1: it is never set at or before now, which would strand the object.
+ */
+
+/** How soon an object wakes whose process died at work. */
+export const watchdogMs = 1000;
+/** The platform takes no alarm after the year 2189. */
+const lastAlarmAt = Date.UTC(2189, 0);
+
+export class Alarm {
+  readonly #storage: DurableObjectStorage;
+  /** When it is set for; null when it is not set, undefined when this memory does not know. */
+  #armedAt: number | null | undefined;
+  /** It is being handled, and whoever handles it waits for the work: should the process die, it comes again. */
+  handled = false;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /** It has fired, or everything that is stored was removed. */
+  gone(): void {
+    this.#armedAt = null;
+  }
+
+  arm(at: number): void {
+    const wakeAt = Math.min(Math.max(Math.ceil(at), Date.now() + 1), lastAlarmAt);
+    if (this.#armedAt === wakeAt) return;
+    this.#armedAt = wakeAt;
+    this.#storage.setAlarm(wakeAt).catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The watchdog of work that is over would find an object at rest, and take it for one that died. */
+  disarm(): void {
+    if (this.#armedAt === null) return;
+    this.#armedAt = null;
+    this.#storage.deleteAlarm().catch((error: unknown) => this.#failed(error));
+  }
+
+  /** Sees to it that the work resumes should this process die now. */
+  guard(): void {
+    if (this.handled) return;
+    const by = Date.now() + watchdogMs;
+    if ((this.#armedAt ?? Infinity) > by) this.arm(by);
+  }
+
+  /** Sets it whatever is known of it. @throws what the storage throws */
+  async rearm(at: number): Promise<void> {
+    await this.#storage.setAlarm(at);
+    this.#armedAt = undefined;
+  }
+
+  #failed(error: unknown): void {
+    this.#armedAt = undefined;
+    console.error("an alarm could not be set or removed", error);
+  }
+}

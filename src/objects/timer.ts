@@ -1,0 +1,26 @@
+/**
+ * Owns: waiting for an instant in memory.
+ * Does not own: anything that must survive the memory (alarm).
+ */
+const longestTimerMs = 2 ** 31 - 1;
+
+export type Timer = { readonly over: Promise<void>; readonly cancel: () => void };
+
+/** A timer that keeps nothing awake once it is cancelled; null for never. */
+export function timer(at: number | null): Timer {
+  if (at === null) return { over: new Promise(() => {}), cancel: () => {} };
+  let handle: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    handle = setTimeout(() => resolve(), Math.min(longestTimerMs, Math.max(0, at - Date.now())));
+  });
+  const cancel = (): void => {
+    if (handle !== undefined) clearTimeout(handle);
+  };
+  return { over, cancel };
+}
+
+/** The first of two instants, of which either may be never. */
+export function earlier(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.min(one, other);
+}
