@@ -94,7 +94,7 @@ export function childFailure(
 export function childTimeout(step: string, child: ChildRun, timeoutMs: number): StoredError {
   const limit = describeMs(timeoutMs);
   const message = `child run ${child.id} of workflow ${child.workflow} did not end within the timeout of ${limit}`;
-  return told(step, child, message);
+  return told(step, child, message, { name: "TimeoutError", message, code: "step_timeout" });
 }
 
 /** What a call rejects with whose child could not be started. */
@@ -103,7 +103,6 @@ export function childRefusal(step: string, workflow: string, cause: StoredError)
   return { name: "ChildFailed", message, code: "child_failed", step, cause };
 }
 
-function told(step: string, { id }: ChildRun, message: string, cause?: StoredError): StoredError {
-  const error = { name: "ChildFailed", message, code: "child_failed", step, child: id };
-  return cause === undefined ? error : { ...error, cause };
+function told(step: string, { id }: ChildRun, message: string, cause: StoredError): StoredError {
+  return { name: "ChildFailed", message, code: "child_failed", step, child: id, cause };
 }

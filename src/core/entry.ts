@@ -270,6 +270,8 @@ export type Fact =
       readonly by: string;
       readonly reason: string | null;
       readonly key?: string;
+      /** The handler was cleaning up, asked nothing of us for long, and was not waited for any more. */
+      readonly givenUp?: true;
     };
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

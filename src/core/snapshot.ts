@@ -137,21 +137,20 @@ function ending({ ending, cancelling, undone, notUndone }: RunState): string | n
   return `being cancelled by ${cancelling.by}${cancelling.reason === null ? "" : `: ${cancelling.reason}`}`;
 }
 
-/** Somebody who is waited for speaks for the run before a clock does; then the wait that ends first. */
+/** What holds it, then somebody who is waited for, then a clock; of these the wait that ends first. */
 function foremost(waitingFor: readonly Waiting[], state: RunState, now: number): string | null {
   const [first] = waitingFor.toSorted(
     (one, other) =>
-      Number(isTimed(one)) - Number(isTimed(other)) ||
-      (one.until ?? Infinity) - (other.until ?? Infinity) ||
-      one.since - other.since,
+      rank(one) - rank(other) || (one.until ?? Infinity) - (other.until ?? Infinity) || one.since - other.since,
   );
   if (first === undefined) return null;
   const others = waitingFor.length > 1 ? ` (and ${waitingFor.length - 1} more)` : "";
   return `${sentence(first, state, now)}${others}`;
 }
 
-function isTimed({ kind }: Waiting): boolean {
-  return kind === "timer" || kind === "retry" || kind === "start";
+function rank({ kind }: Waiting): number {
+  if (kind === "lane") return 0;
+  return kind === "timer" || kind === "retry" || kind === "start" ? 2 : 1;
 }
 
 function sentence(wait: Waiting, state: RunState, now: number): string {

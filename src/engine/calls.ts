@@ -18,7 +18,7 @@ import { recordKind } from "./call.ts";
 import type { Pending, Plan, RunPlan } from "./call.ts";
 import type { Errors } from "./errors.ts";
 import type { Replay } from "./replay.ts";
-import { isWithdrawn, openScope } from "./scope.ts";
+import { currentScope, isWithdrawn, openScope } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
 
@@ -44,9 +44,8 @@ type Undoable = { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
   readonly pending = new Map<string, Pending>();
-  /** The branch of a race that the handler is in. */
-  scope: Scope;
-  readonly #root: Scope = openScope(null);
+  /** The scope of what is in no branch of a race. */
+  readonly root: Scope = openScope(null);
   /** What the completed steps that can be undone need for it, by step. */
   readonly #undoable = new Map<string, Undoable>();
   /** Since the run was cancelled, the handler may clean up, but waits for nothing. */
@@ -67,7 +66,11 @@ export class Calls {
     this.#errors = errors;
     this.#tally = new Tally(limits);
     this.seenAt = opener.state.startedAt ?? opener.state.at;
-    this.scope = this.#root;
+  }
+
+  /** The branch of a race that the handler is in. */
+  get scope(): Scope {
+    return currentScope() ?? this.root;
   }
 
   get made(): number {
@@ -80,7 +83,7 @@ export class Calls {
     try {
       const id = toCallId(name, this.#tally.count(plan.kind, name));
       if (this.#cancelled?.kind === "cancelled" && isWait(plan)) return this.#refuseWait(this.#cancelled.error);
-      if (isWait(plan) && isWithdrawn(this.scope)) return this.#waitInVain(id, plan);
+      if (isWithdrawn(this.scope)) return this.#callInVain(id, plan);
       return this.#open(callKey(recordKind(plan), id), id, name, plan);
     } catch (error) {
       return Promise.reject(this.#errors.give(error));
@@ -97,7 +100,8 @@ export class Calls {
     };
     const { retry, timeoutMs } = plan ?? { retry: this.#opener.retry, timeoutMs: 0 };
     const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
-    return this.#open(callKey("undo", step), step, step, { kind: "undo", fn, retry, timeoutMs, ...undoing });
+    const undone = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
+    return this.#open(callKey("undo", step), step, step, undone, this.root);
   }
 
   /** Lets go of what branches that lost their race wait for: it stays pending for ever. */
@@ -109,7 +113,8 @@ export class Calls {
     }
   }
 
-  #waitInVain(id: string, plan: Plan): Promise<never> {
+  /** A branch that lost its race gets no further than what is at work. */
+  #callInVain(id: string, plan: Plan): Promise<never> {
     this.#opener.withdrawn({ id, plan, begun: false });
     return new Promise(() => {});
   }
@@ -120,10 +125,9 @@ export class Calls {
     for (const pending of [...this.pending.values()]) if (!kept(pending)) this.#drop(pending);
   }
 
-  /** The handler hears of something that settles no call; what it makes of it belongs to no branch. */
+  /** The handler hears of something that settles no call. */
   hear({ at }: Outcome): void {
     this.seenAt = Math.max(this.seenAt, at);
-    this.scope = this.#root;
   }
 
   deliver(outcome: Outcome): void {
@@ -134,8 +138,6 @@ export class Calls {
     const pending = this.pending.get(outcome.key);
     if (pending === undefined) return;
     this.#drop(pending);
-    // What the handler makes of it, it does in the branch that made the call.
-    this.scope = pending.scope;
     // A handler that has no more say may well not be listening.
     if (this.frozen) pending.promise.catch(() => {});
     this.#settle(pending, settle);
@@ -195,9 +197,9 @@ export class Calls {
     pending.reject(this.#errors.give(error));
   }
 
-  #open(key: string, id: string, name: string, plan: Plan): Promise<unknown> {
+  #open(key: string, id: string, name: string, plan: Plan, scope = this.scope): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const pending: Pending = { key, id, name, plan, scope: this.scope, promise, resolve, reject, begun: false };
+    const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun: false };
     this.pending.set(key, pending);
     const passedOver = this.#replay.claim(key);
     if (passedOver !== undefined) this.#claim(passedOver);
@@ -210,8 +212,8 @@ export class Calls {
     else this.#replay.defer(outcome);
   }
 
-  #webhook({ key, id, name }: Pending, options: WebhookOptions): Webhook {
-    const received = this.#open(callKey("received", id), id, name, { kind: "received", options });
+  #webhook({ key, id, name, scope }: Pending, options: WebhookOptions): Webhook {
+    const received = this.#open(callKey("received", id), id, name, { kind: "received", options }, scope);
     const url = this.#opener.state.calls.get(key)?.url ?? "";
     return { url, received: () => received as Promise<WebhookCall | null> };
   }

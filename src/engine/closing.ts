@@ -13,10 +13,15 @@ import type { Bell } from "./bell.ts";
 import type { Calls } from "./calls.ts";
 import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
+import type { World } from "./world.ts";
+
+/** How long a cancelled handler that waits for nothing of ours is waited for. */
+const graceMs = 10_000;
 
 /** What closing needs of the execution it is part of. */
 export interface Closable {
   readonly state: RunState;
+  readonly world: Pick<World, "clock">;
   readonly live: boolean;
   readonly over: boolean;
   readonly failure: unknown;
@@ -26,6 +31,8 @@ export interface Closable {
   /** Appends the fact and delivers the outcome it makes, if it makes one. */
   record(fact: Fact): void;
   post(event: () => void): void;
+  /** There is something to do at this instant. */
+  expect(at: number): void;
   /** Puts the end on record, and whatever else must not be missing, and stops. */
   end(end: End): void;
 }
@@ -39,6 +46,8 @@ export class Closing {
   #end: (() => void) | null = null;
   /** How the run ends once the steps in flight that can be undone have told how they ended. */
   #awaited: End | null = null;
+  /** When a cancelled handler that waits for nothing of ours is given up. */
+  #givenUpAt: number | null = null;
 
   constructor(execution: Closable, calls: Calls, attempts: Attempts) {
     this.#execution = execution;
@@ -119,7 +128,27 @@ export class Closing {
   /** The line of events is empty. */
   rest(): void {
     if (this.#awaited !== null && this.#attempts.running === 0) this.#execution.post(() => this.#endAtRest());
-    if (this.#isLost) this.#execution.post(() => this.#isLost && this.conclude(null));
+    if (!this.#isLost) this.#givenUpAt = null;
+    else if (this.#givenUpAt === null) {
+      this.#givenUpAt = this.#execution.world.clock.now() + graceMs;
+      this.#execution.expect(this.#givenUpAt);
+      this.#execution.stirred.ring();
+    }
+  }
+
+  /** When a cancelled handler that does not end by itself is given up; Infinity when none is to be. */
+  get dueAt(): number {
+    return this.#givenUpAt ?? Infinity;
+  }
+
+  /** Gives up a cancelled handler that has had its time. */
+  tick(now: number): void {
+    if (this.dueAt > now || !this.#isLost) return;
+    const { cancelling } = this.#execution.state;
+    if (cancelling === null) return;
+    this.#givenUpAt = null;
+    const { error, by, reason } = cancelling;
+    this.conclude({ kind: "run.cancelled", error, by, reason, givenUp: true });
   }
 
   #finish(end: () => void): void {
@@ -143,7 +172,7 @@ export class Closing {
     else this.#execution.record(begun);
   }
 
-  /** A cancelled handler that waits for nothing of ours, and has not ended, is not waited for. */
+  /** A cancelled handler that waits for nothing of ours, and has not ended. */
   get #isLost(): boolean {
     const { state, live, over } = this.#execution;
     if (state.cancelling === null || state.ending !== null || this.#awaited !== null) return false;

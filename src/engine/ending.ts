@@ -23,7 +23,8 @@ export function endOf(wanted: End | null, state: RunState): End {
   }
   if (cancelling !== null) {
     const { error, by, reason } = cancelling;
-    return { kind: "run.cancelled", error, by, reason };
+    const end = { kind: "run.cancelled", error, by, reason } as const;
+    return wanted?.kind === "run.cancelled" && wanted.givenUp === true ? { ...end, givenUp: true } : end;
   }
   if (wanted === null) throw new Error("a run that is not being undone needs an end");
   return wanted;

@@ -40,6 +40,7 @@ import { Queue } from "./queue.ts";
 import { Renewal } from "./renewal.ts";
 import { Replay } from "./replay.ts";
 import { Said } from "./said.ts";
+import { within } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { createStep } from "./step.ts";
 import { Waits } from "./waits.ts";
@@ -190,10 +191,6 @@ export class Execution {
     return this.#calls.scope;
   }
 
-  set scope(scope: Scope) {
-    this.#calls.scope = scope;
-  }
-
   /** Branches have lost a race: what they wait for is let go of. */
   withdraw(): void {
     this.#calls.withdraw();
@@ -326,7 +323,7 @@ export class Execution {
 
   #hear(outcome: Outcome): void {
     this.#calls.hear(outcome);
-    this.asks.deliver(outcome);
+    within(this.#calls.root, () => this.asks.deliver(outcome));
   }
 
   /** Delivers once more what came before somebody was there to hear it. */
@@ -379,12 +376,13 @@ export class Execution {
 
   /** When the next deadline is; Infinity when nothing but the world can move the run. Armed until asked again. */
   soonest(): number {
-    return this.#deadlines.soonest();
+    return Math.min(this.#deadlines.soonest(), this.closing.dueAt);
   }
 
   /** Does what is due. */
   tick(now: number): void {
     this.#attempts.expire(now);
+    this.closing.tick(now);
     if (!this.#live || this.held) return;
     for (const pending of this.#deadlines.due(now)) this.post(() => this.#fire(pending));
   }
@@ -424,7 +422,8 @@ export class Execution {
   }
 
   #startHandler(dress = (step: Step): Step => step): void {
-    callHandler(this.definition, this.state, dress(createStep(this))).then(
+    const step = dress(createStep(this));
+    within(this.#calls.root, () => callHandler(this.definition, this.state, step)).then(
       (output) => this.#leave({ kind: "run.completed", output }),
       (error: unknown) => this.failed(error),
     );

@@ -4,13 +4,13 @@
  * Invariant 1: the race settles in the very turn in which its winner does, so that replay settles it alike.
  */
 import { HoldfastError } from "../core/error.ts";
-import { openScope } from "./scope.ts";
+import { openScope, within } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 
 /** What a race needs of the execution it is part of. */
 export interface Racer {
   /** The branch that the handler is in. */
-  scope: Scope;
+  readonly scope: Scope;
   /** Scopes were withdrawn: lets go of what is still waited for in them. */
   withdraw(): void;
 }
@@ -29,17 +29,14 @@ export function race(racer: Racer, branches: unknown): Promise<unknown> {
       settled = true;
       for (const [i, scope] of scopes.entries()) scope.withdrawn = i !== winner;
       racer.withdraw();
-      racer.scope = parent;
       tell();
     };
     for (const [i, [key, act]] of called.entries()) {
-      racer.scope = scopes[i] ?? parent;
-      begin(act).then(
+      within(scopes[i] ?? parent, () => begin(act)).then(
         (value) => settle(i, () => resolve({ key, value })),
         (error: unknown) => settle(i, () => reject(error)),
       );
     }
-    racer.scope = parent;
   });
 }
 

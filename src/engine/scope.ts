@@ -2,17 +2,31 @@
  * Owns: which branch of which race a call belongs to.
  * Does not own: settling the race (race).
  *
- * What a handler does between two outcomes, it does because of the first of them: a call made there
- * belongs to the branch whose call that outcome settled.
+ * What a branch calls belongs to it, also after it has awaited something, of ours or not: the runtime carries
+ * the scope along with the code, as the proposal AsyncContext of TC39 describes it.
  */
+import { Carrier } from "./carrier.js";
+
 export type Scope = {
   readonly parent: Scope | null;
   /** The race was settled by another branch: what is called in here waits for nothing. */
   withdrawn: boolean;
 };
 
+const carried = new Carrier<Scope>();
+
 export function openScope(parent: Scope | null): Scope {
   return { parent, withdrawn: false };
+}
+
+/** Calls the function, and whatever it leads to, in this scope. */
+export function within<Result>(scope: Scope, act: () => Result): Result {
+  return carried.run(scope, act);
+}
+
+/** The scope of the code that asks; undefined outside of every handler. */
+export function currentScope(): Scope | undefined {
+  return carried.getStore();
 }
 
 /** It, or one it is in, was withdrawn. */

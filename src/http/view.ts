@@ -42,7 +42,7 @@ function viewTimes({
 }: RunSummary): Json {
   return {
     parent,
-    fork: fork ?? null,
+    ...(fork === null ? {} : { fork }),
     createdAt: viewInstant(createdAt),
     startedAt: viewInstant(startedAt),
     updatedAt: viewInstant(updatedAt),
@@ -129,6 +129,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   patch: "plain",
   lane: "plain",
   awaited: "plain",
+  givenUp: "plain",
 };
 
 export function viewEntry(entry: Entry): Json {

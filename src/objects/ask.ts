@@ -8,7 +8,7 @@ import { receiveUpdate } from "../engine/update.ts";
 import type { Host } from "./host.ts";
 
 /** What keeps the run going, as far as it is asked. */
-type Asked = Pick<Host, "run" | "proceed" | "rest">;
+type Asked = Pick<Host, "run" | "proceed">;
 
 const longestQueryMs = 10_000;
 /** Past it the caller is told that the update is under way. */
@@ -25,7 +25,6 @@ export async function askQuery(host: Asked, name: string): Promise<QueryAnswer> 
   } finally {
     limit.cancel();
     replica.stop();
-    host.rest();
   }
 }
 

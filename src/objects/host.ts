@@ -27,7 +27,7 @@ import { sendSignal } from "./service.ts";
 import { Slots } from "./slots.ts";
 import { earlier, timer } from "./timer.ts";
 import { hookUrl } from "./token.ts";
-import { Turns } from "./turn.ts";
+import { turn } from "./turn.ts";
 
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
@@ -48,7 +48,6 @@ export class Host {
   readonly #find: Find;
   readonly #startRun: StartRun;
   readonly #nudge = new Bell();
-  readonly #turns = new Turns();
   readonly #slots = new Slots(() => this.proceed());
   #open: Memory | null = null;
   #loop: Promise<void> | null = null;
@@ -84,11 +83,6 @@ export class Host {
         this.#loop = null;
       });
     this.#ctx.waitUntil(this.#loop);
-  }
-
-  /** Lets go of what keeps a run awake that nobody drives. */
-  rest(): void {
-    if (this.#loop === null) this.#turns.rest();
   }
 
   /** Keeps the run going if this memory is new and nothing else would. */
@@ -192,7 +186,6 @@ export class Host {
     // A lane would take a run that it cannot find for one that is on its way.
     for (const lane of created?.claims ?? []) await laneObject(lane).release(created?.id ?? "");
     await this.#ctx.storage.deleteAll();
-    this.#turns.rest();
     this.#open = null;
     this.#alarm.gone();
     this.#cold = true;
@@ -237,7 +230,6 @@ export class Host {
   #park(wakeAt: number | null): void {
     if (wakeAt === null) this.#alarm.disarm();
     else this.#alarm.arm(wakeAt);
-    this.#turns.rest();
     const { run } = this;
     // A handler that awaits something of its own may go on without anybody asking.
     void run.stirred().then(() => {
@@ -257,7 +249,7 @@ export class Host {
     if (this.#open === null) {
       const journal = new SqlJournal(this.#ctx.storage);
       const deployment = deploymentId();
-      const clock = { now: () => Date.now(), turn: () => this.#turns.next() };
+      const clock = { now: () => Date.now(), turn };
       const children = createChildren(() => this.#self(), this.#startRun);
       const world: World = {
         clock,

@@ -60,11 +60,33 @@ describe("cancel", () => {
     expect(host.clock.at).toBe(startAt + 1000);
   });
 
-  test("a handler that asks for waits in circles, or hangs, is not waited for", async () => {
+  test("clean-up code may await what is its own between its steps", async () => {
+    const own = async (depth: number): Promise<void> => (depth === 0 ? undefined : await own(depth - 1));
+    const seen: string[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      const helper = async (): Promise<void> => await step.sleep("1 d");
+      try {
+        await helper();
+      } catch {
+        await own(20);
+        await step.run("first", () => void seen.push("first"));
+        await host.clock.after(3000);
+        await step.run("second", () => void seen.push("second"));
+      }
+    });
+    host.plan(startAt + 1000, (run) => act(run, "cancel"));
+    await host.drive();
+    expect(seen).toEqual(["first", "second"]);
+    expect(host.entries("run.cancelled")[0]).not.toHaveProperty("givenUp");
+  });
+
+  test("a handler that asks for waits in circles, or hangs, is given up after ten seconds, visibly", async () => {
     const circles = await cancelled(async (_input, step) => {
       for (;;) await step.sleep("1 d").catch(() => {});
     });
     expect(circles.status).toBe("cancelled");
+    expect(circles.clock.at).toBe(startAt + 11_000);
+    expect(circles.entries("run.cancelled")).toMatchObject([{ givenUp: true, error: { code: "cancelled" } }]);
     const hangs = await cancelled(async (_input, step) => {
       await step.sleep("1 d").catch(() => new Promise(() => {}));
     });

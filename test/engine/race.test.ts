@@ -144,7 +144,7 @@ describe("guarantee 5: the losers take no later signal", () => {
     expect(host.run.openWaits("a")).toBe(0);
   });
 
-  test("a branch that goes on after it lost waits in vain, and leaves no record of it", async () => {
+  test("a branch that lost gets no further than what is at work, and leaves no record of more", async () => {
     const reached: string[] = [];
     const host: Host = new Host(async (_input, step) => {
       await step.race({
@@ -164,7 +164,8 @@ describe("guarantee 5: the losers take no later signal", () => {
     host.signalAt(startAt + 500, "go", "kept");
     await host.drive();
     expect(host.output).toBe("kept");
-    expect(reached).toEqual(["worked", "more"]);
+    expect(reached).toEqual(["worked"]);
+    expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["work"]);
     expect(host.journal.kinds.filter((kind) => kind === "wait.started")).toEqual([]);
     expect(withdrawn(host)).toEqual([]);
   });
@@ -288,7 +289,7 @@ describe("races within races", () => {
     expect(host.entries("wait.withdrawn")).toHaveLength(1000);
   });
 
-  test("a map in a losing branch goes on", async () => {
+  test("a map in a losing branch ends what is at work and begins no more", async () => {
     const host: Host = new Host(async (_input, step) => {
       const items = [1, 2, 3, 4];
       await step.race({
@@ -298,7 +299,43 @@ describe("races within races", () => {
       await step.sleep("1 h");
     });
     await host.drive();
-    expect(host.entries("step.completed")).toHaveLength(4);
+    expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["m"]);
+  });
+
+  test("guarantee 5: a call that a branch makes after it awaited something of its own belongs to it", async () => {
+    const own = async (): Promise<void> => await Promise.resolve();
+    const branches: Record<string, (step: Step) => Promise<unknown>> = {
+      "after nothing": (step) => step.waitFor("go"),
+      "after a microtask": async (step) => {
+        await null;
+        return await step.waitFor("go");
+      },
+      "after helpers of its own": async (step) => {
+        for (let i = 0; i < 20; i++) await own();
+        return await Promise.all([step.waitFor("go")]);
+      },
+      "called late, when the race is lost": async (step) => {
+        await step.run("work", () => later(50));
+        await own();
+        return await step.waitFor("go");
+      },
+    };
+    let later = (_ms: number): Promise<void> => Promise.resolve();
+    for (const [name, branch] of Object.entries(branches)) {
+      const flow = async (_input: never, step: Step): Promise<unknown> => {
+        const { key } = await step.race({ lost: () => branch(step), won: () => step.sleep(10) });
+        return [key, await step.waitFor("go", { timeout: "1h" })];
+      };
+      const host: Host = new Host(flow);
+      later = (ms) => host.clock.after(ms);
+      host.signalAt(startAt + 500, "go", "kept");
+      await host.drive();
+      expect([name, host.output]).toEqual([name, ["won", "kept"]]);
+      const again = host.reopen({ keep: host.journal.commits.length - 1 });
+      later = (ms) => again.clock.after(ms);
+      await again.drive();
+      expect([name, again.output]).toEqual([name, ["won", "kept"]]);
+    }
   });
 });
 

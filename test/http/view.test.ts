@@ -35,7 +35,7 @@ const run: RunSnapshot = {
 };
 
 const fields = [
-  ...["id", "workflow", "version", "status", "input", "output", "error", "labels", "progress", "parent", "fork"],
+  ...["id", "workflow", "version", "status", "input", "output", "error", "labels", "progress", "parent"],
   ...["createdAt", "startedAt", "updatedAt", "finishedAt", "waitingFor", "reason", "steps"],
 ];
 
@@ -53,7 +53,6 @@ test("a run has the fields of the contract, in its order", () => {
     labels: { city: "Bremen" },
     progress: { $type: "Map", value: [["done", { $type: "BigInt", value: "1" }]] },
     parent: null,
-    fork: null,
     createdAt: rfc,
     startedAt: null,
     updatedAt: rfc,

@@ -44,7 +44,7 @@ const programs: readonly Program[] = [
   {
     title: "a campaign that somebody leaves",
     workflow: "drip",
-    input: (email) => ({ email, letters, pause: "60ms" }),
+    input: (email) => ({ email, letters, pause: "500ms" }),
     calls: [
       sent(
         (entry) => entry.kind === "run.created" && (entry.continuation?.count ?? 0) >= 2,

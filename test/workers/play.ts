@@ -54,6 +54,8 @@ export type Program = {
   /** `to` is an address of the run's own. */
   readonly input: (to: string) => unknown;
   readonly calls: readonly Call[];
+  /** How many entries it makes, where it takes long to see. */
+  readonly length?: number;
   /** Another run of it goes on beside it, undisturbed. */
   readonly twin?: true;
   /** What it is asked whenever it rests. */
@@ -124,13 +126,19 @@ export async function play(
   sight.blows = blows;
   await start(program, id);
   const calls = [...program.calls];
+  let isDue = false;
   const endsBy = Date.now() + 40_000;
   while (!isOver(id) || calls.some(({ late }) => late)) {
-    if (Date.now() > endsBy) throw new Error(`${id} did not end: ${sight.entries.map(({ kind }) => kind).join(", ")}`);
+    if (Date.now() > endsBy) {
+      const kinds = sight.entries.map(({ kind }) => kind).slice(-200);
+      throw new Error(`${id} did not end, ${calls.length} calls to come, due ${isDue}, unsure ${sight.unsure}, resting ${sight.resting}: ${kinds.join(", ")}`);
+    }
     const [call] = calls;
-    if (call !== undefined && sight.entries.some(call.when)) {
+    // Of what may be lost with its process nobody knows.
+    isDue ||= call !== undefined && !sight.unsure && sight.entries.some(call.when);
+    if (isDue && call !== undefined) {
       // Unanswered calls are made again; nothing else is ever asked of the run.
-      await call.make(id, sight.entries).then(() => calls.shift(), refused);
+      isDue = await call.make(id, sight.entries).then(() => calls.shift() === undefined, refused);
     }
     if (program.query !== undefined) await ask(id, program.query);
     await poke(id);
@@ -148,11 +156,10 @@ export async function ask(id: string, query: string, again = false): Promise<voi
   const known = sight.answers.at(-1)?.length === length;
   if (!sight.resting || length === 0 || (known && !again)) return;
   const answer = await service.asks.query(id, query).catch(refused);
+  if (answer === true) return;
   // An object that was made to answer, and had nothing else to do, rests.
-  if (sight.idle && sight.lives > 0 && answer !== undefined) sight.resting = true;
-  if (answer !== undefined && sight.entries.length === length) {
-    sight.answers.push({ length, answer: JSON.stringify(answer) });
-  }
+  if (sight.idle) sight.resting = true;
+  if (sight.entries.length === length) sight.answers.push({ length, answer: JSON.stringify(answer) });
 }
 
 async function start({ workflow, input }: Program, id: string): Promise<void> {
@@ -168,8 +175,9 @@ async function start({ workflow, input }: Program, id: string): Promise<void> {
 }
 
 /** A process that ended while it was asked answers with an error of the platform's; ours would be a refusal. */
-function refused(error: unknown): void {
+function refused(error: unknown): true {
   if (error instanceof HoldfastError && error.code !== "webhook_not_found") throw error;
+  return true;
 }
 
 function isOver(id: string): boolean {

@@ -7,20 +7,22 @@ import { decode } from "../../src/core/value.ts";
 
 /**
  * When the entry `at` is written, or a commit that holds it: "lost" ends the process in the same
- * turn, so that the write never happened; "kept" ends it as soon as the write is safe. A run that goes
- * on as new counts on. A blow at "wake" ends a later life as it opens the journal.
+ * turn, so that the write never happened; "kept" ends it as soon as the write is safe. A blow at
+ * "wake" ends a later life as it opens the journal.
  */
 export type Blow = { readonly at: number; readonly how: "lost" | "kept" } | { readonly at: "wake" };
 
 type Watched = {
   /** As written; what was lost with its process goes when its successor looks. */
   readonly entries: Entry[];
-  /** Of each time that the run began, at first and as new: when, and how many entries there were before. */
-  readonly births: { at: number; before: number }[];
+  /** When the run began, at first and each time as new. */
+  readonly births: number[];
   /** Blows to come, in their order. */
   blows: readonly Blow[];
   /** The object has nothing more to do by itself. */
   resting: boolean;
+  /** Its process was ended, and what of its entries is left will be known once its successor looks. */
+  unsure: boolean;
   /** In its present life the object had nothing to do by itself yet. */
   idle: boolean;
   lives: number;
@@ -29,11 +31,22 @@ type Watched = {
 };
 
 const runs = new Map<string, Watched>();
+/** What their objects still do in the turn that ended them never happened. */
+const struck = new WeakSet<DurableObjectState>();
 
 export function watched(id: string): Watched {
   const known = runs.get(id);
   if (known !== undefined) return known;
-  const run: Watched = { entries: [], births: [], blows: [], resting: false, idle: true, lives: 0, answers: [] };
+  const run: Watched = {
+    entries: [],
+    births: [],
+    blows: [],
+    resting: false,
+    unsure: false,
+    idle: true,
+    lives: 0,
+    answers: [],
+  };
   runs.set(id, run);
   return run;
 }
@@ -79,6 +92,7 @@ function watchJournal(ctx: DurableObjectState, run: Watched): void {
       const { data } = exec<{ data: string }>("SELECT data FROM journal ORDER BY row DESC LIMIT 1").one();
       run.entries.length = (JSON.parse(data) as Entry[]).at(-1)?.seq ?? 0;
       const first = exec<{ data: string }>("SELECT data FROM journal ORDER BY row LIMIT 1").one();
+      run.unsure = false;
       run.births.length = countOf((JSON.parse(first.data) as Entry[])[0]) + 1;
     }
     const cursor = exec<Row>(query, ...bindings);
@@ -92,27 +106,32 @@ function countOf(entry: Entry | undefined): number {
   return entry?.kind === "run.created" ? (entry.continuation?.count ?? 0) : 0;
 }
 
-/** Entries written so far, those of the times before included. */
-export function lengthOf({ births, entries }: Watched): number {
-  return (births.at(-1)?.before ?? 0) + entries.length;
-}
-
 function written(ctx: DurableObjectState, run: Watched, entries: readonly Entry[]): void {
   const [first] = entries;
-  if (first?.kind === "run.created") {
-    const count = countOf(first);
-    run.births[count] = { at: first.at, before: count === 0 ? 0 : lengthOf(run) };
-  }
-  run.entries.length = (entries[0]?.seq ?? 1) - 1;
+  if (first === undefined || struck.has(ctx)) return;
+  run.unsure = false;
+  if (first.kind === "run.created") run.births[countOf(first)] = first.at;
+  run.entries.length = first.seq - 1;
   run.entries.push(...entries);
   const [blow] = run.blows;
-  if (blow === undefined || blow.at === "wake" || blow.at > lengthOf(run)) return;
+  if (blow === undefined || blow.at === "wake" || blow.at > run.entries.length) return;
   if (blow.how === "lost") strike(ctx, run);
-  else void ctx.storage.sync().then(() => run.blows[0] === blow && strike(ctx, run));
+  else void strikeOnceSafe(ctx, run, blow);
 }
 
-function strike(ctx: DurableObjectState, run: Watched): void {
+/** Nothing that was written is lost, so that all that can be seen of the run is true. */
+async function strikeOnceSafe(ctx: DurableObjectState, run: Watched, blow: Blow): Promise<void> {
+  for (let safe = 0; safe < run.entries.length;) {
+    safe = run.entries.length;
+    await ctx.storage.sync();
+  }
+  if (run.blows[0] === blow) strike(ctx, run, false);
+}
+
+function strike(ctx: DurableObjectState, run: Watched, unsure = true): void {
   run.blows = run.blows.slice(1);
+  struck.add(ctx);
+  run.unsure = unsure;
   run.resting = false;
   ctx.abort("struck by the test");
 }

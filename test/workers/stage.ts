@@ -2,18 +2,18 @@
  * The interruptions that every program has to get through: its process ends at every write of the
  * journal, at every rest, twice, and in the middle of a resume.
  */
-import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
+import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ask, pause, play, pollMs } from "./play.ts";
+import { ask, pause, play } from "./play.ts";
 import type { Ending, Poke, Program } from "./play.ts";
-import { lengthOf, watched } from "./saboteur.ts";
+import { watched } from "./saboteur.ts";
 import type { Blow } from "./saboteur.ts";
 import { traceOf } from "./trace.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 /** Runs that are played at a time: more would starve the timers of the tests themselves. */
-const stages = 64;
+const stages = 96;
 /** A program with more entries is ended at every second one. */
 const longest = 16;
 /** Which of them, is another one each time. */
@@ -25,13 +25,26 @@ type Plan = (length: number) => readonly Way[];
 type Way = readonly [name: string, blows: readonly Blow[], poke?: (program: Program) => Poke];
 
 let playing = 0;
+/** Who waits for room, in order. */
+const line: (() => void)[] = [];
 
 /** `play`, once there is room; with its twin beside it, if it has one. */
 async function playInTurn(program: Program, id: string, blows: readonly Blow[], poke?: Poke): Promise<Ending[]> {
-  while (playing >= stages) await pause(pollMs);
-  playing++;
+  if (playing < stages) playing++;
+  else await new Promise<void>((resolve) => line.push(resolve));
+  return await playTogether(program, id, blows, poke).finally(leave);
+}
+
+/** Whoever is next takes the room. */
+function leave(): void {
+  const next = line.shift();
+  if (next === undefined) playing--;
+  else next();
+}
+
+async function playTogether(program: Program, id: string, blows: readonly Blow[], poke?: Poke): Promise<Ending[]> {
   const twin = program.twin === true ? [play(program, `${id}-twin`, [])] : [];
-  return await Promise.all([play(program, id, blows, poke), ...twin]).finally(() => playing--);
+  return await Promise.all([play(program, id, blows, poke), ...twin]);
 }
 
 const wholes = new Map<Program, Promise<Ending[]>>();
@@ -43,24 +56,27 @@ async function playWhole(program: Program): Promise<Ending[]> {
   return await known;
 }
 
-/** The program undisturbed. */
-export async function wholeOf(program: Program): Promise<Ending> {
-  const [ending] = await playWhole(program);
-  if (ending === undefined) throw new Error(`${program.title} was not played`);
-  return ending;
+/** How many entries the program makes. */
+async function lengthOf(program: Program): Promise<number> {
+  if (program.length !== undefined) return program.length;
+  const [whole] = await playWhole(program);
+  return watched(whole?.run.id ?? "").entries.length;
 }
 
 /** Plays the program as the plan says, side by side; each time it must leave the trace of the undisturbed run. */
 async function playAll(program: Program, plan: Plan): Promise<void> {
-  const whole = await wholeOf(program);
   const name = `cut-${++made}`;
   const tracesOf = (endings: readonly Ending[]) => endings.map(program.trace ?? traceOf);
-  const reference = tracesOf(await playWhole(program));
-  const traces = plan(lengthOf(watched(whole.run.id))).map(async ([how, blows, poke]) => {
-    return [how, tracesOf(await playInTurn(program, `${name}-${how}`, blows, poke?.(program)))] as const;
+  const undisturbed = playWhole(program);
+  const traces = plan(await lengthOf(program)).map(async ([how, blows, poke]) => {
+    const played = playInTurn(program, `${name}-${how}`, blows, poke?.(program));
+    return [how, await played.then(tracesOf, (error: unknown) => String(error))] as const;
   });
   const played = await Promise.all(traces);
+  const whole = await undisturbed;
+  const reference = tracesOf(whole);
   expect(Object.fromEntries(played)).toEqual(Object.fromEntries(played.map(([how]) => [how, reference])));
+  expect(await lengthOf(program)).toBe(watched(whole[0]?.run.id ?? "").entries.length);
 }
 
 /** Every entry of a short program, and of a long one every second. */
@@ -127,14 +143,14 @@ const plans: readonly { readonly how: string; readonly plan: Plan }[] = [
 
 /** The tests of these programs, each interrupted in every way. */
 export function interrupted(programs: readonly Program[]): void {
-  describe("a run whose process ends", () => {
-    beforeAll(() => {
-      settings["AUTH"] = "none";
-    });
-    afterAll(() => {
-      settings["AUTH"] = "token";
-    });
+  beforeAll(() => {
+    settings["AUTH"] = "none";
+  });
+  afterAll(() => {
+    settings["AUTH"] = "token";
+  });
 
+  describe("a run whose process ends", () => {
     const played = new Map<string, Promise<void>>();
     const cases = plans.flatMap(({ how, plan }) =>
       programs.map((program) => ({ name: `${how}: ${program.title}`, program, plan })),
@@ -153,4 +169,36 @@ export function interrupted(programs: readonly Program[]): void {
       await played.get(name);
     });
   });
+
+  describe("everything at once ends again and again", () => {
+    it(
+      "runs, mails, lanes and the directory, and all ends well (guarantees 1 to 5)",
+      { timeout: 100_000 },
+      async () => {
+        const undisturbed = await Promise.all(programs.map(playWhole));
+        const id = `storm-${++made}`;
+        const storm = new AbortController();
+        const over = rage(storm.signal);
+        const played = await Promise.all(programs.map((program, i) => playTogether(program, `${id}-${i}`, [])));
+        storm.abort();
+        await over;
+        const traced = (endings: readonly Ending[], i: number) => endings.map(programs[i]?.trace ?? roughly);
+        expect(played.map(traced)).toEqual(undisturbed.map(traced));
+      },
+    );
+  });
+}
+
+/** Ends every object there is, again and again. */
+async function rage(calm: AbortSignal): Promise<void> {
+  for (let times = 0; times < 6 && !calm.aborted; times++) {
+    await pause(100 + Math.random() * 900);
+    await abortAllDurableObjects();
+  }
+}
+
+/** A mail whose own object ended failed, and was sent again: attempts may differ, nothing else. */
+function roughly(ending: Ending) {
+  const { end, mails, repeated, undone, doubled, steps, answers } = traceOf(ending);
+  return { end, mails, repeated, undone, doubled, steps, answers };
 }

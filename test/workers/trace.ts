@@ -147,7 +147,7 @@ export function mailsOf(id: string): string[] {
  * was done under its keys never left the process. So it is where the run goes on as new.
  */
 export function deedsOf(id: string): typeof deeds {
-  const births = watched(id).births.map(({ at }) => `${id}:${at.toString(36)}:`);
+  const births = watched(id).births.map((at) => `${id}:${at.toString(36)}:`);
   return deeds.filter(({ run, key }) => run === id && births.some((birth) => key.startsWith(birth)));
 }
 

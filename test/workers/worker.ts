@@ -11,6 +11,7 @@ import { syncLater, syncNow } from "../../examples/sync.ts";
 import { createWorker } from "../../src/index.ts";
 import { askWorkflows } from "./flows/asks.ts";
 import { childWorkflows } from "./flows/children.ts";
+import { deepWorkflows } from "./flows/deep.ts";
 import { contexts, engineWorkflows, lives } from "./flows/engine.ts";
 import { fanWorkflows } from "./flows/fan.ts";
 import { flowWorkflows } from "./flows/flow.ts";
@@ -37,6 +38,7 @@ const worker = createWorker({
     syncLater,
     ...askWorkflows,
     ...childWorkflows,
+    ...deepWorkflows,
     ...engineWorkflows,
     ...fanWorkflows,
     ...flowWorkflows,

@@ -34,7 +34,9 @@ function isOver(run: string, done: string): boolean {
   const noun = undo === undefined ? "step" : "undo";
   let over = false;
   for (const entry of watched(run).entries) {
-    if (entry.kind === "run.retried" && entry.cleared.includes(step ?? "")) over = false;
+    // A run that goes on as new has all its steps before it.
+    if (entry.kind === "run.created") over = false;
+    else if (entry.kind === "run.retried" && entry.cleared.includes(step ?? "")) over = false;
     else if ((entry.kind === `${noun}.completed` || entry.kind === `${noun}.failed`) && "step" in entry) {
       over ||= entry.step === step;
     }

@@ -80,7 +80,11 @@ const timed = defineWorkflow("mortal-timed", {
   timeout: "6 s",
   handler: async (_input: unknown, step) => {
     await reserve(step);
-    return await step.waitFor("never").finally(() => act(step, "finally", "done"));
+    try {
+      return await step.waitFor("never");
+    } finally {
+      await act(step, "finally", "done");
+    }
   },
 });
 
