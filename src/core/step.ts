@@ -208,9 +208,8 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
 
   /**
    * Calls every branch; the first to settle settles the race. What the others still wait for is
-   * withdrawn, so that a lost race takes no later signal, and stays pending for ever; their steps go on.
-   * A call belongs to the branch that makes it at once, or when a call of that branch has settled: one made
-   * after an await of anything else belongs to where the race was called, and is not withdrawn.
+   * withdrawn, so that a lost race takes no later signal, and stays pending for ever; a step of theirs
+   * that is at work goes on to its end, and nothing they call after that begins.
    */
   race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
 

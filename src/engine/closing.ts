@@ -138,12 +138,13 @@ export class Closing {
 
   /** When a cancelled handler that does not end by itself is given up; Infinity when none is to be. */
   get dueAt(): number {
-    return this.#givenUpAt ?? Infinity;
+    return this.#isLost ? (this.#givenUpAt ?? Infinity) : Infinity;
   }
 
   /** Gives up a cancelled handler that has had its time. */
   tick(now: number): void {
-    if (this.dueAt > now || !this.#isLost) return;
+    if (!this.#isLost) this.#givenUpAt = null;
+    if (this.dueAt > now) return;
     const { cancelling } = this.#execution.state;
     if (cancelling === null) return;
     this.#givenUpAt = null;

@@ -4,7 +4,7 @@ import { checkDeaths, checkProgram } from "./crash.ts";
 import { makeProgram } from "./program.ts";
 
 /** How many programs are tried; CRASH_SEED says where to begin. */
-const programs = Number(process.env["CRASH_PROGRAMS"] ?? 2500);
+const programs = Number(process.env["CRASH_PROGRAMS"] ?? 1500);
 const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
 
 async function eachProgram(check: (seed: number) => Promise<unknown>): Promise<void> {

@@ -131,7 +131,9 @@ export async function play(
   while (!isOver(id) || calls.some(({ late }) => late)) {
     if (Date.now() > endsBy) {
       const kinds = sight.entries.map(({ kind }) => kind).slice(-200);
-      throw new Error(`${id} did not end, ${calls.length} calls to come, due ${isDue}, unsure ${sight.unsure}, resting ${sight.resting}: ${kinds.join(", ")}`);
+      throw new Error(
+        `${id} did not end, ${calls.length} calls to come, due ${isDue}, unsure ${sight.unsure}, resting ${sight.resting}: ${kinds.join(", ")}`,
+      );
     }
     const [call] = calls;
     // Of what may be lost with its process nobody knows.
