@@ -14,8 +14,9 @@ import * as firing from "../core/firing.ts";
 import type { Starting } from "../core/firing.ts";
 import { undefinedValue } from "../core/value.ts";
 import type { ScheduleStore } from "../store/schedules.ts";
-import { attempt, callLimitMs, within } from "./firing.ts";
+import { attempt, callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
+import { within } from "./patience.ts";
 import type { Roster } from "./roster.ts";
 
 /** So many starts, or so long, in one piece of work. */

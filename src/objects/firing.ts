@@ -8,6 +8,7 @@ import type { ScheduleFiring } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import type { Rule } from "../core/schedule.ts";
 import type { StartRequest } from "../core/service.ts";
+import { describe, within } from "./patience.ts";
 
 /** A start whose run id is made of schedule and slot, so that making it twice starts one run. */
 export type FiringStart = StartRequest & { readonly id: string; readonly schedule: ScheduleFiring };
@@ -49,22 +50,4 @@ export async function attempt(app: SchedulerApp, request: FiringStart): Promise<
 /** What passes by itself, or what a deployment can put right, is no refusal. */
 function isFinal(error: unknown): boolean {
   return error instanceof HoldfastError && error.code !== "config_invalid" && error.code !== "rate_limited";
-}
-
-export function describe(error: unknown): string {
-  if (error instanceof HoldfastError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-}
-
-/** Rejects when the work takes longer; the work goes on. */
-export async function within<Value>(work: Promise<Value>, limitMs: number): Promise<Value> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

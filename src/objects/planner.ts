@@ -20,8 +20,9 @@ import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequ
 import { undefinedValue } from "../core/value.ts";
 import type { ScheduleStore } from "../store/schedules.ts";
 import type { Backfills } from "./backfill.ts";
-import { callLimitMs, within } from "./firing.ts";
+import { callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
+import { within } from "./patience.ts";
 import type { Roster, Scheduled } from "./roster.ts";
 import type { Trigger, TriggerPlan } from "./rpc.ts";
 

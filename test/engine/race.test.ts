@@ -307,12 +307,12 @@ describe("races within races", () => {
     const branches: Record<string, (step: Step) => Promise<unknown>> = {
       "after nothing": (step) => step.waitFor("go"),
       "after a microtask": async (step) => {
-        await null;
+        await Promise.resolve();
         return await step.waitFor("go");
       },
       "after helpers of its own": async (step) => {
         for (let i = 0; i < 20; i++) await own();
-        return await Promise.all([step.waitFor("go")]);
+        return await Promise.all([step.waitFor("go"), own()]);
       },
       "called late, when the race is lost": async (step) => {
         await step.run("work", () => later(50));

@@ -36,7 +36,7 @@ const workflows = [
   ...fanWorkflows,
 ];
 export const service = createService(new Catalog(workflows.map(({ definition }) => definition)));
-export const pollMs = 40;
+const pollMs = 40;
 
 export type When = (entry: Entry, index: number, all: readonly Entry[]) => boolean;
 
