@@ -131,9 +131,7 @@ export async function play(
   while (!isOver(id) || calls.some(({ late }) => late)) {
     if (Date.now() > endsBy) {
       const kinds = sight.entries.map(({ kind }) => kind).slice(-200);
-      throw new Error(
-        `${id} did not end, ${calls.length} calls to come, due ${isDue}, unsure ${sight.unsure}, resting ${sight.resting}: ${kinds.join(", ")}`,
-      );
+      throw new Error(`${id} did not end, ${calls.length} calls to come: ${kinds.join(", ")}`);
     }
     const [call] = calls;
     // Of what may be lost with its process nobody knows.
@@ -185,8 +183,9 @@ function refused(error: unknown): true {
 function isOver(id: string): boolean {
   const { entries, blows, resting, lives } = watched(id);
   const last = entries.at(-1)?.kind;
-  // A run that has ended may have no reason to wake once more.
-  const spent = blows.length === 0 || lives > 1;
+  const [blow] = blows;
+  // A run that has ended may have no reason to wake once more, or have made fewer entries this time.
+  const spent = blow === undefined || lives > 1 || (blow.at !== "wake" && blow.at > entries.length);
   return spent && resting && (last === "run.completed" || last === "run.failed" || last === "run.cancelled");
 }
 
