@@ -44,8 +44,6 @@ type Undoable = { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
   readonly pending = new Map<string, Pending>();
-  /** The handler has had several calls open at once. */
-  crowded = false;
   /** The scope of what is in no branch of a race. */
   readonly root: Scope = openScope(null);
   /** What the completed steps that can be undone need for it, by step. */
@@ -203,7 +201,6 @@ export class Calls {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun: false };
     this.pending.set(key, pending);
-    if (this.pending.size > 1) this.crowded = true;
     const passedOver = this.#replay.claim(key);
     if (passedOver !== undefined) this.#claim(passedOver);
     this.#opener.opened(pending, passedOver === undefined);

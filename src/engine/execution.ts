@@ -35,7 +35,6 @@ import { openDoorway } from "./doorway.ts";
 import type { Doorway } from "./doorway.ts";
 import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
-import { Pace } from "./pace.ts";
 import { Patches } from "./patch.ts";
 import { Queue } from "./queue.ts";
 import { Renewal } from "./renewal.ts";
@@ -95,10 +94,8 @@ export class Execution {
     this.world = world;
     this.gate = gate;
     this.retry = resolveRetry(definition.retry);
-    const pace = new Pace(world.clock, () => this.#calls.crowded || this.asks.listening);
     this.#queue = new Queue(
       world.clock,
-      pace,
       () => this.over || this.#working,
       () => this.#checkRest(),
     );

@@ -4,14 +4,12 @@
  * Invariant 1: one event a turn, in the order in which they were posted (guarantee 3).
  */
 import type { Clock } from "./clock.ts";
-import type { Pace } from "./pace.ts";
 
 /** Events taken off at once, so that a thousand cost a thousand times one. */
 const piece = 1024;
 
 export class Queue {
   readonly #clock: Clock;
-  readonly #pace: Pace;
   /** Nothing is left in line, and what the handler made of the last event has shown. */
   readonly #drained: () => void;
   /** Something else goes on that will post. */
@@ -19,9 +17,8 @@ export class Queue {
   #events: (() => void)[] = [];
   #pumping = false;
 
-  constructor(clock: Clock, pace: Pace, working: () => boolean, drained: () => void) {
+  constructor(clock: Clock, working: () => boolean, drained: () => void) {
     this.#clock = clock;
-    this.#pace = pace;
     this.#working = working;
     this.#drained = drained;
   }
@@ -42,7 +39,7 @@ export class Queue {
   async #pump(): Promise<void> {
     this.#pumping = true;
     for (let next = 0; next < this.#events.length;) {
-      await this.#pace.settle();
+      await this.#clock.turn();
       this.#events[next++]?.();
       if (next === piece) next -= this.#events.splice(0, piece).length;
       if (next !== this.#events.length) continue;

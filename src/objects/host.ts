@@ -242,7 +242,8 @@ export class Host {
     console.error(`run ${this.#open?.run.state.created?.id} lost its memory and will resume`, error);
     this.#open = null;
     this.#cold = true;
-    await this.#alarm.rearm(Date.now() + watchdogMs);
+    // An object that is being torn down takes no alarm; the one that guards its work is still there.
+    await this.#alarm.rearm(Date.now() + watchdogMs).catch((broken: unknown) => console.error("nor an alarm", broken));
   }
 
   #memory(): Memory {
