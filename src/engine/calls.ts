@@ -49,7 +49,7 @@ export class Calls {
   /** What the completed steps that can be undone need for it, by step. */
   readonly #undoable = new Map<string, Undoable>();
   /** Since the run was cancelled, the handler may clean up, but waits for nothing. */
-  #cancelled: Outcome["settle"] | null = null;
+  #cancelled: StoredError | null = null;
   #refused = 0;
   /** The handler has no more say. */
   frozen = false;
@@ -82,7 +82,7 @@ export class Calls {
     if (this.#opener.over || this.frozen) return new Promise(() => {});
     try {
       const id = toCallId(name, this.#tally.count(plan.kind, name));
-      if (this.#cancelled?.kind === "cancelled" && isWait(plan)) return this.#refuseWait(this.#cancelled.error);
+      if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
       if (isWithdrawn(this.scope)) return this.#callInVain(id, plan);
       return this.#open(callKey(recordKind(plan), id), id, name, plan);
     } catch (error) {
@@ -168,7 +168,7 @@ export class Calls {
   }
 
   #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {
-    this.#cancelled = settle;
+    this.#cancelled = settle.error;
     for (const pending of [...this.pending.values()]) {
       if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
       this.#drop(pending);

@@ -45,7 +45,7 @@ export class Closing {
   readonly #attempts: Attempts;
   #end: (() => void) | null = null;
   /** How the run ends once the steps in flight that can be undone have told how they ended. */
-  #awaited: End | null = null;
+  #awaited: Exclude<End, { kind: "run.completed" }> | null = null;
   /** When a cancelled handler that waits for nothing of ours is given up. */
   #givenUpAt: number | null = null;
 
@@ -168,7 +168,7 @@ export class Closing {
     const end = this.#awaited;
     if (end === null || this.#attempts.running > 0) return;
     this.#awaited = null;
-    const begun = end.kind === "run.completed" ? null : undoing(end, this.#execution.state);
+    const begun = undoing(end, this.#execution.state);
     if (begun === null) this.#execution.end(end);
     else this.#execution.record(begun);
   }

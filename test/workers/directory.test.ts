@@ -11,6 +11,7 @@ import { countRuns, listRuns } from "../../src/objects/listing.ts";
 import { Directory, openDirectory } from "../../src/store/directory.ts";
 import { migrate } from "../../src/store/migration.ts";
 import { summaryOf, waitFor } from "./summary.ts";
+import { Rows } from "./rows.ts";
 
 let made = 0;
 
@@ -26,19 +27,9 @@ function ids(directory: Directory, query: Partial<RunQuery> = {}): string[] {
 
 /** Rows written by whatever `act` executes. */
 function written(sql: SqlStorage, act: (counted: SqlStorage) => void): number {
-  const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
-  const counted = new Proxy(sql, {
-    get: (target, property) => {
-      if (property !== "exec") return Reflect.get(target, property) as unknown;
-      return (query: string, ...bindings: unknown[]) => {
-        const cursor = target.exec(query, ...bindings);
-        cursors.push(cursor);
-        return cursor;
-      };
-    },
-  });
-  act(counted);
-  return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+  const rows = new Rows(sql);
+  act(rows.sql);
+  return rows.written;
 }
 
 describe("a shard", () => {

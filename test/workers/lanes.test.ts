@@ -10,6 +10,7 @@ import { LaneStore } from "../../src/store/lanes.ts";
 import { RollStore } from "../../src/store/roll.ts";
 import { newId, start } from "./client.ts";
 import { speakFor } from "./holders.ts";
+import { Rows } from "./rows.ts";
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
@@ -371,25 +372,14 @@ function request(runId: string): Entrance {
 /** Rows written by whatever `act` does with a lane that was used before. */
 async function written(act: (lane: Lane) => void): Promise<number> {
   return await newLane().inside((ctx) => {
-    const { sql } = ctx.storage;
-    const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
-    const counted = new Proxy(sql, {
-      get: (target, property) => {
-        if (property !== "exec") return Reflect.get(target, property) as unknown;
-        return (query: string, ...bindings: unknown[]) => {
-          const cursor = target.exec(query, ...bindings);
-          cursors.push(cursor);
-          return cursor;
-        };
-      },
-    });
-    const store = new LaneStore(counted);
+    const rows = new Rows(ctx.storage.sql);
+    const store = new LaneStore(rows.sql);
     const lane = new Lane(store.state.terms, store.slots(), store);
     lane.enter(request("first"), 10);
     lane.leave(ticketOf("first"), 11);
-    cursors.length = 0;
+    rows.forget();
     act(lane);
-    return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+    return rows.written;
   });
 }
 
