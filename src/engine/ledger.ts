@@ -95,7 +95,8 @@ export class Ledger {
 
   /** What was cleared, and how the run was undone before it was retried, is not told again. */
   #forget(cleared: readonly string[]): void {
-    const keys = new Set(cleared.flatMap((step) => [callKey("run", step), callKey("child", step)]));
+    const named = cleared.flatMap((step) => [callKey("run", step), callKey("child", step)]);
+    const keys = new Set(named.filter((key) => !this.state.calls.has(key)));
     this.#recorded = this.#recorded.filter(({ key, settle }) => {
       return !keys.has(key) && settle.kind !== "undo" && !key.startsWith(callKey("undo", ""));
     });

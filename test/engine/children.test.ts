@@ -552,6 +552,23 @@ describe("a parent that is tried again", () => {
     expect(family.entries("parent", "step.completed")).toHaveLength(1);
   });
 
+  test("guarantee 2: a step that shares its id with the child that failed keeps its result", async () => {
+    const mood = { good: false };
+    let ran = 0;
+    const family = await new Family(
+      moody(mood),
+      flow("parent", async (_input, step) => [await step.run("moody", () => ++ran), await step.invoke("moody")]),
+    )
+      .begin("parent")
+      .drive();
+    expect(family.snapshot("parent").status).toBe("failed");
+    mood.good = true;
+    await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive();
+    expect(family.output("parent")).toEqual([1, "good mood"]);
+    expect(ran).toBe(1);
+    expect(family.entries("parent", "step.completed")).toHaveLength(1);
+  });
+
   test("again and again, each time once", async () => {
     const mood = { good: false };
     const family = await new Family(

@@ -102,6 +102,7 @@ function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcom
 }
 
 function retry(state: RunState, entry: EntryOf<"run.retried">): void {
+  const undone = new Set(state.undone);
   if (state.end !== null) {
     // The time between the failure and its repair is not held against the run's own timeout,
     // and a run that failed by it is given all of it again.
@@ -116,7 +117,7 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
   state.end = null;
   state.retriedSeq = entry.seq;
   progress(state);
-  for (const step of entry.cleared) clear(state, step);
+  for (const step of entry.cleared) clear(state, step, undone.has(step));
   release(state, entry.at);
   for (const call of state.calls.values()) {
     if (call.done || call.retryAt === null) continue;
@@ -140,12 +141,13 @@ function reopen(state: RunState): void {
 }
 
 /** The step runs again: its outcome no longer counts. */
-function clear(state: RunState, step: string): void {
-  state.undoable.delete(step);
+function clear(state: RunState, step: string, undone: boolean): void {
   for (const kind of ["run", "child"] as const) {
     const key = callKey(kind, step);
     const call = state.calls.get(key);
-    if (call?.done !== true) continue;
+    // A step and a child may share an id: the one that succeeded keeps its result, unless it was undone.
+    if (call?.done !== true || !(call.failed || (undone && kind === "run"))) continue;
+    if (kind === "run") state.undoable.delete(step);
     if (kind === "run" && call.failed) state.steps.failed--;
     if (kind === "run" && !call.failed) state.steps.completed--;
     if (call.child !== null) state.formerChildren.set(step, call.child);
