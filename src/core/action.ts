@@ -1,4 +1,6 @@
 /** What a person's action does to a run: which fact it makes, and what follows; or why it may not. */
+import { authorOf } from "./author.ts";
+import type { Author } from "./author.ts";
 import type { Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { StoredError } from "./error.ts";
@@ -130,6 +132,7 @@ function hasFailed(state: RunState, kind: "run" | "child", step: string): boolea
   return state.calls.get(callKey(kind, step))?.failed === true;
 }
 
-function signature({ by, reason, key }: Action): { by: string; reason: string | null; key?: string } {
-  return { by, reason, ...(key === undefined ? {} : { key }) };
+function signature(action: Action): Author & { reason: string | null; key?: string } {
+  const { reason, key } = action;
+  return { ...authorOf(action), reason, ...(key === undefined ? {} : { key }) };
 }

@@ -1,4 +1,5 @@
 /** What a further start within the period of a debounce does to the run that waits for its end. */
+import { authorOf } from "./author.ts";
 import type { Fact } from "./entry.ts";
 import type { LaneNeed } from "./need.ts";
 import type { RunState } from "./state.ts";
@@ -20,6 +21,7 @@ export type DebouncedStart = {
   /** What tells this start from others when it is repeated. */
   readonly key?: string;
   readonly by: string;
+  readonly role?: string;
 };
 
 /** `merged`: it is part of the run, by this fact unless it was before. `late`: the run has begun, or is another. */
@@ -27,7 +29,7 @@ export type Merge = { readonly kind: "merged"; readonly fact: Fact | null } | { 
 
 export function decideMerge(state: RunState, start: DebouncedStart, now: number): Merge {
   const { created, startedAt, end, cancelling, debounceKeys } = state;
-  const { workflow, version, input, sent, labels, key, by } = start;
+  const { workflow, version, input, sent, labels, key } = start;
   if (created === null || created.workflow !== workflow) return { kind: "late" };
   if (key !== undefined && debounceKeys.has(key)) return { kind: "merged", fact: null };
   if (startedAt !== null || end !== null || cancelling !== null || created.continuation !== undefined) {
@@ -42,7 +44,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
     input,
     labels,
     startAt: isDue ? (created.startAt ?? created.at) : beginAt(start, created.at, now),
-    by,
+    ...authorOf(start),
     ...(sent === undefined ? {} : { sent }),
     ...(lanes === undefined ? {} : { lanes }),
     ...(key === undefined ? {} : { key }),

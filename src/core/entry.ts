@@ -4,6 +4,7 @@
  * stored form; a kind, once released, is never renamed and never changes its meaning.
  */
 import type { StoredError } from "./error.ts";
+import type { Usage } from "./usage.ts";
 import type { LaneNeed } from "./need.ts";
 import type { ChildPolicy, ChildRun, Continuation, ForkOrigin, ParentRun, Reply, ScheduleFiring } from "./origin.ts";
 import type { Stored } from "./value.ts";
@@ -31,8 +32,13 @@ export type Fact =
       readonly origin: string | null;
       readonly key?: string;
       readonly by: string;
+      readonly role?: string;
       /** Set where a parent waits for the end. */
       readonly reply?: Reply;
+      /** W3C traceparent of the request, or of the step, that started it. */
+      readonly trace?: string;
+      /** How many shards the directory had: which one lists the run follows from it, for as long as it lives. */
+      readonly shards?: number;
       readonly lanes?: readonly LaneNeed[];
       /** Lanes of a debounce or a singleton whose key it took; given back, if it still has it, when it is removed. */
       readonly claims?: readonly string[];
@@ -54,6 +60,7 @@ export type Fact =
       /** What tells this start from others when it is repeated. */
       readonly key?: string;
       readonly by: string;
+      readonly role?: string;
     }
   | { readonly kind: "run.started"; readonly deployment: string }
   /**
@@ -67,6 +74,8 @@ export type Fact =
       readonly kind: "step.attempt_failed";
       readonly step: string;
       readonly attempt: number;
+      /** How many attempts there are in all, where the policy says. */
+      readonly limit?: number;
       readonly startedAt: number;
       readonly error: StoredError;
       /** Null where no attempt is left, and a person decides. */
@@ -116,12 +125,14 @@ export type Fact =
       readonly error: StoredError;
       readonly steps: readonly string[];
       readonly by: string;
+      readonly role?: string;
       readonly reason: string | null;
     }
   | {
       readonly kind: "undo.attempt_failed";
       readonly step: string;
       readonly attempt: number;
+      readonly limit?: number;
       readonly startedAt: number;
       readonly error: StoredError;
       readonly retryAt: number;
@@ -177,10 +188,15 @@ export type Fact =
     }
   | {
       readonly kind: "signal.received";
+      /** Why it was sent, where somebody said. */
+      readonly reason?: string;
+      /** W3C traceparent of the request that brought it. */
+      readonly trace?: string;
       readonly name: string;
       readonly payload: Stored;
       readonly key?: string;
       readonly by: string;
+      readonly role?: string;
     }
   /** `signal` is the `seq` of the `signal.received` it consumed; `listener` where `onSignal` took it. */
   | {
@@ -203,6 +219,7 @@ export type Fact =
       readonly sent?: Stored;
       readonly key?: string;
       readonly by: string;
+      readonly role?: string;
     }
   | { readonly kind: "update.completed"; readonly name: string; readonly update: string; readonly result: Stored }
   | { readonly kind: "update.failed"; readonly name: string; readonly update: string; readonly error: StoredError }
@@ -231,6 +248,7 @@ export type Fact =
   | {
       readonly kind: "run.paused";
       readonly by: string;
+      readonly role?: string;
       readonly reason: string | null;
       readonly key?: string;
       /** Set when the engine paused the run because it could not go on. */
@@ -240,6 +258,7 @@ export type Fact =
   | {
       readonly kind: "run.resumed";
       readonly by: string;
+      readonly role?: string;
       readonly reason: string | null;
       readonly key?: string;
       readonly shiftMs: number;
@@ -248,6 +267,7 @@ export type Fact =
   | {
       readonly kind: "run.retried";
       readonly by: string;
+      readonly role?: string;
       readonly reason: string | null;
       readonly key?: string;
       readonly cleared: readonly string[];
@@ -257,6 +277,7 @@ export type Fact =
       readonly kind: "run.cancel_requested";
       readonly error: StoredError;
       readonly by: string;
+      readonly role?: string;
       readonly reason: string | null;
       readonly key?: string;
       /** Steps in flight that can be undone: whether they must be is told by how they end. */
@@ -268,6 +289,7 @@ export type Fact =
       readonly kind: "run.cancelled";
       readonly error: StoredError;
       readonly by: string;
+      readonly role?: string;
       readonly reason: string | null;
       readonly key?: string;
       /** The handler was cleaning up, asked nothing of us for long, and was not waited for any more. */
@@ -277,6 +299,11 @@ export type Fact =
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** A fact in its place: `seq` counts from 1 without gaps, `at` is epoch ms and never goes backwards. */
-export type Entry = Fact & { readonly seq: number; readonly at: number };
+export type Entry = Fact & {
+  readonly seq: number;
+  readonly at: number;
+  /** What the run had taken of the platform by then, in all. Now and then, with the last entry of a commit. */
+  readonly used?: Usage;
+};
 
 export type EntryOf<Kind extends Fact["kind"]> = Extract<Entry, { kind: Kind }>;

@@ -5,6 +5,8 @@
 import type { Entry } from "./entry.ts";
 import type { ParentRun, ScheduleFiring } from "./origin.ts";
 import type { StoredError } from "./error.ts";
+import type { StepTally } from "./tally.ts";
+import type { Usage } from "./usage.ts";
 import type { Stored } from "./value.ts";
 
 export type RunStatus = "queued" | "running" | "waiting" | "paused" | "completed" | "failed" | "cancelled";
@@ -59,11 +61,20 @@ export type RunSnapshot = {
   /** One true sentence on why the run is not progressing; null when it is, or has completed. */
   readonly reason: string | null;
   readonly steps: { readonly completed: number; readonly failed: number; readonly running: number };
+  /** Attempts in flight, as far as this life of the run knows; the oldest first, at most 20. */
+  readonly active: readonly ActiveAttempt[];
+  readonly usage: Usage;
+  /** How its steps went, by name, those that fail most first; at most 50. */
+  readonly tallies: Readonly<Record<string, StepTally>>;
+  /** The W3C trace it belongs to, as the traceparent of its own span. */
+  readonly trace: string;
   /** The newest entry's `seq`: a snapshot with a higher one is newer. */
   readonly seq: number;
 };
 
+export type ActiveAttempt = { readonly step: string; readonly attempt: number; readonly since: number };
+
 /** What the directory keeps of a run. */
-export type RunSummary = Omit<RunSnapshot, "input" | "output" | "progress">;
+export type RunSummary = Omit<RunSnapshot, "input" | "output" | "progress" | "active">;
 
 export type HistoryPage = { readonly entries: readonly Entry[]; readonly next: number | null };

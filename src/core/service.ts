@@ -4,9 +4,12 @@
  * as {@link Stored} text, instants as epoch ms.
  */
 import type { ForkCut, ForkPlan } from "./fork.ts";
+import type { Entry } from "./entry.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
 import type { ScheduleInfo, Schedules } from "./timetable.ts";
 import type { StoredError } from "./error.ts";
+import type { Stats, StatsQuery } from "./stats.ts";
+import type { Story, Timeline } from "./timeline.ts";
 import type { Stored } from "./value.ts";
 
 export interface Service {
@@ -17,6 +20,8 @@ export interface Service {
   readonly hooks: Hooks;
   readonly asks: Asks;
   readonly lanes: Lanes;
+  readonly directory: Directory;
+  readonly stats: Statistics;
 }
 
 export interface Workflows {
@@ -50,6 +55,15 @@ export interface Runs {
   read(id: string, waitMs?: number): Promise<RunSnapshot>;
   /** Entries with `seq` above `after`, oldest first. @throws run_not_found */
   history(id: string, after: number, limit: number): Promise<HistoryPage>;
+  /**
+   * Entries with `seq` above `after`, in batches: those on record, then each as it happens; closes after
+   * the last entry of a run that has ended. Cancelled, it lets go of the run. @throws run_not_found
+   */
+  follow(id: string, after: number): Promise<ReadableStream<readonly Entry[]>>;
+  /** Up to `limit` bars from `from` on, with the measures of the whole. @throws run_not_found */
+  timeline(id: string, from: number, limit: number): Promise<Timeline>;
+  /** One bar, by its key or by the id of a step, and what is on record of it. @throws run_not_found, step_not_found */
+  story(id: string, key: string): Promise<Story>;
   /** Newest first. @throws cursor_invalid */
   list(query: RunQuery): Promise<{ readonly runs: readonly RunSummary[]; readonly cursor: string | null }>;
   /** @throws run_not_found, run_ended, run_not_ended (delete), not_retryable, idempotency_conflict */
@@ -80,6 +94,7 @@ export type ForkRequest = {
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin?: string;
   readonly by: string;
+  readonly role?: string;
   readonly reason: string | null;
 };
 
@@ -91,6 +106,7 @@ export type BulkRequest = {
   readonly filter: RunFilter;
   readonly key?: string;
   readonly by: string;
+  readonly role?: string;
   readonly reason: string | null;
 };
 
@@ -117,7 +133,10 @@ export type StartRequest = {
   readonly update?: Pick<UpdateRequest, "name" | "argument">;
   /** Wait this long for the end before answering. */
   readonly waitMs?: number;
+  /** W3C traceparent of the request, or of the step, that starts it. */
+  readonly trace?: string;
   readonly by: string;
+  readonly role?: string;
 };
 
 export type RunQuery = {
@@ -128,6 +147,10 @@ export type RunQuery = {
   readonly createdAfter?: number;
   /** Exclusive. */
   readonly createdBefore?: number;
+  /** What the ids begin with. */
+  readonly idPrefix?: string;
+  /** The code of the run's error. */
+  readonly errorCode?: string;
   readonly limit: number;
   readonly cursor?: string;
 };
@@ -135,6 +158,7 @@ export type RunQuery = {
 export type RunAction = {
   readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "delete";
   readonly by: string;
+  readonly role?: string;
   readonly reason: string | null;
   readonly key?: string;
 };
@@ -152,8 +176,13 @@ export interface Signals {
 export type SignalRequest = {
   readonly name: string;
   readonly payload: Stored;
+  /** Why, where somebody says. */
+  readonly reason?: string;
+  /** W3C traceparent of the request. */
+  readonly trace?: string;
   readonly key?: string;
   readonly by: string;
+  readonly role?: string;
 };
 
 /** What a run's handler answers from its own variables. */
@@ -182,6 +211,7 @@ export type UpdateRequest = {
   /** The same key is the same update. */
   readonly key?: string;
   readonly by: string;
+  readonly role?: string;
 };
 
 /** `failed`: the update's function threw; `open`: it is on record and under way. `update` tells updates apart. */
@@ -252,3 +282,56 @@ export type LaneInfo = {
     readonly position: number;
   }[];
 };
+
+/** The index of runs as a whole. */
+export interface Directory {
+  /** How many runs fit the filter, in groups; the largest first, at most 1,000 groups. */
+  count(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Counts>;
+  /** Failed runs of the filter by what they have in common: the most frequent first, at most 100. */
+  causes(filter: RunFilter): Promise<readonly Cause[]>;
+  /** Runs of the filter as their listing changes, newest state only, in batches. Cancelled, it lets go of the directory. */
+  follow(filter: RunFilter): Promise<ReadableStream<readonly DirectoryChange[]>>;
+  /** Starts the run that asks every run of a shard, or of all of them, to be listed anew. @throws shard_invalid */
+  rebuild(request: RebuildRequest): Promise<RunSnapshot>;
+}
+
+/** `label.KEY` for a label. */
+export type GroupField = "workflow" | "status" | "errorCode" | `label.${string}`;
+
+export type Counts = {
+  readonly total: number;
+  /** `key` has the fields that were asked for; null where a run has none. */
+  readonly groups: readonly { readonly key: Readonly<Record<string, string | null>>; readonly count: number }[];
+};
+
+export type Cause = {
+  readonly workflow: string;
+  readonly code: string | null;
+  /** The step that failed, by name. */
+  readonly step: string | null;
+  /** Of the newest of them. Messages that differ in their numbers only are one cause. */
+  readonly message: string;
+  readonly count: number;
+  /** Ends of the first and the newest of them. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** The newest of them. */
+  readonly run: string;
+};
+
+export type DirectoryChange =
+  | { readonly kind: "listed"; readonly run: RunSummary }
+  | { readonly kind: "removed"; readonly id: string };
+
+export type RebuildRequest = {
+  /** Which shard; all of them where none is named. */
+  readonly shard?: number;
+  readonly key?: string;
+  readonly by: string;
+  readonly role?: string;
+};
+
+export interface Statistics {
+  /** Of the workflow, or of all. The window is cut into 24 to 60 slices. */
+  read(query: StatsQuery): Promise<Stats>;
+}

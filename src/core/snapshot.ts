@@ -2,6 +2,7 @@
 import { describeMs } from "./duration.ts";
 import type { Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
 import type { Call, RunState } from "./state.ts";
+import { noUsage } from "./usage.ts";
 import { callKey } from "./state.ts";
 
 /** What only the memory of the run knows. */
@@ -42,6 +43,10 @@ export function snapshot(state: RunState, activity: Activity, now: number): RunS
     waitingFor,
     reason: reasonOf(state, activity, status, waitingFor, now),
     steps: { ...state.steps, running: activity.running },
+    active: [],
+    usage: noUsage,
+    tallies: {},
+    trace: "",
     seq: state.seq,
   };
 }

@@ -6,6 +6,7 @@
  * Invariant 1: once the handler has settled or been closed, it has no more say, in replay as it was live.
  * Invariant 2: a step in flight that can be undone has told how it ended before anything is undone.
  */
+import { authorOf } from "../core/author.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
 import type { RunState } from "../core/state.ts";
 import type { Attempts } from "./attempts.ts";
@@ -148,8 +149,8 @@ export class Closing {
     const { cancelling } = this.#execution.state;
     if (cancelling === null) return;
     this.#givenUpAt = null;
-    const { error, by, reason } = cancelling;
-    this.conclude({ kind: "run.cancelled", error, by, reason, givenUp: true });
+    const { error, reason } = cancelling;
+    this.conclude({ kind: "run.cancelled", error, ...authorOf(cancelling), reason, givenUp: true });
   }
 
   #finish(end: () => void): void {

@@ -3,6 +3,7 @@
  * is undone before.
  * Does not own: undoing (execution, calls).
  */
+import { authorOf } from "../core/author.ts";
 import type { Fact } from "../core/entry.ts";
 import type { StoredError } from "../core/error.ts";
 import type { RunState } from "../core/state.ts";
@@ -16,14 +17,14 @@ export type End = Extract<Fact, { kind: "run.completed" | "run.failed" | "run.ca
 export function endOf(wanted: End | null, state: RunState): End {
   const { cancelling, ending } = state;
   if (ending !== null) {
-    const { error, by, reason } = ending;
+    const { error, reason } = ending;
     const told = withUndone(error, state);
     if (ending.ends === "failed") return { kind: "run.failed", error: told };
-    return { kind: "run.cancelled", error: told, by, reason };
+    return { kind: "run.cancelled", error: told, ...authorOf(ending), reason };
   }
   if (cancelling !== null) {
-    const { error, by, reason } = cancelling;
-    const end = { kind: "run.cancelled", error, by, reason } as const;
+    const { error, reason } = cancelling;
+    const end = { kind: "run.cancelled", error, ...authorOf(cancelling), reason } as const;
     return wanted?.kind === "run.cancelled" && wanted.givenUp === true ? { ...end, givenUp: true } : end;
   }
   if (wanted === null) throw new Error("a run that is not being undone needs an end");
@@ -38,7 +39,7 @@ export function undoing(end: Exclude<End, { kind: "run.completed" }>, { undoable
   if (end.kind === "run.failed") {
     return { kind: "undo.started", ends: "failed", error, steps, by: "engine", reason: null };
   }
-  return { kind: "undo.started", ends: "cancelled", error, steps, by: end.by, reason: end.reason };
+  return { kind: "undo.started", ends: "cancelled", error, steps, ...authorOf(end), reason: end.reason };
 }
 
 /** The error of a run that ends at once though steps of it could have been undone. */

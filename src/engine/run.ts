@@ -7,6 +7,7 @@
  * Invariant 1: what is answered is on record first (guarantee 1).
  * Invariant 2: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
  */
+import { authorOf } from "../core/author.ts";
 import { decide, refuseEnded } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import { decideMerge } from "../core/debounce.ts";
@@ -184,7 +185,8 @@ export class Run {
   }
 
   /** @throws run_ended, idempotency_conflict, signal_invalid */
-  signal({ name, payload, key, by }: SignalRequest): { duplicate: boolean } {
+  signal(request: SignalRequest): { duplicate: boolean } {
+    const { name, payload, key, reason, trace } = request;
     const known = key === undefined ? undefined : this.state.signalKeys.get(key);
     if (known !== undefined) {
       if (known.name === name && isSame(known.payload, payload)) return { duplicate: true };
@@ -194,8 +196,12 @@ export class Run {
     if (decode(payload) === null) throw new HoldfastError("signal_invalid", "the payload of a signal cannot be null");
     // Waits whose time has come end before the signal is there, so that it is left for the next.
     this.#execution?.tick(this.#world.clock.now());
-    const fact = { kind: "signal.received", name, payload, by } as const;
-    this.#ledger.append(key === undefined ? fact : { ...fact, key });
+    const more = {
+      ...(key === undefined ? {} : { key }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(trace === undefined ? {} : { trace }),
+    };
+    this.#ledger.append({ kind: "signal.received", name, payload, ...authorOf(request), ...more });
     this.#execution?.signalled(name);
     return { duplicate: false };
   }

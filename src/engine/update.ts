@@ -6,6 +6,7 @@
  * (guarantee 1).
  * Invariant 2: the same key is the same update, whoever died in between, also after the run's end.
  */
+import { authorOf } from "../core/author.ts";
 import { refuseEnded } from "../core/action.ts";
 import { HoldfastError } from "../core/error.ts";
 import { validate } from "../core/schema.ts";
@@ -108,14 +109,14 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
   if (execution.renewal.requested) return null;
   if (execution.silent || state.cancelling !== null) throw endOf(state);
   refuseIdle(state, request.name);
-  const { name, argument: sent, key, by } = request;
+  const { name, argument: sent, key } = request;
   const update = nextId(state);
   execution.record({
     kind: "update.accepted",
     name,
     update,
     argument,
-    by,
+    ...authorOf(request),
     ...(argument === sent ? {} : { sent }),
     ...(key === undefined ? {} : { key }),
   });

@@ -8,6 +8,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Service } from "../core/service.ts";
 import { askRoutes } from "./ask.ts";
 import { authorise } from "./auth.ts";
+import { readAuthor } from "./author.ts";
 import { bulkRoutes } from "./bulk.ts";
 import type { Config } from "./config.ts";
 import { forkRoutes } from "./fork.ts";
@@ -59,10 +60,10 @@ async function serve(route: Route, context: Context, readConfig: () => Config): 
   const request = context.req.raw;
   const param = (name: string): string => context.req.param(name) ?? "";
   try {
-    if (route.role === "open") return await route.handle({ request, param, by: "local" });
-    const by = await authorise(request, readConfig(), route.role);
+    if (route.role === "open") return await route.handle({ request, param, author: { by: "local" } });
+    const caller = await authorise(request, readConfig(), route.role);
     checkPath(request);
-    return await route.handle({ request, param, by });
+    return await route.handle({ request, param, author: readAuthor(request, caller) });
   } catch (error) {
     return problem(error);
   }

@@ -23,12 +23,12 @@ async function query(service: Service, { request, param }: Call): Promise<Respon
   return Response.json({ result: toJson(decode(answer.result)) });
 }
 
-async function update(service: Service, { request, param, by }: Call): Promise<Response> {
+async function update(service: Service, { request, param, author }: Call): Promise<Response> {
   readQuery(request);
   const name = param("name");
   const key = readKey(request);
   const argument = await readValue(request, "the argument");
-  const answer = await service.asks.update(param("id"), { ...key, name, argument, by });
+  const answer = await service.asks.update(param("id"), { ...key, name, argument, ...author });
   return Response.json(viewUpdate(name, answer), { status: answer.kind === "open" ? 202 : 200 });
 }
 

@@ -3,6 +3,7 @@ import { toInstant } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { BulkRequest, RunAction, RunFilter, Service } from "../core/service.ts";
+import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey, readText } from "./body.ts";
 import type { Fields } from "./body.ts";
 import { RequestError } from "./problem.ts";
@@ -19,9 +20,9 @@ export function bulkRoutes(service: Service): Route[] {
   return [{ method: "POST", path: "/v1/runs/bulk", role: "admin", handle: (call) => bulk(service, call) }];
 }
 
-async function bulk(service: Service, { request, by }: Call): Promise<Response> {
+async function bulk(service: Service, { request, author }: Call): Promise<Response> {
   const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
-  const asked = { ...readKey(request), ...(await readBulk(request)), by };
+  const asked = { ...readKey(request), ...(await readBulk(request)), ...author };
   if (isDry) return Response.json({ count: await service.runs.count(asked.filter) });
   const run = await service.runs.bulk(asked);
   return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
@@ -34,7 +35,7 @@ async function readBulk(request: Request): Promise<Pick<BulkRequest, "action" | 
   if (typeof action !== "string" || !isAction(action)) {
     throw invalidField("action", `must be one of ${actions.join(", ")}`);
   }
-  return { action, filter: readFilter(fields), reason: readText(fields, "reason", maxReason) ?? null };
+  return { action, filter: readFilter(fields), reason: readText(fields, "reason", maxReason) ?? readReason(request) };
 }
 
 function isAction(text: string): text is RunAction["kind"] {

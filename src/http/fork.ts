@@ -17,9 +17,9 @@ export function forkRoutes(service: Service): Route[] {
 }
 
 async function fork(service: Service, call: Call): Promise<Response> {
-  const { request, param, by } = call;
+  const { request, param, author } = call;
   const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
-  const asked = { ...readKey(request), ...(await readFork(request)), origin: new URL(request.url).origin, by };
+  const asked = { ...readKey(request), ...(await readFork(request)), origin: new URL(request.url).origin, ...author };
   if (isDry) {
     const { from, results } = asked;
     const { kept, rerun } = await service.runs.previewFork(param("id"), { from, given: [...results.keys()] });

@@ -19,6 +19,7 @@ export type WebErrorCode =
   | "content_type_unsupported"
   | "body_too_large"
   | "idempotency_key_invalid"
+  | "header_invalid"
   | "token_missing"
   | "token_unknown"
   | "role_insufficient"
@@ -72,6 +73,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   content_type_unsupported: 415,
   body_too_large: 413,
   idempotency_key_invalid: 400,
+  header_invalid: 400,
   token_missing: 401,
   token_unknown: 401,
   role_insufficient: 403,

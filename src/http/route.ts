@@ -1,5 +1,5 @@
 /** What a route is: one line of the table that the app is built from and the tests walk. */
-import type { Caller } from "./auth.ts";
+import type { Author } from "../core/author.ts";
 import type { Role } from "./config.ts";
 
 export type Route = {
@@ -15,5 +15,5 @@ export type Call = {
   readonly request: Request;
   /** A decoded part of the path. */
   readonly param: (name: string) => string;
-  readonly by: Caller;
+  readonly author: Author;
 };

@@ -1,6 +1,7 @@
 /** Routes of runs and their signals. */
 import type { RunAction, RunQuery, Service } from "../core/service.ts";
 import { viewUpdate } from "./ask.ts";
+import { readReason } from "./author.ts";
 import { readFields, readKey, readText, readValue } from "./body.ts";
 import type { Role } from "./config.ts";
 import { readCount, readInstant, readLabels, readLimit, readName, readQuery, readStatuses, readWait } from "./query.ts";
@@ -27,7 +28,7 @@ export function runRoutes(service: Service): Route[] {
   ];
 }
 
-async function start(service: Service, { request, param, by }: Call): Promise<Response> {
+async function start(service: Service, { request, param, author }: Call): Promise<Response> {
   const waitMs = readWait(readQuery(request, ["wait"]));
   const start = await readStart(request, Date.now());
   const { run, created, update } = await service.runs.start({
@@ -36,7 +37,7 @@ async function start(service: Service, { request, param, by }: Call): Promise<Re
     workflow: param("name"),
     origin: new URL(request.url).origin,
     waitMs,
-    by,
+    ...author,
   });
   const headers = { location: `/v1/runs/${run.id}` };
   const made = update === undefined ? {} : { update: viewUpdate(start.update?.name ?? "", update) };
@@ -85,24 +86,41 @@ async function remove(service: Service, call: Call): Promise<Response> {
   return new Response(null, { status: 204 });
 }
 
-async function readAction({ request, by }: Call, kind: RunAction["kind"]): Promise<RunAction> {
+async function readAction({ request, author }: Call, kind: RunAction["kind"]): Promise<RunAction> {
   readQuery(request);
   const fields = await readFields(request, ["reason"]);
-  return { ...readKey(request), kind, by, reason: readText(fields, "reason", maxReason) ?? null };
+  return { ...readKey(request), kind, ...author, reason: readText(fields, "reason", maxReason) ?? readReason(request) };
 }
 
-async function signal(service: Service, { request, param, by }: Call): Promise<Response> {
+async function signal(service: Service, { request, param, author }: Call): Promise<Response> {
   readQuery(request);
   const key = readKey(request);
   const payload = await readValue(request, "the payload");
-  const { duplicate } = await service.signals.send(param("id"), { ...key, name: param("name"), payload, by });
+  const { duplicate } = await service.signals.send(param("id"), {
+    ...key,
+    name: param("name"),
+    payload,
+    ...author,
+    ...readWhy(request),
+  });
   return Response.json({ accepted: true, duplicate }, { status: 202 });
 }
 
-async function broadcast(service: Service, { request, param, by }: Call): Promise<Response> {
+async function broadcast(service: Service, { request, param, author }: Call): Promise<Response> {
   readQuery(request);
   const key = readKey(request);
   const payload = await readValue(request, "the payload");
-  const { delivered, buffered } = await service.signals.broadcast({ ...key, name: param("name"), payload, by });
+  const { delivered, buffered } = await service.signals.broadcast({
+    ...key,
+    name: param("name"),
+    payload,
+    ...author,
+    ...readWhy(request),
+  });
   return Response.json({ delivered, buffered }, { status: 202 });
+}
+
+function readWhy(request: Request): { readonly reason?: string } {
+  const reason = readReason(request);
+  return reason === null ? {} : { reason };
 }

@@ -3,6 +3,7 @@ import { toInstant } from "../core/duration.ts";
 import { overlaps } from "../core/schedule.ts";
 import type { Service } from "../core/service.ts";
 import type { Asked, BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/timetable.ts";
+import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";
 import { RequestError } from "./problem.ts";
@@ -83,8 +84,8 @@ async function backfill(service: Service, call: Call): Promise<Response> {
   return Response.json({ firings }, { status: 202 });
 }
 
-function readAsked({ request, by }: Call, fields: Fields): Asked {
-  return { ...readKey(request), by, reason: readText(fields, "reason", maxReason) ?? null };
+function readAsked({ request, author }: Call, fields: Fields): Asked {
+  return { ...readKey(request), ...author, reason: readText(fields, "reason", maxReason) ?? readReason(request) };
 }
 
 function readSchedule(call: Call, fields: Fields): ScheduleRequest {

@@ -10,6 +10,7 @@
  * 3. That another run answers a start is on record before that run hears of it (guarantee 1): a start
  *    that is repeated asks the same run again, which knows whether it has heard of it.
  */
+import { authorOf } from "../core/author.ts";
 import { startingMs } from "../core/claim.ts";
 import { beginAt } from "../core/debounce.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
@@ -108,7 +109,7 @@ class Admission {
 
   /** Null where the run has begun, or is not there. */
   async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Started | null> {
-    const { workflow, version, input, sent, labels, lanes, startAt, by, waitMs = 0 } = this.#start;
+    const { workflow, version, input, sent, labels, lanes, startAt, waitMs = 0 } = this.#start;
     const start: DebouncedStart = {
       workflow,
       version,
@@ -116,7 +117,7 @@ class Admission {
       labels,
       periodMs,
       maxMs,
-      by,
+      ...authorOf(this.#start),
       ...(sent === undefined ? {} : { sent }),
       ...(lanes === undefined ? {} : { lanes }),
       ...(startAt === undefined ? {} : { startAt }),
@@ -172,9 +173,13 @@ class Admission {
 
   /** One that is about to be started is waited for. */
   async #cancel(holder: string): Promise<void> {
-    const { id, by } = this.#start;
+    const { id } = this.#start;
     for (const patience = new Patience(); !patience.isOver; await patience.rest()) {
-      const answer = await runObject(holder).act({ kind: "cancel", by, reason: `replaced by ${id}` });
+      const answer = await runObject(holder).act({
+        kind: "cancel",
+        ...authorOf(this.#start),
+        reason: `replaced by ${id}`,
+      });
       if (answer.ok || answer.refusal.code === "run_ended") return;
       if (answer.refusal.code !== "run_not_found") unwrap(answer);
     }

@@ -9,6 +9,7 @@
  * 2. An action is taken once by each run, whatever dies: the key of its step says so.
  * 3. It acts neither on itself nor on others like it.
  */
+import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
 import { toInstant } from "../core/duration.ts";
 import type { BulkRequest, RunAction, RunFilter, StartRequest } from "../core/service.ts";
@@ -68,9 +69,9 @@ export function bulkStart({
   action,
   filter,
   reason,
-  by,
   key,
-}: BulkRequest): Pick<StartRequest, "input" | "by" | "key"> {
+  ...author
+}: BulkRequest): Pick<StartRequest, "input" | "by" | "role" | "key"> {
   const { createdAfter, createdBefore, ...rest } = filter;
   const order: Order = {
     action,
@@ -81,7 +82,7 @@ export function bulkStart({
     },
     reason,
   };
-  return { input: encode(order, "the bulk action"), by, ...(key === undefined ? {} : { key }) };
+  return { input: encode(order, "the bulk action"), ...authorOf(author), ...(key === undefined ? {} : { key }) };
 }
 
 async function handle({ action: kind, filter, reason }: Order, step: Step): Promise<unknown> {

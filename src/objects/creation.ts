@@ -2,6 +2,7 @@
  * Owns: what a run has on record first, made of a start that was checked.
  * Does not own: checking it (service), writing it down (engine/run).
  */
+import { authorOf } from "../core/author.ts";
 import type { Entry, Fact } from "../core/entry.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { forkedFacts } from "../core/transcript.ts";
@@ -34,7 +35,8 @@ export function fittedSignal({ signal }: CheckedStart): SignalRequest | undefine
 }
 
 export function creationOf(request: CheckedStart): Creation {
-  const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, by } = request;
+  const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
+    request;
   const { lanes = [], claims = [], reply } = request;
   return {
     id,
@@ -47,9 +49,10 @@ export function creationOf(request: CheckedStart): Creation {
     startAt: startAt ?? null,
     notAfter: notAfter ?? null,
     origin: origin ?? null,
-    by,
+    ...authorOf(request),
     ...(sent === undefined ? {} : { sent }),
     ...(key === undefined ? {} : { key }),
+    ...(trace === undefined ? {} : { trace }),
     ...(lanes.length === 0 ? {} : { lanes }),
     ...(claims.length === 0 ? {} : { claims }),
     ...(reply === undefined ? {} : { reply }),

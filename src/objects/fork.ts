@@ -8,6 +8,7 @@
  * 2. The new run's object has all of the history before it writes any of it: a death in between leaves
  *    no half of a run behind.
  */
+import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
 import { planFork } from "../core/fork.ts";
@@ -33,14 +34,14 @@ export async function forkRun(
   history: Iterable<Entry>,
   request: ForkRequest,
 ): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
-  const { input, id, key, origin, by } = request;
+  const { input, id, key, origin } = request;
   const branch = await branchOf(created, history, request);
   // What started a run that went on as new since is not what this life of it took.
   const own = created.continuation === undefined ? (created.sent ?? created.input) : created.input;
   return await startRun(created.workflow, {
     input: input ?? own,
     labels: input === undefined ? created.labels : givenLabels(created, made),
-    by,
+    ...authorOf(request),
     fork: input === undefined ? { ...branch, input: created.input } : branch,
     ...(created.schedule === null ? {} : { schedule: created.schedule }),
     ...(id === undefined ? {} : { id }),

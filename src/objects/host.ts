@@ -6,7 +6,7 @@
  * the run of a process that died resumes by itself (guarantee 4).
  * Invariant 2: a parked run leaves no timer, no open request and no socket behind.
  */
-import type { EntryOf } from "../core/entry.ts";
+import type { Entry, EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import type { SignalRequest } from "../core/service.ts";
@@ -23,6 +23,7 @@ import type { StartRun } from "./children.ts";
 import { deploymentId } from "./deployment.ts";
 import { Kin } from "./kin.ts";
 import { Reporter } from "./reporter.ts";
+import { Scribe } from "./scribe.ts";
 import { sendSignal } from "./service.ts";
 import { Slots } from "./slots.ts";
 import { earlier, timer } from "./timer.ts";
@@ -259,7 +260,7 @@ export class Host {
         children,
         signal: async (id, signal) => void (await sendSignal(id, signal)),
       };
-      const run = new Run(journal, world, this.#find);
+      const run = new Run(new Scribe(journal, (entries) => this.#recorded(entries)), world, this.#find);
       const kin = new Kin(run, children, {
         // A memory that was given up writes nothing any more.
         stopped: (child, policy) => this.#open?.run === run && run.noteStopped(child, policy),
@@ -269,6 +270,9 @@ export class Host {
     }
     return this.#open;
   }
+
+  /** Every commit of the run passes here once it is written. */
+  #recorded(_entries: readonly Entry[]): void {}
 
   #self(): EntryOf<"run.created"> {
     const { created } = this.run.state;

@@ -69,6 +69,6 @@ function signalNames({ waitingFor }: RunSnapshot): string[] {
 }
 
 function summary(run: RunSnapshot): RunSummary {
-  const { input: _input, output: _output, progress: _progress, ...rest } = run;
+  const { input: _input, output: _output, progress: _progress, active: _active, ...rest } = run;
   return rest;
 }

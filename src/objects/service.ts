@@ -2,6 +2,7 @@
  * Owns: finding the object that answers, and checking what is sent to it against the code.
  * Does not own: what the objects do with it; routes and handles, which call this.
  */
+import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
 import type { ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -33,10 +34,14 @@ import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
 import type { Catalog } from "./catalog.ts";
 import { createLanes } from "./lanes.ts";
-import { countMatching, countRuns, listRuns } from "./listing.ts";
+import { followDirectory, followRun } from "./follow.ts";
+import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
 import type { Branch, CheckedStart } from "./rpc.ts";
+import { startRebuild } from "./rebuild.ts";
 import { createSchedules } from "./schedules.ts";
+import { readStats } from "./statistics.ts";
+import { readStory, readTimeline } from "./timeline.ts";
 import { verifyToken } from "./token.ts";
 
 export type Start = Omit<StartRequest, "workflow"> & {
@@ -63,6 +68,13 @@ export function createService(catalog: Catalog): Service {
     },
     schedules: createSchedules(({ workflow, ...start }) => startRun(catalog.current(workflow), start)),
     lanes: createLanes(catalog.limits),
+    directory: {
+      count: (filter, groupBy) => countGroups(filter, groupBy),
+      causes: (filter) => listCauses(filter),
+      follow: (filter) => followDirectory(filter),
+      rebuild: (request) => startRebuild(request),
+    },
+    stats: { read: (query) => readStats(query, catalog) },
     hooks: {
       receive: async (token, request) => {
         const { runId, ...address } = await verifyToken(token);
@@ -77,6 +89,9 @@ function createRuns(catalog: Catalog): Runs {
     start: ({ workflow, ...start }) => startRun(catalog.current(workflow), start),
     read: async (id, waitMs = 0) => unpack(unwrap(await runObject(checkRunId(id)).read(waitMs))),
     history: async (id, after, limit) => unwrap(await runObject(checkRunId(id)).history(after, limit)),
+    follow: async (id, after) => followRun(checkRunId(id), after),
+    timeline: async (id, from, limit) => readTimeline(checkRunId(id), from, limit),
+    story: async (id, key) => readStory(checkRunId(id), key),
     list: (query) => listRuns(query),
     act: async (id, action) => unpack(unwrap(await runObject(checkRunId(id)).act(action))),
     fork: forkRun,
@@ -127,7 +142,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
   // A limit of the workflow's had another run answer: what was brought is for that one.
   if (signal !== undefined && run.id !== checked.id) unwrap(await runObject(run.id).signal(signal, false));
   if (start.update === undefined) return { run: await unpack(run), created };
-  const update = await makeUpdate(run.id, { ...start.update, ...keyOf(start), by: start.by });
+  const update = await makeUpdate(run.id, { ...start.update, ...keyOf(start), ...authorOf(start) });
   return { run: await unpack(unwrap(await runObject(run.id).read(waitMs))), created, update };
 }
 
@@ -138,7 +153,7 @@ function keyOf({ key }: Pick<Start, "key">): { readonly key?: string } {
 /** The signal that comes with a start, with what the workflow's schema makes of it. @throws signal_invalid, name_invalid */
 async function broughtSignal(definition: Definition, start: Start): Promise<CheckedStart["signal"]> {
   if (start.signal === undefined) return undefined;
-  const signal = checkSignal({ ...start.signal, ...keyOf(start), by: start.by });
+  const signal = checkSignal({ ...start.signal, ...keyOf(start), ...authorOf(start) });
   return { ...signal, fitted: await fitPayload(definition, signal.name, signal.payload) };
 }
 

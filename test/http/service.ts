@@ -17,6 +17,9 @@ export function failingService(error: unknown): Service {
       previewFork: fail,
       bulk: fail,
       count: fail,
+      follow: fail,
+      timeline: fail,
+      story: fail,
     },
     signals: { send: fail, broadcast: fail },
     schedules: {
@@ -32,6 +35,8 @@ export function failingService(error: unknown): Service {
     hooks: { receive: fail },
     asks: { query: fail, update: fail },
     lanes: { list: fail, find: fail, override: fail },
+    directory: { count: fail, causes: fail, follow: fail, rebuild: fail },
+    stats: { read: fail },
   };
 }
 

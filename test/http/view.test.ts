@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
+import { noUsage } from "../../src/core/usage.ts";
 import { encode } from "../../src/core/value.ts";
 import { viewEntry, viewRun, viewSummary } from "../../src/http/view.ts";
 
@@ -32,6 +33,10 @@ const run: RunSnapshot = {
   reason: "waiting for signal approval:7",
   steps: { completed: 1, failed: 0, running: 0 },
   seq: 9,
+  active: [],
+  usage: noUsage,
+  tallies: {},
+  trace: "",
 };
 
 const fields = [

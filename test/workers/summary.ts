@@ -1,4 +1,5 @@
 /** Summaries as runs report them. */
+import { noUsage } from "../../src/core/usage.ts";
 import type { RunSummary, Waiting } from "../../src/core/run.ts";
 
 export function summaryOf(id: string, over: Partial<RunSummary> = {}): RunSummary {
@@ -20,6 +21,9 @@ export function summaryOf(id: string, over: Partial<RunSummary> = {}): RunSummar
     reason: null,
     steps: { completed: 0, failed: 0, running: 0 },
     seq: 1,
+    usage: noUsage,
+    tallies: {},
+    trace: "",
     ...over,
   };
 }

@@ -1,0 +1,56 @@
+/** How the runs of a deployment do, over the runs that are kept. Shares are from 0 to 1; null where nothing was counted. */
+import type { StepTally } from "./tally.ts";
+
+/** Runs that were created from `from` on and before `until`, epoch ms. */
+export type StatsQuery = { readonly workflow?: string; readonly from: number; readonly until: number };
+
+export type StepStats = StepTally & {
+  readonly step: string;
+  /** Failed calls among all that ended. */
+  readonly failureRate: number | null;
+  readonly meanMs: number | null;
+};
+
+/** From creation to end, in ms, of completed and failed runs. */
+export type Durations = { readonly p50: number; readonly p95: number; readonly max: number };
+
+export type WorkflowStats = {
+  readonly workflow: string;
+  /** Runs created in the window, by what they are now. */
+  readonly completed: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly open: number;
+  /** Completed among completed and failed. */
+  readonly successRate: number | null;
+  readonly durations: Durations | null;
+  /** Those that fail most first; at most 20. */
+  readonly steps: readonly StepStats[];
+};
+
+/** A slice of the window. */
+export type StatsSlice = {
+  readonly at: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly open: number;
+  readonly durations: Durations | null;
+};
+
+export type Stats = {
+  readonly from: number;
+  readonly until: number;
+  readonly total: Omit<WorkflowStats, "workflow" | "steps">;
+  /** By name. */
+  readonly workflows: readonly WorkflowStats[];
+  /** Of equal length, oldest first, with those in which nothing began. */
+  readonly slices: readonly StatsSlice[];
+  readonly sliceMs: number;
+  readonly lanes: readonly {
+    readonly name: string;
+    readonly limit: number | null;
+    readonly used: number;
+    readonly waiting: number;
+  }[];
+};

@@ -1,0 +1,72 @@
+/**
+ * What a run did, as bars over time: made of its journal, for whoever draws it. A bar is one call of
+ * `step`, or a time in which the run as a whole stood still.
+ */
+import type { CallKind } from "./entry.ts";
+import type { StoredError } from "./error.ts";
+import type { ChildRun } from "./origin.ts";
+import type { Stored } from "./value.ts";
+
+export type BarKind = CallKind | "lane" | "pause" | "delay" | "update";
+
+export type BarStatus = "open" | "completed" | "failed" | "timed_out" | "withdrawn";
+
+export type BarAttempt = {
+  /** Counts from 1. */
+  readonly attempt: number;
+  readonly startedAt: number;
+  /** Null while it is in flight, or where it was cut off and nothing says when. */
+  readonly endedAt: number | null;
+  /** Null for the one that succeeded, and for one in flight. */
+  readonly error: StoredError | null;
+  /** Cut off by the death of the process. */
+  readonly interrupted: boolean;
+  /** When the next one begins, as it was fixed when this one failed. */
+  readonly retryAt: number | null;
+};
+
+export type Bar = {
+  /** Its place among all bars, from 0: in the order in which they began. */
+  readonly index: number;
+  /** Tells bars of a run apart: `run:charge#2`. */
+  readonly key: string;
+  readonly kind: BarKind;
+  /** What it is called: the step's id (`charge#2`), the signal's name, the lane. */
+  readonly name: string;
+  readonly status: BarStatus;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** Until when it waits, where something limits it. */
+  readonly until: number | null;
+  readonly attempts: readonly BarAttempt[];
+  readonly child: ChildRun | null;
+  readonly error: StoredError | null;
+  /** Calls of a webhook that were refused, newest last; at most 20. */
+  readonly rejected: readonly { readonly at: number; readonly reason: string }[];
+  /** `seq`s of its first and its newest entry. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+};
+
+/** A part of a run's timeline. */
+export type Timeline = {
+  /** Bars from `from` on, as many as were asked for. */
+  readonly bars: readonly Bar[];
+  readonly from: number;
+  readonly total: number;
+  readonly startedAt: number;
+  /** The end of the run, or its newest entry. */
+  readonly endedAt: number;
+  /** Spans in which nothing happened, long ones only, in order and apart: to be drawn folded. */
+  readonly idle: readonly { readonly fromAt: number; readonly untilAt: number }[];
+};
+
+/** All that is on record of one call. */
+export type Story = {
+  readonly bar: Bar;
+  /** What it was given, where that is on record: a child's input, an update's argument. */
+  readonly input: Stored | null;
+  /** What came of it; null where nothing did yet, or it is never shown. */
+  readonly output: Stored | null;
+  readonly sensitive: boolean;
+};

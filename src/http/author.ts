@@ -1,0 +1,39 @@
+/**
+ * Owns: who is behind a request, and why, as the request itself says: the header `Holdfast-Actor` names
+ * the person, `Holdfast-Reason` says why where the body has no room for it. Both are percent-encoded
+ * UTF-8, because a header carries no other text. A name is taken at its word; the role of the token that
+ * let it in stands beside it wherever it is written down.
+ */
+import type { Author } from "../core/author.ts";
+import type { Caller } from "./auth.ts";
+import { RequestError } from "./problem.ts";
+
+const maxActor = 256;
+const maxReason = 4096;
+
+/** @throws RequestError header_invalid */
+export function readAuthor(request: Request, caller: Caller): Author {
+  const actor = readHeader(request, "Holdfast-Actor", maxActor);
+  return actor === null ? { by: caller } : { by: actor, role: caller };
+}
+
+/** @throws RequestError header_invalid */
+export function readReason(request: Request): string | null {
+  return readHeader(request, "Holdfast-Reason", maxReason);
+}
+
+function readHeader(request: Request, name: string, longest: number): string | null {
+  const text = request.headers.get(name)?.trim() ?? "";
+  if (text === "") return null;
+  const decoded = decode(text);
+  if (decoded !== null && decoded.length <= longest) return decoded;
+  throw new RequestError("header_invalid", `${name} must be percent-encoded UTF-8 of 1 to ${longest} characters.`);
+}
+
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
