@@ -2,6 +2,7 @@
  * The words of the journal. An entry is a fact that happened to one run; the journal is the
  * ordered list of them and the whole truth about the run. `docs/journal.md` describes the
  * stored form; a kind, once released, is never renamed and never changes its meaning.
+ * Long because every kind stands here once, with all its fields.
  */
 import type { StoredError } from "./error.ts";
 import type { Usage } from "./usage.ts";

@@ -2,6 +2,7 @@
  * What a deployed Holdfast can be asked. The web layer and the typed handles speak to this and to
  * nothing below it. Every method may throw {@link HoldfastError} with a stable code; values travel
  * as {@link Stored} text, instants as epoch ms.
+ * Long because it is everything a deployment can be asked, in one place.
  */
 import type { ForkCut, ForkPlan } from "./fork.ts";
 import type { Entry } from "./entry.ts";
