@@ -2,8 +2,9 @@ import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
 /**
- * Three projects, by what a test needs: `node` for the floors that are pure, `workers` for the
- * built Worker inside workerd, `outside` for `wrangler dev` as a user starts it.
+ * Four projects, by what a test needs: `node` for the floors that are pure, `workers` for the
+ * built Worker inside workerd, `outside` for `wrangler dev` as a user starts it, `browser` for the
+ * dashboard as a person sees it.
  */
 export default defineConfig({
   test: {
@@ -15,7 +16,7 @@ export default defineConfig({
           name: "node",
           environment: "node",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/workers/**", "test/outside/**"],
+          exclude: ["test/workers/**", "test/outside/**", "test/browser/**"],
         },
       },
       {
@@ -29,6 +30,8 @@ export default defineConfig({
                 API_TOKENS: "read:r-token-123,operate:o-token-123,admin:a-token-123",
                 SIGNING_SECRET: "a signing secret for tests only, 32 characters or more",
                 PUBLIC_URL: "http://example.com",
+                // The test of the log turns it on.
+                LOG: "off",
               },
             },
           }),
@@ -36,6 +39,7 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
+          globalSetup: "test/workers/collector.ts",
           testTimeout: 20_000,
         },
       },
@@ -47,6 +51,17 @@ export default defineConfig({
           // Each file starts processes and ports of its own: one at a time keeps their timing honest.
           fileParallelism: false,
           testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          environment: "node",
+          include: ["test/browser/**/*.test.ts"],
+          // A browser and a Worker to each file: one at a time is what two cores can carry.
+          fileParallelism: false,
+          testTimeout: 60_000,
           hookTimeout: 120_000,
         },
       },

@@ -4,6 +4,8 @@ import { createApp } from "./http/app.ts";
 import { parseConfig } from "./http/config.ts";
 import { createObjects } from "./objects/assembly.ts";
 import { Catalog } from "./objects/catalog.ts";
+import { findCollector } from "./objects/collector.ts";
+import { checkLog } from "./objects/logline.ts";
 import { createService } from "./objects/service.ts";
 import type { Definition } from "./core/definition.ts";
 
@@ -19,7 +21,11 @@ export type WorkerOptions = {
 export function createWorker({ workflows }: WorkerOptions) {
   const catalog = new Catalog(workflows.map(({ definition }) => definition));
   const service = createService(catalog);
-  const app = createApp(service, () => parseConfig(env as unknown as Record<string, unknown>));
+  const app = createApp(service, () => {
+    checkLog();
+    findCollector();
+    return parseConfig(env as unknown as Record<string, unknown>);
+  });
   let awake = false;
   return {
     objects: createObjects(catalog),

@@ -1,4 +1,5 @@
 /** Holds the house together: floors, names, sizes and pins, as CONTRIBUTING.md describes them. */
+import { spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -7,7 +8,7 @@ import { parse } from "./house/source.ts";
 import type { Source } from "./house/source.ts";
 
 const root = join(import.meta.dirname, "..");
-const sources = globSync("{src,examples,bench,scripts}/**/*.{ts,mjs}", { cwd: root })
+const sources = globSync("{src,examples,bench,scripts}/**/*.{ts,tsx,mjs}", { cwd: root })
   .map((path) => path.split(sep).join("/"))
   .toSorted()
   .map((path) => parse(path, readFileSync(join(root, path), "utf8")));
@@ -20,6 +21,11 @@ describe.each(rules)("$name", (rule) => {
   test("the tree keeps it", () => {
     expect(sources.flatMap((source) => check(rule, source))).toEqual([]);
   });
+});
+
+test("what the browser is served is what its source says", () => {
+  const { status, stderr } = spawnSync(process.execPath, ["scripts/pages.ts", "--check"], { cwd: root });
+  expect([status, String(stderr)]).toEqual([0, ""]);
 });
 
 describe("no import cycles, of types either", () => {

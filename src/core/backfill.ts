@@ -24,6 +24,9 @@ export type Backfill = {
   readonly untilAt: number;
   readonly overlap: BackfillOverlap;
   readonly by: string;
+  readonly role?: string;
+  /** Why, where somebody said. */
+  readonly reason?: string;
   readonly firings: number;
   /** Slots before this are taken. */
   readonly nextAt: number;
@@ -59,7 +62,8 @@ export function countSlots(
 }
 
 export function openBackfill(
-  asked: Pick<Backfill, "schedule" | "cron" | "timezone" | "fromAt" | "untilAt" | "overlap" | "by" | "firings">,
+  asked: Pick<Backfill, "schedule" | "cron" | "timezone" | "fromAt" | "untilAt" | "overlap" | "firings"> &
+    Pick<Backfill, "by" | "role" | "reason">,
 ): Backfill {
   const idle = { starting: null, running: null, checkAt: null, checks: 0 };
   return { ...asked, nextAt: asked.fromAt, started: 0, refused: 0, ...idle };

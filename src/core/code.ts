@@ -58,6 +58,7 @@ export type ServiceErrorCode =
   | "update_failed"
   | "run_paused"
   | "fork_invalid"
+  | "step_not_found"
   | "rate_limited"
   | "schedule_not_found"
   | "schedule_exists"
@@ -66,6 +67,7 @@ export type ServiceErrorCode =
   | "schedule_limit"
   | "backfill_too_large"
   | "lane_not_found"
+  | "shard_invalid"
   | "config_invalid";
 
 export type ErrorCode = RunErrorCode | ServiceErrorCode;

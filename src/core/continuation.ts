@@ -2,6 +2,7 @@
 import type { EntryOf, Fact } from "./entry.ts";
 import type { Continuation, KeptUpdate } from "./origin.ts";
 import type { RunState } from "./state.ts";
+import { foremostTallies, shownTallies } from "./tally.ts";
 import type { Stored } from "./value.ts";
 
 /** Keys that are still known to be of signals that came, the newest, and how much text they may be. */
@@ -16,7 +17,7 @@ export function continuationOf(state: RunState, input: Stored, deployment: strin
   const { created } = state;
   if (created === null) throw new Error("a run that was never created cannot go on");
   // Without a seed: what is drawn in this life is not what was drawn in the last.
-  const { seq: _seq, at: _at, seed: _seed, ...before } = created;
+  const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
   const signals = unconsumed(state);
   const renewed: Fact = {
     ...before,
@@ -30,9 +31,10 @@ export function continuationOf(state: RunState, input: Stored, deployment: strin
       createdAt: created.continuation?.createdAt ?? created.at,
       keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
       ...newestUpdates(state),
+      ...foremostSteps(state),
     },
   };
-  const received = signals.map(({ seq: _was, at: _came, ...signal }): Fact => signal);
+  const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
   return [renewed, { kind: "run.started", deployment }, ...strays(state), ...received];
 }
 
@@ -61,6 +63,10 @@ function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefi
     keys.push({ key, name, payload });
   }
   return keys.toReversed();
+}
+
+function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {
+  return tallies.size === 0 ? {} : { tallies: foremostTallies(tallies, shownTallies) };
 }
 
 /** So that a caller who got no answer does not have it done once more. */

@@ -51,15 +51,10 @@ function decode(cursor: string): string {
 function fingerprint(filter: Filter): string {
   const labels = Object.entries(filter.labels ?? {}).toSorted(([left], [right]) => (left < right ? -1 : 1));
   const statuses = [...new Set(filter.status)].toSorted();
-  return hash(
-    JSON.stringify([
-      filter.workflow ?? null,
-      statuses,
-      labels,
-      filter.createdAfter ?? null,
-      filter.createdBefore ?? null,
-    ]),
-  );
+  const { workflow = null, createdAfter = null, createdBefore = null, idPrefix, errorCode } = filter;
+  // Those that came later are not there unless given: a cursor of old keeps its place.
+  const later = idPrefix === undefined && errorCode === undefined ? [] : [idPrefix ?? null, errorCode ?? null];
+  return hash(JSON.stringify([workflow, statuses, labels, createdAfter, createdBefore, ...later]));
 }
 
 /** FNV-1a, 32 bits: a mistake is noticed; nothing secret hangs on it. */

@@ -22,6 +22,7 @@ export type DebouncedStart = {
   readonly key?: string;
   readonly by: string;
   readonly role?: string;
+  readonly reason?: string;
 };
 
 /** `merged`: it is part of the run, by this fact unless it was before. `late`: the run has begun, or is another. */
@@ -45,6 +46,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
     labels,
     startAt: isDue ? (created.startAt ?? created.at) : beginAt(start, created.at, now),
     ...authorOf(start),
+    ...(start.reason === undefined ? {} : { reason: start.reason }),
     ...(sent === undefined ? {} : { sent }),
     ...(lanes === undefined ? {} : { lanes }),
     ...(key === undefined ? {} : { key }),

@@ -34,6 +34,8 @@ export type Fact =
       readonly key?: string;
       readonly by: string;
       readonly role?: string;
+      /** Why it was started, where somebody said. */
+      readonly reason?: string;
       /** Set where a parent waits for the end. */
       readonly reply?: Reply;
       /** W3C traceparent of the request, or of the step, that started it. */
@@ -62,6 +64,7 @@ export type Fact =
       readonly key?: string;
       readonly by: string;
       readonly role?: string;
+      readonly reason?: string;
     }
   | { readonly kind: "run.started"; readonly deployment: string }
   /**
@@ -221,6 +224,8 @@ export type Fact =
       readonly key?: string;
       readonly by: string;
       readonly role?: string;
+      /** Why it was asked for, where somebody said. */
+      readonly reason?: string;
     }
   | { readonly kind: "update.completed"; readonly name: string; readonly update: string; readonly result: Stored }
   | { readonly kind: "update.failed"; readonly name: string; readonly update: string; readonly error: StoredError }

@@ -9,6 +9,7 @@
  * 3. A decided slot is in `queue` or `starting` until its run is known to exist or was refused.
  * 4. While `paused`, no slot is decided about and none is released; those that pass are passed over.
  */
+import { authorOf } from "./author.ts";
 import { cronOf, firingRunId } from "./schedule.ts";
 import type { Rule } from "./schedule.ts";
 import type { ScheduleError, SchedulePause } from "./timetable.ts";
@@ -85,8 +86,8 @@ export function make(rule: Rule, state: ScheduleState | undefined, now: number):
   return { ...see(rule, state, now), firstSeenAt: now, resumedAt: now, paused: null, lastError: null };
 }
 
-export function pause(state: ScheduleState, by: string, reason: string | null, now: number): ScheduleState {
-  return state.paused === null ? { ...state, paused: { at: now, by, reason } } : state;
+export function pause(state: ScheduleState, asked: Omit<SchedulePause, "at">, now: number): ScheduleState {
+  return state.paused === null ? { ...state, paused: { at: now, ...authorOf(asked), reason: asked.reason } } : state;
 }
 
 /** After its rule was changed: what waits is looked at at once. */
@@ -240,7 +241,7 @@ export function end(state: ScheduleState, runIds: readonly string[]): ScheduleSt
 export function fail(rule: Rule, state: ScheduleState, runId: string, endedAt: number, now: number): ScheduleState {
   // Reports come late and come twice: what failed before somebody resumed the schedule was known then.
   if (!rule.pauseOnFailure || endedAt <= (state.resumedAt ?? Number.NEGATIVE_INFINITY)) return state;
-  return pause(state, "schedule", `run ${runId} failed`, now);
+  return pause(state, { by: "schedule", reason: `run ${runId} failed` }, now);
 }
 
 /** A run that was started by hand: like that of a firing, it is in the way of those to come. */

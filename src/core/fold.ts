@@ -18,6 +18,7 @@ import type { Outcome, RunState } from "./state.ts";
 export function fold(state: RunState, entry: Entry): Outcome | null {
   state.seq = entry.seq;
   state.at = entry.at;
+  if (entry.used !== undefined) state.used = entry.used;
   switch (entry.kind) {
     case "step.attempt_failed":
     case "step.attempt_started":

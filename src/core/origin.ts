@@ -1,5 +1,6 @@
 /** Where a run comes from, and who hears of its end. */
 import type { StoredError } from "./error.ts";
+import type { StepTally } from "./tally.ts";
 import type { Stored } from "./value.ts";
 
 /** Which firing of which schedule started a run; `at` is the nominal time, epoch ms. */
@@ -39,6 +40,8 @@ export type Continuation = {
   readonly keys: readonly { readonly key: string; readonly name: string; readonly payload: Stored }[];
   /** The newest updates that came with an `Idempotency-Key` and have their end; absent where there are none. */
   readonly updates?: readonly KeptUpdate[];
+  /** How its steps went, by name; absent where there were none. */
+  readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
 };
 
 /** `sent` is the argument as it came. */

@@ -129,6 +129,11 @@ export function nextDelayMs(
   }
 }
 
+/** How many attempts the policy allows in all; null where there is no end to them, or a function decides. */
+export function attemptLimit(retry: ResolvedRetry): number | null {
+  return retry.kind === "policy" && Number.isFinite(retry.limit) ? retry.limit + 1 : null;
+}
+
 /** A function that throws has nothing to say about the next attempt, so there is none. */
 function ask(decide: RetryFunction, error: unknown, attempt: number): Duration | null {
   try {

@@ -9,8 +9,8 @@ import type { Entry } from "./entry.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
 import type { ScheduleInfo, Schedules } from "./timetable.ts";
 import type { StoredError } from "./error.ts";
-import type { Stats, StatsQuery } from "./stats.ts";
-import type { Story, Timeline } from "./timeline.ts";
+import type { Census, Stats, StatsQuery } from "./stats.ts";
+import type { BarKind, Story, Timeline } from "./timeline.ts";
 import type { Stored } from "./value.ts";
 
 export interface Service {
@@ -57,12 +57,12 @@ export interface Runs {
   /** Entries with `seq` above `after`, oldest first. @throws run_not_found */
   history(id: string, after: number, limit: number): Promise<HistoryPage>;
   /**
-   * Entries with `seq` above `after`, in batches: those on record, then each as it happens; closes after
-   * the last entry of a run that has ended. Cancelled, it lets go of the run. @throws run_not_found
+   * Entries with `seq` above `after`, in batches: those on record, then each as it happens; after the last
+   * one of a run that has ended its end, and closes. Cancelled, it lets go of the run. @throws run_not_found
    */
-  follow(id: string, after: number): Promise<ReadableStream<readonly Entry[]>>;
-  /** Up to `limit` bars from `from` on, with the measures of the whole. @throws run_not_found */
-  timeline(id: string, from: number, limit: number): Promise<Timeline>;
+  follow(id: string, after: number): Promise<ReadableStream<RunNews>>;
+  /** Up to `limit` bars from `from` on, of one kind or of all, with the measures of the whole. @throws run_not_found */
+  timeline(id: string, from: number, limit: number, only?: BarKind): Promise<Timeline>;
   /** One bar, by its key or by the id of a step, and what is on record of it. @throws run_not_found, step_not_found */
   story(id: string, key: string): Promise<Story>;
   /** Newest first. @throws cursor_invalid */
@@ -82,6 +82,11 @@ export interface Runs {
   /** How many runs that would act on, by the directory. */
   count(filter: RunFilter): Promise<number>;
 }
+
+/** What a follower of a run is told: `deleted` where the run is gone. */
+export type RunNews =
+  | { readonly kind: "entries"; readonly entries: readonly Entry[] }
+  | { readonly kind: "ended"; readonly status: RunStatus | "deleted" };
 
 export type ForkRequest = {
   /** The id of the call to go on from; null for none, from the start. */
@@ -138,6 +143,8 @@ export type StartRequest = {
   readonly trace?: string;
   readonly by: string;
   readonly role?: string;
+  /** Why, where somebody says. */
+  readonly reason?: string;
 };
 
 export type RunQuery = {
@@ -213,6 +220,8 @@ export type UpdateRequest = {
   readonly key?: string;
   readonly by: string;
   readonly role?: string;
+  /** Why, where somebody says. */
+  readonly reason?: string;
 };
 
 /** `failed`: the update's function threw; `open`: it is on record and under way. `update` tells updates apart. */
@@ -290,7 +299,11 @@ export interface Directory {
   count(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Counts>;
   /** Failed runs of the filter by what they have in common: the most frequent first, at most 100. */
   causes(filter: RunFilter): Promise<readonly Cause[]>;
-  /** Runs of the filter as their listing changes, newest state only, in batches. Cancelled, it lets go of the directory. */
+  /**
+   * Runs of the filter as their listing changes, newest state only, in batches. The first says `ready`, as
+   * does one after changes that may have been missed: who shows a list reads it then. Cancelled, it lets go
+   * of the directory.
+   */
   follow(filter: RunFilter): Promise<ReadableStream<readonly DirectoryChange[]>>;
   /** Starts the run that asks every run of a shard, or of all of them, to be listed anew. @throws shard_invalid */
   rebuild(request: RebuildRequest): Promise<RunSnapshot>;
@@ -320,7 +333,9 @@ export type Cause = {
   readonly run: string;
 };
 
+/** `removed`: gone, or none of the filter's any more; perhaps it never was. */
 export type DirectoryChange =
+  | { readonly kind: "ready" }
   | { readonly kind: "listed"; readonly run: RunSummary }
   | { readonly kind: "removed"; readonly id: string };
 
@@ -333,6 +348,11 @@ export type RebuildRequest = {
 };
 
 export interface Statistics {
-  /** Of the workflow, or of all. The window is cut into 24 to 60 slices. */
+  /**
+   * Of the workflow, or of all. The window is cut into 24 to 60 slices, fewer where it is shorter than 24 ms; they
+   * begin at round instants, so the first and the last may reach beyond it.
+   * @throws workflow_not_found: neither in the deployment nor of any run
+   */
   read(query: StatsQuery): Promise<Stats>;
+  census(): Promise<Census>;
 }

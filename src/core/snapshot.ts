@@ -1,21 +1,35 @@
 /** How a run looks from outside, made from its state. */
-import { describeMs } from "./duration.ts";
-import type { Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
+import { reasonOf } from "./reason.ts";
+import type { ActiveAttempt, Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
 import type { Call, RunState } from "./state.ts";
-import { noUsage } from "./usage.ts";
+import { foremostTallies, shownTallies } from "./tally.ts";
+import { formatTrace, runTrace } from "./trace.ts";
+import type { Usage } from "./usage.ts";
 import { callKey } from "./state.ts";
 
 /** What only the memory of the run knows. */
 export type Activity = {
-  /** Attempts in flight. */
+  /** Attempts in flight, or about to be. */
   readonly running: number;
+  /** Those in flight, by {@link callKey}, the oldest first. */
+  readonly inFlight: ReadonlyMap<string, Flight>;
   /** The handler is at work. */
   readonly busy: boolean;
   /** Why the run cannot be driven by this deployment. */
   readonly stuck: string | null;
   /** Where it stands in the lanes that hold it, as far as they were asked. */
   readonly places?: ReadonlyMap<string, Place>;
+  /** What the run has taken by now, where that is measured. */
+  readonly usage?: Usage;
 };
+
+/** One attempt of one step, as the memory of the run knows it; `startedAt` is epoch ms. */
+export type Flight = {
+  readonly id: string;
+  readonly attempt: { readonly number: number; readonly startedAt: number };
+};
+
+const maxActive = 20;
 
 /** @param now epoch ms, for the sentence in `reason` only. */
 export function snapshot(state: RunState, activity: Activity, now: number): RunSnapshot {
@@ -41,14 +55,24 @@ export function snapshot(state: RunState, activity: Activity, now: number): RunS
     updatedAt: state.at,
     finishedAt: end?.at ?? null,
     waitingFor,
-    reason: reasonOf(state, activity, status, waitingFor, now),
+    reason: reasonOf(state, { status, waitingFor, stuck: activity.stuck }, now),
     steps: { ...state.steps, running: activity.running },
-    active: [],
-    usage: noUsage,
-    tallies: {},
-    trace: "",
+    active: end === null ? activeOf(activity) : [],
+    usage: activity.usage ?? state.used,
+    tallies: Object.fromEntries(foremostTallies(state.tallies, shownTallies)),
+    trace: formatTrace(runTrace(created)),
     seq: state.seq,
   };
+}
+
+/** No more are looked at than are shown: there may be thousands. */
+function activeOf({ inFlight }: Activity): ActiveAttempt[] {
+  const active: ActiveAttempt[] = [];
+  for (const { id, attempt } of inFlight.values()) {
+    if (active.length === maxActive) break;
+    active.push({ step: id, attempt: attempt.number, since: attempt.startedAt });
+  }
+  return active;
 }
 
 function statusOf(state: RunState, activity: Activity, waitingFor: readonly Waiting[]): RunStatus {
@@ -62,7 +86,7 @@ function statusOf(state: RunState, activity: Activity, waitingFor: readonly Wait
   return activity.busy || waitingFor.length === 0 ? "running" : "waiting";
 }
 
-function openWaits(state: RunState, { places }: Activity): Waiting[] {
+function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
   const { created, startedAt } = state;
   const lanes = [...state.queued.values()].map(({ lane, at }): Waiting => {
     const place = places?.get(lane);
@@ -74,8 +98,12 @@ function openWaits(state: RunState, { places }: Activity): Waiting[] {
     return [{ kind: "start", name: created.workflow, since: created.at, until: created.startAt }];
   }
   const waits: Waiting[] = lanes;
+  const inLine = new Set([...state.queued.values()].map(({ step }) => step));
   for (const call of state.calls.values()) {
-    if (call.done || state.marked.has(`step.removed:${callKey(call.kind, call.id)}`)) continue;
+    const key = callKey(call.kind, call.id);
+    if (call.done || state.marked.has(`step.removed:${key}`)) continue;
+    // What is at work, or stands in line for its slot, waits for no clock.
+    if (inFlight.has(key) || (call.kind === "run" && inLine.has(call.id))) continue;
     // Of a run that is being undone, nothing else matters any more.
     if (state.ending === null || call.kind === "undo") waits.push(...waitOf(call));
   }
@@ -105,89 +133,4 @@ function waitOf(call: Call): Waiting[] {
     default:
       return call.kind satisfies never;
   }
-}
-
-function reasonOf(
-  state: RunState,
-  activity: Activity,
-  status: RunStatus,
-  waitingFor: readonly Waiting[],
-  now: number,
-): string | null {
-  switch (status) {
-    case "completed":
-      return null;
-    case "running":
-      return ending(state);
-    case "failed":
-    case "cancelled":
-      return state.end !== null && state.end.kind !== "run.completed" ? state.end.error.message : null;
-    case "paused":
-      return `paused by ${state.paused?.by}${state.paused?.reason ? `: ${state.paused.reason}` : ""}`;
-    case "queued":
-    case "waiting":
-      return activity.stuck ?? ending(state) ?? foremost(waitingFor, state, now);
-    default:
-      return status satisfies never;
-  }
-}
-
-/** A run that is on its way to its end says so before anything else. */
-function ending({ ending, cancelling, undone, notUndone }: RunState): string | null {
-  if (ending !== null) {
-    const done = undone.length + notUndone.length;
-    return `undoing its steps, ${done} of ${ending.steps.length} so far: ${ending.error.message}`;
-  }
-  if (cancelling === null) return null;
-  return `being cancelled by ${cancelling.by}${cancelling.reason === null ? "" : `: ${cancelling.reason}`}`;
-}
-
-/** What holds it, then somebody who is waited for, then a clock; of these the wait that ends first. */
-function foremost(waitingFor: readonly Waiting[], state: RunState, now: number): string | null {
-  const [first] = waitingFor.toSorted(
-    (one, other) =>
-      rank(one) - rank(other) || (one.until ?? Infinity) - (other.until ?? Infinity) || one.since - other.since,
-  );
-  if (first === undefined) return null;
-  const others = waitingFor.length > 1 ? ` (and ${waitingFor.length - 1} more)` : "";
-  return `${sentence(first, state, now)}${others}`;
-}
-
-function rank({ kind }: Waiting): number {
-  if (kind === "lane") return 0;
-  return kind === "timer" || kind === "retry" || kind === "start" ? 2 : 1;
-}
-
-function sentence(wait: Waiting, state: RunState, now: number): string {
-  const left = wait.until === null ? "" : describeMs(Math.max(0, wait.until - now));
-  const since = `since ${new Date(wait.since).toISOString()}`;
-  switch (wait.kind) {
-    case "start":
-      return `starts in ${left}`;
-    case "timer":
-      return `sleeping (${wait.name}) for another ${left}`;
-    case "retry": {
-      const call = state.calls.get(callKey("run", wait.name)) ?? state.calls.get(callKey("undo", wait.name));
-      const cause = call?.lastError ? `: ${call.lastError.message}` : "";
-      return `next attempt of ${wait.name} in ${left} (attempt ${call?.attempts ?? 0} failed${cause})`;
-    }
-    case "lane": {
-      const { position, used, limit } = wait;
-      if (position === undefined) return `waiting for a slot in lane ${wait.name} ${since}`;
-      return `${ordinal(position)} in lane ${wait.name}, ${used ?? 0} of ${limit ?? "unlimited"} slots in use`;
-    }
-    case "signal":
-    case "webhook":
-    case "run":
-      return `waiting for ${wait.kind} ${wait.name} ${since}${left === "" ? "" : `, times out in ${left}`}`;
-    default:
-      return wait.kind satisfies never;
-  }
-}
-
-/** `37th` */
-function ordinal(count: number): string {
-  const teen = count % 100 >= 11 && count % 100 <= 13;
-  const ending = teen ? "th" : (["th", "st", "nd", "rd"][count % 10] ?? "th");
-  return `${count}${ending}`;
 }

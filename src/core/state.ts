@@ -5,6 +5,9 @@
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import type { ChildPolicy, ChildRun, UpdateEnd } from "./origin.ts";
+import type { Tallies } from "./tally.ts";
+import type { Usage } from "./usage.ts";
+import { noUsage } from "./usage.ts";
 import type { Stored } from "./value.ts";
 
 /** One call of `step`, as far as it is on record. */
@@ -22,6 +25,8 @@ export type Call = {
   attempts: number;
   /** Of these, the ones before the newest time somebody had it tried again: they no longer count. */
   forgiven: number;
+  /** How many attempts there are in all; null where nobody knows. */
+  limit: number | null;
   /** No attempt is left, and a person decides. */
   exhausted: boolean;
   /** The attempt that was put on record as it began; 0 when none was. */
@@ -124,6 +129,8 @@ export type RunState = {
   /** Log lines and progress values since the newest outcome, as {@link spoken} writes them. */
   said: string[];
   progress: Stored | null;
+  /** How its steps went, by name, over all its lives. */
+  tallies: Tallies;
   steps: { completed: number; failed: number };
   /** Calls marked as added or removed, so that each is marked once. */
   marked: Set<string>;
@@ -135,6 +142,10 @@ export type RunState = {
   lives: number;
   /** What the run's own timeout counts from. */
   timedFrom: number;
+  /** The `seq` of the newest `run.retried` that had an ended run go on; 0 before. */
+  episode: number;
+  /** The newest on record. */
+  used: Usage;
 };
 
 export function emptyState(): RunState {
@@ -166,12 +177,15 @@ export function emptyState(): RunState {
     retriedSeq: 0,
     said: [],
     progress: null,
+    tallies: new Map(),
     steps: { completed: 0, failed: 0 },
     marked: new Set(),
     deployment: null,
     deaths: 0,
     lives: 0,
     timedFrom: 0,
+    episode: 0,
+    used: noUsage,
   };
 }
 
@@ -205,6 +219,7 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     failed: false,
     attempts: 0,
     forgiven: 0,
+    limit: null,
     exhausted: false,
     begunAttempt: 0,
     retryAt: null,

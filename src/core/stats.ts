@@ -1,4 +1,5 @@
 /** How the runs of a deployment do, over the runs that are kept. Shares are from 0 to 1; null where nothing was counted. */
+import type { RunStatus } from "./run.ts";
 import type { StepTally } from "./tally.ts";
 
 /** Runs that were created from `from` on and before `until`, epoch ms. */
@@ -26,31 +27,52 @@ export type WorkflowStats = {
   readonly durations: Durations | null;
   /** Those that fail most first; at most 20. */
   readonly steps: readonly StepStats[];
+  /** Its runs in each slice of the window: as many as `Stats.slices`, at the same instants. */
+  readonly slices: readonly SliceCounts[];
 };
 
-/** A slice of the window. */
-export type StatsSlice = {
-  readonly at: number;
+/** Runs created in a slice, by what they are now. */
+export type SliceCounts = {
   readonly completed: number;
   readonly failed: number;
   readonly cancelled: number;
   readonly open: number;
-  readonly durations: Durations | null;
 };
+
+/** A slice of the window. */
+export type StatsSlice = SliceCounts & { readonly at: number; readonly durations: Durations | null };
 
 export type Stats = {
   readonly from: number;
   readonly until: number;
-  readonly total: Omit<WorkflowStats, "workflow" | "steps">;
+  readonly total: Omit<WorkflowStats, "workflow" | "steps" | "slices">;
   /** By name. */
   readonly workflows: readonly WorkflowStats[];
   /** Of equal length, oldest first, with those in which nothing began. */
   readonly slices: readonly StatsSlice[];
   readonly sliceMs: number;
+  /** By name, at most 500. */
   readonly lanes: readonly {
     readonly name: string;
     readonly limit: number | null;
     readonly used: number;
     readonly waiting: number;
+    /** Since when whoever is next in line has waited, epoch ms; null where nobody does. */
+    readonly nextSinceAt: number | null;
   }[];
+  /** There are lanes that are not among them. */
+  readonly moreLanes: boolean;
+};
+
+/** What there is now, whenever it was created. */
+export type Census = {
+  /** By name: those of the deployment, and those that have runs. */
+  readonly workflows: readonly {
+    readonly workflow: string;
+    readonly counts: Readonly<Record<RunStatus, number>>;
+    /** When the oldest run that has not ended was created, epoch ms. */
+    readonly oldestOpenAt: number | null;
+  }[];
+  /** Shards of the directory, all of which have answered. */
+  readonly shards: number;
 };

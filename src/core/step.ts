@@ -1,4 +1,8 @@
-/** The authoring API: what a handler can ask of `step`. Types only; `src/engine` implements it. */
+/**
+ * The authoring API: what a handler can ask of `step`. Types only; `src/engine` implements it.
+ * Long because it is all of `step` in one place, with what each call means.
+ */
+import type { Author } from "./author.ts";
 import type { Duration, Instant } from "./duration.ts";
 import type { LogLevel } from "./entry.ts";
 import type { ChildPolicy, ParentRun, ScheduleFiring } from "./origin.ts";
@@ -12,6 +16,11 @@ export type AttemptContext = {
   readonly idempotencyKey: string;
   /** Aborts when the attempt times out and when the run ends. */
   readonly signal: AbortSignal;
+  /**
+   * The W3C `traceparent` of this attempt: sent along with what the step calls, that shows as a part of the run's
+   * trace. Every attempt has its own; one that a death cut off has the same when it is made again.
+   */
+  readonly traceparent: string;
 };
 
 export type RunOptions<Result = never> = {
@@ -125,6 +134,8 @@ export type RunInfo = {
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
   readonly labels: Readonly<Record<string, string>>;
+  /** Who started it: `by` names them, `role` is that of the token that let them in, where they gave a name. */
+  readonly author: Author;
   /** How often the run went on as new before this; 0 at first. */
   readonly continued: number;
 };

@@ -1,10 +1,60 @@
+/**
+ * How the calls of steps went, counted by the step's name: steps, items of a map and children alike.
+ * What is undone is not counted, and neither is a child that nobody waits for.
+ */
+
 /** How the calls of one step, by its name, went. */
 export type StepTally = {
   readonly completed: number;
   /** Calls that failed for good. */
   readonly failed: number;
-  /** Attempts that failed, those of calls that succeeded in the end included. */
+  /**
+   * Attempts that failed, those of calls that succeeded in the end included, and the last one of those
+   * that failed for good. A child is one attempt.
+   */
   readonly failedAttempts: number;
   /** Time spent in the attempts that ended a call, in ms. */
   readonly ms: number;
 };
+
+/** By name. The tallies in it are replaced, never changed. */
+export type Tallies = Map<string, StepTally>;
+
+/** The name under which those steps are counted together that are too many to be counted apart. */
+export const otherSteps = "(other)";
+
+/** How many a run shows, and brings along where it goes on as new. */
+export const shownTallies = 50;
+
+const nothing: StepTally = { completed: 0, failed: 0, failedAttempts: 0, ms: 0 };
+
+/** Adds to the tally of that name, or to that of {@link otherSteps} where `maxNames` are counted already. */
+export function addTally(tallies: Tallies, name: string, part: Partial<StepTally>, maxNames: number): void {
+  const place = tallies.has(name) || tallies.size < maxNames ? name : otherSteps;
+  const known = tallies.get(place) ?? nothing;
+  tallies.set(place, {
+    completed: known.completed + (part.completed ?? 0),
+    failed: known.failed + (part.failed ?? 0),
+    failedAttempts: known.failedAttempts + (part.failedAttempts ?? 0),
+    ms: known.ms + (part.ms ?? 0),
+  });
+}
+
+/** Those that fail most first, at most `limit` (2 or more): the last of them is all the rest. */
+export function foremostTallies(tallies: ReadonlyMap<string, StepTally>, limit: number): [string, StepTally][] {
+  const sorted = [...tallies].toSorted(byFailures);
+  if (sorted.length <= limit) return sorted;
+  const kept: Tallies = new Map(sorted.slice(0, limit - 1));
+  for (const [, tally] of sorted.slice(limit - 1)) addTally(kept, otherSteps, tally, 0);
+  return [...kept];
+}
+
+/** Failures for good weigh more than attempts, and attempts more than calls; then by name. */
+export function byFailures([name, one]: [string, StepTally], [otherName, other]: [string, StepTally]): number {
+  return (
+    other.failed - one.failed ||
+    other.failedAttempts - one.failedAttempts ||
+    other.completed - one.completed ||
+    (name < otherName ? -1 : 1)
+  );
+}

@@ -9,6 +9,19 @@ import type { Stored } from "./value.ts";
 
 export type BarKind = CallKind | "lane" | "pause" | "delay" | "update";
 
+export const barKinds: readonly BarKind[] = [
+  "run",
+  "sleep",
+  "wait",
+  "webhook",
+  "child",
+  "undo",
+  "lane",
+  "pause",
+  "delay",
+  "update",
+];
+
 export type BarStatus = "open" | "completed" | "failed" | "timed_out" | "withdrawn";
 
 export type BarAttempt = {
@@ -38,7 +51,12 @@ export type Bar = {
   readonly endedAt: number | null;
   /** Until when it waits, where something limits it. */
   readonly until: number | null;
+  /** Of a step: oldest first, and only the newest where there are many. */
   readonly attempts: readonly BarAttempt[];
+  /** How many there were, those that are left out included. */
+  readonly attemptCount: number;
+  /** How many there may be in all, where that is on record. */
+  readonly attemptLimit: number | null;
   readonly child: ChildRun | null;
   readonly error: StoredError | null;
   /** Calls of a webhook that were refused, newest last; at most 20. */
@@ -53,10 +71,12 @@ export type Timeline = {
   /** Bars from `from` on, as many as were asked for. */
   readonly bars: readonly Bar[];
   readonly from: number;
+  /** How many bars there are, of the kind that was asked for. */
   readonly total: number;
   readonly startedAt: number;
-  /** The end of the run, or its newest entry. */
+  /** The end of the run; of one that goes on, when this was made. */
   readonly endedAt: number;
+  readonly ended: boolean;
   /** Spans in which nothing happened, long ones only, in order and apart: to be drawn folded. */
   readonly idle: readonly { readonly fromAt: number; readonly untilAt: number }[];
 };
@@ -69,4 +89,6 @@ export type Story = {
   /** What came of it; null where nothing did yet, or it is never shown. */
   readonly output: Stored | null;
   readonly sensitive: boolean;
+  /** What the attempts of a step were given to be told apart by; null for other calls. */
+  readonly idempotencyKey: string | null;
 };

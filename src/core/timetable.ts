@@ -1,4 +1,5 @@
 /** What a deployed Holdfast can be asked about its schedules; a part of `Service`. */
+import type { Author } from "./author.ts";
 import type { Duration } from "./duration.ts";
 import type { RunSnapshot } from "./run.ts";
 import type { Stored } from "./value.ts";
@@ -41,7 +42,7 @@ export type Overlap = "skip" | "buffer-one" | "buffer-all" | "cancel-other" | "t
 export type BackfillOverlap = Extract<Overlap, "allow-all" | "buffer-all">;
 
 /** Who asks, and how a repetition of the same request is known. */
-export type Asked = { readonly by: string; readonly reason: string | null; readonly key?: string };
+export type Asked = Author & { readonly reason: string | null; readonly key?: string };
 
 /** What may be said of a schedule; what is absent is the default, or stays. */
 export type ScheduleFields = {
@@ -98,7 +99,7 @@ export type ScheduleInfo = {
 };
 
 /** `by` is `schedule` where the schedule paused itself. */
-export type SchedulePause = { readonly at: number; readonly by: string; readonly reason: string | null };
+export type SchedulePause = Author & { readonly at: number; readonly reason: string | null };
 
 export type ScheduleError = { readonly at: number; readonly slotAt: number; readonly message: string };
 

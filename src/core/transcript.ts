@@ -39,7 +39,7 @@ function copyOf(
   signals: ReadonlyMap<number, number>,
   at: number,
 ): Fact {
-  const { seq: _seq, at: endedAt, ...fact } = entry;
+  const { seq: _seq, at: endedAt, used: _used, ...fact } = entry;
   switch (fact.kind) {
     case "step.completed":
     case "step.failed": {

@@ -2,7 +2,7 @@
 export type Usage = {
   /** Rows written: its own object's and the directory's, an alarm that is set counted as one. */
   readonly rowsWritten: number;
-  /** Calls its object took, alarms included, and calls it made to other objects. */
+  /** Calls its object took, alarms included, and calls it made to objects that are no runs. */
   readonly requests: number;
   /** How long its object was awake, in ms. */
   readonly awakeMs: number;

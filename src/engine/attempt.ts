@@ -14,6 +14,8 @@ export type AttemptPlan = {
   readonly step: string;
   readonly number: number;
   readonly idempotencyKey: string;
+  /** Asked for when the function asks. */
+  readonly traceparent: () => string;
   readonly startedAt: number;
   readonly timeoutMs: number;
   readonly fn: (context: AttemptContext) => unknown;
@@ -39,9 +41,17 @@ export class Attempt {
   }
 
   start(): void {
-    const { fn, number, idempotencyKey } = this.#plan;
+    const { fn, number, idempotencyKey, traceparent } = this.#plan;
+    const { signal } = this.#controller;
     try {
-      const result = fn({ attempt: number, idempotencyKey, signal: this.#controller.signal });
+      const result = fn({
+        attempt: number,
+        idempotencyKey,
+        signal,
+        get traceparent() {
+          return traceparent();
+        },
+      });
       Promise.resolve(result).then(
         (value) => this.#end({ ok: true, value }),
         (error: unknown) => this.#end({ ok: false, error }),

@@ -9,7 +9,8 @@
 import type { Fact } from "../core/entry.ts";
 import type { StoredError } from "../core/error.ts";
 import { createRandom } from "../core/random.ts";
-import { nextDelayMs } from "../core/retry.ts";
+import { attemptLimit, nextDelayMs } from "../core/retry.ts";
+import type { Flight } from "../core/snapshot.ts";
 import { callKey } from "../core/state.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptEnd } from "./attempt.ts";
@@ -18,7 +19,7 @@ import type { Pending, RunPlan } from "./call.ts";
 import { crashError, interruptionError, isPassing, stepError } from "./failure.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Doorway } from "./doorway.ts";
-import { completion, idempotencyKey, kept, startMark } from "./record.ts";
+import { completion, idempotencyKey, kept, startMark, traceparent } from "./record.ts";
 import type { Failed } from "./record.ts";
 import type { World } from "./world.ts";
 
@@ -70,6 +71,11 @@ export class Attempts {
   get running(): number {
     // A pause holds suspects back like everything that has not begun.
     return this.#inFlight.size + this.#starting.size + (this.#execution.held ? 0 : this.#suspects.length);
+  }
+
+  /** By call, the oldest first. */
+  get inFlight(): ReadonlyMap<string, Flight> {
+    return this.#inFlight;
   }
 
   /** What held everything back is over. */
@@ -233,10 +239,12 @@ export class Attempts {
 
   #start(pending: Pending, plan: RunPlan): void {
     const { state } = this.#ledger;
+    const number = (state.calls.get(pending.key)?.attempts ?? 0) + 1;
     const attempt = new Attempt(
       {
         step: pending.id,
-        number: (state.calls.get(pending.key)?.attempts ?? 0) + 1,
+        number,
+        traceparent: () => traceparent(state, { kind: plan.kind, id: pending.id, attempt: number }),
         idempotencyKey: idempotencyKey(state, plan.kind === "undo" ? `${pending.id}:undo` : pending.id),
         startedAt: this.#world.clock.now(),
         timeoutMs: plan.timeoutMs,
@@ -265,7 +273,14 @@ export class Attempts {
     if (delayMs === null) return this.#failFinally(plan, { ...made, error }, attempt.stopped);
     const retryAt = this.#ledger.now() + delayMs;
     const kind = plan.kind === "undo" ? "undo.attempt_failed" : "step.attempt_failed";
-    this.#execution.record({ kind, ...made, error, retryAt });
+    this.#execution.record({ kind, ...made, ...this.#limitOf(plan, pending.id), error, retryAt });
+  }
+
+  /** Attempts that were forgiven come on top of what the policy allows. */
+  #limitOf({ kind, retry }: RunPlan, step: string): { readonly limit?: number } {
+    const limit = attemptLimit(retry);
+    if (limit === null) return {};
+    return { limit: limit + (this.#ledger.state.calls.get(callKey(kind, step))?.forgiven ?? 0) };
   }
 
   /** What the failure is called, and when the next attempt begins; null when there is none. */
@@ -297,7 +312,7 @@ export class Attempts {
     }
     const reason = `step ${step} has no attempt left after ${attempt}: ${error.message}`;
     this.#execution.park(
-      { kind: "step.attempt_failed", ...failed, retryAt: null },
+      { kind: "step.attempt_failed", ...failed, ...this.#limitOf(plan, step), retryAt: null },
       { kind: "run.paused", by: "engine", reason, error },
     );
   }

@@ -16,6 +16,7 @@ import { callKey } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
 import type { ChildPlan, Pending } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
+import { traceparent } from "./record.ts";
 import { isWithdrawn } from "./scope.ts";
 import type { ChildEnd, ChildStart, World } from "./world.ts";
 
@@ -198,6 +199,7 @@ export class Children {
       labels: plan.labels,
       reply: plan.detached ? null : { createdAt: birth.createdAt, step },
       former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },
+      trace: traceparent(state, { kind: "child", id: step, attempt: 0 }),
     };
   }
 

@@ -217,6 +217,11 @@ export class Execution {
     return this.#attempts.running;
   }
 
+  /** Attempts at work, by call. */
+  get inFlight(): Attempts["inFlight"] {
+    return this.#attempts.inFlight;
+  }
+
   /**
    * Starts the handler, replays, goes live. `resumed` unless nothing can have been in flight; `first` where no
    * handler of this run has begun before.

@@ -6,6 +6,8 @@ import type { Fact } from "../core/entry.ts";
 import type { StoredError } from "../core/error.ts";
 import type { RunState } from "../core/state.ts";
 import { encode, undefinedValue } from "../core/value.ts";
+import { formatTrace, spotTrace } from "../core/trace.ts";
+import type { Spot } from "../core/trace.ts";
 import type { Stored } from "../core/value.ts";
 import type { RunPlan } from "./call.ts";
 
@@ -47,4 +49,10 @@ export function kept(
 export function idempotencyKey({ created }: RunState, step: string): string {
   const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
   return `${created?.id}:${created?.at.toString(36)}:${plain}`;
+}
+
+/** The W3C traceparent of one attempt, or of a child run's call: whatever it calls becomes a part of the run's trace. */
+export function traceparent({ created, episode }: RunState, call: Omit<Spot, "episode">): string {
+  if (created === null) throw new Error("a run that was never created calls nothing");
+  return formatTrace(spotTrace(created, { ...call, episode }));
 }

@@ -26,6 +26,7 @@ import type { Activity } from "../core/snapshot.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import { decode, isSame } from "../core/value.ts";
+import type { Usage } from "../core/usage.ts";
 import type { Stored } from "../core/value.ts";
 import { withoutUndoing } from "./ending.ts";
 import { Execution } from "./execution.ts";
@@ -57,6 +58,8 @@ export class Run {
   readonly #find: Find;
   /** What the run has to do with the lanes it shares with others. */
   readonly porter: Porter;
+  /** What it has taken of the platform, as far as anybody measures it. */
+  measure: () => Usage = () => this.state.used;
   #ledger: Ledger;
   #execution: Execution | null = null;
   /** Resolves when the execution has replayed. */
@@ -173,8 +176,9 @@ export class Run {
   snapshot(places: Activity["places"] = new Map()): RunSnapshot {
     const { state } = this;
     const stuck = state.end === null && this.#definition() === undefined ? this.#missing() : null;
-    const activity = { running: this.#execution?.running ?? 0, busy: this.#execution?.busy ?? false, stuck, places };
-    return snapshot(state, activity, this.#world.clock.now());
+    const { running = 0, busy = false, inFlight = none }: Partial<Execution> = this.#execution ?? {};
+    const usage = this.measure();
+    return snapshot(state, { running, busy, inFlight, stuck, places, usage }, this.#world.clock.now());
   }
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */
@@ -447,4 +451,5 @@ function unlessStuck(error: unknown): null {
 }
 
 const defaultRetentionMs = 30 * 24 * 3_600_000;
+const none: Execution["inFlight"] = new Map();
 const idle: Next = { busy: false, wakeAt: null, expired: false };

@@ -6,6 +6,7 @@
  * Invariant 2: a call is made in the very turn the handler makes it, so that occurrences are
  * counted in the handler's order.
  */
+import { authorOf } from "../core/author.ts";
 import { toInstant, toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import type { Definition } from "../core/definition.ts";
@@ -220,7 +221,8 @@ function createInfo(caller: Caller): RunInfo {
   if (created === null) throw new Error("a run that was never created has no handler");
   const { id, workflow, version, parent, schedule, labels, continuation } = created;
   const continued = continuation?.count ?? 0;
+  const author = Object.freeze(authorOf(created));
   return Object.freeze({
-    ...{ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels, continued },
+    ...{ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels, author, continued },
   });
 }

@@ -109,7 +109,7 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
   if (execution.renewal.requested) return null;
   if (execution.silent || state.cancelling !== null) throw endOf(state);
   refuseIdle(state, request.name);
-  const { name, argument: sent, key } = request;
+  const { name, argument: sent, key, reason } = request;
   const update = nextId(state);
   execution.record({
     kind: "update.accepted",
@@ -117,6 +117,7 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
     update,
     argument,
     ...authorOf(request),
+    ...(reason === undefined ? {} : { reason }),
     ...(argument === sent ? {} : { sent }),
     ...(key === undefined ? {} : { key }),
   });

@@ -41,6 +41,8 @@ export type ChildStart = {
   /** Null where nobody waits for the end. */
   readonly reply: Reply | null;
   readonly former: FormerChild | null;
+  /** W3C traceparent of the call. */
+  readonly trace: string;
 };
 
 /**

@@ -11,29 +11,43 @@ import { authorise } from "./auth.ts";
 import { readAuthor } from "./author.ts";
 import { bulkRoutes } from "./bulk.ts";
 import type { Config } from "./config.ts";
+import { directoryRoutes } from "./directory.ts";
+import { eventRoutes } from "./events.ts";
 import { forkRoutes } from "./fork.ts";
 import { hookRoutes } from "./hook.ts";
 import { laneRoutes } from "./lane.ts";
+import { metricsRoutes } from "./metrics.ts";
+import { describingRoute } from "./openapi/document.ts";
+import { refusalPage } from "./pages/refusal.tsx";
+import { siteRoutes } from "./pages/site.ts";
 import { problem, RequestError } from "./problem.ts";
 import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { runRoutes } from "./run.ts";
 import { scheduleRoutes } from "./schedule.ts";
+import { statsRoutes } from "./stats.ts";
+import { timelineRoutes } from "./timeline.ts";
 import { workflowRoutes } from "./workflow.ts";
 
 /** Every route there is; the app has no others. */
 export function routesOf(service: Service): readonly Route[] {
-  return [
+  const api: readonly Route[] = [
     { method: "GET", path: "/health", role: "open", handle: health },
     ...workflowRoutes(service),
     ...runRoutes(service),
+    ...eventRoutes(service),
+    ...timelineRoutes(service),
     ...forkRoutes(service),
     ...bulkRoutes(service),
+    ...directoryRoutes(service),
     ...askRoutes(service),
     ...scheduleRoutes(service),
     ...laneRoutes(service),
+    ...statsRoutes(service),
+    ...metricsRoutes(service),
     ...hookRoutes(service),
   ];
+  return [describingRoute(api), ...api, ...siteRoutes(service)];
 }
 
 /**
@@ -60,12 +74,13 @@ async function serve(route: Route, context: Context, readConfig: () => Config): 
   const request = context.req.raw;
   const param = (name: string): string => context.req.param(name) ?? "";
   try {
-    if (route.role === "open") return await route.handle({ request, param, author: { by: "local" } });
+    const open = { request, param, author: { by: "local" }, caller: null, config: readConfig };
+    if (route.role === "open") return await route.handle(open);
     const caller = await authorise(request, readConfig(), route.role);
     checkPath(request);
-    return await route.handle({ request, param, author: readAuthor(request, caller) });
+    return await route.handle({ ...open, author: readAuthor(request, caller), caller });
   } catch (error) {
-    return problem(error);
+    return route.page === true ? refusalPage(request, error) : problem(error);
   }
 }
 
@@ -79,17 +94,23 @@ function checkPath(request: Request): void {
   throw new RequestError("path_invalid", "The path is not well-formed percent-encoded UTF-8 without NUL.");
 }
 
-const openPath = /^\/(?:health$|hooks(?:\/|$))/;
+const openPath = /^\/(?:health$|(?:hooks|assets)(?:\/|$))/;
 
 /** Without a token nothing is learnt, not even which routes there are not. */
 async function refuseRoute(context: Context, readConfig: () => Config): Promise<Response> {
   const request = context.req.raw;
   try {
     if (!openPath.test(new URL(request.url).pathname)) await authorise(request, readConfig(), "read");
-    return problem(new RequestError("route_not_found", "There is nothing at this address."));
+    throw new RequestError("route_not_found", "There is nothing at this address.");
   } catch (error) {
-    return problem(error);
+    return wantsPage(request) ? refusalPage(request, error) : problem(error);
   }
+}
+
+/** Whether somebody went to an address that the dashboard might have. */
+function wantsPage({ method, url, headers }: Request): boolean {
+  const isVisit = method === "GET" && headers.get("accept")?.includes("text/html") === true;
+  return isVisit && !new URL(url).pathname.startsWith("/v1/");
 }
 
 function refuseMethod(context: Context, methods: readonly string[]): Response {

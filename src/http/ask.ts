@@ -3,6 +3,7 @@ import type { StoredError } from "../core/error.ts";
 import { toJson } from "../core/json.ts";
 import type { Service, UpdateAnswer } from "../core/service.ts";
 import { decode } from "../core/value.ts";
+import { readWhy } from "./author.ts";
 import { readKey, readValue } from "./body.ts";
 import { RequestError } from "./problem.ts";
 import { readQuery } from "./query.ts";
@@ -28,7 +29,7 @@ async function update(service: Service, { request, param, author }: Call): Promi
   const name = param("name");
   const key = readKey(request);
   const argument = await readValue(request, "the argument");
-  const answer = await service.asks.update(param("id"), { ...key, name, argument, ...author });
+  const answer = await service.asks.update(param("id"), { ...key, name, argument, ...author, ...readWhy(request) });
   return Response.json(viewUpdate(name, answer), { status: answer.kind === "open" ? 202 : 200 });
 }
 

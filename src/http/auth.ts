@@ -5,6 +5,7 @@
 import { roles } from "./config.ts";
 import type { Config, Role, Token } from "./config.ts";
 import { RequestError } from "./problem.ts";
+import { isOwn, readSession, roleOfSession } from "./session.ts";
 
 /** Whom the journal names: the role of the token, or "local" where no token is asked for. */
 export type Caller = Role | "local";
@@ -21,25 +22,48 @@ export async function authorise(request: Request, config: Config, needed: Role):
     refuseStrangers(request);
     return "local";
   }
-  const role = await roleOf(bearer(request, config.auth.tokens), config.auth.tokens);
-  if (role === null)
-    throw new RequestError("token_unknown", "This token is not known here.", { headers: badChallenge });
+  const role = await roleOfRequest(request, config.auth.tokens);
   if (roles.indexOf(role) < roles.indexOf(needed)) {
     throw new RequestError("role_insufficient", `This call needs the role ${needed}; the token has ${role}.`);
   }
   return role;
 }
 
+/** By the token of the request; where it has none, by the cookie of a browser that has signed in. */
+async function roleOfRequest(request: Request, tokens: readonly Token[]): Promise<Role> {
+  const session = readSession(request);
+  if (session === null || request.headers.has("authorization")) return roleOfToken(bearer(request, tokens), tokens);
+  refuseUnconfigured(tokens);
+  const role = await roleOfSession(session, tokens, Date.now());
+  if (role === null) {
+    throw new RequestError("token_unknown", "The session has ended; sign in again.", { headers: badChallenge });
+  }
+  if (isOwn(request)) return role;
+  throw new RequestError("origin_refused", "With the dashboard's cookie, only the dashboard itself may call this.");
+}
+
+/** @throws RequestError token_unknown */
+export async function roleOfToken(token: string, tokens: readonly Token[]): Promise<Role> {
+  const role = await roleOf(token, tokens);
+  if (role !== null) return role;
+  throw new RequestError("token_unknown", "This token is not known here.", { headers: badChallenge });
+}
+
 function bearer(request: Request, tokens: readonly Token[]): string {
+  refuseUnconfigured(tokens);
+  const text = /^bearer +(\S+)$/i.exec(request.headers.get("authorization")?.trim() ?? "")?.[1];
+  if (text !== undefined) return text;
+  throw new RequestError("token_missing", "Send the header Authorization: Bearer <token>.", { headers: challenge });
+}
+
+/** @throws RequestError auth_unconfigured */
+export function refuseUnconfigured(tokens: readonly Token[]): void {
   if (tokens.length === 0) {
     throw new RequestError(
       "auth_unconfigured",
       "No token is configured, so every call is refused. Set the secret API_TOKENS to role:token, for example with: npx wrangler secret put API_TOKENS",
     );
   }
-  const text = /^bearer +(\S+)$/i.exec(request.headers.get("authorization")?.trim() ?? "")?.[1];
-  if (text !== undefined) return text;
-  throw new RequestError("token_missing", "Send the header Authorization: Bearer <token>.", { headers: challenge });
 }
 
 /**
@@ -82,7 +106,7 @@ function isSame(left: Uint8Array, right: Uint8Array): boolean {
  * Without tokens, the two ways in for somebody else are another host name that leads here, and a
  * web page open in the browser of this machine.
  */
-function refuseStrangers(request: Request): void {
+export function refuseStrangers(request: Request): void {
   const hosts = [new URL(request.url).hostname, hostname(`http://${request.headers.get("host") ?? "localhost"}`)];
   if (!hosts.every(isLoopback)) {
     throw new RequestError(

@@ -22,15 +22,24 @@ export function readReason(request: Request): string | null {
   return readHeader(request, "Holdfast-Reason", maxReason);
 }
 
+/** The reason where there is one, for requests whose body has no room for it. @throws RequestError header_invalid */
+export function readWhy(request: Request): { readonly reason?: string } {
+  const reason = readReason(request);
+  return reason === null ? {} : { reason };
+}
+
 function readHeader(request: Request, name: string, longest: number): string | null {
   const text = request.headers.get(name)?.trim() ?? "";
   if (text === "") return null;
-  const decoded = decode(text);
-  if (decoded !== null && decoded.length <= longest) return decoded;
-  throw new RequestError("header_invalid", `${name} must be percent-encoded UTF-8 of 1 to ${longest} characters.`);
+  const decoded = decode(text)?.trim() ?? "";
+  if (decoded !== "" && decoded.length <= longest && !decoded.includes("\0")) return decoded;
+  const detail = `${name} must be percent-encoded UTF-8 of 1 to ${longest} characters, without NUL.`;
+  throw new RequestError("header_invalid", detail);
 }
 
+/** Null where it is no percent-encoded UTF-8: what is not ASCII comes as other text than was meant. */
 function decode(text: string): string | null {
+  if (!/^[\x20-\x7e]*$/.test(text)) return null;
   try {
     return decodeURIComponent(text);
   } catch {

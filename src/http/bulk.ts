@@ -7,7 +7,7 @@ import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey, readText } from "./body.ts";
 import type { Fields } from "./body.ts";
 import { RequestError } from "./problem.ts";
-import { readFlag, readQuery } from "./query.ts";
+import { isIdPrefix, readFlag, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { readLabels } from "./start.ts";
 import { viewRun } from "./view.ts";
@@ -42,7 +42,7 @@ function isAction(text: string): text is RunAction["kind"] {
   return (actions as readonly string[]).includes(text);
 }
 
-const known = ["workflow", "status", "labels", "createdAfter", "createdBefore"];
+const known = ["workflow", "status", "labels", "createdAfter", "createdBefore", "idPrefix", "errorCode"];
 
 function readFilter({ filter }: Fields): RunFilter {
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
@@ -56,11 +56,13 @@ function readFilter({ filter }: Fields): RunFilter {
   }
   const labels = readLabels(fields);
   const wanted = {
-    workflow: readWorkflow(fields),
+    workflow: readName(fields, "workflow"),
     status: readStatuses(fields),
     labels: labels === undefined || Object.keys(labels).length === 0 ? undefined : labels,
     createdAfter: readInstant(fields, "createdAfter"),
     createdBefore: readInstant(fields, "createdBefore"),
+    idPrefix: readIdPrefix(fields),
+    errorCode: readName(fields, "errorCode"),
   };
   const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   if (Object.keys(given).length > 0) return given;
@@ -71,10 +73,16 @@ function readFilter({ filter }: Fields): RunFilter {
   });
 }
 
-function readWorkflow({ workflow }: Fields): string | undefined {
-  if (workflow === undefined) return undefined;
-  if (typeof workflow === "string" && workflow !== "" && workflow.length <= 256) return workflow;
-  throw invalid("workflow", "must be text of 1 to 256 characters");
+function readName(fields: Fields, name: string): string | undefined {
+  const text = fields[name];
+  if (text === undefined) return undefined;
+  if (typeof text === "string" && text !== "" && text.length <= 256) return text;
+  throw invalid(name, "must be text of 1 to 256 characters");
+}
+
+function readIdPrefix({ idPrefix }: Fields): string | undefined {
+  if (idPrefix === undefined || (typeof idPrefix === "string" && isIdPrefix(idPrefix))) return idPrefix;
+  throw invalid("idPrefix", "must be the beginning of a run id");
 }
 
 /** One status, or a list of them; as text, several with commas between them. */

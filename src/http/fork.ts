@@ -2,6 +2,7 @@
 import type { ForkRequest, Service } from "../core/service.ts";
 import { checkRunId } from "../core/name.ts";
 import type { Stored } from "../core/value.ts";
+import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";
 import { readFlag, readQuery } from "./query.ts";
@@ -37,7 +38,7 @@ async function readFork(request: Request): Promise<Pick<ForkRequest, "from" | "i
   return {
     from: readText(fields, "from", maxStep) ?? null,
     results: readResults(fields),
-    reason: readText(fields, "reason", maxReason) ?? null,
+    reason: readText(fields, "reason", maxReason) ?? readReason(request),
     ...(Object.hasOwn(fields, "input") ? { input: readValueField(fields, "input") } : {}),
     ...(id === undefined ? {} : { id: checkRunId(id) }),
   };

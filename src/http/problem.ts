@@ -114,6 +114,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   schedule_limit: 409,
   backfill_too_large: 422,
   lane_not_found: 404,
+  shard_invalid: 422,
   rate_limited: 429,
   query_not_found: 404,
   query_failed: 422,
@@ -123,6 +124,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   update_failed: 422,
   run_paused: 409,
   fork_invalid: 422,
+  step_not_found: 404,
   config_invalid: 503,
 
   step_failed: 500,

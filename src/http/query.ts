@@ -5,6 +5,7 @@
 import { toInstant, toMs } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
+import type { GroupField, RunFilter } from "../core/service.ts";
 import { RequestError } from "./problem.ts";
 
 /** Parameters by name; a name is here at most once. */
@@ -12,6 +13,7 @@ export type Query = ReadonlyMap<string, string>;
 
 const maxWaitMs = 60_000;
 const maxLimit = 200;
+const maxGroupFields = 4;
 
 /**
  * @param known names; one that ends in a dot stands for all that begin with it
@@ -94,6 +96,58 @@ export function readInstant(query: Query, name: string): number | undefined {
   } catch {
     throw invalid(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
   }
+}
+
+/** The parameters that `readFilter` reads. */
+export const filterNames = [
+  "workflow",
+  "status",
+  "label.",
+  "createdAfter",
+  "createdBefore",
+  "idPrefix",
+  "errorCode",
+] as const;
+
+/** Which runs are meant. @throws RequestError parameter_invalid */
+export function readFilter(query: Query): RunFilter {
+  const filter = {
+    workflow: readName(query, "workflow"),
+    status: readStatuses(query),
+    labels: readLabels(query),
+    createdAfter: readInstant(query, "createdAfter"),
+    createdBefore: readInstant(query, "createdBefore"),
+    idPrefix: readIdPrefix(query),
+    errorCode: readName(query, "errorCode"),
+  };
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+}
+
+/** What an id may begin with. */
+export function isIdPrefix(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(text);
+}
+
+function readIdPrefix(query: Query): string | undefined {
+  const text = query.get("idPrefix");
+  if (text === undefined || isIdPrefix(text)) return text;
+  throw invalid("idPrefix", "must be the beginning of a run id: letters, digits, dots, underscores, colons, hyphens");
+}
+
+/** Fields to group by, with commas between them; none unless given. */
+export function readGroupBy(query: Query): readonly GroupField[] {
+  const fields = query.get("groupBy")?.split(",") ?? [];
+  if (fields.length > maxGroupFields) throw invalid("groupBy", `must be at most ${maxGroupFields} fields`);
+  if (new Set(fields).size < fields.length) throw invalid("groupBy", "must name each field once");
+  return fields.map(toGroupField);
+}
+
+function toGroupField(text: string): GroupField {
+  const field = (["workflow", "status", "errorCode"] as const).find((known) => known === text);
+  if (field !== undefined) return field;
+  const key = text.startsWith("label.") ? text.slice(6) : "";
+  if (key !== "" && key.length <= 256) return `label.${key}`;
+  throw invalid("groupBy", "must be of workflow, status, errorCode, label.KEY; several with commas between them");
 }
 
 /** One status, or several with commas between them. */

@@ -1,12 +1,13 @@
 /** Routes of runs and their signals. */
-import type { RunAction, RunQuery, Service } from "../core/service.ts";
+import type { RunAction, Service } from "../core/service.ts";
 import { viewUpdate } from "./ask.ts";
-import { readReason } from "./author.ts";
+import { readReason, readWhy } from "./author.ts";
 import { readFields, readKey, readText, readValue } from "./body.ts";
 import type { Role } from "./config.ts";
-import { readCount, readInstant, readLabels, readLimit, readName, readQuery, readStatuses, readWait } from "./query.ts";
+import { filterNames, readCount, readFilter, readLimit, readQuery, readWait } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { readStart } from "./start.ts";
+import { readTrace } from "./trace.ts";
 import { viewHistory, viewRun, viewSummary } from "./view.ts";
 
 const maxReason = 4096;
@@ -38,6 +39,8 @@ async function start(service: Service, { request, param, author }: Call): Promis
     origin: new URL(request.url).origin,
     waitMs,
     ...author,
+    ...readWhy(request),
+    ...readTrace(request),
   });
   const headers = { location: `/v1/runs/${run.id}` };
   const made = update === undefined ? {} : { update: viewUpdate(start.update?.name ?? "", update) };
@@ -50,22 +53,15 @@ async function read(service: Service, { request, param }: Call): Promise<Respons
 }
 
 async function list(service: Service, { request }: Call): Promise<Response> {
-  const known = ["workflow", "status", "label.", "createdAfter", "createdBefore", "limit", "cursor"];
-  const { runs, cursor } = await service.runs.list(toRunQuery(readQuery(request, known)));
-  return Response.json({ runs: runs.map(viewSummary), cursor });
-}
-
-function toRunQuery(query: ReadonlyMap<string, string>): RunQuery {
-  const filters = {
-    workflow: readName(query, "workflow"),
-    status: readStatuses(query),
-    labels: readLabels(query),
-    createdAfter: readInstant(query, "createdAfter"),
-    createdBefore: readInstant(query, "createdBefore"),
-    cursor: query.get("cursor"),
-  };
-  const given = Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined));
-  return { ...given, limit: readLimit(query, 50) };
+  const query = readQuery(request, [...filterNames, "limit", "cursor"]);
+  const cursor = query.get("cursor");
+  const filter = readFilter(query);
+  const page = await service.runs.list({
+    ...filter,
+    limit: readLimit(query, 50),
+    ...(cursor === undefined ? {} : { cursor }),
+  });
+  return Response.json({ runs: page.runs.map(viewSummary), cursor: page.cursor });
 }
 
 async function history(service: Service, { request, param }: Call): Promise<Response> {
@@ -102,6 +98,7 @@ async function signal(service: Service, { request, param, author }: Call): Promi
     payload,
     ...author,
     ...readWhy(request),
+    ...readTrace(request),
   });
   return Response.json({ accepted: true, duplicate }, { status: 202 });
 }
@@ -116,11 +113,7 @@ async function broadcast(service: Service, { request, param, author }: Call): Pr
     payload,
     ...author,
     ...readWhy(request),
+    ...readTrace(request),
   });
   return Response.json({ delivered, buffered }, { status: 202 });
-}
-
-function readWhy(request: Request): { readonly reason?: string } {
-  const reason = readReason(request);
-  return reason === null ? {} : { reason };
 }

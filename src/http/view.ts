@@ -5,9 +5,12 @@
 import type { Entry } from "../core/entry.ts";
 import type { Continuation } from "../core/origin.ts";
 import { toJson } from "../core/json.ts";
+import { costOf } from "../core/price.ts";
+import { tell } from "../core/tale.ts";
 import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run.ts";
 import type { WorkflowInfo } from "../core/service.ts";
 import type { ScheduleInfo } from "../core/timetable.ts";
+import type { Usage } from "../core/usage.ts";
 import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 
@@ -18,7 +21,9 @@ export function viewRun(run: RunSnapshot): Json {
   return {
     ...{ id, workflow, version, status, input: viewValue(input), output: viewValue(output), error, labels },
     progress: viewValue(progress),
-    ...viewTimes(run),
+    ...viewTimes(run, {
+      active: run.active.map(({ step, attempt, since }) => ({ step, attempt, since: viewInstant(since) })),
+    }),
   };
 }
 
@@ -28,18 +33,9 @@ export function viewSummary(run: RunSummary): Json {
   return { id, workflow, version, status, error, labels, ...viewTimes(run) };
 }
 
-/** The fields that end both. */
-function viewTimes({
-  parent,
-  fork,
-  createdAt,
-  startedAt,
-  updatedAt,
-  finishedAt,
-  waitingFor,
-  reason,
-  steps,
-}: RunSummary): Json {
+/** The fields that end both. @param now what the run is doing, where that is known */
+function viewTimes(run: RunSummary, now: Json = {}): Json {
+  const { parent, fork, createdAt, startedAt, updatedAt, finishedAt, waitingFor, reason, steps, trace, usage } = run;
   return {
     parent,
     ...(fork === null ? {} : { fork }),
@@ -50,7 +46,25 @@ function viewTimes({
     waitingFor: waitingFor.map(viewWaiting),
     reason,
     steps,
+    ...now,
+    ...viewMeasured({ trace, usage }),
   };
+}
+
+/** What an older deployment listed has neither. */
+function viewMeasured({ trace, usage }: Partial<Pick<RunSummary, "trace" | "usage">>): Json {
+  return {
+    ...(trace === undefined ? {} : { trace }),
+    ...(usage === undefined ? {} : { cost: viewCost(usage) }),
+  };
+}
+
+/** What the run took, and what that is in US dollars: for what it took once, and for 30 days of what it keeps. */
+function viewCost(usage: Usage): Json {
+  const { rowsWritten, requests, awakeMs, bytesStored } = usage;
+  // Three digits say all there is to know of a millionth of a dollar.
+  const usd = Number(costOf(usage).toPrecision(3));
+  return { rowsWritten, requests, secondsAwake: awakeMs / 1000, bytesStored, usd };
 }
 
 function viewWaiting({ since, until, ...waiting }: Waiting): Json {
@@ -139,7 +153,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
 
 export function viewEntry(entry: Entry): Json {
   const { seq, at, kind, ...rest } = entry;
-  const view: Record<string, unknown> = { seq, at: viewInstant(at), kind };
+  const view: Record<string, unknown> = { seq, at: viewInstant(at), kind, text: tell(entry) };
   for (const [name, value] of Object.entries(rest)) {
     if (name === "result" && "sensitive" in rest) continue;
     const shown = viewField(name as FieldOf<Entry>, value);
@@ -193,6 +207,7 @@ export function viewSchedule(info: ScheduleInfo): Json {
     paused: paused !== null,
     pausedAt: viewInstant(paused?.at ?? null),
     pausedBy: paused?.by ?? null,
+    ...(paused?.role === undefined ? {} : { pausedRole: paused.role }),
     pausedReason: paused?.reason ?? null,
     pauseOnFailure,
     source,
@@ -209,13 +224,13 @@ export function viewSchedule(info: ScheduleInfo): Json {
   };
 }
 
-function viewValue(stored: Stored | null): unknown {
+export function viewValue(stored: Stored | null): unknown {
   return stored === null ? null : toJson(decode(stored));
 }
 
 /** The end of the years that RFC 3339 can write. */
 const lastInstant = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
-function viewInstant(at: number | null): string | null {
+export function viewInstant(at: number | null): string | null {
   return at === null ? null : new Date(Math.min(at, lastInstant)).toISOString();
 }

@@ -6,8 +6,9 @@
  */
 import { env } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
-import type { DirectoryRpc, HolderRpc, LaneRollRpc, LaneRpc, RunRpc, SchedulerRpc } from "./rpc.ts";
+import type { DirectoryRpc, HolderRpc, LaneRollRpc, LaneRpc, RegisterRpc, RunRpc, SchedulerRpc } from "./rpc.ts";
 
+/** Also what there were when a run did not yet note how many. */
 const defaultShards = 4;
 const maxShards = 1024;
 
@@ -37,9 +38,17 @@ export function schedulerObject(): SchedulerRpc {
   return named<SchedulerRpc>("SCHEDULER", "scheduler");
 }
 
-/** The shard that lists this run. */
-export function directoryOf(runId: string): DirectoryRpc {
-  return directoryShard(hash(runId) % shardCount());
+/**
+ * The shard that lists this run, for as long as it lives.
+ * @param shards how many there were when it was created; absent of runs that did not note it
+ */
+export function directoryOf(runId: string, shards?: number): DirectoryRpc {
+  return directoryShard(shardOf(runId, shards));
+}
+
+/** The index of that shard. */
+export function shardOf(runId: string, shards = defaultShards): number {
+  return hash(runId) % shards;
 }
 
 /** Every shard; the first also keeps the signals that wait for a waiter. */
@@ -48,10 +57,28 @@ export function directoryShards(): DirectoryRpc[] {
 }
 
 export function directoryShard(index: number): DirectoryRpc {
-  return named<DirectoryRpc>("DIRECTORY", `shard-${index}`);
+  return named<DirectoryRpc>("DIRECTORY", shardName(index));
 }
 
-function shardCount(): number {
+const shardPrefix = "shard-";
+
+export function shardName(index: number): string {
+  return shardPrefix + index;
+}
+
+/** What the register of the shard `index` is called among the runs: no run id begins with a dot. */
+export function registerName(index: number | string): string {
+  return `.register-${index}`;
+}
+
+/** Which runs the shard lists, kept where the runs are. @param shard its index, or the name of its object */
+export function registerObject(shard: number | string): RegisterRpc {
+  const index = typeof shard === "string" && shard.startsWith(shardPrefix) ? shard.slice(shardPrefix.length) : shard;
+  return named<RegisterRpc>("RUNS", registerName(index));
+}
+
+/** How many shards a new run finds. @throws HoldfastError config_invalid */
+export function shardCount(): number {
   const text = variable("DIRECTORY_SHARDS");
   if (text === undefined || text === "") return defaultShards;
   const count = Number(text);

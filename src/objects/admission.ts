@@ -109,7 +109,7 @@ class Admission {
 
   /** Null where the run has begun, or is not there. */
   async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Started | null> {
-    const { workflow, version, input, sent, labels, lanes, startAt, waitMs = 0 } = this.#start;
+    const { workflow, version, input, sent, labels, lanes, startAt, reason, waitMs = 0 } = this.#start;
     const start: DebouncedStart = {
       workflow,
       version,
@@ -118,6 +118,7 @@ class Admission {
       periodMs,
       maxMs,
       ...authorOf(this.#start),
+      ...(reason === undefined ? {} : { reason }),
       ...(sent === undefined ? {} : { sent }),
       ...(lanes === undefined ? {} : { lanes }),
       ...(startAt === undefined ? {} : { startAt }),

@@ -6,18 +6,35 @@
 
 /** How soon an object wakes whose process died at work. */
 export const watchdogMs = 1000;
+/**
+ * An alarm on a whole second may have come for an errand: something that the run owes to others. It says
+ * nothing about the run itself, and no watch is ever set for a whole second.
+ */
+const errandMs = 1000;
 /** The platform takes no alarm after the year 2189. */
 const lastAlarmAt = Date.UTC(2189, 0);
 
+export function isErrand({ retryCount, scheduledTime }: AlarmInvocationInfo): boolean {
+  return retryCount === 0 && scheduledTime % errandMs === 0;
+}
+
+/** The instant at which an alarm comes for what is due then. */
+export function errandAt(at: number): number {
+  return Math.ceil(at / errandMs) * errandMs;
+}
+
 export class Alarm {
   readonly #storage: DurableObjectStorage;
+  readonly #written: () => void;
   /** When it is set for; null when it is not set, undefined when this memory does not know. */
   #armedAt: number | null | undefined;
   /** It is being handled, and whoever handles it waits for the work: should the process die, it comes again. */
   handled = false;
 
-  constructor(storage: DurableObjectStorage) {
+  /** @param written told of every time it is set, which the platform counts as a row */
+  constructor(storage: DurableObjectStorage, written: () => void) {
     this.#storage = storage;
+    this.#written = written;
   }
 
   /** It has fired, or everything that is stored was removed. */
@@ -29,6 +46,7 @@ export class Alarm {
     const wakeAt = Math.min(Math.max(Math.ceil(at), Date.now() + 1), lastAlarmAt);
     if (this.#armedAt === wakeAt) return;
     this.#armedAt = wakeAt;
+    this.#written();
     this.#storage.setAlarm(wakeAt).catch((error: unknown) => this.#failed(error));
   }
 
@@ -42,12 +60,18 @@ export class Alarm {
   /** Sees to it that the work resumes should this process die now. */
   guard(): void {
     if (this.handled) return;
-    const by = Date.now() + watchdogMs;
+    const by = watchAt();
     if ((this.#armedAt ?? Infinity) > by) this.arm(by);
+  }
+
+  /** Wakes the object should its process die, however soon it was to wake. */
+  watch(): void {
+    this.arm(watchAt());
   }
 
   /** Sets it whatever is known of it. @throws what the storage throws */
   async rearm(at: number): Promise<void> {
+    this.#written();
     await this.#storage.setAlarm(at);
     this.#armedAt = undefined;
   }
@@ -56,4 +80,9 @@ export class Alarm {
     this.#armedAt = undefined;
     console.error("an alarm could not be set or removed", error);
   }
+}
+
+function watchAt(): number {
+  const at = Date.now() + watchdogMs;
+  return at % errandMs === 0 ? at + 1 : at;
 }

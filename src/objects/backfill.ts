@@ -8,6 +8,7 @@
  * 2. Of the backfills of one schedule, one is worked on at a time, in the order in which they were asked for.
  * 3. While work goes on, an alarm is due within a second or so: it goes on after the death of the process.
  */
+import { authorOf } from "../core/author.ts";
 import * as backfill from "../core/backfill.ts";
 import type { Backfill } from "../core/backfill.ts";
 import * as firing from "../core/firing.ts";
@@ -131,14 +132,16 @@ export class Backfills {
     return !goesOn;
   }
 
-  async #start(number: number, { schedule, by }: Backfill, { slotAt, runId }: Starting): Promise<void> {
+  async #start(number: number, asked: Backfill, { slotAt, runId }: Starting): Promise<void> {
+    const { schedule, reason } = asked;
     const rule = this.#roster.rule(schedule);
     if (rule === undefined) return this.remove(schedule);
     const made = await attempt(this.#app, {
       workflow: rule.workflow,
       input: rule.input ?? undefinedValue,
       id: runId,
-      by,
+      ...authorOf(asked),
+      ...(reason === undefined ? {} : { reason }),
       schedule: { id: schedule, at: slotAt },
     });
     this.#change(number, (one) => {

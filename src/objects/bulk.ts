@@ -10,6 +10,7 @@
  * 3. It acts neither on itself nor on others like it.
  */
 import { authorOf } from "../core/author.ts";
+import type { Author } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
 import { toInstant } from "../core/duration.ts";
 import type { BulkRequest, RunAction, RunFilter, StartRequest } from "../core/service.ts";
@@ -86,6 +87,7 @@ export function bulkStart({
 }
 
 async function handle({ action: kind, filter, reason }: Order, step: Step): Promise<unknown> {
+  const why = reasonOf(reason, step.info.author);
   await step.sleep("settle", settleMs);
   const runs = await select(filter, step);
   const tally: Tally = { total: runs.length, done: 0, succeeded: 0, skipped: 0, failed: 0 };
@@ -94,7 +96,7 @@ async function handle({ action: kind, filter, reason }: Order, step: Step): Prom
   for (let from = 0; from < runs.length; from += stepRuns) {
     const part = runs.slice(from, from + stepRuns);
     const refused = await step.run("act", ({ attempt, idempotencyKey: key }) =>
-      act(part, { kind, by: `bulk ${step.info.id}`, reason, key }, attempt > retries),
+      act(part, { kind, by: `bulk ${step.info.id}`, reason: why, key }, attempt > retries),
     );
     const failed = refused.filter(({ outcome }) => outcome === "failed").length;
     tally.done += part.length;
@@ -105,6 +107,12 @@ async function handle({ action: kind, filter, reason }: Order, step: Step): Prom
     step.progress({ ...tally });
   }
   return { ...tally, refusals };
+}
+
+/** Each run sees who is behind it: a person, where the token is not all there is to say. */
+function reasonOf(reason: string | null, { by, role }: Author): string | null {
+  if (role === undefined) return reason;
+  return reason === null ? `asked for by ${by}` : `${reason} (asked for by ${by})`;
 }
 
 /** The runs that fit and were there when this one began, newest first. */

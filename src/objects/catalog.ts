@@ -10,6 +10,10 @@ import type { CodeLimit } from "../core/limit.ts";
 import { collectSchedules } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
 import { bulk } from "./bulk.ts";
+import { rebuild } from "./rebuild.ts";
+
+/** Workflows that every deployment has; not for everybody to start. */
+const builtIn: ReadonlyMap<string, Definition> = new Map([bulk, rebuild].map((each) => [each.name, each]));
 
 export class Catalog {
   readonly rules: readonly Rule[];
@@ -21,7 +25,7 @@ export class Catalog {
   constructor(definitions: readonly Definition[]) {
     for (const definition of definitions) {
       const { name, version } = definition;
-      if (name === bulk.name)
+      if (builtIn.has(name))
         throw new HoldfastError("options_invalid", `no workflow can be called ${name}: one is built in`);
       const versions = this.#versions.get(name) ?? new Map<string, Definition>();
       if (versions.has(version)) {
@@ -34,7 +38,7 @@ export class Catalog {
     this.limits = collectLimits(definitions);
   }
 
-  /** Those that the deployment lists; what is built in is not for everybody to start. */
+  /** Those that the deployment lists, without what is built in. */
   names(): string[] {
     return [...this.#versions.keys()];
   }
@@ -45,7 +49,8 @@ export class Catalog {
   }
 
   find(name: string, version: string): Definition | undefined {
-    if (name === bulk.name) return version === bulk.version ? bulk : undefined;
+    const own = builtIn.get(name);
+    if (own !== undefined) return version === own.version ? own : undefined;
     return this.#versions.get(name)?.get(version);
   }
 

@@ -46,12 +46,13 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
 }
 
 async function start(self: Self, startRun: StartRun, request: ChildStart): Promise<ChildStarted> {
-  const { workflow, id, input, labels, reply, former } = request;
+  const { workflow, id, input, labels, reply, former, trace } = request;
   if (former !== null && (await goesOn(self, former))) return { child: former.child, existed: true };
   const { run, created } = await startRun(workflow, {
     id,
     input,
     labels,
+    trace,
     by: `parent ${self.id}`,
     parent: { id: self.id, workflow: self.workflow },
     ...(self.origin === null ? {} : { origin: self.origin }),

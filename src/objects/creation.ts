@@ -37,7 +37,7 @@ export function fittedSignal({ signal }: CheckedStart): SignalRequest | undefine
 export function creationOf(request: CheckedStart): Creation {
   const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
     request;
-  const { lanes = [], claims = [], reply } = request;
+  const { lanes = [], claims = [], reply, reason, shards } = request;
   return {
     id,
     workflow,
@@ -50,9 +50,11 @@ export function creationOf(request: CheckedStart): Creation {
     notAfter: notAfter ?? null,
     origin: origin ?? null,
     ...authorOf(request),
+    ...(reason === undefined ? {} : { reason }),
     ...(sent === undefined ? {} : { sent }),
     ...(key === undefined ? {} : { key }),
     ...(trace === undefined ? {} : { trace }),
+    ...(shards === undefined ? {} : { shards }),
     ...(lanes.length === 0 ? {} : { lanes }),
     ...(claims.length === 0 ? {} : { claims }),
     ...(reply === undefined ? {} : { reply }),

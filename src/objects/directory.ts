@@ -9,34 +9,65 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { RunSummary } from "../core/run.ts";
-import type { RunFilter, RunQuery, SignalRequest } from "../core/service.ts";
+import type { Cause, GroupField, RunFilter, RunQuery, SignalRequest } from "../core/service.ts";
+import type { Sample, SampleQuery } from "../core/sample.ts";
 import type { Position } from "../core/cursor.ts";
 import { claimMs } from "../store/buffer.ts";
 import type { BroadcastOutcome, Held, Hold, SignalBuffer } from "../store/buffer.ts";
-import { openDirectory } from "../store/directory.ts";
+import { listed, openDirectory } from "../store/directory.ts";
 import type { Directory, RunCount } from "../store/directory.ts";
+import { Statistics } from "../store/statistics.ts";
+import type { OldestOpen } from "../store/statistics.ts";
+import { directoryShard, shardName } from "./address.ts";
+import { Audience } from "./audience.ts";
 import { deliver, settle, waitersOf } from "./broadcast.ts";
-import type { DirectoryRpc } from "./rpc.ts";
+import { Enrolment } from "./enrolment.ts";
+import { within } from "./patience.ts";
+import type { DirectoryRpc, ShardSaid } from "./rpc.ts";
+
+/** In the storage: the offers of signals that were buffered before this shard was there are here too. */
+const learntMark = "offers-learnt";
+const callLimitMs = 10_000;
 
 export class DirectoryObject extends DurableObject implements DirectoryRpc {
   readonly #runs: Directory;
+  readonly #enrolment: Enrolment;
   readonly #signals: SignalBuffer;
+  readonly #audience: Audience;
+  readonly #statistics: Statistics;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     const { runs, signals } = openDirectory(ctx.storage.sql);
     this.#runs = runs;
+    this.#enrolment = new Enrolment(ctx.storage, runs, ctx.id.name ?? "");
     this.#signals = signals;
+    this.#audience = new Audience(ctx);
+    this.#statistics = new Statistics(ctx.storage.sql);
   }
 
-  async report(summary: RunSummary): Promise<{ readonly offers: readonly string[] }> {
-    if (!this.#runs.report(summary)) return { offers: [] };
+  async report(summary: RunSummary): ReturnType<DirectoryRpc["report"]> {
     const names = summary.waitingFor.filter((wait) => wait.kind === "signal").map((wait) => wait.name);
-    return { offers: this.#signals.offered(names, Date.now()) };
+    if (names.length > 0) await this.#learnOffers();
+    const admitted = await this.#enrolment.admit(summary);
+    if (admitted === "removed") return { offers: [], rows: 0 };
+    const enrolled = admitted === "new" ? 1 : 0;
+    // From here on in one turn: a broadcast finds the run, or the run finds its offer.
+    const reported = this.#runs.report(summary);
+    if (reported === "older") return { offers: [], rows: enrolled };
+    if (reported === "listed") {
+      this.#statistics.note(summary);
+      this.#changed({ listed: listed(summary) });
+    }
+    const rows = enrolled + (reported === "listed" ? 1 : 0);
+    return { offers: this.#signals.offered(names, Date.now()), rows };
   }
 
   async remove(id: string, createdAt: number): Promise<void> {
-    this.#runs.remove(id, createdAt);
+    const wasListed = this.#runs.remove(id, createdAt);
+    if (wasListed) this.#changed({ removed: id });
+    // Nobody waits for the register: what it keeps too long does no harm.
+    this.ctx.waitUntil(this.#enrolment.remove({ id, createdAt }, wasListed));
   }
 
   async list(query: Omit<RunQuery, "cursor">, before: Position | null): Promise<readonly RunSummary[]> {
@@ -51,6 +82,22 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     return this.#runs.counts();
   }
 
+  async groups(filter: RunFilter, groupBy: readonly GroupField[]): ReturnType<DirectoryRpc["groups"]> {
+    return this.#runs.groups(filter, groupBy);
+  }
+
+  async causes(filter: RunFilter): Promise<readonly Cause[]> {
+    return this.#runs.causes(filter);
+  }
+
+  async sample(query: SampleQuery): Promise<Sample> {
+    return this.#statistics.sample(query);
+  }
+
+  async census(): Promise<{ readonly counts: readonly RunCount[]; readonly oldestOpen: readonly OldestOpen[] }> {
+    return { counts: this.#runs.counts(), oldestOpen: this.#statistics.oldestOpen() };
+  }
+
   async waiters(name: string): Promise<readonly string[]> {
     return this.#runs.waiters(name);
   }
@@ -62,6 +109,10 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   async withdraw(id: string, name: string): Promise<void> {
     this.#signals.withdraw(id, name);
+  }
+
+  async open(): ReturnType<DirectoryRpc["open"]> {
+    return this.#signals.open(Date.now());
   }
 
   async hold(id: string, signal: SignalRequest, expiresAt: number): Promise<Hold> {
@@ -92,6 +143,10 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     return this.#signals.outcome(id);
   }
 
+  override async fetch(request: Request): Promise<Response> {
+    return this.#audience.admit(request, "subscribed");
+  }
+
   override async alarm(): Promise<void> {
     const now = Date.now();
     this.#signals.purge(now);
@@ -107,6 +162,19 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
       }
     }
     await this.#armNext();
+  }
+
+  /** Every change of what is listed passes here once it is written. */
+  #changed(change: Exclude<ShardSaid, "subscribed">): void {
+    this.#audience.tell(change);
+  }
+
+  /** A shard that is new, or was lost, does not know what was buffered before. */
+  async #learnOffers(): Promise<void> {
+    if (this.ctx.id.name === shardName(0) || this.ctx.storage.kv.get(learntMark) !== undefined) return;
+    const offers = await within(directoryShard(0).open(), callLimitMs);
+    for (const { id, name, expiresAt } of offers) await this.offer(id, name, expiresAt);
+    this.ctx.storage.kv.put(learntMark, true);
   }
 
   /** Delivers a held signal to the run that claimed it, else to the first that takes it. */

@@ -1,10 +1,160 @@
 /**
- * Owns: what happens to a run, or to the listing, as it happens.
- * Does not own: anything yet.
+ * Owns: a run's history and what it writes from then on, as one stream in the Worker.
+ * Does not own: the line on which the run tells of it (line, audience), how it is shown (http).
+ *
+ * The Worker waits, and the object sleeps: entries that come while nobody reads are not kept but read from
+ * the history once somebody does.
+ * Invariant 1: entries are passed on in order of `seq`, none twice, none left out that is on record.
+ * Invariant 2: a reader, however slow, costs one page of history and `buffered` live entries at most.
  */
-export function followRun(..._args: readonly unknown[]): never {
-  throw new Error("not built yet");
+import type { Entry } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { HistoryPage, RunStatus } from "../core/run.ts";
+import type { RunNews } from "../core/service.ts";
+import { Bell } from "../engine/bell.ts";
+import { runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
+import { Line, patiently } from "./line.ts";
+import type { RunSaid } from "./rpc.ts";
+
+const pageLimit = 500;
+/** Entries, and characters of the messages that brought them, that wait for the reader. */
+const buffered = { entries: 500, size: 2_000_000 } as const;
+
+/** @throws HoldfastError run_not_found */
+export async function followRun(id: string, after: number): Promise<ReadableStream<RunNews>> {
+  const relay = new Relay(id, after);
+  await relay.open();
+  return new ReadableStream<RunNews>(relay, { highWaterMark: 0 });
 }
-export function followDirectory(..._args: readonly unknown[]): never {
-  throw new Error("not built yet");
+
+async function dial(id: string): Promise<Response> {
+  const request = new Request("https://run/events", { headers: { upgrade: "websocket" } });
+  const response = await runObject(id).fetch(request);
+  if (response.status === 404) throw new HoldfastError("run_not_found", "no run has this id");
+  return response;
+}
+
+class Relay {
+  readonly #id: string;
+  readonly #line: Line;
+  readonly #news = new Bell();
+  /** Passed on, up to and with this one. */
+  #position: number;
+  /** As the object last said. */
+  #newest = 0;
+  #status: RunStatus | "deleted" | null = null;
+  #createdAt: number | undefined;
+  /** Entries that follow the position without a gap. */
+  #live: Entry[] = [];
+  #liveSize = 0;
+  #failure: unknown = null;
+  #isCancelled = false;
+
+  constructor(id: string, after: number) {
+    this.#id = id;
+    this.#position = after;
+    this.#line = new Line(() => dial(id), {
+      heard: (text) => this.#hear(JSON.parse(text) as RunSaid, text.length),
+      failed: (error) => this.#fail(error),
+    });
+  }
+
+  open(): Promise<void> {
+    return this.#line.open();
+  }
+
+  async pull(controller: ReadableStreamDefaultController<RunNews>): Promise<void> {
+    const entries = await this.#next();
+    if (this.#isCancelled) return;
+    if (entries.length > 0) {
+      this.#position = entries.at(-1)?.seq ?? this.#position;
+      controller.enqueue({ kind: "entries", entries });
+      return;
+    }
+    this.#line.close();
+    if (this.#failure !== null) return controller.error(this.#failure);
+    if (this.#status !== null) controller.enqueue({ kind: "ended", status: this.#status });
+    controller.close();
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#line.close();
+    this.#news.ring();
+  }
+
+  /** The entries that come next; none once there will be no more. */
+  async #next(): Promise<readonly Entry[]> {
+    while (!this.#isCancelled) {
+      const entries = this.#takeLive();
+      if (entries.length > 0) return entries;
+      if (this.#failure !== null) return [];
+      if (this.#newest > this.#position && this.#status !== "deleted") {
+        const page = await this.#page();
+        if (page.length > 0) return page;
+      } else if (this.#status !== null) return [];
+      else await this.#news.heard();
+    }
+    return [];
+  }
+
+  #takeLive(): readonly Entry[] {
+    const entries = this.#live.filter(({ seq }) => seq > this.#position);
+    this.#live = [];
+    this.#liveSize = 0;
+    return entries;
+  }
+
+  async #page(): Promise<readonly Entry[]> {
+    const after = this.#position;
+    const read = async (): Promise<HistoryPage> => unwrap(await runObject(this.#id).history(after, pageLimit));
+    try {
+      const { entries } = await patiently(read, () => this.#isCancelled);
+      // What the object said of a life that has gone on as new, or was lost before it was safe.
+      if (entries.length === 0) this.#newest = Math.min(this.#newest, after);
+      return entries;
+    } catch (error) {
+      this.#fail(error);
+      return [];
+    }
+  }
+
+  #hear(said: RunSaid, size: number): void {
+    if (said === "gone" || this.#isAnother(said.createdAt)) return this.#delete();
+    this.#newest = said.seq;
+    this.#status = said.status;
+    this.#keep(said.entries ?? [], size);
+    this.#news.ring();
+  }
+
+  /** The id was free again, and somebody took it. */
+  #isAnother(createdAt: number | undefined): boolean {
+    if (createdAt === undefined) return false;
+    this.#createdAt ??= createdAt;
+    return this.#createdAt !== createdAt;
+  }
+
+  /** Keeps what goes on where the reader is; everything else is on record. */
+  #keep(entries: readonly Entry[], size: number): void {
+    const next = (this.#live.at(-1)?.seq ?? this.#position) + 1;
+    const first = entries[0]?.seq ?? Infinity;
+    const fits = this.#live.length + entries.length <= buffered.entries && this.#liveSize + size <= buffered.size;
+    const fresh = entries.filter(({ seq }) => seq >= next);
+    if (first > next || !fits || fresh.length === 0) return;
+    this.#live.push(...fresh);
+    this.#liveSize += size;
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof HoldfastError && error.code === "run_not_found") return this.#delete();
+    this.#failure = error;
+    this.#news.ring();
+  }
+
+  #delete(): void {
+    this.#status = "deleted";
+    this.#line.close();
+    this.#news.ring();
+  }
 }

@@ -2,27 +2,34 @@
  * Owns: keeping one run going in one Durable Object: its memory, its single alarm, its reports.
  * Does not own: any decision about the run (engine/run), the journal's format (store/journal), what
  * the directory keeps (reporter).
+ * Long because everything that goes on around a run meets here; what each of it does is elsewhere.
  * Invariant 1: while the run is busy, an alarm is due within a second or is being handled, so that
  * the run of a process that died resumes by itself (guarantee 4).
- * Invariant 2: a parked run leaves no timer, no open request and no socket behind.
+ * Invariant 2: a parked run leaves no timer, no open request and no socket behind but such as sleep with it.
  */
 import type { Entry, EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RunSnapshot } from "../core/run.ts";
-import type { SignalRequest } from "../core/service.ts";
+import type { RunAction, SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/run.ts";
 import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
 import { directoryOf, laneObject } from "./address.ts";
-import { Alarm, watchdogMs } from "./alarm.ts";
+import { Alarm, errandAt, isErrand, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
+import { Audience } from "./audience.ts";
 import { createChildren } from "./children.ts";
 import type { StartRun } from "./children.ts";
 import { deploymentId } from "./deployment.ts";
+import { Exporter } from "./exporter.ts";
 import { Kin } from "./kin.ts";
+import { logEntries, logRemoval } from "./logline.ts";
+import { Meter } from "./meter.ts";
+import { backoff, describe, within } from "./patience.ts";
 import { Reporter } from "./reporter.ts";
+import type { RunSaid } from "./rpc.ts";
 import { Scribe } from "./scribe.ts";
 import { sendSignal } from "./service.ts";
 import { Slots } from "./slots.ts";
@@ -34,31 +41,43 @@ import { turn } from "./turn.ts";
 const longestAlarmMs = 10 * 60_000;
 /** How long a run rests whose journal could not be opened. */
 const patienceMs = 60_000;
+const callLimitMs = 10_000;
 
 type Memory = {
   readonly run: Run;
   readonly journal: SqlJournal;
   readonly reporter: Reporter;
   readonly kin: Kin;
+  readonly exporter: Exporter;
 };
 
 export class Host {
   /** Rings when the run may have changed for whoever waits for its end. */
   readonly changed = new Bell();
+  readonly audience: Audience;
   readonly #ctx: DurableObjectState;
   readonly #find: Find;
   readonly #startRun: StartRun;
   readonly #nudge = new Bell();
-  readonly #slots = new Slots(() => this.proceed());
+  readonly #slots = new Slots(
+    () => this.proceed(),
+    () => this.meter.called(),
+  );
+  /** Of the run that is in this object. */
+  meter: Meter;
   #open: Memory | null = null;
   #loop: Promise<void> | null = null;
   readonly #alarm: Alarm;
   /** The first look of this memory is still to come. */
   #cold = true;
+  /** Attempts to remove what is kept no longer. */
+  #expiry = { failures: 0, retryAt: 0 };
 
   constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
     this.#ctx = ctx;
-    this.#alarm = new Alarm(ctx.storage);
+    this.audience = new Audience(ctx);
+    this.meter = new Meter(() => ctx.storage.sql.databaseSize);
+    this.#alarm = new Alarm(ctx.storage, () => this.meter.wrote(1));
     this.#find = find;
     this.#startRun = startRun;
   }
@@ -74,16 +93,17 @@ export class Host {
   /** Looks at the run now, and keeps it going for as long as it is busy. */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
-    const died = this.#cold && alarm !== undefined && this.run.wasCutOff(dueBy(alarm));
+    const judged = this.#cold && alarm !== undefined && !isErrand(alarm);
+    const died = judged && this.run.wasCutOff(dueBy(alarm));
     this.#cold = false;
     // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
-    if (died) this.#alarm.arm(Date.now() + watchdogMs);
+    if (died) this.#alarm.watch();
     this.#loop = this.#drive(died)
       .catch((error: unknown) => this.#giveUp(error))
       .finally(() => {
         this.#loop = null;
       });
-    this.#ctx.waitUntil(this.#loop);
+    this.#ctx.waitUntil(this.meter.hold(this.#loop));
   }
 
   /** Keeps the run going if this memory is new and nothing else would. */
@@ -126,6 +146,8 @@ export class Host {
   async #watch(info: AlarmInvocationInfo | undefined): Promise<void> {
     // No run: all there can be is the mark of a key that has served its time.
     if (this.run.state.created === null) return await this.#ctx.storage.deleteAll();
+    // Whatever work there is besides gets a watch of its own.
+    if (info !== undefined && isErrand(info)) return this.proceed(info);
     this.#alarm.handled = true;
     this.proceed(info);
     const guard = timer(Date.now() + longestAlarmMs);
@@ -133,7 +155,7 @@ export class Host {
     guard.cancel();
     this.#alarm.handled = false;
     // Still at work: the next alarm takes over the watch.
-    if (this.#loop !== null) this.#alarm.arm(Date.now() + watchdogMs);
+    if (this.#loop !== null) this.#alarm.watch();
   }
 
   /** The run once it has ended, or as it is when the time is up. */
@@ -164,6 +186,33 @@ export class Host {
     return run.snapshot(run.porter.gate.places);
   }
 
+  /** Lets in one who follows the run. */
+  follow(request: Request): Response {
+    const { created } = this.run.state;
+    if (created === null) return new Response(null, { status: 404 });
+    this.wake();
+    return this.audience.admit(request, {
+      ...this.#standing(),
+      createdAt: created.continuation?.createdAt ?? created.at,
+    });
+  }
+
+  /** Where the run is: its status once it has ended, and a child to be stopped was told, or could not be. */
+  #standing(): Extract<RunSaid, object> {
+    const { run, kin } = this.#memory();
+    const { seq, end, orphans } = run.state;
+    const isOver = end !== null && (orphans.size === 0 || !kin.busy);
+    return { seq, status: isOver ? run.snapshot().status : null };
+  }
+
+  /** Has the run listed anew, now. @throws when the directory was not reached */
+  async relist(): Promise<void> {
+    const { run, reporter } = this.#memory();
+    const listed = reporter.renew(() => run.snapshot(), run.state.created?.shards);
+    this.proceed();
+    await listed;
+  }
+
   /** Gives up the memory of a run that could not be written. */
   forget(): void {
     this.#open = null;
@@ -171,22 +220,28 @@ export class Host {
   }
 
   /** Removes everything that is kept of the run; its id is free again. */
-  async remove(): Promise<void> {
+  async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
+    this.#open?.exporter.stop();
     // A report under way must not list the run again after its removal.
     await this.#loop;
-    await this.#erase();
+    // Should the process die half-way, the run is listed again.
+    this.#alarm.guard();
+    await this.#erase(by);
   }
 
-  async #erase(): Promise<void> {
+  async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {
     const { created } = this.run.state;
     if (created !== null) {
       // It is listed under the creation of its first life.
       const createdAt = created.continuation?.createdAt ?? created.at;
-      await directoryOf(created.id).remove(created.id, createdAt);
+      await within(directoryOf(created.id, created.shards).remove(created.id, createdAt), callLimitMs);
     }
     // A lane would take a run that it cannot find for one that is on its way.
-    for (const lane of created?.claims ?? []) await laneObject(lane).release(created?.id ?? "");
+    for (const lane of created?.claims ?? []) await within(laneObject(lane).release(created?.id ?? ""), callLimitMs);
     await this.#ctx.storage.deleteAll();
+    this.audience.tell("gone");
+    if (created !== null) logRemoval(created, Date.now(), by);
+    this.meter = new Meter(() => this.#ctx.storage.sql.databaseSize);
     this.#open = null;
     this.#alarm.gone();
     this.#cold = true;
@@ -197,26 +252,45 @@ export class Host {
       this.#slots.deliver(this.run);
       const next = this.run.advance(first && died);
       this.#slots.attend(this.run);
-      if (this.run.state.created === null) return;
+      const { created } = this.run.state;
+      if (created === null) return;
       // Before it is removed: a run that is not kept at all has an end to tell as well.
       if (this.run.state.end !== null) this.changed.ring();
-      const { reporter, kin } = this.#memory();
-      const owedAt = kin.attend();
-      const isSettled = owedAt === null && !kin.busy;
-      if (next.expired && isSettled) return await this.#erase();
-      const snapshot = this.run.snapshot();
-      const reportAt = reporter.dueAt(snapshot, next.busy);
-      if (next.busy || kin.busy) this.#alarm.guard();
+      const { reporter } = this.#memory();
+      const { owedAt, owing } = this.#attend(next);
+      const isSettled = owedAt === null && !owing;
+      if (this.run.state.end !== null && !this.audience.isEmpty) this.audience.tell(this.#standing());
+      const removable = next.expired && isSettled;
+      if (removable && !reporter.busy && (await this.#expire())) return;
+      const reportAt = reporter.attend(this.run.snapshot(), created.shards, next.busy);
       // What has expired stays until it owes nothing.
-      const wakeAt = earlier(next.expired ? null : next.wakeAt, earlier(reportAt, owedAt));
-      if (reportAt !== null && reportAt <= Date.now()) {
-        this.#alarm.guard();
-        await reporter.tell(snapshot, (signal) => answer(() => this.#take(signal)));
-      } else if (next.busy || kin.busy || (reportAt !== null && reportAt - Date.now() < watchdogMs)) {
-        await this.#rest(next, wakeAt);
-      } else {
-        return this.#park(wakeAt);
-      }
+      const wakeAt = next.expired ? null : next.wakeAt;
+      const dueAt = earlier(earlier(reportAt, owedAt), removable && !reporter.busy ? this.#expiry.retryAt : null);
+      const soon = dueAt !== null && dueAt - Date.now() < watchdogMs;
+      if (!next.busy && !owing && !reporter.busy && !soon) return this.#park(wakeAt, dueAt);
+      this.#alarm.guard();
+      await this.#rest(next, earlier(wakeAt, dueAt));
+    }
+  }
+
+  /** Begins what the run owes to others: when more will be due, and whether something is under way. */
+  #attend({ expired }: Next): { readonly owedAt: number | null; readonly owing: boolean } {
+    const { kin, exporter } = this.#memory();
+    const owedAt = earlier(kin.attend(), exporter.attend(expired));
+    return { owedAt, owing: kin.busy || exporter.busy };
+  }
+
+  /** Removes what is kept no longer; false where that has to wait. */
+  async #expire(): Promise<boolean> {
+    if (this.#expiry.retryAt > Date.now()) return false;
+    try {
+      await this.#erase(null);
+      return true;
+    } catch (error) {
+      const failures = this.#expiry.failures + 1;
+      this.#expiry = { failures, retryAt: Date.now() + backoff(failures, patienceMs) };
+      console.warn(`run ${this.run.state.created?.id} could not be removed; it will be: ${describe(error)}`);
+      return false;
     }
   }
 
@@ -228,7 +302,8 @@ export class Host {
     limit.cancel();
   }
 
-  #park(wakeAt: number | null): void {
+  #park(runAt: number | null, owedAt: number | null): void {
+    const wakeAt = earlier(runAt, owedAt === null ? null : errandAt(owedAt));
     if (wakeAt === null) this.#alarm.disarm();
     else this.#alarm.arm(wakeAt);
     const { run } = this;
@@ -249,7 +324,7 @@ export class Host {
 
   #memory(): Memory {
     if (this.#open === null) {
-      const journal = new SqlJournal(this.#ctx.storage);
+      const journal = new SqlJournal(this.#ctx.storage, (rows) => this.meter.wrote(rows));
       const deployment = deploymentId();
       const clock = { now: () => Date.now(), turn };
       const children = createChildren(() => this.#self(), this.#startRun);
@@ -260,19 +335,38 @@ export class Host {
         children,
         signal: async (id, signal) => void (await sendSignal(id, signal)),
       };
-      const run = new Run(new Scribe(journal, (entries) => this.#recorded(entries)), world, this.#find);
+      const scribe = new Scribe(journal, {
+        measure: (entries) => this.meter.record(entries),
+        heard: (entries) => this.#recorded(entries),
+      });
+      const run = new Run(scribe, world, this.#find);
+      this.meter.open(run.state.used);
+      run.measure = () => this.meter.usage;
       const kin = new Kin(run, children, {
         // A memory that was given up writes nothing any more.
         stopped: (child, policy) => this.#open?.run === run && run.noteStopped(child, policy),
         changed: () => this.#nudge.ring(),
       });
-      this.#open = { run, journal, reporter: new Reporter(), kin };
+      const exporter = new Exporter(journal, this.#ctx.storage.kv, {
+        state: () => run.state,
+        wrote: () => this.meter.wrote(1),
+        changed: () => this.#nudge.ring(),
+      });
+      const reporter = new Reporter({
+        receive: (signal) => answer(() => this.#take(signal)),
+        changed: () => this.#nudge.ring(),
+        reported: (rows) => this.meter.reported(rows),
+      });
+      this.#open = { run, journal, reporter, kin, exporter };
     }
     return this.#open;
   }
 
   /** Every commit of the run passes here once it is written. */
-  #recorded(_entries: readonly Entry[]): void {}
+  #recorded(entries: readonly Entry[]): void {
+    this.audience.tellCommit(entries);
+    logEntries(entries, this.#open?.run.state.created ?? null);
+  }
 
   #self(): EntryOf<"run.created"> {
     const { created } = this.run.state;

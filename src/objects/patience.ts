@@ -1,20 +1,29 @@
 /**
- * Owns: how long one object waits for another, and how an error is written into the log.
+ * Owns: how long one object waits for another, and before it asks again, and how an error is written into the log.
  * Does not own: what is done when there was no answer.
  */
 import { HoldfastError } from "../core/error.ts";
 
-/** Rejects when the work takes longer; the work goes on. */
+/** The pause before another attempt: from a second on, doubled with each failure, a fifth more or less by chance. */
+export function backoff(failures: number, longestMs: number): number {
+  return Math.min(longestMs, 500 * 2 ** failures) * (0.8 + 0.4 * Math.random());
+}
+
+/** Rejects when the work takes longer; the work goes on. What it rejects with says that asking again makes sense. */
 export async function within<Value>(work: Promise<Value>, limitMs: number): Promise<Value> {
   let timer: ReturnType<typeof setTimeout> | null = null;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    timer = setTimeout(() => reject(late(limitMs)), limitMs);
   });
   try {
     return await Promise.race([work, limit]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function late(limitMs: number): Error {
+  return Object.assign(new Error(`no answer within ${limitMs} ms`), { retryable: true });
 }
 
 export function describe(error: unknown): string {

@@ -8,6 +8,7 @@
  * 1. What is answered is on record: all writes of a request are made in one turn.
  * 2. A check that waits is made of the rule as it was; if that is another rule by then, it is made again.
  */
+import { authorOf } from "../core/author.ts";
 import { countSlots, maxFirings } from "../core/backfill.ts";
 import { HoldfastError } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
@@ -60,7 +61,7 @@ export class Planner {
   }
 
   async create(request: ScheduleRequest): Promise<{ schedule: ScheduleInfo; created: boolean }> {
-    const { id, by, reason } = request;
+    const { id } = request;
     const deed = this.#deed(["create", bare(request)], request);
     if (deed.known !== undefined) return { schedule: this.find(id, shownFirings), created: false };
     const plan = makePlan(request);
@@ -71,7 +72,7 @@ export class Planner {
     if (created) {
       this.#checkRoom(plan.rule);
       this.#roster.make(plan);
-      if (plan.madePaused) this.#pause(id, true, by, reason);
+      if (plan.madePaused) this.#pause(id, true, request);
     }
     deed.done(null);
     return { schedule: this.find(id, shownFirings), created };
@@ -100,7 +101,7 @@ export class Planner {
         this.#checkRoom(after.rule);
         this.#roster.replace(after);
       }
-      if (change.paused !== undefined) this.#pause(id, change.paused, change.by, change.reason);
+      if (change.paused !== undefined) this.#pause(id, change.paused, change);
       deed.done(null);
       return this.find(id, shownFirings);
     }
@@ -121,9 +122,9 @@ export class Planner {
     }
   }
 
-  #pause(id: string, paused: boolean, by: string, reason: string | null): void {
+  #pause(id: string, paused: boolean, asked: Asked): void {
     this.#roster.change(id, (_, state: ScheduleState, now) =>
-      paused ? firing.pause(state, by, reason, now) : firing.resume(state, now),
+      paused ? firing.pause(state, asked, now) : firing.resume(state, now),
     );
   }
 
@@ -152,7 +153,7 @@ export class Planner {
   }
 
   async backfill(id: string, request: BackfillRequest): Promise<{ firings: number }> {
-    const { fromAt, untilAt: askedUntilAt, overlap = "allow-all", by } = request;
+    const { fromAt, untilAt: askedUntilAt, overlap = "allow-all", reason } = request;
     const what = ["backfill", id, fromAt, askedUntilAt, overlap, request.reason];
     const before = this.#deed(what, request);
     if (typeof before.known === "number") return { firings: before.known };
@@ -168,7 +169,10 @@ export class Planner {
       const deed = this.#deed(what, request);
       if (typeof deed.known === "number") return { firings: deed.known };
       const { cron, timezone } = rule;
-      if (firings > 0) this.#backfills.add({ schedule: id, cron, timezone, fromAt, untilAt, overlap, by, firings });
+      const asked = { ...authorOf(request), ...(reason === null ? {} : { reason }) };
+      if (firings > 0) {
+        this.#backfills.add({ schedule: id, cron, timezone, fromAt, untilAt, overlap, ...asked, firings });
+      }
       deed.done(firings);
       return { firings };
     }
@@ -226,7 +230,7 @@ function changed({ rule, plan }: Scheduled, change: ScheduleChange): Plan | null
 }
 
 /** The request as its sender wrote it: without key and caller, its fields in one order. */
-function bare({ key: _key, by: _by, ...request }: Asked): unknown {
+function bare({ key: _key, by: _by, role: _role, ...request }: Asked): unknown {
   return Object.entries(request)
     .filter(([, value]) => value !== undefined)
     .toSorted(([one], [other]) => (one < other ? -1 : 1));

@@ -1,7 +1,129 @@
 /**
- * Owns: having runs listed anew.
- * Does not own: anything yet.
+ * Owns: the workflow that has runs listed anew, which every deployment has: going through the registers of the
+ * shards, asking each run to report itself, forgetting those that are gone.
+ * Does not own: the registers (register), what a run reports (reporter).
+ *
+ * Invariants
+ * 1. It works while the system is in use: what it asks for is what a run does anyway, and a listing that is
+ *    newer stays.
+ * 2. A run is gone only if its own object says so.
  */
-export function startRebuild(..._args: readonly unknown[]): never {
-  throw new Error("not built yet");
+import { authorOf } from "../core/author.ts";
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { RebuildRequest, StartRequest } from "../core/service.ts";
+import type { Step } from "../core/step.ts";
+import { encode } from "../core/value.ts";
+import { directoryShard, registerObject, runObject, shardCount } from "./address.ts";
+import { describe, within } from "./patience.ts";
+import type { Enrolled } from "./rpc.ts";
+
+/** What the run is given; null: every shard there is when it begins. */
+type Order = { readonly shard: number | null };
+
+/** Published as progress, and the beginning of the output. */
+type Tally = { asked: number; listed: number; gone: number };
+
+/** A run that could not be asked: it is on the register still, and listed as it was. */
+type Failure = { readonly run: string; readonly message: string };
+
+/** What became of one page of a register; `next` is where it goes on, null at its end. */
+type Page = Tally & { readonly next: string | null; readonly failures: readonly Failure[] };
+
+const pageRuns = 200;
+const atOnce = 20;
+/** An object may have to read its journal, and reach its shard. */
+const patienceMs = 30_000;
+const retries = 8;
+const maxFailures = 100;
+
+export const rebuild: Definition = {
+  name: "holdfast.rebuild",
+  version: "1",
+  handler: handle,
+  input: undefined,
+  output: undefined,
+  signals: {},
+  retry: { limit: retries, delay: 1000, maxDelay: 60_000 },
+  timeoutMs: null,
+  schedules: [],
+  retentionMs: 30 * 24 * 3_600_000,
+  labels: undefined,
+  flow: {},
+  limits: { steps: Number.MAX_SAFE_INTEGER, perStep: {} },
+};
+
+/** What starts the run for a request. @throws HoldfastError shard_invalid */
+export function rebuildStart({
+  shard,
+  key,
+  ...author
+}: RebuildRequest): Pick<StartRequest, "input" | "by" | "role" | "key"> {
+  const count = shardCount();
+  if (shard !== undefined && !(Number.isInteger(shard) && shard >= 0 && shard < count)) {
+    throw new HoldfastError("shard_invalid", `there is no shard ${shard}: they are 0 to ${count - 1}`);
+  }
+  const order: Order = { shard: shard ?? null };
+  return { input: encode(order, "the rebuild"), ...authorOf(author), ...(key === undefined ? {} : { key }) };
+}
+
+async function handle({ shard }: Order, step: Step): Promise<unknown> {
+  const count = await step.run("count shards", () => shardCount());
+  const shards = shard === null ? Array.from({ length: count }, (_, index) => index) : [shard];
+  const tally: Tally = { asked: 0, listed: 0, gone: 0 };
+  const failures: Failure[] = [];
+  step.progress({ ...tally });
+  for (const each of shards) {
+    for (let next: string | null = ""; next !== null;) {
+      const after: string = next;
+      const page: Page = await step.run(`ask the runs of shard ${each}`, ({ attempt }) =>
+        askPage(each, after, attempt > retries),
+      );
+      tally.asked += page.asked;
+      tally.listed += page.listed;
+      tally.gone += page.gone;
+      failures.push(...page.failures.slice(0, maxFailures - failures.length));
+      step.progress({ ...tally });
+      next = page.next;
+    }
+  }
+  return { ...tally, failures };
+}
+
+/** @param isLast no attempt is left: runs that cannot be asked are counted, and stop nobody */
+async function askPage(shard: number, after: string, isLast: boolean): Promise<Page> {
+  const runs = await within(registerObject(shard).enrolled(after, pageRuns), patienceMs);
+  const gone: Enrolled[] = [];
+  const failures: Failure[] = [];
+  const line = runs.values();
+  const work = async (): Promise<void> => {
+    for (const run of line) {
+      try {
+        const answer = await within(runObject(run.id).relist(), patienceMs);
+        if (answer.ok) continue;
+        if (answer.refusal.code === "run_not_found") gone.push(run);
+        else failures.push({ run: run.id, message: answer.refusal.message });
+      } catch (error) {
+        if (!isLast) throw error;
+        failures.push({ run: run.id, message: describe(error) });
+      }
+    }
+  };
+  // All of them end before an error among them is told, so that an attempt leaves nothing under way.
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, work));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  await forget(shard, gone);
+  return {
+    asked: runs.length,
+    listed: runs.length - gone.length - failures.length,
+    gone: gone.length,
+    next: runs.length < pageRuns ? null : (runs.at(-1)?.id ?? null),
+    failures,
+  };
+}
+
+async function forget(shard: number, gone: readonly Enrolled[]): Promise<void> {
+  if (gone.length === 0) return;
+  for (const { id, createdAt } of gone) await within(directoryShard(shard).remove(id, createdAt), patienceMs);
+  await within(registerObject(shard).strike(gone), patienceMs);
 }

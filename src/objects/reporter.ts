@@ -1,62 +1,158 @@
 /**
- * Owns: telling the directory, and the scheduler where it started the run, what became of a run:
- * merged, in order, and again until it was heard.
- * Does not own: what is told (core/snapshot), or when the run is looked at.
+ * Owns: telling the directory, and the scheduler where it started the run, what became of a run: merged, in
+ * order, beside the run's own work, and again until it was heard.
+ * Does not own: what is told (core/snapshot), when the run is looked at and its alarm (host).
+ *
+ * Invariants
+ * 1. The journal is the outbox: what a memory has not told, it owes. A new memory owes everything.
+ * 2. What is owed is under way (`busy`, and whoever hosts the run keeps an alarm for it), or due at an instant
+ *    that `attend` names.
+ * 3. One report at a time, so that they arrive in their order; one that takes too long is given up.
  */
-import type { RunSnapshot, RunSummary } from "../core/run.ts";
+import type { RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
 import { isEnded } from "../core/run.ts";
 import { directoryOf, schedulerObject } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
 import type { Receive } from "./broadcast.ts";
+import { backoff, describe, within } from "./patience.ts";
+import { earlier } from "./timer.ts";
 
 /** A change of a run that goes on is told this long after the one before, at the earliest. */
 const intervalMs = 500;
 /** A run that is at work is listed after this long, and so is a signal it waits for, should it not rest by then. */
 const patienceMs = 250;
+/** A run that is at work and listed as something else is listed as it is after this long. */
+const strayMs = 1000;
 const longestBackoffMs = 60_000;
+const callLimitMs = 10_000;
+/** Signals that waited for the run are claimed and taken one after another. */
+const claimLimitMs = 60_000;
+
+/** Whoever hosts the run. */
+type Listener = {
+  readonly receive: Receive;
+  /** A report was heard, or could not be made. */
+  changed(): void;
+  /** The directory was told, and wrote so many rows; undefined where it does not say. */
+  reported(rows: number | undefined): void;
+};
+
+type Account = { failures: number; failure: unknown; retryAt: number; underWay: Promise<void> | null };
 
 export class Reporter {
+  readonly #listener: Listener;
+  readonly #listing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
+  readonly #firing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
+  readonly #openedAt = Date.now();
   #told = "";
+  #toldStatus: RunStatus | null = null;
   #toldNames: ReadonlySet<string> = new Set();
   #toldAt = 0;
-  #failures = 0;
-  #retryAt = 0;
+  /** Since when the run at work is listed as something else; null when it is not. */
+  #strayedAt: number | null = null;
+  /** The end that the scheduler has heard of. */
+  #heardEnd = "";
 
-  /** When the run as it is should be told; null when nobody needs to hear it. */
-  dueAt(run: RunSnapshot, busy: boolean): number | null {
+  constructor(listener: Listener) {
+    this.#listener = listener;
+  }
+
+  /** Something is being told: this memory has to stay for the answer. */
+  get busy(): boolean {
+    return this.#listing.underWay !== null || this.#firing.underWay !== null;
+  }
+
+  /**
+   * Begins to tell what is due; answers when more will be, null where nothing is left to begin. Epoch ms.
+   * @param shards how many the directory had when the run was created
+   * @param busy the run is at work
+   */
+  attend(run: RunSnapshot, shards: number | undefined, busy: boolean): number | null {
+    const listAt = this.#listAt(run, busy);
+    return earlier(
+      this.#begin(this.#listing, run, listAt, () => this.#list(run, shards)),
+      this.#begin(this.#firing, run, this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run)),
+    );
+  }
+
+  /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */
+  async renew(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
+    while (this.#listing.underWay !== null) await this.#listing.underWay;
+    const run = read();
+    await this.#pay(this.#listing, run, () => this.#list(run, shards));
+    if (this.#listing.failure !== null) throw this.#listing.failure;
+  }
+
+  /** When the run as it is should be listed; null when nobody needs to hear of it. */
+  #listAt(run: RunSnapshot, busy: boolean): number | null {
+    const { status } = run;
+    if (!busy || status === this.#toldStatus) this.#strayedAt = null;
     if (digest(run) === this.#told) return null;
-    if (this.#failures > 0) return this.#retryAt;
-    if (isEnded(run.status)) return 0;
+    if (isEnded(status)) return 0;
     // A broadcast reaches the runs that are known to wait, so a new name is told soon, at rest at once.
     const unheard = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#toldNames.has(name));
-    if (busy) {
-      const from = this.#told === "" ? run.createdAt : unheard?.since;
-      return from === undefined ? null : from + patienceMs;
-    }
-    return unheard !== undefined || this.#told === "" ? 0 : this.#toldAt + intervalMs;
+    if (!busy) return unheard !== undefined || this.#told === "" ? 0 : this.#toldAt + intervalMs;
+    if (this.#told === "") return Math.max(run.createdAt, this.#openedAt) + patienceMs;
+    const unheardAt = unheard === undefined ? null : unheard.since + patienceMs;
+    if (status === this.#toldStatus) return unheardAt;
+    this.#strayedAt ??= Date.now();
+    return earlier(unheardAt, Math.max(this.#strayedAt + strayMs, this.#toldAt + intervalMs));
   }
 
-  /** Tells; hands the signals that waited for this run to `receive`. A failure is noted and told again later. */
-  async tell(run: RunSnapshot, receive: Receive): Promise<void> {
-    const told = digest(run);
-    try {
-      const { offers } = await directoryOf(run.id).report(summary(run));
-      // A fork has the firing of the run it comes from, and is no run of the schedule.
-      if (run.schedule !== null && run.fork === null && isEnded(run.status)) {
-        const end = { status: run.status, at: run.finishedAt ?? run.updatedAt };
-        await schedulerObject().ended(run.schedule, run.id, end);
-      }
-      if (offers.length > 0) await claimOffers(run.id, offers, receive);
-      this.#told = told;
-      this.#toldNames = new Set(signalNames(run));
-      this.#toldAt = Date.now();
-      this.#failures = 0;
-    } catch (error) {
-      this.#failures++;
-      this.#retryAt = Date.now() + Math.min(longestBackoffMs, 500 * 2 ** this.#failures);
-      console.error(`run ${run.id} could not be reported; it will be again`, error);
-    }
+  #begin(account: Account, run: RunSnapshot, dueAt: number | null, tell: () => Promise<void>): number | null {
+    if (dueAt === null || account.underWay !== null) return null;
+    const at = account.failures > 0 ? account.retryAt : dueAt;
+    if (at > Date.now()) return at;
+    void this.#pay(account, run, tell);
+    return null;
   }
+
+  /** Never throws: a failure is noted, and what was to be told stays owed. */
+  #pay(account: Account, { id }: RunSnapshot, tell: () => Promise<void>): Promise<void> {
+    const attempt = async (): Promise<void> => {
+      try {
+        await tell();
+        account.failures = 0;
+        account.failure = null;
+      } catch (error) {
+        account.failures++;
+        account.failure = error;
+        account.retryAt = Date.now() + backoff(account.failures, longestBackoffMs);
+        console.warn(`run ${id} could not be reported; it will be again: ${describe(error)}`);
+      }
+      account.underWay = null;
+      this.#listener.changed();
+    };
+    account.underWay = attempt();
+    return account.underWay;
+  }
+
+  async #list(run: RunSnapshot, shards: number | undefined): Promise<void> {
+    const told = digest(run);
+    const { offers, rows } = await within(directoryOf(run.id, shards).report(summary(run)), callLimitMs);
+    this.#listener.reported(rows);
+    if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
+    this.#told = told;
+    this.#toldStatus = run.status;
+    this.#toldNames = new Set(signalNames(run));
+    this.#toldAt = Date.now();
+  }
+
+  /** A fork has the firing of the run it comes from, and is no run of the schedule. */
+  #owesEnd(run: RunSnapshot): boolean {
+    return run.schedule !== null && run.fork === null && isEnded(run.status) && endOf(run) !== this.#heardEnd;
+  }
+
+  async #tellEnd(run: RunSnapshot): Promise<void> {
+    if (run.schedule === null) return;
+    const end = { status: run.status, at: run.finishedAt ?? run.updatedAt };
+    await within(schedulerObject().ended(run.schedule, run.id, end), callLimitMs);
+    this.#heardEnd = endOf(run);
+  }
+}
+
+function endOf({ status, finishedAt }: RunSnapshot): string {
+  return `${status} ${finishedAt}`;
 }
 
 /** What the directory shows of the run, as text: when it is the same, there is nothing to tell. */

@@ -53,7 +53,7 @@ export class Roster {
       this.#wakes.set(id, firing.wakeAt(rule, state, Date.now()));
     } catch (error) {
       const reason = `its cron or time zone cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-      this.#save(id, firing.pause(state, "schedule", reason, Date.now()));
+      this.#save(id, firing.pause(state, { by: "schedule", reason }, Date.now()));
       this.#wakes.set(id, null);
     }
   }

@@ -5,7 +5,9 @@
  * Arguments and answers are plain data,
  * so that a Worker and an object of neighbouring deployments understand each other: fields are
  * added, never changed. A refusal is an answer, not a throw, because classes do not survive the wire.
+ * Long because everything that crosses from one object to another stands here once.
  */
+import type { Window } from "../core/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import type { Entry } from "../core/entry.ts";
 import type { ErrorCode } from "../core/code.ts";
@@ -13,8 +15,10 @@ import type { Issue } from "../core/error.ts";
 import type { ForkCut, ForkPlan } from "../core/fork.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
 import type {
+  Cause,
   ForkPreview,
   ForkRequest,
+  GroupField,
   HookAnswer,
   HookRequest,
   LaneInfo,
@@ -27,11 +31,13 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "../core/service.ts";
+import type { Sample, SampleQuery } from "../core/sample.ts";
 import type { LaneNeed } from "../core/need.ts";
 import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import type { ChildNews } from "../engine/news.ts";
 
@@ -63,6 +69,8 @@ export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signa
   /** Lanes whose key it has claimed. */
   readonly claims?: readonly string[];
   readonly fork?: Branch;
+  /** How many shards the directory has. */
+  readonly shards?: number;
 };
 
 /** Where a fork takes its history from, and what it makes of it. */
@@ -123,6 +131,9 @@ export interface RunRpc {
   read(waitMs: number): Promise<Answer<Parcel>>;
   value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;
+  timeline(window: Window): Promise<Answer<Timeline>>;
+  /** Without the input of a child, which is in the child's own journal. */
+  story(key: string): Promise<Answer<Story>>;
   act(action: RunAction): Promise<Answer<Parcel>>;
   fork(request: ForkRequest): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
@@ -139,22 +150,75 @@ export interface RunRpc {
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
   /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */
   childEnded(news: ChildNews): Promise<Answer<null>>;
+  /** Has the run listed anew, now. Refused with run_not_found where there is none; throws where the shard was not reached. */
+  relist(): Promise<Answer<null>>;
+  /** With `Upgrade: websocket`: a socket of {@link RunSaid}, which lets the object sleep; 404 where no run is. */
+  fetch(request: Request): Promise<Response>;
 }
+
+/** What a run's object says to those who follow it; first of all where it is. */
+export type RunSaid =
+  | {
+      /** The newest entry's. */
+      readonly seq: number;
+      /** Set once the run has ended and written all it will of itself. */
+      readonly status: RunStatus | null;
+      /** Which run of this id; said first. */
+      readonly createdAt?: number;
+      /** What was just written, in order, unless it is too long for a message. */
+      readonly entries?: readonly Entry[];
+    }
+  | "gone";
+
+/** Which runs a shard of the directory lists: an object beside the runs, `registerObject(shard)`. */
+export interface RegisterRpc {
+  /** Before they are listed. */
+  enrol(runs: readonly Enrolled[]): Promise<void>;
+  /** They are gone. A later run of the same id stays. */
+  strike(runs: readonly Enrolled[]): Promise<void>;
+  /** By id, strictly after `after`. */
+  enrolled(after: string, limit: number): Promise<readonly Enrolled[]>;
+}
+
+/** A run's place in the directory: `createdAt` is that of its first life. */
+export type Enrolled = { readonly id: string; readonly createdAt: number };
 
 /** One shard of the index of runs. */
 export interface DirectoryRpc {
   /**
    * Takes the run's summary unless the one held is newer (by `seq`). Answers names that open signal
-   * waits of this run are for and that have something buffered, one for each such wait.
+   * waits of this run are for and that have something buffered, one for each such wait; and how many rows it
+   * wrote, its own and the register's.
    */
-  report(summary: RunSummary): Promise<{ readonly offers: readonly string[] }>;
+  report(summary: RunSummary): Promise<{ readonly offers: readonly string[]; readonly rows?: number }>;
   remove(id: string, createdAt: number): Promise<void>;
+  /** With `Upgrade: websocket`: a socket of {@link ShardSaid}, which lets the object sleep. */
+  fetch(request: Request): Promise<Response>;
   /** This shard's part of a page: up to `limit` runs, newest first, strictly after `before`. */
   list(
     query: Omit<RunQuery, "cursor">,
     before: { readonly createdAt: number; readonly id: string } | null,
   ): Promise<readonly RunSummary[]>;
   counts(): Promise<readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[]>;
+  /** Of the runs that were created in a window. */
+  sample(query: SampleQuery): Promise<Sample>;
+  /** All runs by what they are now, and of each workflow the oldest that has not ended. */
+  census(): Promise<{
+    readonly counts: readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[];
+    readonly oldestOpen: readonly { readonly workflow: string; readonly createdAt: number }[];
+  }>;
+  /** Runs that fit in groups, the largest first, at most 5,000; each key in the order of `groupBy`. */
+  groups(
+    filter: RunFilter,
+    groupBy: readonly GroupField[],
+  ): Promise<{
+    readonly total: number;
+    readonly groups: readonly { readonly key: readonly (string | null)[]; readonly count: number }[];
+  }>;
+  /** Failed runs that fit by what they have in common, the most frequent first, at most 1,000. */
+  causes(filter: RunFilter): Promise<readonly Cause[]>;
+  /** First shard only: what is buffered, for a shard that has not been told. */
+  open(): Promise<readonly { readonly id: string; readonly name: string; readonly expiresAt: number }[]>;
   /** How many runs of this shard fit the filter, those of the workflow `except` aside. */
   count(filter: RunFilter, except: string): Promise<number>;
   /** Ids of runs that wait for a signal of this name; now and then of one that does not. */
@@ -177,6 +241,9 @@ export interface DirectoryRpc {
   /** First shard only: what has become of a signal that was held. */
   outcome(id: string): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
 }
+
+/** What a shard says to those who follow it: first that they are subscribed, then each change. */
+export type ShardSaid = "subscribed" | { readonly listed: RunSummary } | { readonly removed: string };
 
 /** Nothing delivered yet; delivered before; or the id stands for another signal. */
 export type HoldAnswer =

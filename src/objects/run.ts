@@ -1,8 +1,10 @@
 /**
  * Owns: the Durable Object of one run, as it is called by the Worker and by its alarm.
  * Does not own: anything else: it forwards to the host and turns refusals into answers.
+ * Long because every call that such an object takes is here once.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { Window } from "../core/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -22,6 +24,7 @@ import type {
 } from "../core/service.ts";
 import { checkSameRun, refuseKey } from "../core/start.ts";
 import type { Ticket } from "../core/ticket.ts";
+import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import { receiveHook } from "../engine/hook.ts";
 import { receiveNews } from "../engine/news.ts";
@@ -34,16 +37,21 @@ import type { StartRun } from "./children.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory, forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
+import { meterCalls } from "./meter.ts";
+import { Register } from "./register.ts";
 import { pack } from "./parcel.ts";
+import { drawTimeline, tellStory } from "./timeline.ts";
 import type {
   Answer,
   Answering,
   Branch,
   CheckedStart,
+  Enrolled,
   HolderRpc,
   HookAddress,
   Parcel,
   Recalled,
+  RegisterRpc,
   RunRpc,
   StartToken,
   ValueField,
@@ -59,9 +67,15 @@ export function createRunObject(find: Find, startRun: StartRun): RunObjectClass 
   };
 }
 
-class HostedRun extends DurableObject implements RunRpc, HolderRpc {
+class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc {
+  static {
+    meterCalls(this.prototype, (object) => object.#host.meter);
+  }
+
   readonly #host: Host;
   readonly #alias: Alias;
+  /** Used where this object stands for a shard of the directory, and for no run. */
+  readonly #register: Register;
   readonly #find: Find;
   readonly #startRun: StartRun;
 
@@ -69,6 +83,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc {
     super(ctx, env as never);
     this.#host = new Host(ctx, find, startRun);
     this.#alias = new Alias(ctx.storage);
+    this.#register = new Register(ctx.storage);
     this.#find = find;
     this.#startRun = startRun;
   }
@@ -160,6 +175,14 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc {
     });
   }
 
+  timeline(window: Window): Promise<Answer<Timeline>> {
+    return answer(() => drawTimeline(this.#existing(), this.#host.journal, window));
+  }
+
+  story(key: string): Promise<Answer<Story>> {
+    return answer(() => tellStory(this.#existing(), this.#host.journal, key));
+  }
+
   signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ duplicate: boolean }>> {
     return answer(() => {
       this.#existing();
@@ -171,7 +194,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc {
     return answer(async () => {
       const run = this.#existing();
       const { kind } = action;
-      if (kind === "delete") return await this.#delete(run);
+      if (kind === "delete") return await this.#delete(run, action);
       await run.act({ ...action, kind });
       this.#host.proceed();
       // Its handler may have something to clean up; mostly it has not.
@@ -238,6 +261,30 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc {
     });
   }
 
+  override async fetch(request: Request): Promise<Response> {
+    return this.#host.follow(request);
+  }
+
+  relist(): Promise<Answer<null>> {
+    return answer(async () => {
+      this.#existing();
+      await this.#host.relist();
+      return null;
+    });
+  }
+
+  enrol(runs: readonly Enrolled[]): Promise<void> {
+    return this.#register.enrol(runs);
+  }
+
+  strike(runs: readonly Enrolled[]): Promise<void> {
+    return this.#register.strike(runs);
+  }
+
+  enrolled(after: string, limit: number): Promise<readonly Enrolled[]> {
+    return this.#register.enrolled(after, limit);
+  }
+
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     await this.#host.alarm(info);
   }
@@ -281,11 +328,11 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc {
     }
   }
 
-  async #delete(run: Run): Promise<Parcel> {
+  async #delete(run: Run, action: RunAction): Promise<Parcel> {
     // What was too large to travel with the answer is gone with the run.
     const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
-    await this.#host.remove();
+    await this.#host.remove(action);
     return snapshot;
   }
 }

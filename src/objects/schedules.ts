@@ -2,6 +2,7 @@
  * Owns: what the Worker asks of the scheduler, and starting a run under an id that may have one.
  * Does not own: the schedules; how a run is started (`startRun`, which is handed in).
  */
+import { authorOf } from "../core/author.ts";
 import { HoldfastError } from "../core/error.ts";
 import { newRunId } from "../core/name.ts";
 import type { RunSnapshot } from "../core/run.ts";
@@ -35,7 +36,8 @@ async function trigger(start: StartRun, id: string, request: TriggerRequest): Pr
     workflow,
     input,
     id: runId,
-    by: asked.by,
+    ...authorOf(asked),
+    ...(asked.reason === null ? {} : { reason: asked.reason }),
     schedule: { id, at },
     ...(origin === undefined ? {} : { origin }),
     ...(waitMs === undefined ? {} : { waitMs }),

@@ -1,18 +1,27 @@
 /**
- * Owns: the journal of a run as it is written: whoever listens hears of every commit.
- * Does not own: how it is kept (store/journal), what is made of it (host).
+ * Owns: the journal of a run as it is written: what the run has taken by then is noted with it, and whoever
+ * listens hears of every commit.
+ * Does not own: how it is kept (store/journal), what is measured (meter), what is made of it (host).
  * Invariant 1: a commit is heard of once it is on record, in order; a listener that fails harms nothing.
  */
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
+import type { Usage } from "../core/usage.ts";
+
+/** Who has a part in every commit. */
+export type Chronicler = {
+  /** What of the run's usage goes on record with these entries; null: nothing. */
+  measure(entries: readonly Entry[]): Usage | null;
+  heard(entries: readonly Entry[]): void;
+};
 
 export class Scribe implements Journal {
   readonly #journal: Journal;
-  readonly #heard: (entries: readonly Entry[]) => void;
+  readonly #chronicler: Chronicler;
 
-  constructor(journal: Journal, heard: (entries: readonly Entry[]) => void) {
+  constructor(journal: Journal, chronicler: Chronicler) {
     this.#journal = journal;
-    this.#heard = heard;
+    this.#chronicler = chronicler;
   }
 
   read(): Iterable<Entry> {
@@ -20,13 +29,15 @@ export class Scribe implements Journal {
   }
 
   append(entries: readonly Entry[]): void {
-    this.#journal.append(entries);
-    this.#tell(entries);
+    const measured = this.#measured(entries);
+    this.#journal.append(measured);
+    this.#tell(measured);
   }
 
   restart(entries: readonly Entry[]): void {
-    this.#journal.restart(entries);
-    this.#tell(entries);
+    const measured = this.#measured(entries);
+    this.#journal.restart(measured);
+    this.#tell(measured);
   }
 
   page(after: number, limit: number): Entry[] {
@@ -37,9 +48,15 @@ export class Scribe implements Journal {
     return this.#journal.durable();
   }
 
+  #measured(entries: readonly Entry[]): readonly Entry[] {
+    const last = entries.at(-1);
+    const used = last === undefined ? null : this.#chronicler.measure(entries);
+    return last === undefined || used === null ? entries : entries.with(-1, { ...last, used });
+  }
+
   #tell(entries: readonly Entry[]): void {
     try {
-      this.#heard(entries);
+      this.#chronicler.heard(entries);
     } catch (error) {
       console.error("a listener to a run's journal failed", error);
     }

@@ -27,20 +27,21 @@ import type {
 import type { ScheduleInfo } from "../core/timetable.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
-import { runObject, schedulerObject } from "./address.ts";
+import { runObject, schedulerObject, shardCount } from "./address.ts";
 import { admit } from "./admission.ts";
 import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
 import type { Catalog } from "./catalog.ts";
 import { createLanes } from "./lanes.ts";
-import { followDirectory, followRun } from "./follow.ts";
+import { followDirectory } from "./feed.ts";
+import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
 import type { Branch, CheckedStart } from "./rpc.ts";
-import { startRebuild } from "./rebuild.ts";
+import { rebuild, rebuildStart } from "./rebuild.ts";
 import { createSchedules } from "./schedules.ts";
-import { readStats } from "./statistics.ts";
+import { createStatistics } from "./statistics.ts";
 import { readStory, readTimeline } from "./timeline.ts";
 import { verifyToken } from "./token.ts";
 
@@ -52,6 +53,7 @@ export type Start = Omit<StartRequest, "workflow"> & {
 };
 
 export function createService(catalog: Catalog): Service {
+  const lanes = createLanes(catalog.limits);
   return {
     workflows: {
       list: () => describeAll(catalog),
@@ -67,14 +69,14 @@ export function createService(catalog: Catalog): Service {
       update: makeUpdate,
     },
     schedules: createSchedules(({ workflow, ...start }) => startRun(catalog.current(workflow), start)),
-    lanes: createLanes(catalog.limits),
+    lanes,
     directory: {
       count: (filter, groupBy) => countGroups(filter, groupBy),
       causes: (filter) => listCauses(filter),
-      follow: (filter) => followDirectory(filter),
-      rebuild: (request) => startRebuild(request),
+      follow: async (filter) => followDirectory(filter),
+      rebuild: async (request) => (await startRun(rebuild, rebuildStart(request))).run,
     },
-    stats: { read: (query) => readStats(query, catalog) },
+    stats: createStatistics(catalog, lanes),
     hooks: {
       receive: async (token, request) => {
         const { runId, ...address } = await verifyToken(token);
@@ -90,7 +92,7 @@ function createRuns(catalog: Catalog): Runs {
     read: async (id, waitMs = 0) => unpack(unwrap(await runObject(checkRunId(id)).read(waitMs))),
     history: async (id, after, limit) => unwrap(await runObject(checkRunId(id)).history(after, limit)),
     follow: async (id, after) => followRun(checkRunId(id), after),
-    timeline: async (id, from, limit) => readTimeline(checkRunId(id), from, limit),
+    timeline: async (id, from, limit, only) => readTimeline(checkRunId(id), from, limit, only),
     story: async (id, key) => readStory(checkRunId(id), key),
     list: (query) => listRuns(query),
     act: async (id, action) => unpack(unwrap(await runObject(checkRunId(id)).act(action))),
@@ -134,6 +136,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
     labels: checkLabels({ ...labelsOf(definition, input), ...start.labels }),
     parent: start.parent ?? null,
     schedule: start.schedule ?? null,
+    shards: shardCount(),
     ...(lanes.length === 0 ? {} : { lanes }),
   };
   // A history can be no part of another run.

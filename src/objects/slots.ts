@@ -18,10 +18,13 @@ export class Slots {
   readonly #answered: () => void;
   /** The newest errand under way for each ticket. */
   readonly #ways = new Map<string, Promise<void>>();
+  readonly #called: () => void;
   #answers: { readonly run: Run; readonly slot: Slot; readonly place: Place | null }[] = [];
 
-  constructor(answered: () => void) {
+  /** @param called told of every lane that is called */
+  constructor(answered: () => void, called: () => void) {
     this.#answered = answered;
+    this.#called = called;
   }
 
   /** Sets out with what the run has for its lanes. */
@@ -44,6 +47,7 @@ export class Slots {
   #send(run: Run, errand: Errand): void {
     const { lane, ticket } = errand.kind === "enter" ? { lane: errand.slot.lane, ticket: errand.slot.ticket } : errand;
     const key = JSON.stringify([lane, ticket.createdAt, ticket.step]);
+    this.#called();
     const before = this.#ways.get(key) ?? Promise.resolve();
     const way = before
       .then(() => (errand.kind === "enter" ? this.#enter(run, errand.slot, errand.entrance) : leave(lane, ticket)))

@@ -1,7 +1,86 @@
 /**
- * Owns: statistics over all shards and lanes.
- * Does not own: anything yet.
+ * Owns: statistics over all shards of the directory and all lanes.
+ * Does not own: what a shard counts (store/statistics), what the sums come to (core/summation).
+ *
+ * An answer is whole or it is an error: a shard that cannot be asked is never left out.
  */
-export function readStats(..._args: readonly unknown[]): never {
-  throw new Error("not built yet");
+import { HoldfastError } from "../core/error.ts";
+import { runStatuses } from "../core/run.ts";
+import type { RunStatus } from "../core/run.ts";
+import type { LaneInfo, Lanes, Statistics } from "../core/service.ts";
+import type { Census, Stats, StatsQuery } from "../core/stats.ts";
+import { sliceLength, sumUp } from "../core/summation.ts";
+import { directoryShards } from "./address.ts";
+import type { Catalog } from "./catalog.ts";
+
+/** Each lane is an object of its own that has to be asked: no more than this, so that asking stays quick. */
+const maxLanes = 500;
+const lanesAPage = 100;
+
+export function createStatistics(catalog: Catalog, lanes: Lanes): Statistics {
+  return {
+    read: (query) => readStats(query, catalog, lanes),
+    census: () => takeCensus(catalog),
+  };
+}
+
+/** @throws HoldfastError workflow_not_found: neither in the deployment nor of any run */
+async function readStats(query: StatsQuery, catalog: Catalog, lanes: Lanes): Promise<Stats> {
+  const { workflow } = query;
+  if (workflow !== undefined && !catalog.names().includes(workflow)) await checkKnown(workflow);
+  const sampling = { ...query, sliceMs: sliceLength(query) };
+  const [samples, listed] = await Promise.all([
+    Promise.all(directoryShards().map((shard) => shard.sample(sampling))),
+    listLanes(lanes),
+  ]);
+  const names = workflow === undefined ? catalog.names() : [workflow];
+  return { ...sumUp(sampling, samples, names), ...listed };
+}
+
+/** One that has left the code has its runs still. */
+async function checkKnown(workflow: string): Promise<void> {
+  const counts = await Promise.all(directoryShards().map((shard) => shard.counts()));
+  if (counts.flat().some((count) => count.workflow === workflow)) return;
+  const shown = JSON.stringify(workflow);
+  throw new HoldfastError("workflow_not_found", `no workflow is called ${shown}, in this deployment or among its runs`);
+}
+
+async function listLanes(lanes: Lanes): Promise<Pick<Stats, "lanes" | "moreLanes">> {
+  const listed: LaneInfo[] = [];
+  let next: { readonly cursor?: string } | null = {};
+  while (next !== null && listed.length < maxLanes) {
+    const page: Awaited<ReturnType<Lanes["list"]>> = await lanes.list({ limit: lanesAPage, ...next });
+    listed.push(...page.lanes);
+    next = page.cursor === null ? null : { cursor: page.cursor };
+  }
+  return {
+    lanes: listed.map(({ name, limit, used, waiting, queue }) => {
+      return { name, limit, used, waiting, nextSinceAt: queue[0]?.sinceAt ?? null };
+    }),
+    moreLanes: next !== null,
+  };
+}
+
+async function takeCensus(catalog: Catalog): Promise<Census> {
+  const shards = await Promise.all(directoryShards().map((shard) => shard.census()));
+  const counts = new Map(catalog.names().map((name) => [name, noRuns()]));
+  const oldest = new Map<string, number>();
+  for (const shard of shards) {
+    for (const { workflow, status, count } of shard.counts) {
+      const known = counts.get(workflow) ?? noRuns();
+      known[status] += count;
+      counts.set(workflow, known);
+    }
+    for (const { workflow, createdAt } of shard.oldestOpen) {
+      oldest.set(workflow, Math.min(createdAt, oldest.get(workflow) ?? Infinity));
+    }
+  }
+  const workflows = [...counts]
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([workflow, counts]) => ({ workflow, counts, oldestOpenAt: oldest.get(workflow) ?? null }));
+  return { workflows, shards: shards.length };
+}
+
+function noRuns(): Record<RunStatus, number> {
+  return Object.fromEntries(runStatuses.map((status) => [status, 0])) as Record<RunStatus, number>;
 }

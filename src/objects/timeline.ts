@@ -1,10 +1,53 @@
 /**
- * Owns: asking a run's object for its timeline.
- * Does not own: anything yet.
+ * Owns: asking a run's object for its timeline, and what the object answers.
+ * Does not own: what a timeline is made of (core/chart, core/story).
+ * Invariant 1: the run is read and never moved, and nothing of what is read is kept: a look at a parked run
+ * leaves it as it was.
  */
-export function readTimeline(..._args: readonly unknown[]): never {
-  throw new Error("not built yet");
+import { timelineOf } from "../core/chart.ts";
+import type { Present, Window } from "../core/chart.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { Journal } from "../core/journal.ts";
+import { storyOf } from "../core/story.ts";
+import type { BarKind, Story, Timeline } from "../core/timeline.ts";
+import type { Stored } from "../core/value.ts";
+import { idempotencyKey } from "../engine/record.ts";
+import type { Run } from "../engine/run.ts";
+import { runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
+import { unpack } from "./parcel.ts";
+
+/** @throws HoldfastError run_not_found */
+export async function readTimeline(id: string, from: number, limit: number, only?: BarKind): Promise<Timeline> {
+  return unwrap(await runObject(id).timeline({ from, limit, ...(only === undefined ? {} : { only }) }));
 }
-export function readStory(..._args: readonly unknown[]): never {
-  throw new Error("not built yet");
+
+/** What a child was given stands in its own journal. @throws HoldfastError run_not_found, step_not_found */
+export async function readStory(id: string, key: string): Promise<Story> {
+  const story = unwrap(await runObject(id).story(key));
+  const { child } = story.bar;
+  return child === null ? story : { ...story, input: await inputOf(child.id) };
+}
+
+/** Null where the child is gone. */
+async function inputOf(id: string): Promise<Stored | null> {
+  const read = await runObject(id).read(0);
+  return read.ok ? (await unpack(read.value)).input : null;
+}
+
+export function drawTimeline(run: Run, journal: Journal, window: Window): Timeline {
+  return timelineOf(journal.read(), presentOf(run), window);
+}
+
+/** @throws HoldfastError step_not_found */
+export function tellStory(run: Run, journal: Journal, key: string): Story {
+  const story = storyOf(journal.read(), presentOf(run), key);
+  if (story === null) throw new HoldfastError("step_not_found", `nothing on record of this run is called ${key}`);
+  const { kind, name } = story.bar;
+  const made = kind === "undo" ? `${name}:undo` : name;
+  return { ...story, idempotencyKey: kind === "run" || kind === "undo" ? idempotencyKey(run.state, made) : null };
+}
+
+function presentOf(run: Run): Present {
+  return { underway: run.snapshot().active, now: run.now() };
 }

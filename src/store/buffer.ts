@@ -68,6 +68,16 @@ export class SignalBuffer {
     this.#sql.exec("DELETE FROM offers WHERE name = ? AND id = ?", JSON.stringify(name), id);
   }
 
+  /** What is buffered and for anybody to claim, in order of arrival. */
+  open(now: number): { id: string; name: string; expiresAt: number }[] {
+    return this.#sql
+      .exec<{ id: string; name: string; expiresAt: number }>(
+        "SELECT id, name, expires_at AS expiresAt FROM broadcasts WHERE delivered IS NULL AND expires_at > ? ORDER BY number",
+        now,
+      )
+      .toArray();
+  }
+
   /** Those of the names that have something buffered, as often as they are given. */
   offered(names: readonly string[], now: number): string[] {
     if (names.length === 0) return [];
@@ -102,7 +112,7 @@ export class SignalBuffer {
         "INSERT INTO broadcasts (id, name, sender, digest, expires_at) VALUES (?, ?, ?, ?, ?) RETURNING number",
         id,
         signal.name,
-        signal.by,
+        senderOf(signal),
         digest,
         expiresAt,
       )
@@ -230,6 +240,18 @@ export class SignalBuffer {
       row.number,
     );
     const payload = Array.from(parts, (part) => part.text).join("") as SignalRequest["payload"];
-    return { id: row.id, signal: { name: row.name, payload, by: row.sender } };
+    return { id: row.id, signal: { name: row.name, payload, ...toSender(row.sender) } };
   }
+}
+
+/** Who sent a signal and why, as JSON. */
+type Sender = Pick<SignalRequest, "by" | "role" | "reason" | "trace">;
+
+function senderOf({ by, role, reason, trace }: SignalRequest): string {
+  return JSON.stringify({ by, role, reason, trace } satisfies Record<keyof Sender, unknown>);
+}
+
+/** Rows of before hold the name alone, which never began like an object. */
+function toSender(text: string): Sender {
+  return text.startsWith("{") ? (JSON.parse(text) as Sender) : { by: text };
 }

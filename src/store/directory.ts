@@ -6,8 +6,10 @@
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Position } from "../core/cursor.ts";
-import type { RunFilter, RunQuery } from "../core/service.ts";
+import type { Cause, GroupField, RunFilter, RunQuery } from "../core/service.ts";
 import { SignalBuffer, bufferTables } from "./buffer.ts";
+import { countGroups, listCauses } from "./census.ts";
+import { conditionOf, quoted } from "./condition.ts";
 import { migrate } from "./migration.ts";
 
 const migrations: readonly string[] = [
@@ -23,6 +25,8 @@ const migrations: readonly string[] = [
      PRIMARY KEY (created_at, id)
    ) WITHOUT ROWID, STRICT;
    ${bufferTables}`,
+  // Read out of the row when it is asked for: the quoted code of the error, null where there is none.
+  "ALTER TABLE runs ADD COLUMN code TEXT GENERATED ALWAYS AS (rest -> '$.error.code') VIRTUAL",
 ];
 
 /** A page of 201 summaries must fit into one answer of 32 MiB, so one summary has this many UTF-16 units. */
@@ -38,6 +42,8 @@ type Row = {
   labels: string;
   rest: string;
 };
+/** What became of a report: taken; or what is held says the same already, or is newer. */
+export type Reported = "listed" | "same" | "older";
 export type RunCount = { readonly workflow: string; readonly status: RunStatus; readonly count: number };
 type Rest = Omit<RunSummary, "createdAt" | "id" | "workflow" | "status" | "seq" | "labels">;
 
@@ -55,11 +61,25 @@ export class Directory {
     this.#sql = sql;
   }
 
+  /** Whether the run is listed. */
+  holds({ createdAt, id }: Position): boolean {
+    return this.#sql.exec("SELECT 1 FROM runs WHERE created_at = ? AND id = ?", createdAt, id).toArray().length > 0;
+  }
+
+  /** Runs that are listed, oldest first, strictly after `after`. */
+  positions(after: Position, limit: number): Position[] {
+    const rows = this.#sql.exec<Position>(
+      `SELECT created_at AS createdAt, id FROM runs WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?`,
+      ...[after.createdAt, after.id, limit],
+    );
+    return rows.toArray();
+  }
+
   /**
-   * Takes the summary, unless what is held has a higher `seq`: then false. One of the same `seq` is
-   * taken where it differs, because a run may change its status without an entry (an attempt begins).
+   * Takes the summary, unless what is held has a higher `seq`. One of the same `seq` is taken where it
+   * differs, because a run may change its status without an entry (an attempt begins).
    */
-  report(summary: RunSummary): boolean {
+  report(summary: RunSummary): Reported {
     const { createdAt, id, workflow, status, seq, labels } = summary;
     const rest = restOf(summary);
     const held = this.#sql
@@ -70,8 +90,8 @@ export class Directory {
       )
       .toArray()[0];
     if (held !== undefined) {
-      if (held.seq > seq) return false;
-      if (held.seq === seq && held.status === status && held.rest === rest) return true;
+      if (held.seq > seq) return "older";
+      if (held.seq === seq && held.status === status && saysTheSame(held.rest, rest)) return "same";
     }
     this.#sql.exec(
       `INSERT INTO runs (created_at, id, workflow, status, seq, waits, labels, rest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -88,10 +108,11 @@ export class Directory {
     );
     if (held !== undefined) this.#count(held.workflow, held.status, -1);
     this.#count(workflow, status, 1);
-    return true;
+    return "listed";
   }
 
-  remove(id: string, createdAt: number): void {
+  /** Whether it was listed. */
+  remove(id: string, createdAt: number): boolean {
     const removed = this.#sql
       .exec<{ workflow: string; status: RunStatus }>(
         "DELETE FROM runs WHERE created_at = ? AND id = ? RETURNING workflow, status",
@@ -100,13 +121,14 @@ export class Directory {
       )
       .toArray()[0];
     if (removed !== undefined) this.#count(removed.workflow, removed.status, -1);
+    return removed !== undefined;
   }
 
   /** Up to `query.limit` runs that fit, newest first, strictly after `before`. */
   list(query: Omit<RunQuery, "cursor">, before: Position | null): RunSummary[] {
-    const { clauses, values } = conditionsOf(query, before);
+    const { where, values } = conditionOf(query, before);
     const rows = this.#sql.exec<Row>(
-      `SELECT created_at, id, workflow, status, seq, labels, rest FROM runs WHERE ${clauses.join(" AND ")}
+      `SELECT created_at, id, workflow, status, seq, labels, rest FROM runs WHERE ${where}
        ORDER BY created_at DESC, id DESC LIMIT ?`,
       ...values,
       query.limit,
@@ -116,15 +138,23 @@ export class Directory {
 
   /** How many runs fit, those of the workflow `except` aside. Reads the whole shard. */
   count(filter: RunFilter, except: string): number {
-    const { clauses, values } = conditionsOf(filter, null);
+    const { where, values } = conditionOf(filter, null);
     const { count } = this.#sql
       .exec<{ count: number }>(
-        `SELECT count(*) AS count FROM runs WHERE ${clauses.join(" AND ")} AND workflow <> ?`,
+        `SELECT count(*) AS count FROM runs WHERE ${where} AND workflow <> ?`,
         ...values,
         except,
       )
       .one();
     return count;
+  }
+
+  groups(filter: RunFilter, groupBy: readonly GroupField[]): ReturnType<typeof countGroups> {
+    return countGroups(this.#sql, filter, groupBy);
+  }
+
+  causes(filter: RunFilter): Cause[] {
+    return listCauses(this.#sql, filter);
   }
 
   counts(): RunCount[] {
@@ -170,53 +200,12 @@ function statusesOf(counts: Map<string, Map<RunStatus, number>>, workflow: strin
   return statuses;
 }
 
-type Conditions = { readonly clauses: readonly string[]; readonly values: readonly (string | number)[] };
-
-function conditionsOf(query: RunFilter, before: Position | null): Conditions {
-  const bound = upperBound(query.createdBefore, before);
-  const clauses = ["(created_at, id) < (?, ?)"];
-  const values: (string | number)[] = [bound.createdAt, bound.id];
-  const filter = (clause: string, value: string | number): void => {
-    clauses.push(clause);
-    values.push(value);
-  };
-  if (query.createdAfter !== undefined) filter("created_at >= ?", query.createdAfter);
-  if (query.workflow !== undefined) filter("workflow = ?", query.workflow);
-  if (query.status !== undefined && query.status.length > 0) {
-    filter("status IN (SELECT value FROM json_each(?))", JSON.stringify(query.status));
-  }
-  const labels = Object.entries(query.labels ?? {});
-  if (labels.length > 0) {
-    filter(
-      `NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted
-         WHERE wanted.value NOT IN (SELECT value FROM json_each(runs.labels)))`,
-      quoted(labels),
-    );
-  }
-  return { clauses, values };
-}
-
-/** Both upper bounds are exclusive, so the lower one says it all. */
-function upperBound(createdBefore: number | undefined, before: Position | null): Position {
-  const instant = { createdAt: createdBefore ?? Number.MAX_SAFE_INTEGER, id: "" };
-  if (before === null) return instant;
-  return before.createdAt < instant.createdAt ? before : instant;
-}
-
 /** The names of the open signal waits; null where they are too many for a row. */
 function waitsOf(summary: RunSummary): string | null {
   const names = new Set<string>();
   for (const wait of summary.waitingFor) if (wait.kind === "signal") names.add(wait.name);
   const text = quoted([...names]);
   return text.length > maxWaits ? null : text;
-}
-
-/**
- * A JSON list of JSON texts. Whatever a name or a label holds, its quoted form is plain text, so
- * SQLite's own reading of JSON (escapes, zero bytes, dots in keys) has nothing to get wrong.
- */
-function quoted(values: readonly unknown[]): string {
-  return JSON.stringify(values.map((value) => JSON.stringify(value)));
 }
 
 function restOf(summary: RunSummary): string {
@@ -233,12 +222,32 @@ function restOf(summary: RunSummary): string {
   return text.length > maxRest ? JSON.stringify(shortened(rest)) : text;
 }
 
+/** The summary as the list has it. */
+export function listed(summary: RunSummary): RunSummary {
+  return { ...summary, ...(JSON.parse(restOf(summary)) as Rest) };
+}
+
+/**
+ * Of two states of a run without an entry between them: whether a reader of the list would see no difference.
+ * What a run has used so far grows with every look at it, and a sentence counts time down.
+ */
+function saysTheSame(held: string, told: string): boolean {
+  return held === told || gist(held) === gist(told);
+}
+
+function gist(text: string): string {
+  const { usage: _usage, reason, steps: _steps, ...rest } = JSON.parse(text) as Partial<Rest>;
+  return JSON.stringify([rest, reason?.replace(/\d.*/s, "")]);
+}
+
 /** What a list can do without; the run itself still has all of it. */
 function shortened(rest: Rest): Rest {
   const cut = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)}…` : text);
   const waitingFor = rest.waitingFor.slice(0, 10);
   const reason = rest.reason === null ? null : cut(rest.reason);
-  if (rest.error === null) return { ...rest, waitingFor, reason };
+  // Of a run that failed with much to say, how its steps went still counts.
+  const tallies = JSON.stringify(rest.tallies).length > maxRest / 2 ? {} : rest.tallies;
+  if (rest.error === null) return { ...rest, waitingFor, reason, tallies };
   const { name, message, code, step, attempts } = rest.error;
   const error = {
     name: cut(name),
@@ -247,7 +256,7 @@ function shortened(rest: Rest): Rest {
     ...(step === undefined ? {} : { step }),
     ...(attempts === undefined ? {} : { attempts }),
   };
-  return { ...rest, waitingFor, reason, error };
+  return { ...rest, waitingFor, reason, error, tallies };
 }
 
 function toSummary(row: Row): RunSummary {

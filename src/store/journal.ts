@@ -17,10 +17,13 @@ type Row = { row: number; data: string };
 export class SqlJournal implements Journal {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #wrote: (rows: number) => void;
   #exists: boolean;
 
-  constructor(storage: DurableObjectStorage) {
+  /** @param wrote told how many rows each statement wrote, as the storage counts them */
+  constructor(storage: DurableObjectStorage, wrote: (rows: number) => void = () => {}) {
     this.#storage = storage;
+    this.#wrote = wrote;
     this.#sql = storage.sql;
     // Looking up an id that no run has must not leave a table behind.
     this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'journal'").toArray().length > 0;
@@ -34,7 +37,7 @@ export class SqlJournal implements Journal {
     const first = entries[0];
     if (first === undefined) return;
     if (!this.#exists) {
-      this.#sql.exec("CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL)");
+      this.#write("CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL)");
       this.#exists = true;
     }
     const parts = cut(JSON.stringify(entries));
@@ -44,7 +47,7 @@ export class SqlJournal implements Journal {
 
   restart(entries: readonly Entry[]): void {
     this.#storage.transactionSync(() => {
-      if (this.#exists) this.#sql.exec("DELETE FROM journal");
+      if (this.#exists) this.#write("DELETE FROM journal");
       // A commit for each, so that no text holds them all: there may be many, and large ones.
       for (const entry of entries) this.append([entry]);
     });
@@ -75,8 +78,12 @@ export class SqlJournal implements Journal {
 
   #insert(seq: number, parts: readonly string[]): void {
     for (const [part, data] of parts.entries()) {
-      this.#sql.exec("INSERT INTO journal (row, data) VALUES (?, ?)", seq * partsPerCommit + part, data);
+      this.#write("INSERT INTO journal (row, data) VALUES (?, ?)", seq * partsPerCommit + part, data);
     }
+  }
+
+  #write(statement: string, ...bindings: readonly unknown[]): void {
+    this.#wrote(this.#sql.exec(statement, ...bindings).rowsWritten);
   }
 
   durable(): Promise<void> {

@@ -109,7 +109,7 @@ describe("guarantee 6: while a schedule is paused nothing fires, and nothing of 
   const seen = firing.see(rule, undefined, noon);
 
   test("slots of the pause are passed over, those after it fire", () => {
-    const paused = firing.pause(seen, "admin", "holidays", noon);
+    const paused = firing.pause(seen, { by: "admin", reason: "holidays" }, noon);
     expect(paused.paused).toEqual({ at: noon, by: "admin", reason: "holidays" });
     expect(firing.judge(rule, paused, noon + hourMs).due).toBeNull();
     expect(firing.wakeAt(rule, paused, noon)).toBeNull();
@@ -120,7 +120,7 @@ describe("guarantee 6: while a schedule is paused nothing fires, and nothing of 
 
   test("what waits is kept, stops nobody, and starts after it", () => {
     const waiting: ScheduleState = { ...seen, queue: [noon], running: ["a"] };
-    const paused = firing.pause(waiting, "admin", null, noon);
+    const paused = firing.pause(waiting, { by: "admin", reason: null }, noon);
     expect(firing.release(rule, firing.end(paused, ["a"]), noon)).toMatchObject({ queue: [noon], starting: [] });
     expect(firing.toStop(ruleOf({ overlap: "cancel-other" }), paused)).toBeNull();
     const resumed = firing.resume(firing.end(paused, ["a"]), noon + 1);
@@ -129,8 +129,8 @@ describe("guarantee 6: while a schedule is paused nothing fires, and nothing of 
   });
 
   test("a second pause and a second resumption change nothing", () => {
-    const paused = firing.pause(seen, "admin", "first", noon);
-    expect(firing.pause(paused, "other", "second", noon + 1)).toBe(paused);
+    const paused = firing.pause(seen, { by: "admin", reason: "first" }, noon);
+    expect(firing.pause(paused, { by: "other", reason: "second" }, noon + 1)).toBe(paused);
     expect(firing.resume(seen, noon)).toBe(seen);
   });
 });
@@ -146,7 +146,7 @@ describe("a run that fails", () => {
 
   test("does not where the rule does not say so, nor when it failed before the schedule was resumed", () => {
     expect(firing.fail(ruleOf(), made, "a", noon + 1, noon + 2)).toBe(made);
-    const resumed = firing.resume(firing.pause(made, "admin", null, noon + 5), noon + 9);
+    const resumed = firing.resume(firing.pause(made, { by: "admin", reason: null }, noon + 5), noon + 9);
     expect(firing.fail(rule, resumed, "a", noon + 9, noon + 10)).toBe(resumed);
     expect(firing.fail(rule, resumed, "a", noon + 10, noon + 10).paused).not.toBeNull();
   });
@@ -170,7 +170,7 @@ test("runs started by hand are in the way of firings, the newest hundred of them
 test("a schedule made again under the id of one that was removed fires nothing twice", () => {
   const rule = ruleOf();
   const fired = firing.judge(rule, firing.make(rule, undefined, noon), noon).state;
-  const removed = firing.leave(firing.pause(fired, "admin", null, noon), noon) ?? undefined;
+  const removed = firing.leave(firing.pause(fired, { by: "admin", reason: null }, noon), noon) ?? undefined;
   const again = firing.make(rule, removed, noon);
   expect(again).toMatchObject({ paused: null, lastError: null, removedAt: null, lastSlotAt: noon });
   expect(firing.judge(rule, again, noon).due).toBeNull();

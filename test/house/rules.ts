@@ -27,7 +27,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
 };
 
 const world = ["performance", "setTimeout", "setInterval", "setImmediate", "scheduler", "crypto", "fetch", "process"];
-const code = /^(?:src|examples|bench|scripts)\/.*\.(?:ts|mjs)$/;
+const code = /^(?:src|examples|bench|scripts)\/.*\.(?:tsx?|mjs)$/;
 
 export const rules: readonly Rule[] = [
   {
@@ -66,6 +66,24 @@ export const rules: readonly Rule[] = [
     about: /^src\/objects\//,
     find: (source) => importsOf(source, /^hono(?:\/|$)/),
     broken: { path: "src/objects/run.ts", text: `import { Hono } from "hono"; Hono;` },
+  },
+  {
+    name: "what runs in the browser takes nothing from the server but words",
+    about: /^src\/http\/pages\/client\//,
+    find: (source) =>
+      source.imports
+        .filter(({ path }) => path === null || !/^src\/(?:core\/|http\/pages\/(?:client\/|span\.ts$))/.test(path))
+        .map(({ node, from }) => ({ at: node.start, what: `imports ${from}` })),
+    broken: { path: "src/http/pages/client/live.ts", text: `import { problem } from "../../problem.ts"; problem;` },
+  },
+  {
+    name: "a page says itself how it is compiled, so that any bundler needs no setting",
+    about: /^src\/.*\.tsx$/,
+    find: (source) =>
+      source.text.startsWith("/** @jsxRuntime automatic */\n/** @jsxImportSource hono/jsx */\n")
+        ? []
+        : [{ at: 0, what: "no @jsxRuntime and @jsxImportSource" }],
+    broken: { path: "src/http/pages/plain.tsx", text: "export const plain = <p></p>;" },
   },
   {
     name: "engine and objects say what they own and what they do not",
@@ -108,7 +126,7 @@ export const rules: readonly Rule[] = [
     about: /^(?:src|examples|bench)\//,
     find: ({ path }) => {
       const vague = /(?:^|\/)(?:utils?|helpers?|common|managers?|impls?|misc|shared|types)(?:\/|\.)/.test(path);
-      const noun = !path.startsWith("src/") || /\/[a-z][a-z0-9]*(?:\.d)?\.ts$/.test(path);
+      const noun = !path.startsWith("src/") || /\/[a-z][a-z0-9]*(?:\.d)?\.tsx?$/.test(path);
       return vague || !noun ? [{ at: 0, what: "its name" }] : [];
     },
     broken: { path: "src/core/utils.ts", text: "export const useful = 1;" },

@@ -7,7 +7,10 @@ import { failingService, reached, tokens } from "./service.ts";
 
 const service = failingService(reached);
 const routes = routesOf(service);
-const guarded = routes.flatMap(({ method, path, role }) => (role === "open" ? [] : [{ method, path, role }]));
+const guarded = routes.flatMap(({ method, path, role, page }) =>
+  role === "open" || page === true ? [] : [{ method, path, role }],
+);
+const pages = routes.flatMap(({ path, role, page }) => (role !== "open" && page === true ? [{ path, role }] : []));
 const tokenOf: Record<Role, string> = { read: "r-token-123", operate: "o-token-123", admin: "a-token-123" };
 const order: readonly Role[] = ["read", "operate", "admin"];
 
@@ -38,12 +41,20 @@ describe("the table of routes", () => {
     expect(registered.toSorted()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).toSorted());
   });
 
-  test("only liveness and webhooks are open", () => {
-    expect(routes.filter(({ role }) => role === "open").map(({ path }) => path)).toEqual(["/health", "/hooks/:token"]);
+  test("only liveness, webhooks, signing in and out, and what the browser is served of it are open", () => {
+    const open = routes.filter(({ role }) => role === "open").map(({ method, path }) => `${method} ${path}`);
+    expect(open.toSorted()).toEqual([
+      "ALL /hooks/:token",
+      "GET /assets/:file",
+      "GET /health",
+      "GET /sign-in",
+      "POST /sign-in",
+      "POST /sign-out",
+    ]);
   });
 
   test("a GET needs read; what ends or changes more than a run needs admin; the rest needs operate", () => {
-    const admins = /^(?:DELETE|PATCH) |\/(?:terminate|fork|bulk)$|^POST \/v1\/schedules(?:\/:id\/backfill)?$/;
+    const admins = /^(?:DELETE|PATCH) |\/(?:terminate|fork|bulk)$|^POST \/v1\/(?:schedules(?:\/:id\/backfill)?|directory\/rebuild)$/;
     for (const { method, path, role } of guarded) {
       const needed = method === "GET" ? "read" : admins.test(`${method} ${path}`) ? "admin" : "operate";
       expect(`${method} ${path} ${role}`).toBe(`${method} ${path} ${needed}`);
@@ -51,8 +62,8 @@ describe("the table of routes", () => {
   });
 });
 
-/** Let in, and refused for what an empty request lacks, or by the service. */
-const letIn = /^(?:404 (?:run|schedule)_not_found|400 (?:body|parameter)_invalid)$/;
+/** Let in, and refused for what an empty request lacks, or by the service; the description of the API asks neither. */
+const letIn = /^(?:404 (?:run|schedule)_not_found|400 (?:body|parameter)_invalid|200 undefined)$/;
 
 describe.each(guarded)("$method $path", ({ method, path, role }) => {
   const target = concrete(path);
@@ -82,6 +93,35 @@ describe.each(guarded)("$method $path", ({ method, path, role }) => {
     expect(`${own.status} ${own.code}`).toMatch(letIn);
     const other = await ask(app, `http://example.com${target}`, { method });
     expect([other.status, other.code]).toEqual([403, "loopback_only"]);
+  });
+});
+
+describe.each(pages)("the page $path", ({ path, role }) => {
+  const target = concrete(path);
+
+  test("guarantee 9: without a session it leads to the sign-in page, and back", async () => {
+    const response = await locked.request(target);
+    const next = target === "/" ? "" : `?next=${encodeURIComponent(target)}`;
+    expect([response.status, response.headers.get("location")]).toEqual([303, `/sign-in${next}`]);
+  });
+
+  test("guarantee 9: with no token configured it is 503, and a page that says what to set", async () => {
+    const response = await appWith({}).request(target, bearer("a-token-123"));
+    expect(response.status).toBe(503);
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(await response.text()).toContain("API_TOKENS");
+  });
+
+  test("the role read lets in, and what fails then is a page", async () => {
+    expect(role).toBe("read");
+    const response = await locked.request(target, bearer("r-token-123"));
+    expect([response.status, response.headers.get("content-type")]).toEqual([404, "text/html; charset=utf-8"]);
+  });
+
+  test("AUTH=none lets this machine in and nobody else", async () => {
+    const app = appWith({ AUTH: "none" });
+    expect((await app.request(`http://localhost:8787${target}`)).status).toBe(404);
+    expect((await app.request(`http://example.com${target}`)).status).toBe(403);
   });
 });
 

@@ -36,7 +36,7 @@ export function failingService(error: unknown): Service {
     asks: { query: fail, update: fail },
     lanes: { list: fail, find: fail, override: fail },
     directory: { count: fail, causes: fail, follow: fail, rebuild: fail },
-    stats: { read: fail },
+    stats: { read: fail, census: fail },
   };
 }
 

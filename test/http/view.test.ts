@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
+import { tell } from "../../src/core/tale.ts";
 import { noUsage } from "../../src/core/usage.ts";
 import { encode } from "../../src/core/value.ts";
 import { viewEntry, viewRun, viewSummary } from "../../src/http/view.ts";
@@ -33,7 +34,7 @@ const run: RunSnapshot = {
   reason: "waiting for signal approval:7",
   steps: { completed: 1, failed: 0, running: 0 },
   seq: 9,
-  active: [],
+  active: [{ step: "charge", attempt: 2, since: at }],
   usage: noUsage,
   tallies: {},
   trace: "",
@@ -41,7 +42,8 @@ const run: RunSnapshot = {
 
 const fields = [
   ...["id", "workflow", "version", "status", "input", "output", "error", "labels", "progress", "parent"],
-  ...["createdAt", "startedAt", "updatedAt", "finishedAt", "waitingFor", "reason", "steps"],
+  ...["createdAt", "startedAt", "updatedAt", "finishedAt", "waitingFor", "reason", "steps", "active"],
+  ...["trace", "cost"],
 ];
 
 test("a run has the fields of the contract, in its order", () => {
@@ -68,11 +70,14 @@ test("a run has the fields of the contract, in its order", () => {
     ],
     reason: "waiting for signal approval:7",
     steps: { completed: 1, failed: 0, running: 0 },
+    active: [{ step: "charge", attempt: 2, since: rfc }],
+    trace: "",
+    cost: { rowsWritten: 0, requests: 0, secondsAwake: 0, bytesStored: 0, usd: 0 },
   });
 });
 
-test("a listed run has the same fields but its values", () => {
-  const values = ["input", "output", "progress"];
+test("a listed run has the same fields but its values, and not what is at work", () => {
+  const values = ["input", "output", "progress", "active"];
   expect(Object.keys(viewSummary(run))).toEqual(fields.filter((name) => !values.includes(name)));
 });
 
@@ -154,8 +159,8 @@ test.each<[Entry, unknown]>([
     },
   ],
 ])("entry %#", (entry, view) => {
-  expect(viewEntry(entry)).toEqual(view);
-  expect(Object.keys(viewEntry(entry)).slice(0, 3)).toEqual(["seq", "at", "kind"]);
+  expect(viewEntry(entry)).toEqual({ ...(view as object), text: tell(entry) });
+  expect(Object.keys(viewEntry(entry)).slice(0, 4)).toEqual(["seq", "at", "kind", "text"]);
 });
 
 test("a field that only a newer deployment knows is left out", () => {
@@ -168,5 +173,7 @@ test("a field that only a newer deployment knows is left out", () => {
     toString: "x",
     later: 1,
   } as unknown as Entry;
-  expect(viewEntry(entry)).toEqual({ seq: 1, at: rfc, kind: "timer.fired", name: "nap", call: "nap" });
+  expect(viewEntry(entry)).toEqual({
+    ...{ seq: 1, at: rfc, kind: "timer.fired", text: "woke up (nap)", name: "nap", call: "nap" },
+  });
 });

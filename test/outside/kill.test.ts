@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vites
 import { createRandom } from "../../src/core/random.ts";
 import { Client } from "./client.ts";
 import type { Entry } from "./client.ts";
+import { each } from "./crowd.ts";
 import { Laptop } from "./laptop.ts";
 import { Ledger } from "./ledger.ts";
 import type { Effect } from "./ledger.ts";
@@ -260,13 +261,4 @@ function checkSignals(run: string, approvals: readonly number[], entries: readon
     `${run}: each consumed once`,
   ).toEqual(received.map(({ seq }) => seq));
   expect(approvals).toEqual([1, 2]);
-}
-
-/** Ten at a time. */
-async function each<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>): Promise<void> {
-  const queue = [...items];
-  const work = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await act(item);
-  };
-  await Promise.all(Array.from({ length: 10 }, work));
 }

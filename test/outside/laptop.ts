@@ -1,4 +1,4 @@
-/** A laptop on which `wrangler dev` runs the Worker of this folder: it can be started, killed, started again. */
+/** A laptop on which `wrangler dev` runs the Worker of this folder, or another: it can be started, killed, started again. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,25 +14,33 @@ export class Laptop {
   readonly #variables: readonly string[];
   #program: Program | null = null;
 
-  private constructor(port: number, variables: readonly string[]) {
+  private constructor(port: number, variables: readonly string[], worker: string) {
     this.port = port;
     this.folder = mkdtempSync(join(tmpdir(), "holdfast-outside-"));
     this.#variables = variables;
-    writeFileSync(join(this.folder, "wrangler.toml"), configuration());
+    writeFileSync(join(this.folder, "wrangler.toml"), configuration(worker));
   }
 
-  /** @param variables of the Worker, as NAME:value, beside those that every laptop sets */
-  static async unpack(variables: readonly string[]): Promise<Laptop> {
-    return new Laptop(await freePort(), variables);
+  /**
+   * @param variables of the Worker, as NAME:value, beside those that every laptop sets
+   * @param worker the file that is served
+   */
+  static async unpack(variables: readonly string[], worker = join(import.meta.dirname, "worker.ts")): Promise<Laptop> {
+    return new Laptop(await freePort(), variables, worker);
   }
 
   get origin(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Nothing is asked of the Worker. @returns when wrangler said that it is ready, epoch ms */
-  async start(): Promise<number> {
-    const command = [process.execPath, "--no-warnings", wrangler, "dev", ...this.#arguments()] as const;
+  /**
+   * Nothing is asked of the Worker.
+   * @param variables of this life, as NAME:value: they count more than those of the laptop
+   * @returns when wrangler said that it is ready, epoch ms
+   */
+  async start(variables: readonly string[] = []): Promise<number> {
+    const given = variables.flatMap((variable) => ["--var", variable]);
+    const command = [process.execPath, "--no-warnings", wrangler, "dev", ...this.#arguments(), ...given] as const;
     this.#program = new Program({ command, cwd: this.folder, folder: this.folder });
     await this.#program.says("Ready on");
     return Date.now();
@@ -68,8 +76,8 @@ export class Laptop {
   }
 }
 
-/** That of the repository, with the Worker of this folder and without what belongs to the examples. */
-function configuration(): string {
+/** That of the repository, with this Worker and without what belongs to the examples. */
+function configuration(worker: string): string {
   const [, date] = /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(root, "wrangler.toml"), "utf8")) ?? [];
   const objects = [
     ["RUNS", "RunObject"],
@@ -80,7 +88,7 @@ function configuration(): string {
   const bindings = objects.map(([name, className]) => `{ name = "${name}", class_name = "${className}" }`);
   return `
 name = "holdfast-outside"
-main = ${JSON.stringify(join(import.meta.dirname, "worker.ts"))}
+main = ${JSON.stringify(worker)}
 compatibility_date = "${date}"
 durable_objects.bindings = [${bindings.join(", ")}]
 version_metadata = { binding = "CF_VERSION_METADATA" }

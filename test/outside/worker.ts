@@ -66,7 +66,19 @@ const tick = defineWorkflow("tick", {
   handler: async (_input: unknown, step) => await step.run("tick", (context) => report(step, "tick", context, 0)),
 });
 
-const worker = createWorker({ workflows: [voyage, stay, tick] });
+/** Ends, fails, or parks where only the world can move it. */
+const parcel = defineWorkflow("parcel", {
+  input: z.object({ fate: z.enum(["end", "fail", "wait", "nap"]) }),
+  handler: async ({ fate }, step) => {
+    await step.run("weigh", () => 1);
+    if (fate === "wait") await step.waitFor("collected");
+    if (fate === "nap") await step.sleep("1 day");
+    if (fate === "fail") throw new Error("lost in the post");
+    return fate;
+  },
+});
+
+const worker = createWorker({ workflows: [voyage, stay, tick, parcel] });
 
 export default worker;
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

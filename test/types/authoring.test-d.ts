@@ -35,6 +35,7 @@ const order = defineWorkflow("order", {
     expectTypeOf(step.random()).toEqualTypeOf<number>();
     expectTypeOf(step.uuid()).toEqualTypeOf<string>();
     expectTypeOf(step.info.id).toEqualTypeOf<string>();
+    expectTypeOf(step.info.author.role).toEqualTypeOf<string | undefined>();
     expectTypeOf(step.bail).returns.toBeNever();
     expectTypeOf(step.fail).returns.toBeNever();
     const decision = await step.waitFor<{ approved: boolean }>("late", { timeout: "1 d" });

@@ -43,15 +43,15 @@ describe("a shard", () => {
       reason: "waiting for signal a",
     });
     await inShard((directory) => {
-      expect(directory.report(told)).toBe(true);
+      expect(directory.report(told)).toBe("listed");
       expect(directory.list({ limit: 5 }, null)).toEqual([told]);
     });
   });
 
   it("never goes back: an older report is ignored, whenever it comes", async () => {
     await inShard((directory) => {
-      expect(directory.report(summaryOf("a", { seq: 5, status: "completed" }))).toBe(true);
-      expect(directory.report(summaryOf("a", { seq: 4, status: "waiting", waitingFor: [waitFor("x")] }))).toBe(false);
+      expect(directory.report(summaryOf("a", { seq: 5, status: "completed" }))).toBe("listed");
+      expect(directory.report(summaryOf("a", { seq: 4, status: "waiting", waitingFor: [waitFor("x")] }))).toBe("older");
       expect(directory.list({ limit: 5 }, null)).toMatchObject([{ id: "a", seq: 5, status: "completed" }]);
       expect(directory.waiters("x")).toEqual([]);
       expect(directory.counts()).toEqual([{ workflow: "pay", status: "completed", count: 1 }]);
@@ -61,7 +61,7 @@ describe("a shard", () => {
   it("takes a change of status that has no entry of its own", async () => {
     await inShard((directory) => {
       directory.report(summaryOf("a", { seq: 5, status: "waiting" }));
-      expect(directory.report(summaryOf("a", { seq: 5, status: "running" }))).toBe(true);
+      expect(directory.report(summaryOf("a", { seq: 5, status: "running" }))).toBe("listed");
       expect(directory.list({ limit: 5 }, null)).toMatchObject([{ status: "running" }]);
     });
   });
@@ -302,7 +302,7 @@ describe("the whole directory", () => {
 
 describe("migrations", () => {
   async function inDatabase(test: (sql: SqlStorage) => void): Promise<void> {
-    await runInDurableObject(env.DIRECTORY.getByName(`database-${++made}`), (_object, ctx) => test(ctx.storage.sql));
+    await runInDurableObject(env.RUNS.getByName(`database-${++made}`), (_object, ctx) => test(ctx.storage.sql));
   }
   const first = "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)";
   const second = "ALTER TABLE notes ADD COLUMN mark TEXT";

@@ -17,7 +17,7 @@ describe("GET /health", () => {
 });
 
 describe("guarantee 9: closed by default", () => {
-  const guarded = routesOf(failingService(reached)).filter(({ role }) => role !== "open");
+  const guarded = routesOf(failingService(reached)).filter(({ role, page }) => role !== "open" && page !== true);
   const order = ["read", "operate", "admin"] as const;
 
   it.each(guarded)("$method $path asks for a token, and for the role $role", async ({ method, path, role }) => {
@@ -92,6 +92,9 @@ describe("POST /v1/workflows/:name/runs", () => {
       waitingFor: expect.any(Array),
       reason: expect.toSatisfy((reason) => reason === null || typeof reason === "string"),
       steps: { completed: expect.any(Number), failed: 0, running: expect.any(Number) },
+      active: expect.any(Array),
+      trace: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/),
+      cost: expect.objectContaining({ rowsWritten: expect.any(Number), usd: expect.any(Number) }),
     });
     const run = await runThatIs(id, { status: "waiting" });
     expect(run.waitingFor).toEqual([{ kind: "signal", name: "approval", since: rfc3339, until: rfc3339 }]);

@@ -12,6 +12,8 @@ import { createWorker } from "../../src/index.ts";
 import { askWorkflows } from "./flows/asks.ts";
 import { childWorkflows } from "./flows/children.ts";
 import { deepWorkflows } from "./flows/deep.ts";
+import { directoryWorkflows } from "./flows/directory.ts";
+import { eventWorkflows, openings } from "./flows/events.ts";
 import { contexts, engineWorkflows, lives } from "./flows/engine.ts";
 import { fanWorkflows } from "./flows/fan.ts";
 import { flowWorkflows } from "./flows/flow.ts";
@@ -21,8 +23,13 @@ import { httpWorkflows } from "./flows/http.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
 import { laneWorkflows } from "./flows/lanes.ts";
 import { mortalWorkflows } from "./flows/mortal.ts";
+import { timelineWorkflows } from "./flows/timeline.ts";
+import { reasonWorkflows } from "./flows/reason.ts";
+import { statsWorkflows } from "./flows/stats.ts";
+import { tracedWorkflows } from "./flows/traced.ts";
 import { standIn } from "./holders.ts";
 import { watch } from "./saboteur.ts";
+import { countRows, makeTrouble } from "./shards.ts";
 
 const worker = createWorker({
   workflows: [
@@ -39,7 +46,9 @@ const worker = createWorker({
     ...askWorkflows,
     ...childWorkflows,
     ...deepWorkflows,
+    ...directoryWorkflows,
     ...engineWorkflows,
+    ...eventWorkflows,
     ...fanWorkflows,
     ...flowWorkflows,
     ...forkWorkflows,
@@ -48,21 +57,41 @@ const worker = createWorker({
     ...interruptionWorkflows,
     ...laneWorkflows,
     ...mortalWorkflows,
+    ...tracedWorkflows,
+    ...statsWorkflows,
+    ...reasonWorkflows,
+    ...timelineWorkflows,
   ],
 });
 
 export default worker;
-export const { DirectoryObject, SchedulerObject, LaneObject } = worker.objects;
+export const { SchedulerObject, LaneObject } = worker.objects;
+
+export class DirectoryObject extends worker.objects.DirectoryObject {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    countRows(ctx);
+    super(ctx, env);
+  }
+}
+
+makeTrouble(DirectoryObject.prototype);
 
 /** Lets a step end its own object. */
 export class RunObject extends worker.objects.RunObject {
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env);
     watch(ctx);
+    if (ctx.id.name?.startsWith(".") === true) countRows(ctx);
     if (ctx.id.name !== undefined) {
       contexts.set(ctx.id.name, ctx);
       lives.set(ctx.id.name, (lives.get(ctx.id.name) ?? 0) + 1);
     }
+  }
+
+  override fetch(request: Request): Promise<Response> {
+    const name = this.ctx.id.name ?? "";
+    openings.set(name, (openings.get(name) ?? 0) + 1);
+    return super.fetch(request);
   }
 }
 

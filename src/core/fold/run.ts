@@ -12,6 +12,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       state.created = entry;
       // What was copied may well not be asked for again: no change of the code.
       if (entry.fork !== undefined) state.retriedSeq = entry.fork.upTo;
+      state.tallies = new Map(entry.continuation?.tallies);
       for (const { key, name, payload } of entry.continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
       for (const { key, ...update } of entry.continuation?.updates ?? []) {
         state.updates.set(update.id, update);
@@ -104,6 +105,7 @@ function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcom
 function retry(state: RunState, entry: EntryOf<"run.retried">): void {
   const undone = new Set(state.undone);
   if (state.end !== null) {
+    state.episode = entry.seq;
     // The time between the failure and its repair is not held against the run's own timeout,
     // and a run that failed by it is given all of it again.
     if (state.end.kind === "run.failed" && state.end.error.code === "run_timeout") state.timedFrom = entry.at;
@@ -161,6 +163,7 @@ function release(state: RunState, at: number): void {
   for (const call of state.calls.values()) {
     if (!call.exhausted) continue;
     call.exhausted = false;
+    if (call.limit !== null) call.limit += call.attempts - call.forgiven;
     call.forgiven = call.attempts;
     call.retryAt = at;
     call.retryFrom = at;

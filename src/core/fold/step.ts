@@ -2,6 +2,7 @@
 import type { Entry } from "../entry.ts";
 import { callKey, recordOf, undoKey } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
+import { count } from "./tally.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
 
 type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
@@ -35,10 +36,12 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
     case "undo.attempt_failed":
       progress(state);
       call.attempts = entry.attempt;
+      call.limit = entry.limit ?? null;
       call.retryAt = entry.retryAt;
       call.exhausted = entry.retryAt === null;
       call.retryFrom = entry.at;
       call.lastError = entry.error;
+      if (kind === "run") count(state, entry.seq, call.name, { failedAttempts: 1 });
       call.crashes = 0;
       call.interruptions = 0;
       return null;
@@ -56,11 +59,13 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
     case "step.completed":
       finish(state, call);
       state.steps.completed++;
+      count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
       if (entry.undo === true) state.undoable.add(entry.step);
       return outcome(entry, key, { kind: "value", value: entry.result });
     case "step.failed":
       finish(state, call, true);
       state.steps.failed++;
+      count(state, entry.seq, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - entry.startedAt });
       return outcome(entry, key, { kind: "error", error: entry.error });
     case "undo.completed":
       finish(state, call);

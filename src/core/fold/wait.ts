@@ -2,6 +2,7 @@
 import type { Entry } from "../entry.ts";
 import { callKey, handlerKey, inboxOf, recordOf, takeSignal } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
+import { count } from "./tally.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
 
 type WaitEntry = Extract<
@@ -86,10 +87,12 @@ export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
       finish(state, call);
       return outcome(entry, key, { kind: "child", child: entry.child });
     case "child.completed":
+      count(state, entry.seq, call.name, { completed: 1, ms: entry.at - call.since });
       finish(state, call);
       return outcome(entry, key, { kind: "value", value: entry.output });
     case "child.failed":
       if (entry.left === true) orphan(state, call);
+      count(state, entry.seq, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - call.since });
       finish(state, call, true);
       return outcome(entry, key, { kind: "error", error: entry.error });
     default:

@@ -1,0 +1,94 @@
+/** A part of a run's timeline, made of its journal. */
+import { Bars } from "./bars.ts";
+import type { Draft, Underway } from "./bars.ts";
+import type { Entry } from "./entry.ts";
+import type { StoredError } from "./error.ts";
+import type { Bar, BarKind, Timeline } from "./timeline.ts";
+
+/** What only the memory of the run knows: attempts in flight, and what time it is (epoch ms). */
+export type Present = { readonly underway: readonly Underway[]; readonly now: number };
+
+/** Which bars: up to `limit` from `from` on, counted among those of the kind `only` where it is given. */
+export type Window = { readonly from: number; readonly limit: number; readonly only?: BarKind };
+
+const maxAttempts = 40;
+const maxMessage = 200;
+/** More of them could not be told apart on any screen. */
+const maxIdle = 40;
+const shortestIdleMs = 1000;
+
+/** One pass over all entries, oldest first. Errors are without stacks and causes: `storyOf` has them. */
+export function timelineOf(entries: Iterable<Entry>, { underway, now }: Present, { from, limit, only }: Window): Timeline {
+  const bars = new Bars((_key, error) => brief(error));
+  let seq = 0;
+  for (const entry of entries) {
+    bars.add(entry);
+    seq = entry.seq;
+  }
+  bars.underway(bars.ended ? [] : underway, seq);
+  const drafts = bars.sorted();
+  const wanted = drafts
+    .map((draft, index) => ({ draft, index }))
+    .filter(({ draft }) => only === undefined || draft.kind === only);
+  const startedAt = Number.isFinite(bars.startedAt) ? bars.startedAt : bars.at;
+  const endedAt = bars.ended ? bars.at : Math.max(now, bars.at);
+  return {
+    bars: wanted.slice(from, from + limit).map(({ draft, index }) => toBar(draft, index, maxAttempts)),
+    from,
+    total: wanted.length,
+    startedAt,
+    endedAt,
+    ended: bars.ended,
+    idle: idleSpans(busySpans(bars, drafts, endedAt), startedAt, endedAt),
+  };
+}
+
+/** @param newest how many attempts are kept */
+export function toBar(draft: Draft, index: number, newest: number): Bar {
+  const { cutShort: _cutShort, attempts, ...bar } = draft;
+  return { index, ...bar, attempts: attempts.slice(-newest) };
+}
+
+/** An error as a list has it. */
+export function brief({ name, message, code, step, child }: StoredError): StoredError {
+  return {
+    name,
+    message: message.length > maxMessage ? `${message.slice(0, maxMessage - 1)}…` : message,
+    ...(code === undefined ? {} : { code }),
+    ...(step === undefined ? {} : { step }),
+    ...(child === undefined ? {} : { child }),
+  };
+}
+
+type Span = { readonly fromAt: number; readonly untilAt: number };
+
+/** Attempts, and every instant at which something happened. */
+function busySpans({ instants }: Bars, drafts: readonly Draft[], endedAt: number): Span[] {
+  const spans: Span[] = instants.map((at) => ({ fromAt: at, untilAt: at }));
+  for (const { attempts } of drafts) {
+    for (const { startedAt, endedAt: attemptEndedAt, interrupted } of attempts) {
+      spans.push({ fromAt: startedAt, untilAt: attemptEndedAt ?? (interrupted ? startedAt : endedAt) });
+    }
+  }
+  return spans.toSorted((one, other) => one.fromAt - other.fromAt);
+}
+
+/** Gaps that would press what happened against the edges: a second at least, and a quarter of all that is no gap. */
+function idleSpans(busy: readonly Span[], startedAt: number, endedAt: number): Span[] {
+  const gaps: Span[] = [];
+  let untilAt = startedAt;
+  for (const span of [...busy, { fromAt: endedAt, untilAt: endedAt }]) {
+    if (span.fromAt - untilAt >= shortestIdleMs) gaps.push({ fromAt: untilAt, untilAt: span.fromAt });
+    untilAt = Math.max(untilAt, span.untilAt);
+  }
+  const busyMs = endedAt - startedAt - gaps.reduce((sum, gap) => sum + lengthOf(gap), 0);
+  return gaps
+    .filter((gap) => lengthOf(gap) >= busyMs / 4)
+    .toSorted((one, other) => lengthOf(other) - lengthOf(one))
+    .slice(0, maxIdle)
+    .toSorted((one, other) => one.fromAt - other.fromAt);
+}
+
+function lengthOf({ fromAt, untilAt }: Span): number {
+  return untilAt - fromAt;
+}

@@ -1,0 +1,138 @@
+/**
+ * What a form asks for: a tree of fields, each of which says how a JSON value can be entered. The tree is
+ * finite and complete, so whoever draws it needs no schema. {@link fieldOf} makes it of a JSON Schema.
+ */
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/** `nullable`: null is a value as well. `initial` is what stands there at first. */
+export type Field = Shape & {
+  readonly title?: string;
+  readonly description?: string;
+  readonly initial?: Json;
+  readonly nullable: boolean;
+};
+
+export type Shape =
+  | ({ readonly kind: "text"; readonly format: TextFormat } & Length & {
+        /** A regular expression that the whole or a part of it matches. */
+        readonly pattern?: string;
+      })
+  | ({ readonly kind: "number"; readonly whole: boolean } & Bounds)
+  | { readonly kind: "flag" }
+  | { readonly kind: "choice"; readonly options: readonly Json[] }
+  | { readonly kind: "fixed"; readonly value: Json }
+  /** `others`: what further members look like, under names of the user's choice; null where there are none. */
+  | { readonly kind: "object"; readonly members: readonly Member[]; readonly others: Field | null }
+  | { readonly kind: "list"; readonly item: Field; readonly min: number; readonly max: number | null }
+  | { readonly kind: "tuple"; readonly items: readonly Field[] }
+  | { readonly kind: "variants"; readonly variants: readonly Variant[] }
+  /** Any JSON: what no other kind can draw. */
+  | { readonly kind: "json" };
+
+export type TextFormat = "plain" | "long" | "email" | "uri" | "date" | "date-time" | "time";
+
+/** In characters. */
+type Length = { readonly minLength?: number; readonly maxLength?: number };
+
+/** `above` and `below` exclude their number. */
+type Bounds = {
+  readonly min?: number;
+  readonly max?: number;
+  readonly above?: number;
+  readonly below?: number;
+  /** The value is a multiple of it. */
+  readonly step?: number;
+};
+
+export type Member = { readonly name: string; readonly field: Field; readonly required: boolean };
+
+export type Variant = { readonly label: string; readonly field: Field };
+
+/** A field of any JSON. */
+export const anyJson: Field = { kind: "json", nullable: false };
+
+/**
+ * How a field says that there is nothing: by being blank, which is then no value, null or the empty text;
+ * or by a choice of its own beside it.
+ */
+export type Blank = "refused" | "absent" | "null" | "chosen";
+
+export function blankOf(field: Field, required: boolean): Blank {
+  const isBlankable = ["text", "number", "json", "flag", "choice"].includes(field.kind);
+  if (!isBlankable) return required && !field.nullable ? "refused" : "chosen";
+  // A switch and a choice list what they may be besides, and JSON can say null itself.
+  if (field.kind === "flag" && typeof field.initial === "boolean" && !field.nullable) return "refused";
+  if (field.kind === "flag" || field.kind === "choice" || field.kind === "json") return required ? "refused" : "absent";
+  if (required) return field.nullable ? "null" : "refused";
+  return field.nullable ? "chosen" : "absent";
+}
+
+/** What a value may be, in a few words: `text`, `whole number, 1 to 9`, `list of text`. */
+export function kindOf(field: Field): string {
+  const words = wordsOf(field);
+  return field.nullable ? `${words}, or null` : words;
+}
+
+const formats: Readonly<Record<TextFormat, string>> = {
+  plain: "text",
+  long: "text",
+  email: "email address",
+  uri: "address (URL)",
+  date: "date",
+  "date-time": "date and time",
+  time: "time of day",
+};
+
+function wordsOf(field: Field): string {
+  switch (field.kind) {
+    case "text":
+      return [formats[field.format], lengthOf(field)].filter((part) => part !== "").join(", ");
+    case "number":
+      return [field.whole ? "whole number" : "number", boundsOf(field)].filter((part) => part !== "").join(", ");
+    case "flag":
+      return "true or false";
+    case "choice":
+      return `one of ${field.options.map((option) => JSON.stringify(option)).join(", ")}`;
+    case "fixed":
+      return `always ${JSON.stringify(field.value)}`;
+    case "object":
+      return field.members.length === 0 && field.others !== null ? `names with ${kindOf(field.others)}` : "object";
+    case "list":
+      return [`list of ${kindOf(field.item)}`, countOf(field)].filter((part) => part !== "").join(", ");
+    case "tuple":
+      return `list of exactly ${field.items.length}`;
+    case "variants":
+      return field.variants.map(({ label }) => label).join(" or ");
+    case "json":
+      return "any JSON";
+    default:
+      return field satisfies never;
+  }
+}
+
+function lengthOf({ minLength, maxLength }: Length): string {
+  return range(minLength === 0 ? undefined : minLength, maxLength, "characters");
+}
+
+function countOf({ min, max }: { readonly min: number; readonly max: number | null }): string {
+  return range(min === 0 ? undefined : min, max ?? undefined, "items");
+}
+
+function boundsOf({ min, max, above, below, step }: Bounds): string {
+  const parts = [range(min, max, "")];
+  if (above !== undefined) parts.push(`above ${above}`);
+  if (below !== undefined) parts.push(`below ${below}`);
+  if (step !== undefined) parts.push(`in steps of ${step}`);
+  return parts.filter((part) => part !== "").join(", ");
+}
+
+function range(least: number | undefined, most: number | undefined, unit: string): string {
+  const text = ((): string => {
+    if (least !== undefined && least === most) return `exactly ${least}`;
+    if (least !== undefined && most !== undefined) return `${least} to ${most}`;
+    if (least !== undefined) return `at least ${least}`;
+    return most === undefined ? "" : `at most ${most}`;
+  })();
+  return text === "" || unit === "" ? text : `${text} ${unit}`;
+}

@@ -1,0 +1,29 @@
+/**
+ * Which runs a filter means: the same as the listing's, so that a feed of changes and the list it keeps
+ * up to date never disagree.
+ */
+import type { RunSummary } from "./run.ts";
+import type { RunFilter } from "./service.ts";
+
+export function fits(run: RunSummary, filter: RunFilter): boolean {
+  return mayHaveFitted(run, filter) && fitsNow(run, filter);
+}
+
+/** Whether the run may have fitted before, as far as what never changes about it says. */
+export function mayHaveFitted({ id, workflow, createdAt }: RunSummary, filter: RunFilter): boolean {
+  return (
+    (filter.workflow === undefined || workflow === filter.workflow) &&
+    (filter.createdAfter === undefined || createdAt >= filter.createdAfter) &&
+    (filter.createdBefore === undefined || createdAt < filter.createdBefore) &&
+    (filter.idPrefix === undefined || id.startsWith(filter.idPrefix))
+  );
+}
+
+function fitsNow({ status, labels, error }: RunSummary, filter: RunFilter): boolean {
+  const { status: statuses = [], errorCode } = filter;
+  return (
+    (statuses.length === 0 || statuses.includes(status)) &&
+    (errorCode === undefined || error?.code === errorCode) &&
+    Object.entries(filter.labels ?? {}).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
+  );
+}

@@ -1,0 +1,32 @@
+/** What a run costs at list price. Prices stand here and nowhere else. */
+import type { Usage } from "./usage.ts";
+
+/**
+ * US dollars, beyond what the Workers Paid plan includes. Source: Cloudflare's pricing pages of Durable Objects
+ * (SQLite storage) and Workers, developers.cloudflare.com/durable-objects/platform/pricing and
+ * developers.cloudflare.com/workers/platform/pricing, as of November 2026.
+ */
+export const prices = {
+  perRowWritten: 1 / 1e6,
+  perRowRead: 0.001 / 1e6,
+  /** Of a Durable Object: calls and alarms. */
+  perRequest: 0.15 / 1e6,
+  /** A Durable Object is billed as one of 128 MB, whatever it uses. */
+  perGigabyteSecond: 12.5 / 1e6,
+  gigabytesAwake: 0.128,
+  perGigabyteMonth: 0.2,
+  perWorkerRequest: 0.3 / 1e6,
+  perWorkerCpuMs: 0.02 / 1e6,
+} as const;
+
+const bytesPerGigabyte = 1e9;
+
+/**
+ * US dollars: what the run took, and what keeping it for 30 days takes. Without what is not measured by run: the
+ * Worker's own requests and CPU time, rows read, the time other objects were awake for it.
+ */
+export function costOf({ rowsWritten, requests, awakeMs, bytesStored }: Usage): number {
+  const awake = (awakeMs / 1000) * prices.gigabytesAwake * prices.perGigabyteSecond;
+  const stored = (bytesStored / bytesPerGigabyte) * prices.perGigabyteMonth;
+  return rowsWritten * prices.perRowWritten + requests * prices.perRequest + awake + stored;
+}

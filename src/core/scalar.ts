@@ -1,0 +1,69 @@
+/** The fields of a form that hold one value each, from the words of their JSON Schema. */
+import type { Field, Json, Shape, TextFormat } from "./field.ts";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+export function choiceOf(options: readonly Json[]): Field {
+  const values = options.filter((option) => option !== null);
+  const [only = null] = values;
+  if (values.length <= 1 && values.length === options.length) return { kind: "fixed", value: only, nullable: false };
+  return { kind: "choice", options: values, nullable: values.length < options.length };
+}
+
+const formats: Readonly<Record<string, TextFormat>> = {
+  email: "email",
+  uri: "uri",
+  date: "date",
+  "date-time": "date-time",
+  time: "time",
+};
+
+/** Text beyond this length deserves several lines. */
+const longText = 200;
+
+export function textOf(schema: Schema): Shape {
+  const minLength = numberOf(schema["minLength"]);
+  const maxLength = numberOf(schema["maxLength"]);
+  const length = {
+    ...(minLength === undefined ? {} : { minLength }),
+    ...(maxLength === undefined ? {} : { maxLength }),
+  };
+  const format = formats[String(schema["format"])];
+  // A format's own pattern says nothing that the format does not.
+  if (format !== undefined) return { kind: "text", format, ...length };
+  const pattern = schema["pattern"];
+  const isPattern = typeof pattern === "string" && isRegular(pattern);
+  const isLong = !isPattern && maxLength !== undefined && maxLength > longText;
+  return { kind: "text", format: isLong ? "long" : "plain", ...length, ...(isPattern ? { pattern } : {}) };
+}
+
+/** As the browser would read it: in a form a pattern has the flag v. */
+function isRegular(pattern: string): boolean {
+  try {
+    return new RegExp(pattern, "v") instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+export function boundsOf(schema: Schema) {
+  const bounds = {
+    min: safe(numberOf(schema["minimum"])),
+    max: safe(numberOf(schema["maximum"])),
+    above: numberOf(schema["exclusiveMinimum"]),
+    below: numberOf(schema["exclusiveMaximum"]),
+    step: numberOf(schema["multipleOf"]),
+  };
+  return Object.fromEntries(Object.entries(bounds).filter(([, value]) => value !== undefined));
+}
+
+/** The ends of the exact whole numbers are no rule that anybody made. */
+function safe(bound: number | undefined): number | undefined {
+  return bound !== undefined && Number.isSafeInteger(bound) && Math.abs(bound) === Number.MAX_SAFE_INTEGER
+    ? undefined
+    : bound;
+}
+
+export function numberOf(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+}

@@ -1,0 +1,101 @@
+/** All that is on record of one call, made of its run's journal. */
+import { Bars, keyOf } from "./bars.ts";
+import type { Draft } from "./bars.ts";
+import { brief, toBar } from "./chart.ts";
+import type { Present } from "./chart.ts";
+import type { Entry } from "./entry.ts";
+import type { StoredError } from "./error.ts";
+import type { BarKind, Story } from "./timeline.ts";
+import type { Stored } from "./value.ts";
+
+const maxAttempts = 200;
+/** Characters of whole errors, the newest first; those of older attempts are kept as lists have them. */
+const maxErrors = 2_000_000;
+
+/** A key names one bar; the id of a step the first of these that there is. */
+const preferred: readonly BarKind[] = ["run", "child", "wait", "webhook", "sleep", "undo", "update", "lane"];
+
+/**
+ * One pass over all entries, oldest first. Null where there is no such bar. The input of a child is not in
+ * this journal: it is null here.
+ * @param key of a bar, or the id of a call
+ */
+export function storyOf(entries: Iterable<Entry>, present: Present, key: string): Omit<Story, "idempotencyKey"> | null {
+  const keys = [key, ...preferred.map((kind) => keyOf(kind, key))];
+  const wanted = new Set(keys);
+  const bars = new Bars((of, error) => (wanted.has(of) ? error : brief(error)));
+  const values = new Values(wanted);
+  let seq = 0;
+  for (const entry of entries) {
+    bars.add(entry);
+    values.add(entry);
+    seq = entry.seq;
+  }
+  bars.underway(bars.ended ? [] : present.underway, seq);
+  const found = keys.find((each) => bars.all.has(each));
+  const draft = found === undefined ? undefined : bars.all.get(found);
+  if (draft === undefined) return null;
+  const index = bars.sorted().indexOf(draft);
+  const bar = toBar({ ...draft, attempts: withinBudget(draft.attempts) }, index, maxAttempts);
+  const { input = null, output = null, sensitive = false } = values.of.get(draft.key) ?? {};
+  // What came of it before a retry set it free counts no more.
+  return { bar, input, output: sensitive || bar.status === "open" ? null : output, sensitive };
+}
+
+function withinBudget(attempts: Draft["attempts"]): Draft["attempts"] {
+  let left = maxErrors;
+  const kept = attempts.toReversed().map((attempt) => {
+    if (attempt.error === null) return attempt;
+    left -= sizeOf(attempt.error);
+    return left >= 0 ? attempt : { ...attempt, error: brief(attempt.error) };
+  });
+  return kept.toReversed();
+}
+
+function sizeOf({ message, stack = "", cause, errors = [] }: StoredError): number {
+  const inner = [...(cause === undefined ? [] : [cause]), ...errors];
+  return 100 + message.length + stack.length + inner.reduce((sum, error) => sum + sizeOf(error), 0);
+}
+
+type Given = { readonly input?: Stored | null; readonly output?: Stored | null; readonly sensitive?: boolean };
+
+/** What the wanted calls were given and gave. */
+class Values {
+  readonly of = new Map<string, Given>();
+  readonly #wanted: ReadonlySet<string>;
+  /** Payloads that nobody consumed yet, by `seq`. */
+  readonly #signals = new Map<number, Stored>();
+
+  constructor(wanted: ReadonlySet<string>) {
+    this.#wanted = wanted;
+  }
+
+  add(entry: Entry): void {
+    switch (entry.kind) {
+      case "signal.received":
+        this.#signals.set(entry.seq, entry.payload);
+        return;
+      case "signal.consumed": {
+        const output = this.#signals.get(entry.signal) ?? null;
+        this.#signals.delete(entry.signal);
+        return entry.listener === true ? undefined : this.#note(keyOf("wait", entry.call), { output });
+      }
+      case "step.completed":
+        return this.#note(keyOf("run", entry.step), { output: entry.result, sensitive: entry.sensitive === true });
+      case "child.completed":
+        return this.#note(keyOf("child", entry.step), { output: entry.output });
+      case "webhook.received":
+        return this.#note(keyOf("webhook", entry.call), { output: entry.request });
+      case "update.accepted":
+        return this.#note(keyOf("update", entry.update), { input: entry.sent ?? entry.argument });
+      case "update.completed":
+        return this.#note(keyOf("update", entry.update), { output: entry.result });
+      default:
+        return;
+    }
+  }
+
+  #note(key: string, given: Given): void {
+    if (this.#wanted.has(key)) this.of.set(key, { ...this.of.get(key), ...given });
+  }
+}

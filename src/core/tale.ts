@@ -1,0 +1,319 @@
+/**
+ * What an entry of the history says to people, in one sentence made of the entry alone: names, times and
+ * messages, and no value that a run works on. Long because every kind has a sentence of its own.
+ */
+import type { Author } from "./author.ts";
+import { describeMs } from "./duration.ts";
+import type { CallKind, Entry, EntryOf } from "./entry.ts";
+import { attemptOf, inLine, ordinal, timeOf } from "./phrase.ts";
+
+const maxLength = 500;
+/** What people wrote: names as far as they may go, words as far as they help. */
+const maxName = 256;
+const maxWords = 300;
+/** Of a list of names so many are told. */
+const maxListed = 5;
+
+/** One line of at most 500 characters; never empty. An entry of a kind that only newer code knows is told by its kind. */
+export function tell(entry: Entry): string {
+  return inLine(say(entry), maxLength) || entry.kind;
+}
+
+/** Long because every kind stands here once, so that one that is missing does not compile. */
+function say(entry: Entry): string {
+  switch (entry.kind) {
+    case "run.created":
+    case "run.debounced":
+    case "run.started":
+    case "run.interrupted":
+    case "run.recovered":
+    case "run.completed":
+    case "run.failed":
+      return sayOfRun(entry);
+    case "run.paused":
+    case "run.resumed":
+    case "run.retried":
+    case "run.cancel_requested":
+    case "run.cancelled":
+      return sayOfAction(entry);
+    case "step.attempt_failed":
+    case "step.attempt_started":
+    case "step.interrupted":
+    case "step.completed":
+    case "step.failed":
+    case "undo.attempt_failed":
+    case "undo.attempt_started":
+    case "undo.interrupted":
+    case "undo.completed":
+    case "undo.failed":
+      return sayOfAttempt(entry);
+    case "step.added":
+      return `the code now has ${callOf(entry.call, entry.step)}, which this history went on without`;
+    case "step.removed":
+      return `the code no longer has ${callOf(entry.call, entry.step)} of this history`;
+    case "undo.started":
+      return `the run is to end as ${entry.ends}${because(entry.error.message)}; first it undoes ${list(entry.steps)}`;
+    case "child.started":
+    case "child.completed":
+    case "child.failed":
+    case "child.stopped":
+      return sayOfChild(entry);
+    case "timer.set":
+    case "timer.fired":
+    case "wait.started":
+    case "wait.withdrawn":
+    case "wait.timed_out":
+    case "signal.received":
+    case "signal.consumed":
+    case "listener.added":
+    case "webhook.created":
+    case "webhook.received":
+    case "webhook.rejected":
+      return sayOfWait(entry);
+    case "update.accepted":
+    case "update.completed":
+    case "update.failed":
+    case "patch.adopted":
+    case "lane.queued":
+    case "lane.entered":
+    case "log.written":
+    case "progress.published":
+      return sayOfWord(entry);
+    default:
+      return nothing(entry);
+  }
+}
+
+type RunEntry = EntryOf<
+  "run.created" | "run.debounced" | "run.started" | "run.interrupted" | "run.recovered" | "run.completed" | "run.failed"
+>;
+
+function sayOfRun(entry: RunEntry): string {
+  switch (entry.kind) {
+    case "run.created":
+      return creation(entry);
+    case "run.debounced":
+      return `${who(entry)} started it once more; it takes the newest input and begins ${clock(entry.startAt, entry)}${because(entry.reason)}`;
+    case "run.started":
+      return "the run began";
+    case "run.interrupted":
+      return `the process ${entry.held ? "died" : "was replaced by a deployment"} while the run was at work; it goes on from its journal`;
+    case "run.recovered":
+      return "the run is unharmed by the interruption";
+    case "run.completed":
+      return "the run completed";
+    case "run.failed":
+      return `the run failed${because(entry.error.message)}`;
+    default:
+      return nothing(entry);
+  }
+}
+
+function creation(entry: EntryOf<"run.created">): string {
+  const { workflow, version, startAt, parent, schedule, fork, continuation, at } = entry;
+  const what = `${name(workflow)} (version ${name(version)})`;
+  const begins = startAt === null || startAt <= at ? "" : `, to begin ${clock(startAt, entry)}`;
+  if (continuation !== undefined && fork === undefined)
+    return `the run went on as new, for the ${ordinal(continuation.count)} time: ${what}`;
+  if (fork !== undefined) {
+    const from = fork.step === null ? "from its start" : `from ${name(fork.step)} on`;
+    return `${who(entry)} forked run ${name(fork.id)} ${from}: ${what}${because(fork.reason)}`;
+  }
+  if (schedule !== null) {
+    return `schedule ${name(schedule.id)} fired for ${timeOf(schedule.at, at)}: ${what}, started by ${who(entry)}${begins}${because(entry.reason)}`;
+  }
+  const from = parent === null ? who(entry) : `run ${name(parent.id)} of workflow ${name(parent.workflow)}`;
+  return `${from} started ${what}${begins}${because(entry.reason)}`;
+}
+
+type ActionEntry = EntryOf<"run.paused" | "run.resumed" | "run.retried" | "run.cancel_requested" | "run.cancelled">;
+
+/** Who did what to the run, and why. */
+function sayOfAction(entry: ActionEntry): string {
+  const why = because(entry.reason);
+  switch (entry.kind) {
+    case "run.paused":
+      return `${who(entry)} paused the run${why}`;
+    case "run.resumed":
+      return `${who(entry)} resumed the run after ${describeMs(entry.shiftMs)}${why}`;
+    case "run.retried": {
+      const again = entry.cleared.length === 0 ? "" : `, with ${list(entry.cleared)} to be done again`;
+      return `${who(entry)} had the run try again${again}${why}`;
+    }
+    case "run.cancel_requested":
+      return `${who(entry)} cancelled the run, which cleans up first${why}`;
+    case "run.cancelled": {
+      const how = entry.error.code === "terminated" ? "terminated" : "cancelled";
+      const late = entry.givenUp === true ? "; its clean-up came to nothing and was not waited for" : "";
+      return `the run was ${how} by ${who(entry)}${because(entry.reason ?? entry.error.message)}${late}`;
+    }
+    default:
+      return nothing(entry);
+  }
+}
+
+type AttemptEntry =
+  EntryOf<`${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`>;
+
+function sayOfAttempt(entry: AttemptEntry): string {
+  const what = entry.kind.startsWith("undo.") ? `undoing ${name(entry.step)}` : name(entry.step);
+  switch (entry.kind) {
+    case "step.attempt_started":
+    case "undo.attempt_started":
+      return `${what}: attempt ${entry.attempt} began`;
+    case "step.interrupted":
+    case "undo.interrupted":
+      return `${what}: cut off when the process ${entry.held ? "died" : "was replaced by a deployment"}; it begins again`;
+    case "step.completed":
+    case "undo.completed":
+      return `${what}: done ${took(entry)}${entry.attempt > 1 ? `, in attempt ${entry.attempt}` : ""}`;
+    case "step.failed":
+    case "undo.failed":
+      return `${what}: failed for good in attempt ${entry.attempt}, ${took(entry)}${told(entry.error.message)}`;
+    case "step.attempt_failed":
+    case "undo.attempt_failed": {
+      const { attempt, limit = null, retryAt, at, error } = entry;
+      const next = retryAt === null ? "no attempt is left" : `next in ${describeMs(retryAt - at)}`;
+      return `${what}: ${attemptOf(attempt, limit)} failed ${took(entry)}${told(error.message)}; ${next}`;
+    }
+    default:
+      return nothing(entry);
+  }
+}
+
+function sayOfChild(entry: EntryOf<`child.${"started" | "completed" | "failed" | "stopped"}`>): string {
+  const child =
+    entry.child === undefined ? "a child" : `run ${name(entry.child.id)} of workflow ${name(entry.child.workflow)}`;
+  switch (entry.kind) {
+    case "child.started": {
+      if (entry.detached === true) return `${name(entry.step)}: started ${child}, and does not wait for it`;
+      return `${name(entry.step)}: started ${child}, and waits for it${until(entry)}`;
+    }
+    case "child.completed":
+      return `${name(entry.step)}: ${child} completed`;
+    case "child.failed": {
+      const left = entry.left === true ? "; it may still go on" : "";
+      const how = entry.child === undefined ? "could not be started" : "did not complete";
+      return `${name(entry.step)}: ${child} ${how}${told(entry.error.message)}${left}`;
+    }
+    case "child.stopped":
+      return entry.policy === "abandon" ? `${child} was left to itself` : `${child} was told to stop (${entry.policy})`;
+    default:
+      return nothing(entry);
+  }
+}
+
+type WaitEntry = EntryOf<
+  | `timer.${"set" | "fired"}`
+  | `wait.${"started" | "withdrawn" | "timed_out"}`
+  | `signal.${"received" | "consumed"}`
+  | "listener.added"
+  | `webhook.${"created" | "received" | "rejected"}`
+>;
+
+function sayOfWait(entry: WaitEntry): string {
+  switch (entry.kind) {
+    case "timer.set":
+      return `sleeps${entry.name === "sleep" ? "" : ` (${name(entry.name)})`} for ${describeMs(entry.wakeAt - entry.at)}, until ${timeOf(entry.wakeAt, entry.at)}`;
+    case "timer.fired":
+      return `woke up${entry.name === "sleep" ? "" : ` (${name(entry.name)})`}`;
+    case "wait.started":
+      return `waits for signal ${name(entry.name)}${until(entry)}`;
+    case "wait.withdrawn":
+      return `waits no more for ${list(entry.calls.map(({ call, id }) => callOf(call, id)))}: a race was won by another`;
+    case "wait.timed_out":
+      return `${entry.wait} ${name(entry.name)} did not come in time`;
+    case "signal.received":
+      return `signal ${name(entry.name)} came from ${who(entry)}${because(entry.reason)}`;
+    case "signal.consumed":
+      return `signal ${name(entry.name)} was ${entry.listener === true ? "heard" : "taken"} by the handler`;
+    case "listener.added":
+      return `listens for signal ${name(entry.name)}`;
+    case "webhook.created":
+      return `waits for webhook ${name(entry.name)}${until(entry)}`;
+    case "webhook.received":
+      return `webhook ${name(entry.name)} was called`;
+    case "webhook.rejected":
+      return `a call of webhook ${name(entry.name)} was refused${because(entry.reason)}`;
+    default:
+      return nothing(entry);
+  }
+}
+
+type WordEntry = EntryOf<
+  | `update.${"accepted" | "completed" | "failed"}`
+  | "patch.adopted"
+  | `lane.${"queued" | "entered"}`
+  | "log.written"
+  | "progress.published"
+>;
+
+function sayOfWord(entry: WordEntry): string {
+  switch (entry.kind) {
+    case "update.accepted":
+      return `update ${name(entry.name)} came from ${who(entry)}${because(entry.reason)}`;
+    case "update.completed":
+      return `update ${name(entry.name)} was answered`;
+    case "update.failed":
+      return `update ${name(entry.name)} failed${because(entry.error.message)}`;
+    case "patch.adopted":
+      return `the run takes the new side of patch ${name(entry.patch)}`;
+    case "lane.queued":
+      return `${entry.step === null ? "the run" : name(entry.step)} waits for a slot in lane ${name(entry.lane)}`;
+    case "lane.entered":
+      return `${entry.step === null ? "the run" : name(entry.step)} has its slot in lane ${name(entry.lane)}`;
+    case "log.written":
+      return `${entry.level}${because(entry.message)}`;
+    case "progress.published":
+      return "the run told of its progress";
+    default:
+      return nothing(entry);
+  }
+}
+
+/** `ana (operate)`: a name that is somebody's word, and the role that let them in. */
+function who({ by, role }: Author): string {
+  return role === undefined ? name(by) : `${name(by)} (${name(role)})`;
+}
+
+function callOf(call: CallKind, id: string): string {
+  const what = { run: "step", sleep: "sleep", wait: "signal", webhook: "webhook", child: "child", undo: "undoing" };
+  return `${what[call]} ${name(id)}`;
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, maxListed).map(name).join(", ");
+  return names.length > maxListed ? `${shown} and ${names.length - maxListed} more` : shown || "nothing";
+}
+
+function took({ at, startedAt }: { readonly at: number; readonly startedAt: number }): string {
+  return `after ${describeMs(at - startedAt)}`;
+}
+
+function clock(instant: number, { at }: { readonly at: number }): string {
+  const day = 86_400_000;
+  return `${Math.floor(instant / day) === Math.floor(at / day) ? "at" : "on"} ${timeOf(instant, at)}`;
+}
+
+function until(entry: { readonly at: number; readonly until: number | null }): string {
+  return entry.until === null ? "" : ` until ${timeOf(entry.until, entry.at)}`;
+}
+
+function name(text: string): string {
+  return inLine(text, maxName);
+}
+
+function because(words: string | null | undefined): string {
+  const line = inLine(words ?? "", maxWords);
+  return line === "" ? "" : `: ${line}`;
+}
+
+function told(words: string): string {
+  const line = inLine(words, maxWords);
+  return line === "" ? "" : ` (${line})`;
+}
+
+/** Code of before meets entries of newer code: a history must be readable all the same. */
+function nothing(entry: never): string {
+  return String(Reflect.get(entry, "kind"));
+}

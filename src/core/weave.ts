@@ -1,0 +1,298 @@
+/**
+ * A run as spans of a trace, made of its journal alone: the run, every attempt of every step, and what it waited
+ * for. Pure: the same entries make the same spans with the same ids. No value of the run is in them.
+ */
+import type { Entry, EntryOf } from "./entry.ts";
+import type { StoredError } from "./error.ts";
+import { exceptionOf } from "./span.ts";
+import type { Attributes, Span, SpanEvent } from "./span.ts";
+import { parseTrace, parentTrace, runTrace, spotTrace } from "./trace.ts";
+import type { Spot, Trace } from "./trace.ts";
+
+/** What of the run is told: from its creation, or from a retry, to an end. Both are `seq`. */
+export type Stretch = {
+  /** The `run.retried` it begins with; 0 for the creation. */
+  readonly episode: number;
+  /** The run's end. */
+  readonly end: number;
+};
+
+type End = EntryOf<"run.completed"> | EntryOf<"run.failed"> | EntryOf<"run.cancelled">;
+type Created = EntryOf<"run.created">;
+
+/** Something that is waited for. */
+type Open = {
+  readonly kind: Spot["kind"];
+  readonly id: string;
+  readonly name: string;
+  readonly startAt: number;
+  readonly attributes: Attributes;
+};
+
+/** Past these, a span would be a history. */
+const maxEvents = 100;
+const maxLinks = 100;
+
+/**
+ * The spans of one stretch of the run, each as it is over, the run's own last. A later one is a part of the first:
+ * a span of its own under the run's.
+ * @param entries the journal from its beginning; read no further than the stretch's end
+ */
+export function* spansOf(entries: Iterable<Entry>, stretch: Stretch): Generator<Span> {
+  let weaver: Weaver | null = null;
+  for (const entry of entries) {
+    if (entry.kind === "run.created") weaver = new Weaver(entry, stretch);
+    if (weaver !== null) yield* weaver.take(entry);
+    if (entry.seq >= stretch.end) return;
+  }
+}
+
+class Weaver {
+  readonly #created: Created;
+  readonly #stretch: Stretch;
+  readonly #run: Trace;
+  /** What every other span of the stretch is a part of. */
+  readonly #root: Trace;
+  readonly #open = new Map<string, Open>();
+  /** Traces that signals came with, by `seq`, until they are consumed. */
+  readonly #signals = new Map<number, Trace>();
+  readonly #events: SpanEvent[] = [];
+  #startAt: number;
+
+  constructor(created: Created, stretch: Stretch) {
+    const { episode } = stretch;
+    this.#created = created;
+    this.#stretch = stretch;
+    this.#run = runTrace(created);
+    this.#root = episode === 0 ? this.#run : this.#trace("retry", "", 0);
+    this.#startAt = created.continuation?.createdAt ?? created.at;
+  }
+
+  /** The spans that this entry ends, where they belong to the stretch. */
+  take(entry: Entry): Span[] {
+    const { fork } = this.#created;
+    const isCopy = fork !== undefined && entry.seq <= fork.upTo;
+    if (entry.seq === this.#stretch.episode) this.#resume(entry.at);
+    const spans = isCopy ? [] : this.#spans(entry);
+    return entry.seq > this.#stretch.episode ? spans : [];
+  }
+
+  /** What was waited for before the retry is waited for once more. */
+  #resume(at: number): void {
+    this.#startAt = at;
+    this.#events.length = 0;
+    for (const [key, open] of this.#open) this.#open.set(key, { ...open, startAt: at });
+  }
+
+  #spans(entry: Entry): Span[] {
+    switch (entry.kind) {
+      case "step.completed":
+      case "step.failed":
+      case "step.attempt_failed":
+      case "undo.completed":
+      case "undo.failed":
+      case "undo.attempt_failed":
+        return [this.#attempt(entry)];
+      case "signal.received":
+        this.#heard(entry);
+        return [];
+      case "signal.consumed":
+        return [this.#consumed(entry)];
+      case "wait.withdrawn":
+        return entry.calls.flatMap(({ call, id }) => this.#close(call, id, entry.at, "withdrawn"));
+      case "child.started":
+      case "child.completed":
+      case "child.failed":
+        return this.#child(entry);
+      case "run.completed":
+      case "run.failed":
+      case "run.cancelled":
+        return this.#end(entry);
+      default:
+        this.#note(entry);
+        return this.#wait(entry);
+    }
+  }
+
+  /** Timers, waits, webhooks, lanes and updates: what begins one, and what ends it. */
+  #wait(entry: Entry): Span[] {
+    const { at } = entry;
+    switch (entry.kind) {
+      case "timer.set":
+        return this.#begin("sleep", entry.call, `sleep ${entry.name}`, at, { "holdfast.name": entry.name });
+      case "timer.fired":
+        return this.#close("sleep", entry.call, at, "fired");
+      case "wait.started":
+        return this.#begin("wait", entry.call, `wait for ${entry.name}`, at, { "holdfast.name": entry.name });
+      case "wait.timed_out":
+        return this.#close(entry.wait === "signal" ? "wait" : "webhook", entry.call, at, "timed_out");
+      case "webhook.created":
+        return this.#begin("webhook", entry.call, `webhook ${entry.name}`, at, { "holdfast.name": entry.name });
+      case "webhook.received":
+        return this.#close("webhook", entry.call, at, "received");
+      case "lane.queued": {
+        const step = entry.step === null ? {} : { "holdfast.step": entry.step };
+        return this.#begin("lane", laneKey(entry), `lane ${entry.lane}`, at, { "holdfast.lane": entry.lane, ...step });
+      }
+      case "lane.entered":
+        return this.#close("lane", laneKey(entry), at, "entered");
+      case "update.accepted":
+        return this.#begin("update", entry.update, `update ${entry.name}`, at, { "holdfast.name": entry.name });
+      case "update.completed":
+        return this.#close("update", entry.update, at, "completed");
+      case "update.failed":
+        return this.#close("update", entry.update, at, "failed", entry.error);
+      default:
+        // Everything else takes no time of its own.
+        return [];
+    }
+  }
+
+  #attempt(entry: Extract<Entry, { readonly startedAt: number }>): Span {
+    const { step, attempt, startedAt, at, kind } = entry;
+    const undo = kind.startsWith("undo.");
+    return this.#span({
+      trace: this.#trace(undo ? "undo" : "run", step, attempt),
+      name: undo ? `undo ${step}` : step,
+      startAt: startedAt,
+      endAt: at,
+      attributes: { "holdfast.step": step, "holdfast.attempt": attempt },
+      error: "error" in entry ? entry.error : null,
+    });
+  }
+
+  #heard({ seq, trace }: EntryOf<"signal.received">): void {
+    const parsed = trace === undefined ? null : parseTrace(trace);
+    if (parsed !== null) this.#signals.set(seq, parsed);
+  }
+
+  #consumed({ name, call, signal, at, listener }: EntryOf<"signal.consumed">): Span {
+    const trace = this.#signals.get(signal);
+    this.#signals.delete(signal);
+    const links = trace === undefined ? [] : [trace];
+    const [waited] = listener === true ? [] : this.#close("wait", call, at, "received", null, links);
+    // One that was there already was not waited for.
+    const spot = this.#trace("signal", `${name} ${signal}`, 0);
+    const attributes = { "holdfast.name": name };
+    return waited ?? this.#span({ trace: spot, name: `signal ${name}`, startAt: at, endAt: at, attributes, links });
+  }
+
+  #child(entry: EntryOf<"child.started"> | EntryOf<"child.completed"> | EntryOf<"child.failed">): Span[] {
+    const { step, at } = entry;
+    if (entry.kind === "child.completed") return this.#close("child", step, at, "completed");
+    if (entry.kind === "child.started") {
+      const { id, workflow } = entry.child;
+      const attributes = { "holdfast.step": step, "holdfast.child.run": id, "holdfast.child.workflow": workflow };
+      this.#begin("child", step, `run ${workflow}`, at, attributes);
+      return entry.detached === true ? this.#close("child", step, at, "started") : [];
+    }
+    // One that was never started is on record with its failure alone.
+    if (!this.#open.has(openKey("child", step))) this.#begin("child", step, step, at, { "holdfast.step": step });
+    return this.#close("child", step, at, "failed", entry.error);
+  }
+
+  /** What is still open ends with the run, which is the last to be told. */
+  #end(entry: End): Span[] {
+    const { at, seq } = entry;
+    if (seq !== this.#stretch.end) return [];
+    const open = [...this.#open.values()].flatMap(({ kind, id }) => this.#close(kind, id, at, "left"));
+    const { id, workflow, version, parent, schedule, fork } = this.#created;
+    const status = entry.kind.slice("run.".length);
+    const first = this.#stretch.episode === 0;
+    const run: Span = {
+      trace: this.#root,
+      parentId: first ? (parentTrace(this.#created)?.spanId ?? null) : this.#run.spanId,
+      name: first ? workflow : `${workflow} retried`,
+      startAt: this.#startAt,
+      endAt: Math.max(this.#startAt, at),
+      attributes: {
+        ...{ "holdfast.run": id, "holdfast.workflow": workflow, "holdfast.version": version },
+        "holdfast.status": status,
+        ...(parent === null ? {} : { "holdfast.parent.run": parent.id }),
+        ...(schedule === null ? {} : { "holdfast.schedule": schedule.id }),
+        ...(fork === undefined ? {} : { "holdfast.fork.run": fork.id }),
+      },
+      error: entry.kind === "run.failed" ? entry.error : null,
+      events: this.#events,
+      // Signals that nobody consumed had a part in the run, or were meant to.
+      links: [...this.#signals.values()].slice(0, maxLinks),
+    };
+    return [...open, run];
+  }
+
+  /** What happened to the run as a whole is an event of its span. */
+  #note(entry: Entry): void {
+    switch (entry.kind) {
+      case "run.started":
+      case "run.recovered":
+      case "run.interrupted":
+        return this.#event(entry, {});
+      case "step.interrupted":
+      case "undo.interrupted":
+        return this.#event(entry, { "holdfast.step": entry.step });
+      case "run.paused":
+      case "run.resumed":
+      case "run.retried":
+      case "run.cancel_requested":
+      case "undo.started":
+        return this.#event(entry, { "holdfast.by": entry.by });
+      default:
+      // Everything else is a span, or in the history alone.
+    }
+  }
+
+  #event({ kind, at }: Entry, attributes: Attributes): void {
+    if (this.#events.length < maxEvents) this.#events.push({ name: kind, at, attributes });
+  }
+
+  #begin(kind: Open["kind"], id: string, name: string, startAt: number, attributes: Attributes): Span[] {
+    this.#open.set(openKey(kind, id), { kind, id, name, startAt, attributes });
+    return [];
+  }
+
+  /** The span of what was waited for; none where nothing was. */
+  #close(
+    kind: Open["kind"],
+    id: string,
+    endAt: number,
+    outcome: string,
+    error: StoredError | null = null,
+    links: readonly Trace[] = [],
+  ): Span[] {
+    const key = openKey(kind, id);
+    const open = this.#open.get(key);
+    if (open === undefined) return [];
+    this.#open.delete(key);
+    const { name, startAt } = open;
+    const attributes = { ...open.attributes, "holdfast.outcome": outcome };
+    return [this.#span({ trace: this.#trace(kind, id, 0), name, startAt, endAt, attributes, error, links })];
+  }
+
+  #span(
+    span: Pick<Span, "trace" | "name" | "startAt" | "endAt" | "attributes"> & Partial<Pick<Span, "error" | "links">>,
+  ): Span {
+    const { id, workflow } = this.#created;
+    const { error = null, links = [] } = span;
+    return {
+      ...span,
+      parentId: this.#root.spanId,
+      endAt: Math.max(span.startAt, span.endAt),
+      attributes: { "holdfast.run": id, "holdfast.workflow": workflow, ...span.attributes },
+      error,
+      links,
+      events: error === null ? [] : [exceptionOf(error, span.endAt)],
+    };
+  }
+
+  #trace(kind: Spot["kind"], id: string, attempt: number): Trace {
+    return spotTrace(this.#created, { kind, id, attempt, episode: this.#stretch.episode }, this.#run);
+  }
+}
+
+function openKey(kind: Open["kind"], id: string): string {
+  return `${kind}:${id}`;
+}
+
+function laneKey({ lane, step }: { readonly lane: string; readonly step: string | null }): string {
+  return `${lane} ${step ?? ""}`;
+}

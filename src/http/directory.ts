@@ -1,0 +1,44 @@
+/**
+ * Owns: the index of runs as a whole over HTTP: counts, causes of failures, having it made anew.
+ * Does not own: its listing (run) and its feed (events).
+ */
+import type { Cause, Service } from "../core/service.ts";
+import { invalidField, readFields, readKey } from "./body.ts";
+import { filterNames, readFilter, readGroupBy, readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { viewInstant, viewRun } from "./view.ts";
+
+export function directoryRoutes(service: Service): Route[] {
+  return [
+    { method: "GET", path: "/v1/directory/counts", role: "read", handle: (call) => count(service, call) },
+    { method: "GET", path: "/v1/directory/causes", role: "read", handle: (call) => causes(service, call) },
+    { method: "POST", path: "/v1/directory/rebuild", role: "admin", handle: (call) => rebuild(service, call) },
+  ];
+}
+
+async function count(service: Service, { request }: Call): Promise<Response> {
+  const query = readQuery(request, [...filterNames, "groupBy"]);
+  const { total, groups } = await service.directory.count(readFilter(query), readGroupBy(query));
+  return Response.json({ total, groups });
+}
+
+async function causes(service: Service, { request }: Call): Promise<Response> {
+  const found = await service.directory.causes(readFilter(readQuery(request, filterNames)));
+  return Response.json({ causes: found.map(viewCause) });
+}
+
+function viewCause({ firstAt, lastAt, ...cause }: Cause) {
+  const { workflow, code, step, message, count, run } = cause;
+  return { workflow, code, step, message, count, firstAt: viewInstant(firstAt), lastAt: viewInstant(lastAt), run };
+}
+
+async function rebuild(service: Service, { request, author }: Call): Promise<Response> {
+  readQuery(request);
+  const key = readKey(request);
+  const { shard } = await readFields(request, ["shard"]);
+  if (shard !== undefined && !(typeof shard === "number" && Number.isSafeInteger(shard) && shard >= 0)) {
+    throw invalidField("shard", "must be a whole number, 0 or more");
+  }
+  const run = await service.directory.rebuild({ ...key, ...author, ...(shard === undefined ? {} : { shard }) });
+  return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
+}

@@ -1,0 +1,197 @@
+/**
+ * Owns: live events on the wire: server-sent events and the same as messages of a WebSocket.
+ * Does not own: what happens and in which order (the service's streams), how an entry is shown (view).
+ *
+ * 1. A comment comes where nothing else does for a while, made here: it wakes nobody.
+ * 2. What a client does not take is not read either: it waits where it is on record. A WebSocket, which does
+ *    not tell, is closed after so much that this holds for it as well.
+ */
+import type { DirectoryChange, RunNews, Service } from "../core/service.ts";
+import { RequestError } from "./problem.ts";
+import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { viewEntry, viewSummary } from "./view.ts";
+
+/** What is sent: `id` and no name for an entry of a run, a name for anything else. */
+type Event = { readonly id: number; readonly data: unknown } | { readonly name: string; readonly data: unknown };
+/** How an event looks as a message of a WebSocket. */
+type ToMessage = (event: Event) => unknown;
+
+const everyMs = 15_000;
+/** How long a client should wait before it comes back. */
+const retryMs = 1000;
+/**
+ * Characters that one WebSocket carries. The runtime keeps for a slow client whatever is sent, and does not
+ * say how much that is: only a client that comes back has surely read what was sent before.
+ */
+const maxCarried = 8_388_608;
+
+/** @param heartbeatMs how long nothing may be said */
+export function eventRoutes(service: Service, heartbeatMs = everyMs): Route[] {
+  return [
+    { method: "GET", path: "/v1/runs/:id/events", role: "read", handle: (call) => run(service, call, heartbeatMs) },
+    {
+      method: "GET",
+      path: "/v1/directory/events",
+      role: "read",
+      handle: (call) => directory(service, call, heartbeatMs),
+    },
+  ];
+}
+
+async function run(service: Service, { request, param }: Call, heartbeatMs: number): Promise<Response> {
+  const after = readCount(readQuery(request, ["after"]), "after");
+  const news = await service.runs.follow(param("id"), readLastEvent(request) ?? after ?? 0);
+  const events = sourceOf(news, (said) => runEvents(param("id"), said));
+  const toMessage: ToMessage = (event) => ("name" in event ? { [event.name]: event.data } : event);
+  return respond(request, events, toMessage, heartbeatMs);
+}
+
+function runEvents(id: string, news: RunNews): readonly Event[] {
+  switch (news.kind) {
+    case "entries":
+      return news.entries.map((entry) => ({ id: entry.seq, data: viewEntry(entry) }));
+    case "ended":
+      return [{ name: "end", data: { id, status: news.status } }];
+    default:
+      return news satisfies never;
+  }
+}
+
+async function directory(service: Service, { request }: Call, heartbeatMs: number): Promise<Response> {
+  const changes = await service.directory.follow(readFilter(readQuery(request, filterNames)));
+  const events = sourceOf(changes, (batch) => batch.map(directoryEvent));
+  const toMessage: ToMessage = (event) => ("name" in event ? { event: event.name, data: event.data } : event);
+  return respond(request, events, toMessage, heartbeatMs);
+}
+
+function directoryEvent(change: DirectoryChange): Event {
+  switch (change.kind) {
+    case "ready":
+      return { name: "ready", data: {} };
+    case "listed":
+      return { name: "run", data: viewSummary(change.run) };
+    case "removed":
+      return { name: "removed", data: { id: change.id } };
+    default:
+      return change satisfies never;
+  }
+}
+
+/** What a client that comes back has seen. @throws RequestError header_invalid */
+function readLastEvent(request: Request): number | undefined {
+  const text = request.headers.get("last-event-id");
+  if (text === null) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new RequestError("header_invalid", "The header Last-Event-ID must be a whole number, the id of an event.");
+}
+
+/** Events in batches; null after the last. */
+type Source = { next(): Promise<readonly Event[] | null>; cancel(): Promise<void> };
+
+function sourceOf<News>(stream: ReadableStream<News>, toEvents: (news: News) => readonly Event[]): Source {
+  const reader = stream.getReader();
+  return {
+    next: async () => {
+      const next = await reader.read();
+      return next.done ? null : toEvents(next.value);
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+async function respond(
+  request: Request,
+  events: Source,
+  toMessage: ToMessage,
+  heartbeatMs: number,
+): Promise<Response> {
+  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return upgrade(events, toMessage, heartbeatMs);
+  const headers = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
+  if (request.method !== "HEAD") return new Response(toText(events, heartbeatMs), { headers });
+  await events.cancel();
+  return new Response(null, { headers });
+}
+
+function toText(events: Source, heartbeatMs: number): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let stopBeating = (): void => {};
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`));
+      stopBeating = every(heartbeatMs, () => {
+        // Whoever has not taken what there is needs no sign of life.
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(": heartbeat\n\n"));
+      });
+    },
+    async pull(controller) {
+      const batch = await events.next().catch((error: unknown) => {
+        stopBeating();
+        throw error;
+      });
+      if (batch !== null) return controller.enqueue(encoder.encode(batch.map(line).join("")));
+      stopBeating();
+      controller.close();
+    },
+    async cancel() {
+      stopBeating();
+      await events.cancel();
+    },
+  });
+}
+
+function line(event: Event): string {
+  const head = "name" in event ? `event: ${event.name}` : `id: ${event.id}`;
+  return `${head}\ndata: ${JSON.stringify(event.data)}\n\n`;
+}
+
+function upgrade(events: Source, toMessage: ToMessage, heartbeatMs: number): Response {
+  const { 0: theirs, 1: ours } = new WebSocketPair();
+  ours.accept();
+  void relay(events, ours, toMessage, heartbeatMs);
+  return new Response(null, { status: 101, webSocket: theirs });
+}
+
+async function relay(
+  events: Source,
+  socket: WebSocket,
+  toMessage: ToMessage,
+  heartbeatMs: number,
+): Promise<void> {
+  const stopBeating = every(heartbeatMs, () => socket.send('{"heartbeat":true}'));
+  const leave = (): void => {
+    stopBeating();
+    events.cancel().catch(() => {});
+  };
+  socket.addEventListener("close", leave);
+  socket.addEventListener("error", leave);
+  try {
+    const isWhole = await carry(events, socket, toMessage);
+    if (isWhole) socket.close(1000, "end");
+    else socket.close(1013, "come back with ?after= and the last id");
+  } catch {
+    // The client comes back to another Worker, or is gone.
+    socket.close(1011, "the events cannot be read at the moment");
+  }
+  leave();
+}
+
+/** @returns whether that was all; else there is more than one socket may carry */
+async function carry(events: Source, socket: WebSocket, toMessage: ToMessage): Promise<boolean> {
+  let carried = 0;
+  for (let batch = await events.next(); batch !== null; batch = await events.next()) {
+    for (const event of batch) {
+      const text = JSON.stringify(toMessage(event));
+      if (carried > 0 && carried + text.length > maxCarried) return false;
+      carried += text.length;
+      socket.send(text);
+    }
+  }
+  return true;
+}
+
+/** @returns what ends it */
+function every(ms: number, act: () => void): () => void {
+  const beating = setInterval(act, ms);
+  return () => clearInterval(beating);
+}

@@ -1,0 +1,89 @@
+/** Owns: the description of the API as an OpenAPI 3.1 document, made of the table of routes. */
+import { readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { operations } from "./operation.ts";
+import type { Operation } from "./operation.ts";
+import { object, ref, schemas, text } from "./schema.ts";
+
+/** @param routes those that are described besides this one */
+export function describingRoute(routes: readonly Route[]): Route {
+  const route: Route = { method: "GET", path: "/openapi.json", role: "read", handle: (call) => answer(call) };
+  const answer = ({ request }: Call): Response => {
+    readQuery(request);
+    return Response.json(documentOf([route, ...routes]), { headers: { "content-type": "application/openapi+json" } });
+  };
+  return route;
+}
+
+/** OpenAPI 3.1.1 (https://spec.openapis.org/oas/v3.1.1). Pages of the dashboard are no part of the API. */
+export function documentOf(routes: readonly Route[]) {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const route of routes) {
+    const operation = operations[`${route.method} ${route.path}`];
+    if (operation === undefined) continue;
+    const path = route.path.replace(/:(\w+)/g, "{$1}");
+    const methods = route.method === "ALL" ? ["get", "post", "put"] : [route.method.toLowerCase()];
+    for (const method of methods) paths[path] = { ...paths[path], [method]: describe(route, method, operation) };
+  }
+  return {
+    openapi: "3.1.1",
+    info: {
+      title: "Holdfast",
+      version: "1",
+      description: "Durable workflows inside a Cloudflare Worker. Every error is application/problem+json (RFC 9457).",
+    },
+    paths,
+    components: {
+      schemas,
+      securitySchemes: {
+        token: { type: "http", scheme: "bearer", description: "Roles: read, operate, admin." },
+      },
+    },
+    security: [{ token: [] }],
+  };
+}
+
+function describe(route: Route, method: string, operation: Operation) {
+  const { summary, query = {}, keyed, answers, type = "application/json" } = operation;
+  const names = [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
+  const body = method === "get" ? undefined : bodyOf(operation);
+  return {
+    operationId: `${method} ${route.path}`.replaceAll(/\W+(\w)/g, (_, next: string) => next.toUpperCase()),
+    summary,
+    ...(route.role === "open" ? { security: [] } : { description: `Needs the role ${route.role}.` }),
+    parameters: [
+      ...names.map((name) => ({ name, in: "path", required: true, schema: text })),
+      ...Object.entries(query).map(([name, schema]) => ({ name, in: "query", schema })),
+      ...(keyed === true ? [header("Idempotency-Key", "The same key is the same call.")] : []),
+      ...(method === "get" ? [] : actorHeaders),
+    ],
+    ...(body === undefined ? {} : { requestBody: { content: { "application/json": { schema: body } } } }),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(answers).map(([status, schema]) => [
+          status,
+          { description: summary, ...(schema === null ? {} : { content: { [type]: { schema } } }) },
+        ]),
+      ),
+      default: {
+        description: "A refusal, with its code",
+        content: { "application/problem+json": { schema: ref("Problem") } },
+      },
+    },
+  };
+}
+
+function bodyOf({ fields, needed = [], body }: Operation) {
+  if (fields === undefined) return body;
+  const optional = Object.keys(fields).filter((name) => !needed.includes(name));
+  return { ...object(fields, optional), additionalProperties: false };
+}
+
+const actorHeaders = [
+  header("Holdfast-Actor", "Who asks, percent-encoded UTF-8; stands in the history beside the token's role."),
+  header("Holdfast-Reason", "Why, percent-encoded UTF-8."),
+];
+
+function header(name: string, description: string) {
+  return { name, in: "header", schema: text, description };
+}

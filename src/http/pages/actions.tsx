@@ -1,0 +1,246 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: what a person can do to a run: buttons that say why they cannot be used, and the dialogs behind them. */
+import { toJson } from "../../core/json.ts";
+import { anyJson } from "../../core/field.ts";
+import { isEnded } from "../../core/run.ts";
+import type { RunSnapshot } from "../../core/run.ts";
+import { decode } from "../../core/value.ts";
+import type { Caller } from "../auth.ts";
+import { ActionButton, ActionDialog } from "./dialog.tsx";
+import { ValueForm } from "./form.tsx";
+import { Icon } from "./icon.tsx";
+
+type ActionsProps = { readonly run: RunSnapshot; readonly caller: Caller | null };
+
+/** The likeliest stand beside the title, all of them in the menu. */
+export function Actions({ run, caller }: ActionsProps) {
+  const { status } = run;
+  const ended = isEnded(status) ? `The run has ended: it is ${status}.` : null;
+  const retry = retryOf(run);
+  return (
+    <div class="row-of push">
+      {retry.unless === null ? (
+        <ActionButton dialog="retry" caller={caller} role="operate" look="primary" sign="undo">
+          {retry.label}
+        </ActionButton>
+      ) : null}
+      {status === "paused" ? (
+        <ActionButton dialog="resume" caller={caller} role="operate" look="primary" sign="running">
+          Resume
+        </ActionButton>
+      ) : null}
+      <details class="menu" data-menu data-actions>
+        <summary class="button plain">
+          <span>Actions</span>
+          <Icon sign="down" />
+        </summary>
+        <div>
+          <ActionButton dialog="signal" caller={caller} role="operate" unless={ended} sign="flag">
+            Send a signal
+          </ActionButton>
+          <ActionButton dialog="retry" caller={caller} role="operate" unless={retry.unless} sign="undo">
+            {retry.label}
+          </ActionButton>
+          {status === "paused" ? (
+            <ActionButton dialog="resume" caller={caller} role="operate" sign="running">
+              Resume
+            </ActionButton>
+          ) : (
+            <ActionButton dialog="pause" caller={caller} role="operate" unless={ended} sign="paused">
+              Pause
+            </ActionButton>
+          )}
+          <ActionButton dialog="fork" caller={caller} role="admin" sign="tree">
+            Fork
+          </ActionButton>
+          <ActionButton dialog="cancel" caller={caller} role="operate" unless={ended} sign="cancelled">
+            Cancel
+          </ActionButton>
+          <ActionButton dialog="terminate" caller={caller} role="admin" unless={ended} look="danger" sign="close">
+            Terminate
+          </ActionButton>
+          <ActionButton
+            dialog="delete"
+            caller={caller}
+            role="admin"
+            unless={ended === null ? "Only a run that has ended can be deleted. Cancel or terminate it first." : null}
+            look="danger"
+            sign="close"
+          >
+            Delete
+          </ActionButton>
+        </div>
+      </details>
+    </div>
+  );
+}
+
+/** A failed run goes on from what failed; one that waits for its next attempt makes it now. */
+function retryOf({ status, waitingFor }: RunSnapshot): { readonly label: string; readonly unless: string | null } {
+  if (status === "failed") return { label: "Retry", unless: null };
+  if (isEnded(status)) return { label: "Retry", unless: `A run that is ${status} has nothing to retry.` };
+  if (waitingFor.some(({ kind }) => kind === "retry")) return { label: "Retry now", unless: null };
+  // Of a run that the engine paused because a step has no attempt left, the wait is for a person.
+  if (status === "paused") return { label: "Retry", unless: null };
+  return { label: "Retry now", unless: "The run waits for no attempt." };
+}
+
+/** Behind the buttons, wherever they stand. */
+export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
+  const path = `/v1/runs/${encodeURIComponent(run.id)}`;
+  const here = `/runs/${encodeURIComponent(run.id)}`;
+  const lead = {
+    pause: "Nothing begins any more until somebody resumes it. What is in flight ends; deadlines move by the pause.",
+    resume: "It goes on where it was; open deadlines are later by the length of the pause.",
+    retry: "What failed is tried again, what succeeded is kept. A run that waits for its next attempt makes it now.",
+    cancel: "Its handler hears of it and cleans up, and what can be undone is undone. It ends as cancelled.",
+    terminate: "It ends at once. Nothing is undone and nothing is cleaned up.",
+    delete: "The run, its history and everything it stored are removed. This cannot be taken back.",
+  };
+  return (
+    <>
+      <SignalDialog path={path} />
+      <ActionDialog
+        id="pause"
+        title="Pause this run"
+        action={`${path}/pause`}
+        submit="Pause"
+        done="Paused."
+        lead={lead.pause}
+      />
+      <ActionDialog
+        id="resume"
+        title="Resume this run"
+        action={`${path}/resume`}
+        submit="Resume"
+        done="Resumed."
+        lead={lead.resume}
+      />
+      <ActionDialog
+        id="retry"
+        title={run.status === "failed" ? "Retry this run" : "Retry now"}
+        action={`${path}/retry`}
+        submit="Retry"
+        done="Retried."
+        lead={lead.retry}
+        // The feed of a run that had ended is closed: the page is opened anew.
+        {...(isEnded(run.status) ? { then: here } : {})}
+      />
+      <ActionDialog
+        id="cancel"
+        title="Cancel this run"
+        action={`${path}/cancel`}
+        submit="Cancel the run"
+        look="danger"
+        done="Cancelled."
+        lead={lead.cancel}
+      />
+      <ActionDialog
+        id="terminate"
+        title="Terminate this run"
+        action={`${path}/terminate`}
+        submit="Terminate"
+        look="danger"
+        done="Terminated."
+        lead={lead.terminate}
+      />
+      <ActionDialog
+        id="delete"
+        title="Delete this run"
+        action={path}
+        method="DELETE"
+        submit="Delete for ever"
+        look="danger"
+        done="Deleted."
+        then="/"
+        lead={lead.delete}
+      />
+      <ForkDialog run={run} path={path} />
+    </>
+  );
+}
+
+function SignalDialog({ path }: { readonly path: string }) {
+  return (
+    <ActionDialog
+      id="signal"
+      title="Send a signal"
+      action={`${path}/signals/{name}`}
+      submit="Send"
+      done="Signal sent."
+      why="optional"
+      wide
+      lead="It is kept until the run waits for it, also when it comes early."
+    >
+      <label class="field" for="signal-name">
+        <span>Name of the signal</span>
+        <input id="signal-name" name="name" data-part required maxlength={256} autocomplete="off" spellcheck={false} />
+      </label>
+      <ValueForm id="signal-payload" label="Payload" field={anyJson} name="" />
+    </ActionDialog>
+  );
+}
+
+/** Values longer than this are edited elsewhere: over the API. */
+const maxEdited = 50_000;
+
+function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: string }) {
+  const input = JSON.stringify(toJson(decode(run.input)), null, 2) ?? "null";
+  return (
+    <ActionDialog
+      id="fork"
+      title="Fork this run"
+      action={`${path}/fork`}
+      submit="Fork"
+      done="Forked."
+      then="/runs/{id}"
+      preview={`${path}/fork?dryRun=true`}
+      wide
+      lead="A new run begins with the history of this one up to a step, and goes its own way from there. This run stays as it is."
+    >
+      <label class="field" for="fork-from">
+        <span>
+          From step <small>(as charge or charge#2; from the start if left empty)</small>
+        </span>
+        <input id="fork-from" name="from" list="fork-steps" maxlength={600} autocomplete="off" spellcheck={false} />
+      </label>
+      <details class="fold" data-enables="fork-input">
+        <summary>Change the input</summary>
+        {input.length > maxEdited ? (
+          <p class="faint">The input is too long to be edited here: give another over the API.</p>
+        ) : (
+          <label class="field" for="fork-input">
+            <span>Input as JSON</span>
+            <textarea
+              id="fork-input"
+              name="input"
+              class="code"
+              data-json
+              data-empty="null"
+              rows={10}
+              spellcheck={false}
+              disabled
+            >
+              {input}
+            </textarea>
+          </label>
+        )}
+      </details>
+      <div class="preview" data-fork-preview role="status">
+        <div>
+          <h3>Kept</h3>
+          <p data-fork="kept" class="faint">
+            …
+          </p>
+        </div>
+        <div>
+          <h3>Made again</h3>
+          <p data-fork="rerun" class="faint">
+            …
+          </p>
+        </div>
+      </div>
+    </ActionDialog>
+  );
+}

@@ -1,0 +1,69 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: failures by what they have in common. */
+import type { Cause } from "../../core/service.ts";
+import { queryOf } from "./filter.ts";
+import type { Asked } from "./filter.ts";
+import { Icon } from "./icon.tsx";
+import { Instant } from "./instant.tsx";
+
+type CausesProps = { readonly causes: readonly Cause[]; readonly asked: Asked; readonly isOpen: boolean };
+
+export function Causes({ causes, asked, isOpen }: CausesProps) {
+  const failures = causes.reduce((sum, { count }) => sum + count, 0);
+  return (
+    <details class="card causes" id="causes" open={isOpen}>
+      <summary class="card-head">
+        <Icon sign="warning" />
+        <h2>
+          {failures === 1 ? "1 failure" : `${failures.toLocaleString("en")} failures`},{" "}
+          {causes.length === 1 ? "1 cause" : `${causes.length} causes`}
+        </h2>
+        <Icon sign="down" />
+      </summary>
+      <ol class="cause-list">
+        {causes.map((cause) => (
+          <CauseItem cause={cause} asked={asked} />
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function CauseItem({ cause, asked }: { readonly cause: Cause; readonly asked: Asked }) {
+  const { workflow, code, step, message, count, firstAt, lastAt, run } = cause;
+  const filter = queryOf(asked, { status: "failed", workflow, ...(code === null ? {} : { errorCode: code }) });
+  return (
+    <li class="cause" data-row data-key={[workflow, code, step, message.replace(/\d+/g, "0")].join("\n")}>
+      <a class="cause-count" href={`/${filter}`} aria-label={`Show the ${count} failed runs of ${workflow} like this`}>
+        {count.toLocaleString("en")}
+      </a>
+      <div class="cause-text">
+        <p class="cause-message">{message}</p>
+        <p class="cause-place faint">
+          <span>
+            {workflow}
+            {step === null ? "" : ` › ${step}`}
+          </span>
+          {code === null ? null : <code class="tag">{code}</code>}
+        </p>
+      </div>
+      <dl class="cause-times">
+        <div>
+          <dt>first</dt>
+          <dd>
+            <Instant at={firstAt} form="ago" />
+          </dd>
+        </div>
+        <div>
+          <dt>last</dt>
+          <dd>
+            <a href={`/runs/${encodeURIComponent(run)}`}>
+              <Instant at={lastAt} form="ago" />
+            </a>
+          </dd>
+        </div>
+      </dl>
+    </li>
+  );
+}

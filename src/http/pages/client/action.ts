@@ -1,0 +1,231 @@
+/**
+ * Owns: forms that call the API: `data-action` is the address, `data-method` how. Fields become the body:
+ *
+ * - `name="a"` is the field `a`; `name="a.b"` the field `b` of `a`. A number input is a number, a checkbox
+ *   true or false, anything with `data-json` is parsed; an empty field is left out, or null with `data-empty="null"`.
+ * - `data-body` makes the value of that field the whole body; `data-spread` puts its fields among the body's.
+ * - `data-part` fills `{name}` in the address and is not in the body.
+ * - `data-header="actor"` and `"reason"` are headers; the actor is remembered.
+ * - `data-reader="…"` is read by the function that was added under this name (`addReader`).
+ */
+import { refresh } from "./page.ts";
+import { toast } from "./toast.ts";
+
+type Json = Record<string, unknown>;
+type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+type Problem = {
+  readonly detail?: string;
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+};
+
+/** What a field cannot be read as; its message is shown in the dialog. */
+export class FieldError extends Error {}
+
+/** What has the focus when a dialog opens, unless it is who or why. */
+const firstField =
+  "[autofocus], :is(input, select, textarea)[name]:not([type=hidden]), [data-pane]:not([hidden]) :is(input, select, textarea)";
+
+const actorKey = "holdfast.actor";
+const previewMs = 200;
+
+const readers = new Map<string, (element: HTMLElement) => unknown>();
+/** One key from opening to closing: a second click, or a lost answer, is the same action. */
+const keys = new WeakMap<HTMLFormElement, string>();
+
+/** @param read gives the element's value; undefined leaves it out. May throw FieldError. */
+export function addReader(name: string, read: (element: HTMLElement) => unknown): void {
+  readers.set(name, read);
+}
+
+export function startActions(): void {
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement) || form.dataset["action"] === undefined) return;
+    event.preventDefault();
+    void send(form);
+  });
+  document.addEventListener("opened", ({ target }) => {
+    const form = target instanceof Element ? target.querySelector<HTMLFormElement>("form[data-action]") : null;
+    if (form !== null) open(form);
+  });
+  document.addEventListener("input", ({ target }) => {
+    const form = target instanceof Element ? target.closest<HTMLFormElement>("form[data-preview]") : null;
+    const isHeader = target instanceof HTMLElement && target.dataset["header"] !== undefined;
+    if (form !== null && !isHeader) schedulePreview(form);
+  });
+}
+
+function open(form: HTMLFormElement): void {
+  keys.set(form, crypto.randomUUID());
+  complain(form, null);
+  const actor = form.querySelector<HTMLInputElement>("[data-header=actor]");
+  const reason = form.querySelector<HTMLInputElement>("[data-header=reason]");
+  if (reason !== null) reason.value = "";
+  if (actor !== null && actor.value === "") actor.value = localStorage.getItem(actorKey) ?? "";
+  const first = form.querySelector<Field>(firstField);
+  const empty = actor?.value === "" ? actor : reason;
+  (first ?? empty)?.focus();
+  if (form.dataset["preview"] !== undefined) void preview(form);
+}
+
+async function send(form: HTMLFormElement): Promise<void> {
+  const button = form.querySelector<HTMLButtonElement>("[data-submit]");
+  if (button?.disabled === true) return;
+  complain(form, null);
+  try {
+    const request = read(form, form.dataset["action"] ?? "");
+    if (button !== null) button.disabled = true;
+    const answer = await fetch(request.url, {
+      method: form.dataset["method"] ?? "POST",
+      headers: { ...request.headers, "idempotency-key": keys.get(form) ?? crypto.randomUUID() },
+      ...(request.body === undefined ? {} : { body: request.body }),
+    });
+    const json = await readJson(answer);
+    if (answer.ok) return succeed(form, json);
+    refuse(form, json);
+  } catch (error) {
+    complain(
+      form,
+      error instanceof FieldError ? error.message : "Holdfast could not be reached. Nothing is lost: try again.",
+    );
+  } finally {
+    if (button !== null) button.disabled = false;
+  }
+}
+
+function refuse(form: HTMLFormElement, problem: Problem & Json): void {
+  // The key belongs to what was refused; what is sent next may be another body.
+  keys.set(form, crypto.randomUUID());
+  const marks = new CustomEvent("problem", { bubbles: true, cancelable: true, detail: problem });
+  const isShown = !form.dispatchEvent(marks);
+  const lines = isShown ? [] : (problem.errors ?? []).map(({ path, message }) => `${path} ${message}`);
+  complain(form, [problem.detail ?? "The request was refused.", ...lines].join("\n"));
+}
+
+function succeed(form: HTMLFormElement, json: Json): void {
+  const { done = "Done.", then } = form.dataset;
+  form.closest("dialog")?.close();
+  form.dispatchEvent(new CustomEvent("done", { bubbles: true, detail: json }));
+  if (then !== undefined) return location.assign(fillIn(then, json, encodeURIComponent));
+  toast(fillIn(done, json, String));
+  void refresh();
+}
+
+function complain(form: HTMLFormElement, text: string | null): void {
+  const place = form.querySelector<HTMLElement>(".problem");
+  if (place === null) return;
+  place.hidden = text === null;
+  place.textContent = text ?? "";
+}
+
+/** `{field}` of the text by the field of the JSON; `{field|run|runs}` with the word that fits the number. */
+function fillIn(text: string, json: Json, write: (part: string) => string): string {
+  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (_, name: string, one?: string, many = "") => {
+    const value = write(String(json[name] ?? ""));
+    return one === undefined ? value : `${value} ${json[name] === 1 ? one : many}`;
+  });
+}
+
+async function readJson(answer: Response): Promise<Json> {
+  try {
+    return (await answer.json()) as Json;
+  } catch {
+    return {};
+  }
+}
+
+const timers = new WeakMap<HTMLFormElement, ReturnType<typeof setTimeout>>();
+
+function schedulePreview(form: HTMLFormElement): void {
+  clearTimeout(timers.get(form));
+  timers.set(
+    form,
+    setTimeout(() => void preview(form), previewMs),
+  );
+}
+
+/** What the action would do; the event `preview` of the form carries the answer, or null where it was refused. */
+async function preview(form: HTMLFormElement): Promise<void> {
+  const button = form.querySelector<HTMLElement>("[data-submit]");
+  try {
+    const { url, headers, body } = read(form, form.dataset["preview"] ?? "");
+    const answer = await fetch(url, { method: "POST", headers, body: body ?? null });
+    const json = await readJson(answer);
+    complain(form, answer.ok ? null : String(json["detail"] ?? "This would be refused."));
+    const text = form.dataset["submitPreview"];
+    if (answer.ok && text !== undefined && button !== null) button.textContent = fillIn(text, json, String);
+    if (answer.ok && button !== null) button.toggleAttribute("disabled", json["count"] === 0);
+    form.dispatchEvent(new CustomEvent("preview", { bubbles: true, detail: answer.ok ? json : null }));
+  } catch (error) {
+    if (error instanceof FieldError) complain(form, error.message);
+  }
+}
+
+type Sent = { readonly url: string; readonly headers: Record<string, string>; readonly body?: string };
+
+/** @throws FieldError */
+function read(form: HTMLFormElement, address: string): Sent {
+  const headers: Record<string, string> = {};
+  const parts: Json = {};
+  const body: Json = {};
+  let whole: { readonly value: unknown } | null = null;
+  for (const field of form.querySelectorAll<HTMLElement>("[data-header], [name], [data-reader]")) {
+    const { header, part, body: isWhole, spread } = field.dataset;
+    const name = field.getAttribute("name") ?? "";
+    if (header !== undefined) {
+      addHeader(headers, header, (field as Field).value.trim());
+      continue;
+    }
+    if (field.closest("[data-reader]") !== field && field.closest("[data-reader]") !== null) continue;
+    const value = valueOf(field);
+    if (value === undefined) continue;
+    if (part !== undefined) parts[name] = value;
+    else if (isWhole !== undefined) whole = { value };
+    else if (spread !== undefined) Object.assign(body, value);
+    else put(body, name.split("."), value);
+  }
+  const content = whole === null ? (Object.keys(body).length === 0 ? undefined : body) : whole.value;
+  if (content !== undefined) headers["content-type"] = "application/json";
+  const url = fillIn(address, parts, encodeURIComponent);
+  return { url, headers, ...(content === undefined ? {} : { body: JSON.stringify(content) }) };
+}
+
+function addHeader(headers: Record<string, string>, header: string, text: string): void {
+  if (text === "") return;
+  if (header === "actor") localStorage.setItem(actorKey, text);
+  headers[header === "actor" ? "holdfast-actor" : "holdfast-reason"] = encodeURIComponent(text);
+}
+
+function put(into: Json, [name = "", ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    into[name] = value;
+    return;
+  }
+  const inner = (into[name] ?? {}) as Json;
+  into[name] = inner;
+  put(inner, rest, value);
+}
+
+/** undefined leaves the field out. @throws FieldError */
+function valueOf(element: HTMLElement): unknown {
+  const { reader, json, empty } = element.dataset;
+  if (reader !== undefined) return readers.get(reader)?.(element);
+  const field = element as Field;
+  if (field.disabled || (field instanceof HTMLInputElement && field.type === "radio" && !field.checked))
+    return undefined;
+  if (field instanceof HTMLInputElement && field.type === "checkbox") return field.checked;
+  if (field.value.trim() === "") return empty === "null" ? null : undefined;
+  if (json !== undefined) return parseJson(field);
+  if (field instanceof HTMLInputElement && field.type === "number") return field.valueAsNumber;
+  if (field instanceof HTMLInputElement && field.type === "datetime-local") return new Date(field.value).toISOString();
+  return field.value;
+}
+
+function parseJson({ value, name, labels }: Field): unknown {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch (error) {
+    const label = labels?.[0]?.textContent?.trim() ?? name;
+    throw new FieldError(`${label} is not JSON: ${error instanceof Error ? error.message : "it does not parse"}`);
+  }
+}

@@ -1,0 +1,27 @@
+/** Owns: opening and closing dialogs. What cannot be done now says why instead. */
+import { toast } from "./toast.ts";
+
+export function startDialogs(): void {
+  document.addEventListener("click", ({ target }) => {
+    if (!(target instanceof Element)) return;
+    const opener = target.closest<HTMLElement>("[data-dialog]");
+    if (opener !== null) return openBy(opener);
+    if (target.closest("[data-close]") !== null) return target.closest("dialog")?.close();
+    // A click beside the box is one on the dialog itself.
+    if (target instanceof HTMLDialogElement && target.open) target.close();
+  });
+}
+
+function openBy(opener: HTMLElement): void {
+  const { dialog: id = "", refusal } = opener.dataset;
+  if (refusal !== undefined) return toast(refusal, "warning");
+  opener.closest<HTMLDetailsElement>("details[data-menu]")?.removeAttribute("open");
+  openDialog(id);
+}
+
+export function openDialog(id: string): void {
+  const dialog = document.getElementById(id);
+  if (!(dialog instanceof HTMLDialogElement) || dialog.open) return;
+  dialog.showModal();
+  dialog.dispatchEvent(new CustomEvent("opened", { bubbles: true }));
+}

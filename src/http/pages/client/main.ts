@@ -1,0 +1,34 @@
+/** The dashboard's script: every part of it looks for what it serves, and does nothing where there is none. */
+import { startActions } from "./action.ts";
+import { startBlocks } from "./blocks.ts";
+import { startCharts } from "./chart.ts";
+import { startCalm } from "./calm.ts";
+import { startCopying } from "./copy.ts";
+import { startDialogs } from "./dialog.ts";
+import { startFilling } from "./fill.ts";
+import { startFilters } from "./filters.ts";
+import { startForms } from "./form.ts";
+import { startKeys } from "./keys.ts";
+import { startLive } from "./live.ts";
+import { startRefreshing } from "./refresh.ts";
+import { startRun } from "./run.ts";
+import { startTheme } from "./theme.ts";
+import { startTimes } from "./time.ts";
+import { startWaterfall } from "./waterfall.ts";
+
+startTheme();
+startTimes();
+startDialogs();
+startActions();
+startBlocks();
+startCalm();
+startFilters();
+startCopying();
+startKeys();
+startLive();
+startFilling();
+startForms();
+startCharts();
+startRefreshing();
+startWaterfall();
+startRun();

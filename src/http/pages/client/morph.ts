@@ -1,0 +1,108 @@
+/**
+ * Owns: turning what is on the page into what the server drew, with as little change as possible:
+ * elements are known by `id` or `data-key`, and what the reader holds open or is filling in stays.
+ */
+
+/** Changes `from` in place until it is as `to` is. */
+export function morph(from: Element, to: Element): void {
+  if (isHeld(from, to)) return;
+  const isBlock = from.hasAttribute("data-block");
+  const keepsRows = isBlock && from.hasAttribute("data-filled") && !to.hasAttribute("data-filled");
+  patchAttributes(from, to, keepsRows);
+  if (!keepsRows) patchChildren(from, to);
+}
+
+/** What must not be touched while somebody uses it, and what the script has written itself. */
+function isHeld(from: Element, to: Element): boolean {
+  if (from.hasAttribute("data-keep")) return true;
+  if (from instanceof HTMLDialogElement && from.open) return true;
+  if (from instanceof HTMLTimeElement && to instanceof HTMLTimeElement) {
+    return from.dateTime === to.dateTime && from.dataset["form"] === to.dataset["form"];
+  }
+  return from === document.activeElement && isField(from);
+}
+
+function isField(element: Element): boolean {
+  return /^(?:INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
+}
+
+/** Attributes that belong to the browser's side. */
+function isOurs(name: string): boolean {
+  return name === "open" || name === "style" || name.startsWith("data-ui-");
+}
+
+function patchAttributes(from: Element, to: Element, keepsRows: boolean): void {
+  for (const { name } of [...from.attributes]) {
+    if (isOurs(name) || to.hasAttribute(name) || (keepsRows && name === "data-filled")) continue;
+    from.removeAttribute(name);
+  }
+  for (const { name, value } of to.attributes) {
+    if (!isOurs(name) && from.getAttribute(name) !== value) from.setAttribute(name, value);
+  }
+}
+
+function keyOf(node: Node): string | null {
+  if (!(node instanceof Element)) return null;
+  const key = node.getAttribute("data-key") ?? node.id;
+  return key === "" ? null : key;
+}
+
+function patchChildren(from: Element, to: Element): void {
+  const keyed = new Map<string, Element>();
+  for (const child of from.children) {
+    const key = keyOf(child);
+    if (key !== null) keyed.set(key, child);
+  }
+  const wanted = new Set([...to.children].flatMap((child) => keyOf(child) ?? []));
+  let at = from.firstChild;
+  for (const next of [...to.childNodes]) {
+    // What is gone goes first, so that what follows it need not move.
+    while (at !== null && isGone(at, wanted)) at = discard(at);
+    const match = matchOf(next, at, keyed);
+    if (match === null) {
+      from.insertBefore(entering(next, from), at);
+    } else {
+      if (match === at) at = at.nextSibling;
+      else from.insertBefore(match, at);
+      patchNode(match, next);
+    }
+  }
+  while (at !== null) at = discard(at);
+}
+
+function isGone(node: Node, wanted: ReadonlySet<string>): boolean {
+  const key = keyOf(node);
+  return key !== null && !wanted.has(key) && !(node instanceof HTMLDialogElement && node.open);
+}
+
+/** @returns the node after it */
+function discard(node: Node): ChildNode | null {
+  const next = node.nextSibling;
+  if (!(node instanceof HTMLDialogElement && node.open)) node.parentNode?.removeChild(node);
+  return next;
+}
+
+/** The node that is to become the next one: the one of its key, or the one at this place if it is of its kind. */
+function matchOf(next: Node, at: Node | null, keyed: ReadonlyMap<string, Element>): ChildNode | null {
+  const key = keyOf(next);
+  if (key !== null) {
+    const match = keyed.get(key);
+    return match?.nodeName === next.nodeName ? match : null;
+  }
+  if (at === null || keyOf(at) !== null || at.nodeName !== next.nodeName) return null;
+  return at as ChildNode;
+}
+
+function patchNode(from: Node, to: Node): void {
+  if (from instanceof Element && to instanceof Element) morph(from, to);
+  else if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
+}
+
+/** A row that is new is marked for a moment. */
+function entering(node: Node, into: Element): Node {
+  const copy = document.importNode(node, true);
+  if (copy instanceof Element && copy.hasAttribute("data-row") && into.childElementCount > 0) {
+    copy.setAttribute("data-ui-fresh", "");
+  }
+  return copy;
+}

@@ -1,0 +1,122 @@
+/**
+ * Owns: moving about on the page of a run without leaving it: the panel of one call, the kinds of entries,
+ * the way to a row that is far away, and what a fork would keep.
+ */
+import { fill } from "./blocks.ts";
+import { onDrawn, refresh } from "./page.ts";
+
+export function startRun(): void {
+  if (document.querySelector(".run-page") === null) return;
+  document.addEventListener("click", follow);
+  // Before the dialog opens, and asks what such a fork would do.
+  document.addEventListener("click", chooseFork, true);
+  document.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape" && document.querySelector("dialog[open], details[data-menu][open]") === null) void close();
+  });
+  addEventListener("popstate", () => void refresh());
+  // Opening and closing does not bubble.
+  document.addEventListener("toggle", ({ target }) => target instanceof HTMLDetailsElement && enable(target), true);
+  document.addEventListener("preview", showFork);
+  onDrawn(() => mark());
+  void reach();
+}
+
+function follow(event: MouseEvent): void {
+  const { target, button, ctrlKey, metaKey, shiftKey, altKey } = event;
+  if (event.defaultPrevented || button !== 0 || ctrlKey || metaKey || shiftKey || altKey) return;
+  const link = target instanceof Element ? target.closest<HTMLAnchorElement>("a[href]") : null;
+  if (link === null) return;
+  if (link.dataset["panelClose"] !== undefined) {
+    event.preventDefault();
+    void close();
+  } else if (link.dataset["step"] !== undefined) {
+    event.preventDefault();
+    const search = new URL(link.href).searchParams;
+    void go("step", search.get("step")).then(() => panelTitle()?.focus());
+  } else if (link.dataset["entries"] !== undefined) {
+    event.preventDefault();
+    const { entries = "" } = link.dataset;
+    void go("entries", entries === "" ? null : entries);
+  }
+}
+
+/** The same page with another of its parts; what else is in the address stays. */
+async function go(name: string, value: string | null): Promise<void> {
+  const url = new URL(location.href);
+  if (value === null) url.searchParams.delete(name);
+  else url.searchParams.set(name, value);
+  url.hash = "";
+  if (url.href !== location.href) history.pushState(null, "", url);
+  await refresh();
+}
+
+async function close(): Promise<void> {
+  const key = panelKey();
+  if (key === null) return;
+  await go("step", null);
+  rowOf(key)?.focus();
+}
+
+function panelKey(): string | null {
+  return document.querySelector<HTMLElement>("#panel")?.dataset["panel"] ?? null;
+}
+
+function panelTitle(): HTMLElement | null {
+  return document.querySelector<HTMLElement>("#panel-title");
+}
+
+function rowOf(key: string): HTMLElement | null {
+  return document.querySelector<HTMLElement>(`.bar-row[data-step="${CSS.escape(key)}"]`);
+}
+
+/** The row of the open panel; only the server's own block knows it by itself. */
+function mark(): void {
+  const key = panelKey();
+  for (const row of document.querySelectorAll<HTMLElement>(".bar-row")) {
+    if (row.dataset["step"] === key) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  }
+}
+
+/** A deep link leads to its row, however far down it is. */
+async function reach(): Promise<void> {
+  const panel = document.querySelector<HTMLElement>("#panel[data-index]");
+  const size = Number(document.querySelector<HTMLElement>("[data-waterfall]")?.dataset["blockSize"]);
+  if (panel === null || !(size > 0)) return;
+  const block = document.getElementById(`bars-${Math.floor(Number(panel.dataset["index"]) / size)}`);
+  if (block === null) return;
+  await fill(block);
+  const row = rowOf(panel.dataset["panel"] ?? "");
+  row?.scrollIntoView({ block: "nearest" });
+}
+
+function chooseFork({ target }: MouseEvent): void {
+  const button = target instanceof Element ? target.closest<HTMLElement>("[data-fork-from]") : null;
+  const field = document.querySelector<HTMLInputElement>("#fork-from");
+  if (button !== null && field !== null) field.value = button.dataset["forkFrom"] ?? "";
+}
+
+function enable({ dataset, open }: HTMLDetailsElement): void {
+  const field = document.getElementById(dataset["enables"] ?? "");
+  if (field instanceof HTMLTextAreaElement) field.disabled = !open;
+}
+
+type Plan = { readonly kept?: readonly string[]; readonly rerun?: readonly string[] };
+const maxShown = 40;
+
+function showFork(event: Event): void {
+  const { target } = event;
+  if (!(target instanceof Element) || target.closest("#fork") === null || !(event instanceof CustomEvent)) return;
+  const plan = (event.detail as Plan | null) ?? {};
+  for (const part of ["kept", "rerun"] as const) {
+    const place = target.querySelector(`[data-fork="${part}"]`);
+    if (place !== null) place.textContent = list(plan[part]);
+  }
+}
+
+function list(steps: readonly string[] | undefined): string {
+  if (steps === undefined) return "…";
+  if (steps.length === 0) return "nothing";
+  const more = steps.length > maxShown ? ` and ${steps.length - maxShown} more` : "";
+  return `${steps.length}: ${steps.slice(0, maxShown).join(", ")}${more}`;
+}

@@ -1,0 +1,105 @@
+/**
+ * Owns: zooming and panning the timeline. Positions are percentages of a width that zooming multiplies:
+ * two numbers on the waterfall move every row of it.
+ */
+import { addKey } from "./keys.ts";
+import { onDrawn } from "./page.ts";
+
+const most = 32;
+let zoom = 1;
+
+export function startWaterfall(): void {
+  if (find("[data-waterfall]") === null) return;
+  document.addEventListener("click", ({ target }) => {
+    const button = target instanceof Element ? target.closest<HTMLElement>("button[data-zoom]") : null;
+    if (button !== null) act(button.dataset["zoom"]);
+  });
+  addKey("+", () => act("in"));
+  addKey("=", () => act("in"));
+  addKey("-", () => act("out"));
+  addKey("0", () => act("all"));
+  // Scrolling does not bubble.
+  document.addEventListener("scroll", ({ target }) => target === find("[data-pan]") && apply(), true);
+  document.addEventListener("wheel", turn, { passive: false });
+  startDragging();
+  onDrawn(() => apply());
+}
+
+function find(selector: string): HTMLElement | null {
+  return document.querySelector<HTMLElement>(selector);
+}
+
+function act(how: string | undefined): void {
+  const next = how === "in" ? Math.min(most, zoom * 2) : how === "out" ? Math.max(1, zoom / 2) : 1;
+  const pan = find("[data-pan]");
+  if (pan === null || next === zoom) return;
+  const middle = pan.clientWidth / 2;
+  const centre = (pan.scrollLeft + middle) / zoom;
+  zoom = next;
+  pan.hidden = zoom === 1;
+  const inner = pan.firstElementChild;
+  if (inner instanceof HTMLElement) inner.style.width = `${zoom * 100}%`;
+  pan.scrollLeft = centre * zoom - middle;
+  apply();
+}
+
+function apply(): void {
+  const waterfall = find("[data-waterfall]");
+  if (waterfall === null) return;
+  waterfall.style.setProperty("--zoom", String(zoom));
+  waterfall.style.setProperty("--pan", `${zoom === 1 ? 0 : (find("[data-pan]")?.scrollLeft ?? 0)}px`);
+  waterfall.dataset["uiZoom"] = String(Math.log2(zoom));
+  const level = find("[data-zoom-level]");
+  if (level !== null && level.textContent !== `${zoom}×`) level.textContent = `${zoom}×`;
+  for (const button of document.querySelectorAll<HTMLButtonElement>("button[data-zoom]")) {
+    button.disabled = button.dataset["zoom"] === "in" ? zoom === most : zoom === 1;
+  }
+}
+
+/** Sideways over the tracks is along the time. */
+function turn(event: WheelEvent): void {
+  const { target, deltaX, deltaY, shiftKey } = event;
+  const pan = find("[data-pan]");
+  const by = shiftKey ? deltaX + deltaY : deltaX;
+  if (pan === null || zoom === 1 || by === 0 || Math.abs(deltaY) > Math.abs(by)) return;
+  if (!(target instanceof Element) || target.closest("[data-waterfall]") === null) return;
+  event.preventDefault();
+  pan.scrollLeft += by;
+}
+
+/** What is dragged is not clicked. */
+const slack = 4;
+
+function startDragging(): void {
+  let from: { readonly x: number; readonly left: number } | null = null;
+  let moved = false;
+  document.addEventListener("pointerdown", ({ target, clientX, pointerType, button }) => {
+    const pan = find("[data-pan]");
+    const isTrack = target instanceof Element && target.closest(".bar-track") !== null;
+    moved = false;
+    from =
+      isTrack && pan !== null && zoom > 1 && pointerType === "mouse" && button === 0
+        ? { x: clientX, left: pan.scrollLeft }
+        : null;
+  });
+  document.addEventListener("pointermove", ({ clientX }) => {
+    const pan = find("[data-pan]");
+    if (from === null || pan === null) return;
+    moved ||= Math.abs(clientX - from.x) > slack;
+    if (moved) pan.scrollLeft = from.left - (clientX - from.x);
+  });
+  document.addEventListener("pointerup", () => {
+    from = null;
+  });
+  document.addEventListener("dragstart", (event) => from !== null && event.preventDefault());
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (!moved) return;
+      moved = false;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    true,
+  );
+}

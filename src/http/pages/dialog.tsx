@@ -1,0 +1,126 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/**
+ * Owns: actions on a page: the button, and the dialog that asks who and why before anything is sent.
+ * The script sends the form to the public API (client/action.ts says how fields become a body).
+ */
+import type { PropsWithChildren } from "hono/jsx";
+import type { JSX } from "hono/jsx/jsx-runtime";
+import type { Caller } from "../auth.ts";
+import { roles } from "../config.ts";
+import type { Role } from "../config.ts";
+import { Icon } from "./icon.tsx";
+import type { Sign } from "./icon.tsx";
+
+/** Whether the caller may do what needs the role. */
+export function may(caller: Caller | null, needed: Role): boolean {
+  return caller === "local" || (caller !== null && roles.indexOf(caller) >= roles.indexOf(needed));
+}
+
+type ButtonProps = PropsWithChildren<{
+  /** The `id` of the dialog it opens. */
+  readonly dialog: string;
+  readonly caller: Caller | null;
+  readonly role: Role;
+  /** Why it cannot be done now, whoever asks; null when it can. */
+  readonly unless?: string | null;
+  readonly look?: "primary" | "danger" | "plain";
+  readonly sign?: Sign;
+}>;
+
+/** Opens a dialog. What cannot be done stays in its place and says why. */
+export function ActionButton({ dialog, caller, role, unless = null, look = "plain", sign, children }: ButtonProps) {
+  const refusal = may(caller, role) ? unless : `Needs the role ${role}; you have ${caller ?? "none"}.`;
+  const state = refusal === null ? {} : { "aria-disabled": "true", title: refusal, "data-refusal": refusal };
+  return (
+    <button type="button" class={`button ${look}`} data-dialog={dialog} {...state}>
+      {sign === undefined ? null : <Icon sign={sign} />}
+      <span>{children}</span>
+      {refusal === null ? null : <span class="sr">({refusal})</span>}
+    </button>
+  );
+}
+
+type DialogProps = PropsWithChildren<{
+  readonly id: string;
+  readonly title: string;
+  /** The address of the API; `{name}` is filled from the field of that name. */
+  readonly action: string;
+  readonly method?: "POST" | "PATCH" | "DELETE";
+  readonly submit: string;
+  readonly look?: "primary" | "danger";
+  /** What it will do, in a sentence. */
+  readonly lead?: string | JSX.Element;
+  readonly why?: "required" | "optional";
+  /** What is said when it was done. */
+  readonly done: string;
+  /** Where to go then, with `{field}` of the answer filled in; otherwise the page is refreshed. */
+  readonly then?: string;
+  /** Asked when the dialog opens and when a field changes; the answer is the event `preview` of the form. */
+  readonly preview?: string;
+  /** With `{field}` of the preview's answer filled in, the text of the button. */
+  readonly submitPreview?: string;
+  /** A wider box, for forms with much in them. */
+  readonly wide?: boolean;
+}>;
+
+export function ActionDialog(props: DialogProps) {
+  const { id, title, action, method = "POST", submit, look = "primary", lead, why = "required", children } = props;
+  const optional = [
+    ["data-then", props.then],
+    ["data-preview", props.preview],
+    ["data-submit-preview", props.submitPreview],
+  ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]));
+  return (
+    <dialog id={id} aria-labelledby={`${id}-title`} {...(props.wide === true ? { class: "wide" } : {})}>
+      <form
+        method="dialog"
+        data-action={action}
+        data-method={method}
+        data-done={props.done}
+        {...Object.fromEntries(optional)}
+      >
+        <div class="dialog-head">
+          <h2 id={`${id}-title`}>{title}</h2>
+          <button type="button" class="quiet" data-close aria-label="Close">
+            <Icon sign="close" />
+          </button>
+        </div>
+        {lead === undefined ? null : <p class="lead">{lead}</p>}
+        {children}
+        <Author id={id} why={why} />
+        <p class="problem" role="alert" hidden></p>
+        <div class="dialog-foot">
+          <button type="button" class="button plain" data-close>
+            Close
+          </button>
+          <button type="submit" class={`button ${look}`} data-submit>
+            {submit}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+/** Who and why; both go into headers and stand in the history. */
+function Author({ id, why }: { readonly id: string; readonly why: "required" | "optional" }) {
+  return (
+    <div class="author">
+      <label class="field" for={`${id}-actor`}>
+        <span>Your name</span>
+        <input id={`${id}-actor`} data-header="actor" required maxlength={256} autocomplete="name" spellcheck={false} />
+      </label>
+      <label class="field" for={`${id}-reason`}>
+        <span>Why{why === "optional" ? <small> (optional)</small> : null}</span>
+        <input
+          id={`${id}-reason`}
+          data-header="reason"
+          required={why === "required"}
+          maxlength={2000}
+          autocomplete="off"
+        />
+      </label>
+    </div>
+  );
+}

@@ -1,0 +1,99 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: what is known of a run besides what it does: times, labels, progress, its trace, and what it took and cost. */
+import type { PropsWithChildren } from "hono/jsx";
+import type { EntryOf } from "../../core/entry.ts";
+import { costOf } from "../../core/price.ts";
+import type { RunSnapshot } from "../../core/run.ts";
+import { Icon } from "./icon.tsx";
+import { Instant, Span } from "./instant.tsx";
+
+type FactsProps = { readonly run: RunSnapshot; readonly created: EntryOf<"run.created"> | null };
+
+export function Facts({ run, created }: FactsProps) {
+  const { createdAt, startedAt, finishedAt, steps, trace } = run;
+  return (
+    <section class="card" aria-labelledby="facts-title">
+      <div class="card-head">
+        <h2 id="facts-title">About this run</h2>
+      </div>
+      <div class="card-body">
+        <dl class="points">
+          <Fact name="Created">
+            <Instant at={createdAt} />
+          </Fact>
+          {created === null ? null : (
+            <Fact name="By">
+              {created.by}
+              {created.role === undefined ? null : <span class="faint"> ({created.role})</span>}
+            </Fact>
+          )}
+          {startedAt === null ? null : (
+            <Fact name="Started">
+              <Instant at={startedAt} />
+            </Fact>
+          )}
+          {finishedAt === null ? null : (
+            <Fact name="Ended">
+              <Instant at={finishedAt} />
+            </Fact>
+          )}
+          <Fact name={finishedAt === null ? "Age" : "Took"}>
+            {finishedAt === null ? <Instant at={createdAt} form="since" /> : <Span ms={finishedAt - createdAt} />}
+          </Fact>
+          <Fact name="Steps">
+            {steps.completed} completed, {steps.failed} failed, {steps.running} running
+          </Fact>
+          {trace === "" ? null : (
+            <Fact name="Trace">
+              <code>{trace.split("-")[1] ?? trace}</code>
+              <button type="button" class="quiet" data-copy={trace} aria-label="Copy the traceparent">
+                <Icon sign="copy" />
+              </button>
+            </Fact>
+          )}
+        </dl>
+        <Cost run={run} />
+      </div>
+    </section>
+  );
+}
+
+function Fact({ name, children }: PropsWithChildren<{ readonly name: string }>) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Cost({ run }: { readonly run: RunSnapshot }) {
+  const { rowsWritten, requests, awakeMs, bytesStored } = run.usage;
+  if (requests === 0 && rowsWritten === 0) return null;
+  return (
+    <dl class="points cost" aria-label="What it took of the platform">
+      <Fact name="Rows written">{count(rowsWritten)}</Fact>
+      <Fact name="Requests">{count(requests)}</Fact>
+      <Fact name="Awake">
+        <Span ms={awakeMs} />
+      </Fact>
+      <Fact name="Stored">{size(bytesStored)}</Fact>
+      <Fact name="At list price">{money(costOf(run.usage))}</Fact>
+    </dl>
+  );
+}
+
+function count(number: number): string {
+  return number.toLocaleString("en-GB");
+}
+
+function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+/** A run costs millionths of a dollar: what a million like it would cost is easier to read. */
+function money(dollars: number): string {
+  return `$${(dollars * 1e6).toLocaleString("en-GB", { maximumFractionDigits: 2 })} per million such runs`;
+}

@@ -1,0 +1,108 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: where a run stands among others: those that started it, the run it was forked from, those it started. */
+import type { RunSnapshot } from "../../core/run.ts";
+import type { Bar } from "../../core/timeline.ts";
+import { barAddress, barStatus, barTone } from "./bar.ts";
+import { Instant } from "./instant.tsx";
+import { Block } from "./list.tsx";
+import { Status } from "./status.tsx";
+
+export const childrenPerBlock = 25;
+const rowHeight = 40;
+
+/** A run that this one comes from; null where it is gone. */
+export type Ancestor = { readonly id: string; readonly workflow: string; readonly run: RunSnapshot | null };
+
+type FamilyProps = {
+  readonly run: RunSnapshot;
+  /** The eldest first. */
+  readonly ancestors: readonly Ancestor[];
+  readonly children: number;
+};
+
+export function Family({ run, ancestors, children }: FamilyProps) {
+  const { fork, schedule } = run;
+  if (ancestors.length === 0 && children === 0 && fork === null && schedule === null) return null;
+  return (
+    <section class="card family" aria-labelledby="family-title" id="family">
+      <div class="card-head">
+        <h2 id="family-title">Family</h2>
+        {children === 0 ? null : (
+          <span class="faint">
+            {children} {children === 1 ? "child" : "children"}
+          </span>
+        )}
+      </div>
+      <div class="card-body">
+        {schedule === null ? null : (
+          <p>
+            Started by schedule <a href="/schedules">{schedule.id}</a>, for <Instant at={schedule.at} />
+          </p>
+        )}
+        {fork === null ? null : (
+          <p>
+            Forked from <a href={`/runs/${encodeURIComponent(fork.id)}`}>{fork.id}</a>
+            {fork.step === null ? " from the start" : ` at ${fork.step}`}
+          </p>
+        )}
+        <ol class="lineage">
+          {ancestors.map(({ id, workflow, run: known }) => (
+            <li class="kin" data-key={id}>
+              {known === null ? <span class="faint">gone</span> : <Status status={known.status} />}
+              <a href={`/runs/${encodeURIComponent(id)}`}>{id}</a>
+              <span class="faint">{workflow}</span>
+            </li>
+          ))}
+          <li class="kin is-self" data-key="self">
+            <Status status={run.status} />
+            <strong>{run.id}</strong>
+            <span class="faint">{run.workflow}</span>
+          </li>
+        </ol>
+        {children === 0 ? null : (
+          <div class="children">
+            {Array.from({ length: Math.ceil(children / childrenPerBlock) }, (_, index) => {
+              const from = index * childrenPerBlock;
+              const src = `/runs/${encodeURIComponent(run.id)}/children?from=${from}`;
+              const rows = Math.min(childrenPerBlock, children - from);
+              return (
+                <Block id={`children-${index}`} src={src} rows={rows} rowHeight={rowHeight} stamp={String(run.seq)} />
+              );
+            })}
+          </div>
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** A child, with what it is now where the run's own journal does not tell. */
+export type Child = { readonly bar: Bar; readonly run: RunSnapshot | null };
+
+type ChildrenProps = { readonly run: string; readonly rows: readonly Child[] };
+
+/** The rows of one block: a fragment of the page. */
+export function ChildRows({ run, rows }: ChildrenProps) {
+  return (
+    <>
+      {rows.map(({ bar, run: child }) => (
+        <div class="kin child" data-row data-key={bar.key}>
+          {child === null ? (
+            <span class={`status ${barTone(bar)}`}>{bar.child === null ? "not started" : barStatus(bar)}</span>
+          ) : (
+            <Status status={child.status} />
+          )}
+          {bar.child === null ? (
+            <span class="faint">{bar.error?.message ?? "—"}</span>
+          ) : (
+            <a href={`/runs/${encodeURIComponent(bar.child.id)}`}>{bar.child.id}</a>
+          )}
+          <a class="faint call" href={barAddress(run, bar.key)} data-step={bar.key}>
+            {bar.name}
+          </a>
+        </div>
+      ))}
+    </>
+  );
+}

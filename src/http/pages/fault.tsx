@@ -1,0 +1,85 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: errors on a page: message, code, stack, what caused them, and how one differs from the one before. */
+import type { StoredError } from "../../core/error.ts";
+import { diffLines } from "./diff.ts";
+
+const maxDepth = 8;
+const maxMembers = 20;
+const maxMessage = 4000;
+
+type FaultProps = { readonly error: StoredError; readonly depth?: number };
+
+/** Called a fault because an error of this page itself is something else. */
+export function Fault({ error, depth = 0 }: FaultProps) {
+  const { name, message, code, stack, cause, errors = [], undone = [], notUndone = [] } = error;
+  return (
+    <div class="fault">
+      <p class="fault-message">
+        <strong>{name}</strong> {code === undefined ? null : <code class="tag">{code}</code>}
+        <span class="fault-text">{cut(message)}</span>
+      </p>
+      {undone.length === 0 ? null : <p class="faint">Undone before it ended: {undone.join(", ")}</p>}
+      {notUndone.map(({ step, message: why }) => (
+        <p class="faint">
+          {step} was not undone: {cut(why)}
+        </p>
+      ))}
+      {stack === undefined ? null : (
+        <details class="stack-of">
+          <summary>Stack</summary>
+          <pre tabindex={0}>{stack}</pre>
+        </details>
+      )}
+      {errors.slice(0, maxMembers).map((member) => (
+        <div class="fault-inner">
+          <p class="label">{member.index === undefined ? "One of them" : `Item ${member.index}`}</p>
+          <Fault error={member} depth={depth + 1} />
+        </div>
+      ))}
+      {errors.length > maxMembers ? <p class="faint">… {errors.length - maxMembers} more</p> : null}
+      {cause === undefined || depth >= maxDepth ? null : (
+        <div class="fault-inner">
+          <p class="label">Caused by</p>
+          <Fault error={cause} depth={depth + 1} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** How this error differs from that of the attempt before; null where it does not. */
+export function FaultDiff({ before, after }: { readonly before: StoredError; readonly after: StoredError }) {
+  const lines = diffLines(textOf(before), textOf(after));
+  if (lines.every(({ kind }) => kind === "same")) return <p class="faint">The same error as in the attempt before.</p>;
+  return (
+    <details class="diff-of" open>
+      <summary>What differs from the attempt before</summary>
+      <pre class="diff" tabindex={0} role="group" aria-label="Differences from the attempt before">
+        {lines.map(({ kind, text }) => (
+          <span class={`line is-${kind}`}>
+            <span class="sign">{signs[kind]}</span>
+            {text}
+            {"\n"}
+          </span>
+        ))}
+      </pre>
+    </details>
+  );
+}
+
+const signs = { same: "  ", removed: "− ", added: "+ " } as const;
+
+/** Message, code and stack, and those of what caused it. */
+function textOf(error: StoredError, depth = 0): string {
+  const { name, message, code, stack, cause } = error;
+  // A stack begins with name and message again.
+  const frames = stack === undefined ? [] : stack.split("\n").filter((line) => /^\s+at /.test(line));
+  const own = [`${name}: ${message}`, ...(code === undefined ? [] : [`code: ${code}`]), ...frames];
+  const inner = cause === undefined || depth >= maxDepth ? [] : ["caused by", textOf(cause, depth + 1)];
+  return [...own, ...inner].join("\n");
+}
+
+function cut(message: string): string {
+  return message.length > maxMessage ? `${message.slice(0, maxMessage)}…` : message;
+}

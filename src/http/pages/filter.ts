@@ -1,0 +1,62 @@
+/** Owns: which runs a page of runs is about, as its address says: the names of `GET /v1/runs`, and how links change them. */
+import { runStatuses } from "../../core/run.ts";
+import type { RunStatus } from "../../core/run.ts";
+import type { RunFilter } from "../../core/service.ts";
+import { filterNames, readQuery } from "../query.ts";
+
+/** Parameters of the address that are given, in the order in which links write them. */
+export type Asked = ReadonlyMap<string, string>;
+
+/** @throws RequestError parameter_unknown, parameter_repeated, parameter_invalid */
+export function readAsked(request: Request): Asked {
+  return readQuery(request, [...filterNames, "cursor"]);
+}
+
+/** The filter as `POST /v1/runs/bulk` takes it. */
+export function toBulkFilter({ createdAfter, createdBefore, ...rest }: RunFilter): object {
+  return {
+    ...rest,
+    ...(createdAfter === undefined ? {} : { createdAfter: new Date(createdAfter).toISOString() }),
+    ...(createdBefore === undefined ? {} : { createdBefore: new Date(createdBefore).toISOString() }),
+  };
+}
+
+/** The query, with these parameters changed; null takes one away. Changing anything leads back to the first page. */
+export function queryOf(asked: Asked, changes: Readonly<Record<string, string | null>> = {}): string {
+  const query = new URLSearchParams();
+  const merged = { ...Object.fromEntries(asked), cursor: null, ...changes };
+  for (const [name, value] of Object.entries(merged)) if (value !== null) query.set(name, value);
+  const text = query.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+/** The statuses with this one added, or taken away where it is there; null for none, which means all. */
+export function toggle(statuses: readonly RunStatus[], status: RunStatus): string | null {
+  const next = runStatuses.filter((each) => statuses.includes(each) !== (each === status));
+  return next.length === 0 ? null : next.join(",");
+}
+
+/**
+ * The address as links write it, where a form wrote it otherwise: with empty fields, with a label as
+ * `label=KEY=value`, with instants that have no zone (UTC, when no script has said better). Null when it is so already.
+ */
+export function tidy(url: URL): string | null {
+  const query = new URLSearchParams();
+  for (const [name, value] of url.searchParams) {
+    const at = value.indexOf("=");
+    if (value.trim() === "") continue;
+    if (name === "label" && at > 0) query.set(`label.${value.slice(0, at).trim()}`, value.slice(at + 1).trim());
+    else if (/^created(?:After|Before)$/.test(name)) query.append(name, withZone(value));
+    else query.append(name, name.startsWith("label") ? value : value.trim());
+  }
+  return query.toString() === url.searchParams.toString() ? null : `${url.pathname}${toSearch(query)}`;
+}
+
+function withZone(value: string): string {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/.test(value)) return value;
+  return `${value}${/T\d\d:\d\d$/.test(value) ? ":00" : ""}Z`;
+}
+
+function toSearch(query: URLSearchParams): string {
+  return query.size === 0 ? "" : `?${query.toString()}`;
+}

@@ -1,0 +1,109 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: the form that filters runs. It works without the script; with it, instants are the reader's own and empty fields stay out of the address. */
+import { queryOf } from "./filter.ts";
+import type { Asked } from "./filter.ts";
+import { Icon } from "./icon.tsx";
+
+type FormProps = { readonly asked: Asked; readonly workflows: readonly string[] };
+
+export function FilterForm({ asked, workflows }: FormProps) {
+  const labels = [...asked].filter(([name]) => name.startsWith("label."));
+  const rare = ["errorCode", "createdAfter", "createdBefore"].some((name) => asked.has(name)) || labels.length > 0;
+  const isFiltered = [...asked.keys()].some((name) => name !== "cursor");
+  const status = asked.get("status");
+  return (
+    <search>
+      <form class="filters" action="/" method="get" data-filters data-keep>
+        {status === undefined ? null : <input type="hidden" name="status" value={status} />}
+        <label class="find">
+          <span class="sr">Id begins with</span>
+          <Icon sign="search" />
+          <input
+            name="idPrefix"
+            value={asked.get("idPrefix") ?? ""}
+            placeholder="Id begins with …"
+            maxlength={256}
+            autocomplete="off"
+            spellcheck={false}
+            data-filter
+          />
+        </label>
+        <WorkflowField names={workflows} chosen={asked.get("workflow")} />
+        <details class="more-filters" open={rare}>
+          <summary class="button plain">
+            <span>More filters</span>
+            <Icon sign="down" />
+          </summary>
+          <div>
+            {labels.map(([name, value]) => (
+              <span class="tag label-chosen">
+                <input type="hidden" name={name} value={value} />
+                {name.slice(6)}={value}{" "}
+                <a href={`/${queryOf(asked, { [name]: null })}`} aria-label={`Without the label ${name.slice(6)}`}>
+                  <Icon sign="close" />
+                </a>
+              </span>
+            ))}
+            <label class="field">
+              <span>Label</span>
+              <input name="label" placeholder="key=value" pattern="[^=]+=.*" autocomplete="off" spellcheck={false} />
+            </label>
+            <label class="field">
+              <span>Error code</span>
+              <input
+                name="errorCode"
+                value={asked.get("errorCode") ?? ""}
+                placeholder="step_failed"
+                maxlength={256}
+                spellcheck={false}
+              />
+            </label>
+            <InstantField name="createdAfter" label="Created from" value={asked.get("createdAfter")} />
+            <InstantField name="createdBefore" label="Created before" value={asked.get("createdBefore")} />
+          </div>
+        </details>
+        <button type="submit" class="button plain">
+          Filter
+        </button>
+        {isFiltered ? (
+          <a class="button plain clear" href="/">
+            Clear
+          </a>
+        ) : null}
+      </form>
+    </search>
+  );
+}
+
+function WorkflowField({ names, chosen }: { readonly names: readonly string[]; readonly chosen: string | undefined }) {
+  // A workflow of which only runs are left is none of this deployment's.
+  const all = chosen === undefined || names.includes(chosen) ? names : [...names, chosen];
+  return (
+    <label class="pick">
+      <span class="sr">Workflow</span>
+      <select name="workflow">
+        <option value="">Any workflow</option>
+        {all.map((name) => (
+          <option value={name} selected={name === chosen}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+type InstantProps = { readonly name: string; readonly label: string; readonly value: string | undefined };
+
+/** In UTC, until the script has turned it into the reader's own time. */
+function InstantField({ name, label, value }: InstantProps) {
+  const at = value === undefined ? Number.NaN : Date.parse(value.replace(" ", "+"));
+  const given = Number.isNaN(at) ? {} : { value: new Date(at).toISOString().slice(0, 19), "data-at": String(at) };
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input type="datetime-local" step="1" name={name} {...given} />
+    </label>
+  );
+}

@@ -1,0 +1,212 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: the page of lanes: how full each is, who holds it and who waits, and the limit that can be set. */
+import type { LaneInfo, Service } from "../../core/service.ts";
+import type { Caller } from "../auth.ts";
+import { readName, readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { Ratio } from "./chart.tsx";
+import { ActionButton, ActionDialog } from "./dialog.tsx";
+import { Instant } from "./instant.tsx";
+import { Empty, Pager } from "./list.tsx";
+import { answer, Page } from "./page.tsx";
+import { spanText } from "./span.ts";
+import { addressOf } from "./window.tsx";
+
+const shown = 50;
+/** Of one lane, when it is the only one on the page. */
+const shownSlots = 200;
+const refreshSeconds = "5";
+
+export function lanesPages(service: Service): Route[] {
+  return [{ method: "GET", path: "/lanes", role: "read", page: true, handle: (call) => show(service, call) }];
+}
+
+async function show(service: Service, { request, caller }: Call): Promise<Response> {
+  const query = readQuery(request, ["lane", "cursor"]);
+  const name = readName(query, "lane");
+  const cursor = query.get("cursor");
+  const { lanes, cursor: next } =
+    name === undefined
+      ? await service.lanes.list({ limit: shown, ...(cursor === undefined ? {} : { cursor }) })
+      : { lanes: [await service.lanes.find(name, shownSlots)], cursor: null };
+  return await answer(
+    <Page request={request} title={name ?? "Lanes"} section="lanes" caller={caller}>
+      <div class="head">
+        <h1>{name ?? "Lanes"}</h1>
+        {name === undefined ? null : (
+          <a class="tag" href="/lanes">
+            all lanes ×
+          </a>
+        )}
+      </div>
+      <div class="stack" data-refresh={refreshSeconds}>
+        {lanes.length === 0 ? (
+          <section class="card">
+            <Empty title="No lane is in use">
+              <p>
+                Workflows with a <code>lane</code>, <code>concurrency</code>, <code>rateLimit</code> or{" "}
+                <code>throttle</code> share their limits here.
+              </p>
+            </Empty>
+          </section>
+        ) : (
+          lanes.map((lane, index) => (
+            <Card lane={lane} caller={caller} id={`lane-${index}`} isWhole={name !== undefined} />
+          ))
+        )}
+        <Pager
+          first={cursor === undefined ? null : "/lanes"}
+          next={next === null ? null : addressOf("/lanes", { cursor: next })}
+          label="Pages of lanes"
+          words={["First", "Further"]}
+        />
+      </div>
+      <LimitDialog />
+    </Page>,
+  );
+}
+
+type CardProps = {
+  readonly lane: LaneInfo;
+  readonly caller: Caller | null;
+  readonly id: string;
+  readonly isWhole: boolean;
+};
+
+function Card({ lane, caller, id, isWhole }: CardProps) {
+  const { name, limit, override, periodMs, used, waiting } = lane;
+  return (
+    <article class="card lane" data-row data-key={name} aria-labelledby={id}>
+      <div class="card-head">
+        <h2 id={id}>{isWhole ? name : <a href={addressOf("/lanes", { lane: name })}>{name}</a>}</h2>
+        {periodMs === null ? null : <span class="tag">in any {spanText(periodMs)}</span>}
+        {override === null ? null : <span class="tag is-waiting toned">limit set by hand</span>}
+        <div class="push" data-fill={JSON.stringify({ name, limit: override ?? "" })}>
+          <ActionButton dialog="limit" caller={caller} role="admin">
+            Set the limit
+          </ActionButton>
+        </div>
+      </div>
+      <div class="card-body lane-body">
+        <dl class="lane-figures">
+          <div>
+            <dt>In use</dt>
+            <dd>
+              <Ratio
+                share={limit === null ? null : limit === 0 ? 1 : used / limit}
+                tone={waiting > 0 ? "open" : "lane"}
+                label={limit === null ? `${used}, no limit` : `${used} of ${limit}`}
+              />
+            </dd>
+          </div>
+          <div>
+            <dt>Waiting</dt>
+            <dd>{waiting}</dd>
+          </div>
+        </dl>
+        <Slots lane={lane} isOpen={isWhole} />
+      </div>
+    </article>
+  );
+}
+
+function Slots({ lane, isOpen }: { readonly lane: LaneInfo; readonly isOpen: boolean }) {
+  const { name, holders, queue, used, waiting } = lane;
+  if (holders.length === 0 && queue.length === 0) return <p class="faint">Nobody holds it, nobody waits.</p>;
+  return (
+    <details class="slots" open={isOpen || holders.length + queue.length <= 10}>
+      <summary>Who holds it, who waits</summary>
+      <div class="pair">
+        <div>
+          <h3>Holders</h3>
+          <ol class="lines">
+            {holders.map(({ run, step, sinceAt }) => (
+              <li data-key={`${run} ${step ?? ""}`}>
+                <RunLink run={run} step={step} />
+                <span class="faint lines-end">
+                  for <Instant at={sinceAt} form="since" />
+                </span>
+              </li>
+            ))}
+          </ol>
+          <More name={name} count={used - holders.length} />
+        </div>
+        <div>
+          <h3>Queue</h3>
+          {queue.length === 0 ? <p class="faint">Nobody waits.</p> : null}
+          <ol class="lines">
+            {queue.map(({ run, step, sinceAt, priority, position }) => (
+              <li data-key={`${run} ${step ?? ""}`}>
+                <span class="tag" title="Place in line">
+                  {position}
+                </span>
+                <RunLink run={run} step={step} />
+                {priority === 0 ? null : <span class="tag">priority {priority}</span>}
+                <span class="faint lines-end">
+                  for <Instant at={sinceAt} form="since" />
+                </span>
+              </li>
+            ))}
+          </ol>
+          <More name={name} count={waiting - queue.length} />
+        </div>
+      </div>
+    </details>
+  );
+}
+
+function More({ name, count }: { readonly name: string; readonly count: number }) {
+  return count <= 0 ? null : (
+    <p class="faint">
+      and <a href={addressOf("/lanes", { lane: name })}>{count} more</a>
+    </p>
+  );
+}
+
+function RunLink({ run, step }: { readonly run: string; readonly step: string | null }) {
+  const path = `/runs/${encodeURIComponent(run)}`;
+  return (
+    <a class="mono lines-id" href={step === null ? path : addressOf(path, { step })}>
+      {run}
+      {step === null ? null : <span class="faint"> {step}</span>}
+    </a>
+  );
+}
+
+function LimitDialog() {
+  return (
+    <ActionDialog
+      id="limit"
+      title="Set the limit"
+      action="/v1/lanes/{name}"
+      method="PATCH"
+      submit="Set"
+      done="The limit is set."
+      why="optional"
+      lead={
+        <>
+          <strong data-show="name"></strong>: it counts at once, instead of the limit in the code. 0 lets nobody in.
+        </>
+      }
+    >
+      <input type="hidden" name="name" data-part />
+      <label class="field" for="lane-limit">
+        <span>
+          Limit <small>(empty for the one in the code)</small>
+        </span>
+        <input
+          id="lane-limit"
+          name="limit"
+          type="number"
+          min={0}
+          max={1_000_000}
+          step={1}
+          inputmode="numeric"
+          data-empty="null"
+          autofocus
+        />
+      </label>
+    </ActionDialog>
+  );
+}

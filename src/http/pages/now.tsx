@@ -1,0 +1,129 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: the first thing on a run's page: what it is doing now, and why. */
+import type { RunSnapshot } from "../../core/run.ts";
+import { toJson } from "../../core/json.ts";
+import { decode } from "../../core/value.ts";
+import { barAddress } from "./bar.ts";
+import { Icon } from "./icon.tsx";
+import { Instant, Span } from "./instant.tsx";
+import { Value } from "./value.tsx";
+
+const maxActive = 6;
+
+export function Now({ run }: { readonly run: RunSnapshot }) {
+  return (
+    <section class={`card now is-${run.status}`} aria-label="What it is doing now">
+      <div class="now-line">
+        <Icon sign={run.status} />
+        <p id="now-sentence" class="sentence">
+          <Sentence run={run} />
+        </p>
+      </div>
+      <Active run={run} />
+      <Progress run={run} />
+    </section>
+  );
+}
+
+function Sentence({ run }: { readonly run: RunSnapshot }) {
+  const { status, reason, createdAt, finishedAt } = run;
+  switch (status) {
+    case "completed":
+      return (
+        <>
+          Completed in <Span ms={(finishedAt ?? createdAt) - createdAt} />,{" "}
+          <Instant at={finishedAt ?? createdAt} form="ago" />.
+        </>
+      );
+    case "failed":
+    case "cancelled":
+      return (
+        <>
+          <Where run={run} />
+          {sentence(reason ?? `The run has ${status}`)}{" "}
+          <span class="faint">
+            <Instant at={finishedAt ?? createdAt} form="ago" />
+          </span>
+        </>
+      );
+    case "running":
+      return <>{sentence(reason ?? (run.active.length === 0 ? "The handler is at work" : "At work"))}</>;
+    case "queued":
+    case "waiting":
+    case "paused":
+      return <>{sentence(reason ?? status)}</>;
+    default:
+      return status satisfies never;
+  }
+}
+
+/** The step that the run failed of, where its error tells. */
+function Where({ run: { id, error, status } }: { readonly run: RunSnapshot }) {
+  const step = error?.step;
+  if (step === undefined || status !== "failed") return null;
+  return (
+    <>
+      Failed in{" "}
+      <a href={barAddress(id, step)} data-step={step}>
+        {step}
+      </a>
+      :{" "}
+    </>
+  );
+}
+
+/** Begins with a capital, and ends as it was written. */
+function sentence(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}
+
+function Active({ run }: { readonly run: RunSnapshot }) {
+  const { active, steps } = run;
+  if (active.length === 0) return null;
+  const more = Math.max(0, steps.running - maxActive);
+  return (
+    <ul class="active" aria-label="Attempts in flight">
+      {active.slice(0, maxActive).map(({ step, attempt, since }) => (
+        <li data-key={step}>
+          <a href={barAddress(run.id, step)} data-step={step}>
+            {step}
+          </a>
+          <span class="faint">
+            attempt {attempt}, for <Instant at={since} form="since" />
+          </span>
+        </li>
+      ))}
+      {more === 0 ? null : <li class="faint">and {more} more</li>}
+    </ul>
+  );
+}
+
+function Progress({ run }: { readonly run: RunSnapshot }) {
+  if (run.progress === null) return null;
+  const json = toJson(decode(run.progress));
+  const share = shareOf(json);
+  return (
+    <div class="progress">
+      <p class="label" id="progress-label">
+        Progress
+      </p>
+      {share === null ? null : <progress value={share} max={1} aria-labelledby="progress-label"></progress>}
+      {typeof json === "number" && share !== null ? (
+        <span>{Math.round(share * 100)} %</span>
+      ) : (
+        <Value json={json} id="progress-value" />
+      )}
+    </div>
+  );
+}
+
+/** A number from 0 to 1, or how many are done of how many. */
+function shareOf(json: unknown): number | null {
+  if (typeof json === "number") return json >= 0 && json <= 1 ? json : null;
+  if (typeof json !== "object" || json === null) return null;
+  const { done, of, total } = json as { readonly done?: unknown; readonly of?: unknown; readonly total?: unknown };
+  const whole = typeof of === "number" ? of : total;
+  if (typeof done !== "number" || typeof whole !== "number" || whole <= 0) return null;
+  return Math.min(1, Math.max(0, done / whole));
+}

@@ -1,0 +1,41 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: what a person sees where a program would get problem+json. */
+import { problem } from "../problem.ts";
+import { Icon } from "./icon.tsx";
+import { answer, Page } from "./page.tsx";
+
+type Problem = { readonly title: string; readonly detail: string; readonly code: string };
+
+/** The page for whatever was thrown; who is not signed in is sent to sign in, and back afterwards. */
+export async function refusalPage(request: Request, thrown: unknown): Promise<Response> {
+  const refused = problem(thrown);
+  const { status } = refused;
+  if (status === 401) return toSignIn(request);
+  const { title, detail, code } = await refused.json<Problem>();
+  const page = (
+    <Page request={request} title={title} section={null} caller={status === 404 || status === 400 ? "local" : null}>
+      <div class="empty refusal">
+        <Icon sign="warning" />
+        <h1>{title}</h1>
+        <p>{detail}</p>
+        <p class="faint">
+          {status} <code>{code}</code>
+        </p>
+        <p>
+          <a class="button plain" href="/">
+            To the runs
+          </a>
+        </p>
+      </div>
+    </Page>
+  );
+  return await answer(page, { status });
+}
+
+function toSignIn(request: Request): Response {
+  const { pathname, search } = new URL(request.url);
+  const next = `${pathname}${search}`;
+  const location = next === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(next)}`;
+  return new Response(null, { status: 303, headers: { location } });
+}

@@ -1,0 +1,219 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: the page of runs: which there are, how many of each status, what they wait for or failed of. */
+import { isEnded, runStatuses } from "../../core/run.ts";
+import type { RunStatus, RunSummary } from "../../core/run.ts";
+import type { Counts, Service } from "../../core/service.ts";
+import { readFilter } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { BulkDialogs, BulkMenu } from "./bulk.tsx";
+import { Causes } from "./causes.tsx";
+import { queryOf, readAsked, tidy, toggle } from "./filter.ts";
+import type { Asked } from "./filter.ts";
+import { FilterForm } from "./filters.tsx";
+import { Icon } from "./icon.tsx";
+import { Instant, Span } from "./instant.tsx";
+import { Empty, Pager } from "./list.tsx";
+import { answer, Page } from "./page.tsx";
+import { Status } from "./status.tsx";
+
+const pageLimit = 50;
+
+export function runsPages(service: Service): Route[] {
+  return [{ method: "GET", path: "/", role: "read", page: true, handle: (call) => show(service, call) }];
+}
+
+async function show(service: Service, { request, caller }: Call): Promise<Response> {
+  const tidied = tidy(new URL(request.url));
+  if (tidied !== null) return new Response(null, { status: 303, headers: { location: tidied } });
+  const asked = readAsked(request);
+  const filter = readFilter(asked);
+  const { status: statuses = [], ...others } = filter;
+  const cursor = asked.get("cursor");
+  const mayHaveFailed = cursor === undefined && (statuses.length === 0 || statuses.includes("failed"));
+  const [{ runs, cursor: next }, counts, causes, workflows] = await Promise.all([
+    service.runs.list({ ...filter, limit: pageLimit, ...(cursor === undefined ? {} : { cursor }) }),
+    service.directory.count(others, ["status"]),
+    mayHaveFailed ? service.directory.causes(filter) : [],
+    service.workflows.list(),
+  ]);
+  const page = (
+    <Page request={request} title="Runs" section="runs" caller={caller} live={feedOf(asked)}>
+      <div class="head">
+        <h1>Runs</h1>
+        <div class="push">
+          <BulkMenu filter={filter} caller={caller} />
+        </div>
+      </div>
+      <Chips asked={asked} statuses={statuses} counts={counts} />
+      <FilterForm asked={asked} workflows={workflows.map(({ name }) => name)} />
+      {causes.length === 0 ? null : <Causes causes={causes} asked={asked} isOpen={statuses.join() === "failed"} />}
+      <Table runs={runs} asked={asked} />
+      <Pager
+        label="Pages of runs"
+        first={cursor === undefined ? null : `/${queryOf(asked)}`}
+        next={next === null ? null : `/${queryOf(asked, { cursor: next })}`}
+      />
+      <BulkDialogs filter={filter} />
+    </Page>
+  );
+  return await answer(page);
+}
+
+/** Changes of any status: they move the counts, whatever the list shows. */
+function feedOf(asked: Asked): string {
+  return `/v1/directory/events${queryOf(asked, { status: null })}`;
+}
+
+type ChipsProps = { readonly asked: Asked; readonly statuses: readonly RunStatus[]; readonly counts: Counts };
+
+function Chips({ asked, statuses, counts }: ChipsProps) {
+  const countOf = new Map(counts.groups.map(({ key, count }) => [key["status"], count]));
+  return (
+    <nav class="chips" aria-label="Status">
+      <a class="chip" href={`/${queryOf(asked, { status: null })}`} {...current(statuses.length === 0)}>
+        <span>all</span>
+        <span class="count">{counts.total.toLocaleString("en")}</span>
+      </a>
+      {runStatuses.map((status) => (
+        <a
+          class={`chip is-${status}`}
+          data-key={`chip-${status}`}
+          href={`/${queryOf(asked, { status: toggle(statuses, status) })}`}
+          {...current(statuses.includes(status))}
+          {...(countOf.has(status) ? {} : { "data-none": "" })}
+        >
+          <Icon sign={status} />
+          <span>{status}</span>
+          <span class="count">{(countOf.get(status) ?? 0).toLocaleString("en")}</span>
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function current(is: boolean): { readonly "aria-current"?: "true" } {
+  return is ? { "aria-current": "true" } : {};
+}
+
+function Table({ runs, asked }: { readonly runs: readonly RunSummary[]; readonly asked: Asked }) {
+  if (runs.length === 0) return <NoRuns isFiltered={[...asked.keys()].some((name) => name !== "cursor")} />;
+  return (
+    <div class="card runs-card">
+      <button type="button" class="button primary fresh" data-show-fresh hidden></button>
+      <table class="table runs">
+        <caption class="sr">Runs, newest first</caption>
+        <thead>
+          <tr>
+            <th scope="col">Status</th>
+            <th scope="col">Run</th>
+            <th scope="col">What it is doing</th>
+            <th scope="col" class="number">
+              Steps
+            </th>
+            <th scope="col" class="number">
+              Created
+            </th>
+            <th scope="col" class="number">
+              Took
+            </th>
+          </tr>
+        </thead>
+        <tbody data-calm>
+          {runs.map((run) => (
+            <Row run={run} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Row({ run }: { readonly run: RunSummary }) {
+  const { id, workflow, version, status, createdAt, steps } = run;
+  return (
+    <tr data-row data-key={`run-${id}`}>
+      <td class="cell-status">
+        <Status status={status} />
+      </td>
+      <td class="cell-run">
+        <a href={`/runs/${encodeURIComponent(id)}`} class="run-id mono">
+          {id}
+        </a>
+        <span class="workflow" title={`version ${version}`}>
+          {workflow}
+        </span>
+      </td>
+      <td class="cell-what">
+        <What run={run} />
+      </td>
+      <td class="cell-steps number">
+        {steps.completed}
+        <span class="sr"> completed</span>
+        {steps.failed > 0 ? <span class="failed-steps"> {steps.failed} failed</span> : null}
+      </td>
+      <td class="cell-age number">
+        <Instant at={createdAt} form="ago" />
+      </td>
+      <td class="cell-took number">
+        <Took run={run} />
+      </td>
+    </tr>
+  );
+}
+
+/** Why it does not go on, what it failed of, or nothing; then its labels. */
+function What({ run: { status, reason, error, labels } }: { readonly run: RunSummary }) {
+  const said = status === "failed" || status === "cancelled" ? (error?.message ?? reason) : reason;
+  return (
+    <>
+      {error === null || error.code === undefined || status !== "failed" ? null : <code class="tag">{error.code}</code>}
+      {said === null ? null : (
+        <span class="said" title={said}>
+          {said}
+        </span>
+      )}
+      {Object.entries(labels)
+        .slice(0, 3)
+        .map(([key, value]) => (
+          <a class="tag label" href={`/${queryOf(new Map(), { [`label.${key}`]: value })}`}>
+            {key}={value}
+          </a>
+        ))}
+    </>
+  );
+}
+
+function Took({ run: { status, createdAt, startedAt, finishedAt } }: { readonly run: RunSummary }) {
+  if (finishedAt !== null) return <Span ms={finishedAt - (startedAt ?? createdAt)} />;
+  if (startedAt === null || isEnded(status)) return <span class="faint">–</span>;
+  return <Instant at={startedAt} form="since" />;
+}
+
+function NoRuns({ isFiltered }: { readonly isFiltered: boolean }) {
+  if (isFiltered) {
+    return (
+      <div class="card">
+        <Empty title="No run fits this filter">
+          <p>
+            <a class="button plain" href="/">
+              Show all runs
+            </a>
+          </p>
+        </Empty>
+      </div>
+    );
+  }
+  return (
+    <div class="card">
+      <Empty title="No runs yet" sign="bolt">
+        <p>Start one from a workflow, and it appears here at once.</p>
+        <p>
+          <a class="button primary" href="/workflows">
+            To the workflows
+          </a>
+        </p>
+      </Empty>
+    </div>
+  );
+}

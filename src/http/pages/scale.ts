@@ -1,0 +1,90 @@
+/**
+ * Owns: where an instant of a run stands across its timeline, from 0 to 100. Idle spans are folded to one
+ * small width each, whatever their length; the rest shares what is left by its length.
+ */
+import type { Timeline } from "../../core/timeline.ts";
+import { spanText } from "./span.ts";
+
+type Measures = Pick<Timeline, "startedAt" | "endedAt" | "idle">;
+
+export type Fold = { readonly x: number; readonly width: number; readonly ms: number };
+
+/** `level` 0 is always there; 1 from a zoom of 2 on, 2 from 4, and so on. */
+export type Tick = { readonly x: number; readonly label: string; readonly level: number };
+
+const foldWidth = 5;
+const maxFolded = 40;
+/** Ticks across the width, at each zoom. */
+const ticksAcross = 6;
+export const levels = 6;
+
+export class Scale {
+  readonly folds: readonly Fold[];
+  readonly #measures: Measures;
+  /** Percent for each millisecond that is not folded. */
+  readonly #rate: number;
+  readonly #busyMs: number;
+  readonly #width: number;
+
+  constructor(measures: Measures) {
+    const { startedAt, endedAt, idle } = measures;
+    this.#measures = measures;
+    const idleMs = idle.reduce((sum, { fromAt, untilAt }) => sum + untilAt - fromAt, 0);
+    // What has no length at all still needs a scale.
+    this.#busyMs = Math.max(1, endedAt - startedAt - idleMs);
+    this.#width = Math.min(foldWidth, maxFolded / Math.max(1, idle.length));
+    this.#rate = (100 - this.#width * idle.length) / this.#busyMs;
+    this.folds = idle.map(({ fromAt, untilAt }) => ({ x: this.at(fromAt), width: this.#width, ms: untilAt - fromAt }));
+  }
+
+  /** Percent of the width. */
+  at(instant: number): number {
+    const { startedAt, endedAt, idle } = this.#measures;
+    const clamped = Math.min(Math.max(instant, startedAt), endedAt);
+    let foldedMs = 0;
+    let folded = 0;
+    for (const { fromAt, untilAt } of idle) {
+      if (clamped <= fromAt) break;
+      const share = Math.min(1, (clamped - fromAt) / Math.max(1, untilAt - fromAt));
+      foldedMs += share * (untilAt - fromAt);
+      folded += share * this.#width;
+    }
+    return Math.min(100, folded + (clamped - startedAt - foldedMs) * this.#rate);
+  }
+
+  /** Marks of the ruler, by how long after the start they are; those that zooming adds have higher levels. */
+  ticks(): Tick[] {
+    const found = new Map<number, Tick>();
+    for (let level = 0; level < levels; level++) {
+      const step = roundStep(this.#busyMs / (ticksAcross * 2 ** level));
+      // Nobody reads less than a millisecond.
+      if (step < 1) break;
+      for (const offset of this.#offsets(step)) {
+        if (found.has(offset)) continue;
+        found.set(offset, { x: this.at(this.#measures.startedAt + offset), label: spanText(offset), level });
+      }
+    }
+    return [...found.values()].toSorted((one, other) => one.x - other.x);
+  }
+
+  /** Multiples of the step that are not inside a fold. */
+  *#offsets(step: number): Generator<number> {
+    const { startedAt, endedAt, idle } = this.#measures;
+    const busy = [...idle.map(({ fromAt }) => fromAt), endedAt];
+    let beginsAt = startedAt;
+    for (const [index, untilAt] of busy.entries()) {
+      const first = Math.ceil((beginsAt - startedAt) / step) * step;
+      for (let offset = first; offset <= untilAt - startedAt; offset += step) yield offset;
+      beginsAt = idle[index]?.untilAt ?? endedAt;
+    }
+  }
+}
+
+const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000];
+const longSteps = [600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000, 604_800_000];
+
+/** The next length that people count in. */
+function roundStep(ms: number): number {
+  if (ms < 1) return ms;
+  return [...steps, ...longSteps].find((step) => step >= ms) ?? Math.ceil(ms / 604_800_000) * 604_800_000;
+}

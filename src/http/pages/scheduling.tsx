@@ -1,0 +1,246 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/**
+ * Owns: the dialogs of schedules. There is one of each for all schedules of the page: the button that opens
+ * it says by `data-fill` which schedule it is about (client/fill.ts).
+ */
+import type { Field, Json } from "../../core/field.ts";
+import { fieldOf } from "../../core/form.ts";
+import { overlaps } from "../../core/schedule.ts";
+import type { WorkflowInfo } from "../../core/service.ts";
+import { toJson } from "../../core/json.ts";
+import type { ScheduleInfo } from "../../core/timetable.ts";
+import { decode } from "../../core/value.ts";
+import { ActionDialog } from "./dialog.tsx";
+import { ValueForm } from "./form.tsx";
+
+/** What the dialogs need to know of a schedule, as text of their fields. `input` is JSON, or "" for none. */
+export function changeable(schedule: ScheduleInfo) {
+  const { id, workflow, cron, timezone, overlap, catchUpMs, jitterMs, pauseOnFailure } = schedule;
+  const input = decode(schedule.input);
+  return {
+    ...{ id, workflow, cron, timezone, overlap },
+    catchUp: `${catchUpMs} ms`,
+    jitter: jitterMs === 0 ? "" : `${jitterMs} ms`,
+    pauseOnFailure,
+    input: input === undefined ? "" : JSON.stringify(toJson(input), null, 2),
+  };
+}
+
+const path = "/v1/schedules/{id}";
+
+export function ScheduleDialogs({ workflows }: { readonly workflows: readonly WorkflowInfo[] }) {
+  return (
+    <>
+      <ActionDialog
+        id="trigger"
+        title="Trigger now"
+        action={`${path}/trigger`}
+        submit="Trigger"
+        done="Started {id}."
+        then="/runs/{id}"
+        lead={<About text="A run is started now, also while the schedule is paused." />}
+      >
+        <Which />
+      </ActionDialog>
+      <ActionDialog
+        id="pause"
+        title="Pause the schedule"
+        action={path}
+        method="PATCH"
+        submit="Pause"
+        done="Paused."
+        lead={<About text="Nothing fires until it is resumed. Runs that it started go on." />}
+      >
+        <Which />
+        <input type="hidden" name="paused" value="true" data-json />
+      </ActionDialog>
+      <ActionDialog
+        id="resume"
+        title="Resume the schedule"
+        action={path}
+        method="PATCH"
+        submit="Resume"
+        done="Resumed."
+        lead={<About text="It fires again from now on." />}
+      >
+        <Which />
+        <input type="hidden" name="paused" value="false" data-json />
+      </ActionDialog>
+      <ActionDialog
+        id="remove"
+        title="Delete the schedule"
+        action={path}
+        method="DELETE"
+        submit="Delete"
+        look="danger"
+        done="Deleted."
+        lead={<About text="It fires no more. Runs that it started go on." />}
+      >
+        <Which />
+      </ActionDialog>
+      <ActionDialog
+        id="backfill"
+        title="Backfill"
+        action={`${path}/backfill`}
+        submit="Backfill"
+        done="{firings} firings will be started."
+        lead={<About text="One run for each firing of a time that is over, which has none yet." />}
+      >
+        <Which />
+        <Range />
+      </ActionDialog>
+      <ChangeDialog />
+      <CreateDialog workflows={workflows} />
+    </>
+  );
+}
+
+function About({ text }: { readonly text: string }) {
+  return (
+    <>
+      <strong data-show="id"></strong>: {text}
+    </>
+  );
+}
+
+function Which() {
+  return <input type="hidden" name="id" data-part />;
+}
+
+function Range() {
+  return (
+    <div class="fields">
+      <label class="field" for="backfill-from">
+        <span>
+          From <small>(your time)</small>
+        </span>
+        <input id="backfill-from" name="from" type="datetime-local" required />
+      </label>
+      <label class="field" for="backfill-to">
+        <span>
+          To <small>(not itself)</small>
+        </span>
+        <input id="backfill-to" name="to" type="datetime-local" required />
+      </label>
+      <label class="field" for="backfill-overlap">
+        <span>Runs</span>
+        <select id="backfill-overlap" name="overlap">
+          <option value="allow-all">side by side</option>
+          <option value="buffer-all">one after the other</option>
+        </select>
+      </label>
+    </div>
+  );
+}
+
+function ChangeDialog() {
+  return (
+    <ActionDialog
+      id="change"
+      title="Change the schedule"
+      action={path}
+      method="PATCH"
+      submit="Change"
+      done="Changed."
+      lead={<About text="What fires from now on fires by these rules." />}
+      wide
+    >
+      <Which />
+      <Rules prefix="change" />
+      <label class="field" for="change-input">
+        <span>
+          Input <small>(JSON)</small>
+        </span>
+        <textarea id="change-input" class="code" name="input" rows={6} data-json spellcheck={false}></textarea>
+      </label>
+    </ActionDialog>
+  );
+}
+
+function CreateDialog({ workflows }: { readonly workflows: readonly WorkflowInfo[] }) {
+  return (
+    <ActionDialog id="create" title="New schedule" action="/v1/schedules" submit="Create" done="{id} is there." wide>
+      <label class="field" for="create-id">
+        <span>Id</span>
+        <input id="create-id" name="id" required maxlength={256} autocomplete="off" spellcheck={false} />
+      </label>
+      <Rules prefix="create" />
+      <ValueForm id="create-start" label="What it starts" field={startField(workflows)} name={null} plain />
+    </ActionDialog>
+  );
+}
+
+/** A workflow with its input: which input it is depends on which workflow. */
+function startField(workflows: readonly WorkflowInfo[]): Field {
+  const variants = workflows.map(({ name, input }) => {
+    const field = { ...fieldOf(input), title: "Input" };
+    const isNeeded = field.kind !== "json";
+    const members = [
+      { name: "workflow", field: { kind: "fixed", value: name as Json, nullable: false } as const, required: true },
+      { name: "input", field, required: isNeeded },
+    ];
+    return { label: name, field: { kind: "object", members, others: null, nullable: false } as const };
+  });
+  return { kind: "variants", variants, nullable: false, title: "Workflow" };
+}
+
+/** When it fires, and what then. */
+function Rules({ prefix }: { readonly prefix: string }) {
+  return (
+    <div class="fields">
+      <label class="field" for={`${prefix}-cron`}>
+        <span>
+          Cron <small>(minute, hour, day, month, weekday)</small>
+        </span>
+        <input
+          id={`${prefix}-cron`}
+          class="mono"
+          name="cron"
+          required
+          maxlength={256}
+          placeholder="0 7 * * MON-FRI"
+          autocomplete="off"
+          spellcheck={false}
+        />
+      </label>
+      <label class="field" for={`${prefix}-timezone`}>
+        <span>
+          Time zone <small>(UTC unless given)</small>
+        </span>
+        <input
+          id={`${prefix}-timezone`}
+          name="timezone"
+          maxlength={256}
+          placeholder="Europe/Berlin"
+          autocomplete="off"
+          spellcheck={false}
+        />
+      </label>
+      <label class="field" for={`${prefix}-overlap`}>
+        <span>While a run goes on</span>
+        <select id={`${prefix}-overlap`} name="overlap">
+          {overlaps.map((overlap) => (
+            <option value={overlap}>{overlap}</option>
+          ))}
+        </select>
+      </label>
+      <label class="field" for={`${prefix}-catch-up`}>
+        <span>
+          Catch up <small>(1 hour unless given)</small>
+        </span>
+        <input id={`${prefix}-catch-up`} name="catchUp" maxlength={64} autocomplete="off" />
+      </label>
+      <label class="field" for={`${prefix}-jitter`}>
+        <span>
+          Jitter <small>(none unless given)</small>
+        </span>
+        <input id={`${prefix}-jitter`} name="jitter" maxlength={64} autocomplete="off" />
+      </label>
+      <label class="form-check" for={`${prefix}-pauses`}>
+        <input id={`${prefix}-pauses`} type="checkbox" name="pauseOnFailure" />
+        <span>Pause when a run of it fails</span>
+      </label>
+    </div>
+  );
+}

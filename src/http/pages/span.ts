@@ -1,0 +1,55 @@
+/** Spans and instants as people say them; the same on the server and in the browser. */
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** `340 ms`, `4.2 s`, `4 min 12 s`, `3 h 5 min`, `6 d 2 h`. */
+export function spanText(ms: number): string {
+  const span = Math.max(0, ms);
+  if (span < 1000) return `${Math.round(span)} ms`;
+  if (span < 10_000) return `${(Math.floor(span / 100) / 10).toFixed(1)} s`;
+  const [big, small] = cut(span);
+  return small === "" ? big : `${big} ${small}`;
+}
+
+/** `just now`, `42 s ago`, `in 6 d`: one unit is enough to place an instant. */
+export function agoText(at: number, now: number): string {
+  const span = Math.abs(now - at);
+  if (span < 1000) return "just now";
+  const [big] = cut(span);
+  return at > now ? `in ${big}` : `${big} ago`;
+}
+
+/** `21 Nov 2026, 10:30:17 UTC`. */
+export function utcText(at: number): string {
+  const date = new Date(at);
+  const two = (part: number): string => String(part).padStart(2, "0");
+  const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(":");
+  return `${date.getUTCDate()} ${months[date.getUTCMonth()] ?? ""} ${date.getUTCFullYear()}, ${time} UTC`;
+}
+
+/** `21 Nov`, in UTC. */
+export function dayText(at: number): string {
+  const date = new Date(at);
+  return `${date.getUTCDate()} ${months[date.getUTCMonth()] ?? ""}`;
+}
+
+/** `10:30`, in UTC. */
+export function hourText(at: number): string {
+  return new Date(at).toISOString().slice(11, 16);
+}
+
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+function cut(span: number): [big: string, small: string] {
+  if (span < minute) return [`${Math.floor(span / 1000)} s`, ""];
+  if (span < hour) return pair(span, minute, "min", 1000, "s");
+  if (span < day) return pair(span, hour, "h", minute, "min");
+  return pair(span, day, "d", hour, "h");
+}
+
+function pair(span: number, large: number, big: string, little: number, small: string): [string, string] {
+  const rest = Math.floor((span % large) / little);
+  return [`${Math.floor(span / large)} ${big}`, rest === 0 ? "" : `${rest} ${small}`];
+}

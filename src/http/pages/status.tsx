@@ -1,0 +1,14 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: how a run's status looks: a word, a shape and a colour. */
+import type { RunStatus } from "../../core/run.ts";
+import { Icon } from "./icon.tsx";
+
+export function Status({ status }: { readonly status: RunStatus }) {
+  return (
+    <span class={`status is-${status}`}>
+      <Icon sign={status} />
+      {status}
+    </span>
+  );
+}

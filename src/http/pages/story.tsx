@@ -1,0 +1,244 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: the panel of one call: all that is on record of it. */
+import type { PropsWithChildren } from "hono/jsx";
+import type { BarAttempt, Story } from "../../core/timeline.ts";
+import type { Caller } from "../auth.ts";
+import { barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
+import { may } from "./dialog.tsx";
+import { Fault, FaultDiff } from "./fault.tsx";
+import { Icon } from "./icon.tsx";
+import { Instant, Span } from "./instant.tsx";
+import { StoredValue } from "./value.tsx";
+
+type PanelProps = {
+  readonly run: string;
+  readonly story: Story;
+  readonly caller: Caller | null;
+  /** Epoch ms: what is open lasts until then. */
+  readonly now: number;
+};
+
+export function StoryPanel({ run, story, caller, now }: PanelProps) {
+  const { bar } = story;
+  const status = barStatus(bar);
+  return (
+    <section class="panel" id="panel" data-panel={bar.key} data-index={bar.index} aria-labelledby="panel-title">
+      <div class="panel-head">
+        <span class={`bar-sign ${barTone(bar)}`}>
+          <Icon sign={barSigns[bar.kind]} />
+        </span>
+        <div>
+          <p class="faint">{barWords[bar.kind]}</p>
+          <h2 id="panel-title" tabindex={-1}>
+            {bar.name}
+          </h2>
+        </div>
+        <a
+          class="quiet"
+          href={`/runs/${encodeURIComponent(run)}`}
+          data-panel-close
+          aria-label="Close"
+          title="Close (Esc)"
+        >
+          <Icon sign="close" />
+        </a>
+      </div>
+      <dl class="points">
+        <Fact name="Status">
+          <span class={`status ${barTone(bar)}`}>{status}</span>
+        </Fact>
+        <Fact name="Began">
+          <Instant at={bar.startedAt} />
+        </Fact>
+        {bar.endedAt === null ? null : (
+          <Fact name="Ended">
+            <Instant at={bar.endedAt} />
+          </Fact>
+        )}
+        <Fact name="Took">{barLength(bar, now)}</Fact>
+        {bar.until === null || bar.endedAt !== null ? null : (
+          <Fact name={bar.kind === "run" || bar.kind === "undo" ? "Next attempt" : "Until"}>
+            <Instant at={bar.until} form="ago" />
+          </Fact>
+        )}
+        {bar.child === null ? null : (
+          <Fact name="Child run">
+            <a href={`/runs/${encodeURIComponent(bar.child.id)}`}>{bar.child.id}</a>
+          </Fact>
+        )}
+        {story.idempotencyKey === null ? null : (
+          <Fact name="Idempotency key">
+            <code>{story.idempotencyKey}</code>
+            <button type="button" class="quiet" data-copy={story.idempotencyKey} aria-label="Copy the idempotency key">
+              <Icon sign="copy" />
+            </button>
+          </Fact>
+        )}
+      </dl>
+      {bar.kind === "run" && may(caller, "admin") ? (
+        <p>
+          <button type="button" class="button plain" data-dialog="fork" data-fork-from={bar.name}>
+            <Icon sign="tree" />
+            <span>Fork from here</span>
+          </button>
+        </p>
+      ) : null}
+      <Values story={story} />
+      <Rejections story={story} />
+      <Attempts story={story} now={now} />
+    </section>
+  );
+}
+
+function Fact({ name, children }: PropsWithChildren<{ readonly name: string }>) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Values({ story }: { readonly story: Story }) {
+  const { bar, input, output, sensitive } = story;
+  return (
+    <>
+      <div class="part">
+        <h3 id="panel-input">Input</h3>
+        {input === null ? (
+          <p class="faint">{inputNotes[bar.kind] ?? "It takes none."}</p>
+        ) : (
+          <StoredValue value={input} id="panel-input-value" />
+        )}
+      </div>
+      <div class="part">
+        <h3 id="panel-output">{bar.kind === "wait" ? "Payload" : bar.kind === "webhook" ? "Call" : "Output"}</h3>
+        {sensitive ? (
+          <p class="faint">This result is marked as sensitive: it is stored for the run and never shown.</p>
+        ) : output === null ? (
+          <p class="faint">{bar.status === "open" ? "Nothing yet." : "None."}</p>
+        ) : (
+          <StoredValue value={output} id="panel-output-value" />
+        )}
+      </div>
+      {bar.error === null || bar.attempts.some(({ error }) => error !== null) ? null : (
+        <div class="part">
+          <h3 id="panel-error">Error</h3>
+          <Fault error={bar.error} />
+        </div>
+      )}
+    </>
+  );
+}
+
+const inputNotes: Readonly<Partial<Record<Story["bar"]["kind"], string>>> = {
+  run: "A step’s function reads the handler’s own variables. What it was given is not on record; the run’s input and the outputs of earlier steps are.",
+  undo: "An undo is given the result of its step.",
+  child: "The child is gone, and its input with it.",
+};
+
+function Rejections({ story }: { readonly story: Story }) {
+  const { rejected } = story.bar;
+  if (rejected.length === 0) return null;
+  return (
+    <div class="part">
+      <h3 id="panel-rejected">Refused deliveries</h3>
+      <ul class="rejections">
+        {rejected.map(({ at, reason }) => (
+          <li>
+            <Instant at={at} /> <span>{reason}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Attempts({ story, now }: { readonly story: Story; readonly now: number }) {
+  const { attempts, attemptCount, attemptLimit, kind } = story.bar;
+  if (kind !== "run" && kind !== "undo") return null;
+  const left = attemptCount - attempts.length;
+  return (
+    <div class="part">
+      <h3 id="panel-attempts">
+        Attempts{" "}
+        <small class="faint">{attemptLimit === null ? attemptCount : `${attemptCount} of ${attemptLimit}`}</small>
+      </h3>
+      {left > 0 ? (
+        <p class="faint">
+          The newest {attempts.length}; {left} before them are in the history.
+        </p>
+      ) : null}
+      <ol class="attempts">
+        {attempts.map((attempt, index) => (
+          <li data-key={`attempt-${left + index}`}>
+            <Attempt attempt={attempt} before={attempts[index - 1] ?? null} now={now} />
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+type AttemptProps = { readonly attempt: BarAttempt; readonly before: BarAttempt | null; readonly now: number };
+
+function Attempt({ attempt, before, now }: AttemptProps) {
+  const { startedAt, endedAt, error, interrupted, retryAt } = attempt;
+  const look = interrupted ? "cancelled" : error !== null ? "failed" : endedAt === null ? "running" : "completed";
+  return (
+    <>
+      <p class="attempt-head">
+        <strong>Attempt {attempt.attempt}</strong>
+        <span class={`status is-${look}`}>
+          <Icon sign={look} />
+          {interrupted ? "cut off" : look}
+        </span>
+        <Instant at={startedAt} />
+        {interrupted ? (
+          <span class="faint">the process ended, nothing says when</span>
+        ) : (
+          <Span ms={(endedAt ?? now) - startedAt} />
+        )}
+      </p>
+      {error === null ? null : <Fault error={error} />}
+      {error === null || before?.error === null || before === null ? null : (
+        <FaultDiff before={before.error} after={error} />
+      )}
+      {retryAt === null || endedAt === null ? null : (
+        <p class="faint">
+          The next one was to begin <Span ms={Math.max(0, retryAt - endedAt)} /> later.
+        </p>
+      )}
+    </>
+  );
+}
+
+/** What stands in the panel where the run has no such call, or none yet. */
+export function NoStory({ run, step }: { readonly run: string; readonly step: string }) {
+  return (
+    <section class="panel" id="panel" data-panel={step} aria-labelledby="panel-title">
+      <div class="panel-head">
+        <span class="bar-sign">
+          <Icon sign="search" />
+        </span>
+        <div>
+          <p class="faint">not on record</p>
+          <h2 id="panel-title" tabindex={-1}>
+            {step}
+          </h2>
+        </div>
+        <a
+          class="quiet"
+          href={`/runs/${encodeURIComponent(run)}`}
+          data-panel-close
+          aria-label="Close"
+          title="Close (Esc)"
+        >
+          <Icon sign="close" />
+        </a>
+      </div>
+      <p class="faint">Nothing on record of this run is called so. It may not have begun, or have another name.</p>
+    </section>
+  );
+}

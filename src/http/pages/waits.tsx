@@ -1,0 +1,251 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: what a run waits for, as cards that can be acted on. */
+import type { PropsWithChildren } from "hono/jsx";
+import { fieldOf } from "../../core/form.ts";
+import type { RunSnapshot, Waiting } from "../../core/run.ts";
+import type { Bar } from "../../core/timeline.ts";
+import type { Caller } from "../auth.ts";
+import { barAddress } from "./bar.ts";
+import { ActionButton, ActionDialog } from "./dialog.tsx";
+import { ValueForm } from "./form.tsx";
+import { Icon } from "./icon.tsx";
+import type { Sign } from "./icon.tsx";
+import { Instant, Span } from "./instant.tsx";
+
+type WaitsProps = {
+  readonly run: RunSnapshot;
+  readonly caller: Caller | null;
+  /** Open webhook waits, in the order in which they began. */
+  readonly hooks: readonly Bar[];
+  /** JSON Schemas of the workflow's signals; null where its code is not there. */
+  readonly signals: Readonly<Record<string, object | null>> | null;
+};
+
+/** Of each kind so many are shown; a run may wait for thousands of children. */
+const maxCards = 12;
+
+export function Waits({ run, caller, hooks, signals }: WaitsProps) {
+  const { waitingFor } = run;
+  const shown = waitingFor.filter(({ kind }) => kind !== "run").slice(0, maxCards);
+  const children = waitingFor.filter(({ kind }) => kind === "run");
+  const others = waitingFor.length - shown.length - children.length;
+  if (waitingFor.length === 0) return null;
+  const openHooks = shown.filter(({ kind }) => kind === "webhook");
+  return (
+    <section class="waits" aria-labelledby="waits-title">
+      <h2 class="sr" id="waits-title">
+        What it waits for
+      </h2>
+      {shown.map((wait, index) => (
+        <Card
+          key={`${wait.kind}-${wait.name}-${wait.since}`}
+          id={`wait-${index}`}
+          {...{ wait, run, caller, signals }}
+          hook={hooks[openHooks.indexOf(wait)] ?? null}
+        />
+      ))}
+      {children.length === 0 ? null : <Children run={run} waits={children} />}
+      {others > 0 ? <p class="faint">… and {others} more waits; the timeline has them all.</p> : null}
+    </section>
+  );
+}
+
+type CardProps = Omit<WaitsProps, "hooks"> & { readonly id: string; readonly wait: Waiting; readonly hook: Bar | null };
+
+function Card(props: CardProps) {
+  const { wait } = props;
+  switch (wait.kind) {
+    case "signal":
+      return <SignalCard {...props} />;
+    case "webhook":
+      return <HookCard {...props} />;
+    case "retry":
+      return <RetryCard {...props} />;
+    case "lane":
+      return <LaneCard {...props} />;
+    case "timer":
+      return <ClockCard {...props} title="Sleeping" sign="moon" />;
+    case "start":
+      return <ClockCard {...props} title="Starts later" sign="queued" />;
+    case "run":
+      return null;
+    default:
+      return wait.kind satisfies never;
+  }
+}
+
+type FrameProps = PropsWithChildren<{
+  readonly id: string;
+  readonly sign: Sign;
+  readonly title: string;
+  readonly name: string;
+  readonly wait: Waiting;
+}>;
+
+function Frame({ id, sign, title, name, wait, children }: FrameProps) {
+  return (
+    <article class="card wait" data-key={id} aria-labelledby={`${id}-title`}>
+      <h3 id={`${id}-title`}>
+        <Icon sign={sign} />
+        <span>{title}</span> <code>{name}</code>
+      </h3>
+      <p class="faint">
+        since <Instant at={wait.since} form="clock" />
+        {wait.until === null ? (
+          ""
+        ) : (
+          <>
+            {wait.kind === "signal" || wait.kind === "webhook" ? ", gives up " : ", until "}
+            <Instant at={wait.until} form="ago" />
+          </>
+        )}
+      </p>
+      {children}
+    </article>
+  );
+}
+
+function SignalCard({ id, wait, run, caller, signals }: CardProps) {
+  const schema = signals === null ? null : Object.hasOwn(signals, wait.name) ? (signals[wait.name] ?? null) : null;
+  const dialog = `${id}-send`;
+  return (
+    <Frame id={id} sign="flag" title="Signal" name={wait.name} wait={wait}>
+      <div class="row-of">
+        <ActionButton dialog={dialog} caller={caller} role="operate" look="primary">
+          Send {wait.name.length > 24 ? "it" : wait.name}
+        </ActionButton>
+      </div>
+      <ActionDialog
+        id={dialog}
+        title={`Send ${wait.name}`}
+        action={`/v1/runs/${encodeURIComponent(run.id)}/signals/${encodeURIComponent(wait.name)}`}
+        submit="Send"
+        done="Signal sent."
+        why="optional"
+        wide
+        lead={
+          schema === null
+            ? "The workflow has no schema for this signal: any JSON but null is taken."
+            : "The run goes on with what you send."
+        }
+      >
+        <ValueForm id={`${id}-payload`} label="Payload" field={fieldOf(schema)} name="" />
+      </ActionDialog>
+    </Frame>
+  );
+}
+
+function HookCard({ id, wait, run, hook }: CardProps) {
+  const url = wait.url ?? "";
+  const curl = `curl -X POST '${url}' \\\n  -H 'content-type: application/json' \\\n  -d '{"ok":true}'`;
+  return (
+    <Frame id={id} sign="link" title="Webhook" name={wait.name} wait={wait}>
+      <div class="copy-line">
+        <code id={`${id}-url`}>{url}</code>
+        <button type="button" class="quiet" data-copy={url} aria-label="Copy the address" title="Copy the address">
+          <Icon sign="copy" />
+        </button>
+      </div>
+      <details class="curl">
+        <summary>As a curl command</summary>
+        <div class="copy-line">
+          <pre tabindex={0} role="group" aria-label="A curl command that calls the webhook">
+            {curl}
+          </pre>
+          <button type="button" class="quiet" data-copy={curl} aria-label="Copy the command" title="Copy the command">
+            <Icon sign="copy" />
+          </button>
+        </div>
+      </details>
+      {hook === null || hook.rejected.length === 0 ? null : (
+        <details class="refused" open>
+          <summary>
+            {hook.rejected.length === 1 ? "1 delivery was refused" : `${hook.rejected.length} deliveries were refused`}
+          </summary>
+          <ul class="rejections">
+            {hook.rejected.toReversed().map(({ at, reason }) => (
+              <li>
+                <Instant at={at} form="ago" /> <span>{reason}</span>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+      {hook === null ? null : (
+        <p>
+          <a href={barAddress(run.id, hook.key)} data-step={hook.key}>
+            All about it
+          </a>
+        </p>
+      )}
+    </Frame>
+  );
+}
+
+function RetryCard({ id, wait, run, caller }: CardProps) {
+  const key = `${run.tallies[wait.name] === undefined ? "" : "run:"}${wait.name}`;
+  return (
+    <Frame id={id} sign="undo" title="Next attempt of" name={wait.name} wait={wait}>
+      <div class="row-of">
+        <ActionButton dialog="retry" caller={caller} role="operate" look="primary">
+          Retry now
+        </ActionButton>
+        <a href={barAddress(run.id, key)} data-step={key}>
+          What went wrong
+        </a>
+      </div>
+    </Frame>
+  );
+}
+
+function LaneCard({ id, wait }: CardProps) {
+  const { position, used, limit } = wait;
+  return (
+    <Frame id={id} sign="lane" title="Lane" name={wait.name} wait={wait}>
+      {position === undefined ? null : (
+        <p class="lane-place">
+          <strong>{position}</strong> in line; {used ?? 0} of {limit ?? "unlimited"} slots in use
+        </p>
+      )}
+      <p>
+        <a href="/lanes">All lanes</a>
+      </p>
+    </Frame>
+  );
+}
+
+function ClockCard({ id, wait, title, sign }: CardProps & { readonly title: string; readonly sign: Sign }) {
+  return (
+    <Frame id={id} sign={sign} title={title} name={wait.name} wait={wait}>
+      {wait.until === null ? null : (
+        <p class="faint">
+          <Instant at={wait.until} />, <Span ms={wait.until - wait.since} /> in all
+        </p>
+      )}
+    </Frame>
+  );
+}
+
+function Children({ run, waits }: { readonly run: RunSnapshot; readonly waits: readonly Waiting[] }) {
+  return (
+    <article class="card wait" data-key="wait-children" aria-labelledby="wait-children-title">
+      <h3 id="wait-children-title">
+        <Icon sign="tree" />
+        <span>{waits.length === 1 ? "A child run" : `${waits.length} child runs`}</span>
+      </h3>
+      <ul>
+        {waits.slice(0, 3).map(({ name }) => (
+          <li>
+            <a href={`/runs/${encodeURIComponent(name)}`}>{name}</a>
+          </li>
+        ))}
+      </ul>
+      {waits.length > 3 ? (
+        <p>
+          <a href={`/runs/${encodeURIComponent(run.id)}#family`}>All of them</a>
+        </p>
+      ) : null}
+    </article>
+  );
+}

@@ -1,0 +1,118 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: the page that lists the workflows: what each is, and how it does. */
+import type { Service, WorkflowInfo } from "../../core/service.ts";
+import type { WorkflowStats } from "../../core/stats.ts";
+import { readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { Ratio, Sparkline, total } from "./chart.tsx";
+import { Empty } from "./list.tsx";
+import { answer, Page } from "./page.tsx";
+import { spanText } from "./span.ts";
+import { Counts } from "./tally.tsx";
+import { readWindow, refreshSeconds, WindowChooser } from "./window.tsx";
+import type { Window } from "./window.tsx";
+
+export function workflowsPages(service: Service): Route[] {
+  return [{ method: "GET", path: "/workflows", role: "read", page: true, handle: (call) => show(service, call) }];
+}
+
+async function show(service: Service, { request, caller }: Call): Promise<Response> {
+  const window = readWindow(readQuery(request, ["window"]), "24h");
+  const [workflows, stats] = await Promise.all([
+    service.workflows.list(),
+    service.stats.read({ from: window.from, until: window.until }),
+  ]);
+  const byName = new Map(stats.workflows.map((each) => [each.workflow, each]));
+  return await answer(
+    <Page request={request} title="Workflows" section="workflows" caller={caller}>
+      <div class="head">
+        <h1>Workflows</h1>
+        <span class="faint">{workflows.length}</span>
+        <div class="push">
+          <WindowChooser window={window} path="/workflows" />
+        </div>
+      </div>
+      {workflows.length === 0 ? (
+        <section class="card">
+          <Empty title="This deployment has no workflows">
+            <p>
+              Give some to <code>createWorker</code> and deploy.
+            </p>
+          </Empty>
+        </section>
+      ) : (
+        <section class="card" data-refresh={refreshSeconds(window)} aria-label="Workflows">
+          <table class="table cards">
+            <thead>
+              <tr>
+                <th scope="col">Workflow</th>
+                <th scope="col">Runs now</th>
+                <th scope="col">Success rate</th>
+                <th scope="col" class="number">
+                  p50
+                </th>
+                <th scope="col" class="number">
+                  p95
+                </th>
+                <th scope="col">The {window.text}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {workflows.map((info) => (
+                <Row info={info} stats={byName.get(info.name)} window={window} />
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </Page>,
+  );
+}
+
+type RowProps = { readonly info: WorkflowInfo; readonly stats: WorkflowStats | undefined; readonly window: Window };
+
+function Row({ info, stats, window }: RowProps) {
+  const { name, versions, version, schedules, counts } = info;
+  const durations = stats?.durations ?? null;
+  const runs = stats === undefined ? 0 : total(stats);
+  return (
+    <tr data-row data-key={name}>
+      <th scope="row">
+        <a href={`/workflows/${encodeURIComponent(name)}?window=${window.name}`}>{name}</a>
+        <span class="row-notes">
+          <span class="tag">version {version}</span>
+          {versions.length > 1 ? <span class="tag">{versions.length} versions</span> : null}
+          {schedules.length === 0 ? null : (
+            <span class="tag">{schedules.length === 1 ? "1 schedule" : `${schedules.length} schedules`}</span>
+          )}
+        </span>
+      </th>
+      <td class="is-wide" data-label="Runs now">
+        <Counts workflow={name} counts={counts} />
+      </td>
+      <td data-label="Success rate">
+        <Ratio share={stats?.successRate ?? null} tone="completed" />
+      </td>
+      <td class="number" data-label="p50">
+        {durations === null ? "–" : spanText(durations.p50)}
+      </td>
+      <td class="number" data-label="p95">
+        {durations === null ? "–" : spanText(durations.p95)}
+      </td>
+      <td class="is-wide" data-label="Runs over time">
+        {stats === undefined || runs === 0 ? (
+          <span class="faint">none</span>
+        ) : (
+          <span class="spark-row">
+            <Sparkline
+              slices={stats.slices}
+              label={`${runs} runs in the ${window.text}, ${stats.failed} of them failed`}
+            />
+            <span class="faint">{runs}</span>
+          </span>
+        )}
+      </td>
+    </tr>
+  );
+}

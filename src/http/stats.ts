@@ -1,0 +1,74 @@
+/**
+ * Owns: the route of the statistics: which window is asked for, and how they look in JSON.
+ * Does not own: what is counted.
+ */
+import type { Service } from "../core/service.ts";
+import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../core/stats.ts";
+import { RequestError } from "./problem.ts";
+import { readInstant, readName, readQuery } from "./query.ts";
+import type { Query } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+
+const dayMs = 24 * 60 * 60 * 1000;
+export const maxWindowDays = 400;
+
+export function statsRoutes(service: Service): Route[] {
+  return [{ method: "GET", path: "/v1/stats", role: "read", handle: (call) => read(service, call) }];
+}
+
+async function read(service: Service, { request }: Call): Promise<Response> {
+  const query = toStatsQuery(readQuery(request, ["workflow", "from", "to"]), Date.now());
+  return Response.json(viewStats(await service.stats.read(query)));
+}
+
+/**
+ * Without `to` up to `now`; without `from` the 24 hours before.
+ * @param now epoch ms
+ * @throws RequestError parameter_invalid
+ */
+function toStatsQuery(query: Query, now: number): StatsQuery {
+  const workflow = readName(query, "workflow");
+  const until = readInstant(query, "to") ?? now;
+  const from = readInstant(query, "from") ?? until - dayMs;
+  if (from >= until) {
+    const [early, late] = [from, until].map(toText);
+    throw refused(`from must be before to: ${early} is not before ${late}`);
+  }
+  if (until - from > maxWindowDays * dayMs) throw refused(`from and to must be at most ${maxWindowDays} days apart`);
+  return { ...(workflow === undefined ? {} : { workflow }), from, until };
+}
+
+function refused(rule: string): RequestError {
+  return new RequestError("parameter_invalid", `Of the parameters, ${rule}.`);
+}
+
+function viewStats({ from, until, sliceMs, total, workflows, slices, lanes, moreLanes }: Stats) {
+  return {
+    from: toText(from),
+    to: toText(until),
+    sliceMs,
+    total,
+    workflows: workflows.map(viewWorkflowStats),
+    slices: slices.map(viewSlice),
+    lanes: lanes.map(({ nextSinceAt, ...lane }) => {
+      return { ...lane, nextSince: nextSinceAt === null ? null : toText(nextSinceAt) };
+    }),
+    moreLanes,
+  };
+}
+
+function viewWorkflowStats({ slices: _slices, steps, ...workflow }: WorkflowStats) {
+  return { ...workflow, steps: steps.map(viewStep) };
+}
+
+function viewStep({ step, completed, failed, failedAttempts, failureRate, meanMs }: StepStats) {
+  return { step, completed, failed, failedAttempts, failureRate, meanMs };
+}
+
+function viewSlice({ at, ...slice }: StatsSlice) {
+  return { at: toText(at), ...slice };
+}
+
+function toText(at: number): string {
+  return new Date(at).toISOString();
+}

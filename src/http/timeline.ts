@@ -1,0 +1,73 @@
+/** Routes of a run's timeline: its bars, and all that is on record of one of them. */
+import type { Service } from "../core/service.ts";
+import { barKinds } from "../core/timeline.ts";
+import type { Bar, BarAttempt, BarKind, Story, Timeline } from "../core/timeline.ts";
+import { RequestError } from "./problem.ts";
+import { readCount, readLimit, readQuery } from "./query.ts";
+import type { Query } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { viewInstant, viewValue } from "./view.ts";
+
+export function timelineRoutes(service: Service): Route[] {
+  return [
+    { method: "GET", path: "/v1/runs/:id/timeline", role: "read", handle: (call) => timeline(service, call) },
+    { method: "GET", path: "/v1/runs/:id/steps/:key", role: "read", handle: (call) => story(service, call) },
+  ];
+}
+
+async function timeline(service: Service, { request, param }: Call): Promise<Response> {
+  const query = readQuery(request, ["from", "limit", "kind"]);
+  const [from, limit, only] = [readCount(query, "from") ?? 0, readLimit(query, 200), readKind(query)];
+  return Response.json(viewTimeline(await service.runs.timeline(param("id"), from, limit, only)));
+}
+
+function readKind(query: Query): BarKind | undefined {
+  const text = query.get("kind");
+  if (text === undefined) return undefined;
+  const kind = barKinds.find((known) => known === text);
+  if (kind !== undefined) return kind;
+  throw new RequestError("parameter_invalid", `The parameter kind must be one of ${barKinds.join(", ")}.`);
+}
+
+async function story(service: Service, { request, param }: Call): Promise<Response> {
+  readQuery(request);
+  return Response.json(viewStory(await service.runs.story(param("id"), param("key"))));
+}
+
+function viewTimeline({ bars, from, total, startedAt, endedAt, ended, idle }: Timeline) {
+  return {
+    bars: bars.map(viewBar),
+    from,
+    total,
+    startedAt: viewInstant(startedAt),
+    endedAt: viewInstant(endedAt),
+    ended,
+    idle: idle.map(({ fromAt, untilAt }) => ({ from: viewInstant(fromAt), until: viewInstant(untilAt) })),
+  };
+}
+
+function viewStory({ bar, input, output, sensitive, idempotencyKey }: Story) {
+  return { ...viewBar(bar), input: viewValue(input), output: viewValue(output), sensitive, idempotencyKey };
+}
+
+function viewBar({ startedAt, endedAt, until, attempts, rejected, ...bar }: Bar) {
+  return {
+    ...bar,
+    startedAt: viewInstant(startedAt),
+    endedAt: viewInstant(endedAt),
+    until: viewInstant(until),
+    attempts: attempts.map(viewAttempt),
+    rejected: rejected.map(({ at, reason }) => ({ at: viewInstant(at), reason })),
+  };
+}
+
+function viewAttempt({ attempt, startedAt, endedAt, error, interrupted, retryAt }: BarAttempt) {
+  return {
+    attempt,
+    startedAt: viewInstant(startedAt),
+    endedAt: viewInstant(endedAt),
+    error,
+    interrupted,
+    retryAt: viewInstant(retryAt),
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Owns: where spans are sent, by the variables that OpenTelemetry names for it, and what an answer means.
+ * Does not own: which spans, and when (exporter).
+ */
+import { HoldfastError } from "../core/error.ts";
+import { toOtlp } from "../core/otlp.ts";
+import type { Span } from "../core/span.ts";
+import { variable } from "./address.ts";
+
+export type Collector = {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The `service.name` of all spans. */
+  readonly service: string;
+};
+
+/** `refused`: the same would be refused again. `busy`: worth another try, after `waitMs` where the answer says. */
+export type Delivery =
+  | { readonly kind: "taken" }
+  | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "busy"; readonly why: string; readonly waitMs: number };
+
+/** How long one request may take; the default of OpenTelemetry's own exporters. */
+const patienceMs = 10_000;
+/** The answers after which OTLP has a request made again. */
+const passing: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** Where spans go; null where no endpoint is set. @throws HoldfastError config_invalid, naming the variable */
+export function findCollector(): Collector | null {
+  const whole = text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+  const base = text("OTEL_EXPORTER_OTLP_ENDPOINT");
+  if (whole === "" && base === "") return null;
+  const url =
+    whole === ""
+      ? checkUrl("OTEL_EXPORTER_OTLP_ENDPOINT", base).replace(/\/*$/, "/v1/traces")
+      : checkUrl("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", whole);
+  const headers = { ...readHeaders("OTEL_EXPORTER_OTLP_HEADERS"), ...readHeaders("OTEL_EXPORTER_OTLP_TRACES_HEADERS") };
+  return { url, headers, service: text("OTEL_SERVICE_NAME") || "holdfast" };
+}
+
+/** @throws what `fetch` throws: the collector could not be reached, or took too long; AbortError when stopped */
+export async function deliver(collector: Collector, spans: readonly Span[], stop: AbortSignal): Promise<Delivery> {
+  const late = new AbortController();
+  // A timer that is left behind would keep the object awake.
+  const timer = setTimeout(() => late.abort(new Error(`no answer within ${patienceMs} ms`)), patienceMs);
+  try {
+    return await post(collector, spans, AbortSignal.any([stop, late.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function post(
+  { url, headers, service }: Collector,
+  spans: readonly Span[],
+  signal: AbortSignal,
+): Promise<Delivery> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(toOtlp(spans, service)),
+    // The headers may hold a secret that is for this address alone.
+    redirect: "manual",
+    signal,
+  });
+  const why = `${response.status} ${(await response.text()).slice(0, 200)}`.trim();
+  if (response.ok) return { kind: "taken" };
+  if (!passing.has(response.status)) return { kind: "refused", why };
+  const seconds = Number(response.headers.get("retry-after") ?? "0");
+  return { kind: "busy", why, waitMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0 };
+}
+
+function text(name: string): string {
+  return (variable(name) ?? "").trim();
+}
+
+function checkUrl(name: string, value: string): string {
+  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
+  throw new HoldfastError("config_invalid", `${name} must be an http(s) address`);
+}
+
+/** `key=value,key2=value2`, values percent-encoded. A message never holds a value. */
+function readHeaders(name: string): Record<string, string> {
+  const items = text(name)
+    .split(",")
+    .filter((item) => item.trim() !== "");
+  const pairs = items.map((item, index) => {
+    const [key = "", ...rest] = item.split("=");
+    const value = decoded(rest.join("=").trim());
+    if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key.trim()) && value !== null) return [key.trim(), value] as const;
+    const where = `${name}, header ${index + 1}`;
+    throw new HoldfastError("config_invalid", `${where}: write name=value, the value percent-encoded printable ASCII`);
+  });
+  return Object.fromEntries(pairs);
+}
+
+function decoded(value: string): string | null {
+  try {
+    const text = decodeURIComponent(value);
+    return /^[\x20-\x7e]+$/.test(text) ? text : null;
+  } catch {
+    return null;
+  }
+}

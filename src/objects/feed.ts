@@ -1,0 +1,122 @@
+/**
+ * Owns: the changes of the listing as one stream in the Worker: those of all shards, of one filter, merged.
+ * Does not own: the lines on which the shards tell of them (line, audience), what the filter means (core/filter).
+ *
+ * A shard tells every follower everything, written out once; whom it concerns is found here.
+ * Invariant 1: what a reader was not told is followed by `ready`, so that it reads the list again.
+ * Invariant 2: a reader, however slow, costs the newest state of `longest` runs at most.
+ */
+import { fits, mayHaveFitted } from "../core/filter.ts";
+import type { DirectoryChange, RunFilter } from "../core/service.ts";
+import { Bell } from "../engine/bell.ts";
+import { directoryShard, directoryShards } from "./address.ts";
+import { Line } from "./line.ts";
+import type { ShardSaid } from "./rpc.ts";
+
+/** Changes are passed on at most this often. */
+const flushMs = 250;
+const longest = 1000;
+
+export function followDirectory(filter: RunFilter): ReadableStream<readonly DirectoryChange[]> {
+  return new ReadableStream<readonly DirectoryChange[]>(new Relay(filter), { highWaterMark: 0 });
+}
+
+function dial(shard: number): Promise<Response> {
+  return directoryShard(shard).fetch(new Request("https://directory/events", { headers: { upgrade: "websocket" } }));
+}
+
+class Relay {
+  readonly #filter: RunFilter;
+  readonly #lines: readonly Line[];
+  readonly #news = new Bell();
+  /** Shards that have not said yet that they are followed. */
+  readonly #silent: Set<number>;
+  /** The newest of each run, in the order in which it came. */
+  readonly #changes = new Map<string, DirectoryChange>();
+  /** Something was missed, or nothing said yet. */
+  #isOwedReady = true;
+  #flushedAt = 0;
+  #failure: unknown = null;
+  #isCancelled = false;
+
+  constructor(filter: RunFilter) {
+    this.#filter = filter;
+    const shards = [...directoryShards().keys()];
+    this.#silent = new Set(shards);
+    this.#lines = shards.map((shard) => {
+      const heard = (text: string): void => this.#hear(shard, JSON.parse(text) as ShardSaid);
+      return new Line(() => dial(shard), { heard, failed: (error) => this.#fail(error) });
+    });
+  }
+
+  start(): void {
+    for (const line of this.#lines) line.open().catch((error: unknown) => this.#fail(error));
+  }
+
+  async pull(controller: ReadableStreamDefaultController<readonly DirectoryChange[]>): Promise<void> {
+    while (!this.#isDue()) await this.#news.heard();
+    if (this.#isCancelled) return;
+    await pause(this.#flushedAt + flushMs - Date.now());
+    if (this.#isCancelled) return;
+    if (this.#failure !== null) {
+      this.#close();
+      return controller.error(this.#failure);
+    }
+    controller.enqueue(this.#take());
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#close();
+    this.#news.ring();
+  }
+
+  #isDue(): boolean {
+    if (this.#isCancelled || this.#failure !== null) return true;
+    // Before it follows everywhere, a reader would list too early.
+    return this.#silent.size === 0 && (this.#isOwedReady || this.#changes.size > 0);
+  }
+
+  #take(): readonly DirectoryChange[] {
+    const ready: DirectoryChange[] = this.#isOwedReady ? [{ kind: "ready" }] : [];
+    const changes = [...ready, ...this.#changes.values()];
+    this.#isOwedReady = false;
+    this.#changes.clear();
+    this.#flushedAt = Date.now();
+    return changes;
+  }
+
+  #hear(shard: number, said: ShardSaid): void {
+    if (said === "subscribed") {
+      // Again: its line was broken, and what happened meanwhile is not known.
+      if (!this.#silent.delete(shard)) this.#isOwedReady = true;
+    } else if ("listed" in said) {
+      const { listed: run } = said;
+      if (fits(run, this.#filter)) this.#note(run.id, { kind: "listed", run });
+      else if (mayHaveFitted(run, this.#filter)) this.#note(run.id, { kind: "removed", id: run.id });
+    } else this.#note(said.removed, { kind: "removed", id: said.removed });
+    this.#news.ring();
+  }
+
+  #note(id: string, change: DirectoryChange): void {
+    this.#changes.delete(id);
+    this.#changes.set(id, change);
+    if (this.#changes.size <= longest) return;
+    // A reader this far behind is better off with the list itself.
+    this.#changes.clear();
+    this.#isOwedReady = true;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#news.ring();
+  }
+
+  #close(): void {
+    for (const line of this.#lines) line.close();
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return ms <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,141 @@
+/**
+ * Owns: a live line from the Worker to an object: it is opened again when it breaks, and given up when
+ * that fails for long.
+ * Does not own: what is said on it; what was missed while it was broken.
+ * Invariant 1: the first that is heard on a line, and each time it was opened again, is the object's hello.
+ * Invariant 2: it costs the object nothing while nothing is said: pings are answered without it.
+ */
+import { HoldfastError } from "../core/error.ts";
+import { ping, pong } from "./audience.ts";
+import { within } from "./patience.ts";
+
+export type Listener = {
+  heard(text: string): void;
+  /** It is not opened again. A HoldfastError says that the object has nothing to follow. */
+  failed(error: unknown): void;
+};
+
+/** A line on which a ping was not answered by the time of the next is broken. */
+const pingMs = 20_000;
+const dialMs = 20_000;
+/** How long an object is asked that cannot be reached. */
+const patienceMs = 60_000;
+const longestPauseMs = 5000;
+
+export class Line {
+  readonly #dial: () => Promise<Response>;
+  readonly #listener: Listener;
+  readonly #pinging: ReturnType<typeof setInterval>;
+  #socket: WebSocket | null = null;
+  #unanswered = false;
+  #openedAt = 0;
+  #failures = 0;
+  #attempt = 0;
+  #closed = false;
+
+  /** @param dial throws a HoldfastError where there is nothing to follow */
+  constructor(dial: () => Promise<Response>, listener: Listener) {
+    this.#dial = dial;
+    this.#listener = listener;
+    this.#pinging = setInterval(() => this.#ping(), pingMs);
+  }
+
+  /** @throws what stands in the way, where it cannot be opened for long */
+  async open(): Promise<void> {
+    try {
+      await patiently(
+        () => this.#connect(),
+        () => this.#closed,
+        this.#failures,
+      );
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#attempt++;
+    clearInterval(this.#pinging);
+    this.#hangUp();
+  }
+
+  async #connect(): Promise<void> {
+    await within(this.#reach(++this.#attempt), dialMs);
+  }
+
+  async #reach(attempt: number): Promise<void> {
+    const { status, webSocket: socket } = await this.#dial();
+    if (socket === null) throw new Error(`an object answered ${status} where a socket was asked for`);
+    socket.addEventListener("message", ({ data }) => this.#hear(socket, data));
+    socket.addEventListener("close", () => this.#broke(socket));
+    socket.addEventListener("error", () => this.#broke(socket));
+    socket.accept();
+    // Nobody waits for it any more.
+    if (attempt !== this.#attempt) return socket.close(1000);
+    this.#socket = socket;
+    this.#unanswered = false;
+    this.#openedAt = Date.now();
+  }
+
+  #hear(socket: WebSocket, data: unknown): void {
+    if (this.#socket !== socket) return;
+    if (data === pong) this.#unanswered = false;
+    else if (typeof data === "string") this.#listener.heard(data);
+  }
+
+  #ping(): void {
+    const socket = this.#socket;
+    if (socket === null) return;
+    if (this.#unanswered) return this.#broke(socket);
+    this.#unanswered = true;
+    try {
+      socket.send(ping);
+    } catch {
+      this.#broke(socket);
+    }
+  }
+
+  #broke(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    // One that breaks as soon as it is open must not be opened in a circle.
+    this.#failures = Date.now() - this.#openedAt > 2 * longestPauseMs ? 0 : this.#failures + 1;
+    this.#hangUp();
+    this.open().catch((error: unknown) => this.#listener.failed(error));
+  }
+
+  #hangUp(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    try {
+      socket?.close(1000);
+    } catch {
+      // It has closed already.
+    }
+  }
+}
+
+/**
+ * Asks again, at growing intervals, where it fails with anything but a HoldfastError.
+ * @throws the last error, once that has gone on for a minute or nobody wants it any more
+ */
+export async function patiently<Value>(
+  ask: () => Promise<Value>,
+  unwanted: () => boolean,
+  failures = 0,
+): Promise<Value> {
+  const giveUpAt = Date.now() + patienceMs;
+  for (let failed = failures; ; failed++) {
+    if (failed > 0) await pause(Math.min(longestPauseMs, 25 * 2 ** failed));
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof HoldfastError || unwanted() || Date.now() > giveUpAt) throw error;
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

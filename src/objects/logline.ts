@@ -1,0 +1,121 @@
+/**
+ * Owns: the log of a deployment: one line of JSON for each event in the life of a run.
+ * Does not own: the history of a run, which says more; what else is wrong (console.error where it happens).
+ * Invariant 1: no value of a run is ever in it: no input, result, payload, label or progress.
+ */
+import { authorOf } from "../core/author.ts";
+import type { Author } from "../core/author.ts";
+import type { Entry, EntryOf } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { StoredError } from "../core/error.ts";
+import { formatTrace, runTrace } from "../core/trace.ts";
+import { variable } from "./address.ts";
+
+type Level = "log" | "warn" | "error";
+/** What is written besides the names of the run; undefined fields are left out. */
+type Event = Readonly<Record<string, unknown>> & { readonly event: string };
+
+const longestMessage = 1000;
+
+/**
+ * Whether lines are written, by the variable LOG. A value that is neither counts as the default here, because
+ * it must not hold a run up: {@link checkLog} says what is wrong.
+ */
+function isSilent(): boolean {
+  return variable("LOG") === "off";
+}
+
+/** @throws HoldfastError config_invalid */
+export function checkLog(): void {
+  const value = variable("LOG") ?? "";
+  if (value === "" || value === "json" || value === "off") return;
+  throw new HoldfastError("config_invalid", `LOG must be "json" or "off", not "${value}"`);
+}
+
+/** @param created the run's, as it was before these entries; null where they create it */
+export function logEntries(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
+  if (isSilent()) return;
+  let run = created;
+  for (const entry of entries) {
+    if (entry.kind === "run.created") run = entry;
+    // What a fork copied happened to another run.
+    if (run === null || (run.fork !== undefined && entry.seq > run.seq && entry.seq <= run.fork.upTo)) continue;
+    const event = eventOf(entry, run);
+    if (event !== null) write(levelOf(entry), run, entry.at, event);
+  }
+}
+
+/** The run is gone: somebody deleted it, or its retention is over. */
+export function logRemoval(
+  run: EntryOf<"run.created">,
+  at: number,
+  by: (Author & { reason: string | null }) | null,
+): void {
+  if (isSilent()) return;
+  if (by === null) return write("log", run, at, { event: "run.expired" });
+  write("log", run, at, { event: "run.deleted", ...authorOf(by), reason: by.reason ?? undefined });
+}
+
+function eventOf(entry: Entry, run: EntryOf<"run.created">): Event | null {
+  const { kind: event, seq } = entry;
+  switch (entry.kind) {
+    case "run.created": {
+      const renewed = entry.continuation !== undefined && entry.fork === undefined;
+      return { event: renewed ? "run.continued" : event, seq, ...authorOf(entry) };
+    }
+    case "run.started":
+      return { event, seq, status: "running" };
+    case "run.interrupted":
+    case "run.recovered":
+      return { event, seq };
+    case "run.paused":
+      return { event, seq, status: "paused", ...whyOf(entry), error: errorOf(entry.error) };
+    case "run.resumed":
+    case "run.retried":
+    case "run.cancel_requested":
+      return { event, seq, ...whyOf(entry) };
+    case "run.completed":
+      return { event, seq, status: "completed", durationMs: ageOf(run, entry) };
+    case "run.failed":
+      return { event, seq, status: "failed", durationMs: ageOf(run, entry), error: errorOf(entry.error) };
+    case "run.cancelled":
+      return {
+        ...{ event, seq, status: "cancelled", durationMs: ageOf(run, entry), error: errorOf(entry.error) },
+        ...whyOf(entry),
+      };
+    case "step.failed":
+      return {
+        ...{ event, seq, step: entry.step, attempt: entry.attempt },
+        ...{ durationMs: entry.at - entry.startedAt, error: errorOf(entry.error) },
+      };
+    default:
+      // Everything else is in the history alone.
+      return null;
+  }
+}
+
+function levelOf({ kind }: Entry): Level {
+  if (kind === "run.failed") return "error";
+  return kind === "step.failed" || kind === "run.interrupted" ? "warn" : "log";
+}
+
+function whyOf(entry: Author & { readonly reason: string | null }): object {
+  return { ...authorOf(entry), reason: entry.reason ?? undefined };
+}
+
+/** From the creation of the run's first life, ms. */
+function ageOf({ at, continuation }: EntryOf<"run.created">, end: Entry): number {
+  return end.at - (continuation?.createdAt ?? at);
+}
+
+function errorOf(error: StoredError | undefined): object | undefined {
+  if (error === undefined) return undefined;
+  const { code, step, message } = error;
+  return { code, step, message: message.slice(0, longestMessage) };
+}
+
+function write(level: Level, run: EntryOf<"run.created">, at: number, { event, ...more }: Event): void {
+  const { id, workflow, version } = run;
+  const names = { event, run: id, workflow, version, at: new Date(at).toISOString() };
+  console[level](JSON.stringify({ ...names, ...more, trace: formatTrace(runTrace(run)) }));
+}

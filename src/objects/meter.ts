@@ -1,0 +1,157 @@
+/**
+ * Owns: measuring what a run takes of the platform: rows, calls, time awake, bytes; and what of it goes on record.
+ * Does not own: prices (core/price), what writes and calls (host, alarm, slots, reporter).
+ * Invariant 1: what is shown is on record with an entry, and never becomes less, whatever dies: a later life goes
+ * on from it.
+ * Invariant 2: it costs no row: it travels with entries that are written anyway.
+ */
+import type { Entry, Fact } from "../core/entry.ts";
+import type { Usage } from "../core/usage.ts";
+import { noUsage } from "../core/usage.ts";
+
+/** Behind these the run rests, or has ended: mostly nothing is written for some time. */
+const rests: ReadonlySet<Fact["kind"]> = new Set([
+  "run.completed",
+  "run.failed",
+  "run.cancelled",
+  "run.paused",
+  "timer.set",
+  "wait.started",
+  "webhook.created",
+  "child.started",
+  "lane.queued",
+  "step.attempt_failed",
+  "undo.attempt_failed",
+]);
+/** A run at work has it on record at least this often, as far as it has anything on record. */
+const intervalMs = 1000;
+
+/** One that watches over the report, and the next that the run waits for. */
+const alarmRows = 2;
+/** What the directory writes for a run it lists anew, and once for one that it did not know. */
+const listingRows = 1;
+const enrolmentRows = 1;
+
+type Counts = Pick<Usage, "rowsWritten" | "requests" | "awakeMs">;
+
+export class Meter {
+  readonly #bytesStored: () => number;
+  /** What this memory counted. */
+  #rows = 0;
+  #requests = 0;
+  /** Spans that are over; one that goes on began at `#awakeFrom`. */
+  #awakeMs = 0;
+  #awakeFrom = 0;
+  #inFlight = 0;
+  /** What lives before this memory had on record; null until it was looked up. */
+  #before: Usage | null = null;
+  /** The newest on record. */
+  #recorded: Counts = noUsage;
+  /** When that was; 0: not yet in this memory. */
+  #recordedAt = 0;
+  /** The directory has heard of the run before. */
+  #listed = false;
+
+  /** @param bytesStored asks the storage */
+  constructor(bytesStored: () => number) {
+    this.#bytesStored = bytesStored;
+  }
+
+  /** Goes on from what is on record; once in a memory. */
+  open(onRecord: Usage): void {
+    if (this.#before !== null) return;
+    this.#before = onRecord;
+    this.#recorded = onRecord;
+    this.#listed = onRecord.rowsWritten > 0;
+  }
+
+  wrote(rows: number): void {
+    this.#rows += rows;
+  }
+
+  /** The object called another one, that is no run: what runs are called, they count themselves. */
+  called(): void {
+    this.#requests++;
+  }
+
+  /** The directory was told, and wrote so many rows; undefined where it does not say. */
+  reported(rows: number | undefined): void {
+    this.called();
+    this.#listed = true;
+    this.wrote(rows ?? listingRows);
+  }
+
+  /** One call that the object takes, from its beginning to its end. */
+  take<Value>(call: () => Value): Value {
+    this.#requests++;
+    this.#begin();
+    let answer: Value;
+    try {
+      answer = call();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+    if (answer instanceof Promise) this.#endWith(answer);
+    else this.#end();
+    return answer;
+  }
+
+  /** Work that keeps the object awake until it settles. */
+  hold<Value>(work: Promise<Value>): Promise<Value> {
+    this.#begin();
+    this.#endWith(work);
+    return work;
+  }
+
+  /** What is shown of the run: what is on record, and the bytes there are. */
+  get usage(): Usage {
+    const { rowsWritten, requests, awakeMs } = this.#recorded;
+    return { rowsWritten, requests, awakeMs, bytesStored: this.#bytesStored() };
+  }
+
+  /** What goes on record with a commit of these entries; null: nothing. The commit counts as one row already. */
+  record(entries: readonly Entry[]): Usage | null {
+    const now = Date.now();
+    const rest = entries.some(({ kind }) => rests.has(kind));
+    if (!rest && now - this.#recordedAt < intervalMs) return null;
+    const before = this.#before ?? noUsage;
+    const awakeMs = this.#awakeMs + (this.#inFlight > 0 ? Math.max(0, now - this.#awakeFrom) : 0);
+    // A rest comes with an alarm and a report, of which nothing would be on record before the next life.
+    const ahead = rest
+      ? { rows: alarmRows + listingRows + (this.#listed ? 0 : enrolmentRows), requests: 1 }
+      : { rows: 0, requests: 0 };
+    this.#recorded = {
+      rowsWritten: Math.max(this.#recorded.rowsWritten, before.rowsWritten + this.#rows + 1 + ahead.rows),
+      requests: Math.max(this.#recorded.requests, before.requests + this.#requests + ahead.requests),
+      awakeMs: Math.max(this.#recorded.awakeMs, before.awakeMs + awakeMs),
+    };
+    this.#recordedAt = now;
+    return this.usage;
+  }
+
+  #begin(): void {
+    if (this.#inFlight++ === 0) this.#awakeFrom = Date.now();
+  }
+
+  #end(): void {
+    if (--this.#inFlight === 0) this.#awakeMs += Math.max(0, Date.now() - this.#awakeFrom);
+  }
+
+  #endWith(work: Promise<unknown>): void {
+    const end = (): void => this.#end();
+    void work.then(end, end);
+  }
+}
+
+/** Has every method of the object pass its meter as it is called. */
+export function meterCalls<Called extends object>(prototype: Called, meterOf: (object: Called) => Meter): void {
+  for (const [name, { value, ...property }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+    if (name === "constructor" || typeof value !== "function") continue;
+    const method = value as (...args: unknown[]) => unknown;
+    const metered = function (this: Called, ...args: unknown[]): unknown {
+      return meterOf(this).take(() => method.apply(this, args));
+    };
+    Object.defineProperty(prototype, name, { ...property, value: metered });
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What a filter asks for, as SQL over the table `runs`. Whatever a name or a label holds, its quoted form
+ * (the JSON text of it) is plain text, so SQLite's own reading of JSON (escapes, zero bytes, dots in
+ * keys) has nothing to get wrong.
+ */
+import type { Position } from "../core/cursor.ts";
+import type { RunFilter } from "../core/service.ts";
+
+/** What stands behind WHERE, and the values of its question marks. */
+export type Condition = { readonly where: string; readonly values: readonly (string | number)[] };
+
+export function conditionOf(query: RunFilter, before: Position | null): Condition {
+  const bound = upperBound(query.createdBefore, before);
+  const clauses = ["(created_at, id) < (?, ?)"];
+  const values: (string | number)[] = [bound.createdAt, bound.id];
+  const filter = (clause: string, ...given: readonly (string | number)[]): void => {
+    clauses.push(clause);
+    values.push(...given);
+  };
+  if (query.createdAfter !== undefined) filter("created_at >= ?", query.createdAfter);
+  if (query.workflow !== undefined) filter("workflow = ?", query.workflow);
+  if (query.status !== undefined && query.status.length > 0) {
+    filter("status IN (SELECT value FROM json_each(?))", JSON.stringify(query.status));
+  }
+  // No character of an id comes after the tilde.
+  if (query.idPrefix !== undefined) filter("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}~`);
+  if (query.errorCode !== undefined) filter("code = ?", JSON.stringify(query.errorCode));
+  const labels = Object.entries(query.labels ?? {});
+  if (labels.length > 0) {
+    filter(
+      `NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted
+         WHERE wanted.value NOT IN (SELECT value FROM json_each(runs.labels)))`,
+      quoted(labels),
+    );
+  }
+  return { where: clauses.join(" AND "), values };
+}
+
+/** A JSON list of JSON texts. */
+export function quoted(values: readonly unknown[]): string {
+  return JSON.stringify(values.map((value) => JSON.stringify(value)));
+}
+
+/** Both upper bounds are exclusive, so the lower one says it all. */
+function upperBound(createdBefore: number | undefined, before: Position | null): Position {
+  const instant = { createdAt: createdBefore ?? Number.MAX_SAFE_INTEGER, id: "" };
+  if (before === null) return instant;
+  return before.createdAt < instant.createdAt ? before : instant;
+}

@@ -1,0 +1,51 @@
+/**
+ * The register of one shard: which runs it lists. It lives among the runs, so that it is there when the
+ * shard is lost. A row for each run, by id; a later run of the same id takes the place of the first.
+ */
+import { migrate } from "./migration.ts";
+
+/** A run's place in the directory. `createdAt` is that of its first life, epoch ms. */
+export type Enrolled = { readonly id: string; readonly createdAt: number };
+
+/** Appended, never edited; see `migrate`. */
+const migrations = [
+  "CREATE TABLE IF NOT EXISTS register (id TEXT PRIMARY KEY, created_at INTEGER NOT NULL) WITHOUT ROWID, STRICT",
+];
+
+export class RegisterStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    migrate(sql, migrations);
+  }
+
+  enrol(runs: readonly Enrolled[]): void {
+    this.#sql.exec(
+      `INSERT INTO register SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
+       ON CONFLICT DO UPDATE SET created_at = excluded.created_at WHERE excluded.created_at > created_at`,
+      JSON.stringify(runs.map(({ id, createdAt }) => [id, createdAt])),
+    );
+  }
+
+  /** A run of the same id that was created later stays. */
+  strike(runs: readonly Enrolled[]): void {
+    this.#sql.exec(
+      `DELETE FROM register WHERE EXISTS (SELECT 1 FROM json_each(?)
+         WHERE value ->> 0 = register.id AND value ->> 1 >= register.created_at)
+       AND id IN (SELECT value ->> 0 FROM json_each(?))`,
+      ...Array<string>(2).fill(JSON.stringify(runs.map(({ id, createdAt }) => [id, createdAt]))),
+    );
+  }
+
+  /** By id, strictly after `after`. */
+  page(after: string, limit: number): Enrolled[] {
+    return this.#sql
+      .exec<Enrolled>(
+        "SELECT id, created_at AS createdAt FROM register WHERE id > ? ORDER BY id LIMIT ?",
+        after,
+        limit,
+      )
+      .toArray();
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What one shard of the index of runs says of many of them. Rows are in the order of creation, so a window
+ * reads its own rows and no others. The oldest run that is open is looked for in all rows once; from then
+ * on only in those that come behind where it was last found.
+ */
+import { isEnded, runStatuses } from "../core/run.ts";
+import type { RunStatus, RunSummary } from "../core/run.ts";
+import { Sampler } from "../core/sample.ts";
+import type { Sample, SampledRun, SampleQuery } from "../core/sample.ts";
+
+export type OldestOpen = { readonly workflow: string; readonly createdAt: number };
+
+const open = JSON.stringify(runStatuses.filter((status) => !isEnded(status)));
+const isOpen = "status IN (SELECT value FROM json_each(?))";
+
+export class Statistics {
+  readonly #sql: SqlStorage;
+  /** By workflow, an instant before which no open run of it was created; null until someone asks. */
+  #openFrom: Map<string, number> | null = null;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  /** To be told of every summary that the shard takes. */
+  note({ workflow, status, createdAt }: RunSummary): void {
+    if (this.#openFrom === null || isEnded(status)) return;
+    this.#openFrom.set(workflow, Math.min(createdAt, this.#openFrom.get(workflow) ?? Infinity));
+  }
+
+  /** Of the runs of the window; reads a row for each run that was created in it, of whatever workflow. */
+  sample(query: SampleQuery): Sample {
+    const { from, until, workflow } = query;
+    const sampler = new Sampler(query);
+    const one = workflow === undefined ? [] : [workflow];
+    const rows = this.#sql.exec<{ created_at: number; workflow: string; status: RunStatus; rest: string }>(
+      `SELECT created_at, workflow, status, rest FROM runs
+       WHERE created_at >= ? AND created_at < ? ${one.length === 0 ? "" : "AND workflow = ?"}`,
+      ...[from, until, ...one],
+    );
+    for (const { created_at, workflow, status, rest } of rows) {
+      const { finishedAt, tallies } = JSON.parse(rest) as Pick<SampledRun, "finishedAt" | "tallies">;
+      const counted = tallies === undefined ? {} : { tallies };
+      sampler.add({ workflow, status, createdAt: created_at, finishedAt, ...counted });
+    }
+    return sampler.toSample();
+  }
+
+  /** The oldest run of each workflow that has not ended. */
+  oldestOpen(): OldestOpen[] {
+    this.#openFrom = this.#openFrom === null ? this.#findAll() : this.#findNext(this.#openFrom);
+    return Array.from(this.#openFrom, ([workflow, createdAt]) => ({ workflow, createdAt }));
+  }
+
+  #findAll(): Map<string, number> {
+    const rows = this.#sql.exec<{ workflow: string; createdAt: number }>(
+      `SELECT workflow, min(created_at) AS createdAt FROM runs WHERE ${isOpen} GROUP BY workflow`,
+      open,
+    );
+    return new Map(Array.from(rows, ({ workflow, createdAt }) => [workflow, createdAt]));
+  }
+
+  #findNext(openFrom: ReadonlyMap<string, number>): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const [workflow, from] of openFrom) {
+      const [first] = this.#sql
+        .exec<{ createdAt: number }>(
+          `SELECT created_at AS createdAt FROM runs WHERE created_at >= ? AND workflow = ? AND ${isOpen}
+           ORDER BY created_at, id LIMIT 1`,
+          ...[from, workflow, open],
+        )
+        .toArray();
+      if (first !== undefined) found.set(workflow, first.createdAt);
+    }
+    return found;
+  }
+}

@@ -1,0 +1,417 @@
+/** The page of runs in a real browser: finding runs, seeing them change, acting on many of them. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+  const { client } = stage;
+  for (let number = 1; number <= 5; number++) await client.start("greet", `greet-${number}`, { name: "Ana" });
+  for (let number = 1; number <= 3; number++) await client.start("approve-order", `order-${number}`, { order: number });
+  for (let number = 1; number <= 4; number++) await charge(`charge-${number}`, "plain");
+  for (let number = 5; number <= 7; number++) await charge(`charge-${number}`, "expired");
+  await until(
+    () => count("failed"),
+    (number) => number === 7,
+  );
+  await until(
+    () => count("waiting"),
+    (number) => number === 3,
+  );
+});
+
+afterAll(async () => {
+  await stage.close();
+});
+
+function charge(id: string, card: string) {
+  return stage.client.start("charge-card", id, { card, order: Number(id.replace(/\D/g, "")) });
+}
+
+async function count(status: string): Promise<number> {
+  const path = `/v1/directory/counts?status=${status}`;
+  return (await stage.client.call<{ total: number }>({ method: "GET", path })).total;
+}
+
+function row(page: Page, id: string) {
+  return page.locator(`tr[data-key="run-${id}"]`);
+}
+
+/** Marks the document: a page that is loaded again has lost the mark. */
+async function mark(page: Page): Promise<void> {
+  await page.evaluate("document.marked = true");
+}
+
+async function isMarked(page: Page): Promise<boolean> {
+  return (await page.evaluate("document.marked === true")) as boolean;
+}
+
+async function live(path: string): Promise<Page> {
+  const page = await stage.visit(path);
+  await page.locator("#live[data-state=live]").waitFor();
+  return page;
+}
+
+describe("the list", () => {
+  test.each(variants)("is accessible and fits, %s", async (variant) => {
+    const page = await stage.visit("/?status=failed%2Cwaiting", variant);
+    await page.locator(".causes summary").click();
+    await page.mouse.move(0, 0);
+    await picture(page, `runs-${variant}`);
+    expect(await accessibility(page)).toEqual([]);
+    expect(await isTooWide(page)).toBe(false);
+    await stage.leave(page);
+  });
+
+  test("shows each run's status, why it does not go on, and what it failed of", async () => {
+    const page = await stage.visit("/");
+    expect(await row(page, "order-1").textContent()).toMatch(/waiting.*approve-order.*waiting for signal approval/);
+    expect(await row(page, "charge-5").textContent()).toMatch(/failed.*charge-card.*step_failed.*the card has expired/);
+    expect(await row(page, "greet-1").textContent()).toMatch(/completed.*greet/);
+    const chips = await page.locator(".chip").allTextContents();
+    expect(chips).toEqual(expect.arrayContaining(["all15", "waiting3", "completed5", "failed7", "paused0"]));
+    await stage.leave(page);
+  });
+
+  test("writes instants in the reader's own time", async () => {
+    const page = await stage.visit("/");
+    const time = row(page, "greet-1").locator("time").first();
+    await until(
+      () => time.getAttribute("title"),
+      (title) => /^\d+ \w+ 20\d\d, \d\d:\d\d:\d\d$/.test(title ?? ""),
+    );
+    const at = new Date((await time.getAttribute("datetime")) ?? "");
+    const local = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "Europe/Berlin" }).format(at);
+    expect(await time.getAttribute("title")).toContain(local);
+    await stage.leave(page);
+  });
+
+  test("goes on page by page", async () => {
+    for (let number = 0; number < 52; number++) {
+      await stage.client.start("greet", `many-${number}`, { name: String(number) });
+    }
+    const page = await stage.visit("/?idPrefix=many-");
+    expect(await page.locator("tbody tr").count()).toBe(50);
+    await page.getByRole("link", { name: "Older" }).click();
+    await page.getByRole("link", { name: "Newest" }).waitFor();
+    expect(await page.locator("tbody tr").count()).toBe(2);
+    expect(await accessibility(page)).toEqual([]);
+    await page.getByRole("link", { name: "Newest" }).click();
+    await page.getByRole("link", { name: "Older" }).waitFor();
+    expect(page.url()).toBe(`${stage.origin}/?idPrefix=many-`);
+    await stage.leave(page);
+  });
+
+  test("what a name or a message contains is text and nothing else", async () => {
+    const evil = `<img src=x onerror="document.broken=1"><script>document.broken=1</script>`;
+    const body = { id: "evil-1", input: { card: "expired", order: 1 }, labels: { evil } };
+    await stage.client.call({ method: "POST", path: "/v1/workflows/charge-card/runs", body });
+    const page = await stage.visit("/?idPrefix=evil-");
+    expect(await row(page, "evil-1").textContent()).toContain(evil);
+    expect(await page.evaluate("document.broken")).toBeUndefined();
+    await stage.leave(page);
+  });
+
+  test("an address that means nothing is refused in words", async () => {
+    const page = await stage.visit("/?status=green");
+    expect(await page.locator("main").textContent()).toContain("queued, running, waiting");
+    expect(await accessibility(page)).toEqual([]);
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+});
+
+describe("filters", () => {
+  test("stand in the address, and each is a link", async () => {
+    const page = await stage.visit("/");
+    await page.locator(".chip", { hasText: "failed" }).click();
+    await page.waitForURL("**/?status=failed");
+    await page.locator(".chip", { hasText: "waiting" }).click();
+    await page.waitForURL("**/?status=waiting%2Cfailed");
+    expect(await page.locator("tbody tr").count()).toBe(10 + 1);
+    await page.locator(".chip", { hasText: "failed" }).click();
+    await page.waitForURL("**/?status=waiting");
+    expect(await page.locator("tbody tr").count()).toBe(3);
+    await stage.leave(page);
+  });
+
+  test("by id, workflow, label, error code and time", async () => {
+    const page = await stage.visit("/");
+    await page.getByLabel("Id begins with").fill("charge-");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/?idPrefix=charge-");
+    await page.getByText("More filters").click();
+    await page.getByLabel("Error code").fill("non_retryable");
+    await page.getByLabel("Created from").fill("2020-01-01T12:00:00");
+    await page.getByRole("button", { name: "Filter" }).click();
+    await page.waitForURL("**/?idPrefix=charge-&errorCode=non_retryable&createdAfter=2020-01-01T11%3A00%3A00.000Z");
+    expect(await page.locator("tbody tr").count()).toBe(4);
+    expect(await page.getByLabel("Created from").inputValue()).toBe("2020-01-01T12:00");
+    await picture(page, "runs-filtered", false);
+    expect(await accessibility(page)).toEqual([]);
+    await page.getByRole("link", { name: "Clear" }).click();
+    await page.getByLabel("Workflow").selectOption("greet");
+    await page.waitForURL("**/?workflow=greet");
+    await page.getByText("More filters").click();
+    await page.getByLabel("Label").fill("team=front");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/?workflow=greet&label.team=front");
+    expect(await page.locator("tbody tr").count()).toBe(50);
+    await page.getByRole("link", { name: "Without the label team" }).click();
+    await page.waitForURL("**/?workflow=greet");
+    await stage.leave(page);
+  });
+
+  test("work without any script", async () => {
+    const context = await stage.browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(stage.origin);
+    await page.getByLabel("Id begins with").fill("order-");
+    await page.getByRole("button", { name: "Filter" }).click();
+    expect(page.url()).toBe(`${stage.origin}/?idPrefix=order-`);
+    expect(await page.locator("tbody tr").count()).toBe(3);
+    await context.close();
+  });
+
+  test("that nothing fits say so and lead back", async () => {
+    const page = await stage.visit("/?idPrefix=nothing-like-it");
+    await picture(page, "runs-empty", false);
+    expect(await accessibility(page)).toEqual([]);
+    await page.getByRole("link", { name: "Show all runs" }).click();
+    await page.waitForURL(`${stage.origin}/`);
+    await stage.leave(page);
+  });
+});
+
+describe("failures", () => {
+  test("are grouped by cause with how many, since when, and a link to the runs", async () => {
+    const page = await stage.visit("/?idPrefix=charge-");
+    const causes = page.locator(".causes");
+    expect(await causes.locator("summary").textContent()).toBe("7 failures, 2 causes");
+    await causes.locator("summary").click();
+    const [first, second] = await causes.locator("li").allTextContents();
+    expect(first).toMatch(
+      /^4503 from the bank for order \d.*charge-card › charge.*non_retryable.*first.*ago.*last.*ago/,
+    );
+    expect(second).toMatch(/^3the card has expired.*step_failed/);
+    await page.getByRole("link", { name: "Show the 4 failed runs of charge-card like this" }).click();
+    await page.waitForURL("**/?idPrefix=charge-&status=failed&workflow=charge-card&errorCode=non_retryable");
+    expect(await page.locator("tbody tr").count()).toBe(4);
+    await stage.leave(page);
+  });
+});
+
+describe("live", () => {
+  test("a run appears, changes and ends without the page being loaded again", async () => {
+    const page = await live("/?idPrefix=soon-");
+    await mark(page);
+    await stage.client.start("approve-order", "soon-1", { order: 9 });
+    await row(page, "soon-1").locator(".is-waiting").waitFor();
+    expect(await page.locator(".chip.is-waiting .count").textContent()).toBe("1");
+    await page.evaluate(`document.querySelector('tr[data-key="run-soon-1"]').marked = true`);
+    await stage.client.signal("soon-1", "approval", { ok: true }, "key-1");
+    await row(page, "soon-1").locator(".is-completed").waitFor();
+    expect(await page.evaluate(`document.querySelector('tr[data-key="run-soon-1"]').marked`)).toBe(true);
+    expect(await isMarked(page)).toBe(true);
+    await stage.leave(page);
+  });
+
+  test("rows do not jump from under the pointer: what is new waits until it is wanted", async () => {
+    const page = await live("/?idPrefix=calm-");
+    await stage.client.start("greet", "calm-1", { name: "a" });
+    await row(page, "calm-1").waitFor();
+    await row(page, "calm-1").hover();
+    const before = await row(page, "calm-1").boundingBox();
+    await stage.client.start("greet", "calm-2", { name: "b" });
+    const more = page.getByRole("button", { name: "1 new run" });
+    await more.waitFor();
+    expect(await row(page, "calm-2").count()).toBe(0);
+    expect(await row(page, "calm-1").boundingBox()).toEqual(before);
+    await picture(page, "runs-fresh", false);
+    await more.click();
+    await row(page, "calm-2").waitFor();
+    expect(await more.count()).toBe(0);
+    await stage.leave(page);
+  });
+
+  test("what somebody is typing stays", async () => {
+    const page = await live("/");
+    await page.getByLabel("Id begins with").fill("half a wo");
+    await stage.client.start("greet", "typed-1", { name: "a" });
+    await row(page, "typed-1").waitFor();
+    expect(await page.getByLabel("Id begins with").inputValue()).toBe("half a wo");
+    expect(await page.evaluate("document.activeElement.name")).toBe("idPrefix");
+    await stage.leave(page);
+  });
+});
+
+describe("actions on many runs", () => {
+  test("need a filter", async () => {
+    const page = await stage.visit("/");
+    await page.locator("[data-actions] summary").click();
+    await page.getByRole("button", { name: /^Cancel all/ }).click({ force: true });
+    await page.locator(".toast", { hasText: "Filter the runs first" }).waitFor();
+    await stage.leave(page);
+  });
+
+  test("say first how many runs they are about, ask who and why, and lead to their progress", async () => {
+    const page = await stage.visit("/?idPrefix=charge-&status=failed&workflow=charge-card");
+    await page.keyboard.press(".");
+    await picture(page, "runs-menu", false);
+    expect(await accessibility(page)).toEqual([]);
+    await page.getByRole("button", { name: /^Retry all/ }).click();
+    const send = page.getByRole("button", { name: "Retry 7 runs" });
+    await send.waitFor();
+    await picture(page, "runs-bulk", false);
+    expect(await accessibility(page)).toEqual([]);
+    await send.click();
+    // Neither name nor reason: the browser asks for them and nothing was sent.
+    expect(await page.locator("dialog[open]").count()).toBe(1);
+    await page.locator("dialog[open]").getByLabel("Your name").fill("Zoë");
+    await page.locator("dialog[open]").getByLabel("Why").fill("the bank is back – really");
+    await send.click();
+    await page.waitForURL("**/runs/*");
+    const id = decodeURIComponent(new URL(page.url()).pathname.slice("/runs/".length));
+    expect(await stage.client.run(id, "20s")).toMatchObject({ workflow: "holdfast.bulk", status: "completed" });
+    const [created] = await stage.client.history(id);
+    expect(created).toMatchObject({ kind: "run.created", by: "Zoë" });
+    expect(JSON.stringify(created)).toContain("the bank is back – really");
+    const [, retried] = await Promise.all(["charge-1", "charge-5"].map((each) => stage.client.history(each)));
+    expect(retried?.map(({ kind }) => kind)).toContain("run.retried");
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+
+  test("remember who asks", async () => {
+    const page = await stage.visit("/?idPrefix=order-3");
+    for (const name of ["", "Zoë"]) {
+      await page.keyboard.press(".");
+      await page.getByRole("button", { name: /^Pause all/ }).click();
+      const dialog = page.locator("dialog[open]");
+      expect(await dialog.getByLabel("Your name").inputValue()).toBe(name);
+      await dialog.getByLabel("Your name").fill("Zoë");
+      await dialog.getByLabel("Why").fill("checking");
+      await page.getByRole("button", { name: "Pause 1 run" }).click();
+      await page.waitForURL("**/runs/*");
+      await page.goto(`${stage.origin}/?idPrefix=order-3`);
+    }
+    await row(page, "order-3").locator(".is-paused").waitFor();
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+
+  test("that would act on none cannot be sent", async () => {
+    const page = await stage.visit("/?idPrefix=nothing-like-it");
+    await page.keyboard.press(".");
+    await page.getByRole("button", { name: /^Delete all/ }).click();
+    const send = page.getByRole("button", { name: "Delete 0 runs" });
+    await send.waitFor();
+    expect(await send.isDisabled()).toBe(true);
+    await page.keyboard.press("Escape");
+    expect(await page.locator("dialog[open]").count()).toBe(0);
+    await stage.leave(page);
+  });
+
+  test("that are refused say so in the dialog, and can be tried again", async () => {
+    const page = await stage.visit("/?idPrefix=order-");
+    await page.route("**/v1/runs/bulk", (route) =>
+      route.fulfill({ status: 409, contentType: "application/problem+json", body: `{"detail":"Not just now."}` }),
+    );
+    await page.keyboard.press(".");
+    await page.getByRole("button", { name: /^Pause all/ }).click();
+    await page.locator("dialog[open]").getByLabel("Your name").fill("Ana");
+    await page.locator("dialog[open]").getByLabel("Why").fill("a try");
+    await page.getByRole("button", { name: "Pause 3 runs" }).click();
+    await page.getByRole("alert").waitFor();
+    expect(await page.getByRole("alert").textContent()).toBe("Not just now.");
+    await picture(page, "runs-refused", false);
+    expect(await accessibility(page)).toEqual([]);
+    expect(await page.getByRole("button", { name: "Pause 3 runs" }).isEnabled()).toBe(true);
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+
+  test("the list can be rebuilt", async () => {
+    const page = await stage.visit("/");
+    await page.keyboard.press(".");
+    await page.getByRole("button", { name: "Rebuild the list" }).click();
+    const dialog = page.locator("dialog[open]");
+    await dialog.getByLabel("Your name").fill("Ana");
+    await dialog.getByLabel("Why").fill("a shard was lost");
+    await dialog.getByRole("button", { name: "Rebuild" }).click();
+    await page.waitForURL("**/runs/*");
+    const id = decodeURIComponent(new URL(page.url()).pathname.slice("/runs/".length));
+    expect(await stage.client.run(id, "20s")).toMatchObject({ workflow: "holdfast.rebuild", status: "completed" });
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+});
+
+describe("the keyboard", () => {
+  test("does all that the pointer does", async () => {
+    const page = await stage.visit("/?idPrefix=greet-");
+    await page.keyboard.press("?");
+    await page.getByRole("heading", { name: "Keyboard" }).waitFor();
+    await picture(page, "help", false);
+    expect(await accessibility(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("/");
+    expect(await page.evaluate("document.activeElement.name")).toBe("idPrefix");
+    await page.keyboard.type("gj/");
+    expect(await page.getByLabel("Id begins with").inputValue()).toContain("gj/");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("k");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("greet-5");
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/runs/greet-4");
+    await page.keyboard.press("g");
+    await page.keyboard.press("r");
+    await page.waitForURL(`${stage.origin}/`);
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+
+  test("reaches everything by Tab, with a focus that is seen", async () => {
+    const page = await stage.visit("/?idPrefix=greet-");
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
+    const seen: string[] = [];
+    for (let number = 0; number < 40; number++) {
+      await page.keyboard.press("Tab");
+      seen.push(
+        await page.evaluate<string>("document.activeElement.textContent.trim() || document.activeElement.name || ''"),
+      );
+      expect(await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")).not.toBe("none");
+      if (seen.at(-1) === "greet-1") break;
+    }
+    expect(seen).toEqual(
+      expect.arrayContaining(["Runs", "Stats", "Actions", "idPrefix", "Filter", "greet-5", "greet-1"]),
+    );
+    await stage.leave(page);
+  });
+});
+
+test("the colours that were chosen are kept, from the first picture on", async () => {
+  const page = await stage.visit("/", "light");
+  const colour = () => page.evaluate<string>("getComputedStyle(document.documentElement).backgroundColor");
+  const light = await colour();
+  await page.getByRole("button", { name: /^Colours/ }).click();
+  await page.getByRole("button", { name: "Colours: light" }).click();
+  const dark = await colour();
+  expect(dark).not.toBe(light);
+  await page.reload();
+  expect(await page.locator("html").getAttribute("data-theme")).toBe("dark");
+  expect(await colour()).toBe(dark);
+  await page.getByRole("button", { name: "Colours: dark" }).click();
+  expect(await colour()).toBe(light);
+  await stage.leave(page);
+});
+
+test("nothing was complained of", () => {
+  expect(stage.complaints).toEqual([]);
+});

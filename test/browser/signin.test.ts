@@ -1,0 +1,124 @@
+/** Signing in to the dashboard with a token, what a role may then do, and signing out. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accessibility, isTooWide, picture, Stage, variants } from "./stage.ts";
+
+const tokens = "API_TOKENS:read:reader-token-1,operate:operator-token-1,admin:admin-token-1";
+
+describe("with tokens", () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.open(["AUTH:token", tokens]);
+  });
+
+  afterAll(async () => {
+    await stage.close();
+  });
+
+  test.each(variants)("the sign-in page is accessible and fits, %s", async (variant) => {
+    const page = await stage.visit("/sign-in", variant);
+    await picture(page, `sign-in-${variant}`);
+    expect(await accessibility(page)).toEqual([]);
+    expect(await isTooWide(page)).toBe(false);
+    await stage.leave(page);
+  });
+
+  test("guarantee 9: whoever is not signed in is asked to, and led back to where they wanted to go", async () => {
+    const page = await stage.visit("/?status=failed&workflow=greet");
+    expect(new URL(page.url()).pathname).toBe("/sign-in");
+    await page.getByLabel("Token").fill("admin-token-1");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Runs" }).waitFor();
+    expect(page.url()).toBe(`${stage.origin}/?status=failed&workflow=greet`);
+    expect(await page.evaluate("document.cookie")).not.toContain("session");
+    const [cookie] = await page.context().cookies();
+    expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict", path: "/" });
+    await stage.leave(page);
+  });
+
+  test("a wrong token is told apart from a right one in words", async () => {
+    const page = await stage.visit("/sign-in");
+    await page.getByLabel("Token").fill("something else");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    expect(await page.getByRole("alert").textContent()).toContain("not known here");
+    expect(await accessibility(page)).toEqual([]);
+    await picture(page, "sign-in-wrong");
+    // The browser itself remarks on the status.
+    expect(stage.complaints.splice(0).filter((text) => !text.includes("401"))).toEqual([]);
+    await stage.leave(page);
+  });
+
+  test("a reader sees the runs, and why nothing can be changed", async () => {
+    const page = await signIn(stage, "reader-token-1", "/?status=failed");
+    await page.keyboard.press(".");
+    const button = page.getByRole("button", { name: /Retry all/ });
+    expect(await button.getAttribute("aria-disabled")).toBe("true");
+    expect(await button.getAttribute("title")).toBe("Needs the role admin; you have read.");
+    // Playwright takes aria-disabled for disabled; a person may press it all the same.
+    await button.click({ force: true });
+    await page.getByText("Needs the role admin; you have read.", { exact: true }).waitFor();
+    expect(await page.locator("dialog[open]").count()).toBe(0);
+    expect(await accessibility(page)).toEqual([]);
+    await stage.leave(page);
+  });
+
+  test("the feed of the page is read with the cookie alone", async () => {
+    const page = await signIn(stage, "reader-token-1", "/");
+    await page.locator("#live[data-state=live]").waitFor();
+    await stage.leave(page);
+  });
+
+  test("signed out, the pages are closed again", async () => {
+    const page = await signIn(stage, "operator-token-1", "/");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.waitForURL("**/sign-in");
+    expect(await page.context().cookies()).toEqual([]);
+    await page.goto(`${stage.origin}/`);
+    expect(new URL(page.url()).pathname).toBe("/sign-in");
+    await stage.leave(page);
+  });
+
+  test("a page of another site does nothing with the cookie", async () => {
+    const page = await signIn(stage, "admin-token-1", "/");
+    // The same machine by another name is another site.
+    const other = stage.origin.replace("127.0.0.1", "localhost");
+    await page.goto(`${other}/sign-in`);
+    const text = await page.evaluate<string>(
+      `fetch("${stage.origin}/v1/runs/bulk", { method: "POST", mode: "no-cors", credentials: "include", body: "{}" })
+        .then(() => "sent", (error) => String(error))`,
+    );
+    // Our own policy of that page stops it already; SameSite and Sec-Fetch-Site would.
+    expect(text).toContain("TypeError");
+    stage.complaints.length = 0;
+    await stage.leave(page);
+  });
+
+  test("nothing was complained of", () => {
+    expect(stage.complaints).toEqual([]);
+  });
+});
+
+describe("without a token configured", () => {
+  test("guarantee 9: the page says what to set", async () => {
+    const stage = await Stage.open(["AUTH:token"]);
+    try {
+      const page = await stage.visit("/");
+      expect(await page.locator("main").textContent()).toContain("API_TOKENS");
+      await page.goto(`${stage.origin}/sign-in`);
+      expect(await page.locator("main").textContent()).toContain("npx wrangler secret put API_TOKENS");
+      expect(await accessibility(page)).toEqual([]);
+      await picture(page, "sign-in-unconfigured");
+    } finally {
+      await stage.close();
+    }
+  });
+});
+
+async function signIn(stage: Stage, token: string, path: string) {
+  const page = await stage.visit(path);
+  await page.getByLabel("Token").fill(token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  return page;
+}

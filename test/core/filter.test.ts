@@ -1,0 +1,74 @@
+/** Which runs a filter means. That the listing means the same: test/workers/events-directory.test.ts. */
+import { describe, expect, it } from "vitest";
+import { fits, mayHaveFitted } from "../../src/core/filter.ts";
+import { createRandom } from "../../src/core/random.ts";
+import { runStatuses } from "../../src/core/run.ts";
+import type { RunSummary } from "../../src/core/run.ts";
+import type { RunFilter } from "../../src/core/service.ts";
+import { summaryOf } from "../workers/summary.ts";
+
+const random = createRandom("filter");
+const pick = <Item>(...items: readonly Item[]): Item => items[Math.floor(random.next() * items.length)] as Item;
+
+function someRun(index: number): RunSummary {
+  const code = pick("step_failed", "cancelled", undefined);
+  return summaryOf(pick("a", "ab", "b") + index, {
+    workflow: pick("pay", "mail"),
+    status: pick(...runStatuses),
+    createdAt: pick(1, 2, 3),
+    labels: pick<RunSummary["labels"]>({}, { who: "ann" }, { who: "bob", where: "here" }, { toString: "x" }),
+    error: code === undefined ? null : { name: "Error", message: "no", code },
+  });
+}
+
+function someFilter(): RunFilter {
+  const filter = {
+    workflow: pick(undefined, undefined, "pay", "none"),
+    status: pick(undefined, [], [pick(...runStatuses)], [...runStatuses]),
+    labels: pick<RunFilter["labels"]>(undefined, {}, { who: "bob" }, { who: "bob", where: "here" }, { toString: "x" }),
+    createdAfter: pick(undefined, 1, 2),
+    createdBefore: pick(undefined, 2, 3),
+    idPrefix: pick(undefined, "a", "ab", "ab1"),
+    errorCode: pick(undefined, undefined, "step_failed"),
+  };
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+}
+
+/** Each condition by itself, as text says it. */
+const conditions: Readonly<Record<keyof RunFilter, (run: RunSummary, filter: RunFilter) => boolean>> = {
+  workflow: (run, { workflow }) => run.workflow === workflow,
+  status: (run, { status = [] }) => status.length === 0 || new Set(status).has(run.status),
+  labels: (run, { labels = {} }) => {
+    const given = new Set(Object.entries(run.labels).map((pair) => JSON.stringify(pair)));
+    return Object.entries(labels).every((pair) => given.has(JSON.stringify(pair)));
+  },
+  createdAfter: (run, { createdAfter = 0 }) => !(run.createdAt < createdAfter),
+  createdBefore: (run, { createdBefore = 0 }) => !(run.createdAt >= createdBefore),
+  idPrefix: (run, { idPrefix = "" }) => run.id.slice(0, idPrefix.length) === idPrefix,
+  errorCode: (run, { errorCode }) => run.error !== null && run.error.code === errorCode,
+};
+
+const given = (filter: RunFilter): (keyof RunFilter)[] => Object.keys(filter) as (keyof RunFilter)[];
+
+describe("a filter", () => {
+  it("means the runs that meet all its conditions", () => {
+    const runs = Array.from({ length: 300 }, (_, index) => someRun(index));
+    for (let round = 0; round < 500; round++) {
+      const filter = someFilter();
+      const expected = runs.filter((run) => given(filter).every((name) => conditions[name](run, filter)));
+      expect(
+        runs.filter((run) => fits(run, filter)),
+        JSON.stringify(filter),
+      ).toEqual(expected);
+    }
+  });
+
+  it("may have meant a run that it does not mean now, by what can change of it: status, labels, error", () => {
+    const steady = new Set<keyof RunFilter>(["workflow", "createdAfter", "createdBefore", "idPrefix"]);
+    for (let round = 0; round < 500; round++) {
+      const [run, filter] = [someRun(round), someFilter()];
+      const expected = given(filter).every((name) => !steady.has(name) || conditions[name](run, filter));
+      expect([filter, mayHaveFitted(run, filter)]).toEqual([filter, expected]);
+    }
+  });
+});

@@ -1,0 +1,372 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { timelineOf } from "../../src/core/chart.ts";
+import type { Present } from "../../src/core/chart.ts";
+import type { Entry, Fact } from "../../src/core/entry.ts";
+import { fold } from "../../src/core/fold.ts";
+import { emptyState } from "../../src/core/state.ts";
+import { storyOf } from "../../src/core/story.ts";
+import type { Bar, Timeline } from "../../src/core/timeline.ts";
+import { decode, encode } from "../../src/core/value.ts";
+import { finish, hostProgram } from "../engine/crash.ts";
+import { act, Host, play, startAt } from "../engine/host.ts";
+import { define } from "../engine/memory.ts";
+import { makeProgram } from "../engine/program.ts";
+
+const second = 1000;
+const day = 86_400_000;
+
+function presentAt(now: number, underway: Present["underway"] = []): Present {
+  return { now, underway };
+}
+
+function draw(host: Host, underway: Present["underway"] = []): Timeline {
+  return timelineOf(host.journal.entries, presentAt(host.clock.at, underway), { from: 0, limit: 1000 });
+}
+
+function bar({ bars }: Timeline, key: string): Bar {
+  const found = bars.find((each) => each.key === key);
+  if (found === undefined) throw new Error(`no bar ${key} among ${bars.map((each) => each.key).join(", ")}`);
+  return found;
+}
+
+/** A journal written by hand: facts with the seconds at which they happened. */
+function journal(...facts: readonly (readonly [seconds: number, fact: Fact])[]): Entry[] {
+  return facts.map(([seconds, fact], index) => ({ ...fact, seq: index + 1, at: startAt + seconds * second }));
+}
+
+const createdFact: Fact = {
+  ...{ kind: "run.created", id: "run-1", workflow: "flow", version: "1", input: encode({}, "it"), labels: {} },
+  ...{ parent: null, schedule: null, startAt: null, notAfter: null, origin: null, by: "test" },
+};
+const startedFact: Fact = { kind: "run.started", deployment: "one" };
+const asked = { by: "ana", reason: null };
+const broken = { name: "Error", message: "no" };
+
+const busy = define(
+  async (_input, step) => {
+    await step.run("first", () => "one");
+    let tries = 0;
+    await step.run("flaky", () => {
+      if (++tries < 3) throw new Error(`try ${tries}`);
+      return "at last";
+    });
+    await step.sleep("rest", "3 days");
+    const answer = await step.waitFor("answer", { timeout: "1 day" });
+    const silence = await step.waitFor("silence", { timeout: "2 hours" });
+    await step.run("charge", () => ({ answer, silence }));
+    await step.run("charge", () => "again");
+  },
+  { retry: { limit: 5, delay: 10 * second, backoff: "constant", maxDelay: day, jitter: 0 } as never },
+);
+
+describe("a run's timeline", () => {
+  test("has a bar for each call, in the order in which they began", async () => {
+    const host = await new Host(busy).signalAt(startAt + 3 * day + 3600 * second, "answer", { ok: true }).drive();
+    const timeline = draw(host);
+    expect(timeline.bars.map(({ key, status, index }) => [index, key, status])).toEqual([
+      [0, "run:first", "completed"],
+      [1, "run:flaky", "completed"],
+      [2, "sleep:rest", "completed"],
+      [3, "wait:answer", "completed"],
+      [4, "wait:silence", "timed_out"],
+      [5, "run:charge", "completed"],
+      [6, "run:charge#2", "completed"],
+    ]);
+    expect(timeline).toMatchObject({ total: 7, startedAt: startAt, endedAt: host.clock.at, ended: true });
+    const rest = bar(timeline, "sleep:rest");
+    expect((rest.endedAt ?? 0) - rest.startedAt).toBe(3 * day);
+    expect(rest.until).toBe(rest.endedAt);
+  });
+
+  test("a step's bar has each attempt with its error, and when the next one was to begin", async () => {
+    const host = await new Host(busy).signalAt(startAt + 3 * day + 60 * second, "answer", 1).drive();
+    const { attempts, attemptCount } = bar(draw(host), "run:flaky");
+    expect(attemptCount).toBe(3);
+    expect(attempts.map(({ attempt, error }) => [attempt, error?.message ?? null])).toEqual([
+      [1, "try 1"],
+      [2, "try 2"],
+      [3, null],
+    ]);
+    for (const [index, each] of attempts.entries()) {
+      expect(each.endedAt).not.toBeNull();
+      if (index > 0) expect(each.startedAt).toBe(attempts[index - 1]?.retryAt);
+    }
+  });
+
+  test("long spans in which nothing happened are named, and short ones are not", async () => {
+    const host = await new Host(busy).signalAt(startAt + 3 * day + 3600 * second, "answer", 1).drive();
+    const { idle } = draw(host);
+    expect(idle.map(({ fromAt, untilAt }) => untilAt - fromAt)).toEqual([
+      10 * second,
+      10 * second,
+      3 * day,
+      3600 * second - 20 * second,
+      7200 * second,
+    ]);
+    for (const [index, { fromAt }] of idle.entries())
+      expect(fromAt).toBeGreaterThanOrEqual(idle[index - 1]?.untilAt ?? 0);
+  });
+
+  test("no span is idle while an attempt is in flight", () => {
+    const entries = journal([0, createdFact], [0, startedFact]);
+    const underway = [{ step: "slow", attempt: 2, since: startAt + second }];
+    const timeline = timelineOf(entries, presentAt(startAt + 600 * second, underway), { from: 0, limit: 10 });
+    expect(timeline.idle).toEqual([]);
+    expect(bar(timeline, "run:slow")).toMatchObject({
+      status: "open",
+      endedAt: null,
+      attempts: [{ attempt: 2, startedAt: startAt + second, endedAt: null, interrupted: false }],
+    });
+    const parked = timelineOf(entries, presentAt(startAt + 600 * second), { from: 0, limit: 10 });
+    expect(parked.idle).toEqual([{ fromAt: startAt, untilAt: startAt + 600 * second }]);
+  });
+
+  test("comes in parts that make the whole", async () => {
+    const host = await play(async (_input, step) => {
+      for (let i = 0; i < 250; i++) await step.run("item", () => i);
+    });
+    const whole = draw(host);
+    const parts = [0, 100, 200].map((from) =>
+      timelineOf(host.journal.entries, presentAt(host.clock.at), { from, limit: 100 }),
+    );
+    expect(parts.flatMap(({ bars }) => bars)).toEqual(whole.bars);
+    expect(parts.map(({ total, from }) => [total, from])).toEqual([
+      [250, 0],
+      [250, 100],
+      [250, 200],
+    ]);
+    expect(timelineOf(host.journal.entries, presentAt(0), { from: 250, limit: 100 }).bars).toEqual([]);
+  });
+
+  test("a run that is waiting has open bars with their limits", async () => {
+    const host = await new Host(busy).drive(startAt + 3 * day + 30 * second);
+    expect(bar(draw(host), "wait:answer")).toMatchObject({ status: "open", endedAt: null });
+    expect(draw(host).ended).toBe(false);
+  });
+
+  test("a pause is a bar, and moves the limits of what is open", () => {
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "wait.started", name: "answer", call: "answer", until: startAt + 100 * second }],
+      [10, { kind: "run.paused", ...asked }],
+      [40, { kind: "run.resumed", ...asked, shiftMs: 30 * second }],
+      [50, { kind: "run.paused", ...asked }],
+    );
+    const timeline = timelineOf(entries, presentAt(startAt + 60 * second), { from: 0, limit: 10 });
+    expect(bar(timeline, "wait:answer").until).toBe(startAt + 130 * second);
+    expect(bar(timeline, "pause:ana")).toMatchObject({ status: "completed", endedAt: startAt + 40 * second });
+    expect(bar(timeline, "pause:ana#2")).toMatchObject({ status: "open", startedAt: startAt + 50 * second });
+  });
+
+  test("what is still open when the run ends was withdrawn, and a retry opens it again", () => {
+    const failed: readonly (readonly [number, Fact])[] = [
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "wait.started", name: "answer", call: "answer", until: null }],
+      [2, { kind: "step.failed", step: "charge", attempt: 1, startedAt: startAt + second, error: broken }],
+      [3, { kind: "run.failed", error: broken }],
+    ];
+    const window = { from: 0, limit: 10 };
+    const before = timelineOf(journal(...failed), presentAt(startAt + 9 * second), window);
+    expect(bar(before, "wait:answer")).toMatchObject({ status: "withdrawn", endedAt: startAt + 3 * second });
+    expect(before.endedAt).toBe(startAt + 3 * second);
+    const retried: readonly (readonly [number, Fact])[] = [
+      ...failed,
+      [20, { kind: "run.retried", ...asked, cleared: ["charge"] }],
+    ];
+    const after = timelineOf(journal(...retried), presentAt(startAt + 25 * second), window);
+    expect(bar(after, "wait:answer")).toMatchObject({ status: "open", endedAt: null });
+    expect(bar(after, "run:charge")).toMatchObject({ status: "open", error: null, attemptCount: 1 });
+    const completed = { kind: "step.completed", step: "charge", attempt: 1, startedAt: startAt + 20 * second } as const;
+    const again = journal(...retried, [21, { ...completed, result: encode("ok", "it") }]);
+    expect(bar(timelineOf(again, presentAt(startAt + 25 * second), window), "run:charge")).toMatchObject({
+      status: "completed",
+      attemptCount: 2,
+    });
+  });
+
+  test("an attempt that was cut off by a death is told, with no time made up for its end", () => {
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "step.attempt_started", step: "once", attempt: 1 }],
+      [7, { kind: "step.interrupted", step: "once", deployment: "two", held: true }],
+      [
+        9,
+        { kind: "step.completed", step: "once", attempt: 1, startedAt: startAt + 7 * second, result: encode(1, "it") },
+      ],
+    );
+    const { attempts } = bar(timelineOf(entries, presentAt(startAt), { from: 0, limit: 10 }), "run:once");
+    expect(attempts).toMatchObject([
+      { attempt: 1, startedAt: startAt + second, endedAt: null, interrupted: true },
+      { attempt: 1, startedAt: startAt + 7 * second, endedAt: startAt + 9 * second, interrupted: false },
+    ]);
+  });
+
+  test("each time that a lane holds the run, or a step, is a bar", () => {
+    const entries = journal(
+      [0, createdFact],
+      [0, { kind: "lane.queued", lane: "mail", step: null }],
+      [5, { kind: "lane.entered", lane: "mail", step: null }],
+      [5, startedFact],
+      [6, { kind: "lane.queued", lane: "mail", step: null }],
+      [6, { kind: "lane.queued", lane: "bank", step: "charge" }],
+    );
+    const { bars } = timelineOf(entries, presentAt(startAt + 9 * second), { from: 0, limit: 10 });
+    expect(bars.map(({ key, status }) => [key, status])).toEqual([
+      ["lane:mail", "completed"],
+      ["lane:mail#2", "open"],
+      ["lane:bank · charge", "open"],
+    ]);
+  });
+
+  test("a delayed start is a bar until the run starts", () => {
+    const delayed = { ...createdFact, startAt: startAt + 60 * second } as Fact;
+    const open = timelineOf(journal([0, delayed]), presentAt(startAt + second), { from: 0, limit: 9 });
+    expect(open.bars).toMatchObject([{ key: "delay:start", status: "open", until: startAt + 60 * second }]);
+    const begun = timelineOf(journal([0, delayed], [61, startedFact]), presentAt(startAt), { from: 0, limit: 9 });
+    expect(begun.bars).toMatchObject([{ status: "completed", endedAt: startAt + 61 * second }]);
+  });
+
+  test("of refused calls of a webhook the newest twenty are kept", () => {
+    const refused = Array.from({ length: 25 }, (_, i): [number, Fact] => [
+      i + 2,
+      { kind: "webhook.rejected", name: "paid", call: "paid", reason: `no ${i}` },
+    ]);
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "webhook.created", name: "paid", call: "paid", url: "http://x/hooks/1", until: null }],
+      ...refused,
+    );
+    const { rejected } = bar(timelineOf(entries, presentAt(startAt), { from: 0, limit: 9 }), "webhook:paid");
+    expect([rejected.length, rejected[0]?.reason, rejected.at(-1)?.reason]).toEqual([20, "no 5", "no 24"]);
+  });
+
+  test("an answer stays small, however many attempts there were and however much they said", () => {
+    const failures = Array.from({ length: 500 }, (_, i): [number, Fact] => [
+      i + 1,
+      {
+        ...{ kind: "step.attempt_failed", step: "bad", attempt: i + 1, startedAt: startAt + i * second },
+        ...{ retryAt: startAt + (i + 1) * second, limit: 1000 },
+        error: { name: "Error", message: "x".repeat(50_000), stack: "s".repeat(8000), cause: broken },
+      },
+    ]);
+    const entries = journal([0, createdFact], [0, startedFact], ...failures);
+    const timeline = timelineOf(entries, presentAt(startAt + 500 * second), { from: 0, limit: 200 });
+    const { attempts, attemptCount, attemptLimit, until } = bar(timeline, "run:bad");
+    expect([attempts.length, attemptCount, attemptLimit, until]).toEqual([40, 500, 1000, startAt + 500 * second]);
+    expect(attempts.at(-1)?.attempt).toBe(500);
+    expect(JSON.stringify(timeline).length).toBeLessThan(40_000);
+    const story = storyOf(entries, presentAt(startAt), "bad");
+    expect(story?.bar.attempts.length).toBe(200);
+    expect(story?.bar.attempts.at(-1)?.error?.stack).toHaveLength(8000);
+    expect(JSON.stringify(story).length).toBeLessThan(2_200_000);
+  });
+
+  test("every kind of entry of the golden journal finds its bar", () => {
+    const file = join(import.meta.dirname, "../golden/001-every-kind.json");
+    const { commits } = JSON.parse(readFileSync(file, "utf8")) as { commits: Entry[][] };
+    checkAgainstFold(commits.flat());
+  });
+
+  test(
+    "says of every call what the run itself knows, at every entry of random programs",
+    { timeout: 60_000 },
+    async () => {
+      for (let seed = 0; seed < 60; seed++) {
+        const hosted = hostProgram(makeProgram(seed), [], startAt);
+        await finish(hosted);
+        const { entries } = hosted.host.journal;
+        for (let keep = 1; keep <= entries.length; keep++) checkAgainstFold(entries.slice(0, keep));
+      }
+    },
+  );
+});
+
+/** Calls that are over, and how, are the same in the run's own state as in its timeline. */
+function checkAgainstFold(entries: readonly Entry[]): void {
+  const state = emptyState();
+  for (const entry of entries) fold(state, entry);
+  const timeline = timelineOf(entries, presentAt(0), { from: 0, limit: Infinity });
+  const bars = new Map(timeline.bars.map((each) => [each.key, each]));
+  expect(bars.size).toBe(timeline.total);
+  const ended = state.end !== null;
+  for (const [key, call] of state.calls) {
+    const drawn = bars.get(key);
+    const over = drawn !== undefined && drawn.status !== "open";
+    const stopped = ended || (state.ending !== null && call.kind !== "undo");
+    expect([key, over]).toEqual([
+      key,
+      call.done || stopped || state.marked.has(`step.removed:${key}`),
+    ]);
+    if (call.done && call.failed) expect([key, drawn?.status]).toEqual([key, "failed"]);
+    if (drawn !== undefined && !over && call.retryAt !== null) expect(drawn.until).toBe(call.retryAt);
+    if (drawn !== undefined && !over && call.until !== null) expect([key, drawn.until]).toEqual([key, call.until]);
+  }
+  expect(timeline.ended).toBe(ended);
+}
+
+describe("the story of one call", () => {
+  test("is found by its key and by its id", async () => {
+    const host = await new Host(busy).signalAt(startAt + 3 * day + 60 * second, "answer", { ok: true }).drive();
+    const find = (key: string) => storyOf(host.journal.entries, presentAt(host.clock.at), key);
+    expect(decode(find("run:charge#2")?.output ?? encode(null, "it"))).toBe("again");
+    expect(find("charge#2")).toEqual(find("run:charge#2"));
+    expect(decode(find("answer")?.output ?? encode(null, "it"))).toEqual({ ok: true });
+    expect(find("silence")).toMatchObject({ output: null, bar: { status: "timed_out" } });
+    expect(find("flaky")?.bar.attempts[0]?.error?.stack).toContain("try 1");
+    expect(find("nothing")).toBeNull();
+    expect(find("charge")?.bar).toEqual(bar(draw(host), "run:charge"));
+  });
+
+  test("never tells a sensitive result", async () => {
+    const host = await play(async (_input, step) => {
+      await step.run("secret", () => "hunter2", { sensitive: true });
+    });
+    const story = storyOf(host.journal.entries, presentAt(0), "secret");
+    expect(story).toMatchObject({ sensitive: true, output: null });
+    expect(JSON.stringify([story, draw(host)])).not.toContain("hunter2");
+  });
+
+  test("an update's argument and answer are told", async () => {
+    const input = encode({ add: 2 }, "it");
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "update.accepted", name: "add", update: "u1", argument: input, by: "ana" }],
+      [2, { kind: "update.completed", name: "add", update: "u1", result: encode(4, "it") }],
+    );
+    expect(storyOf(entries, presentAt(0), "update:u1")).toMatchObject({
+      input,
+      output: encode(4, "it"),
+      bar: { name: "add", status: "completed" },
+    });
+  });
+
+  test("of a step that a retry set free nothing that came of it before is told", async () => {
+    let works = false;
+    const host = await play(async (_input, step) => {
+      await step.run("charge", () => "ok", { undo: () => {} });
+      await step.run(
+        "ship",
+        () => {
+          if (!works) throw new Error("no");
+        },
+        { retry: { limit: 0 } },
+      );
+    });
+    expect(host.status).toBe("failed");
+    expect(bar(draw(host), "undo:charge").status).toBe("completed");
+    works = true;
+    void act(host.run, "retry");
+    const story = storyOf(host.journal.entries, presentAt(0), "run:charge");
+    expect(story).toMatchObject({ output: null, bar: { status: "open" } });
+    await host.drive();
+    expect(host.status).toBe("completed");
+    expect(bar(draw(host), "run:charge")).toMatchObject({ status: "completed", attemptCount: 2 });
+  });
+});

@@ -1,0 +1,64 @@
+/** The description of the API against the API itself: what it takes is what a refusal says it takes. */
+import { describe, expect, test } from "vitest";
+import { createApp, routesOf } from "../../src/http/app.ts";
+import { parseConfig } from "../../src/http/config.ts";
+import { documentOf } from "../../src/http/openapi/document.ts";
+import { operations } from "../../src/http/openapi/operation.ts";
+import { failingService, reached } from "./service.ts";
+
+const service = failingService(reached);
+const routes = routesOf(service).filter(({ page }) => page !== true);
+const app = createApp(service, () => parseConfig({ AUTH: "none" }));
+const document = documentOf(routes);
+
+test("every route of the API is described, and nothing else", () => {
+  expect(Object.keys(operations).toSorted()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).toSorted());
+});
+
+test("it is served, and holds all of it", async () => {
+  const response = await app.request("http://localhost/openapi.json");
+  expect(response.headers.get("content-type")).toBe("application/openapi+json");
+  expect(await response.json()).toEqual(JSON.parse(JSON.stringify(document)));
+  expect(document.openapi).toMatch(/^3\.1\.\d$/);
+});
+
+test("names of operations are its own, and every reference leads somewhere", () => {
+  const ids = Object.values(document.paths).flatMap((path) =>
+    Object.values(path).map((operation) => (operation as { operationId: string }).operationId),
+  );
+  expect(new Set(ids).size).toBe(ids.length);
+  const names = Object.keys(document.components.schemas);
+  const used = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+  expect(used.filter((name) => !names.includes(name ?? ""))).toEqual([]);
+  expect(names.filter((name) => !used.includes(name))).toEqual([]);
+});
+
+const described = routes.flatMap(({ method, path }) => {
+  const operation = operations[`${method} ${path}`];
+  return operation === undefined || method === "ALL" ? [] : [{ method, path, operation }];
+});
+
+describe.each(described)("$method $path", ({ method, path, operation }) => {
+  const target = `http://localhost${path.replace(/:\w+/g, "some")}`;
+  const headers = { "content-type": "application/json" };
+
+  test("takes the parameters it says", async () => {
+    const response = await app.request(`${target}?surely-unknown=1`, { method, headers });
+    const { code, detail } = (await response.json()) as { code: string; detail: string };
+    expect(code).toBe("parameter_unknown");
+    expect(known(detail)).toEqual(Object.keys(operation.query ?? {}).toSorted());
+  });
+
+  test.runIf(operation.fields !== undefined)("takes the fields it says", async () => {
+    const response = await app.request(target, { method, headers, body: `{"surely-unknown":1}` });
+    const { code, detail } = (await response.json()) as { code: string; detail: string };
+    expect(code).toBe("field_unknown");
+    expect(known(detail)).toEqual(Object.keys(operation.fields ?? {}).toSorted());
+  });
+});
+
+/** What a refusal lists behind `Known:`. */
+function known(detail: string): string[] {
+  const list = /Known: (.*)\.$/.exec(detail)?.[1];
+  return list === undefined ? [] : list.split(", ").toSorted();
+}

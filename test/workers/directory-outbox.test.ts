@@ -1,0 +1,177 @@
+/** What a run owes to its shard: told in time, beside its own work, and at last, whatever dies or hangs. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { registerName, registerObject, shardOf } from "../../src/objects/address.ts";
+import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
+import { release } from "./flows/directory.ts";
+import { watched } from "./saboteur.ts";
+import { reportsTo, rowsOf, trouble } from "./shards.ts";
+
+afterEach(() => {
+  for (const shard of [0, 1, 2, 3]) trouble(shard, null);
+});
+
+/** The run as it is listed; undefined where it is not. */
+async function listed(id: string): Promise<Record<string, unknown> | undefined> {
+  const { status, body } = await ask(`GET /v1/runs?idPrefix=${id}`);
+  expect(status).toBe(200);
+  return (body["runs"] as Record<string, unknown>[]).find((run) => run["id"] === id);
+}
+
+async function listedAs(id: string, status: string | null, timeout = 5000): Promise<void> {
+  await vi.waitFor(async () => expect((await listed(id))?.["status"] ?? null).toBe(status), { timeout, interval: 10 });
+}
+
+async function isEnrolled(id: string): Promise<boolean> {
+  const runs = await registerObject(shardOf(id)).enrolled("", 10_000);
+  return runs.some((run) => run.id === id);
+}
+
+/** Rows that the shard of the run has written so far, and its register. */
+async function rowsFor(id: string): Promise<number> {
+  const names = [`shard-${shardOf(id)}`, registerName(shardOf(id))];
+  const stubs = [env.DIRECTORY.getByName(names[0] ?? ""), env.RUNS.getByName(names[1] ?? "")];
+  const rows = await Promise.all(stubs.map((stub, index) => runInDurableObject(stub, () => rowsOf(names[index] ?? ""))));
+  return rows.reduce((sum, each) => sum + each, 0);
+}
+
+describe("a run is listed", () => {
+  it("within a second of its start, also while it is at work", async () => {
+    const begunAt = Date.now();
+    const { id } = await start("listed-busy");
+    await listedAs(id, "running", 1000);
+    expect(Date.now() - begunAt).toBeLessThan(1000);
+    release(id);
+    await listedAs(id, "completed");
+  });
+
+  it("at four rows at most for one that starts, waits once and ends (budget)", async () => {
+    // The tables of the shard and of its register are there before.
+    const first = newId("rows");
+    const shard = shardOf(first);
+    await start("listed-once", { id: first });
+    await listedAs(first, "waiting");
+    const id = Array.from({ length: 100 }, () => newId("rows")).find((each) => shardOf(each) === shard) ?? "";
+    const before = await rowsFor(id);
+    await start("listed-once", { id });
+    await listedAs(id, "waiting");
+    await evictDurableObject(env.RUNS.getByName(id));
+    await ask(`POST /v1/runs/${id}/signals/go`, { json: 1 });
+    await listedAs(id, "completed");
+    await runThatIs(id, { status: "completed" });
+    const rows = (await rowsFor(id)) - before;
+    expect(rows).toBeGreaterThanOrEqual(3);
+    expect(rows).toBeLessThanOrEqual(4);
+  });
+
+  it("as its newest life says, under its first creation, when it goes on as new", async () => {
+    const { id, createdAt } = await start("listed-renewed", { input: { life: 1 } });
+    await listedAs(id, "waiting");
+    expect(await listed(id)).toMatchObject({ createdAt });
+    const { body } = await ask(`GET /v1/runs?idPrefix=${id}`);
+    expect(body["runs"]).toHaveLength(1);
+    await ask(`POST /v1/runs/${id}/signals/go`, { json: 1 });
+    await listedAs(id, "completed");
+  });
+});
+
+describe("a removed run leaves both places", () => {
+  it("when its retention is over", async () => {
+    const { id } = await start("listed-briefly");
+    await listedAs(id, "completed");
+    expect(await isEnrolled(id)).toBe(true);
+    await listedAs(id, null);
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404), { interval: 10 });
+    await vi.waitFor(async () => expect(await isEnrolled(id)).toBe(false), { interval: 10 });
+  });
+
+  it("when it is deleted, and a report that was on its way lists it no more", { timeout: 30_000 }, async () => {
+    const { id } = await start("listed-once");
+    await listedAs(id, "waiting");
+    const shard = shardOf(id);
+    trouble(shard, "hangs");
+    await ask(`POST /v1/runs/${id}/signals/go`, { json: 1 });
+    await runThatIs(id, { status: "completed" });
+    const removal = ask(`DELETE /v1/runs/${id}`);
+    // The object waits for its report; it and the removal are taken one after the other.
+    trouble(shard, null);
+    expect((await removal).status).toBe(204);
+    await listedAs(id, null);
+    await vi.waitFor(async () => expect(await isEnrolled(id)).toBe(false), { interval: 10 });
+    expect((await listed(id)) ?? null).toBeNull();
+  });
+
+  it("also where the shard cannot be reached when the time has come", { timeout: 30_000 }, async () => {
+    const { id } = await start("listed-briefly");
+    await listedAs(id, "completed");
+    trouble(shardOf(id), "throws");
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(200), { interval: 10 });
+    const keptUntil = Date.now() + 2500;
+    await vi.waitUntil(() => Date.now() > keptUntil, { timeout: 5000 });
+    expect((await ask(`GET /v1/runs/${id}`)).status).toBe(200);
+    trouble(shardOf(id), null);
+    await listedAs(id, null, 15_000);
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404), { interval: 10 });
+  });
+});
+
+describe("an unavailable shard", () => {
+  it("that hangs holds up no timer and no step, and is told once it answers", { timeout: 40_000 }, async () => {
+    const id = newId("hung");
+    trouble(shardOf(id), "hangs");
+    await start("listed-busy", { id });
+    await vi.waitFor(() => expect(reportsTo(shardOf(id))).toContain(id), { timeout: 2000, interval: 10 });
+    const releasedAt = Date.now();
+    release(id);
+    await runThatIs(id, { status: "completed" });
+    expect(Date.now() - releasedAt).toBeLessThan(2000);
+    trouble(shardOf(id), null);
+    await listedAs(id, "completed", 20_000);
+  });
+
+  it("that throws is told again, by a run that was parked and evicted, and nobody calls it dead", { timeout: 40_000 }, async () => {
+    const id = newId("owing");
+    trouble(shardOf(id), "throws");
+    await start("listed-once", { id });
+    // Long enough for the run to rest between two attempts.
+    await vi.waitFor(() => expect(reportsTo(shardOf(id)).filter((each) => each === id).length).toBeGreaterThan(2), {
+      timeout: 10_000,
+    });
+    for (let evicted = 0; evicted < 2; evicted++) {
+      const told = reportsTo(shardOf(id)).length;
+      await vi.waitFor(() => evictDurableObject(env.RUNS.getByName(id)), { timeout: 10_000, interval: 50 });
+      await vi.waitFor(() => expect(reportsTo(shardOf(id)).length).toBeGreaterThan(told), { timeout: 15_000 });
+    }
+    trouble(shardOf(id), null);
+    await listedAs(id, "waiting", 15_000);
+    expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+  });
+});
+
+describe("a run that is killed", () => {
+  it.each([
+    { when: "when its start is on record", at: 2, how: "kept" as const },
+    { when: "as it begins to wait", at: 4, how: "kept" as const },
+    { when: "before it begins to wait", at: 3, how: "lost" as const },
+  ])("$when is listed all the same (guarantee 1)", { timeout: 20_000 }, async ({ at, how }) => {
+    const id = newId("killed");
+    watched(id).blows = [{ at, how }];
+    await start("listed-once", { id });
+    await listedAs(id, "waiting", 10_000);
+    expect(watched(id).blows).toEqual([]);
+  });
+
+  it("as it ends is listed as ended", { timeout: 20_000 }, async () => {
+    const id = newId("killed");
+    const run = watched(id);
+    await start("listed-once", { id });
+    await listedAs(id, "waiting");
+    const { length } = await historyOf(id);
+    run.blows = [{ at: length + 4, how: "kept" }];
+    // The answer may die with the object.
+    await ask(`POST /v1/runs/${id}/signals/go`, { json: 1 }).catch(() => undefined);
+    await listedAs(id, "completed", 10_000);
+    await runThatIs(id, { status: "completed" });
+  });
+});

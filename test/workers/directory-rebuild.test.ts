@@ -1,0 +1,181 @@
+/** The directory is a projection: what a shard lost is there again, from the runs. */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { Catalog } from "../../src/objects/catalog.ts";
+import { directoryOf, directoryShard, directoryShards, registerObject, shardOf } from "../../src/objects/address.ts";
+import { rebuild as builtIn } from "../../src/objects/rebuild.ts";
+import { ask, newId, refusal, runThatIs, start } from "./client.ts";
+import type { Ask, RunJson } from "./client.ts";
+import { summaryOf } from "./summary.ts";
+
+/** Everything that the shard kept is gone, and its memory with it. */
+async function lose(shard: number): Promise<void> {
+  const stub = env.DIRECTORY.getByName(`shard-${shard}`);
+  const lost = runInDurableObject(stub, async (_object, ctx) => {
+    await ctx.storage.deleteAll();
+    await ctx.storage.sync();
+    ctx.abort("lost by the test");
+  });
+  await lost.catch(() => undefined);
+  await vi.waitFor(async () => expect(await directoryShard(shard).counts()).toBeDefined(), { interval: 10 });
+}
+
+async function idsOf(filter: string): Promise<string[]> {
+  const { body } = await ask(`GET /v1/runs?limit=200&${filter}`);
+  return (body["runs"] as { id: string }[]).map(({ id }) => id).toSorted();
+}
+
+/** Runs that wait, listed. */
+async function waitingRuns(count: number): Promise<{ readonly batch: string; readonly ids: string[] }> {
+  const batch = newId("batch");
+  const ids = Array.from({ length: count }, () => newId("listed"));
+  await Promise.all(ids.map((id) => start("listed-once", { id, input: { label: batch } })));
+  const filter = `label.batch=${batch}&status=waiting`;
+  await vi.waitFor(async () => expect(await idsOf(filter)).toEqual(ids.toSorted()), { timeout: 5000, interval: 20 });
+  return { batch, ids: ids.toSorted() };
+}
+
+async function rebuild(body: object = {}, options: Ask = {}): Promise<RunJson> {
+  const answer = await ask("POST /v1/directory/rebuild", { json: body, ...options });
+  expect([answer.status, answer.body]).toEqual([202, expect.objectContaining({ workflow: "holdfast.rebuild" })]);
+  expect(answer.headers.get("location")).toBe(`/v1/runs/${String(answer.body["id"])}`);
+  return answer.body as unknown as RunJson;
+}
+
+async function rebuilt(body: object = {}): Promise<Record<string, unknown>> {
+  const { id } = await rebuild(body);
+  return (await runThatIs(id, { status: "completed" })) as unknown as Record<string, unknown>;
+}
+
+async function isEnrolled(id: string): Promise<boolean> {
+  return (await registerObject(shardOf(id)).enrolled("", 10_000)).some((run) => run.id === id);
+}
+
+describe("a rebuild", () => {
+  it("lists again what one lost shard listed, and says how far it is", { timeout: 30_000 }, async () => {
+    const { batch, ids } = await waitingRuns(24);
+    const shard = shardOf(ids[0] ?? "");
+    const lost = ids.filter((id) => shardOf(id) === shard);
+    await lose(shard);
+    expect(await idsOf(`label.batch=${batch}`)).toEqual(ids.filter((id) => !lost.includes(id)));
+    const run = await rebuilt({ shard });
+    const tally = { asked: expect.any(Number), listed: expect.any(Number), gone: 0 };
+    expect(run).toMatchObject({ output: { ...tally, failures: [] }, progress: tally });
+    expect((run["progress"] as { listed: number }).listed).toBeGreaterThanOrEqual(lost.length);
+    expect(await idsOf(`label.batch=${batch}&status=waiting`)).toEqual(ids);
+  });
+
+  it("lists again what all of them listed, while runs are started, change and end", { timeout: 40_000 }, async () => {
+    const { batch, ids } = await waitingRuns(40);
+    for (const shard of directoryShards().keys()) await lose(shard);
+    expect(await idsOf(`label.batch=${batch}`)).toEqual([]);
+    const { id } = await rebuild();
+    const signalled = ids.slice(0, 10);
+    const [later] = await Promise.all([
+      waitingRuns(10),
+      ...signalled.map((each) => ask(`POST /v1/runs/${each}/signals/go`, { json: 1 })),
+    ]);
+    await runThatIs(id, { status: "completed" });
+    expect(await idsOf(`label.batch=${batch}`)).toEqual(ids);
+    expect(await idsOf(`label.batch=${later.batch}`)).toEqual(later.ids);
+    await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=completed`)).toEqual(signalled), {
+      timeout: 5000,
+    });
+    expect(await idsOf(`label.batch=${batch}&status=waiting`)).toEqual(ids.slice(10));
+  });
+
+  it("forgets runs that are gone, and keeps a newer run of the same id", { timeout: 30_000 }, async () => {
+    const [ghost, again] = [newId("ghost"), newId("again")];
+    await directoryOf(ghost).report(summaryOf(ghost, { createdAt: 1000 }));
+    await directoryOf(again).report(summaryOf(again, { createdAt: 1000 }));
+    await start("listed-once", { id: again });
+    await vi.waitFor(async () => expect(await idsOf(`idPrefix=${again}&status=waiting`)).toEqual([again]));
+    const { output } = await rebuilt();
+    expect((output as { gone: number }).gone).toBe(1);
+    expect(await idsOf(`idPrefix=${ghost}`)).toEqual([]);
+    expect([await isEnrolled(ghost), await isEnrolled(again)]).toEqual([false, true]);
+  });
+
+  it("is one for one key, of a shard there is, for an admin", async () => {
+    const keyed = { headers: { "idempotency-key": newId("rebuild-key") } };
+    const first = await rebuild({ shard: 1 }, keyed);
+    expect((await rebuild({ shard: 1 }, keyed)).id).toBe(first.id);
+    expect(await refusal("POST /v1/directory/rebuild", { json: { shard: 2 }, ...keyed })).toBe(
+      "409 idempotency_conflict",
+    );
+    expect(await refusal("POST /v1/directory/rebuild", { json: { shard: 4 } })).toBe("422 shard_invalid");
+    for (const shard of [-1, 1.5, "1", null, [0]]) {
+      expect(await refusal("POST /v1/directory/rebuild", { json: { shard } })).toBe("400 body_invalid");
+    }
+    expect(await refusal("POST /v1/directory/rebuild", { json: { shards: 1 } })).toBe("400 field_unknown");
+    expect(await refusal("POST /v1/directory/rebuild?shard=1")).toBe("400 parameter_unknown");
+    expect(await refusal("POST /v1/directory/rebuild", { token: "o-token-123" })).toBe("403 role_insufficient");
+    expect(await refusal("POST /v1/workflows/holdfast.rebuild/runs", { json: {} })).toBe("404 workflow_not_found");
+  });
+
+  it("is built in: no workflow of the user's can be called that", () => {
+    expect(() => new Catalog([builtIn])).toThrow(/one is built in/);
+    expect(new Catalog([]).find(builtIn.name, builtIn.version)).toBe(builtIn);
+    expect(new Catalog([]).names()).toEqual([]);
+  });
+});
+
+describe("a shard that is new, or was lost", () => {
+  it("offers what was buffered before to those who begin to wait", { timeout: 20_000 }, async () => {
+    const name = newId("news");
+    const id = Array.from({ length: 100 }, () => newId("late")).find((each) => shardOf(each) === 3) ?? "";
+    const { body } = await ask(`POST /v1/signals/${name}`, { json: { n: 1 } });
+    expect(body).toEqual({ delivered: 0, buffered: true });
+    await lose(3);
+    await start("listed-name", { id, input: { name } });
+    await runThatIs(id, { status: "completed", output: { n: 1 } });
+  });
+
+  it("of an older deployment has everything it lists on its register, once it lists another", async () => {
+    const id = newId("old");
+    const shard = shardOf(id);
+    await runInDurableObject(env.DIRECTORY.getByName(`shard-${shard}`), async (_object, ctx) => {
+      ctx.storage.kv.delete("register-swept");
+      ctx.storage.sql.exec(
+        `INSERT INTO runs (created_at, id, workflow, status, seq, waits, labels, rest) VALUES (5, ?, 'w', 'running', 1, '[]', '[]', '{}')`,
+        id,
+      );
+      await ctx.storage.sync();
+      ctx.abort("another deployment takes over");
+    }).catch(() => undefined);
+    expect(await isEnrolled(id)).toBe(false);
+    const next = Array.from({ length: 100 }, () => newId("next")).find((each) => shardOf(each) === shard) ?? "";
+    await vi.waitFor(() => directoryOf(next).report(summaryOf(next)));
+    expect([await isEnrolled(id), await isEnrolled(next)]).toEqual([true, true]);
+  });
+});
+
+describe("more shards", () => {
+  const variables = env as unknown as { DIRECTORY_SHARDS: string };
+
+  beforeAll(() => () => {
+    variables.DIRECTORY_SHARDS = "4";
+  });
+
+  it("raised live lose nothing and double nothing: a run stays where it was", { timeout: 30_000 }, async () => {
+    const old = await waitingRuns(30);
+    variables.DIRECTORY_SHARDS = "5";
+    expect(directoryShards()).toHaveLength(5);
+    expect(await idsOf(`label.batch=${old.batch}`)).toEqual(old.ids);
+    const late = await waitingRuns(30);
+    expect((await directoryShard(4).list({ limit: 200, labels: { batch: late.batch } }, null)).length).toBeGreaterThan(0);
+    const signalled = [...old.ids, ...late.ids];
+    await Promise.all(signalled.map((id) => ask(`POST /v1/runs/${id}/signals/go`, { json: 1 })));
+    for (const { batch, ids } of [old, late]) {
+      await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=completed`)).toEqual(ids), {
+        timeout: 5000,
+      });
+      expect((await ask(`GET /v1/directory/counts?label.batch=${batch}`)).body).toEqual({ total: 30, groups: [] });
+    }
+    expect((await rebuilt({ shard: 4 }))["output"]).toMatchObject({ gone: 0, failures: [] });
+    await Promise.all(signalled.slice(20, 40).map((id) => ask(`DELETE /v1/runs/${id}`)));
+    expect(await idsOf(`label.batch=${old.batch}`)).toEqual(old.ids.slice(0, 20));
+    expect(await idsOf(`label.batch=${late.batch}`)).toEqual(late.ids.slice(10));
+  });
+});

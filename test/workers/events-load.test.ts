@@ -1,0 +1,119 @@
+/** Live events under load: long histories, readers that do not read, silence. */
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { eventRoutes } from "../../src/http/events.ts";
+import { ask, runThatIs, start } from "./client.ts";
+import { Listener, connect, listen, openEvents, waiting } from "./listener.ts";
+import { service } from "./play.ts";
+
+const events = (id: string): string => `/v1/runs/${id}/events`;
+const go = (id: string): Promise<unknown> => ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
+/** Whether these are 1, 2, 3 … */
+const isWhole = (ids: readonly number[]): boolean => ids.every((id, index) => id === index + 1);
+
+/** The same routes with another heartbeat, as the app serves them. */
+async function beating(path: string, id: string, headers: Record<string, string> = {}): Promise<Response> {
+  const route = eventRoutes(service, 20).find((each) => each.path === path);
+  const call = {
+    request: new Request("http://example.com/", { headers }),
+    param: () => id,
+    author: { by: "test" },
+    caller: null,
+    config: () => {
+      throw new Error("not asked for");
+    },
+  };
+  if (route === undefined) throw new Error("no such route");
+  return await route.handle(call);
+}
+
+describe("a history of 10,000 entries", () => {
+  it("is followed while it is written, and after, whole and in order", { timeout: 60_000 }, async () => {
+    const { id } = await start("live-long", { input: { lines: 10_000 } });
+    const live = await listen(events(id));
+    const socket = await connect(events(id));
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).body["status"]).toBe("waiting"), {
+      timeout: 40_000,
+      interval: 200,
+    });
+    const late = await listen(events(id));
+    await go(id);
+    for (const listener of [live, late]) {
+      await vi.waitFor(() => expect(listener.closed).toBe(true), { timeout: 20_000, interval: 20 });
+      expect(listener.ids.length).toBeGreaterThan(10_000);
+      expect(isWhole(listener.ids)).toBe(true);
+    }
+    await vi.waitFor(() => expect(socket.closes).toEqual([1000]), { timeout: 20_000, interval: 20 });
+    const ids = socket.messages.filter((message) => "id" in message).map((message) => Number(message["id"]));
+    expect(ids).toEqual(live.ids);
+  });
+});
+
+describe("a reader that does not read", () => {
+  it("holds nothing up, is told everything once it reads, and only once", { timeout: 60_000 }, async () => {
+    const { id } = await start("live-long", { input: { steps: 800, size: 20_000 } });
+    const slow = new Listener(await openEvents(events(id)), false);
+    await slow.read();
+    const quick = await listen(events(id));
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).body["status"]).toBe("waiting"), {
+      timeout: 30_000,
+      interval: 100,
+    });
+    await go(id);
+    await quick.until(({ closed }) => closed);
+    while (await slow.read());
+    expect(slow.told).toEqual(quick.told);
+    expect(isWhole(slow.ids)).toBe(true);
+    expect(slow.ids.length).toBeGreaterThan(800);
+  });
+});
+
+describe("a WebSocket", () => {
+  it("carries 8 MiB, then asks its client back, who misses nothing", { timeout: 60_000 }, async () => {
+    const { id } = await start("live-long", { input: { steps: 600, size: 20_000 } });
+    await runThatIs(id, { status: "waiting" });
+    await go(id);
+    const ids: number[] = [];
+    let last: Record<string, unknown> | undefined;
+    const codes: number[] = [];
+    while (codes.at(-1) !== 1000) {
+      const { messages, closes } = await connect(`${events(id)}?after=${ids.at(-1) ?? 0}`);
+      await vi.waitFor(() => expect(closes.length).toBe(1), { timeout: 20_000, interval: 10 });
+      codes.push(...closes);
+      last = messages.at(-1);
+      ids.push(...messages.filter((message) => "id" in message).map((message) => Number(message["id"])));
+    }
+    expect(codes).toEqual([1013, 1000]);
+    expect(last).toEqual({ end: { id, status: "completed" } });
+    expect(isWhole(ids)).toBe(true);
+    expect(ids.length).toBeGreaterThan(600);
+  });
+});
+
+describe("silence", () => {
+  it("is broken by a comment now and then, which wakes nobody", async () => {
+    const { id } = await start("live-parked");
+    await runThatIs(id, { status: "waiting" });
+    const listener = new Listener(await beating("/v1/runs/:id/events", id));
+    await listener.until(({ comments }) => comments.length >= 5);
+    expect(new Set(listener.comments)).toEqual(new Set([": heartbeat"]));
+    await listener.leave();
+    const feed = new Listener(await beating("/v1/directory/events", id));
+    await feed.until(({ comments, told }) => comments.length >= 5 && told.length > 0);
+    await feed.leave();
+  });
+
+  it("is broken on a WebSocket by a message", async () => {
+    const { id } = await start("live-parked");
+    const { webSocket: socket } = await beating("/v1/runs/:id/events", id, { upgrade: "websocket" });
+    const beats: string[] = [];
+    socket?.addEventListener("message", ({ data }) => {
+      if (String(data).includes("heartbeat")) beats.push(String(data));
+    });
+    socket?.accept();
+    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(2), waiting);
+    expect(new Set(beats)).toEqual(new Set(['{"heartbeat":true}']));
+    socket?.close();
+    expect(env.AUTH).toBe("token");
+  });
+});
