@@ -61,7 +61,7 @@ export default defineConfig({
           include: ["test/browser/**/*.test.ts"],
           // A browser and a Worker to each file: one at a time is what two cores can carry.
           fileParallelism: false,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
         },
       },

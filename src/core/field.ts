@@ -68,6 +68,11 @@ export function blankOf(field: Field, required: boolean): Blank {
   return field.nullable ? "chosen" : "absent";
 }
 
+/** A field that has fields in it. */
+export function isComposite({ kind }: Field): boolean {
+  return kind === "object" || kind === "list" || kind === "tuple" || kind === "variants";
+}
+
 /** What a value may be, in a few words: `text`, `whole number, 1 to 9`, `list of text`. */
 export function kindOf(field: Field): string {
   const words = wordsOf(field);

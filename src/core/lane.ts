@@ -13,7 +13,7 @@
 import { Leases, retryMs, watchMs } from "./lease.ts";
 import { Queue } from "./queue.ts";
 import { clampPriority, rankOf, ticketKey } from "./slot.ts";
-import type { Followed, LaneBook, Slot, Terms } from "./slot.ts";
+import type { Followed, LaneBook, Setting, Slot, Terms } from "./slot.ts";
 import type { Admission, Entrance, Place, Ticket } from "./ticket.ts";
 
 /** What is known of a slot in this memory only. */
@@ -105,8 +105,10 @@ export class Lane {
   }
 
   /** The limit that counts instead of the code's; null for the code's. */
-  override(limit: number | null, now: number): void {
-    this.#agree({ ...this.#terms, override: limit });
+  override(limit: number | null, now: number, asked?: Omit<Setting, "at">): void {
+    const { setting: _before, ...terms } = this.#terms;
+    const isSigned = limit !== null && asked !== undefined;
+    this.#agree({ ...terms, override: limit, ...(isSigned ? { setting: { ...asked, at: now } } : {}) });
     this.advance(now);
   }
 

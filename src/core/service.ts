@@ -4,12 +4,15 @@
  * as {@link Stored} text, instants as epoch ms.
  * Long because it is everything a deployment can be asked, in one place.
  */
+import type { Author } from "./author.ts";
 import type { ForkCut, ForkPlan } from "./fork.ts";
 import type { Entry } from "./entry.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
 import type { ScheduleInfo, Schedules } from "./timetable.ts";
 import type { StoredError } from "./error.ts";
 import type { Census, Stats, StatsQuery } from "./stats.ts";
+import type { Setting } from "./slot.ts";
+import type { WorkflowTerms } from "./terms.ts";
 import type { BarKind, Story, Timeline } from "./timeline.ts";
 import type { Stored } from "./value.ts";
 
@@ -40,6 +43,8 @@ export type WorkflowInfo = {
   readonly input: object | null;
   readonly signals: Readonly<Record<string, object | null>>;
   readonly schedules: readonly ScheduleInfo[];
+  /** Of the version that new runs begin with. */
+  readonly terms: WorkflowTerms;
   /** Runs in the directory by status. */
   readonly counts: Readonly<Record<RunStatus, number>>;
 };
@@ -266,8 +271,11 @@ export interface Lanes {
    * `concurrency:orders` counts for its keys too, where they have none of their own.
    * @throws lane_not_found, name_invalid
    */
-  override(name: string, limit: number | null): Promise<LaneInfo>;
+  override(name: string, limit: number | null, asked?: LaneAsked): Promise<LaneInfo>;
 }
+
+/** Who sets a limit, and why. */
+export type LaneAsked = Author & { readonly reason: string | null };
 
 export type LaneQuery = { readonly limit: number; readonly cursor?: string };
 
@@ -277,6 +285,8 @@ export type LaneInfo = {
   readonly limit: number | null;
   /** The limit set at run time; null where the code's counts. */
   readonly override: number | null;
+  /** Who set it, where somebody said so; not of one that stands for all keys, but at that itself. */
+  readonly setting?: Setting;
   /** Of a rate: the span its limit speaks of. */
   readonly periodMs: number | null;
   readonly used: number;

@@ -1,4 +1,5 @@
 /** What is kept of a lane: its slots and its terms. */
+import type { Author } from "./author.ts";
 import type { Ticket } from "./ticket.ts";
 
 /** A ticket in a lane. */
@@ -18,12 +19,17 @@ export type Slot = {
 /** An override that keyed lanes follow; a higher version is newer, 0 stands for none. */
 export type Followed = { readonly limit: number | null; readonly version: number };
 
+/** Who set a limit at run time, when and why. */
+export type Setting = Author & { readonly at: number; readonly reason: string | null };
+
 /** The limits a lane was told of. */
 export type Terms = {
   /** Of the code that asked last; null when none has said any. */
   readonly limit: number | null;
   readonly periodMs: number | null;
   readonly override: number | null;
+  /** Who set the override, where somebody said so. */
+  readonly setting?: Setting;
   readonly followed: Followed;
 };
 

@@ -23,6 +23,12 @@ export function parseTrace(text: string): Trace | null {
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
+/** As a request or an author of code hands it over: kept where it is valid. */
+export function acceptTrace(traceparent: string | null | undefined): { readonly trace?: string } {
+  const trace = typeof traceparent === "string" ? parseTrace(traceparent.trim()) : null;
+  return trace === null ? {} : { trace: formatTrace(trace) };
+}
+
 export function formatTrace({ traceId, spanId, sampled }: Trace): string {
   return `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`;
 }

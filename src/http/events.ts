@@ -100,12 +100,7 @@ function sourceOf<News>(stream: ReadableStream<News>, toEvents: (news: News) => 
   };
 }
 
-async function respond(
-  request: Request,
-  events: Source,
-  toMessage: ToMessage,
-  heartbeatMs: number,
-): Promise<Response> {
+async function respond(request: Request, events: Source, toMessage: ToMessage, heartbeatMs: number): Promise<Response> {
   if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return upgrade(events, toMessage, heartbeatMs);
   const headers = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
   if (request.method !== "HEAD") return new Response(toText(events, heartbeatMs), { headers });
@@ -152,12 +147,7 @@ function upgrade(events: Source, toMessage: ToMessage, heartbeatMs: number): Res
   return new Response(null, { status: 101, webSocket: theirs });
 }
 
-async function relay(
-  events: Source,
-  socket: WebSocket,
-  toMessage: ToMessage,
-  heartbeatMs: number,
-): Promise<void> {
+async function relay(events: Source, socket: WebSocket, toMessage: ToMessage, heartbeatMs: number): Promise<void> {
   const stopBeating = every(heartbeatMs, () => socket.send('{"heartbeat":true}'));
   const leave = (): void => {
     stopBeating();

@@ -1,5 +1,6 @@
 /** Routes of lanes: how full they are, and their limits. */
 import type { LaneInfo, Service } from "../core/service.ts";
+import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey } from "./body.ts";
 import { readLimit, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
@@ -26,11 +27,12 @@ async function find(service: Service, { request, param }: Call): Promise<Respons
 }
 
 /** Setting a limit twice is setting it once: an Idempotency-Key has nothing to add. */
-async function override(service: Service, { request, param }: Call): Promise<Response> {
+async function override(service: Service, { request, param, author }: Call): Promise<Response> {
   readQuery(request);
   readKey(request);
   const limit = readOverride(await readFields(request, ["limit"]));
-  return Response.json(viewLane(await service.lanes.override(param("name"), limit)));
+  const asked = { ...author, reason: readReason(request) };
+  return Response.json(viewLane(await service.lanes.override(param("name"), limit, asked)));
 }
 
 const maxOverride = 1_000_000;
@@ -42,9 +44,10 @@ function readOverride(fields: Readonly<Record<string, unknown>>): number | null 
   throw invalidField("limit", `must be a whole number from 0 to ${maxOverride}, or null for the limit in the code`);
 }
 
-function viewLane({ holders, queue, ...lane }: LaneInfo) {
+function viewLane({ holders, queue, setting, ...lane }: LaneInfo) {
   return {
     ...lane,
+    ...(setting === undefined ? {} : { setting: { ...setting, at: toText(setting.at) } }),
     holders: holders.map(({ sinceAt, ...holder }) => ({ ...holder, since: toText(sinceAt) })),
     queue: queue.map(({ sinceAt, ...waiter }) => ({ ...waiter, since: toText(sinceAt) })),
   };

@@ -1,7 +1,6 @@
 /** Owns: the W3C trace context of a request. One that is not valid is left aside, as the specification has it. */
-import { formatTrace, parseTrace } from "../core/trace.ts";
+import { acceptTrace } from "../core/trace.ts";
 
-export function readTrace(request: Request): { readonly trace?: string } {
-  const trace = parseTrace(request.headers.get("traceparent")?.trim() ?? "");
-  return trace === null ? {} : { trace: formatTrace(trace) };
+export function readTrace(request: Request): ReturnType<typeof acceptTrace> {
+  return acceptTrace(request.headers.get("traceparent"));
 }

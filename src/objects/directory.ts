@@ -57,7 +57,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     if (reported === "older") return { offers: [], rows: enrolled };
     if (reported === "listed") {
       this.#statistics.note(summary);
-      this.#changed({ listed: listed(summary) });
+      if (!this.#audience.isEmpty) this.#changed({ listed: listed(summary) });
     }
     const rows = enrolled + (reported === "listed" ? 1 : 0);
     return { offers: this.#signals.offered(names, Date.now()), rows };

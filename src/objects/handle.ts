@@ -12,6 +12,7 @@ import { isEnded } from "../core/run.ts";
 import type { RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
 import type { ForkRequest, RunAction, SignalRequest } from "../core/service.ts";
 import type { SignalTypes } from "../core/step.ts";
+import { acceptTrace } from "../core/trace.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
@@ -31,6 +32,8 @@ export type StartOptions = {
   readonly labels?: Readonly<Record<string, string>>;
   /** Sent in one with the start; or to the run of this id that there is already, whatever its input was. */
   readonly signal?: { readonly name: string; readonly payload?: unknown };
+  /** The W3C trace that the run becomes a part of, as the header of a request has it; ignored where it is not valid. */
+  readonly traceparent?: string | null;
 };
 
 /** A run as code in the Worker sees it: values as they are, instants as dates. */
@@ -119,6 +122,8 @@ export type ForkOptions = {
 export type SignalOptions = {
   /** The same key again is the same signal. */
   readonly idempotencyKey?: string;
+  /** The W3C trace that has a part in the run by it; ignored where it is not valid. */
+  readonly traceparent?: string | null;
 };
 
 export type UpdateOptions = {
@@ -183,7 +188,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   input: unknown,
   options: StartOptions = {},
 ): Promise<RunHandle<Output, Signals>> {
-  const { id, delay, startAt, notAfter, labels, signal, ...rest } = options;
+  const { id, delay, startAt, notAfter, labels, signal, traceparent, ...rest } = options;
   for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `start has no option "${option}"`);
   if (delay !== undefined && startAt !== undefined) {
     throw new HoldfastError("options_invalid", "a run is started with delay or with startAt, not with both");
@@ -198,6 +203,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
     ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter) }),
     ...(labels === undefined ? {} : { labels }),
     ...(signal === undefined ? {} : { signal: toBrought(signal) }),
+    ...acceptTrace(traceparent),
   });
   return createHandle(run.id);
 }
@@ -219,9 +225,11 @@ function toBrought({ name, payload }: NonNullable<StartOptions["signal"]>): { na
   return { name, payload: encode(payload, `the payload of signal ${name}`) };
 }
 
-function toSignal(name: string, payload: unknown, { idempotencyKey }: SignalOptions = {}): SignalRequest {
+function toSignal(name: string, payload: unknown, options: SignalOptions = {}): SignalRequest {
+  const { idempotencyKey, traceparent } = options;
   const stored = encode(payload, `the payload of signal ${name}`);
-  return { name, payload: stored, by, ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }) };
+  const key = idempotencyKey === undefined ? {} : { key: idempotencyKey };
+  return { name, payload: stored, by, ...key, ...acceptTrace(traceparent) };
 }
 
 function toFork(options: ForkOptions = {}): ForkRequest {

@@ -197,12 +197,10 @@ export class Host {
     });
   }
 
-  /** Where the run is: its status once it has ended, and a child to be stopped was told, or could not be. */
+  /** Where the run is, as its followers hear it. */
   #standing(): Extract<RunSaid, object> {
-    const { run, kin } = this.#memory();
-    const { seq, end, orphans } = run.state;
-    const isOver = end !== null && (orphans.size === 0 || !kin.busy);
-    return { seq, status: isOver ? run.snapshot().status : null };
+    const { seq, end } = this.run.state;
+    return { seq, status: end === null ? null : this.run.snapshot().status };
   }
 
   /** Has the run listed anew, now. @throws when the directory was not reached */

@@ -13,7 +13,7 @@
 import { decideClaim, stillHolds } from "../core/claim.ts";
 import type { HolderRun, KeyHolder } from "../core/claim.ts";
 import { Lane } from "../core/lane.ts";
-import type { LaneInfo } from "../core/service.ts";
+import type { LaneAsked, LaneInfo } from "../core/service.ts";
 import type { Followed, Slot } from "../core/slot.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
 import { LaneStore } from "../store/lanes.ts";
@@ -65,10 +65,10 @@ export class Keeper {
   }
 
   /** The limit that counts instead of the code's; null for the code's. */
-  override(limit: number | null): LaneInfo {
+  override(limit: number | null, asked?: LaneAsked): LaneInfo {
     // Nothing to go back from: a lane that nobody has used stays so.
     if (limit !== null || this.#open().store.exists) {
-      this.change((lane, now) => lane.override(limit, now), limit !== null);
+      this.change((lane, now) => lane.override(limit, now, asked), limit !== null);
     }
     return infoOf(this.#name, this.#open().lane, shown);
   }
@@ -270,9 +270,9 @@ export class Keeper {
 
 function infoOf(name: string, lane: Lane, limit: number): LaneInfo {
   return {
-    name,
-    limit: lane.limit,
+    ...{ name, limit: lane.limit },
     override: lane.terms.override ?? lane.terms.followed.limit,
+    ...(lane.terms.setting === undefined ? {} : { setting: lane.terms.setting }),
     periodMs: lane.terms.periodMs,
     used: lane.used,
     waiting: lane.waiting,

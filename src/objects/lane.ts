@@ -3,7 +3,7 @@
  * Does not own: anything else: it forwards to the keeper of its lane, or to the roll.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { LaneInfo } from "../core/service.ts";
+import type { LaneAsked, LaneInfo } from "../core/service.ts";
 import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import { lanePrefix } from "./address.ts";
@@ -46,8 +46,8 @@ export class LaneObject extends DurableObject implements LaneRpc, LaneRollRpc {
     return this.#lane().read(limit);
   }
 
-  async override(limit: number | null): Promise<LaneInfo> {
-    return this.#lane().override(limit);
+  async override(limit: number | null, asked?: LaneAsked): Promise<LaneInfo> {
+    return this.#lane().override(limit, asked);
   }
 
   async follow(override: Followed): Promise<void> {

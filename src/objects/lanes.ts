@@ -5,7 +5,7 @@
 import { HoldfastError } from "../core/error.ts";
 import type { CodeLimit } from "../core/limit.ts";
 import { compareNames, fromNameCursor, toNameCursor } from "../core/page.ts";
-import type { LaneInfo, LaneQuery, Lanes } from "../core/service.ts";
+import type { LaneAsked, LaneInfo, LaneQuery, Lanes } from "../core/service.ts";
 import { baseOf, checkLane, kindOf } from "../core/ticket.ts";
 import { laneObject, laneRoll } from "./address.ts";
 
@@ -20,7 +20,7 @@ export function createLanes(limits: readonly CodeLimit[]): Lanes {
   return {
     list: (query) => list(code, query),
     find: (name, limit) => find(code, checkLane(name), limit),
-    override: (name, limit) => override(code, checkLane(name), limit),
+    override: (name, limit, asked) => override(code, checkLane(name), limit, asked),
   };
 }
 
@@ -51,9 +51,14 @@ async function find(code: Code, name: string, limit: number): Promise<LaneInfo> 
   return info;
 }
 
-async function override(code: Code, name: string, limit: number | null): Promise<LaneInfo> {
+async function override(
+  code: Code,
+  name: string,
+  limit: number | null,
+  asked: LaneAsked | undefined,
+): Promise<LaneInfo> {
   if ((await read(code, name, 0)) === null) throw notFound(name);
-  const info = await laneObject(name).override(limit);
+  const info = await laneObject(name).override(limit, asked);
   if (kindOf(name) !== null && baseOf(name) === null) await laneRoll().overrideAll(name, limit);
   return withCode(code, info);
 }

@@ -9,7 +9,7 @@ import { HoldfastError } from "../core/error.ts";
 import { ping, pong } from "./audience.ts";
 import { within } from "./patience.ts";
 
-export type Listener = {
+type Listener = {
   heard(text: string): void;
   /** It is not opened again. A HoldfastError says that the object has nothing to follow. */
   failed(error: unknown): void;

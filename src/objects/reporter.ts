@@ -23,7 +23,7 @@ const intervalMs = 500;
 const patienceMs = 250;
 /** A run that is at work and listed as something else is listed as it is after this long. */
 const strayMs = 1000;
-const longestBackoffMs = 60_000;
+const longestBackoffMs = 30_000;
 const callLimitMs = 10_000;
 /** Signals that waited for the run are claimed and taken one after another. */
 const claimLimitMs = 60_000;

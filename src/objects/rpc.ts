@@ -21,6 +21,7 @@ import type {
   GroupField,
   HookAnswer,
   HookRequest,
+  LaneAsked,
   LaneInfo,
   RunAction,
   RunFilter,
@@ -161,7 +162,7 @@ export type RunSaid =
   | {
       /** The newest entry's. */
       readonly seq: number;
-      /** Set once the run has ended and written all it will of itself. */
+      /** Set once the run has ended; null with every commit, the last included. */
       readonly status: RunStatus | null;
       /** Which run of this id; said first. */
       readonly createdAt?: number;
@@ -312,7 +313,7 @@ export interface LaneRpc {
   /** With the first `limit` holders and the first `limit` that wait; null for a lane that nobody has used. */
   read(limit: number): Promise<LaneInfo | null>;
   /** Sets the limit that counts instead of the code's, null to go back to it, and grants what it allows. */
-  override(limit: number | null): Promise<LaneInfo>;
+  override(limit: number | null, asked?: LaneAsked): Promise<LaneInfo>;
   /** As `override`, of the limit that this lane follows while it has no own; one of an older version is ignored. */
   follow(override: Followed): Promise<void>;
 }

@@ -51,7 +51,7 @@ export class Scribe implements Journal {
   #measured(entries: readonly Entry[]): readonly Entry[] {
     const last = entries.at(-1);
     const used = last === undefined ? null : this.#chronicler.measure(entries);
-    return last === undefined || used === null ? entries : entries.with(-1, { ...last, used });
+    return last === undefined || used === null ? entries : [...entries.slice(0, -1), { ...last, used }];
   }
 
   #tell(entries: readonly Entry[]): void {

@@ -12,6 +12,7 @@ import { fitPayload } from "../core/payload.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunSnapshot, RunStatus } from "../core/run.ts";
 import { toJsonSchema, validate } from "../core/schema.ts";
+import { termsOf } from "../core/terms.ts";
 import type {
   ForkRequest,
   QueryAnswer,
@@ -257,6 +258,7 @@ function info(
       Object.entries(current.signals).map(([signal, schema]) => [signal, toJsonSchema(schema)]),
     ),
     schedules: schedules.filter(({ workflow }) => workflow === name),
+    terms: termsOf(current),
     counts: counts.get(name) ?? noRuns,
   };
 }

@@ -63,7 +63,7 @@ export function listCauses(sql: SqlStorage, filter: RunFilter): Cause[] {
   const causes = new Causes(maxCauses);
   for (const { id, workflow, error, at } of rows) {
     const stored = error === null ? null : (JSON.parse(error) as StoredError | null);
-    causes.add({ run: id, workflow, error: stored ?? { message: "" }, at: Number(at ?? 0) });
+    causes.add({ run: id, workflow, error: stored ?? { message: "" }, at: at ?? 0 });
   }
   return causes.top(toldCauses);
 }

@@ -140,11 +140,7 @@ export class Directory {
   count(filter: RunFilter, except: string): number {
     const { where, values } = conditionOf(filter, null);
     const { count } = this.#sql
-      .exec<{ count: number }>(
-        `SELECT count(*) AS count FROM runs WHERE ${where} AND workflow <> ?`,
-        ...values,
-        except,
-      )
+      .exec<{ count: number }>(`SELECT count(*) AS count FROM runs WHERE ${where} AND workflow <> ?`, ...values, except)
       .one();
     return count;
   }

@@ -41,11 +41,7 @@ export class RegisterStore {
   /** By id, strictly after `after`. */
   page(after: string, limit: number): Enrolled[] {
     return this.#sql
-      .exec<Enrolled>(
-        "SELECT id, created_at AS createdAt FROM register WHERE id > ? ORDER BY id LIMIT ?",
-        after,
-        limit,
-      )
+      .exec<Enrolled>("SELECT id, created_at AS createdAt FROM register WHERE id > ? ORDER BY id LIMIT ?", after, limit)
       .toArray();
   }
 }

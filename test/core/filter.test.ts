@@ -1,38 +1,9 @@
 /** Which runs a filter means. That the listing means the same: test/workers/events-directory.test.ts. */
 import { describe, expect, it } from "vitest";
 import { fits, mayHaveFitted } from "../../src/core/filter.ts";
-import { createRandom } from "../../src/core/random.ts";
-import { runStatuses } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
 import type { RunFilter } from "../../src/core/service.ts";
-import { summaryOf } from "../workers/summary.ts";
-
-const random = createRandom("filter");
-const pick = <Item>(...items: readonly Item[]): Item => items[Math.floor(random.next() * items.length)] as Item;
-
-function someRun(index: number): RunSummary {
-  const code = pick("step_failed", "cancelled", undefined);
-  return summaryOf(pick("a", "ab", "b") + index, {
-    workflow: pick("pay", "mail"),
-    status: pick(...runStatuses),
-    createdAt: pick(1, 2, 3),
-    labels: pick<RunSummary["labels"]>({}, { who: "ann" }, { who: "bob", where: "here" }, { toString: "x" }),
-    error: code === undefined ? null : { name: "Error", message: "no", code },
-  });
-}
-
-function someFilter(): RunFilter {
-  const filter = {
-    workflow: pick(undefined, undefined, "pay", "none"),
-    status: pick(undefined, [], [pick(...runStatuses)], [...runStatuses]),
-    labels: pick<RunFilter["labels"]>(undefined, {}, { who: "bob" }, { who: "bob", where: "here" }, { toString: "x" }),
-    createdAfter: pick(undefined, 1, 2),
-    createdBefore: pick(undefined, 2, 3),
-    idPrefix: pick(undefined, "a", "ab", "ab1"),
-    errorCode: pick(undefined, undefined, "step_failed"),
-  };
-  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
-}
+import { someFilter, someRun } from "./filters.ts";
 
 /** Each condition by itself, as text says it. */
 const conditions: Readonly<Record<keyof RunFilter, (run: RunSummary, filter: RunFilter) => boolean>> = {
@@ -58,7 +29,7 @@ describe("a filter", () => {
       const expected = runs.filter((run) => given(filter).every((name) => conditions[name](run, filter)));
       expect(
         runs.filter((run) => fits(run, filter)),
-        JSON.stringify(filter),
+        `filter ${JSON.stringify(filter)}`,
       ).toEqual(expected);
     }
   });

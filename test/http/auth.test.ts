@@ -54,7 +54,8 @@ describe("the table of routes", () => {
   });
 
   test("a GET needs read; what ends or changes more than a run needs admin; the rest needs operate", () => {
-    const admins = /^(?:DELETE|PATCH) |\/(?:terminate|fork|bulk)$|^POST \/v1\/(?:schedules(?:\/:id\/backfill)?|directory\/rebuild)$/;
+    const admins =
+      /^(?:DELETE|PATCH) |\/(?:terminate|fork|bulk)$|^POST \/v1\/(?:schedules(?:\/:id\/backfill)?|directory\/rebuild)$/;
     for (const { method, path, role } of guarded) {
       const needed = method === "GET" ? "read" : admins.test(`${method} ${path}`) ? "admin" : "operate";
       expect(`${method} ${path} ${role}`).toBe(`${method} ${path} ${needed}`);

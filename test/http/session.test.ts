@@ -29,7 +29,7 @@ async function cookieOf(token: string): Promise<string> {
 
 async function ask(path: string, headers: Record<string, string>, method = "GET") {
   const answer = await locked.request(`${here}${path}`, { method, headers });
-  return `${answer.status} ${((await answer.json()) as { code: string }).code}`;
+  return `${answer.status} ${(await answer.json<{ code: string }>()).code}`;
 }
 
 describe("signing in", () => {
@@ -99,14 +99,14 @@ describe("signing in", () => {
   });
 
   test("another site's form does not sign anybody in", async () => {
-    const cross = [
+    const cross: Record<string, string>[] = [
       { "sec-fetch-site": "cross-site" },
       { "sec-fetch-site": "same-site" },
       { origin: "https://evil.example" },
       {},
     ];
     for (const headers of cross) {
-      const answer = await signIn(locked, { headers: headers as Record<string, string> });
+      const answer = await signIn(locked, { headers: headers });
       expect([answer.status, answer.headers.get("set-cookie")]).toEqual([403, null]);
     }
     expect((await signIn(locked, { headers: { origin: here } })).status).toBe(303);

@@ -50,7 +50,7 @@ class Follower {
     const last = this.ids.at(-1);
     const headers: Record<string, string> = last === undefined ? {} : { "last-event-id": String(last) };
     const response = await fetch(this.#url, { headers });
-    if (response.status !== 200 || response.body === null) return void (await response.body?.cancel());
+    if (response.status !== 200 || response.body === null) return await response.body?.cancel();
     this.connections++;
     let text = "";
     for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
@@ -101,7 +101,7 @@ test("kill -9 costs a follower neither an entry nor its order (1)", { timeout: 2
   const followers = await driven;
   for (const [index, follower] of followers.entries()) {
     const id = ids[index] ?? "";
-    expect(follower.end, id).toEqual({ id, status: "completed" });
+    expect(follower.end, `run ${id}`).toEqual({ id, status: "completed" });
     expect(follower.ids).toEqual(follower.ids.map((_, at) => at + 1));
     expect(follower.entries).toEqual(await client.history(id));
   }

@@ -27,7 +27,12 @@ function makeRun(index: number): RunSummary {
   const createdAt = from + Math.floor(random.next() * 1_000_000);
   const code = pick(codes);
   const failed = {
-    error: { name: "Error", message: `order ${index} was refused after ${index % 7} s`, code, step: `charge#${index % 5}` },
+    error: {
+      name: "Error",
+      message: `order ${index} was refused after ${index % 7} s`,
+      code,
+      step: `charge#${index % 5}`,
+    },
     finishedAt: createdAt + 10,
   };
   return summaryOf(`${pick(["a", "b.", "B:", "01K", "z_-"])}${Math.floor(random.next() * 1e9).toString(36)}-${index}`, {
@@ -72,7 +77,9 @@ describe("twenty thousand runs", { timeout: 60_000 }, () => {
     const expected = bruteForce({}).map(({ id }) => id);
     const seen = await walk({ createdAfter: from }, 200, async (page) => {
       if (page % 10 !== 0) return;
-      await report(Array.from({ length: 20 }, (_, index) => summaryOf(`later-${page}-${index}`, { createdAt: until + page })));
+      await report(
+        Array.from({ length: 20 }, (_, index) => summaryOf(`later-${page}-${index}`, { createdAt: until + page })),
+      );
       await report(runs.slice(page, page + 5).map((run) => ({ ...run, seq: run.seq + 100 })));
     });
     expect(seen.filter((id) => !id.startsWith("later-"))).toEqual(expected);
@@ -162,7 +169,9 @@ describe("twenty thousand runs", { timeout: 60_000 }, () => {
     const pageMs = (performance.now() - begunAt) / 10;
     const countedAt = performance.now();
     await listCauses({});
-    console.warn(`20,000 runs: a page of 200 in ${pageMs.toFixed(1)} ms, causes in ${(performance.now() - countedAt).toFixed(0)} ms`);
+    console.warn(
+      `20,000 runs: a page of 200 in ${pageMs.toFixed(1)} ms, causes in ${(performance.now() - countedAt).toFixed(0)} ms`,
+    );
     expect(pageMs).toBeLessThan(1000);
   });
 });

@@ -32,7 +32,9 @@ async function isEnrolled(id: string): Promise<boolean> {
 async function rowsFor(id: string): Promise<number> {
   const names = [`shard-${shardOf(id)}`, registerName(shardOf(id))];
   const stubs = [env.DIRECTORY.getByName(names[0] ?? ""), env.RUNS.getByName(names[1] ?? "")];
-  const rows = await Promise.all(stubs.map((stub, index) => runInDurableObject(stub, () => rowsOf(names[index] ?? ""))));
+  const rows = await Promise.all(
+    stubs.map((stub, index) => runInDurableObject(stub, () => rowsOf(names[index] ?? ""))),
+  );
   return rows.reduce((sum, each) => sum + each, 0);
 }
 
@@ -130,23 +132,27 @@ describe("an unavailable shard", () => {
     await listedAs(id, "completed", 20_000);
   });
 
-  it("that throws is told again, by a run that was parked and evicted, and nobody calls it dead", { timeout: 40_000 }, async () => {
-    const id = newId("owing");
-    trouble(shardOf(id), "throws");
-    await start("listed-once", { id });
-    // Long enough for the run to rest between two attempts.
-    await vi.waitFor(() => expect(reportsTo(shardOf(id)).filter((each) => each === id).length).toBeGreaterThan(2), {
-      timeout: 10_000,
-    });
-    for (let evicted = 0; evicted < 2; evicted++) {
-      const told = reportsTo(shardOf(id)).length;
-      await vi.waitFor(() => evictDurableObject(env.RUNS.getByName(id)), { timeout: 10_000, interval: 50 });
-      await vi.waitFor(() => expect(reportsTo(shardOf(id)).length).toBeGreaterThan(told), { timeout: 15_000 });
-    }
-    trouble(shardOf(id), null);
-    await listedAs(id, "waiting", 15_000);
-    expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
-  });
+  it(
+    "that throws is told again, by a run that was parked and evicted, and nobody calls it dead",
+    { timeout: 40_000 },
+    async () => {
+      const id = newId("owing");
+      trouble(shardOf(id), "throws");
+      await start("listed-once", { id });
+      // Long enough for the run to rest between two attempts.
+      await vi.waitFor(() => expect(reportsTo(shardOf(id)).filter((each) => each === id).length).toBeGreaterThan(2), {
+        timeout: 10_000,
+      });
+      for (let evicted = 0; evicted < 2; evicted++) {
+        const told = reportsTo(shardOf(id)).length;
+        await vi.waitFor(() => evictDurableObject(env.RUNS.getByName(id)), { timeout: 10_000, interval: 50 });
+        await vi.waitFor(() => expect(reportsTo(shardOf(id)).length).toBeGreaterThan(told), { timeout: 15_000 });
+      }
+      trouble(shardOf(id), null);
+      await listedAs(id, "waiting", 15_000);
+      expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+    },
+  );
 });
 
 describe("a run that is killed", () => {

@@ -43,9 +43,9 @@ async function rebuild(body: object = {}, options: Ask = {}): Promise<RunJson> {
   return answer.body as unknown as RunJson;
 }
 
-async function rebuilt(body: object = {}): Promise<Record<string, unknown>> {
+async function rebuilt(body: object = {}): Promise<object & { readonly output: unknown; readonly progress?: unknown }> {
   const { id } = await rebuild(body);
-  return (await runThatIs(id, { status: "completed" })) as unknown as Record<string, unknown>;
+  return await runThatIs(id, { status: "completed" });
 }
 
 async function isEnrolled(id: string): Promise<boolean> {
@@ -62,7 +62,7 @@ describe("a rebuild", () => {
     const run = await rebuilt({ shard });
     const tally = { asked: expect.any(Number), listed: expect.any(Number), gone: 0 };
     expect(run).toMatchObject({ output: { ...tally, failures: [] }, progress: tally });
-    expect((run["progress"] as { listed: number }).listed).toBeGreaterThanOrEqual(lost.length);
+    expect((run.progress as { listed: number }).listed).toBeGreaterThanOrEqual(lost.length);
     expect(await idsOf(`label.batch=${batch}&status=waiting`)).toEqual(ids);
   });
 
@@ -164,7 +164,9 @@ describe("more shards", () => {
     expect(directoryShards()).toHaveLength(5);
     expect(await idsOf(`label.batch=${old.batch}`)).toEqual(old.ids);
     const late = await waitingRuns(30);
-    expect((await directoryShard(4).list({ limit: 200, labels: { batch: late.batch } }, null)).length).toBeGreaterThan(0);
+    expect((await directoryShard(4).list({ limit: 200, labels: { batch: late.batch } }, null)).length).toBeGreaterThan(
+      0,
+    );
     const signalled = [...old.ids, ...late.ids];
     await Promise.all(signalled.map((id) => ask(`POST /v1/runs/${id}/signals/go`, { json: 1 })));
     for (const { batch, ids } of [old, late]) {
@@ -173,7 +175,7 @@ describe("more shards", () => {
       });
       expect((await ask(`GET /v1/directory/counts?label.batch=${batch}`)).body).toEqual({ total: 30, groups: [] });
     }
-    expect((await rebuilt({ shard: 4 }))["output"]).toMatchObject({ gone: 0, failures: [] });
+    expect((await rebuilt({ shard: 4 })).output).toMatchObject({ gone: 0, failures: [] });
     await Promise.all(signalled.slice(20, 40).map((id) => ask(`DELETE /v1/runs/${id}`)));
     expect(await idsOf(`label.batch=${old.batch}`)).toEqual(old.ids.slice(0, 20));
     expect(await idsOf(`label.batch=${late.batch}`)).toEqual(late.ids.slice(10));

@@ -85,6 +85,43 @@ describe("a shard", () => {
     });
   });
 
+  it("that an older deployment filled is filtered by what came later", async () => {
+    await runInDurableObject(env.RUNS.getByName(`database-${++made}`), (_object, ctx) => {
+      const { sql } = ctx.storage;
+      sql.exec(`CREATE TABLE runs (
+        created_at INTEGER NOT NULL, id TEXT NOT NULL, workflow TEXT NOT NULL, status TEXT NOT NULL,
+        seq INTEGER NOT NULL, waits TEXT, labels TEXT NOT NULL, rest TEXT NOT NULL, PRIMARY KEY (created_at, id)
+      ) WITHOUT ROWID, STRICT`);
+      const rests = [{ error: null }, { error: { name: "Error", message: "no", code: "step_failed" } }, { error: {} }];
+      for (const [index, rest] of rests.entries()) {
+        sql.exec(
+          "INSERT INTO runs VALUES (?, ?, 'pay', 'failed', 1, '[]', '[]', ?)",
+          ...[index, `old${index}`, JSON.stringify(rest)],
+        );
+      }
+      const { runs } = openDirectory(sql);
+      expect(ids(runs, { errorCode: "step_failed" })).toEqual(["old1"]);
+      expect(runs.groups({}, ["errorCode"]).groups).toEqual([
+        { key: [null], count: 2 },
+        { key: ["step_failed"], count: 1 },
+      ]);
+    });
+  });
+
+  it("takes a report that differs in the count of time and use only for the same", async () => {
+    await inShard((directory, sql) => {
+      const waiting = { status: "waiting", seq: 4, reason: "sleeping for another 6 days" } as const;
+      const used = { rowsWritten: 9, requests: 9, awakeMs: 9, bytesStored: 9 };
+      expect(directory.report(summaryOf("a", waiting))).toBe("listed");
+      const again = { ...waiting, reason: "sleeping for another 23 hours", usage: used };
+      expect(written(sql, (counted) => new Directory(counted).report(summaryOf("a", again)))).toBe(0);
+      expect(directory.report(summaryOf("a", again))).toBe("same");
+      expect(directory.report(summaryOf("a", { ...waiting, reason: "no code of version 1" }))).toBe("listed");
+      expect(directory.report(summaryOf("a", { ...again, seq: 5 }))).toBe("listed");
+      expect(directory.list({ limit: 1 }, null)).toMatchObject([{ reason: again.reason, usage: used }]);
+    });
+  });
+
   it("forgets a removed run, and takes a new one of the same id", async () => {
     await inShard((directory) => {
       directory.report(summaryOf("a", { seq: 90, createdAt: 10, status: "completed" }));

@@ -3,6 +3,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { eventRoutes } from "../../src/http/events.ts";
 import { ask, runThatIs, start } from "./client.ts";
+import { lives } from "./flows/engine.ts";
+import { openings } from "./flows/events.ts";
 import { Listener, connect, listen, openEvents, waiting } from "./listener.ts";
 import { service } from "./play.ts";
 
@@ -91,6 +93,24 @@ describe("a WebSocket", () => {
 });
 
 describe("silence", () => {
+  it("lets the object leave memory by itself, sockets and pings notwithstanding (4)", { timeout: 60_000 }, async () => {
+    const { id } = await start("live-parked");
+    await runThatIs(id, { status: "waiting" });
+    const listener = await listen(events(id));
+    const { messages } = await connect(events(id));
+    await listener.until(({ entries }) => entries.length > 2);
+    const [life, opened, told] = [lives.get(id) ?? 0, openings.get(id), listener.entries.length];
+    // workerd drops an object that has been idle for 10 s; the ping at 20 s must not bring it back.
+    await new Promise((resolve) => setTimeout(resolve, 23_000));
+    expect(lives.get(id)).toBe(life);
+    await go(id);
+    await listener.until(({ entries }) => entries.length >= told + 2);
+    expect([lives.get(id), openings.get(id)]).toEqual([life + 1, opened]);
+    expect(listener.comments.length).toBeGreaterThan(0);
+    expect(messages).toContainEqual({ heartbeat: true });
+    await listener.leave();
+  });
+
   it("is broken by a comment now and then, which wakes nobody", async () => {
     const { id } = await start("live-parked");
     await runThatIs(id, { status: "waiting" });

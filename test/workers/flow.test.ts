@@ -478,10 +478,13 @@ describe("while everything dies again and again", () => {
     return body["runs"] as RunJson[];
   }
 
-  async function allRuns(workflow: string, key: string): Promise<RunJson[]> {
+  /** Resolves once every run that answered a start is listed, and all have completed. */
+  async function allRuns(workflow: string, key: string, answers: ReadonlyMap<number, RunJson>): Promise<RunJson[]> {
     return await vi.waitFor(
       async () => {
         const runs = await listed(workflow, key);
+        const ids = new Set(runs.map(({ id }) => id));
+        expect([...answers.values()].filter(({ id }) => !ids.has(id))).toEqual([]);
         expect(runs.map(({ status }) => status)).toEqual(runs.map(() => "completed"));
         return runs;
       },
@@ -492,7 +495,7 @@ describe("while everything dies again and again", () => {
   it("guarantee 1: debounce: every start is in one run, once, and the last of each run counts", async () => {
     const key = newId("k");
     const answers = await storm("flow-mortal-settled", key, 80);
-    const runs = await allRuns("flow-mortal-settled", key);
+    const runs = await allRuns("flow-mortal-settled", key, answers);
     const seen = new Map<number, string>();
     for (const { id } of runs) {
       const inputs = (await historyOf(id)).flatMap(({ kind, input }) =>
@@ -531,7 +534,7 @@ describe("while everything dies again and again", () => {
   it("singleton: no two runs are unfinished at once", async () => {
     const key = newId("k");
     const answers = await storm("flow-mortal-single", key, 80);
-    const runs = await allRuns("flow-mortal-single", key);
+    const runs = await allRuns("flow-mortal-single", key, answers);
     const spans = await many(runs.length, async (index) => {
       const entries = await historyOf(String(runs[index]?.id));
       return { from: Date.parse(String(entries[0]?.at)), to: Date.parse(String(entries.at(-1)?.at)) };

@@ -119,6 +119,22 @@ describe("setting a limit", () => {
     expect((await override(lane, null)).body).toMatchObject({ limit: 1, override: null });
   });
 
+  test("is shown with who set it, when and why, until it is given back", async () => {
+    const lane = newId("signed");
+    await enter(lane, "a", 1);
+    const headers = { "holdfast-actor": "Ana%20%C3%84", "holdfast-reason": "the%20bank%20is%20slow" };
+    const call = `PATCH /v1/lanes/${encodeURIComponent(lane)}`;
+    const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    const setting = { by: "Ana Ä", role: "admin", at, reason: "the bank is slow" };
+    expect((await ask(call, { json: { limit: 5 }, headers })).body).toMatchObject({ override: 5, setting });
+    expect(await find(lane)).toMatchObject({ override: 5, setting });
+    expect((await ask(call, { json: { limit: 6 } })).body).toMatchObject({
+      setting: { by: "admin", at, reason: null },
+    });
+    expect((await ask(call, { json: { limit: null }, headers })).body).not.toHaveProperty("setting");
+    expect(await find(lane)).not.toHaveProperty("setting");
+  });
+
   test("of a lane that only the code knows, and back again", async () => {
     expect((await override("throttle:lane-mailer", 9)).body).toMatchObject({ limit: 9, override: 9, periodMs: 60_000 });
     expect(await find("throttle:lane-mailer")).toMatchObject({ limit: 9, override: 9 });

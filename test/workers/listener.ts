@@ -49,7 +49,10 @@ export class Listener {
   }
 
   async until(what: (listener: this) => boolean): Promise<void> {
-    await vi.waitFor(() => expect(what(this), JSON.stringify(this.told.slice(-5))).toBe(true), waiting);
+    await vi.waitFor(
+      () => expect(what(this), `told at last: ${JSON.stringify(this.told.slice(-5))}`).toBe(true),
+      waiting,
+    );
   }
 
   async #readAll(): Promise<void> {

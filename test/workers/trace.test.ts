@@ -5,7 +5,7 @@ import { afterEach, describe, expect, inject, it, vi } from "vitest";
 import { parseTrace } from "../../src/core/trace.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
-import { given, mend } from "./flows/traced.ts";
+import { given, mend, tracedListener } from "./flows/traced.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
@@ -117,6 +117,20 @@ describe("a traceparent that comes in", () => {
     await runThatIs(run.id, { status: "completed" });
     const received = (await historyOf(run.id)).filter(({ kind }) => kind === "signal.received");
     expect(received.map(({ trace }) => trace)).toEqual([parent, parent]);
+  });
+});
+
+describe("a traceparent that code in the Worker hands over", () => {
+  it("is taken in with a start and with a signal, and left aside where it is not valid", async () => {
+    const listener = await tracedListener.start({ count: 2 }, { traceparent: parent });
+    const other = await tracedListener.start({ count: 2 }, { traceparent: "nonsense" });
+    for (const traceparent of [parent, null]) await listener.signal("go", {}, { traceparent });
+    await listener.result();
+    const history = await historyOf(listener.id);
+    const traces = history.filter(({ kind }) => kind === "run.created" || kind === "signal.received");
+    expect(traces.map(({ trace }) => trace)).toEqual([parent, parent, undefined]);
+    expect((await historyOf(other.id))[0]).not.toHaveProperty("trace");
+    await other.terminate();
   });
 });
 

@@ -149,18 +149,22 @@ export const schemas = {
     }),
     additionalProperties: true,
   },
-  Lane: object({
-    name: text,
-    limit: orNull(count),
-    override: orNull(count),
-    periodMs: orNull(count),
-    used: count,
-    waiting: count,
-    holders: listOf(object({ run: text, step: orNull(text), since: instant })),
-    queue: listOf(
-      object({ run: text, step: orNull(text), priority: { type: "number" }, since: instant, position: count }),
-    ),
-  }),
+  Lane: object(
+    {
+      name: text,
+      limit: orNull(count),
+      override: orNull(count),
+      setting: object({ by: text, role: text, at: instant, reason: orNull(text) }, ["role"]),
+      periodMs: orNull(count),
+      used: count,
+      waiting: count,
+      holders: listOf(object({ run: text, step: orNull(text), since: instant })),
+      queue: listOf(
+        object({ run: text, step: orNull(text), priority: { type: "number" }, since: instant, position: count }),
+      ),
+    },
+    ["setting"],
+  ),
   Stats: object({
     from: instant,
     to: instant,

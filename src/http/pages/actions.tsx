@@ -30,49 +30,59 @@ export function Actions({ run, caller }: ActionsProps) {
           Resume
         </ActionButton>
       ) : null}
-      <details class="menu" data-menu data-actions>
-        <summary class="button plain">
-          <span>Actions</span>
-          <Icon sign="down" />
-        </summary>
-        <div>
-          <ActionButton dialog="signal" caller={caller} role="operate" unless={ended} sign="flag">
-            Send a signal
-          </ActionButton>
-          <ActionButton dialog="retry" caller={caller} role="operate" unless={retry.unless} sign="undo">
-            {retry.label}
-          </ActionButton>
-          {status === "paused" ? (
-            <ActionButton dialog="resume" caller={caller} role="operate" sign="running">
-              Resume
-            </ActionButton>
-          ) : (
-            <ActionButton dialog="pause" caller={caller} role="operate" unless={ended} sign="paused">
-              Pause
-            </ActionButton>
-          )}
-          <ActionButton dialog="fork" caller={caller} role="admin" sign="tree">
-            Fork
-          </ActionButton>
-          <ActionButton dialog="cancel" caller={caller} role="operate" unless={ended} sign="cancelled">
-            Cancel
-          </ActionButton>
-          <ActionButton dialog="terminate" caller={caller} role="admin" unless={ended} look="danger" sign="close">
-            Terminate
-          </ActionButton>
-          <ActionButton
-            dialog="delete"
-            caller={caller}
-            role="admin"
-            unless={ended === null ? "Only a run that has ended can be deleted. Cancel or terminate it first." : null}
-            look="danger"
-            sign="close"
-          >
-            Delete
-          </ActionButton>
-        </div>
-      </details>
+      <Menu run={run} caller={caller} ended={ended} />
     </div>
+  );
+}
+
+type MenuProps = ActionsProps & { readonly ended: string | null };
+
+function Menu({ run, caller, ended }: MenuProps) {
+  const { status } = run;
+  const retry = retryOf(run);
+  return (
+    <details class="menu" data-menu data-actions>
+      <summary class="button plain">
+        <span>Actions</span>
+        <Icon sign="down" />
+      </summary>
+      <div>
+        <ActionButton dialog="signal" caller={caller} role="operate" unless={ended} sign="flag">
+          Send a signal
+        </ActionButton>
+        <ActionButton dialog="retry" caller={caller} role="operate" unless={retry.unless} sign="undo">
+          {retry.label}
+        </ActionButton>
+        {status === "paused" ? (
+          <ActionButton dialog="resume" caller={caller} role="operate" sign="running">
+            Resume
+          </ActionButton>
+        ) : (
+          <ActionButton dialog="pause" caller={caller} role="operate" unless={ended} sign="paused">
+            Pause
+          </ActionButton>
+        )}
+        <ActionButton dialog="fork" caller={caller} role="admin" sign="tree">
+          Fork
+        </ActionButton>
+        <ActionButton dialog="cancel" caller={caller} role="operate" unless={ended} sign="cancelled">
+          Cancel
+        </ActionButton>
+        <ActionButton dialog="terminate" caller={caller} role="admin" unless={ended} look="danger" sign="close">
+          Terminate
+        </ActionButton>
+        <ActionButton
+          dialog="delete"
+          caller={caller}
+          role="admin"
+          unless={ended === null ? "Only a run that has ended can be deleted. Cancel or terminate it first." : null}
+          look="danger"
+          sign="close"
+        >
+          Delete
+        </ActionButton>
+      </div>
+    </details>
   );
 }
 
@@ -89,14 +99,9 @@ function retryOf({ status, waitingFor }: RunSnapshot): { readonly label: string;
 /** Behind the buttons, wherever they stand. */
 export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
   const path = `/v1/runs/${encodeURIComponent(run.id)}`;
-  const here = `/runs/${encodeURIComponent(run.id)}`;
   const lead = {
     pause: "Nothing begins any more until somebody resumes it. What is in flight ends; deadlines move by the pause.",
     resume: "It goes on where it was; open deadlines are later by the length of the pause.",
-    retry: "What failed is tried again, what succeeded is kept. A run that waits for its next attempt makes it now.",
-    cancel: "Its handler hears of it and cleans up, and what can be undone is undone. It ends as cancelled.",
-    terminate: "It ends at once. Nothing is undone and nothing is cleaned up.",
-    delete: "The run, its history and everything it stored are removed. This cannot be taken back.",
   };
   return (
     <>
@@ -117,16 +122,16 @@ export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
         done="Resumed."
         lead={lead.resume}
       />
-      <ActionDialog
-        id="retry"
-        title={run.status === "failed" ? "Retry this run" : "Retry now"}
-        action={`${path}/retry`}
-        submit="Retry"
-        done="Retried."
-        lead={lead.retry}
-        // The feed of a run that had ended is closed: the page is opened anew.
-        {...(isEnded(run.status) ? { then: here } : {})}
-      />
+      <RetryDialog run={run} path={path} />
+      <EndDialogs path={path} />
+      <ForkDialog run={run} path={path} />
+    </>
+  );
+}
+
+function EndDialogs({ path }: { readonly path: string }) {
+  return (
+    <>
       <ActionDialog
         id="cancel"
         title="Cancel this run"
@@ -134,7 +139,7 @@ export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
         submit="Cancel the run"
         look="danger"
         done="Cancelled."
-        lead={lead.cancel}
+        lead="Its handler hears of it and cleans up, and what can be undone is undone. It ends as cancelled."
       />
       <ActionDialog
         id="terminate"
@@ -143,7 +148,7 @@ export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
         submit="Terminate"
         look="danger"
         done="Terminated."
-        lead={lead.terminate}
+        lead="It ends at once. Nothing is undone and nothing is cleaned up."
       />
       <ActionDialog
         id="delete"
@@ -154,11 +159,23 @@ export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
         look="danger"
         done="Deleted."
         then="/"
-        lead={lead.delete}
+        lead="The run, its history and everything it stored are removed. This cannot be taken back."
       />
-      <ForkDialog run={run} path={path} />
     </>
   );
+}
+
+function RetryDialog({ run, path }: { readonly run: RunSnapshot; readonly path: string }) {
+  const shared = {
+    id: "retry",
+    action: `${path}/retry`,
+    submit: "Retry",
+    done: "Retried.",
+    lead: "What failed is tried again, what succeeded is kept. A run that waits for its next attempt makes it now.",
+  };
+  if (!isEnded(run.status)) return <ActionDialog {...shared} title="Retry now" />;
+  // The feed of a run that had ended is closed: the page is opened anew.
+  return <ActionDialog {...shared} title="Retry this run" then={`/runs/${encodeURIComponent(run.id)}`} />;
 }
 
 function SignalDialog({ path }: { readonly path: string }) {

@@ -75,7 +75,7 @@ function Text({ field, attributes }: TextProps) {
     );
   }
   if (format === "date-time") {
-    return <input type={types[format]} step="0.001" data-zone {...attributes} />;
+    return <input type={types[format]} data-zone {...attributes} />;
   }
   // The browser wants the whole text to match; a schema is content with a part.
   const match =
@@ -102,6 +102,10 @@ function bounds({ whole, min, max, above, below, step }: Extract<Field, { kind: 
 
 function initialOf({ initial }: Field): Attributes {
   return typeof initial === "string" || typeof initial === "number" ? { value: initial } : {};
+}
+
+export function isRadio(field: Field, required: boolean): boolean {
+  return field.kind === "choice" && required && !field.nullable && field.options.length <= 4;
 }
 
 type ChoiceProps = {
@@ -134,8 +138,7 @@ function Flag({ id, field, label, blank, attributes }: ChoiceProps & { readonly 
 function Choice({ id, field, blank, attributes }: ChoiceProps) {
   if (field.kind !== "choice") return null;
   const { options, initial } = field;
-  if (blank !== "refused" || field.nullable || options.length > 4)
-    return <Options {...{ field, blank, options, attributes }} />;
+  if (!isRadio(field, blank === "refused")) return <Options {...{ field, blank, options, attributes }} />;
   return (
     <div
       class="form-radios"

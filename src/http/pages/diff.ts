@@ -34,7 +34,7 @@ function linesOf(text: string): string[] {
 
 /** For each pair of places, how many lines what follows has in common, in order. */
 function commonLengths(left: readonly string[], right: readonly string[]): number[][] {
-  const lengths = Array.from({ length: left.length + 1 }, () => new Array<number>(right.length + 1).fill(0));
+  const lengths = Array.from({ length: left.length + 1 }, () => Array.from({ length: right.length + 1 }, () => 0));
   for (let i = left.length - 1; i >= 0; i--) {
     const row = lengths[i] ?? [];
     for (let j = right.length - 1; j >= 0; j--) {

@@ -13,7 +13,7 @@ type FactsProps = { readonly run: RunSnapshot; readonly created: EntryOf<"run.cr
 export function Facts({ run, created }: FactsProps) {
   const { createdAt, startedAt, finishedAt, steps, trace } = run;
   return (
-    <section class="card" aria-labelledby="facts-title">
+    <section class="card" aria-labelledby="facts-title" id="facts">
       <div class="card-head">
         <h2 id="facts-title">About this run</h2>
       </div>

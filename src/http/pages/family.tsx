@@ -21,9 +21,14 @@ type FamilyProps = {
   readonly children: number;
 };
 
+/** @param kin how many ancestors and children it has */
+export function hasFamily({ fork, schedule }: RunSnapshot, kin: number): boolean {
+  return kin > 0 || fork !== null || schedule !== null;
+}
+
 export function Family({ run, ancestors, children }: FamilyProps) {
   const { fork, schedule } = run;
-  if (ancestors.length === 0 && children === 0 && fork === null && schedule === null) return null;
+  if (!hasFamily(run, ancestors.length + children)) return null;
   return (
     <section class="card family" aria-labelledby="family-title" id="family">
       <div class="card-head">

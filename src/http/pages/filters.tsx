@@ -8,8 +8,6 @@ import { Icon } from "./icon.tsx";
 type FormProps = { readonly asked: Asked; readonly workflows: readonly string[] };
 
 export function FilterForm({ asked, workflows }: FormProps) {
-  const labels = [...asked].filter(([name]) => name.startsWith("label."));
-  const rare = ["errorCode", "createdAfter", "createdBefore"].some((name) => asked.has(name)) || labels.length > 0;
   const isFiltered = [...asked.keys()].some((name) => name !== "cursor");
   const status = asked.get("status");
   return (
@@ -30,39 +28,7 @@ export function FilterForm({ asked, workflows }: FormProps) {
           />
         </label>
         <WorkflowField names={workflows} chosen={asked.get("workflow")} />
-        <details class="more-filters" open={rare}>
-          <summary class="button plain">
-            <span>More filters</span>
-            <Icon sign="down" />
-          </summary>
-          <div>
-            {labels.map(([name, value]) => (
-              <span class="tag label-chosen">
-                <input type="hidden" name={name} value={value} />
-                {name.slice(6)}={value}{" "}
-                <a href={`/${queryOf(asked, { [name]: null })}`} aria-label={`Without the label ${name.slice(6)}`}>
-                  <Icon sign="close" />
-                </a>
-              </span>
-            ))}
-            <label class="field">
-              <span>Label</span>
-              <input name="label" placeholder="key=value" pattern="[^=]+=.*" autocomplete="off" spellcheck={false} />
-            </label>
-            <label class="field">
-              <span>Error code</span>
-              <input
-                name="errorCode"
-                value={asked.get("errorCode") ?? ""}
-                placeholder="step_failed"
-                maxlength={256}
-                spellcheck={false}
-              />
-            </label>
-            <InstantField name="createdAfter" label="Created from" value={asked.get("createdAfter")} />
-            <InstantField name="createdBefore" label="Created before" value={asked.get("createdBefore")} />
-          </div>
-        </details>
+        <RareFilters asked={asked} />
         <button type="submit" class="button plain">
           Filter
         </button>
@@ -73,6 +39,46 @@ export function FilterForm({ asked, workflows }: FormProps) {
         ) : null}
       </form>
     </search>
+  );
+}
+
+function RareFilters({ asked }: { readonly asked: Asked }) {
+  const labels = [...asked].filter(([name]) => name.startsWith("label."));
+  const rare = ["errorCode", "createdAfter", "createdBefore"].some((name) => asked.has(name)) || labels.length > 0;
+  return (
+    <details class="more-filters" open={rare}>
+      <summary class="button plain">
+        <span>More filters</span>
+        <Icon sign="down" />
+      </summary>
+      <div>
+        {labels.map(([name, value]) => (
+          <span class="tag label-chosen">
+            <input type="hidden" name={name} value={value} />
+            {name.slice(6)}={value}{" "}
+            <a href={`/${queryOf(asked, { [name]: null })}`} aria-label={`Without the label ${name.slice(6)}`}>
+              <Icon sign="close" />
+            </a>
+          </span>
+        ))}
+        <label class="field">
+          <span>Label</span>
+          <input name="label" placeholder="key=value" pattern="[^=]+=.*" autocomplete="off" spellcheck={false} />
+        </label>
+        <label class="field">
+          <span>Error code</span>
+          <input
+            name="errorCode"
+            value={asked.get("errorCode") ?? ""}
+            placeholder="step_failed"
+            maxlength={256}
+            spellcheck={false}
+          />
+        </label>
+        <InstantField name="createdAfter" label="Created from" value={asked.get("createdAfter")} />
+        <InstantField name="createdBefore" label="Created before" value={asked.get("createdBefore")} />
+      </div>
+    </details>
   );
 }
 

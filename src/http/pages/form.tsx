@@ -7,8 +7,10 @@
  *
  * What may be there several times, or not at all, stands in a `template`: the script copies it.
  */
-import { blankOf, kindOf } from "../../core/field.ts";
+import { blankOf, isComposite } from "../../core/field.ts";
 import type { Field, Json, Member } from "../../core/field.ts";
+import { Description, Label, Words } from "./caption.tsx";
+import type { Caption } from "./caption.tsx";
 import { Control } from "./control.tsx";
 import { Icon } from "./icon.tsx";
 
@@ -38,7 +40,7 @@ export function ValueForm({ id, label, field, name, initial, plain = false }: Va
       </div>
       {isDrawn ? (
         <fieldset class="pane" data-pane="fields" aria-labelledby={`${id}-label`}>
-          <FieldView id={`${id}-0`} field={field} caption={null} required />
+          <FieldView id={`${id}-0`} field={field} caption={isComposite(field) ? null : { text: "Value" }} required />
         </fieldset>
       ) : null}
       {plain ? null : <JsonPane id={id} label={label} field={field} isHidden={isDrawn} />}
@@ -87,9 +89,6 @@ type FieldProps = {
   readonly required: boolean;
 };
 
-/** `code`: the name as a program writes it. `isItem`: the script counts it. */
-type Caption = { readonly text: string; readonly code?: string; readonly isItem?: boolean };
-
 function FieldView(props: FieldProps) {
   const { id, field, caption, required } = props;
   const blank = blankOf(field, required);
@@ -105,8 +104,9 @@ function FieldView(props: FieldProps) {
   };
   const inner = (
     <>
-      <Description id={id} field={field} />
+      {isGroup ? <Description id={id} field={field} /> : null}
       {blank === "chosen" ? <Given {...props} /> : <Body {...props} />}
+      {isGroup ? null : <Description id={id} field={field} />}
       <p class="form-error" id={`${id}-error`} data-error hidden></p>
     </>
   );
@@ -136,52 +136,6 @@ function FieldView(props: FieldProps) {
 function needsScript(field: Field): boolean {
   if (field.initial === undefined) return false;
   return isComposite(field) || field.kind === "json" || (field.kind === "text" && field.format === "date-time");
-}
-
-function isComposite({ kind }: Field): boolean {
-  return kind === "object" || kind === "list" || kind === "tuple" || kind === "variants";
-}
-
-type LabelProps = { readonly id: string; readonly field: Field; readonly caption: Caption; readonly required: boolean };
-
-function Label({ id, field, caption, required }: LabelProps) {
-  const words = <Words field={field} caption={caption} required={required} />;
-  // Radio buttons and what is fixed have no one control to point at.
-  const isPointed = field.kind !== "fixed" && !(field.kind === "choice" && isRadio(field, required));
-  return isPointed ? (
-    <label for={id}>{words}</label>
-  ) : (
-    <div class="label" id={`${id}-label`}>
-      {words}
-    </div>
-  );
-}
-
-export function isRadio(field: Field, required: boolean): boolean {
-  return field.kind === "choice" && required && !field.nullable && field.options.length <= 4;
-}
-
-function Words({ field, caption, required }: Omit<LabelProps, "id">) {
-  const { title } = field;
-  const kind = field.kind === "choice" || field.kind === "fixed" || isComposite(field) ? "" : kindOf(field);
-  return (
-    <>
-      <span class="form-name" {...(caption.isItem === true ? { "data-count": "" } : {})}>
-        {title ?? caption.text}
-      </span>
-      {title === undefined || caption.code === undefined ? null : <code>{caption.code}</code>}
-      {required ? null : <span class="form-tag">optional</span>}
-      {kind === "" ? null : <span class="form-kind">{kind}</span>}
-    </>
-  );
-}
-
-function Description({ id, field }: { readonly id: string; readonly field: Field }) {
-  return field.description === undefined ? null : (
-    <p class="form-hint" id={`${id}-hint`}>
-      {field.description}
-    </p>
-  );
 }
 
 /** A choice beside what may be left out, or be null. */

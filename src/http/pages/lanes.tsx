@@ -5,8 +5,9 @@ import type { LaneInfo, Service } from "../../core/service.ts";
 import type { Caller } from "../auth.ts";
 import { readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { Ratio } from "./chart.tsx";
+import { Ratio } from "./spark.tsx";
 import { ActionButton, ActionDialog } from "./dialog.tsx";
+import { Icon } from "./icon.tsx";
 import { Instant } from "./instant.tsx";
 import { Empty, Pager } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
@@ -105,9 +106,25 @@ function Card({ lane, caller, id, isWhole }: CardProps) {
             <dd>{waiting}</dd>
           </div>
         </dl>
-        <Slots lane={lane} isOpen={isWhole} />
+        <div class="stack">
+          <Set setting={lane.setting} />
+          <Slots lane={lane} isOpen={isWhole} />
+        </div>
       </div>
     </article>
+  );
+}
+
+/** Who set the limit that counts, and why. */
+function Set({ setting }: { readonly setting: LaneInfo["setting"] | undefined }) {
+  return setting === undefined ? null : (
+    <p class="notice is-waiting">
+      <Icon sign="warning" />
+      <span>
+        The limit was set by <strong>{setting.by}</strong> <Instant at={setting.at} form="ago" />
+        {setting.reason === null ? null : <>: {setting.reason}</>}
+      </span>
+    </p>
   );
 }
 
@@ -183,7 +200,6 @@ function LimitDialog() {
       method="PATCH"
       submit="Set"
       done="The limit is set."
-      why="optional"
       lead={
         <>
           <strong data-show="name"></strong>: it counts at once, instead of the limit in the code. 0 lets nobody in.

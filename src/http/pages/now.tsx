@@ -16,7 +16,7 @@ export function Now({ run }: { readonly run: RunSnapshot }) {
     <section class={`card now is-${run.status}`} aria-label="What it is doing now">
       <div class="now-line">
         <Icon sign={run.status} />
-        <p id="now-sentence" class="sentence">
+        <p id="now-sentence" class="sentence" aria-live="polite">
           <Sentence run={run} />
         </p>
       </div>
@@ -41,7 +41,7 @@ function Sentence({ run }: { readonly run: RunSnapshot }) {
       return (
         <>
           <Where run={run} />
-          {sentence(reason ?? `The run has ${status}`)}{" "}
+          {reason ?? `the run has ${status}`}{" "}
           <span class="faint">
             <Instant at={finishedAt ?? createdAt} form="ago" />
           </span>
@@ -58,10 +58,17 @@ function Sentence({ run }: { readonly run: RunSnapshot }) {
   }
 }
 
-/** The step that the run failed of, where its error tells. */
+const ends: Readonly<Record<string, string>> = {
+  terminated: "Terminated",
+  bailed: "Gave up",
+  start_expired: "Never began",
+};
+
+/** How the run ended, and the step that it failed of where its error tells. */
 function Where({ run: { id, error, status } }: { readonly run: RunSnapshot }) {
   const step = error?.step;
-  if (step === undefined || status !== "failed") return null;
+  if (status === "cancelled") return <>{ends[error?.code ?? ""] ?? "Cancelled"}: </>;
+  if (step === undefined) return <>Failed: </>;
   return (
     <>
       Failed in{" "}

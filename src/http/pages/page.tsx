@@ -107,12 +107,10 @@ function Header({ section, caller, isLive }: HeaderProps) {
         </nav>
       )}
       <div class="tools">
-        {isLive ? (
-          <span id="live" class="live" role="status" data-state="connecting">
-            <span class="dot"></span>
-            <span class="word">connecting</span>
-          </span>
-        ) : null}
+        <span id="live" class="live" role="status" data-state="connecting" hidden={!isLive}>
+          <span class="dot"></span>
+          <span class="word">connecting</span>
+        </span>
         <button type="button" class="quiet" id="theme" aria-label="Colours: as the system has them" title="Colours">
           <Icon sign="theme" />
         </button>
@@ -138,6 +136,7 @@ const keys: readonly (readonly [keys: readonly string[], does: string])[] = [
   [["k"], "row before"],
   [["Enter"], "open the row"],
   [["."], "actions"],
+  [["+", "-", "0"], "zoom a timeline"],
   [["g", "r"], "runs"],
   [["g", "w"], "workflows"],
   [["g", "s"], "schedules"],

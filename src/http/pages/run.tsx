@@ -1,33 +1,31 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: the page of one run, top to bottom, and the fragments that its blocks are filled with.
- * Does not own: what any part of it looks like.
+ * Owns: the page of one run, top to bottom.
+ * Does not own: what any part of it looks like, or what fills its blocks (fragment).
  */
 import type { Entry, EntryOf } from "../../core/entry.ts";
-import { HoldfastError } from "../../core/error.ts";
 import { isEnded } from "../../core/run.ts";
 import type { RunSnapshot } from "../../core/run.ts";
 import type { Service } from "../../core/service.ts";
 import type { Story, Timeline } from "../../core/timeline.ts";
 import type { Caller } from "../auth.ts";
-import { RequestError } from "../problem.ts";
-import { readCount, readQuery } from "../query.ts";
-import type { Query } from "../query.ts";
+import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionDialogs, Actions } from "./actions.tsx";
 import { Facts } from "./facts.tsx";
-import { ChildRows, childrenPerBlock, Family } from "./family.tsx";
-import type { Ancestor, Child } from "./family.tsx";
+import { Family, hasFamily } from "./family.tsx";
+import type { Ancestor } from "./family.tsx";
 import { Fault } from "./fault.tsx";
-import { entriesPerBlock, EntryView, groupNames, History, HistoryRows, isOfGroup } from "./history.tsx";
+import { childrenBlock, entryBlock, historyBlock, orNull, readGroup, timelineBlock } from "./fragment.tsx";
+import { History } from "./history.tsx";
 import type { Group } from "./history.tsx";
 import { Icon } from "./icon.tsx";
 import { Now } from "./now.tsx";
 import { answer, Page } from "./page.tsx";
 import { Status } from "./status.tsx";
 import { NoStory, StoryPanel } from "./story.tsx";
-import { barsPerBlock, TimelineRows, TimelineView } from "./timeline.tsx";
+import { barsPerBlock, TimelineView } from "./timeline.tsx";
 import { StoredValue } from "./value.tsx";
 import { Waits } from "./waits.tsx";
 
@@ -113,16 +111,6 @@ async function ancestorsOf({ runs }: Service, { parent }: RunSnapshot): Promise<
   return line;
 }
 
-/** Null where it is refused with this code. */
-async function orNull<Value>(asked: Promise<Value>, code: HoldfastError["code"]): Promise<Value | null> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof HoldfastError && error.code === code) return null;
-    throw error;
-  }
-}
-
 type RunViewProps = {
   readonly view: View;
   readonly caller: Caller | null;
@@ -136,6 +124,7 @@ function RunView({ view, caller, step, only }: RunViewProps) {
     <div class="stack run-page">
       <Head run={run} caller={caller} />
       <Now run={run} />
+      <Parts hasFamily={hasFamily(run, ancestors.length + children)} />
       <Waits run={run} caller={caller} hooks={hooks} signals={signals} />
       <Values run={run} />
       <TimelineView run={run.id} timeline={timeline} stamp={String(run.seq)} open={story?.bar.key ?? null} />
@@ -154,6 +143,23 @@ function RunView({ view, caller, step, only }: RunViewProps) {
         <StoryPanel run={run.id} story={story} caller={caller} now={timeline.endedAt} />
       )}
     </div>
+  );
+}
+
+/** Ways to what may be far down: a timeline of ten thousand bars is long. */
+function Parts({ hasFamily: isFamily }: { readonly hasFamily: boolean }) {
+  const parts = [
+    ["timeline", "Timeline"],
+    ...(isFamily ? [["family", "Family"]] : []),
+    ["facts", "About"],
+    ["history", "History"],
+  ];
+  return (
+    <nav class="parts" aria-label="Parts of this page">
+      {parts.map(([id = "", title]) => (
+        <a href={`#${id}`}>{title}</a>
+      ))}
+    </nav>
   );
 }
 
@@ -222,78 +228,4 @@ function Values({ run }: { readonly run: RunSnapshot }) {
       </section>
     </div>
   );
-}
-
-async function timelineBlock(service: Service, { request, param }: Call): Promise<Response> {
-  const from = readCount(readQuery(request, ["from"]), "from") ?? 0;
-  const timeline = await service.runs.timeline(param("id"), from, barsPerBlock);
-  return await answer(<TimelineRows run={param("id")} timeline={timeline} open={null} />, { fragment: true });
-}
-
-async function childrenBlock(service: Service, { request, param }: Call): Promise<Response> {
-  const from = readCount(readQuery(request, ["from"]), "from") ?? 0;
-  const { bars } = await service.runs.timeline(param("id"), from, childrenPerBlock, "child");
-  const rows = await Promise.all(
-    bars.map(async (bar): Promise<Child> => {
-      const run = bar.child === null ? null : await orNull(service.runs.read(bar.child.id), "run_not_found");
-      return { bar, run };
-    }),
-  );
-  return await answer(<ChildRows run={param("id")} rows={rows} />, { fragment: true });
-}
-
-/** A narrowed block is looked for among so many entries; what follows is the next block's. */
-const maxSearched = 5000;
-
-async function historyBlock(service: Service, { request, param }: Call): Promise<Response> {
-  const query = readQuery(request, ["after", "entries"]);
-  const [after, only] = [readCount(query, "after") ?? 0, readGroup(query)];
-  const id = param("id");
-  const page = only === null ? await wholeBlock(service, id, after) : await narrowBlock(service, id, after, only);
-  return await answer(<HistoryRows run={id} only={only} {...page} />, { fragment: true });
-}
-
-type Page = { readonly entries: readonly Entry[]; readonly next: number | null; readonly last: number };
-
-/** A page of the journal may be shorter than what was asked for, where entries are large. */
-async function wholeBlock({ runs }: Service, id: string, after: number): Promise<Page> {
-  const entries: Entry[] = [];
-  const until = after + entriesPerBlock;
-  for (let next: number | null = after; next !== null && next < until;) {
-    const page: Awaited<ReturnType<typeof runs.history>> = await runs.history(id, next, until - next);
-    entries.push(...page.entries.filter(({ seq }) => seq <= until));
-    next = page.next;
-  }
-  return { entries, next: null, last: 0 };
-}
-
-async function narrowBlock({ runs }: Service, id: string, after: number, only: Group): Promise<Page> {
-  const entries: Entry[] = [];
-  let next: number | null = after;
-  for (let searched = 0; next !== null && searched < maxSearched && entries.length < entriesPerBlock;) {
-    const page: Awaited<ReturnType<typeof runs.history>> = await runs.history(id, next, 1000);
-    searched += page.entries.length;
-    const found = page.entries.filter((entry) => isOfGroup(only, entry)).slice(0, entriesPerBlock - entries.length);
-    entries.push(...found);
-    next = entries.length === entriesPerBlock ? (found.at(-1)?.seq ?? page.next) : page.next;
-  }
-  return { entries, next, last: next ?? 0 };
-}
-
-async function entryBlock(service: Service, { request, param }: Call): Promise<Response> {
-  readQuery(request);
-  const seq = Number(param("seq"));
-  if (!/^[1-9]\d{0,14}$/.test(param("seq"))) throw new RequestError("route_not_found", "An entry is known by its seq.");
-  const { entries } = await service.runs.history(param("id"), seq - 1, 1);
-  const [entry] = entries;
-  if (entry?.seq !== seq) throw new RequestError("route_not_found", "The run has no such entry.");
-  return await answer(<EntryView entry={entry} />, { fragment: true });
-}
-
-function readGroup(query: Query): Group | null {
-  const text = query.get("entries");
-  if (text === undefined) return null;
-  const group = groupNames.find((known) => known === text);
-  if (group !== undefined) return group;
-  throw new RequestError("parameter_invalid", `The parameter entries must be one of ${groupNames.join(", ")}.`);
 }

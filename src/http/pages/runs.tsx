@@ -73,7 +73,7 @@ function Chips({ asked, statuses, counts }: ChipsProps) {
     <nav class="chips" aria-label="Status">
       <a class="chip" href={`/${queryOf(asked, { status: null })}`} {...current(statuses.length === 0)}>
         <span>all</span>
-        <span class="count">{counts.total.toLocaleString("en")}</span>
+        <span class="chip-count">{counts.total.toLocaleString("en")}</span>
       </a>
       {runStatuses.map((status) => (
         <a
@@ -85,7 +85,7 @@ function Chips({ asked, statuses, counts }: ChipsProps) {
         >
           <Icon sign={status} />
           <span>{status}</span>
-          <span class="count">{(countOf.get(status) ?? 0).toLocaleString("en")}</span>
+          <span class="chip-count">{(countOf.get(status) ?? 0).toLocaleString("en")}</span>
         </a>
       ))}
     </nav>
@@ -176,7 +176,7 @@ function What({ run: { status, reason, error, labels } }: { readonly run: RunSum
       {Object.entries(labels)
         .slice(0, 3)
         .map(([key, value]) => (
-          <a class="tag label" href={`/${queryOf(new Map(), { [`label.${key}`]: value })}`}>
+          <a class="tag" href={`/${queryOf(new Map(), { [`label.${key}`]: value })}`}>
             {key}={value}
           </a>
         ))}

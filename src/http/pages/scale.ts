@@ -16,7 +16,7 @@ const foldWidth = 5;
 const maxFolded = 40;
 /** Ticks across the width, at each zoom. */
 const ticksAcross = 6;
-export const levels = 6;
+const levels = 6;
 
 export class Scale {
   readonly folds: readonly Fold[];
@@ -56,9 +56,10 @@ export class Scale {
   ticks(): Tick[] {
     const found = new Map<number, Tick>();
     for (let level = 0; level < levels; level++) {
-      const step = roundStep(this.#busyMs / (ticksAcross * 2 ** level));
+      const wanted = this.#busyMs / (ticksAcross * 2 ** level);
       // Nobody reads less than a millisecond.
-      if (step < 1) break;
+      if (wanted < 1 && level > 0) break;
+      const step = roundStep(wanted);
       for (const offset of this.#offsets(step)) {
         if (found.has(offset)) continue;
         found.set(offset, { x: this.at(this.#measures.startedAt + offset), label: spanText(offset), level });
@@ -85,6 +86,5 @@ const longSteps = [600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000
 
 /** The next length that people count in. */
 function roundStep(ms: number): number {
-  if (ms < 1) return ms;
   return [...steps, ...longSteps].find((step) => step >= ms) ?? Math.ceil(ms / 604_800_000) * 604_800_000;
 }

@@ -67,32 +67,44 @@ export function ScheduleDialogs({ workflows }: { readonly workflows: readonly Wo
         <Which />
         <input type="hidden" name="paused" value="false" data-json />
       </ActionDialog>
-      <ActionDialog
-        id="remove"
-        title="Delete the schedule"
-        action={path}
-        method="DELETE"
-        submit="Delete"
-        look="danger"
-        done="Deleted."
-        lead={<About text="It fires no more. Runs that it started go on." />}
-      >
-        <Which />
-      </ActionDialog>
-      <ActionDialog
-        id="backfill"
-        title="Backfill"
-        action={`${path}/backfill`}
-        submit="Backfill"
-        done="{firings} firings will be started."
-        lead={<About text="One run for each firing of a time that is over, which has none yet." />}
-      >
-        <Which />
-        <Range />
-      </ActionDialog>
+      <RemoveDialog />
+      <BackfillDialog />
       <ChangeDialog />
       <CreateDialog workflows={workflows} />
     </>
+  );
+}
+
+function RemoveDialog() {
+  return (
+    <ActionDialog
+      id="remove"
+      title="Delete the schedule"
+      action={path}
+      method="DELETE"
+      submit="Delete"
+      look="danger"
+      done="Deleted."
+      lead={<About text="It fires no more. Runs that it started go on." />}
+    >
+      <Which />
+    </ActionDialog>
+  );
+}
+
+function BackfillDialog() {
+  return (
+    <ActionDialog
+      id="backfill"
+      title="Backfill"
+      action={`${path}/backfill`}
+      submit="Backfill"
+      done="{firings} firings will be started."
+      lead={<About text="One run for each firing of a time that is over, which has none yet." />}
+    >
+      <Which />
+      <Range />
+    </ActionDialog>
   );
 }
 
@@ -174,7 +186,7 @@ function CreateDialog({ workflows }: { readonly workflows: readonly WorkflowInfo
 /** A workflow with its input: which input it is depends on which workflow. */
 function startField(workflows: readonly WorkflowInfo[]): Field {
   const variants = workflows.map(({ name, input }) => {
-    const field = { ...fieldOf(input), title: "Input" };
+    const field = fieldOf(input);
     const isNeeded = field.kind !== "json";
     const members = [
       { name: "workflow", field: { kind: "fixed", value: name as Json, nullable: false } as const, required: true },

@@ -15,7 +15,8 @@ export function siteRoutes(service: Service): Route[] {
   return [
     ...assetRoutes(),
     ...signInPages(),
-    ...runsPages(service), ...runPages(service),
+    ...runsPages(service),
+    ...runPages(service),
     ...workflowsPages(service),
     ...workflowPages(service),
     ...schedulesPages(service),

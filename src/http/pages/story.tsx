@@ -21,7 +21,6 @@ type PanelProps = {
 
 export function StoryPanel({ run, story, caller, now }: PanelProps) {
   const { bar } = story;
-  const status = barStatus(bar);
   return (
     <section class="panel" id="panel" data-panel={bar.key} data-index={bar.index} aria-labelledby="panel-title">
       <div class="panel-head">
@@ -44,50 +43,65 @@ export function StoryPanel({ run, story, caller, now }: PanelProps) {
           <Icon sign="close" />
         </a>
       </div>
-      <dl class="points">
-        <Fact name="Status">
-          <span class={`status ${barTone(bar)}`}>{status}</span>
-        </Fact>
-        <Fact name="Began">
-          <Instant at={bar.startedAt} />
-        </Fact>
-        {bar.endedAt === null ? null : (
-          <Fact name="Ended">
-            <Instant at={bar.endedAt} />
-          </Fact>
-        )}
-        <Fact name="Took">{barLength(bar, now)}</Fact>
-        {bar.until === null || bar.endedAt !== null ? null : (
-          <Fact name={bar.kind === "run" || bar.kind === "undo" ? "Next attempt" : "Until"}>
-            <Instant at={bar.until} form="ago" />
-          </Fact>
-        )}
-        {bar.child === null ? null : (
-          <Fact name="Child run">
-            <a href={`/runs/${encodeURIComponent(bar.child.id)}`}>{bar.child.id}</a>
-          </Fact>
-        )}
-        {story.idempotencyKey === null ? null : (
-          <Fact name="Idempotency key">
-            <code>{story.idempotencyKey}</code>
-            <button type="button" class="quiet" data-copy={story.idempotencyKey} aria-label="Copy the idempotency key">
-              <Icon sign="copy" />
-            </button>
-          </Fact>
-        )}
-      </dl>
-      {bar.kind === "run" && may(caller, "admin") ? (
-        <p>
-          <button type="button" class="button plain" data-dialog="fork" data-fork-from={bar.name}>
-            <Icon sign="tree" />
-            <span>Fork from here</span>
-          </button>
-        </p>
-      ) : null}
+      <Points story={story} now={now} />
+      {bar.kind === "run" ? <ForkButton step={bar.name} caller={caller} /> : null}
       <Values story={story} />
       <Rejections story={story} />
       <Attempts story={story} now={now} />
     </section>
+  );
+}
+
+/** The dialog stands among those of the page; the script fills in the step. */
+function ForkButton({ step, caller }: { readonly step: string; readonly caller: Caller | null }) {
+  const refusal = `Needs the role admin; you have ${caller ?? "none"}.`;
+  const state = may(caller, "admin") ? {} : { "aria-disabled": "true", title: refusal, "data-refusal": refusal };
+  return (
+    <p>
+      <button type="button" class="button plain" data-dialog="fork" data-fork-from={step} {...state}>
+        <Icon sign="tree" />
+        <span>Fork from here</span>
+      </button>
+    </p>
+  );
+}
+
+function Points({ story, now }: Pick<PanelProps, "story" | "now">) {
+  const { bar } = story;
+  const status = barStatus(bar);
+  return (
+    <dl class="points">
+      <Fact name="Status">
+        <span class={`status ${barTone(bar)}`}>{status}</span>
+      </Fact>
+      <Fact name="Began">
+        <Instant at={bar.startedAt} />
+      </Fact>
+      {bar.endedAt === null ? null : (
+        <Fact name="Ended">
+          <Instant at={bar.endedAt} />
+        </Fact>
+      )}
+      <Fact name="Took">{barLength(bar, now)}</Fact>
+      {bar.until === null || bar.endedAt !== null ? null : (
+        <Fact name={bar.kind === "run" || bar.kind === "undo" ? "Next attempt" : "Until"}>
+          <Instant at={bar.until} form="ago" />
+        </Fact>
+      )}
+      {bar.child === null ? null : (
+        <Fact name="Child run">
+          <a href={`/runs/${encodeURIComponent(bar.child.id)}`}>{bar.child.id}</a>
+        </Fact>
+      )}
+      {story.idempotencyKey === null ? null : (
+        <Fact name="Idempotency key">
+          <code>{story.idempotencyKey}</code>
+          <button type="button" class="quiet" data-copy={story.idempotencyKey} aria-label="Copy the idempotency key">
+            <Icon sign="copy" />
+          </button>
+        </Fact>
+      )}
+    </dl>
   );
 }
 

@@ -5,7 +5,7 @@ import type { JSX } from "hono/jsx/jsx-runtime";
 import { runStatuses } from "../../core/run.ts";
 import type { RunStatus } from "../../core/run.ts";
 import type { StepStats, WorkflowStats } from "../../core/stats.ts";
-import { Ratio, total } from "./chart.tsx";
+import { Ratio, total } from "./spark.tsx";
 import { Icon } from "./icon.tsx";
 import { shareText } from "./axis.ts";
 import { spanText } from "./span.ts";

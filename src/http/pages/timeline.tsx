@@ -9,6 +9,7 @@ import { barAddress, barLength, barSigns, barStatus, barTone, barWords } from ".
 import { Icon } from "./icon.tsx";
 import { Block, Empty } from "./list.tsx";
 import { Scale } from "./scale.ts";
+import type { Fold } from "./scale.ts";
 import { spanText } from "./span.ts";
 
 export const barsPerBlock = 100;
@@ -79,6 +80,7 @@ export function TimelineView({ run, timeline, stamp, open }: TimelineProps) {
 
 function Ruler({ timeline }: { readonly timeline: Timeline }) {
   const scale = new Scale(timeline);
+  const named = namedFolds(scale.folds);
   let last = "";
   const ticks = scale.ticks().filter(({ label, level }) => {
     // After a fold of days, milliseconds do not change what an instant is called.
@@ -91,27 +93,43 @@ function Ruler({ timeline }: { readonly timeline: Timeline }) {
       <span class="faint">since the start</span>
       <div class="bar-track">
         <svg width="100%" height={rowHeight} focusable="false">
-          {ticks.map(({ x, label, level }) => (
-            <g class={`tick level-${level}`}>
+          {ticks.map(({ x, label, level }, index) => (
+            <g class={`tick level-${level}${index % 2 === 1 && level === 0 ? " is-second" : ""}`}>
               <line x1={percent(x)} x2={percent(x)} y1="24" y2={rowHeight} />
               <text x={percent(x)} dx={x > 90 ? -4 : 4} y="30" text-anchor={x > 90 ? "end" : "start"}>
                 {label}
               </text>
             </g>
           ))}
-          {scale.folds.map(({ x, width, ms }) => (
-            <g class="fold-label">
-              <text x={percent(x + width / 2)} y="13" text-anchor={x < 5 ? "start" : x > 92 ? "end" : "middle"}>
-                {spanText(ms)}
-              </text>
-              <line x1={percent(x)} x2={percent(x + width)} y1="18" y2="18" />
-            </g>
-          ))}
+          {scale.folds.map((fold) => {
+            const { x, width, ms } = fold;
+            return (
+              <g class="fold-label">
+                {named.has(fold) ? (
+                  <text x={percent(x + width / 2)} y="13" text-anchor={x < 5 ? "start" : x > 92 ? "end" : "middle"}>
+                    {spanText(ms)}
+                  </text>
+                ) : null}
+                <line x1={percent(x)} x2={percent(x + width)} y1="18" y2="18" />
+              </g>
+            );
+          })}
         </svg>
       </div>
       <span></span>
     </div>
   );
+}
+
+/** Percent that a label takes; of two that would stand in each other's way the longer fold has its own. */
+const labelWidth = 14;
+
+function namedFolds(folds: readonly Fold[]): ReadonlySet<Fold> {
+  const named = new Set<Fold>();
+  for (const fold of folds.toSorted((one, other) => other.ms - one.ms)) {
+    if ([...named].every(({ x }) => Math.abs(x - fold.x) >= labelWidth)) named.add(fold);
+  }
+  return named;
 }
 
 type RowsProps = { readonly run: string; readonly timeline: Timeline; readonly open: string | null };

@@ -75,6 +75,17 @@ function Card(props: CardProps) {
   }
 }
 
+/** What happens when the time is up. */
+const limits: Readonly<Record<Waiting["kind"], string>> = {
+  signal: "gives up",
+  webhook: "gives up",
+  run: "gives up",
+  lane: "gives up",
+  retry: "begins",
+  start: "begins",
+  timer: "over",
+};
+
 type FrameProps = PropsWithChildren<{
   readonly id: string;
   readonly sign: Sign;
@@ -96,7 +107,7 @@ function Frame({ id, sign, title, name, wait, children }: FrameProps) {
           ""
         ) : (
           <>
-            {wait.kind === "signal" || wait.kind === "webhook" ? ", gives up " : ", until "}
+            {`, ${limits[wait.kind]} `}
             <Instant at={wait.until} form="ago" />
           </>
         )}

@@ -19,6 +19,7 @@ import { SchemaView } from "./schema.tsx";
 import { Overview, StepsCard } from "./stats.tsx";
 import { Status } from "./status.tsx";
 import { Counts } from "./tally.tsx";
+import { Terms } from "./terms.tsx";
 import { addressOf, readWindow, refreshSeconds, WindowChooser } from "./window.tsx";
 import type { Window } from "./window.tsx";
 
@@ -230,7 +231,10 @@ function Definition({ info }: { readonly info: WorkflowInfo }) {
       <div class="card-head">
         <h2 id="definition">Definition</h2>
       </div>
-      <div class="card-body pair">
+      <div class="card-body">
+        <Terms terms={info.terms} workflow={info.name} />
+      </div>
+      <div class="card-body definition pair">
         <div>
           <h3>Input</h3>
           <SchemaView schema={info.input} id="schema-input" />

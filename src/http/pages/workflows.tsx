@@ -5,7 +5,7 @@ import type { Service, WorkflowInfo } from "../../core/service.ts";
 import type { WorkflowStats } from "../../core/stats.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { Ratio, Sparkline, total } from "./chart.tsx";
+import { Ratio, Sparkline, total } from "./spark.tsx";
 import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
 import { spanText } from "./span.ts";

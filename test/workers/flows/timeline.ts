@@ -66,10 +66,13 @@ const calm = defineWorkflow("seen-calm", {
   handler: async (_input: unknown, step) => await step.sleep("nap", "3 days"),
 });
 
-/** As many steps as it is told, one after the other. */
+/** As many steps as it is told, a hundred side by side. */
 const long = defineWorkflow("seen-long", {
   handler: async (input: { steps: number; hold?: boolean }, step) => {
-    for (let i = 0; i < input.steps; i++) await step.run("tick", () => i);
+    for (let i = 0; i < input.steps; i += 100) {
+      const some = Array.from({ length: Math.min(100, input.steps - i) }, (_, index) => i + index);
+      await Promise.all(some.map((number) => step.run("tick", () => number)));
+    }
     if (input.hold === true) await step.waitFor("enough");
     return input.steps;
   },
@@ -78,8 +81,13 @@ const long = defineWorkflow("seen-long", {
 /** As many children as it is told. */
 const family = defineWorkflow("seen-family", {
   handler: async (input: { children: number }, step) => {
-    for (let i = 0; i < input.children; i++) {
-      await step.start(parcel, { weight: i, refuse: i % 50 === 7 }, { id: `${step.info.id}.c${i}` });
+    for (let i = 0; i < input.children; i += 50) {
+      const some = Array.from({ length: Math.min(50, input.children - i) }, (_, index) => i + index);
+      await Promise.all(
+        some.map((weight) =>
+          step.start(parcel, { weight, refuse: weight % 50 === 7 }, { id: `${step.info.id}.c${weight}` }),
+        ),
+      );
     }
     return input.children;
   },

@@ -72,7 +72,7 @@ const stairs = defineWorkflow("traced-stairs", {
 });
 
 /** Waits for so many signals, one after another. */
-const listener = defineWorkflow("traced-listener", {
+export const tracedListener = defineWorkflow("traced-listener", {
   handler: async ({ count }: { count: number }, step) => {
     for (let i = 0; i < count; i++) await step.waitFor<unknown>("go");
   },
@@ -94,4 +94,4 @@ const pause = defineWorkflow("traced-pause", {
   handler: async ({ ms }: { ms: number }, step) => await step.run("pause", () => scheduler.wait(ms)),
 });
 
-export const tracedWorkflows = [journey, leg, sender, items, fragile, stairs, listener, relay, brief, pause];
+export const tracedWorkflows = [journey, leg, sender, items, fragile, stairs, tracedListener, relay, brief, pause];

@@ -163,6 +163,8 @@ function fillText(control: Control, value: Json | undefined): void {
   }
   const at = new Date(text);
   const isInstant = text !== "" && !Number.isNaN(at.getTime());
+  // The control takes no finer instants than its step, which is a minute unless it says otherwise.
+  if (isInstant && target instanceof HTMLInputElement) target.step = at.getTime() % 60_000 === 0 ? "60" : "0.001";
   target.value = isInstant ? new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, -1) : "";
   target.dataset["uiShown"] = target.value;
   if (isInstant) target.dataset["uiText"] = text;

@@ -1,6 +1,10 @@
 /** Owns: the filter form's address: without its empty fields, and with instants in the reader's own time. */
 
 export function startFilters(): void {
+  // On a phone the chips are one line: the first that is chosen is to be seen.
+  const chips = document.querySelector(".chips");
+  const chosen = chips?.querySelector<HTMLElement>("[aria-current]");
+  if (chosen) chips?.scrollTo({ left: chosen.offsetLeft - 40 });
   const form = document.querySelector<HTMLFormElement>("form[data-filters]");
   if (form === null) return;
   for (const field of form.querySelectorAll<HTMLInputElement>("[data-at]"))

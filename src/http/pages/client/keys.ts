@@ -79,7 +79,7 @@ function focus(element: HTMLElement | null | undefined): boolean {
 
 /** Rows are known by `data-row`; what is focused is the row itself or its first link. */
 function step(by: 1 | -1): boolean {
-  const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")].filter((row) => row.offsetParent !== null);
+  const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")].filter((row) => row.checkVisibility());
   const at = rows.findIndex((row) => row.contains(document.activeElement));
   const row = at === -1 ? rows[0] : rows[at + by];
   return focus(row?.hasAttribute("tabindex") === true ? row : row?.querySelector<HTMLElement>("a, button"));

@@ -1,11 +1,13 @@
 /** Owns: the feed a page names in `data-live`: its events mean that the page is to be drawn anew. */
-import { refresh } from "./page.ts";
+import { onDrawn, refresh } from "./page.ts";
 
 /** Events of one burst are one refresh. */
 const burstMs = 250;
 /** However much happens, the page is drawn no more often than this. */
 const restMs = 1000;
 const pollMs = 10_000;
+/** A page that nobody looks at for so long lets go of its feed; a browser has few connections to spend. */
+const idleMs = 30_000;
 const maxRetryMs = 15_000;
 
 type State = "connecting" | "live" | "offline" | "ended";
@@ -18,52 +20,69 @@ const words: Readonly<Record<State, string>> = {
 };
 
 let source: EventSource | null = null;
+/** The feed that has come to its end, if one has. */
+let ended: string | null = null;
 let retryMs = 1000;
 let isDue = false;
 let drawnAt = 0;
 let missed = false;
+let idle: ReturnType<typeof setTimeout> | undefined;
 
 export function startLive(): void {
-  const url = feed();
-  if (url === null) return;
-  connect(url);
+  // What has ended may go on: a run that is retried has another feed.
+  onDrawn(() => {
+    const url = feed();
+    if (url !== null && (source === null || (ended !== null && ended !== url))) connect(url);
+  });
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden || !missed) return;
+    clearTimeout(idle);
+    if (document.hidden) {
+      idle = setTimeout(() => source?.close(), idleMs);
+      return;
+    }
+    reconnect();
+    if (!missed) return;
     missed = false;
     void refresh();
   });
   // Should the feed be out of reach, the page is still never older than this.
   setInterval(() => {
-    if (source?.readyState !== EventSource.OPEN && !hasEnded) changed();
+    if (source !== null && source.readyState !== EventSource.OPEN && ended === null) changed();
   }, pollMs);
 }
-
-let hasEnded = false;
 
 function feed(): string | null {
   return document.querySelector<HTMLElement>("main[data-live]")?.dataset["live"] ?? null;
 }
 
+function reconnect(): void {
+  const url = feed();
+  if (url !== null && source?.readyState === EventSource.CLOSED && ended === null) connect(url);
+}
+
 function connect(url: string): void {
+  const opened = new EventSource(url);
+  source?.close();
+  source = opened;
+  ended = null;
   show("connecting");
-  source = new EventSource(url);
-  source.addEventListener("open", () => {
+  opened.addEventListener("open", () => {
     retryMs = 1000;
     show("live");
   });
-  for (const name of ["message", "run", "removed", "ready"]) source.addEventListener(name, () => changed());
-  source.addEventListener("end", () => {
-    hasEnded = true;
-    source?.close();
+  for (const name of ["message", "run", "removed", "ready"]) opened.addEventListener(name, () => changed());
+  opened.addEventListener("end", () => {
+    opened.close();
+    ended = url;
     show("ended");
     changed();
   });
-  source.addEventListener("error", () => {
-    if (hasEnded) return;
+  opened.addEventListener("error", () => {
+    if (ended !== null || source !== opened) return;
     show("offline");
     // The browser tries again by itself, unless it was refused.
-    if (source?.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => connect(feed() ?? url), retryMs);
+    if (opened.readyState !== EventSource.CLOSED) return;
+    setTimeout(reconnect, retryMs);
     retryMs = Math.min(2 * retryMs, maxRetryMs);
   });
 }
@@ -89,6 +108,7 @@ function show(state: State): void {
   const sign = document.querySelector<HTMLElement>("#live");
   const word = sign?.querySelector(".word");
   if (sign === null || word === null || word === undefined) return;
+  sign.hidden = false;
   sign.dataset["state"] = state;
   if (word.textContent !== words[state]) word.textContent = words[state];
 }

@@ -1,0 +1,93 @@
+/** The page of lanes in a real browser: who holds them, who waits at which place, and the limit. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+
+const lane = "concurrency:send-mail";
+type Lane = {
+  readonly limit: number | null;
+  readonly override: number | null;
+  readonly used: number;
+  readonly waiting: number;
+};
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+  for (let number = 1; number <= 5; number++)
+    await stage.client.start("send-mail", `mail-${number}`, { to: "ana", hold: true });
+  await until(find, ({ used, waiting }) => used === 2 && waiting === 3);
+});
+
+afterAll(async () => {
+  await stage.close();
+});
+
+function find(): Promise<Lane> {
+  return stage.client.call({ method: "GET", path: `/v1/lanes/${encodeURIComponent(lane)}` });
+}
+
+test.each(variants)("is accessible and fits, %s", async (variant) => {
+  const page = await stage.visit("/lanes", variant);
+  await picture(page, `lanes-${variant}`);
+  expect(await accessibility(page)).toEqual([]);
+  expect(await isTooWide(page)).toBe(false);
+  await stage.leave(page);
+});
+
+test("says how full it is, who holds it and who waits, at which place", async () => {
+  const page = await stage.visit("/lanes");
+  const card = page.locator(`article[data-key="${lane}"]`);
+  expect(await card.locator(".lane-figures").textContent()).toBe("In use2 of 2Waiting3");
+  const [holders, queue] = await card.locator("ol").all();
+  expect(await holders?.getByRole("link").allTextContents()).toEqual(["mail-1", "mail-2"]);
+  expect(await queue?.locator("li").allTextContents()).toEqual([
+    expect.stringMatching(/^1mail-3for/),
+    expect.stringMatching(/^2mail-4for/),
+    expect.stringMatching(/^3mail-5for/),
+  ]);
+  expect(await queue?.getByRole("link").first().getAttribute("href")).toBe("/runs/mail-3");
+  await stage.leave(page);
+});
+
+test("has an address of its own, and one that there is not is a page that says so", async () => {
+  const page = await stage.visit("/lanes");
+  await page.getByRole("link", { name: lane }).click();
+  await page.waitForURL(/lane=/);
+  expect(await page.locator("h1").textContent()).toBe(lane);
+  await page.goto(`${stage.origin}/lanes?lane=nothing`);
+  expect(await page.locator("h1").textContent()).toBe("Not Found");
+  stage.complaints.splice(0);
+  await stage.leave(page);
+});
+
+test("a limit is set by hand, counts at once, and is given back to the code", async () => {
+  const page = await stage.visit("/lanes");
+  const card = page.locator(`article[data-key="${lane}"]`);
+  const open = async (): Promise<void> => {
+    await card.getByRole("button", { name: "Set the limit" }).click();
+    await page.getByLabel("Your name").fill("Ana");
+    await page.getByLabel("Why").fill("a quiet day");
+  };
+  await open();
+  await page.locator("#lane-limit").fill("4");
+  await picture(page, "lanes-limit", false);
+  await page.locator("dialog[open] [data-submit]").click();
+  await card.getByText("limit set by hand").waitFor();
+  expect(await find()).toMatchObject({ limit: 4, override: 4, setting: { by: "Ana", reason: "a quiet day" } });
+  expect(await card.locator(".notice").textContent()).toMatch(/^The limit was set by Ana .*: a quiet day$/);
+  await until(find, ({ used, waiting }) => used === 4 && waiting === 1);
+  await card.getByText("4 of 4").waitFor();
+  await open();
+  expect(await page.locator("#lane-limit").inputValue()).toBe("4");
+  await page.locator("#lane-limit").fill("");
+  await page.locator("dialog[open] [data-submit]").click();
+  await card.getByText("limit set by hand").waitFor({ state: "detached" });
+  expect(await find()).toMatchObject({ limit: 2, override: null });
+  expect(await find()).not.toHaveProperty("setting");
+  await stage.leave(page);
+});
+
+test("no page complained of anything", () => {
+  expect(stage.complaints).toEqual([]);
+});

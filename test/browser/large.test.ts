@@ -1,0 +1,99 @@
+/** Runs with very much in them: their pages stay light however long they are, and every part can be reached. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { isTooWide, picture, Stage, until } from "./stage.ts";
+
+const steps = 10_000;
+const children = 1000;
+/** With its head, its foot and its dialogs a page of a short run has some 600 elements. */
+const light = 15_000;
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open(["AUTH:none"]);
+  // They begin once their starts are answered: ten thousand steps leave little time for anything else.
+  const start = (workflow: string, id: string, input: unknown) =>
+    stage.client.call({ method: "POST", path: `/v1/workflows/${workflow}/runs`, body: { id, input, delay: 500 } });
+  const ended = (id: string) =>
+    until(
+      () => stage.client.call<{ status: string }>({ method: "GET", path: `/v1/runs/${id}` }).catch(() => null),
+      (run) => run?.status === "completed",
+      180_000,
+    );
+  await start("seen-long", "long", { steps });
+  await ended("long");
+  await start("seen-family", "family", { children });
+  await ended("family");
+}, 400_000);
+
+afterAll(async () => {
+  await stage.close();
+});
+
+async function elements(page: Page): Promise<number> {
+  return await page.evaluate<number>("document.querySelectorAll('*').length");
+}
+
+/** Scrolls as a reader does who is in a hurry, and answers the most elements there ever were. */
+async function scrollThrough(page: Page, stops: number): Promise<number> {
+  let most = 0;
+  for (let stop = 0; stop <= stops; stop++) {
+    await page.evaluate(`scrollTo(0, document.documentElement.scrollHeight * ${stop / stops})`);
+    await page.waitForTimeout(60);
+    most = Math.max(most, await elements(page));
+  }
+  return most;
+}
+
+test("10,000 steps: the page is light at every place of it, and its last rows come", { timeout: 180_000 }, async () => {
+  const page = await stage.visit("/runs/long");
+  // One of them is the delayed start.
+  expect(await page.locator("#timeline .card-head .faint").innerText()).toContain(`${steps + 1} bars`);
+  const height = await page.evaluate<number>("document.documentElement.scrollHeight");
+  expect(await scrollThrough(page, 40)).toBeLessThan(light);
+  const last = page.locator(".entry", { hasText: "run.completed" });
+  await last.waitFor();
+  expect(await last.innerText()).toContain(String(steps + 3));
+  // Places that are empty are as high as what fills them: nothing has moved.
+  const after = await page.evaluate<number>("document.documentElement.scrollHeight");
+  expect(Math.abs(after - height)).toBeLessThan(50);
+  expect(await isTooWide(page)).toBe(false);
+  await picture(page, "run-long-end-light", false);
+  await page.locator("#bars-100").scrollIntoViewIfNeeded();
+  await page.locator(`.bar-row[data-step="run:tick#${steps}"]`).waitFor();
+  expect(await elements(page)).toBeLessThan(light);
+  await stage.leave(page);
+});
+
+test("a deep link leads to step 7,777, which is drawn where it belongs", { timeout: 60_000 }, async () => {
+  const page = await stage.visit(`/runs/long?step=${encodeURIComponent("tick#7777")}`);
+  expect(await page.locator("#panel-title").innerText()).toBe("tick#7777");
+  const row = page.locator('.bar-row[data-step="run:tick#7777"]');
+  await row.waitFor();
+  await until(
+    () =>
+      page.evaluate<number>("document.querySelector('.bar-row[aria-current=true]')?.getBoundingClientRect().top ?? -1"),
+    (top) => top > 0 && top < 800,
+  );
+  expect(await elements(page)).toBeLessThan(light);
+  await picture(page, "run-long-step-light", false);
+  await stage.leave(page);
+});
+
+test("1,000 children: each is listed with what it is now", { timeout: 120_000 }, async () => {
+  const page = await stage.visit("/runs/family");
+  expect(await page.locator("#family .card-head .faint").innerText()).toBe(`${children} children`);
+  await page.locator("#family").scrollIntoViewIfNeeded();
+  await page.locator(".child").nth(20).waitFor();
+  await page.locator("#children-39").scrollIntoViewIfNeeded();
+  await until(
+    () => page.locator("#children-39 .child").count(),
+    (count) => count === 25,
+  );
+  expect(await page.locator("#children-39").innerText()).toContain("family.c999");
+  expect(await page.locator("#children-39 .status").first().innerText()).toMatch(/completed|running|waiting/);
+  expect(await elements(page)).toBeLessThan(light);
+  await picture(page, "run-family-light", false);
+  await stage.leave(page);
+});

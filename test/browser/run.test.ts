@@ -1,0 +1,386 @@
+/** The page of one run, in a real browser: what it shows, and every action that it offers. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+
+type RunJson = {
+  readonly id: string;
+  readonly status: string;
+  readonly output: unknown;
+  readonly input: unknown;
+  readonly waitingFor: readonly { readonly kind: string; readonly name: string; readonly url?: string }[];
+};
+type EntryJson = { readonly kind: string; readonly by?: string; readonly reason?: string | null };
+
+let stage: Stage;
+let made = 0;
+
+beforeAll(async () => {
+  stage = await Stage.open(["AUTH:none"]);
+});
+
+afterAll(async () => {
+  await stage.close();
+});
+
+async function start(workflow: string, input: unknown = {}): Promise<string> {
+  const id = `${workflow}-${++made}`;
+  await stage.client.start(workflow, id, input);
+  return id;
+}
+
+function read(id: string): Promise<RunJson> {
+  return stage.client.call<RunJson>({ method: "GET", path: `/v1/runs/${id}` });
+}
+
+function runThatIs(id: string, status: string): Promise<RunJson> {
+  return until(
+    () => read(id),
+    (run) => run.status === status,
+  );
+}
+
+async function entriesOf(id: string): Promise<readonly EntryJson[]> {
+  const path = `/v1/runs/${id}/history`;
+  return (await stage.client.call<{ entries: EntryJson[] }>({ method: "GET", path })).entries;
+}
+
+/** The journey, once it waits for its webhook and its approval. */
+async function journey(): Promise<RunJson> {
+  const id = await start("seen-journey", { order: "7", total: 12 });
+  return await until(
+    () => read(id),
+    ({ waitingFor }) => waitingFor.some(({ kind }) => kind === "webhook"),
+  );
+}
+
+async function sentence(page: Page): Promise<string> {
+  return (await page.locator("#now-sentence").innerText()).replaceAll(/\s+/g, " ");
+}
+
+/** Opens the dialog from the menu, says who and why, and sends it. */
+async function act(page: Page, button: string, dialog: string, submit: string): Promise<void> {
+  await page.locator("[data-actions] > summary").click();
+  await page.locator("[data-actions]").getByRole("button", { name: button, exact: true }).click();
+  await sign(page, dialog);
+  await page.locator(`#${dialog}`).getByRole("button", { name: submit, exact: true }).click();
+}
+
+async function sign(page: Page, dialog: string): Promise<void> {
+  await page.locator(`#${dialog}-actor`).fill("Ana Lima");
+  await page.locator(`#${dialog}-reason`).fill("checking the invoice");
+}
+
+/** Who asked for the newest entry of the kind, and why. */
+async function author(id: string, kind: string): Promise<readonly [string | undefined, string | null | undefined]> {
+  const entry = (await entriesOf(id)).findLast((each) => each.kind === kind);
+  return [entry?.by, entry?.reason];
+}
+
+const ana = ["Ana Lima", "checking the invoice"];
+
+describe("a run's page", () => {
+  test("says first what the run is doing and why, and is clean for everybody", { timeout: 120_000 }, async () => {
+    const { id, waitingFor } = await journey();
+    const path = new URL(waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "").pathname;
+    const refused = await fetch(`${stage.origin}${path}`, { method: "POST", headers: { "x-forged": "1" } });
+    expect(refused.status).toBe(403);
+    const brittle = await start("seen-brittle");
+    const patient = await start("seen-patient");
+    await runThatIs(brittle, "failed");
+    await runThatIs(patient, "waiting");
+    for (const variant of variants) {
+      const page = await stage.visit(`/runs/${id}`, variant);
+      expect(await sentence(page)).toMatch(/^Waiting for webhook paid since /);
+      await page.locator(".bar-row").first().scrollIntoViewIfNeeded();
+      expect(await page.locator(".bar-row").count()).toBe(7);
+      await page.locator("#history").scrollIntoViewIfNeeded();
+      await page.locator(".entry").nth(15).waitFor();
+      expect([variant, await accessibility(page), await isTooWide(page)]).toEqual([variant, [], false]);
+      await page.evaluate("scrollTo(0, 0)");
+      await picture(page, `run-waiting-${variant}`);
+      await stage.leave(page);
+      if (variant === "dark" || variant === "phone") continue;
+      for (const [name, other] of [["failed", brittle] as const, ["retrying", patient] as const]) {
+        const next = await stage.visit(`/runs/${other}`, variant);
+        expect([name, variant, await accessibility(next), await isTooWide(next)]).toEqual([name, variant, [], false]);
+        await picture(next, `run-${name}-${variant}`);
+        await stage.leave(next);
+      }
+    }
+  });
+
+  test("a deep link opens one step: its output, its attempts, and what differs between them", async () => {
+    const { id } = await journey();
+    for (const variant of variants) {
+      const page = await stage.visit(`/runs/${id}?step=${encodeURIComponent("run:charge")}`, variant);
+      const panel = page.locator("#panel");
+      expect(await panel.locator("#panel-title").innerText()).toBe("charge");
+      expect(await panel.innerText()).toContain("R-7");
+      expect(await panel.locator(".attempts > li").count()).toBe(3);
+      const diff = await panel.locator(".diff").first().innerText();
+      expect(diff).toContain("− Error: the bank said 501");
+      expect(diff).toContain("+ Error: the bank said 502");
+      expect(await page.locator(".bar-row[aria-current=true]").innerText()).toContain("charge");
+      expect([variant, await accessibility(page), await isTooWide(page)]).toEqual([variant, [], false]);
+      await picture(page, `run-step-${variant}`, false);
+      await stage.leave(page);
+    }
+  });
+
+  test("the panel is opened and closed by the keyboard, and the address follows", async () => {
+    const { id } = await journey();
+    const page = await stage.visit(`/runs/${id}`);
+    const row = page.locator('.bar-row[data-step="run:reserve"]');
+    await row.focus();
+    await page.keyboard.press("Enter");
+    await page.locator("#panel").waitFor();
+    expect(new URL(page.url()).searchParams.get("step")).toBe("run:reserve");
+    expect(await page.evaluate("document.activeElement.id")).toBe("panel-title");
+    await page.keyboard.press("Escape");
+    await page.locator("#panel").waitFor({ state: "detached" });
+    expect(new URL(page.url()).search).toBe("");
+    expect(await page.evaluate("document.activeElement.dataset.step")).toBe("run:reserve");
+    await page.goBack();
+    await page.locator("#panel").waitFor();
+    await stage.leave(page);
+  });
+
+  test("a sensitive result is not shown, a child's input is, and what is not on record is said to be so", async () => {
+    const { id } = await journey();
+    const page = await stage.visit(`/runs/${id}?step=token`);
+    expect(await page.locator("#panel").innerText()).toContain("marked as sensitive");
+    await page.locator("#history").scrollIntoViewIfNeeded();
+    await page.locator(".entry").nth(10).waitFor();
+    expect(await page.content()).not.toContain("do-not-tell");
+    await page.goto(`${stage.origin}/runs/${id}?step=child:seen-parcel`);
+    expect(await page.locator("#panel-input-value").innerText()).toContain("weight");
+    await page.goto(`${stage.origin}/runs/${id}?step=charge`);
+    expect(await page.locator("#panel").innerText()).toContain("is not on record");
+    await page.goto(`${stage.origin}/runs/${id}?step=nowhere`);
+    expect(await page.locator("#panel").innerText()).toContain("Nothing on record of this run is called so");
+    await stage.leave(page);
+  });
+
+  test("the timeline is zoomed by buttons and keys, and stays zoomed when the page is drawn anew", async () => {
+    const { id } = await journey();
+    const page = await stage.visit(`/runs/${id}`);
+    const width = async () => (await page.locator(".bar-track svg").nth(2).boundingBox())?.width ?? 0;
+    const before = await width();
+    await page.keyboard.press("+");
+    await page.getByRole("button", { name: "Zoom in" }).click();
+    expect(await page.locator("[data-zoom-level]").innerText()).toBe("4×");
+    expect((await width()) / before).toBeCloseTo(4, 1);
+    await page.locator("#timeline").scrollIntoViewIfNeeded();
+    await picture(page, "run-zoomed-light", false);
+    await stage.client.signal(id, "unheard", {}, "k1");
+    await until(
+      () => page.locator(".history .card-head .faint").innerText(),
+      (text) => text !== "15 entries",
+    );
+    expect((await width()) / before).toBeCloseTo(4, 1);
+    await page.keyboard.press("0");
+    expect((await width()) / before).toBeCloseTo(1, 1);
+    await stage.leave(page);
+  });
+
+  test("the history is narrowed to a kind, and an entry is opened as JSON", async () => {
+    const { id } = await journey();
+    const page = await stage.visit(`/runs/${id}`);
+    await page.locator("#history").getByRole("link", { name: "children" }).click();
+    await until(
+      () => page.locator(".entry-kind").allInnerTexts(),
+      (kinds) => kinds.join() === "child.started,child.completed",
+    );
+    await page.locator(".entry > summary").nth(1).click();
+    const json = page.locator(".entry[open] .value");
+    await json.waitFor();
+    expect(await json.innerText()).toContain("tracking");
+    await stage.leave(page);
+  });
+
+  test("an open webhook has its address, a ready curl and its refused deliveries", async () => {
+    const { id, waitingFor } = await journey();
+    const url = waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "";
+    await fetch(`${stage.origin}${new URL(url).pathname}`, { method: "POST", headers: { "x-forged": "1" } });
+    const page = await stage.visit(`/runs/${id}`);
+    const card = page.locator(".wait", { hasText: "paid" });
+    await card.getByText("1 delivery was refused").waitFor();
+    expect(await card.innerText()).toContain(url);
+    await card.getByText("As a curl command").click();
+    expect(await card.locator("pre").innerText()).toContain(`curl -X POST '${url}'`);
+    await stage.leave(page);
+  });
+});
+
+describe("actions on a run", () => {
+  test("a signal is sent by the form of its schema, and the page follows", async () => {
+    const { id } = await journey();
+    const page = await stage.visit(`/runs/${id}`);
+    await page.getByRole("button", { name: "Send approval" }).click();
+    const dialog = page.locator("dialog[open]");
+    await dialog.locator('[data-name="approved"] input').check();
+    await dialog.locator("[data-header=actor]").fill("Ana Lima");
+    await dialog.locator("[data-header=reason]").fill("checking the invoice");
+    expect(await accessibility(page)).toEqual([]);
+    await picture(page, "run-signal-light", false);
+    await dialog.getByRole("button", { name: "Send", exact: true }).click();
+    await until(
+      () => sentence(page),
+      (text) => text.startsWith("Completed in"),
+    );
+    expect((await read(id)).output).toMatchObject({ first: "approval" });
+    expect(await author(id, "signal.received")).toEqual(ana);
+    await stage.leave(page);
+  });
+
+  test("a run is paused and resumed, and the page says by whom and why", async () => {
+    const id = await start("seen-calm");
+    await runThatIs(id, "waiting");
+    const page = await stage.visit(`/runs/${id}`);
+    await act(page, "Pause", "pause", "Pause");
+    await until(
+      () => sentence(page),
+      (text) => text.includes("by Ana Lima: checking the invoice"),
+    );
+    await picture(page, "run-paused-light", false);
+    expect(await author(id, "run.paused")).toEqual(ana);
+    await page.locator(".run-head > .row-of > button", { hasText: "Resume" }).click();
+    await sign(page, "resume");
+    await page.locator("#resume").getByRole("button", { name: "Resume", exact: true }).click();
+    await runThatIs(id, "waiting");
+    expect(await author(id, "run.resumed")).toEqual(ana);
+    await stage.leave(page);
+  });
+
+  test("a run is cancelled; one that has ended says why it cannot be, and can be deleted", async () => {
+    const id = await start("seen-calm");
+    await runThatIs(id, "waiting");
+    const page = await stage.visit(`/runs/${id}`);
+    await act(page, "Cancel", "cancel", "Cancel the run");
+    await until(
+      () => sentence(page),
+      (text) => text.startsWith("Cancelled: checking the invoice"),
+    );
+    expect((await read(id)).status).toBe("cancelled");
+    expect(await author(id, "run.cancelled")).toEqual(ana);
+    const again = page.locator("[data-actions] button", { hasText: "Cancel" });
+    expect(await again.getAttribute("aria-disabled")).toBe("true");
+    expect(await again.getAttribute("title")).toContain("The run has ended");
+    await act(page, "Delete", "delete", "Delete for ever");
+    await page.waitForURL(`${stage.origin}/`);
+    expect((await fetch(`${stage.origin}/v1/runs/${id}`)).status).toBe(404);
+    await stage.leave(page);
+  });
+
+  test("a run is terminated", async () => {
+    const id = await start("seen-calm");
+    await runThatIs(id, "waiting");
+    const page = await stage.visit(`/runs/${id}`);
+    await act(page, "Terminate", "terminate", "Terminate");
+    await runThatIs(id, "cancelled");
+    expect(await author(id, "run.cancelled")).toEqual(ana);
+    await stage.leave(page);
+  });
+
+  test("a run that waits for its next attempt makes it now", async () => {
+    const id = await start("seen-patient");
+    await runThatIs(id, "waiting");
+    const page = await stage.visit(`/runs/${id}`);
+    expect(await sentence(page)).toContain("503 from the bank");
+    await page.locator(".wait").getByRole("button", { name: "Retry now" }).click();
+    await sign(page, "retry");
+    await page.locator("#retry").getByRole("button", { name: "Retry", exact: true }).click();
+    expect((await runThatIs(id, "completed")).output).toBe("answered");
+    expect(await author(id, "run.retried")).toEqual(ana);
+    await stage.leave(page);
+  });
+
+  test("a failed run is retried from where it failed", async () => {
+    const id = await start("seen-brittle");
+    await runThatIs(id, "failed");
+    const page = await stage.visit(`/runs/${id}`);
+    expect(await sentence(page)).toMatch(/^Failed in deliver: attempt 3 found nobody/i);
+    await page.locator(".run-head > .row-of > button", { hasText: "Retry" }).click();
+    await sign(page, "retry");
+    await page.locator("#retry").getByRole("button", { name: "Retry", exact: true }).click();
+    await until(
+      () => author(id, "run.retried"),
+      ([by]) => by === "Ana Lima",
+    );
+    await stage.leave(page);
+  });
+
+  test("a fork shows what it keeps, takes another input, and leads to the new run", async () => {
+    const id = await start("seen-brittle");
+    await runThatIs(id, "failed");
+    const page = await stage.visit(`/runs/${id}?step=run:deliver`);
+    await page.getByRole("button", { name: "Fork from here" }).click();
+    const dialog = page.locator("#fork");
+    await until(
+      () => dialog.locator("[data-fork=rerun]").innerText(),
+      (text) => text.includes("deliver"),
+    );
+    expect(await dialog.locator("#fork-from").inputValue()).toBe("deliver");
+    await dialog.getByText("Change the input").click();
+    await dialog.locator("#fork-input").fill('{ "works": true }');
+    await sign(page, "fork");
+    expect(await accessibility(page)).toEqual([]);
+    await picture(page, "run-fork-light", false);
+    await dialog.getByRole("button", { name: "Fork", exact: true }).click();
+    await page.waitForURL((url) => url.pathname !== `/runs/${id}`);
+    const fork = decodeURIComponent(new URL(page.url()).pathname.split("/")[2] ?? "");
+    expect(await runThatIs(fork, "completed")).toMatchObject({ output: "delivered", input: { works: true } });
+    const [created] = await entriesOf(fork);
+    expect(created).toMatchObject({ by: "Ana Lima", fork: { id, step: "deliver", reason: "checking the invoice" } });
+    await stage.leave(page);
+  });
+
+  test("a refusal is shown in the dialog, and nothing is lost", async () => {
+    const { id } = await journey();
+    const page = await stage.visit(`/runs/${id}`);
+    await page.locator("[data-actions] > summary").click();
+    await page.locator("[data-actions]").getByRole("button", { name: "Send a signal" }).click();
+    const dialog = page.locator("#signal");
+    await dialog.locator("#signal-name").fill("approval");
+    await dialog.locator("textarea").fill('{ "approved": "perhaps" }');
+    await sign(page, "signal");
+    await dialog.getByRole("button", { name: "Send", exact: true }).click();
+    await until(
+      () => dialog.innerText(),
+      (text) => text.includes("approved"),
+    );
+    expect(await dialog.isVisible()).toBe(true);
+    expect(await dialog.locator("#signal-name").inputValue()).toBe("approval");
+    await stage.leave(page);
+  });
+
+  test("no page complained of anything", () => {
+    const own = stage.complaints.filter((text) => !/422|ERR_INCOMPLETE_CHUNKED_ENCODING/.test(text));
+    expect(own).toEqual([]);
+  });
+});
+
+test("a reader sees everything, and of every action why it is not theirs", { timeout: 60_000 }, async () => {
+  const guarded = await Stage.open(["AUTH:token", "API_TOKENS:read:reader-token-1,admin:admin-token-1"]);
+  try {
+    const headers = { authorization: "Bearer admin-token-1", "content-type": "application/json" };
+    const body = JSON.stringify({ id: "calm" });
+    await fetch(`${guarded.origin}/v1/workflows/seen-calm/runs`, { method: "POST", headers, body });
+    const page = await guarded.visit("/runs/calm");
+    await page.getByLabel("Token").fill("reader-token-1");
+    await page.keyboard.press("Enter");
+    await page.locator("#now-sentence").waitFor();
+    expect(new URL(page.url()).pathname).toBe("/runs/calm");
+    await page.keyboard.press(".");
+    const buttons = page.locator("[data-actions] button");
+    expect(await buttons.count()).toBe(7);
+    for (const button of await buttons.all()) {
+      expect(await button.getAttribute("title")).toMatch(/^Needs the role (?:operate|admin); you have read\.$/);
+    }
+    expect(await accessibility(page)).toEqual([]);
+    await picture(page, "run-reader-light", false);
+  } finally {
+    await guarded.close();
+  }
+});

@@ -1,0 +1,94 @@
+/** The page of statistics in a real browser: figures, pictures, their table, and the window in the address. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+  for (let number = 0; number < 8; number++) {
+    await stage.client.start("send-mail", `mail-${number}`, {
+      to: "ana",
+      fails: number % 4 === 0,
+      bounces: number % 2,
+      hold: false,
+    });
+  }
+  for (let number = 0; number < 3; number++) await stage.client.start("greet", `greet-${number}`, { name: "Ana" });
+  await until(
+    () => stage.client.call<{ total: number }>({ method: "GET", path: "/v1/directory/counts?status=completed,failed" }),
+    ({ total }) => total === 11,
+  );
+});
+
+afterAll(async () => {
+  await stage.close();
+});
+
+test.each(variants)("is accessible and fits, %s", async (variant) => {
+  const page = await stage.visit("/stats?window=1h", variant);
+  await page.locator(".chart-table summary").click();
+  await picture(page, `stats-${variant}`);
+  expect(await accessibility(page)).toEqual([]);
+  expect(await isTooWide(page)).toBe(false);
+  await stage.leave(page);
+});
+
+test("the figures, the picture and its table say the same", async () => {
+  const page = await stage.visit("/stats?window=1h");
+  expect(await page.locator(".tile").first().textContent()).toBe("Runs110 not ended yet");
+  expect(await page.locator(".tile").nth(1).textContent()).toBe("Success rate81.8 %9 of 11");
+  const texts = await page.evaluate<string[]>(
+    `[...document.querySelector(".chart").querySelectorAll("[data-text]")].map((each) => each.dataset.text)`,
+  );
+  const sums = texts.map((text) => text.match(/\d+/g)?.map(Number) ?? []);
+  expect([0, 1].map((index) => sums.reduce((sum, counts) => sum + (counts[index] ?? 0), 0))).toEqual([9, 2]);
+  await page.locator(".chart-table summary").click();
+  const columns = await page.evaluate<string[][]>(
+    `[...document.querySelectorAll(".chart-table tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
+  );
+  expect([1, 2].map((index) => columns.reduce((sum, row) => sum + Number(row[index]), 0))).toEqual([9, 2]);
+  await stage.leave(page);
+});
+
+test("a slice says what it is, and leads to its runs", async () => {
+  const page = await stage.visit("/stats?window=1h");
+  const filled = page.locator('.chart:first-of-type [data-text]:not([data-text^="0 completed, 0 failed"])').first();
+  await filled.locator(".slice-area").hover();
+  expect(await page.locator("[data-read]").first().textContent()).toMatch(/: \d+ completed, \d+ failed/);
+  await filled.locator(".slice-area").click();
+  await page.waitForURL(/createdAfter=.*createdBefore=/);
+  expect(await page.locator("tr[data-key^=run-]").count()).toBeGreaterThan(0);
+  await stage.leave(page);
+});
+
+test("the steps that fail most come first, with their rate", async () => {
+  const page = await stage.visit("/stats");
+  const row = page.locator("tr", { has: page.locator("code", { hasText: "deliver" }) });
+  expect(await row.textContent()).toMatch(/^deliversend-mail25 %26/);
+  await stage.leave(page);
+});
+
+test("the workflow is chosen without a button, and stands in the address with the window", async () => {
+  const page = await stage.visit("/stats?window=6h");
+  await page.locator("#workflow").selectOption("greet");
+  await page.waitForURL(/window=6h&workflow=greet/);
+  expect(await page.locator(".tile").first().textContent()).toBe("Runs30 not ended yet");
+  expect(await page.locator("#by-workflow").count()).toBe(0);
+  await page.getByRole("link", { name: "30 d" }).click();
+  await page.waitForURL(/workflow=greet&window=30d/);
+  await stage.leave(page);
+});
+
+test("a window that there is not is a page that says which there are", async () => {
+  const page = await stage.visit("/stats?window=9y");
+  expect(await page.locator("main").textContent()).toMatch(
+    /The parameter window must be one of 1h, 6h, 24h, 7d, 30d, 90d/,
+  );
+  stage.complaints.splice(0);
+  await stage.leave(page);
+});
+
+test("no page complained of anything", () => {
+  expect(stage.complaints).toEqual([]);
+});

@@ -1,0 +1,92 @@
+/** What the timeline's page is made of: the scale with its folds, and the differences between errors. */
+import { describe, expect, test } from "vitest";
+import { createPick } from "../core/sample.ts";
+import { diffLines } from "../../src/http/pages/diff.ts";
+import { Scale } from "../../src/http/pages/scale.ts";
+
+const day = 86_400_000;
+
+describe("the scale of a timeline", () => {
+  test("without folds it is linear, from 0 to 100", () => {
+    const scale = new Scale({ startedAt: 1000, endedAt: 3000, idle: [] });
+    expect([500, 1000, 1500, 2000, 3000, 9000].map((at) => scale.at(at))).toEqual([0, 0, 25, 50, 100, 100]);
+  });
+
+  test("a fold takes a small width whatever its length, and the rest is linear", () => {
+    const idle = [{ fromAt: 1000, untilAt: 1000 + 3 * day }];
+    const scale = new Scale({ startedAt: 0, endedAt: 2000 + 3 * day, idle });
+    expect(scale.folds).toEqual([{ x: 47.5, width: 5, ms: 3 * day }]);
+    expect(scale.at(1000 + 3 * day)).toBeCloseTo(52.5);
+    expect(scale.at(500)).toBeCloseTo(23.75);
+    expect(scale.at(2000 + 3 * day)).toBeCloseTo(100);
+  });
+
+  test("of any timeline, what is later is never further left, and its ticks are in order and on it", () => {
+    for (let seed = 0; seed < 200; seed++) {
+      const pick = createPick(`scale ${seed}`);
+      const idle: { fromAt: number; untilAt: number }[] = [];
+      let at = pick.below(1000);
+      const startedAt = at;
+      for (let count = pick.below(40); count > 0; count--) {
+        const fromAt = at + pick.below(5000);
+        at = fromAt + 1000 + pick.below(10 * day);
+        idle.push({ fromAt, untilAt: at });
+      }
+      const endedAt = at + pick.below(3) * pick.below(100_000);
+      const scale = new Scale({ startedAt, endedAt, idle });
+      const instants = Array.from({ length: 100 }, () => startedAt + pick.below(endedAt - startedAt + 1));
+      const places = instants.sort((one, other) => one - other).map((instant) => scale.at(instant));
+      for (const [index, x] of places.entries()) {
+        expect(x).toBeGreaterThanOrEqual(places[index - 1] ?? 0);
+        expect(x).toBeLessThanOrEqual(100);
+      }
+      const ticks = scale.ticks();
+      expect(ticks.length).toBeLessThan(3000);
+      for (const [index, { x }] of ticks.entries()) expect(x).toBeGreaterThanOrEqual(ticks[index - 1]?.x ?? 0);
+    }
+  });
+
+  test("zooming adds ticks and takes none away", () => {
+    const ticks = new Scale({ startedAt: 0, endedAt: 60_000, idle: [] }).ticks();
+    expect(ticks.filter(({ level }) => level === 0).map(({ label }) => label)).toEqual([
+      "0 ms",
+      "10 s",
+      "20 s",
+      "30 s",
+      "40 s",
+      "50 s",
+      "1 min",
+    ]);
+    const counts = [0, 1, 2, 3].map((most) => ticks.filter(({ level }) => level <= most).length);
+    expect(counts).toEqual([...counts].sort((one, other) => one - other));
+  });
+
+  test("a run in which no time has passed has a scale as well", () => {
+    const scale = new Scale({ startedAt: 5, endedAt: 5, idle: [] });
+    expect([scale.at(5), scale.ticks().length > 0]).toEqual([0, true]);
+  });
+});
+
+describe("the differences between two texts", () => {
+  const draw = (before: string, after: string): string[] =>
+    diffLines(before, after).map(({ kind, text }) => `${{ same: " ", removed: "-", added: "+" }[kind]}${text}`);
+
+  test("name what went, what came and what stayed", () => {
+    expect(draw("a\nb\nc", "a\nx\nc\nd")).toEqual([" a", "-b", "+x", " c", "+d"]);
+    expect(draw("", "a")).toEqual(["+a"]);
+    expect(draw("a", "")).toEqual(["-a"]);
+    expect(draw("same", "same")).toEqual([" same"]);
+  });
+
+  test("make the one text of the other, whatever they are", () => {
+    for (let seed = 0; seed < 300; seed++) {
+      const pick = createPick(`diff ${seed}`);
+      const text = () => Array.from({ length: pick.below(12) }, () => pick.of(["a", "b", "c"])).join("\n");
+      const [before, after] = [text(), text()];
+      const lines = diffLines(before, after);
+      const keep = (not: string) => lines.filter(({ kind }) => kind !== not).map((line) => line.text);
+      expect(keep("added").join("\n")).toBe(before);
+      expect(keep("removed").join("\n")).toBe(after);
+    }
+  });
+});
