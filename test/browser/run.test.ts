@@ -264,7 +264,7 @@ describe("actions on a run", () => {
     );
     expect((await read(id)).status).toBe("cancelled");
     expect(await author(id, "run.cancelled")).toEqual(ana);
-    const again = page.locator("[data-actions] button", { hasText: "Cancel" });
+    const again = page.locator('[data-actions] button[data-dialog="cancel"]');
     expect(await again.getAttribute("aria-disabled")).toBe("true");
     expect(await again.getAttribute("title")).toContain("The run has ended");
     await act(page, "Delete", "delete", "Delete for ever");

@@ -60,6 +60,7 @@ describe("a workflow", () => {
   test.each(variants)("is accessible and fits, %s", async (variant) => {
     const page = await stage.visit("/workflows/place-order", variant);
     await page.locator(".schema-json summary").first().click();
+    await page.evaluate("scrollTo(0, 0)");
     await picture(page, `workflow-${variant}`);
     expect(await accessibility(page)).toEqual([]);
     expect(await isTooWide(page)).toBe(false);

@@ -69,7 +69,7 @@ describe("problems", () => {
 
 describe("routes and methods", () => {
   test.each([
-    "/",
+    "/v2",
     "/nothing",
     "/v1",
     "/v1/",
@@ -80,7 +80,7 @@ describe("routes and methods", () => {
     "/V1/runs",
     "//v1/runs",
     "/health/",
-    "/v1/runs/a/events",
+    "/v1/runs/a/nothing",
   ])("%s is not there", async (path) => {
     const response = await app.request(`http://localhost${path}`, { headers });
     expect([response.status, await response.json()]).toMatchObject([404, { code: "route_not_found" }]);

@@ -203,9 +203,7 @@ describe("on the page", () => {
   });
 
   test("every control has a label that points at it", () => {
-    const text = html(
-      of(z.object({ a: z.string(), b: z.int(), c: z.enum(["p", "q", "r", "s", "t"]), d: z.any() })),
-    );
+    const text = html(of(z.object({ a: z.string(), b: z.int(), c: z.enum(["p", "q", "r", "s", "t"]), d: z.any() })));
     const ids = [...text.matchAll(/<(?:input|select|textarea)[^>]* id="([^"]+)"/g)].map(([, id]) => id);
     expect(ids.length).toBe(5);
     expect(ids.filter((id) => !text.includes(`for="${id ?? ""}"`))).toEqual([]);

@@ -7,7 +7,8 @@ import { operations } from "../../src/http/openapi/operation.ts";
 import { failingService, reached } from "./service.ts";
 
 const service = failingService(reached);
-const routes = routesOf(service).filter(({ page }) => page !== true);
+/** Without the pages of the dashboard, and what they are made of. */
+const routes = routesOf(service).filter(({ page, path }) => page !== true && !path.startsWith("/assets/"));
 const app = createApp(service, () => parseConfig({ AUTH: "none" }));
 const document = documentOf(routes);
 

@@ -88,10 +88,10 @@ export class RunObject extends worker.objects.RunObject {
     }
   }
 
-  override fetch(request: Request): Promise<Response> {
+  override async fetch(request: Request): Promise<Response> {
     const name = this.ctx.id.name ?? "";
     openings.set(name, (openings.get(name) ?? 0) + 1);
-    return super.fetch(request);
+    return await super.fetch(request);
   }
 }
 

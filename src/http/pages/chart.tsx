@@ -181,7 +181,7 @@ const spacings = [
   ...[1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24].map((factor) => factor * hour),
   ...[2, 5, 7, 14, 30].map((factor) => factor * 24 * hour),
 ];
-const marks = 6;
+const marks = 8;
 
 /** Instants under the picture, at round distances, each under the slice that begins with it. */
 function Hours({ slices, sliceMs }: { readonly slices: readonly StatsSlice[]; readonly sliceMs: number }) {

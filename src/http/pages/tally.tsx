@@ -52,7 +52,11 @@ export function Tiles({ figures }: { readonly figures: Figures }) {
         {...(failed > 0 ? { tone: "failed" } : {})}
         note={failed === 0 ? "none" : `${shareText(failed / total(figures))} of all`}
       />
-      <Tile title="Duration, p50" figure={durations === null ? "–" : spanText(durations.p50)} note="half were faster" />
+      <Tile
+        title="Duration, p50"
+        figure={durations === null ? "–" : spanText(durations.p50)}
+        note={durations === null ? "no run has ended" : "half were faster"}
+      />
       <Tile
         title="Duration, p95"
         figure={durations === null ? "–" : spanText(durations.p95)}

@@ -9,7 +9,7 @@ import { barAddress, barLength, barSigns, barStatus, barTone, barWords } from ".
 import { Icon } from "./icon.tsx";
 import { Block, Empty } from "./list.tsx";
 import { Scale } from "./scale.ts";
-import type { Fold } from "./scale.ts";
+import type { Fold, Tick } from "./scale.ts";
 import { spanText } from "./span.ts";
 
 export const barsPerBlock = 100;
@@ -81,24 +81,20 @@ export function TimelineView({ run, timeline, stamp, open }: TimelineProps) {
 function Ruler({ timeline }: { readonly timeline: Timeline }) {
   const scale = new Scale(timeline);
   const named = namedFolds(scale.folds);
-  let last = "";
-  const ticks = scale.ticks().filter(({ label, level }) => {
-    // After a fold of days, milliseconds do not change what an instant is called.
-    if (label === last) return false;
-    if (level === 0) last = label;
-    return true;
-  });
+  const ticks = readable(scale.ticks());
   return (
     <div class="ruler" aria-hidden="true">
       <span class="faint">since the start</span>
       <div class="bar-track">
         <svg width="100%" height={rowHeight} focusable="false">
-          {ticks.map(({ x, label, level }, index) => (
-            <g class={`tick level-${level}${index % 2 === 1 && level === 0 ? " is-second" : ""}`}>
+          {ticks.map(({ x, label, level, isSecond }) => (
+            <g class={`tick level-${level}${isSecond ? " is-second" : ""}`}>
               <line x1={percent(x)} x2={percent(x)} y1="24" y2={rowHeight} />
-              <text x={percent(x)} dx={x > 90 ? -4 : 4} y="30" text-anchor={x > 90 ? "end" : "start"}>
-                {label}
-              </text>
+              {x > lastLabelled ? null : (
+                <text x={percent(x)} dx="4" y="30">
+                  {label}
+                </text>
+              )}
             </g>
           ))}
           {scale.folds.map((fold) => {
@@ -119,6 +115,31 @@ function Ruler({ timeline }: { readonly timeline: Timeline }) {
       <span></span>
     </div>
   );
+}
+
+/** Percent: a label further right would be cut off. */
+const lastLabelled = 93;
+/** Percent that a tick's label takes. */
+const tickWidth = 8;
+
+/**
+ * Ticks that can be read: behind a fold of days, seconds do not change what an instant is called, and what
+ * a fold has pressed together is left out. On a small screen every second one has no label.
+ */
+function readable(ticks: readonly Tick[]): (Tick & { readonly isSecond: boolean })[] {
+  let last: Tick | null = null;
+  let count = 0;
+  const kept: (Tick & { readonly isSecond: boolean })[] = [];
+  for (const tick of ticks) {
+    if (tick.label === last?.label) continue;
+    if (tick.level === 0) {
+      if (last !== null && tick.x - last.x < tickWidth) continue;
+      last = tick;
+      count++;
+    }
+    kept.push({ ...tick, isSecond: tick.level === 0 && count % 2 === 0 });
+  }
+  return kept;
 }
 
 /** Percent that a label takes; of two that would stand in each other's way the longer fold has its own. */

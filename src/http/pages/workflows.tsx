@@ -77,7 +77,7 @@ function Row({ info, stats, window }: RowProps) {
   const durations = stats?.durations ?? null;
   const runs = stats === undefined ? 0 : total(stats);
   return (
-    <tr data-row data-key={name}>
+    <tr data-row data-key={name} {...(runs === 0 ? { class: "is-idle" } : {})}>
       <th scope="row">
         <a href={`/workflows/${encodeURIComponent(name)}?window=${window.name}`}>{name}</a>
         <span class="row-notes">

@@ -44,7 +44,12 @@ const report = defineWorkflow("nightly-report", {
 });
 
 const mail = defineWorkflow("send-mail", {
-  input: z.object({ to: z.string(), fails: z.boolean().default(false), bounces: z.int().default(0), hold: z.boolean() }),
+  input: z.object({
+    to: z.string(),
+    fails: z.boolean().default(false),
+    bounces: z.int().default(0),
+    hold: z.boolean(),
+  }),
   concurrency: { limit: 2, hold: true },
   handler: async ({ fails, bounces, hold }, step) => {
     await step.run("render", () => "text");

@@ -6,22 +6,34 @@ import { morph } from "./morph.ts";
 import { drawn, fetchHtml, onDrawn } from "./page.ts";
 
 const near = "1200px 0px";
-const far = "4000px 0px";
+const farPx = 4000;
+const far = `${farPx}px 0px`;
+/** What somebody scrolls past in less is not asked for. */
+const settleMs = 80;
 
 const arriving = new IntersectionObserver(
   (seen) => {
-    for (const { isIntersecting, target } of seen)
-      if (isIntersecting && target instanceof HTMLElement) void fill(target);
+    for (const { isIntersecting, target } of seen) {
+      if (isIntersecting && target instanceof HTMLElement) setTimeout(() => arrive(target), settleMs);
+    }
   },
   { rootMargin: near },
 );
 
 const leaving = new IntersectionObserver(
   (seen) => {
-    for (const { isIntersecting, target } of seen) if (!isIntersecting && target instanceof HTMLElement) empty(target);
+    for (const { isIntersecting, target } of seen) {
+      // A window that is hidden, or changes its size, sees nothing for a moment: what is near stays.
+      if (!isIntersecting && target instanceof HTMLElement && isFar(target)) empty(target);
+    }
   },
   { rootMargin: far },
 );
+
+function isFar(block: HTMLElement): boolean {
+  const { top, bottom } = block.getBoundingClientRect();
+  return bottom < -farPx || top > innerHeight + farPx;
+}
 
 const watched = new WeakSet<Element>();
 const loading = new WeakSet<Element>();
@@ -36,7 +48,11 @@ export function startBlocks(): void {
 
 /** Fills the block now, however far away it is; for jumping to one of its rows. */
 export function fill(block: HTMLElement): Promise<void> {
-  return isFilled(block) ? Promise.resolve() : load(block);
+  return isFilled(block) ? Promise.resolve() : load(block, true);
+}
+
+function arrive(block: HTMLElement): void {
+  if (!isFilled(block) && !isFar(block)) void load(block);
 }
 
 function isFilled(block: HTMLElement): boolean {
@@ -51,16 +67,22 @@ function watch(block: HTMLElement): void {
     leaving.observe(block);
     return;
   }
-  if (isFilled(block) && stamps.get(block) !== block.dataset["stamp"]) void load(block);
+  if (!isFilled(block)) return;
+  // The page as a whole was drawn anew, with blocks on it that had been dropped.
+  if (isFar(block)) empty(block);
+  else if (stamps.get(block) !== block.dataset["stamp"]) void load(block);
 }
 
-async function load(block: HTMLElement): Promise<void> {
+/** @param isSought it is filled even if it is far away by then */
+async function load(block: HTMLElement, isSought = false): Promise<void> {
   const { block: src, stamp = "" } = block.dataset;
   if (src === undefined || loading.has(block)) return;
   loading.add(block);
   const html = await fetchHtml(src);
   loading.delete(block);
   if (html === null) return retry(block);
+  // It was scrolled past meanwhile, and is asked for again when it is near again.
+  if (!isSought && !isFilled(block) && isFar(block)) return;
   const next = block.cloneNode(false) as HTMLElement;
   next.innerHTML = html;
   next.setAttribute("data-filled", "");
