@@ -18,7 +18,11 @@ const maxIdle = 40;
 const shortestIdleMs = 1000;
 
 /** One pass over all entries, oldest first. Errors are without stacks and causes: `storyOf` has them. */
-export function timelineOf(entries: Iterable<Entry>, { underway, now }: Present, { from, limit, only }: Window): Timeline {
+export function timelineOf(
+  entries: Iterable<Entry>,
+  { underway, now }: Present,
+  { from, limit, only }: Window,
+): Timeline {
   const bars = new Bars((_key, error) => brief(error));
   let seq = 0;
   for (const entry of entries) {

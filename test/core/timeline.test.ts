@@ -299,10 +299,7 @@ function checkAgainstFold(entries: readonly Entry[]): void {
     const drawn = bars.get(key);
     const over = drawn !== undefined && drawn.status !== "open";
     const stopped = ended || (state.ending !== null && call.kind !== "undo");
-    expect([key, over]).toEqual([
-      key,
-      call.done || stopped || state.marked.has(`step.removed:${key}`),
-    ]);
+    expect([key, over]).toEqual([key, call.done || stopped || state.marked.has(`step.removed:${key}`)]);
     if (call.done && call.failed) expect([key, drawn?.status]).toEqual([key, "failed"]);
     if (drawn !== undefined && !over && call.retryAt !== null) expect(drawn.until).toBe(call.retryAt);
     if (drawn !== undefined && !over && call.until !== null) expect([key, drawn.until]).toEqual([key, call.until]);

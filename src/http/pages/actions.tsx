@@ -87,12 +87,16 @@ function Menu({ run, caller, ended }: MenuProps) {
 }
 
 /** A failed run goes on from what failed; one that waits for its next attempt makes it now. */
-function retryOf({ status, waitingFor }: RunSnapshot): { readonly label: string; readonly unless: string | null } {
+function retryOf({ status, error, waitingFor }: RunSnapshot): {
+  readonly label: string;
+  readonly unless: string | null;
+} {
   if (status === "failed") return { label: "Retry", unless: null };
   if (isEnded(status)) return { label: "Retry", unless: `A run that is ${status} has nothing to retry.` };
   if (waitingFor.some(({ kind }) => kind === "retry")) return { label: "Retry now", unless: null };
-  // Of a run that the engine paused because a step has no attempt left, the wait is for a person.
-  if (status === "paused") return { label: "Retry", unless: null };
+  // The engine paused it because a step has no attempt left: the wait is for a person.
+  if (status === "paused" && error !== null && error.code !== "step_kind_changed")
+    return { label: "Retry", unless: null };
   return { label: "Retry now", unless: "The run waits for no attempt." };
 }
 
