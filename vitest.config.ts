@@ -59,8 +59,10 @@ export default defineConfig({
           name: "browser",
           environment: "node",
           include: ["test/browser/**/*.test.ts"],
-          // A browser and a Worker to each file: one at a time is what two cores can carry.
-          fileParallelism: false,
+          // A browser and a Worker to each file: two of them is what two cores can carry, after all that
+          // runs in Node and workerd, and before the files that must be alone.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

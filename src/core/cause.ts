@@ -1,5 +1,6 @@
 /** What failed runs have in common: the workflow, the step, the code, and the message but for its numbers. */
 import type { StoredError } from "./error.ts";
+import { nameOfCall } from "./name.ts";
 import type { Cause } from "./service.ts";
 
 /** A run that failed, as far as its cause is told from it. `at` is its end, epoch ms. */
@@ -26,7 +27,7 @@ export class Causes {
 
   add({ run, workflow, error, at }: Failure): void {
     const { code = null, step, message } = error;
-    const name = step === undefined ? null : stepName(step);
+    const name = step === undefined ? null : nameOfCall(step);
     const shown = message.length > shownLength ? `${message.slice(0, shownLength)}…` : message;
     this.merge({ workflow, code, step: name, message: shown, count: 1, firstAt: at, lastAt: at, run });
   }
@@ -56,11 +57,6 @@ export class Causes {
 
 function isNewer(one: Cause, other: Cause): boolean {
   return one.lastAt > other.lastAt || (one.lastAt === other.lastAt && one.run > other.run);
-}
-
-/** `charge#2` is a call of `charge`. */
-function stepName(step: string): string {
-  return step.replace(/#\d+$/, "");
 }
 
 /**

@@ -69,12 +69,17 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
   return at > after ? at : at + Math.ceil((after - at + 1) / longestAskMs) * longestAskMs;
 }
 
+/** When this open call's wait is over, or its next attempt begins; Infinity for never. Epoch ms. */
+export function deadlineOf({ retryAt, until }: Call): number {
+  return retryAt ?? until ?? Infinity;
+}
+
 /**
  * When this open call has something to do by itself, as far as the record tells a life that begins:
  * `openedAt` is when the newest entry of earlier lives was made. Epoch ms; Infinity for never.
  */
 export function dueAt(state: RunState, call: Call, openedAt: number): number {
-  const deadline = call.retryAt ?? call.until ?? Infinity;
+  const deadline = deadlineOf(call);
   if (call.kind !== "child" || call.child === null) return deadline;
   return Math.min(deadline, nextAskAt(call.since, openedAt, isForeign(state, call.id, call.child)));
 }

@@ -48,6 +48,11 @@ export function toCallId(name: string, occurrence: number): string {
   return occurrence === 1 && !endsLikeOccurrence.test(name) ? name : `${name}#${occurrence}`;
 }
 
+/** The name in a call's id: `charge` of `charge#2`. */
+export function nameOfCall(id: string): string {
+  return id.replace(endsLikeOccurrence, "");
+}
+
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /**

@@ -19,7 +19,16 @@ export function inLine(text: string, limit: number): string {
     .trimEnd()}…`;
 }
 
-const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/** Of words that people wrote, so many characters help. */
+export const maxWords = 300;
+
+/** `: no such customer`; nothing where nobody said why. */
+export function because(words: string | null | undefined): string {
+  const line = inLine(words ?? "", maxWords);
+  return line === "" ? "" : `: ${line}`;
+}
+
+export const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /**
  * An instant as somebody at another says it, both epoch ms, in UTC: `14:02` on the same day, else

@@ -1,6 +1,6 @@
 /** Why a run does not go on, in one true sentence for people. */
 import { describeMs } from "./duration.ts";
-import { attemptOf, inLine, ordinal, timeOf } from "./phrase.ts";
+import { attemptOf, because, inLine, ordinal, timeOf } from "./phrase.ts";
 import type { RunStatus, Waiting } from "./run.ts";
 import { callKey } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
@@ -14,9 +14,8 @@ export type Standing = {
 };
 
 const maxLength = 500;
-/** What people wrote: names as far as they may go, words as far as they help. */
+/** What people wrote: names as far as they may go. */
 const maxName = 256;
-const maxWords = 300;
 
 /**
  * One line of at most 500 characters, true at `now` (epoch ms); null where the run goes on by itself, or
@@ -141,9 +140,4 @@ function workflowOf(run: string, { calls }: RunState): string {
 
 function when(at: number, now: number): string {
   return at <= now ? "now" : `in ${describeMs(at - now)}`;
-}
-
-function because(words: string | null): string {
-  const line = inLine(words ?? "", maxWords);
-  return line === "" ? "" : `: ${line}`;
 }

@@ -1,11 +1,11 @@
 /** How a run looks from outside, made from its state. */
 import { reasonOf } from "./reason.ts";
 import type { ActiveAttempt, Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
+import { callKey } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
 import { formatTrace, runTrace } from "./trace.ts";
 import type { Usage } from "./usage.ts";
-import { callKey } from "./state.ts";
 
 /** What only the memory of the run knows. */
 export type Activity = {

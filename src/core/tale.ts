@@ -5,12 +5,11 @@
 import type { Author } from "./author.ts";
 import { describeMs } from "./duration.ts";
 import type { CallKind, Entry, EntryOf } from "./entry.ts";
-import { attemptOf, inLine, ordinal, timeOf } from "./phrase.ts";
+import { attemptOf, because, inLine, maxWords, ordinal, timeOf } from "./phrase.ts";
 
 const maxLength = 500;
-/** What people wrote: names as far as they may go, words as far as they help. */
+/** What people wrote: names as far as they may go. */
 const maxName = 256;
-const maxWords = 300;
 /** Of a list of names so many are told. */
 const maxListed = 5;
 
@@ -301,11 +300,6 @@ function until(entry: { readonly at: number; readonly until: number | null }): s
 
 function name(text: string): string {
   return inLine(text, maxName);
-}
-
-function because(words: string | null | undefined): string {
-  const line = inLine(words ?? "", maxWords);
-  return line === "" ? "" : `: ${line}`;
 }
 
 function told(words: string): string {

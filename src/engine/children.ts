@@ -84,9 +84,14 @@ export class Children {
     this.#execution.expect(ledger.now());
   }
 
-  /** Children that are being started or asked: this memory has to stay for the answers. */
-  get working(): number {
-    return this.#starting + this.#asking;
+  /** Children that are being started: this memory has to stay for the answers. */
+  get starting(): number {
+    return this.#starting;
+  }
+
+  /** Children that are being asked whether they have ended: so it has for these. */
+  get asking(): number {
+    return this.#asking;
   }
 
   begin(pending: Pending, plan: ChildPlan): void {

@@ -122,6 +122,11 @@ export class Execution {
 
   /** Something goes on, or may, that needs this memory to stay. */
   get busy(): boolean {
+    return this.atWork || (!this.over && this.children.asking > 0);
+  }
+
+  /** The run itself goes on, in contrast to one that waits and merely asks what has become of a child. */
+  get atWork(): boolean {
     if (this.over) return false;
     return this.#queue.busy || this.#working || !this.#live;
   }
@@ -129,7 +134,7 @@ export class Execution {
   get #working(): boolean {
     // With no call open, the handler awaits something that is not ours to see.
     const elsewhere = this.pending.size === 0 && !this.finished && !this.listening;
-    return this.#attempts.running > 0 || this.#waits.creating > 0 || this.children.working > 0 || elsewhere;
+    return this.#attempts.running > 0 || this.#waits.creating > 0 || this.children.starting > 0 || elsewhere;
   }
 
   get live(): boolean {

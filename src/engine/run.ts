@@ -12,7 +12,7 @@ import { decide, refuseEnded } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import { decideMerge } from "../core/debounce.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
-import { dueAt } from "../core/child.ts";
+import { deadlineOf, dueAt } from "../core/child.ts";
 import type { Definition } from "../core/definition.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
@@ -176,7 +176,7 @@ export class Run {
   snapshot(places: Activity["places"] = new Map()): RunSnapshot {
     const { state } = this;
     const stuck = state.end === null && this.#definition() === undefined ? this.#missing() : null;
-    const { running = 0, busy = false, inFlight = none }: Partial<Execution> = this.#execution ?? {};
+    const { running = 0, atWork: busy = false, inFlight = none }: Partial<Execution> = this.#execution ?? {};
     const usage = this.measure();
     return snapshot(state, { running, busy, inFlight, stuck, places, usage }, this.#world.clock.now());
   }
@@ -252,18 +252,17 @@ export class Run {
     return new Replica(definition, new Ledger(this.#journal, this.#world.clock, true), this.#world);
   }
 
-  /** A deadline has come, or nothing is left to wait for: the run has something to do by itself. */
+  /**
+   * A deadline has come, or nothing is left to wait for: the run has something to do by itself. When a child
+   * is to be asked, its alarm knows: whoever merely looks at the run does not set it to work for that.
+   */
   isDue(): boolean {
     const { created, startedAt, end, paused } = this.state;
     const now = this.#world.clock.now();
     if (created === null || end !== null || paused !== null) return false;
     if (startedAt === null) return (created.startAt ?? 0) <= now;
     const open = openCalls(this.state);
-    return (
-      this.state.queued.size > 0 ||
-      open.length === 0 ||
-      open.some((call) => dueAt(this.state, call, this.#ledger.openedAt) <= now)
-    );
+    return this.state.queued.size > 0 || open.length === 0 || open.some((call) => deadlineOf(call) <= now);
   }
 
   /** It is under way, and no deadline up to this instant explains why anybody looks: its last life was cut off. */

@@ -6,6 +6,8 @@
  */
 import type { Author } from "../core/author.ts";
 import type { Caller } from "./auth.ts";
+import { readText } from "./body.ts";
+import type { Fields } from "./body.ts";
 import { RequestError } from "./problem.ts";
 
 const maxActor = 256;
@@ -17,9 +19,9 @@ export function readAuthor(request: Request, caller: Caller): Author {
   return actor === null ? { by: caller } : { by: actor, role: caller };
 }
 
-/** @throws RequestError header_invalid */
-export function readReason(request: Request): string | null {
-  return readHeader(request, "Holdfast-Reason", maxReason);
+/** Of the body where it says why, else of the header. @throws RequestError body_invalid, header_invalid */
+export function readReason(request: Request, fields: Fields = {}): string | null {
+  return readText(fields, "reason", maxReason) ?? readHeader(request, "Holdfast-Reason", maxReason);
 }
 
 /** The reason where there is one, for requests whose body has no room for it. @throws RequestError header_invalid */

@@ -4,15 +4,13 @@ import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { BulkRequest, RunAction, RunFilter, Service } from "../core/service.ts";
 import { readReason } from "./author.ts";
-import { invalidField, readFields, readKey, readText } from "./body.ts";
+import { invalidField, readFields, readKey } from "./body.ts";
 import type { Fields } from "./body.ts";
 import { RequestError } from "./problem.ts";
 import { isIdPrefix, readFlag, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { readLabels } from "./start.ts";
 import { viewRun } from "./view.ts";
-
-const maxReason = 4096;
 
 const actions: readonly RunAction["kind"][] = ["cancel", "terminate", "pause", "resume", "retry", "delete"];
 
@@ -35,7 +33,7 @@ async function readBulk(request: Request): Promise<Pick<BulkRequest, "action" | 
   if (typeof action !== "string" || !isAction(action)) {
     throw invalidField("action", `must be one of ${actions.join(", ")}`);
   }
-  return { action, filter: readFilter(fields), reason: readText(fields, "reason", maxReason) ?? readReason(request) };
+  return { action, filter: readFilter(fields), reason: readReason(request, fields) };
 }
 
 function isAction(text: string): text is RunAction["kind"] {

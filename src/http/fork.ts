@@ -11,8 +11,6 @@ import { viewRun } from "./view.ts";
 
 /** A step's name of 256 characters, twice over, and its occurrence. */
 const maxStep = 600;
-const maxReason = 4096;
-
 export function forkRoutes(service: Service): Route[] {
   return [{ method: "POST", path: "/v1/runs/:id/fork", role: "admin", handle: (call) => fork(service, call) }];
 }
@@ -38,7 +36,7 @@ async function readFork(request: Request): Promise<Pick<ForkRequest, "from" | "i
   return {
     from: readText(fields, "from", maxStep) ?? null,
     results: readResults(fields),
-    reason: readText(fields, "reason", maxReason) ?? readReason(request),
+    reason: readReason(request, fields),
     ...(Object.hasOwn(fields, "input") ? { input: readValueField(fields, "input") } : {}),
     ...(id === undefined ? {} : { id: checkRunId(id) }),
   };

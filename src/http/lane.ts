@@ -4,6 +4,7 @@ import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey } from "./body.ts";
 import { readLimit, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
+import { viewInstant } from "./view.ts";
 
 export function laneRoutes(service: Service): Route[] {
   return [
@@ -47,12 +48,8 @@ function readOverride(fields: Readonly<Record<string, unknown>>): number | null 
 function viewLane({ holders, queue, setting, ...lane }: LaneInfo) {
   return {
     ...lane,
-    ...(setting === undefined ? {} : { setting: { ...setting, at: toText(setting.at) } }),
-    holders: holders.map(({ sinceAt, ...holder }) => ({ ...holder, since: toText(sinceAt) })),
-    queue: queue.map(({ sinceAt, ...waiter }) => ({ ...waiter, since: toText(sinceAt) })),
+    ...(setting === undefined ? {} : { setting: { ...setting, at: viewInstant(setting.at) } }),
+    holders: holders.map(({ sinceAt, ...holder }) => ({ ...holder, since: viewInstant(sinceAt) })),
+    queue: queue.map(({ sinceAt, ...waiter }) => ({ ...waiter, since: viewInstant(sinceAt) })),
   };
-}
-
-function toText(at: number): string {
-  return new Date(at).toISOString();
 }

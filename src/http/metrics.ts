@@ -2,7 +2,6 @@
  * Owns: `GET /metrics`: which metrics there are, and what they are called.
  * Does not own: the format (exposition), what is counted (the service).
  */
-import { toMs } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { Service } from "../core/service.ts";
 import type { Census, Stats, StepStats, WorkflowStats } from "../core/stats.ts";
@@ -10,7 +9,7 @@ import type { ScheduleInfo } from "../core/timetable.ts";
 import { exposition, expositionType } from "./exposition.ts";
 import type { Family, Sample } from "./exposition.ts";
 import { RequestError } from "./problem.ts";
-import { readQuery } from "./query.ts";
+import { readQuery, readSpan } from "./query.ts";
 import type { Query } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { maxWindowDays } from "./stats.ts";
@@ -45,9 +44,7 @@ async function scrape(service: Service, { request }: Call): Promise<Response> {
 
 /** @throws RequestError parameter_invalid; HoldfastError duration_invalid */
 function readWindow(query: Query): number {
-  const text = query.get("window");
-  if (text === undefined) return defaultWindowMs;
-  const windowMs = toMs(/^\d{1,15}$/.test(text) ? Number(text) : text, "window");
+  const windowMs = readSpan(query, "window") ?? defaultWindowMs;
   if (windowMs >= minuteMs && windowMs <= maxWindowMs) return windowMs;
   throw new RequestError(
     "parameter_invalid",

@@ -56,12 +56,16 @@ function listing(known: readonly string[]): string {
 
 /** How long to wait for the run's end; 0 unless asked. @throws HoldfastError duration_invalid */
 export function readWait(query: Query): number {
-  const text = query.get("wait");
-  if (text === undefined) return 0;
-  // Text of digits alone is the number of milliseconds that a Duration may be.
-  const waitMs = toMs(/^\d{1,15}$/.test(text) ? Number(text) : text, "wait");
+  const waitMs = readSpan(query, "wait") ?? 0;
   if (waitMs <= maxWaitMs) return waitMs;
   throw invalid("wait", "must be at most 60 s");
+}
+
+/** A Duration in ms. @throws HoldfastError duration_invalid */
+export function readSpan(query: Query, name: string): number | undefined {
+  const text = query.get(name);
+  // Text of digits alone is the number of milliseconds that a Duration may be.
+  return text === undefined ? undefined : toMs(/^\d{1,15}$/.test(text) ? Number(text) : text, name);
 }
 
 /** How many items a page has, 1 to 200. */
@@ -151,7 +155,7 @@ function toGroupField(text: string): GroupField {
 }
 
 /** One status, or several with commas between them. */
-export function readStatuses(query: Query): readonly RunStatus[] | undefined {
+function readStatuses(query: Query): readonly RunStatus[] | undefined {
   return query.get("status")?.split(",").map(toStatus);
 }
 
@@ -162,7 +166,7 @@ function toStatus(text: string): RunStatus {
 }
 
 /** What `label.KEY=value` parameters ask for. */
-export function readLabels(query: Query): Readonly<Record<string, string>> | undefined {
+function readLabels(query: Query): Readonly<Record<string, string>> | undefined {
   const labels = [...query]
     .filter(([name]) => name.startsWith("label."))
     .map(([name, value]) => [name.slice(6), value]);

@@ -1,16 +1,14 @@
 /** Routes of runs and their signals. */
-import type { RunAction, Service } from "../core/service.ts";
+import type { RunAction, Service, SignalRequest } from "../core/service.ts";
 import { viewUpdate } from "./ask.ts";
 import { readReason, readWhy } from "./author.ts";
-import { readFields, readKey, readText, readValue } from "./body.ts";
+import { readFields, readKey, readValue } from "./body.ts";
 import type { Role } from "./config.ts";
 import { filterNames, readCount, readFilter, readLimit, readQuery, readWait } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { readStart } from "./start.ts";
 import { readTrace } from "./trace.ts";
 import { viewHistory, viewRun, viewSummary } from "./view.ts";
-
-const maxReason = 4096;
 
 export function runRoutes(service: Service): Route[] {
   return [
@@ -85,35 +83,22 @@ async function remove(service: Service, call: Call): Promise<Response> {
 async function readAction({ request, author }: Call, kind: RunAction["kind"]): Promise<RunAction> {
   readQuery(request);
   const fields = await readFields(request, ["reason"]);
-  return { ...readKey(request), kind, ...author, reason: readText(fields, "reason", maxReason) ?? readReason(request) };
+  return { ...readKey(request), kind, ...author, reason: readReason(request, fields) };
 }
 
-async function signal(service: Service, { request, param, author }: Call): Promise<Response> {
-  readQuery(request);
-  const key = readKey(request);
-  const payload = await readValue(request, "the payload");
-  const { duplicate } = await service.signals.send(param("id"), {
-    ...key,
-    name: param("name"),
-    payload,
-    ...author,
-    ...readWhy(request),
-    ...readTrace(request),
-  });
+async function signal(service: Service, call: Call): Promise<Response> {
+  const { duplicate } = await service.signals.send(call.param("id"), await readSignal(call));
   return Response.json({ accepted: true, duplicate }, { status: 202 });
 }
 
-async function broadcast(service: Service, { request, param, author }: Call): Promise<Response> {
+async function broadcast(service: Service, call: Call): Promise<Response> {
+  const { delivered, buffered } = await service.signals.broadcast(await readSignal(call));
+  return Response.json({ delivered, buffered }, { status: 202 });
+}
+
+async function readSignal({ request, param, author }: Call): Promise<SignalRequest> {
   readQuery(request);
   const key = readKey(request);
   const payload = await readValue(request, "the payload");
-  const { delivered, buffered } = await service.signals.broadcast({
-    ...key,
-    name: param("name"),
-    payload,
-    ...author,
-    ...readWhy(request),
-    ...readTrace(request),
-  });
-  return Response.json({ delivered, buffered }, { status: 202 });
+  return { ...key, name: param("name"), payload, ...author, ...readWhy(request), ...readTrace(request) };
 }

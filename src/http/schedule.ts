@@ -12,7 +12,6 @@ import type { Call, Route } from "./route.ts";
 import { viewRun, viewSchedule } from "./view.ts";
 
 const maxText = 256;
-const maxReason = 4096;
 const maxNext = 200;
 const shownNext = 5;
 
@@ -85,7 +84,7 @@ async function backfill(service: Service, call: Call): Promise<Response> {
 }
 
 function readAsked({ request, author }: Call, fields: Fields): Asked {
-  return { ...readKey(request), ...author, reason: readText(fields, "reason", maxReason) ?? readReason(request) };
+  return { ...readKey(request), ...author, reason: readReason(request, fields) };
 }
 
 function readSchedule(call: Call, fields: Fields): ScheduleRequest {

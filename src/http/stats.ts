@@ -8,6 +8,7 @@ import { RequestError } from "./problem.ts";
 import { readInstant, readName, readQuery } from "./query.ts";
 import type { Query } from "./query.ts";
 import type { Call, Route } from "./route.ts";
+import { viewInstant } from "./view.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 export const maxWindowDays = 400;
@@ -31,7 +32,7 @@ function toStatsQuery(query: Query, now: number): StatsQuery {
   const until = readInstant(query, "to") ?? now;
   const from = readInstant(query, "from") ?? until - dayMs;
   if (from >= until) {
-    const [early, late] = [from, until].map(toText);
+    const [early, late] = [from, until].map(viewInstant);
     throw refused(`from must be before to: ${early} is not before ${late}`);
   }
   if (until - from > maxWindowDays * dayMs) throw refused(`from and to must be at most ${maxWindowDays} days apart`);
@@ -44,14 +45,14 @@ function refused(rule: string): RequestError {
 
 function viewStats({ from, until, sliceMs, total, workflows, slices, lanes, moreLanes }: Stats) {
   return {
-    from: toText(from),
-    to: toText(until),
+    from: viewInstant(from),
+    to: viewInstant(until),
     sliceMs,
     total,
     workflows: workflows.map(viewWorkflowStats),
     slices: slices.map(viewSlice),
     lanes: lanes.map(({ nextSinceAt, ...lane }) => {
-      return { ...lane, nextSince: nextSinceAt === null ? null : toText(nextSinceAt) };
+      return { ...lane, nextSince: viewInstant(nextSinceAt) };
     }),
     moreLanes,
   };
@@ -66,9 +67,5 @@ function viewStep({ step, completed, failed, failedAttempts, failureRate, meanMs
 }
 
 function viewSlice({ at, ...slice }: StatsSlice) {
-  return { at: toText(at), ...slice };
-}
-
-function toText(at: number): string {
-  return new Date(at).toISOString();
+  return { at: viewInstant(at), ...slice };
 }

@@ -19,6 +19,7 @@ import type { Gates } from "../core/flow.ts";
 import type { Claimed } from "../core/ticket.ts";
 import { laneObject, runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { digestOf } from "./digest.ts";
 import type { Answer, Answering, CheckedStart, Parcel, StartToken } from "./rpc.ts";
 
 export type Started = { readonly run: Parcel; readonly created: boolean };
@@ -246,7 +247,5 @@ async function tokenOf(start: CheckedStart): Promise<StartToken | null> {
   const { id, key, parent, schedule, workflow, sent, input, labels } = start;
   if (key === undefined && parent === null && schedule === null) return null;
   const text = JSON.stringify([workflow, sent ?? input, sorted(labels)]);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  const print = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { token: key ?? id, print, isKey: key !== undefined };
+  return { token: key ?? id, print: await digestOf(text), isKey: key !== undefined };
 }

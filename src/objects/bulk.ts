@@ -11,12 +11,12 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { Author } from "../core/author.ts";
-import type { Definition } from "../core/definition.ts";
 import { toInstant } from "../core/duration.ts";
 import type { BulkRequest, RunAction, RunFilter, StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import { runObject } from "./address.ts";
+import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { listRuns } from "./listing.ts";
 
 /** What the run is given: instants are RFC 3339 text. */
@@ -43,27 +43,11 @@ type Refused = {
 /** How late the directory may be: a run that was started right before is meant as well. */
 const settleMs = 1000;
 const pageLimit = 200;
-/** Runs of one step, and how many of them are acted on at once. */
+/** Runs of one step. */
 const stepRuns = 100;
-const atOnce = 20;
-const retries = 8;
 const maxRefusals = 100;
 
-export const bulk: Definition = {
-  name: "holdfast.bulk",
-  version: "1",
-  handler: handle,
-  input: undefined,
-  output: undefined,
-  signals: {},
-  retry: { limit: retries, delay: 1000, maxDelay: 60_000 },
-  timeoutMs: null,
-  schedules: [],
-  retentionMs: 30 * 24 * 3_600_000,
-  labels: undefined,
-  flow: {},
-  limits: { steps: Number.MAX_SAFE_INTEGER, perStep: {} },
-};
+export const bulk = builtIn("holdfast.bulk", handle);
 
 /** What starts the run for a request. */
 export function bulkStart({
@@ -144,23 +128,17 @@ async function selectPage(filter: RunFilter, cursor: string | undefined) {
  */
 async function act(runs: readonly string[], action: RunAction, isLast: boolean): Promise<Refused[]> {
   const refused: Refused[] = [];
-  const line = runs.values();
-  const work = async (): Promise<void> => {
-    for (const run of line) {
-      try {
-        const answer = await runObject(run).act(action);
-        if (answer.ok) continue;
-        const { code, message } = answer.refusal;
-        const isGone = action.kind === "delete" && code === "run_not_found";
-        if (!isGone) refused.push({ run, outcome: "skipped", code, message });
-      } catch (error) {
-        if (!isLast) throw error;
-        refused.push({ run, outcome: "failed", code: "unavailable", message: String(error) });
-      }
+  await actOnEach(runs, async (run) => {
+    try {
+      const answer = await runObject(run).act(action);
+      if (answer.ok) return;
+      const { code, message } = answer.refusal;
+      const isGone = action.kind === "delete" && code === "run_not_found";
+      if (!isGone) refused.push({ run, outcome: "skipped", code, message });
+    } catch (error) {
+      if (!isLast) throw error;
+      refused.push({ run, outcome: "failed", code: "unavailable", message: String(error) });
     }
-  };
-  // All of them end before an error among them is told, so that an attempt leaves nothing under way.
-  const ends = await Promise.allSettled(Array.from({ length: atOnce }, work));
-  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  });
   return refused.toSorted((one, other) => runs.indexOf(one.run) - runs.indexOf(other.run));
 }

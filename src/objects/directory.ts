@@ -21,6 +21,7 @@ import type { OldestOpen } from "../store/statistics.ts";
 import { directoryShard, shardName } from "./address.ts";
 import { Audience } from "./audience.ts";
 import { deliver, settle, waitersOf } from "./broadcast.ts";
+import { digestOf } from "./digest.ts";
 import { Enrolment } from "./enrolment.ts";
 import { within } from "./patience.ts";
 import type { DirectoryRpc, ShardSaid } from "./rpc.ts";
@@ -50,7 +51,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     const names = summary.waitingFor.filter((wait) => wait.kind === "signal").map((wait) => wait.name);
     if (names.length > 0) await this.#learnOffers();
     const admitted = await this.#enrolment.admit(summary);
-    if (admitted === "removed") return { offers: [], rows: 0 };
+    if (admitted === "removed") return { offers: [], rows: 0, refused: true };
     const enrolled = admitted === "new" ? 1 : 0;
     // From here on in one turn: a broadcast finds the run, or the run finds its offer.
     const reported = this.#runs.report(summary);
@@ -201,9 +202,4 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     const armedAt = await this.ctx.storage.getAlarm();
     if (armedAt === null || armedAt > at) await this.ctx.storage.setAlarm(at);
   }
-}
-
-async function digestOf(text: string): Promise<string> {
-  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

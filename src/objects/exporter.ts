@@ -11,6 +11,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import type { Span } from "../core/span.ts";
 import type { RunState } from "../core/state.ts";
+import { stretchesOf } from "../core/stretch.ts";
 import { runTrace } from "../core/trace.ts";
 import { spansOf } from "../core/weave.ts";
 import { deliver, findCollector } from "./collector.ts";
@@ -96,8 +97,7 @@ export class Exporter {
   }
 
   async #send(collector: Collector, end: End, episode: number): Promise<void> {
-    const spans = spansOf(this.#entries(end.seq), { episode, end: end.seq });
-    for (const batch of batches(spans)) {
+    for (const batch of batches(this.#owed(end, episode))) {
       const delivery = await deliver(collector, batch, this.#stopped.signal);
       if (this.#stopped.signal.aborted) return;
       if (delivery.kind === "busy") return this.#postpone(end, delivery.why, delivery.waitMs);
@@ -124,6 +124,14 @@ export class Exporter {
 
   get #name(): string {
     return this.#owner.state().created?.id ?? "";
+  }
+
+  /** All that has ended since the newest that is settled: a run may be retried before its spans were taken. */
+  *#owed(end: End, episode: number): Generator<Span> {
+    const newest = [{ episode, end: end.seq }];
+    const since = end.at - keptMs;
+    const owed = episode === 0 ? newest : stretchesOf(this.#entries(end.seq), this.#settled, since);
+    for (const stretch of owed) yield* spansOf(this.#entries(end.seq), stretch);
   }
 
   *#entries(last: number): Generator<Entry> {

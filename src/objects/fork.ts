@@ -20,6 +20,7 @@ import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import type { StartRun } from "./children.ts";
+import { digestOf } from "./digest.ts";
 import type { Branch } from "./rpc.ts";
 
 /**
@@ -98,8 +99,6 @@ function madeLabels(make: Definition["labels"], input: Stored): Readonly<Record<
   }
 }
 
-async function printOf(results: ReadonlyMap<string, Stored>): Promise<string> {
-  const text = JSON.stringify([...results].toSorted(([one], [other]) => (one < other ? -1 : 1)));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+function printOf(results: ReadonlyMap<string, Stored>): Promise<string> {
+  return digestOf(JSON.stringify([...results].toSorted(([one], [other]) => (one < other ? -1 : 1))), 16);
 }

@@ -9,10 +9,11 @@ import type { ParentRun, ScheduleFiring } from "../core/origin.ts";
 import { HoldfastError, reviveError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
 import { isEnded } from "../core/run.ts";
-import type { RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
+import type { ActiveAttempt, RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
 import type { ForkRequest, RunAction, SignalRequest } from "../core/service.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { acceptTrace } from "../core/trace.ts";
+import type { Usage } from "../core/usage.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
@@ -59,6 +60,12 @@ export type RunView<Output = unknown> = {
   readonly waitingFor: readonly Waiting[];
   readonly reason: string | null;
   readonly steps: { readonly completed: number; readonly failed: number; readonly running: number };
+  /** Attempts in flight, the oldest first, at most 20; `since` is epoch ms. */
+  readonly active: readonly ActiveAttempt[];
+  /** W3C traceparent of the run's own span. */
+  readonly trace: string;
+  /** What it took of the platform so far. */
+  readonly usage: Usage;
 };
 
 export interface RunHandle<Output = unknown, Signals extends SignalTypes = SignalTypes> {
@@ -247,7 +254,7 @@ function toFork(options: ForkOptions = {}): ForkRequest {
 }
 
 function view<Output>(run: RunSnapshot): RunView<Output> {
-  const { seq: _seq, ...shown } = run;
+  const { seq: _seq, tallies: _tallies, ...shown } = run;
   return {
     ...shown,
     input: decode(run.input),

@@ -70,6 +70,8 @@ export class Host {
   readonly #alarm: Alarm;
   /** The first look of this memory is still to come. */
   #cold = true;
+  /** The run is being removed: what would be accepted now would go with it. */
+  removing = false;
   /** Attempts to remove what is kept no longer. */
   #expiry = { failures: 0, retryAt: 0 };
 
@@ -219,30 +221,45 @@ export class Host {
 
   /** Removes everything that is kept of the run; its id is free again. */
   async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
+    this.removing = true;
     this.#open?.exporter.stop();
     // A report under way must not list the run again after its removal.
     await this.#loop;
     // Should the process die half-way, the run is listed again.
     this.#alarm.guard();
-    await this.#erase(by);
+    try {
+      await this.#erase(by);
+    } catch (error) {
+      // Nor does this memory know what the shard made of it.
+      this.forget();
+      this.proceed();
+      throw error;
+    }
   }
 
   async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {
     const { created } = this.run.state;
-    if (created !== null) {
-      // It is listed under the creation of its first life.
-      const createdAt = created.continuation?.createdAt ?? created.at;
-      await within(directoryOf(created.id, created.shards).remove(created.id, createdAt), callLimitMs);
+    this.removing = true;
+    try {
+      if (created !== null) await this.#leave(created);
+      await this.#ctx.storage.deleteAll();
+    } finally {
+      this.removing = false;
     }
-    // A lane would take a run that it cannot find for one that is on its way.
-    for (const lane of created?.claims ?? []) await within(laneObject(lane).release(created?.id ?? ""), callLimitMs);
-    await this.#ctx.storage.deleteAll();
     this.audience.tell("gone");
     if (created !== null) logRemoval(created, Date.now(), by);
     this.meter = new Meter(() => this.#ctx.storage.sql.databaseSize);
     this.#open = null;
     this.#alarm.gone();
     this.#cold = true;
+  }
+
+  /** Takes the run off the listing and out of its lanes. */
+  async #leave({ id, shards, claims, at, continuation }: EntryOf<"run.created">): Promise<void> {
+    // It is listed under the creation of its first life.
+    await within(directoryOf(id, shards).remove(id, continuation?.createdAt ?? at), callLimitMs);
+    // A lane would take a run that it cannot find for one that is on its way.
+    for (const lane of claims ?? []) await within(laneObject(lane).release(id), callLimitMs);
   }
 
   async #drive(died: boolean): Promise<void> {
@@ -281,6 +298,8 @@ export class Host {
   /** Removes what is kept no longer; false where that has to wait. */
   async #expire(): Promise<boolean> {
     if (this.#expiry.retryAt > Date.now()) return false;
+    // An alarm that came for an errand is over by now.
+    this.#alarm.guard();
     try {
       await this.#erase(null);
       return true;

@@ -114,7 +114,9 @@ export class Meter {
   record(entries: readonly Entry[]): Usage | null {
     const now = Date.now();
     const rest = entries.some(({ kind }) => rests.has(kind));
-    if (!rest && now - this.#recordedAt < intervalMs) return null;
+    // Of a run that goes on as new, nothing else is left that says what it has taken.
+    const renewed = entries[0]?.kind === "run.created";
+    if (!rest && !renewed && now - this.#recordedAt < intervalMs) return null;
     const before = this.#before ?? noUsage;
     const awakeMs = this.#awakeMs + (this.#inFlight > 0 ? Math.max(0, now - this.#awakeFrom) : 0);
     // A rest comes with an alarm and a report, of which nothing would be on record before the next life.

@@ -9,12 +9,12 @@
  * 2. A run is gone only if its own object says so.
  */
 import { authorOf } from "../core/author.ts";
-import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RebuildRequest, StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import { directoryShard, registerObject, runObject, shardCount } from "./address.ts";
+import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { describe, within } from "./patience.ts";
 import type { Enrolled } from "./rpc.ts";
 
@@ -31,27 +31,11 @@ type Failure = { readonly run: string; readonly message: string };
 type Page = Tally & { readonly next: string | null; readonly failures: readonly Failure[] };
 
 const pageRuns = 200;
-const atOnce = 20;
 /** An object may have to read its journal, and reach its shard. */
 const patienceMs = 30_000;
-const retries = 8;
 const maxFailures = 100;
 
-export const rebuild: Definition = {
-  name: "holdfast.rebuild",
-  version: "1",
-  handler: handle,
-  input: undefined,
-  output: undefined,
-  signals: {},
-  retry: { limit: retries, delay: 1000, maxDelay: 60_000 },
-  timeoutMs: null,
-  schedules: [],
-  retentionMs: 30 * 24 * 3_600_000,
-  labels: undefined,
-  flow: {},
-  limits: { steps: Number.MAX_SAFE_INTEGER, perStep: {} },
-};
+export const rebuild = builtIn("holdfast.rebuild", handle);
 
 /** What starts the run for a request. @throws HoldfastError shard_invalid */
 export function rebuildStart({
@@ -95,23 +79,17 @@ async function askPage(shard: number, after: string, isLast: boolean): Promise<P
   const runs = await within(registerObject(shard).enrolled(after, pageRuns), patienceMs);
   const gone: Enrolled[] = [];
   const failures: Failure[] = [];
-  const line = runs.values();
-  const work = async (): Promise<void> => {
-    for (const run of line) {
-      try {
-        const answer = await within(runObject(run.id).relist(), patienceMs);
-        if (answer.ok) continue;
-        if (answer.refusal.code === "run_not_found") gone.push(run);
-        else failures.push({ run: run.id, message: answer.refusal.message });
-      } catch (error) {
-        if (!isLast) throw error;
-        failures.push({ run: run.id, message: describe(error) });
-      }
+  await actOnEach(runs, async (run) => {
+    try {
+      const answer = await within(runObject(run.id).relist(), patienceMs);
+      if (answer.ok) return;
+      if (answer.refusal.code === "run_not_found") gone.push(run);
+      else failures.push({ run: run.id, message: answer.refusal.message });
+    } catch (error) {
+      if (!isLast) throw error;
+      failures.push({ run: run.id, message: describe(error) });
     }
-  };
-  // All of them end before an error among them is told, so that an attempt leaves nothing under way.
-  const ends = await Promise.allSettled(Array.from({ length: atOnce }, work));
-  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  });
   await forget(shard, gone);
   return {
     asked: runs.length,

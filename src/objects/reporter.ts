@@ -24,6 +24,8 @@ const patienceMs = 250;
 /** A run that is at work and listed as something else is listed as it is after this long. */
 const strayMs = 1000;
 const longestBackoffMs = 30_000;
+/** A pause may be longer than planned, by chance. */
+const longestPauseMs = 2 * longestBackoffMs;
 const callLimitMs = 10_000;
 /** Signals that waited for the run are claimed and taken one after another. */
 const claimLimitMs = 60_000;
@@ -101,8 +103,10 @@ export class Reporter {
 
   #begin(account: Account, run: RunSnapshot, dueAt: number | null, tell: () => Promise<void>): number | null {
     if (dueAt === null || account.underWay !== null) return null;
-    const at = account.failures > 0 ? account.retryAt : dueAt;
-    if (at > Date.now()) return at;
+    const now = Date.now();
+    const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, strayMs];
+    // Nothing is put off for longer: a clock that says so was set back.
+    if (at > now && at <= now + longestMs) return at;
     void this.#pay(account, run, tell);
     return null;
   }
@@ -129,8 +133,9 @@ export class Reporter {
 
   async #list(run: RunSnapshot, shards: number | undefined): Promise<void> {
     const told = digest(run);
-    const { offers, rows } = await within(directoryOf(run.id, shards).report(summary(run)), callLimitMs);
+    const { offers, rows, refused } = await within(directoryOf(run.id, shards).report(summary(run)), callLimitMs);
     this.#listener.reported(rows);
+    if (refused === true) throw new Error("its removal was begun a short while ago");
     if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
     this.#told = told;
     this.#toldStatus = run.status;

@@ -189,9 +189,11 @@ export interface DirectoryRpc {
   /**
    * Takes the run's summary unless the one held is newer (by `seq`). Answers names that open signal
    * waits of this run are for and that have something buffered, one for each such wait; and how many rows it
-   * wrote, its own and the register's.
+   * wrote, its own and the register's. `refused` where the run was removed a short while ago: it is not listed.
    */
-  report(summary: RunSummary): Promise<{ readonly offers: readonly string[]; readonly rows?: number }>;
+  report(
+    summary: RunSummary,
+  ): Promise<{ readonly offers: readonly string[]; readonly rows?: number; readonly refused?: true }>;
   remove(id: string, createdAt: number): Promise<void>;
   /** With `Upgrade: websocket`: a socket of {@link ShardSaid}, which lets the object sleep. */
   fetch(request: Request): Promise<Response>;

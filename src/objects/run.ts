@@ -193,6 +193,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
   act(action: RunAction): Promise<Answer<Parcel>> {
     return answer(async () => {
       const run = this.#existing();
+      if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
       const { kind } = action;
       if (kind === "delete") return await this.#delete(run, action);
       await run.act({ ...action, kind });

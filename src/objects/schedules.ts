@@ -9,6 +9,7 @@ import type { RunSnapshot } from "../core/run.ts";
 import type { Schedules, TriggerRequest } from "../core/timetable.ts";
 import { runObject, schedulerObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { digestOf } from "./digest.ts";
 import type { FiringStart } from "./firing.ts";
 import { unpack } from "./parcel.ts";
 
@@ -47,8 +48,7 @@ async function trigger(start: StartRun, id: string, request: TriggerRequest): Pr
 /** Twenty-six letters and digits: the same for the same key, else made of the time and chance. */
 async function tokenOf(key: string | undefined): Promise<string> {
   if (key === undefined) return newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
-  return Array.from(digest.subarray(0, 13), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return await digestOf(key, 13);
 }
 
 /**

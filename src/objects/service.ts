@@ -34,6 +34,7 @@ import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
 import type { Catalog } from "./catalog.ts";
+import { digestOf } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
 import { followDirectory } from "./feed.ts";
 import { followRun } from "./follow.ts";
@@ -203,8 +204,7 @@ function checkSignal(signal: SignalRequest): SignalRequest {
 async function runId({ id, key }: Start): Promise<string> {
   if (key === undefined)
     return id === undefined ? newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10))) : checkRunId(id);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
-  const keyId = `key-${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const keyId = `key-${await digestOf(key, 16)}`;
   if (id === undefined || id === keyId) return keyId;
   unwrap(await runObject(keyId).bind(checkRunId(id)));
   return id;

@@ -1,6 +1,6 @@
 /** The page of lanes in a real browser: who holds them, who waits at which place, and the limit. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+import { flaws, picture, screens, Stage, until } from "./stage.ts";
 
 const lane = "concurrency:send-mail";
 type Lane = {
@@ -27,11 +27,9 @@ function find(): Promise<Lane> {
   return stage.client.call({ method: "GET", path: `/v1/lanes/${encodeURIComponent(lane)}` });
 }
 
-test.each(variants)("is accessible and fits, %s", async (variant) => {
-  const page = await stage.visit("/lanes", variant);
-  await picture(page, `lanes-${variant}`);
-  expect(await accessibility(page)).toEqual([]);
-  expect(await isTooWide(page)).toBe(false);
+test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
+  const page = await stage.visit("/lanes", screen);
+  expect(await flaws(page, { name: "lanes" })).toEqual([]);
   await stage.leave(page);
 });
 

@@ -1,7 +1,7 @@
 /** The page of runs in a real browser: finding runs, seeing them change, acting on many of them. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+import { accessibility, flaws, picture, screens, Stage, until } from "./stage.ts";
 
 let stage: Stage;
 
@@ -55,13 +55,11 @@ async function live(path: string): Promise<Page> {
 }
 
 describe("the list", () => {
-  test.each(variants)("is accessible and fits, %s", async (variant) => {
-    const page = await stage.visit("/?status=failed%2Cwaiting", variant);
+  test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
+    const page = await stage.visit("/?status=failed%2Cwaiting", screen);
     await page.locator(".causes summary").click();
     await page.mouse.move(0, 0);
-    await picture(page, `runs-${variant}`);
-    expect(await accessibility(page)).toEqual([]);
-    expect(await isTooWide(page)).toBe(false);
+    expect(await flaws(page, { name: "runs" })).toEqual([]);
     await stage.leave(page);
   });
 
@@ -89,9 +87,8 @@ describe("the list", () => {
   });
 
   test("goes on page by page", async () => {
-    for (let number = 0; number < 52; number++) {
-      await stage.client.start("greet", `many-${number}`, { name: String(number) });
-    }
+    const ids = Array.from({ length: 52 }, (_, number) => `many-${number}`);
+    await Promise.all(ids.map((id) => stage.client.start("greet", id, { name: id })));
     const page = await stage.visit("/?idPrefix=many-");
     expect(await page.locator("tbody tr").count()).toBe(50);
     await page.getByRole("link", { name: "Older" }).click();
@@ -412,7 +409,7 @@ describe("the keyboard", () => {
 });
 
 test("the colours that were chosen are kept, from the first picture on", async () => {
-  const page = await stage.visit("/", "light");
+  const page = await stage.visit("/");
   const colour = () => page.evaluate<string>("getComputedStyle(document.documentElement).backgroundColor");
   const light = await colour();
   await page.getByRole("button", { name: /^Colours/ }).click();

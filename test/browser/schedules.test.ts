@@ -1,7 +1,7 @@
 /** The page of schedules in a real browser: what fires when, and every action on a schedule. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+import { accessibility, flaws, picture, screens, Stage, until } from "./stage.ts";
 
 type Schedule = {
   readonly id: string;
@@ -53,11 +53,9 @@ async function submit(page: Page): Promise<void> {
 }
 
 describe("the page", () => {
-  test.each(variants)("is accessible and fits, %s", async (variant) => {
-    const page = await stage.visit("/schedules", variant);
-    await picture(page, `schedules-${variant}`);
-    expect(await accessibility(page)).toEqual([]);
-    expect(await isTooWide(page)).toBe(false);
+  test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
+    const page = await stage.visit("/schedules", screen);
+    expect(await flaws(page, { name: "schedules" })).toEqual([]);
     await stage.leave(page);
   });
 

@@ -1,6 +1,6 @@
 /** Signing in to the dashboard with a token, what a role may then do, and signing out. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, isTooWide, picture, Stage, variants } from "./stage.ts";
+import { accessibility, flaws, picture, screens, Stage } from "./stage.ts";
 
 const tokens = "API_TOKENS:read:reader-token-1,operate:operator-token-1,admin:admin-token-1";
 
@@ -15,11 +15,9 @@ describe("with tokens", () => {
     await stage.close();
   });
 
-  test.each(variants)("the sign-in page is accessible and fits, %s", async (variant) => {
-    const page = await stage.visit("/sign-in", variant);
-    await picture(page, `sign-in-${variant}`);
-    expect(await accessibility(page)).toEqual([]);
-    expect(await isTooWide(page)).toBe(false);
+  test.each(screens)("the sign-in page is accessible and fits in light and dark, %s", async (screen) => {
+    const page = await stage.visit("/sign-in", screen);
+    expect(await flaws(page, { name: "sign-in" })).toEqual([]);
     await stage.leave(page);
   });
 
@@ -60,6 +58,26 @@ describe("with tokens", () => {
     await page.getByText("Needs the role admin; you have read.", { exact: true }).waitFor();
     expect(await page.locator("dialog[open]").count()).toBe(0);
     expect(await accessibility(page)).toEqual([]);
+    await stage.leave(page);
+  });
+
+  test("a reader sees everything of a run, and of every action why it is not theirs", async () => {
+    const headers = { authorization: "Bearer admin-token-1", "content-type": "application/json" };
+    const body = JSON.stringify({ id: "calm" });
+    await fetch(`${stage.origin}/v1/workflows/seen-calm/runs`, { method: "POST", headers, body });
+    const page = await stage.visit("/runs/calm");
+    await page.getByLabel("Token").fill("reader-token-1");
+    await page.keyboard.press("Enter");
+    await page.locator("#now-sentence").waitFor();
+    expect(new URL(page.url()).pathname).toBe("/runs/calm");
+    await page.keyboard.press(".");
+    const buttons = page.locator("[data-actions] button");
+    expect(await buttons.count()).toBe(7);
+    for (const button of await buttons.all()) {
+      expect(await button.getAttribute("title")).toMatch(/^Needs the role (?:operate|admin); you have read\.$/);
+    }
+    expect(await accessibility(page)).toEqual([]);
+    await picture(page, "run-reader-light", false);
     await stage.leave(page);
   });
 

@@ -13,11 +13,21 @@ import { Client } from "../outside/client.ts";
 import { Laptop } from "../outside/laptop.ts";
 import { root } from "../outside/program.ts";
 
-/** How somebody looks at the page. */
-export type Variant = "light" | "dark" | "phone" | "phone-dark";
+/** What somebody looks at the page on: a big screen with a pointer, or a phone. */
+export type Screen = "desk" | "phone";
 
-export const variants: readonly Variant[] = ["light", "dark", "phone", "phone-dark"];
+export const screens: readonly Screen[] = ["desk", "phone"];
 
+/** How the machine of the reader wants pages to look. */
+type Colours = "light" | "dark";
+
+/** The ending of a picture's name. */
+const variants = {
+  desk: { light: "light", dark: "dark" },
+  phone: { light: "phone", dark: "phone-dark" },
+} as const;
+
+const phoneWidth = 360;
 const pictures = join(root, "test-results", "screenshots");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -53,9 +63,9 @@ export class Stage {
     await this.laptop.discard();
   }
 
-  /** A page of its own browser profile. */
-  async visit(path: string, variant: Variant = "light"): Promise<Page> {
-    const context = await this.browser.newContext(settings(variant));
+  /** A page of its own browser profile, in light colours. */
+  async visit(path: string, screen: Screen = "desk"): Promise<Page> {
+    const context = await this.browser.newContext(settings(screen));
     this.#contexts.push(context);
     const page = await context.newPage();
     page.on("console", (message) => {
@@ -75,20 +85,26 @@ export class Stage {
 /** A Chrome of the machine is preferred; otherwise the one among the dependencies. */
 async function launch(): Promise<Browser> {
   const installed = [process.env["CHROME_PATH"] ?? "", "/usr/bin/google-chrome"].find((path) => existsSync(path));
-  if (installed !== undefined) return await driver.launch({ executablePath: installed, args: ["--no-sandbox"] });
-  // Its own flags switch off what the tests are about: the borders between sites.
-  const args = chromium.args.filter(
-    (flag) =>
-      !/^--(?:disable-web-security|single-process|headless|disable-site-isolation|allow-running-insecure)/.test(flag),
-  );
-  return await driver.launch({ executablePath: await chromium.executablePath(), args });
+  if (installed !== undefined) {
+    return await driver.launch({ executablePath: installed, args: ["--no-sandbox", "--disable-gpu"] });
+  }
+  const args = chromium.args.filter((flag) => !unwanted.some((each) => flag.startsWith(`--${each}`)));
+  return await driver.launch({ executablePath: await chromium.executablePath(), args: [...args, "--disable-gpu"] });
 }
 
-function settings(variant: Variant) {
-  const isPhone = variant.startsWith("phone");
+/** Flags that the Chromium among the dependencies comes with. */
+const unwanted = [
+  // They switch off what the tests are about: the borders between sites.
+  ...["disable-web-security", "single-process", "headless", "disable-site-isolation", "allow-running-insecure"],
+  // They draw everything with a graphics card made of software, which takes three times as long as none.
+  ...["ignore-gpu-blocklist", "in-process-gpu", "use-gl", "use-angle", "enable-unsafe-swiftshader"],
+];
+
+function settings(screen: Screen) {
+  const isPhone = screen === "phone";
   return {
-    colorScheme: variant.endsWith("dark") ? ("dark" as const) : ("light" as const),
-    viewport: isPhone ? { width: 360, height: 740 } : { width: 1280, height: 800 },
+    colorScheme: "light" as const,
+    viewport: isPhone ? { width: phoneWidth, height: 740 } : { width: 1280, height: 800 },
     deviceScaleFactor: isPhone ? 2 : 1,
     ...(isPhone ? { isMobile: true, hasTouch: true } : {}),
     locale: "en-GB",
@@ -98,7 +114,7 @@ function settings(variant: Variant) {
 
 /** What is wrong with the page for people who do not see it as others do; nothing when all is well. */
 export async function accessibility(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
+  if ((await page.evaluate("typeof axe")) === "undefined") await page.evaluate(axe);
   // As text: the function runs in the page, whose types are not those of Node.
   return await page.evaluate<string[]>(`axe
     .run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] })
@@ -108,7 +124,42 @@ export async function accessibility(page: Page): Promise<string[]> {
 
 /** Whether anything reaches beyond the right edge of the screen. */
 export async function isTooWide(page: Page): Promise<boolean> {
-  return await page.evaluate<boolean>("document.documentElement.scrollWidth > document.documentElement.clientWidth");
+  const wanted = page.viewportSize()?.width ?? 0;
+  const [content, room, window] = await page.evaluate<[number, number, number]>(
+    "[document.documentElement.scrollWidth, document.documentElement.clientWidth, innerWidth]",
+  );
+  // Around what is too wide for it, a phone makes its window wider.
+  return content > room || window > wanted;
+}
+
+type Look = {
+  /** What every picture's name begins with: the variant follows. */
+  readonly name: string;
+  /** Both, unless it says which. */
+  readonly colours?: readonly Colours[];
+  /** The picture shows the whole page unless this is false. */
+  readonly fullPage?: boolean;
+  /** Brings the page into the state that is looked at; done again for each of the colours. */
+  readonly prepare?: () => Promise<void>;
+};
+
+/**
+ * Looks at the page in light and in dark colours, and takes a picture of each.
+ * @returns what is wrong with it, each begun by the variant: what axe finds, and that it is too wide; nothing when all is well
+ */
+export async function flaws(page: Page, look: Look): Promise<string[]> {
+  const { name, colours = ["light", "dark"], fullPage = true, prepare } = look;
+  const found: string[] = [];
+  for (const colour of colours) {
+    await page.emulateMedia({ colorScheme: colour });
+    await prepare?.();
+    const variant = variants[page.viewportSize()?.width === phoneWidth ? "phone" : "desk"][colour];
+    found.push(...(await accessibility(page)).map((text) => `${variant}: ${text}`));
+    if (await isTooWide(page)) found.push(`${variant}: something reaches beyond the right edge`);
+    if (fullPage) await page.evaluate("scrollTo(0, 0)");
+    await picture(page, `${name}-${variant}`, fullPage);
+  }
+  return found;
 }
 
 /** A picture, test-results/screenshots/<name>.png. */

@@ -1,6 +1,6 @@
 /** The page of statistics in a real browser: figures, pictures, their table, and the window in the address. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+import { flaws, screens, Stage, until } from "./stage.ts";
 
 let stage: Stage;
 
@@ -25,12 +25,10 @@ afterAll(async () => {
   await stage.close();
 });
 
-test.each(variants)("is accessible and fits, %s", async (variant) => {
-  const page = await stage.visit("/stats?window=1h", variant);
+test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
+  const page = await stage.visit("/stats?window=1h", screen);
   await page.locator(".chart-table summary").click();
-  await picture(page, `stats-${variant}`);
-  expect(await accessibility(page)).toEqual([]);
-  expect(await isTooWide(page)).toBe(false);
+  expect(await flaws(page, { name: "stats" })).toEqual([]);
   await stage.leave(page);
 });
 

@@ -1,7 +1,8 @@
 /** The pages of workflows in a real browser: how each does, what it takes, and starting it by a form of its schema. */
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, isTooWide, picture, Stage, until, variants } from "./stage.ts";
+import { accessibility, flaws, picture, screens, Stage, until } from "./stage.ts";
+import type { Screen } from "./stage.ts";
 
 let stage: Stage;
 
@@ -26,11 +27,9 @@ afterAll(async () => {
 });
 
 describe("the list", () => {
-  test.each(variants)("is accessible and fits, %s", async (variant) => {
-    const page = await stage.visit("/workflows", variant);
-    await picture(page, `workflows-${variant}`);
-    expect(await accessibility(page)).toEqual([]);
-    expect(await isTooWide(page)).toBe(false);
+  test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
+    const page = await stage.visit("/workflows", screen);
+    expect(await flaws(page, { name: "workflows" })).toEqual([]);
     await stage.leave(page);
   });
 
@@ -57,13 +56,10 @@ describe("the list", () => {
 });
 
 describe("a workflow", () => {
-  test.each(variants)("is accessible and fits, %s", async (variant) => {
-    const page = await stage.visit("/workflows/place-order", variant);
+  test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
+    const page = await stage.visit("/workflows/place-order", screen);
     await page.locator(".schema-json summary").first().click();
-    await page.evaluate("scrollTo(0, 0)");
-    await picture(page, `workflow-${variant}`);
-    expect(await accessibility(page)).toEqual([]);
-    expect(await isTooWide(page)).toBe(false);
+    expect(await flaws(page, { name: "workflow" })).toEqual([]);
     await stage.leave(page);
   });
 
@@ -86,8 +82,8 @@ describe("a workflow", () => {
   });
 });
 
-async function open(variant: (typeof variants)[number] = "light", path = "/workflows/place-order"): Promise<Page> {
-  const page = await stage.visit(path, variant);
+async function open(screen: Screen = "desk"): Promise<Page> {
+  const page = await stage.visit("/workflows/place-order", screen);
   await page.getByRole("button", { name: "Start a run" }).click();
   await page.locator("dialog#start[open]").waitFor();
   return page;
@@ -130,11 +126,9 @@ async function inputOf(id: string): Promise<unknown> {
 }
 
 describe("the form that starts a run", () => {
-  test.each(variants)("is accessible and fits, %s", async (variant) => {
-    const page = await open(variant);
-    await picture(page, `workflow-start-${variant}`, false);
-    expect(await accessibility(page)).toEqual([]);
-    expect(await isTooWide(page)).toBe(false);
+  test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
+    const page = await open(screen);
+    expect(await flaws(page, { name: "workflow-start", fullPage: false })).toEqual([]);
     await stage.leave(page);
   });
 

@@ -13,7 +13,7 @@ export function quantileOf(values: readonly number[], share: number): number {
 }
 
 /** Off by so much of the exact value, at most. */
-export const tolerance = 0.02;
+const tolerance = 0.02;
 
 export function isNear(value: number, exact: number): boolean {
   return Math.abs(value - exact) <= exact * tolerance;

@@ -450,6 +450,23 @@ describe("news of a child's end", () => {
     expect(kinds(family, "parent")).toEqual(["run.created", "run.started", "child.started"]);
   });
 
+  test("a parent that waits for its child is waiting, also in a new memory long after it began to wait", async () => {
+    const family = new Family(
+      patient,
+      flow("parent", async (_input, step) => await step.invoke("patient")),
+    ).begin("parent");
+    family.mute.add(idOf("patient"));
+    await family.drive(startAt + minuteMs);
+    family.evict("parent");
+    family.clock.at = startAt + 9 * minuteMs;
+    const waits = { status: "waiting", waitingFor: [{ kind: "run", name: idOf("patient") }] };
+    expect(family.snapshot("parent")).toMatchObject(waits);
+    // Whoever looks does not set it to work: its alarm asks the child.
+    expect(family.run("parent").isDue()).toBe(false);
+    await family.drive(startAt + 10 * minuteMs);
+    expect(family.snapshot("parent")).toMatchObject(waits);
+  });
+
   test("of a child that was removed: the call fails", async () => {
     const family = await new Family(
       patient,

@@ -240,7 +240,8 @@ describe("undo", () => {
     expect(host.snapshot).toMatchObject({
       status: "waiting",
       waitingFor: [{ kind: "retry", name: "a" }],
-      reason: "undoing its steps, 0 of 1 so far: no; next attempt to undo a in 1 h (attempt 2 of 6: the bank is closed)",
+      reason:
+        "undoing its steps, 0 of 1 so far: no; next attempt to undo a in 1 h (attempt 2 of 6: the bank is closed)",
     });
     // Whoever cannot wait for the bank has it tried at once.
     void act(host.run, "retry");

@@ -3,25 +3,10 @@ import { expect, test } from "vitest";
 import { termsOf } from "../../src/core/terms.ts";
 import { termsInWords } from "../../src/http/pages/terms.tsx";
 import type { Definition } from "../../src/core/definition.ts";
-
-const plain: Definition = {
-  name: "order",
-  version: "1",
-  handler: () => null,
-  input: undefined,
-  output: undefined,
-  signals: {},
-  retry: undefined,
-  timeoutMs: null,
-  schedules: [],
-  retentionMs: 30 * 86_400_000,
-  labels: undefined,
-  flow: {},
-  limits: { steps: 100_000, perStep: {} },
-};
+import { define } from "../engine/memory.ts";
 
 function words(options: Partial<Definition>): Record<string, string> {
-  const terms = termsInWords(termsOf({ ...plain, ...options }), "order");
+  const terms = termsInWords(termsOf(define(() => null, options)), "order");
   return Object.fromEntries(terms.map(([name, text, lane]) => [name, lane === undefined ? text : `${text} → ${lane}`]));
 }
 

@@ -136,6 +136,17 @@ describe("the cost of a run", () => {
     expect(five.rowsWritten).toBeGreaterThan(one.rowsWritten + 4 * 4);
   });
 
+  it("is never less than it was shown where the run dies just after it went on as new (monotonic)", async () => {
+    const id = await begin("traced-onward", { life: 1 }, "");
+    await vi.waitFor(async () => {
+      const [created, , step] = await historyOf(id);
+      expect([created?.["continuation"], step?.["step"]]).toEqual([expect.anything(), "step"]);
+    });
+    const shown = await costOfRun(id);
+    await abortAllDurableObjects();
+    expectNoLess(await costOfRun(id), shown);
+  });
+
   it("begins anew with a fork, and with a run of an id that is free again", async () => {
     const id = await begin("traced-stairs", { steps: 300 });
     const { body } = await ask(`POST /v1/runs/${id}/fork`, { json: { from: "stair#2" } });

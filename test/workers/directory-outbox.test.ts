@@ -1,12 +1,12 @@
 /** What a run owes to its shard: told in time, beside its own work, and at last, whatever dies or hangs. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { registerName, registerObject, shardOf } from "../../src/objects/address.ts";
-import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
+import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { release } from "./flows/directory.ts";
 import { watched } from "./saboteur.ts";
-import { reportsTo, rowsOf, trouble } from "./shards.ts";
+import { removalsOf, reportsTo, rowsOf, trouble } from "./shards.ts";
 
 afterEach(() => {
   for (const shard of [0, 1, 2, 3]) trouble(shard, null);
@@ -115,6 +115,83 @@ describe("a removed run leaves both places", () => {
     trouble(shardOf(id), null);
     await listedAs(id, null, 15_000);
     await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404), { interval: 10 });
+  });
+
+  it("also where its object dies as it tries once more", { timeout: 40_000 }, async () => {
+    const { id } = await start("listed-briefly");
+    const shard = shardOf(id);
+    const attempts = (): number => removalsOf(shard).filter((each) => each === id).length;
+    await listedAs(id, "completed");
+    trouble(shard, "throws");
+    await vi.waitFor(() => expect(attempts()).toBe(2), { timeout: 10_000, interval: 10 });
+    trouble(shard, "hangs");
+    await vi.waitFor(() => expect(attempts()).toBe(3), { timeout: 10_000, interval: 10 });
+    await abortAllDurableObjects();
+    trouble(shard, null);
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404), { timeout: 15_000 });
+    await listedAs(id, null);
+  });
+});
+
+describe("a removal", () => {
+  it("that was begun and not heard of leaves the run listed at last", { timeout: 40_000 }, async () => {
+    const batch = newId("batch");
+    const { id } = await start("listed-failing", { input: { message: "no", batch } }, "?wait=5s");
+    await listedAs(id, "failed");
+    trouble(shardOf(id), "mute");
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBeGreaterThanOrEqual(500);
+    trouble(shardOf(id), null);
+    await listedAs(id, null);
+    expect((await ask(`GET /v1/runs/${id}`)).status).toBe(200);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11 * 60_000 });
+    try {
+      await listedAs(id, "failed", 15_000);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("takes no retry with it that was accepted (guarantee 1)", { timeout: 30_000 }, async () => {
+    const batch = newId("batch");
+    const { id } = await start("listed-failing", { input: { message: "no", batch } }, "?wait=5s");
+    const shard = shardOf(id);
+    await listedAs(id, "failed");
+    trouble(shard, "hangs");
+    const removal = ask(`DELETE /v1/runs/${id}`);
+    await vi.waitFor(() => expect(removalsOf(shard)).toContain(id), { interval: 10 });
+    expect(await refusal(`POST /v1/runs/${id}/retry`)).toBe("404 run_not_found");
+    trouble(shard, null);
+    expect((await removal).status).toBe(204);
+    expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
+  });
+
+  it("that failed lets the run be retried, and listed", { timeout: 60_000 }, async () => {
+    const batch = newId("batch");
+    const { id } = await start("listed-failing", { input: { message: "no", batch } }, "?wait=5s");
+    await listedAs(id, "failed");
+    trouble(shardOf(id), "throws");
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBeGreaterThanOrEqual(500);
+    trouble(shardOf(id), null);
+    expect((await ask(`POST /v1/runs/${id}/retry`)).status).toBe(200);
+    await vi.waitFor(async () => {
+      const kinds = (await historyOf(id)).map(({ kind }) => kind);
+      expect(kinds.filter((kind) => kind === "run.failed")).toHaveLength(2);
+    });
+    await listedAs(id, "failed");
+  });
+});
+
+describe("a clock that was set back", () => {
+  it("leaves nothing untold", { timeout: 20_000 }, async () => {
+    const { id } = await start("listed-once");
+    await listedAs(id, "waiting");
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 3_600_000 });
+    try {
+      await ask(`POST /v1/runs/${id}/pause`);
+      await listedAs(id, "paused", 3000);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

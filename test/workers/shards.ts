@@ -2,8 +2,11 @@
  * Trouble for the shards of the directory, and what they write: a test says which shard throws or hangs
  * when it is told something, and reads how many rows an object has written.
  */
-/** `throws`: every report and removal is refused; `hangs`: none is taken before the trouble is over. */
-export type Trouble = "throws" | "hangs";
+/**
+ * `throws`: every report and removal is refused; `hangs`: none is taken before the trouble is over; `mute`: all are
+ * taken, and none is answered before it is over.
+ */
+export type Trouble = "throws" | "hangs" | "mute";
 
 const troubles = new Map<string, Trouble>();
 type Count = { sum: number; last: { readonly rowsWritten: number } | null };
@@ -11,6 +14,8 @@ type Count = { sum: number; last: { readonly rowsWritten: number } | null };
 const written = new Map<string, Count>();
 /** Reports and removals that a shard took or refused, in order. */
 const calls = new Map<string, string[]>();
+/** Runs that a shard was told to remove, in order. */
+const removals = new Map<string, string[]>();
 
 export function trouble(shard: number, what: Trouble | null): void {
   if (what === null) troubles.delete(`shard-${shard}`);
@@ -22,9 +27,14 @@ export function reportsTo(shard: number): readonly string[] {
   return noted(`shard-${shard}`);
 }
 
-function noted(name: string): string[] {
-  const known = calls.get(name) ?? [];
-  calls.set(name, known);
+/** Ids of the runs that the shard was told to remove, in the order of arrival. */
+export function removalsOf(shard: number): readonly string[] {
+  return noted(`shard-${shard}`, removals);
+}
+
+function noted(name: string, told = calls): string[] {
+  const known = told.get(name) ?? [];
+  told.set(name, known);
   return known;
 }
 
@@ -57,7 +67,8 @@ function counted(name: string): Count {
 
 /** Looks every now and then, since what another object resolves is not for this one to wait for. */
 async function over(name: string): Promise<void> {
-  while (troubles.get(name) === "hangs") await scheduler.wait(20);
+  const trouble = troubles.get(name);
+  while (troubles.get(name) === trouble) await scheduler.wait(20);
 }
 
 type Told = (this: { readonly ctx: DurableObjectState }, ...given: unknown[]) => Promise<unknown>;
@@ -69,13 +80,19 @@ export function makeTrouble(prototype: object): void {
     const value: Told = async function (...given) {
       const name = this.ctx.id.name ?? "";
       const [run] = given as [{ readonly id: string } | string];
-      if (method === "report" && typeof run === "object") noted(name).push(run.id);
+      if (typeof run === "object") noted(name).push(run.id);
+      else noted(name, removals).push(run);
       switch (troubles.get(name)) {
         case "throws":
           throw new Error("this shard was told to throw");
         case "hangs":
           await over(name);
           return await own.apply(this, given);
+        case "mute": {
+          const answer = await own.apply(this, given);
+          await over(name);
+          return answer;
+        }
         default:
           return await own.apply(this, given);
       }

@@ -290,6 +290,23 @@ describe("the collector", () => {
     expect(spans[4]?.parentSpanId).toBe(ids[2]);
   });
 
+  it("that is not there for a while gets also what came before a retry", async () => {
+    const box = await collect([503]);
+    const run = await begin("traced-fragile", null);
+    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(1));
+    mend(run.id);
+    await ask(`POST /v1/runs/${run.id}/retry`);
+    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 15_000, interval: 50 });
+    const spans = (await postsTo(box)).slice(1).flatMap(spansIn);
+    expect(spans.map(({ name }) => name)).toEqual([
+      "whole",
+      "broken",
+      "traced-fragile",
+      "broken",
+      "traced-fragile retried",
+    ]);
+  });
+
   it("that takes its time holds nothing up: the run is answered, retried and deleted", async () => {
     const box = await collect(["hang", "hang"]);
     const run = await begin("traced-fragile", null);

@@ -1,5 +1,6 @@
 /** What the entries of steps and of their undoing mean. */
 import type { Entry } from "../entry.ts";
+import { nameOfCall } from "../name.ts";
 import { callKey, recordOf, undoKey } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
 import { count } from "./tally.ts";
@@ -29,7 +30,7 @@ type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "
 
 function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
   const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
-  const call = recordOf(state, kind, entry.step, nameOf(entry.step), entry.at);
+  const call = recordOf(state, kind, entry.step, nameOfCall(entry.step), entry.at);
   const key = callKey(kind, entry.step);
   switch (entry.kind) {
     case "step.attempt_failed":
@@ -78,8 +79,4 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
-}
-
-function nameOf(step: string): string {
-  return step.replace(/#\d+$/, "");
 }

@@ -1,5 +1,6 @@
 /** What the entries of sleeps, signals, webhooks and children mean. */
 import type { Entry } from "../entry.ts";
+import { nameOfCall } from "../name.ts";
 import { callKey, handlerKey, inboxOf, recordOf, takeSignal } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
 import { count } from "./tally.ts";
@@ -74,7 +75,7 @@ export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
     state.orphans.delete(entry.child.id);
     return null;
   }
-  const call = recordOf(state, "child", entry.step, entry.step.replace(/#\d+$/, ""), entry.at);
+  const call = recordOf(state, "child", entry.step, nameOfCall(entry.step), entry.at);
   const key = callKey("child", entry.step);
   switch (entry.kind) {
     case "child.started":

@@ -7,9 +7,8 @@ import { isEnded } from "../../core/run.ts";
 import type { RunSnapshot } from "../../core/run.ts";
 import { decode } from "../../core/value.ts";
 import type { Caller } from "../auth.ts";
-import { ActionButton, ActionDialog } from "./dialog.tsx";
+import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { ValueForm } from "./form.tsx";
-import { Icon } from "./icon.tsx";
 
 type ActionsProps = { readonly run: RunSnapshot; readonly caller: Caller | null };
 
@@ -41,48 +40,42 @@ function Menu({ run, caller, ended }: MenuProps) {
   const { status } = run;
   const retry = retryOf(run);
   return (
-    <details class="menu" data-menu data-actions>
-      <summary class="button plain">
-        <span>Actions</span>
-        <Icon sign="down" />
-      </summary>
-      <div>
-        <ActionButton dialog="signal" caller={caller} role="operate" unless={ended} sign="flag">
-          Send a signal
+    <ActionMenu>
+      <ActionButton dialog="signal" caller={caller} role="operate" unless={ended} sign="flag">
+        Send a signal
+      </ActionButton>
+      <ActionButton dialog="retry" caller={caller} role="operate" unless={retry.unless} sign="undo">
+        {retry.label}
+      </ActionButton>
+      {status === "paused" ? (
+        <ActionButton dialog="resume" caller={caller} role="operate" sign="running">
+          Resume
         </ActionButton>
-        <ActionButton dialog="retry" caller={caller} role="operate" unless={retry.unless} sign="undo">
-          {retry.label}
+      ) : (
+        <ActionButton dialog="pause" caller={caller} role="operate" unless={ended} sign="paused">
+          Pause
         </ActionButton>
-        {status === "paused" ? (
-          <ActionButton dialog="resume" caller={caller} role="operate" sign="running">
-            Resume
-          </ActionButton>
-        ) : (
-          <ActionButton dialog="pause" caller={caller} role="operate" unless={ended} sign="paused">
-            Pause
-          </ActionButton>
-        )}
-        <ActionButton dialog="fork" caller={caller} role="admin" sign="tree">
-          Fork
-        </ActionButton>
-        <ActionButton dialog="cancel" caller={caller} role="operate" unless={ended} sign="cancelled">
-          Cancel
-        </ActionButton>
-        <ActionButton dialog="terminate" caller={caller} role="admin" unless={ended} look="danger" sign="close">
-          Terminate
-        </ActionButton>
-        <ActionButton
-          dialog="delete"
-          caller={caller}
-          role="admin"
-          unless={ended === null ? "Only a run that has ended can be deleted. Cancel or terminate it first." : null}
-          look="danger"
-          sign="close"
-        >
-          Delete
-        </ActionButton>
-      </div>
-    </details>
+      )}
+      <ActionButton dialog="fork" caller={caller} role="admin" sign="tree">
+        Fork
+      </ActionButton>
+      <ActionButton dialog="cancel" caller={caller} role="operate" unless={ended} sign="cancelled">
+        Cancel
+      </ActionButton>
+      <ActionButton dialog="terminate" caller={caller} role="admin" unless={ended} look="danger" sign="close">
+        Terminate
+      </ActionButton>
+      <ActionButton
+        dialog="delete"
+        caller={caller}
+        role="admin"
+        unless={ended === null ? "Only a run that has ended can be deleted. Cancel or terminate it first." : null}
+        look="danger"
+        sign="close"
+      >
+        Delete
+      </ActionButton>
+    </ActionMenu>
   );
 }
 
@@ -203,11 +196,7 @@ function SignalDialog({ path }: { readonly path: string }) {
   );
 }
 
-/** Values longer than this are edited elsewhere: over the API. */
-const maxEdited = 50_000;
-
 function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: string }) {
-  const input = JSON.stringify(toJson(decode(run.input)), null, 2) ?? "null";
   return (
     <ActionDialog
       id="fork"
@@ -226,42 +215,58 @@ function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: s
         </span>
         <input id="fork-from" name="from" list="fork-steps" maxlength={600} autocomplete="off" spellcheck={false} />
       </label>
-      <details class="fold" data-enables="fork-input">
-        <summary>Change the input</summary>
-        {input.length > maxEdited ? (
-          <p class="faint">The input is too long to be edited here: give another over the API.</p>
-        ) : (
-          <label class="field" for="fork-input">
-            <span>Input as JSON</span>
-            <textarea
-              id="fork-input"
-              name="input"
-              class="code"
-              data-json
-              data-empty="null"
-              rows={10}
-              spellcheck={false}
-              disabled
-            >
-              {input}
-            </textarea>
-          </label>
-        )}
-      </details>
-      <div class="preview" data-fork-preview role="status">
-        <div>
-          <h3>Kept</h3>
-          <p data-fork="kept" class="faint">
-            …
-          </p>
-        </div>
-        <div>
-          <h3>Made again</h3>
-          <p data-fork="rerun" class="faint">
-            …
-          </p>
-        </div>
-      </div>
+      <ForkInput input={JSON.stringify(toJson(decode(run.input)), null, 2) ?? "null"} />
+      <ForkPlan />
     </ActionDialog>
+  );
+}
+
+/** Values longer than this are edited elsewhere: over the API. */
+const maxEdited = 50_000;
+
+function ForkInput({ input }: { readonly input: string }) {
+  return (
+    <details class="fold" data-enables="fork-input">
+      <summary>Change the input</summary>
+      {input.length > maxEdited ? (
+        <p class="faint">The input is too long to be edited here: give another over the API.</p>
+      ) : (
+        <label class="field" for="fork-input">
+          <span>Input as JSON</span>
+          <textarea
+            id="fork-input"
+            name="input"
+            class="code"
+            data-json
+            data-empty="null"
+            rows={10}
+            spellcheck={false}
+            disabled
+          >
+            {input}
+          </textarea>
+        </label>
+      )}
+    </details>
+  );
+}
+
+/** What the fork would do; the script writes it. */
+function ForkPlan() {
+  return (
+    <div class="preview" role="status">
+      <div>
+        <h3>Kept</h3>
+        <p data-fork="kept" class="faint">
+          …
+        </p>
+      </div>
+      <div>
+        <h3>Made again</h3>
+        <p data-fork="rerun" class="faint">
+          …
+        </p>
+      </div>
+    </div>
   );
 }

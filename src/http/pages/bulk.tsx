@@ -3,9 +3,8 @@
 /** Owns: actions on all runs of a filter, each with the count of those it is about before anything is done; and the rebuilding of the directory. */
 import type { RunAction, RunFilter } from "../../core/service.ts";
 import type { Caller } from "../auth.ts";
-import { ActionButton, ActionDialog } from "./dialog.tsx";
+import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { toBulkFilter } from "./filter.ts";
-import { Icon } from "./icon.tsx";
 
 type Bulk = {
   readonly action: RunAction["kind"];
@@ -32,29 +31,23 @@ export function BulkMenu({ filter, caller }: { readonly filter: RunFilter; reado
   const unless =
     Object.keys(filter).length === 0 ? "Filter the runs first: this acts on all runs of the filter." : null;
   return (
-    <details class="menu" data-menu data-actions>
-      <summary class="button plain">
-        <span>Actions</span>
-        <Icon sign="down" />
-      </summary>
-      <div>
-        {bulks.map(({ action, verb, look }) => (
-          <ActionButton
-            dialog={`bulk-${action}`}
-            caller={caller}
-            role="admin"
-            unless={unless}
-            look={look === "danger" ? "danger" : "plain"}
-          >
-            {verb} all of the filter
-          </ActionButton>
-        ))}
-        <hr />
-        <ActionButton dialog="rebuild" caller={caller} role="admin">
-          Rebuild the list
+    <ActionMenu>
+      {bulks.map(({ action, verb, look }) => (
+        <ActionButton
+          dialog={`bulk-${action}`}
+          caller={caller}
+          role="admin"
+          unless={unless}
+          look={look === "danger" ? "danger" : "plain"}
+        >
+          {verb} all of the filter
         </ActionButton>
-      </div>
-    </details>
+      ))}
+      <hr />
+      <ActionButton dialog="rebuild" caller={caller} role="admin">
+        Rebuild the list
+      </ActionButton>
+    </ActionMenu>
   );
 }
 

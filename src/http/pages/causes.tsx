@@ -21,7 +21,7 @@ export function Causes({ causes, asked, isOpen }: CausesProps) {
         </h2>
         <Icon sign="down" />
       </summary>
-      <ol class="cause-list">
+      <ol>
         {causes.map((cause) => (
           <CauseItem cause={cause} asked={asked} />
         ))}
@@ -38,7 +38,7 @@ function CauseItem({ cause, asked }: { readonly cause: Cause; readonly asked: As
       <a class="cause-count" href={`/${filter}`} aria-label={`Show the ${count} failed runs of ${workflow} like this`}>
         {count.toLocaleString("en")}
       </a>
-      <div class="cause-text">
+      <div>
         <p class="cause-message">{message}</p>
         <p class="cause-place faint">
           <span>

@@ -206,7 +206,7 @@ function Legend({ names }: { readonly names: readonly string[] }) {
     <div class="legend">
       {names.map((name) => (
         <span class="legend-item">
-          <svg class="swatch" width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">
+          <svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">
             <rect class={`tone-${name}`} width="10" height="10" rx="2" />
           </svg>
           {name}

@@ -13,7 +13,7 @@ import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
 
 /** Whether the caller may do what needs the role. */
-export function may(caller: Caller | null, needed: Role): boolean {
+function may(caller: Caller | null, needed: Role): boolean {
   return caller === "local" || (caller !== null && roles.indexOf(caller) >= roles.indexOf(needed));
 }
 
@@ -26,18 +26,34 @@ type ButtonProps = PropsWithChildren<{
   readonly unless?: string | null;
   readonly look?: "primary" | "danger" | "plain";
   readonly sign?: Sign;
+  /** The step that the dialog of a fork is to begin with. */
+  readonly forkFrom?: string;
 }>;
 
 /** Opens a dialog. What cannot be done stays in its place and says why. */
-export function ActionButton({ dialog, caller, role, unless = null, look = "plain", sign, children }: ButtonProps) {
+export function ActionButton(props: ButtonProps) {
+  const { dialog, caller, role, unless = null, look = "plain", sign, forkFrom, children } = props;
   const refusal = may(caller, role) ? unless : `Needs the role ${role}; you have ${caller ?? "none"}.`;
   const state = refusal === null ? {} : { "aria-disabled": "true", title: refusal, "data-refusal": refusal };
   return (
-    <button type="button" class={`button ${look}`} data-dialog={dialog} {...state}>
+    <button type="button" class={`button ${look}`} data-dialog={dialog} data-fork-from={forkFrom} {...state}>
       {sign === undefined ? null : <Icon sign={sign} />}
       <span>{children}</span>
       {refusal === null ? null : <span class="sr">({refusal})</span>}
     </button>
+  );
+}
+
+/** The actions of a page that do not stand beside its title. */
+export function ActionMenu({ children }: PropsWithChildren) {
+  return (
+    <details class="menu" data-menu data-actions>
+      <summary class="button plain">
+        <span>Actions</span>
+        <Icon sign="down" />
+      </summary>
+      <div>{children}</div>
+    </details>
   );
 }
 

@@ -1,10 +1,10 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: what is known of a run besides what it does: times, labels, progress, its trace, and what it took and cost. */
-import type { PropsWithChildren } from "hono/jsx";
 import type { EntryOf } from "../../core/entry.ts";
 import { costOf } from "../../core/price.ts";
 import type { RunSnapshot } from "../../core/run.ts";
+import { Fact } from "./fact.tsx";
 import { Icon } from "./icon.tsx";
 import { Instant, Span } from "./instant.tsx";
 
@@ -56,15 +56,6 @@ export function Facts({ run, created }: FactsProps) {
         <Cost run={run} />
       </div>
     </section>
-  );
-}
-
-function Fact({ name, children }: PropsWithChildren<{ readonly name: string }>) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 

@@ -59,7 +59,7 @@ export function Family({ run, ancestors, children }: FamilyProps) {
               <span class="faint">{workflow}</span>
             </li>
           ))}
-          <li class="kin is-self" data-key="self">
+          <li class="kin" data-key="self">
             <Status status={run.status} />
             <strong>{run.id}</strong>
             <span class="faint">{run.workflow}</span>

@@ -33,7 +33,7 @@ export function FilterForm({ asked, workflows }: FormProps) {
           Filter
         </button>
         {isFiltered ? (
-          <a class="button plain clear" href="/">
+          <a class="button plain" href="/">
             Clear
           </a>
         ) : null}

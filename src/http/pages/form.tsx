@@ -100,7 +100,6 @@ function FieldView(props: FieldProps) {
     ...(caption?.code === undefined ? {} : { "data-name": caption.code }),
     ...(needsScript(field) ? { "data-initial": JSON.stringify(field.initial) } : {}),
     ...(field.kind === "fixed" ? { "data-value": JSON.stringify(field.value) } : {}),
-    ...(field.nullable ? { "data-nullable": "" } : {}),
   };
   const inner = (
     <>

@@ -47,7 +47,7 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
           </ActionButton>
         </div>
       </div>
-      <div class="stack schedules" data-refresh={refreshSeconds}>
+      <div class="stack" data-refresh={refreshSeconds}>
         {rows.length === 0 ? (
           <section class="card">
             <Empty title="Nothing is started by the clock">
@@ -101,7 +101,7 @@ type CardProps = { readonly schedule: ScheduleInfo; readonly caller: Caller | nu
 function Card({ schedule, caller, id }: CardProps) {
   const { workflow, cron, timezone, source, lastError, backfills, input } = schedule;
   return (
-    <article class="card schedule" data-row data-key={schedule.id} aria-labelledby={id}>
+    <article class="card" data-row data-key={schedule.id} aria-labelledby={id}>
       <div class="card-head">
         <h2 id={id}>{schedule.id}</h2>
         <a class="tag" href={`/workflows/${encodeURIComponent(workflow)}`}>

@@ -1,4 +1,5 @@
 /** Spans and instants as people say them; the same on the server and in the browser. */
+import { months } from "../../core/phrase.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -39,8 +40,6 @@ export function dayText(at: number): string {
 export function hourText(at: number): string {
   return new Date(at).toISOString().slice(11, 16);
 }
-
-const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 function cut(span: number): [big: string, small: string] {
   if (span < minute) return [`${Math.floor(span / 1000)} s`, ""];

@@ -55,7 +55,7 @@ export function Ratio({
         <rect class="ratio-whole" width="100" height="6" rx="3" />
         <rect class={`tone-${tone}`} width={round(wide)} height="6" rx="3" />
       </svg>
-      <span class="ratio-text">{label ?? shareText(share)}</span>
+      <span>{label ?? shareText(share)}</span>
     </span>
   );
 }

@@ -11,7 +11,7 @@ import { Instant } from "./instant.tsx";
 import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
 import { spanText } from "./span.ts";
-import { failing, FailingSteps, Tiles } from "./tally.tsx";
+import { failing, FailingSteps, QuantileCells, Tiles } from "./tally.tsx";
 import { readWindow, refreshSeconds, runsAddress, WindowChooser } from "./window.tsx";
 import type { Window } from "./window.tsx";
 
@@ -34,7 +34,7 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
     <Page request={request} title={name === undefined ? "Stats" : `Stats of ${name}`} section="stats" caller={caller}>
       <div class="head">
         <h1>Stats</h1>
-        <form class="row-of" method="get" action="/stats" data-filter-form>
+        <form class="row-of" method="get" action="/stats">
           <input type="hidden" name="window" value={window.name} />
           <label class="sr" for="workflow">
             Workflow
@@ -167,12 +167,7 @@ function WorkflowRow({ row, window }: { readonly row: WorkflowStats; readonly wi
       <td class="number" data-label="Open">
         {row.open}
       </td>
-      <td class="number" data-label="p50">
-        {durations === null ? "–" : spanText(durations.p50)}
-      </td>
-      <td class="number" data-label="p95">
-        {durations === null ? "–" : spanText(durations.p95)}
-      </td>
+      <QuantileCells durations={durations} />
       <td class="is-wide" data-label="Over time">
         <Sparkline slices={row.slices} label={`${total(row)} runs over time, ${row.failed} of them failed`} />
       </td>

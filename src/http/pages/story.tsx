@@ -1,13 +1,14 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the panel of one call: all that is on record of it. */
-import type { PropsWithChildren } from "hono/jsx";
 import type { BarAttempt, Story } from "../../core/timeline.ts";
 import type { Caller } from "../auth.ts";
 import { barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
-import { may } from "./dialog.tsx";
+import { ActionButton } from "./dialog.tsx";
+import { Fact } from "./fact.tsx";
 import { Fault, FaultDiff } from "./fault.tsx";
 import { Icon } from "./icon.tsx";
+import type { Sign } from "./icon.tsx";
 import { Instant, Span } from "./instant.tsx";
 import { StoredValue } from "./value.tsx";
 
@@ -23,26 +24,7 @@ export function StoryPanel({ run, story, caller, now }: PanelProps) {
   const { bar } = story;
   return (
     <section class="panel" id="panel" data-panel={bar.key} data-index={bar.index} aria-labelledby="panel-title">
-      <div class="panel-head">
-        <span class={`bar-sign ${barTone(bar)}`}>
-          <Icon sign={barSigns[bar.kind]} />
-        </span>
-        <div>
-          <p class="faint">{barWords[bar.kind]}</p>
-          <h2 id="panel-title" tabindex={-1}>
-            {bar.name}
-          </h2>
-        </div>
-        <a
-          class="quiet"
-          href={`/runs/${encodeURIComponent(run)}`}
-          data-panel-close
-          aria-label="Close"
-          title="Close (Esc)"
-        >
-          <Icon sign="close" />
-        </a>
-      </div>
+      <PanelHead run={run} name={bar.name} note={barWords[bar.kind]} sign={barSigns[bar.kind]} tone={barTone(bar)} />
       <Points story={story} now={now} />
       {bar.kind === "run" ? <ForkButton step={bar.name} caller={caller} /> : null}
       <Values story={story} />
@@ -52,16 +34,47 @@ export function StoryPanel({ run, story, caller, now }: PanelProps) {
   );
 }
 
+type HeadProps = {
+  readonly run: string;
+  readonly name: string;
+  readonly note: string;
+  readonly sign: Sign;
+  /** The class of the sign's colour. */
+  readonly tone?: string;
+};
+
+function PanelHead({ run, name, note, sign, tone }: HeadProps) {
+  return (
+    <div class="panel-head">
+      <span class={tone === undefined ? "bar-sign" : `bar-sign ${tone}`}>
+        <Icon sign={sign} />
+      </span>
+      <div>
+        <p class="faint">{note}</p>
+        <h2 id="panel-title" tabindex={-1}>
+          {name}
+        </h2>
+      </div>
+      <a
+        class="quiet"
+        href={`/runs/${encodeURIComponent(run)}`}
+        data-panel-close
+        aria-label="Close"
+        title="Close (Esc)"
+      >
+        <Icon sign="close" />
+      </a>
+    </div>
+  );
+}
+
 /** The dialog stands among those of the page; the script fills in the step. */
 function ForkButton({ step, caller }: { readonly step: string; readonly caller: Caller | null }) {
-  const refusal = `Needs the role admin; you have ${caller ?? "none"}.`;
-  const state = may(caller, "admin") ? {} : { "aria-disabled": "true", title: refusal, "data-refusal": refusal };
   return (
     <p>
-      <button type="button" class="button plain" data-dialog="fork" data-fork-from={step} {...state}>
-        <Icon sign="tree" />
-        <span>Fork from here</span>
-      </button>
+      <ActionButton dialog="fork" caller={caller} role="admin" sign="tree" forkFrom={step}>
+        Fork from here
+      </ActionButton>
     </p>
   );
 }
@@ -102,15 +115,6 @@ function Points({ story, now }: Pick<PanelProps, "story" | "now">) {
         </Fact>
       )}
     </dl>
-  );
-}
-
-function Fact({ name, children }: PropsWithChildren<{ readonly name: string }>) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 
@@ -232,26 +236,7 @@ function Attempt({ attempt, before, now }: AttemptProps) {
 export function NoStory({ run, step }: { readonly run: string; readonly step: string }) {
   return (
     <section class="panel" id="panel" data-panel={step} aria-labelledby="panel-title">
-      <div class="panel-head">
-        <span class="bar-sign">
-          <Icon sign="search" />
-        </span>
-        <div>
-          <p class="faint">not on record</p>
-          <h2 id="panel-title" tabindex={-1}>
-            {step}
-          </h2>
-        </div>
-        <a
-          class="quiet"
-          href={`/runs/${encodeURIComponent(run)}`}
-          data-panel-close
-          aria-label="Close"
-          title="Close (Esc)"
-        >
-          <Icon sign="close" />
-        </a>
-      </div>
+      <PanelHead run={run} name={step} note="not on record" sign="search" />
       <p class="faint">Nothing on record of this run is called so. It may not have begun, or have another name.</p>
     </section>
   );

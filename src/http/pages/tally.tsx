@@ -4,7 +4,7 @@
 import type { JSX } from "hono/jsx/jsx-runtime";
 import { runStatuses } from "../../core/run.ts";
 import type { RunStatus } from "../../core/run.ts";
-import type { StepStats, WorkflowStats } from "../../core/stats.ts";
+import type { Durations, StepStats, WorkflowStats } from "../../core/stats.ts";
 import { Ratio, total } from "./spark.tsx";
 import { Icon } from "./icon.tsx";
 import { shareText } from "./axis.ts";
@@ -25,6 +25,19 @@ function Tile({ title, figure, tone, note }: TileProps) {
       <dd class={`tile-figure ${tone === undefined ? "" : `is-${tone}`}`}>{figure}</dd>
       {note === undefined ? null : <dd class="tile-note">{note}</dd>}
     </div>
+  );
+}
+
+/** How long runs took, as two cells of a row. */
+export function QuantileCells({ durations }: { readonly durations: Durations | null }) {
+  return (
+    <>
+      {(["p50", "p95"] as const).map((name) => (
+        <td class="number" data-label={name}>
+          {durations === null ? "–" : spanText(durations[name])}
+        </td>
+      ))}
+    </>
   );
 }
 

@@ -17,7 +17,7 @@ export function Terms({ terms, workflow }: { readonly terms: WorkflowTerms; read
             {lane === undefined ? null : (
               <>
                 {", "}
-                <a href={addressOf("/lanes", { lane: lane })}>lane</a>
+                <a href={addressOf("/lanes", { lane })}>lane</a>
               </>
             )}
           </dd>

@@ -2,7 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /**
  * Owns: the timeline of a run as a waterfall: one row for each bar, in blocks, under one ruler.
- * Positions are percentages, so that zooming is a matter of the width alone (client/timeline.ts).
+ * Positions are percentages, so that zooming is a matter of the width alone (client/waterfall.ts).
  */
 import type { Bar, BarAttempt, Timeline } from "../../core/timeline.ts";
 import { barAddress, barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";

@@ -32,7 +32,7 @@ export function StoredValue({ value, id }: { readonly value: Stored; readonly id
 type ValueProps = {
   /** What `toJson` gives. */
   readonly json: unknown;
-  /** Unlike any other of the page: the copy button refers to it. */
+  /** Unlike any other of the page: what is drawn anew is known by it. */
   readonly id: string;
 };
 

@@ -8,8 +8,7 @@ import type { Call, Route } from "../route.ts";
 import { Ratio, Sparkline, total } from "./spark.tsx";
 import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
-import { spanText } from "./span.ts";
-import { Counts } from "./tally.tsx";
+import { Counts, QuantileCells } from "./tally.tsx";
 import { readWindow, refreshSeconds, WindowChooser } from "./window.tsx";
 import type { Window } from "./window.tsx";
 
@@ -94,12 +93,7 @@ function Row({ info, stats, window }: RowProps) {
       <td data-label="Success rate">
         <Ratio share={stats?.successRate ?? null} tone="completed" />
       </td>
-      <td class="number" data-label="p50">
-        {durations === null ? "–" : spanText(durations.p50)}
-      </td>
-      <td class="number" data-label="p95">
-        {durations === null ? "–" : spanText(durations.p95)}
-      </td>
+      <QuantileCells durations={durations} />
       <td class="is-wide" data-label="Runs over time">
         {stats === undefined || runs === 0 ? (
           <span class="faint">none</span>

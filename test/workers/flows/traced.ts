@@ -86,6 +86,15 @@ const relay = defineWorkflow("traced-relay", {
   },
 });
 
+/** Goes on as new at once, and is then at work for long. */
+const onward = defineWorkflow("traced-onward", {
+  handler: async ({ life }: { life: number }, step) => {
+    await step.run("step", () => life);
+    if (life === 1) return step.continueAsNew({ life: 2 });
+    return await step.run("work", () => scheduler.wait(60_000));
+  },
+});
+
 /** Is kept for a moment only. */
 const brief = defineWorkflow("traced-brief", { retention: 300, handler: () => null });
 
@@ -94,4 +103,16 @@ const pause = defineWorkflow("traced-pause", {
   handler: async ({ ms }: { ms: number }, step) => await step.run("pause", () => scheduler.wait(ms)),
 });
 
-export const tracedWorkflows = [journey, leg, sender, items, fragile, stairs, tracedListener, relay, brief, pause];
+export const tracedWorkflows = [
+  journey,
+  leg,
+  sender,
+  items,
+  fragile,
+  stairs,
+  tracedListener,
+  relay,
+  onward,
+  brief,
+  pause,
+];

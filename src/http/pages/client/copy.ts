@@ -1,15 +1,15 @@
-/** Owns: buttons that copy: `data-copy` is the text, or `data-copy-from` the id of the element that holds it. */
+/** Owns: buttons that copy the text in `data-copy`. */
 import { toast } from "./toast.ts";
 
 export function startCopying(): void {
   document.addEventListener("click", ({ target }) => {
-    const button = target instanceof Element ? target.closest<HTMLElement>("[data-copy], [data-copy-from]") : null;
+    const button = target instanceof Element ? target.closest<HTMLElement>("[data-copy]") : null;
     if (button !== null) void copy(button);
   });
 }
 
 async function copy({ dataset }: HTMLElement): Promise<void> {
-  const text = dataset["copy"] ?? document.getElementById(dataset["copyFrom"] ?? "")?.textContent ?? "";
+  const text = dataset["copy"] ?? "";
   try {
     await navigator.clipboard.writeText(text);
     toast("Copied.");

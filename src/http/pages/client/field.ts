@@ -2,13 +2,12 @@
  * Owns: fields as form.tsx draws them: reading a JSON value out of one, and filling one with a value.
  * `undefined` is no value.
  */
+import type { Json } from "../../../core/field.ts";
 import { FieldError } from "./action.ts";
 import { showError } from "./mistake.ts";
 import { bodyOf, choiceOf, controlOf, entriesOf, fieldIn, fieldsIn, hasBody, nameOf } from "./row.ts";
 import { copy, countRows, insertRow, rowsOf } from "./row.ts";
 import type { Control } from "./row.ts";
-
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 /** @throws FieldError, which is shown at the field as well */
 export function readField(field: HTMLElement): Json | undefined {

@@ -2,9 +2,9 @@
  * Owns: forms for JSON values as form.tsx draws them: their buttons, the switch between form and JSON, and
  * the places of what the server says is wrong. client/field.ts reads and fills the fields.
  */
+import type { Json } from "../../../core/field.ts";
 import { addReader, FieldError } from "./action.ts";
 import { addRow, applyGiven, chooseVariant, difference, fillField, prepareField, readField } from "./field.ts";
-import type { Json } from "./field.ts";
 import { clearError, findField, showError } from "./mistake.ts";
 import { onDrawn } from "./page.ts";
 import { removeRow } from "./row.ts";

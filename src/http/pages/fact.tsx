@@ -1,0 +1,13 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/** Owns: one thing that is known, with its name, in a list of points. */
+import type { PropsWithChildren } from "hono/jsx";
+
+export function Fact({ name, children }: PropsWithChildren<{ readonly name: string }>) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
