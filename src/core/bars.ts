@@ -188,7 +188,8 @@ export class Bars {
   }
 
   #readChild(entry: ChildEntry): void {
-    const draft = this.#begin("child", entry.step, entry.at, entry.seq);
+    const calledAt = entry.kind === "child.started" ? (entry.startedAt ?? entry.at) : entry.at;
+    const draft = this.#begin("child", entry.step, calledAt, entry.seq);
     draft.child = entry.child ?? draft.child;
     if (entry.kind === "child.failed") return this.#end(draft, entry, "failed", entry.error);
     if (entry.kind === "child.completed" || entry.detached === true) return this.#end(draft, entry, "completed");

@@ -156,7 +156,10 @@ export type Fact =
       readonly startedAt: number;
       readonly error: StoredError;
     }
-  /** A call of `invoke`, or of `start` where `detached`. `until` is when an invoke gives up. */
+  /**
+   * A call of `invoke`, or of `start` where `detached`. `until` is when an invoke gives up; `startedAt` when the
+   * call was made, no later than the child: without it nobody knows, and it is the entry's own time.
+   */
   | {
       readonly kind: "child.started";
       readonly step: string;
@@ -164,6 +167,7 @@ export type Fact =
       readonly until: number | null;
       readonly policy: ChildPolicy;
       readonly detached?: true;
+      readonly startedAt?: number;
     }
   | { readonly kind: "child.completed"; readonly step: string; readonly child: ChildRun; readonly output: Stored }
   /** Without a child where none could be started. `left` where the child may still go on. */

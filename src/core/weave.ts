@@ -183,7 +183,10 @@ class Weaver {
     if (entry.kind === "child.started") {
       const { id, workflow } = entry.child;
       const attributes = { "holdfast.step": step, "holdfast.child.run": id, "holdfast.child.workflow": workflow };
-      this.#begin("child", step, `run ${workflow}`, at, attributes);
+      // One that is told anew, or after a retry, does not begin before that; the child was there before its entry.
+      const known = this.#open.get(openKey("child", step));
+      const calledAt = Math.max(known?.startAt ?? entry.startedAt ?? at, this.#startAt);
+      this.#begin("child", step, `run ${workflow}`, calledAt, attributes);
       return entry.detached === true ? this.#close("child", step, at, "started") : [];
     }
     // One that was never started is on record with its failure alone.

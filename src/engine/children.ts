@@ -234,8 +234,7 @@ export class Children {
     if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
     if (!isOpen) return;
     if (error instanceof HoldfastError) {
-      const { name, code, message } = error;
-      const refusal = childRefusal(pending.id, plan.workflow, { name, code, message });
+      const refusal = childRefusal(pending.id, plan.workflow, error);
       return this.#execution.record({ kind: "child.failed", step: pending.id, error: refusal });
     }
     launch.tries++;
@@ -274,12 +273,11 @@ export class Children {
   #end(pending: Pending, child: ChildRun, end: ChildEnd): void {
     const { id: step } = pending;
     this.#watches.delete(pending.key);
-    if (end.kind === "completed") {
-      this.#execution.record({ kind: "child.completed", step, child, output: end.output });
-    } else {
-      const error = childFailure(step, child, end.kind, end.error);
-      this.#execution.record({ kind: "child.failed", step, child, error });
-    }
+    const fact: Fact =
+      end.kind === "completed"
+        ? { kind: "child.completed", step, child, output: end.output }
+        : { kind: "child.failed", step, child, error: childFailure(step, child, end.kind, end.error) };
+    this.#execution.record(fact);
   }
 
   #watch(pending: Pending, child: ChildRun): Watch {
@@ -297,9 +295,7 @@ export class Children {
   /** Runs the event in its turn; null where the execution was stopped before it came to that. */
   async #turn<Value>(event: () => Value): Promise<Value | null> {
     if (this.#execution.over) return null;
-    const ran = new Promise<Value>((resolve) => {
-      this.#execution.post(() => resolve(event()));
-    });
+    const ran = new Promise<Value>((resolve) => this.#execution.post(() => resolve(event())));
     return await Promise.race([ran, this.#execution.stopped.heard().then(() => null)]);
   }
 }
