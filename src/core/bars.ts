@@ -16,6 +16,10 @@ export type Draft = Mutable<Omit<Bar, "index" | "attempts" | "rejected">> & {
   readonly rejected: Bar["rejected"][number][];
   /** It was still open as the run ended: a retry of the run opens it again. */
   cutShort: boolean;
+  /** How many attempts the newest that failed had, by its own count; null where that is not on record. */
+  limit: number | null;
+  /** Of these, so many a person granted on top, as those before them failed. */
+  granted: number;
 };
 
 /** An attempt in flight that nothing on record tells of yet. */
@@ -168,9 +172,9 @@ export class Bars {
         const { attempt, retryAt, at } = entry;
         const error = this.#keep(draft.key, entry.error);
         this.#attempt(draft, { attempt, startedAt, endedAt: at, error, retryAt });
-        draft.attemptLimit = entry.limit ?? draft.attemptLimit;
+        draft.limit = entry.limit ?? draft.limit;
         draft.until = retryAt;
-        return;
+        return limitBy(draft, attempt);
       }
       case "step.completed":
       case "undo.completed":
@@ -254,18 +258,23 @@ export class Bars {
     for (const draft of this.#open) {
       const last = draft.attempts.at(-1);
       const since = last?.endedAt ?? draft.startedAt;
+      if (last?.retryAt === null && last.error !== null) grant(draft, last.attempt);
       if (draft.until !== null) draft.until += Math.min(shiftMs, Math.max(0, at - since));
       if (last !== undefined && last.error !== null) last.retryAt = draft.until ??= at;
     }
   }
 
   #retried(entry: EntryOf<"run.retried">): void {
+    const hadEnded = this.ended;
     this.ended = false;
     this.#undoing = false;
     this.#unpause(entry);
     for (const draft of this.all.values()) {
-      if (draft.cutShort || (this.#isVoid(draft) && entry.cleared.includes(draft.name))) this.#reopen(draft);
+      const isFreed = this.#isVoid(draft) && entry.cleared.includes(draft.name);
+      if (draft.cutShort || isFreed) this.#reopen(draft);
       const last = draft.attempts.at(-1);
+      if (isFreed || (hadEnded && draft.kind === "undo")) startOver(draft);
+      else if (draft.status === "open" && last?.retryAt === null && last.error !== null) grant(draft, last.attempt);
       // The next attempt is now.
       if (draft.status !== "open" || last === undefined || last.error === null) continue;
       last.retryAt = draft.until = entry.at;
@@ -291,7 +300,7 @@ export class Bars {
     const draft: Draft = {
       ...{ key, kind, name: id, status: "open", startedAt: at, endedAt: null, until: null },
       ...{ attempts: [], attemptCount: 0, attemptLimit: null, child: null, error: null, rejected: [] },
-      ...{ firstSeq: seq, lastSeq: seq, cutShort: false },
+      ...{ firstSeq: seq, lastSeq: seq, cutShort: false, limit: null, granted: 0 },
     };
     this.startedAt = Math.min(this.startedAt, at);
     this.all.set(key, draft);
@@ -311,6 +320,7 @@ export class Bars {
     if (last !== undefined && isInFlight(last) && last.attempt === made.attempt) draft.attempts.pop();
     else draft.attemptCount++;
     draft.attempts.push({ endedAt: null, error: null, interrupted: false, retryAt: null, ...made });
+    limitBy(draft, made.attempt);
     if (draft.status !== "open") this.#reopen(draft);
   }
 
@@ -387,4 +397,24 @@ function interrupt(draft: Draft, at: number): void {
   const attempt = last === undefined ? 1 : last.error === null ? last.attempt : last.attempt + 1;
   draft.attempts.push({ attempt, startedAt, endedAt: null, error: null, interrupted: true, retryAt: null });
   draft.attemptCount++;
+  limitBy(draft, attempt);
+}
+
+/** All that are shown count: so do those that were cut off, and those from before a retry set the step free. */
+function limitBy(draft: Draft, newest: number): void {
+  if (draft.limit !== null) draft.attemptLimit = draft.limit + draft.attemptCount - newest;
+}
+
+/** The next attempt is the first again, of as many as the policy allows. */
+function startOver(draft: Draft): void {
+  if (draft.limit !== null) draft.limit -= draft.granted;
+  draft.granted = 0;
+  limitBy(draft, 0);
+}
+
+/** None was left: whoever retries or resumes the run grants as many anew. */
+function grant(draft: Draft, failed: number): void {
+  if (draft.limit !== null) draft.limit += failed - draft.granted;
+  draft.granted = failed;
+  limitBy(draft, failed);
 }

@@ -11,9 +11,48 @@ export type Failure = {
   readonly at: number;
 };
 
-/** Messages that begin alike for so long are alike. */
+/** Messages whose outlines begin alike for so long are alike. */
 const comparedLength = 500;
+/** What is read and shown of a message, whatever else of it was kept. */
 const shownLength = 1000;
+
+/** Of a run, what its cause is told from; of one that says no error, the message is empty. */
+export type Failed = { readonly workflow: string; readonly error: Failure["error"] | null };
+
+/**
+ * The id of the cause that the run would have, had it failed: 14 letters and digits. It is the same in every
+ * shard and deployment, so that a link to it stays good.
+ */
+export function causeOf({ workflow, error }: Failed): string {
+  const { code = null, step, message } = error ?? { message: "" };
+  return toId({ workflow, code, step: step === undefined ? null : nameOfCall(step), message });
+}
+
+/** Whether the text can be the id of a cause. */
+export function isCauseId(text: string): boolean {
+  return /^[0-9a-z]{14}$/.test(text);
+}
+
+function toId({ workflow, code, step, message }: Pick<Cause, "workflow" | "code" | "step" | "message">): string {
+  return hash(JSON.stringify([workflow, code, step, outline(message)]));
+}
+
+/** 64 bits, as two sums that know of each other at the end; nothing secret hangs on it. */
+function hash(text: string): string {
+  let [one, other] = [0x811c9dc5, 0x2f0b4c47];
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    one = Math.imul(one ^ unit, 0x01000193);
+    // Turned, because a product carries nothing down to its lower bits.
+    other = Math.imul(((other << 13) | (other >>> 19)) ^ unit, 0x9e3779b1);
+  }
+  return spell(one ^ (other >>> 15)) + spell(other ^ Math.imul(one >>> 13, 0x85ebca6b));
+}
+
+/** 32 bits as seven letters and digits. */
+function spell(bits: number): string {
+  return (bits >>> 0).toString(36).padStart(7, "0");
+}
 
 /** Failures by cause, added one by one or as what others have added up. */
 export class Causes {
@@ -32,26 +71,27 @@ export class Causes {
     this.merge({ workflow, code, step: name, message: shown, count: 1, firstAt: at, lastAt: at, run });
   }
 
-  merge(cause: Cause): void {
-    const key = JSON.stringify([cause.workflow, cause.code, cause.step, outline(cause.message)]);
-    const known = this.#causes.get(key);
+  merge(counted: Omit<Cause, "id">): void {
+    // A shard that runs other code than this may have told another id, or none.
+    const cause = { ...counted, id: toId(counted) };
+    const { id } = cause;
+    const known = this.#causes.get(id);
     if (known === undefined && this.#causes.size >= this.#limit) return;
-    if (known === undefined) return void this.#causes.set(key, cause);
+    if (known === undefined) return void this.#causes.set(id, cause);
     const newest = isNewer(cause, known) ? cause : known;
-    this.#causes.set(key, {
+    this.#causes.set(id, {
       ...newest,
       count: known.count + cause.count,
       firstAt: Math.min(known.firstAt, cause.firstAt),
     });
   }
 
-  /** The most frequent first; of equals the newest, then by what is known of them. */
+  /** The most frequent first; of equals the newest, then by id. */
   top(limit: number): Cause[] {
-    const sorted = [...this.#causes].toSorted(
-      ([left, one], [right, other]) =>
-        other.count - one.count || other.lastAt - one.lastAt || (left < right ? -1 : Number(left > right)),
+    const sorted = [...this.#causes.values()].toSorted(
+      (one, other) => other.count - one.count || other.lastAt - one.lastAt || (one.id < other.id ? -1 : 1),
     );
-    return sorted.slice(0, limit).map(([, cause]) => cause);
+    return sorted.slice(0, limit);
   }
 }
 
@@ -65,7 +105,8 @@ function isNewer(one: Cause, other: Cause): boolean {
  */
 export function outline(message: string): string {
   return message
-    .slice(0, comparedLength)
+    .slice(0, shownLength)
     .replaceAll(/[\p{L}\p{N}_-]+/gu, (word) => (/\p{N}/u.test(word) ? "#" : word))
-    .replaceAll(/#(?:[.,:/]#)+/g, "#");
+    .replaceAll(/#(?:[.,:/]#)+/g, "#")
+    .slice(0, comparedLength);
 }

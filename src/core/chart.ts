@@ -49,7 +49,7 @@ export function timelineOf(
 
 /** @param newest how many attempts are kept */
 export function toBar(draft: Draft, index: number, newest: number): Bar {
-  const { cutShort: _cutShort, attempts, ...bar } = draft;
+  const { cutShort: _cutShort, limit: _limit, granted: _granted, attempts, ...bar } = draft;
   return { index, ...bar, attempts: attempts.slice(-newest) };
 }
 

@@ -51,9 +51,10 @@ function decode(cursor: string): string {
 function fingerprint(filter: Filter): string {
   const labels = Object.entries(filter.labels ?? {}).toSorted(([left], [right]) => (left < right ? -1 : 1));
   const statuses = [...new Set(filter.status)].toSorted();
-  const { workflow = null, createdAfter = null, createdBefore = null, idPrefix, errorCode } = filter;
+  const { workflow = null, createdAfter = null, createdBefore = null, idPrefix, errorCode, cause } = filter;
   // Those that came later are not there unless given: a cursor of old keeps its place.
-  const later = idPrefix === undefined && errorCode === undefined ? [] : [idPrefix ?? null, errorCode ?? null];
+  const named = idPrefix === undefined && errorCode === undefined ? [] : [idPrefix ?? null, errorCode ?? null];
+  const later = cause === undefined ? named : [idPrefix ?? null, errorCode ?? null, cause];
   return hash(JSON.stringify([workflow, statuses, labels, createdAfter, createdBefore, ...later]));
 }
 

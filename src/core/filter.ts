@@ -2,6 +2,7 @@
  * Which runs a filter means: the same as the listing's, so that a feed of changes and the list it keeps
  * up to date never disagree.
  */
+import { causeOf } from "./cause.ts";
 import type { RunSummary } from "./run.ts";
 import type { RunFilter } from "./service.ts";
 
@@ -19,11 +20,13 @@ export function mayHaveFitted({ id, workflow, createdAt }: RunSummary, filter: R
   );
 }
 
-function fitsNow({ status, labels, error }: RunSummary, filter: RunFilter): boolean {
-  const { status: statuses = [], errorCode } = filter;
+function fitsNow(run: RunSummary, filter: RunFilter): boolean {
+  const { status, labels, error } = run;
+  const { status: statuses = [], errorCode, cause } = filter;
   return (
     (statuses.length === 0 || statuses.includes(status)) &&
     (errorCode === undefined || error?.code === errorCode) &&
+    (cause === undefined || (status === "failed" && causeOf(run) === cause)) &&
     Object.entries(filter.labels ?? {}).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
   );
 }

@@ -1,4 +1,5 @@
 /** What the sentences for people are made of: text that fits one line, times of day, numbers in a row. */
+import { describeMs } from "./duration.ts";
 
 /** Breaks, control characters, and what turns the direction of the text behind it. */
 const unruly = /[\s\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu;
@@ -42,6 +43,11 @@ export function timeOf(at: number, now: number): string {
   if (!isThisYear) return `${day} ${date.getUTCFullYear()} ${time}`;
   const isToday = date.getUTCMonth() === today.getUTCMonth() && date.getUTCDate() === today.getUTCDate();
   return isToday ? time : `${day} ${time}`;
+}
+
+/** `in 4 min 12 s`, and `now` once the instant has come; both epoch ms. */
+export function untilText(at: number, now: number): string {
+  return at <= now ? "now" : `in ${describeMs(at - now)}`;
 }
 
 /** `37th` */

@@ -1,55 +1,82 @@
 /** Why a run does not go on, in one true sentence for people. */
 import { describeMs } from "./duration.ts";
-import { attemptOf, because, inLine, ordinal, timeOf } from "./phrase.ts";
-import type { RunStatus, Waiting } from "./run.ts";
-import { callKey } from "./state.ts";
-import type { Call, RunState } from "./state.ts";
+import { attemptOf, because, inLine, ordinal, timeOf, untilText } from "./phrase.ts";
+import type { RunStatus, RunSummary, Waiting } from "./run.ts";
+import type { RunState } from "./state.ts";
 
-/** How the run stands, as its snapshot shows it. */
-export type Standing = {
-  readonly status: RunStatus;
-  readonly waitingFor: readonly Waiting[];
+/** What a sentence is made of: what the run was told to be, and what it waits for. */
+export type Told = Pick<RunSummary, "status" | "waitingFor" | "reason" | "lead">;
+
+/**
+ * A piece of the sentence: words, or an instant to come, epoch ms, that is told as what is left until then:
+ * `in 4 min` (and `now` once it has come) or `4 min`.
+ */
+export type Piece = string | { readonly until: number; readonly form: "in" | "left" };
+
+/** Characters of a reason. */
+export const maxReason = 500;
+/** What people wrote: names as far as they may go. */
+const maxName = 256;
+
+/** One line of at most 500 characters, true at `now` (epoch ms); null where there is nothing to say. */
+export function reasonAt(run: Told, now: number): string | null {
+  const pieces = piecesAt(run, now);
+  return pieces.length === 0 ? null : inLine(pieces.map((piece) => pieceText(piece, now)).join(""), maxReason);
+}
+
+/** The same sentence, not cut, as pieces that stay true while the run itself does not change. */
+export function piecesAt({ status, waitingFor, reason, lead }: Told, now: number): readonly Piece[] {
+  const isHeld = status === "queued" || status === "waiting";
+  // Of a run that an older deployment listed there is the sentence of that time only.
+  const wait = isHeld && lead !== undefined ? foremost(waitingFor, now) : [];
+  if (wait.length === 0) return reason === null ? [] : [reason];
+  return typeof lead === "string" ? [`${lead}; `, ...wait] : wait;
+}
+
+/** @param now epoch ms */
+export function pieceText(piece: Piece, now: number): string {
+  if (typeof piece === "string") return piece;
+  return piece.form === "in" ? untilText(piece.until, now) : describeMs(piece.until - now);
+}
+
+/** One attempt of one step, as the memory of the run knows it; `startedAt` is epoch ms. */
+export type Flight = {
+  readonly id: string;
+  readonly attempt: { readonly number: number; readonly startedAt: number };
+};
+
+/** What only the memory of the run knows. */
+type Doing = {
+  /** Attempts by their `callKey`, the oldest first. */
+  readonly inFlight: ReadonlyMap<string, Flight>;
   /** Why the run cannot be driven by this deployment. */
   readonly stuck: string | null;
 };
 
-const maxLength = 500;
-/** What people wrote: names as far as they may go. */
-const maxName = 256;
-
-/**
- * One line of at most 500 characters, true at `now` (epoch ms); null where the run goes on by itself, or
- * has completed.
- */
-export function reasonOf(state: RunState, { status, waitingFor, stuck }: Standing, now: number): string | null {
-  const reason = say(state, status, waitingFor, stuck, now);
-  return reason === null ? null : inLine(reason, maxLength);
-}
-
-function say(
+/** What is to be said of the run but for what it waits for; the clock is asked for days of the past only. */
+export function standingOf(
   state: RunState,
   status: RunStatus,
-  waitingFor: readonly Waiting[],
-  stuck: string | null,
+  { inFlight, stuck }: Doing,
   now: number,
-): string | null {
+): Pick<Told, "reason" | "lead"> {
   switch (status) {
     case "completed":
-      return null;
+      return { reason: null };
     case "failed":
     case "cancelled":
-      return outcomeOf(state, status);
-    case "running":
-      return parting(state);
+      return { reason: outcomeOf(state, status) };
     case "paused":
-      return state.paused === null ? null : `paused ${byWhom(state.paused)}`;
+      return { reason: state.paused === null ? null : `paused ${byWhom(state.paused)}` };
+    case "running": {
+      const lead = parting(state);
+      return { reason: lead ?? work(state, inFlight, now), lead };
+    }
     case "queued":
     case "waiting": {
-      if (stuck !== null) return stuck;
-      const wait = foremost(waitingFor, state, now);
-      const end = parting(state);
-      if (end !== null) return wait === null ? end : `${end}; ${wait}`;
-      return wait ?? (status === "queued" ? "about to start" : null);
+      if (stuck !== null) return { reason: stuck };
+      const lead = parting(state);
+      return { reason: lead ?? (status === "queued" ? "about to start" : null), lead };
     }
     default:
       return status satisfies never;
@@ -57,8 +84,18 @@ function say(
 }
 
 function outcomeOf({ end }: RunState, status: "failed" | "cancelled"): string {
+  if (end?.kind === "run.cancelled" && isSomebody(end.by) && hows.has(end.error.code)) {
+    return `${end.error.code} ${byWhom(end)}`;
+  }
   const error = end === null || end.kind === "run.completed" ? null : end.error;
-  return inLine(error?.message ?? "", maxLength) || `${status} without a word of why`;
+  return inLine(error?.message ?? "", maxReason) || `${status} without a word of why`;
+}
+
+/** What an end that was asked for is called. */
+const hows: ReadonlySet<string | undefined> = new Set(["cancelled", "terminated"]);
+
+function isSomebody(by: string): boolean {
+  return by !== "engine" && by !== "workflow";
 }
 
 /** A run that is on its way to its end says so before anything else. */
@@ -74,15 +111,27 @@ function byWhom({ by, reason }: { readonly by: string; readonly reason: string |
   return `by ${inLine(by, maxName)}${because(reason)}`;
 }
 
+/** The oldest attempt in flight; a first one needs no number. */
+function work({ calls }: RunState, inFlight: ReadonlyMap<string, Flight>, now: number): string | null {
+  const [oldest] = inFlight;
+  if (oldest === undefined) return null;
+  const [key, { id, attempt }] = oldest;
+  const which = attempt.number === 1 ? "" : ` (${attemptOf(attempt.number, calls.get(key)?.limit ?? null)})`;
+  return `running ${inLine(id, maxName)}${which} since ${timeOf(attempt.startedAt, now)}${others(inFlight.size)}`;
+}
+
+function others(count: number): string {
+  return count > 1 ? ` (and ${count - 1} more)` : "";
+}
+
 /** What held it, then somebody who is waited for, then a clock; of these the wait that ends first. */
-function foremost(waitingFor: readonly Waiting[], state: RunState, now: number): string | null {
+function foremost(waitingFor: readonly Waiting[], now: number): readonly Piece[] {
   const [first] = waitingFor.toSorted(
     (one, other) =>
       rank(one) - rank(other) || (one.until ?? Infinity) - (other.until ?? Infinity) || one.since - other.since,
   );
-  if (first === undefined) return null;
-  const others = waitingFor.length > 1 ? ` (and ${waitingFor.length - 1} more)` : "";
-  return `${sentence(first, state, now)}${others}`;
+  if (first === undefined) return [];
+  return [...sentence(first, now), others(waitingFor.length)].filter((piece) => piece !== "");
 }
 
 function rank({ kind }: Waiting): number {
@@ -90,54 +139,47 @@ function rank({ kind }: Waiting): number {
   return kind === "timer" || kind === "retry" || kind === "start" ? 2 : 1;
 }
 
-function sentence(wait: Waiting, state: RunState, now: number): string {
+function sentence(wait: Waiting, now: number): readonly Piece[] {
   const name = inLine(wait.name, maxName);
   const since = `since ${timeOf(wait.since, now)}`;
-  const giveUp = wait.until === null ? "" : `, times out ${when(wait.until, now)}`;
+  const giveUp = wait.until === null ? [] : [", times out ", when(wait.until)];
   switch (wait.kind) {
     case "start":
-      return `starts ${when(wait.until ?? now, now)}`;
+      return ["starts ", when(wait.until ?? now)];
     case "timer":
       return nap(wait.name, wait.until ?? now, now);
     case "retry":
-      return nextAttempt(wait, state, now);
+      return nextAttempt(wait, now);
     case "lane": {
       const { position, used = 0, limit = null } = wait;
-      if (position === undefined) return `waiting for a slot in lane ${name} ${since}`;
-      return `${ordinal(position)} in lane ${name}, ${used}${limit === null ? "" : ` of ${limit}`} slots in use`;
+      if (position === undefined) return [`waiting for a slot in lane ${name} ${since}`];
+      return [`${ordinal(position)} in lane ${name}, ${used}${limit === null ? "" : ` of ${limit}`} slots in use`];
     }
-    case "run":
-      return `waiting for run ${name}${workflowOf(wait.name, state)} ${since}${giveUp}`;
+    case "run": {
+      const workflow = wait.workflow === undefined ? "" : ` of workflow ${inLine(wait.workflow, maxName)}`;
+      return [`waiting for run ${name}${workflow} ${since}`, ...giveUp];
+    }
     case "signal":
     case "webhook":
-      return `waiting for ${wait.kind} ${name} ${since}${giveUp}`;
+      return [`waiting for ${wait.kind} ${name} ${since}`, ...giveUp];
     default:
       return wait.kind satisfies never;
   }
 }
 
 /** The name of a sleep that nobody gave one says nothing. */
-function nap(name: string, until: number, now: number): string {
+function nap(name: string, until: number, now: number): readonly Piece[] {
   const what = name === "sleep" ? "sleeping" : `sleeping (${inLine(name, maxName)})`;
-  if (until <= now) return `${what}, and due to wake`;
-  return `${what} for another ${describeMs(until - now)}, until ${timeOf(until, now)}`;
+  if (until <= now) return [`${what}, and due to wake`];
+  return [`${what} for another `, { until, form: "left" }, `, until ${timeOf(until, now)}`];
 }
 
 /** Of a step, or of the undoing of one. */
-function nextAttempt({ name, until }: Waiting, state: RunState, now: number): string {
-  const kind = state.ending === null ? "run" : "undo";
-  const what = `next attempt ${kind === "run" ? "of" : "to undo"} ${inLine(name, maxName)}`;
-  const { attempts = 0, limit = null, lastError = null }: Partial<Call> = state.calls.get(callKey(kind, name)) ?? {};
-  return `${what} ${when(until ?? now, now)} (${attemptOf(attempts + 1, limit)}${because(lastError?.message ?? null)})`;
+function nextAttempt({ name, until, attempt = 1, of, error, undo }: Waiting, now: number): readonly Piece[] {
+  const what = `next attempt ${undo === true ? "to undo" : "of"} ${inLine(name, maxName)} `;
+  return [what, when(until ?? now), ` (${attemptOf(attempt, of ?? null)}${because(error)})`];
 }
 
-function workflowOf(run: string, { calls }: RunState): string {
-  for (const { child } of calls.values()) {
-    if (child?.id === run) return ` of workflow ${inLine(child.workflow, maxName)}`;
-  }
-  return "";
-}
-
-function when(at: number, now: number): string {
-  return at <= now ? "now" : `in ${describeMs(at - now)}`;
+function when(until: number): Piece {
+  return { until, form: "in" };
 }

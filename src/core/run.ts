@@ -34,7 +34,19 @@ export type Waiting = {
   readonly until: number | null;
   /** The address of an open webhook wait. */
   readonly url?: string;
-} & Partial<Place>;
+  /** Of a child: its workflow. */
+  readonly workflow?: string;
+} & Partial<Place> &
+  Partial<NextAttempt>;
+
+/** Of a wait for the next attempt: its number, of how many where that is known, and what the last one failed of, in one line. */
+export type NextAttempt = {
+  readonly attempt: number;
+  readonly of: number;
+  readonly error: string;
+  /** The step is being undone. */
+  readonly undo: true;
+};
 
 /** Where a run stands in the line before a lane; 1 is next. `limit` null: none. */
 export type Place = { readonly position: number; readonly used: number; readonly limit: number | null };
@@ -58,8 +70,13 @@ export type RunSnapshot = {
   readonly updatedAt: number;
   readonly finishedAt: number | null;
   readonly waitingFor: readonly Waiting[];
-  /** One true sentence on why the run is not progressing; null when it is, or has completed. */
+  /** One true sentence on why the run is not progressing, or what it is at; null when it has completed. */
   readonly reason: string | null;
+  /**
+   * What the sentence says of a run at any instant, before what it waits for: that it is on its way to its end.
+   * Null where there is no more than that; absent where `reason` stands as it is, whatever the clock.
+   */
+  readonly lead?: string | null;
   readonly steps: { readonly completed: number; readonly failed: number; readonly running: number };
   /** Attempts in flight, as far as this life of the run knows; the oldest first, at most 20. */
   readonly active: readonly ActiveAttempt[];

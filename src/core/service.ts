@@ -164,6 +164,8 @@ export type RunQuery = {
   readonly idPrefix?: string;
   /** The code of the run's error. */
   readonly errorCode?: string;
+  /** The id of a cause: runs that failed of it. */
+  readonly cause?: string;
   readonly limit: number;
   readonly cursor?: string;
 };
@@ -329,6 +331,8 @@ export type Counts = {
 };
 
 export type Cause = {
+  /** Letters and digits; the same for as long as failures are told apart like this. */
+  readonly id: string;
   readonly workflow: string;
   readonly code: string | null;
   /** The step that failed, by name. */

@@ -1,6 +1,8 @@
 /** How a run looks from outside, made from its state. */
-import { reasonOf } from "./reason.ts";
-import type { ActiveAttempt, Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
+import { inLine, maxWords } from "./phrase.ts";
+import { reasonAt, standingOf } from "./reason.ts";
+import type { Flight } from "./reason.ts";
+import type { ActiveAttempt, NextAttempt, Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
 import { callKey } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
@@ -23,12 +25,6 @@ export type Activity = {
   readonly usage?: Usage;
 };
 
-/** One attempt of one step, as the memory of the run knows it; `startedAt` is epoch ms. */
-export type Flight = {
-  readonly id: string;
-  readonly attempt: { readonly number: number; readonly startedAt: number };
-};
-
 const maxActive = 20;
 
 /** @param now epoch ms, for the sentence in `reason` only. */
@@ -37,6 +33,7 @@ export function snapshot(state: RunState, activity: Activity, now: number): RunS
   if (created === null) throw new Error("a run that was never created cannot be shown");
   const waitingFor = end === null ? openWaits(state, activity) : [];
   const status = statusOf(state, activity, waitingFor);
+  const standing = standingOf(state, status, activity, now);
   return {
     id: created.id,
     workflow: created.workflow,
@@ -55,7 +52,8 @@ export function snapshot(state: RunState, activity: Activity, now: number): RunS
     updatedAt: state.at,
     finishedAt: end?.at ?? null,
     waitingFor,
-    reason: reasonOf(state, { status, waitingFor, stuck: activity.stuck }, now),
+    ...standing,
+    reason: reasonAt({ status, waitingFor, ...standing }, now),
     steps: { ...state.steps, running: activity.running },
     active: end === null ? activeOf(activity) : [],
     usage: activity.usage ?? state.used,
@@ -121,9 +119,12 @@ function waitOf(call: Call): Waiting[] {
   switch (call.kind) {
     case "run":
     case "undo":
-      return call.retryAt === null ? [] : [{ kind: "retry", name: call.id, since, until: call.retryAt }];
+      return call.retryAt === null
+        ? []
+        : [{ kind: "retry", name: call.id, since, until: call.retryAt, ...nextOf(call) }];
     case "child":
-      return call.child === null ? [] : [{ kind: "run", name: call.child.id, since, until }];
+      if (call.child === null) return [];
+      return [{ kind: "run", name: call.child.id, since, until, workflow: call.child.workflow }];
     case "sleep":
       return [{ kind: "timer", name, since, until }];
     case "wait":
@@ -133,4 +134,14 @@ function waitOf(call: Call): Waiting[] {
     default:
       return call.kind satisfies never;
   }
+}
+
+function nextOf({ kind, attempts, limit, lastError }: Call): Partial<NextAttempt> {
+  const error = inLine(lastError?.message ?? "", maxWords);
+  return {
+    attempt: attempts + 1,
+    ...(limit === null ? {} : { of: limit }),
+    ...(error === "" ? {} : { error }),
+    ...(kind === "undo" ? { undo: true } : {}),
+  };
 }

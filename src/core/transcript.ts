@@ -56,7 +56,11 @@ function copyOf(
       return { ...fact, signal: signals.get(fact.signal) ?? fact.signal };
     case "child.started":
       // It is no child of the fork: whatever becomes of the fork, it is left alone.
-      return { ...fact, policy: "abandon" };
+      return {
+        ...fact,
+        policy: "abandon",
+        ...(fact.startedAt === undefined ? {} : { startedAt: at - (endedAt - fact.startedAt) }),
+      };
     case "child.completed":
     case "child.failed": {
       const output = results.get(fact.step);

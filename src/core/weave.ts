@@ -183,9 +183,8 @@ class Weaver {
     if (entry.kind === "child.started") {
       const { id, workflow } = entry.child;
       const attributes = { "holdfast.step": step, "holdfast.child.run": id, "holdfast.child.workflow": workflow };
-      // One that is told anew, or after a retry, does not begin before that; the child was there before its entry.
-      const known = this.#open.get(openKey("child", step));
-      const calledAt = Math.max(known?.startAt ?? entry.startedAt ?? at, this.#startAt);
+      // The child was there before its entry; of one that is on record once more the first entry tells.
+      const calledAt = this.#open.get(openKey("child", step))?.startAt ?? entry.startedAt ?? at;
       this.#begin("child", step, `run ${workflow}`, calledAt, attributes);
       return entry.detached === true ? this.#close("child", step, at, "started") : [];
     }
@@ -209,8 +208,12 @@ class Weaver {
       startAt: this.#startAt,
       endAt: Math.max(this.#startAt, at),
       attributes: {
-        ...{ "holdfast.run": id, "holdfast.workflow": workflow, "holdfast.version": version },
-        "holdfast.status": status,
+        ...{
+          "holdfast.run": id,
+          "holdfast.workflow": workflow,
+          "holdfast.version": version,
+          "holdfast.status": status,
+        },
         ...(parent === null ? {} : { "holdfast.parent.run": parent.id }),
         ...(schedule === null ? {} : { "holdfast.schedule": schedule.id }),
         ...(fork === undefined ? {} : { "holdfast.fork.run": fork.id }),

@@ -10,7 +10,7 @@ import type { Fact } from "../core/entry.ts";
 import type { StoredError } from "../core/error.ts";
 import { createRandom } from "../core/random.ts";
 import { attemptLimit, nextDelayMs } from "../core/retry.ts";
-import type { Flight } from "../core/snapshot.ts";
+import type { Flight } from "../core/reason.ts";
 import { callKey } from "../core/state.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptEnd } from "./attempt.ts";

@@ -7,18 +7,19 @@
  * Invariant 2: a child tells its parent of its end, and the parent asks by itself ever more rarely: no end
  * goes unheard whichever of the two dies (guarantee 4).
  */
-import { birthOf, childFailure, childId, childRefusal, childTimeout, isForeign, nextAskAt } from "../core/child.ts";
+import { childRefusal, childTimeout, isForeign, nextAskAt } from "../core/child.ts";
 import type { Fact } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { ChildRun } from "../core/origin.ts";
 import type { Call, RunState } from "../core/state.ts";
 import { callKey } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
+import { endOf, requestOf, startedAs, startOf } from "./birth.ts";
+import type { Start } from "./birth.ts";
 import type { ChildPlan, Pending } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
-import { traceparent } from "./record.ts";
 import { isWithdrawn } from "./scope.ts";
-import type { ChildEnd, ChildStart, World } from "./world.ts";
+import type { ChildEnd, ChildStarted, World } from "./world.ts";
 
 /** What children need of the execution they are part of. */
 export interface Parent {
@@ -39,7 +40,7 @@ export type Hearing = "recorded" | "nobody" | "later";
 
 /** A child that is still to be started; how it will be on record. */
 type Launch = {
-  readonly fact: Extract<Fact, { kind: "child.started" }>;
+  readonly fact: Start;
   /** How often the start did not get through. */
   tries: number;
   /** When it is tried again; Infinity while it is under way. */
@@ -70,7 +71,8 @@ export class Children {
   /** The call was closed in replay: where it lost a race, an earlier life may have been starting its child. */
   closed({ key, id, plan, scope }: Pending): void {
     if (plan.kind !== "child" || !isWithdrawn(scope) || this.#execution.state.calls.has(key)) return;
-    this.#strays.push(this.#factOf(id, plan, this.#request(id, plan)));
+    const { state, ledger } = this.#execution;
+    this.#strays.push(startOf(id, plan, requestOf(state, id, plan), ledger.now()));
   }
 
   /** Children that may be there of calls that lost a race go on record, so that they are stopped. */
@@ -163,11 +165,11 @@ export class Children {
   }
 
   #launch(pending: Pending, plan: ChildPlan): void {
-    const { world } = this.#execution;
-    const request = this.#request(pending.id, plan);
+    const { world, state, ledger } = this.#execution;
+    const request = requestOf(state, pending.id, plan);
     const launch: Launch = this.#launches.get(pending.key) ?? {
       // The timeout counts from the call, however often the start is tried.
-      fact: this.#factOf(pending.id, plan, request),
+      fact: startOf(pending.id, plan, request, ledger.now()),
       tries: 0,
       retryAt: Infinity,
       settled: Promise.resolve(),
@@ -177,42 +179,20 @@ export class Children {
     this.#starting++;
     const started = world.children.start(request);
     launch.settled = started.then(
-      async ({ child, existed }) => {
-        const seen = await this.#turn(() => this.#started(pending, plan, launch, child, existed));
-        if (seen === null && this.#execution.state.end !== null) await this.#stop(plan, child);
+      async (made) => {
+        const seen = await this.#turn(() => this.#started(pending, plan, launch, made));
+        if (seen === null && this.#execution.state.end !== null) await this.#stop(plan, made.child);
       },
       async (error: unknown) => void (await this.#turn(() => this.#refused(pending, plan, launch, error))),
     );
   }
 
-  #factOf(step: string, plan: ChildPlan, { id, former }: ChildStart): Launch["fact"] {
-    const until = plan.timeoutMs === null ? null : this.#execution.ledger.now() + plan.timeoutMs;
-    const child = former?.child ?? { id, workflow: plan.workflow };
-    return { kind: "child.started", step, child, until, policy: plan.policy };
-  }
-
-  #request(step: string, plan: ChildPlan): ChildStart {
-    const { state } = this.#execution;
-    const { formerChildren, retriedSeq } = state;
-    const birth = birthOf(state, step);
-    const derived = childId({ ...birth, retriedSeq });
-    const former = formerChildren.get(step);
-    return {
-      workflow: plan.workflow,
-      input: plan.input,
-      id: plan.id ?? derived,
-      labels: plan.labels,
-      reply: plan.detached ? null : { createdAt: birth.createdAt, step },
-      former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },
-      trace: traceparent(state, { kind: "child", id: step, attempt: 0 }),
-    };
-  }
-
-  #started(pending: Pending, plan: ChildPlan, launch: Launch, child: ChildRun, existed: boolean): void {
-    const { pending: open, ledger } = this.#execution;
+  #started(pending: Pending, plan: ChildPlan, launch: Launch, made: ChildStarted): void {
+    const { pending: open, ledger, state } = this.#execution;
+    const { child, existed } = made;
     this.#launches.delete(pending.key);
     this.#starting--;
-    const fact = { ...launch.fact, child };
+    const fact = startedAs(state, launch.fact, made);
     if (open.get(pending.key) !== pending) {
       // Given up before it was there. Where it went on record then, it may have been stopped too early.
       if (this.#recordOf(pending) !== undefined) return void this.#stop(plan, child);
@@ -234,7 +214,8 @@ export class Children {
     if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
     if (!isOpen) return;
     if (error instanceof HoldfastError) {
-      const refusal = childRefusal(pending.id, plan.workflow, error);
+      const { name, code, message } = error;
+      const refusal = childRefusal(pending.id, plan.workflow, { name, code, message });
       return this.#execution.record({ kind: "child.failed", step: pending.id, error: refusal });
     }
     launch.tries++;
@@ -271,13 +252,8 @@ export class Children {
   }
 
   #end(pending: Pending, child: ChildRun, end: ChildEnd): void {
-    const { id: step } = pending;
     this.#watches.delete(pending.key);
-    const fact: Fact =
-      end.kind === "completed"
-        ? { kind: "child.completed", step, child, output: end.output }
-        : { kind: "child.failed", step, child, error: childFailure(step, child, end.kind, end.error) };
-    this.#execution.record(fact);
+    this.#execution.record(endOf(pending.id, child, end));
   }
 
   #watch(pending: Pending, child: ChildRun): Watch {

@@ -51,8 +51,11 @@ export type ChildStart = {
  */
 export type FormerChild = { readonly child: ChildRun; readonly key: string; readonly kept: boolean };
 
-/** `existed` where this start did not create it: it may have ended already. */
-export type ChildStarted = { readonly child: ChildRun; readonly existed: boolean };
+/**
+ * `existed` where this start did not create it: it may have ended already. `createdAt` is epoch ms; null for
+ * one that was tried again.
+ */
+export type ChildStarted = { readonly child: ChildRun; readonly existed: boolean; readonly createdAt: number | null };
 
 export type ChildEnd =
   | { readonly kind: "completed"; readonly output: Stored }

@@ -1,4 +1,5 @@
 /** Owns: actions on many runs over HTTP: what their body may say. */
+import { isCauseId } from "../core/cause.ts";
 import { toInstant } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
@@ -40,7 +41,7 @@ function isAction(text: string): text is RunAction["kind"] {
   return (actions as readonly string[]).includes(text);
 }
 
-const known = ["workflow", "status", "labels", "createdAfter", "createdBefore", "idPrefix", "errorCode"];
+const known = ["workflow", "status", "labels", "createdAfter", "createdBefore", "idPrefix", "errorCode", "cause"];
 
 function readFilter({ filter }: Fields): RunFilter {
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
@@ -61,6 +62,7 @@ function readFilter({ filter }: Fields): RunFilter {
     createdBefore: readInstant(fields, "createdBefore"),
     idPrefix: readIdPrefix(fields),
     errorCode: readName(fields, "errorCode"),
+    cause: readCause(fields),
   };
   const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   if (Object.keys(given).length > 0) return given;
@@ -81,6 +83,11 @@ function readName(fields: Fields, name: string): string | undefined {
 function readIdPrefix({ idPrefix }: Fields): string | undefined {
   if (idPrefix === undefined || (typeof idPrefix === "string" && isIdPrefix(idPrefix))) return idPrefix;
   throw invalid("idPrefix", "must be the beginning of a run id");
+}
+
+function readCause({ cause }: Fields): string | undefined {
+  if (cause === undefined || (typeof cause === "string" && isCauseId(cause))) return cause;
+  throw invalid("cause", "must be the id of a cause, as GET /v1/directory/causes answers it");
 }
 
 /** One status, or a list of them; as text, several with commas between them. */

@@ -28,8 +28,8 @@ async function causes(service: Service, { request }: Call): Promise<Response> {
 }
 
 function viewCause({ firstAt, lastAt, ...cause }: Cause) {
-  const { workflow, code, step, message, count, run } = cause;
-  return { workflow, code, step, message, count, firstAt: viewInstant(firstAt), lastAt: viewInstant(lastAt), run };
+  const { id, workflow, code, step, message, count, run } = cause;
+  return { id, workflow, code, step, message, count, firstAt: viewInstant(firstAt), lastAt: viewInstant(lastAt), run };
 }
 
 async function rebuild(service: Service, { request, author }: Call): Promise<Response> {

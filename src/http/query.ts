@@ -2,6 +2,7 @@
  * Owns: query parameters, read strictly: one that is unknown, repeated or misspelt is refused,
  * because a filter that is silently dropped answers another question than was asked.
  */
+import { isCauseId } from "../core/cause.ts";
 import { toInstant, toMs } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
@@ -111,6 +112,7 @@ export const filterNames = [
   "createdBefore",
   "idPrefix",
   "errorCode",
+  "cause",
 ] as const;
 
 /** Which runs are meant. @throws RequestError parameter_invalid */
@@ -123,6 +125,7 @@ export function readFilter(query: Query): RunFilter {
     createdBefore: readInstant(query, "createdBefore"),
     idPrefix: readIdPrefix(query),
     errorCode: readName(query, "errorCode"),
+    cause: readCause(query),
   };
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
 }
@@ -136,6 +139,12 @@ function readIdPrefix(query: Query): string | undefined {
   const text = query.get("idPrefix");
   if (text === undefined || isIdPrefix(text)) return text;
   throw invalid("idPrefix", "must be the beginning of a run id: letters, digits, dots, underscores, colons, hyphens");
+}
+
+function readCause(query: Query): string | undefined {
+  const text = query.get("cause");
+  if (text === undefined || isCauseId(text)) return text;
+  throw invalid("cause", "must be the id of a cause, as GET /v1/directory/causes answers it");
 }
 
 /** Fields to group by, with commas between them; none unless given. */

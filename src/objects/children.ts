@@ -47,7 +47,7 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
 
 async function start(self: Self, startRun: StartRun, request: ChildStart): Promise<ChildStarted> {
   const { workflow, id, input, labels, reply, former, trace } = request;
-  if (former !== null && (await goesOn(self, former))) return { child: former.child, existed: true };
+  if (former !== null && (await goesOn(self, former))) return { child: former.child, existed: true, createdAt: null };
   const { run, created } = await startRun(workflow, {
     id,
     input,
@@ -58,7 +58,7 @@ async function start(self: Self, startRun: StartRun, request: ChildStart): Promi
     ...(self.origin === null ? {} : { origin: self.origin }),
     ...(reply === null ? {} : { reply }),
   });
-  return { child: { id: run.id, workflow: run.workflow }, existed: !created };
+  return { child: { id: run.id, workflow: run.workflow }, existed: !created, createdAt: run.createdAt };
 }
 
 /** A child that failed is tried again, once; whether it can be waited for once more. */

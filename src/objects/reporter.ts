@@ -171,5 +171,6 @@ function signalNames({ waitingFor }: RunSnapshot): string[] {
 
 function summary(run: RunSnapshot): RunSummary {
   const { input: _input, output: _output, progress: _progress, active: _active, ...rest } = run;
-  return rest;
+  // What it is at changes without a report.
+  return rest.status === "running" ? { ...rest, reason: rest.lead ?? null } : rest;
 }

@@ -40,6 +40,7 @@ import { followDirectory } from "./feed.ts";
 import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
+import { asTheyStand } from "./place.ts";
 import type { Branch, CheckedStart } from "./rpc.ts";
 import { rebuild, rebuildStart } from "./rebuild.ts";
 import { createSchedules } from "./schedules.ts";
@@ -96,7 +97,10 @@ function createRuns(catalog: Catalog): Runs {
     follow: async (id, after) => followRun(checkRunId(id), after),
     timeline: async (id, from, limit, only) => readTimeline(checkRunId(id), from, limit, only),
     story: async (id, key) => readStory(checkRunId(id), key),
-    list: (query) => listRuns(query),
+    list: async (query) => {
+      const { runs, cursor } = await listRuns(query);
+      return { runs: await asTheyStand(runs), cursor };
+    },
     act: async (id, action) => unpack(unwrap(await runObject(checkRunId(id)).act(action))),
     fork: forkRun,
     previewFork: async (id, cut) => unwrap(await runObject(checkRunId(id)).previewFork(cut)),

@@ -4,8 +4,10 @@
  */
 import { Causes } from "../core/cause.ts";
 import type { Cause, GroupField, RunFilter } from "../core/service.ts";
-import type { StoredError } from "../core/error.ts";
 import { conditionOf } from "./condition.ts";
+import type { Condition } from "./condition.ts";
+import { errorOf, isOf } from "./sieve.ts";
+import type { Told } from "./sieve.ts";
 
 /** `key` in the order of the fields; null where a run has none. */
 export type Group = { readonly key: readonly (string | null)[]; readonly count: number };
@@ -19,38 +21,88 @@ const toldCauses = 1000;
 /** What a group's key is cut to: labels are no longer than this, and a code hardly ever. */
 const maxKey = 1024;
 
-type FailedRow = {
-  readonly id: string;
-  readonly workflow: string;
-  readonly error: string | null;
-  readonly at: number | null;
-};
+type FailedRow = Told & { readonly id: string; readonly at: number | null };
+
+type GroupRow = Record<string, string | number | null>;
+
+/** How many runs fit, those of the workflow `except` aside. */
+export function countRuns(sql: SqlStorage, filter: RunFilter, except: string): number {
+  const { where, values } = conditionOf(filter, null);
+  const fitting = { where: `${where} AND workflow <> ?`, values: [...values, except] };
+  return filter.cause === undefined ? count(sql, fitting) : countOf(sql, fitting, filter.cause);
+}
+
+function count(sql: SqlStorage, { where, values }: Condition): number {
+  return sql.exec<{ total: number }>(`SELECT count(*) AS total FROM runs WHERE ${where}`, ...values).one().total;
+}
+
+function countOf(sql: SqlStorage, { where, values }: Condition, cause: string): number {
+  let sum = 0;
+  const rows = sql.exec<Told>(`SELECT workflow, rest -> '$.error' AS error FROM runs WHERE ${where}`, ...values);
+  for (const row of rows) if (isOf(cause, row)) sum++;
+  return sum;
+}
 
 export function countGroups(
   sql: SqlStorage,
   filter: RunFilter,
   groupBy: readonly GroupField[],
 ): { readonly total: number; readonly groups: readonly Group[] } {
-  const { where, values } = conditionOf(filter, null);
-  const { total } = sql.exec<{ total: number }>(`SELECT count(*) AS total FROM runs WHERE ${where}`, ...values).one();
-  if (groupBy.length === 0) return { total, groups: [] };
+  const condition = conditionOf(filter, null);
+  const { cause } = filter;
+  if (groupBy.length === 0) {
+    return { total: cause === undefined ? count(sql, condition) : countOf(sql, condition, cause), groups: [] };
+  }
   const columns = groupBy.map(columnOf);
+  if (cause !== undefined) return groupsOf(sql, condition, cause, columns);
+  const { where, values } = condition;
+  const total = count(sql, condition);
   const names = columns.map((_, index) => `key${index}`);
-  const rows = sql.exec<Record<string, string | number | null>>(
-    `SELECT ${columns.map(({ select }, index) => `${select} AS key${index}`).join(", ")}, count(*) AS count
+  const rows = sql.exec<GroupRow>(
+    `SELECT ${selected(columns)}, count(*) AS count
      FROM runs WHERE ${where} GROUP BY ${names.join(", ")} ORDER BY count DESC, ${names.join(", ")} LIMIT ?`,
     ...columns.flatMap(({ given }) => given),
     ...values,
     maxGroups,
   );
-  const groups = Array.from(rows, (row) => ({
-    key: columns.map(({ read }, index) => {
-      const text = row[`key${index}`];
-      return typeof text === "string" ? read(text).slice(0, maxKey) : null;
-    }),
-    count: Number(row["count"]),
-  }));
-  return { total, groups };
+  return { total, groups: Array.from(rows, (row) => ({ key: keyOf(columns, row), count: Number(row["count"]) })) };
+}
+
+function groupsOf(
+  sql: SqlStorage,
+  { where, values }: Condition,
+  cause: string,
+  columns: readonly Column[],
+): ReturnType<typeof countGroups> {
+  const counts = new Map<string, { readonly key: Group["key"]; count: number }>();
+  let total = 0;
+  const rows = sql.exec<GroupRow & Told>(
+    `SELECT ${selected(columns)}, workflow, rest -> '$.error' AS error FROM runs WHERE ${where}`,
+    ...columns.flatMap(({ given }) => given),
+    ...values,
+  );
+  for (const row of rows) {
+    if (!isOf(cause, row)) continue;
+    total++;
+    const key = keyOf(columns, row);
+    const name = JSON.stringify(key);
+    const known = counts.get(name) ?? { key, count: 0 };
+    known.count++;
+    counts.set(name, known);
+  }
+  const groups = [...counts.values()].toSorted((one, other) => other.count - one.count);
+  return { total, groups: groups.slice(0, maxGroups) };
+}
+
+function selected(columns: readonly Column[]): string {
+  return columns.map(({ select }, index) => `${select} AS key${index}`).join(", ");
+}
+
+function keyOf(columns: readonly Column[], row: GroupRow): Group["key"] {
+  return columns.map(({ read }, index) => {
+    const text = row[`key${index}`];
+    return typeof text === "string" ? read(text).slice(0, maxKey) : null;
+  });
 }
 
 export function listCauses(sql: SqlStorage, filter: RunFilter): Cause[] {
@@ -61,9 +113,10 @@ export function listCauses(sql: SqlStorage, filter: RunFilter): Cause[] {
     ...values,
   );
   const causes = new Causes(maxCauses);
-  for (const { id, workflow, error, at } of rows) {
-    const stored = error === null ? null : (JSON.parse(error) as StoredError | null);
-    causes.add({ run: id, workflow, error: stored ?? { message: "" }, at: at ?? 0 });
+  for (const row of rows) {
+    if (!isOf(filter.cause, row)) continue;
+    const { id, workflow, error, at } = row;
+    causes.add({ run: id, workflow, error: errorOf(error) ?? { message: "" }, at: at ?? 0 });
   }
   return causes.top(toldCauses);
 }

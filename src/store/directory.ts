@@ -8,9 +8,10 @@ import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Position } from "../core/cursor.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../core/service.ts";
 import { SignalBuffer, bufferTables } from "./buffer.ts";
-import { countGroups, listCauses } from "./census.ts";
+import { countGroups, countRuns, listCauses } from "./census.ts";
 import { conditionOf, quoted } from "./condition.ts";
 import { migrate } from "./migration.ts";
+import { listOf } from "./sieve.ts";
 
 const migrations: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS runs (
@@ -126,23 +127,22 @@ export class Directory {
 
   /** Up to `query.limit` runs that fit, newest first, strictly after `before`. */
   list(query: Omit<RunQuery, "cursor">, before: Position | null): RunSummary[] {
-    const { where, values } = conditionOf(query, before);
-    const rows = this.#sql.exec<Row>(
-      `SELECT created_at, id, workflow, status, seq, labels, rest FROM runs WHERE ${where}
-       ORDER BY created_at DESC, id DESC LIMIT ?`,
-      ...values,
-      query.limit,
-    );
-    return Array.from(rows, toSummary);
+    const read = (limit: number, from: Position | null): RunSummary[] => {
+      const { where, values } = conditionOf(query, from);
+      const rows = this.#sql.exec<Row>(
+        `SELECT created_at, id, workflow, status, seq, labels, rest FROM runs WHERE ${where}
+         ORDER BY created_at DESC, id DESC LIMIT ?`,
+        ...values,
+        limit,
+      );
+      return Array.from(rows, toSummary);
+    };
+    return query.cause === undefined ? read(query.limit, before) : listOf(query.cause, query.limit, before, read);
   }
 
   /** How many runs fit, those of the workflow `except` aside. Reads the whole shard. */
   count(filter: RunFilter, except: string): number {
-    const { where, values } = conditionOf(filter, null);
-    const { count } = this.#sql
-      .exec<{ count: number }>(`SELECT count(*) AS count FROM runs WHERE ${where} AND workflow <> ?`, ...values, except)
-      .one();
-    return count;
+    return countRuns(this.#sql, filter, except);
   }
 
   groups(filter: RunFilter, groupBy: readonly GroupField[]): ReturnType<typeof countGroups> {
@@ -237,7 +237,9 @@ function gist(text: string): string {
 }
 
 /** What a list can do without; the run itself still has all of it. */
-function shortened(rest: Rest): Rest {
+function shortened({ lead, ...all }: Rest): Rest {
+  // The sentence also counts the waits that are left out here, so then it stays as it was told.
+  const rest: Rest = lead === undefined || all.waitingFor.length > 10 ? all : { ...all, lead };
   const cut = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)}…` : text);
   const waitingFor = rest.waitingFor.slice(0, 10);
   const reason = rest.reason === null ? null : cut(rest.reason);

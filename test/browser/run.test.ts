@@ -298,6 +298,39 @@ describe("actions on a run", () => {
     await stage.leave(page);
   });
 
+  test("what a run waits for is counted down without asking anybody, until it is due", async () => {
+    const id = await start("seen-patient");
+    await runThatIs(id, "waiting");
+    const page = await stage.visit(`/runs/${id}`);
+    await page.clock.install();
+    await page.reload();
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    const before = await sentence(page);
+    expect(before).toMatch(/^Next attempt of call-bank in \d+ min( \d+ s)? \(attempt 2 of 6: 503 from the bank\)$/);
+    await until(
+      async () => {
+        asked.length = 0;
+        const said = await sentence(page);
+        await until(
+          () => sentence(page),
+          (now) => now !== said,
+        );
+        return asked.length;
+      },
+      (requests) => requests === 0,
+    );
+    const left = await page.locator("#now-sentence time").innerText();
+    expect(await page.locator(".wait > .faint").innerText()).toContain(`begins ${left}`);
+    await page.clock.fastForward(10 * 60_000);
+    await until(
+      () => Promise.resolve(asked),
+      (urls) => urls.includes(page.url()),
+    );
+    expect(await sentence(page)).toContain("call-bank now (attempt 2 of 6");
+    await stage.leave(page);
+  });
+
   test("a failed run is retried from where it failed", async () => {
     const id = await start("seen-brittle");
     await runThatIs(id, "failed");

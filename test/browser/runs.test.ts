@@ -195,8 +195,67 @@ describe("failures", () => {
     );
     expect(second).toMatch(/^3the card has expired.*step_failed/);
     await page.getByRole("link", { name: "Show the 4 failed runs of charge-card like this" }).click();
-    await page.waitForURL("**/?idPrefix=charge-&status=failed&workflow=charge-card&errorCode=non_retryable");
+    await page.waitForURL("**/?idPrefix=charge-&cause=*");
     expect(await page.locator("tbody tr").count()).toBe(4);
+    await stage.leave(page);
+  });
+
+  test.each(screens)("of one cause are a list with its name on it, which can be taken off, %s", async (screen) => {
+    const page = await stage.visit("/?idPrefix=charge-", screen);
+    await page.locator(".causes summary").click();
+    await page.getByRole("link", { name: "Show the 3 failed runs of charge-card like this" }).click();
+    await page.waitForURL("**/?idPrefix=charge-&cause=*");
+    const chosen = page.locator(".cause-chosen");
+    expect(await chosen.textContent()).toMatch(/the card has expired.*charge-card › charge/);
+    expect(await page.locator("tbody tr").count()).toBe(3);
+    expect(await page.locator(".chip", { hasText: "failed" }).textContent()).toBe("failed3");
+    expect(await page.getByLabel("Error code").isVisible()).toBe(false);
+    await page.mouse.move(0, 0);
+    expect(await flaws(page, { name: "runs-cause", fullPage: false })).toEqual([]);
+    await page.getByLabel("Id begins with").fill("charge-5");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/?cause=*&idPrefix=charge-5");
+    expect(await page.locator("tbody tr").count()).toBe(1);
+    await page.getByRole("link", { name: "Without this cause" }).click();
+    await page.waitForURL("**/?idPrefix=charge-5");
+    await stage.leave(page);
+  });
+
+  test("of one cause are retried by themselves, and the list tells when none is left", async () => {
+    const ids = ["cause-1", "cause-2", "cause-3"];
+    for (const id of ids) await charge(id, id === "cause-3" ? "expired" : "plain");
+    await until(
+      () => count("failed&idPrefix=cause-"),
+      (number) => number === 3,
+    );
+    const page = await live("/?idPrefix=cause-");
+    await page.keyboard.press("j");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("cause-3");
+    await page.locator(".causes summary").click();
+    await page.getByRole("link", { name: "Show the 2 failed runs of charge-card like this" }).click();
+    await page.waitForURL("**/?idPrefix=cause-&cause=*");
+    const list = page.url();
+    await page.keyboard.press(".");
+    await page.getByRole("button", { name: /^Retry all/ }).click();
+    const dialog = page.locator("dialog[open]");
+    expect(await dialog.locator(".meant").textContent()).toMatch(/cause503 from the bank for order \d/);
+    await dialog.getByLabel("Your name").fill("Zoë");
+    await dialog.getByLabel("Why").fill("the bank is back");
+    await page.getByRole("button", { name: "Retry 2 runs" }).click();
+    await page.waitForURL("**/runs/*");
+    const bulk = decodeURIComponent(new URL(page.url()).pathname.slice("/runs/".length));
+    expect(await stage.client.run(bulk, "20s")).toMatchObject({ status: "completed" });
+    const histories = await Promise.all(ids.map((id) => stage.client.history(id)));
+    expect(histories.map((entries) => entries.some(({ kind }) => kind === "run.retried"))).toEqual([true, true, false]);
+    await page.goto(list);
+    await page.locator("#live[data-state=live]").waitFor();
+    for (const id of ["cause-1", "cause-2"]) {
+      await stage.client.run(id, "20s");
+      await stage.client.text({ method: "DELETE", path: `/v1/runs/${id}` });
+    }
+    await page.getByText("a cause that no run here has any more").waitFor();
+    expect(await page.locator("tbody tr").count()).toBe(0);
+    stage.complaints.splice(0);
     await stage.leave(page);
   });
 });

@@ -86,11 +86,14 @@ export class Stage {
 async function launch(): Promise<Browser> {
   const installed = [process.env["CHROME_PATH"] ?? "", "/usr/bin/google-chrome"].find((path) => existsSync(path));
   if (installed !== undefined) {
-    return await driver.launch({ executablePath: installed, args: ["--no-sandbox", "--disable-gpu"] });
+    return await driver.launch({ executablePath: installed, args: ["--no-sandbox", ...drawing] });
   }
   const args = chromium.args.filter((flag) => !unwanted.some((each) => flag.startsWith(`--${each}`)));
-  return await driver.launch({ executablePath: await chromium.executablePath(), args: [...args, "--disable-gpu"] });
+  return await driver.launch({ executablePath: await chromium.executablePath(), args: [...args, ...drawing] });
 }
+
+/** The second: a frame is complete before it is shown, or else pictures lack what was not drawn in time. */
+const drawing = ["--disable-gpu", "--run-all-compositor-stages-before-draw"];
 
 /** Flags that the Chromium among the dependencies comes with. */
 const unwanted = [

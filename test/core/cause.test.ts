@@ -1,6 +1,6 @@
 /** What failed runs have in common. */
 import { describe, expect, test } from "vitest";
-import { Causes, outline } from "../../src/core/cause.ts";
+import { Causes, causeOf, isCauseId, outline } from "../../src/core/cause.ts";
 import type { Failure } from "../../src/core/cause.ts";
 
 function failure(run: string, over: Partial<Failure> = {}): Failure {
@@ -36,6 +36,59 @@ describe("the outline of a message", () => {
   });
 });
 
+describe("the id of a cause", () => {
+  const idOf = (over: Partial<Failure>): string => causeOf(failure("r", over));
+
+  test("is fourteen letters and digits, whatever the failure says", () => {
+    const errors: (Failure["error"] | null)[] = [
+      null,
+      { message: "" },
+      { message: "größer 😀 \ud800", code: 'odd "code"' },
+      { message: "a".repeat(100_000), step: "s#2" },
+    ];
+    const ids = errors.map((error) => causeOf({ workflow: "pay", error }));
+    expect(ids.filter(isCauseId)).toEqual(ids);
+    for (const text of ["", "abc", "A".repeat(14), `${ids[0]} `, `${ids[0]}\n`]) expect(isCauseId(text)).toBe(false);
+  });
+
+  test("stays what it was: links to it are about", () => {
+    expect(idOf({ error: { message: "order 17 was declined", code: "step_failed", step: "charge" } })).toBe(
+      "1sst87x1hp4mzq",
+    );
+    expect(causeOf({ workflow: "pay", error: null })).toBe("038jwyz13fzo2o");
+  });
+
+  test("is the same whatever the numbers of the message and the call of the step, and however much of it was kept", () => {
+    const one = idOf({ error: { message: "order 7", code: "c", step: "charge" } });
+    expect(idOf({ error: { message: "order 4711", code: "c", step: "charge#12" } })).toBe(one);
+    const long = `run 7 ${"of many words ".repeat(300)}`;
+    expect(idOf({ error: { message: `${long.slice(0, 1000)}…` } })).toBe(idOf({ error: { message: long } }));
+    expect(idOf({ error: { message: long.replace("7", "1234567") } })).toBe(idOf({ error: { message: long } }));
+    expect(idOf({ error: { message: "" } })).toBe(causeOf({ workflow: "pay", error: null }));
+  });
+
+  test("is another one for another workflow, code, step or message", () => {
+    const words = Array.from({ length: 3 }, (_, index) => "abc".charAt(index));
+    const steps = [undefined, ...words];
+    const ids = words.flatMap((workflow) =>
+      words.flatMap((message) =>
+        steps.flatMap((code) =>
+          steps.map((step) =>
+            causeOf({
+              workflow,
+              error: { message, ...(code === undefined ? {} : { code }), ...(step === undefined ? {} : { step }) },
+            }),
+          ),
+        ),
+      ),
+    );
+    expect(new Set(ids).size).toBe(3 * 3 * 4 * 4);
+    const letters = (index: number): string => index.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[+digit] ?? "");
+    const many = Array.from({ length: 100_000 }, (_, index) => idOf({ error: { message: letters(index) } }));
+    expect(new Set(many).size).toBe(many.length);
+  });
+});
+
 describe("causes", () => {
   test("count failures, know the first and the newest, and put the most frequent first", () => {
     const causes = new Causes(100);
@@ -45,6 +98,7 @@ describe("causes", () => {
     causes.add(failure("d", { at: 99, error: { message: "order 1" } }));
     expect(causes.top(10)).toEqual([
       {
+        id: causeOf(failure("b", { error: { message: "order 2", step: "charge", code: "step_failed" } })),
         workflow: "pay",
         code: "step_failed",
         step: "charge",
@@ -54,7 +108,17 @@ describe("causes", () => {
         lastAt: 30,
         run: "b",
       },
-      { workflow: "pay", code: null, step: null, message: "order 1", count: 1, firstAt: 99, lastAt: 99, run: "d" },
+      {
+        id: causeOf(failure("d", { error: { message: "order 1" } })),
+        workflow: "pay",
+        code: null,
+        step: null,
+        message: "order 1",
+        count: 1,
+        firstAt: 99,
+        lastAt: 99,
+        run: "d",
+      },
     ]);
     expect(causes.top(1)).toHaveLength(1);
   });

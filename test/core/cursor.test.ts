@@ -53,8 +53,20 @@ describe("a cursor", () => {
       { ...filter, labels: { customer: "8", 'a"b.c': "ü" } },
       { ...filter, createdAfter: 6 },
       { ...filter, createdBefore: 1_800_000_000_001 },
+      { ...filter, idPrefix: "a" },
+      { ...filter, errorCode: "a" },
+      { ...filter, cause: "a" },
     ];
     for (const other of others) expect(refusal(cursor, other)).toBe("cursor_invalid");
+    for (const other of others) {
+      const all = others.filter((each) => refusal(toCursor(place, other), each) === "cursor_invalid");
+      expect(all).toEqual(others.filter((each) => each !== other));
+    }
+  });
+
+  it("of older code keeps its place", () => {
+    expect(fromCursor("bXViYnM3bG4gMXBhcHU2OSBvcmRlcjo3LmItMl94", { workflow: "pay" })).toEqual(place);
+    expect(fromCursor("bXViYnM3bG4gMXExdmgxMyBvcmRlcjo3LmItMl94", { errorCode: "step_failed" })).toEqual(place);
   });
 
   it("is refused when anything about it was changed", () => {

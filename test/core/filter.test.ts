@@ -1,9 +1,10 @@
 /** Which runs a filter means. That the listing means the same: test/workers/events-directory.test.ts. */
 import { describe, expect, it } from "vitest";
 import { fits, mayHaveFitted } from "../../src/core/filter.ts";
+import { outline } from "../../src/core/cause.ts";
 import type { RunSummary } from "../../src/core/run.ts";
 import type { RunFilter } from "../../src/core/service.ts";
-import { someFilter, someRun } from "./filters.ts";
+import { causes, someFilter, someRun } from "./filters.ts";
 
 /** Each condition by itself, as text says it. */
 const conditions: Readonly<Record<keyof RunFilter, (run: RunSummary, filter: RunFilter) => boolean>> = {
@@ -17,6 +18,17 @@ const conditions: Readonly<Record<keyof RunFilter, (run: RunSummary, filter: Run
   createdBefore: (run, { createdBefore = 0 }) => !(run.createdAt >= createdBefore),
   idPrefix: (run, { idPrefix = "" }) => run.id.slice(0, idPrefix.length) === idPrefix,
   errorCode: (run, { errorCode }) => run.error !== null && run.error.code === errorCode,
+  cause: ({ workflow, status, error }, { cause = "" }) => {
+    const { message = "", code, step } = error ?? {};
+    const told = causes.get(cause);
+    return (
+      status === "failed" &&
+      workflow === told?.workflow &&
+      code === told.error?.code &&
+      step?.split("#")[0] === told.error?.step?.split("#")[0] &&
+      outline(message) === outline(told.error?.message ?? "")
+    );
+  },
 };
 
 const given = (filter: RunFilter): (keyof RunFilter)[] => Object.keys(filter) as (keyof RunFilter)[];

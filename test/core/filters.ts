@@ -1,4 +1,6 @@
 /** Runs and filters at random, such that every filter means some of the runs. */
+import { causeOf } from "../../src/core/cause.ts";
+import type { Failed } from "../../src/core/cause.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { runStatuses } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
@@ -8,14 +10,28 @@ import { summaryOf } from "../workers/summary.ts";
 const random = createRandom("filter");
 const pick = <Item>(...items: readonly Item[]): Item => items[Math.floor(random.next() * items.length)] as Item;
 
+const someFailure = (): Failed["error"] => {
+  const [code, step] = [pick("step_failed", "cancelled", undefined), pick("charge", "charge#2", undefined)];
+  const message = pick("no", `order ${Math.floor(random.next() * 100)}`);
+  return { message, ...(code === undefined ? {} : { code }), ...(step === undefined ? {} : { step }) };
+};
+
+/** What runs may have failed of, by the id of the cause. */
+export const causes: ReadonlyMap<string, Failed> = new Map(
+  Array.from({ length: 200 }, () => {
+    const failed = { workflow: pick("pay", "mail"), error: pick(null, someFailure(), someFailure(), someFailure()) };
+    return [causeOf(failed), failed];
+  }),
+);
+
 export function someRun(index: number): RunSummary {
-  const code = pick("step_failed", "cancelled", undefined);
+  const error = pick(null, someFailure(), someFailure());
   return summaryOf(pick("a", "ab", "b") + index, {
     workflow: pick("pay", "mail"),
     status: pick(...runStatuses),
     createdAt: pick(1, 2, 3),
     labels: pick<RunSummary["labels"]>({}, { who: "ann" }, { who: "bob", where: "here" }, { toString: "x" }),
-    error: code === undefined ? null : { name: "Error", message: "no", code },
+    error: error === null ? null : { name: "Error", ...error },
   });
 }
 
@@ -28,6 +44,7 @@ export function someFilter(): RunFilter {
     createdBefore: pick(undefined, 2, 3),
     idPrefix: pick(undefined, "a", "ab", "ab1"),
     errorCode: pick(undefined, undefined, "step_failed"),
+    cause: pick(undefined, undefined, undefined, pick(...causes.keys())),
   };
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
 }

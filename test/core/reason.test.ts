@@ -4,6 +4,7 @@ import { describeMs } from "../../src/core/duration.ts";
 import type { Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { inLine, timeOf } from "../../src/core/phrase.ts";
+import { piecesAt, reasonAt } from "../../src/core/reason.ts";
 import type { RunSnapshot, RunStatus } from "../../src/core/run.ts";
 import { snapshot } from "../../src/core/snapshot.ts";
 import type { Activity } from "../../src/core/snapshot.ts";
@@ -225,25 +226,51 @@ describe("a run on its way to its end says so first", () => {
   });
 });
 
-describe("a run that has ended says how", () => {
+describe("a run that has ended says how, and by whom where somebody asked for it", () => {
+  const gone = { name: "Cancelled", message: "nothing to do" };
+  const cancelled: Extract<Fact, { kind: "run.cancelled" }> = {
+    kind: "run.cancelled",
+    by: "ana",
+    reason: "not needed",
+    error: { ...gone, code: "cancelled" },
+  };
+
   test.each<[RunStatus, string | null, Fact]>([
     ["completed", null, { kind: "run.completed", output: encode(1, "it") }],
     ["failed", "503 from the bank", { kind: "run.failed", error }],
     ["failed", "failed without a word of why", { kind: "run.failed", error: { name: "Error", message: " \n" } }],
-    ["cancelled", "not needed", { ...cancelling, kind: "run.cancelled" }],
+    ["cancelled", "cancelled by ana: not needed", cancelled],
+    ["cancelled", "cancelled by ana", { ...cancelled, reason: null }],
+    ["cancelled", "terminated by ana: not needed", { ...cancelled, error: { ...gone, code: "terminated" } }],
+    ["cancelled", "nothing to do", { ...cancelled, by: "workflow", error: { ...gone, code: "bailed" } }],
+    ["cancelled", "nothing to do", { ...cancelled, by: "engine", error: { ...gone, code: "start_expired" } }],
   ])("%s: %s", (status, reason, fact) => {
     expect(shown(stateOf(created, started, waits("a", at + 1), fact), at + dayMs)).toMatchObject({ status, reason });
   });
 });
 
-describe("a run that goes on by itself gives no reason", () => {
-  test("its attempts are shown instead, the oldest first, and never more than 20 of them", () => {
-    const flight = (id: string, number: number) => ({ id, attempt: { number, startedAt: at } });
+describe("a run that goes on by itself says what it is at", () => {
+  const flight = (id: string, number: number) => ({ id, attempt: { number, startedAt: at } });
+
+  test("the oldest attempt, its number where it is not the first, and how many more", () => {
+    const state = stateOf(created, started, failed(1, 6, at));
+    const of = (...flights: ReturnType<typeof flight>[]) => {
+      const inFlight = new Map(flights.map((each) => [`run:${each.id}`, each]));
+      return reasonOf(state, at + 3000, { busy: true, running: flights.length, inFlight });
+    };
+    expect(of()).toBe(null);
+    expect(of(flight("ship", 1))).toBe("running ship since 14:02");
+    expect(of(flight("charge", 2))).toBe("running charge (attempt 2 of 6) since 14:02");
+    expect(of(flight("ship", 3), flight("charge", 2), flight("pack", 1))).toBe(
+      "running ship (attempt 3) since 14:02 (and 2 more)",
+    );
+  });
+
+  test("its attempts are shown as well, the oldest first, and never more than 20 of them", () => {
     const one = new Map([["run:charge", flight("charge", 2)]]);
     const state = stateOf(created, started, failed(1, 6, at));
     expect(shown(state, at + 3000, { busy: true, running: 1, inFlight: one })).toMatchObject({
       status: "running",
-      reason: null,
       waitingFor: [],
       active: [{ step: "charge", attempt: 2, since: at }],
       steps: { running: 1 },
@@ -287,6 +314,13 @@ describe("whatever a run has been through", () => {
     return [created, ...(pick.below(8) === 0 ? [] : [started, ...chosen]), ...end];
   }
 
+  /** What the directory keeps of a run that rests is enough to say later what the run itself would say then. */
+  function expectListed(run: RunSnapshot, state: RunState, later: number): void {
+    if (run.status === "running" || run.reason === "no code") return;
+    const listed = JSON.parse(JSON.stringify(run)) as RunSnapshot;
+    expect(reasonAt(listed, later)).toBe(reasonOf(state, later));
+  }
+
   test("its reason is one line of 1 to 500 characters, and speaks of what is true at that instant", () => {
     const said = new Set<string>();
     for (let seed = 0; seed < 5000; seed++) {
@@ -297,6 +331,7 @@ describe("whatever a run has been through", () => {
       const run = shown(state, now, { busy: pick.below(4) === 0, stuck: pick.of([null, null, null, "no code"]) });
       const { reason, status, waitingFor } = run;
       said.add(`${status} ${reason === null}`);
+      expectListed(run, state, now + pick.of(spans));
       if (reason === null) {
         expect(["completed", "running"]).toContain(status);
         continue;
@@ -314,6 +349,33 @@ describe("whatever a run has been through", () => {
     }
     expect([...said].toSorted()).toEqual([
       ...["failed false", "paused false", "queued false", "running false", "running true", "waiting false"],
+    ]);
+  });
+});
+
+describe("what was told of a run once stays true as time goes by", () => {
+  test("its sentence is made anew of what it waits for", () => {
+    const { lead: _lead, ...older } = shown(stateOf(created, started, failed(4, 6)));
+    const told = shown(stateOf(created, started, failed(4, 6)));
+    expect(told.waitingFor).toMatchObject([{ kind: "retry", attempt: 5, of: 6, error: "503 from the bank" }]);
+    expect(reasonAt(told, at + 4 * minuteMs)).toBe(
+      "next attempt of charge in 12 s (attempt 5 of 6: 503 from the bank)",
+    );
+    expect(reasonAt(older, at + 4 * minuteMs)).toBe(older.reason);
+  });
+
+  test("and what is left of a wait stands apart in it", () => {
+    const nap: Fact = { kind: "timer.set", name: "nap", call: "nap", wakeAt: at + 3 * hourMs };
+    expect(piecesAt(shown(stateOf(created, started, nap)), at)).toEqual([
+      "sleeping (nap) for another ",
+      { until: at + 3 * hourMs, form: "left" },
+      ", until 17:02",
+    ]);
+    expect(piecesAt(shown(stateOf(created, started, waits("a", at + dayMs), nap)), at)).toEqual([
+      "waiting for signal a since 14:02",
+      ", times out ",
+      { until: at + dayMs, form: "in" },
+      " (and 1 more)",
     ]);
   });
 });

@@ -7,6 +7,7 @@ import type { Entry, Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { emptyState } from "../../src/core/state.ts";
 import { storyOf } from "../../src/core/story.ts";
+import { tell } from "../../src/core/tale.ts";
 import type { Bar, Timeline } from "../../src/core/timeline.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { finish, hostProgram } from "../engine/crash.ts";
@@ -365,5 +366,67 @@ describe("the story of one call", () => {
     await host.drive();
     expect(host.status).toBe("completed");
     expect(bar(draw(host), "run:charge")).toMatchObject({ status: "completed", attemptCount: 2 });
+  });
+
+  test("attempts that a person granted anew come on top of those that there may be", async () => {
+    let works = false;
+    const refuse = () => {
+      if (!works) throw new Error("503");
+    };
+    const host = await play(
+      async (_input, step) =>
+        await step.run("charge", refuse, { retry: { limit: 1, delay: second, jitter: 0 }, onExhausted: "pause" }),
+    );
+    const tries = () => {
+      const { attemptCount, attemptLimit } = bar(draw(host), "run:charge");
+      return `${attemptCount} of ${attemptLimit}`;
+    };
+    expect(tries()).toBe("2 of 2");
+    void act(host.run, "retry");
+    expect(tries()).toBe("2 of 4");
+    await host.drive();
+    expect(tries()).toBe("4 of 4");
+    expect(host.journal.entries.filter(({ kind }) => kind === "step.attempt_failed").map(tell)).toEqual([
+      "charge: attempt 1 of 2 failed after 0 ms (503); next in 1 s",
+      "charge: attempt 2 of 2 failed after 0 ms (503); no attempt is left",
+      "charge: attempt 3 of 4 failed after 0 ms (503); next in 1 s",
+      "charge: attempt 4 of 4 failed after 0 ms (503); no attempt is left",
+    ]);
+    void act(host.run, "resume");
+    expect(tries()).toBe("4 of 6");
+    works = true;
+    await host.drive();
+    expect([host.status, tries()]).toEqual(["completed", "5 of 6"]);
+  });
+
+  test("a step that failed and is done again has all its attempts once more, beside those before", async () => {
+    const host = await play(
+      async (_input, step) =>
+        await step.run(
+          "charge",
+          () => {
+            throw new Error("503");
+          },
+          { retry: { limit: 1, delay: second, jitter: 0 } },
+        ),
+    );
+    const tries = () => {
+      const { attemptCount, attemptLimit } = bar(draw(host), "run:charge");
+      return `${attemptCount} of ${attemptLimit}`;
+    };
+    expect([host.status, tries()]).toEqual(["failed", "2 of 2"]);
+    void act(host.run, "retry");
+    expect(tries()).toBe("2 of 4");
+    await host.drive();
+    expect([host.status, tries()]).toEqual(["failed", "4 of 4"]);
+  });
+
+  test("a child's bar begins with the call; of an entry that does not know it, with the entry", () => {
+    const child = { id: "kid", workflow: "mail" };
+    const begun = { kind: "child.started", step: "mail", child, until: null, policy: "cancel" } as const;
+    const entries = (fact: Fact) => journal([0, createdFact], [0, startedFact], [5, fact]);
+    const began = (fact: Fact) =>
+      bar(timelineOf(entries(fact), presentAt(startAt), { from: 0, limit: 9 }), "child:mail").startedAt - startAt;
+    expect([began({ ...begun, startedAt: startAt + 2 * second }), began(begun)]).toEqual([2 * second, 5 * second]);
   });
 });

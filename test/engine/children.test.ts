@@ -660,6 +660,38 @@ test("guarantee 4: a start that does not get through is tried again, also by a l
   expect(family.clock.at).toBeLessThan(startAt + 20 * minuteMs);
 });
 
+test("a child is called for before it is there, also where a later life finds it", async () => {
+  const family = new Family(
+    patient,
+    flow("parent", async (_input, step) => {
+      await step.sleep("a while", "5 seconds");
+      return await step.invoke("patient");
+    }),
+  ).begin("parent");
+  family.fails = (what) => what === "started" && family.clock.at < startAt + minuteMs;
+  await family.drive(startAt + 30_000);
+  expect(family.entries("parent", "child.started")).toEqual([]);
+  family.kill("parent");
+  await family.drive();
+  const { createdAt } = family.snapshot(idOf("patient"));
+  expect(family.entries("parent", "child.started")).toMatchObject([{ startedAt: createdAt }]);
+  expect(createdAt).toBe(startAt + 5000);
+});
+
+test("a run that was there before its call is not called for before that", async () => {
+  const family = await new Family(
+    patient,
+    flow("parent", async (_input, step) => {
+      await step.sleep("a while", "5 seconds");
+      return await step.invoke("patient", null, { id: "patient" });
+    }),
+  )
+    .begin("patient")
+    .begin("parent")
+    .drive();
+  expect(family.entries("parent", "child.started")).toMatchObject([{ startedAt: startAt + 5000 }]);
+});
+
 test("children of children, ten deep, all bear good ids", async () => {
   const deep = flow("deep", async (n: number, step) =>
     n === 0 ? [step.info.id] : [step.info.id, ...(await step.invoke<string[]>("deep", n - 1))],

@@ -263,7 +263,7 @@ export class Family {
   }
 
   async #start(parent: string, { workflow, input, id, labels, reply, former }: ChildStart) {
-    if (former !== null && (await this.#goesOn(former))) return { child: former.child, existed: true };
+    if (former !== null && (await this.#goesOn(former))) return { child: former.child, existed: true, createdAt: null };
     const definition = this.definitions.get(workflow);
     if (definition === undefined) throw new HoldfastError("workflow_not_found", `no workflow is called ${workflow}`);
     await validate(definition.input, decode(input), "input_invalid", `the input of ${workflow}`);
@@ -283,7 +283,7 @@ export class Family {
     await this.clock.turn();
     // The answer may come long after the child is at work, or not at all.
     if (this.fails("started", id)) throw new Error("the answer was lost");
-    return { child: { id, workflow }, existed };
+    return { child: { id, workflow }, existed, createdAt: this.snapshot(id).createdAt };
   }
 
   async #goesOn({ child, key, kept }: NonNullable<ChildStart["former"]>): Promise<boolean> {

@@ -2,7 +2,12 @@
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
-type Call = { readonly method: "GET" | "POST"; readonly path: string; readonly body?: unknown; readonly key?: string };
+type Call = {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly key?: string;
+};
 type Answer = { readonly status: number; readonly text: string };
 
 export type Entry = {

@@ -1,6 +1,6 @@
 /** The directory over HTTP: filters, counts, causes, and what is refused. */
 import { describe, expect, it, vi } from "vitest";
-import { ask, newId, refusal, runThatIs, start } from "./client.ts";
+import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 
 async function idsOf(query: string): Promise<string[]> {
   const { status, body } = await ask(`GET /v1/runs?${query}`);
@@ -55,7 +55,13 @@ describe("filters", () => {
     const { body } = await ask("POST /v1/runs/bulk", { json });
     await runThatIs(String(body["id"]), { status: "completed", output: { total: 1, succeeded: 1 } });
     expect(await idsOf(`label.batch=${batch}`)).toEqual([ids[1]]);
-    for (const filter of [{ idPrefix: ".a" }, { idPrefix: 1 }, { errorCode: "" }, { errorCode: ["a"] }]) {
+    for (const filter of [
+      { idPrefix: ".a" },
+      { idPrefix: 1 },
+      { errorCode: "" },
+      { errorCode: ["a"] },
+      { cause: "a" },
+    ]) {
       expect(await refusal("POST /v1/runs/bulk?dryRun=true", { json: { action: "delete", filter } })).toBe(
         "400 body_invalid",
       );
@@ -69,6 +75,8 @@ describe("filters", () => {
     ["idPrefix=a&idPrefix=b", "parameter_repeated"],
     ["errorCode=", "parameter_invalid"],
     [`errorCode=${"a".repeat(257)}`, "parameter_invalid"],
+    ["cause=", "parameter_invalid"],
+    ["cause=ABCDEFGHIJKLMN", "parameter_invalid"],
     ["code=a", "parameter_unknown"],
   ])("that cannot be meant are refused: %s", async (query, code) => {
     expect(await refusal(`GET /v1/runs?${query}`)).toBe(`400 ${code}`);
@@ -146,5 +154,35 @@ describe("causes", () => {
       ]),
     );
     expect((await ask(`GET /v1/directory/causes?label.batch=${batch}&status=completed`)).body).toEqual({ causes: [] });
+  });
+
+  it("are each a filter: what shares workflow, step and code with it is left alone by a bulk retry", async () => {
+    const declined = ["order 17 was declined", "order 4 was declined", "order 5 was declined"];
+    const { batch, ids } = await failures(
+      [...declined, "the bank is closed", "the bank is closed"].map((message) => ({ message, step: "charge" })),
+    );
+    const query = `label.batch=${batch}`;
+    const { causes } = (await ask(`GET /v1/directory/causes?${query}`)).body as { causes: Record<string, unknown>[] };
+    expect(causes.map(({ code, step, count }) => [code, step, count])).toEqual([
+      ["step_failed", "charge", 3],
+      ["step_failed", "charge", 2],
+    ]);
+    const cause = String(causes[0]?.["id"]);
+    const own = ids.slice(0, 3);
+    expect(await idsOf(`${query}&cause=${cause}`)).toEqual(own.toSorted());
+    expect((await ask(`GET /v1/directory/causes?${query}&cause=${cause}`)).body).toEqual({ causes: [causes[0]] });
+    expect((await ask(`GET /v1/directory/counts?${query}&cause=${cause}`)).body).toEqual({ total: 3, groups: [] });
+    const page = (await ask(`GET /v1/runs?${query}&cause=${cause}&limit=2`)).body;
+    expect(await idsOf(`${query}&cause=${cause}&limit=2&cursor=${String(page["cursor"])}`)).toHaveLength(1);
+    expect(await refusal(`GET /v1/runs?${query}&limit=2&cursor=${String(page["cursor"])}`)).toBe("400 cursor_invalid");
+
+    const json = { action: "retry", filter: { labels: { batch }, cause } };
+    expect((await ask("POST /v1/runs/bulk?dryRun=true", { json })).body).toEqual({ count: 3 });
+    const { body } = await ask("POST /v1/runs/bulk", { json });
+    await runThatIs(String(body["id"]), { status: "completed", output: { total: 3, succeeded: 3 } });
+    for (const id of ids) {
+      const retried = (await historyOf(id)).filter(({ kind }) => kind === "run.retried");
+      expect([id, retried.length]).toEqual([id, own.includes(id) ? 1 : 0]);
+    }
   });
 });

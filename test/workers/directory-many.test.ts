@@ -1,5 +1,6 @@
 /** Twenty thousand runs in the directory: listed, filtered, counted, while more are created. */
 import { beforeAll, describe, expect, it } from "vitest";
+import { causeOf } from "../../src/core/cause.ts";
 import { fits } from "../../src/core/filter.ts";
 import { byNewest } from "../../src/core/cursor.ts";
 import { createRandom } from "../../src/core/random.ts";
@@ -46,6 +47,12 @@ function makeRun(index: number): RunSummary {
 }
 
 const runs = Array.from({ length: total }, (_, index) => makeRun(index));
+
+/** The id of the cause of one in twelve of the failures. */
+const cause = causeOf({
+  workflow: "many-pay",
+  error: { message: "order 0 was refused after 9 s", code: "step_failed", step: "charge" },
+});
 
 /** Hundreds at once, as under load. */
 async function report(summaries: readonly RunSummary[]): Promise<void> {
@@ -98,6 +105,11 @@ describe("twenty thousand runs", { timeout: 60_000 }, () => {
     { filter: { errorCode: 'odd "code"\\' } },
     { filter: { errorCode: "nothing" } },
     { filter: { createdAfter: from + 300_000, createdBefore: from + 310_000 } },
+    { filter: { cause } },
+    { filter: { cause, labels: { tier: "2" }, idPrefix: "a" } },
+    { filter: { cause, status: ["failed", "paused"], errorCode: "step_failed" } },
+    { filter: { cause, workflow: "many-ship" } },
+    { filter: { cause: "00000000000000" } },
     {
       filter: {
         workflow: "many-pay",
@@ -150,6 +162,33 @@ describe("twenty thousand runs", { timeout: 60_000 }, () => {
     expect(causes.map(({ count }) => count)).toEqual(causes.map(({ count }) => count).toSorted((a, b) => b - a));
   });
 
+  it("that failed of one cause are found through it, and no others, whatever the size of the page", async () => {
+    const bounds = { createdAfter: from, createdBefore: until };
+    const causes = await listCauses(bounds);
+    expect(new Set(causes.map(({ id }) => id)).size).toBe(3 * codes.length);
+    for (const [index, known] of causes.entries()) {
+      const filter = { ...bounds, cause: known.id };
+      const own = bruteForce({ ...bounds, status: ["failed"], workflow: known.workflow }).filter(
+        ({ error }) => error?.code === known.code,
+      );
+      expect(own.length).toBeGreaterThan(100);
+      expect(await walk(filter, [1, 37, 200][index] ?? 100)).toEqual(own.map(({ id }) => id));
+      expect(await countMatching(filter, "nobody's")).toBe(own.length);
+      expect(await countMatching(filter, known.workflow)).toBe(0);
+      expect(await listCauses(filter)).toEqual([known]);
+      const tiers = new Map<string | undefined, number>();
+      for (const { labels } of own) tiers.set(labels["tier"], (tiers.get(labels["tier"]) ?? 0) + 1);
+      const { total: all, groups } = await countGroups(filter, ["label.tier", "status"]);
+      expect([all, groups.map(({ count }) => count)]).toEqual([
+        own.length,
+        [...tiers.values()].toSorted((one, other) => other - one),
+      ]);
+      for (const { key, count } of groups) {
+        expect([key["status"], count]).toEqual(["failed", tiers.get(key["label.tier"] ?? undefined)]);
+      }
+    }
+  });
+
   it("are all on the registers of their shards, once each", async () => {
     const enrolled: string[] = [];
     for (const shard of directoryShards().keys()) {
@@ -169,9 +208,14 @@ describe("twenty thousand runs", { timeout: 60_000 }, () => {
     const pageMs = (performance.now() - begunAt) / 10;
     const countedAt = performance.now();
     await listCauses({});
+    const causesMs = performance.now() - countedAt;
+    const siftedAt = performance.now();
+    await listRuns({ cause, limit: 200 });
+    const siftedMs = performance.now() - siftedAt;
     console.warn(
-      `20,000 runs: a page of 200 in ${pageMs.toFixed(1)} ms, causes in ${(performance.now() - countedAt).toFixed(0)} ms`,
+      `20,000 runs: a page of 200 in ${pageMs.toFixed(1)} ms, causes in ${causesMs.toFixed(0)} ms, a page of one cause in ${siftedMs.toFixed(0)} ms`,
     );
     expect(pageMs).toBeLessThan(1000);
+    expect(siftedMs).toBeLessThan(2000);
   });
 });

@@ -81,6 +81,29 @@ describe("the feed of the directory", () => {
     for (const listener of [waits, ended, byPrefix, byError]) await listener.leave();
   });
 
+  it("of one cause tells of what fails of it and of nothing else, until that is gone", async () => {
+    const batch = newId("batch");
+    const fail = async (message: string) =>
+      (await start("listed-failing", { input: { message, batch, step: "charge" } }, "?wait=10s")).id;
+    const first = await fail("order 17 was declined");
+    const { causes } = (
+      await vi.waitFor(async () => {
+        const answer = await ask(`GET /v1/directory/causes?label.batch=${batch}`);
+        expect(answer.body["causes"]).toHaveLength(1);
+        return answer;
+      }, waiting)
+    ).body as { causes: { id: string }[] };
+    const listener = await feed(`?cause=${causes[0]?.id}&label.batch=${batch}`);
+    await listener.until(isReady);
+    await fail("the bank is closed");
+    const second = await fail("order 4 was declined");
+    await listener.until((each) => listed(each)[second] === "failed");
+    expect(listed(listener)).toEqual({ [second]: "failed" });
+    for (const id of [first, second]) await ask(`DELETE /v1/runs/${id}`);
+    await listener.until((each) => !(second in listed(each)));
+    await listener.leave();
+  });
+
   it("comes over a WebSocket as well", async () => {
     const label = newId("label");
     const { messages, socket } = await connect(`/v1/directory/events?label.test=${label}`);

@@ -167,6 +167,13 @@ describe("what a run calls", () => {
     expect(walked?.parentSpanId).toBe(leg?.spanId);
     expect(leg?.parentSpanId).toBe(call?.spanId);
     expect(call?.parentSpanId).toBe(idsOf(run.trace).spanId);
+    // Whatever has a parent among them lies within its time.
+    for (const span of family) {
+      const within = family.find(({ spanId }) => spanId === span.parentSpanId);
+      if (within === undefined) continue;
+      expect(BigInt(span.startTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(within.startTimeUnixNano));
+      expect(BigInt(span.endTimeUnixNano)).toBeLessThanOrEqual(BigInt(within.endTimeUnixNano));
+    }
     expect(walked?.spanId).toBe(idsOf(given.get(`${run.id} walk`)?.[0] ?? "").spanId);
     const [waited] = spans.filter(({ name }) => name === "wait for go");
     const [sent] = family.filter(({ name }) => name.startsWith("signal go"));

@@ -35,6 +35,7 @@ const filters = {
   createdBefore: instant,
   idPrefix: text,
   errorCode: text,
+  cause: { type: "string", description: "The id of a cause: runs that failed of it." },
 };
 const filterFields = object(
   {
@@ -45,8 +46,9 @@ const filterFields = object(
     createdBefore: instant,
     idPrefix: text,
     errorCode: text,
+    cause: text,
   },
-  ["workflow", "status", "labels", "createdAfter", "createdBefore", "idPrefix", "errorCode"],
+  ["workflow", "status", "labels", "createdAfter", "createdBefore", "idPrefix", "errorCode", "cause"],
 );
 const asked = { reason: text };
 const action: Operation = { summary: "", fields: asked, keyed: true, answers: { 200: run } };
@@ -172,6 +174,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       200: object({
         causes: listOf(
           object({
+            id: text,
             workflow: text,
             code: orNull(text),
             step: orNull(text),

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: actions on all runs of a filter, each with the count of those it is about before anything is done; and the rebuilding of the directory. */
-import type { RunAction, RunFilter } from "../../core/service.ts";
+import type { Cause, RunAction, RunFilter } from "../../core/service.ts";
 import type { Caller } from "../auth.ts";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { toBulkFilter } from "./filter.ts";
@@ -51,7 +51,8 @@ export function BulkMenu({ filter, caller }: { readonly filter: RunFilter; reado
   );
 }
 
-export function BulkDialogs({ filter }: { readonly filter: RunFilter }) {
+/** @param cause the one that the filter names, where any run has failed of it */
+export function BulkDialogs({ filter, cause }: { readonly filter: RunFilter; readonly cause: Cause | null }) {
   const meant = JSON.stringify(toBulkFilter(filter));
   return (
     <>
@@ -76,7 +77,7 @@ export function BulkDialogs({ filter }: { readonly filter: RunFilter }) {
                 {Object.entries(toBulkFilter(filter)).map(([name, value]) => (
                   <div>
                     <dt>{name}</dt>
-                    <dd>{textOf(value)}</dd>
+                    <dd>{name === "cause" && cause !== null ? cause.message : textOf(value)}</dd>
                   </div>
                 ))}
               </dl>

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: failures by what they have in common. */
+/** Owns: failures by what they have in common, and the one such cause that a list is about. */
 import type { Cause } from "../../core/service.ts";
 import { queryOf } from "./filter.ts";
 import type { Asked } from "./filter.ts";
@@ -10,6 +10,7 @@ import { Instant } from "./instant.tsx";
 type CausesProps = { readonly causes: readonly Cause[]; readonly asked: Asked; readonly isOpen: boolean };
 
 export function Causes({ causes, asked, isOpen }: CausesProps) {
+  if (causes.length === 0) return null;
   const failures = causes.reduce((sum, { count }) => sum + count, 0);
   return (
     <details class="card causes" id="causes" open={isOpen}>
@@ -31,11 +32,14 @@ export function Causes({ causes, asked, isOpen }: CausesProps) {
 }
 
 function CauseItem({ cause, asked }: { readonly cause: Cause; readonly asked: Asked }) {
-  const { workflow, code, step, message, count, firstAt, lastAt, run } = cause;
-  const filter = queryOf(asked, { status: "failed", workflow, ...(code === null ? {} : { errorCode: code }) });
+  const { id, workflow, code, step, message, count, firstAt, lastAt, run } = cause;
   return (
-    <li class="cause" data-row data-key={[workflow, code, step, message.replace(/\d+/g, "0")].join("\n")}>
-      <a class="cause-count" href={`/${filter}`} aria-label={`Show the ${count} failed runs of ${workflow} like this`}>
+    <li class="cause" data-key={`cause-${id}`}>
+      <a
+        class="cause-count"
+        href={`/${queryOf(asked, { cause: id })}`}
+        aria-label={`Show the ${count} failed runs of ${workflow} like this`}
+      >
         {count.toLocaleString("en")}
       </a>
       <div>
@@ -65,5 +69,30 @@ function CauseItem({ cause, asked }: { readonly cause: Cause; readonly asked: As
         </div>
       </dl>
     </li>
+  );
+}
+
+/** @param cause null where no run has failed of it, or has any more */
+export function ChosenCause({ cause, asked }: { readonly cause: Cause | null; readonly asked: Asked }) {
+  return (
+    <p class="cause-chosen">
+      <span class="faint">Failed of</span>
+      {cause === null ? (
+        <span class="said">a cause that no run here has any more</span>
+      ) : (
+        <>
+          <span class="said" title={cause.message}>
+            {cause.message}
+          </span>
+          <span class="faint place">
+            {cause.workflow}
+            {cause.step === null ? "" : ` › ${cause.step}`}
+          </span>
+        </>
+      )}
+      <a href={`/${queryOf(asked, { cause: null })}`} aria-label="Without this cause">
+        <Icon sign="close" />
+      </a>
+    </p>
   );
 }

@@ -9,11 +9,12 @@ type FormProps = { readonly asked: Asked; readonly workflows: readonly string[] 
 
 export function FilterForm({ asked, workflows }: FormProps) {
   const isFiltered = [...asked.keys()].some((name) => name !== "cursor");
-  const status = asked.get("status");
+  const [status, cause] = [asked.get("status"), asked.get("cause")];
   return (
     <search>
       <form class="filters" action="/" method="get" data-filters data-keep>
         {status === undefined ? null : <input type="hidden" name="status" value={status} />}
+        {cause === undefined ? null : <input type="hidden" name="cause" value={cause} />}
         <label class="find">
           <span class="sr">Id begins with</span>
           <Icon sign="search" />

@@ -112,7 +112,9 @@ export function HistoryRows({ run, entries, only, next, last }: RowsProps) {
             <span class="entry-seq">{entry.seq}</span>
             <Instant at={entry.at} />
             <code class="entry-kind">{entry.kind}</code>
-            <span class="entry-text">{tell(entry)}</span>
+            <span class="entry-text" title={tell(entry)}>
+              {tell(entry)}
+            </span>
           </summary>
           <Block id={`entry-${entry.seq}`} src={`${address}/history/${entry.seq}`} rows={3} rowHeight={rowHeight} />
         </details>

@@ -4,22 +4,29 @@
  * Owns: instants and spans on a page. The server writes UTC, or the distance from now; the script
  * writes the reader's own time and keeps distances true.
  */
+import { pieceText } from "../../core/reason.ts";
+import type { Piece } from "../../core/reason.ts";
 import { agoText, dayText, hourText, spanText, utcText } from "./span.ts";
 
-type Form = "clock" | "day" | "hour" | "ago" | "since";
+type Form = "clock" | "day" | "hour" | "ago" | "since" | "in" | "left";
 
 type InstantProps = {
   /** Epoch ms. */
   readonly at: number;
-  /** `clock`: date and time; `day` and `hour`: one of them. `ago`: how long since, or until. `since`: how long it has been going on. */
+  /**
+   * `clock`: date and time; `day` and `hour`: one of them. `ago`: how long since, or until. `since`: how long it has
+   * been going on. `in` and `left`: how long until then, counted down, and the page is drawn anew once it has come.
+   */
   readonly form?: Form;
 };
 
 export function Instant({ at, form = "clock" }: InstantProps) {
   const iso = new Date(at).toISOString();
   const title = form === "clock" ? {} : { title: utcText(at) };
+  // Nobody wants every second of a countdown read out.
+  const silence = form === "in" || form === "left" ? { "aria-live": "off" as const } : {};
   return (
-    <time datetime={iso} data-form={form} {...title}>
+    <time datetime={iso} data-form={form} {...title} {...silence}>
       {textOf(at, form)}
     </time>
   );
@@ -37,9 +44,19 @@ function textOf(at: number, form: Form): string {
       return agoText(at, Date.now());
     case "since":
       return spanText(Date.now() - at);
+    case "in":
+    case "left":
+      return pieceText({ until: at, form }, Date.now());
     default:
       return form satisfies never;
   }
+}
+
+/** A sentence whose spans stay true. */
+export function Sentence({ pieces }: { readonly pieces: readonly Piece[] }) {
+  return (
+    <>{pieces.map((piece) => (typeof piece === "string" ? piece : <Instant at={piece.until} form={piece.form} />))}</>
+  );
 }
 
 /** A span that is over. */

@@ -66,10 +66,16 @@ type BlockProps = PropsWithChildren<{
  * holds their place until the script fetches them. Those that are far away again are dropped.
  */
 export function Block({ id, src, rows, rowHeight, stamp = "", children }: BlockProps) {
+  const height = rows * rowHeight;
   const isFilled = children !== undefined && children !== null;
   return (
     <div id={id} class="block" data-block={src} data-stamp={stamp} {...(isFilled ? { "data-filled": "" } : {})}>
-      {isFilled ? children : <svg class="place" width="1" height={rows * rowHeight} aria-hidden="true"></svg>}
+      {isFilled ? (
+        children
+      ) : (
+        // By the view box it keeps its proportions: a style that makes it twice as wide makes rows twice as high.
+        <svg class="place" width="1" height={height} viewBox={`0 0 1 ${height}`} aria-hidden="true"></svg>
+      )}
     </div>
   );
 }

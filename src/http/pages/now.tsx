@@ -1,12 +1,15 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the first thing on a run's page: what it is doing now, and why. */
+import { inLine } from "../../core/phrase.ts";
+import { maxReason, piecesAt } from "../../core/reason.ts";
+import type { Piece } from "../../core/reason.ts";
 import type { RunSnapshot } from "../../core/run.ts";
 import { toJson } from "../../core/json.ts";
 import { decode } from "../../core/value.ts";
 import { barAddress } from "./bar.ts";
 import { Icon } from "./icon.tsx";
-import { Instant, Span } from "./instant.tsx";
+import { Instant, Sentence, Span } from "./instant.tsx";
 import { Value } from "./value.tsx";
 
 const maxActive = 6;
@@ -17,7 +20,7 @@ export function Now({ run }: { readonly run: RunSnapshot }) {
       <div class="now-line">
         <Icon sign={run.status} />
         <p id="now-sentence" class="sentence" aria-live="polite">
-          <Sentence run={run} />
+          <Doing run={run} />
         </p>
       </div>
       <Active run={run} />
@@ -26,8 +29,8 @@ export function Now({ run }: { readonly run: RunSnapshot }) {
   );
 }
 
-function Sentence({ run }: { readonly run: RunSnapshot }) {
-  const { status, reason, createdAt, finishedAt } = run;
+function Doing({ run }: { readonly run: RunSnapshot }) {
+  const { status, createdAt, finishedAt } = run;
   switch (status) {
     case "completed":
       return (
@@ -40,19 +43,17 @@ function Sentence({ run }: { readonly run: RunSnapshot }) {
     case "cancelled":
       return (
         <>
-          <Where run={run} />
-          {reason ?? `the run has ${status}`}{" "}
+          <End run={run} />{" "}
           <span class="faint">
             <Instant at={finishedAt ?? createdAt} form="ago" />
           </span>
         </>
       );
     case "running":
-      return <>{sentence(reason ?? (run.active.length === 0 ? "The handler is at work" : "At work"))}</>;
     case "queued":
     case "waiting":
     case "paused":
-      return <>{sentence(reason ?? status)}</>;
+      return <Sentence pieces={capital(piecesAt(run, Date.now()), status)} />;
     default:
       return status satisfies never;
   }
@@ -64,7 +65,21 @@ const ends: Readonly<Record<string, string>> = {
   start_expired: "Never began",
 };
 
-/** How the run ended, and the step that it failed of where its error tells. */
+/** How the run ended and why, with the step that it failed of where its error tells. */
+function End({ run }: { readonly run: RunSnapshot }) {
+  const { status, error } = run;
+  const reason = run.reason ?? `the run has ${status}`;
+  // Where somebody asked for the end, the reason says so itself.
+  const isWhole = status === "cancelled" && reason !== inLine(error?.message ?? "", maxReason);
+  if (isWhole) return <>{upper(reason)}</>;
+  return (
+    <>
+      <Where run={run} />
+      {reason}
+    </>
+  );
+}
+
 function Where({ run: { id, error, status } }: { readonly run: RunSnapshot }) {
   const step = error?.step;
   if (status === "cancelled") return <>{ends[error?.code ?? ""] ?? "Cancelled"}: </>;
@@ -81,7 +96,12 @@ function Where({ run: { id, error, status } }: { readonly run: RunSnapshot }) {
 }
 
 /** Begins with a capital, and ends as it was written. */
-function sentence(text: string): string {
+function capital(pieces: readonly Piece[], status: RunSnapshot["status"]): readonly Piece[] {
+  const [first = status === "running" ? "the handler is at work" : status, ...rest] = pieces;
+  return [typeof first === "string" ? upper(first) : first, ...rest];
+}
+
+function upper(text: string): string {
   return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }
 

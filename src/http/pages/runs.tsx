@@ -1,20 +1,23 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of runs: which there are, how many of each status, what they wait for or failed of. */
+import { piecesAt } from "../../core/reason.ts";
+import type { Piece } from "../../core/reason.ts";
 import { isEnded, runStatuses } from "../../core/run.ts";
 import type { RunStatus, RunSummary } from "../../core/run.ts";
 import type { Counts, Service } from "../../core/service.ts";
 import { readFilter } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { BulkDialogs, BulkMenu } from "./bulk.tsx";
-import { Causes } from "./causes.tsx";
+import { Causes, ChosenCause } from "./causes.tsx";
 import { queryOf, readAsked, tidy, toggle } from "./filter.ts";
 import type { Asked } from "./filter.ts";
 import { FilterForm } from "./filters.tsx";
 import { Icon } from "./icon.tsx";
-import { Instant, Span } from "./instant.tsx";
+import { Instant, Sentence, Span } from "./instant.tsx";
 import { Empty, Pager } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
+import { utcText } from "./span.ts";
 import { Status } from "./status.tsx";
 
 const pageLimit = 50;
@@ -34,9 +37,10 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
   const [{ runs, cursor: next }, counts, causes, workflows] = await Promise.all([
     service.runs.list({ ...filter, limit: pageLimit, ...(cursor === undefined ? {} : { cursor }) }),
     service.directory.count(others, ["status"]),
-    mayHaveFailed ? service.directory.causes(filter) : [],
+    mayHaveFailed || filter.cause !== undefined ? service.directory.causes(filter) : [],
     service.workflows.list(),
   ]);
+  const chosen = filter.cause === undefined ? null : (causes[0] ?? null);
   const page = (
     <Page request={request} title="Runs" section="runs" caller={caller} live={feedOf(asked)}>
       <div class="head">
@@ -47,14 +51,18 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
       </div>
       <Chips asked={asked} statuses={statuses} counts={counts} />
       <FilterForm asked={asked} workflows={workflows.map(({ name }) => name)} />
-      {causes.length === 0 ? null : <Causes causes={causes} asked={asked} isOpen={statuses.join() === "failed"} />}
+      {filter.cause === undefined ? (
+        <Causes causes={causes} asked={asked} isOpen={statuses.join() === "failed"} />
+      ) : (
+        <ChosenCause cause={chosen} asked={asked} />
+      )}
       <Table runs={runs} asked={asked} />
       <Pager
         label="Pages of runs"
         first={cursor === undefined ? null : `/${queryOf(asked)}`}
         next={next === null ? null : `/${queryOf(asked, { cursor: next })}`}
       />
-      <BulkDialogs filter={filter} />
+      <BulkDialogs filter={filter} cause={chosen} />
     </Page>
   );
   return await answer(page);
@@ -163,14 +171,15 @@ function Row({ run }: { readonly run: RunSummary }) {
 }
 
 /** Why it does not go on, what it failed of, or nothing; then its labels. */
-function What({ run: { status, reason, error, labels } }: { readonly run: RunSummary }) {
-  const said = status === "failed" || status === "cancelled" ? (error?.message ?? reason) : reason;
+function What({ run }: { readonly run: RunSummary }) {
+  const { status, error, labels } = run;
+  const said = piecesAt(run, Date.now());
   return (
     <>
       {error === null || error.code === undefined || status !== "failed" ? null : <code class="tag">{error.code}</code>}
-      {said === null ? null : (
-        <span class="said" title={said}>
-          {said}
+      {said.length === 0 ? null : (
+        <span class="said" title={said.map(untimed).join("")}>
+          <Sentence pieces={said} />
         </span>
       )}
       {Object.entries(labels)
@@ -182,6 +191,12 @@ function What({ run: { status, reason, error, labels } }: { readonly run: RunSum
         ))}
     </>
   );
+}
+
+/** What does not count down says when instead. */
+function untimed(piece: Piece): string {
+  if (typeof piece === "string") return piece;
+  return piece.form === "in" ? `at ${utcText(piece.until)}` : "…";
 }
 
 function Took({ run: { status, createdAt, startedAt, finishedAt } }: { readonly run: RunSummary }) {

@@ -1,5 +1,5 @@
 /** Spans and instants as people say them; the same on the server and in the browser. */
-import { months } from "../../core/phrase.ts";
+import { months, untilText } from "../../core/phrase.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -14,12 +14,12 @@ export function spanText(ms: number): string {
   return small === "" ? big : `${big} ${small}`;
 }
 
-/** `just now`, `42 s ago`, `in 6 d`: one unit is enough to place an instant. */
+/** `just now`, `42 s ago`: one unit is enough to place an instant that is past. One to come is told as in a run's reason. */
 export function agoText(at: number, now: number): string {
   const span = Math.abs(now - at);
   if (span < 1000) return "just now";
   const [big] = cut(span);
-  return at > now ? `in ${big}` : `${big} ago`;
+  return at > now ? untilText(at, now) : `${big} ago`;
 }
 
 /** `21 Nov 2026, 10:30:17 UTC`. */

@@ -87,8 +87,8 @@ function Ruler({ timeline }: { readonly timeline: Timeline }) {
       <span class="faint">since the start</span>
       <div class="bar-track">
         <svg width="100%" height={rowHeight} focusable="false">
-          {ticks.map(({ x, label, level, isSecond }) => (
-            <g class={`tick level-${level}${isSecond ? " is-second" : ""}`}>
+          {ticks.map(({ x, label, level, fitsAt }) => (
+            <g class={`tick level-${level} fits-${fitsAt ?? "never"}`}>
               <line x1={percent(x)} x2={percent(x)} y1="24" y2={rowHeight} />
               {x > lastLabelled ? null : (
                 <text x={percent(x)} dx="4" y="30">
@@ -122,24 +122,52 @@ const lastLabelled = 93;
 /** Percent that a tick's label takes. */
 const tickWidth = 8;
 
+/** `fitsAt` is the zoom from which there is room for its label on a small screen; null where there never is. */
+type Label = Tick & { readonly fitsAt: number | null };
+
 /**
  * Ticks that can be read: behind a fold of days, seconds do not change what an instant is called, and what
- * a fold has pressed together is left out. On a small screen every second one has no label.
+ * a fold has pressed together is left out.
  */
-function readable(ticks: readonly Tick[]): (Tick & { readonly isSecond: boolean })[] {
+function readable(ticks: readonly Tick[]): Label[] {
   let last: Tick | null = null;
-  let count = 0;
-  const kept: (Tick & { readonly isSecond: boolean })[] = [];
+  const kept: Tick[] = [];
   for (const tick of ticks) {
     if (tick.label === last?.label) continue;
     if (tick.level === 0) {
       if (last !== null && tick.x - last.x < tickWidth) continue;
       last = tick;
-      count++;
     }
-    kept.push({ ...tick, isSecond: tick.level === 0 && count % 2 === 0 });
+    kept.push(tick);
   }
-  return kept;
+  return fitted(kept);
+}
+
+/** The narrowest track, and what a letter takes on it, in CSS pixels. */
+const narrowest = 170;
+const letter = 6.5;
+const margin = 10;
+
+/** Each zoom adds labels between those that are there, as far as they do not touch. */
+function fitted(ticks: readonly Tick[]): Label[] {
+  const labels = ticks.map((tick) => ({ ...tick, fitsAt: null as number | null }));
+  const most = Math.max(0, ...ticks.map(({ level }) => level));
+  for (let zoom = 0; zoom <= most; zoom++) {
+    let free = 0;
+    for (const [index, label] of labels.entries()) {
+      if (label.fitsAt === null && label.level <= zoom && label.x >= free) {
+        const next = labels.slice(index + 1).find(({ fitsAt }) => fitsAt !== null)?.x ?? 100;
+        if (label.x + widthOf(label, zoom) <= next) label.fitsAt = zoom;
+      }
+      if (label.fitsAt !== null) free = label.x + widthOf(label, zoom);
+    }
+  }
+  return labels;
+}
+
+/** Percent of the whole width at that zoom. */
+function widthOf({ label }: Tick, zoom: number): number {
+  return (100 * (label.length * letter + margin)) / (narrowest * 2 ** zoom);
 }
 
 /** Percent that a label takes; of two that would stand in each other's way the longer fold has its own. */

@@ -2,6 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: what a run waits for, as cards that can be acted on. */
 import type { PropsWithChildren } from "hono/jsx";
+import { describeMs } from "../../core/duration.ts";
 import { fieldOf } from "../../core/form.ts";
 import type { RunSnapshot, Waiting } from "../../core/run.ts";
 import type { Bar } from "../../core/timeline.ts";
@@ -11,7 +12,7 @@ import { ActionButton, ActionDialog } from "./dialog.tsx";
 import { ValueForm } from "./form.tsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
-import { Instant, Span } from "./instant.tsx";
+import { Instant } from "./instant.tsx";
 
 type WaitsProps = {
   readonly run: RunSnapshot;
@@ -108,7 +109,7 @@ function Frame({ id, sign, title, name, wait, children }: FrameProps) {
         ) : (
           <>
             {`, ${limits[wait.kind]} `}
-            <Instant at={wait.until} form="ago" />
+            <Instant at={wait.until} form="in" />
           </>
         )}
       </p>
@@ -231,7 +232,7 @@ function ClockCard({ id, wait, title, sign }: CardProps & { readonly title: stri
     <Frame id={id} sign={sign} title={title} name={wait.name} wait={wait}>
       {wait.until === null ? null : (
         <p class="faint">
-          <Instant at={wait.until} />, <Span ms={wait.until - wait.since} /> in all
+          <Instant at={wait.until} />, {describeMs(wait.until - wait.since)} in all
         </p>
       )}
     </Frame>

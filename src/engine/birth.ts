@@ -1,0 +1,48 @@
+/**
+ * Owns: what a call asks for to have its child started, and the facts that children make.
+ * Does not own: when it is asked, and when the facts go on record (children).
+ */
+import { birthOf, childFailure, childId, isForeign } from "../core/child.ts";
+import type { EntryOf, Fact } from "../core/entry.ts";
+import type { ChildRun } from "../core/origin.ts";
+import type { RunState } from "../core/state.ts";
+import type { ChildPlan } from "./call.ts";
+import { traceparent } from "./record.ts";
+import type { ChildEnd, ChildStart, ChildStarted } from "./world.ts";
+
+export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<EntryOf<"child.started">>, "startedAt">;
+
+/** The same call always asks for the same child. */
+export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {
+  const { formerChildren, retriedSeq } = state;
+  const birth = birthOf(state, step);
+  const derived = childId({ ...birth, retriedSeq });
+  const former = formerChildren.get(step);
+  return {
+    workflow: plan.workflow,
+    input: plan.input,
+    id: plan.id ?? derived,
+    labels: plan.labels,
+    reply: plan.detached ? null : { createdAt: birth.createdAt, step },
+    former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },
+    trace: traceparent(state, { kind: "child", id: step, attempt: 0 }),
+  };
+}
+
+/** A start that is still to be made. @param now when it is called for: the timeout counts from there */
+export function startOf(step: string, plan: ChildPlan, { id, former }: ChildStart, now: number): Start {
+  const until = plan.timeoutMs === null ? null : now + plan.timeoutMs;
+  const child = former?.child ?? { id, workflow: plan.workflow };
+  return { kind: "child.started", step, child, until, policy: plan.policy, startedAt: now };
+}
+
+/** What was started goes on record. The child may have been created by an earlier life of this very call. */
+export function startedAs(state: RunState, start: Start, { child, createdAt }: ChildStarted): Start {
+  const isOwn = createdAt !== null && !isForeign(state, start.step, child);
+  return { ...start, child, startedAt: isOwn ? Math.min(start.startedAt, createdAt) : start.startedAt };
+}
+
+export function endOf(step: string, child: ChildRun, end: ChildEnd): Fact {
+  if (end.kind === "completed") return { kind: "child.completed", step, child, output: end.output };
+  return { kind: "child.failed", step, child, error: childFailure(step, child, end.kind, end.error) };
+}

@@ -1,0 +1,51 @@
+/**
+ * Owns: listed runs as they stand at the instant of the answer: their places in lanes, and the sentence on why
+ * they do not go on.
+ * Does not own: the listing (listing), how such a sentence is made (core/reason), the lanes.
+ *
+ * A lane that cannot be asked costs the places in it and nothing else: no run is ever asked, so none is woken.
+ */
+import { reasonAt } from "../core/reason.ts";
+import type { Place, RunSummary } from "../core/run.ts";
+import { laneObject } from "./address.ts";
+import { within } from "./patience.ts";
+
+/** Lanes that are asked for one page. */
+const maxLanes = 10;
+/** Who stands further behind is shown without a place. */
+const maxPlaces = 1000;
+const askLimitMs = 1000;
+
+/** The runs with their places, and `reason` true at this instant. */
+export async function asTheyStand(runs: readonly RunSummary[]): Promise<readonly RunSummary[]> {
+  const names = new Set(runs.flatMap(({ waitingFor }) => lanesOf(waitingFor)));
+  const lanes = await Promise.all([...names].slice(0, maxLanes).map(async (name) => [name, await ask(name)] as const));
+  const places = new Map(lanes);
+  const now = Date.now();
+  return runs.map((run) => {
+    const waitingFor = run.waitingFor.map((wait) => {
+      if (wait.kind !== "lane") return wait;
+      const { position: _position, used: _used, limit: _limit, ...bare } = wait;
+      return { ...bare, ...places.get(wait.name)?.get(run.id) };
+    });
+    return { ...run, waitingFor, reason: reasonAt({ ...run, waitingFor }, now) };
+  });
+}
+
+function lanesOf(waitingFor: RunSummary["waitingFor"]): string[] {
+  return waitingFor.filter(({ kind }) => kind === "lane").map(({ name }) => name);
+}
+
+/** The first place of each run that waits in the lane. */
+async function ask(lane: string): Promise<ReadonlyMap<string, Place>> {
+  const places = new Map<string, Place>();
+  try {
+    const info = await within(laneObject(lane).read(maxPlaces), askLimitMs);
+    for (const { run, position } of info?.queue ?? []) {
+      if (!places.has(run)) places.set(run, { position, used: info?.used ?? 0, limit: info?.limit ?? null });
+    }
+  } catch {
+    // The sentence then tells since when it waits.
+  }
+  return places;
+}
