@@ -55,7 +55,10 @@ export type Bar = {
   readonly attempts: readonly BarAttempt[];
   /** How many there were, those that are left out included. */
   readonly attemptCount: number;
-  /** How many there may be in all, where that is on record. */
+  /**
+   * How many there may be in all, where that is on record; also those that a person granted anew, and those
+   * that were cut off.
+   */
   readonly attemptLimit: number | null;
   readonly child: ChildRun | null;
   readonly error: StoredError | null;

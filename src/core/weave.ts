@@ -199,7 +199,7 @@ class Weaver {
     if (seq !== this.#stretch.end) return [];
     const open = [...this.#open.values()].flatMap(({ kind, id }) => this.#close(kind, id, at, "left"));
     const { id, workflow, version, parent, schedule, fork } = this.#created;
-    const status = entry.kind.slice("run.".length);
+    const own = { "holdfast.run": id, "holdfast.workflow": workflow, "holdfast.version": version };
     const first = this.#stretch.episode === 0;
     const run: Span = {
       trace: this.#root,
@@ -208,12 +208,8 @@ class Weaver {
       startAt: this.#startAt,
       endAt: Math.max(this.#startAt, at),
       attributes: {
-        ...{
-          "holdfast.run": id,
-          "holdfast.workflow": workflow,
-          "holdfast.version": version,
-          "holdfast.status": status,
-        },
+        ...own,
+        "holdfast.status": entry.kind.slice("run.".length),
         ...(parent === null ? {} : { "holdfast.parent.run": parent.id }),
         ...(schedule === null ? {} : { "holdfast.schedule": schedule.id }),
         ...(fork === undefined ? {} : { "holdfast.fork.run": fork.id }),

@@ -262,7 +262,7 @@ describe("actions on a run", () => {
     await act(page, "Cancel", "cancel", "Cancel the run");
     await until(
       () => sentence(page),
-      (text) => text.startsWith("Cancelled: checking the invoice"),
+      (text) => text.startsWith("Cancelled by Ana Lima: checking the invoice"),
     );
     expect((await read(id)).status).toBe("cancelled");
     expect(await author(id, "run.cancelled")).toEqual(ana);

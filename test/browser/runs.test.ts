@@ -191,7 +191,7 @@ describe("failures", () => {
     await causes.locator("summary").click();
     const [first, second] = await causes.locator("li").allTextContents();
     expect(first).toMatch(
-      /^4503 from the bank for order \d.*charge-card › charge.*non_retryable.*first.*ago.*last.*ago/,
+      /^4503 from the bank for order \d.*charge-card › charge.*non_retryable.*first.*(?:ago|just now).*last.*(?:ago|just now)/,
     );
     expect(second).toMatch(/^3the card has expired.*step_failed/);
     await page.getByRole("link", { name: "Show the 4 failed runs of charge-card like this" }).click();

@@ -68,7 +68,7 @@ describe("attempts in flight", () => {
     await host.drive(startAt + 2000);
     expect(host.snapshot).toMatchObject({
       status: "running",
-      reason: null,
+      reason: "running mail since 09:00 (and 1 more)",
       active: [
         { step: "mail", attempt: 1, since: startAt },
         { step: "charge", attempt: 2, since: startAt + 1000 },

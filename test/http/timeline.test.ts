@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { createPick } from "../core/sample.ts";
 import { diffLines } from "../../src/http/pages/diff.ts";
+import { readable } from "../../src/http/pages/label.ts";
 import { Scale } from "../../src/http/pages/scale.ts";
 
 const day = 86_400_000;
@@ -19,6 +20,24 @@ describe("the scale of a timeline", () => {
     expect(scale.at(1000 + 3 * day)).toBeCloseTo(52.5);
     expect(scale.at(500)).toBeCloseTo(23.75);
     expect(scale.at(2000 + 3 * day)).toBeCloseTo(100);
+  });
+
+  test("on a phone no label touches the next or the edge, at any zoom, and zooming brings more of them", () => {
+    const perLetter = 6;
+    for (const ms of [1, 7, 260, 312, 4000, 61_000, 3_700_000, 3 * day]) {
+      const idle = ms > 50_000 ? [{ fromAt: 20_000, untilAt: ms - 20_000 }] : [];
+      const labels = readable(new Scale({ startedAt: 0, endedAt: ms, idle }).ticks());
+      let before = 0;
+      for (let zoom = 0; zoom < 6; zoom++) {
+        const shown = labels.filter(({ fitsAt }) => fitsAt !== null && fitsAt <= zoom);
+        expect(shown.length).toBeGreaterThanOrEqual(Math.max(1, before));
+        before = shown.length;
+        const track = 170 * 2 ** zoom;
+        const ends = shown.map(({ x, label }) => (x / 100) * track + 4 + label.length * perLetter);
+        const begins = [...shown.slice(1).map(({ x }) => (x / 100) * track), track];
+        for (const [index, end] of ends.entries()) expect(end).toBeLessThanOrEqual(begins[index] ?? 0);
+      }
+    }
   });
 
   test("of any timeline, what is later is never further left, and its ticks are in order and on it", () => {

@@ -1,7 +1,7 @@
 /** What the listing says of why runs do not go on: true at the instant of the answer, not at that of the report. */
-import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { RunSummary } from "../../src/core/run.ts";
+import { directoryShard } from "../../src/objects/address.ts";
 import { ask, newId, runThatIs, start } from "./client.ts";
 import type { RunJson } from "./client.ts";
 import { isAtWork } from "./flows/gated.ts";
@@ -28,7 +28,7 @@ async function listedThatIs(id: string, like: object): Promise<Listed> {
 
 /** Runs as a shard was told of them. */
 async function told(...runs: RunSummary[]): Promise<void> {
-  for (const run of runs) await env.DIRECTORY.getByName("shard-0").report(run);
+  for (const run of runs) await directoryShard(0).report(run);
 }
 
 const lane = (name: string) => ({ kind: "lane", name, since: Date.now() - 60_000, until: null }) as const;
@@ -68,7 +68,7 @@ describe("a listed run", () => {
     }
   });
 
-  it("whose lane does not know it shows no place, and neither do those of the eleventh lane of a page", async () => {
+  it("whose lane does not know it shows no place, however many lanes a page has", async () => {
     const batch = newId("batch");
     const over = (name: string) =>
       ({ status: "queued", labels: { batch }, waitingFor: [lane(name)], lead: null }) as const;

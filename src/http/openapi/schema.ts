@@ -56,7 +56,10 @@ const summary: Readonly<Record<string, Schema>> = {
   updatedAt: instant,
   finishedAt: orNull(instant),
   waitingFor: listOf({ $ref: "#/components/schemas/Waiting" }),
-  reason: { type: ["string", "null"], description: "One true sentence on why the run is not progressing, or what it is at." },
+  reason: {
+    type: ["string", "null"],
+    description: "One true sentence on why the run is not progressing, or what it is at.",
+  },
   steps: object({ completed: count, failed: count, running: count }),
   trace: { type: "string", description: "W3C traceparent of the run's own span." },
   cost: { $ref: "#/components/schemas/Cost" },

@@ -7,9 +7,10 @@
 import type { Bar, BarAttempt, Timeline } from "../../core/timeline.ts";
 import { barAddress, barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
 import { Icon } from "./icon.tsx";
+import { readable } from "./label.ts";
 import { Block, Empty } from "./list.tsx";
 import { Scale } from "./scale.ts";
-import type { Fold, Tick } from "./scale.ts";
+import type { Fold } from "./scale.ts";
 import { spanText } from "./span.ts";
 
 export const barsPerBlock = 100;
@@ -119,57 +120,6 @@ function Ruler({ timeline }: { readonly timeline: Timeline }) {
 
 /** Percent: a label further right would be cut off. */
 const lastLabelled = 93;
-/** Percent that a tick's label takes. */
-const tickWidth = 8;
-
-/** `fitsAt` is the zoom from which there is room for its label on a small screen; null where there never is. */
-type Label = Tick & { readonly fitsAt: number | null };
-
-/**
- * Ticks that can be read: behind a fold of days, seconds do not change what an instant is called, and what
- * a fold has pressed together is left out.
- */
-function readable(ticks: readonly Tick[]): Label[] {
-  let last: Tick | null = null;
-  const kept: Tick[] = [];
-  for (const tick of ticks) {
-    if (tick.label === last?.label) continue;
-    if (tick.level === 0) {
-      if (last !== null && tick.x - last.x < tickWidth) continue;
-      last = tick;
-    }
-    kept.push(tick);
-  }
-  return fitted(kept);
-}
-
-/** The narrowest track, and what a letter takes on it, in CSS pixels. */
-const narrowest = 170;
-const letter = 6.5;
-const margin = 10;
-
-/** Each zoom adds labels between those that are there, as far as they do not touch. */
-function fitted(ticks: readonly Tick[]): Label[] {
-  const labels = ticks.map((tick) => ({ ...tick, fitsAt: null as number | null }));
-  const most = Math.max(0, ...ticks.map(({ level }) => level));
-  for (let zoom = 0; zoom <= most; zoom++) {
-    let free = 0;
-    for (const [index, label] of labels.entries()) {
-      if (label.fitsAt === null && label.level <= zoom && label.x >= free) {
-        const next = labels.slice(index + 1).find(({ fitsAt }) => fitsAt !== null)?.x ?? 100;
-        if (label.x + widthOf(label, zoom) <= next) label.fitsAt = zoom;
-      }
-      if (label.fitsAt !== null) free = label.x + widthOf(label, zoom);
-    }
-  }
-  return labels;
-}
-
-/** Percent of the whole width at that zoom. */
-function widthOf({ label }: Tick, zoom: number): number {
-  return (100 * (label.length * letter + margin)) / (narrowest * 2 ** zoom);
-}
-
 /** Percent that a label takes; of two that would stand in each other's way the longer fold has its own. */
 const labelWidth = 14;
 
