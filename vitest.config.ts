@@ -48,8 +48,10 @@ export default defineConfig({
           name: "outside",
           environment: "node",
           include: ["test/outside/**/*.test.ts"],
-          // Each file starts processes and ports of its own: one at a time keeps their timing honest.
-          fileParallelism: false,
+          // With the browser's, after all that runs in Node and workerd: each file starts processes of its
+          // own, and two of them are what two cores can carry.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -59,8 +61,6 @@ export default defineConfig({
           name: "browser",
           environment: "node",
           include: ["test/browser/**/*.test.ts"],
-          // A browser and a Worker to each file: two of them is what two cores can carry, after all that
-          // runs in Node and workerd, and before the files that must be alone.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
