@@ -145,6 +145,7 @@ function welcome(): string {
   Holdfast is ready on ${url}
   No token is needed here (AUTH=none); runs are kept in .wrangler/state.
 
+  The dashboard     ${url}
   What it can run   curl ${url}/v1/workflows
   Every run         curl ${url}/v1/runs
   See it work       npm run demo
