@@ -420,12 +420,18 @@ describe("news of a child's end", () => {
     expect(tries.length).toBeLessThan(15);
   });
 
-  test("that never comes is asked for: five minutes later, and then ever more rarely", async () => {
+  /** A parent whose child never tells of its end. */
+  function unheard(): Family {
     const family = new Family(
       patient,
       flow("parent", async (_input, step) => await step.invoke("patient")),
     ).begin("parent");
     family.mute.add(idOf("patient"));
+    return family;
+  }
+
+  test("that never comes is asked for: five minutes later, and then ever more rarely", async () => {
+    const family = unheard();
     await family.drive(startAt + dayMs);
     // At 5, 15, 35, 75, 155, 315, 635 and 1275 minutes.
     expect(family.calls.filter((call) => call.startsWith("end"))).toHaveLength(8);
@@ -436,11 +442,7 @@ describe("news of a child's end", () => {
   });
 
   test("guarantee 4: an alarm to ask is no death of the run, in whichever life it rings", async () => {
-    const family = new Family(
-      patient,
-      flow("parent", async (_input, step) => await step.invoke("patient")),
-    ).begin("parent");
-    family.mute.add(idOf("patient"));
+    const family = unheard();
     await family.drive(startAt + minuteMs);
     for (const minutes of [10, 20, 40, 80, 160, 320, 640]) {
       family.evict("parent");
@@ -451,11 +453,7 @@ describe("news of a child's end", () => {
   });
 
   test("a parent that waits for its child is waiting, also in a new memory long after it began to wait", async () => {
-    const family = new Family(
-      patient,
-      flow("parent", async (_input, step) => await step.invoke("patient")),
-    ).begin("parent");
-    family.mute.add(idOf("patient"));
+    const family = unheard();
     await family.drive(startAt + minuteMs);
     family.evict("parent");
     family.clock.at = startAt + 9 * minuteMs;
