@@ -32,6 +32,9 @@ export default defineConfig({
                 PUBLIC_URL: "http://example.com",
                 // The test of the log turns it on.
                 LOG: "off",
+                FAULT_SEED: process.env["FAULT_SEED"] ?? "",
+                FAULT_COUNT: process.env["FAULT_COUNT"] ?? "",
+                FAULT_ONLY: process.env["FAULT_ONLY"] ?? "",
               },
             },
           }),

@@ -2,6 +2,8 @@
 export { HoldfastError, NonRetryableError, RetryAfterError } from "./core/error.ts";
 export { presets } from "./core/preset.ts";
 export { createHandle as getRun, signalAll as signal } from "./objects/handle.ts";
+export { verify } from "./objects/verify.ts";
+export { defineWebhook } from "./objects/webhook.ts";
 export { defineWorkflow } from "./objects/workflow.ts";
 export { createWorker } from "./worker.ts";
 export type { Duration, Instant } from "./core/duration.ts";
@@ -14,17 +16,22 @@ export type { Concurrency, Debounce, Rate, ScheduleRule, Singleton } from "./cor
 export type { Schema } from "./core/schema.ts";
 export type {
   AttemptContext,
+  Delivery,
   MapContext,
   MapOptions,
   MapRunsOptions,
   RunInfo,
   RunOptions,
   Step,
+  Verify,
   Webhook,
   WebhookCall,
   WebhookOptions,
   WebhookResponse,
 } from "./core/step.ts";
 export type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "./objects/handle.ts";
+export type { Delivered, InboundWebhook, InboundWebhookOptions } from "./objects/webhook.ts";
+export type { BasicOptions, HmacOptions, Secret, TokenOptions, ToleranceOption } from "./objects/verify.ts";
+export type { Verifier } from "./core/verifier.ts";
 export type { Workflow } from "./objects/workflow.ts";
 export type { WorkerOptions } from "./worker.ts";

@@ -7,20 +7,25 @@ import { Catalog } from "./objects/catalog.ts";
 import { findCollector } from "./objects/collector.ts";
 import { checkLog } from "./objects/logline.ts";
 import { createService } from "./objects/service.ts";
+import { collectTriggers } from "./objects/webhook.ts";
 import type { Definition } from "./core/definition.ts";
+import type { InboundWebhook } from "./objects/webhook.ts";
 
 export type WorkerOptions = {
   /** The workflows of this deployment; several versions of one may be listed, the newest last. */
   readonly workflows: readonly { readonly definition: Definition }[];
+  /** Addresses of this deployment that start runs. */
+  readonly webhooks?: readonly InboundWebhook[];
 };
 
 /**
  * The Worker: export it as default, and each class of `objects` under its own name.
- * @throws HoldfastError options_invalid: two workflows of one name and version, or a bad schedule
+ * @throws HoldfastError options_invalid: two workflows of one name and version, a bad schedule, two webhooks of one
+ * name, or one whose workflow is not listed
  */
-export function createWorker({ workflows }: WorkerOptions) {
+export function createWorker({ workflows, webhooks = [] }: WorkerOptions) {
   const catalog = new Catalog(workflows.map(({ definition }) => definition));
-  const service = createService(catalog);
+  const service = createService(catalog, collectTriggers(webhooks, catalog));
   const app = createApp(service, () => {
     checkLog();
     findCollector();

@@ -88,6 +88,10 @@ function retry(state: RunState, action: Action): Decision {
     const ended = end.kind === "run.completed" ? "completed" : "been cancelled";
     throw new HoldfastError("not_retryable", `the run cannot be retried: it has ${ended}`);
   }
+  if (state.omitted.size > 0) {
+    const steps = [...state.omitted].join(", ");
+    throw new HoldfastError("not_retryable", `the run cannot be retried: results of ${steps} stayed behind when it was exported`);
+  }
   const open = [...calls.values()].filter((call) => !call.done);
   const exhausted = open.some((call) => call.exhausted);
   if (end === null && !exhausted && !open.some((call) => call.retryAt !== null)) {

@@ -49,6 +49,9 @@ export class Bars {
   }
 
   add(entry: Entry): void {
+    // It is no part of what the run did, and its time goes on for no such call.
+    if (this.ended && entry.kind === "webhook.rejected") return this.#refused(entry);
+    if (entry.kind === "notice.started" || entry.kind === "run.imported") return;
     this.at = entry.at;
     this.startedAt = Math.min(this.startedAt, entry.at);
     if (this.instants.at(-1) !== entry.at) this.instants.push(entry.at);
@@ -98,6 +101,7 @@ export class Bars {
       case "webhook.created":
       case "webhook.received":
       case "webhook.rejected":
+      case "webhook.revoked":
         return this.#readWait(entry);
       case "wait.withdrawn":
         for (const { call, id } of entry.calls) this.#withdraw(this.all.get(keyOf(call, id)), entry);
@@ -140,6 +144,8 @@ export class Bars {
         return this.#cut(entry, () => true);
       case "run.interrupted":
       case "run.recovered":
+      case "run.imported":
+      case "notice.started":
       case "step.added":
       case "child.stopped":
       case "signal.received":
@@ -220,12 +226,20 @@ export class Bars {
       case "wait.timed_out":
         return this.#end(draft, entry, "timed_out");
       case "webhook.rejected":
-        draft.rejected.push({ at: entry.at, reason: entry.reason });
-        if (draft.rejected.length > maxRejected) draft.rejected.shift();
+        return this.#refused(entry);
+      case "webhook.revoked":
         return;
       default:
         return void (entry satisfies never);
     }
+  }
+
+  #refused({ call, at, seq, reason, code }: EntryOf<"webhook.rejected">): void {
+    const draft = this.all.get(keyOf("webhook", call));
+    if (draft === undefined) return;
+    draft.lastSeq = seq;
+    draft.rejected.push({ at, reason, ...(code === undefined ? {} : { code }) });
+    if (draft.rejected.length > maxRejected) draft.rejected.shift();
   }
 
   /** Each time that a lane holds the run or a step is a bar. */

@@ -47,6 +47,10 @@ export type ServiceErrorCode =
   | "cursor_invalid"
   | "webhook_not_found"
   | "webhook_expired"
+  /** Its address was revoked; the wait behind it has another. */
+  | "webhook_revoked"
+  /** A call that came again. It is answered with 200, and so on record only. */
+  | "webhook_duplicate"
   | "webhook_rejected"
   | "body_invalid"
   | "not_waiting"
@@ -59,6 +63,11 @@ export type ServiceErrorCode =
   | "run_paused"
   | "fork_invalid"
   | "step_not_found"
+  /** An address that is to be told of a run's end is none that may be. */
+  | "notify_invalid"
+  /** A run that cannot travel as it is now. */
+  | "not_exportable"
+  | "import_invalid"
   | "rate_limited"
   | "schedule_not_found"
   | "schedule_exists"
@@ -68,6 +77,12 @@ export type ServiceErrorCode =
   | "backfill_too_large"
   | "lane_not_found"
   | "shard_invalid"
-  | "config_invalid";
+  | "config_invalid"
+  /** Who asks sees shapes only, and the call would show data, or send it somewhere. */
+  | "payload_hidden"
+  /** Stored with a key that ENCRYPTION_KEYS lacks; with bytes that cannot be right; by a newer version. */
+  | "key_missing"
+  | "journal_corrupt"
+  | "journal_newer";
 
 export type ErrorCode = RunErrorCode | ServiceErrorCode;

@@ -13,6 +13,8 @@ export type DebouncedStart = {
   readonly sent?: Stored;
   readonly labels: Readonly<Record<string, string>>;
   readonly lanes?: readonly LaneNeed[];
+  /** Addresses that are told of the run's end. */
+  readonly notify?: readonly string[];
   /** Not before this instant, by the caller's own wish. */
   readonly startAt?: number;
   readonly periodMs: number;
@@ -30,7 +32,7 @@ export type Merge = { readonly kind: "merged"; readonly fact: Fact | null } | { 
 
 export function decideMerge(state: RunState, start: DebouncedStart, now: number): Merge {
   const { created, startedAt, end, cancelling, debounceKeys } = state;
-  const { workflow, version, input, sent, labels, key } = start;
+  const { workflow, version, input, sent, labels, notify, key } = start;
   if (created === null || created.workflow !== workflow) return { kind: "late" };
   if (key !== undefined && debounceKeys.has(key)) return { kind: "merged", fact: null };
   if (startedAt !== null || end !== null || cancelling !== null || created.continuation !== undefined) {
@@ -49,6 +51,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
     ...(start.reason === undefined ? {} : { reason: start.reason }),
     ...(sent === undefined ? {} : { sent }),
     ...(lanes === undefined ? {} : { lanes }),
+    ...(notify === undefined ? {} : { notify }),
     ...(key === undefined ? {} : { key }),
   };
   return { kind: "merged", fact };

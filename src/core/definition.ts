@@ -92,6 +92,8 @@ export type Definition = {
   readonly schedules: readonly ScheduleRule[];
   readonly retentionMs: number;
   readonly labels: ((input: never) => Record<string, string>) | undefined;
+  /** Addresses that are told of the end of a run; absent for none. */
+  readonly notify?: (input: never) => string | readonly string[] | null | undefined;
   readonly flow: Flow<never>;
   readonly limits: { readonly steps: number; readonly perStep: Readonly<Record<string, number>> };
 };

@@ -4,10 +4,20 @@
  * stored form; a kind, once released, is never renamed and never changes its meaning.
  * Long because every kind stands here once, with all its fields.
  */
+import type { ErrorCode } from "./code.ts";
 import type { StoredError } from "./error.ts";
 import type { Usage } from "./usage.ts";
 import type { LaneNeed } from "./need.ts";
-import type { ChildPolicy, ChildRun, Continuation, ForkOrigin, ParentRun, Reply, ScheduleFiring } from "./origin.ts";
+import type {
+  ChildPolicy,
+  ChildRun,
+  Continuation,
+  ForkOrigin,
+  ImportOrigin,
+  ParentRun,
+  Reply,
+  ScheduleFiring,
+} from "./origin.ts";
 import type { Stored } from "./value.ts";
 
 /** What a call of `step` is. A name that changes its kind under a run pauses the run. */
@@ -50,6 +60,8 @@ export type Fact =
       /** The run whose history up to, and without, a step this one began with: the entries that follow. */
       readonly fork?: ForkOrigin;
       readonly continuation?: Continuation;
+      /** Addresses that are told of its end. */
+      readonly notify?: readonly string[];
     }
   /** Another start within the period of a debounce: the newest input counts, and the run begins later. */
   | {
@@ -59,6 +71,7 @@ export type Fact =
       readonly sent?: Stored;
       readonly labels: Readonly<Record<string, string>>;
       readonly lanes?: readonly LaneNeed[];
+      readonly notify?: readonly string[];
       readonly startAt: number;
       /** What tells this start from others when it is repeated. */
       readonly key?: string;
@@ -107,6 +120,8 @@ export type Fact =
       readonly undo?: true;
       /** The result is never shown. */
       readonly sensitive?: true;
+      /** The result stayed behind where the run was exported: what stands in its place is none. */
+      readonly omitted?: true;
     }
   | {
       readonly kind: "step.failed";
@@ -247,7 +262,26 @@ export type Fact =
       readonly until: number | null;
     }
   | { readonly kind: "webhook.received"; readonly name: string; readonly call: string; readonly request: Stored }
-  | { readonly kind: "webhook.rejected"; readonly name: string; readonly call: string; readonly reason: string }
+  /** Also after the run has ended. Of each webhook a hundred are on record at most; the last says so. */
+  | {
+      readonly kind: "webhook.rejected";
+      readonly name: string;
+      readonly call: string;
+      readonly reason: string;
+      readonly code?: ErrorCode;
+    }
+  /** The address before `url` is dead; the wait is open under `url`, the address of this `generation` (0 was the first). */
+  | {
+      readonly kind: "webhook.revoked";
+      readonly name: string;
+      readonly call: string;
+      readonly url: string;
+      readonly generation: number;
+      readonly by: string;
+      readonly role?: string;
+      readonly reason: string | null;
+      readonly key?: string;
+    }
   | {
       readonly kind: "log.written";
       readonly level: LogLevel;
@@ -292,6 +326,16 @@ export type Fact =
       readonly key?: string;
       /** Steps in flight that can be undone: whether they must be is told by how they end. */
       readonly awaited: readonly string[];
+    }
+  /** The run `run` of the built-in workflow tells the address of an end of this one; `of` is its `seq`. */
+  | { readonly kind: "notice.started"; readonly url: string; readonly of: number; readonly run: string }
+  /** The history up to here came from another deployment. */
+  | {
+      readonly kind: "run.imported";
+      readonly from: ImportOrigin;
+      readonly by: string;
+      readonly role?: string;
+      readonly reason: string | null;
     }
   | { readonly kind: "run.completed"; readonly output: Stored }
   | { readonly kind: "run.failed"; readonly error: StoredError }

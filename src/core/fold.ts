@@ -45,6 +45,7 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
     case "webhook.created":
     case "webhook.received":
     case "webhook.rejected":
+    case "webhook.revoked":
       return foldWait(state, entry);
     case "child.started":
     case "child.completed":
@@ -73,6 +74,8 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
     case "run.paused":
     case "run.resumed":
     case "run.retried":
+    case "run.imported":
+    case "notice.started":
     case "run.cancel_requested":
     case "run.completed":
     case "run.failed":

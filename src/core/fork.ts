@@ -46,6 +46,8 @@ type Known = {
   child: ChildRun | null;
   detached: boolean;
   sensitive: boolean;
+  /** Its result stayed behind where the run was exported. */
+  omitted: boolean;
 };
 
 /** Entries of no call that the handler hears of, or that say what it said. */
@@ -74,6 +76,11 @@ export function planFork(entries: Iterable<Entry>, { from, given }: ForkCut): Fo
   const steps = [...new Set(given)].map((id) => stepOf(history, id));
   const over = calls.filter(({ endedBy }) => endedBy !== null).toSorted(byEnd);
   const missing = calls.filter((call) => steps.includes(call) && !hasOutcome(call));
+  const lost = over.find((call) => call.omitted && !steps.includes(call));
+  if (lost !== undefined) {
+    const why = "stayed behind when the run was exported: give it one with results, or fork from there";
+    throw new HoldfastError("fork_invalid", `the result of ${JSON.stringify(lost.id)} ${why}`);
+  }
   return {
     copied: [...history.loose, ...over.flatMap(entriesOf)].toSorted((one, other) => one - other),
     given: missing.map(({ kind, id, child, sensitive }) => ({
@@ -119,6 +126,7 @@ class History {
 
   #note(call: Known, entry: Entry): void {
     if (entry.kind === "step.completed" && entry.sensitive === true) call.sensitive = true;
+    if (entry.kind === "step.completed" && !this.#cut) call.omitted = entry.omitted === true;
     if (entry.kind === "child.started") {
       call.child = entry.child;
       call.detached = entry.detached === true;
@@ -160,7 +168,7 @@ class History {
     const key = callKey(about.kind, about.id);
     const known = this.calls.get(key);
     if (known !== undefined) return known;
-    const mark = { endedBy: null, withdrawn: false, child: null, detached: false, sensitive: false };
+    const mark = { endedBy: null, withdrawn: false, child: null, detached: false, sensitive: false, omitted: false };
     const call: Known = { ...about, open: [], ...mark };
     this.calls.set(key, call);
     return call;
@@ -221,6 +229,7 @@ function subjectOf(entry: Entry): { readonly kind: CallKind; readonly id: string
     case "webhook.created":
     case "webhook.received":
     case "webhook.rejected":
+    case "webhook.revoked":
       return { kind: "webhook", id: entry.call };
     case "child.started":
     case "child.completed":

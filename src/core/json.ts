@@ -13,10 +13,14 @@
  * | `Error` | `{ name, message, stack?, code?, cause?, errors? }` |
  * | `Object` | a plain object that has a `$type` of its own |
  * | `Ref` | JSON pointer to an ancestor, where a value contains itself; written, never read |
+ * | `Shape` | what the value is made of, where it is not to be seen; written, never read |
+ *
+ * Long because writing and reading mirror each other, type by type.
  */
 import { bytesOf, createBytes, fromBase64, isByteType, toBase64 } from "./bytes.ts";
 import { toInstant } from "./duration.ts";
 import { createError, hide, HoldfastError } from "./error.ts";
+import { Shape } from "./shape.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -52,6 +56,7 @@ function write(value: unknown, at: string, above: Map<object, string>): Json {
 
 function writeObject(value: object, at: string, above: Map<object, string>): Json {
   if (Array.isArray(value)) return writeList(value, at, above);
+  if (value instanceof Shape) return { $type: "Shape", value: value.outline as Json };
   if (value instanceof Error) return { $type: "Error", value: writeError(value, `${at}/value`, above) };
   const type = Object.prototype.toString.call(value).slice(8, -1);
   switch (type) {

@@ -27,6 +27,9 @@ export type ForkOrigin = {
   readonly print?: string;
 };
 
+/** The run of another deployment that this one was: its id there, and the SHA-256 of the text it came as, in hex. */
+export type ImportOrigin = { readonly id: string; readonly digest: string };
+
 /** What becomes of a child when its parent stops waiting for it, or ends before it. */
 export type ChildPolicy = "cancel" | "terminate" | "abandon";
 

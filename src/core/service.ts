@@ -132,6 +132,8 @@ export type StartRequest = {
   readonly id?: string;
   readonly key?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Addresses that are told of its end, beside those that its workflow names. */
+  readonly notify?: readonly string[];
   /** Do not begin before this instant. */
   readonly startAt?: number;
   /** Cancel instead of beginning after this instant. */
@@ -238,9 +240,51 @@ export type UpdateAnswer =
   | { readonly kind: "open"; readonly update: string };
 
 export interface Hooks {
-  /** @throws webhook_not_found, webhook_expired, run_ended, webhook_rejected */
+  /** @throws webhook_not_found, webhook_expired, webhook_revoked, run_ended, webhook_rejected, body_invalid */
   receive(token: string, call: HookRequest): Promise<HookAnswer>;
+  /**
+   * Gives the open webhook `call` (`approve`, `approve#2`) of the run another address, which it answers; the one
+   * before is dead.
+   * @throws run_not_found, webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
+   */
+  revoke(id: string, call: string, request: HookRevocation): Promise<{ readonly url: string }>;
+  /** Webhooks of the deployment, which start runs, in the order in which they were listed. */
+  list(): Promise<readonly TriggerInfo[]>;
+  /** @throws webhook_not_found */
+  find(name: string): Promise<TriggerInfo>;
+  /** @throws webhook_not_found, webhook_rejected, body_invalid, and what a start throws */
+  trigger(name: string, call: TriggerRequest): Promise<TriggerAnswer>;
 }
+
+export type HookRevocation = {
+  readonly by: string;
+  readonly role?: string;
+  readonly reason: string | null;
+  readonly key?: string;
+};
+
+/** A webhook that starts runs. */
+export type TriggerInfo = {
+  readonly name: string;
+  readonly workflow: string;
+  readonly methods: readonly string[];
+  /** The sender that is known, `custom` for a function of the author's, `none` where anybody may call. */
+  readonly verify: string;
+  readonly maxBytes: number;
+};
+
+export type TriggerRequest = HookRequest & {
+  /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
+  readonly origin: string;
+  /** W3C traceparent of the request. */
+  readonly trace?: string;
+};
+
+/** `ignored`: nothing was to be done. */
+export type TriggerAnswer = {
+  readonly kind: "accepted" | "duplicate" | "ignored";
+  readonly response?: NonNullable<HookAnswer["response"]>;
+};
 
 /** A call as it came in; header names are lower case. `body` is the raw bytes. */
 export type HookRequest = {

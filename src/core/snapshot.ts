@@ -49,7 +49,8 @@ export function snapshot(state: RunState, activity: Activity, now: number): RunS
     fork: created.fork === undefined ? null : { id: created.fork.id, step: created.fork.step },
     createdAt: created.continuation?.createdAt ?? created.at,
     startedAt: state.startedAt,
-    updatedAt: state.at,
+    // What comes after its end, as a late call of a webhook does, changes nothing about the run.
+    updatedAt: end?.at ?? state.at,
     finishedAt: end?.at ?? null,
     waitingFor,
     ...standing,
@@ -130,7 +131,7 @@ function waitOf(call: Call): Waiting[] {
     case "wait":
       return [{ kind: "signal", name, since, until }];
     case "webhook":
-      return call.url === null ? [] : [{ kind: "webhook", name, since, until, url: call.url }];
+      return call.address === null ? [] : [{ kind: "webhook", name, since, until, url: call.address }];
     default:
       return call.kind satisfies never;
   }

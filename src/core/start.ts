@@ -12,6 +12,7 @@ export type ComparedStart = {
   readonly input: Stored;
   readonly sent?: Stored;
   readonly labels: Readonly<Record<string, string>>;
+  readonly notify?: readonly string[];
   readonly key?: string;
   readonly fork?: ComparedFork;
 };
@@ -26,7 +27,8 @@ export function checkSameStart(created: EntryOf<"run.created">, start: ComparedS
     isSame(created.sent ?? created.input, start.sent ?? start.input) &&
     isSameFork(created.fork, start.fork);
   if (start.key !== undefined && start.key === created.key) {
-    if (!same || !dequal(created.labels, start.labels)) refuseKey();
+    const alike = dequal(created.labels, start.labels) && dequal(created.notify ?? [], start.notify ?? []);
+    if (!same || !alike) refuseKey();
   } else if (!same) {
     throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);
   }

@@ -1,6 +1,7 @@
 /**
  * What the journal says about a run so far, in a form to ask: the engine, the directory and the
  * views read it, and only `fold` (core/fold.ts) writes it.
+ * Long because all that may be asked of a run stands here once.
  */
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
@@ -42,7 +43,14 @@ export type Call = {
   interruptions: number;
   /** When a sleep ends, or a wait gives up; null for never. */
   until: number | null;
+  /** Of a webhook: the address that the handler was given. */
   url: string | null;
+  /** The one that counts: another where that was revoked. */
+  address: string | null;
+  /** How often its address was revoked. */
+  generation: number;
+  /** Its calls that were refused, as far as they are on record. */
+  rejections: number;
   /** A webhook that has had its first accepted call, in contrast to one that timed out. */
   received: boolean;
   /** The run that an `invoke` or a `start` made. */
@@ -121,7 +129,7 @@ export type RunState = {
   /** `Idempotency-Key`s of signals. */
   signalKeys: Map<string, { readonly name: string; readonly payload: Stored }>;
   /** `Idempotency-Key`s of control actions. */
-  actionKeys: Map<string, { readonly kind: string; readonly reason: string | null }>;
+  actionKeys: Map<string, { readonly kind: string; readonly reason: string | null; readonly url?: string }>;
   /** Steps that a retry of the run set free, and that have no outcome yet. */
   cleared: Set<string>;
   /** The `seq` of the newest `run.retried`; of a fork, at first that of the newest entry it copied. */
@@ -146,6 +154,12 @@ export type RunState = {
   episode: number;
   /** The newest on record. */
   used: Usage;
+  /** By the `seq` of an end, the addresses of which nobody has begun to tell them. */
+  untold: Map<number, Set<string>>;
+  /** What is before it came from another deployment. */
+  imported: EntryOf<"run.imported"> | null;
+  /** Steps whose result stayed behind there. */
+  omitted: Set<string>;
 };
 
 export function emptyState(): RunState {
@@ -186,6 +200,9 @@ export function emptyState(): RunState {
     timedFrom: 0,
     episode: 0,
     used: noUsage,
+    untold: new Map(),
+    imported: null,
+    omitted: new Set(),
   };
 }
 
@@ -201,6 +218,11 @@ export const undoKey = "undo";
 /** The key of what a handler of this name hears. */
 export function handlerKey(kind: "update" | "listener", name: string): string {
   return `${kind} ${name}`;
+}
+
+/** What an action is called by its key that revokes the address of this webhook. */
+export function revocationOf(id: string): string {
+  return `revoke the address of webhook ${id}`;
 }
 
 /** The call's record, made where there is none. */
@@ -229,6 +251,9 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     interruptions: 0,
     until: null,
     url: null,
+    address: null,
+    generation: 0,
+    rejections: 0,
     received: false,
     child: null,
     policy: "abandon",

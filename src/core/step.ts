@@ -103,11 +103,17 @@ export type WebhookCall = {
   readonly body: unknown;
 };
 
+/** A call as whoever verifies it is given it: `raw` is the body as it came, `at` when it came, epoch ms. */
+export type Delivery = WebhookCall & { readonly raw: Uint8Array; readonly at: number };
+
+/** Answers whether the call comes from whom it says; throwing is a no. */
+export type Verify = (call: Delivery) => boolean | Promise<boolean>;
+
 export type WebhookOptions = {
   /** Counts from the call of `webhook`. */
   readonly timeout?: Duration;
-  /** Refuses a call by answering false or throwing; `raw` is the body as it came. */
-  readonly verify?: (call: WebhookCall & { readonly raw: Uint8Array }) => boolean | Promise<boolean>;
+  /** Refuses a call by answering false or throwing; `verify` has those of known senders. */
+  readonly verify?: Verify;
   /** What the caller is answered; 202 `{ "accepted": true, "duplicate": false }` unless set. */
   readonly respond?: (call: WebhookCall) => WebhookResponse | Promise<WebhookResponse>;
 };

@@ -28,10 +28,12 @@ function say(entry: Entry): string {
     case "run.recovered":
     case "run.completed":
     case "run.failed":
+    case "notice.started":
       return sayOfRun(entry);
     case "run.paused":
     case "run.resumed":
     case "run.retried":
+    case "run.imported":
     case "run.cancel_requested":
     case "run.cancelled":
       return sayOfAction(entry);
@@ -68,6 +70,7 @@ function say(entry: Entry): string {
     case "webhook.created":
     case "webhook.received":
     case "webhook.rejected":
+    case "webhook.revoked":
       return sayOfWait(entry);
     case "update.accepted":
     case "update.completed":
@@ -84,7 +87,8 @@ function say(entry: Entry): string {
 }
 
 type RunEntry = EntryOf<
-  "run.created" | "run.debounced" | "run.started" | "run.interrupted" | "run.recovered" | "run.completed" | "run.failed"
+  | `run.${"created" | "debounced" | "started" | "interrupted" | "recovered" | "completed" | "failed"}`
+  | "notice.started"
 >;
 
 function sayOfRun(entry: RunEntry): string {
@@ -103,9 +107,16 @@ function sayOfRun(entry: RunEntry): string {
       return "the run completed";
     case "run.failed":
       return `the run failed${because(entry.error.message)}`;
+    case "notice.started":
+      return `run ${name(entry.run)} tells ${hostOf(entry.url)} of the end`;
     default:
       return nothing(entry);
   }
+}
+
+/** The rest of an address may be a secret. */
+function hostOf(url: string): string {
+  return name(/^[a-z]+:\/\/([^/?#]*)/.exec(url)?.[1] ?? "an address");
 }
 
 function creation(entry: EntryOf<"run.created">): string {
@@ -125,7 +136,9 @@ function creation(entry: EntryOf<"run.created">): string {
   return `${from} started ${what}${begins}${because(entry.reason)}`;
 }
 
-type ActionEntry = EntryOf<"run.paused" | "run.resumed" | "run.retried" | "run.cancel_requested" | "run.cancelled">;
+type ActionEntry = EntryOf<
+  `run.${"paused" | "resumed" | "retried" | "imported" | "cancel_requested" | "cancelled"}`
+>;
 
 /** Who did what to the run, and why. */
 function sayOfAction(entry: ActionEntry): string {
@@ -139,6 +152,8 @@ function sayOfAction(entry: ActionEntry): string {
       const again = entry.cleared.length === 0 ? "" : `, with ${list(entry.cleared)} to be done again`;
       return `${who(entry)} had the run try again${again}${why}`;
     }
+    case "run.imported":
+      return `${who(entry)} imported the run, which was ${name(entry.from.id)} in another deployment${why}`;
     case "run.cancel_requested":
       return `${who(entry)} cancelled the run, which cleans up first${why}`;
     case "run.cancelled": {
@@ -207,7 +222,7 @@ type WaitEntry = EntryOf<
   | `wait.${"started" | "withdrawn" | "timed_out"}`
   | `signal.${"received" | "consumed"}`
   | "listener.added"
-  | `webhook.${"created" | "received" | "rejected"}`
+  | `webhook.${"created" | "received" | "rejected" | "revoked"}`
 >;
 
 function sayOfWait(entry: WaitEntry): string {
@@ -234,6 +249,8 @@ function sayOfWait(entry: WaitEntry): string {
       return `webhook ${name(entry.name)} was called`;
     case "webhook.rejected":
       return `a call of webhook ${name(entry.name)} was refused${because(entry.reason)}`;
+    case "webhook.revoked":
+      return `the address of webhook ${name(entry.name)} was revoked by ${who(entry)}, and it has another${because(entry.reason)}`;
     default:
       return nothing(entry);
   }

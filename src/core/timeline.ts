@@ -2,6 +2,7 @@
  * What a run did, as bars over time: made of its journal, for whoever draws it. A bar is one call of
  * `step`, or a time in which the run as a whole stood still.
  */
+import type { ErrorCode } from "./code.ts";
 import type { CallKind } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import type { ChildRun } from "./origin.ts";
@@ -63,7 +64,7 @@ export type Bar = {
   readonly child: ChildRun | null;
   readonly error: StoredError | null;
   /** Calls of a webhook that were refused, newest last; at most 20. */
-  readonly rejected: readonly { readonly at: number; readonly reason: string }[];
+  readonly rejected: readonly { readonly at: number; readonly reason: string; readonly code?: ErrorCode }[];
   /** `seq`s of its first and its newest entry. */
   readonly firstSeq: number;
   readonly lastSeq: number;

@@ -47,7 +47,10 @@ function copyOf(
       const startedAt = at - (endedAt - fact.startedAt);
       const result = results.get(fact.step);
       if (result === undefined) return { ...fact, startedAt };
-      if (fact.kind === "step.completed") return { ...fact, startedAt, result };
+      if (fact.kind === "step.completed") {
+        const { omitted: _omitted, ...kept } = fact;
+        return { ...kept, startedAt, result };
+      }
       return completed(fact.step, fact.attempt, startedAt, result);
     }
     case "step.attempt_failed":

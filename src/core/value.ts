@@ -2,6 +2,9 @@
 import { dequal } from "dequal";
 import { parse } from "devalue";
 import { createError, hide } from "./error.ts";
+import { Shape } from "./shape.ts";
+import type { Outline } from "./shape.ts";
+import { unreadable } from "./tag.ts";
 import { Writer } from "./writer.ts";
 import type { ErrorPayload } from "./writer.ts";
 
@@ -20,8 +23,27 @@ export function encode(value: unknown, what: string): Stored {
   return (short(value) ?? new Writer(what).write(value)) as Stored;
 }
 
-/** The value; every call makes a new one. */
+/** What is shown in the place of a value: it is decoded as a {@link Shape}. */
+export function encodeShape(outline: Outline): Stored {
+  return `${shapeMark}${JSON.stringify(JSON.stringify(outline))}]` as Stored;
+}
+
+/** No value begins so: in stored form a list holds numbers only. */
+const shapeMark = '[["Shape",1],';
+
+/** The value; every call makes a new one. @throws HoldfastError journal_corrupt, journal_newer: it cannot be read */
 export function decode(stored: Stored): unknown {
+  try {
+    return read(stored);
+  } catch (cause) {
+    throw unreadable(stored, cause);
+  }
+}
+
+function read(stored: Stored): unknown {
+  if (stored.startsWith(shapeMark)) {
+    return parse(stored, { Shape: (outline: string) => new Shape(JSON.parse(outline) as Outline) });
+  }
   if (!stored.includes(errorMark)) return parse(stored);
   const revived = new Map<ErrorPayload, Error>();
   return parse(stored, { Error: (payload: ErrorPayload) => reviveValue(payload, revived) });

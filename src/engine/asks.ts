@@ -207,10 +207,11 @@ export class Asks {
   }
 }
 
-/** Calls the function at once; what it throws is a rejection. */
+/** Calls the function at once; what it throws is a rejection. @throws HoldfastError: the value cannot be read */
 function called(fn: (value: unknown) => unknown, value: Stored): Promise<unknown> {
+  const given = decode(value);
   return new Promise((resolve) => {
-    resolve(fn(decode(value)));
+    resolve(fn(given));
   });
 }
 

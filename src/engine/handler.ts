@@ -9,9 +9,15 @@ import type { Step } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 
-/** Rejects with whatever the handler throws; output_invalid, value_uncloneable, value_too_large. */
-export async function callHandler(definition: Definition, { created }: RunState, step: Step): Promise<Stored> {
-  const input = created === null ? undefined : decode(created.input);
+/**
+ * Rejects with whatever the handler throws; output_invalid, value_uncloneable, value_too_large.
+ * @throws HoldfastError journal_corrupt, journal_newer: the input on record cannot be read, and the handler is not called
+ */
+export function callHandler(definition: Definition, { created }: RunState, step: Step): Promise<Stored> {
+  return call(definition, created === null ? undefined : decode(created.input), step);
+}
+
+async function call(definition: Definition, input: unknown, step: Step): Promise<Stored> {
   const handler = definition.handler as (input: unknown, step: Step) => unknown;
   const output = await validate(definition.output, await handler(input, step), "output_invalid", "the output");
   return encode(output, "the output of the run");

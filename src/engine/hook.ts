@@ -1,26 +1,66 @@
 /**
- * Owns: what a call of a webhook does to a run: accepted, rejected, too late, or once more.
- * Does not own: the token that led here (objects/token), parsing (core/hook).
+ * Owns: what a call of a webhook does to a run: accepted, rejected, too late, or once more; and giving a
+ * webhook another address.
+ * Does not own: the token that led here (objects/token), reading and judging what came (delivery).
  * Invariant 1: a call is on record before it is answered (guarantee 1), and the first accepted one
  * is the only one that counts.
+ * Invariant 2: whatever is refused is on record as well, also after the end of the run; of each webhook a
+ * hundred refusals, so that nobody fills a journal by calling an address.
  */
+import { refuseEnded } from "../core/action.ts";
+import { authorOf } from "../core/author.ts";
+import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
-import { readHookCall } from "../core/hook.ts";
-import type { HookAnswer, HookRequest } from "../core/service.ts";
+import type { HookAnswer, HookRequest, HookRevocation } from "../core/service.ts";
 import type { Call } from "../core/state.ts";
-import { callKey } from "../core/state.ts";
+import { callKey, revocationOf } from "../core/state.ts";
 import type { WebhookCall, WebhookOptions } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
+import { answerOf, callOf, readDelivery, refusalOf, verifyDelivery } from "./delivery.ts";
 import type { Execution } from "./execution.ts";
 import type { Run } from "./run.ts";
 
-/** @throws webhook_not_found, webhook_expired, webhook_rejected, body_invalid, run_ended, version_missing */
-export async function receiveHook(run: Run, id: string, request: HookRequest): Promise<HookAnswer> {
-  const known = openCall(run, id);
+/** How many refused calls of one webhook are on record. */
+export const maxRejections = 100;
+const maxReason = 300;
+
+/** Refusals that say something about the call; the others are about the run, and the call may come again. */
+const recorded: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "run_ended",
+  "webhook_expired",
+  "webhook_revoked",
+  "webhook_rejected",
+  "body_invalid",
+  "value_too_large",
+]);
+
+/**
+ * @param generation of the address that was called
+ * @throws webhook_not_found, webhook_expired, webhook_revoked, webhook_rejected, body_invalid, run_ended,
+ * version_missing
+ */
+export async function receiveHook(run: Run, id: string, request: HookRequest, generation = 0): Promise<HookAnswer> {
+  const life = run.state.created?.at;
+  const refuse = (code: ErrorCode, reason: string): void => {
+    // A run that went on as new meanwhile has no such webhook, or another.
+    if (run.state.created?.at === life) reject(run, id, code, reason);
+  };
+  try {
+    const answer = await deliver(run, id, request, generation);
+    if (answer.duplicate) refuse("webhook_duplicate", `webhook ${id} has had its call`);
+    return answer;
+  } catch (error) {
+    if (error instanceof HoldfastError && recorded.has(error.code)) refuse(error.code, error.message);
+    throw error;
+  }
+}
+
+async function deliver(run: Run, id: string, request: HookRequest, generation: number): Promise<HookAnswer> {
+  const known = openCall(run, id, generation);
   if (known === "duplicate") return { duplicate: true };
   try {
-    return await deliver(run, known, request);
+    return await admit(run, known, request, generation);
   } catch (error) {
     // The run may have ended meanwhile because of a call that was faster than this one.
     if (known.received && error instanceof HoldfastError && error.code === "run_ended") return { duplicate: true };
@@ -28,103 +68,80 @@ export async function receiveHook(run: Run, id: string, request: HookRequest): P
   }
 }
 
-async function deliver(run: Run, known: Call, request: HookRequest): Promise<HookAnswer> {
+async function admit(run: Run, known: Call, request: HookRequest, generation: number): Promise<HookAnswer> {
   const { id } = known;
   const execution = await run.awake();
   const pending = execution.pending.get(callKey("received", id));
-  if (pending === undefined || pending.plan.kind !== "received") {
-    return openCall(run, id) === "duplicate" ? { duplicate: true } : notFound(id);
-  }
+  if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
   const { options } = pending.plan;
-  const { call, stored } = await admit(execution, known, options, request);
-  const taken = await take(execution, known, stored);
-  // Another call was faster, or the time was up while this one was looked at.
-  if (!taken) return openCall(run, id) === "duplicate" ? { duplicate: true } : notFound(id);
+  const { call, stored } = await examine(options, request, id, run.now());
+  const taken = await take(execution, known, stored, generation);
+  // Another call was faster, or the time was up, or the address revoked, while this one was looked at.
+  if (!taken) return closed(run, id, generation);
   const duplicate = false;
-  return options.respond === undefined ? { duplicate } : { duplicate, response: await respond(options.respond, call) };
+  const { respond } = options;
+  return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call)) };
 }
 
-function openCall(run: Run, id: string): Call | "duplicate" {
+/** What a call is answered that finds no wait. */
+function closed(run: Run, id: string, generation: number): HookAnswer {
+  return openCall(run, id, generation) === "duplicate" ? { duplicate: true } : notFound(id);
+}
+
+function openCall(run: Run, id: string, generation: number): Call | "duplicate" {
   const call = run.state.calls.get(callKey("webhook", id));
-  if (call === undefined || call.url === null) return notFound(id);
+  // An address that was signed and never came on record is nobody's.
+  if (call === undefined || call.url === null || generation > call.generation) return notFound(id);
   if (run.state.end !== null) throw new HoldfastError("run_ended", "the run that waited for this call has ended");
+  if (generation < call.generation) {
+    throw new HoldfastError("webhook_revoked", `this address of webhook ${id} was revoked`);
+  }
   if (call.received) return "duplicate";
-  const late = call.until !== null && run.state.paused === null && call.until <= run.now();
-  if (call.done || late) throw new HoldfastError("webhook_expired", `webhook ${id} has timed out`);
+  if (isOver(run, call)) throw new HoldfastError("webhook_expired", `webhook ${id} has timed out`);
   return call;
+}
+
+function isOver(run: Run, { done, until }: Call): boolean {
+  return done || (until !== null && run.state.paused === null && until <= run.now());
 }
 
 function notFound(id: string): never {
   throw new HoldfastError("webhook_not_found", `no webhook ${id} is open`);
 }
 
+/** Puts a refusal on record, unless there are many. */
+function reject(run: Run, id: string, code: ErrorCode, message: string): void {
+  const call = run.state.calls.get(callKey("webhook", id));
+  if (call === undefined || call.url === null || call.rejections >= maxRejections) return;
+  const reason = message.length > maxReason ? `${message.slice(0, maxReason)}…` : message;
+  const isLast = call.rejections === maxRejections - 1;
+  const note = isLast ? `; of this webhook ${maxRejections} refusals are on record, and more are not recorded` : "";
+  run.append({ kind: "webhook.rejected", name: call.name, call: id, reason: reason + note, code });
+}
+
 type Admitted = { readonly call: WebhookCall; readonly stored: Stored };
 
-/** The call as the workflow may see it; a refusal is noted on the run. */
-async function admit(
-  execution: Execution,
-  { id, name }: Call,
-  options: WebhookOptions,
-  request: HookRequest,
-): Promise<Admitted> {
-  const reject = (error: HoldfastError): never => {
-    if (!execution.over) execution.record({ kind: "webhook.rejected", name, call: id, reason: error.message });
-    throw error;
-  };
-  let call: WebhookCall;
-  let stored: Stored;
+/** The call as the workflow may see it. @throws body_invalid, webhook_rejected */
+async function examine({ verify }: WebhookOptions, request: HookRequest, id: string, at: number): Promise<Admitted> {
+  const what = `webhook ${id}`;
   try {
-    call = isMultipart(request) ? await readMultipart(request) : readHookCall(request);
-    stored = encode(call, `the call of webhook ${id}`);
+    const delivery = await readDelivery(request, at);
+    const call = callOf(delivery);
+    const stored = encode(call, `the call of ${what}`);
+    await verifyDelivery(verify, delivery, what);
+    return { call, stored };
   } catch (error) {
-    return reject(refusalOf(error));
+    throw refusalOf(error);
   }
-  if (options.verify === undefined) return { call, stored };
-  let accepted = false;
-  let cause: unknown;
-  try {
-    accepted = await options.verify({ ...call, raw: request.body });
-  } catch (error) {
-    cause = error;
-  }
-  return accepted
-    ? { call, stored }
-    : reject(new HoldfastError("webhook_rejected", `webhook ${id} refused the call`, { cause }));
-}
-
-function isMultipart({ headers, body }: HookRequest): boolean {
-  return body.byteLength > 0 && /^multipart\/form-data\b/i.test(headers["content-type"] ?? "");
-}
-
-/** A form that may hold files: its fields as text, each file as `{ name, type, bytes }`. */
-async function readMultipart({ method, headers, query, body }: HookRequest): Promise<WebhookCall> {
-  const type = headers["content-type"] ?? "";
-  const sent = new Response(new Uint8Array(body), { headers: { "content-type": type } });
-  const form = await sent.formData().catch((cause: unknown): never => {
-    throw new HoldfastError("body_invalid", "the body is not the form that its content type says it is", { cause });
-  });
-  const fields: Record<string, unknown> = {};
-  for (const [name, value] of form.entries()) fields[name] = typeof value === "string" ? value : await readFile(value);
-  return { method, headers: { ...headers }, query: { ...query }, body: fields };
-}
-
-async function readFile(file: File): Promise<{ name: string; type: string; bytes: Uint8Array }> {
-  return { name: file.name, type: file.type, bytes: new Uint8Array(await file.arrayBuffer()) };
-}
-
-/** What JSON can say and a journal cannot keep, a key named __proto__, is a bad body like any other. */
-function refusalOf(error: unknown): HoldfastError {
-  if (error instanceof HoldfastError && error.code !== "value_uncloneable") return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new HoldfastError("body_invalid", message, { cause: error });
 }
 
 /** Puts the call on record; answers whether the wait was still open. */
-async function take(execution: Execution, { id, name }: Call, request: Stored): Promise<boolean> {
+async function take(execution: Execution, call: Call, request: Stored, generation: number): Promise<boolean> {
   if (execution.over) throw endOf(execution);
+  const { id, name } = call;
   const taken = new Promise<boolean>((resolve) => {
     execution.post(() => {
-      const open = execution.pending.has(callKey("received", id));
+      const open = execution.pending.has(callKey("received", id)) && call.generation === generation;
       if (open) execution.record({ kind: "webhook.received", name, call: id, request });
       resolve(open);
     });
@@ -141,18 +158,47 @@ function endOf({ failure }: Execution): unknown {
   return failure ?? new HoldfastError("run_ended", "the run that waited for this call has ended");
 }
 
-async function respond(
-  answer: NonNullable<WebhookOptions["respond"]>,
-  call: WebhookCall,
-): Promise<NonNullable<HookAnswer["response"]>> {
-  try {
-    const { status = 200, headers = {}, body } = await answer(call);
-    if (body === undefined) return { status, headers, body: "" };
-    if (typeof body === "string") return { status, headers, body };
-    return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
-  } catch (error) {
-    // The call is accepted and on record: a broken answer must not make the caller send it again.
-    console.error("a webhook's respond failed", error);
-    return { status: 202, headers: {}, body: "" };
+/**
+ * Gives an open webhook another address; the one before is dead once this resolves. The same key once more
+ * answers the same address.
+ * @param sign makes the address of a generation
+ * @throws webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
+ */
+export async function revokeHook(
+  run: Run,
+  id: string,
+  request: HookRevocation,
+  sign: (generation: number) => Promise<string>,
+): Promise<{ readonly url: string }> {
+  for (;;) {
+    const known = knownRevocation(run, id, request);
+    if (known !== null) return { url: known };
+    const { generation, name } = revocable(run, id);
+    const life = run.state.created?.at;
+    const url = await sign(generation + 1);
+    // Whatever became of the wait while the address was made is looked at once more.
+    if (run.state.created?.at !== life || revocable(run, id).generation !== generation) continue;
+    const { reason, key } = request;
+    const asked = { ...authorOf(request), reason, ...(key === undefined ? {} : { key }) };
+    run.append({ kind: "webhook.revoked", name, call: id, url, generation: generation + 1, ...asked });
+    return { url };
   }
+}
+
+function knownRevocation({ state }: Run, id: string, { key, reason }: HookRevocation): string | null {
+  const before = key === undefined ? undefined : state.actionKeys.get(key);
+  if (before === undefined) return null;
+  if (before.kind === revocationOf(id) && before.reason === reason && before.url !== undefined) return before.url;
+  throw new HoldfastError("idempotency_conflict", `the key ${key} was used to ${before.kind}`);
+}
+
+/** @throws webhook_not_found, run_ended */
+function revocable(run: Run, id: string): Call {
+  refuseEnded(run.state, "have its webhooks revoked");
+  const { calls, ending, marked } = run.state;
+  const key = callKey("webhook", id);
+  const call = calls.get(key);
+  if (call === undefined || call.address === null || isOver(run, call)) return notFound(id);
+  // The handler has no more say, or its code knows the webhook no more.
+  return ending !== null || marked.has(`step.removed:${key}`) ? notFound(id) : call;
 }

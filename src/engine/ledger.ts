@@ -4,6 +4,7 @@
  * Invariant 1: an entry is appended before anything acts on it (guarantee 2).
  * Invariant 2: `seq` has no gaps and `at` never goes backwards, whatever the clock does.
  */
+import { corrupt } from "../core/commit.ts";
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 import { fold } from "../core/fold.ts";
@@ -32,12 +33,14 @@ export class Ledger {
   readonly #sealed: boolean;
   #recorded: Outcome[] = [];
 
-  /** @param sealed it is only read: whoever appends to it is at fault */
+  /** @param sealed it is only read: whoever appends to it is at fault @throws HoldfastError as the journal, and journal_corrupt */
   constructor(journal: Journal, clock: Clock, sealed = false) {
     this.#journal = journal;
     this.#clock = clock;
     this.#sealed = sealed;
     for (const entry of journal.read()) {
+      // Without its beginning it would be taken for no run at all.
+      if (this.state.created === null && entry.kind !== "run.created") throw corrupt("it does not begin with run.created");
       const ended = this.state.end !== null;
       const outcome = fold(this.state, entry);
       if (outcome !== null) this.#recorded.push(outcome);

@@ -249,6 +249,11 @@ export class Run {
     }
     const definition = this.#definition();
     if (definition === undefined) throw new HoldfastError("version_missing", `the run is ${this.#missing()}`);
+    const [lost] = this.state.omitted;
+    if (lost !== undefined) {
+      const why = `the result of ${lost} stayed behind when the run was exported`;
+      throw new HoldfastError("query_failed", `the run cannot be asked: ${why}`);
+    }
     return new Replica(definition, new Ledger(this.#journal, this.#world.clock, true), this.#world);
   }
 

@@ -6,14 +6,18 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Service } from "../core/service.ts";
+import { sights } from "../core/veil.ts";
+import type { Sight } from "../core/veil.ts";
 import { askRoutes } from "./ask.ts";
 import { authorise } from "./auth.ts";
 import { readAuthor } from "./author.ts";
 import { bulkRoutes } from "./bulk.ts";
 import type { Config } from "./config.ts";
+import { allowOrigins } from "./cors.ts";
 import { directoryRoutes } from "./directory.ts";
 import { eventRoutes } from "./events.ts";
 import { forkRoutes } from "./fork.ts";
+import { Guard } from "./guard.ts";
 import { hookRoutes } from "./hook.ts";
 import { laneRoutes } from "./lane.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -27,6 +31,7 @@ import { runRoutes } from "./run.ts";
 import { scheduleRoutes } from "./schedule.ts";
 import { statsRoutes } from "./stats.ts";
 import { timelineRoutes } from "./timeline.ts";
+import { veil } from "./veil.ts";
 import { workflowRoutes } from "./workflow.ts";
 
 /** Every route there is; the app has no others. */
@@ -51,36 +56,49 @@ export function routesOf(service: Service): readonly Route[] {
 }
 
 /**
+ * The table is made once for each sight, of a service that shows no more than that: no handler can forget.
  * @param readConfig is asked at every request that needs a token; what it throws is the answer
  */
 export function createApp(service: Service, readConfig: () => Config): Hono {
   const app = new Hono();
+  const door: Door = { readConfig, guard: new Guard() };
+  const [whole, unaddressed, shapes] = sights.map((sight) => routesOf(veil(service, sight)));
   app.use(seal);
+  app.use("/v1/*", allowOrigins(readConfig));
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
-  for (const route of routesOf(service)) {
-    app.on(route.method, route.path, (context) => serve(route, context, readConfig));
+  for (const [index, route] of (whole ?? []).entries()) {
+    const routes = { whole: route, unaddressed: unaddressed?.[index] ?? route, shapes: shapes?.[index] ?? route };
+    app.on(route.method, route.path, (context) => serve(routes, context, door));
   }
-  app.notFound((context) => refuseRoute(context, readConfig));
+  app.notFound((context) => refuseRoute(context, door));
   app.onError((error) => problem(error));
   return app;
 }
+
+/** What every request is judged by. */
+type Door = { readonly readConfig: () => Config; readonly guard: Guard };
 
 function health({ request }: Call): Response {
   readQuery(request);
   return Response.json({ status: "ok" });
 }
 
-async function serve(route: Route, context: Context, readConfig: () => Config): Promise<Response> {
+async function serve(
+  routes: Readonly<Record<Sight, Route>>,
+  context: Context,
+  { readConfig, guard }: Door,
+): Promise<Response> {
   const request = context.req.raw;
   const param = (name: string): string => context.req.param(name) ?? "";
+  const { role, handle, page } = routes.whole;
   try {
-    const open = { request, param, author: { by: "local" }, caller: null, config: readConfig };
-    if (route.role === "open") return await route.handle(open);
-    const caller = await authorise(request, readConfig(), route.role);
+    const open = { request, param, author: { by: "local" }, caller: null, config: readConfig, guard };
+    if (role === "open") return await handle(open);
+    const caller = await authorise(request, readConfig(), role, guard);
     checkPath(request);
-    return await route.handle({ ...open, author: readAuthor(request, caller), caller });
+    return await routes[caller.sight].handle({ ...open, author: readAuthor(request, caller), caller });
   } catch (error) {
-    return route.page === true ? refusalPage(request, error) : problem(error);
+    return page === true ? refusalPage(request, error) : problem(error);
   }
 }
 
@@ -94,13 +112,13 @@ function checkPath(request: Request): void {
   throw new RequestError("path_invalid", "The path is not well-formed percent-encoded UTF-8 without NUL.");
 }
 
-const openPath = /^\/(?:health$|(?:hooks|assets)(?:\/|$))/;
+const openPath = /^\/(?:health$|(?:hooks|webhooks|assets)(?:\/|$))/;
 
 /** Without a token nothing is learnt, not even which routes there are not. */
-async function refuseRoute(context: Context, readConfig: () => Config): Promise<Response> {
+async function refuseRoute(context: Context, { readConfig, guard }: Door): Promise<Response> {
   const request = context.req.raw;
   try {
-    if (!openPath.test(new URL(request.url).pathname)) await authorise(request, readConfig(), "read");
+    if (!openPath.test(new URL(request.url).pathname)) await authorise(request, readConfig(), "read", guard);
     throw new RequestError("route_not_found", "There is nothing at this address.");
   } catch (error) {
     return wantsPage(request) ? refusalPage(request, error) : problem(error);
@@ -120,17 +138,27 @@ function refuseMethod(context: Context, methods: readonly string[]): Response {
   return problem(new RequestError("method_not_allowed", detail, { headers: { allow } }));
 }
 
-/** For every answer that does not say otherwise: not kept, not guessed at, not framed. */
+/**
+ * For every answer that does not say otherwise: not kept, not guessed at, not framed, not drawn into the page
+ * or the window of another site.
+ */
 const seals: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
 };
+
+/** For a year the browser comes back over https only. The host's own choice is left to siblings of it. */
+const secureSeals = { ...seals, "strict-transport-security": "max-age=31536000" };
 
 function seal(context: Context, next: () => Promise<void>): Promise<void> {
   return next().then(() => {
     const { headers } = context.res;
-    for (const [name, value] of Object.entries(seals)) if (!headers.has(name)) headers.set(name, value);
+    const wanted = new URL(context.req.url).protocol === "https:" ? secureSeals : seals;
+    for (const [name, value] of Object.entries(wanted)) if (!headers.has(name)) headers.set(name, value);
   });
 }

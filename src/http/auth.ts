@@ -2,63 +2,122 @@
  * Owns: who is asking, and whether they may. Closed by default: without a configured token every
  * call is refused, and `AUTH=none` answers on this machine only.
  */
-import { roles } from "./config.ts";
-import type { Config, Role, Token } from "./config.ts";
+import type { Sight } from "../core/veil.ts";
+import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
+import { rankOf, roles } from "./config.ts";
+import type { Access, Config, Right, Role, Token } from "./config.ts";
+import { addressOf } from "./guard.ts";
+import type { Guard } from "./guard.ts";
 import { RequestError } from "./problem.ts";
-import { isOwn, readSession, roleOfSession } from "./session.ts";
+import { expiryOf, isOwn, isOwnOrPlain, readSession, tokenOfSession } from "./session.ts";
 
-/** Whom the journal names: the role of the token, or "local" where no token is asked for. */
-export type Caller = Role | "local";
+/** Who was let in: by which way, with which role, and what they are shown. */
+export type Caller = {
+  /** "local" where no token is asked for. */
+  readonly role: Role | "local";
+  readonly sight: Sight;
+  readonly way: "local" | "token" | "session" | "access";
+  /** The name that Cloudflare Access has verified; null where nobody has. */
+  readonly name: string | null;
+};
+
+const local: Caller = { role: "local", sight: "whole", way: "local", name: null };
 
 const challenge = { "www-authenticate": 'Bearer realm="holdfast"' };
 const badChallenge = { "www-authenticate": 'Bearer realm="holdfast", error="invalid_token"' };
 
 /**
  * @throws RequestError token_missing, token_unknown, role_insufficient, auth_unconfigured,
- * loopback_only, origin_refused
+ * loopback_only, origin_refused, too_many_failures, access_keys_unavailable
  */
-export async function authorise(request: Request, config: Config, needed: Role): Promise<Caller> {
+export async function authorise(request: Request, config: Config, needed: Role, guard: Guard): Promise<Caller> {
   if (config.auth.kind === "none") {
     refuseStrangers(request);
-    return "local";
+    return local;
   }
-  const role = await roleOfRequest(request, config.auth.tokens);
-  if (roles.indexOf(role) < roles.indexOf(needed)) {
-    throw new RequestError("role_insufficient", `This call needs the role ${needed}; the token has ${role}.`);
-  }
-  return role;
+  refuseUnconfigured(config);
+  const caller = await identify(request, config, guard);
+  if (mayAs(caller, needed)) return caller;
+  throw new RequestError("role_insufficient", `This call needs the role ${needed}; the caller has ${caller.role}.`);
 }
 
-/** By the token of the request; where it has none, by the cookie of a browser that has signed in. */
-async function roleOfRequest(request: Request, tokens: readonly Token[]): Promise<Role> {
+/** Whether the caller may do what needs the role. */
+export function mayAs({ role }: Caller, needed: Role): boolean {
+  return role === "local" || roles.indexOf(role) >= roles.indexOf(needed);
+}
+
+function callerOf(right: Right, way: Caller["way"], name: string | null = null): Caller {
+  const { role, shapes } = right;
+  return { role, sight: shapes === true ? "shapes" : role === "read" ? "unaddressed" : "whole", way, name };
+}
+
+/** By the token of the request; where it has none, by the cookie of who has signed in; else by Cloudflare Access. */
+async function identify(request: Request, config: Config, guard: Guard): Promise<Caller> {
   const session = readSession(request);
-  if (session === null || request.headers.has("authorization")) return roleOfToken(bearer(request, tokens), tokens);
-  refuseUnconfigured(tokens);
-  const role = await roleOfSession(session, tokens, Date.now());
-  if (role === null) {
-    throw new RequestError("token_unknown", "The session has ended; sign in again.", { headers: badChallenge });
+  const assertion = readAssertion(request, config.access);
+  if (request.headers.has("authorization") || (session === null && assertion === null)) {
+    const token = bearer(request);
+    return callerOf(await guarded(request, guard, () => findToken(token, tokensOf(config))), "token");
   }
-  if (isOwn(request)) return role;
-  throw new RequestError("origin_refused", "With the dashboard's cookie, only the dashboard itself may call this.");
+  const now = Date.now();
+  // One that is merely old is no guess, and counts as none.
+  const isOld = session !== null && expiryOf(session) <= now;
+  if (isOld && assertion === null) throw ended();
+  return await guarded(request, guard, async () => {
+    const token = session === null || isOld ? null : await tokenOfSession(session, config, now);
+    if (token !== null && !isOwn(request)) {
+      throw foreign("With the dashboard's cookie, only the dashboard itself may call this.");
+    }
+    if (token !== null) return callerOf(token, "session");
+    if (assertion !== null && config.access !== null) return await visit(request, assertion, config.access, now);
+    throw ended();
+  });
 }
 
-/** @throws RequestError token_unknown */
-export async function roleOfToken(token: string, tokens: readonly Token[]): Promise<Role> {
-  const role = await roleOf(token, tokens);
-  if (role !== null) return role;
-  throw new RequestError("token_unknown", "This token is not known here.", { headers: badChallenge });
+function ended(): RequestError {
+  return new RequestError("token_unknown", "The session has ended; sign in again.", { headers: badChallenge });
 }
 
-function bearer(request: Request, tokens: readonly Token[]): string {
-  refuseUnconfigured(tokens);
+/** The cookie behind an assertion is sent by the browser itself, as that of a session is. */
+async function visit(request: Request, assertion: string, access: Access, now: number): Promise<Caller> {
+  const visitor = await verifyAssertion(assertion, access, now);
+  const mayRide = visitor.kind === "person" ? isOwn(request) : isOwnOrPlain(request);
+  if (!mayRide) throw foreign("Let in by Cloudflare Access, only pages of this address may call this.");
+  return callerOf(rightOf(visitor, access), "access", visitor.name);
+}
+
+function foreign(detail: string): RequestError {
+  return new RequestError("origin_refused", detail);
+}
+
+/**
+ * Looks at a credential unless its sender has presented too many wrong ones, and counts it if it is one.
+ * @throws RequestError too_many_failures, and what `prove` throws
+ */
+export async function guarded<Proof>(request: Request, guard: Guard, prove: () => Promise<Proof>): Promise<Proof> {
+  const address = addressOf(request);
+  guard.check(address, Date.now());
+  try {
+    return await prove();
+  } catch (error) {
+    if (error instanceof RequestError && error.code === "token_unknown") guard.fail(address, Date.now());
+    throw error;
+  }
+}
+
+function tokensOf({ auth }: Config): readonly Token[] {
+  return auth.kind === "token" ? auth.tokens : [];
+}
+
+function bearer(request: Request): string {
   const text = /^bearer +(\S+)$/i.exec(request.headers.get("authorization")?.trim() ?? "")?.[1];
   if (text !== undefined) return text;
   throw new RequestError("token_missing", "Send the header Authorization: Bearer <token>.", { headers: challenge });
 }
 
 /** @throws RequestError auth_unconfigured */
-export function refuseUnconfigured(tokens: readonly Token[]): void {
-  if (tokens.length === 0) {
+export function refuseUnconfigured(config: Config): void {
+  if (tokensOf(config).length === 0 && config.access === null) {
     throw new RequestError(
       "auth_unconfigured",
       "No token is configured, so every call is refused. Set the secret API_TOKENS to role:token, for example with: npx wrangler secret put API_TOKENS",
@@ -67,19 +126,20 @@ export function refuseUnconfigured(tokens: readonly Token[]): void {
 }
 
 /**
- * Every configured token is compared, each in full and by its digest, so that the time taken says
- * nothing about how close a guess came.
+ * The configured token that this one is. Every one is compared, each in full and by its digest, so that the time
+ * taken says nothing about how close a guess came. One that is there by itself and by its digest, with two
+ * roles, has the lower.
+ * @throws RequestError token_unknown
  */
-async function roleOf(text: string, tokens: readonly Token[]): Promise<Role | null> {
+export async function findToken(text: string, tokens: readonly Token[]): Promise<Token> {
   const given = await digest(text);
-  let found: Role | null = null;
-  for (const known of await digests(tokens)) {
-    if (isSame(given, known.digest)) found = known.role;
-  }
-  return found;
+  const found = (await digests(tokens)).filter((known) => isSame(given, known.digest)).map(({ token }) => token);
+  const [lowest] = found.toSorted((one, other) => rankOf(one) - rankOf(other));
+  if (lowest !== undefined) return lowest;
+  throw new RequestError("token_unknown", "This token is not known here.", { headers: badChallenge });
 }
 
-type Known = { readonly role: Role; readonly digest: Uint8Array };
+type Known = { readonly token: Token; readonly digest: Uint8Array };
 
 /** Digests by the parsed list they belong to; bytes and no promises, which belong to one request. */
 const cache = new WeakMap<readonly Token[], readonly Known[]>();
@@ -87,9 +147,14 @@ const cache = new WeakMap<readonly Token[], readonly Known[]>();
 async function digests(tokens: readonly Token[]): Promise<readonly Known[]> {
   const cached = cache.get(tokens);
   if (cached !== undefined) return cached;
-  const known = await Promise.all(tokens.map(async ({ role, text }) => ({ role, digest: await digest(text) })));
+  const known = await Promise.all(tokens.map(async (token) => ({ token, digest: await digestOf(token) })));
   cache.set(tokens, known);
   return known;
+}
+
+async function digestOf(token: Token): Promise<Uint8Array> {
+  if ("text" in token) return await digest(token.text);
+  return Uint8Array.from(token.sha256.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
 async function digest(text: string): Promise<Uint8Array> {
@@ -116,7 +181,7 @@ export function refuseStrangers(request: Request): void {
   }
   const origin = request.headers.get("origin");
   if (origin !== null && !isLoopback(hostname(origin))) {
-    throw new RequestError("origin_refused", "With AUTH=none, pages of other sites may not call this API.");
+    throw foreign("With AUTH=none, pages of other sites may not call this API.");
   }
 }
 

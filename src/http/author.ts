@@ -2,7 +2,8 @@
  * Owns: who is behind a request, and why, as the request itself says: the header `Holdfast-Actor` names
  * the person, `Holdfast-Reason` says why where the body has no room for it. Both are percent-encoded
  * UTF-8, because a header carries no other text. A name is taken at its word; the role of the token that
- * let it in stands beside it wherever it is written down.
+ * let it in stands beside it wherever it is written down. Whom Cloudflare Access knows has their name from
+ * there, and the header says nothing.
  */
 import type { Author } from "../core/author.ts";
 import type { Caller } from "./auth.ts";
@@ -14,9 +15,10 @@ const maxActor = 256;
 const maxReason = 4096;
 
 /** @throws RequestError header_invalid */
-export function readAuthor(request: Request, caller: Caller): Author {
+export function readAuthor(request: Request, { role, name }: Caller): Author {
+  if (name !== null) return { by: name, role };
   const actor = readHeader(request, "Holdfast-Actor", maxActor);
-  return actor === null ? { by: caller } : { by: actor, role: caller };
+  return actor === null ? { by: role } : { by: actor, role };
 }
 
 /** Of the body where it says why, else of the header. @throws RequestError body_invalid, header_invalid */

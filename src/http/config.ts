@@ -9,14 +9,40 @@ export type Role = "read" | "operate" | "admin";
 
 export const roles: readonly Role[] = ["read", "operate", "admin"];
 
-export type Token = { readonly role: Role; readonly text: string };
+/** `shapes`: what it may see are shapes of payloads, and no payloads. */
+export type Right = { readonly role: Role; readonly shapes?: true };
+
+/** As it is, or by its SHA-256 as 64 hexadecimal digits in lower case. */
+export type Token = Right & ({ readonly text: string } | { readonly sha256: string });
+
+/** Whom Cloudflare Access lets in, and what they may do here. */
+export type Access = {
+  /** Scheme and host of the team: issuer of the assertions, and where the keys are. */
+  readonly issuer: string;
+  readonly audiences: readonly string[];
+  readonly grants: readonly Grant[];
+};
+
+/** `*`, `*@example.com`, an e-mail address in lower case, or the common name of a service token. */
+export type Grant = Right & { readonly pattern: string };
 
 export type Config = {
-  /** `none` answers on loopback hosts only. Empty `tokens` refuse every call. */
+  /** `none` answers on loopback hosts only. Empty `tokens` refuse every call that Access does not let in. */
   readonly auth: { readonly kind: "none" } | { readonly kind: "token"; readonly tokens: readonly Token[] };
+  /** Null where none is set up; always with `AUTH=none`. */
+  readonly access: Access | null;
+  /** Origins whose pages may call the API with a token. */
+  readonly origins: readonly string[];
+  /** SIGNING_SECRET as it is; {@link signingSecrets} judges it. */
+  readonly signing: string;
   /** Scheme and host of the webhooks' addresses; null: those of the request that started the run. */
   readonly publicUrl: string | null;
 };
+
+const names = [
+  ...["AUTH", "API_TOKENS", "PUBLIC_URL", "SIGNING_SECRET", "CORS_ORIGINS"],
+  ...["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"],
+];
 
 /** The last one parsed: variables change with the deployment, and requests come by the thousand. */
 let last: { readonly texts: readonly unknown[]; readonly config: Config } | null = null;
@@ -26,7 +52,7 @@ let last: { readonly texts: readonly unknown[]; readonly config: Config } | null
  * @throws HoldfastError config_invalid, naming the variable. A message never holds a token.
  */
 export function parseConfig(env: Record<string, unknown>): Config {
-  const texts = [env["AUTH"], env["API_TOKENS"], env["PUBLIC_URL"]];
+  const texts = names.map((name) => env[name]);
   if (last?.texts.every((text, index) => text === texts[index]) === true) return last.config;
   const config = parse(env);
   last = { texts, config };
@@ -34,45 +60,138 @@ export function parseConfig(env: Record<string, unknown>): Config {
 }
 
 function parse(env: Record<string, unknown>): Config {
-  const publicUrl = parsePublicUrl(text(env, "PUBLIC_URL"));
   const kind = text(env, "AUTH") || "token";
-  if (kind === "none") return { auth: { kind }, publicUrl };
-  if (kind === "token") return { auth: { kind, tokens: parseTokens(text(env, "API_TOKENS")) }, publicUrl };
-  throw new HoldfastError("config_invalid", `AUTH must be "token" or "none", not "${kind}"`);
+  const rest = {
+    origins: parseOrigins(text(env, "CORS_ORIGINS")),
+    signing: text(env, "SIGNING_SECRET"),
+    publicUrl: parsePublicUrl(text(env, "PUBLIC_URL")),
+  };
+  if (kind === "none") return { auth: { kind }, access: null, ...rest };
+  if (kind !== "token") throw invalid(`AUTH must be "token" or "none", not "${kind}"`);
+  return { auth: { kind, tokens: parseTokens(text(env, "API_TOKENS")) }, access: parseAccess(env), ...rest };
+}
+
+function invalid(message: string): HoldfastError {
+  return new HoldfastError("config_invalid", message);
 }
 
 function text(env: Record<string, unknown>, name: string): string {
   const value = env[name] ?? "";
   if (typeof value === "string") return value.trim();
-  throw new HoldfastError("config_invalid", `${name} must be text`);
+  throw invalid(`${name} must be text`);
+}
+
+/** What stands between commas, each with where it stands; nothing for an empty text. */
+function itemsOf(list: string, name: string): { readonly item: string; readonly where: string }[] {
+  if (list === "") return [];
+  return list.split(",").map((item, index) => ({ item: item.trim(), where: `${name}, item ${index + 1}` }));
 }
 
 function parseTokens(list: string): Token[] {
-  if (list === "") return [];
-  const owners = new Map<string, Role>();
-  for (const [index, item] of list.split(",").entries()) {
-    const token = parseToken(item.trim(), `API_TOKENS, token ${index + 1}`);
-    const owner = owners.get(token.text) ?? token.role;
+  const known = new Map<string, Token>();
+  for (const { item, where } of itemsOf(list, "API_TOKENS")) {
+    const token = parseToken(item, where);
+    const key = "text" in token ? `text:${token.text}` : `sha256:${token.sha256}`;
+    const owner = known.get(key) ?? token;
     // Which of the two it means is a guess, and the wrong guess is somebody's privilege.
-    if (owner !== token.role) {
-      throw new HoldfastError("config_invalid", `API_TOKENS gives one token two roles, ${owner} and ${token.role}`);
+    if (nameOf(owner) !== nameOf(token)) {
+      throw invalid(`API_TOKENS gives one token two roles, ${nameOf(owner)} and ${nameOf(token)}`);
     }
-    owners.set(token.text, token.role);
+    known.set(key, token);
   }
-  return [...owners].map(([token, role]) => ({ role, text: token }));
+  return [...known.values()];
+}
+
+/** The higher role first in rank; of two alike, the one that sees more. */
+export function rankOf({ role, shapes }: Right): number {
+  return 2 * roles.indexOf(role) + (shapes === true ? 0 : 1);
+}
+
+/** `operate.shapes` */
+function nameOf({ role, shapes }: Right): string {
+  return shapes === true ? `${role}.shapes` : role;
 }
 
 function parseToken(item: string, where: string): Token {
-  const colon = item.indexOf(":");
-  const role = roles.find((known) => known === item.slice(0, Math.max(colon, 0)));
-  if (role === undefined) {
-    throw new HoldfastError("config_invalid", `${where}: write role:token, with the role ${roles.join(", ")}`);
+  const { right, rest } = parseRight(item, where, "token");
+  if (!/^[\x21-\x7e]+$/.test(rest)) {
+    throw invalid(`${where}: a token is printable ASCII without blanks, and not empty`);
   }
-  const token = item.slice(colon + 1);
-  if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new HoldfastError("config_invalid", `${where}: a token is printable ASCII without blanks, and not empty`);
+  if (!rest.startsWith("sha256:")) return { ...right, text: rest };
+  const sha256 = rest.slice(7).toLowerCase();
+  if (/^[0-9a-f]{64}$/.test(sha256)) return { ...right, sha256 };
+  throw invalid(`${where}: after sha256: there must be the SHA-256 of the token, as 64 hexadecimal digits`);
+}
+
+/** What stands before the first colon as a right, and what stands behind it. */
+function parseRight(item: string, where: string, what: string): { readonly right: Right; readonly rest: string } {
+  const colon = Math.max(item.indexOf(":"), 0);
+  const [name = "", suffix, ...more] = item.slice(0, colon).split(".");
+  const role = roles.find((known) => known === name);
+  if (role === undefined || more.length > 0 || (suffix !== undefined && suffix !== "shapes")) {
+    throw invalid(
+      `${where}: write role:${what}, with the role ${roles.join(", ")}, or one of them with .shapes behind it`,
+    );
   }
-  return { role, text: token };
+  return { right: suffix === undefined ? { role } : { role, shapes: true }, rest: item.slice(colon + 1).trim() };
+}
+
+const accessNames = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"] as const;
+
+/** All three or none: half of it would be a lock with a part missing. */
+function parseAccess(env: Record<string, unknown>): Access | null {
+  const [domain = "", audiences = "", grants = ""] = accessNames.map((name) => text(env, name));
+  const missing = accessNames.filter((name) => text(env, name) === "");
+  if (missing.length === accessNames.length) return null;
+  const [first] = missing;
+  if (first !== undefined) throw invalid(`${first} must be set as well: ${accessNames.join(", ")} belong together`);
+  return {
+    issuer: parseTeam(domain),
+    audiences: itemsOf(audiences, "ACCESS_AUD").map(({ item, where }) => {
+      if (/^[\x21-\x7e]+$/.test(item)) return item;
+      throw invalid(`${where}: an audience tag is printable ASCII without blanks, and not empty`);
+    }),
+    grants: itemsOf(grants, "ACCESS_ROLES").map(({ item, where }) => parseGrant(item, where)),
+  };
+}
+
+/** Plain http only where the keys come from this very machine. */
+function parseTeam(domain: string): string {
+  const url = URL.canParse(domain) ? new URL(domain) : null;
+  const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && url.hostname === "127.0.0.1");
+  if (url !== null && isSafe && `${url.origin}/` === url.href) return url.origin;
+  throw invalid(`ACCESS_TEAM_DOMAIN must be like https://team.cloudflareaccess.com, without a path, not "${domain}"`);
+}
+
+function parseGrant(item: string, where: string): Grant {
+  const { right, rest } = parseRight(item, where, "pattern");
+  const isMail = /^(?:\*|[^\s@*]+)@[^\s@*]+$/.test(rest);
+  if (!isMail && rest !== "*" && !/^[^\s@*]+$/.test(rest)) {
+    throw invalid(`${where}: a pattern is an e-mail address, *@host, *, or the common name of a service token`);
+  }
+  return { ...right, pattern: isMail ? rest.toLowerCase() : rest };
+}
+
+function parseOrigins(list: string): string[] {
+  return itemsOf(list, "CORS_ORIGINS").map(({ item, where }) => {
+    const url = URL.canParse(item) ? new URL(item) : null;
+    if (url !== null && /^https?:$/.test(url.protocol) && url.origin === item) return item;
+    throw invalid(`${where}: an origin is like https://app.example.com, without a path or a slash at its end`);
+  });
+}
+
+const minSecret = 16;
+
+/**
+ * The first signs, all are known.
+ * @throws HoldfastError config_invalid: SIGNING_SECRET is not set, or one of it is too short
+ */
+export function signingSecrets({ signing }: Config): readonly string[] {
+  const secrets = signing.split(",").map((each) => each.trim());
+  if (secrets.every(({ length }) => length >= minSecret)) return secrets;
+  throw invalid(
+    `SIGNING_SECRET is needed to sign in with a token of which API_TOKENS holds the SHA-256 only: set it to ${minSecret} random characters or more; several are separated by commas`,
+  );
 }
 
 function parsePublicUrl(value: string): string | null {
@@ -80,5 +199,5 @@ function parsePublicUrl(value: string): string | null {
   const url = URL.canParse(value) ? new URL(value) : null;
   const isOrigin = url !== null && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
   if (isOrigin) return url.origin;
-  throw new HoldfastError("config_invalid", `PUBLIC_URL must be http(s)://host without a path, not "${value}"`);
+  throw invalid(`PUBLIC_URL must be http(s)://host without a path, not "${value}"`);
 }

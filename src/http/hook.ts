@@ -1,33 +1,54 @@
 /**
- * Owns: the one address that anybody may call. Its token is the only credential, so it is read
- * leniently: whatever the world sends is the workflow's to judge.
+ * Owns: the addresses that anybody may call: those of webhooks of runs, whose token is the only credential, and
+ * those of webhooks that start runs, which know their senders. Both are read leniently: whatever the world sends
+ * is the workflow's to judge. And what operators ask about them.
  */
 import { HoldfastError } from "../core/error.ts";
-import type { HookAnswer, Service } from "../core/service.ts";
-import { readBytes } from "./body.ts";
+import type { HookAnswer, HookRequest, Service, TriggerAnswer } from "../core/service.ts";
+import { readReason } from "./author.ts";
+import { readBytes, readFields, readKey } from "./body.ts";
 import { RequestError } from "./problem.ts";
+import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
+import { readTrace } from "./trace.ts";
 
 const maxHookBytes = 1024 * 1024;
+const hookMethods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 export function hookRoutes(service: Service): Route[] {
-  return [{ method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => receive(service, call) }];
+  const revokePath = "/v1/runs/:id/webhooks/:name/revoke";
+  return [
+    { method: "GET", path: "/v1/webhooks", role: "read", handle: (call) => list(service, call) },
+    { method: "POST", path: revokePath, role: "operate", handle: (call) => revoke(service, call) },
+    { method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => receive(service, call) },
+    { method: "ALL", path: "/webhooks/:name", role: "open", handle: (call) => trigger(service, call) },
+  ];
+}
+
+async function list(service: Service, { request, config }: Call): Promise<Response> {
+  readQuery(request);
+  const origin = config().publicUrl ?? new URL(request.url).origin;
+  const webhooks = await service.hooks.list();
+  const views = webhooks.map(({ name, workflow, methods, verify }) => {
+    const url = `${origin}/webhooks/${encodeURIComponent(name)}`;
+    return { name, workflow, url, methods, verify };
+  });
+  return Response.json({ webhooks: views });
+}
+
+async function revoke(service: Service, { request, param, author }: Call): Promise<Response> {
+  readQuery(request);
+  const fields = await readFields(request, ["reason"]);
+  const asked = { ...readKey(request), ...author, reason: readReason(request, fields) };
+  return Response.json(await service.hooks.revoke(param("id"), param("name"), asked));
 }
 
 async function receive(service: Service, { request, param }: Call): Promise<Response> {
   // Those who only look whether the address is there must not resolve the wait.
-  if (request.method === "HEAD") return new Response(null, { status: 200 });
-  if (request.method === "OPTIONS")
-    return new Response(null, { status: 204, headers: { allow: "GET, POST, PUT, PATCH, DELETE" } });
-  const body = await readBytes(request, maxHookBytes);
+  const look = looked(request, hookMethods);
+  if (look !== null) return look;
   try {
-    const answer = await service.hooks.receive(param("token"), {
-      method: request.method,
-      headers: Object.fromEntries(request.headers),
-      query: Object.fromEntries(new URL(request.url).searchParams),
-      body,
-    });
-    return reply(answer);
+    return reply(await service.hooks.receive(param("token"), await readHook(request, maxHookBytes)));
   } catch (error) {
     // Elsewhere a conflict; here the address is of no more use, like one that has expired.
     if (error instanceof HoldfastError && error.code === "run_ended") {
@@ -37,18 +58,58 @@ async function receive(service: Service, { request, param }: Call): Promise<Resp
   }
 }
 
+async function trigger(service: Service, { request, param }: Call): Promise<Response> {
+  const name = param("name");
+  const { methods, maxBytes } = await service.hooks.find(name);
+  const look = looked(request, methods);
+  if (look !== null) return look;
+  if (!methods.includes(request.method)) {
+    const allow = methods.join(", ");
+    throw new RequestError("method_not_allowed", `This webhook takes ${allow}.`, { headers: { allow } });
+  }
+  const hook = await readHook(request, maxBytes);
+  const { origin } = new URL(request.url);
+  return tell(await service.hooks.trigger(name, { ...hook, origin, ...readTrace(request) }));
+}
+
+/** What those get who only look. */
+function looked({ method }: Request, methods: readonly string[]): Response | null {
+  if (method === "HEAD") return new Response(null, { status: 200 });
+  return method === "OPTIONS" ? new Response(null, { status: 204, headers: { allow: methods.join(", ") } }) : null;
+}
+
+async function readHook(request: Request, limit: number): Promise<HookRequest> {
+  return {
+    method: request.method,
+    headers: Object.fromEntries(request.headers),
+    query: Object.fromEntries(new URL(request.url).searchParams),
+    body: await readBytes(request, limit),
+  };
+}
+
 function reply({ duplicate, response }: HookAnswer): Response {
-  if (response !== undefined) return own(response);
-  return duplicate
-    ? Response.json({ duplicate: true }, { status: 200 })
-    : Response.json({ accepted: true, duplicate: false }, { status: 202 });
+  return tell({ kind: duplicate ? "duplicate" : "accepted", ...(response === undefined ? {} : { response }) });
+}
+
+function tell({ kind, response }: TriggerAnswer): Response {
+  if (response !== undefined) return own(response, kind);
+  switch (kind) {
+    case "accepted":
+      return Response.json({ accepted: true, duplicate: false }, { status: 202 });
+    case "duplicate":
+      return Response.json({ duplicate: true }, { status: 200 });
+    case "ignored":
+      return Response.json({ accepted: true, ignored: true }, { status: 202 });
+    default:
+      return kind satisfies never;
+  }
 }
 
 /**
  * The workflow's own answer. The call is on record by now, so an answer that cannot be sent is
  * replaced and not an error, which would make the caller send it again.
  */
-function own({ status, headers, body }: NonNullable<HookAnswer["response"]>): Response {
+function own({ status, headers, body }: NonNullable<HookAnswer["response"]>, kind: TriggerAnswer["kind"]): Response {
   try {
     const isEmpty = body === "" || status === 204 || status === 205 || status === 304;
     const response = new Response(isEmpty ? null : body, { status, headers });
@@ -58,6 +119,6 @@ function own({ status, headers, body }: NonNullable<HookAnswer["response"]>): Re
   } catch (error) {
     // oxlint-disable-next-line no-console -- the author of the workflow should know
     console.error("holdfast: a webhook's own answer cannot be sent", error);
-    return reply({ duplicate: false });
+    return tell({ kind });
   }
 }

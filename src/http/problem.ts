@@ -26,6 +26,8 @@ export type WebErrorCode =
   | "auth_unconfigured"
   | "loopback_only"
   | "origin_refused"
+  | "too_many_failures"
+  | "access_keys_unavailable"
   | "overloaded"
   | "unavailable"
   | "internal";
@@ -61,7 +63,7 @@ export class RequestError extends Error {
 }
 
 /** A code without a line here does not compile. Those of runs alone are 500: a route never answers them. */
-const statuses: Readonly<Record<ProblemCode, number>> = {
+export const statuses: Readonly<Record<ProblemCode, number>> = {
   route_not_found: 404,
   method_not_allowed: 405,
   path_invalid: 400,
@@ -80,6 +82,8 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   auth_unconfigured: 503,
   loopback_only: 403,
   origin_refused: 403,
+  too_many_failures: 429,
+  access_keys_unavailable: 503,
   overloaded: 503,
   unavailable: 503,
   internal: 500,
@@ -103,6 +107,8 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   value_uncloneable: 400,
   webhook_not_found: 404,
   webhook_expired: 410,
+  webhook_revoked: 410,
+  webhook_duplicate: 409,
   webhook_rejected: 403,
   not_waiting: 409,
   webhook_unavailable: 503,
@@ -125,7 +131,14 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   run_paused: 409,
   fork_invalid: 422,
   step_not_found: 404,
+  notify_invalid: 422,
+  not_exportable: 409,
+  import_invalid: 422,
   config_invalid: 503,
+  payload_hidden: 403,
+  key_missing: 503,
+  journal_corrupt: 503,
+  journal_newer: 503,
 
   step_failed: 500,
   step_timeout: 500,

@@ -2,6 +2,7 @@
 import type { Author } from "../core/author.ts";
 import type { Caller } from "./auth.ts";
 import type { Config, Role } from "./config.ts";
+import type { Guard } from "./guard.ts";
 
 export type Route = {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE" | "ALL";
@@ -23,4 +24,6 @@ export type Call = {
   readonly caller: Caller | null;
   /** @throws HoldfastError config_invalid */
   readonly config: () => Config;
+  /** Counts wrong credentials. */
+  readonly guard: Guard;
 };

@@ -1,9 +1,12 @@
 /**
  * Owns: the dashboard's sessions. A token given on the sign-in page becomes a cookie that proves
  * knowledge of it without holding it: an expiry, and its HMAC under the token. Nothing is stored, and a
- * token that is removed from the configuration takes its sessions with it.
+ * token that is removed from the configuration takes its sessions with it. Of a token of which only the
+ * SHA-256 is configured, the HMAC is under a key made of that and SIGNING_SECRET: whoever learns the one
+ * without the other opens no session.
  */
-import type { Role, Token } from "./config.ts";
+import { signingSecrets } from "./config.ts";
+import type { Config, Token } from "./config.ts";
 
 /** How long a browser stays signed in. */
 export const sessionMs = 7 * 24 * 60 * 60 * 1000;
@@ -17,10 +20,15 @@ function isSecure(request: Request): boolean {
   return new URL(request.url).protocol === "https:";
 }
 
-/** The cookie's header for a token that was found to be right. */
-export async function createSession(request: Request, token: string, now: number): Promise<string> {
+/**
+ * The cookie's header for a token that was found to be right.
+ * @param now epoch ms
+ * @throws HoldfastError config_invalid: SIGNING_SECRET is needed
+ */
+export async function createSession(request: Request, token: Token, config: Config, now: number): Promise<string> {
   const expires = String(now + sessionMs);
-  const proof = toText(await prove(token, expires));
+  const secret = "text" in token ? "" : (signingSecrets(config)[0] ?? "");
+  const proof = toText(await prove(await keyOf(token, secret), expires));
   return cookie(request, `${expires}.${proof}`, sessionMs / 1000);
 }
 
@@ -44,30 +52,56 @@ export function readSession(request: Request): string | null {
   return null;
 }
 
-/** The role of the token that the session was opened with; null when it has ended, by time or by its token's end. */
-export async function roleOfSession(session: string, tokens: readonly Token[], now: number): Promise<Role | null> {
+/** Until when it would last, epoch ms; 0 where it is no session. */
+export function expiryOf(session: string): number {
+  return Number(/^(\d{1,15})\./.exec(session)?.[1] ?? 0);
+}
+
+/** The token that the session was opened with; null when it has ended, by time or by its token's end. */
+export async function tokenOfSession(session: string, config: Config, now: number): Promise<Token | null> {
   const [, expires, proof] = /^(\d{1,15})\.([0-9a-f]{64})$/.exec(session) ?? [];
   if (expires === undefined || proof === undefined || Number(expires) <= now) return null;
   const given = fromText(proof);
-  let found: Role | null = null;
-  for (const { role, text } of tokens) {
-    const key = await keyOf(text);
-    if (await crypto.subtle.verify("HMAC", key, given, messageOf(expires))) found = role;
+  let found: Token | null = null;
+  for (const token of config.auth.kind === "token" ? config.auth.tokens : []) {
+    for (const secret of "text" in token ? [""] : knownSecrets(config)) {
+      const key = await keyOf(token, secret);
+      if (await crypto.subtle.verify("HMAC", key, given, messageOf(expires))) found = token;
+    }
   }
   return found;
 }
 
-async function prove(token: string, expires: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.sign("HMAC", await keyOf(token), messageOf(expires)));
+/** Those that there are: without any, sessions of tokens that have their own key go on. */
+function knownSecrets(config: Config): readonly string[] {
+  try {
+    return signingSecrets(config);
+  } catch {
+    return [];
+  }
 }
 
-function keyOf(token: string): Promise<CryptoKey> {
-  const bytes = new TextEncoder().encode(token);
+async function prove(key: CryptoKey, expires: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.sign("HMAC", key, messageOf(expires)));
+}
+
+/** @param secret counts where the token itself is not known */
+async function keyOf(token: Token, secret: string): Promise<CryptoKey> {
+  if ("text" in token) return await hmacKey(encoded(token.text));
+  const parent = await hmacKey(encoded(secret));
+  return await hmacKey(await crypto.subtle.sign("HMAC", parent, encoded(`holdfast session key of ${token.sha256}`)));
+}
+
+function hmacKey(bytes: BufferSource): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
 }
 
 function messageOf(expires: string): Uint8Array {
-  return new TextEncoder().encode(`holdfast session until ${expires}`);
+  return encoded(`holdfast session until ${expires}`);
+}
+
+function encoded(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }
 
 function toText(bytes: Uint8Array): string {
@@ -93,4 +127,10 @@ export function isOwn(request: Request): boolean {
   const { host, origin: own } = new URL(request.url);
   // Behind a proxy that ends TLS the scheme may differ, the host may not.
   return origin === own || new URL(origin).host === (request.headers.get("host") ?? host);
+}
+
+/** The same, or of no page at all: browsers say where a request that changes something comes from. */
+export function isOwnOrPlain(request: Request): boolean {
+  const isPlain = !request.headers.has("sec-fetch-site") && !request.headers.has("origin");
+  return isPlain || isOwn(request);
 }

@@ -8,17 +8,18 @@ import { invalidField, readFields, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";
 
 const maxLabels = 64;
+const maxAddresses = 10;
 const maxLabelKey = 256;
 const maxLabelValue = 1024;
 
-type Start = Pick<StartRequest, "input" | "id" | "labels" | "startAt" | "signal" | "update">;
+type Start = Pick<StartRequest, "input" | "id" | "labels" | "notify" | "startAt" | "signal" | "update">;
 
 /**
  * @param now epoch ms, from which a delay counts
  * @throws RequestError and HoldfastError, all of status 400 or 413
  */
 export async function readStart(request: Request, now: number): Promise<Start> {
-  const fields = await readFields(request, ["input", "id", "labels", "delay", "startAt", "signal", "update"]);
+  const fields = await readFields(request, ["input", "id", "labels", "notify", "delay", "startAt", "signal", "update"]);
   const { id } = fields;
   const labels = readLabels(fields);
   const startAt = readStartAt(fields, now);
@@ -27,8 +28,19 @@ export async function readStart(request: Request, now: number): Promise<Start> {
     ...(id === undefined ? {} : { id: checkRunId(id) }),
     ...(labels === undefined ? {} : { labels }),
     ...(startAt === undefined ? {} : { startAt }),
+    ...readNotify(fields),
     ...readMessage(fields),
   };
+}
+
+/** One address, or a list of them; which may be called, the service knows. */
+function readNotify({ notify }: Fields): Pick<Start, "notify"> {
+  if (notify === undefined) return {};
+  const urls: readonly unknown[] = Array.isArray(notify) ? notify : [notify];
+  if (urls.length > maxAddresses) throw invalidField("notify", `must be at most ${maxAddresses} addresses`);
+  const texts = urls.filter((url) => typeof url === "string");
+  if (texts.length < urls.length) throw invalidField("notify", "must be an address, or a list of them");
+  return { notify: texts };
 }
 
 /** What the run is sent with its start. */

@@ -57,7 +57,7 @@ function viewBar({ startedAt, endedAt, until, attempts, rejected, ...bar }: Bar)
     endedAt: viewInstant(endedAt),
     until: viewInstant(until),
     attempts: attempts.map(viewAttempt),
-    rejected: rejected.map(({ at, reason }) => ({ at: viewInstant(at), reason })),
+    rejected: rejected.map(({ at, ...refusal }) => ({ at: viewInstant(at), ...refusal })),
   };
 }
 

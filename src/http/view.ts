@@ -149,6 +149,13 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   lane: "plain",
   awaited: "plain",
   givenUp: "plain",
+  notify: "plain",
+  run: "plain",
+  of: "plain",
+  from: "plain",
+  omitted: "plain",
+  code: "plain",
+  generation: "plain",
 };
 
 export function viewEntry(entry: Entry): Json {

@@ -110,7 +110,7 @@ class Admission {
 
   /** Null where the run has begun, or is not there. */
   async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Started | null> {
-    const { workflow, version, input, sent, labels, lanes, startAt, reason, waitMs = 0 } = this.#start;
+    const { workflow, version, input, sent, labels, lanes, notify, startAt, reason, waitMs = 0 } = this.#start;
     const start: DebouncedStart = {
       workflow,
       version,
@@ -122,6 +122,7 @@ class Admission {
       ...(reason === undefined ? {} : { reason }),
       ...(sent === undefined ? {} : { sent }),
       ...(lanes === undefined ? {} : { lanes }),
+      ...(notify === undefined ? {} : { notify }),
       ...(startAt === undefined ? {} : { startAt }),
       ...(this.#token === null ? {} : { key: this.#token.token }),
     };

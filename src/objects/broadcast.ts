@@ -11,6 +11,7 @@
 import { HoldfastError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { directoryShard, directoryShards, runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
 import type { Answer } from "./rpc.ts";
 
 const keptMs = 86_400_000;
@@ -33,6 +34,7 @@ export async function broadcast(
   if (held.kind === "conflict") {
     throw new HoldfastError("idempotency_conflict", "the same Idempotency-Key came with another signal");
   }
+  if (held.kind === "unreadable") throw new HoldfastError(held.code, held.message);
   await Promise.all(directoryShards().map((shard) => shard.offer(id, name, expiresAt)));
   const delivered = await deliverToAll(await waitersOf(name), id, signal);
   if (delivered > 0) {
@@ -84,15 +86,15 @@ export async function waitersOf(name: string): Promise<readonly string[]> {
   return parts.flat();
 }
 
-/** Whether the run took it, now or before. @throws when the run cannot be asked */
+/** Whether the run took it, now or before. @throws when the run cannot be asked, or cannot be read for want of a key */
 export async function deliver(runId: string, id: string, signal: SignalRequest): Promise<boolean> {
   const request = addressed(id, signal);
-  try {
-    return (await runObject(runId).signal(request, true)).ok;
-  } catch {
-    // A run that was just being replaced or restarted answers the second time; the key makes it safe.
-    return (await runObject(runId).signal(request, true)).ok;
-  }
+  // A run that was just being replaced or restarted answers the second time; the key makes it safe.
+  const send = () => runObject(runId).signal(request, true);
+  const answer = await send().catch(send);
+  // It may well wait for it, once its key is back.
+  if (!answer.ok && answer.refusal.code === "key_missing") unwrap(answer);
+  return answer.ok;
 }
 
 /** Delivered: no other run may have it, and nobody needs to be told of it. */

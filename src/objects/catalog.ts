@@ -10,10 +10,11 @@ import type { CodeLimit } from "../core/limit.ts";
 import { collectSchedules } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
 import { bulk } from "./bulk.ts";
+import { notice } from "./notice.ts";
 import { rebuild } from "./rebuild.ts";
 
 /** Workflows that every deployment has; not for everybody to start. */
-const builtIn: ReadonlyMap<string, Definition> = new Map([bulk, rebuild].map((each) => [each.name, each]));
+const builtIn: ReadonlyMap<string, Definition> = new Map([bulk, rebuild, notice].map((each) => [each.name, each]));
 
 export class Catalog {
   readonly rules: readonly Rule[];

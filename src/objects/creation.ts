@@ -37,7 +37,7 @@ export function fittedSignal({ signal }: CheckedStart): SignalRequest | undefine
 export function creationOf(request: CheckedStart): Creation {
   const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
     request;
-  const { lanes = [], claims = [], reply, reason, shards } = request;
+  const { lanes = [], claims = [], notify = [], reply, reason, shards } = request;
   return {
     id,
     workflow,
@@ -58,5 +58,6 @@ export function creationOf(request: CheckedStart): Creation {
     ...(lanes.length === 0 ? {} : { lanes }),
     ...(claims.length === 0 ? {} : { claims }),
     ...(reply === undefined ? {} : { reply }),
+    ...(notify.length === 0 ? {} : { notify }),
   };
 }

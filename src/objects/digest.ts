@@ -1,10 +1,16 @@
 /**
- * Owns: what a text is told apart by, of equal length whatever it is.
+ * Owns: what a text, or bytes, are told apart by, of equal length whatever it is.
  * Does not own: what is told apart.
  */
 
+/** The id of the run that an Idempotency-Key starts, where none is given: the same key finds the same run. */
+export async function idOfKey(key: string): Promise<string> {
+  return `key-${await digestOf(key, 16)}`;
+}
+
 /** The first so many bytes of the SHA-256, two hex digits each. */
-export async function digestOf(text: string, bytes = 32): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+export async function digestOf(content: string | Uint8Array, bytes = 32): Promise<string> {
+  const bytesOf = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf));
   return Array.from(digest.subarray(0, bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -8,14 +8,16 @@
  *    run only after the claimer has refused it.
  */
 import { DurableObject } from "cloudflare:workers";
+import { HoldfastError } from "../core/error.ts";
 import type { RunSummary } from "../core/run.ts";
 import type { Cause, GroupField, RunFilter, RunQuery, SignalRequest } from "../core/service.ts";
 import type { Sample, SampleQuery } from "../core/sample.ts";
 import type { Position } from "../core/cursor.ts";
 import { claimMs } from "../store/buffer.ts";
 import type { BroadcastOutcome, Held, Hold, SignalBuffer } from "../store/buffer.ts";
-import { listed, openDirectory } from "../store/directory.ts";
+import { openDirectory } from "../store/directory.ts";
 import type { Directory, RunCount } from "../store/directory.ts";
+import { listed } from "../store/rest.ts";
 import { Statistics } from "../store/statistics.ts";
 import type { OldestOpen } from "../store/statistics.ts";
 import { directoryShard, shardName } from "./address.ts";
@@ -23,12 +25,16 @@ import { Audience } from "./audience.ts";
 import { deliver, settle, waitersOf } from "./broadcast.ts";
 import { digestOf } from "./digest.ts";
 import { Enrolment } from "./enrolment.ts";
-import { within } from "./patience.ts";
-import type { DirectoryRpc, ShardSaid } from "./rpc.ts";
+import { vaultOf } from "./keys.ts";
+import { describe, within } from "./patience.ts";
+import type { DirectoryRpc, RekeyedShard, ShardMark, ShardSaid } from "./rpc.ts";
 
 /** In the storage: the offers of signals that were buffered before this shard was there are here too. */
 const learntMark = "offers-learnt";
 const callLimitMs = 10_000;
+/** A row is sealed in some fifty microseconds; a buffered signal may be large. */
+const resealRows = 1000;
+const resealSignals = 10;
 
 export class DirectoryObject extends DurableObject implements DirectoryRpc {
   readonly #runs: Directory;
@@ -39,12 +45,13 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
-    const { runs, signals } = openDirectory(ctx.storage.sql);
+    const vault = vaultOf(ctx);
+    const { runs, signals } = openDirectory(ctx.storage.sql, vault);
     this.#runs = runs;
     this.#enrolment = new Enrolment(ctx.storage, runs, ctx.id.name ?? "");
     this.#signals = signals;
     this.#audience = new Audience(ctx);
-    this.#statistics = new Statistics(ctx.storage.sql);
+    this.#statistics = new Statistics(ctx.storage.sql, vault);
   }
 
   async report(summary: RunSummary): ReturnType<DirectoryRpc["report"]> {
@@ -125,9 +132,20 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   async claim(name: string, runId: string, except: readonly string[]): Promise<Held | null> {
     const now = Date.now();
-    const held = this.#signals.claim(name, runId, except, now);
+    const held = this.#claim(name, runId, except, now);
     if (held !== null) await this.#arm(now + claimMs);
-    return held;
+    return held === "unreadable" ? null : held;
+  }
+
+  #claim(name: string, runId: string, except: readonly string[], now: number): Held | "unreadable" | null {
+    try {
+      return this.#signals.claim(name, runId, except, now);
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      // It stays, and is looked after until it can be delivered.
+      console.error(`a signal ${name} that is buffered cannot be delivered: ${describe(error)}`);
+      return "unreadable";
+    }
   }
 
   async release(id: string, runId: string): Promise<void> {
@@ -142,6 +160,16 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   async outcome(id: string): Promise<BroadcastOutcome> {
     return this.#signals.outcome(id);
+  }
+
+  /** Rows of the list first, then what is buffered; both in pages, so that no call takes long. */
+  async rekey(from: ShardMark): Promise<RekeyedShard> {
+    if (from.kind === "runs") {
+      const { next, ...counts } = this.#runs.reseal(from.after, resealRows);
+      return { ...counts, next: next === null ? { kind: "signals", after: 0 } : { kind: "runs", after: next } };
+    }
+    const { next, ...counts } = this.#signals.reseal(from.after, resealSignals);
+    return { ...counts, next: next === null ? null : { kind: "signals", after: next } };
   }
 
   override async fetch(request: Request): Promise<Response> {

@@ -31,6 +31,8 @@ export type StartOptions = {
   /** Cancel the run instead of beginning it after this instant. */
   readonly notAfter?: Instant;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Addresses that are told of its end, at most 10, beside those that the workflow names; see docs/webhooks.md. */
+  readonly notify?: string | readonly string[];
   /** Sent in one with the start; or to the run of this id that there is already, whatever its input was. */
   readonly signal?: { readonly name: string; readonly payload?: unknown };
   /** The W3C trace that the run becomes a part of, as the header of a request has it; ignored where it is not valid. */
@@ -195,7 +197,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   input: unknown,
   options: StartOptions = {},
 ): Promise<RunHandle<Output, Signals>> {
-  const { id, delay, startAt, notAfter, labels, signal, traceparent, ...rest } = options;
+  const { id, delay, startAt, notAfter, labels, notify, signal, traceparent, ...rest } = options;
   for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `start has no option "${option}"`);
   if (delay !== undefined && startAt !== undefined) {
     throw new HoldfastError("options_invalid", "a run is started with delay or with startAt, not with both");
@@ -209,6 +211,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
     ...(beginAt === undefined ? {} : { startAt: beginAt }),
     ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter) }),
     ...(labels === undefined ? {} : { labels }),
+    ...(notify === undefined ? {} : { notify: typeof notify === "string" ? [notify] : notify }),
     ...(signal === undefined ? {} : { signal: toBrought(signal) }),
     ...acceptTrace(traceparent),
   });

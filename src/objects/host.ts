@@ -27,6 +27,7 @@ import { Exporter } from "./exporter.ts";
 import { Kin } from "./kin.ts";
 import { logEntries, logRemoval } from "./logline.ts";
 import { Meter } from "./meter.ts";
+import { Notifier } from "./notifier.ts";
 import { backoff, describe, within } from "./patience.ts";
 import { Reporter } from "./reporter.ts";
 import type { RunSaid } from "./rpc.ts";
@@ -49,6 +50,7 @@ type Memory = {
   readonly reporter: Reporter;
   readonly kin: Kin;
   readonly exporter: Exporter;
+  readonly notifier: Notifier;
 };
 
 export class Host {
@@ -290,9 +292,9 @@ export class Host {
 
   /** Begins what the run owes to others: when more will be due, and whether something is under way. */
   #attend({ expired }: Next): { readonly owedAt: number | null; readonly owing: boolean } {
-    const { kin, exporter } = this.#memory();
-    const owedAt = earlier(kin.attend(), exporter.attend(expired));
-    return { owedAt, owing: kin.busy || exporter.busy };
+    const { kin, exporter, notifier } = this.#memory();
+    const owedAt = earlier(earlier(kin.attend(), exporter.attend(expired)), notifier.attend());
+    return { owedAt, owing: kin.busy || exporter.busy || notifier.busy };
   }
 
   /** Removes what is kept no longer; false where that has to wait. */
@@ -348,7 +350,7 @@ export class Host {
       const world: World = {
         clock,
         deployment,
-        hookUrl: (call) => this.#hookUrl(call),
+        hookUrl: (call) => this.hookUrl(call, 0),
         children,
         signal: async (id, signal) => void (await sendSignal(id, signal)),
       };
@@ -369,12 +371,17 @@ export class Host {
         wrote: () => this.meter.wrote(1),
         changed: () => this.#nudge.ring(),
       });
+      const notifier = new Notifier({
+        state: () => run.state,
+        note: (started) => this.#open?.run === run && run.append({ kind: "notice.started", ...started }),
+        changed: () => this.#nudge.ring(),
+      });
       const reporter = new Reporter({
         receive: (signal) => answer(() => this.#take(signal)),
         changed: () => this.#nudge.ring(),
         reported: (rows) => this.meter.reported(rows),
       });
-      this.#open = { run, journal, reporter, kin, exporter };
+      this.#open = { run, journal, reporter, kin, exporter, notifier };
     }
     return this.#open;
   }
@@ -391,9 +398,10 @@ export class Host {
     return created;
   }
 
-  async #hookUrl(call: string): Promise<string> {
+  /** The address of a webhook of this run that was revoked so often before. */
+  async hookUrl(call: string, generation: number): Promise<string> {
     const created = this.#self();
-    return await hookUrl({ runId: created.id, createdAt: created.at, call }, created.origin);
+    return await hookUrl({ runId: created.id, createdAt: created.at, call, generation }, created.origin);
   }
 }
 

@@ -19,6 +19,7 @@ import type { Claim, Claimed } from "../core/ticket.ts";
 import { LaneStore } from "../store/lanes.ts";
 import type { LaneState } from "../store/lanes.ts";
 import { holderObject, laneRoll, runObject } from "./address.ts";
+import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer } from "./rpc.ts";
 
@@ -105,6 +106,11 @@ export class Keeper {
     if (this.#open().store.state.holder?.runId === runId) this.#save({ holder: null });
   }
 
+  /** Seals who set the limit anew, with the newest key. */
+  rekey(): ReturnType<LaneStore["reseal"]> {
+    return this.#write(({ store }) => store.reseal());
+  }
+
   async alarm(scheduledAt: number): Promise<void> {
     this.#armedAt = null;
     this.#alarmAt = scheduledAt;
@@ -127,7 +133,7 @@ export class Keeper {
 
   #open(): Memory {
     if (this.#memory === null) {
-      const store = new LaneStore(this.#ctx.storage.sql);
+      const store = new LaneStore(this.#ctx.storage.sql, vaultOf(this.#ctx));
       this.#memory = { store, lane: new Lane(store.state.terms, store.slots(), store) };
     }
     return this.#memory;

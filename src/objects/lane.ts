@@ -54,6 +54,10 @@ export class LaneObject extends DurableObject implements LaneRpc, LaneRollRpc {
     this.#lane().follow(override);
   }
 
+  async rekey(): ReturnType<LaneRpc["rekey"]> {
+    return this.#lane().rekey();
+  }
+
   async register(lane: string): Promise<Followed> {
     return this.#names().register(lane);
   }

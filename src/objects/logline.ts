@@ -56,6 +56,18 @@ export function logRemoval(
   write("log", run, at, { event: "run.deleted", ...authorOf(by), reason: by.reason ?? undefined });
 }
 
+/** A call of a webhook that starts runs was refused, so that there is no run to tell of it. */
+export function logDelivery(
+  { name, workflow }: { readonly name: string; readonly workflow: string },
+  { code, message }: HoldfastError,
+  at: number,
+): void {
+  if (isSilent()) return;
+  const error = { code, message: message.slice(0, longestMessage) };
+  const event = "webhook.rejected";
+  console.warn(JSON.stringify({ event, webhook: name, workflow, at: new Date(at).toISOString(), error }));
+}
+
 function eventOf(entry: Entry, run: EntryOf<"run.created">): Event | null {
   const { kind: event, seq } = entry;
   switch (entry.kind) {

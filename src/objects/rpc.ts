@@ -21,6 +21,7 @@ import type {
   GroupField,
   HookAnswer,
   HookRequest,
+  HookRevocation,
   LaneAsked,
   LaneInfo,
   RunAction,
@@ -108,7 +109,12 @@ export type Recalled =
   | { readonly kind: "new" };
 
 /** Which webhook wait of which life of a run id: an id is free again once its run was deleted. */
-export type HookAddress = { readonly call: string; readonly createdAt: number };
+export type HookAddress = {
+  readonly call: string;
+  readonly createdAt: number;
+  /** How often the address was revoked before this one was made; 0 unless there. */
+  readonly generation?: number;
+};
 
 export type ValueField = "input" | "output" | "progress";
 
@@ -140,6 +146,8 @@ export interface RunRpc {
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
   /** History of this life of the run for a fork of it, as `history` pages it. Refused with run_not_found once it is gone. */
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
+  /** What the world is told of an end of this life of the run: the body, as text. Refused with run_not_found once it is gone. */
+  notice(createdAt: number, end: number): Promise<Answer<string>>;
   /**
    * With `onlyIfWaiting`, refused with code "not_waiting" unless a wait for the name is open right now.
    * A key on record is answered as a duplicate before anything else, also after the run's end.
@@ -149,13 +157,31 @@ export interface RunRpc {
   query(name: string): Promise<Answer<QueryAnswer>>;
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>>;
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
+  /** Gives an open webhook another address. */
+  revokeHook(call: string, request: HookRevocation): Promise<Answer<{ readonly url: string }>>;
   /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */
   childEnded(news: ChildNews): Promise<Answer<null>>;
   /** Has the run listed anew, now. Refused with run_not_found where there is none; throws where the shard was not reached. */
   relist(): Promise<Answer<null>>;
+  /**
+   * Seals rows of the journal from `from` on anew, with the newest key, some at a time. Refused with key_missing,
+   * journal_corrupt or journal_newer where one cannot be opened.
+   */
+  rekey(from: number): Promise<Answer<Resealing<number>>>;
   /** With `Upgrade: websocket`: a socket of {@link RunSaid}, which lets the object sleep; 404 where no run is. */
   fetch(request: Request): Promise<Response>;
 }
+
+/** Rows that were looked at, those of them that were sealed anew, and where to go on; null at the end. */
+export type Resealing<Mark> = { readonly rows: number; readonly sealed: number; readonly next: Mark | null };
+
+/** Where the resealing of a shard stands: it goes through its list, then through what is buffered. */
+export type ShardMark =
+  | { readonly kind: "runs"; readonly after: { readonly createdAt: number; readonly id: string } }
+  | { readonly kind: "signals"; readonly after: number };
+
+/** `failed`: rows that could not be opened, and are as they were. */
+export type RekeyedShard = Resealing<ShardMark> & { readonly failed: number };
 
 /** What a run's object says to those who follow it; first of all where it is. */
 export type RunSaid =
@@ -241,6 +267,8 @@ export interface DirectoryRpc {
   release(id: string, runId: string): Promise<void>;
   /** First shard only: the signal was delivered to so many runs. */
   settle(id: string, delivered: number): Promise<void>;
+  /** Seals rows of this shard anew, with the newest key, some at a time. */
+  rekey(from: ShardMark): Promise<RekeyedShard>;
   /** First shard only: what has become of a signal that was held. */
   outcome(id: string): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
 }
@@ -248,16 +276,18 @@ export interface DirectoryRpc {
 /** What a shard says to those who follow it: first that they are subscribed, then each change. */
 export type ShardSaid = "subscribed" | { readonly listed: RunSummary } | { readonly removed: string };
 
-/** Nothing delivered yet; delivered before; or the id stands for another signal. */
+/** Nothing delivered yet; delivered before; the id stands for another signal. */
 export type HoldAnswer =
   | { readonly kind: "open" }
   | { readonly kind: "settled"; readonly delivered: number }
-  | { readonly kind: "conflict" };
+  | { readonly kind: "conflict" }
+  /** What is known of the id is sealed with a key that is gone, or damaged. */
+  | { readonly kind: "unreadable"; readonly code: ErrorCode; readonly message: string };
 
 export interface SchedulerRpc {
   /** Judges every schedule against the clock, starts what is due, and arms the alarm. */
   tick(): Promise<void>;
-  list(workflow?: string): Promise<readonly ScheduleInfo[]>;
+  list(workflow?: string): Promise<Answer<readonly ScheduleInfo[]>>;
   find(id: string, next: number): Promise<Answer<ScheduleInfo>>;
   create(request: ScheduleRequest): Promise<Answer<{ readonly schedule: ScheduleInfo; readonly created: boolean }>>;
   change(id: string, change: ScheduleChange): Promise<Answer<ScheduleInfo>>;
@@ -267,6 +297,8 @@ export interface SchedulerRpc {
   backfill(id: string, request: BackfillRequest): Promise<Answer<{ readonly firings: number }>>;
   /** A run that a schedule started has ended: with which status, and when, is told by newer runs only. */
   ended(firing: ScheduleFiring, runId: string, end?: RunEnd): Promise<void>;
+  /** Seals all it keeps anew, with the newest key. */
+  rekey(): Promise<Answer<{ readonly rows: number; readonly sealed: number }>>;
 }
 
 /** `token`, of at most 26 letters and digits, makes the run's id; the same key has the same. */
@@ -318,6 +350,8 @@ export interface LaneRpc {
   override(limit: number | null, asked?: LaneAsked): Promise<LaneInfo>;
   /** As `override`, of the limit that this lane follows while it has no own; one of an older version is ignored. */
   follow(override: Followed): Promise<void>;
+  /** Seals what is sealed of it anew, with the newest key; `failed` where that cannot be opened. */
+  rekey(): Promise<{ readonly rows: number; readonly sealed: number; readonly failed: number }>;
 }
 
 /** Which lanes there are: `laneRoll()`. */

@@ -10,12 +10,14 @@ import type { Entry, EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { planFork } from "../core/fork.ts";
 import type { ForkCut } from "../core/fork.ts";
+import { isEndEntry, noticeOf } from "../core/notice.ts";
 import type { HistoryPage } from "../core/run.ts";
 import type {
   ForkPreview,
   ForkRequest,
   HookAnswer,
   HookRequest,
+  HookRevocation,
   QueryAnswer,
   RunAction,
   SignalRequest,
@@ -26,7 +28,7 @@ import { checkSameRun, refuseKey } from "../core/start.ts";
 import type { Ticket } from "../core/ticket.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
-import { receiveHook } from "../engine/hook.ts";
+import { receiveHook, revokeHook } from "../engine/hook.ts";
 import { receiveNews } from "../engine/news.ts";
 import type { ChildNews } from "../engine/news.ts";
 import type { Find, Run } from "../engine/run.ts";
@@ -227,6 +229,15 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     });
   }
 
+  notice(createdAt: number, end: number): Promise<Answer<string>> {
+    return answer(() => {
+      const [entry] = this.#host.journal.page(end - 1, 1);
+      const created = this.#life();
+      if (created.at === createdAt && entry !== undefined && isEndEntry(entry)) return noticeOf(created, entry);
+      throw new HoldfastError("run_not_found", "the run that has ended is gone, or has gone on as new");
+    });
+  }
+
   query(name: string): Promise<Answer<QueryAnswer>> {
     return answer(async () => {
       this.#existing();
@@ -241,15 +252,26 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     });
   }
 
-  hook({ call, createdAt }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
+  hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
       const { run } = this.#host;
-      if (run.state.created?.at !== createdAt)
+      // What would be on record of one that is being removed would go with it.
+      if (run.state.created?.at !== createdAt || this.#host.removing)
         throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
-      const received = receiveHook(run, call, request);
+      const received = receiveHook(run, call, request, generation);
       this.#host.proceed();
       // Whoever judges a call may take time, and the run rest meanwhile: what is accepted then needs a watch again.
       return await received.finally(() => this.#host.proceed());
+    });
+  }
+
+  revokeHook(call: string, request: HookRevocation): Promise<Answer<{ url: string }>> {
+    return answer(async () => {
+      const revoked = await revokeHook(this.#existing(), call, request, (generation) =>
+        this.#host.hookUrl(call, generation),
+      );
+      this.#host.proceed();
+      return revoked;
     });
   }
 

@@ -4,6 +4,7 @@
  * Does not own: which schedules there are (roster), what people ask of them (planner), slots of the past
  * (backfill), what is decided (`core/firing.ts`), which instants a cron names (`core/cron.ts`), how a run
  * is started (`SchedulerApp`).
+ * Long because a firing is decided, kept and started in one order, which stands here whole.
  *
  * Invariants
  * 1. A slot is recorded as decided together with the start owed for it, before the start is made; the
@@ -24,11 +25,13 @@ import { firingStartAt } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
 import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import { undefinedValue } from "../core/value.ts";
+import type { Resealed } from "../store/reseal.ts";
 import { ScheduleStore } from "../store/schedules.ts";
 import { answer } from "./answer.ts";
 import { Backfills } from "./backfill.ts";
 import { attempt, callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
+import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
 import { Planner } from "./planner.ts";
 import { Roster } from "./roster.ts";
@@ -38,28 +41,47 @@ type SchedulerClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => Dura
 
 export function createSchedulerObject(app: SchedulerApp): SchedulerClass {
   return class SchedulerObject extends DurableObject implements SchedulerRpc {
-    readonly #scheduler: Scheduler;
+    #opened: Scheduler | null = null;
 
-    constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
-      super(ctx, env);
-      this.#scheduler = new Scheduler(ctx, app);
+    /** Opened by the first who asks: where what it keeps cannot be read, each of them is told why. */
+    get #scheduler(): Scheduler {
+      return (this.#opened ??= new Scheduler(this.ctx, app));
     }
 
-    override alarm(info?: AlarmInvocationInfo): Promise<void> {
-      return this.#scheduler.alarm(info?.scheduledTime ?? 0);
+    override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+      if (await this.#canOpen()) await this.#scheduler.alarm(info?.scheduledTime ?? 0);
     }
 
-    tick(): Promise<void> {
-      return this.#scheduler.tick();
+    async tick(): Promise<void> {
+      if (await this.#canOpen()) await this.#scheduler.tick();
     }
 
-    ended(of: ScheduleFiring, runId: string, end?: RunEnd): Promise<void> {
+    async #ask<Value>(request: (planner: Planner) => Value | Promise<Value>): Promise<Answer<Value>> {
+      const opened = await answer(() => this.#scheduler);
+      return opened.ok ? await opened.value.ask(request) : opened;
+    }
+
+    /** False where its keys are gone, or bytes damaged: it looks again in a minute, and fires nothing meanwhile. */
+    async #canOpen(): Promise<boolean> {
+      try {
+        return this.#scheduler !== null;
+      } catch (error) {
+        console.error(`the schedules cannot be read; they are looked at again: ${describe(error)}`);
+        await this.ctx.storage.setAlarm(Date.now() + brokenMs);
+        return false;
+      }
+    }
+
+    async ended(of: ScheduleFiring, runId: string, end?: RunEnd): Promise<void> {
       this.#scheduler.ended(of.id, runId, end);
-      return Promise.resolve();
     }
 
-    list(workflow?: string): Promise<readonly ScheduleInfo[]> {
-      return Promise.resolve(this.#scheduler.planner.list(workflow));
+    rekey(): Promise<Answer<Resealed>> {
+      return answer(() => this.#scheduler.reseal());
+    }
+
+    list(workflow?: string): Promise<Answer<readonly ScheduleInfo[]>> {
+      return answer(() => this.#scheduler.planner.list(workflow));
     }
 
     find(id: string, next: number): Promise<Answer<ScheduleInfo>> {
@@ -67,26 +89,26 @@ export function createSchedulerObject(app: SchedulerApp): SchedulerClass {
     }
 
     create(request: ScheduleRequest): Promise<Answer<{ schedule: ScheduleInfo; created: boolean }>> {
-      return this.#scheduler.ask((planner) => planner.create(request));
+      return this.#ask((planner) => planner.create(request));
     }
 
     change(id: string, change: ScheduleChange): Promise<Answer<ScheduleInfo>> {
-      return this.#scheduler.ask((planner) => planner.change(id, change));
+      return this.#ask((planner) => planner.change(id, change));
     }
 
     remove(id: string, request: Asked): Promise<Answer<null>> {
-      return this.#scheduler.ask((planner) => {
+      return this.#ask((planner) => {
         planner.remove(id, request);
         return null;
       });
     }
 
     trigger(id: string, request: Trigger): Promise<Answer<TriggerPlan>> {
-      return this.#scheduler.ask((planner) => planner.trigger(id, request));
+      return this.#ask((planner) => planner.trigger(id, request));
     }
 
     backfill(id: string, request: BackfillRequest): Promise<Answer<{ firings: number }>> {
-      return this.#scheduler.ask((planner) => planner.backfill(id, request));
+      return this.#ask((planner) => planner.backfill(id, request));
     }
   };
 }
@@ -102,6 +124,7 @@ class Scheduler {
   readonly planner: Planner;
   readonly #ctx: DurableObjectState;
   readonly #app: SchedulerApp;
+  readonly #store: ScheduleStore;
   readonly #roster: Roster;
   readonly #backfills: Backfills;
   /** The tail of the work on each schedule. */
@@ -112,10 +135,16 @@ class Scheduler {
   constructor(ctx: DurableObjectState, app: SchedulerApp) {
     this.#ctx = ctx;
     this.#app = app;
-    const store = new ScheduleStore(ctx.storage.sql);
+    const store = new ScheduleStore(ctx.storage.sql, vaultOf(ctx));
+    this.#store = store;
     this.#roster = new Roster(store, app.rules);
     this.#backfills = new Backfills(store, this.#roster, app);
     this.planner = new Planner(store, this.#roster, this.#backfills, app);
+  }
+
+  /** All that is stored, with the newest key. */
+  reseal(): Resealed {
+    return this.#store.reseal();
   }
 
   async alarm(scheduledAt: number): Promise<void> {

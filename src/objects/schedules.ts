@@ -18,7 +18,7 @@ type StartRun = (request: FiringStart) => Promise<Started>;
 
 export function createSchedules(start: StartRun): Schedules {
   return {
-    list: async (workflow) => [...(await schedulerObject().list(workflow))],
+    list: async (workflow) => [...unwrap(await schedulerObject().list(workflow))],
     find: async (id, next) => unwrap(await schedulerObject().find(id, next)),
     create: async (request) => unwrap(await schedulerObject().create(request)),
     change: async (id, change) => unwrap(await schedulerObject().change(id, change)),

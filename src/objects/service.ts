@@ -34,8 +34,9 @@ import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
 import type { Catalog } from "./catalog.ts";
-import { digestOf } from "./digest.ts";
+import { idOfKey } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
+import { subscribersOf } from "./outlet.ts";
 import { followDirectory } from "./feed.ts";
 import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
@@ -46,7 +47,8 @@ import { rebuild, rebuildStart } from "./rebuild.ts";
 import { createSchedules } from "./schedules.ts";
 import { createStatistics } from "./statistics.ts";
 import { readStory, readTimeline } from "./timeline.ts";
-import { verifyToken } from "./token.ts";
+import { createHooks } from "./hooks.ts";
+import type { Triggers } from "./webhook.ts";
 
 export type Start = Omit<StartRequest, "workflow"> & {
   readonly schedule?: ScheduleFiring;
@@ -55,8 +57,9 @@ export type Start = Omit<StartRequest, "workflow"> & {
   readonly fork?: Branch;
 };
 
-export function createService(catalog: Catalog): Service {
+export function createService(catalog: Catalog, triggers: Triggers = new Map()): Service {
   const lanes = createLanes(catalog.limits);
+  const hooks = createHooks(triggers, (workflow, start) => startRun(catalog.current(workflow), start));
   return {
     workflows: {
       list: () => describeAll(catalog),
@@ -80,12 +83,7 @@ export function createService(catalog: Catalog): Service {
       rebuild: async (request) => (await startRun(rebuild, rebuildStart(request))).run,
     },
     stats: createStatistics(catalog, lanes),
-    hooks: {
-      receive: async (token, request) => {
-        const { runId, ...address } = await verifyToken(token);
-        return unwrap(await runObject(runId).hook(address, request));
-      },
-    },
+    hooks,
   };
 }
 
@@ -140,6 +138,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
     input,
     ...(input === sent ? {} : { sent }),
     labels: checkLabels({ ...labelsOf(definition, input), ...start.labels }),
+    ...subscribersOf(definition, input, start.notify),
     parent: start.parent ?? null,
     schedule: start.schedule ?? null,
     shards: shardCount(),
@@ -208,7 +207,7 @@ function checkSignal(signal: SignalRequest): SignalRequest {
 async function runId({ id, key }: Start): Promise<string> {
   if (key === undefined)
     return id === undefined ? newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10))) : checkRunId(id);
-  const keyId = `key-${await digestOf(key, 16)}`;
+  const keyId = await idOfKey(key);
   if (id === undefined || id === keyId) return keyId;
   unwrap(await runObject(keyId).bind(checkRunId(id)));
   return id;
@@ -236,13 +235,13 @@ function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<
 }
 
 async function describeAll(catalog: Catalog): Promise<WorkflowInfo[]> {
-  const [schedules, counts] = await Promise.all([schedulerObject().list(), countRuns()]);
+  const [schedules, counts] = await Promise.all([schedulerObject().list().then(unwrap), countRuns()]);
   return catalog.names().map((name) => info(catalog, name, schedules, counts));
 }
 
 async function describe(catalog: Catalog, name: string): Promise<WorkflowInfo> {
   catalog.current(name);
-  const [schedules, counts] = await Promise.all([schedulerObject().list(), countRuns()]);
+  const [schedules, counts] = await Promise.all([schedulerObject().list().then(unwrap), countRuns()]);
   return info(catalog, name, schedules, counts);
 }
 

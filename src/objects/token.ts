@@ -1,9 +1,10 @@
 /**
  * Owns: webhook addresses: signed, so that nobody makes one up, and bound to one life of one run.
- * Does not own: whether the wait behind an address is still open.
+ * Does not own: whether the wait behind an address is still open, or the address revoked.
  *
- * A token is `<payload>.<mac>`, both base64url: the payload is the JSON of run id, creation instant
- * and call; the mac is HMAC-SHA-256 over it with SIGNING_SECRET.
+ * A token is `<payload>.<mac>`, both base64url: the payload is the JSON of run id, creation instant and
+ * call, and of how often the address was revoked before, where it was; the mac is HMAC-SHA-256 over it with
+ * the first secret of SIGNING_SECRET. A mac of any of them is taken.
  */
 import { HoldfastError } from "../core/error.ts";
 import { variable } from "./address.ts";
@@ -25,30 +26,49 @@ export async function hookUrl(target: HookTarget, origin: string | null): Promis
   return `${base.replace(/\/+$/, "")}/hooks/${await sign(target)}`;
 }
 
-async function sign({ runId, createdAt, call }: HookTarget): Promise<string> {
-  const payload = new TextEncoder().encode(JSON.stringify([runId, createdAt, call]));
-  const mac = await crypto.subtle.sign("HMAC", await key(), payload);
+async function sign({ runId, createdAt, call, generation = 0 }: HookTarget): Promise<string> {
+  const place = [runId, createdAt, call, ...(generation === 0 ? [] : [generation])];
+  const payload = new TextEncoder().encode(JSON.stringify(place));
+  const [first = ""] = secrets();
+  const mac = await crypto.subtle.sign("HMAC", await keyOf(first), payload);
   return `${toBase64Url(payload)}.${toBase64Url(new Uint8Array(mac))}`;
 }
 
 /** @throws webhook_not_found for anything this deployment did not sign */
 export async function verifyToken(token: string): Promise<HookTarget> {
   const [payload, mac, ...rest] = token.split(".").map(fromBase64Url);
-  if (payload && mac && rest.length === 0 && (await crypto.subtle.verify("HMAC", await key(), mac, payload))) {
-    const [runId, createdAt, call] = JSON.parse(new TextDecoder().decode(payload)) as [string, number, string];
-    return { runId, createdAt, call };
+  if (payload && mac && rest.length === 0 && (await isSigned(payload, mac))) {
+    const [runId, createdAt, call, generation = 0] = JSON.parse(new TextDecoder().decode(payload)) as [
+      ...[string, number, string],
+      number?,
+    ];
+    return { runId, createdAt, call, generation };
   }
   throw new HoldfastError("webhook_not_found", "no webhook has this address");
 }
 
-async function key(): Promise<CryptoKey> {
-  const secret = variable("SIGNING_SECRET") ?? "";
-  if (secret.length < minSecret) {
-    throw new HoldfastError(
-      "webhook_unavailable",
-      `SIGNING_SECRET is not set, or is shorter than ${minSecret} characters`,
-    );
+async function isSigned(payload: Uint8Array, mac: Uint8Array): Promise<boolean> {
+  for (const secret of secrets()) {
+    if (await crypto.subtle.verify("HMAC", await keyOf(secret), mac, payload)) return true;
   }
+  return false;
+}
+
+/**
+ * Those of SIGNING_SECRET, separated by commas: the first signs, all verify, so that a new one can be put before
+ * the old without a word to those who hold addresses. A secret that itself has a comma in it signed with all of
+ * it before there were several: that is taken too.
+ */
+function secrets(): string[] {
+  const text = variable("SIGNING_SECRET") ?? "";
+  const each = text.split(",").map((secret) => secret.trim());
+  const short = each.findIndex((secret) => secret.length < minSecret);
+  if (short < 0) return each.length > 1 ? [...each, text] : [text];
+  const which = each.length > 1 ? `: secret ${short + 1} of ${each.length} is` : " is not set, or is";
+  throw new HoldfastError("webhook_unavailable", `SIGNING_SECRET${which} shorter than ${minSecret} characters`);
+}
+
+async function keyOf(secret: string): Promise<CryptoKey> {
   const bytes = new TextEncoder().encode(secret);
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
 }

@@ -58,11 +58,15 @@ export type CommonOptions<Signals extends SignalSchemas> = {
   readonly limits?: Limits;
 };
 
+/** Addresses that are told of the end of a run, at most 10: one, several, or made of the input. See docs/webhooks.md. */
+export type Notify<Input> = string | readonly string[] | ((input: Input) => string | readonly string[] | null | undefined);
+
 export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSchemas> = CommonOptions<Signals> &
   Flow<OutputOf<Input>> & {
     readonly input: Input;
     readonly output?: Schema<unknown, Output>;
     readonly labels?: (input: OutputOf<Input>) => Record<string, string>;
+    readonly notify?: Notify<OutputOf<Input>>;
     /** The program; what it returns is the run's output. */
     readonly handler: (input: OutputOf<Input>, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
   };
@@ -72,6 +76,7 @@ export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonO
     readonly input?: undefined;
     readonly output?: Schema<unknown, Output>;
     readonly labels?: (input: Input) => Record<string, string>;
+    readonly notify?: Notify<Input>;
     /** The program; what it returns is the run's output. */
     readonly handler: (input: Input, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
   };
@@ -105,6 +110,7 @@ type LooseOptions = CommonOptions<SignalSchemas> & { readonly [Option in keyof F
   readonly input?: Schema | undefined;
   readonly output?: Schema | undefined;
   readonly labels?: unknown;
+  readonly notify?: unknown;
   readonly handler: unknown;
 };
 
@@ -120,6 +126,7 @@ const known: ReadonlySet<string> = new Set([
   "version",
   "retention",
   "labels",
+  "notify",
   "limits",
   ...flowOptions,
 ]);
@@ -156,9 +163,22 @@ function toDefinition(name: string, options: LooseOptions): Definition {
     schedules,
     retentionMs: toMs(options.retention ?? "30 days", `workflow ${name}: retention`),
     labels: labels as Definition["labels"],
+    ...toNotify(options.notify, refuse),
     flow: checkFlow(name, options),
     limits: toLimits(options.limits, refuse),
   };
+}
+
+function toNotify(
+  notify: unknown,
+  refuse: (option: string, why: string) => never,
+): { readonly notify?: NonNullable<Definition["notify"]> } {
+  if (notify === undefined) return {};
+  if (typeof notify === "function") return { notify: notify as NonNullable<Definition["notify"]> };
+  const urls: readonly unknown[] = Array.isArray(notify) ? notify : [notify];
+  const texts = urls.filter((url) => typeof url === "string");
+  if (texts.length < urls.length) refuse("notify", "must be an address, a list of addresses, or a function of the input");
+  return { notify: () => texts };
 }
 
 function mergeRetries(limit: number, retry: Retry | undefined): Retry {

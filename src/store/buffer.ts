@@ -8,9 +8,16 @@
  * claimer settles or releases it; it never passes to another run by itself, because a second run
  * would consume the signal a second time. `checkAt` is when somebody must look after a claim that
  * was not settled, or after a signal that was given back.
+ * Long because every statement about these three tables stands beside the call that makes it.
  */
+import { unsealed } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher.ts";
+import type { ErrorCode } from "../core/code.ts";
+import { HoldfastError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { cut } from "./part.ts";
+import { resealed, resealedParts } from "./reseal.ts";
+import type { Resealed } from "./reseal.ts";
 
 export const bufferTables = `
   CREATE TABLE IF NOT EXISTS offers (
@@ -39,7 +46,11 @@ export const claimMs = 60_000;
 export type Hold =
   | { readonly kind: "open" }
   | { readonly kind: "settled"; readonly delivered: number }
-  | { readonly kind: "conflict" };
+  | { readonly kind: "conflict" }
+  | Unreadable;
+
+/** What is known of the id cannot be read, and so not compared. */
+export type Unreadable = { readonly kind: "unreadable"; readonly code: ErrorCode; readonly message: string };
 
 /** A buffered broadcast; its signal carries no key. */
 export type Held = { readonly id: string; readonly signal: SignalRequest };
@@ -50,9 +61,12 @@ type Row = { number: number; id: string; name: string; sender: string };
 
 export class SignalBuffer {
   readonly #sql: SqlStorage;
+  readonly #vault: Vault;
 
-  constructor(sql: SqlStorage) {
+  /** @param vault seals payloads, who sent them, and what tells them apart */
+  constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
+    this.#vault = vault;
   }
 
   offer(id: string, name: string, expiresAt: number): void {
@@ -104,7 +118,8 @@ export class SignalBuffer {
       )
       .toArray()[0];
     if (known !== undefined) {
-      if (known.name !== signal.name || known.digest !== digest) return { kind: "conflict" };
+      const same = known.name === signal.name ? this.#isSame(id, known.digest, digest) : false;
+      if (same !== true) return same === false ? { kind: "conflict" } : same;
       return known.delivered === null ? { kind: "open" } : { kind: "settled", delivered: known.delivered };
     }
     const { number } = this.#sql
@@ -112,20 +127,31 @@ export class SignalBuffer {
         "INSERT INTO broadcasts (id, name, sender, digest, expires_at) VALUES (?, ?, ?, ?, ?) RETURNING number",
         id,
         signal.name,
-        senderOf(signal),
-        digest,
+        this.#vault.seal(senderOf(signal), placeOf(id, "sender")),
+        digest === null ? null : this.#vault.seal(digest, placeOf(id, "digest")),
         expiresAt,
       )
       .one();
-    for (const [part, text] of cut(signal.payload).entries()) {
-      this.#sql.exec("INSERT INTO payloads (number, part, text) VALUES (?, ?, ?)", number, part, text);
+    for (const [part, text] of cut(signal.payload, this.#vault).entries()) {
+      const sealed = this.#vault.seal(text, placeOf(id, `part ${part}`));
+      this.#sql.exec("INSERT INTO payloads (number, part, text) VALUES (?, ?, ?)", number, part, sealed);
     }
     return { kind: "open" };
   }
 
+  #isSame(id: string, known: string | null, digest: string | null): boolean | Unreadable {
+    try {
+      return (known === null ? null : this.#vault.open(known, placeOf(id, "digest"))) === digest;
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      return { kind: "unreadable", code: error.code, message: error.message };
+    }
+  }
+
   /**
    * The oldest open signal of the name, for this run and no other; what it has claimed before comes
-   * first. Ids in `except` are passed over.
+   * first. Ids in `except` are passed over. One that cannot be opened is left where it is, and looked after
+   * again: those behind it do not pass it. @throws HoldfastError key_missing, journal_corrupt, journal_newer
    */
   claim(name: string, runId: string, except: readonly string[], now: number): Held | null {
     const rows = this.#sql.exec<Row>(
@@ -138,7 +164,8 @@ export class SignalBuffer {
     );
     for (const row of rows) {
       if (except.includes(row.id)) continue;
-      return this.take(row.id, runId, now) ? this.#held(row) : null;
+      const held = this.#opened(row, now + claimMs);
+      return this.take(row.id, runId, now) ? held : null;
     }
     return null;
   }
@@ -234,14 +261,74 @@ export class SignalBuffer {
       .one().at;
   }
 
-  #held(row: Row): Held {
-    const parts = this.#sql.exec<{ text: string }>(
-      "SELECT text FROM payloads WHERE number = ? ORDER BY part",
-      row.number,
-    );
-    const payload = Array.from(parts, (part) => part.text).join("") as SignalRequest["payload"];
-    return { id: row.id, signal: { name: row.name, payload, ...toSender(row.sender) } };
+  /** @param checkAt when somebody looks after it where it cannot be opened */
+  #opened(row: Row, checkAt: number): Held {
+    try {
+      return this.#held(row);
+    } catch (error) {
+      this.checkAt(row.id, checkAt);
+      throw error;
+    }
   }
+
+  #held({ number, id, name, sender }: Row): Held {
+    const parts = this.#partsOf(number).map((text, part) => this.#vault.open(text, placeOf(id, `part ${part}`)));
+    const payload = parts.join("") as SignalRequest["payload"];
+    return { id, signal: { name, payload, ...toSender(this.#vault.open(sender, placeOf(id, "sender"))) } };
+  }
+
+  #partsOf(number: number): string[] {
+    const parts = this.#sql.exec<{ text: string }>("SELECT text FROM payloads WHERE number = ? ORDER BY part", number);
+    return Array.from(parts, ({ text }) => text);
+  }
+
+  /**
+   * Seals anew, with the newest key, so many of the signals after `after`; `next` is where to go on, null at the end.
+   * One that cannot be opened is counted, and stays as it is.
+   */
+  reseal(after: number, limit: number): Resealed & { readonly failed: number; readonly next: number | null } {
+    const rows = this.#sql
+      .exec<Row & { digest: string | null }>(
+        "SELECT number, id, name, sender, digest FROM broadcasts WHERE number > ? ORDER BY number LIMIT ?",
+        after,
+        limit,
+      )
+      .toArray();
+    const total = { rows: 0, sealed: 0, failed: 0 };
+    for (const row of rows) {
+      try {
+        const { rows, sealed } = this.#reseal(row);
+        total.rows += rows;
+        total.sealed += sealed;
+      } catch (error) {
+        if (!(error instanceof HoldfastError)) throw error;
+        total.failed++;
+      }
+    }
+    return { ...total, next: rows.length < limit ? null : (rows.at(-1)?.number ?? null) };
+  }
+
+  #reseal({ number, id, sender, digest }: Row & { readonly digest: string | null }): Resealed {
+    const named = resealed(this.#vault, sender, placeOf(id, "sender"));
+    const told = digest === null ? null : resealed(this.#vault, digest, placeOf(id, "digest"));
+    const held = this.#partsOf(number);
+    const parts = resealedParts(this.#vault, held, (part) => placeOf(id, `part ${part}`)) ?? [];
+    if (named !== null || told !== null) {
+      this.#sql.exec(
+        "UPDATE broadcasts SET sender = ?, digest = ? WHERE number = ?",
+        ...[named ?? sender, told ?? digest, number],
+      );
+    }
+    for (const [part, text] of parts.entries()) {
+      this.#sql.exec("INSERT OR REPLACE INTO payloads (number, part, text) VALUES (?, ?, ?)", number, part, text);
+    }
+    return { rows: 1 + held.length, sealed: (named === null && told === null ? 0 : 1) + parts.length };
+  }
+}
+
+/** What a sealed column of a signal is bound to. */
+function placeOf(id: string, what: string): string {
+  return `the ${what} of the buffered signal ${id}`;
 }
 
 /** Who sent a signal and why, as JSON. */

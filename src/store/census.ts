@@ -6,8 +6,9 @@ import { Causes } from "../core/cause.ts";
 import type { Cause, GroupField, RunFilter } from "../core/service.ts";
 import { conditionOf } from "./condition.ts";
 import type { Condition } from "./condition.ts";
-import { errorOf, isOf } from "./sieve.ts";
-import type { Told } from "./sieve.ts";
+import { errorOf } from "./rest.ts";
+import { isOf, toldColumns } from "./sieve.ts";
+import type { Source, Told } from "./sieve.ts";
 
 /** `key` in the order of the fields; null where a run has none. */
 export type Group = { readonly key: readonly (string | null)[]; readonly count: number };
@@ -21,44 +22,44 @@ const toldCauses = 1000;
 /** What a group's key is cut to: labels are no longer than this, and a code hardly ever. */
 const maxKey = 1024;
 
-type FailedRow = Told & { readonly id: string; readonly at: number | null };
+type FailedRow = Told & { readonly at: number | null };
 
 type GroupRow = Record<string, string | number | null>;
 
 /** How many runs fit, those of the workflow `except` aside. */
-export function countRuns(sql: SqlStorage, filter: RunFilter, except: string): number {
+export function countRuns(source: Source, filter: RunFilter, except: string): number {
   const { where, values } = conditionOf(filter, null);
   const fitting = { where: `${where} AND workflow <> ?`, values: [...values, except] };
-  return filter.cause === undefined ? count(sql, fitting) : countOf(sql, fitting, filter.cause);
+  return filter.cause === undefined ? count(source, fitting) : countOf(source, fitting, filter.cause);
 }
 
-function count(sql: SqlStorage, { where, values }: Condition): number {
+function count({ sql }: Source, { where, values }: Condition): number {
   return sql.exec<{ total: number }>(`SELECT count(*) AS total FROM runs WHERE ${where}`, ...values).one().total;
 }
 
-function countOf(sql: SqlStorage, { where, values }: Condition, cause: string): number {
+function countOf({ sql, vault }: Source, { where, values }: Condition, cause: string): number {
   let sum = 0;
-  const rows = sql.exec<Told>(`SELECT workflow, rest -> '$.error' AS error FROM runs WHERE ${where}`, ...values);
-  for (const row of rows) if (isOf(cause, row)) sum++;
+  const rows = sql.exec<Told>(`SELECT ${toldColumns} FROM runs WHERE ${where}`, ...values);
+  for (const row of rows) if (isOf(vault, cause, row)) sum++;
   return sum;
 }
 
 export function countGroups(
-  sql: SqlStorage,
+  source: Source,
   filter: RunFilter,
   groupBy: readonly GroupField[],
 ): { readonly total: number; readonly groups: readonly Group[] } {
   const condition = conditionOf(filter, null);
   const { cause } = filter;
   if (groupBy.length === 0) {
-    return { total: cause === undefined ? count(sql, condition) : countOf(sql, condition, cause), groups: [] };
+    return { total: cause === undefined ? count(source, condition) : countOf(source, condition, cause), groups: [] };
   }
   const columns = groupBy.map(columnOf);
-  if (cause !== undefined) return groupsOf(sql, condition, cause, columns);
+  if (cause !== undefined) return groupsOf(source, condition, cause, columns);
   const { where, values } = condition;
-  const total = count(sql, condition);
+  const total = count(source, condition);
   const names = columns.map((_, index) => `key${index}`);
-  const rows = sql.exec<GroupRow>(
+  const rows = source.sql.exec<GroupRow>(
     `SELECT ${selected(columns)}, count(*) AS count
      FROM runs WHERE ${where} GROUP BY ${names.join(", ")} ORDER BY count DESC, ${names.join(", ")} LIMIT ?`,
     ...columns.flatMap(({ given }) => given),
@@ -69,7 +70,7 @@ export function countGroups(
 }
 
 function groupsOf(
-  sql: SqlStorage,
+  { sql, vault }: Source,
   { where, values }: Condition,
   cause: string,
   columns: readonly Column[],
@@ -77,12 +78,12 @@ function groupsOf(
   const counts = new Map<string, { readonly key: Group["key"]; count: number }>();
   let total = 0;
   const rows = sql.exec<GroupRow & Told>(
-    `SELECT ${selected(columns)}, workflow, rest -> '$.error' AS error FROM runs WHERE ${where}`,
+    `SELECT ${selected(columns)}, ${toldColumns} FROM runs WHERE ${where}`,
     ...columns.flatMap(({ given }) => given),
     ...values,
   );
   for (const row of rows) {
-    if (!isOf(cause, row)) continue;
+    if (!isOf(vault, cause, row)) continue;
     total++;
     const key = keyOf(columns, row);
     const name = JSON.stringify(key);
@@ -105,18 +106,18 @@ function keyOf(columns: readonly Column[], row: GroupRow): Group["key"] {
   });
 }
 
-export function listCauses(sql: SqlStorage, filter: RunFilter): Cause[] {
+export function listCauses({ sql, vault }: Source, filter: RunFilter): Cause[] {
   const { where, values } = conditionOf(filter, null);
   const rows = sql.exec<FailedRow>(
-    `SELECT id, workflow, rest -> '$.error' AS error, rest ->> '$.finishedAt' AS at FROM runs
+    `SELECT ${toldColumns}, rest ->> '$.finishedAt' AS at FROM runs
      WHERE ${where} AND status = 'failed'`,
     ...values,
   );
   const causes = new Causes(maxCauses);
   for (const row of rows) {
-    if (!isOf(filter.cause, row)) continue;
+    if (!isOf(vault, filter.cause, row)) continue;
     const { id, workflow, error, at } = row;
-    causes.add({ run: id, workflow, error: errorOf(error) ?? { message: "" }, at: at ?? 0 });
+    causes.add({ run: id, workflow, error: errorOf(vault, error, row) ?? { message: "" }, at: at ?? 0 });
   }
   return causes.top(toldCauses);
 }

@@ -3,6 +3,9 @@
  * report writes one row. What follows from that: `waiters` and the first `counts` read the whole
  * shard, about 0.1 and 0.4 seconds for 250,000 runs; counts are kept in memory from then on.
  */
+import { unsealed } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher.ts";
+import { HoldfastError } from "../core/error.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Position } from "../core/cursor.ts";
@@ -11,7 +14,11 @@ import { SignalBuffer, bufferTables } from "./buffer.ts";
 import { countGroups, countRuns, listCauses } from "./census.ts";
 import { conditionOf, quoted } from "./condition.ts";
 import { migrate } from "./migration.ts";
+import type { Resealed } from "./reseal.ts";
+import { openRest, readRest, resealRest, restOf, saysTheSame, sealRest } from "./rest.ts";
+import type { RowKey } from "./rest.ts";
 import { listOf } from "./sieve.ts";
+import type { Source } from "./sieve.ts";
 
 const migrations: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS runs (
@@ -30,8 +37,6 @@ const migrations: readonly string[] = [
   "ALTER TABLE runs ADD COLUMN code TEXT GENERATED ALWAYS AS (rest -> '$.error.code') VIRTUAL",
 ];
 
-/** A page of 201 summaries must fit into one answer of 32 MiB, so one summary has this many UTF-16 units. */
-const maxRest = 40_000;
 const maxWaits = 300_000;
 
 type Row = {
@@ -46,20 +51,25 @@ type Row = {
 /** What became of a report: taken; or what is held says the same already, or is newer. */
 export type Reported = "listed" | "same" | "older";
 export type RunCount = { readonly workflow: string; readonly status: RunStatus; readonly count: number };
-type Rest = Omit<RunSummary, "createdAt" | "id" | "workflow" | "status" | "seq" | "labels">;
 
-export function openDirectory(sql: SqlStorage): { readonly runs: Directory; readonly signals: SignalBuffer } {
+/** @param vault seals what a row holds beside its columns, and what is buffered */
+export function openDirectory(
+  sql: SqlStorage,
+  vault: Vault = unsealed,
+): { readonly runs: Directory; readonly signals: SignalBuffer } {
   migrate(sql, migrations);
-  return { runs: new Directory(sql), signals: new SignalBuffer(sql) };
+  return { runs: new Directory(sql, vault), signals: new SignalBuffer(sql, vault) };
 }
 
 export class Directory {
   readonly #sql: SqlStorage;
+  readonly #vault: Vault;
   /** Workflow → status → number of runs; null until someone asks. */
   #counts: Map<string, Map<RunStatus, number>> | null = null;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
+    this.#vault = vault;
   }
 
   /** Whether the run is listed. */
@@ -82,7 +92,8 @@ export class Directory {
    */
   report(summary: RunSummary): Reported {
     const { createdAt, id, workflow, status, seq, labels } = summary;
-    const rest = restOf(summary);
+    const key: RowKey = { created_at: createdAt, id };
+    const { text, rest } = restOf(summary);
     const held = this.#sql
       .exec<{ seq: number; workflow: string; status: RunStatus; rest: string }>(
         "SELECT seq, workflow, status, rest FROM runs WHERE created_at = ? AND id = ?",
@@ -92,7 +103,7 @@ export class Directory {
       .toArray()[0];
     if (held !== undefined) {
       if (held.seq > seq) return "older";
-      if (held.seq === seq && held.status === status && saysTheSame(held.rest, rest)) return "same";
+      if (held.seq === seq && held.status === status && this.#saysTheSame(held.rest, text, key)) return "same";
     }
     this.#sql.exec(
       `INSERT INTO runs (created_at, id, workflow, status, seq, waits, labels, rest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -105,7 +116,7 @@ export class Directory {
       seq,
       waitsOf(summary),
       quoted(Object.entries(labels)),
-      rest,
+      sealRest(this.#vault, text, rest, key),
     );
     if (held !== undefined) this.#count(held.workflow, held.status, -1);
     this.#count(workflow, status, 1);
@@ -135,22 +146,60 @@ export class Directory {
         ...values,
         limit,
       );
-      return Array.from(rows, toSummary);
+      return Array.from(rows, (row) => toSummary(this.#vault, row));
     };
     return query.cause === undefined ? read(query.limit, before) : listOf(query.cause, query.limit, before, read);
   }
 
   /** How many runs fit, those of the workflow `except` aside. Reads the whole shard. */
   count(filter: RunFilter, except: string): number {
-    return countRuns(this.#sql, filter, except);
+    return countRuns(this.#source, filter, except);
   }
 
   groups(filter: RunFilter, groupBy: readonly GroupField[]): ReturnType<typeof countGroups> {
-    return countGroups(this.#sql, filter, groupBy);
+    return countGroups(this.#source, filter, groupBy);
   }
 
   causes(filter: RunFilter): Cause[] {
-    return listCauses(this.#sql, filter);
+    return listCauses(this.#source, filter);
+  }
+
+  get #source(): Source {
+    return { sql: this.#sql, vault: this.#vault };
+  }
+
+  /** A row that cannot be opened says nothing, and makes room for what is told now. */
+  #saysTheSame(held: string, told: string, key: RowKey): boolean {
+    try {
+      return saysTheSame(openRest(this.#vault, held, key), told);
+    } catch (error) {
+      if (error instanceof HoldfastError) return false;
+      throw error;
+    }
+  }
+
+  /** Seals up to so many rows after `after` anew, with the newest key; a row that cannot be opened is counted. */
+  reseal(after: Position, limit: number): Resealed & { readonly failed: number; readonly next: Position | null } {
+    const rows = this.#sql
+      .exec<RowKey & { rest: string }>(
+        "SELECT created_at, id, rest FROM runs WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
+        ...[after.createdAt, after.id, limit],
+      )
+      .toArray();
+    let [sealed, failed] = [0, 0];
+    for (const { rest, ...key } of rows) {
+      try {
+        const anew = resealRest(this.#vault, rest, key);
+        if (anew === null) continue;
+        this.#sql.exec("UPDATE runs SET rest = ? WHERE created_at = ? AND id = ?", anew, key.created_at, key.id);
+        sealed++;
+      } catch (error) {
+        if (!(error instanceof HoldfastError)) throw error;
+        failed++;
+      }
+    }
+    const last = rows.length < limit ? undefined : rows.at(-1);
+    return { rows: rows.length, sealed, failed, next: last === undefined ? null : { createdAt: last.created_at, id: last.id } };
   }
 
   counts(): RunCount[] {
@@ -204,63 +253,10 @@ function waitsOf(summary: RunSummary): string | null {
   return text.length > maxWaits ? null : text;
 }
 
-function restOf(summary: RunSummary): string {
-  const {
-    createdAt: _createdAt,
-    id: _id,
-    workflow: _workflow,
-    status: _status,
-    seq: _seq,
-    labels: _labels,
-    ...rest
-  } = summary;
-  const text = JSON.stringify(rest satisfies Rest);
-  return text.length > maxRest ? JSON.stringify(shortened(rest)) : text;
-}
-
-/** The summary as the list has it. */
-export function listed(summary: RunSummary): RunSummary {
-  return { ...summary, ...(JSON.parse(restOf(summary)) as Rest) };
-}
-
-/**
- * Of two states of a run without an entry between them: whether a reader of the list would see no difference.
- * What a run has used so far grows with every look at it, and a sentence counts time down.
- */
-function saysTheSame(held: string, told: string): boolean {
-  return held === told || gist(held) === gist(told);
-}
-
-function gist(text: string): string {
-  const { usage: _usage, reason, steps: _steps, ...rest } = JSON.parse(text) as Partial<Rest>;
-  return JSON.stringify([rest, reason?.replace(/\d.*/s, "")]);
-}
-
-/** What a list can do without; the run itself still has all of it. */
-function shortened({ lead, ...all }: Rest): Rest {
-  // The sentence also counts the waits that are left out here, so then it stays as it was told.
-  const rest: Rest = lead === undefined || all.waitingFor.length > 10 ? all : { ...all, lead };
-  const cut = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)}…` : text);
-  const waitingFor = rest.waitingFor.slice(0, 10);
-  const reason = rest.reason === null ? null : cut(rest.reason);
-  // Of a run that failed with much to say, how its steps went still counts.
-  const tallies = JSON.stringify(rest.tallies).length > maxRest / 2 ? {} : rest.tallies;
-  if (rest.error === null) return { ...rest, waitingFor, reason, tallies };
-  const { name, message, code, step, attempts } = rest.error;
-  const error = {
-    name: cut(name),
-    message: cut(message),
-    ...(code === undefined ? {} : { code }),
-    ...(step === undefined ? {} : { step }),
-    ...(attempts === undefined ? {} : { attempts }),
-  };
-  return { ...rest, waitingFor, reason, error, tallies };
-}
-
-function toSummary(row: Row): RunSummary {
+function toSummary(vault: Vault, row: Row): RunSummary {
   const labels = (JSON.parse(row.labels) as string[]).map((pair) => JSON.parse(pair) as [string, string]);
   return {
-    ...(JSON.parse(row.rest) as Rest),
+    ...readRest(vault, row.rest, row),
     createdAt: row.created_at,
     id: row.id,
     workflow: row.workflow,

@@ -3,10 +3,19 @@
  * entries, cut into further rows where it is too long for one. Row numbers are
  * `seq of the first entry × 4096 + part`, so that the table's own key is the only index and a
  * commit costs one written row. `docs/journal.md` describes the format.
+ *
+ * What is read is checked before anything is made of it: a journal that is damaged, or a newer version's, is
+ * refused up to the last entry that is sound, and never written to.
  */
+import { unsealed } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher.ts";
+import { corrupt, readCommit } from "../core/commit.ts";
+import type { Before } from "../core/commit.ts";
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 import { cut } from "./part.ts";
+import { resealedParts } from "./reseal.ts";
+import type { Resealed } from "./reseal.ts";
 
 const partsPerCommit = 4096;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
@@ -18,17 +27,23 @@ export class SqlJournal implements Journal {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #wrote: (rows: number) => void;
+  readonly #vault: Vault;
   #exists: boolean;
 
-  /** @param wrote told how many rows each statement wrote, as the storage counts them */
-  constructor(storage: DurableObjectStorage, wrote: (rows: number) => void = () => {}) {
+  /**
+   * @param wrote told how many rows each statement wrote, as the storage counts them
+   * @param vault seals each row by itself
+   */
+  constructor(storage: DurableObjectStorage, wrote: (rows: number) => void = () => {}, vault: Vault = unsealed) {
     this.#storage = storage;
     this.#wrote = wrote;
+    this.#vault = vault;
     this.#sql = storage.sql;
     // Looking up an id that no run has must not leave a table behind.
     this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'journal'").toArray().length > 0;
   }
 
+  /** @throws HoldfastError while it is read: key_missing, journal_corrupt, journal_newer */
   read(): Iterable<Entry> {
     return this.#exists ? this.#entries() : [];
   }
@@ -40,7 +55,7 @@ export class SqlJournal implements Journal {
       this.#write("CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL)");
       this.#exists = true;
     }
-    const parts = cut(JSON.stringify(entries));
+    const parts = cut(JSON.stringify(entries), this.#vault);
     if (parts.length === 1) return this.#insert(first.seq, parts);
     this.#storage.transactionSync(() => this.#insert(first.seq, parts));
   }
@@ -53,6 +68,7 @@ export class SqlJournal implements Journal {
     });
   }
 
+  /** Ends before damage where there is something before it. @throws HoldfastError as `read` */
   page(after: number, limit: number): Entry[] {
     if (!this.#exists) return [];
     const bound = (after + 2) * partsPerCommit;
@@ -63,23 +79,80 @@ export class SqlJournal implements Journal {
     const rows = this.#sql.exec<Row>("SELECT row, data FROM journal WHERE row >= ? ORDER BY row", start);
     const page: Entry[] = [];
     let size = 0;
-    for (const commit of commits(rows)) {
-      size += commit.size;
-      for (const entry of commit.entries) if (entry.seq > after && page.length < limit) page.push(entry);
-      if (page.length === limit || (page.length > 0 && size > maxPage)) break;
+    try {
+      for (const commit of this.#commits(rows)) {
+        size += commit.size;
+        for (const entry of commit.entries) if (entry.seq > after && page.length < limit) page.push(entry);
+        if (page.length === limit || (page.length > 0 && size > maxPage)) break;
+      }
+    } catch (error) {
+      if (page.length === 0) throw error;
     }
     return page;
   }
 
   *#entries(): Generator<Entry> {
     const rows = this.#sql.exec<Row>("SELECT row, data FROM journal ORDER BY row");
-    for (const { entries } of commits(rows)) yield* entries;
+    for (const { entries } of this.#commits(rows)) yield* entries;
+  }
+
+  /** The rows as commits, each checked and in its place behind the one before it. */
+  *#commits(rows: Iterable<Row>): Generator<Commit> {
+    let before: Before | null = null;
+    let text = "";
+    let next: number | null = null;
+    const finish = (row: number): Commit => {
+      const entries = readCommit(text, Math.floor(row / partsPerCommit), before);
+      before = entries.at(-1) ?? null;
+      return { entries, size: text.length };
+    };
+    for (const { row, data } of rows) {
+      const isFirst = row % partsPerCommit === 0;
+      if (isFirst && next !== null) yield finish(next - 1);
+      else if (!isFirst && row !== next) throw corrupt(`row ${row} is there without the one before it`);
+      const part = this.#vault.open(data, placeOf(row));
+      text = isFirst ? part : text + part;
+      next = row + 1;
+    }
+    if (next !== null) yield finish(next - 1);
   }
 
   #insert(seq: number, parts: readonly string[]): void {
     for (const [part, data] of parts.entries()) {
-      this.#write("INSERT INTO journal (row, data) VALUES (?, ?)", seq * partsPerCommit + part, data);
+      const row = seq * partsPerCommit + part;
+      this.#write("INSERT INTO journal (row, data) VALUES (?, ?)", row, this.#vault.seal(data, placeOf(row)));
     }
+  }
+
+  /**
+   * Seals anew, with the newest key, up to so many of the rows from `from` on; `next` is where to go on, null at
+   * the end. @throws HoldfastError as `read`
+   */
+  reseal(from: number, limit: number): Resealed & { readonly next: number | null } {
+    let [rows, sealed, at] = [0, 0, this.#exists ? this.#rowFrom(from) : null];
+    for (; at !== null && rows < limit; at = this.#rowFrom(at + partsPerCommit)) {
+      const first = at;
+      const parts = this.#sql
+        .exec<Row>("SELECT row, data FROM journal WHERE row >= ? AND row < ? ORDER BY row", first, first + partsPerCommit)
+        .toArray();
+      const isWhole = first % partsPerCommit === 0 && parts.every(({ row }, part) => row === first + part);
+      if (!isWhole) throw corrupt(`a row of the commit at row ${first} is missing`);
+      const texts = parts.map(({ data }) => data);
+      const anew = resealedParts(this.#vault, texts, (part) => placeOf(first + part));
+      rows += parts.length;
+      if (anew === null) continue;
+      sealed += anew.length;
+      this.#storage.transactionSync(() => {
+        for (const [part, data] of anew.entries()) {
+          this.#write("INSERT OR REPLACE INTO journal (row, data) VALUES (?, ?)", first + part, data);
+        }
+      });
+    }
+    return { rows, sealed, next: at };
+  }
+
+  #rowFrom(from: number): number | null {
+    return this.#sql.exec<{ row: number | null }>("SELECT min(row) AS row FROM journal WHERE row >= ?", from).one().row;
   }
 
   #write(statement: string, ...bindings: readonly unknown[]): void {
@@ -93,18 +166,7 @@ export class SqlJournal implements Journal {
 
 type Commit = { readonly entries: readonly Entry[]; readonly size: number };
 
-function* commits(rows: Iterable<Row>): Generator<Commit> {
-  let text = "";
-  for (const { row, data } of rows) {
-    if (row % partsPerCommit === 0 && text !== "") {
-      yield parse(text);
-      text = "";
-    }
-    text += data;
-  }
-  if (text !== "") yield parse(text);
-}
-
-function parse(text: string): Commit {
-  return { entries: JSON.parse(text) as Entry[], size: text.length };
+/** What a sealed row is bound to. */
+function placeOf(row: number): string {
+  return `row ${row} of the journal`;
 }

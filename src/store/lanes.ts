@@ -1,9 +1,13 @@
 /** Where a lane is kept: one row a ticket, and one for the rest. */
+import { unsealed } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher.ts";
 import type { KeyHolder } from "../core/claim.ts";
+import { HoldfastError } from "../core/error.ts";
 import { noTerms } from "../core/slot.ts";
-import type { LaneBook, Slot, Terms } from "../core/slot.ts";
+import type { LaneBook, Setting, Slot, Terms } from "../core/slot.ts";
 import type { Ticket } from "../core/ticket.ts";
 import { migrate } from "./migration.ts";
+import type { Resealed } from "./reseal.ts";
 
 const migrations = [
   `CREATE TABLE IF NOT EXISTS tickets (
@@ -29,6 +33,13 @@ export type LaneState = {
   readonly registered: boolean;
 };
 
+/** As it is written: who set the override, and why, may be sealed. */
+type StoredState = Omit<LaneState, "terms"> & {
+  readonly terms: Omit<Terms, "setting"> & { readonly setting?: Setting | string };
+};
+
+const settingPlace = "the setting of the lane";
+
 const noState: LaneState = { terms: noTerms, holder: null, registered: false };
 
 type TicketRow = {
@@ -45,15 +56,19 @@ type TicketRow = {
 
 export class LaneStore implements LaneBook {
   readonly #sql: SqlStorage;
+  readonly #vault: Vault;
   #state: LaneState = noState;
   #exists: boolean;
+  /** A setting that could not be opened: what is shown for it, and what stays stored. */
+  #closed: { readonly shown: Setting; readonly sealed: string } | null = null;
 
-  /** Writes nothing: a lane that is only looked at leaves nothing behind. */
-  constructor(sql: SqlStorage) {
+  /** Writes nothing: a lane that is only looked at leaves nothing behind. @param vault seals who set a limit, and why */
+  constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
+    this.#vault = vault;
     this.#exists = hasTable(sql, "lane");
     const row = this.#exists ? sql.exec<{ state: string }>("SELECT state FROM lane").toArray()[0] : undefined;
-    if (row !== undefined) this.#state = JSON.parse(row.state) as LaneState;
+    if (row !== undefined) this.#state = this.#opened(JSON.parse(row.state) as StoredState);
   }
 
   /** False until something was written. */
@@ -91,8 +106,41 @@ export class LaneStore implements LaneBook {
   }
 
   save(state: LaneState): void {
-    this.#open().exec("INSERT OR REPLACE INTO lane VALUES (1, ?)", JSON.stringify(state));
+    this.#open().exec("INSERT OR REPLACE INTO lane VALUES (1, ?)", JSON.stringify(this.#sealed(state)));
     this.#state = state;
+  }
+
+  /** Seals who set its limit anew, with the newest key; `failed` where that cannot be opened, and stays as it is. */
+  reseal(): Resealed & { readonly failed: number } {
+    if (this.#closed !== null) return { rows: 1, sealed: 0, failed: 1 };
+    const row = this.#exists ? this.#sql.exec<{ state: string }>("SELECT state FROM lane").toArray()[0] : undefined;
+    const setting = row === undefined ? undefined : (JSON.parse(row.state) as StoredState).terms.setting;
+    if (setting === undefined) return { rows: 0, sealed: 0, failed: 0 };
+    const isStale = this.#vault.isStale(typeof setting === "string" ? setting : "");
+    if (isStale) this.save(this.#state);
+    return { rows: 1, sealed: isStale ? 1 : 0, failed: 0 };
+  }
+
+  #sealed({ terms: { setting, ...terms }, ...state }: LaneState): StoredState {
+    if (setting === undefined) return { ...state, terms };
+    if (setting === this.#closed?.shown) return { ...state, terms: { ...terms, setting: this.#closed.sealed } };
+    const text = JSON.stringify(setting);
+    const sealed = this.#vault.seal(text, settingPlace);
+    return { ...state, terms: { ...terms, setting: sealed === text ? setting : sealed } };
+  }
+
+  #opened({ terms: { setting, ...terms }, ...state }: StoredState): LaneState {
+    if (typeof setting !== "string") return { ...state, terms: { ...terms, ...(setting === undefined ? {} : { setting }) } };
+    try {
+      const opened = JSON.parse(this.#vault.open(setting, settingPlace)) as Setting;
+      return { ...state, terms: { ...terms, setting: opened } };
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      // The limit counts all the same.
+      const shown: Setting = { by: "unknown", at: 0, reason: `not to be read: ${error.message}` };
+      this.#closed = { shown, sealed: setting };
+      return { ...state, terms: { ...terms, setting: shown } };
+    }
   }
 
   #open(): SqlStorage {

@@ -5,23 +5,26 @@
  */
 import { causeOf } from "../core/cause.ts";
 import type { Position } from "../core/cursor.ts";
-import type { StoredError } from "../core/error.ts";
+import type { Vault } from "../core/cipher.ts";
 import type { RunSummary } from "../core/run.ts";
+import { errorColumn, errorOf } from "./rest.ts";
+import type { RowKey } from "./rest.ts";
+
+/** The table of runs, and what opens its rows. */
+export type Source = { readonly sql: SqlStorage; readonly vault: Vault };
 
 /** Of a failed row, what its cause is told from. */
-export type Told = { readonly workflow: string; readonly error: string | null };
+export type Told = RowKey & { readonly workflow: string; readonly error: string | null };
+
+/** The columns of {@link Told}. */
+export const toldColumns = `created_at, id, workflow, ${errorColumn}`;
 
 /** Runs that are held in memory at once, besides those that are found. */
 const pageLength = 200;
 
-/** What the row of a failed run says as its error. */
-export function errorOf(error: string | null): StoredError | null {
-  return error === null ? null : (JSON.parse(error) as StoredError | null);
-}
-
 /** Whether the row is of the cause; of any, where none is asked for. */
-export function isOf(cause: string | undefined, { workflow, error }: Told): boolean {
-  return cause === undefined || causeOf({ workflow, error: errorOf(error) }) === cause;
+export function isOf(vault: Vault, cause: string | undefined, row: Told): boolean {
+  return cause === undefined || causeOf({ workflow: row.workflow, error: errorOf(vault, row.error, row) }) === cause;
 }
 
 /** @param read failed runs, newest first, strictly after the position */

@@ -3,10 +3,14 @@
  * reads its own rows and no others. The oldest run that is open is looked for in all rows once; from then
  * on only in those that come behind where it was last found.
  */
+import { unsealed } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher.ts";
 import { isEnded, runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import { Sampler } from "../core/sample.ts";
 import type { Sample, SampledRun, SampleQuery } from "../core/sample.ts";
+import { readRest } from "./rest.ts";
+import type { RowKey } from "./rest.ts";
 
 export type OldestOpen = { readonly workflow: string; readonly createdAt: number };
 
@@ -15,11 +19,13 @@ const isOpen = "status IN (SELECT value FROM json_each(?))";
 
 export class Statistics {
   readonly #sql: SqlStorage;
+  readonly #vault: Vault;
   /** By workflow, an instant before which no open run of it was created; null until someone asks. */
   #openFrom: Map<string, number> | null = null;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
+    this.#vault = vault;
   }
 
   /** To be told of every summary that the shard takes. */
@@ -33,13 +39,14 @@ export class Statistics {
     const { from, until, workflow } = query;
     const sampler = new Sampler(query);
     const one = workflow === undefined ? [] : [workflow];
-    const rows = this.#sql.exec<{ created_at: number; workflow: string; status: RunStatus; rest: string }>(
-      `SELECT created_at, workflow, status, rest FROM runs
+    const rows = this.#sql.exec<RowKey & { workflow: string; status: RunStatus; rest: string }>(
+      `SELECT created_at, id, workflow, status, rest FROM runs
        WHERE created_at >= ? AND created_at < ? ${one.length === 0 ? "" : "AND workflow = ?"}`,
       ...[from, until, ...one],
     );
-    for (const { created_at, workflow, status, rest } of rows) {
-      const { finishedAt, tallies } = JSON.parse(rest) as Pick<SampledRun, "finishedAt" | "tallies">;
+    for (const row of rows) {
+      const { created_at, workflow, status } = row;
+      const { finishedAt, tallies }: Pick<SampledRun, "finishedAt" | "tallies"> = readRest(this.#vault, row.rest, row);
       const counted = tallies === undefined ? {} : { tallies };
       sampler.add({ workflow, status, createdAt: created_at, finishedAt, ...counted });
     }

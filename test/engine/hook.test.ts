@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { HookRequest } from "../../src/core/service.ts";
 import type { Step, WebhookOptions } from "../../src/core/step.ts";
-import { receiveHook } from "../../src/engine/hook.ts";
+import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
+import { timelineOf } from "../../src/core/chart.ts";
 import { Host, act, startAt } from "./host.ts";
 
 function post(body: string, type = "application/json"): HookRequest {
@@ -131,4 +132,164 @@ test("what respond answers goes to the caller; when it throws the call is accept
   const host = await new Host(waiting({ respond: ({ body }) => ({ status: 201, body: { got: body } }) })).drive();
   const { response } = await receiveHook(host.run, "pay", post("7"));
   expect(response).toEqual({ status: 201, headers: { "content-type": "application/json" }, body: '{"got":7}' });
+});
+
+/** The codes of what was refused, in order. */
+function refused(host: Host): unknown[] {
+  return host.entries("webhook.rejected").map((entry) => entry.code);
+}
+
+const asked = { by: "ada", role: "operate", reason: "it was posted in public" };
+const sign = (generation: number) => Promise.resolve(`http://example.com/hooks/pay/${generation}`);
+
+test("guarantee 8: what comes once more, late, forged or broken is on record, each with its code", async () => {
+  const flow = async (_input: never, step: Step) => {
+    const hook = await step.webhook("pay", { timeout: "1 h", verify: ({ body }) => body !== 0 });
+    await step.waitFor("go");
+    return [await hook.received(), await step.waitFor("end")];
+  };
+  const host = await new Host(flow).drive(startAt);
+  await code(receiveHook(host.run, "pay", post("0")));
+  await code(receiveHook(host.run, "pay", post("{")));
+  await receiveHook(host.run, "pay", post("1"));
+  expect(await receiveHook(host.run, "pay", post("2"))).toEqual({ duplicate: true });
+  const late = await new Host(flow).drive(startAt);
+  late.clock.at = startAt + 3_600_001;
+  await code(receiveHook(late.run, "pay", post("1")));
+  expect([refused(host), refused(late)]).toEqual([
+    ["webhook_rejected", "body_invalid", "webhook_duplicate"],
+    ["webhook_expired"],
+  ]);
+  expect(host.entries("webhook.received")).toHaveLength(1);
+});
+
+test("guarantee 8: a call after the end is on record, and changes nothing about the run", async () => {
+  const host = await new Host(waiting({ timeout: "1 h" })).drive();
+  const before = host.snapshot;
+  const bars = () => timelineOf(host.journal.entries, { underway: [], now: host.clock.at }, { from: 0, limit: 9 });
+  const drawn = bars();
+  const kept = host.run.advance();
+  host.clock.at += 86_400_000;
+  expect(await code(receiveHook(host.run, "pay", post("1")))).toBe("run_ended");
+  expect(refused(host)).toEqual(["run_ended"]);
+  expect(host.snapshot).toEqual({ ...before, seq: before.seq + 1 });
+  expect(host.run.advance()).toEqual(kept);
+  const again = host.reopen({ cold: false });
+  expect(again.snapshot).toEqual(host.snapshot);
+  const after = bars();
+  expect(after).toMatchObject({ ended: true, endedAt: drawn.endedAt, idle: drawn.idle, total: drawn.total });
+  const [hook] = after.bars.filter(({ kind }) => kind === "webhook");
+  expect(hook).toMatchObject({ status: "timed_out", rejected: [{ code: "run_ended" }] });
+});
+
+test("a run that failed and is retried goes on, whatever was refused behind its end", async () => {
+  let broken = true;
+  const flow = async (_input: never, step: Step) => {
+    const hook = await step.webhook("pay");
+    await step.run(
+      "send",
+      () => {
+        if (broken) throw new Error("no");
+      },
+      { retry: { limit: 0 } },
+    );
+    return await hook.received();
+  };
+  const host = await new Host(flow).drive();
+  expect(await code(receiveHook(host.run, "pay", post("1")))).toBe("run_ended");
+  broken = false;
+  void act(host.run, "retry");
+  await host.drive();
+  expect(await receiveHook(host.run, "pay", post("2"))).toEqual({ duplicate: false });
+  await host.drive();
+  expect((host.output as { body: unknown }).body).toBe(2);
+});
+
+test("nobody fills a journal by calling an address: of each webhook a hundred refusals are on record", async () => {
+  const host = await new Host(waiting({ verify: () => false })).drive();
+  for (let i = 0; i < maxRejections + 20; i++) await code(receiveHook(host.run, "pay", post("1")));
+  const { length } = host.journal.entries;
+  const again = host.reopen({ cold: false });
+  await again.drive();
+  await code(receiveHook(again.run, "pay", post("1")));
+  expect(again.journal.entries).toHaveLength(length);
+  const reasons = again.entries("webhook.rejected").map(({ reason }) => reason);
+  expect(reasons).toHaveLength(maxRejections);
+  expect(reasons.filter((reason) => reason.includes("more are not recorded"))).toEqual([reasons.at(-1)]);
+});
+
+test("an address that was revoked is dead at once, and the wait is open under another", async () => {
+  const host = await new Host(waiting()).drive();
+  const { url } = await revokeHook(host.run, "pay", asked, sign);
+  expect(url).toBe("http://example.com/hooks/pay/1");
+  expect(host.snapshot.waitingFor).toMatchObject([{ kind: "webhook", name: "pay", url }]);
+  expect(host.entries("webhook.revoked")).toMatchObject([{ name: "pay", call: "pay", url, generation: 1, ...asked }]);
+  expect(await code(receiveHook(host.run, "pay", post("1")))).toBe("webhook_revoked");
+  expect(refused(host)).toEqual(["webhook_revoked"]);
+  // No such address was ever given to anybody.
+  expect(await code(receiveHook(host.run, "pay", post("1"), 2))).toBe("webhook_not_found");
+  expect(await receiveHook(host.run, "pay", post("2"), 1)).toEqual({ duplicate: false });
+  // Dead for ever, also where the other address would be told that it comes twice.
+  expect(await code(receiveHook(host.run, "pay", post("2")))).toBe("webhook_revoked");
+  await host.drive();
+  expect((host.output as { body: unknown }).body).toBe(2);
+});
+
+test("guarantee 3: the handler keeps the address it was given, in every life", async () => {
+  const seen: string[] = [];
+  const flow = async (_input: never, step: Step) => {
+    const hook = await step.webhook("pay");
+    seen.push(hook.url);
+    return await hook.received();
+  };
+  const host = await new Host(flow).drive();
+  await revokeHook(host.run, "pay", asked, sign);
+  const again = host.reopen({ cold: false });
+  await again.drive();
+  expect(await code(receiveHook(again.run, "pay", post("1")))).toBe("webhook_revoked");
+  expect(await receiveHook(again.run, "pay", post("1"), 1)).toEqual({ duplicate: false });
+  await again.drive();
+  expect([again.status, new Set(seen)]).toEqual(["completed", new Set(["http://example.com/hooks/pay"])]);
+});
+
+test("a call that is being verified as its address is revoked is refused", async () => {
+  let go: (value: boolean) => void = () => {};
+  const verify = () => new Promise<boolean>((resolve) => void (go = resolve));
+  const host = await new Host(waiting({ verify })).drive();
+  const slow = code(receiveHook(host.run, "pay", post("1")));
+  await host.clock.idle();
+  await revokeHook(host.run, "pay", asked, sign);
+  go(true);
+  await host.drive();
+  expect([await slow, host.status, refused(host)]).toEqual(["webhook_revoked", "waiting", ["webhook_revoked"]]);
+});
+
+test("revoking: the same key is one revocation; two at once are two; what is not open has no address", async () => {
+  const host = await new Host(waiting({ timeout: "1 h" })).drive(startAt);
+  const keyed = { ...asked, key: "k1" };
+  const same = await Promise.all([1, 2, 3].map(() => revokeHook(host.run, "pay", keyed, sign)));
+  expect([new Set(same.map(({ url }) => url)).size, host.entries("webhook.revoked").length]).toEqual([1, 1]);
+  const two = await Promise.all([1, 2].map(() => revokeHook(host.run, "pay", asked, sign)));
+  expect(two.map(({ url }) => url)).toEqual(["http://example.com/hooks/pay/2", "http://example.com/hooks/pay/3"]);
+  expect(await revokeHook(host.run, "pay", keyed, sign)).toEqual(same[0]);
+  expect(await code(revokeHook(host.run, "pay", { ...keyed, reason: "other" }, sign))).toBe("idempotency_conflict");
+  expect(() => act(host.run, "pause", "k1")).toThrow(/was used to revoke/);
+  expect(await code(revokeHook(host.run, "other", asked, sign))).toBe("webhook_not_found");
+  host.clock.at = startAt + 3_600_001;
+  expect(await code(revokeHook(host.run, "pay", asked, sign))).toBe("webhook_not_found");
+  await host.drive();
+  expect(await code(revokeHook(host.run, "pay", asked, sign))).toBe("run_ended");
+  // What was done stays done, and is answered alike.
+  expect(await revokeHook(host.run, "pay", keyed, sign)).toEqual(same[0]);
+});
+
+test("a webhook that is called while its new address is made has none", async () => {
+  const host = await new Host(waiting()).drive();
+  const slow = code(
+    revokeHook(host.run, "pay", asked, async (generation) => {
+      await receiveHook(host.run, "pay", post("1"));
+      return await sign(generation);
+    }),
+  );
+  expect([await slow, host.entries("webhook.revoked")]).toEqual(["webhook_not_found", []]);
 });

@@ -1,9 +1,11 @@
 /** Who may call what. The table of routes is walked, so a route without a role cannot be added. */
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { createApp, routesOf } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import type { Role } from "../../src/http/config.ts";
+import { expectedRoles } from "./roles.ts";
 import { failingService, reached, tokens } from "./service.ts";
+import { audience, openTeam } from "./team.ts";
 
 const service = failingService(reached);
 const routes = routesOf(service);
@@ -11,14 +13,48 @@ const guarded = routes.flatMap(({ method, path, role, page }) =>
   role === "open" || page === true ? [] : [{ method, path, role }],
 );
 const pages = routes.flatMap(({ path, role, page }) => (role !== "open" && page === true ? [{ path, role }] : []));
-const tokenOf: Record<Role, string> = { read: "r-token-123", operate: "o-token-123", admin: "a-token-123" };
 const order: readonly Role[] = ["read", "operate", "admin"];
 
 function appWith(env: Record<string, unknown>) {
   return createApp(service, () => parseConfig(env));
 }
 
-const locked = appWith({ API_TOKENS: tokens });
+const team = await openTeam();
+afterAll(() => team.close());
+
+const access = {
+  ACCESS_TEAM_DOMAIN: team.issuer,
+  ACCESS_AUD: audience,
+  ACCESS_ROLES: "read:*@example.com,operate:olu@example.com,admin.shapes:adi@example.com,operate:nightly.access",
+};
+const shapeTokens = "read.shapes:rs-token-123,operate.shapes:os-token-123,admin.shapes:as-token-123";
+/** The SHA-256 of h-token-123. */
+const hashed = "admin:sha256:5457af87b394062732b77ea34fe0cfb55b72209693340227a37ca9d71e395eb1";
+const locked = appWith({ API_TOKENS: `${tokens},${shapeTokens},${hashed}`, ...access });
+
+type Credential = { readonly held: Role; readonly headers: Record<string, string> };
+
+/** Everybody there is to be let in, and the role that they have. */
+async function callers(): Promise<readonly (readonly [who: string, credential: Credential])[]> {
+  const token = (held: Role, text: string): Credential => ({ held, headers: { authorization: `Bearer ${text}` } });
+  const visitor = async (held: Role, claims: Record<string, string>): Promise<Credential> => {
+    const headers = { "cf-access-jwt-assertion": await team.sign(claims), "sec-fetch-site": "same-origin" };
+    return { held, headers };
+  };
+  return [
+    ["read", token("read", "r-token-123")],
+    ["operate", token("operate", "o-token-123")],
+    ["admin", token("admin", "a-token-123")],
+    ["read.shapes", token("read", "rs-token-123")],
+    ["operate.shapes", token("operate", "os-token-123")],
+    ["admin.shapes", token("admin", "as-token-123")],
+    ["admin by its digest", token("admin", "h-token-123")],
+    ["a person who reads", await visitor("read", { email: "ana@example.com" })],
+    ["a person who operates", await visitor("operate", { email: "olu@example.com" })],
+    ["a person who sees shapes", await visitor("admin", { email: "adi@example.com" })],
+    ["a service", await visitor("operate", { common_name: "nightly.access" })],
+  ];
+}
 
 async function ask(app: ReturnType<typeof appWith>, path: string, init: RequestInit = {}) {
   const response = await app.request(path, init);
@@ -41,30 +77,18 @@ describe("the table of routes", () => {
     expect(registered.toSorted()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).toSorted());
   });
 
-  test("only liveness, webhooks, signing in and out, and what the browser is served of it are open", () => {
-    const open = routes.filter(({ role }) => role === "open").map(({ method, path }) => `${method} ${path}`);
-    expect(open.toSorted()).toEqual([
-      "ALL /hooks/:token",
-      "GET /assets/:file",
-      "GET /health",
-      "GET /sign-in",
-      "POST /sign-in",
-      "POST /sign-out",
-    ]);
+  test("guarantee 9: gives each route the role that is expected of it, and holds no other", () => {
+    const table = Object.fromEntries(routes.map(({ method, path, role }) => [`${method} ${path}`, role]));
+    expect(table).toEqual(expectedRoles);
   });
 
-  test("a GET needs read; what ends or changes more than a run needs admin; the rest needs operate", () => {
-    const admins =
-      /^(?:DELETE|PATCH) |\/(?:terminate|fork|bulk)$|^POST \/v1\/(?:schedules(?:\/:id\/backfill)?|directory\/rebuild)$/;
-    for (const { method, path, role } of guarded) {
-      const needed = method === "GET" ? "read" : admins.test(`${method} ${path}`) ? "admin" : "operate";
-      expect(`${method} ${path} ${role}`).toBe(`${method} ${path} ${needed}`);
-    }
+  test("a GET needs no more than read, and whatever else is in the API needs more", () => {
+    for (const { method, path, role } of guarded) expect([path, role === "read"]).toEqual([path, method === "GET"]);
   });
 });
 
 /** Let in, and refused for what an empty request lacks, or by the service; the description of the API asks neither. */
-const letIn = /^(?:404 (?:run|schedule)_not_found|400 (?:body|parameter)_invalid|200 undefined)$/;
+const letIn = /^(?:.*: )?(?:404 (?:run|schedule)_not_found|400 (?:body|parameter)_invalid|200 undefined)$/;
 
 describe.each(guarded)("$method $path", ({ method, path, role }) => {
   const target = concrete(path);
@@ -82,10 +106,12 @@ describe.each(guarded)("$method $path", ({ method, path, role }) => {
     }
   });
 
-  test.each(order)("the role %s", async (held) => {
-    const { status, code } = await ask(locked, target, { method, ...bearer(tokenOf[held]) });
-    const allowed = order.indexOf(held) >= order.indexOf(role);
-    expect(`${status} ${code}`).toMatch(allowed ? letIn : /^403 role_insufficient$/);
+  test("every caller is answered as their role says, whatever they are shown", async () => {
+    for (const [who, { held, headers }] of await callers()) {
+      const { status, code } = await ask(locked, target, { method, headers });
+      const allowed = order.indexOf(held) >= order.indexOf(role);
+      expect(`${who}: ${status} ${code}`).toMatch(allowed ? letIn : /: 403 role_insufficient$/);
+    }
   });
 
   test("AUTH=none lets this machine in and nobody else", async () => {
@@ -113,10 +139,13 @@ describe.each(pages)("the page $path", ({ path, role }) => {
     expect(await response.text()).toContain("API_TOKENS");
   });
 
-  test("the role read lets in, and what fails then is a page", async () => {
+  test("everybody who is let in comes in with the role read, and what fails then is a page", async () => {
     expect(role).toBe("read");
-    const response = await locked.request(target, bearer("r-token-123"));
-    expect([response.status, response.headers.get("content-type")]).toEqual([404, "text/html; charset=utf-8"]);
+    for (const [who, { headers }] of await callers()) {
+      const response = await locked.request(target, { headers });
+      const type = response.headers.get("content-type");
+      expect([who, response.status, type]).toEqual([who, 404, "text/html; charset=utf-8"]);
+    }
   });
 
   test("AUTH=none lets this machine in and nobody else", async () => {

@@ -1,7 +1,15 @@
 /** Who is behind a request, and why: what the headers may say, and what is refused. */
 import { expect, test } from "vitest";
+import type { Caller } from "../../src/http/auth.ts";
 import { readAuthor, readReason, readWhy } from "../../src/http/author.ts";
+import type { Role } from "../../src/http/config.ts";
 import { problem } from "../../src/http/problem.ts";
+
+function withToken(role: Role): Caller {
+  return { role, sight: "whole", way: "token", name: null };
+}
+
+const [read, operate, admin] = [withToken("read"), withToken("operate"), withToken("admin")];
 
 function request(headers: Readonly<Record<string, string>>): Request {
   return new Request("http://example.com/v1/runs", { method: "POST", headers });
@@ -18,9 +26,9 @@ async function refusedFor(read: () => unknown): Promise<string> {
 }
 
 test("without a name it is the token's role; with one the name, and the role beside it", () => {
-  expect(readAuthor(request({}), "operate")).toEqual({ by: "operate" });
-  expect(readAuthor(request({ "holdfast-actor": "ana" }), "operate")).toEqual({ by: "ana", role: "operate" });
-  expect(readAuthor(request({ "Holdfast-Actor": "%20ana%20m%C3%BCnchen%20" }), "admin")).toEqual({
+  expect(readAuthor(request({}), operate)).toEqual({ by: "operate" });
+  expect(readAuthor(request({ "holdfast-actor": "ana" }), operate)).toEqual({ by: "ana", role: "operate" });
+  expect(readAuthor(request({ "Holdfast-Actor": "%20ana%20m%C3%BCnchen%20" }), admin)).toEqual({
     ...{ by: "ana münchen", role: "admin" },
   });
 });
@@ -28,12 +36,22 @@ test("without a name it is the token's role; with one the name, and the role bes
 test("a name cannot take the place of a role, the engine or a schedule: its own role shows", () => {
   for (const by of ["admin", "engine", "schedule:nightly", "bulk 01K"]) {
     const headers = { "holdfast-actor": encodeURIComponent(by) };
-    expect(readAuthor(request(headers), "operate")).toEqual({ by, role: "operate" });
+    expect(readAuthor(request(headers), operate)).toEqual({ by, role: "operate" });
+  }
+});
+
+test("a name that Access has verified is the name, and no header puts another in its place", () => {
+  const caller: Caller = { role: "operate", sight: "whole", way: "access", name: "ana@example.com" };
+  for (const actor of ["", "bob", "%ff"]) {
+    expect(readAuthor(request({ "holdfast-actor": actor }), caller)).toEqual({
+      by: "ana@example.com",
+      role: "operate",
+    });
   }
 });
 
 test("an empty header says nothing", () => {
-  expect(readAuthor(request({ "holdfast-actor": "  " }), "admin")).toEqual({ by: "admin" });
+  expect(readAuthor(request({ "holdfast-actor": "  " }), admin)).toEqual({ by: "admin" });
   expect(readReason(request({ "holdfast-reason": "" }))).toBeNull();
   expect(readWhy(request({}))).toEqual({});
 });
@@ -58,14 +76,14 @@ test.each([
   await expect(refusedFor(() => readReason(request({ "holdfast-reason": text })))).resolves.toMatch(
     /^400 header_invalid Holdfast-Reason must be percent-encoded UTF-8 of 1 to 4096 characters/,
   );
-  await expect(refusedFor(() => readAuthor(request({ "holdfast-actor": text }), "admin"))).resolves.toMatch(
+  await expect(refusedFor(() => readAuthor(request({ "holdfast-actor": text }), admin))).resolves.toMatch(
     /^400 header_invalid Holdfast-Actor must be percent-encoded UTF-8 of 1 to 256 characters/,
   );
 });
 
 test("a name has at most 256 characters", async () => {
-  expect(readAuthor(request({ "holdfast-actor": "a".repeat(256) }), "read").by).toHaveLength(256);
-  await expect(refusedFor(() => readAuthor(request({ "holdfast-actor": "a".repeat(257) }), "read"))).resolves.toMatch(
+  expect(readAuthor(request({ "holdfast-actor": "a".repeat(256) }), read).by).toHaveLength(256);
+  await expect(refusedFor(() => readAuthor(request({ "holdfast-actor": "a".repeat(257) }), read))).resolves.toMatch(
     /^400/,
   );
 });

@@ -3,6 +3,9 @@ import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { parseConfig } from "../../src/http/config.ts";
 
+const team = "https://team.cloudflareaccess.com";
+const whole = { ACCESS_TEAM_DOMAIN: team, ACCESS_AUD: "a", ACCESS_ROLES: "read:*" };
+
 describe("AUTH and API_TOKENS", () => {
   test.each([
     ["read:abc", [{ role: "read", text: "abc" }]],
@@ -23,6 +26,9 @@ describe("AUTH and API_TOKENS", () => {
     ],
     ["admin:with:colons=", [{ role: "admin", text: "with:colons=" }]],
     ["read:same,read:same", [{ role: "read", text: "same" }]],
+    ["read.shapes:a", [{ role: "read", shapes: true, text: "a" }]],
+    ["admin:sha256", [{ role: "admin", text: "sha256" }]],
+    [`operate.shapes:sha256:${"A1".repeat(32)}`, [{ role: "operate", shapes: true, sha256: "a1".repeat(32) }]],
     ["", []],
     [" \n", []],
   ])("API_TOKENS %j", (list, tokens) => {
@@ -45,6 +51,34 @@ describe("AUTH and API_TOKENS", () => {
   });
 });
 
+describe("ACCESS_*", () => {
+  test("nothing set is nothing set up; all of it is", () => {
+    expect(parseConfig({}).access).toBeNull();
+    expect(parseConfig({ ACCESS_TEAM_DOMAIN: "", ACCESS_AUD: " " }).access).toBeNull();
+    const roles = "read:*, admin.shapes:*@Example.com ,operate:Ana@example.com,operate:nightly.access";
+    expect(parseConfig({ ...whole, ACCESS_AUD: "one, two", ACCESS_ROLES: roles }).access).toEqual({
+      issuer: team,
+      audiences: ["one", "two"],
+      grants: [
+        { role: "read", pattern: "*" },
+        { role: "admin", shapes: true, pattern: "*@example.com" },
+        { role: "operate", pattern: "ana@example.com" },
+        { role: "operate", pattern: "nightly.access" },
+      ],
+    });
+  });
+
+  test("AUTH=none looks at none of it", () => {
+    expect(parseConfig({ AUTH: "none", ACCESS_AUD: "alone" }).access).toBeNull();
+  });
+});
+
+test("CORS_ORIGINS is nobody unless set", () => {
+  expect(parseConfig({}).origins).toEqual([]);
+  const origins = ["https://app.example.com", "http://localhost:5173"];
+  expect(parseConfig({ CORS_ORIGINS: ` ${origins.join(" , ")} ` }).origins).toEqual(origins);
+});
+
 describe("a malformed variable is an error that names it", () => {
   test.each([
     ["AUTH", { AUTH: "off" }],
@@ -61,6 +95,32 @@ describe("a malformed variable is an error that names it", () => {
     ["API_TOKENS", { API_TOKENS: "read:a,,admin:secretword" }],
     ["API_TOKENS", { API_TOKENS: "read:secretword,admin:secretword" }],
     ["API_TOKENS", { API_TOKENS: 7 }],
+    ["API_TOKENS", { API_TOKENS: "read.payload:secretword" }],
+    ["API_TOKENS", { API_TOKENS: "read.shapes.shapes:secretword" }],
+    ["API_TOKENS", { API_TOKENS: "shapes:secretword" }],
+    ["API_TOKENS", { API_TOKENS: "read:secretword,read.shapes:secretword" }],
+    ["API_TOKENS", { API_TOKENS: "read:sha256:secretword" }],
+    ["API_TOKENS", { API_TOKENS: `read:sha256:${"a".repeat(63)}` }],
+    ["API_TOKENS", { API_TOKENS: `read:sha256:${"a".repeat(64)},admin:sha256:${"A".repeat(64)}` }],
+    ["CORS_ORIGINS", { CORS_ORIGINS: "*" }],
+    ["CORS_ORIGINS", { CORS_ORIGINS: "https://app.example.com/" }],
+    ["CORS_ORIGINS", { CORS_ORIGINS: "app.example.com" }],
+    ["CORS_ORIGINS", { CORS_ORIGINS: "https://a.example,,https://b.example" }],
+    ["CORS_ORIGINS", { CORS_ORIGINS: "null" }],
+    ["ACCESS_TEAM_DOMAIN", { ACCESS_AUD: "a", ACCESS_ROLES: "read:*" }],
+    ["ACCESS_AUD", { ACCESS_TEAM_DOMAIN: team, ACCESS_ROLES: "read:*" }],
+    ["ACCESS_ROLES", { ACCESS_TEAM_DOMAIN: team, ACCESS_AUD: "a" }],
+    ["ACCESS_TEAM_DOMAIN", { ...whole, ACCESS_TEAM_DOMAIN: "team.cloudflareaccess.com" }],
+    ["ACCESS_TEAM_DOMAIN", { ...whole, ACCESS_TEAM_DOMAIN: "http://team.cloudflareaccess.com" }],
+    ["ACCESS_TEAM_DOMAIN", { ...whole, ACCESS_TEAM_DOMAIN: `${team}/cdn-cgi/access/certs` }],
+    ["ACCESS_AUD", { ...whole, ACCESS_AUD: "one,,two" }],
+    ["ACCESS_AUD", { ...whole, ACCESS_AUD: "one two" }],
+    ["ACCESS_ROLES", { ...whole, ACCESS_ROLES: "ana@example.com" }],
+    ["ACCESS_ROLES", { ...whole, ACCESS_ROLES: "root:ana@example.com" }],
+    ["ACCESS_ROLES", { ...whole, ACCESS_ROLES: "read:" }],
+    ["ACCESS_ROLES", { ...whole, ACCESS_ROLES: "read:*.example.com" }],
+    ["ACCESS_ROLES", { ...whole, ACCESS_ROLES: "read:ana@*" }],
+    ["ACCESS_ROLES", { ...whole, ACCESS_ROLES: "read:a@b@c" }],
     ["PUBLIC_URL", { PUBLIC_URL: "example.com" }],
     ["PUBLIC_URL", { PUBLIC_URL: "https://example.com/path" }],
     ["PUBLIC_URL", { PUBLIC_URL: "https://example.com/?q" }],

@@ -1,8 +1,9 @@
 /** Signing in, what a session may do, who may not ride on it, and how it ends. */
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
-import { createSession, roleOfSession, sessionMs } from "../../src/http/session.ts";
+import { createSession, sessionMs, tokenOfSession } from "../../src/http/session.ts";
 import { failingService, reached, tokens } from "./service.ts";
 
 const here = "http://holdfast.test";
@@ -176,13 +177,13 @@ describe("a session", () => {
   });
 
   test("ends after a week, and its end cannot be moved", async () => {
-    const request = new Request(here);
-    const [, session = ""] = /=([^;]+)/.exec(await createSession(request, "secret", 1000)) ?? [];
-    const known = [{ role: "admin", text: "secret" }] as const;
-    expect(await roleOfSession(session, known, 1000 + sessionMs - 1)).toBe("admin");
-    expect(await roleOfSession(session, known, 1000 + sessionMs)).toBeNull();
+    const config = parseConfig({ API_TOKENS: "admin:secret" });
+    const [, session = ""] =
+      /=([^;]+)/.exec(await createSession(new Request(here), { role: "admin", text: "secret" }, config, 1000)) ?? [];
+    expect(await tokenOfSession(session, config, 1000 + sessionMs - 1)).toMatchObject({ role: "admin" });
+    expect(await tokenOfSession(session, config, 1000 + sessionMs)).toBeNull();
     const later = session.replace(/^\d+/, (expires) => String(Number(expires) + 1));
-    expect(await roleOfSession(later, known, 1000)).toBeNull();
+    expect(await tokenOfSession(later, config, 1000)).toBeNull();
   });
 
   test.each(["", "x", "1.2", `9999999999999.${"0".repeat(64)}`, `99999999999999999.${"0".repeat(64)}`])(
@@ -201,6 +202,100 @@ describe("a session", () => {
     const headers = { cookie: `holdfast_session=1.${"0".repeat(64)}`, accept: "text/html" };
     const answer = await locked.request(`${here}/`, { headers });
     expect([answer.status, answer.headers.get("location")]).toEqual([303, "/sign-in"]);
+  });
+});
+
+describe("a token of which only the SHA-256 is configured", () => {
+  const sha256 = createHash("sha256").update("o-token-123").digest("hex");
+  const secrets = ["the first signing secret", "the second signing secret"] as const;
+
+  const open = async (env: Record<string, unknown>) => {
+    const answer = await signIn(appWith(env));
+    return { status: answer.status, cookie: (answer.headers.get("set-cookie") ?? "").split(";")[0] ?? "", answer };
+  };
+  const status = async (env: Record<string, unknown>, cookie: string) =>
+    (await appWith(env).request(`${here}/v1/runs`, { headers: { cookie, ...own } })).status;
+
+  test.each([sha256, sha256.toUpperCase()])("is known by it: %s", async (digest) => {
+    const app = appWith({ API_TOKENS: `operate:sha256:${digest}` });
+    const call = (token: string) => app.request(`${here}/v1/runs`, { headers: { authorization: `Bearer ${token}` } });
+    expect((await call("o-token-123")).status).toBe(404);
+    expect((await call(`sha256:${digest}`)).status).toBe(401);
+    expect((await call(digest)).status).toBe(401);
+  });
+
+  test("signs in where SIGNING_SECRET is set, and elsewhere is told what to set", async () => {
+    for (const signing of [undefined, "", "too short", `${secrets[0]},short`]) {
+      const { answer } = await open({ API_TOKENS: `operate:sha256:${sha256}`, SIGNING_SECRET: signing });
+      expect([answer.status, answer.headers.get("set-cookie")]).toEqual([503, null]);
+      expect(await answer.text()).toContain("SIGNING_SECRET");
+    }
+    const env = { API_TOKENS: `operate:sha256:${sha256}`, SIGNING_SECRET: secrets[0] };
+    const { status: made, cookie } = await open(env);
+    expect([made, await status(env, cookie)]).toEqual([303, 404]);
+  });
+
+  test("has sessions that nobody opens with the digest alone, or with the secret alone", async () => {
+    const env = { API_TOKENS: `operate:sha256:${sha256}`, SIGNING_SECRET: secrets[0] };
+    const forged = [
+      await open({ API_TOKENS: `operate:${sha256}` }).then(() =>
+        createSession(new Request(here), { role: "operate", text: sha256 }, parseConfig({}), Date.now()),
+      ),
+      await createSession(
+        new Request(here),
+        { role: "operate", text: `sha256:${sha256}` },
+        parseConfig({}),
+        Date.now(),
+      ),
+      await createSession(new Request(here), { role: "operate", text: secrets[0] }, parseConfig({}), Date.now()),
+      await createSession(
+        new Request(here),
+        { role: "operate", sha256 },
+        parseConfig({ SIGNING_SECRET: secrets[1] }),
+        Date.now(),
+      ),
+    ];
+    for (const cookie of forged) expect(await status(env, cookie.split(";")[0] ?? "")).toBe(401);
+  });
+
+  test("keeps its sessions while SIGNING_SECRET is rotated, and loses them with the secret", async () => {
+    const list = { API_TOKENS: `operate:sha256:${sha256}` };
+    const { cookie } = await open({ ...list, SIGNING_SECRET: secrets[0] });
+    expect(await status({ ...list, SIGNING_SECRET: `${secrets[1]}, ${secrets[0]}` }, cookie)).toBe(404);
+    expect(await status({ ...list, SIGNING_SECRET: secrets[1] }, cookie)).toBe(401);
+    expect(await status(list, cookie)).toBe(401);
+  });
+
+  test("does not disturb sessions of tokens that stand there whole, with or without a secret", async () => {
+    const cookie = await cookieOf("o-token-123");
+    const list = `operate:o-token-123,admin:sha256:${"0".repeat(64)}`;
+    for (const signing of ["", "short", secrets[0]]) {
+      expect(await status({ API_TOKENS: list, SIGNING_SECRET: signing }, cookie)).toBe(404);
+    }
+  });
+});
+
+describe("tokens are rotated without an instant in which nobody can call", () => {
+  const [old, fresh] = ["old-token-123", "new-token-123"];
+  const hash = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
+  const answers = async (env: Record<string, unknown>, cookie: string) =>
+    await Promise.all(
+      [{ authorization: `Bearer ${old}` }, { authorization: `Bearer ${fresh}` }, { cookie, ...own }].map(
+        async (headers) => (await appWith(env).request(`${here}/v1/runs/a/cancel`, { method: "POST", headers })).status,
+      ),
+    );
+
+  test.each([
+    ["whole", old, fresh],
+    ["by their digests", hash(old), hash(fresh)],
+    ["from whole to digest", old, hash(fresh)],
+  ])("%s: old, then both, then new", async (_, first, second) => {
+    const env = (list: string) => ({ API_TOKENS: list, SIGNING_SECRET: "a signing secret for this" });
+    const answer = await signIn(appWith(env(`operate:${first}`)), { token: old });
+    const cookie = (answer.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    expect(await answers(env(`operate:${first}`), cookie)).toEqual([404, 401, 404]);
+    expect(await answers(env(`operate:${first},operate:${second}`), cookie)).toEqual([404, 404, 404]);
+    expect(await answers(env(`operate:${second}`), cookie)).toEqual([401, 404, 401]);
   });
 });
 

@@ -24,8 +24,11 @@ export type Entry = {
 export type RunView = {
   readonly id: string;
   readonly workflow: string;
+  readonly version: string;
   readonly status: string;
   readonly output: unknown;
+  readonly reason: string | null;
+  readonly error: { readonly message: string; readonly code?: string } | null;
 };
 
 export class Client {

@@ -3,7 +3,8 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
-export type Effect = {
+/** What a step tells the ledger. */
+export type Report = {
   readonly run: string;
   /** `charge#2` */
   readonly step: string;
@@ -11,22 +12,27 @@ export type Effect = {
   readonly attempt: number;
   /** Of a scheduled run, which firing started it, epoch ms. */
   readonly slotAt: number | null;
+  /** How long the ledger takes to answer. */
+  readonly ms: number;
+  /** Which life of the Worker it comes from, where the Worker knows. */
+  readonly life?: number;
+  /** Whatever else the test wants to know. */
+  readonly note?: string;
+};
+
+export type Effect = Report & {
   /** What the step was answered: no two effects are answered the same. */
   readonly value: number;
   /** When it came, epoch ms. */
   readonly at: number;
-  /** Which life of the Worker it came from, counted by the test. */
+  /** As the Worker knows it, or counted by the test. */
   readonly life: number;
-};
-
-export type Report = Pick<Effect, "run" | "step" | "key" | "attempt" | "slotAt"> & {
-  /** How long the ledger takes to answer. */
-  readonly ms: number;
 };
 
 export class Ledger {
   readonly effects: Effect[] = [];
   life = 0;
+  readonly #byRun = new Map<string, Effect[]>();
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -47,7 +53,8 @@ export class Ledger {
   }
 
   of(run: string, step?: string): Effect[] {
-    return this.effects.filter((effect) => effect.run === run && (step === undefined || effect.step === step));
+    const all = this.#byRun.get(run) ?? [];
+    return step === undefined ? [...all] : all.filter((effect) => effect.step === step);
   }
 
   /** Resolves once the condition holds. @throws when it does not within `withinMs` */
@@ -64,12 +71,19 @@ export class Ledger {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  #add(effect: Effect): void {
+    this.effects.push(effect);
+    const all = this.#byRun.get(effect.run);
+    if (all === undefined) this.#byRun.set(effect.run, [effect]);
+    else all.push(effect);
+  }
+
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const { ms, ...effect } = JSON.parse(await text(request)) as Report;
+      const report = JSON.parse(await text(request)) as Report;
       const value = this.effects.length + 1;
-      this.effects.push({ ...effect, value, at: Date.now(), life: this.life });
-      await pause(ms);
+      this.#add({ life: this.life, ...report, value, at: Date.now() });
+      await pause(report.ms);
       // A connection kept alive might be closed just when the next step uses it.
       response.writeHead(200, { "content-type": "application/json", connection: "close" });
       response.end(JSON.stringify({ value }));

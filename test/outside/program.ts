@@ -40,6 +40,15 @@ export class Program {
     process.once("exit", this.#onExit);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** It has ended by itself, or was ended. */
+  get isOver(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** All that it wrote so far. */
   get output(): string {
     return readFileSync(this.#log).subarray(this.#from).toString();
@@ -49,8 +58,9 @@ export class Program {
   async says(text: string, withinMs = 60_000): Promise<void> {
     const giveUpAt = Date.now() + withinMs;
     while (!this.output.includes(text)) {
-      const hasEnded = this.#child.exitCode !== null || this.#child.signalCode !== null;
-      if (hasEnded || Date.now() > giveUpAt) throw new Error(`it did not say "${text}"${hasEnded ? " and ended" : ""}`);
+      if (this.isOver || Date.now() > giveUpAt) {
+        throw new Error(`it did not say "${text}"${this.isOver ? " and ended" : ""}`);
+      }
       await pause(10);
     }
   }

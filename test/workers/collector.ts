@@ -9,8 +9,10 @@ import type { TestProject } from "vitest/node";
 
 /** What came, in order. */
 export type Posted = { readonly path: string; readonly headers: Record<string, string>; readonly body: unknown };
-/** What the next posts are answered; "hang" for not at all, "drop" for a broken connection; 200 once none is left. */
-export type Plan = readonly (number | "hang" | "drop")[];
+/** A status, alone or with headers; "hang" for no answer, "drop" for a broken connection. */
+type Reply = number | "hang" | "drop" | { readonly status: number; readonly headers: Readonly<Record<string, string>> };
+/** What the next posts are answered; 200 once none is left. */
+export type Plan = readonly Reply[];
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -20,7 +22,7 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const boxes = new Map<string, { posts: Posted[]; plan: (number | "hang" | "drop")[] }>();
+  const boxes = new Map<string, { posts: Posted[]; plan: Reply[] }>();
   const server = createServer((request, response) => {
     void answer(request, response);
   });
@@ -42,7 +44,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     box.posts.push({ path: `/${rest.join("/")}`, headers: { ...request.headers } as Record<string, string>, body });
     if (next === "hang") return;
     if (next === "drop") return void request.socket.destroy();
-    response.writeHead(next, { "content-type": "application/json" }).end(next === 200 ? "{}" : '{"message":"no"}');
+    const { status, headers } = typeof next === "number" ? { status: next, headers: {} } : next;
+    const answered = status === 200 ? "{}" : '{"message":"no"}';
+    response.writeHead(status, { "content-type": "application/json", ...headers }).end(answered);
   }
 
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Overlap, ScheduleInfo, ScheduleRequest } from "../../src/core/timetable.ts";
 import { encode } from "../../src/core/value.ts";
+import { unwrap } from "../../src/objects/answer.ts";
 import type { Answer } from "../../src/objects/rpc.ts";
 import { at, live, minuteMs, never, noon, ruleOf, slot, useScheduler, World } from "./world.ts";
 import type { Scheduler } from "./world.ts";
@@ -121,7 +122,7 @@ describe("guarantee 6: a schedule made by a request", () => {
       await scheduler.ended({ id: "minutely", at: noon }, slot(0));
       at(2);
       await scheduler.tick();
-      expect(await scheduler.list()).toEqual([]);
+      expect(await scheduler.list()).toEqual({ ok: true, value: [] });
       expect(codeOf(await scheduler.find("minutely", 1))).toBe("schedule_not_found");
       expect(codeOf(await scheduler.remove("minutely", by))).toBe("schedule_not_found");
     });
@@ -133,12 +134,12 @@ describe("guarantee 6: a schedule made by a request", () => {
     await live(world, (scheduler) => make(scheduler).then(() => undefined));
     world.rules = [ruleOf({ cron: "30 * * * *" })];
     await live(world, async (scheduler) => {
-      expect(await scheduler.list()).toMatchObject([{ source: "code", cron: "30 * * * *" }]);
+      expect(unwrap(await scheduler.list())).toMatchObject([{ source: "code", cron: "30 * * * *" }]);
       expect(codeOf(await scheduler.create(request))).toBe("schedule_exists");
     });
     world.rules = [];
     await live(world, async (scheduler) => {
-      expect(await scheduler.list()).toMatchObject([{ source: "api", cron: "* * * * *" }]);
+      expect(unwrap(await scheduler.list())).toMatchObject([{ source: "api", cron: "* * * * *" }]);
     });
   });
 });
@@ -245,7 +246,7 @@ describe("pauseOnFailure", () => {
       }
       await scheduler.ended({ id: "minutely", at: noon }, slot(0));
       await scheduler.ended({ id: "other", at: noon }, "any", { status: "failed", at: noon + 1 });
-      expect((await scheduler.list()).map(({ paused }) => paused)).toEqual([null, null]);
+      expect(unwrap(await scheduler.list()).map(({ paused }) => paused)).toEqual([null, null]);
     });
   });
 });
@@ -272,7 +273,7 @@ it("a schedule that cannot be read any more is paused, says so, and holds up no 
     at(1, 5_000);
     const mended = take(await scheduler.change("broken", { timezone: "UTC", paused: false, ...by }));
     expect(mended).toMatchObject({ paused: null, timezone: "UTC" });
-    expect(await scheduler.list()).toHaveLength(2);
+    expect(unwrap(await scheduler.list())).toHaveLength(2);
   });
   expect(world.started).toEqual([slot(1)]);
 });
@@ -367,7 +368,7 @@ describe("the same request again", () => {
       );
     });
     await live(new World(), async (scheduler) => {
-      expect(await scheduler.list()).toHaveLength(999);
+      expect(unwrap(await scheduler.list())).toHaveLength(999);
       expect(codeOf(await scheduler.create({ ...request, id: "the last" }))).toBe("ok");
       expect(codeOf(await scheduler.create({ ...request, id: "one more" }))).toBe("schedule_limit");
       expect(codeOf(await scheduler.change("s1", { cron: "1 0 1 1 *", ...by }))).toBe("ok");

@@ -2,6 +2,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { firingRunId } from "../../src/core/schedule.ts";
+import { unwrap } from "../../src/objects/answer.ts";
 import { at, live, minuteMs, never, noon, ruleOf, slot, useScheduler, World } from "./world.ts";
 
 useScheduler();
@@ -100,7 +101,7 @@ describe("guarantee 6: a firing starts one run", () => {
     world.rules = [];
     await live(world, async (scheduler) => {
       await scheduler.tick();
-      expect(await scheduler.list()).toEqual([]);
+      expect(await scheduler.list()).toEqual({ ok: true, value: [] });
     });
     world.rules = rules;
     await live(world, (scheduler) => scheduler.tick());
@@ -327,7 +328,7 @@ describe("overlap", () => {
 it("lists the schedules in the code with their next five firings", async () => {
   const world = new World(ruleOf({ id: "nightly", cron: "30 2 * * *", timezone: "Europe/Berlin" }));
   await live(world, async (scheduler) => {
-    const [info, ...rest] = await scheduler.list();
+    const [info, ...rest] = unwrap(await scheduler.list());
     expect(rest).toEqual([]);
     expect(info).toMatchObject({
       id: "nightly",

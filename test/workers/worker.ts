@@ -16,6 +16,7 @@ import { directoryWorkflows } from "./flows/directory.ts";
 import { eventWorkflows, openings } from "./flows/events.ts";
 import { contexts, engineWorkflows, lives } from "./flows/engine.ts";
 import { fanWorkflows } from "./flows/fan.ts";
+import { faultWorkflows } from "./flows/faults.ts";
 import { flowWorkflows } from "./flows/flow.ts";
 import { forkWorkflows } from "./flows/fork.ts";
 import { gatedWorkflows } from "./flows/gated.ts";
@@ -27,6 +28,9 @@ import { timelineWorkflows } from "./flows/timeline.ts";
 import { reasonWorkflows } from "./flows/reason.ts";
 import { statsWorkflows } from "./flows/stats.ts";
 import { tracedWorkflows } from "./flows/traced.ts";
+import { inject, intercept } from "./faults/injector.ts";
+import { toldWorkflows } from "./flows/told.ts";
+import { webhookWorkflows, webhooks } from "./flows/webhooks.ts";
 import { standIn } from "./holders.ts";
 import { watch } from "./saboteur.ts";
 import { countRows, makeTrouble } from "./shards.ts";
@@ -50,6 +54,7 @@ const worker = createWorker({
     ...engineWorkflows,
     ...eventWorkflows,
     ...fanWorkflows,
+    ...faultWorkflows,
     ...flowWorkflows,
     ...forkWorkflows,
     ...gatedWorkflows,
@@ -57,28 +62,51 @@ const worker = createWorker({
     ...interruptionWorkflows,
     ...laneWorkflows,
     ...mortalWorkflows,
+    ...toldWorkflows,
     ...tracedWorkflows,
     ...statsWorkflows,
     ...reasonWorkflows,
     ...timelineWorkflows,
+    ...webhookWorkflows,
   ],
+  webhooks,
 });
 
 export default worker;
-export const { SchedulerObject, LaneObject } = worker.objects;
+
+export class SchedulerObject extends worker.objects.SchedulerObject {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    inject("scheduler", ctx);
+    super(ctx, env);
+  }
+}
+
+intercept("scheduler", SchedulerObject.prototype);
+
+export class LaneObject extends worker.objects.LaneObject {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    inject("lane", ctx);
+    super(ctx, env);
+  }
+}
+
+intercept("lane", LaneObject.prototype);
 
 export class DirectoryObject extends worker.objects.DirectoryObject {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    inject("shard", ctx);
     countRows(ctx);
     super(ctx, env);
   }
 }
 
 makeTrouble(DirectoryObject.prototype);
+intercept("shard", DirectoryObject.prototype);
 
 /** Lets a step end its own object. */
 export class RunObject extends worker.objects.RunObject {
   constructor(ctx: DurableObjectState, env: unknown) {
+    inject("run", ctx);
     super(ctx, env);
     watch(ctx);
     if (ctx.id.name?.startsWith(".") === true) countRows(ctx);
@@ -96,3 +124,4 @@ export class RunObject extends worker.objects.RunObject {
 }
 
 standIn(RunObject.prototype);
+intercept("run", RunObject.prototype);

@@ -4,7 +4,7 @@ import { callKey, cancelKey } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
 
-type RunEntry = Extract<Entry, { kind: `run.${string}` }>;
+type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
 
 export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
   switch (entry.kind) {
@@ -48,6 +48,15 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
     case "run.retried":
       retry(state, entry);
       return null;
+    case "notice.started": {
+      const urls = state.untold.get(entry.of);
+      urls?.delete(entry.url);
+      if (urls?.size === 0) state.untold.delete(entry.of);
+      return null;
+    }
+    case "run.imported":
+      settle(state, entry);
+      return null;
     case "run.cancel_requested":
       return cancel(state, entry);
     case "run.completed":
@@ -66,8 +75,8 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
 /** The run is what it would be had it been created by this start, but for its id and its age. */
 function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
   if (state.created === null) return;
-  const { version, input, sent, labels, lanes, startAt, key } = entry;
-  const { sent: _sent, lanes: _lanes, ...created } = state.created;
+  const { version, input, sent, labels, lanes, notify, startAt, key } = entry;
+  const { sent: _sent, lanes: _lanes, notify: _notify, ...created } = state.created;
   state.created = {
     ...created,
     version,
@@ -76,14 +85,27 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
     startAt,
     ...(sent === undefined ? {} : { sent }),
     ...(lanes === undefined ? {} : { lanes }),
+    ...(notify === undefined ? {} : { notify }),
   };
   if (key !== undefined) state.debounceKeys.add(key);
 }
 
 function end(state: RunState, entry: NonNullable<RunState["end"]>): void {
   state.end = entry;
+  const { notify = [] } = state.created ?? {};
+  if (notify.length > 0) state.untold.set(entry.seq, new Set(notify));
   state.queued.clear();
   for (const call of state.calls.values()) if (!call.done || call.detached) orphan(state, call);
+}
+
+/** Runs that have the ids of its children are those of another deployment: they are none of its business. */
+function settle(state: RunState, entry: EntryOf<"run.imported">): void {
+  state.imported = entry;
+  // Those that it owed there are told from there.
+  state.untold.clear();
+  state.orphans.clear();
+  state.formerChildren.clear();
+  for (const call of state.calls.values()) if (call.kind === "child") call.policy = "abandon";
 }
 
 /** Every open call hears of it, but those whose own end has to be known first. */

@@ -62,6 +62,7 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
       state.steps.completed++;
       count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
       if (entry.undo === true) state.undoable.add(entry.step);
+      if (entry.omitted === true) state.omitted.add(entry.step);
       return outcome(entry, key, { kind: "value", value: entry.result });
     case "step.failed":
       finish(state, call, true);

@@ -1,7 +1,7 @@
 /** What the entries of sleeps, signals, webhooks and children mean. */
 import type { Entry } from "../entry.ts";
 import { nameOfCall } from "../name.ts";
-import { callKey, handlerKey, inboxOf, recordOf, takeSignal } from "../state.ts";
+import { callKey, handlerKey, inboxOf, recordOf, revocationOf, takeSignal } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
 import { count } from "./tally.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
@@ -53,18 +53,40 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
     case "listener.added":
       state.listeners.add(entry.name);
       return null;
-    case "webhook.created": {
-      const call = recordOf(state, "webhook", entry.call, entry.name, entry.at);
+    case "webhook.created":
+    case "webhook.received":
+    case "webhook.rejected":
+    case "webhook.revoked":
+      return foldHook(state, entry);
+    default:
+      return unreachable(entry);
+  }
+}
+
+function foldHook(state: RunState, entry: Extract<WaitEntry, { kind: `webhook.${string}` }>): Outcome | null {
+  if (entry.kind === "webhook.rejected") {
+    const call = state.calls.get(callKey("webhook", entry.call));
+    if (call !== undefined) call.rejections++;
+    return null;
+  }
+  const call = recordOf(state, "webhook", entry.call, entry.name, entry.at);
+  switch (entry.kind) {
+    case "webhook.created":
       call.until = entry.until;
       call.url = entry.url;
+      call.address = entry.url;
       return outcome(entry, callKey("webhook", entry.call), { kind: "elapsed" });
-    }
     case "webhook.received":
-      recordOf(state, "webhook", entry.call, entry.name, entry.at).received = true;
-      finish(state, recordOf(state, "webhook", entry.call, entry.name, entry.at));
+      call.received = true;
+      finish(state, call);
       return outcome(entry, callKey("received", entry.call), { kind: "value", value: entry.request });
-    case "webhook.rejected":
+    case "webhook.revoked": {
+      const { key, reason, url } = entry;
+      call.address = url;
+      call.generation = entry.generation;
+      if (key !== undefined) state.actionKeys.set(key, { kind: revocationOf(entry.call), reason, url });
       return null;
+    }
     default:
       return unreachable(entry);
   }

@@ -82,6 +82,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       input: value,
       id: text,
       labels: mapOf(text),
+      notify: { anyOf: [text, listOf(text)], description: "Addresses that are told of its end; at most 10." },
       delay: span,
       startAt: instant,
       signal: object({ name: text, payload: value }, ["payload"]),
@@ -257,6 +258,28 @@ export const operations: Readonly<Record<string, Operation>> = {
     query: { window: span },
     answers: { 200: text },
     type: "text/plain; version=0.0.4; charset=utf-8",
+  },
+  "POST /v1/runs/:id/webhooks/:name/revoke": {
+    summary: "Give an open webhook of a run another address; the one before is dead",
+    fields: asked,
+    keyed: true,
+    answers: { 200: object({ url: text }) },
+  },
+  "GET /v1/webhooks": {
+    summary: "Addresses of this deployment that start runs",
+    answers: {
+      200: object({
+        webhooks: listOf(object({ name: text, workflow: text, url: text, methods: listOf(text), verify: text })),
+      }),
+    },
+  },
+  "ALL /webhooks/:name": {
+    summary: "Start a run by a call of a sender that the webhook knows",
+    body: {},
+    answers: {
+      200: object({ duplicate: flag }),
+      202: object({ accepted: flag, duplicate: flag, ignored: flag }, ["duplicate", "ignored"]),
+    },
   },
   "ALL /hooks/:token": {
     summary: "Resolve a webhook wait; the token is the only credential",

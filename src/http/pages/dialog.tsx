@@ -6,16 +6,11 @@
  */
 import type { PropsWithChildren } from "hono/jsx";
 import type { JSX } from "hono/jsx/jsx-runtime";
+import { mayAs } from "../auth.ts";
 import type { Caller } from "../auth.ts";
-import { roles } from "../config.ts";
 import type { Role } from "../config.ts";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
-
-/** Whether the caller may do what needs the role. */
-function may(caller: Caller | null, needed: Role): boolean {
-  return caller === "local" || (caller !== null && roles.indexOf(caller) >= roles.indexOf(needed));
-}
 
 type ButtonProps = PropsWithChildren<{
   /** The `id` of the dialog it opens. */
@@ -33,7 +28,8 @@ type ButtonProps = PropsWithChildren<{
 /** Opens a dialog. What cannot be done stays in its place and says why. */
 export function ActionButton(props: ButtonProps) {
   const { dialog, caller, role, unless = null, look = "plain", sign, forkFrom, children } = props;
-  const refusal = may(caller, role) ? unless : `Needs the role ${role}; you have ${caller ?? "none"}.`;
+  const isAllowed = caller !== null && mayAs(caller, role);
+  const refusal = isAllowed ? unless : `Needs the role ${role}; you have ${caller?.role ?? "none"}.`;
   const state = refusal === null ? {} : { "aria-disabled": "true", title: refusal, "data-refusal": refusal };
   return (
     <button type="button" class={`button ${look}`} data-dialog={dialog} data-fork-from={forkFrom} {...state}>

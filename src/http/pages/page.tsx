@@ -117,15 +117,31 @@ function Header({ section, caller, isLive }: HeaderProps) {
         <button type="button" class="quiet" data-dialog="help" aria-label="Keyboard and help" title="Help (?)">
           <Icon sign="help" />
         </button>
-        {caller === null || caller === "local" ? null : (
-          <form method="post" action="/sign-out">
-            <button type="submit" class="quiet" aria-label="Sign out" title={`Sign out (role ${caller})`}>
-              <Icon sign="leave" />
-            </button>
-          </form>
-        )}
+        {caller === null || caller.way === "local" ? null : <Leave caller={caller} />}
       </div>
     </header>
+  );
+}
+
+/** Who is here, and the way out: of Holdfast's own session, or of the one that Cloudflare Access keeps. */
+function Leave({ caller: { role, sight, way, name } }: { readonly caller: Caller }) {
+  const sees = sight === "shapes" ? ", sees shapes of payloads only" : "";
+  const title = `Sign out (${name === null ? "" : `${name}, `}role ${role}${sees})`;
+  return (
+    <>
+      {name === null ? null : <span class="faint">{name}</span>}
+      {way === "access" ? (
+        <a class="quiet" href="/cdn-cgi/access/logout" aria-label="Sign out" title={title}>
+          <Icon sign="leave" />
+        </a>
+      ) : (
+        <form method="post" action="/sign-out">
+          <button type="submit" class="quiet" aria-label="Sign out" title={title}>
+            <Icon sign="leave" />
+          </button>
+        </form>
+      )}
+    </>
   );
 }
 

@@ -1,11 +1,15 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: what a person sees where a program would get problem+json. */
+import type { Caller } from "../auth.ts";
 import { problem } from "../problem.ts";
 import { Icon } from "./icon.tsx";
 import { answer, Page } from "./page.tsx";
 
 type Problem = { readonly title: string; readonly detail: string; readonly code: string };
+
+/** Let in, and no more is known here: the ways between the pages are shown. */
+const somebody: Caller = { role: "local", sight: "shapes", way: "local", name: null };
 
 /** The page for whatever was thrown; who is not signed in is sent to sign in, and back afterwards. */
 export async function refusalPage(request: Request, thrown: unknown): Promise<Response> {
@@ -14,7 +18,7 @@ export async function refusalPage(request: Request, thrown: unknown): Promise<Re
   if (status === 401) return toSignIn(request);
   const { title, detail, code } = await refused.json<Problem>();
   const page = (
-    <Page request={request} title={title} section={null} caller={status === 404 || status === 400 ? "local" : null}>
+    <Page request={request} title={title} section={null} caller={status === 404 || status === 400 ? somebody : null}>
       <div class="empty refusal">
         <Icon sign="warning" />
         <h1>{title}</h1>
@@ -30,7 +34,10 @@ export async function refusalPage(request: Request, thrown: unknown): Promise<Re
       </div>
     </Page>
   );
-  return await answer(page, { status });
+  const answered = await answer(page, { status });
+  const pause = refused.headers.get("retry-after");
+  if (pause !== null) answered.headers.set("retry-after", pause);
+  return answered;
 }
 
 function toSignIn(request: Request): Response {

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: signing in and out: a token becomes a cookie of the same role. */
-import { refuseStrangers, refuseUnconfigured, roleOfToken } from "../auth.ts";
+/** Owns: signing in and out: a token becomes a cookie of the same right. */
+import { findToken, guarded, refuseStrangers, refuseUnconfigured } from "../auth.ts";
 import { readBytes } from "../body.ts";
 import { RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
@@ -31,13 +31,13 @@ async function guard(call: Call, handle: (call: Call) => Promise<Response>): Pro
 
 async function show(call: Call): Promise<Response> {
   const next = ownPath(readQuery(call.request, ["next"]).get("next") ?? "/");
-  const { auth } = call.config();
+  const { auth, access } = call.config();
   if (auth.kind === "none") {
     refuseStrangers(call.request);
     return seeOther(next);
   }
-  if (auth.tokens.length === 0) return await page(call, { next, status: 503 });
-  return await page(call, { next, status: 200 });
+  if (auth.tokens.length > 0) return await page(call, { next, status: 200 });
+  return await page(call, access === null ? { next, status: 503 } : { next, status: 200, isAccessOnly: true });
 }
 
 async function signIn(call: Call): Promise<Response> {
@@ -46,17 +46,18 @@ async function signIn(call: Call): Promise<Response> {
   if (!isOwn(request)) throw new RequestError("origin_refused", "Only the sign-in page itself may sign in.");
   const form = new URLSearchParams(new TextDecoder().decode(await readBytes(request, maxFormBytes)));
   const next = ownPath(form.get("next") ?? "/");
-  const { auth } = call.config();
+  const config = call.config();
+  const { auth } = config;
   if (auth.kind === "none") return seeOther(next);
-  const token = form.get("token")?.trim() ?? "";
+  const text = form.get("token")?.trim() ?? "";
   try {
-    refuseUnconfigured(auth.tokens);
-    await roleOfToken(token, auth.tokens);
+    refuseUnconfigured(config);
+    const token = await guarded(request, call.guard, () => findToken(text, auth.tokens));
+    return seeOther(next, await createSession(request, token, config, Date.now()));
   } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
+    if (!(error instanceof RequestError) || error.code === "too_many_failures") throw error;
     return await page(call, { next, status: error.code === "token_unknown" ? 401 : 503 });
   }
-  return seeOther(next, await createSession(request, token, Date.now()));
 }
 
 async function signOut({ request }: Call): Promise<Response> {
@@ -80,14 +81,25 @@ function ownPath(next: string): string {
   return origin !== base || pathname.startsWith("//") ? "/" : `${pathname}${search}`;
 }
 
-type Shown = { readonly next: string; readonly status: 200 | 401 | 503 };
+type Shown = {
+  readonly next: string;
+  readonly status: 200 | 401 | 503;
+  /** There are no tokens to sign in with. */
+  readonly isAccessOnly?: true;
+};
 
-async function page({ request }: Call, { next, status }: Shown): Promise<Response> {
+async function page({ request }: Call, { next, status, isAccessOnly }: Shown): Promise<Response> {
   const box = (
     <Page request={request} title="Sign in" section={null} caller={null}>
       <div class="card sign-in">
         <h1>Sign in</h1>
-        {status === 503 ? <Unconfigured /> : <Form next={next} isWrong={status === 401} />}
+        {status === 503 ? (
+          <Unconfigured />
+        ) : isAccessOnly === true ? (
+          <AccessOnly next={next} />
+        ) : (
+          <Form next={next} isWrong={status === 401} />
+        )}
       </div>
     </Page>
   );
@@ -121,6 +133,22 @@ function Form({ next, isWrong }: { readonly next: string; readonly isWrong: bool
         Sign in
       </button>
     </form>
+  );
+}
+
+function AccessOnly({ next }: { readonly next: string }) {
+  return (
+    <>
+      <p>
+        This Holdfast knows people by Cloudflare Access, and this request did not come through it. Open the address that
+        Access protects.
+      </p>
+      <p>
+        <a class="button primary" href={next}>
+          Try again
+        </a>
+      </p>
+    </>
   );
 }
 

@@ -148,7 +148,30 @@ function SignalCard({ id, wait, run, caller, signals }: CardProps) {
   );
 }
 
-function HookCard({ id, wait, run, hook }: CardProps) {
+/** An address that got into the wrong hands is replaced; the wait stays. */
+function Revocation({ id, run, caller, call }: Pick<CardProps, "id" | "run" | "caller"> & { readonly call: string }) {
+  const dialog = `${id}-revoke`;
+  return (
+    <>
+      <div class="row-of">
+        <ActionButton dialog={dialog} caller={caller} role="operate" look="danger">
+          Revoke the address
+        </ActionButton>
+      </div>
+      <ActionDialog
+        id={dialog}
+        title={`Revoke the address of ${call}`}
+        action={`/v1/runs/${encodeURIComponent(run.id)}/webhooks/${encodeURIComponent(call)}/revoke`}
+        submit="Revoke"
+        look="danger"
+        done="Revoked. The new address is on the page."
+        lead="Whoever has the address can use it no more. The run goes on waiting, under a new one."
+      />
+    </>
+  );
+}
+
+function HookCard({ id, wait, run, caller, hook }: CardProps) {
   const url = wait.url ?? "";
   const curl = `curl -X POST '${url}' \\\n  -H 'content-type: application/json' \\\n  -d '{"ok":true}'`;
   return (
@@ -170,6 +193,7 @@ function HookCard({ id, wait, run, hook }: CardProps) {
           </button>
         </div>
       </details>
+      {hook === null ? null : <Revocation id={id} run={run} caller={caller} call={hook.name} />}
       {hook === null || hook.rejected.length === 0 ? null : (
         <details class="refused" open>
           <summary>

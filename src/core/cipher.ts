@@ -1,0 +1,170 @@
+/**
+ * Payloads at rest: texts sealed with AES-256-GCM (NIST SP 800-38D), under one of several keys.
+ *
+ * A sealed text says itself how it is to be read: `enc1.<key id>.<base64 of nonce, ciphertext and tag>`. What
+ * is sealed is bound to its place: a text that was moved to another row, table or object does not open. The
+ * cipher is a library's and synchronous, because a journal is appended to within one turn and WebCrypto waits.
+ */
+import { gcm } from "@noble/ciphers/aes.js";
+import { fromBase64, toBase64 } from "./bytes.ts";
+import { HoldfastError } from "./error.ts";
+
+/** Keys by id. The first one given seals; every one opens what it sealed. */
+export type Keyring = { readonly newest: string; readonly keys: ReadonlyMap<string, Uint8Array> };
+
+const variable = "ENCRYPTION_KEYS";
+const keyBytes = 32;
+const nonceBytes = 12;
+const tagBytes = 16;
+const head = /^enc(\d{1,4})\.([A-Za-z0-9_-]{1,32})\./;
+const form = "1";
+/** No head of a sealed text is longer. */
+const headLength = 41;
+
+/**
+ * The keys of `ENCRYPTION_KEYS`: `id:base64` of 32 bytes each, separated by commas, the newest first; null where
+ * none is set.
+ * @throws HoldfastError config_invalid, which says which key is wrong and never what it is
+ */
+export function parseKeys(text: string | undefined): Keyring | null {
+  const list = text?.trim() ?? "";
+  if (list === "") return null;
+  const keys = new Map<string, Uint8Array>();
+  for (const [index, item] of list.split(",").entries()) {
+    const where = `${variable}, key ${index + 1}`;
+    const [id, bytes] = parseKey(item.trim(), where);
+    if (keys.has(id)) throw invalid(`${where}: the id ${id} is given twice`);
+    keys.set(id, bytes);
+  }
+  const [newest = ""] = keys.keys();
+  return { newest, keys };
+}
+
+function parseKey(item: string, where: string): [string, Uint8Array] {
+  const [id = "", text, ...more] = item.split(":");
+  // What stands before the colon may be the key itself, where somebody forgot the id: it is not shown.
+  if (text === undefined || more.length > 0 || !/^[A-Za-z0-9_-]{1,32}$/.test(id)) {
+    throw invalid(`${where}: write id:base64key, the id of 1 to 32 letters, digits, "_" and "-"`);
+  }
+  const bytes = fromBase64(text);
+  if (bytes === null) throw invalid(`${where} (${id}): the key is not base64`);
+  if (bytes.length !== keyBytes) throw invalid(`${where} (${id}): a key has ${keyBytes} bytes, not ${bytes.length}`);
+  return [id, bytes];
+}
+
+function invalid(message: string): HoldfastError {
+  return new HoldfastError("config_invalid", message);
+}
+
+/** The id of the key that sealed the text; null of a text that is not sealed. */
+export function keyIdOf(text: string): string | null {
+  return headOf(text)?.[2] ?? null;
+}
+
+function headOf(text: string): RegExpExecArray | null {
+  // Nearly every text that is asked about begins with a bracket.
+  return text.startsWith("enc") ? head.exec(text.slice(0, headLength)) : null;
+}
+
+/** What one object seals and opens. Without keys, everything stays as it is. */
+export class Vault {
+  readonly #object: string;
+  readonly #ring: () => Keyring | null;
+  readonly #random: (length: number) => Uint8Array;
+
+  /**
+   * @param object the object whose storage it is for; what one has sealed no other opens
+   * @param ring asked at every use; what it throws is thrown on
+   * @param random that many unpredictable bytes
+   */
+  constructor(object: string, ring: () => Keyring | null, random: (length: number) => Uint8Array) {
+    this.#object = object;
+    this.#ring = ring;
+    this.#random = random;
+  }
+
+  /** @param place table and row, where the text will stand */
+  seal(text: string, place: string): string {
+    const ring = this.#ring();
+    return ring === null ? text : this.#seal(text, place, ring);
+  }
+
+  #seal(text: string, place: string, { newest, keys }: Keyring): string {
+    const key = keys.get(newest);
+    if (key === undefined) throw new Error(`the keyring lacks its newest key ${newest}`);
+    const nonce = this.#random(nonceBytes);
+    const sealed = gcm(key, nonce, this.#bound(place)).encrypt(new TextEncoder().encode(text));
+    const bytes = new Uint8Array(nonceBytes + sealed.length);
+    bytes.set(nonce);
+    bytes.set(sealed, nonceBytes);
+    return `enc${form}.${newest}.${toBase64(bytes)}`;
+  }
+
+  /**
+   * The text as it was; one that was never sealed is answered as it is.
+   * @throws HoldfastError key_missing; journal_newer, sealed in a form of later versions; journal_corrupt, changed,
+   * moved, or sealed with another key of that id
+   */
+  open(text: string, place: string): string {
+    const found = headOf(text);
+    if (found === null) return text;
+    const [start, version, id = ""] = found;
+    if (version !== form) {
+      throw new HoldfastError("journal_newer", `${place} is sealed in form ${version}, which this version cannot read`);
+    }
+    const key = this.#ring()?.keys.get(id);
+    if (key === undefined) throw missing(id, place);
+    const bytes = fromBase64(text.slice(start.length));
+    if (bytes === null || bytes.length < nonceBytes + tagBytes) throw damaged(id, place);
+    const opened = this.#decrypt(key, bytes, place);
+    if (opened === null) throw damaged(id, place);
+    return opened;
+  }
+
+  #decrypt(key: Uint8Array, bytes: Uint8Array, place: string): string | null {
+    try {
+      const cipher = gcm(key, bytes.subarray(0, nonceBytes), this.#bound(place));
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
+        cipher.decrypt(bytes.subarray(nonceBytes)),
+      );
+    } catch {
+      return null;
+    }
+  }
+
+  /** Whether the text would be sealed otherwise today: with the newest key, where there is one. */
+  isStale(text: string): boolean {
+    const ring = this.#ring();
+    return ring !== null && keyIdOf(text) !== ring.newest;
+  }
+
+  /** The id of the key that seals; null where none does. */
+  get newest(): string | null {
+    return this.#ring()?.newest ?? null;
+  }
+
+  #bound(place: string): Uint8Array {
+    return new TextEncoder().encode(`${this.#object}\n${place}`);
+  }
+}
+
+/** Of storage that nobody seals. */
+export const unsealed = new Vault(
+  "",
+  () => null,
+  (length) => new Uint8Array(length),
+);
+
+function missing(id: string, place: string): HoldfastError {
+  return new HoldfastError(
+    "key_missing",
+    `${place} is sealed with the key ${JSON.stringify(id)}, which ${variable} does not have`,
+  );
+}
+
+function damaged(id: string, place: string): HoldfastError {
+  return new HoldfastError(
+    "journal_corrupt",
+    `${place} does not open: its bytes were changed or moved, or the key ${JSON.stringify(id)} is not the one that sealed it`,
+  );
+}

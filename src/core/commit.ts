@@ -1,0 +1,82 @@
+/** A commit as it is read back: its entries, or why they cannot be trusted. */
+import type { Entry } from "./entry.ts";
+import { HoldfastError } from "./error.ts";
+import { grammar } from "./grammar.ts";
+import type { Check } from "./grammar.ts";
+
+const later = "deploy the version again that wrote it";
+const spoiled = "nothing of the run was changed; restore its storage, or delete the run";
+
+/** Where reading stands: what came before the commit. */
+export type Before = { readonly seq: number; readonly at: number };
+
+/**
+ * The entries of a commit.
+ * @param first the `seq` that its row gives its first entry
+ * @param before the entry before it; null where it is the first that is read
+ * @throws HoldfastError journal_corrupt, journal_newer; both name the entry
+ */
+export function readCommit(text: string, first: number, before: Before | null): Entry[] {
+  const entries = parse(text, first);
+  let last = before;
+  for (const [index, entry] of entries.entries()) {
+    check(entry, first + index, last);
+    last = entry as Entry;
+  }
+  return entries as Entry[];
+}
+
+function parse(text: string, first: number): readonly unknown[] {
+  let entries: unknown;
+  try {
+    entries = JSON.parse(text);
+  } catch {
+    throw corrupt(`the commit that begins with entry ${first} is cut off or is no JSON`);
+  }
+  if (Array.isArray(entries) && entries.length > 0) return entries;
+  throw corrupt(`the commit that begins with entry ${first} is no list of entries`);
+}
+
+function check(entry: unknown, seq: number, before: Before | null): void {
+  const fields = entry as Readonly<Record<string, unknown>> | null;
+  if (typeof fields !== "object" || fields === null || fields["seq"] !== seq) {
+    throw corrupt(`where entry ${seq} belongs, there is another`);
+  }
+  if (before !== null && seq !== before.seq + 1) {
+    throw corrupt(`entry ${before.seq + 1} is missing: after ${before.seq} comes ${seq}`);
+  }
+  const { at, kind } = fields;
+  if (typeof at !== "number" || !Number.isFinite(at) || at < (before?.at ?? 0)) {
+    throw corrupt(`entry ${seq} has no time, or one before that of the entry before it`);
+  }
+  const isKnown = typeof kind === "string" && Object.hasOwn(grammar, kind);
+  const checks: Readonly<Record<string, Check>> | null = isKnown ? grammar[kind as Entry["kind"]] : null;
+  if (checks === null) throw unknownKind(seq, kind);
+  for (const [field, isFit] of Object.entries(checks)) {
+    if (!isFit(fields[field])) throw unfit(seq, String(kind), field, fields[field]);
+  }
+}
+
+function unknownKind(seq: number, kind: unknown): HoldfastError {
+  if (typeof kind !== "string" || !/^[a-z]{1,32}\.[a-z_]{1,32}$/.test(kind)) {
+    return corrupt(`entry ${seq} is of no kind`);
+  }
+  return newer(`entry ${seq} is of the kind ${kind}, which this version does not know`);
+}
+
+/** A word or a form that is not known is a newer version's; anything else was damaged. */
+function unfit(seq: number, kind: string, field: string, value: unknown): HoldfastError {
+  const what = `entry ${seq}, ${kind}: its field ${field}`;
+  return typeof value === "string" && value !== ""
+    ? newer(`${what} says something that this version does not know`)
+    : corrupt(`${what} is missing or is no such thing`);
+}
+
+/** A journal whose bytes cannot be right. */
+export function corrupt(what: string): HoldfastError {
+  return new HoldfastError("journal_corrupt", `the journal is damaged: ${what}; ${spoiled}`);
+}
+
+function newer(what: string): HoldfastError {
+  return new HoldfastError("journal_newer", `the journal is a newer version's: ${what}; ${later}`);
+}

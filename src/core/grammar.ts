@@ -1,0 +1,139 @@
+/**
+ * What an entry must have to be one: the fields of each kind, and of which sort they are. Read where a journal
+ * is read, so that what was damaged or comes from a newer version is refused before anything is made of it.
+ * Fields that are not named here are let be: a kind may be given more of them, and an old journal stays what it is.
+ */
+import type { Fact } from "./entry.ts";
+
+/** Whether a field is what its kind says. */
+export type Check = (value: unknown) => boolean;
+/** The checks of one kind's fields; none that an entry must have can be left out. */
+type Fields<Of> = { readonly [Field in keyof Of as Of[Field] extends undefined ? never : Field]: Check };
+type Grammar = { readonly [Kind in Fact["kind"]]: Fields<Omit<Extract<Fact, { kind: Kind }>, "kind">> };
+
+const text: Check = (value) => typeof value === "string";
+const whole: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+/** Epoch ms, or ms: of what was made with fractions, too. */
+const instant: Check = (value) => typeof value === "number" && Number.isFinite(value);
+const flag: Check = (value) => typeof value === "boolean";
+const isTrue: Check = (value) => value === true;
+const object: Check = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** The forms of stored values there are: devalue text, which begins like this. */
+const stored: Check = (value) => typeof value === "string" && /^(?:\[|-[1-6]$)/.test(value);
+const error: Check = (value) => {
+  if (!object(value)) return false;
+  const { name, message } = value as { readonly name?: unknown; readonly message?: unknown };
+  return typeof name === "string" && typeof message === "string";
+};
+const child: Check = (value) => object(value) && text((value as { readonly id?: unknown }).id);
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const maybe =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const oneOf =
+  (...values: readonly string[]): Check =>
+  (value) =>
+    values.includes(value as string);
+const call = oneOf("run", "sleep", "wait", "webhook", "child", "undo");
+const policy = oneOf("cancel", "terminate", "abandon");
+const withdrawnCall: Check = (value) => {
+  if (!object(value)) return false;
+  const { call: kind, id } = value as { readonly call?: unknown; readonly id?: unknown };
+  return call(kind) && text(id);
+};
+
+const author = { by: text, role: maybe(text) };
+const asked = { ...author, reason: orNull(text), key: maybe(text) };
+const begun = { step: text, attempt: whole };
+const ended = { ...begun, startedAt: instant };
+const failed = { ...ended, limit: maybe(whole), error };
+const cutOff = { step: text, deployment: text, held: flag };
+const named = { name: text, call: text };
+const start = {
+  version: text,
+  input: stored,
+  sent: maybe(stored),
+  labels: object,
+  lanes: maybe(listOf(object)),
+  notify: maybe(listOf(text)),
+  key: maybe(text),
+  ...author,
+  reason: maybe(text),
+};
+
+export const grammar: Grammar = {
+  "run.created": {
+    ...start,
+    ...{ id: text, workflow: text, parent: orNull(child), schedule: orNull(child) },
+    ...{ startAt: orNull(instant), notAfter: orNull(instant), origin: orNull(text) },
+    ...{ reply: maybe(object), trace: maybe(text), shards: maybe(whole), claims: maybe(listOf(text)) },
+    ...{ seed: maybe(text), fork: maybe(object), continuation: maybe(object) },
+  },
+  "run.debounced": { ...start, startAt: instant },
+  "run.imported": { from: object, ...author, reason: orNull(text) },
+  "run.started": { deployment: text },
+  "run.interrupted": { deployment: text, held: flag },
+  "run.recovered": {},
+  "run.paused": { ...asked, error: maybe(error) },
+  "run.resumed": { ...asked, shiftMs: instant },
+  "run.retried": { ...asked, cleared: listOf(text) },
+  "run.cancel_requested": { ...asked, error, awaited: listOf(text) },
+  "run.completed": { output: stored },
+  "run.failed": { error },
+  "run.cancelled": { ...asked, error, givenUp: maybe(isTrue) },
+  "step.attempt_failed": { ...failed, retryAt: orNull(instant) },
+  "step.attempt_started": begun,
+  "step.interrupted": cutOff,
+  "step.completed": { ...ended, result: stored, undo: maybe(isTrue), sensitive: maybe(isTrue), omitted: maybe(isTrue) },
+  "step.failed": { ...ended, error },
+  "step.added": { step: text, call },
+  "step.removed": { step: text, call },
+  "undo.started": { ...author, reason: orNull(text), ends: oneOf("failed", "cancelled"), error, steps: listOf(text) },
+  "undo.attempt_failed": { ...failed, retryAt: instant },
+  "undo.attempt_started": begun,
+  "undo.interrupted": cutOff,
+  "undo.completed": ended,
+  "undo.failed": { ...ended, error },
+  "child.started": {
+    ...{ step: text, child, until: orNull(instant), policy },
+    ...{ detached: maybe(isTrue), startedAt: maybe(instant) },
+  },
+  "child.completed": { step: text, child, output: stored },
+  "child.failed": { step: text, child: maybe(child), error, left: maybe(isTrue) },
+  "child.stopped": { child, policy },
+  "timer.set": { ...named, wakeAt: instant },
+  "timer.fired": named,
+  "wait.started": { ...named, until: orNull(instant) },
+  "wait.withdrawn": { calls: listOf(withdrawnCall) },
+  "wait.timed_out": { ...named, wait: oneOf("signal", "webhook") },
+  "signal.received": {
+    ...{ name: text, payload: stored, key: maybe(text), ...author },
+    ...{ reason: maybe(text), trace: maybe(text) },
+  },
+  "signal.consumed": { ...named, signal: whole, listener: maybe(isTrue) },
+  "listener.added": { name: text },
+  "update.accepted": {
+    ...{ name: text, update: text, argument: stored, sent: maybe(stored) },
+    ...{ key: maybe(text), ...author, reason: maybe(text) },
+  },
+  "update.completed": { name: text, update: text, result: stored },
+  "update.failed": { name: text, update: text, error },
+  "patch.adopted": { patch: text },
+  "lane.queued": { lane: text, step: orNull(text) },
+  "lane.entered": { lane: text, step: orNull(text) },
+  "webhook.created": { ...named, url: text, until: orNull(instant) },
+  "webhook.received": { ...named, request: stored },
+  "webhook.rejected": { ...named, reason: text, code: maybe(text) },
+  "webhook.revoked": { ...named, url: text, generation: whole, ...asked },
+  "notice.started": { url: text, of: whole, run: text },
+  "log.written": { level: oneOf("debug", "info", "warn", "error"), message: text, data: maybe(stored) },
+  "progress.published": { value: stored },
+};

@@ -1,0 +1,83 @@
+/** What the world is told of a run's end, and when it is told again; both as Standard Webhooks 1.0 advises. */
+import type { Entry, EntryOf } from "./entry.ts";
+import type { StoredError } from "./error.ts";
+import { toJson } from "./json.ts";
+import { utf8Length } from "./size.ts";
+import { decode } from "./value.ts";
+import type { Stored } from "./value.ts";
+
+type EndEntry = EntryOf<"run.completed" | "run.failed" | "run.cancelled">;
+
+export function isEndEntry(entry: Entry): entry is EndEntry {
+  return entry.kind === "run.completed" || entry.kind === "run.failed" || entry.kind === "run.cancelled";
+}
+
+/** In JSON, bytes: what is larger is left out. */
+const maxPart = 262_144;
+const maxMessage = 1000;
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+/** From one attempt to the next: ten attempts in a little over three days. */
+const pauses = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour];
+const jitter = 0.1;
+
+/**
+ * Milliseconds until the next attempt, null where none is left.
+ * @param attempt the one that failed, from 1
+ * @param askedMs how long the address asked to be left alone, 0 where it did not; a day at most
+ * @param random in [0, 1)
+ */
+export function noticePause(attempt: number, askedMs: number, random: number): number | null {
+  const pause = pauses[attempt - 1];
+  if (pause === undefined) return null;
+  return Math.max(Math.round(pause * (1 + jitter * (2 * random - 1))), Math.min(askedMs, 24 * hour));
+}
+
+/** The body, as text: the same whenever it is made. */
+export function noticeOf(created: EntryOf<"run.created">, end: EndEntry): string {
+  const { id, workflow, version, labels, at, continuation } = created;
+  const output = end.kind === "run.completed" ? outputOf(end.output) : { output: null };
+  return JSON.stringify({
+    type: end.kind,
+    timestamp: instant(end.at),
+    data: {
+      ...{ id, workflow, version, status: end.kind.slice("run.".length), ...output },
+      error: end.kind === "run.completed" ? null : errorOf(end.error),
+      labels,
+      createdAt: instant(continuation?.createdAt ?? at),
+      finishedAt: instant(end.at),
+    },
+  });
+}
+
+function instant(at: number): string {
+  return new Date(at).toISOString();
+}
+
+function outputOf(stored: Stored): { readonly output: unknown; readonly omitted?: readonly ["output"] } {
+  const omitted = { output: null, omitted: ["output"] } as const;
+  // Stored text is hardly ever four times as long.
+  if (stored.length > 4 * maxPart) return omitted;
+  const output = toJson(decode(stored));
+  return utf8Length(JSON.stringify(output)) > maxPart ? omitted : { output };
+}
+
+/** Without stacks, which are for those who have the source. */
+function errorOf(error: StoredError): object {
+  const { name, message, code } = error;
+  const shown = plain(error);
+  if (utf8Length(JSON.stringify(shown)) <= maxPart) return shown;
+  return { name, message: `${message.slice(0, maxMessage)}…`, ...(code === undefined ? {} : { code }) };
+}
+
+function plain({ name, message, code, step, attempts, cause }: StoredError): object {
+  return {
+    ...{ name, message },
+    ...(code === undefined ? {} : { code }),
+    ...(step === undefined ? {} : { step }),
+    ...(attempts === undefined ? {} : { attempts }),
+    ...(cause === undefined ? {} : { cause: plain(cause) }),
+  };
+}

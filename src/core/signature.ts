@@ -1,0 +1,40 @@
+/** What a sender says in its headers about a signature: reading it, without judging it. */
+import { fromBase64 } from "./bytes.ts";
+
+export type Encoding = "hex" | "base64" | "base64url";
+
+/** The bytes of a signature; null where the text is none. Case does not matter in hex, nor padding in base64url. */
+export function readSignature(text: string, encoding: Encoding): Uint8Array<ArrayBuffer> | null {
+  if (encoding === "hex") return readHex(text);
+  if (encoding === "base64") return fromBase64(text);
+  const padded = text.replaceAll("-", "+").replaceAll("_", "/").replace(/=+$/, "");
+  return fromBase64(padded.padEnd(Math.ceil(padded.length / 4) * 4, "="));
+}
+
+function readHex(text: string): Uint8Array<ArrayBuffer> | null {
+  if (!/^(?:[0-9a-f]{2})+$/i.test(text)) return null;
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+
+/** Seconds since 1970, as senders write when they signed; some write milliseconds. Epoch ms; null for anything else. */
+export function readTimestamp(text: string): number | null {
+  if (!/^\d{1,14}$/.test(text)) return null;
+  const count = Number(text);
+  // No sender's clock is past the year 5138, and none is before March 1973.
+  return count >= 100_000_000_000 ? count : count * 1000;
+}
+
+/** Why a call is not of now; null where it is. @param at the judge's time, epoch ms */
+export function staleness(signedAt: number, at: number, toleranceMs: number): string | null {
+  if (at - signedAt > toleranceMs) return "its timestamp is too old";
+  if (signedAt - at > toleranceMs) return "its timestamp is too far ahead";
+  return null;
+}
+
+/** `t=1,v1=a,v1=b` as Stripe writes it: the one `t`, and each `v1`. Null where it is not that. */
+export function readPairs(header: string): { readonly t: string; readonly v1: readonly string[] } | null {
+  const pairs = header.split(",").map((pair) => pair.trim().split("="));
+  const valuesOf = (name: string): string[] => pairs.flatMap(([key, value]) => (key === name && value ? [value] : []));
+  const [t, ...more] = valuesOf("t");
+  return t === undefined || more.length > 0 ? null : { t, v1: valuesOf("v1") };
+}

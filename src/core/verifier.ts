@@ -1,0 +1,19 @@
+/** Who judges a call of a webhook beyond yes and no: the senders we know (objects/verify). */
+import type { Delivery, Verify } from "./step.ts";
+
+export interface Verifier {
+  (call: Delivery): Promise<boolean>;
+  /** How it is called where webhooks are listed. */
+  readonly preset: string;
+  /** Why the call is refused, in words that tell nothing but what is public; null where it is not. */
+  judge(call: Delivery): Promise<string | null>;
+  /**
+   * What tells this delivery from any other, of what the sender has signed or its credential vouches for: sent
+   * once more, by the sender or by somebody who listened, it is the same. Null where there is no such thing.
+   */
+  identify(call: Delivery): string | Uint8Array | null;
+}
+
+export function isVerifier(verify: Verify): verify is Verifier {
+  return "judge" in verify && "identify" in verify;
+}

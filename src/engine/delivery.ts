@@ -1,0 +1,80 @@
+/**
+ * Owns: making of what came in a call that can be judged, and having it judged.
+ * Does not own: what a refusal or a yes leads to (hook, objects/trigger), the known senders (objects/verify).
+ */
+import { HoldfastError } from "../core/error.ts";
+import { readHookCall } from "../core/hook.ts";
+import type { HookAnswer, HookRequest } from "../core/service.ts";
+import type { Delivery, Verify, WebhookCall, WebhookResponse } from "../core/step.ts";
+import { isVerifier } from "../core/verifier.ts";
+
+/** @param at when it came, epoch ms @throws HoldfastError body_invalid */
+export async function readDelivery(request: HookRequest, at: number): Promise<Delivery> {
+  const call = isMultipart(request) ? await readMultipart(request) : readHookCall(request);
+  return { ...call, raw: request.body, at };
+}
+
+/** The call without what only a judge needs. */
+export function callOf({ method, headers, query, body }: Delivery): WebhookCall {
+  return { method, headers, query, body };
+}
+
+/** @param what whose call it is, as in `webhook paid` @throws HoldfastError webhook_rejected */
+export async function verifyDelivery(verify: Verify | undefined, delivery: Delivery, what: string): Promise<void> {
+  if (verify === undefined) return;
+  let why: string | null;
+  let cause: unknown;
+  try {
+    why = isVerifier(verify) ? await verify.judge(delivery) : (await verify(delivery)) ? null : "";
+  } catch (error) {
+    // What it threw may hold what nobody outside is to see.
+    why = "";
+    cause = error;
+  }
+  if (why === null) return;
+  const message = `${what} refused the call${why === "" ? "" : `: ${why}`}`;
+  throw new HoldfastError("webhook_rejected", message, { cause });
+}
+
+/** What JSON can say and a journal cannot keep, a key named __proto__, is a bad body like any other. */
+export function refusalOf(error: unknown): HoldfastError {
+  if (error instanceof HoldfastError && error.code !== "value_uncloneable") return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new HoldfastError("body_invalid", message, { cause: error });
+}
+
+/** What the author of the workflow answers the caller. */
+export async function answerOf(
+  respond: () => WebhookResponse | Promise<WebhookResponse>,
+): Promise<NonNullable<HookAnswer["response"]>> {
+  try {
+    const { status = 200, headers = {}, body } = await respond();
+    if (body === undefined) return { status, headers, body: "" };
+    if (typeof body === "string") return { status, headers, body };
+    return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
+  } catch (error) {
+    // The call is accepted and on record: a broken answer must not make the caller send it again.
+    console.error("a webhook's respond failed", error);
+    return { status: 202, headers: {}, body: "" };
+  }
+}
+
+function isMultipart({ headers, body }: HookRequest): boolean {
+  return body.byteLength > 0 && /^multipart\/form-data\b/i.test(headers["content-type"] ?? "");
+}
+
+/** A form that may hold files: its fields as text, each file as `{ name, type, bytes }`. */
+async function readMultipart({ method, headers, query, body }: HookRequest): Promise<WebhookCall> {
+  const type = headers["content-type"] ?? "";
+  const sent = new Response(new Uint8Array(body), { headers: { "content-type": type } });
+  const form = await sent.formData().catch((cause: unknown): never => {
+    throw new HoldfastError("body_invalid", "the body is not the form that its content type says it is", { cause });
+  });
+  const fields: Record<string, unknown> = {};
+  for (const [name, value] of form.entries()) fields[name] = typeof value === "string" ? value : await readFile(value);
+  return { method, headers: { ...headers }, query: { ...query }, body: fields };
+}
+
+async function readFile(file: File): Promise<{ name: string; type: string; bytes: Uint8Array }> {
+  return { name: file.name, type: file.type, bytes: new Uint8Array(await file.arrayBuffer()) };
+}

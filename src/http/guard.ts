@@ -1,0 +1,70 @@
+/**
+ * Owns: how many wrong credentials one address may present: past so many in a minute nothing that it presents
+ * is looked at any more, so that the answers tell it nothing.
+ * Does not own: what is a wrong credential.
+ *
+ * It is kept in the memory of one isolate: an address that reaches several has so many tries at each, and a new
+ * deployment forgets. Tokens are to be long enough to be guessed by nobody; this keeps a flood of guesses cheap.
+ */
+import { RequestError } from "./problem.ts";
+
+const limit = 100;
+const windowMs = 60_000;
+/** Addresses that are known at a time; past it, those whose first failure is the longest ago are forgotten. */
+const maxAddresses = 10_000;
+
+type Failures = { readonly sinceAt: number; count: number };
+
+export class Guard {
+  /** In the order of their first failures. */
+  readonly #failures = new Map<string, Failures>();
+
+  /** @param now epoch ms @throws RequestError too_many_failures */
+  check(address: string, now: number): void {
+    const known = this.#failures.get(address);
+    if (known === undefined || known.count < limit || isOver(known, now)) return;
+    const seconds = Math.ceil((known.sinceAt + windowMs - now) / 1000);
+    throw new RequestError("too_many_failures", `Too many wrong credentials; try again in ${seconds} s.`, {
+      headers: { "retry-after": String(seconds) },
+    });
+  }
+
+  /** A credential from there was wrong. */
+  fail(address: string, now: number): void {
+    const known = this.#failures.get(address);
+    if (known !== undefined && !isOver(known, now)) {
+      known.count += 1;
+      return;
+    }
+    this.#failures.delete(address);
+    this.#failures.set(address, { sinceAt: now, count: 1 });
+    if (this.#failures.size <= maxAddresses) return;
+    const [oldest = ""] = this.#failures.keys();
+    this.#failures.delete(oldest);
+  }
+
+  get size(): number {
+    return this.#failures.size;
+  }
+}
+
+/** The clock may have been set back: a window that begins in the future is none. */
+function isOver({ sinceAt }: Failures, now: number): boolean {
+  return now >= sinceAt + windowMs || now < sinceAt;
+}
+
+/**
+ * Who is calling, as Cloudflare says; of IPv6 the first four groups, which one customer has to themself.
+ * Elsewhere nobody says, and all share one.
+ */
+export function addressOf({ headers }: Request): string {
+  const address = headers.get("cf-connecting-ip")?.trim().slice(0, 64) ?? "";
+  if (!address.includes(":") || address.includes(".")) return address;
+  const [left = ""] = address.toLowerCase().split("::");
+  const groups = left === "" ? [] : left.split(":");
+  const known = address.includes("::") ? [...groups, "0", "0", "0", "0"] : groups;
+  return known
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ""))
+    .join(":");
+}

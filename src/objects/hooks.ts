@@ -1,0 +1,33 @@
+/**
+ * Owns: webhooks as the web layer asks for them: those of runs, by their addresses, and those that start runs.
+ * Does not own: what a call does to a run (engine/hook), or starts (trigger); the addresses (token).
+ */
+import { HoldfastError } from "../core/error.ts";
+import { checkRunId } from "../core/name.ts";
+import type { Hooks } from "../core/service.ts";
+import { runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
+import { verifyToken } from "./token.ts";
+import { receiveTrigger } from "./trigger.ts";
+import type { StartByName } from "./trigger.ts";
+import { infoOf } from "./webhook.ts";
+import type { Trigger, Triggers } from "./webhook.ts";
+
+/** @param start starts a run of a workflow of the deployment, by its name */
+export function createHooks(triggers: Triggers, start: StartByName): Hooks {
+  const find = (name: string): Trigger => {
+    const trigger = triggers.get(name);
+    if (trigger !== undefined) return trigger;
+    throw new HoldfastError("webhook_not_found", "no webhook has this address");
+  };
+  return {
+    receive: async (token, request) => {
+      const { runId, ...address } = await verifyToken(token);
+      return unwrap(await runObject(runId).hook(address, request));
+    },
+    revoke: async (id, call, request) => unwrap(await runObject(checkRunId(id)).revokeHook(call, request)),
+    list: async () => [...triggers.values()].map(infoOf),
+    find: async (name) => infoOf(find(name)),
+    trigger: async (name, request) => await receiveTrigger(find(name), request, start),
+  };
+}

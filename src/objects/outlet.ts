@@ -1,0 +1,131 @@
+/**
+ * Owns: what ends of runs are told with and to whom, by the variables NOTIFY_SECRET and NOTIFY_HOSTS; one call of
+ * one address, and what its answer means.
+ * Does not own: which addresses may be called (core/subscriber), what is told, and when again (notice).
+ *
+ * Invariant 1: nothing of what an address answers is kept but its status: it may repeat what it was sent.
+ */
+import { Webhook } from "standardwebhooks";
+import { fromBase64 } from "../core/bytes.ts";
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+import { checkSubscribers, parseHosts } from "../core/subscriber.ts";
+import type { AllowedHost } from "../core/subscriber.ts";
+import { decode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import { variable } from "./address.ts";
+
+/** How long an address may take. */
+const patienceMs = 20_000;
+/** Standard Webhooks asks for this many random bytes. */
+const secretBytes = { least: 24, most: 64 } as const;
+const prefix = "whsec_";
+
+/** `taken`; `gone`: it wants to hear no more; `failed`: worth another try, after `waitMs` where the answer says. */
+export type Delivery =
+  | { readonly kind: "taken"; readonly status: number }
+  | { readonly kind: "gone" }
+  | { readonly kind: "failed"; readonly why: string; readonly waitMs: number };
+
+/**
+ * The addresses of a start and of its workflow, each once.
+ * @throws HoldfastError notify_invalid; config_invalid where they could not be told
+ */
+export function subscribersOf(
+  { name, notify }: Definition,
+  input: Stored,
+  given: readonly string[] = [],
+): { readonly notify?: readonly string[] } {
+  const own = notify === undefined ? [] : named(name, notify, input);
+  if (own.length + given.length === 0) return {};
+  findSecrets();
+  return { notify: checkSubscribers([...given, ...own], allowedHosts()) };
+}
+
+/** Without a schema the input may be anything, also what the workflow's own function has not thought of. */
+function named(workflow: string, notify: NonNullable<Definition["notify"]>, input: Stored): readonly unknown[] {
+  try {
+    const urls: unknown = notify(decode(input) as never) ?? [];
+    return Array.isArray(urls) ? urls : [urls];
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HoldfastError("notify_invalid", `notify of ${workflow} cannot be made from this input: ${why}`, {
+      cause,
+    });
+  }
+}
+
+/** @throws HoldfastError config_invalid */
+export function allowedHosts(): readonly AllowedHost[] {
+  return parseHosts(variable("NOTIFY_HOSTS") ?? "");
+}
+
+/** @throws HoldfastError config_invalid, which says which secret is wrong and never what it is */
+export function findSecrets(): readonly string[] {
+  const items = (variable("NOTIFY_SECRET") ?? "").split(",").map((item) => item.trim());
+  const secrets = items.filter((item) => item !== "");
+  const advice = `write ${prefix} and base64 of ${secretBytes.least} to ${secretBytes.most} random bytes`;
+  if (secrets.length === 0) {
+    throw new HoldfastError(
+      "config_invalid",
+      `NOTIFY_SECRET is not set, so nobody can be told of a run's end: ${advice}`,
+    );
+  }
+  for (const [index, secret] of secrets.entries()) {
+    const bytes = secret.startsWith(prefix) ? (fromBase64(secret.slice(prefix.length))?.length ?? 0) : 0;
+    if (bytes >= secretBytes.least && bytes <= secretBytes.most) continue;
+    throw new HoldfastError("config_invalid", `NOTIFY_SECRET, secret ${index + 1}: ${advice}`);
+  }
+  return secrets;
+}
+
+/**
+ * One call, signed as Standard Webhooks 1.0 has it, with every secret.
+ * @param id the same in every attempt @param at of this attempt, epoch ms
+ * @throws HoldfastError config_invalid
+ */
+export async function post(url: string, id: string, body: string, at: number, stop: AbortSignal): Promise<Delivery> {
+  const signatures = findSecrets().map((secret) => new Webhook(secret).sign(id, new Date(at), body));
+  const late = new AbortController();
+  // A timer that is left behind would keep the object awake.
+  const timer = setTimeout(() => late.abort(), patienceMs);
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "user-agent": "Holdfast",
+        "webhook-id": id,
+        "webhook-timestamp": String(Math.floor(at / 1000)),
+        "webhook-signature": signatures.join(" "),
+      },
+      body,
+      // Where it leads was not checked.
+      redirect: "manual",
+      signal: AbortSignal.any([stop, late.signal]),
+    });
+    await response.body?.cancel();
+    return read(response, at);
+  } catch (error) {
+    if (stop.aborted) throw error;
+    const why = late.signal.aborted ? `no answer within ${patienceMs / 1000} s` : "it could not be reached";
+    return { kind: "failed", why, waitMs: 0 };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function read({ ok, status, headers }: Response, at: number): Delivery {
+  if (ok) return { kind: "taken", status };
+  if (status === 410) return { kind: "gone" };
+  const why =
+    status >= 300 && status < 400 ? `it answered ${status}, and redirects are not followed` : `it answered ${status}`;
+  return { kind: "failed", why, waitMs: pauseOf(headers.get("retry-after"), at) };
+}
+
+/** Seconds or a date (RFC 9110, 10.2.3); 0 where it is neither. */
+function pauseOf(text: string | null, at: number): number {
+  if (text === null) return 0;
+  const ms = /^\d+$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - at;
+  return Number.isFinite(ms) && ms > 0 ? ms : 0;
+}

@@ -1,0 +1,111 @@
+/**
+ * Owns: what a call of an inbound webhook does: refused, ignored, a run started, or found to be one that came before.
+ * Does not own: which webhooks there are (webhook), who may call (verify), starting runs (service).
+ * Invariant 1: a call is answered once its run is safe (guarantee 1).
+ * Invariant 2: a delivery that is told apart from others starts one run, however often it comes: what tells it is
+ * the Idempotency-Key of the start.
+ */
+import { HoldfastError } from "../core/error.ts";
+import type { StartRequest, Started, TriggerAnswer, TriggerRequest } from "../core/service.ts";
+import type { Delivery } from "../core/step.ts";
+import { isVerifier } from "../core/verifier.ts";
+import { encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import { answerOf, readDelivery, refusalOf, verifyDelivery } from "../engine/delivery.ts";
+import { digestOf, idOfKey } from "./digest.ts";
+import { logDelivery } from "./logline.ts";
+import type { Delivered, Trigger } from "./webhook.ts";
+
+/** Starts a run of a workflow by its name. */
+export type StartByName = (workflow: string, start: Omit<StartRequest, "workflow">) => Promise<Started>;
+
+/** @throws HoldfastError webhook_rejected, body_invalid, input_invalid, and what a start throws */
+export async function receiveTrigger(
+  trigger: Trigger,
+  request: TriggerRequest,
+  start: StartByName,
+): Promise<TriggerAnswer> {
+  const at = Date.now();
+  try {
+    return await receive(trigger, request, start, at);
+  } catch (error) {
+    if (error instanceof HoldfastError) logDelivery(trigger, error, at);
+    throw error;
+  }
+}
+
+async function receive(
+  trigger: Trigger,
+  request: TriggerRequest,
+  start: StartByName,
+  at: number,
+): Promise<TriggerAnswer> {
+  const { name, verify } = trigger;
+  const delivery = await readDelivery(request, at);
+  await verifyDelivery(verify === "none" ? undefined : verify, delivery, `webhook ${name}`);
+  const input = await inputOf(trigger, delivery);
+  const run = input === null ? null : await startOnce(trigger, delivery, input, request, start);
+  const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";
+  const { respond } = trigger;
+  return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run)) };
+}
+
+/** Null where nothing is to be done. @throws HoldfastError input_invalid, body_invalid, value_too_large */
+async function inputOf(trigger: Trigger, delivery: Delivery): Promise<Stored | null> {
+  const made = await ask(trigger, "input", () => trigger.input(delivery));
+  try {
+    return made === null ? null : encode(made, `the input that webhook ${trigger.name} makes`);
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+async function startOnce(
+  trigger: Trigger,
+  delivery: Delivery,
+  input: Stored,
+  { origin, trace }: TriggerRequest,
+  start: StartByName,
+): Promise<NonNullable<Delivered>> {
+  const key = await keyOf(trigger, delivery);
+  const more = { ...(key === null ? {} : { key }), ...(trace === undefined ? {} : { trace }) };
+  try {
+    const { run, created } = await start(trigger.workflow, { input, origin, by: `webhook:${trigger.name}`, ...more });
+    // A limit of the workflow's may have another run answer, which is no delivery that came before.
+    const isKnown = !created && key !== null && run.id === (await idOfKey(key));
+    return { id: run.id, duplicate: isKnown };
+  } catch (error) {
+    // The same delivery, and what is made of it is not the same: a header of the sender's counts its attempts, say.
+    const isKnown = error instanceof HoldfastError && conflicts.has(error.code);
+    if (key === null || !isKnown) throw error;
+    return { id: await idOfKey(key), duplicate: true };
+  }
+}
+
+const conflicts: ReadonlySet<string> = new Set(["idempotency_conflict", "run_exists"]);
+
+/** What tells the delivery from others, within this webhook; null where nothing does. */
+async function keyOf(trigger: Trigger, delivery: Delivery): Promise<string | null> {
+  const { verify, id } = trigger;
+  const own = id === undefined ? null : await ask(trigger, "id", () => id(delivery));
+  if (own !== null && typeof own !== "string") throw unusable(trigger, "id", `gave ${typeof own} instead of text`);
+  if (own === "") throw unusable(trigger, "id", "gave text that is empty");
+  const isKnown = id === undefined && verify !== "none" && isVerifier(verify);
+  const identity = isKnown ? verify.identify(delivery) : own;
+  return identity === null ? null : `webhook:${trigger.name}:${await digestOf(identity)}`;
+}
+
+/** Asks a function of the author's. @throws HoldfastError input_invalid */
+async function ask(trigger: Trigger, option: string, fn: () => unknown): Promise<unknown> {
+  try {
+    return await fn();
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    throw unusable(trigger, option, "failed", cause);
+  }
+}
+
+/** What the function threw may hold what the sender is not to see: the log has it. */
+function unusable({ name }: Trigger, option: string, what: string, cause?: unknown): HoldfastError {
+  return new HoldfastError("input_invalid", `${option} of webhook ${name} ${what} on this call`, { cause });
+}

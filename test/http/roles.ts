@@ -1,0 +1,71 @@
+/** Which role every route needs: the table that the routes are held to. A route that is not here fails the tests. */
+import type { Role } from "../../src/http/config.ts";
+
+export const expectedRoles: Readonly<Record<string, Role | "open">> = {
+  "GET /health": "open",
+  "GET /openapi.json": "read",
+  "GET /metrics": "read",
+
+  "GET /v1/workflows": "read",
+  "GET /v1/workflows/:name": "read",
+  "POST /v1/workflows/:name/runs": "operate",
+
+  "GET /v1/runs": "read",
+  "GET /v1/runs/:id": "read",
+  "GET /v1/runs/:id/history": "read",
+  "GET /v1/runs/:id/events": "read",
+  "GET /v1/runs/:id/timeline": "read",
+  "GET /v1/runs/:id/steps/:key": "read",
+  "GET /v1/runs/:id/queries/:name": "read",
+  "POST /v1/runs/:id/updates/:name": "operate",
+  "POST /v1/runs/:id/signals/:name": "operate",
+  "POST /v1/runs/:id/webhooks/:name/revoke": "operate",
+  "POST /v1/runs/:id/cancel": "operate",
+  "POST /v1/runs/:id/pause": "operate",
+  "POST /v1/runs/:id/resume": "operate",
+  "POST /v1/runs/:id/retry": "operate",
+  "POST /v1/runs/:id/terminate": "admin",
+  "POST /v1/runs/:id/fork": "admin",
+  "POST /v1/runs/bulk": "admin",
+  "DELETE /v1/runs/:id": "admin",
+  "POST /v1/signals/:name": "operate",
+
+  "GET /v1/directory/counts": "read",
+  "GET /v1/directory/causes": "read",
+  "GET /v1/directory/events": "read",
+  "POST /v1/directory/rebuild": "admin",
+
+  "GET /v1/schedules": "read",
+  "GET /v1/schedules/:id": "read",
+  "POST /v1/schedules": "admin",
+  "PATCH /v1/schedules/:id": "admin",
+  "DELETE /v1/schedules/:id": "admin",
+  "POST /v1/schedules/:id/trigger": "operate",
+  "POST /v1/schedules/:id/backfill": "admin",
+
+  "GET /v1/lanes": "read",
+  "GET /v1/lanes/:name": "read",
+  "PATCH /v1/lanes/:name": "admin",
+  "GET /v1/stats": "read",
+  "GET /v1/webhooks": "read",
+
+  // Their credential is in the address, or in what is signed.
+  "ALL /hooks/:token": "open",
+  "ALL /webhooks/:name": "open",
+
+  "GET /assets/:file": "open",
+  "GET /sign-in": "open",
+  "POST /sign-in": "open",
+  "POST /sign-out": "open",
+  "GET /": "read",
+  "GET /runs/:id": "read",
+  "GET /runs/:id/timeline": "read",
+  "GET /runs/:id/children": "read",
+  "GET /runs/:id/history": "read",
+  "GET /runs/:id/history/:seq": "read",
+  "GET /workflows": "read",
+  "GET /workflows/:name": "read",
+  "GET /schedules": "read",
+  "GET /lanes": "read",
+  "GET /stats": "read",
+};

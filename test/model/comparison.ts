@@ -1,0 +1,103 @@
+/** Holds what was observed of a run against the model. */
+import { Disagreement, Model } from "./model.ts";
+import type { Seen } from "./model.ts";
+import { perform } from "./program.ts";
+import type { Input } from "./program.ts";
+import type { Effect } from "./workflow.ts";
+
+/** How a run looked once so many of its entries were on record. */
+export type Look = { readonly seq: number; readonly at: number; readonly status: string; readonly waitingFor: readonly string[] };
+
+/** A request with a key of its own, once or twice, and how it was answered: with a code, if it was refused. */
+export type Request = { readonly what: string; readonly key: string; readonly at: number; readonly answer: string };
+
+export type Observation = {
+  readonly input: Input;
+  readonly history: readonly Seen[];
+  readonly looks: readonly Look[];
+  readonly requests: readonly Request[];
+  readonly effects: readonly Effect[];
+  readonly status: string;
+  readonly output: unknown;
+  readonly error: unknown;
+};
+
+/**
+ * @param slackMs how late anything may come
+ * @throws Disagreement the first difference
+ */
+export async function compare(observed: Observation, slackMs: number, turn: () => Promise<void>): Promise<void> {
+  const { input, history } = observed;
+  const model = new Model(slackMs, turn);
+  for (const [i, entry] of history.entries()) {
+    try {
+      if (entry.seq !== i + 1) throw new Disagreement("the history has a gap");
+      await model.see(entry, (tools) => perform(tools, input));
+      for (const look of observed.looks) if (look.seq === entry.seq) checkLook(look, model);
+    } catch (error) {
+      if (!(error instanceof Disagreement)) throw error;
+      throw new Disagreement(`entry ${entry.seq} (${entry.kind}): ${error.message}`);
+    }
+  }
+  checkEnd(observed, model);
+  checkEffects(observed.effects, model);
+  checkRequests(observed);
+}
+
+function checkLook({ at, status, waitingFor }: Look, model: Model): void {
+  const wanted = model.look(at);
+  if (wanted === null) return;
+  const [one, other] = [JSON.stringify({ status, waitingFor }), JSON.stringify(wanted)];
+  if (one !== other) throw new Disagreement(`at ${at} the run looks like ${one}, the model like ${other}`);
+}
+
+function checkEnd({ status, output, error }: Observation, { end }: Model): void {
+  if (end === null) throw new Disagreement(`the run never ended: it is ${status}`);
+  if (status !== end.ends) throw new Disagreement(`the run is ${status}, its history says ${end.ends}`);
+  const told = JSON.stringify(end.ends === "completed" ? { output } : (error as { code?: unknown }).code);
+  const wanted = JSON.stringify(end.ends === "completed" ? end.told : end.told["code"]);
+  if (told !== wanted) throw new Disagreement(`the run shows ${told}, its history ${wanted}`);
+}
+
+/** Each attempt took place as often as deaths explain; a step has one key for ever, and no other step has it. */
+function checkEffects(effects: readonly Effect[], { deeds }: Model): void {
+  const counts = new Map<string, number>();
+  const keys = new Map<string, string>();
+  for (const { path, attempt, key } of effects) {
+    const place = `${path} ${attempt}`;
+    counts.set(place, (counts.get(place) ?? 0) + 1);
+    if ((keys.get(path) ?? key) !== key) throw new Disagreement(`${path} has the keys ${keys.get(path)} and ${key}`);
+    keys.set(path, key);
+  }
+  if (new Set(keys.values()).size !== keys.size) throw new Disagreement("two steps have one key");
+  for (const [place, count] of counts) {
+    const { most } = deeds.get(place) ?? { most: 0 };
+    if (count > most) throw new Disagreement(`attempt ${place} took place ${count} times, at most ${most} may be`);
+  }
+  for (const [place, { least }] of deeds) {
+    if ((counts.get(place) ?? 0) < least) throw new Disagreement(`attempt ${place} is on record and never took place`);
+  }
+}
+
+/** What was accepted is on record once; what came again is a duplicate; what was refused is nowhere. */
+function checkRequests({ requests, history }: Observation): void {
+  const ended = history.find(({ kind }) => /^run\.(completed|failed|cancelled)$/.test(kind));
+  for (const key of new Set(requests.map((request) => request.key))) {
+    const own = requests.filter((request) => request.key === key);
+    const entries = history.filter((entry) => entry["key"] === key && entry.kind !== "run.created").length;
+    const fail = (why: string): never => {
+      throw new Disagreement(`${why}: ${JSON.stringify(own)}, ${entries} entries`);
+    };
+    const taken = own.filter(({ answer }) => answer === "taken" || answer.startsWith("result"));
+    const refused = own.filter((request) => !taken.includes(request) && request.answer !== "duplicate");
+    if (own[0]?.what === "signal" || own[0]?.what === "update") {
+      if (entries !== (taken.length > 0 ? 1 : 0)) fail("what was accepted is not on record once");
+      if (own.some(({ answer }, i) => (answer === "duplicate") !== (i > 0 && taken.length > 0 && own[0]?.what === "signal")))
+        if (taken.length > 0 && own[0]?.what === "signal") fail("the first is none, the next are duplicates");
+      if (new Set(taken.map(({ answer }) => answer)).size > 1) fail("answered in two ways");
+    } else if (entries > 1) fail("done twice");
+    for (const { answer, at } of refused)
+      // A run that is being undone hears signals, and takes no updates any more.
+      if (answer === "run_ended" && own[0]?.what !== "update" && (ended === undefined || ended.at > at)) fail("refused before the end");
+  }
+}

@@ -1,0 +1,43 @@
+/** What the comparison with the model found, each as a test of its own. */
+import { expect, test } from "vitest";
+import { Host, act, startAt } from "../engine/host.ts";
+import type { Step } from "../../src/core/step.ts";
+
+const minuteMs = 60_000;
+
+test("a step in flight that can be undone has thirty seconds once the handler has failed, though nothing else is due", async () => {
+  const host: Host = new Host(async (_input: never, step: Step) => {
+    const deaf = step.run("deaf", () => host.clock.after(9 * minuteMs), { undo: () => {} });
+    await Promise.all([deaf, step.run("doomed", () => host.clock.after(minuteMs).then(refuse), { retry: { limit: 0 } })]);
+  });
+  await host.drive();
+  expect(host.entries("step.failed").map(({ step, at }) => [step, at - startAt])).toEqual([
+    ["doomed", minuteMs],
+    ["deaf", 1.5 * minuteMs],
+  ]);
+});
+
+test("a paused run that is replayed keeps the time of its next attempt, later by the pause (guarantee 4)", async () => {
+  const attempts: number[] = [];
+  const handler = async (_input: never, step: Step): Promise<unknown> => {
+    const act = (attempt: number): string => {
+      attempts.push(host.clock.at - startAt);
+      return attempt === 1 ? refuse() : "done";
+    };
+    return await step.run("again", ({ attempt }) => act(attempt), { retry: { delay: 20 * minuteMs, jitter: 0 } });
+  };
+  let host: Host = new Host(handler);
+  host.plan(startAt + 5 * minuteMs, (run) => act(run, "pause"));
+  await host.drive(startAt + 10 * minuteMs);
+  host = host.reopen({ at: startAt + 60 * minuteMs, cold: false });
+  // Somebody asks something of it, for which its handler is needed.
+  await host.run.awake();
+  expect(host.entries("step.attempt_started")).toEqual([]);
+  host.plan(startAt + 65 * minuteMs, (run) => act(run, "resume"));
+  await host.drive();
+  expect(attempts).toEqual([0, 80 * minuteMs]);
+});
+
+function refuse(): never {
+  throw new Error("not now");
+}

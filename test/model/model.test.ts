@@ -1,0 +1,45 @@
+/**
+ * The engine and the model of a run, on the same programs with the same things happening to them. MODEL_SEED
+ * says where to begin, MODEL_COUNT how many are tried.
+ */
+import { expect, test } from "vitest";
+import { compare } from "./comparison.ts";
+import { Disagreement } from "./model.ts";
+import { makeProgram } from "./program.ts";
+import { stage } from "./stage.ts";
+
+const count = Number(process.env["MODEL_COUNT"] ?? 600);
+const firstSeed = Number(process.env["MODEL_SEED"] ?? 1);
+const unitMs = 60_000;
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** @returns what was compared */
+async function check(seed: number): Promise<{ runs: number; entries: number }> {
+  const program = makeProgram(seed, unitMs);
+  const observations = await stage(program);
+  // A death keeps a run from what is due for a second.
+  const slackMs = program.history.some(({ what }) => what === "death") ? 10_000 : 0;
+  for (const observed of observations) {
+    try {
+      await compare(observed, slackMs, turn);
+    } catch (error) {
+      if (!(error instanceof Disagreement)) throw error;
+      const history = observed.history.map((entry) => JSON.stringify(entry));
+      const told = [JSON.stringify(program), ...history, error.message];
+      throw new Error(`seed ${seed}: MODEL_SEED=${seed} MODEL_COUNT=1 tries it alone\n${told.join("\n")}`, { cause: error });
+    }
+  }
+  return { runs: observations.length, entries: observations.reduce((sum, { history }) => sum + history.length, 0) };
+}
+
+test("guarantees 1 to 5 and 8: the engine does what the model of a run says", { timeout: 3_600_000 }, async () => {
+  let [runs, entries] = [0, 0];
+  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+    const checked = await check(seed);
+    runs += checked.runs;
+    entries += checked.entries;
+  }
+  if (count > 1000) console.warn(`${count} programs, ${runs} runs, ${entries} entries`);
+  expect(runs).toBeGreaterThanOrEqual(count);
+});

@@ -1,0 +1,62 @@
+/** The programs of the model, performed with the tools of the engine: the workflow `modelled`. */
+import { NonRetryableError } from "../../src/core/error.ts";
+import type { AttemptContext, RunOptions, Step } from "../../src/core/step.ts";
+import { perform } from "./program.ts";
+import type { Deed, How, Input, Tools } from "./program.ts";
+
+/** What an attempt did to the world. */
+export type Effect = {
+  readonly run: string;
+  readonly path: string;
+  readonly attempt: number;
+  readonly key: string;
+  readonly ms: number;
+};
+
+/** Takes note of an effect, and resolves after its time. */
+export type World = (effect: Effect) => Promise<unknown>;
+
+export const workflow = "modelled";
+
+export async function performWith(step: Step, input: Input, world: World): Promise<unknown> {
+  return await perform(toolsOf(step, world), input);
+}
+
+function toolsOf(step: Step, world: World): Tools {
+  const act = async (deed: Deed, { attempt, idempotencyKey: key }: AttemptContext): Promise<string> => {
+    const { path, ms, end } = deed;
+    await world({ run: step.info.id, path, attempt, key, ms });
+    if ("value" in end) return end.value;
+    throw end.lasting ? new NonRetryableError(end.message) : new TypeError(end.message);
+  };
+  const optionsOf = ({ limit, backoff, delayMs, maxDelayMs, timeoutMs, once, pauses, undo }: How): RunOptions => ({
+    retry: { limit, backoff, delay: delayMs, maxDelay: maxDelayMs, jitter: 0.2 },
+    timeout: timeoutMs,
+    atMostOnce: once,
+    onExhausted: pauses ? "pause" : "fail",
+    ...(undo === null ? {} : { undo: async (_result, context) => void (await act(undo(context.attempt), context)) }),
+  });
+  return {
+    run: (name, deed, how) => step.run(name, (context) => act(deed(context.attempt), context), optionsOf(how)),
+    sleep: (name, ms) => step.sleep(name, ms),
+    waitFor: (name, timeoutMs) => step.waitFor(name, timeoutMs === null ? {} : { timeout: timeoutMs }),
+    map: async (name, items, deed, { width, tolerate, settled, ...how }) => {
+      const list = Array.from({ length: items }, (_, item) => item);
+      const options = { ...optionsOf(how), concurrency: width };
+      const doItem = (item: number, context: AttemptContext) => act(deed(item, context.attempt), context);
+      if (!settled) {
+        const results = await step.map(name, list, doItem, { ...options, tolerate });
+        return results.map((each) => each ?? null);
+      }
+      const results = await step.map(name, list, doItem, { ...options, settled: true });
+      return results.map((each) => (each.status === "fulfilled" ? each : { status: each.status }));
+    },
+    race: async (branches) => ({ key: (await step.race(branches)).key }),
+    invoke: (input) => step.invoke(workflow, input),
+    update: (name, fn) => step.update(name, null, fn),
+    log: (line) => step.log.info(line),
+    // Both leave the handler by throwing, and a handler that has left has no more say.
+    bail: async (reason) => step.bail(reason),
+    fail: async (error) => step.fail(error),
+  };
+}

@@ -1,0 +1,83 @@
+/** What the API has acknowledged, and so must still hold: guarantee 1 as a model that a fuzzer keeps beside it. */
+
+type Write<Value> = { readonly value: Value; readonly begin: number; readonly end: number; readonly isSure: boolean };
+
+/** One thing that several clients write at a time. Which write was the last is not always known from outside. */
+export class Register<Value> {
+  readonly #clock: Clock;
+  readonly #writes: Write<Value>[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * @param begin the clock's tick before the call
+   * @param isSure false where the answer did not say whether it was written
+   */
+  note(value: Value, begin: number, isSure = true): void {
+    this.#writes.push({ value, begin, end: this.#clock.tick(), isSure });
+  }
+
+  /** What it may hold now: whatever no later acknowledged write has surely replaced. */
+  candidates(): Value[] {
+    const last = Math.max(-1, ...this.#writes.filter(({ isSure }) => isSure).map(({ begin }) => begin));
+    const possible = this.#writes.filter(({ isSure, end }) => !isSure || end >= last);
+    return [...new Set(possible.map(({ value }) => value))];
+  }
+
+  /** The one thing it must hold; undefined where there are several, or none. */
+  certain(): Value | undefined {
+    const values = this.candidates();
+    return values.length === 1 ? values[0] : undefined;
+  }
+}
+
+export class Clock {
+  #now = 0;
+
+  tick(): number {
+    return ++this.#now;
+  }
+}
+
+export type Presence = "there" | "gone";
+
+/** A run that a 2xx answer spoke of. */
+export type KnownRun = {
+  readonly id: string;
+  readonly presence: Register<Presence>;
+  /** As the first answer showed it. */
+  readonly workflow: string;
+  readonly input: unknown;
+};
+
+/** A message with a text of its own, by which it is found again. */
+export type Sent = { readonly run: string; readonly kind: string; readonly tag: string; isKept: boolean };
+
+export class Model {
+  readonly clock = new Clock();
+  readonly runs = new Map<string, KnownRun>();
+  readonly schedules = new Map<string, { presence: Register<Presence>; cron: Register<string> }>();
+  readonly lanes = new Map<string, Register<number | null>>();
+  readonly sent: Sent[] = [];
+
+  /** Counts as written, because the answer showed it. */
+  see(run: { id: string; workflow: string; input: unknown }): KnownRun {
+    const known = this.runs.get(run.id) ?? { ...run, presence: new Register<Presence>(this.clock) };
+    this.runs.set(run.id, known);
+    return known;
+  }
+
+  schedule(id: string) {
+    const known = this.schedules.get(id) ?? { presence: new Register<Presence>(this.clock), cron: new Register<string>(this.clock) };
+    this.schedules.set(id, known);
+    return known;
+  }
+
+  lane(name: string): Register<number | null> {
+    const known = this.lanes.get(name) ?? new Register<number | null>(this.clock);
+    this.lanes.set(name, known);
+    return known;
+  }
+}
