@@ -32,6 +32,9 @@ export default defineConfig({
                 PUBLIC_URL: "http://example.com",
                 // The test of the log turns it on.
                 LOG: "off",
+                FUZZ_SEED: process.env["FUZZ_SEED"] ?? "",
+                FUZZ_CALLS: process.env["FUZZ_CALLS"] ?? "",
+                FUZZ_SHOW: process.env["FUZZ_SHOW"] ?? "",
                 FAULT_SEED: process.env["FAULT_SEED"] ?? "",
                 FAULT_COUNT: process.env["FAULT_COUNT"] ?? "",
                 FAULT_ONLY: process.env["FAULT_ONLY"] ?? "",

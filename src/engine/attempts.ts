@@ -117,8 +117,9 @@ export class Attempts {
    */
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
-    const { calls } = this.#ledger.state;
-    const now = this.#world.clock.now();
+    const { calls, paused } = this.#ledger.state;
+    // What falls due in a pause does not begin in it.
+    const now = paused?.at ?? this.#world.clock.now();
     let suspects = 0;
     for (const { id, key, plan } of open) {
       const { retryAt = null, interruptions = 0, attempts = 0, exhausted = false } = calls.get(key) ?? {};

@@ -105,6 +105,8 @@ export class Closing {
     if (end.kind === "run.completed") return this.#execution.end(end);
     this.#awaited = end;
     this.#attempts.stop(new Error("the run is ending"));
+    // Those that are waited for have less time than they had.
+    this.#execution.expect(this.#attempts.timeoutAt);
     this.#endAtRest();
   }
 

@@ -15,7 +15,7 @@ import { Bell } from "../engine/bell.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { Line, patiently } from "./line.ts";
-import type { RunSaid } from "./rpc.ts";
+import type { Refusal, RunSaid } from "./rpc.ts";
 
 const pageLimit = 500;
 /** Entries, and characters of the messages that brought them, that wait for the reader. */
@@ -32,6 +32,7 @@ async function dial(id: string): Promise<Response> {
   const request = new Request("https://run/events", { headers: { upgrade: "websocket" } });
   const response = await runObject(id).fetch(request);
   if (response.status === 404) throw new HoldfastError("run_not_found", "no run has this id");
+  if (response.status === 503) unwrap({ ok: false, refusal: (await response.json()) as Refusal });
   return response;
 }
 

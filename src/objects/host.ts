@@ -7,6 +7,7 @@
  * the run of a process that died resumes by itself (guarantee 4).
  * Invariant 2: a parked run leaves no timer, no open request and no socket behind but such as sleep with it.
  */
+import type { Vault } from "../core/cipher.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RunSnapshot } from "../core/run.ts";
@@ -22,15 +23,17 @@ import { answer } from "./answer.ts";
 import { Audience } from "./audience.ts";
 import { createChildren } from "./children.ts";
 import type { StartRun } from "./children.ts";
+import { isDamage, isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
 import { deploymentId } from "./deployment.ts";
 import { Exporter } from "./exporter.ts";
+import { vaultOf } from "./keys.ts";
 import { Kin } from "./kin.ts";
 import { logEntries, logRemoval } from "./logline.ts";
 import { Meter } from "./meter.ts";
 import { Notifier } from "./notifier.ts";
 import { backoff, describe, within } from "./patience.ts";
 import { Reporter } from "./reporter.ts";
-import type { RunSaid } from "./rpc.ts";
+import type { Parcel, Resealing, RunSaid } from "./rpc.ts";
 import { Scribe } from "./scribe.ts";
 import { sendSignal } from "./service.ts";
 import { Slots } from "./slots.ts";
@@ -40,8 +43,10 @@ import { turn } from "./turn.ts";
 
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
-/** How long a run rests whose journal could not be opened. */
+/** How long what is kept no longer rests after an attempt to remove it. */
 const patienceMs = 60_000;
+/** Rows that are sealed anew in one call. */
+const rekeyRows = 500;
 const callLimitMs = 10_000;
 
 type Memory = {
@@ -58,6 +63,7 @@ export class Host {
   readonly changed = new Bell();
   readonly audience: Audience;
   readonly #ctx: DurableObjectState;
+  readonly #vault: Vault;
   readonly #find: Find;
   readonly #startRun: StartRun;
   readonly #nudge = new Bell();
@@ -79,6 +85,7 @@ export class Host {
 
   constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
     this.#ctx = ctx;
+    this.#vault = vaultOf(ctx);
     this.audience = new Audience(ctx);
     this.meter = new Meter(() => ctx.storage.sql.databaseSize);
     this.#alarm = new Alarm(ctx.storage, () => this.meter.wrote(1));
@@ -141,9 +148,53 @@ export class Host {
     try {
       await this.#watch(info);
     } catch (error) {
-      console.error("a run could not be opened; it is tried again", error);
-      this.#alarm.arm(Date.now() + patienceMs);
+      console.error("a run could not be opened; it is tried again", describe(error));
+      this.#alarm.arm(this.#lookAgainAt(error, info !== undefined && isErrand(info)));
     }
+  }
+
+  #lookAgainAt(error: unknown, errand: boolean): number {
+    return lookAgainAt(error, () => lastSoundAt(this.#openJournal().read()), Date.now(), errand);
+  }
+
+  /** The journal, whether or not it can be read. */
+  #openJournal(): SqlJournal {
+    return new SqlJournal(this.#ctx.storage, (rows) => this.meter.wrote(rows), this.#vault);
+  }
+
+  /** Why no run can be made of the journal, where its bytes are at fault; null where one can. @throws key_missing, config_invalid */
+  damage(): HoldfastError | null {
+    try {
+      void this.run;
+      return null;
+    } catch (error) {
+      if (isDamage(error)) return error;
+      throw error;
+    }
+  }
+
+  /** Of a damaged journal, what comes before the damage. @throws HoldfastError as the journal */
+  salvage(after: number, limit: number): Entry[] {
+    return this.#openJournal().page(after, limit);
+  }
+
+  /** Removes a run that cannot be read, for whoever asked; its id is free again. */
+  async discard(damage: HoldfastError): Promise<Parcel> {
+    const id = this.#ctx.id.name ?? "";
+    this.removing = true;
+    try {
+      const listed = await unlist(id);
+      await this.#clear();
+      return remainsOf(id, listed, damage);
+    } finally {
+      this.removing = false;
+    }
+  }
+
+  /** Seals rows of the journal anew, from that one on; no memory is needed for it. */
+  rekey(from: number): Resealing<number> {
+    if (this.#vault.newest !== null) return this.#openJournal().reseal(from, rekeyRows);
+    throw new HoldfastError("config_invalid", "ENCRYPTION_KEYS is not set: there is no key to seal with");
   }
 
   /** Keeps the run going under the alarm's protection. */
@@ -244,12 +295,17 @@ export class Host {
     this.removing = true;
     try {
       if (created !== null) await this.#leave(created);
-      await this.#ctx.storage.deleteAll();
+      await this.#clear();
     } finally {
       this.removing = false;
     }
-    this.audience.tell("gone");
     if (created !== null) logRemoval(created, Date.now(), by);
+  }
+
+  /** Nothing is left of the run, neither stored nor in memory. */
+  async #clear(): Promise<void> {
+    await this.#ctx.storage.deleteAll();
+    this.audience.tell("gone");
     this.meter = new Meter(() => this.#ctx.storage.sql.databaseSize);
     this.#open = null;
     this.#alarm.gone();
@@ -338,12 +394,14 @@ export class Host {
     this.#open = null;
     this.#cold = true;
     // An object that is being torn down takes no alarm; the one that guards its work is still there.
-    await this.#alarm.rearm(Date.now() + watchdogMs).catch((broken: unknown) => console.error("nor an alarm", broken));
+    // No death is to be read out of it where the journal itself is at fault.
+    const at = isUnreadable(error) ? this.#lookAgainAt(error, true) : Date.now() + watchdogMs;
+    await this.#alarm.rearm(at).catch((broken: unknown) => console.error("nor an alarm", broken));
   }
 
   #memory(): Memory {
     if (this.#open === null) {
-      const journal = new SqlJournal(this.#ctx.storage, (rows) => this.meter.wrote(rows));
+      const journal = this.#openJournal();
       const deployment = deploymentId();
       const clock = { now: () => Date.now(), turn };
       const children = createChildren(() => this.#self(), this.#startRun);

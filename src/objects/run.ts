@@ -54,6 +54,7 @@ import type {
   Parcel,
   Recalled,
   RegisterRpc,
+  Resealing,
   RunRpc,
   StartToken,
   ValueField,
@@ -170,11 +171,21 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
 
   history(after: number, limit: number): Promise<Answer<HistoryPage>> {
     return answer(() => {
+      const damage = this.#host.damage();
+      if (damage !== null) return this.#salvaged(damage, after, limit);
       const { seq } = this.#existing().state;
       const entries = this.#host.journal.page(after, limit);
       const last = entries.at(-1)?.seq ?? seq;
       return { entries, next: last < seq ? last : null };
     });
+  }
+
+  /** Up to the damage a journal can be read; who asks for more is told why there is none. */
+  #salvaged(damage: HoldfastError, after: number, limit: number): HistoryPage {
+    const entries = this.#host.salvage(after, limit);
+    const last = entries.at(-1);
+    if (last === undefined) throw damage;
+    return { entries, next: last.seq };
   }
 
   timeline(window: Window): Promise<Answer<Timeline>> {
@@ -194,6 +205,9 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
 
   act(action: RunAction): Promise<Answer<Parcel>> {
     return answer(async () => {
+      // One that cannot be read can still be removed.
+      const damage = action.kind === "delete" ? this.#host.damage() : null;
+      if (damage !== null) return await this.#host.discard(damage);
       const run = this.#existing();
       if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
       const { kind } = action;
@@ -285,7 +299,12 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
   }
 
   override async fetch(request: Request): Promise<Response> {
-    return this.#host.follow(request);
+    const followed = await answer(() => this.#host.follow(request));
+    return followed.ok ? followed.value : Response.json(followed.refusal, { status: 503 });
+  }
+
+  rekey(from: number): Promise<Answer<Resealing<number>>> {
+    return answer(() => this.#host.rekey(from));
   }
 
   relist(): Promise<Answer<null>> {

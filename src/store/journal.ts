@@ -129,8 +129,8 @@ export class SqlJournal implements Journal {
    * the end. @throws HoldfastError as `read`
    */
   reseal(from: number, limit: number): Resealed & { readonly next: number | null } {
-    let [rows, sealed, at] = [0, 0, this.#exists ? this.#rowFrom(from) : null];
-    for (; at !== null && rows < limit; at = this.#rowFrom(at + partsPerCommit)) {
+    let [rows, sealed, size, at] = [0, 0, 0, this.#exists ? this.#rowFrom(from) : null];
+    for (; at !== null && rows < limit && size < maxPage; at = this.#rowFrom(at + partsPerCommit)) {
       const first = at;
       const parts = this.#sql
         .exec<Row>("SELECT row, data FROM journal WHERE row >= ? AND row < ? ORDER BY row", first, first + partsPerCommit)
@@ -140,6 +140,7 @@ export class SqlJournal implements Journal {
       const texts = parts.map(({ data }) => data);
       const anew = resealedParts(this.#vault, texts, (part) => placeOf(first + part));
       rows += parts.length;
+      size += texts.reduce((sum, text) => sum + text.length, 0);
       if (anew === null) continue;
       sealed += anew.length;
       this.#storage.transactionSync(() => {

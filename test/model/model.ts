@@ -208,7 +208,8 @@ export class Model {
   #overdue(at: number): void {
     for (const call of this.#open()) {
       const { kind, id, state, latest } = call;
-      if (this.#paused !== null && state !== "flying") continue;
+      // What a death cut off begins again once the pause is over.
+      if (this.#paused !== null && (state !== "flying" || this.#slackMs > 0)) continue;
       if (this.#wanted !== null && kind !== "undo" && !call.stopped) continue;
       const signal = this.#firstWait(call.name) === call ? this.#inbox.find(({ name }) => name === call.name) : undefined;
       const due = signal === undefined ? latest : Math.max(signal.at, call.fixedAt, this.#resumedAt);
@@ -416,6 +417,7 @@ export class Model {
       const shift = this.#at - Math.max(this.#paused ?? this.#at, call.fixedAt);
       if (call.state === "called") [call.fixedAt, call.earliest] = [this.#at, this.#at];
       if (call.state === "waiting" || call.state === "resting") call.earliest += shift;
+      if (call.state === "flying" && this.#slackMs > 0) call.latest = Math.max(call.latest, this.#at);
       if (call.state !== "flying" && call.kind !== "child") call.latest = call.state === "called" ? this.#at : call.latest + shift;
     }
     this.#paused = null;

@@ -24,7 +24,9 @@ const unsaid: ReadonlySet<string> = new Set([
 function storyOf(entries: readonly Entry[]): Record<string, string[]> {
   const story: Record<string, string[]> = {};
   for (const entry of entries) {
-    if (unsaid.has(entry.kind)) continue;
+    // A call whose answer was lost with its process is made again.
+    const isAgain = entry.kind === "webhook.rejected" && entry.code === "webhook_duplicate";
+    if (isAgain || unsaid.has(entry.kind)) continue;
     const [noun] = entry.kind.split(".");
     const place = "step" in entry ? entry.step : "call" in entry ? entry.call : "";
     (story[`${noun === "wait" ? "signal" : noun} ${place}`] ??= []).push(`${entry.kind}${detailOf(entry)}`);

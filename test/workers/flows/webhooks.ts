@@ -3,7 +3,12 @@ import { z } from "zod";
 import { defineWebhook, defineWorkflow, verify } from "../../../src/index.ts";
 import type { Step } from "../../../src/index.ts";
 
-type Waits = { readonly timeout?: string; readonly secret?: string; readonly names?: readonly string[]; readonly end?: boolean };
+type Waits = {
+  readonly timeout?: string;
+  readonly secret?: string;
+  readonly names?: readonly string[];
+  readonly end?: boolean;
+};
 
 /** Waits for the first call of each of its webhooks; then, unless it is to end, for a signal. */
 const awaitsCalls = defineWorkflow("awaits-calls", {
