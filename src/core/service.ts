@@ -82,6 +82,19 @@ export interface Runs {
   fork(id: string, request: ForkRequest): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
   /** What such a fork would do. @throws run_not_found, fork_invalid */
   previewFork(id: string, cut: ForkCut): Promise<ForkPreview>;
+  /**
+   * The run and its history as a text that another deployment can import (`docs/transfer.md`), in UTF-8.
+   * @throws run_not_found, not_exportable; the stream fails where the run is removed meanwhile
+   */
+  export(id: string): Promise<ReadableStream<Uint8Array>>;
+  /**
+   * Makes a run of such a text; found where the same text made it before.
+   * @throws import_invalid, run_exists, id_invalid, value_too_large, key_missing, webhook_unavailable
+   */
+  import(
+    text: ReadableStream<Uint8Array> | null,
+    request: ImportRequest,
+  ): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
   /** Starts the run that does the action to all runs of the filter, or finds the one of the same key. @throws idempotency_conflict */
   bulk(request: BulkRequest): Promise<RunSnapshot>;
   /** How many runs that would act on, by the directory. */
@@ -107,6 +120,16 @@ export type ForkRequest = {
   readonly by: string;
   readonly role?: string;
   readonly reason: string | null;
+};
+
+export type ImportRequest = {
+  /** The run's own unless given. */
+  readonly id?: string;
+  /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
+  readonly origin?: string;
+  readonly by: string;
+  readonly role?: string;
+  readonly reason?: string;
 };
 
 /** Ids of calls: those that have their outcome already, and those of the history that are made again. */
@@ -363,6 +386,8 @@ export interface Directory {
   follow(filter: RunFilter): Promise<ReadableStream<readonly DirectoryChange[]>>;
   /** Starts the run that asks every run of a shard, or of all of them, to be listed anew. @throws shard_invalid */
   rebuild(request: RebuildRequest): Promise<RunSnapshot>;
+  /** Starts the run that has everything sealed anew with the newest key. @throws config_invalid: there is none */
+  rekey(request: RekeyRequest): Promise<RunSnapshot>;
 }
 
 /** `label.KEY` for a label. */
@@ -404,6 +429,8 @@ export type RebuildRequest = {
   readonly by: string;
   readonly role?: string;
 };
+
+export type RekeyRequest = { readonly key?: string; readonly by: string; readonly role?: string };
 
 export interface Statistics {
   /**

@@ -98,9 +98,9 @@ function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
   }
   const waits: Waiting[] = lanes;
   const inLine = new Set([...state.queued.values()].map(({ step }) => step));
-  for (const call of state.calls.values()) {
+  for (const call of state.open) {
     const key = callKey(call.kind, call.id);
-    if (call.done || state.marked.has(`step.removed:${key}`)) continue;
+    if (state.marked.has(`step.removed:${key}`)) continue;
     // What is at work, or stands in line for its slot, waits for no clock.
     if (inFlight.has(key) || (call.kind === "run" && inLine.has(call.id))) continue;
     // Of a run that is being undone, nothing else matters any more.

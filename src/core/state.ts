@@ -123,6 +123,8 @@ export type RunState = {
   /** Limits that hold the run or its steps, by lane and step. */
   queued: Map<string, EntryOf<"lane.queued">>;
   calls: Map<string, Call>;
+  /** Those of the calls that are not done, in their order: there may be thousands that are. */
+  open: Set<Call>;
   inboxes: Map<string, Inbox>;
   /** What tells repeated starts that were merged into this one by a debounce. */
   debounceKeys: Set<string>;
@@ -183,6 +185,7 @@ export function emptyState(): RunState {
     patches: new Set(),
     queued: new Map(),
     calls: new Map(),
+    open: new Set(),
     inboxes: new Map(),
     debounceKeys: new Set(),
     signalKeys: new Map(),
@@ -260,12 +263,13 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     detached: false,
   };
   state.calls.set(key, call);
+  state.open.add(call);
   return call;
 }
 
 /** The calls that something may still come of: of a run that is being undone, only those that undo. */
-export function openCalls({ calls, ending }: RunState): Call[] {
-  return [...calls.values()].filter((call) => !call.done && (ending === null || call.kind === "undo"));
+export function openCalls({ open, ending }: RunState): Call[] {
+  return [...open].filter((call) => ending === null || call.kind === "undo");
 }
 
 export function inboxOf(state: RunState, name: string): Inbox {

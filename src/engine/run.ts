@@ -215,7 +215,7 @@ export class Run {
     if (this.state.end !== null || this.state.ending !== null) return 0;
     if (this.state.listeners.has(name)) return Infinity;
     let open = 0;
-    for (const call of this.state.calls.values()) if (call.kind === "wait" && call.name === name && !call.done) open++;
+    for (const call of this.state.open) if (call.kind === "wait" && call.name === name) open++;
     const inbox = this.state.inboxes.get(name);
     return open - (inbox === undefined ? 0 : inbox.items.length - inbox.head);
   }

@@ -31,6 +31,7 @@ import { runRoutes } from "./run.ts";
 import { scheduleRoutes } from "./schedule.ts";
 import { statsRoutes } from "./stats.ts";
 import { timelineRoutes } from "./timeline.ts";
+import { transferRoutes } from "./transfer.ts";
 import { veil } from "./veil.ts";
 import { workflowRoutes } from "./workflow.ts";
 
@@ -43,6 +44,7 @@ export function routesOf(service: Service): readonly Route[] {
     ...eventRoutes(service),
     ...timelineRoutes(service),
     ...forkRoutes(service),
+    ...transferRoutes(service),
     ...bulkRoutes(service),
     ...directoryRoutes(service),
     ...askRoutes(service),

@@ -1,5 +1,5 @@
 /**
- * Owns: the index of runs as a whole over HTTP: counts, causes of failures, having it made anew.
+ * Owns: the index of runs as a whole over HTTP: counts, causes of failures, having it made, or sealed, anew.
  * Does not own: its listing (run) and its feed (events).
  */
 import type { Cause, Service } from "../core/service.ts";
@@ -13,6 +13,7 @@ export function directoryRoutes(service: Service): Route[] {
     { method: "GET", path: "/v1/directory/counts", role: "read", handle: (call) => count(service, call) },
     { method: "GET", path: "/v1/directory/causes", role: "read", handle: (call) => causes(service, call) },
     { method: "POST", path: "/v1/directory/rebuild", role: "admin", handle: (call) => rebuild(service, call) },
+    { method: "POST", path: "/v1/directory/rekey", role: "admin", handle: (call) => rekey(service, call) },
   ];
 }
 
@@ -40,5 +41,13 @@ async function rebuild(service: Service, { request, author }: Call): Promise<Res
     throw invalidField("shard", "must be a whole number, 0 or more");
   }
   const run = await service.directory.rebuild({ ...key, ...author, ...(shard === undefined ? {} : { shard }) });
+  return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
+}
+
+async function rekey(service: Service, { request, author }: Call): Promise<Response> {
+  readQuery(request);
+  const key = readKey(request);
+  await readFields(request, []);
+  const run = await service.directory.rekey({ ...key, ...author });
   return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
 }

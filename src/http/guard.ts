@@ -10,18 +10,19 @@ import { RequestError } from "./problem.ts";
 
 const limit = 100;
 const windowMs = 60_000;
-/** Addresses that are known at a time; past it, those whose first failure is the longest ago are forgotten. */
+/** Addresses that are known at a time, at most; past half of them, those that failed the longest ago are forgotten. */
 const maxAddresses = 10_000;
 
 type Failures = { readonly sinceAt: number; count: number };
 
 export class Guard {
-  /** In the order of their first failures. */
-  readonly #failures = new Map<string, Failures>();
+  /** Two halves: the newer one takes the place of the older as a whole, so that a flood costs nothing to forget. */
+  #newer = new Map<string, Failures>();
+  #older = new Map<string, Failures>();
 
   /** @param now epoch ms @throws RequestError too_many_failures */
   check(address: string, now: number): void {
-    const known = this.#failures.get(address);
+    const known = this.#find(address);
     if (known === undefined || known.count < limit || isOver(known, now)) return;
     const seconds = Math.ceil((known.sinceAt + windowMs - now) / 1000);
     throw new RequestError("too_many_failures", `Too many wrong credentials; try again in ${seconds} s.`, {
@@ -31,20 +32,21 @@ export class Guard {
 
   /** A credential from there was wrong. */
   fail(address: string, now: number): void {
-    const known = this.#failures.get(address);
-    if (known !== undefined && !isOver(known, now)) {
-      known.count += 1;
-      return;
-    }
-    this.#failures.delete(address);
-    this.#failures.set(address, { sinceAt: now, count: 1 });
-    if (this.#failures.size <= maxAddresses) return;
-    const [oldest = ""] = this.#failures.keys();
-    this.#failures.delete(oldest);
+    const known = this.#find(address);
+    const failures = known === undefined || isOver(known, now) ? { sinceAt: now, count: 0 } : known;
+    failures.count += 1;
+    this.#newer.set(address, failures);
+    if (this.#newer.size < maxAddresses / 2) return;
+    this.#older = this.#newer;
+    this.#newer = new Map();
+  }
+
+  #find(address: string): Failures | undefined {
+    return this.#newer.get(address) ?? this.#older.get(address);
   }
 
   get size(): number {
-    return this.#failures.size;
+    return this.#newer.size + this.#older.size;
   }
 }
 

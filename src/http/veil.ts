@@ -47,6 +47,7 @@ export function veil(service: Service, sight: Sight): Service {
           ),
         ),
       rebuild: async (request) => eye.run(await directory.rebuild(request), Date.now()),
+      rekey: async (request) => eye.run(await directory.rekey(request), Date.now()),
     },
     stats,
   };
@@ -86,6 +87,14 @@ function veilRuns(runs: Runs, eye: Veil, isBlind: boolean): Runs {
       return { run: eye.run(run, Date.now()), created };
     },
     previewFork: (id, cut) => runs.previewFork(id, cut),
+    export: async (id) => {
+      if (isBlind) throw refused("take out a run with its data");
+      return await runs.export(id);
+    },
+    import: async (text, request) => {
+      const { run, created } = await runs.import(text, request);
+      return { run: eye.run(run, Date.now()), created };
+    },
     bulk: (request) => show(runs.bulk(request)),
     count: (filter) => runs.count(filter),
   };

@@ -39,6 +39,11 @@ type Owner = {
   changed(): void;
 };
 
+/** Spans of an end that another deployment recorded are sent from there. */
+export function markExported(kv: SyncKvStorage, end: End): void {
+  kv.put(mark, end.seq);
+}
+
 export class Exporter {
   readonly #journal: Pick<Journal, "page">;
   readonly #kv: SyncKvStorage;

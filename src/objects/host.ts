@@ -20,13 +20,14 @@ import { SqlJournal } from "../store/journal.ts";
 import { directoryOf, laneObject } from "./address.ts";
 import { Alarm, errandAt, isErrand, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
+import type { Arrived } from "./arrival.ts";
 import { Audience } from "./audience.ts";
 import { createChildren } from "./children.ts";
 import type { StartRun } from "./children.ts";
 import { isDamage, isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
 import { deploymentId } from "./deployment.ts";
-import { Exporter } from "./exporter.ts";
-import { vaultOf } from "./keys.ts";
+import { Exporter, markExported } from "./exporter.ts";
+import { newestKey, vaultOf } from "./keys.ts";
 import { Kin } from "./kin.ts";
 import { logEntries, logRemoval } from "./logline.ts";
 import { Meter } from "./meter.ts";
@@ -191,10 +192,10 @@ export class Host {
     }
   }
 
-  /** Seals rows of the journal anew, from that one on; no memory is needed for it. */
+  /** Seals rows of the journal anew, from that one on; no memory is needed for it. @throws HoldfastError as the journal, config_invalid */
   rekey(from: number): Resealing<number> {
-    if (this.#vault.newest !== null) return this.#openJournal().reseal(from, rekeyRows);
-    throw new HoldfastError("config_invalid", "ENCRYPTION_KEYS is not set: there is no key to seal with");
+    newestKey();
+    return this.#openJournal().reseal(from, rekeyRows);
   }
 
   /** Keeps the run going under the alarm's protection. */
@@ -266,6 +267,21 @@ export class Host {
     await listed;
   }
 
+  /** Writes a run that has come from elsewhere, all of it or nothing, and goes on with it. @throws what the storage throws */
+  install({ commits, state: { end } }: Arrived): void {
+    const journal = this.#openJournal();
+    this.#ctx.storage.transactionSync(() => {
+      for (const commit of commits()) journal.append(commit);
+      if (end !== null) markExported(this.#ctx.storage.kv, end);
+    });
+    this.forget();
+    // It goes on from what the run took before.
+    this.meter = new Meter(() => this.#ctx.storage.sql.databaseSize);
+    const { created, imported } = this.run.state;
+    if (imported !== null) logEntries([imported], created);
+    this.proceed();
+  }
+
   /** Gives up the memory of a run that could not be written. */
   forget(): void {
     this.#open = null;
@@ -335,7 +351,7 @@ export class Host {
       if (this.run.state.end !== null && !this.audience.isEmpty) this.audience.tell(this.#standing());
       const removable = next.expired && isSettled;
       if (removable && !reporter.busy && (await this.#expire())) return;
-      const reportAt = reporter.attend(this.run.snapshot(), created.shards, next.busy);
+      const reportAt = reporter.attend(this.run.snapshot(), created.shards, next.busy, this.run.state.imported === null);
       // What has expired stays until it owes nothing.
       const wakeAt = next.expired ? null : next.wakeAt;
       const dueAt = earlier(earlier(reportAt, owedAt), removable && !reporter.busy ? this.#expiry.retryAt : null);

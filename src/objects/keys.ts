@@ -4,6 +4,7 @@
  */
 import { parseKeys, Vault } from "../core/cipher.ts";
 import type { Keyring } from "../core/cipher.ts";
+import { HoldfastError } from "../core/error.ts";
 import { variable } from "./address.ts";
 
 /** The last text that was read: it changes with the deployment, and rows come by the thousand. */
@@ -18,4 +19,16 @@ function keyring(): Keyring | null {
 
 export function vaultOf({ id }: DurableObjectState): Vault {
   return new Vault(id.toString(), keyring, (length) => crypto.getRandomValues(new Uint8Array(length)));
+}
+
+/** Of what leaves an object: whoever has the keys can open it, wherever it arrives. */
+export function travelVault(): Vault {
+  return new Vault("holdfast.run", keyring, (length) => crypto.getRandomValues(new Uint8Array(length)));
+}
+
+/** The id of the key that seals. @throws HoldfastError config_invalid, also where there is none */
+export function newestKey(): string {
+  const ring = keyring();
+  if (ring !== null) return ring.newest;
+  throw new HoldfastError("config_invalid", "ENCRYPTION_KEYS is not set: there is no key to seal with");
 }

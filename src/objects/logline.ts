@@ -84,6 +84,7 @@ function eventOf(entry: Entry, run: EntryOf<"run.created">): Event | null {
       return { event, seq, status: "paused", ...whyOf(entry), error: errorOf(entry.error) };
     case "run.resumed":
     case "run.retried":
+    case "run.imported":
     case "run.cancel_requested":
       return { event, seq, ...whyOf(entry) };
     case "run.completed":

@@ -68,12 +68,13 @@ export class Reporter {
    * Begins to tell what is due; answers when more will be, null where nothing is left to begin. Epoch ms.
    * @param shards how many the directory had when the run was created
    * @param busy the run is at work
+   * @param isOurs the schedule that started it, if one did, is of this deployment
    */
-  attend(run: RunSnapshot, shards: number | undefined, busy: boolean): number | null {
+  attend(run: RunSnapshot, shards: number | undefined, busy: boolean, isOurs: boolean): number | null {
     const listAt = this.#listAt(run, busy);
     return earlier(
       this.#begin(this.#listing, run, listAt, () => this.#list(run, shards)),
-      this.#begin(this.#firing, run, this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run)),
+      this.#begin(this.#firing, run, isOurs && this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run)),
     );
   }
 

@@ -7,6 +7,7 @@
  * added, never changed. A refusal is an answer, not a throw, because classes do not survive the wire.
  * Long because everything that crosses from one object to another stands here once.
  */
+import type { Author } from "../core/author.ts";
 import type { Window } from "../core/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import type { Entry } from "../core/entry.ts";
@@ -34,7 +35,9 @@ import type {
   UpdateRequest,
 } from "../core/service.ts";
 import type { Sample, SampleQuery } from "../core/sample.ts";
+import type { Manifest } from "../core/manifest.ts";
 import type { LaneNeed } from "../core/need.ts";
+import type { Placement } from "../core/passage.ts";
 import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
@@ -146,6 +149,15 @@ export interface RunRpc {
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
   /** History of this life of the run for a fork of it, as `history` pages it. Refused with run_not_found once it is gone. */
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
+  /** What a text of this run begins with, and how the rest of it is fetched. Refused with not_exportable. */
+  depart(): Promise<Answer<Departure>>;
+  /** The next lines of that text. Refused with run_not_found once this life of the run is gone. */
+  carry(leg: Leg): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
+  /** Makes the run of a text, all of it or nothing; found where the same text made it before. Refused with import_invalid, run_exists. */
+  arrive(
+    text: ReadableStream<Uint8Array>,
+    asked: Arrival,
+  ): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
   /** What the world is told of an end of this life of the run: the body, as text. Refused with run_not_found once it is gone. */
   notice(createdAt: number, end: number): Promise<Answer<string>>;
   /**
@@ -182,6 +194,15 @@ export type ShardMark =
 
 /** `failed`: rows that could not be opened, and are as they were. */
 export type RekeyedShard = Resealing<ShardMark> & { readonly failed: number };
+
+/** `isSealed`: results of sensitive steps go along, sealed; else they stay behind, if there are any. */
+export type Departure = { readonly manifest: Manifest; readonly createdAt: number; readonly isSealed: boolean };
+
+/** Entries with a `seq` above `after`, and of no more than `upTo`, of this life of a run. */
+export type Leg = Omit<Departure, "manifest"> & { readonly after: number; readonly upTo: number };
+
+/** The id under which a run is imported, what it is given here, and who asks. */
+export type Arrival = Omit<Placement, "lanes"> & Author & { readonly reason: string | null };
 
 /** What a run's object says to those who follow it; first of all where it is. */
 export type RunSaid =

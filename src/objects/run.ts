@@ -33,6 +33,8 @@ import { receiveNews } from "../engine/news.ts";
 import type { ChildNews } from "../engine/news.ts";
 import type { Find, Run } from "../engine/run.ts";
 import { Alias } from "./alias.ts";
+import { receive } from "./arrival.ts";
+import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
@@ -46,6 +48,9 @@ import { drawTimeline, tellStory } from "./timeline.ts";
 import type {
   Answer,
   Answering,
+  Arrival,
+  Departure,
+  Leg,
   Branch,
   CheckedStart,
   Enrolled,
@@ -243,6 +248,24 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     });
   }
 
+  depart(): Promise<Answer<Departure>> {
+    return answer(() => departureOf(this.#existing(), this.#host.journal));
+  }
+
+  carry(leg: Leg): Promise<Answer<{ text: string; last: number; entries: number }>> {
+    return answer(() => linesOf(this.#life(), this.#host.journal, leg));
+  }
+
+  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<{ run: Parcel; created: boolean }>> {
+    return answer(async () => {
+      const arrived = await receive(text, asked, this.#find, () => this.#refuseTaken());
+      const { created, imported } = this.#host.run.state;
+      if (created === null) this.#host.install(arrived);
+      else if (imported?.from.digest !== arrived.digest) throw taken(created.id);
+      return { run: pack(this.#host.run.snapshot()), created: created === null };
+    });
+  }
+
   notice(createdAt: number, end: number): Promise<Answer<string>> {
     return answer(() => {
       const [entry] = this.#host.journal.page(end - 1, 1);
@@ -331,6 +354,15 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     await this.#host.alarm(info);
   }
 
+  /** An id that is no run's that could have been imported. */
+  #refuseTaken(): void {
+    const { created, imported } = this.#host.run.state;
+    if (created !== null && imported === null) throw taken(created.id);
+    if (created === null && this.#alias.isBound) {
+      throw new HoldfastError("run_exists", "the id stands for an Idempotency-Key; import the run under another");
+    }
+  }
+
   #life(): EntryOf<"run.created"> {
     const { created } = this.#host.run.state;
     if (created === null) throw new HoldfastError("run_not_found", "no run has this id");
@@ -377,6 +409,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     await this.#host.remove(action);
     return snapshot;
   }
+}
+
+function taken(id: string): HoldfastError {
+  return new HoldfastError("run_exists", `run ${id} exists, and is not the run of this text; import it under another id`);
 }
 
 /** How long a cancellation waits for the run to end before it is answered. */

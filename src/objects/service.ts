@@ -44,10 +44,12 @@ import { unpack } from "./parcel.ts";
 import { asTheyStand } from "./place.ts";
 import type { Branch, CheckedStart } from "./rpc.ts";
 import { rebuild, rebuildStart } from "./rebuild.ts";
+import { rekey, rekeyStart } from "./rekey.ts";
 import { createSchedules } from "./schedules.ts";
 import { createStatistics } from "./statistics.ts";
 import { readStory, readTimeline } from "./timeline.ts";
 import { createHooks } from "./hooks.ts";
+import { exportRun, importRun } from "./transfer.ts";
 import type { Triggers } from "./webhook.ts";
 
 export type Start = Omit<StartRequest, "workflow"> & {
@@ -81,6 +83,7 @@ export function createService(catalog: Catalog, triggers: Triggers = new Map()):
       causes: (filter) => listCauses(filter),
       follow: async (filter) => followDirectory(filter),
       rebuild: async (request) => (await startRun(rebuild, rebuildStart(request))).run,
+      rekey: async (request) => (await startRun(rekey, rekeyStart(request))).run,
     },
     stats: createStatistics(catalog, lanes),
     hooks,
@@ -101,6 +104,8 @@ function createRuns(catalog: Catalog): Runs {
     },
     act: async (id, action) => unpack(unwrap(await runObject(checkRunId(id)).act(action))),
     fork: forkRun,
+    export: exportRun,
+    import: importRun,
     previewFork: async (id, cut) => unwrap(await runObject(checkRunId(id)).previewFork(cut)),
     bulk: async (request) => (await startRun(bulk, bulkStart(request))).run,
     count: (filter) => countMatching(filter, bulk.name),

@@ -73,7 +73,8 @@ function auditSteps(entries: readonly Told[], effects: readonly Effect[]): strin
     // Whether a later attempt had begun when its time had come, only the ledger knows.
     const again = Math.max(0, own.filter(({ attempt }) => attempt === 1).length - 1);
     const { current, marks } = marksOf(entries, step, key);
-    if (current && again > marks) wrong.push(`(8) ${step} was made again ${again} times, its journal has ${marks} marks`);
+    if (current && again > marks)
+      wrong.push(`(8) ${step} was made again ${again} times, its journal has ${marks} marks`);
   }
   for (const [step, done] of groups(entries.filter(isCompletion), ({ step }) => step ?? "")) {
     if (done.length > 1) wrong.push(`(2) ${step} completed ${done.length} times`);
@@ -81,7 +82,8 @@ function auditSteps(entries: readonly Told[], effects: readonly Effect[]): strin
     if (typeof result !== "number") continue;
     const own = effects.filter((effect) => stepOf(effect) === step);
     // A later effect would have a larger value.
-    if (own.at(-1)?.value !== result) wrong.push(`(2) ${step} has ${result} on record, its last effect ${own.at(-1)?.value}`);
+    if (own.at(-1)?.value !== result)
+      wrong.push(`(2) ${step} has ${result} on record, its last effect ${own.at(-1)?.value}`);
   }
   return wrong;
 }
@@ -119,7 +121,8 @@ function auditSignals(entries: readonly Told[]): string[] {
     const consumed = all.filter(({ kind }) => kind === "signal.consumed").map(({ signal }) => signal);
     const order = received.map(({ seq }) => seq).slice(0, consumed.length);
     if (new Set(keys).size !== keys.length) wrong.push(`(5) a signal ${name} was received twice: ${keys.join(", ")}`);
-    if (!same(consumed, order)) wrong.push(`(5) of ${name} were consumed ${consumed.join(", ")}, not ${order.join(", ")}`);
+    if (!same(consumed, order))
+      wrong.push(`(5) of ${name} were consumed ${consumed.join(", ")}, not ${order.join(", ")}`);
   }
   return wrong;
 }
@@ -165,18 +168,23 @@ function auditHeard({ output }: RunView, entries: readonly Told[]): string[] {
   const told = steps.map(([name]) => name);
   const order = [...done.keys()].filter((step) => told.includes(step));
   const wrong = same(told, order) ? [] : [`(3) heard ${told.join(", ")}, on record ${order.join(", ")}`];
-  wrong.push(...steps.flatMap(([name, value]) => (done.get(name) === value ? [] : [`(2) ${name} was told ${String(value)}`])));
+  wrong.push(
+    ...steps.flatMap(([name, value]) => (done.get(name) === value ? [] : [`(2) ${name} was told ${String(value)}`])),
+  );
   for (const [name, value] of heard) {
     if (Array.isArray(value)) wrong.push(...auditMap(name, value, done));
     const racers = [...done.keys()].filter((step) => step === `${name}-0` || step === `${name}-1`);
-    if (typeof value === "string" && value !== racers[0]) wrong.push(`(3) ${name} was won by ${value}, not ${racers[0]}`);
+    if (typeof value === "string" && value !== racers[0])
+      wrong.push(`(3) ${name} was won by ${value}, not ${racers[0]}`);
   }
   return wrong;
 }
 
 function auditMap(name: string, values: readonly unknown[], done: ReadonlyMap<string, unknown>): string[] {
   const recorded = values.map((_value, index) => done.get(index === 0 ? name : `${name}#${index + 1}`));
-  return same(values, recorded) ? [] : [`(2) the map ${name} was told ${values.join(", ")}, not ${recorded.join(", ")}`];
+  return same(values, recorded)
+    ? []
+    : [`(2) the map ${name} was told ${values.join(", ")}, not ${recorded.join(", ")}`];
 }
 
 /** Each round does everything once, and is told apart by its key. */
@@ -193,7 +201,9 @@ function auditRounds(rounds: number, effects: readonly Effect[], { status }: Run
 /** A run is pinned to the version it was created with. */
 function auditVersion({ version }: RunView, effects: readonly Effect[]): string[] {
   const played = new Set(effects.flatMap(({ step }) => /^code-(\d)$/.exec(step)?.[1] ?? []));
-  return [...played].every((each) => each === version) ? [] : [`(7) of version ${version} it played ${[...played].join(", ")}`];
+  return [...played].every((each) => each === version)
+    ? []
+    : [`(7) of version ${version} it played ${[...played].join(", ")}`];
 }
 
 export function isPrefix(seen: readonly Entry[], entries: readonly Entry[]): boolean {

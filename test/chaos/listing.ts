@@ -24,7 +24,8 @@ async function compare(client: Client, listed: readonly Listed[], known: Readonl
   if (statuses.size !== listed.length) wrong.push(`(8) ${listed.length - statuses.size} runs are listed twice`);
   await each([...known], async (id) => {
     const { status } = await client.run(id);
-    if (statuses.has(id) && statuses.get(id) !== status) wrong.push(`(8) ${id} is ${status}, listed ${statuses.get(id)}`);
+    if (statuses.has(id) && statuses.get(id) !== status)
+      wrong.push(`(8) ${id} is ${status}, listed ${statuses.get(id)}`);
   });
   return wrong;
 }

@@ -45,6 +45,8 @@ export type Figures = {
 const runsPerLife = 4;
 /** A life that is not brief has this many effects, however slow the machine. */
 const minEffects = 15;
+/** Longer than any step takes. */
+const calmMs = 600;
 const laneLimit = 2;
 
 export class Storm {
@@ -92,13 +94,14 @@ export class Storm {
     await this.#start(planLife(this.#seed, 0));
     while ((this.#kills < goal.kills || this.#planned < goal.runs) && Date.now() < goal.until) {
       this.#begin(this.#planned < goal.runs ? perLife : 0);
-      await this.#live(planLife(this.#seed, this.#life));
+      await this.#live(planLife(this.#seed, this.#life), this.#life % 4 === 0);
       this.#inFlight += this.#begun.filter((plan) => !this.#hasEnded(plan)).length;
       await this.#runtime.kill();
       this.#kills++;
       this.#life++;
       await this.#start(planLife(this.#seed, this.#life));
-      if (this.#kills % 25 === 0) this.#say(`${this.#kills} kills, ${this.#planned} runs, ${this.#driving.size} driven`);
+      if (this.#kills % 25 === 0)
+        this.#say(`${this.#kills} kills, ${this.#planned} runs, ${this.#driving.size} driven`);
     }
     return await this.#calm();
   }
@@ -128,10 +131,12 @@ export class Storm {
     }
   }
 
-  async #live({ ms, brief }: LifePlan): Promise<void> {
+  /** @param calm it is given the time to do what deaths keep interrupting, or steps would rightly be held to be their cause */
+  async #live({ ms, brief }: LifePlan, calm: boolean): Promise<void> {
     const own = () => this.#ledger.effects.length - before;
     const before = this.#ledger.effects.length;
     for (const giveUpAt = Date.now() + 8000; !brief && own() < minEffects && Date.now() < giveUpAt;) await pause(10);
+    if (calm) await this.#quiet(20_000, () => Date.now() - (this.#ledger.effects.at(-1)?.at ?? 0) > calmMs);
     await pause(ms);
     if (this.#runtime.isOver) this.#fault("", "the process ended by itself", this.#runtime.tail());
   }

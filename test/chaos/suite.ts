@@ -26,9 +26,30 @@ type Suite = {
 };
 
 const suites: readonly Suite[] = [
-  { name: "crashes at every entry", project: "node", file: "test/engine/crash.test.ts", count: "CRASH_PROGRAMS", seed: "CRASH_SEED", perSecond: 120 },
-  { name: "deaths of parents and children", project: "node", file: "test/engine/kinship.test.ts", count: "CRASH_PROGRAMS", seed: "CRASH_SEED", perSecond: 30 },
-  { name: "lanes against their model", project: "node", file: "test/core/lane/model.test.ts", count: "LANE_HISTORIES", seed: "LANE_SEED", perSecond: 60 },
+  {
+    name: "crashes at every entry",
+    project: "node",
+    file: "test/engine/crash.test.ts",
+    count: "CRASH_PROGRAMS",
+    seed: "CRASH_SEED",
+    perSecond: 120,
+  },
+  {
+    name: "deaths of parents and children",
+    project: "node",
+    file: "test/engine/kinship.test.ts",
+    count: "CRASH_PROGRAMS",
+    seed: "CRASH_SEED",
+    perSecond: 30,
+  },
+  {
+    name: "lanes against their model",
+    project: "node",
+    file: "test/core/lane/model.test.ts",
+    count: "LANE_HISTORIES",
+    seed: "LANE_SEED",
+    perSecond: 60,
+  },
 ];
 
 /** @param budgetMs shared out evenly among the suites @returns what became of each */

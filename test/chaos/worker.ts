@@ -175,4 +175,3 @@ export const RunObject = byThisClock(worker.objects.RunObject);
 export const DirectoryObject = byThisClock(worker.objects.DirectoryObject);
 export const SchedulerObject = byThisClock(worker.objects.SchedulerObject);
 export const LaneObject = byThisClock(worker.objects.LaneObject);
-

@@ -46,10 +46,10 @@ describe("one address", () => {
   });
 });
 
-test("a million addresses cost no more than ten thousand, and the newest are known", () => {
+test("a million addresses take no more room than ten thousand, and the newest are known", () => {
   const guard = new Guard();
   for (let each = 0; each < 1_000_000; each += 1) guard.fail(`address ${each}`, 0);
-  expect(guard.size).toBe(10_000);
+  expect(guard.size).toBeLessThanOrEqual(10_000);
   for (let each = 0; each < 99; each += 1) guard.fail("address 999999", 0);
   expect(codeOf(() => guard.check("address 999999", 0))).toBe("too_many_failures 60");
 });

@@ -34,6 +34,7 @@ export const expectedRoles: Readonly<Record<string, Role | "open">> = {
   "GET /v1/directory/causes": "read",
   "GET /v1/directory/events": "read",
   "POST /v1/directory/rebuild": "admin",
+  "POST /v1/directory/rekey": "admin",
 
   "GET /v1/schedules": "read",
   "GET /v1/schedules/:id": "read",

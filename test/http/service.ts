@@ -15,6 +15,8 @@ export function failingService(error: unknown): Service {
       act: fail,
       fork: fail,
       previewFork: fail,
+      export: fail,
+      import: fail,
       bulk: fail,
       count: fail,
       follow: fail,
@@ -35,7 +37,7 @@ export function failingService(error: unknown): Service {
     hooks: { receive: fail, revoke: fail, list: fail, find: fail, trigger: fail },
     asks: { query: fail, update: fail },
     lanes: { list: fail, find: fail, override: fail },
-    directory: { count: fail, causes: fail, follow: fail, rebuild: fail },
+    directory: { count: fail, causes: fail, follow: fail, rebuild: fail, rekey: fail },
     stats: { read: fail, census: fail },
   };
 }

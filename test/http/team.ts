@@ -1,67 +1,90 @@
 /**
  * Stands in for a team of Cloudflare Access: a real HTTP server that hands out its public keys as Access does,
- * and assertions signed with the private ones.
+ * and assertions signed with the private ones. Tests in another process ask it the same over HTTP.
  */
 import { createServer } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import type { JWTPayload } from "jose";
 
 export const audience = "aud-of-this-holdfast";
 
-type Key = { readonly kid: string; readonly privateKey: CryptoKey; readonly publicKey: CryptoKey };
+/** What asking for the keys is answered: with a status, and after so long. */
+export type Mood = { readonly status: number; readonly delayMs: number };
 
-export type Team = {
-  /** `http://127.0.0.1:port`, as ACCESS_TEAM_DOMAIN has it. */
-  readonly issuer: string;
+export class Team {
   /** How often the keys were asked for. */
-  readonly asked: () => number;
-  /** What asking for them is answered; 200 at first. */
-  answer(status: number): void;
-  /** Adds a key, which signs from now on; with `alone` the ones before are forgotten. */
-  rotate(alone?: boolean): Promise<void>;
-  /** An assertion for the claims, which may take the place of those that are right. */
-  sign(claims?: JWTPayload): Promise<string>;
-  close(): Promise<void>;
-};
-
-export async function openTeam(): Promise<Team> {
-  let keys: Key[] = [];
-  let [status, asked] = [200, 0];
-  const server = createServer((request, response) => {
-    if (request.url !== "/cdn-cgi/access/certs") return void response.writeHead(404).end();
-    asked += 1;
-    void Promise.all(keys.map(publicJwk)).then((jwks) => {
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ keys: jwks }));
+  asked = 0;
+  mood: Mood = { status: 200, delayMs: 0 };
+  issuer = "";
+  #keys: { readonly kid: string; readonly privateKey: CryptoKey; readonly publicKey: CryptoKey }[] = [];
+  readonly #server = createServer((request, response) => {
+    void this.#answer(request).then(({ status, body }) => {
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     });
   });
-  const rotate = async (alone = false): Promise<void> => {
-    const pair = await generateKeyPair("RS256", { extractable: true });
-    keys = [...(alone ? [] : keys), { kid: crypto.randomUUID(), ...pair }];
-  };
-  await rotate();
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    issuer,
-    asked: () => asked,
-    answer: (next) => void (status = next),
-    rotate,
-    sign: async (claims = {}) => {
-      const key = keys.at(-1);
-      if (key === undefined) throw new Error("the team has no key");
-      const now = Math.floor(Date.now() / 1000);
-      const right = { iss: issuer, aud: [audience], iat: now, nbf: now, exp: now + 60, sub: "1", type: "app" };
-      const jwt = new SignJWT({ ...right, ...claims }).setProtectedHeader({ alg: "RS256", kid: key.kid, typ: "JWT" });
-      return await jwt.sign(key.privateKey);
-    },
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
-    },
-  };
-}
 
-async function publicJwk({ kid, publicKey }: Key) {
-  return { ...(await exportJWK(publicKey)), kid, alg: "RS256", use: "sig" };
+  async open(): Promise<this> {
+    await this.rotate();
+    await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
+    this.issuer = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return this;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((closed) => this.#server.close(closed));
+  }
+
+  /** Adds a key, which signs from now on. */
+  async rotate(): Promise<void> {
+    this.#keys.push({ kid: crypto.randomUUID(), ...(await generateKeyPair("RS256", { extractable: true })) });
+  }
+
+  /** The claims of an assertion; those given take the place of those that are right. */
+  claims(own: JWTPayload = {}): JWTPayload {
+    const now = Math.floor(Date.now() / 1000);
+    const right = { iss: this.issuer, aud: [audience], iat: now, nbf: now, exp: now + 60, sub: "1", type: "app" };
+    return { ...right, ...own };
+  }
+
+  async sign(own: JWTPayload = {}): Promise<string> {
+    const { kid, privateKey } = this.newest;
+    return await new SignJWT(this.claims(own)).setProtectedHeader({ alg: "RS256", kid }).sign(privateKey);
+  }
+
+  get newest() {
+    const key = this.#keys.at(-1);
+    if (key === undefined) throw new Error("the team has no key");
+    return key;
+  }
+
+  async #answer(request: IncomingMessage): Promise<{ status: number; body: unknown }> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const told = JSON.parse(Buffer.concat(chunks).toString("utf8") || "{}") as unknown;
+    switch (request.url) {
+      case "/cdn-cgi/access/certs": {
+        this.asked += 1;
+        const { status, delayMs } = this.mood;
+        await new Promise((passed) => setTimeout(passed, delayMs));
+        const keys = await Promise.all(
+          this.#keys.map(async ({ kid, publicKey }) => ({ ...(await exportJWK(publicKey)), kid, alg: "RS256" })),
+        );
+        return { status, body: { keys } };
+      }
+      case "/sign":
+        return { status: 200, body: await this.sign(told as JWTPayload) };
+      case "/rotate":
+        return { status: 200, body: await this.rotate() };
+      case "/asked":
+        return { status: 200, body: this.asked };
+      case "/mood":
+        this.mood = told as Mood;
+        return { status: 200, body: null };
+      default:
+        return { status: 404, body: null };
+    }
+  }
 }

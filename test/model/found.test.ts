@@ -38,6 +38,18 @@ test("a paused run that is replayed keeps the time of its next attempt, later by
   expect(attempts).toEqual([0, 80 * minuteMs]);
 });
 
+test("a pause lasts from when the first thing paused the run, whatever else does meanwhile (guarantee 4)", async () => {
+  const host: Host = new Host(async (_input: never, step: Step) => {
+    const options = { retry: { limit: 0 }, onExhausted: "pause" } as const;
+    const one = step.run("one", () => host.clock.after(10 * minuteMs).then(refuse), options);
+    const other = step.run("other", () => host.clock.after(20 * minuteMs).then(refuse), options);
+    await Promise.race([one, other, step.sleep("nap", 60 * minuteMs)]);
+  });
+  host.plan(startAt + 30 * minuteMs, (run) => act(run, "resume"));
+  await host.drive(startAt + 90 * minuteMs);
+  expect(host.entries("run.resumed").map(({ shiftMs }) => shiftMs)).toEqual([20 * minuteMs]);
+});
+
 function refuse(): never {
   throw new Error("not now");
 }

@@ -50,7 +50,7 @@ const noHow: How = {
 const noDeed = (): Deed => ({ path: "", ms: 0, end: { value: "" } });
 const outcomes = /^(step|undo|child)\.(completed|failed)$|^(timer\.fired|wait\.timed_out|signal\.consumed|update\.accepted)$/;
 /** What does not begin or fire while the run is paused. */
-const held = /^(timer\.|wait\.(started|timed_out)|signal\.consumed|step\.attempt_started|undo\.attempt_started|step\.interrupted)/;
+const held = /^(timer\.|wait\.(started|timed_out)|signal\.consumed)/;
 
 export class Model {
   /** What attempts there may have been, by path and number: at least, and at most, how often. */
@@ -73,6 +73,8 @@ export class Model {
   #paused: number | null = null;
   #resumedAt = 0;
   #cancelled: Given | null = null;
+  /** It was cancelled while it was on its way to another end. */
+  #late = false;
   /** How the handler wants the run to end; it has no more say. */
   #wanted: Ending | null = null;
 
@@ -102,7 +104,9 @@ export class Model {
   /** How the run looks between two entries; null where that is a matter of a moment. */
   look(now: number): { readonly status: string; readonly waitingFor: readonly string[] } | null {
     if (this.end !== null) return { status: this.end.ends, waitingFor: [] };
-    if (now <= this.#at) return null;
+    // On its way to its end, or where a death may have cut something off, it is not what it will be.
+    if (now <= this.#at || (this.#wanted !== null && this.#toUndo === null)) return null;
+    if (this.#paused !== null && this.#slackMs > 0) return null;
     const open = this.#open().filter(({ kind }) => this.#toUndo === null || kind === "undo");
     if (open.length === 0 || open.some(({ state, latest }) => state === "called" || (state !== "flying" && latest <= now))) return null;
     const waits = open.flatMap(({ kind, id, name, state, child }) => {
@@ -188,6 +192,13 @@ export class Model {
     deed.most++;
   }
 
+  /** By its mark an attempt begins, or begins again; once the pause is over, if there is one. */
+  #marked(call: Call): void {
+    this.#fly(call, this.#at, true);
+    if (this.#paused !== null) call.state = "called";
+    if (call.stopped) this.#stop(call);
+  }
+
   #deed({ deed, attempt }: Call): { least: number; most: number } {
     const place = `${deed(attempt).path} ${attempt}`;
     const known = this.deeds.get(place) ?? { least: 0, most: 0 };
@@ -252,7 +263,7 @@ export class Model {
     const call = this.#find(kind, entry["step"]);
     if (verb === "interrupted" || verb === "attempt_started") {
       if (verb === "attempt_started") this.#same(entry["attempt"], call.attempt, `the attempt of ${call.id}`);
-      return this.#fly(call, at, true);
+      return this.#marked(call);
     }
     this.#same(entry["attempt"], call.attempt, `the attempt of ${call.id}`);
     const { end, ms } = call.deed(call.attempt);
@@ -388,13 +399,14 @@ export class Model {
     const { at } = entry;
     switch (verb) {
       case "paused":
-        this.#claim(this.#paused === null, "paused twice");
         this.#claim(entry["by"] !== "engine" || this.#open().some(({ state }) => state === "exhausted"), "nobody paused the run");
-        this.#paused = at;
+        this.#claim(entry["by"] === "engine" || this.#paused === null, "paused twice");
+        this.#paused ??= at;
         return;
       case "resumed":
         this.#same(entry["shiftMs"], at - (this.#paused ?? at), "the length of the pause");
-        return this.#resume();
+        this.#resume();
+        return this.#release();
       case "retried":
         return this.#retry();
       case "cancel_requested":
@@ -405,7 +417,7 @@ export class Model {
         return this.#ended(verb, entry);
       case "interrupted":
         // Whatever was due while nobody was there is due now.
-        for (const call of this.#open()) call.latest = Math.max(call.latest, at);
+        for (const call of this.#open()) call.latest = call.state === "flying" ? Infinity : Math.max(call.latest, at);
         return;
       default:
         return this.#claim(["created", "recovered"].includes(verb), `no such entry was expected: run.${verb}`);
@@ -426,17 +438,25 @@ export class Model {
   }
 
   #retry(): void {
-    const exhausted = this.#open().filter(({ state }) => state === "exhausted");
-    const resting = this.#open().filter(({ state }) => state === "resting");
-    this.#claim(exhausted.length + resting.length > 0, "nothing is there to be tried again");
+    const open = this.#open();
+    const isExhausted = open.some(({ state }) => state === "exhausted");
+    const resting = open.filter(({ state }) => state === "resting");
+    const again = open.some(({ state, attempt }) => state === "flying" && attempt > 1);
+    this.#claim(isExhausted || again || resting.length > 0, "nothing is there to be tried again");
     // It was paused for this decision, which ends the pause.
-    if (exhausted.length > 0 && this.#paused !== null) this.#resume();
-    for (const call of exhausted) {
+    if (isExhausted && this.#paused !== null) this.#resume();
+    this.#release();
+    for (const call of resting) call.earliest = call.latest = call.fixedAt = this.#at;
+  }
+
+  /** Steps that had no attempt left have all of them again. */
+  #release(): void {
+    for (const call of this.#open()) {
+      if (call.state !== "exhausted") continue;
       call.forgiven = call.attempt++;
       [call.state, call.latest, call.fixedAt] = ["called", this.#at, this.#at];
       this.#fly(call);
     }
-    for (const call of resting) call.earliest = call.latest = call.fixedAt = this.#at;
   }
 
   #cancel(awaited: readonly string[]): void {
@@ -448,7 +468,7 @@ export class Model {
     for (const call of flying) this.#stop(call);
     // Whoever is told to end may clean up at once.
     this.#paused = null;
-    if (this.#wanted !== null) this.#wanted = { ends: "cancelled", told: { code: "cancelled" } };
+    this.#late = this.#wanted !== null;
     for (const call of this.#open()) if (!flying.includes(call)) this.#over(call, null, error);
   }
 
@@ -474,7 +494,10 @@ export class Model {
     const error = (entry["error"] ?? {}) as Record<string, unknown>;
     const told: Record<string, unknown> = { ...error, ...(ends === "completed" ? { output: entry["output"] } : {}) };
     this.end = { ends, told };
+    // Attempts that fell due in this very instant may have begun.
+    for (const call of this.#open()) if (call.state === "resting" && call.latest <= this.#at) this.#fly(call);
     if (error["code"] === "terminated") return;
+    if (this.#late && error["code"] === "cancelled") this.#wanted = { ends, told: {} };
     this.#claim(this.#wanted !== null, `${ends} before the handler has ended`);
     this.#same(ends, this.#wanted?.ends, "how the run ends");
     for (const [field, value] of Object.entries(this.#wanted?.told ?? {})) this.#same(told[field], value, `${field} of the end`);

@@ -166,7 +166,7 @@ class Maker {
   }
 
   map(): Node {
-    const units = Array.from({ length: this.below(6) }, () => this.units());
+    const units = Array.from({ length: 1 + this.below(5) }, () => this.units());
     const bad = units.flatMap((_unit, item) => (this.below(5) === 0 ? [item] : []));
     const fan = { width: 1 + this.below(3), tolerate: this.below(3), settled: this.below(3) === 0 };
     return { t: "map", name: this.name(["each", "b"]), units, bad, fan };

@@ -1,9 +1,11 @@
 /** Webhooks of runs as the world meets them: what is refused is on record, addresses are revoked, secrets rotate. */
 import { createHmac } from "node:crypto";
+import { abortAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
+import { createRandom } from "../../src/core/random.ts";
 import { ask, historyOf, refusal, runThatIs, start, tokens } from "./client.ts";
-import type { Ask } from "./client.ts";
+import type { Answer, Ask } from "./client.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const secret = settings["SIGNING_SECRET"];
@@ -64,9 +66,10 @@ describe("what is refused", () => {
     // Its events still end, and hold it.
     const events = await ask(`GET /v1/runs/${id}/events`);
     expect(events.text).toContain('"code":"run_ended"');
-    const late = await open({ timeout: "30ms", end: false });
+    const late = await start("awaits-calls", { input: { timeout: "30ms", end: false } });
     await runThatIs(late.id, { waitingFor: [{ kind: "signal" }] });
-    expect(await refusal(`POST ${late.paths[0] ?? ""}`, { token: null })).toBe("410 webhook_expired");
+    const created = (await historyOf(late.id)).find(({ kind }) => kind === "webhook.created");
+    expect(await refusal(`POST ${pathOf(created?.["url"])}`, { token: null })).toBe("410 webhook_expired");
     expect(await refusals(late.id)).toEqual(["webhook_expired"]);
   });
 
@@ -78,8 +81,8 @@ describe("what is refused", () => {
     const listed = async () =>
       ((await ask("GET /v1/runs?workflow=awaits-calls")).body["runs"] as { id: string }[]).find((run) => run.id === id);
     const before = await listed();
-    for (let i = 0; i < 120; i++) expect((await ask(`POST ${path}`, { token: null })).status).toBe(410);
-    expect(await refusals(id)).toHaveLength(100);
+    for (let i = 0; i < 5; i++) expect((await ask(`POST ${path}`, { token: null })).status).toBe(410);
+    expect(await refusals(id)).toHaveLength(5);
     expect(await listed()).toEqual(before);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     expect(await refusal(`POST ${path}`, { token: null })).toBe("404 webhook_not_found");
@@ -117,9 +120,11 @@ describe("POST /v1/runs/:id/webhooks/:name/revoke", () => {
       },
       [],
     ]);
-    expect(entry?.["text"]).toBe("the address of webhook paid was revoked by Ada, and it has another: it leaked");
+    expect(entry?.["text"]).toBe(
+      "the address of webhook paid was revoked by Ada (operate), and it has another: it leaked",
+    );
     for (const path of [first, next])
-      expect((await ask(`POST ${path}`, { token: null, json: path === next })).status).toBe(202);
+      expect((await ask(`POST ${path}`, { token: null, json: path === next, headers: json })).status).toBe(202);
     expect(await refusal(`POST ${second}`, { token: null })).toBe("410 run_ended");
     await runThatIs(id, { status: "completed", output: [false, true] });
     expect(await refusal(revoke, { json: {} })).toBe("409 run_ended");
@@ -142,8 +147,12 @@ describe("POST /v1/runs/:id/webhooks/:name/revoke", () => {
 describe("SIGNING_SECRET", () => {
   it("rotates without killing addresses: the first signs, all are taken", async () => {
     const calls: { path: string; id: string }[] = [];
-    const [before, middle, after] = ["a secret of before, with a comma", "a new secret of today", "the newest secret"];
-    for (const value of [before, `${middle},${before}`, `${after}, ${middle}, ${before}`]) {
+    const [before, middle, after] = [
+      "a secret of before, and it has a comma",
+      "a new secret of today",
+      "the newest secret",
+    ];
+    for (const value of [before, `${middle},${before}`, `${after}, ${middle}`]) {
       settings["SIGNING_SECRET"] = value;
       const { id, paths } = await open({});
       calls.push({ id, path: paths[0] ?? "" });
@@ -168,3 +177,95 @@ describe("SIGNING_SECRET", () => {
     }
   });
 });
+
+/** HOOK_COUNT runs at once; HOOK_SEED makes the same calls again, though not the same deaths. */
+describe("guarantees 1, 2 and 8: calls while objects die", () => {
+  const count = Number(settings["HOOK_COUNT"] || 12);
+  const seed = Number(settings["HOOK_SEED"] || Math.floor(Math.random() * 1e9));
+
+  it(`what was accepted is on record once, and is what the run goes on with (seed ${seed})`, async () => {
+    let isOver = false;
+    const dying = (async () => {
+      while (!isOver) {
+        await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 80));
+        await abortAllDurableObjects();
+      }
+    })();
+    const played = Array.from({ length: count }, (_, i) => playRun(seed + i));
+    const runs = await Promise.all(played).finally(() => {
+      isOver = true;
+    });
+    await dying;
+    for (const { id, taken, dead } of runs) {
+      const run = await runThatIs(id, { status: "completed" });
+      const received = (await historyOf(id)).filter(({ kind }) => kind === "webhook.received");
+      expect(received).toHaveLength(1);
+      const [body] = run.output as [{ n: number }];
+      expect(taken).toContain(body.n);
+      expect(dead).not.toContain(body.n);
+    }
+  });
+});
+
+type Played = {
+  readonly id: string;
+  /** Calls that may have been accepted, and those that must not have been. */
+  readonly taken: readonly number[];
+  readonly dead: readonly number[];
+};
+
+/** Calls of one run's webhook until it was answered that one was taken, each until it is answered at all. */
+async function playRun(seed: number): Promise<Played> {
+  const random = createRandom(String(seed));
+  const next = (below: number): number => Math.floor(random.next() * below);
+  const { id } = await patiently(() => start("awaits-calls", { input: { secret: "s" } }));
+  const read = async (): Promise<string> => pathOf((await runThatIs(id, { status: "waiting" })).waitingFor[0]?.url);
+  let path = await patiently(read);
+  const old: string[] = [];
+  const taken: number[] = [];
+  const dead: number[] = [];
+  for (let n = 0; ; n++) {
+    const what = next(8);
+    if (what < 2) {
+      const key = `${id}-${n}`;
+      const answer = await answered(`POST /v1/runs/${id}/webhooks/paid/revoke`, {
+        headers: { "idempotency-key": key },
+      });
+      expect([200, 404]).toContain(answer.status);
+      if (answer.status !== 200) continue;
+      old.push(path);
+      path = pathOf(answer.body["url"]);
+      continue;
+    }
+    const isOld = what === 2 && old.length > 0;
+    const isForged = what === 3 || what === 4;
+    (isOld || isForged ? dead : taken).push(n);
+    const call = signed(isForged ? "other" : "s", JSON.stringify({ n }));
+    const { status } = await answered(`POST ${isOld ? (old[next(old.length)] ?? path) : path}`, call);
+    if (isOld) expect(status).toBe(410);
+    else if (isForged) expect(status).toBe(403);
+    else {
+      // Its first answer may have been lost with a process, and the run have ended since.
+      expect([200, 202, 410]).toContain(status);
+      return { id, taken, dead };
+    }
+  }
+}
+
+/** Asks again while the object is gone. */
+async function answered(call: string, options: Ask): Promise<Answer> {
+  for (;;) {
+    const answer = await ask(call, options);
+    if (answer.status < 500) return answer;
+  }
+}
+
+async function patiently<Value>(get: () => Promise<Value>): Promise<Value> {
+  for (let left = 50; ; left--) {
+    try {
+      return await get();
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+  }
+}

@@ -10,6 +10,7 @@ import { resizeImages } from "../../examples/resize.ts";
 import { syncLater, syncNow } from "../../examples/sync.ts";
 import { createWorker } from "../../src/index.ts";
 import { askWorkflows } from "./flows/asks.ts";
+import { canaryWorkflows } from "./flows/canary.ts";
 import { childWorkflows } from "./flows/children.ts";
 import { deepWorkflows } from "./flows/deep.ts";
 import { directoryWorkflows } from "./flows/directory.ts";
@@ -28,8 +29,10 @@ import { timelineWorkflows } from "./flows/timeline.ts";
 import { reasonWorkflows } from "./flows/reason.ts";
 import { statsWorkflows } from "./flows/stats.ts";
 import { tracedWorkflows } from "./flows/traced.ts";
+import { veilWorkflows } from "./flows/veil.ts";
 import { inject, intercept } from "./faults/injector.ts";
 import { toldWorkflows } from "./flows/told.ts";
+import { travelWorkflows } from "./flows/travel.ts";
 import { webhookWorkflows, webhooks } from "./flows/webhooks.ts";
 import { standIn } from "./holders.ts";
 import { watch } from "./saboteur.ts";
@@ -48,6 +51,7 @@ const worker = createWorker({
     syncNow,
     syncLater,
     ...askWorkflows,
+    ...canaryWorkflows,
     ...childWorkflows,
     ...deepWorkflows,
     ...directoryWorkflows,
@@ -63,10 +67,12 @@ const worker = createWorker({
     ...laneWorkflows,
     ...mortalWorkflows,
     ...toldWorkflows,
+    ...travelWorkflows,
     ...tracedWorkflows,
     ...statsWorkflows,
     ...reasonWorkflows,
     ...timelineWorkflows,
+    ...veilWorkflows,
     ...webhookWorkflows,
   ],
   webhooks,

@@ -17,6 +17,7 @@ export function finish(state: RunState, call: Call, failed = false): void {
   progress(state);
   if (state.said.length > 0) state.said = [];
   call.done = true;
+  state.open.delete(call);
   call.failed = failed;
   call.retryAt = null;
   call.exhausted = false;

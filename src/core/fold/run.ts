@@ -36,7 +36,8 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       state.deployment = entry.deployment;
       return null;
     case "run.paused":
-      state.paused = entry;
+      // One that is paused already was so before: its deadlines move by all of the pause.
+      state.paused = { ...entry, at: state.paused?.at ?? entry.at };
       remember(state, entry, "pause");
       return null;
     case "run.resumed":
@@ -160,7 +161,9 @@ function reopen(state: RunState): void {
   for (const [key, call] of state.calls) {
     // A child that was stopped with the run has no result any more; it is started anew.
     const stopped = call.kind === "child" && !call.done && call.policy !== "abandon";
-    if (call.kind === "undo" || stopped) state.calls.delete(key);
+    if (call.kind !== "undo" && !stopped) continue;
+    state.calls.delete(key);
+    state.open.delete(call);
   }
 }
 

@@ -30,6 +30,7 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
         orphan(state, known);
         // No outcome: replay does not stop here, so what was said since the last one is still to be compared.
         known.done = true;
+        state.open.delete(known);
       }
       return null;
     case "wait.timed_out": {

@@ -44,7 +44,7 @@ export function documentOf(routes: readonly Route[]) {
 }
 
 function describe(route: Route, method: string, operation: Operation) {
-  const { summary, query = {}, keyed, answers, type = "application/json" } = operation;
+  const { summary, query = {}, keyed, answers, type = "application/json", takes = "application/json" } = operation;
   const names = [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
   const body = method === "get" ? undefined : bodyOf(operation);
   return {
@@ -57,7 +57,7 @@ function describe(route: Route, method: string, operation: Operation) {
       ...(keyed === true ? [header("Idempotency-Key", "The same key is the same call.")] : []),
       ...(method === "get" ? [] : actorHeaders),
     ],
-    ...(body === undefined ? {} : { requestBody: { content: { "application/json": { schema: body } } } }),
+    ...(body === undefined ? {} : { requestBody: { content: { [takes]: { schema: body } } } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(answers).map(([status, schema]) => [

@@ -16,6 +16,8 @@ export type Operation = {
   readonly needed?: readonly string[];
   /** The whole body, where it is not an object of fields. */
   readonly body?: Schema;
+  /** Media type of the body; JSON unless it says. */
+  readonly takes?: string;
   /** Takes an Idempotency-Key. */
   readonly keyed?: true;
   /** Bodies by status; null for none. Problems are understood. */
@@ -127,6 +129,19 @@ export const operations: Readonly<Record<string, Operation>> = {
     keyed: true,
     answers: { 200: { anyOf: [run, object({ kept: listOf(text), rerun: listOf(text) })] }, 201: run },
   },
+  "POST /v1/runs/:id/export": {
+    summary: "A run and its history as lines of JSON, for another deployment",
+    fields: {},
+    answers: { 200: text },
+    type: "application/x-ndjson",
+  },
+  "POST /v1/runs/import": {
+    summary: "Make the run of such a text; the same text again finds it",
+    query: { id: text },
+    body: text,
+    takes: "application/x-ndjson",
+    answers: { 200: run, 201: run },
+  },
   "POST /v1/runs/bulk": {
     summary: "One action on every run of a filter, as a run of its own",
     query: { dryRun: flag },
@@ -198,6 +213,12 @@ export const operations: Readonly<Record<string, Operation>> = {
   "POST /v1/directory/rebuild": {
     summary: "Have the runs of a shard, or of all, listed anew, as a run of its own",
     fields: { shard: count },
+    keyed: true,
+    answers: { 202: run },
+  },
+  "POST /v1/directory/rekey": {
+    summary: "Have everything at rest sealed anew with the newest key of ENCRYPTION_KEYS, as a run of its own",
+    fields: {},
     keyed: true,
     answers: { 202: run },
   },

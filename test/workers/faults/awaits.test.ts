@@ -10,7 +10,7 @@ import type { Case, Tried } from "./campaign.ts";
 import type { Fault } from "./injector.ts";
 import { operations } from "./operation.ts";
 
-const deaths: ReadonlySet<Fault> = new Set(["dies", "survives", "evicted"]);
+const deaths: ReadonlySet<Fault> = new Set(["dies", "survives"]);
 const limitMs = 3_600_000;
 
 beforeAll(() => {

@@ -23,6 +23,8 @@ export function countOf(usual: number): number {
 
 /** Stories that are told at a time. */
 const atOnce = 48;
+/** A story that takes longer is named, so that one that hangs is known. */
+const slowMs = 15_000;
 
 let told = 0;
 
@@ -99,9 +101,9 @@ export async function casesOf(operation: Operation, faults: ReadonlySet<Fault>):
 export type Tried = { readonly cases: number; readonly met: number; readonly failures: readonly string[] };
 
 /** Tells the story of each case with its fault; what goes wrong is answered in words. */
-export async function tryCases(cases: readonly Case[]): Promise<Tried> {
+export async function tryCases(cases: readonly Case[], width = atOnce): Promise<Tried> {
   let met = 0;
-  const failures = await sideBySide(cases, async ({ operation, at, fault }) => {
+  const failures = await sideBySide(cases, width, async ({ operation, at, fault }) => {
     const key = newKey();
     const tally = new Tally();
     let isMet = false;
@@ -128,7 +130,7 @@ export async function tryStorms(
   const storms = Array.from({ length: count }, (_, index) => index).filter((index) => {
     return only === "" || only === String(index) || operations[index % operations.length]?.title === only;
   });
-  const failures = await sideBySide(storms, async (index) => {
+  const failures = await sideBySide(storms, atOnce, async (index) => {
     const operation = operations[index % operations.length];
     if (operation === undefined) return null;
     const key = newKey();
@@ -160,6 +162,9 @@ async function tell({ title, play }: Operation, key: string, plan: Plan): Promis
     if (fault !== null) faults.push(`${Date.now() - begunAt} ms ${nameOf(key, event)}: ${fault}`);
     return fault;
   });
+  const slow = setTimeout(() => {
+    console.info(`slow: ${title}, ${key}, ${faults.join("; ")}`);
+  }, slowMs);
   try {
     const ids = await play(key);
     lay(key, () => null);
@@ -170,11 +175,17 @@ async function tell({ title, play }: Operation, key: string, plan: Plan): Promis
     const after = Date.now() - begunAt;
     return `${title}, ${key}: ${String(error)}${cause} after ${after} ms and ${faults.join("; ")}`.slice(0, 3000);
   } finally {
+    clearTimeout(slow);
+    if (settings["FAULT_TIMES"]) console.info(`took ${Date.now() - begunAt} ms: ${faults.join("; ")}`);
     lay(key, null);
   }
 }
 
-async function sideBySide<Item>(items: readonly Item[], work: (item: Item) => Promise<string | null>): Promise<string[]> {
+async function sideBySide<Item>(
+  items: readonly Item[],
+  width: number,
+  work: (item: Item) => Promise<string | null>,
+): Promise<string[]> {
   const stop = new AbortController();
   const sweeping = sweep(stop.signal);
   const failures: string[] = [];
@@ -185,7 +196,7 @@ async function sideBySide<Item>(items: readonly Item[], work: (item: Item) => Pr
       if (failure !== null) failures.push(failure);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
   stop.abort();
   await sweeping;
   return failures;

@@ -361,8 +361,10 @@ export const operations: readonly Operation[] = [
   { title: "a bulk action", play: playBulk },
   { title: "a timeout", play: playTimeout },
   { title: "a schedule", play: playSchedule },
-  { title: "a rebuild", play: playRebuild },
 ];
+
+/** It wakes every run there is, so it is told with no other beside it. */
+export const rebuilding: Operation = { title: "a rebuild", play: playRebuild };
 
 /** How long a story may take. */
 export const storyMs = 2 * patienceMs;

@@ -16,6 +16,7 @@ export class Client {
   /** Answers by route and status. */
   readonly tally = new Map<string, number>();
   readonly findings: Finding[] = [];
+  slowest: { readonly ms: number; readonly shot: string }[] = [];
 
   constructor(model: Model, world: World) {
     this.#model = model;
@@ -27,6 +28,8 @@ export class Client {
     const request = requestOf(shot);
     if (request === null) return null;
     const begin = this.#model.clock.tick();
+    const startedAt = Date.now();
+    const { storms } = this.#model;
     const reply = await withDeadline(replyOf(request)).catch((error: unknown) => error);
     const route = shot.route === null ? "nowhere" : `${shot.route.method} ${shot.route.path}`;
     const how = isReply(reply) ? String(reply.status) : "none";
@@ -35,7 +38,10 @@ export class Client {
       this.#found(shot, [`no answer: ${String(reply)}`], "");
       return null;
     }
-    const wrong = judge(shot, reply);
+    this.slowest = [...this.slowest, { ms: Date.now() - startedAt, shot: `${how} ${show(shot)}` }]
+      .toSorted((left, right) => right.ms - left.ms)
+      .slice(0, 5);
+    const wrong = judge(shot, reply, this.#model.isStormy || this.#model.storms > storms);
     if (wrong.length > 0) this.#found(shot, wrong, `${reply.status} ${reply.text.slice(0, 400)}`);
     this.#learn(shot, reply, begin);
     return reply;

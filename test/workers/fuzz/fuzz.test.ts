@@ -111,13 +111,18 @@ it(
     const model = new Model();
     const world = await newWorld();
     const crowd = Array.from({ length: clients }, () => new Client(model, world));
-    const storm = async () => await abortAllDurableObjects();
+    const storm = async () => {
+      model.storms++;
+      model.isStormy = true;
+      await abortAllDurableObjects();
+      model.isStormy = false;
+    };
     await Promise.all(crowd.map((client, name) => play(client, world, String(name), Math.ceil(calls / clients), storm)));
     await storm();
     const answers = new Map<string, number>();
     for (const { tally } of crowd) for (const [how, n] of tally) answers.set(how, (answers.get(how) ?? 0) + n);
     const findings = crowd.flatMap((client) => client.findings);
-    if (settings["FUZZ_SHOW"] === "1") console.log([...answers].toSorted().map(([how, n]) => `${n} ${how}`).join("\n"));
+    if (settings["FUZZ_SHOW"] === "1") console.log([...answers].toSorted().map(([how, n]) => `${n} ${how}`).join("\n"), crowd.flatMap(({ slowest }) => slowest));
     expect(told(findings)).toBe("");
     expect(await lost(model)).toEqual([]);
     expect(model.sent.some(({ isKept }) => isKept)).toBe(true);

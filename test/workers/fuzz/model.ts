@@ -61,6 +61,9 @@ export class Model {
   readonly schedules = new Map<string, { presence: Register<Presence>; cron: Register<string> }>();
   readonly lanes = new Map<string, Register<number | null>>();
   readonly sent: Sent[] = [];
+  /** How often all objects were ended, and whether they just are. */
+  storms = 0;
+  isStormy = false;
 
   /** Counts as written, because the answer showed it. */
   see(run: { id: string; workflow: string; input: unknown }): KnownRun {

@@ -100,9 +100,12 @@ function wordsOf(world: World, pick: Pick, tag: string, path: string): (name: st
   return (name) => (Object.hasOwn(words, name) ? words[name]?.() : undefined);
 }
 
+/** What makes something that the others can speak of. */
+const busy = /\/:name\/runs$|\/:id\/(?:signals|updates)\/|^\/hooks\/|^\/v1\/runs\/:id$/;
+
 /** @param tag a text that no other shot has */
 export function aim(routes: readonly Route[], world: World, pick: Pick, tag: string): Shot {
-  const route = pick.of(routes);
+  const route = pick.of(isOneIn(pick, 3) ? routes.filter(({ path }) => busy.test(path)) : routes);
   const operation = operations[`${route.method} ${route.path}`];
   const known = wordsOf(world, pick, tag, route.path);
   const params: Record<string, string> = {};
@@ -114,7 +117,8 @@ export function aim(routes: readonly Route[], world: World, pick: Pick, tag: str
   const path = route.path.replace(/:(\w+)/g, (_, name: string) => part(name));
   const usual = route.method === "ALL" ? pick.of(["POST", "GET", "PUT", "PATCH", "DELETE"]) : route.method;
   const method = isOneIn(pick, 25) ? pick.of(methods) : usual;
-  const isLost = isOneIn(pick, 60);
+  // What URLs make of dots leads elsewhere.
+  const isLost = isOneIn(pick, 60) || new URL(path, "http://example.com").pathname !== path;
   const { headers, held } = headersOf(route, world, pick);
   const json = method === "GET" || method === "HEAD" ? undefined : jsonOf(route, operation, known, pick, tag, params);
   const body = json === undefined ? null : bodyOf(json, pick);
@@ -150,7 +154,7 @@ function queryOf(operation: Operation | undefined, known: (name: string) => unkn
   return `?${pairs.map(([name, value]) => `${escaped(name)}=${escaped(String(value))}`).join("&")}`;
 }
 
-function headersOf(route: Route, world: World, pick: Pick): Pick2 {
+function headersOf(route: Route, world: World, pick: Pick): Credential {
   const role = isOneIn(pick, 6) ? pick.of(["read", "operate", "admin"] as const) : "admin";
   const credential = credentialOf(route, world, pick, role);
   const headers: Record<string, string> = { ...credential.headers };
@@ -173,12 +177,16 @@ function headersOf(route: Route, world: World, pick: Pick): Pick2 {
   return { headers, held: credential.held };
 }
 
-type Pick2 = { readonly headers: Readonly<Record<string, string>>; readonly held: Role | null };
+type Credential = { readonly headers: Readonly<Record<string, string>>; readonly held: Role | null };
 
-function credentialOf(route: Route, world: World, pick: Pick, role: Role): Pick2 {
+function credentialOf(route: Route, world: World, pick: Pick, role: Role): Credential {
   if (isOneIn(pick, 25)) {
     const authorization = pick.of(["", "Bearer", "Bearer x", "Basic YTpi", `Bearer ${tokens.admin}x`, `bearer  ${markup}`]);
-    return { headers: isOneIn(pick, 2) ? {} : { authorization }, held: null };
+    return {
+      // Wrong ones come from everywhere: an address that sends many is not listened to for a while.
+      headers: isOneIn(pick, 2) ? {} : { authorization, "cf-connecting-ip": `10.0.${pick.below(256)}.${pick.below(256)}` },
+      held: null,
+    };
   }
   if (route.page === true ? isOneIn(pick, 2) : isOneIn(pick, 15)) {
     return { headers: { cookie: world.cookies[role], "sec-fetch-site": "same-origin" }, held: role };
@@ -221,7 +229,7 @@ function bodyFor(
   const body = Object.fromEntries(fields.map(([name, schema]) => [name, valid(schema, pick, known, name)]));
   if (!path.startsWith("/v1/workflows/")) return { ...body, ...span(body) };
   const input = inputs[params["name"] ?? ""]?.(pick, tag);
-  const id = isOneIn(pick, 5) ? `fuzz-${pick.below(30)}` : isOneIn(pick, 2) ? `fuzz-${tag}` : undefined;
+  const id = isOneIn(pick, 6) ? `fuzz-${pick.below(30)}` : isOneIn(pick, 2) ? `fuzz-${tag}` : undefined;
   const { signal: _signal, update: _update, startAt: _startAt, id: _id, ...rest } = body;
   return { ...(isOneIn(pick, 10) ? body : rest), ...(input === undefined ? {} : { input }), ...(id === undefined ? {} : { id }) };
 }

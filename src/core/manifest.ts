@@ -1,0 +1,109 @@
+/**
+ * A run as a text that travels (`docs/transfer.md`): lines of JSON. The first says what it is, the last how many
+ * entries there are and the SHA-256 of all lines before it; each between is one entry as the journal has it.
+ */
+import { HoldfastError } from "./error.ts";
+import type { RunState } from "./state.ts";
+import { checkName, checkRunId } from "./name.ts";
+
+const format = "holdfast.run";
+const version = 1;
+const statuses = ["completed", "failed", "cancelled", "paused"] as const;
+
+/** The first line. */
+export type Manifest = {
+  readonly format: typeof format;
+  readonly version: typeof version;
+  readonly run: string;
+  readonly workflow: string;
+  readonly workflowVersion: string;
+  readonly status: (typeof statuses)[number];
+  /** Of its last entry. */
+  readonly seq: number;
+  /** How many results of sensitive steps stayed behind; absent for none. */
+  readonly omitted?: number;
+};
+
+/** The last line. */
+export type Seal = { readonly entries: number; readonly sha256: string };
+
+/** What is said of a text that is not taken, and of which of its lines; the first is 1. */
+export function refuseLine(line: number, why: string): HoldfastError {
+  return new HoldfastError("import_invalid", `line ${line}: ${why}`, { issues: [{ path: `/${line - 1}`, message: why }] });
+}
+
+/** @param omitted results that stay behind */
+export function manifestOf({ created, end, seq }: RunState, omitted: number): Manifest {
+  if (created === null) throw new Error("a run that was never created cannot travel");
+  const { id: run, workflow, version: workflowVersion } = created;
+  const status = end === null ? "paused" : endStatus(end.kind);
+  return { format, version, run, workflow, workflowVersion, status, seq, ...(omitted === 0 ? {} : { omitted }) };
+}
+
+export function endStatus(kind: NonNullable<RunState["end"]>["kind"]): Exclude<Manifest["status"], "paused"> {
+  switch (kind) {
+    case "run.completed":
+      return "completed";
+    case "run.failed":
+      return "failed";
+    case "run.cancelled":
+      return "cancelled";
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** @throws HoldfastError import_invalid */
+export function readManifest(text: string): Manifest {
+  const fields = readObject(text, 1);
+  const { run, workflow, workflowVersion, status, seq, omitted, ...rest } = fields;
+  if (rest["format"] !== format) throw refuseLine(1, `its format is not ${format}`);
+  if (rest["version"] !== version) throw refuseLine(1, `its version is not ${version}, which is all that is known here`);
+  const [more] = Object.keys(rest).filter((name) => name !== "format" && name !== "version");
+  if (more !== undefined) throw refuseLine(1, `it has a field that is not known here, ${JSON.stringify(more.slice(0, 80))}`);
+  const known = statuses.find((each) => each === status);
+  if (known === undefined) throw refuseLine(1, `its status is none of ${statuses.join(", ")}`);
+  if (typeof workflowVersion !== "string") throw refuseLine(1, "it has no workflowVersion");
+  if (!isCount(seq) || seq === 0) throw refuseLine(1, "its seq is no whole number above 0");
+  if (omitted !== undefined && !isCount(omitted)) throw refuseLine(1, "its omitted is no whole number");
+  return {
+    ...{ format, version, run: name(run, checkRunId), workflow: name(workflow, checkWorkflow), workflowVersion },
+    ...{ status: known, seq, ...(omitted === undefined ? {} : { omitted }) },
+  };
+}
+
+/** @throws HoldfastError import_invalid */
+export function readSeal(text: string, line: number): Seal {
+  const { entries, sha256, ...rest } = readObject(text, line);
+  const isSeal = isCount(entries) && typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256);
+  if (isSeal && Object.keys(rest).length === 0) return { entries, sha256 };
+  throw refuseLine(line, "the text ends without its last line, { entries, sha256 }: a part of it is missing");
+}
+
+/** @throws HoldfastError import_invalid */
+export function readObject(text: string, line: number): Readonly<Record<string, unknown>> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw refuseLine(line, "it is no JSON");
+  }
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  throw refuseLine(line, "it is no JSON object");
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function checkWorkflow(value: unknown): string {
+  return checkName(value, "workflow");
+}
+
+function name(value: unknown, check: (value: unknown) => string): string {
+  try {
+    return check(value);
+  } catch (error) {
+    throw error instanceof HoldfastError ? refuseLine(1, error.message) : error;
+  }
+}

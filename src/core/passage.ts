@@ -1,0 +1,77 @@
+/** What of a run belongs to the place it is in: whether it may leave, what it leaves behind, what it is given where it arrives. */
+import type { Entry, EntryOf } from "./entry.ts";
+import { HoldfastError } from "./error.ts";
+import type { LaneNeed } from "./need.ts";
+import { openCalls } from "./state.ts";
+import type { RunState } from "./state.ts";
+import { undefinedValue } from "./value.ts";
+import type { Stored } from "./value.ts";
+
+/** How a run stands, besides what is on its record. */
+export type Luggage = {
+  /** Attempts in flight. */
+  readonly running: number;
+  /** Results of sensitive steps that are there. */
+  readonly secrets: number;
+  /** There is a key to seal them with. */
+  readonly isSealable: boolean;
+};
+
+/** @throws HoldfastError not_exportable, which says what to do */
+export function refuseDeparture(state: RunState, { running, secrets, isSealable }: Luggage): void {
+  const { created, end, paused, orphans } = state;
+  if (end !== null) return;
+  const refuse = (why: string): never => {
+    throw new HoldfastError("not_exportable", `run ${created?.id} cannot be exported as it is: ${why}`);
+  };
+  if (paused === null) refuse("pause it first, so that it does not go on here and there");
+  if (running > 0) refuse(`${running} attempts are still in flight; wait until they have ended`);
+  const child = openCalls(state).find(({ kind }) => kind === "child");
+  if (child !== undefined) refuse(`its child ${JSON.stringify(child.id)} is open and stays here; wait for its end`);
+  if (orphans.size > 0) refuse("a child of it is being told to stop");
+  if (secrets > 0 && !isSealable) {
+    refuse("it has results of sensitive steps, which travel sealed only; set ENCRYPTION_KEYS");
+  }
+}
+
+/**
+ * The entry as it travels.
+ * @param seal seals a result; null: results of sensitive steps stay behind
+ */
+export function departing(entry: Entry, seal: ((result: string, seq: number) => string) | null): Entry {
+  if (!isSecret(entry)) return entry;
+  if (seal === null) return { ...entry, result: undefinedValue, omitted: true };
+  return { ...entry, result: seal(entry.result, entry.seq) as Stored };
+}
+
+/** A result that nobody is ever shown, and that is there. */
+export function isSecret(entry: Entry): entry is EntryOf<"step.completed"> {
+  return entry.kind === "step.completed" && entry.sensitive === true && entry.omitted !== true;
+}
+
+/** What a run is given where it arrives. */
+export type Placement = {
+  readonly id: string;
+  /** How many shards the directory has. */
+  readonly shards: number;
+  /** Where webhooks of it point when PUBLIC_URL is not set. */
+  readonly origin: string | null;
+  readonly lanes: readonly LaneNeed[];
+};
+
+/** The entry as it is on record where the run arrives: nobody there waits for it, and no key is claimed for it. */
+export function arriving(entry: Entry, { id, shards, origin, lanes }: Placement): Entry {
+  if (entry.kind === "run.debounced") {
+    const { lanes: _lanes, ...kept } = entry;
+    return lanes.length === 0 ? kept : { ...kept, lanes };
+  }
+  if (entry.kind !== "run.created") return entry;
+  const { reply: _reply, claims: _claims, lanes: _lanes, ...kept } = entry;
+  return {
+    ...kept,
+    ...{ id, shards, origin },
+    ...(lanes.length === 0 ? {} : { lanes }),
+    // Its random numbers and UUIDs are what they were.
+    ...(id === entry.id ? {} : { seed: entry.seed ?? `${entry.id}:${entry.at}` }),
+  };
+}

@@ -1,0 +1,36 @@
+/** Owns: runs that travel between deployments, over HTTP: a text of lines of JSON, out and in. */
+import type { Service } from "../core/service.ts";
+import { readWhy } from "./author.ts";
+import { readFields, readKey } from "./body.ts";
+import { readQuery } from "./query.ts";
+import type { Call, Route } from "./route.ts";
+import { viewRun } from "./view.ts";
+
+const type = "application/x-ndjson";
+
+export function transferRoutes(service: Service): Route[] {
+  return [
+    // What is exported is all there is, so it takes more than every GET does.
+    { method: "POST", path: "/v1/runs/:id/export", role: "admin", handle: (call) => exportRun(service, call) },
+    { method: "POST", path: "/v1/runs/import", role: "admin", handle: (call) => importRun(service, call) },
+  ];
+}
+
+async function exportRun(service: Service, { request, param }: Call): Promise<Response> {
+  readQuery(request);
+  await readFields(request, []);
+  const id = param("id");
+  const text = await service.runs.export(id);
+  const headers = { "content-type": type, "content-disposition": `attachment; filename="${id}.ndjson"` };
+  return new Response(text, { headers });
+}
+
+async function importRun(service: Service, { request, author }: Call): Promise<Response> {
+  const id = readQuery(request, ["id"]).get("id");
+  readKey(request);
+  const { origin } = new URL(request.url);
+  const asked = { ...(id === undefined ? {} : { id }), origin, ...author, ...readWhy(request) };
+  const { run, created } = await service.runs.import(request.body, asked);
+  const headers = { location: `/v1/runs/${run.id}` };
+  return Response.json(viewRun(run), { status: created ? 201 : 200, headers });
+}

@@ -1,0 +1,234 @@
+/**
+ * Owns: taking a run in that comes as a text from another deployment: reading it, having it looked at, and what is
+ * on record of it then.
+ * Does not own: what an entry must be (core/customs), what a run is given here (core/passage), writing it (host).
+ *
+ * Invariants
+ * 1. All of it was found to be sound before any of it is written; what is refused leaves nothing behind.
+ * 2. The text is read twice and kept as bytes: what is made of a line is let go of before the next.
+ */
+import { authorOf } from "../core/author.ts";
+import { Customs, unseal } from "../core/customs.ts";
+import type { Open } from "../core/customs.ts";
+import type { Definition } from "../core/definition.ts";
+import { describeMs } from "../core/duration.ts";
+import type { Entry, EntryOf, Fact } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import { limitsOf } from "../core/flow.ts";
+import { readManifest, readObject, readSeal, refuseLine } from "../core/manifest.ts";
+import type { Manifest, Seal } from "../core/manifest.ts";
+import { arriving } from "../core/passage.ts";
+import type { Placement } from "../core/passage.ts";
+import { group } from "../core/size.ts";
+import { openCalls } from "../core/state.ts";
+import type { RunState } from "../core/state.ts";
+import type { Find } from "../engine/run.ts";
+import { travelVault } from "./keys.ts";
+import type { Arrival } from "./rpc.ts";
+import { hookUrl } from "./token.ts";
+
+const maxBytes = 64 * 1024 * 1024;
+/** A value of 16 MiB, as JSON within JSON. */
+const maxLine = 32 * 1024 * 1024;
+const newline = 10;
+/** Characters after which a commit is full: far fewer rows than entries, and none that is large. */
+const commitLength = 50_000;
+const defaultRetentionMs = 30 * 24 * 3_600_000;
+
+/** A run that may be written. */
+export type Arrived = {
+  readonly digest: string;
+  /** The history with what is added to it here, in commits, anew each time it is asked for. */
+  readonly commits: () => Iterable<readonly Entry[]>;
+  readonly state: RunState;
+};
+
+/**
+ * @param refuse throws where nothing can arrive here, before anything is read
+ * @throws HoldfastError import_invalid, value_too_large, key_missing, webhook_unavailable
+ */
+export async function receive(
+  text: ReadableStream<Uint8Array>,
+  asked: Arrival,
+  find: Find,
+  refuse: () => void,
+): Promise<Arrived> {
+  refuse();
+  const parcel = await Parcel.read(text);
+  const { manifest, seal, lines } = parcel;
+  if (manifest.workflow.startsWith("holdfast.")) throw refuseLine(1, "runs of built-in workflows do not travel");
+  const open = opener(manifest.run);
+  const customs = new Customs(manifest, Date.now(), open);
+  for (const { text: entry, line } of parcel.entries()) customs.admit(entry, line);
+  customs.finish(seal, lines);
+  const { state } = customs;
+  const { created } = state;
+  if (created === null) throw refuseLine(lines, "there is no entry");
+  const definition = find(created.workflow, created.version);
+  refuseExpired(state, definition);
+  const placement = placementOf(created, asked, state.end === null ? definition : undefined);
+  const added = await additions(state, placement, asked, { id: manifest.run, digest: seal.sha256 });
+  const commits = function* (): Generator<readonly Entry[]> {
+    let commit: Entry[] = [];
+    let size = 0;
+    for (const { text: entry, line } of parcel.entries()) {
+      commit.push(arriving(unseal(readObject(entry, line) as unknown as Entry, open), placement));
+      size += entry.length;
+      if (size < commitLength) continue;
+      yield commit;
+      commit = [];
+      size = 0;
+    }
+    yield [...commit, ...added];
+  };
+  return { digest: seal.sha256, commits, state };
+}
+
+function opener(run: string): Open {
+  const vault = travelVault();
+  return (sealed, seq) => vault.open(sealed, placeOf(run, seq));
+}
+
+/** What the result of a sensitive step is bound to while it travels. */
+export function placeOf(run: string, seq: number): string {
+  return `entry ${seq} of run ${run}`;
+}
+
+/** A run is kept for so long from its end on, wherever that was. */
+function refuseExpired({ end }: RunState, definition: Definition | undefined): void {
+  const retentionMs = definition?.retentionMs ?? defaultRetentionMs;
+  const ageMs = end === null ? 0 : Date.now() - end.at;
+  if (ageMs <= retentionMs) return;
+  const kept = `such a run is kept for ${describeMs(retentionMs)} here: it would be gone at once`;
+  throw refuseLine(1, `the run ended ${describeMs(ageMs)} ago, and ${kept}`);
+}
+
+/** @param definition that of a run that is to go on */
+function placementOf(
+  { input }: EntryOf<"run.created">,
+  { id, shards, origin }: Arrival,
+  definition: Definition | undefined,
+): Placement {
+  return { id, shards, origin, lanes: definition === undefined ? [] : limitsOf(definition, input).lanes };
+}
+
+/** What is on record behind the history: addresses of webhooks that lead here, and where it came from. */
+async function additions(
+  state: RunState,
+  { id, origin }: Placement,
+  asked: Arrival,
+  from: EntryOf<"run.imported">["from"],
+): Promise<Entry[]> {
+  const facts: Fact[] = [];
+  const { reason } = asked;
+  const runAt = state.created?.at ?? 0;
+  for (const call of state.end === null ? openCalls(state) : []) {
+    if (call.kind !== "webhook" || call.url === null) continue;
+    const generation = call.generation + 1;
+    const url = await hookUrl({ runId: id, createdAt: runAt, call: call.id, generation }, origin);
+    const why = "the run was imported, and its addresses are those of another deployment";
+    facts.push({ kind: "webhook.revoked", name: call.name, call: call.id, url, generation, ...authorOf(asked), reason: why });
+  }
+  facts.push({ kind: "run.imported", from, ...authorOf(asked), reason });
+  const at = Math.max(Date.now(), state.at);
+  return facts.map((fact, index) => ({ ...fact, seq: state.seq + 1 + index, at }));
+}
+
+/** A text that was received whole, as its bytes. */
+class Parcel {
+  readonly manifest: Manifest;
+  readonly seal: Seal;
+  /** How many lines there are. */
+  readonly lines: number;
+  readonly #chunks: readonly Uint8Array[];
+
+  private constructor(chunks: readonly Uint8Array[], manifest: Manifest, seal: Seal, lines: number) {
+    this.#chunks = chunks;
+    this.manifest = manifest;
+    this.seal = seal;
+    this.lines = lines;
+  }
+
+  static async read(text: ReadableStream<Uint8Array>): Promise<Parcel> {
+    const chunks = await readAll(text);
+    let lines = 0;
+    let first = "";
+    let last = "";
+    for (const line of linesOf(chunks)) {
+      lines++;
+      if (lines === 1) first = line;
+      last = line;
+    }
+    const manifest = readManifest(first);
+    const seal = readSeal(last, lines);
+    const before = lengthOf(chunks) - new TextEncoder().encode(last).length - 1;
+    if ((await digestOf(chunks, before)) !== seal.sha256) {
+      throw refuseLine(lines, "its sha256 is not that of the lines before it: one of them was changed");
+    }
+    return new Parcel(chunks, manifest, seal, lines);
+  }
+
+  *entries(): Generator<{ readonly text: string; readonly line: number }> {
+    let line = 0;
+    for (const text of linesOf(this.#chunks)) {
+      line++;
+      if (line > 1 && line < this.lines) yield { text, line };
+    }
+  }
+}
+
+async function readAll(text: ReadableStream<Uint8Array>): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of text) {
+    length += chunk.length;
+    if (length > maxBytes) throw new HoldfastError("value_too_large", `the text is over ${group(maxBytes)} bytes (64 MiB)`);
+    chunks.push(chunk);
+  }
+  return chunks;
+}
+
+function lengthOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((length, chunk) => length + chunk.length, 0);
+}
+
+/** Each line without its end. @throws HoldfastError import_invalid */
+function* linesOf(chunks: readonly Uint8Array[]): Generator<string> {
+  let parts: Uint8Array[] = [];
+  let line = 1;
+  for (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
+      yield decodeLine([...parts, chunk.subarray(from, end)], line++);
+      parts = [];
+      from = end + 1;
+    }
+    parts.push(chunk.subarray(from));
+    if (lengthOf(parts) > maxLine) throw refuseLine(line, `it is over ${group(maxLine)} bytes`);
+  }
+  if (lengthOf(parts) > 0) throw refuseLine(line, "the text ends within it: a part of it is missing");
+}
+
+function decodeLine(parts: readonly Uint8Array[], line: number): string {
+  const length = lengthOf(parts);
+  if (length > maxLine) throw refuseLine(line, `it is over ${group(maxLine)} bytes`);
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  try {
+    return parts.map((part) => decoder.decode(part, { stream: true })).join("") + decoder.decode();
+  } catch {
+    throw refuseLine(line, "it is not UTF-8 text");
+  }
+}
+
+async function digestOf(chunks: readonly Uint8Array[], length: number): Promise<string> {
+  const digest = new crypto.DigestStream("SHA-256");
+  const writer = digest.getWriter();
+  let left = length;
+  for (const chunk of chunks) {
+    if (left <= 0) break;
+    await writer.write(chunk.subarray(0, left));
+    left -= chunk.length;
+  }
+  await writer.close();
+  return Array.from(new Uint8Array(await digest.digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

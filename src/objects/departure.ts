@@ -1,0 +1,46 @@
+/**
+ * Owns: a run as lines of text, as its own object gives them away: whether it may leave, and each page of them.
+ * Does not own: the text as a whole (transfer), what stays behind (core/passage).
+ * Invariant 1: a result of a sensitive step leaves the object sealed, or not at all.
+ */
+import type { EntryOf } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { Journal } from "../core/journal.ts";
+import { manifestOf } from "../core/manifest.ts";
+import { departing, isSecret, refuseDeparture } from "../core/passage.ts";
+import type { Run } from "../engine/run.ts";
+import { placeOf } from "./arrival.ts";
+import { travelVault } from "./keys.ts";
+import type { Departure, Leg } from "./rpc.ts";
+
+/** @throws HoldfastError not_exportable, config_invalid */
+export function departureOf(run: Run, journal: Journal): Departure {
+  const { state } = run;
+  const isSealed = travelVault().newest !== null;
+  let secrets = 0;
+  for (const entry of journal.read()) if (isSecret(entry)) secrets++;
+  const { active, steps } = run.snapshot();
+  refuseDeparture(state, { running: Math.max(active.length, steps.running), secrets, isSealable: isSealed });
+  const omitted = state.omitted.size + (isSealed ? 0 : secrets);
+  return { manifest: manifestOf(state, omitted), createdAt: state.created?.at ?? 0, isSealed };
+}
+
+/** A page of the history. @throws HoldfastError run_not_found, not_exportable */
+export function linesOf(
+  { id, at }: EntryOf<"run.created">,
+  journal: Journal,
+  { createdAt, after, upTo, isSealed }: Leg,
+): { readonly text: string; readonly last: number; readonly entries: number } {
+  const gone = new HoldfastError("run_not_found", "the run that is being exported has gone on as new, or is gone");
+  if (at !== createdAt) throw gone;
+  const vault = travelVault();
+  if (isSealed && vault.newest === null) {
+    throw new HoldfastError("not_exportable", "the key that results of sensitive steps are sealed with is gone");
+  }
+  const seal = isSealed ? (result: string, seq: number) => vault.seal(result, placeOf(id, seq)) : null;
+  const page = journal.page(after, Infinity).filter(({ seq }) => seq <= upTo);
+  const last = page.at(-1)?.seq;
+  if (last === undefined) throw gone;
+  const text = page.map((entry) => `${JSON.stringify(departing(entry, seal))}\n`).join("");
+  return { text, last, entries: page.length };
+}

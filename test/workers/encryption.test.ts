@@ -1,0 +1,299 @@
+/** Payloads at rest: nothing of them is legible with keys set, keys change under runs that go on, and one may be gone. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+import type { Answer, Ask, RunJson } from "./client.ts";
+import { scan } from "./scan.ts";
+
+const settings = env as unknown as Record<string, string | undefined>;
+const keyOf = (id: string, fill: number) => `${id}:${btoa(String.fromCharCode(...new Uint8Array(32).fill(fill)))}`;
+const [one, two, wrong] = [keyOf("k1", 1), keyOf("k2", 2), keyOf("k1", 9)];
+
+const setKeys = (...keys: readonly string[]): void => {
+  settings["ENCRYPTION_KEYS"] = keys.join(",");
+};
+
+beforeEach(() => setKeys(one));
+afterAll(() => setKeys());
+
+async function good(call: string, options: Ask = {}): Promise<Answer> {
+  const answer = await ask(call, options);
+  expect([call, answer.status < 300, answer.text]).toEqual([call, true, answer.text]);
+  return answer;
+}
+
+/** The object forgets what it has in memory. */
+async function evict(id: string): Promise<void> {
+  await evictDurableObject(env.RUNS.getByName(id)).catch(() => undefined);
+}
+
+type Row = { readonly row: number; readonly data: string };
+
+function rowsOf(id: string): Promise<Row[]> {
+  return runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) =>
+    storage.sql.exec<Row>("SELECT row, data FROM journal ORDER BY row").toArray(),
+  );
+}
+
+/** Of each row the id of the key that sealed it; "plain" where none did. */
+async function keysOf(id: string): Promise<string[]> {
+  return (await rowsOf(id)).map(({ data }) => /^enc1\.([^.]+)\./.exec(data)?.[1] ?? "plain");
+}
+
+async function spoil(id: string, change: (sql: SqlStorage) => void): Promise<void> {
+  await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) => change(storage.sql));
+  await evict(id);
+}
+
+async function completed(id: string): Promise<RunJson> {
+  return await vi.waitFor(
+    async () => {
+      const { body } = await ask(`GET /v1/runs/${id}`);
+      expect(body).toMatchObject({ id, status: "completed" });
+      return body as unknown as RunJson;
+    },
+    { timeout: 15_000, interval: 30 },
+  );
+}
+
+/** Puts the word wherever somebody outside can put one. */
+async function saturate(word: string): Promise<void> {
+  const why = { "holdfast-reason": `because ${word}` };
+  const json = { word };
+  const failing = start("canary-everywhere", { input: json });
+  const [retried, parked, cancelled] = await Promise.all([
+    start("canary-parked", { input: { word, fails: true } }),
+    start("canary-parked", { input: json }),
+    start("canary-parked", { input: json }),
+  ]);
+  const late = newId("late");
+  await start("canary-late", { id: late, input: json });
+  await good("POST /v1/workflows/canary-late/runs", { json: { input: { word: `again ${word}` } }, headers: why });
+  await good(`POST /v1/runs/${parked.id}/pause`, { json: { reason: `pause ${word}` } });
+  await good(`POST /v1/runs/${parked.id}/resume`, { json: { reason: `resume ${word}` } });
+  await good(`POST /v1/runs/${parked.id}/signals/go`, { json, headers: { ...why, "idempotency-key": newId("go") } });
+  await good(`POST /v1/runs/${parked.id}/signals/other`, { json, headers: why });
+  await good(`POST /v1/runs/${cancelled.id}/cancel`, { json: { reason: `cancel ${word}` } });
+  await good(`POST /v1/signals/${newId("nobody")}`, { json, headers: { ...why, "idempotency-key": newId("b") } });
+  await runThatIs(retried.id, { status: "waiting" });
+  const { id } = await failing;
+  const at = await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "webhook" }] });
+  const url = new URL(at.waitingFor[0]?.url ?? "");
+  await good(`POST ${url.pathname}`, { json, token: null });
+  await good(`POST /v1/runs/${id}/updates/turn`, { json });
+  expect((await ask(`POST /v1/runs/${id}/updates/stumble`, { json })).status).toBe(422);
+  await good(`POST /v1/runs/${id}/signals/go`, { json });
+  await runThatIs(id, { status: "failed" });
+  await good(`POST /v1/runs/${id}/fork`, { json: { from: "caught", results: { result: { text: word, bytes: 1 } } } });
+  await scheduleAll(word);
+  await good("PATCH /v1/lanes/canary%20lane", { json: { limit: 40 }, headers: why });
+  await vi.waitFor(async () => {
+    const { body } = await good(`GET /v1/runs?idPrefix=${id}&status=failed`);
+    expect((body["runs"] as RunJson[]).map((run) => run.id)).toContain(id);
+  });
+}
+
+async function scheduleAll(word: string): Promise<void> {
+  const id = newId("canary-schedule");
+  const json = { id, workflow: "canary-child", cron: "0 0 1 1 *", input: { word } };
+  await good("POST /v1/schedules", { json });
+  await good(`PATCH /v1/schedules/${id}`, { json: { paused: true, reason: `pause ${word}` } });
+  const backfill = { from: "2020-01-01T00:00:00Z", to: "2021-02-01T00:00:00Z", reason: `backfill ${word}` };
+  await good(`POST /v1/schedules/${id}/backfill`, { json: backfill, headers: { "idempotency-key": newId("fill") } });
+  await good(`POST /v1/schedules/${id}/trigger`, { json: { reason: `trigger ${word}` } });
+}
+
+describe("rotation", () => {
+  it("new rows take the new key, old ones stay legible, and parked runs go on", { timeout: 30_000 }, async () => {
+    const { id } = await start("canary-parked", { input: { word: "w", life: 2 } });
+    await runThatIs(id, { status: "waiting" });
+    setKeys(two, one);
+    await evict(id);
+    await good(`POST /v1/runs/${id}/signals/go`, { json: {} });
+    expect((await completed(id)).output).toEqual({ before: "before w", after: "after w" });
+    const keys = await keysOf(id);
+    expect([keys[0], keys.at(-1), new Set(keys).size]).toEqual(["k1", "k2", 2]);
+    expect((await historyOf(id)).map(({ seq }) => seq)).toEqual((await historyOf(id)).map((_, index) => index + 1));
+  });
+
+  it("rekey rewrites everything, ended runs and plain rows included, so that the old key can go", { timeout: 60_000 }, async () => {
+    setKeys();
+    const plain = await start("canary-child", { input: { word: "plain" } }, "?wait=5s");
+    setKeys(one);
+    const [old, parked] = [
+      await start("canary-child", { input: { word: "old" } }, "?wait=5s"),
+      await start("canary-parked", { input: { word: "parked", life: 2 } }),
+    ];
+    await saturate("rotated");
+    const name = newId("held");
+    await good(`POST /v1/signals/${name}`, { json: { word: "held" } });
+    setKeys(two, one);
+    const { body } = await good("POST /v1/directory/rekey", { headers: { "idempotency-key": newId("rekey") } });
+    expect(body).toMatchObject({ workflow: "holdfast.rekey" });
+    const run = await completed(String(body["id"]));
+    const output = run.output as Record<"runs" | "shards" | "scheduler" | "lanes", Record<string, number>>;
+    expect(output).toMatchObject({ key: "k2", gone: 0, failed: 0, failures: [], shards: { objects: 4 } });
+    for (const part of ["runs", "shards", "scheduler"] as const) expect(output[part]["sealed"]).toBeGreaterThan(2);
+    expect(output.lanes).toMatchObject({ rows: 1, sealed: 1 });
+    for (const { id } of [plain, old, parked]) expect(new Set(await keysOf(id))).toEqual(new Set(["k2"]));
+    // Once more, nothing is left to do but what the run itself has written since it looked.
+    const again = await good("POST /v1/directory/rekey");
+    const second = await completed(String(again.body["id"]));
+    expect(second.output).toMatchObject({ runs: { sealed: 0 }, shards: { sealed: 0 }, scheduler: { sealed: 0 }, failed: 0 });
+    setKeys(two);
+    for (const { id } of [plain, old, parked]) await evict(id);
+    expect((await good(`GET /v1/runs/${plain.id}`)).body).toMatchObject({ output: "made plain" });
+    expect((await good(`GET /v1/runs/${old.id}/history`)).body["entries"]).toHaveLength(4);
+    await good(`POST /v1/runs/${parked.id}/signals/go`, { json: {} });
+    await completed(parked.id);
+    const hearer = await start("listed-name", { input: { name } });
+    expect((await completed(hearer.id)).output).toEqual({ word: "held" });
+    await good("GET /v1/schedules");
+    const { body: listed } = await good("GET /v1/runs?limit=200");
+    expect(JSON.stringify(listed)).not.toContain("not to be read");
+  });
+
+  it("is refused without a key to seal with, and to all but admins", async () => {
+    expect(await refusal("POST /v1/directory/rekey", { token: "o-token-123" })).toBe("403 role_insufficient");
+    setKeys();
+    expect(await refusal("POST /v1/directory/rekey")).toBe("503 config_invalid");
+    setKeys("k1:short");
+    const { status, text } = await ask("POST /v1/workflows/canary-child/runs", { json: { input: { word: "w" } } });
+    expect([status, text]).toEqual([503, expect.stringContaining("ENCRYPTION_KEYS, key 1 (k1)")]);
+  });
+});
+
+describe("a key that is gone", () => {
+  it("refuses every read and action of the run, which waits unharmed and goes on with the key", { timeout: 30_000 }, async () => {
+    const { id } = await start("canary-parked", { input: { word: "w", life: 2 } });
+    await vi.waitFor(async () => {
+      expect((await good(`GET /v1/runs?idPrefix=${id}&status=waiting`)).body["runs"]).toHaveLength(1);
+    });
+    const before = await rowsOf(id);
+    setKeys(two);
+    await evict(id);
+    const calls = ["", "/history", "/events", "/timeline", "/queries/word"].map((path) => `GET /v1/runs/${id}${path}`);
+    const acts = ["signals/go", "cancel", "terminate", "pause", "retry", "fork", "updates/turn"];
+    for (const call of [...calls, ...acts.map((act) => `POST /v1/runs/${id}/${act}`), `DELETE /v1/runs/${id}`]) {
+      const { status, body } = await ask(call, call.startsWith("POST") ? { json: {} } : {});
+      expect([call, status, body["code"]]).toEqual([call, 503, "key_missing"]);
+      expect(body["detail"]).toContain('the key "k1", which ENCRYPTION_KEYS does not have');
+    }
+    const { body } = await good(`GET /v1/runs?idPrefix=${id}`);
+    expect(body["runs"]).toMatchObject([{ id, status: "waiting", reason: expect.stringContaining('the key "k1"') }]);
+    expect((await good("GET /v1/directory/causes")).status).toBe(200);
+    expect((await good("GET /v1/stats")).status).toBe(200);
+    const other = await start("canary-child", { input: { word: "other" } }, "?wait=5s");
+    expect(other.output).toBe("made other");
+    expect(await rowsOf(id)).toEqual(before);
+    setKeys(two, one);
+    await good(`POST /v1/runs/${id}/signals/go`, { json: {} });
+    await completed(id);
+    expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+  });
+
+  it("costs no death and no attempt: by its alarm the run goes on by itself once the key is back", { timeout: 30_000 }, async () => {
+    const { id } = await start("canary-parked", { input: { word: "w", life: 2, fails: true } });
+    await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
+    const before = await rowsOf(id);
+    setKeys();
+    await evict(id);
+    const wake = async () =>
+      await runInDurableObject(env.RUNS.getByName(id), async (object, { storage }) => {
+        await object.alarm?.();
+        return ((await storage.getAlarm()) ?? 0) - Date.now();
+      });
+    for (let times = 0; times < 3; times++) {
+      const inMs = await wake();
+      expect([inMs > 30_000, inMs <= 60_000]).toEqual([true, true]);
+      await evict(id);
+    }
+    expect(await rowsOf(id)).toEqual(before);
+    setKeys(one);
+    await wake();
+    await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
+    expect((await historyOf(id)).map(({ kind }) => kind)).toEqual(["run.created", "run.started", "step.attempt_failed"]);
+  });
+
+  it("keeps what is buffered until somebody can be given it", { timeout: 30_000 }, async () => {
+    const name = newId("kept");
+    const headers = { "idempotency-key": newId("kept") };
+    await good(`POST /v1/signals/${name}`, { json: { word: "kept" }, headers });
+    setKeys(two);
+    const { id } = await start("listed-name", { input: { name } });
+    await runThatIs(id, { status: "waiting" });
+    expect(await refusal(`POST /v1/signals/${name}`, { json: { word: "kept" }, headers })).toBe("503 key_missing");
+    setKeys(two, one);
+    await runInDurableObject(env.DIRECTORY.getByName("shard-0"), async (object, { storage }) => {
+      storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE name = ? AND delivered IS NULL", name);
+      await object.alarm?.();
+    });
+    expect((await completed(id)).output).toEqual({ word: "kept" });
+  });
+
+  it("stops the schedules, and says so; with it they are as they were", async () => {
+    const id = newId("kept");
+    const json = { id, workflow: "canary-child", cron: "0 0 1 1 *", input: { word: "w" } };
+    await good("POST /v1/schedules", { json });
+    setKeys(two);
+    await evictDurableObject(env.SCHEDULER.getByName("scheduler")).catch(() => undefined);
+    for (const call of [`GET /v1/schedules/${id}`, "GET /v1/schedules", "GET /v1/workflows"]) {
+      expect(await refusal(call)).toBe("503 key_missing");
+    }
+    expect(await refusal("POST /v1/schedules", { json: { ...json, id: `${id}-2` } })).toBe("503 key_missing");
+    await runInDurableObject(env.SCHEDULER.getByName("scheduler"), async (object, { storage }) => {
+      await object.alarm?.();
+      expect(await storage.getAlarm()).toBeGreaterThan(Date.now() + 30_000);
+    });
+    setKeys(two, one);
+    expect((await good(`GET /v1/schedules/${id}`)).body).toMatchObject({ id, input: { word: "w" } });
+  });
+});
+
+describe("what does not open", () => {
+  it("with another key under the same id, or moved from its place, is damaged; never another value", async () => {
+    const [first, second] = await Promise.all(
+      ["first", "second"].map((word) => start("canary-child", { input: { word } }, "?wait=5s")),
+    );
+    const [a, b] = [first?.id ?? "", second?.id ?? ""];
+    setKeys(wrong);
+    await evict(a);
+    const { status, body } = await ask(`GET /v1/runs/${a}`);
+    expect([status, body["code"], body["detail"]]).toEqual([
+      503,
+      "journal_corrupt",
+      expect.stringContaining("row 4096 of the journal does not open"),
+    ]);
+    setKeys(one);
+    const rows = await rowsOf(a);
+    await spoil(b, (sql) => sql.exec("UPDATE journal SET data = ? WHERE row = 4096", rows[0]?.data));
+    expect(await refusal(`GET /v1/runs/${b}`)).toBe("503 journal_corrupt");
+    await spoil(a, (sql) => {
+      sql.exec("UPDATE journal SET data = ? WHERE row = ?", rows.at(-1)?.data, rows.at(-2)?.row);
+    });
+    expect(await refusal(`GET /v1/runs/${a}`)).toBe("503 journal_corrupt");
+  });
+});
+
+describe("what is stored", () => {
+  it("holds no payload with keys set, and every one without", { timeout: 90_000 }, async () => {
+    const [open, sealed] = ["canaryPlainQ7ZX", "canarySealedW3VK"];
+    setKeys();
+    await saturate(open);
+    setKeys(one);
+    await saturate(sealed);
+    const places = await scan(open);
+    expect([...places.keys()].toSorted()).toEqual([
+      "DIRECTORY broadcasts.sender",
+      "DIRECTORY payloads.text",
+      "DIRECTORY runs.rest",
+      "LANES lane.state",
+      "RUNS journal.data",
+      "SCHEDULER backfills.backfill",
+      "SCHEDULER plans.plan",
+      "SCHEDULER schedules.state",
+    ]);
+    expect(await scan(sealed)).toEqual(new Map());
+  });
+});

@@ -1,0 +1,463 @@
+/** Runs as texts that travel: what arrives is the run that left, and what is no such text leaves nothing behind. */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
+import type { Answer } from "./client.ts";
+import { effects } from "./flows/travel.ts";
+
+const settings = env as unknown as Record<string, string | undefined>;
+const keyOf = (byte: number): string => btoa(String.fromCharCode(byte).repeat(32));
+
+afterEach(() => {
+  delete settings["ENCRYPTION_KEYS"];
+});
+
+async function exported(id: string): Promise<string> {
+  const { status, text, headers } = await ask(`POST /v1/runs/${id}/export`);
+  expect([status, headers.get("content-type")]).toEqual([200, "application/x-ndjson"]);
+  return text;
+}
+
+const imported = (raw: string, query = ""): Promise<Answer> => ask(`POST /v1/runs/import${query}`, { raw });
+
+/** The lines of a text, without its last. */
+function linesOf(text: string): Record<string, unknown>[] {
+  const lines = text.split("\n").slice(0, -2);
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+async function sealed(lines: readonly string[]): Promise<string> {
+  const body = lines.map((line) => `${line}\n`).join("");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
+  const sha256 = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${body}${JSON.stringify({ entries: lines.length - 1, sha256 })}\n`;
+}
+
+/** The text with some of its lines changed, and a last line that fits. */
+const resealed = (lines: readonly Record<string, unknown>[]): Promise<string> =>
+  sealed(lines.map((line) => JSON.stringify(line)));
+
+/** What the storage of the object of this id holds. */
+async function kept(id: string): Promise<{ tables: unknown[]; keys: string[]; alarm: number | null }> {
+  return await runInDurableObject(env.RUNS.getByName(id), async (_object, { storage }) => ({
+    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
+    keys: [...storage.kv.list()].map(([key]) => key),
+    alarm: await storage.getAlarm(),
+  }));
+}
+
+const nothing = { tables: [], keys: [], alarm: null };
+
+/** A run that waits, paused. */
+async function pausedRun(input: object = {}, waits = 1): Promise<string> {
+  const { id } = await start("wanderer", { input, labels: { team: "north" } });
+  await runThatIs(id, { status: "waiting" });
+  expect((await runThatIs(id, {})).waitingFor).toHaveLength(waits);
+  await ask(`POST /v1/runs/${id}/pause`, { json: { reason: "moving" } });
+  return id;
+}
+
+async function completedRun(input: object = {}): Promise<string> {
+  const { id } = await start("wanderer", { input, signal: { name: "go", payload: { go: "on" } } }, "?wait=10s");
+  await runThatIs(id, { status: "completed" });
+  return id;
+}
+
+/** Takes the run out and removes it, so that its id is free as it is elsewhere. */
+async function takeOut(id: string): Promise<string> {
+  const text = await exported(id);
+  await ask(`POST /v1/runs/${id}/terminate`);
+  expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+  return text;
+}
+
+describe("the text of a run", () => {
+  it("begins with what it is, has each entry as it is stored, and ends with their number and digest", async () => {
+    const id = await completedRun();
+    const text = await exported(id);
+    const [manifest, ...entries] = linesOf(text);
+    expect(manifest).toEqual({
+      ...{ format: "holdfast.run", version: 1, run: id, workflow: "wanderer", workflowVersion: "1" },
+      ...{ status: "completed", seq: entries.length },
+    });
+    const rows = await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) =>
+      storage.sql.exec<{ data: string }>("SELECT data FROM journal ORDER BY row").toArray(),
+    );
+    expect(entries).toEqual(rows.flatMap(({ data }) => JSON.parse(data) as object[]));
+    expect(text).toBe(await resealed(linesOf(text)));
+  });
+
+  it("of a run that has ended is the same each time", async () => {
+    const id = await completedRun();
+    expect(await exported(id)).toBe(await exported(id));
+  });
+
+  it.each(["read", "operate"] as const)("is not for the role %s", async (role) => {
+    const token = tokens[role];
+    expect(await refusal("POST /v1/runs/some/export", { token })).toBe("403 role_insufficient");
+    expect(await refusal("POST /v1/runs/import", { token, raw: "{}" })).toBe("403 role_insufficient");
+  });
+
+  it("is refused of a run that goes on, with what to do; and of one that is not there", async () => {
+    const { id } = await start("wanderer");
+    const { status, body } = await ask(`POST /v1/runs/${id}/export`);
+    expect([status, body["code"]]).toEqual([409, "not_exportable"]);
+    expect(body["detail"]).toContain("pause it first");
+    expect(await refusal("POST /v1/runs/nobody/export")).toBe("404 run_not_found");
+    expect(await refusal(`POST /v1/runs/${id}/export`, { json: { more: 1 } })).toBe("400 field_unknown");
+  });
+
+  it("is refused of a run with an open child, which would stay here", async () => {
+    const { id } = await start("guide", { input: {} });
+    await runThatIs(id, { waitingFor: [{ kind: "run" }] });
+    await ask(`POST /v1/runs/${id}/pause`);
+    const { status, body } = await ask(`POST /v1/runs/${id}/export`);
+    expect([status, body["code"]]).toEqual([409, "not_exportable"]);
+    expect(body["detail"]).toContain("its child");
+  });
+});
+
+describe("a run that has ended", () => {
+  it("arrives as it was, and says where it came from; the same text again finds it", async () => {
+    const id = await completedRun();
+    const before = (await ask(`GET /v1/runs/${id}`)).body;
+    const history = await historyOf(id);
+    const text = await takeOut(id);
+    const headers = { "holdfast-actor": "ana", "holdfast-reason": "moved" };
+    const first = await ask("POST /v1/runs/import", { raw: text, headers });
+    expect([first.status, first.headers.get("location")]).toEqual([201, `/v1/runs/${id}`]);
+    const again = await imported(text);
+    expect([again.status, again.body["id"]]).toEqual([200, id]);
+    const { cost: _cost, updatedAt: _updatedAt, ...after } = (await ask(`GET /v1/runs/${id}`)).body;
+    expect(before).toMatchObject(after);
+    const [imported_, ...rest] = (await historyOf(id)).toReversed();
+    expect(rest.toReversed()).toEqual(history);
+    expect(imported_).toMatchObject({
+      ...{ kind: "run.imported", by: "ana", role: "admin", reason: "moved", from: { id } },
+      text: `ana (admin) imported the run, which was ${id} in another deployment: moved`,
+    });
+  });
+
+  it("is listed where it was created, has its timeline, and can be forked", async () => {
+    const id = await completedRun();
+    const { body: timeline } = await ask(`GET /v1/runs/${id}/timeline`);
+    await imported(await takeOut(id));
+    const { createdAt } = await runThatIs(id, { status: "completed" });
+    expect((await ask(`GET /v1/runs/${id}/timeline`)).body).toEqual(timeline);
+    const after = new Date(Date.parse(createdAt) - 1).toISOString();
+    const before = new Date(Date.parse(createdAt) + 1).toISOString();
+    await expect
+      .poll(async () => {
+        const { body } = await ask(`GET /v1/runs?workflow=wanderer&createdAfter=${after}&createdBefore=${before}`);
+        return (body["runs"] as { id: string }[]).map((run) => run.id);
+      })
+      .toContain(id);
+    const { status, body } = await ask(`POST /v1/runs/${id}/fork`, { json: { from: "last" } });
+    expect([status, body["workflow"]]).toEqual([201, "wanderer"]);
+    await runThatIs(String(body["id"]), { status: "completed" });
+  });
+
+  it("that failed can be tried again where it arrived", async () => {
+    const { id } = await start("wanderer", { input: { fail: true }, signal: { name: "go", payload: {} } }, "?wait=10s");
+    await imported(await takeOut(id));
+    const from = effects.length;
+    await ask(`POST /v1/runs/${id}/retry`);
+    await expect.poll(() => effects.slice(from)).toEqual([`last ${id}`]);
+  });
+
+  it("is kept no longer for having travelled: one that would be gone at once is refused", async () => {
+    const id = await completedRun();
+    const old = 31 * 86_400_000;
+    const lines = linesOf(await takeOut(id)).map((line) => aged(line, old));
+    const { status, body } = await imported(await resealed(lines));
+    expect([status, body["code"]]).toEqual([422, "import_invalid"]);
+    expect(body["detail"]).toContain("it would be gone at once");
+    expect(await kept(id)).toEqual(nothing);
+  });
+});
+
+/** The entry as it would be had everything happened so much earlier. */
+function aged(line: Record<string, unknown>, ms: number): Record<string, unknown> {
+  const moved = Object.entries(line).map(([name, value]) =>
+    ["at", "startedAt", "until", "wakeAt"].includes(name) && typeof value === "number" ? [name, value - ms] : [name, value],
+  );
+  return Object.fromEntries(moved) as Record<string, unknown>;
+}
+
+describe("a run that waits", () => {
+  it("arrives paused, goes on once it is resumed, and does nothing twice (guarantee 2)", async () => {
+    const id = await pausedRun();
+    const text = await takeOut(id);
+    const first = effects.filter((effect) => effect === `first ${id}`).length;
+    expect((await imported(text)).status).toBe(201);
+    await runThatIs(id, { status: "paused", labels: { team: "north" } });
+    expect(await refusal(`POST /v1/runs/${id}/signals/go`, { json: { go: "there" } })).toBe("202 undefined");
+    await ask(`POST /v1/runs/${id}/resume`);
+    const run = await runThatIs(id, { status: "completed", output: { said: { go: "there" } } });
+    expect(run.output).toMatchObject({ first: { at: { $type: "Date", value: "1970-01-01T00:00:00.000Z" } } });
+    expect(effects.filter((effect) => effect === `first ${id}`)).toHaveLength(first);
+    expect(effects.filter((effect) => effect === `last ${id}`)).toHaveLength(1);
+  });
+
+  it("has its deadlines moved by all of the pause (guarantee 4)", async () => {
+    const id = await pausedRun();
+    const { until } = (await runThatIs(id, {})).waitingFor[0] ?? {};
+    await imported(await takeOut(id));
+    await ask(`POST /v1/runs/${id}/resume`);
+    const resumed = (await historyOf(id)).find(({ kind }) => kind === "run.resumed");
+    const run = await runThatIs(id, { status: "waiting" });
+    const moved = Date.parse(run.waitingFor[0]?.until ?? "") - Date.parse(until ?? "");
+    expect(moved).toBe(resumed?.["shiftMs"]);
+  });
+
+  it("draws the same numbers under another id, beside the run that it was", async () => {
+    const id = await pausedRun();
+    const other = newId("elsewhere");
+    expect((await imported(await exported(id), `?id=${other}`)).status).toBe(201);
+    for (const each of [id, other]) {
+      await ask(`POST /v1/runs/${each}/resume`);
+      await ask(`POST /v1/runs/${each}/signals/go`, { json: {} });
+    }
+    const [one, two] = [await runThatIs(id, { status: "completed" }), await runThatIs(other, { status: "completed" })];
+    expect(two.output).toEqual(one.output);
+    expect((await historyOf(other)).at(0)).toMatchObject({ id: other });
+  });
+
+  it("for a webhook has an address here, and no other leads to it", async () => {
+    const id = await pausedRun({ hook: true });
+    const old = (await runThatIs(id, {})).waitingFor[0]?.url ?? "";
+    await imported(await takeOut(id));
+    const url = (await runThatIs(id, { status: "paused" })).waitingFor[0]?.url ?? "";
+    expect(url).not.toBe(old);
+    await ask(`POST /v1/runs/${id}/resume`);
+    const call = (to: string) => refusal(`POST ${new URL(to).pathname}`, { token: null, json: { hello: 1 } });
+    expect(await call(old)).toBe("410 webhook_revoked");
+    expect(await call(url)).toBe("202 undefined");
+    await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
+    await runThatIs(id, { status: "completed", output: { call: { hello: 1 } } });
+  });
+
+  it("stands in line before the limits that its workflow has here", async () => {
+    const holder = await start("gated-wanderer", { input: {} });
+    await ask(`POST /v1/runs/${holder.id}/pause`);
+    const text = await takeOut(holder.id);
+    const other = await start("gated-wanderer", { input: {} });
+    expect((await imported(text)).status).toBe(201);
+    expect((await historyOf(holder.id))[0]).toMatchObject({ lanes: [{ lane: "concurrency:gated-wanderer", limit: 1 }] });
+    await ask(`POST /v1/runs/${holder.id}/resume`);
+    for (const id of [other.id, holder.id]) {
+      await ask(`POST /v1/runs/${id}/signals/go`, { json: { id } });
+      await runThatIs(id, { status: "completed", output: { id } });
+    }
+  });
+});
+
+describe("an id", () => {
+  it("that another run has is refused, and another may be given", async () => {
+    const id = await completedRun();
+    const text = await exported(id);
+    expect((await imported(text)).body["code"]).toBe("run_exists");
+    const other = newId("copy");
+    expect((await imported(text, `?id=${other}`)).status).toBe(201);
+    expect((await imported(text, `?id=${other}`)).status).toBe(200);
+    const another = await completedRun();
+    expect((await imported(await exported(another), `?id=${other}`)).body["code"]).toBe("run_exists");
+    expect(await refusal("POST /v1/runs/import?id=.odd", { raw: text })).toBe("400 id_invalid");
+    expect(await refusal("POST /v1/runs/import?as=x", { raw: text })).toBe("400 parameter_unknown");
+  });
+
+  it("is free again once the run was deleted", async () => {
+    const id = await completedRun();
+    const text = await takeOut(id);
+    for (let times = 0; times < 2; times++) {
+      expect((await imported(text)).status).toBe(201);
+      expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    }
+    expect(await kept(id)).toEqual(nothing);
+  });
+});
+
+describe("results of sensitive steps", () => {
+  const secret = newId("canary");
+
+  it("travel sealed, and are there again where the key is", async () => {
+    settings["ENCRYPTION_KEYS"] = `new:${keyOf(2)},old:${keyOf(1)}`;
+    const id = await pausedRun({ secret });
+    const lines = linesOf(await exported(id)).filter(({ kind }) => kind === "step.completed");
+    expect(lines.find(({ step }) => step === "hidden")?.["result"]).toMatch(/^enc1\.new\./);
+    const text = await takeOut(id);
+    settings["ENCRYPTION_KEYS"] = `old:${keyOf(1)},new:${keyOf(2)}`;
+    expect((await imported(text)).status).toBe(201);
+    await ask(`POST /v1/runs/${id}/resume`);
+    await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
+    await runThatIs(id, { status: "completed", output: { hidden: secret.length } });
+    expect(effects.filter((effect) => effect === `hidden ${id}`)).toHaveLength(1);
+  });
+
+  it("are refused without the key, with another, moved or changed", async () => {
+    settings["ENCRYPTION_KEYS"] = `a:${keyOf(1)}`;
+    const id = await pausedRun({ secret });
+    const text = await takeOut(id);
+    for (const [keys, code] of [
+      [undefined, "key_missing"],
+      [`b:${keyOf(1)}`, "key_missing"],
+      [`a:${keyOf(2)}`, "import_invalid"],
+    ] as const) {
+      settings["ENCRYPTION_KEYS"] = keys;
+      expect((await imported(text)).body["code"]).toBe(code);
+    }
+    settings["ENCRYPTION_KEYS"] = `a:${keyOf(1)}`;
+    const lines = linesOf(text);
+    const changed = lines.map((line) =>
+      line["step"] === "hidden" ? { ...line, result: String(line["result"]).replace(/.{4}$/, "AAA=") } : line,
+    );
+    expect((await imported(await resealed(changed))).body["code"]).toBe("import_invalid");
+    expect(await kept(id)).toEqual(nothing);
+  });
+
+  it("of a run that is to go on are refused without a key; of one that has ended they stay behind", async () => {
+    const paused = await pausedRun({ secret });
+    expect((await ask(`POST /v1/runs/${paused}/export`)).body["detail"]).toContain("ENCRYPTION_KEYS");
+    const id = await completedRun({ secret });
+    const lines = linesOf(await exported(id));
+    expect(lines[0]).toMatchObject({ status: "completed", omitted: 1 });
+    expect(lines.find(({ step }) => step === "hidden")).toMatchObject({ sensitive: true, omitted: true, result: "-1" });
+    await imported(await takeOut(id));
+    await runThatIs(id, { status: "completed", output: { hidden: secret.length } });
+    expect(await refusal(`POST /v1/runs/${id}/fork`, { json: { from: "last" } })).toBe("422 fork_invalid");
+    expect(await refusal(`GET /v1/runs/${id}/queries/where`)).toBe("422 query_failed");
+    const given = { from: "last", results: { hidden: "other" } };
+    expect(await refusal(`POST /v1/runs/${id}/fork`, { json: given })).toBe("201 undefined");
+    expect(await refusal(`POST /v1/runs/${id}/fork`, { json: { from: "first" } })).toBe("201 undefined");
+    expect(linesOf(await exported(id))[0]).toMatchObject({ omitted: 1 });
+  });
+});
+
+it("a history of 10,000 steps travels page by page, and goes on", async () => {
+  const { id } = await start("long-walk", { input: { steps: 10_000 } });
+  await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).body["status"], { timeout: 15_000 }).toBe("waiting");
+  await ask(`POST /v1/runs/${id}/pause`);
+  const text = await takeOut(id);
+  expect(linesOf(text).length).toBeGreaterThan(10_000);
+  expect((await imported(text)).status).toBe(201);
+  await ask(`POST /v1/runs/${id}/resume`);
+  await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
+  await runThatIs(id, { status: "completed", output: (10_000 * 9999) / 2 });
+});
+
+describe("what is no such text is refused, and leaves nothing behind", () => {
+  type Lines = Record<string, unknown>[];
+  const at = (lines: Lines, kind: string): number => lines.findIndex((line) => line["kind"] === kind);
+  const set = (lines: Lines, kind: string, fields: object): Lines =>
+    lines.map((line, index) => (index === at(lines, kind) ? { ...line, ...fields } : line));
+  const deep = (depth: number): unknown => (depth === 0 ? 1 : [deep(depth - 1)]);
+
+  /** Each with the beginning of what is said of it. */
+  const hostile: readonly (readonly [string, RegExp, (lines: Lines) => Lines])[] = [
+    ["another format", /^line 1: its format/, (lines) => [{ ...lines[0], format: "tar" }, ...lines.slice(1)]],
+    ["a later version", /^line 1: its version/, (lines) => [{ ...lines[0], version: 2 }, ...lines.slice(1)]],
+    ["more in its first line", /^line 1: it has a field/, (lines) => [{ ...lines[0], more: 1 }, ...lines.slice(1)]],
+    ["another run in its first line", /^line 2: line 1 tells/, (lines) => [{ ...lines[0], workflow: "x" }, ...lines.slice(1)]],
+    ["another status", /^line 1: its status is failed/, (lines) => [{ ...lines[0], status: "failed" }, ...lines.slice(1)]],
+    ["a built-in workflow", /^line 1: runs of built-in/, (lines) =>
+      set([{ ...lines[0], workflow: "holdfast.bulk" }, ...lines.slice(1)], "run.created", { workflow: "holdfast.bulk" })],
+    ["no entries", /the last entry is not|there is no entry/, (lines) => lines.slice(0, 1)],
+    ["no run.created", /^line 2: the first entry must be/, (lines) => [lines[0] ?? {}, ...lines.slice(2)]],
+    ["two of them", /^line 3: there is a second/, (lines) => [...lines.slice(0, 2), ...lines.slice(1)]],
+    ["a line swapped", /^line 3: after entry 1 comes 3/, ([a, b, c, d, ...rest]) => [a, b, d, c, ...rest] as Lines],
+    ["a line twice", /^line 4: after entry 2 comes 2/, ([a, b, c, ...rest]) => [a, b, c, c, ...rest] as Lines],
+    ["a line left out", /^line 4: after entry 2 comes 4/, (lines) => lines.filter((_, index) => index !== 3)],
+    ["its end left out", /the last entry is not entry/, (lines) => lines.slice(0, -1)],
+    ["an unfinished history", /travels only while it is paused/, (lines) =>
+      [{ ...lines[0], seq: lines.length - 2 }, ...lines.slice(1, -1)]],
+    ["a kind of later versions", /^line \d+: entries of kind "step.dreamt"/, (lines) =>
+      set(lines, "step.completed", { kind: "step.dreamt" })],
+    ["a kind of the prototype's", /^line \d+: entries of kind "constructor"/, (lines) =>
+      set(lines, "step.completed", { kind: "constructor" })],
+    ["a field of later versions", /^line \d+: step.completed has a field/, (lines) =>
+      set(lines, "step.completed", { colour: "red" })],
+    ["a field of another kind", /^line \d+: run.started has a field/, (lines) => set(lines, "run.started", { url: "x" })],
+    ["a missing field", /^line \d+: its field result/, (lines) => set(lines, "step.completed", { result: undefined })],
+    ["a time that is none", /^line \d+: its at/, (lines) => set(lines, "run.started", { at: "now" })],
+    ["a time that goes back", /^line \d+: its at/, (lines) => set(lines, "step.completed", { at: 1 })],
+    ["a time to come", /^line \d+: its at has not come/, (lines) => set(lines, "run.completed", { at: Date.now() + 9e5 })],
+    ["an instant past all", /^line \d+: its field startedAt is no time/, (lines) =>
+      set(lines, "step.completed", { startedAt: 1e300 })],
+    ["a signal that never came", /^line \d+: the journal consumes/, (lines) =>
+      set(lines, "signal.received", { kind: "listener.added", payload: undefined, by: undefined, role: undefined })],
+    ["a value that is no text", /^line \d+: its field input/, (lines) => set(lines, "run.created", { input: { a: 1 } })],
+    ["a value that cannot be read", /^line \d+: its field result is no stored/, (lines) =>
+      set(lines, "step.completed", { result: '[["Nobody",1]]' })],
+    ["a value that refers to nothing", /^line \d+: its field result is no stored/, (lines) =>
+      set(lines, "step.completed", { result: '[{"a":7}]' })],
+    ["a value of a type that is not kept", /^line \d+: its field result is no stored/, (lines) =>
+      set(lines, "step.completed", { result: '[["URL","https://example.com"]]' })],
+    ["a value that changes a prototype", /^line \d+: its field result is no stored/, (lines) =>
+      set(lines, "step.completed", { result: '[{"__proto__":1},{"polluted":2},true]' })],
+    ["a value that is too deep", /^line \d+: its field result is no stored/, (lines) =>
+      set(lines, "step.completed", { result: JSON.stringify([deep(3000)]) })],
+    ["a label of the prototype's", /^line 2: its field labels/, (lines) =>
+      set(lines, "run.created", { labels: JSON.parse('{"__proto__":"x"}') as object })],
+    ["labels that are no text", /^line 2: its field labels/, (lines) => set(lines, "run.created", { labels: { a: 1 } })],
+    ["a parent that is none", /^line 2: its field parent/, (lines) => set(lines, "run.created", { parent: { id: "../x" } })],
+    ["a parent with more", /^line 2: its field parent/, (lines) =>
+      set(lines, "run.created", { parent: { id: "x", workflow: "y", more: 1 } })],
+    ["a continuation that is none", /^line 2: its field continuation/, (lines) =>
+      set(lines, "run.created", { continuation: { count: 1, createdAt: 1, keys: [{}] } })],
+    ["an address that is a script", /^line 2: its field notify/, (lines) =>
+      set(lines, "run.created", { notify: ["javascript:alert(1)"] })],
+    ["a result that stayed behind and is there", /^line \d+: its field omitted/, (lines) =>
+      set(lines, "step.completed", { omitted: true })],
+    ["another id in its history", /^line 2: line 1 tells/, (lines) => set(lines, "run.created", { id: "other" })],
+  ];
+
+  it.each(hostile)("%s", async (_, why, change) => {
+    const id = await completedRun();
+    const lines = linesOf(await takeOut(id));
+    const { status, body } = await imported(await resealed(change(lines)));
+    expect([status, body["code"], body["detail"]]).toEqual([422, "import_invalid", expect.stringMatching(why)]);
+    expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
+    expect(await kept(id)).toEqual(nothing);
+  });
+
+  it("cut off at any line or within it, or a byte of it changed", async () => {
+    const id = await completedRun();
+    const text = await takeOut(id);
+    const whole = text.split("\n");
+    const cuts = whole.slice(0, -1).flatMap((_, lines) => {
+      const head = whole.slice(0, lines).map((line) => `${line}\n`).join("");
+      return [head, head + (whole[lines] ?? "").slice(0, -3)];
+    });
+    const bytes = Array.from({ length: 20 }, (_, index) => Math.floor(((index + 0.5) * text.length) / 20));
+    const flips = bytes.map((where) => text.slice(0, where) + (text[where] === "x" ? "y" : "x") + text.slice(where + 1));
+    for (const broken of [...cuts, ...flips, `${text}${text}`, `${text}\n`, ` ${text}`, `\ufeff${text}`]) {
+      const { status, body } = await imported(broken);
+      expect([status, body["code"], body["detail"]]).toEqual([422, "import_invalid", expect.stringMatching(/^line \d+: /)]);
+    }
+    expect(await kept(id)).toEqual(nothing);
+    expect((await imported(text)).status).toBe(201);
+  });
+
+  it("no text, no lines, no UTF-8, or a line without an end", async () => {
+    for (const raw of ["", "\n", "[]\n", "null\n", "{}\n", "x".repeat(100_000), new Uint8Array([255, 254, 10])]) {
+      expect(await refusal("POST /v1/runs/import", { raw })).toBe("422 import_invalid");
+    }
+  });
+
+  it("more than 64 MiB", async () => {
+    const id = newId("large");
+    const manifest = { format: "holdfast.run", version: 1, run: id, workflow: "wanderer", workflowVersion: "1" };
+    const line = `${JSON.stringify({ kind: "log.written", message: "x".repeat(1_000_000) })}\n`;
+    let sent = 0;
+    const raw = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const text = sent++ === 0 ? `${JSON.stringify({ ...manifest, status: "completed", seq: 9 })}\n` : line;
+        controller.enqueue(new TextEncoder().encode(text));
+        if (sent > 70) controller.close();
+      },
+    });
+    expect(await refusal("POST /v1/runs/import", { raw })).toBe("413 value_too_large");
+    expect(await kept(id)).toEqual(nothing);
+  });
+});
