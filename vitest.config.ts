@@ -37,6 +37,8 @@ export default defineConfig({
                 FUZZ_SHOW: process.env["FUZZ_SHOW"] ?? "",
                 HOOK_SEED: process.env["HOOK_SEED"] ?? "",
                 HOOK_COUNT: process.env["HOOK_COUNT"] ?? "",
+                MODEL_SEED: process.env["MODEL_SEED"] ?? "",
+                MODEL_COUNT: process.env["MODEL_COUNT"] ?? "",
                 FAULT_SEED: process.env["FAULT_SEED"] ?? "",
                 FAULT_COUNT: process.env["FAULT_COUNT"] ?? "",
                 FAULT_ONLY: process.env["FAULT_ONLY"] ?? "",
@@ -48,7 +50,7 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
-          globalSetup: "test/workers/collector.ts",
+          globalSetup: ["test/workers/collector.ts", "test/workers/team.ts"],
           testTimeout: 20_000,
         },
       },

@@ -11,6 +11,8 @@ type Settings = {
   readonly LLM_URL?: string;
   readonly LLM_KEY?: string;
   readonly LLM_MODEL?: string;
+  /** What GitHub signs its calls of /webhooks/pushes with. Without it there is no such address. */
+  readonly GITHUB_SECRET?: string;
 };
 
 /** Read at each use, inside a step, so that a changed secret reaches runs that are under way. */

@@ -6,14 +6,19 @@ import { documentIntake } from "./documents/intake.ts";
 import { drip } from "./drip.ts";
 import { order } from "./orders.ts";
 import { outbox } from "./outbox.ts";
+import { announcePush, pushWebhook } from "./pushes.ts";
 import { dailyReport } from "./report.ts";
 import { resizeImages } from "./resize.ts";
-import { hasOutbox } from "./settings.ts";
+import { hasOutbox, settings } from "./settings.ts";
 import { syncLater, syncNow } from "./sync.ts";
 
 const development = hasOutbox() ? [outbox] : [];
-const patterns = [approval, drip, resizeImages, agent, syncNow, syncLater];
-const worker = createWorker({ workflows: [documentIntake, order, dailyReport, ...patterns, ...development] });
+const patterns = [approval, drip, resizeImages, agent, syncNow, syncLater, announcePush];
+const { GITHUB_SECRET } = settings();
+const worker = createWorker({
+  workflows: [documentIntake, order, dailyReport, ...patterns, ...development],
+  webhooks: GITHUB_SECRET ? [pushWebhook(GITHUB_SECRET)] : [],
+});
 
 export default worker;
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

@@ -5,7 +5,7 @@ import type { Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { StoredError } from "./error.ts";
 import type { RunAction } from "./service.ts";
-import { callKey } from "./state.ts";
+import { callKey, openCalls } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 
 /** Everything but delete, which ends more than the run. */
@@ -83,7 +83,7 @@ function resume(state: RunState, action: Action, now: number): Decision | null {
 }
 
 function retry(state: RunState, action: Action): Decision {
-  const { end, calls } = state;
+  const { end } = state;
   if (end !== null && end.kind !== "run.failed") {
     const ended = end.kind === "run.completed" ? "completed" : "been cancelled";
     throw new HoldfastError("not_retryable", `the run cannot be retried: it has ${ended}`);
@@ -92,7 +92,7 @@ function retry(state: RunState, action: Action): Decision {
     const steps = [...state.omitted].join(", ");
     throw new HoldfastError("not_retryable", `the run cannot be retried: results of ${steps} stayed behind when it was exported`);
   }
-  const open = [...calls.values()].filter((call) => !call.done);
+  const open = openCalls(state);
   const exhausted = open.some((call) => call.exhausted);
   if (end === null && !exhausted && !open.some((call) => call.retryAt !== null)) {
     throw new HoldfastError("not_retryable", "the run cannot be retried: it waits for no attempt");

@@ -63,7 +63,8 @@ export class Customs {
     const { end, paused, seq, calls, created } = this.state;
     const { status, seq: last } = this.#manifest;
     if (entries !== this.#entries) throw refuseLine(line, `it says ${entries} entries, and there are ${this.#entries}`);
-    if (created === null || seq !== last) throw refuseLine(line - 1, `the last entry is not entry ${last}, as line 1 says`);
+    if (created === null || seq !== last)
+      throw refuseLine(line - 1, `the last entry is not entry ${last}, as line 1 says`);
     const stands = end !== null ? endStatus(end.kind) : paused !== null ? "paused" : "unfinished";
     if (stands === "unfinished") throw refuseLine(line - 1, "a run that has not ended travels only while it is paused");
     if (stands !== status) throw refuseLine(1, `its status is ${status}, and by its entries it is ${stands}`);
@@ -92,7 +93,10 @@ export class Customs {
       return unseal(entry, this.#open);
     } catch (thrown) {
       if (!(thrown instanceof HoldfastError) || thrown.code !== "journal_corrupt") throw thrown;
-      throw refuseLine(line, "its sealed result does not open: it was changed, or is another run's, or the key is another");
+      throw refuseLine(
+        line,
+        "its sealed result does not open: it was changed, or is another run's, or the key is another",
+      );
     }
   }
 
@@ -109,7 +113,8 @@ export class Customs {
 
 /** The entry with a result that can be read. @throws HoldfastError what `open` throws */
 export function unseal(entry: Entry, open: Open): Entry {
-  if (entry.kind !== "step.completed" || typeof entry.result !== "string" || keyIdOf(entry.result) === null) return entry;
+  if (entry.kind !== "step.completed" || typeof entry.result !== "string" || keyIdOf(entry.result) === null)
+    return entry;
   return { ...entry, result: open(entry.result, entry.seq) as Stored };
 }
 
@@ -144,7 +149,8 @@ function problemOf(name: string, value: unknown, entry: Entry): string | null {
   if (value === null) return null;
   if (values.has(name) || (name === "value" && entry.kind === "progress.published")) return problemOfValue(value);
   if (instants.has(name)) return isInstant(value) ? null : "is no time";
-  if (name === "omitted") return entry.kind === "step.completed" && entry.result === undefinedValue ? null : "stands beside a result";
+  if (name === "omitted")
+    return entry.kind === "step.completed" && entry.result === undefinedValue ? null : "stands beside a result";
   if (name === "url" || name === "notify") return [value].flat().every(isWebUrl) ? null : "is no address of the web";
   if (name === "trace") return parseTrace(String(value)) === null ? "is no traceparent" : null;
   const shape = Object.hasOwn(shapes, name) ? shapes[name] : undefined;
@@ -201,7 +207,14 @@ const tally = exactly({ completed: count, failed: count, failedAttempts: count, 
 function errorWithin(depth: number): Check {
   const inner: Check = (value) => depth > 0 && errorWithin(depth - 1)(value);
   return exactly({
-    ...{ name: isText, message: isText, code: maybe(text), step: maybe(text), attempts: maybe(count), stack: maybe(isText) },
+    ...{
+      name: isText,
+      message: isText,
+      code: maybe(text),
+      step: maybe(text),
+      attempts: maybe(count),
+      stack: maybe(isText),
+    },
     ...{ cause: maybe(inner), errors: maybe(listOf(inner)), index: maybe(count), child: maybe(text) },
     ...{ undone: maybe(listOf(text)), notUndone: maybe(listOf(exactly({ step: text, message: isText }))) },
   });

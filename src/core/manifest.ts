@@ -29,7 +29,9 @@ export type Seal = { readonly entries: number; readonly sha256: string };
 
 /** What is said of a text that is not taken, and of which of its lines; the first is 1. */
 export function refuseLine(line: number, why: string): HoldfastError {
-  return new HoldfastError("import_invalid", `line ${line}: ${why}`, { issues: [{ path: `/${line - 1}`, message: why }] });
+  return new HoldfastError("import_invalid", `line ${line}: ${why}`, {
+    issues: [{ path: `/${line - 1}`, message: why }],
+  });
 }
 
 /** @param omitted results that stay behind */
@@ -58,9 +60,11 @@ export function readManifest(text: string): Manifest {
   const fields = readObject(text, 1);
   const { run, workflow, workflowVersion, status, seq, omitted, ...rest } = fields;
   if (rest["format"] !== format) throw refuseLine(1, `its format is not ${format}`);
-  if (rest["version"] !== version) throw refuseLine(1, `its version is not ${version}, which is all that is known here`);
+  if (rest["version"] !== version)
+    throw refuseLine(1, `its version is not ${version}, which is all that is known here`);
   const [more] = Object.keys(rest).filter((name) => name !== "format" && name !== "version");
-  if (more !== undefined) throw refuseLine(1, `it has a field that is not known here, ${JSON.stringify(more.slice(0, 80))}`);
+  if (more !== undefined)
+    throw refuseLine(1, `it has a field that is not known here, ${JSON.stringify(more.slice(0, 80))}`);
   const known = statuses.find((each) => each === status);
   if (known === undefined) throw refuseLine(1, `its status is none of ${statuses.join(", ")}`);
   if (typeof workflowVersion !== "string") throw refuseLine(1, "it has no workflowVersion");

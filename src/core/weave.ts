@@ -235,7 +235,6 @@ class Weaver {
       case "run.paused":
       case "run.resumed":
       case "run.retried":
-      case "run.imported":
       case "run.cancel_requested":
       case "undo.started":
         return this.#event(entry, { "holdfast.by": entry.by });

@@ -127,7 +127,15 @@ async function additions(
     const generation = call.generation + 1;
     const url = await hookUrl({ runId: id, createdAt: runAt, call: call.id, generation }, origin);
     const why = "the run was imported, and its addresses are those of another deployment";
-    facts.push({ kind: "webhook.revoked", name: call.name, call: call.id, url, generation, ...authorOf(asked), reason: why });
+    facts.push({
+      kind: "webhook.revoked",
+      name: call.name,
+      call: call.id,
+      url,
+      generation,
+      ...authorOf(asked),
+      reason: why,
+    });
   }
   facts.push({ kind: "run.imported", from, ...authorOf(asked), reason });
   const at = Math.max(Date.now(), state.at);
@@ -182,7 +190,8 @@ async function readAll(text: ReadableStream<Uint8Array>): Promise<Uint8Array[]> 
   let length = 0;
   for await (const chunk of text) {
     length += chunk.length;
-    if (length > maxBytes) throw new HoldfastError("value_too_large", `the text is over ${group(maxBytes)} bytes (64 MiB)`);
+    if (length > maxBytes)
+      throw new HoldfastError("value_too_large", `the text is over ${group(maxBytes)} bytes (64 MiB)`);
     chunks.push(chunk);
   }
   return chunks;

@@ -53,7 +53,9 @@ class Carrier {
     }
     await this.#digesting.close();
     const sha256 = Array.from(new Uint8Array(await this.#digest.digest), (byte) => byte.toString(16).padStart(2, "0"));
-    controller.enqueue(new TextEncoder().encode(`${JSON.stringify({ entries: this.#entries, sha256: sha256.join("") })}\n`));
+    controller.enqueue(
+      new TextEncoder().encode(`${JSON.stringify({ entries: this.#entries, sha256: sha256.join("") })}\n`),
+    );
     controller.close();
   }
 

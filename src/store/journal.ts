@@ -108,8 +108,9 @@ export class SqlJournal implements Journal {
     };
     for (const { row, data } of rows) {
       const isFirst = row % partsPerCommit === 0;
-      if (isFirst && next !== null) yield finish(next - 1);
-      else if (!isFirst && row !== next) throw corrupt(`row ${row} is there without the one before it`);
+      const isStray = !isFirst && row !== next;
+      if ((isFirst || isStray) && next !== null) yield finish(next - 1);
+      if (isStray) throw corrupt(`row ${row} is there without the one before it`);
       const part = this.#vault.open(data, placeOf(row));
       text = isFirst ? part : text + part;
       next = row + 1;

@@ -213,6 +213,25 @@ describe("a run's page", () => {
     expect(await card.locator("pre").innerText()).toContain(`curl -X POST '${url}'`);
     await stage.leave(page);
   });
+
+  test("an address that leaked is revoked with a reason, and the page shows the next", async () => {
+    const { id, waitingFor } = await journey();
+    const url = waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "";
+    const page = await stage.visit(`/runs/${id}`);
+    const card = page.locator(".wait", { hasText: "paid" });
+    await card.getByRole("button", { name: "Revoke the address" }).click();
+    const dialog = page.locator("dialog[open]");
+    await dialog.locator("[data-header=actor]").fill("Ana Lima");
+    await dialog.locator("[data-header=reason]").fill("posted in a chat");
+    await dialog.locator("[data-submit]").click();
+    await page.getByText("Revoked. The new address is on the page.").waitFor();
+    await card.locator("code", { hasNotText: url }).first().waitFor();
+    const gone = await fetch(`${stage.origin}${new URL(url).pathname}`, { method: "POST" });
+    expect(gone.status).toBe(410);
+    await card.getByText("1 delivery was refused").waitFor();
+    expect(await card.innerText()).not.toContain(url);
+    await stage.leave(page);
+  });
 });
 
 describe("actions on a run", () => {

@@ -230,11 +230,29 @@ const tales: {
     ],
   ],
   "webhook.received": [[{ name: "paid", call: "paid", request: secret }, "webhook paid was called"]],
+  "webhook.revoked": [
+    [
+      { name: "paid", call: "paid", url: "http://x/hooks/2", generation: 1, by: "ada", reason: "it leaked" },
+      "the address of webhook paid was revoked by ada, and it has another: it leaked",
+    ],
+  ],
   "webhook.rejected": [
     [{ name: "paid", call: "paid", reason: "forged" }, "a call of webhook paid was refused: forged"],
   ],
   "log.written": [[{ level: "warn", message: "low on stock", data: secret }, "warn: low on stock"]],
   "progress.published": [[{ value: secret }, "the run told of its progress"]],
+  "notice.started": [
+    [
+      { url: "https://hooks.example.com/a-secret?a-secret", of: 8, run: "notice-1" },
+      "run notice-1 tells hooks.example.com of the end",
+    ],
+  ],
+  "run.imported": [
+    [
+      { from: { id: "order-6", digest: "0".repeat(64) }, ...ana, reason: "moving house" },
+      "ana (operate) imported the run, which was order-6 in another deployment: moving house",
+    ],
+  ],
 };
 
 const told = Object.entries(tales).flatMap(([kind, each]) =>

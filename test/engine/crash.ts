@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import { Host, act, signal, startAt } from "./host.ts";
-import { define } from "./memory.ts";
+import { define, MemoryJournal } from "./memory.ts";
 import { interpret } from "./program.ts";
 import type { Life, Program } from "./program.ts";
 
@@ -87,7 +87,7 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
 
 async function checkCrash(program: Program, reference: Hosted, keep: number): Promise<void> {
   const commits = reference.host.journal.commits.slice(0, keep);
-  const entries = commits.flatMap((text) => JSON.parse(text) as Entry[]);
+  const { entries } = new MemoryJournal(commits);
   const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt);
   await finish(hosted);
   checkSame(reference, entries, hosted, program.tame);

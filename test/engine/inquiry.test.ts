@@ -4,7 +4,7 @@ import { checkDeaths, checkInquiry, makeInquiry } from "./inquiry.ts";
 import type { Inquiry } from "./inquiry.ts";
 
 /** How many handlers are tried; CRASH_SEED says where to begin. */
-const programs = Number(process.env["CRASH_PROGRAMS"] ?? 150);
+const programs = Number(process.env["CRASH_PROGRAMS"] ?? 60);
 const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
 
 async function each(check: (inquiry: Inquiry) => Promise<unknown>): Promise<void> {

@@ -9,7 +9,7 @@ import { Family } from "./family.ts";
 import { startAt } from "./host.ts";
 import { define } from "./memory.ts";
 
-const programs = Number(process.env["CRASH_PROGRAMS"] ?? 150);
+const programs = Number(process.env["CRASH_PROGRAMS"] ?? 60);
 const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
 const dayMs = 86_400_000;
 

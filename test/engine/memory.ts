@@ -1,4 +1,6 @@
 /** A journal, a clock and a world in memory: what hosts a run in the tests of the engine. */
+import { unsealed } from "../../src/core/cipher.ts";
+import type { Vault } from "../../src/core/cipher.ts";
 import type { Definition } from "../../src/core/definition.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
@@ -19,15 +21,23 @@ export class MemoryJournal implements Journal {
   onAppend: ((entries: readonly Entry[]) => void) | null = null;
   /** Called before each commit; may throw. */
   beforeAppend: ((entries: readonly Entry[]) => void) | null = null;
+  /** Seals every commit, as a journal with keys does; set for journals made from then on. */
+  static vault: Vault = unsealed;
+  readonly #vault = MemoryJournal.vault;
   #entries: Entry[] | null = null;
 
   constructor(commits: readonly string[] = []) {
     this.commits = [...commits];
   }
 
+  /** The commit as it was before it was sealed. */
+  #open(text: string, at: number): Entry[] {
+    return JSON.parse(this.#vault.open(text, `commit ${at}`)) as Entry[];
+  }
+
   /** The entries as they were stored: a new copy for every reader. */
   get entries(): readonly Entry[] {
-    this.#entries ??= this.commits.flatMap((text) => JSON.parse(text) as Entry[]);
+    this.#entries ??= this.commits.flatMap((text, at) => this.#open(text, at));
     return this.#entries;
   }
 
@@ -36,8 +46,8 @@ export class MemoryJournal implements Journal {
   }
 
   *read(): Iterable<Entry> {
-    for (const text of this.commits) {
-      for (const entry of JSON.parse(text) as Entry[]) {
+    for (const [at, text] of this.commits.entries()) {
+      for (const entry of this.#open(text, at)) {
         this.reads++;
         yield entry;
       }
@@ -47,7 +57,7 @@ export class MemoryJournal implements Journal {
   append(entries: readonly Entry[]): void {
     if (entries.length === 0 || this.closed) return;
     this.beforeAppend?.(entries);
-    this.commits.push(JSON.stringify(entries));
+    this.commits.push(this.#vault.seal(JSON.stringify(entries), `commit ${this.commits.length}`));
     this.#entries = null;
     this.onAppend?.(entries);
   }
@@ -55,7 +65,7 @@ export class MemoryJournal implements Journal {
   restart(entries: readonly Entry[]): void {
     if (this.closed) return;
     this.beforeAppend?.(entries);
-    this.commits = entries.map((entry) => JSON.stringify([entry]));
+    this.commits = entries.map((entry, at) => this.#vault.seal(JSON.stringify([entry]), `commit ${at}`));
     this.#entries = null;
     this.onAppend?.(entries);
   }

@@ -41,13 +41,25 @@ test("a paused run that is replayed keeps the time of its next attempt, later by
 test("a pause lasts from when the first thing paused the run, whatever else does meanwhile (guarantee 4)", async () => {
   const host: Host = new Host(async (_input: never, step: Step) => {
     const options = { retry: { limit: 0 }, onExhausted: "pause" } as const;
-    const one = step.run("one", () => host.clock.after(10 * minuteMs).then(refuse), options);
-    const other = step.run("other", () => host.clock.after(20 * minuteMs).then(refuse), options);
+    const one = step.run("one", () => host.clock.after(5 * minuteMs).then(refuse), options);
+    const other = step.run("other", () => host.clock.after(8 * minuteMs).then(refuse), options);
     await Promise.race([one, other, step.sleep("nap", 60 * minuteMs)]);
   });
   host.plan(startAt + 30 * minuteMs, (run) => act(run, "resume"));
-  await host.drive(startAt + 90 * minuteMs);
-  expect(host.entries("run.resumed").map(({ shiftMs }) => shiftMs)).toEqual([20 * minuteMs]);
+  await host.drive(startAt + 31 * minuteMs);
+  expect(host.entries("run.resumed").map(({ shiftMs }) => shiftMs)).toEqual([25 * minuteMs]);
+});
+
+test("a run that is being undone waits for no attempt of a step that its handler has left behind", async () => {
+  const host: Host = new Host(async (_input: never, step: Step) => {
+    void step.run("behind", refuse, { retry: { delay: 60 * minuteMs } }).catch(() => {});
+    await step.run("done", () => {}, { undo: () => host.clock.after(5 * minuteMs) });
+    await step.sleep(minuteMs);
+    refuse();
+  });
+  await host.drive(startAt + 2 * minuteMs);
+  expect(host.entries("undo.started")).toHaveLength(1);
+  expect(() => act(host.run, "retry")).toThrow(expect.objectContaining({ code: "not_retryable" }));
 });
 
 function refuse(): never {

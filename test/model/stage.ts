@@ -121,6 +121,8 @@ class Performance {
   #happen(happening: Happening): void {
     const family = this.#family;
     const { key } = happening;
+    // A dead process hears nothing and answers nobody.
+    if (happening.what !== "death" && family.journal(rootId).closed) return;
     if (this.#happenedAt < family.clock.at) this.#look();
     this.#happenedAt = family.clock.at;
     switch (happening.what) {

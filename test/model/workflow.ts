@@ -29,12 +29,12 @@ function toolsOf(step: Step, world: World): Tools {
     if ("value" in end) return end.value;
     throw end.lasting ? new NonRetryableError(end.message) : new TypeError(end.message);
   };
-  const optionsOf = ({ limit, backoff, delayMs, maxDelayMs, timeoutMs, once, pauses, undo }: How): RunOptions => ({
+  const optionsOf = ({ limit, backoff, delayMs, maxDelayMs, timeoutMs, once, pauses, undo }: How): RunOptions<string> => ({
     retry: { limit, backoff, delay: delayMs, maxDelay: maxDelayMs, jitter: 0.2 },
     timeout: timeoutMs,
     atMostOnce: once,
     onExhausted: pauses ? "pause" : "fail",
-    ...(undo === null ? {} : { undo: async (_result, context) => void (await act(undo(context.attempt), context)) }),
+    ...(undo === null ? {} : { undo: async (_result: string, context: AttemptContext) => void (await act(undo(context.attempt), context)) }),
   });
   return {
     run: (name, deed, how) => step.run(name, (context) => act(deed(context.attempt), context), optionsOf(how)),

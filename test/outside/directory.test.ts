@@ -12,7 +12,7 @@ import { Laptop } from "./laptop.ts";
 
 type Listed = { readonly id: string; readonly status: string };
 
-const kills = 4;
+const kills = 3;
 const perLife = 40;
 const fates = ["end", "fail", "wait", "nap"] as const;
 /** What a life of its own accord takes to list what it owes, on a machine that is busy. */

@@ -77,13 +77,22 @@ export class Runtime {
     this.#moveAlarms(aheadMs);
     const all = { ...this.#ownVariables(), ...this.#variables, ...variables, AHEAD_MS: String(aheadMs) };
     writeFileSync(join(this.folder, "config.capnp"), configuration(this.port, all, deployment));
-    const command = [workerd, "serve", "--experimental", "config.capnp"] as const;
-    this.#program = new Program({ command, cwd: this.folder, folder: this.folder });
-    for (const giveUpAt = Date.now() + 30_000; !(await isOpen(this.port));) {
-      if (this.isOver || Date.now() > giveUpAt) throw new Error(`workerd does not start:\n${this.tail()}`);
-      await pause(5);
+    // What is left of a process that was killed may hold the port a moment longer, and even take a call.
+    for (const giveUpAt = Date.now() + 30_000; !(await this.#isUp());) {
+      if (Date.now() > giveUpAt) throw new Error(`workerd does not start:\n${this.tail()}`);
     }
     return Date.now();
+  }
+
+  async #isUp(): Promise<boolean> {
+    const command = [workerd, "serve", "--experimental", "config.capnp"] as const;
+    const program = new Program({ command, cwd: this.folder, folder: this.folder });
+    this.#program = program;
+    while (!program.isOver && !(await isOpen(this.port))) await pause(5);
+    await pause(20);
+    if (!program.isOver) return true;
+    await program.kill();
+    return false;
   }
 
   /** `kill -9`. */

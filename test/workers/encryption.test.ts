@@ -58,7 +58,7 @@ async function completed(id: string): Promise<RunJson> {
 }
 
 /** Puts the word wherever somebody outside can put one. */
-async function saturate(word: string): Promise<void> {
+async function saturate(word: string, lane = "canary lane"): Promise<void> {
   const why = { "holdfast-reason": `because ${word}` };
   const json = { word };
   const failing = start("canary-everywhere", { input: json });
@@ -87,7 +87,7 @@ async function saturate(word: string): Promise<void> {
   await runThatIs(id, { status: "failed" });
   await good(`POST /v1/runs/${id}/fork`, { json: { from: "caught", results: { result: { text: word, bytes: 1 } } } });
   await scheduleAll(word);
-  await good("PATCH /v1/lanes/canary%20lane", { json: { limit: 40 }, headers: why });
+  await good(`PATCH /v1/lanes/${encodeURIComponent(lane)}`, { json: { limit: 40 }, headers: why });
   await vi.waitFor(async () => {
     const { body } = await good(`GET /v1/runs?idPrefix=${id}&status=failed`);
     expect((body["runs"] as RunJson[]).map((run) => run.id)).toContain(id);
@@ -96,11 +96,16 @@ async function saturate(word: string): Promise<void> {
 
 async function scheduleAll(word: string): Promise<void> {
   const id = newId("canary-schedule");
-  const json = { id, workflow: "canary-child", cron: "0 0 1 1 *", input: { word } };
+  const json = { id, workflow: "canary-parked", cron: "0 0 1 1 *", input: { word } };
   await good("POST /v1/schedules", { json });
   await good(`PATCH /v1/schedules/${id}`, { json: { paused: true, reason: `pause ${word}` } });
-  const backfill = { from: "2020-01-01T00:00:00Z", to: "2021-02-01T00:00:00Z", reason: `backfill ${word}` };
+  // The second firing waits for the first, which waits for a signal.
+  const span = { from: "2020-01-01T00:00:00Z", to: "2021-02-01T00:00:00Z", overlap: "buffer-all" };
+  const backfill = { ...span, reason: `backfill ${word}` };
   await good(`POST /v1/schedules/${id}/backfill`, { json: backfill, headers: { "idempotency-key": newId("fill") } });
+  await vi.waitFor(async () => {
+    expect((await good(`GET /v1/schedules/${id}`)).body["backfills"]).toMatchObject([{ started: 1 }]);
+  });
   await good(`POST /v1/schedules/${id}/trigger`, { json: { reason: `trigger ${word}` } });
 }
 
@@ -280,11 +285,13 @@ describe("what is stored", () => {
   it("holds no payload with keys set, and every one without", { timeout: 90_000 }, async () => {
     const [open, sealed] = ["canaryPlainQ7ZX", "canarySealedW3VK"];
     setKeys();
-    await saturate(open);
+    await saturate(open, "lane mail");
+    // What it does next, it writes with the key.
+    const schedules = await scan(open, ["SCHEDULER"]);
     setKeys(one);
     await saturate(sealed);
-    const places = await scan(open);
-    expect([...places.keys()].toSorted()).toEqual([
+    const places = await scan(open, ["RUNS", "DIRECTORY", "LANES"]);
+    expect([...places.keys(), ...schedules.keys()].toSorted()).toEqual([
       "DIRECTORY broadcasts.sender",
       "DIRECTORY payloads.text",
       "DIRECTORY runs.rest",

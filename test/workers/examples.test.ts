@@ -2,6 +2,7 @@
  * Every example, run in the real objects. The outside world (the mail service, the language model)
  * is stood in for at `fetch`; nothing of ours is.
  */
+import { createHmac } from "node:crypto";
 import { evictDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -359,5 +360,48 @@ describe("the development outbox", () => {
     await expect(run.result()).rejects.toMatchObject({ code: "non_retryable", step: "mail-shipped", attempts: 1 });
     settings["AUTH"] = "none";
     expect(await read("e@example.com", 0)).toEqual([]);
+  });
+});
+
+describe("a push told by GitHub", () => {
+  const push = (branch: string, commits: number) => ({
+    ref: `refs/heads/${branch}`,
+    repository: { full_name: "acme/shop", default_branch: "main" },
+    pusher: { name: "ada" },
+    commits: Array.from({ length: commits }, (_, i) => ({
+      id: `${i}0c0ffee00`,
+      message: `Change ${i}\n\nAt length.`,
+      author: { name: "Ada" },
+    })),
+  });
+
+  async function deliver(event: string, payload: object, secret = "the secret of the repository"): Promise<unknown> {
+    const body = JSON.stringify(payload);
+    const signature = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+    const headers = { "content-type": "application/json", "x-github-event": event, "x-hub-signature-256": signature };
+    const response = await click("http://example.com/webhooks/pushes", { method: "POST", headers, body });
+    return [
+      response.status,
+      await response.json(),
+    ] as const;
+  }
+
+  it("is announced once, however often it is delivered; the rest is ignored", async () => {
+    const payload = push("main", 2);
+    expect(await deliver("ping", { zen: "Keep it logically awesome." })).toEqual([
+      202,
+      { accepted: true, ignored: true },
+    ]);
+    expect(await deliver("push", push("topic", 1))).toEqual([202, { accepted: true, ignored: true }]);
+    expect(await deliver("push", payload, "guessed")).toMatchObject([403, { code: "webhook_rejected" }]);
+    expect(await deliver("push", { ref: "refs/heads/main" })).toMatchObject([422, { code: "input_invalid" }]);
+    expect(await deliver("push", payload)).toEqual([202, { accepted: true, duplicate: false }]);
+    expect(await deliver("push", payload)).toEqual([200, { duplicate: true }]);
+    const told = await vi.waitFor(() => {
+      const [mail, ...more] = posts.filter(({ to }) => to === "team@example.com");
+      expect([mail?.subject, more]).toEqual(["ada pushed 2 to acme/shop", []]);
+      return mail;
+    });
+    expect(told?.text).toBe("00c0ffe Change 0 (Ada)\n10c0ffe Change 1 (Ada)");
   });
 });

@@ -100,7 +100,7 @@ describe("the text of a run", () => {
   });
 
   it("is refused of a run that goes on, with what to do; and of one that is not there", async () => {
-    const { id } = await start("wanderer");
+    const { id } = await start("wanderer", { input: {} });
     const { status, body } = await ask(`POST /v1/runs/${id}/export`);
     expect([status, body["code"]]).toEqual([409, "not_exportable"]);
     expect(body["detail"]).toContain("pause it first");
@@ -140,19 +140,22 @@ describe("a run that has ended", () => {
   });
 
   it("is listed where it was created, has its timeline, and can be forked", async () => {
-    const id = await completedRun();
-    const { body: timeline } = await ask(`GET /v1/runs/${id}/timeline`);
-    await imported(await takeOut(id));
+    const original = await completedRun();
+    const { body: timeline } = await ask(`GET /v1/runs/${original}/timeline`);
+    const id = newId("copy");
+    await imported(await exported(original), `?id=${id}`);
     const { createdAt } = await runThatIs(id, { status: "completed" });
     expect((await ask(`GET /v1/runs/${id}/timeline`)).body).toEqual(timeline);
     const after = new Date(Date.parse(createdAt) - 1).toISOString();
-    const before = new Date(Date.parse(createdAt) + 1).toISOString();
     await expect
-      .poll(async () => {
-        const { body } = await ask(`GET /v1/runs?workflow=wanderer&createdAfter=${after}&createdBefore=${before}`);
-        return (body["runs"] as { id: string }[]).map((run) => run.id);
-      })
-      .toContain(id);
+      .poll(
+        async () => {
+          const { body } = await ask(`GET /v1/runs?workflow=wanderer&createdAfter=${after}&idPrefix=${id}`);
+          return (body["runs"] as { id: string; createdAt: string }[]).map((run) => [run.id, run.createdAt]);
+        },
+        { timeout: 10_000 },
+      )
+      .toEqual([[id, createdAt]]);
     const { status, body } = await ask(`POST /v1/runs/${id}/fork`, { json: { from: "last" } });
     expect([status, body["workflow"]]).toEqual([201, "wanderer"]);
     await runThatIs(String(body["id"]), { status: "completed" });
@@ -180,7 +183,9 @@ describe("a run that has ended", () => {
 /** The entry as it would be had everything happened so much earlier. */
 function aged(line: Record<string, unknown>, ms: number): Record<string, unknown> {
   const moved = Object.entries(line).map(([name, value]) =>
-    ["at", "startedAt", "until", "wakeAt"].includes(name) && typeof value === "number" ? [name, value - ms] : [name, value],
+    ["at", "startedAt", "until", "wakeAt"].includes(name) && typeof value === "number"
+      ? [name, value - ms]
+      : [name, value],
   );
   return Object.fromEntries(moved) as Record<string, unknown>;
 }
@@ -231,11 +236,11 @@ describe("a run that waits", () => {
     const url = (await runThatIs(id, { status: "paused" })).waitingFor[0]?.url ?? "";
     expect(url).not.toBe(old);
     await ask(`POST /v1/runs/${id}/resume`);
-    const call = (to: string) => refusal(`POST ${new URL(to).pathname}`, { token: null, json: { hello: 1 } });
+    const call = (to: string) => refusal(`POST ${new URL(to).pathname}`, { token: null, raw: "hello" });
     expect(await call(old)).toBe("410 webhook_revoked");
     expect(await call(url)).toBe("202 undefined");
     await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
-    await runThatIs(id, { status: "completed", output: { call: { hello: 1 } } });
+    await runThatIs(id, { status: "completed", output: { call: "hello" } });
   });
 
   it("stands in line before the limits that its workflow has here", async () => {
@@ -244,7 +249,9 @@ describe("a run that waits", () => {
     const text = await takeOut(holder.id);
     const other = await start("gated-wanderer", { input: {} });
     expect((await imported(text)).status).toBe(201);
-    expect((await historyOf(holder.id))[0]).toMatchObject({ lanes: [{ lane: "concurrency:gated-wanderer", limit: 1 }] });
+    expect((await historyOf(holder.id))[0]).toMatchObject({
+      lanes: [{ lane: "concurrency:gated-wanderer", limit: 1 }],
+    });
     await ask(`POST /v1/runs/${holder.id}/resume`);
     for (const id of [other.id, holder.id]) {
       await ask(`POST /v1/runs/${id}/signals/go`, { json: { id } });
@@ -270,10 +277,8 @@ describe("an id", () => {
   it("is free again once the run was deleted", async () => {
     const id = await completedRun();
     const text = await takeOut(id);
-    for (let times = 0; times < 2; times++) {
-      expect((await imported(text)).status).toBe(201);
-      expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
-    }
+    expect((await imported(text)).status).toBe(201);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     expect(await kept(id)).toEqual(nothing);
   });
 });
@@ -334,109 +339,82 @@ describe("results of sensitive steps", () => {
   });
 });
 
-it("a history of 10,000 steps travels page by page, and goes on", async () => {
-  const { id } = await start("long-walk", { input: { steps: 10_000 } });
-  await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).body["status"], { timeout: 15_000 }).toBe("waiting");
+it("a history of 10,000 steps arrives, leaves page by page, and goes on", async () => {
+  const { id } = await start("long-walk", { input: { steps: 10_000 }, delay: "1 hour" });
   await ask(`POST /v1/runs/${id}/pause`);
-  const text = await takeOut(id);
-  expect(linesOf(text).length).toBeGreaterThan(10_000);
-  expect((await imported(text)).status).toBe(201);
-  await ask(`POST /v1/runs/${id}/resume`);
-  await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
-  await runThatIs(id, { status: "completed", output: (10_000 * 9999) / 2 });
+  const [manifest = {}, delayed = {}] = linesOf(await exported(id));
+  const created = { ...delayed, startAt: null };
+  const at = Number(delayed["at"]);
+  const started = { seq: 2, at, kind: "run.started", deployment: "another" };
+  const pad = "x".repeat(500);
+  const steps = Array.from({ length: 10_000 }, (_, index) => ({
+    ...{ seq: index + 3, at, kind: "step.completed", step: index === 0 ? "step" : `step#${index + 1}`, attempt: 1 },
+    ...{ startedAt: at, result: `[{"n":1,"pad":2},${index},"${pad}"]` },
+  }));
+  const paused = { seq: 10_003, at, kind: "run.paused", by: "admin", reason: null };
+  const first = { ...manifest, status: "paused", seq: paused.seq };
+  const text = await resealed([first, created, started, ...steps, paused]);
+  const other = newId("long");
+  expect((await imported(text, `?id=${other}`)).status).toBe(201);
+  const again = linesOf(await exported(other));
+  expect(again.slice(3, -1)).toEqual([...steps, paused]);
+  await ask(`POST /v1/runs/${other}/resume`);
+  await ask(`POST /v1/runs/${other}/signals/go`, { json: {} });
+  await runThatIs(other, { status: "completed", output: (10_000 * 9999) / 2 });
 });
 
 describe("what is no such text is refused, and leaves nothing behind", () => {
-  type Lines = Record<string, unknown>[];
-  const at = (lines: Lines, kind: string): number => lines.findIndex((line) => line["kind"] === kind);
-  const set = (lines: Lines, kind: string, fields: object): Lines =>
-    lines.map((line, index) => (index === at(lines, kind) ? { ...line, ...fields } : line));
-  const deep = (depth: number): unknown => (depth === 0 ? 1 : [deep(depth - 1)]);
-
-  /** Each with the beginning of what is said of it. */
-  const hostile: readonly (readonly [string, RegExp, (lines: Lines) => Lines])[] = [
-    ["another format", /^line 1: its format/, (lines) => [{ ...lines[0], format: "tar" }, ...lines.slice(1)]],
-    ["a later version", /^line 1: its version/, (lines) => [{ ...lines[0], version: 2 }, ...lines.slice(1)]],
-    ["more in its first line", /^line 1: it has a field/, (lines) => [{ ...lines[0], more: 1 }, ...lines.slice(1)]],
-    ["another run in its first line", /^line 2: line 1 tells/, (lines) => [{ ...lines[0], workflow: "x" }, ...lines.slice(1)]],
-    ["another status", /^line 1: its status is failed/, (lines) => [{ ...lines[0], status: "failed" }, ...lines.slice(1)]],
-    ["a built-in workflow", /^line 1: runs of built-in/, (lines) =>
-      set([{ ...lines[0], workflow: "holdfast.bulk" }, ...lines.slice(1)], "run.created", { workflow: "holdfast.bulk" })],
-    ["no entries", /the last entry is not|there is no entry/, (lines) => lines.slice(0, 1)],
-    ["no run.created", /^line 2: the first entry must be/, (lines) => [lines[0] ?? {}, ...lines.slice(2)]],
-    ["two of them", /^line 3: there is a second/, (lines) => [...lines.slice(0, 2), ...lines.slice(1)]],
-    ["a line swapped", /^line 3: after entry 1 comes 3/, ([a, b, c, d, ...rest]) => [a, b, d, c, ...rest] as Lines],
-    ["a line twice", /^line 4: after entry 2 comes 2/, ([a, b, c, ...rest]) => [a, b, c, c, ...rest] as Lines],
-    ["a line left out", /^line 4: after entry 2 comes 4/, (lines) => lines.filter((_, index) => index !== 3)],
-    ["its end left out", /the last entry is not entry/, (lines) => lines.slice(0, -1)],
-    ["an unfinished history", /travels only while it is paused/, (lines) =>
-      [{ ...lines[0], seq: lines.length - 2 }, ...lines.slice(1, -1)]],
-    ["a kind of later versions", /^line \d+: entries of kind "step.dreamt"/, (lines) =>
-      set(lines, "step.completed", { kind: "step.dreamt" })],
-    ["a kind of the prototype's", /^line \d+: entries of kind "constructor"/, (lines) =>
-      set(lines, "step.completed", { kind: "constructor" })],
-    ["a field of later versions", /^line \d+: step.completed has a field/, (lines) =>
-      set(lines, "step.completed", { colour: "red" })],
-    ["a field of another kind", /^line \d+: run.started has a field/, (lines) => set(lines, "run.started", { url: "x" })],
-    ["a missing field", /^line \d+: its field result/, (lines) => set(lines, "step.completed", { result: undefined })],
-    ["a time that is none", /^line \d+: its at/, (lines) => set(lines, "run.started", { at: "now" })],
-    ["a time that goes back", /^line \d+: its at/, (lines) => set(lines, "step.completed", { at: 1 })],
-    ["a time to come", /^line \d+: its at has not come/, (lines) => set(lines, "run.completed", { at: Date.now() + 9e5 })],
-    ["an instant past all", /^line \d+: its field startedAt is no time/, (lines) =>
-      set(lines, "step.completed", { startedAt: 1e300 })],
-    ["a signal that never came", /^line \d+: the journal consumes/, (lines) =>
-      set(lines, "signal.received", { kind: "listener.added", payload: undefined, by: undefined, role: undefined })],
-    ["a value that is no text", /^line \d+: its field input/, (lines) => set(lines, "run.created", { input: { a: 1 } })],
-    ["a value that cannot be read", /^line \d+: its field result is no stored/, (lines) =>
-      set(lines, "step.completed", { result: '[["Nobody",1]]' })],
-    ["a value that refers to nothing", /^line \d+: its field result is no stored/, (lines) =>
-      set(lines, "step.completed", { result: '[{"a":7}]' })],
-    ["a value of a type that is not kept", /^line \d+: its field result is no stored/, (lines) =>
-      set(lines, "step.completed", { result: '[["URL","https://example.com"]]' })],
-    ["a value that changes a prototype", /^line \d+: its field result is no stored/, (lines) =>
-      set(lines, "step.completed", { result: '[{"__proto__":1},{"polluted":2},true]' })],
-    ["a value that is too deep", /^line \d+: its field result is no stored/, (lines) =>
-      set(lines, "step.completed", { result: JSON.stringify([deep(3000)]) })],
-    ["a label of the prototype's", /^line 2: its field labels/, (lines) =>
-      set(lines, "run.created", { labels: JSON.parse('{"__proto__":"x"}') as object })],
-    ["labels that are no text", /^line 2: its field labels/, (lines) => set(lines, "run.created", { labels: { a: 1 } })],
-    ["a parent that is none", /^line 2: its field parent/, (lines) => set(lines, "run.created", { parent: { id: "../x" } })],
-    ["a parent with more", /^line 2: its field parent/, (lines) =>
-      set(lines, "run.created", { parent: { id: "x", workflow: "y", more: 1 } })],
-    ["a continuation that is none", /^line 2: its field continuation/, (lines) =>
-      set(lines, "run.created", { continuation: { count: 1, createdAt: 1, keys: [{}] } })],
-    ["an address that is a script", /^line 2: its field notify/, (lines) =>
-      set(lines, "run.created", { notify: ["javascript:alert(1)"] })],
-    ["a result that stayed behind and is there", /^line \d+: its field omitted/, (lines) =>
-      set(lines, "step.completed", { omitted: true })],
-    ["another id in its history", /^line 2: line 1 tells/, (lines) => set(lines, "run.created", { id: "other" })],
-  ];
-
-  it.each(hostile)("%s", async (_, why, change) => {
-    const id = await completedRun();
-    const lines = linesOf(await takeOut(id));
-    const { status, body } = await imported(await resealed(change(lines)));
-    expect([status, body["code"], body["detail"]]).toEqual([422, "import_invalid", expect.stringMatching(why)]);
-    expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
-    expect(await kept(id)).toEqual(nothing);
-  });
-
   it("cut off at any line or within it, or a byte of it changed", async () => {
     const id = await completedRun();
     const text = await takeOut(id);
     const whole = text.split("\n");
     const cuts = whole.slice(0, -1).flatMap((_, lines) => {
-      const head = whole.slice(0, lines).map((line) => `${line}\n`).join("");
+      const head = whole
+        .slice(0, lines)
+        .map((line) => `${line}\n`)
+        .join("");
       return [head, head + (whole[lines] ?? "").slice(0, -3)];
     });
     const bytes = Array.from({ length: 20 }, (_, index) => Math.floor(((index + 0.5) * text.length) / 20));
-    const flips = bytes.map((where) => text.slice(0, where) + (text[where] === "x" ? "y" : "x") + text.slice(where + 1));
+    const flips = bytes.map(
+      (where) => text.slice(0, where) + (text[where] === "x" ? "y" : "x") + text.slice(where + 1),
+    );
     for (const broken of [...cuts, ...flips, `${text}${text}`, `${text}\n`, ` ${text}`, `\ufeff${text}`]) {
       const { status, body } = await imported(broken);
-      expect([status, body["code"], body["detail"]]).toEqual([422, "import_invalid", expect.stringMatching(/^line \d+: /)]);
+      expect([status, body["code"], body["detail"]]).toEqual([
+        422,
+        "import_invalid",
+        expect.stringMatching(/^line \d+: /),
+      ]);
     }
     expect(await kept(id)).toEqual(nothing);
     expect((await imported(text)).status).toBe(201);
+  });
+
+  it("sealed anew, with lines that do not follow, of later versions, or that hold what no run could have written", async () => {
+    const id = await completedRun();
+    const [manifest = {}, created = {}, ...rest] = linesOf(await takeOut(id));
+    const texts = [
+      [manifest, ...rest],
+      [manifest, created, ...rest.toReversed()],
+      [manifest, created, ...rest.slice(0, -1)],
+      [
+        manifest,
+        created,
+        ...rest.map((line) => (line["kind"] === "run.completed" ? { ...line, kind: "run.dreamt" } : line)),
+      ],
+      [manifest, { ...created, input: '[{"__proto__":1},1]' }, ...rest],
+      [manifest, { ...created, labels: JSON.parse('{"__proto__":"x"}') as object }, ...rest],
+    ];
+    for (const lines of texts) {
+      const { status, body } = await imported(await resealed(lines));
+      expect([status, body["code"], body["detail"]]).toEqual([
+        422,
+        "import_invalid",
+        expect.stringMatching(/^line \d+: /),
+      ]);
+    }
+    expect(await kept(id)).toEqual(nothing);
   });
 
   it("no text, no lines, no UTF-8, or a line without an end", async () => {
@@ -445,7 +423,7 @@ describe("what is no such text is refused, and leaves nothing behind", () => {
     }
   });
 
-  it("more than 64 MiB", async () => {
+  it.runIf(settings["TRANSFER_LARGE"])("more than 64 MiB", async () => {
     const id = newId("large");
     const manifest = { format: "holdfast.run", version: 1, run: id, workflow: "wanderer", workflowVersion: "1" };
     const line = `${JSON.stringify({ kind: "log.written", message: "x".repeat(1_000_000) })}\n`;

@@ -5,6 +5,7 @@ import { documentIntake } from "../../examples/documents/intake.ts";
 import { drip } from "../../examples/drip.ts";
 import { order } from "../../examples/orders.ts";
 import { outbox } from "../../examples/outbox.ts";
+import { announcePush, pushWebhook } from "../../examples/pushes.ts";
 import { dailyReport } from "../../examples/report.ts";
 import { resizeImages } from "../../examples/resize.ts";
 import { syncLater, syncNow } from "../../examples/sync.ts";
@@ -12,6 +13,7 @@ import { createWorker } from "../../src/index.ts";
 import { askWorkflows } from "./flows/asks.ts";
 import { canaryWorkflows } from "./flows/canary.ts";
 import { childWorkflows } from "./flows/children.ts";
+import { damageWorkflows } from "./flows/damage.ts";
 import { deepWorkflows } from "./flows/deep.ts";
 import { directoryWorkflows } from "./flows/directory.ts";
 import { eventWorkflows, openings } from "./flows/events.ts";
@@ -24,6 +26,7 @@ import { gatedWorkflows } from "./flows/gated.ts";
 import { httpWorkflows } from "./flows/http.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
 import { laneWorkflows } from "./flows/lanes.ts";
+import { modelWorkflows } from "./flows/model.ts";
 import { mortalWorkflows } from "./flows/mortal.ts";
 import { timelineWorkflows } from "./flows/timeline.ts";
 import { reasonWorkflows } from "./flows/reason.ts";
@@ -50,9 +53,11 @@ const worker = createWorker({
     resizeImages,
     syncNow,
     syncLater,
+    announcePush,
     ...askWorkflows,
     ...canaryWorkflows,
     ...childWorkflows,
+    ...damageWorkflows,
     ...deepWorkflows,
     ...directoryWorkflows,
     ...engineWorkflows,
@@ -65,6 +70,7 @@ const worker = createWorker({
     ...httpWorkflows,
     ...interruptionWorkflows,
     ...laneWorkflows,
+    ...modelWorkflows,
     ...mortalWorkflows,
     ...toldWorkflows,
     ...travelWorkflows,
@@ -75,7 +81,7 @@ const worker = createWorker({
     ...veilWorkflows,
     ...webhookWorkflows,
   ],
-  webhooks,
+  webhooks: [...webhooks, pushWebhook("the secret of the repository")],
 });
 
 export default worker;

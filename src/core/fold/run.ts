@@ -9,15 +9,7 @@ type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
 export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
   switch (entry.kind) {
     case "run.created":
-      state.created = entry;
-      // What was copied may well not be asked for again: no change of the code.
-      if (entry.fork !== undefined) state.retriedSeq = entry.fork.upTo;
-      state.tallies = new Map(entry.continuation?.tallies);
-      for (const { key, name, payload } of entry.continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
-      for (const { key, ...update } of entry.continuation?.updates ?? []) {
-        state.updates.set(update.id, update);
-        state.updateKeys.set(key, update.id);
-      }
+      create(state, entry);
       return null;
     case "run.debounced":
       debounce(state, entry);
@@ -49,12 +41,9 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
     case "run.retried":
       retry(state, entry);
       return null;
-    case "notice.started": {
-      const urls = state.untold.get(entry.of);
-      urls?.delete(entry.url);
-      if (urls?.size === 0) state.untold.delete(entry.of);
+    case "notice.started":
+      tell(state, entry);
       return null;
-    }
     case "run.imported":
       settle(state, entry);
       return null;
@@ -71,6 +60,25 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
+}
+
+function create(state: RunState, entry: EntryOf<"run.created">): void {
+  const { fork, continuation } = entry;
+  state.created = entry;
+  // What was copied may well not be asked for again: no change of the code.
+  if (fork !== undefined) state.retriedSeq = fork.upTo;
+  state.tallies = new Map(continuation?.tallies);
+  for (const { key, name, payload } of continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
+  for (const { key, ...update } of continuation?.updates ?? []) {
+    state.updates.set(update.id, update);
+    state.updateKeys.set(key, update.id);
+  }
+}
+
+function tell({ untold }: RunState, { of, url }: EntryOf<"notice.started">): void {
+  const urls = untold.get(of);
+  urls?.delete(url);
+  if (urls?.size === 0) untold.delete(of);
 }
 
 /** The run is what it would be had it been created by this start, but for its id and its age. */

@@ -2,6 +2,7 @@
  * A Worker as it is before and after a deployment: by the variable CODE its code is the old or the new. Every step
  * tells the ledger which code it is of.
  */
+import { byThisClock } from "../clock.ts";
 import { env } from "cloudflare:workers";
 import * as z from "zod";
 import { createWorker, defineWorkflow } from "../../../src/index.ts";
@@ -43,7 +44,8 @@ const order = (version: string) =>
     input: stage,
     handler: async ({ at, ms }, step) => {
       const first = await effect(step, "first");
-      if (at === "step") await effect(step, "long", ms);
+      // The ledger does not answer before the process is replaced.
+      if (at === "step") await effect(step, "long", LIFE === "1" ? 20_000 : 0);
       if (at === "sleep") await step.sleep(ms);
       if (at === "retry") await effect(step, "flaky", 0, { retry: { limit: 1, delay: ms, jitter: 0 } }, 1);
       if (at === "signal" || at === "paused") await step.waitFor("go");
@@ -122,4 +124,7 @@ const workflows =
 const worker = createWorker({ workflows });
 
 export default worker;
-export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;
+export const RunObject = byThisClock(worker.objects.RunObject);
+export const DirectoryObject = byThisClock(worker.objects.DirectoryObject);
+export const SchedulerObject = byThisClock(worker.objects.SchedulerObject);
+export const LaneObject = byThisClock(worker.objects.LaneObject);

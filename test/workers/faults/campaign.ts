@@ -1,6 +1,7 @@
 /** Stories told again and again, each time with other faults, many side by side. */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import { createRandom } from "../../../src/core/random.ts";
 import type { Random } from "../../../src/core/random.ts";
 import { pause } from "./client.ts";
@@ -58,7 +59,9 @@ export async function sweep(stop: AbortSignal): Promise<void> {
 
 /** The event as every telling of the story has it. */
 export function nameOf(key: string, { kind, object, what, of }: Event): string {
-  const own = object.replaceAll(key, "*").replaceAll(/\.[0-9a-z]{8}\./g, ".life.").replaceAll(/\.\d{10,}|[0-9a-f]{20,}/g, "…");
+  // Which shard it is follows from the id.
+  const shared = kind === "shard" || kind === "register" ? "" : object.replaceAll(key, "*");
+  const own = shared.replaceAll(/\.[0-9a-z]{8}\./g, ".life.").replaceAll(/[0-9]{8}T[0-9]{6}Z|[0-9a-f]{20,}/g, "…");
   return `${kind} ${own} ${what} ${of}`;
 }
 
@@ -99,6 +102,25 @@ export async function casesOf(operation: Operation, faults: ReadonlySet<Fault>):
 }
 
 export type Tried = { readonly cases: number; readonly met: number; readonly failures: readonly string[] };
+
+/** All cases of these faults. */
+export async function allCases(operations: readonly Operation[], faults: ReadonlySet<Fault>): Promise<Case[]> {
+  return (await Promise.all(operations.map((operation) => casesOf(operation, faults)))).flat();
+}
+
+/** Says how much was tried, and refuses what went wrong. */
+export function report(what: string, { cases, met, failures }: Tried): void {
+  console.info(`${what}: ${cases} cases, ${met} faults met, seed ${seed}`);
+  expect(failures).toEqual([]);
+}
+
+/** What the objects have to say of their faults is not for the log of the tests. */
+export function hush(): void {
+  beforeAll(() => {
+    for (const level of ["error", "warn"] as const) vi.spyOn(console, level).mockImplementation(() => {});
+  });
+  afterAll(() => void vi.restoreAllMocks());
+}
 
 /** Tells the story of each case with its fault; what goes wrong is answered in words. */
 export async function tryCases(cases: readonly Case[], width = atOnce): Promise<Tried> {

@@ -15,7 +15,7 @@ import { faultWorkflows } from "../flows/faults.ts";
 
 export const service = createService(new Catalog(faultWorkflows.map(({ definition }) => definition)));
 
-const pollMs = 15;
+const pollMs = 40;
 /** Longer than anything may take that goes on after a fault. */
 export const patienceMs = 60_000;
 

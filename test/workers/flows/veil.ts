@@ -2,7 +2,10 @@
 import * as z from "zod";
 import { defineWorkflow } from "../../../src/index.ts";
 
-type Given = { readonly word: string; readonly hidden: string; readonly ends?: "whole" | "broken" | "bailed" };
+/** The result of a step that is never shown. */
+export const sensitiveWord = "sensitive-3b1f9c7e5d20";
+
+type Given = { readonly word: string; readonly ends?: "whole" | "broken" | "bailed" };
 
 /** An error that says the word in its message, its stack, its cause and its members. */
 function wordy(word: string): Error {
@@ -24,7 +27,7 @@ const all = defineWorkflow("veil-all", {
   signals: { typed: z.object({ word: z.string() }) },
   retry: { delay: "1 hour", limit: 3 },
   handler: async (input: Given, step) => {
-    const { word, hidden, ends } = input;
+    const { word, ends } = input;
     const bytes = new TextEncoder().encode(word);
     step.progress({ seen: word, bytes });
     step.log.warn(`log ${word}`, { data: word });
@@ -38,7 +41,7 @@ const all = defineWorkflow("veil-all", {
     });
     step.onSignal("note", () => undefined);
     await step.run("result", () => ({ word, bytes, many: new Map([[word, new Set([word])]]), list: [word, [word]] }));
-    await step.run("sensitive", () => hidden, { sensitive: true });
+    await step.run("sensitive", () => sensitiveWord, { sensitive: true });
     await step.run("flaky", ({ attempt }) => attempt > 1 || fail(word), { retry: { limit: 1, delay: 0 } });
     await step.run("lost", () => fail(word), { retry: { limit: 0 } }).catch(() => undefined);
     await step.map("items", [word, "other"], (item) => (item === word ? fail(word) : item), {

@@ -73,7 +73,10 @@ export class Model {
   }
 
   schedule(id: string) {
-    const known = this.schedules.get(id) ?? { presence: new Register<Presence>(this.clock), cron: new Register<string>(this.clock) };
+    const known = this.schedules.get(id) ?? {
+      presence: new Register<Presence>(this.clock),
+      cron: new Register<string>(this.clock),
+    };
     this.schedules.set(id, known);
     return known;
   }

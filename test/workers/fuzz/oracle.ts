@@ -49,7 +49,8 @@ export function judge(shot: Shot, reply: Reply, isStormy: boolean): string[] {
 function judgeRefusal({ route, method }: Shot, { status, headers, json, text }: Reply): string[] {
   const type = headers.get("content-type");
   if (method === "HEAD") return status >= 500 && status !== 503 ? [`${status}`] : [];
-  const isPage = type === "text/html; charset=utf-8" && (route === null || route.page === true || route.role === "open");
+  const isPage =
+    type === "text/html; charset=utf-8" && (route === null || route.page === true || route.role === "open");
   if (isPage) return status >= 500 && status !== 503 ? [`a page of ${status}`] : [];
   if (type !== "application/problem+json") return [`an error of the type ${type ?? "none"}: ${text.slice(0, 100)}`];
   const wrong = describeMismatch(schemas.Problem, json);

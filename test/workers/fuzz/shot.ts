@@ -67,7 +67,8 @@ function wordsOf(world: World, pick: Pick, tag: string, path: string): (name: st
     items.length === 0 || isOneIn(pick, 12) ? otherwise() : pick.of(items.slice(-40));
   const words: Readonly<Record<string, () => unknown>> = {
     id: () => {
-      if (isOf("/schedules")) return isOneIn(pick, 3) ? `fuzz-${pick.below(12)}` : some(world.schedules, () => "web-yearly");
+      if (isOf("/schedules"))
+        return isOneIn(pick, 3) ? `fuzz-${pick.below(12)}` : some(world.schedules, () => "web-yearly");
       return some(world.runs, () => `fuzz-${tag}`);
     },
     name: () => {
@@ -100,12 +101,18 @@ function wordsOf(world: World, pick: Pick, tag: string, path: string): (name: st
   return (name) => (Object.hasOwn(words, name) ? words[name]?.() : undefined);
 }
 
-/** What makes something that the others can speak of. */
-const busy = /\/:name\/runs$|\/:id\/(?:signals|updates)\/|^\/hooks\/|^\/v1\/runs\/:id$/;
+/** Starts, and what is told to runs, come more often than the rest: without them there is little to speak of. */
+function among(routes: readonly Route[], pick: Pick): readonly Route[] {
+  const few = isOneIn(pick, 6) ? starts : isOneIn(pick, 5) ? messages : null;
+  return few === null ? routes : routes.filter(({ path }) => few.test(path));
+}
+
+const starts = /\/:name\/runs$/;
+const messages = /\/:id\/(?:signals|updates)\/|^\/hooks\/|^\/v1\/runs\/:id$/;
 
 /** @param tag a text that no other shot has */
 export function aim(routes: readonly Route[], world: World, pick: Pick, tag: string): Shot {
-  const route = pick.of(isOneIn(pick, 3) ? routes.filter(({ path }) => busy.test(path)) : routes);
+  const route = pick.of(among(routes, pick));
   const operation = operations[`${route.method} ${route.path}`];
   const known = wordsOf(world, pick, tag, route.path);
   const params: Record<string, string> = {};
@@ -181,10 +188,19 @@ type Credential = { readonly headers: Readonly<Record<string, string>>; readonly
 
 function credentialOf(route: Route, world: World, pick: Pick, role: Role): Credential {
   if (isOneIn(pick, 25)) {
-    const authorization = pick.of(["", "Bearer", "Bearer x", "Basic YTpi", `Bearer ${tokens.admin}x`, `bearer  ${markup}`]);
+    const authorization = pick.of([
+      "",
+      "Bearer",
+      "Bearer x",
+      "Basic YTpi",
+      `Bearer ${tokens.admin}x`,
+      `bearer  ${markup}`,
+    ]);
     return {
       // Wrong ones come from everywhere: an address that sends many is not listened to for a while.
-      headers: isOneIn(pick, 2) ? {} : { authorization, "cf-connecting-ip": `10.0.${pick.below(256)}.${pick.below(256)}` },
+      headers: isOneIn(pick, 2)
+        ? {}
+        : { authorization, "cf-connecting-ip": `10.0.${pick.below(256)}.${pick.below(256)}` },
       held: null,
     };
   }
@@ -196,8 +212,17 @@ function credentialOf(route: Route, world: World, pick: Pick, role: Role): Crede
 
 function typeOf(pick: Pick): Readonly<Record<string, string>> {
   if (!isOneIn(pick, 10)) return { "content-type": "application/json" };
-  const types = ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "a/b; charset=utf-16"];
-  return { "content-type": pick.of(types), ...(isOneIn(pick, 4) ? { "content-encoding": pick.of(["gzip", "br", "x"]) } : {}) };
+  const types = [
+    "",
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "a/b; charset=utf-16",
+  ];
+  return {
+    "content-type": pick.of(types),
+    ...(isOneIn(pick, 4) ? { "content-encoding": pick.of(["gzip", "br", "x"]) } : {}),
+  };
 }
 
 function jsonOf(
@@ -228,10 +253,15 @@ function bodyFor(
   );
   const body = Object.fromEntries(fields.map(([name, schema]) => [name, valid(schema, pick, known, name)]));
   if (!path.startsWith("/v1/workflows/")) return { ...body, ...span(body) };
-  const input = inputs[params["name"] ?? ""]?.(pick, tag);
+  const name = params["name"] ?? "";
+  const input = Object.hasOwn(inputs, name) ? inputs[name]?.(pick, tag) : undefined;
   const id = isOneIn(pick, 6) ? `fuzz-${pick.below(30)}` : isOneIn(pick, 2) ? `fuzz-${tag}` : undefined;
   const { signal: _signal, update: _update, startAt: _startAt, id: _id, ...rest } = body;
-  return { ...(isOneIn(pick, 10) ? body : rest), ...(input === undefined ? {} : { input }), ...(id === undefined ? {} : { id }) };
+  return {
+    ...(isOneIn(pick, 10) ? body : rest),
+    ...(input === undefined ? {} : { input }),
+    ...(id === undefined ? {} : { id }),
+  };
 }
 
 /** A day at most: a span of years would start as many runs as it has firings. */
@@ -280,7 +310,10 @@ function bodyOf(json: unknown, pick: Pick): string | Uint8Array {
     case 5:
       return text.replace(/\d+/, "1e999");
     case 6:
-      return new URLSearchParams({ token: tokens.read, next: pick.of(["/", "//evil", "https://evil", markup]) }).toString();
+      return new URLSearchParams({
+        token: tokens.read,
+        next: pick.of(["/", "//evil", "https://evil", markup]),
+      }).toString();
     default:
       return text;
   }

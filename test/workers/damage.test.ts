@@ -1,0 +1,224 @@
+/** Journals that are damaged or come from the future: refused, left as they are, and nobody else is the worse for it. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { Vault, parseKeys } from "../../src/core/cipher.ts";
+import type { Entry } from "../../src/core/entry.ts";
+import { HoldfastError } from "../../src/core/error.ts";
+import { createRandom } from "../../src/core/random.ts";
+import { SqlJournal } from "../../src/store/journal.ts";
+import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+
+const settings = env as unknown as Record<string, string | undefined>;
+const seed = settings["DAMAGE_SEED"] ?? String(Date.now());
+const flips = Number(settings["DAMAGE_FLIPS"] ?? 300);
+const rowOf = (seq: number): number => seq * 4096;
+
+type Row = { readonly row: number; readonly data: string };
+type Damage = (sql: SqlStorage) => void;
+
+function inRun<Value>(id: string, act: (ctx: DurableObjectState) => Value | Promise<Value>): Promise<Value> {
+  return runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => act(ctx));
+}
+
+function rowsOf(id: string): Promise<Row[]> {
+  return inRun(id, ({ storage }) => storage.sql.exec<Row>("SELECT row, data FROM journal ORDER BY row").toArray());
+}
+
+async function evict(id: string): Promise<void> {
+  await evictDurableObject(env.RUNS.getByName(id)).catch(() => undefined);
+}
+
+/** Changes what is stored of the run, behind its back. */
+async function damage(id: string, how: Damage): Promise<void> {
+  await inRun(id, ({ storage }) => how(storage.sql));
+  await evict(id);
+}
+
+const replace =
+  (seq: number, before: string, after: string): Damage =>
+  (sql) => {
+    const { data } = sql.exec<Row>("SELECT row, data FROM journal WHERE row = ?", rowOf(seq)).one();
+    expect(data).toContain(before);
+    sql.exec("UPDATE journal SET data = ? WHERE row = ?", data.replace(before, after), rowOf(seq));
+  };
+
+const drop =
+  (row: number): Damage =>
+  (sql) => {
+    expect(sql.exec("DELETE FROM journal WHERE row = ?", row).rowsWritten).toBe(1);
+  };
+
+/** A run whose journal is: created and started, a step, a value of two parts, a step, a wait; due in an hour. */
+async function victim(): Promise<string> {
+  const { id } = await start("damage-victim");
+  await vi.waitFor(async () => {
+    const { body } = await ask(`GET /v1/runs?idPrefix=${id}&status=waiting`);
+    expect(body["runs"]).toHaveLength(1);
+  });
+  return id;
+}
+
+/** What it does by its alarm, and how long it then rests, in ms. */
+async function wake(id: string): Promise<number> {
+  return await runInDurableObject(env.RUNS.getByName(id), async (object, { storage }) => {
+    await object.alarm?.();
+    return ((await storage.getAlarm()) ?? Infinity) - Date.now();
+  });
+}
+
+const cases: readonly (readonly [what: string, how: Damage, code: string, says: RegExp, sound: number])[] = [
+  ["a row cut off", replace(3, "}]", ""), "journal_corrupt", /begins with entry 3 is cut off or is no JSON/, 2],
+  ["a row emptied", replace(3, "[", ""), "journal_corrupt", /entry 3/, 2],
+  ["an entry missing", drop(rowOf(3)), "journal_corrupt", /entry 3 is missing: after 2 comes 4/, 2],
+  ["its beginning missing", drop(rowOf(1)), "journal_corrupt", /does not begin with run\.created/, 4],
+  ["the last part of a cut commit missing", drop(rowOf(4) + 1), "journal_corrupt", /begins with entry 4 is cut off/, 3],
+  ["the first part of a cut commit missing", drop(rowOf(4)), "journal_corrupt", /row 16385 is there without/, 3],
+  ["two rows exchanged", (sql) => void exchange(sql, 3, 5), "journal_corrupt", /where entry 3 belongs, there is another/, 2],
+  ["a time that ran back", replace(5, '"at":', '"at":-'), "journal_corrupt", /entry 5 has no time/, 4],
+  ["a kind of the future", replace(5, "step.completed", "step.teleported"), "journal_newer", /entry 5 is of the kind step\.teleported.*deploy the version again/, 4],
+  ["a field of the future", replace(1, '"input":"-1"', '"input":"v2:AAEC"'), "journal_newer", /entry 1, run\.created: its field input/, 0],
+  ["a sealing of the future", replace(5, "[{", "enc2.k1.AAAA[{"), "journal_newer", /row 20480 of the journal is sealed in form 2/, 4],
+];
+
+function exchange(sql: SqlStorage, one: number, other: number): void {
+  sql.exec("UPDATE journal SET row = -1 WHERE row = ?", rowOf(one));
+  sql.exec("UPDATE journal SET row = ? WHERE row = ?", rowOf(one), rowOf(other));
+  sql.exec("UPDATE journal SET row = ? WHERE row = -1", rowOf(other));
+}
+
+describe("a journal with", () => {
+  it.concurrent.each(cases)("%s is refused, kept as it is, read up to there, and can be removed", async (_what, how, code, says, sound) => {
+    const id = await victim();
+    await damage(id, how);
+    const before = await rowsOf(id);
+    const { status, body } = await ask(`GET /v1/runs/${id}`);
+    expect([status, body["code"], body["detail"]]).toEqual([503, code, expect.stringMatching(says)]);
+    for (const call of ["signals/go", "cancel", "terminate", "pause", "retry", "fork"]) {
+      expect([call, await refusal(`POST /v1/runs/${id}/${call}`, { json: {} })]).toEqual([call, `503 ${code}`]);
+    }
+    expect(await refusal(`GET /v1/runs/${id}/events`)).toBe(`503 ${code}`);
+    // By its alarm it rests, and is not at it again and again.
+    const restMs = await wake(id);
+    expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
+    await evict(id);
+    const { body: page } = await ask(`GET /v1/runs/${id}/history?limit=200`);
+    const entries = (page["entries"] ?? []) as { readonly seq: number }[];
+    expect(entries).toHaveLength(sound);
+    expect(await refusal(`GET /v1/runs/${id}/history?after=${entries.at(-1)?.seq ?? 0}`)).toBe(`503 ${code}`);
+    const { body: listing } = await ask(`GET /v1/runs?idPrefix=${id}`);
+    expect(listing["runs"]).toMatchObject([{ id, status: "waiting" }]);
+    expect(await rowsOf(id)).toEqual(before);
+    expect(await refusal(`DELETE /v1/runs/${id}`, { token: "o-token-123" })).toBe("403 role_insufficient");
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
+    expect((await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"]).toEqual([]);
+    expect((await start("damage-victim", { id })).id).toBe(id);
+  });
+
+  it("a value of the future fails nothing: the run rests, and goes on once it can be read", { timeout: 30_000 }, async () => {
+    for (const [seq, value] of [[1, '"input":"-1"'], [3, '"result":"[1]"']] as const) {
+      const id = await victim();
+      const field = value.slice(0, value.indexOf(":") + 1);
+      const alien = `${field}${JSON.stringify('[["Wormhole",1],"x"]')}`;
+      await damage(id, replace(seq, value, alien));
+      const before = await rowsOf(id);
+      for (let times = 0; times < 2; times++) {
+        const restMs = await wake(id);
+        expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
+        await evict(id);
+      }
+      expect(await rowsOf(id)).toEqual(before);
+      await damage(id, replace(seq, alien, value));
+      expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
+      await runThatIs(id, { status: "completed" });
+      expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+    }
+  });
+
+  it("harms nobody else: others get their broadcast, and are listed anew", { timeout: 30_000 }, async () => {
+    const name = newId("news");
+    const [id, well] = [newId("damaged"), newId("well")];
+    for (const each of [id, well]) {
+      await start("listed-name", { id: each, input: { name } });
+      await vi.waitFor(async () => {
+        const { body } = await ask(`GET /v1/runs?idPrefix=${each}&status=waiting`);
+        expect(body["runs"]).toHaveLength(1);
+      });
+    }
+    await damage(id, drop(rowOf(1)));
+    const broadcast = await ask(`POST /v1/signals/${name}`, { json: {} });
+    expect([broadcast.status, broadcast.body["delivered"]]).toEqual([202, 1]);
+    await runThatIs(well, { status: "completed" });
+    const rebuilt = await ask("POST /v1/directory/rebuild");
+    const done = await vi.waitFor(
+      async () => {
+        const { body } = await ask(`GET /v1/runs/${String(rebuilt.body["id"])}`);
+        expect(body).toMatchObject({ status: "completed" });
+        return body;
+      },
+      { timeout: 10_000 },
+    );
+    expect(done["output"]).toMatchObject({ failures: [{ run: id, message: expect.stringContaining("does not begin") }] });
+    expect((await ask("GET /v1/stats")).status).toBe(200);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+  });
+});
+
+describe("bytes changed at random", () => {
+  const keys = `k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(7)))}`;
+  const entries: readonly Entry[] = Array.from({ length: 12 }, (_unused, at) => ({
+    ...{ seq: at + 1, at: 1_760_000_000_000 + at, kind: "log.written", level: "info", message: `line ${at} ünï😀` },
+  }));
+
+  it.each([
+    ["sealed, never make another history", true],
+    ["plain, make no other history than one whose texts differ", false],
+  ])("%s", { timeout: 60_000 }, async (_what, sealed) => {
+    const random = createRandom(`damage ${seed}`);
+    const pick = (limit: number) => Math.floor(random.next() * limit);
+    const counts = await inRun(newId("flips"), (ctx) => {
+      const { storage } = ctx;
+      const vault = new Vault("it", () => (sealed ? parseKeys(keys) : null), (length) => crypto.getRandomValues(new Uint8Array(length)));
+      const journal = new SqlJournal(storage, undefined, vault);
+      for (let at = 0; at < entries.length; at += 2) journal.append(entries.slice(at, at + 2));
+      const rows = storage.sql.exec<Row>("SELECT row, data FROM journal ORDER BY row").toArray();
+      const told = { refused: 0, equal: 0, texts: 0 };
+      for (let times = 0; times < flips; times++) {
+        const { row, data } = rows[pick(rows.length)] ?? { row: 0, data: "" };
+        const bytes = new TextEncoder().encode(data);
+        const at = pick(bytes.length);
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << pick(8));
+        storage.sql.exec("UPDATE journal SET data = CAST(? AS TEXT) WHERE row = ?", bytes, row);
+        told[readAll(new SqlJournal(storage, undefined, vault))]++;
+        storage.sql.exec("UPDATE journal SET data = ? WHERE row = ?", data, row);
+      }
+      return told;
+    });
+    console.log(`${flips} flips, ${sealed ? "sealed" : "plain"}, seed ${seed}: ${JSON.stringify(counts)}`);
+    expect(counts.refused, `seed ${seed}`).toBeGreaterThan(sealed ? flips * 0.95 : flips / 4);
+    if (sealed) expect(counts.texts, `seed ${seed}`).toBe(0);
+  });
+
+  /** What is read: nothing, for a stated reason; the same; or entries of the same places and kinds. */
+  function readAll(journal: SqlJournal): "refused" | "equal" | "texts" {
+    let read: Entry[];
+    try {
+      read = [...journal.read()];
+    } catch (error) {
+      if (error instanceof HoldfastError && /^(?:journal_(?:corrupt|newer)|key_missing)$/.test(error.code)) return "refused";
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+    if (JSON.stringify(read) === JSON.stringify(entries)) return "equal";
+    const places = (list: readonly Entry[]) => list.map(({ seq, kind }) => `${seq} ${kind}`);
+    expect(places(read), `seed ${seed}`).toEqual(places(entries));
+    return "texts";
+  }
+});
+
+beforeAll(() => {
+  settings["ENCRYPTION_KEYS"] = "";
+});
+afterAll(() => {
+  settings["ENCRYPTION_KEYS"] = "";
+});

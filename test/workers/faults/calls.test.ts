@@ -1,0 +1,26 @@
+/**
+ * Calls between objects, and from the Worker to them, that are lost, unanswered, doubled and late, and alarms that
+ * are: at every call of all that is asked of a deployment.
+ *
+ * By default a sample of the list; FAULT_COUNT=all for all of it, FAULT_SEED for another sample.
+ */
+import { describe, it } from "vitest";
+import { allCases, countOf, hush, report, sample, tryCases, tryStorms } from "./campaign.ts";
+import type { Fault } from "./injector.ts";
+import { operations } from "./operation.ts";
+
+const troubles: ReadonlySet<Fault> = new Set(["unsent", "unanswered", "twice", "again", "late"]);
+const limitMs = 3_600_000;
+
+hush();
+
+describe("a call that is lost, doubled or late, at any boundary", () => {
+  it("is made good, and done once (guarantees 1 to 6)", { timeout: limitMs }, async () => {
+    const all = await allCases(operations, troubles);
+    report(`calls of ${all.length}`, await tryCases(sample(all, countOf(42), "calls")));
+  });
+
+  it("again and again (guarantees 1 to 6)", { timeout: limitMs }, async () => {
+    report("storms of calls", await tryStorms(operations, Math.min(countOf(21), 2000), troubles, 0.1));
+  });
+});
