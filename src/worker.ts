@@ -6,6 +6,7 @@ import { createObjects } from "./objects/assembly.ts";
 import { Catalog } from "./objects/catalog.ts";
 import { findCollector } from "./objects/collector.ts";
 import { checkLog } from "./objects/logline.ts";
+import { checkOutlet } from "./objects/outlet.ts";
 import { createService } from "./objects/service.ts";
 import { collectTriggers } from "./objects/webhook.ts";
 import type { Definition } from "./core/definition.ts";
@@ -29,6 +30,7 @@ export function createWorker({ workflows, webhooks = [] }: WorkerOptions) {
   const app = createApp(service, () => {
     checkLog();
     findCollector();
+    checkOutlet();
     return parseConfig(env as unknown as Record<string, unknown>);
   });
   let awake = false;

@@ -110,7 +110,10 @@ export class Vault {
     if (found === null) return text;
     const [start, version, id = ""] = found;
     if (version !== form) {
-      throw new HoldfastError("journal_newer", `${place} is sealed in form ${version}, which this version cannot read`);
+      throw new HoldfastError(
+        "journal_newer",
+        `${place} is sealed in form ${version}, which this version cannot read; deploy the version again that wrote it`,
+      );
     }
     const key = this.#ring()?.keys.get(id);
     if (key === undefined) throw missing(id, place);

@@ -158,6 +158,8 @@ export type RunState = {
   used: Usage;
   /** By the `seq` of an end, the addresses of which nobody has begun to tell them. */
   untold: Map<number, Set<string>>;
+  /** The runs that tell its ends, oldest first. */
+  notices: string[];
   /** What is before it came from another deployment. */
   imported: EntryOf<"run.imported"> | null;
   /** Steps whose result stayed behind there. */
@@ -204,6 +206,7 @@ export function emptyState(): RunState {
     episode: 0,
     used: noUsage,
     untold: new Map(),
+    notices: [],
     imported: null,
     omitted: new Set(),
   };

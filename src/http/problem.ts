@@ -18,6 +18,7 @@ export type WebErrorCode =
   | "field_unknown"
   | "content_type_unsupported"
   | "body_too_large"
+  | "body_incomplete"
   | "idempotency_key_invalid"
   | "header_invalid"
   | "token_missing"
@@ -74,6 +75,7 @@ export const statuses: Readonly<Record<ProblemCode, number>> = {
   field_unknown: 400,
   content_type_unsupported: 415,
   body_too_large: 413,
+  body_incomplete: 400,
   idempotency_key_invalid: 400,
   header_invalid: 400,
   token_missing: 401,
@@ -194,7 +196,7 @@ function refusal(error: RequestError | HoldfastError): Response {
     type: `urn:holdfast:problem:${error.code}`,
     title: titles[status],
     status,
-    detail: error.message,
+    detail: shorten(error.message),
     code: error.code,
     ...(error.issues === undefined ? {} : { errors: error.issues }),
     ...(error instanceof RequestError && error.error !== undefined ? { error: error.error } : {}),
@@ -203,6 +205,11 @@ function refusal(error: RequestError | HoldfastError): Response {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },
   });
+}
+
+/** Nobody is helped by an answer that repeats what they sent at length. */
+function shorten(text: string): string {
+  return text.length > 800 ? `${text.slice(0, 800).toWellFormed()}…` : text;
 }
 
 /** Whole seconds, and never less than was said: who comes back sooner is refused again. */

@@ -1,8 +1,11 @@
 /**
- * Owns: the one alarm of an object, as its memory knows it.
+ * Owns: the one alarm of an object, as its memory knows it, and setting it where the platform refuses to.
  * Does not own: when it is needed (host).
  * Invariant 1: it is never set at or before now, which would strand the object.
+ * Invariant 2: one that could not be set is set again until it is, or another is wanted: an object that
+ * rests without it would rest for ever.
  */
+import { backoff, describe } from "./patience.ts";
 
 /** How soon an object wakes whose process died at work. */
 export const watchdogMs = 1000;
@@ -13,6 +16,8 @@ export const watchdogMs = 1000;
 const errandMs = 1000;
 /** The platform takes no alarm after the year 2189. */
 const lastAlarmAt = Date.UTC(2189, 0);
+/** Where storage fails, or a spending limit holds alarms back, the alarm is tried again this often at least. */
+const longestPauseMs = 5000;
 
 export function isErrand({ retryCount, scheduledTime }: AlarmInvocationInfo): boolean {
   return retryCount === 0 && scheduledTime % errandMs === 0;
@@ -21,6 +26,22 @@ export function isErrand({ retryCount, scheduledTime }: AlarmInvocationInfo): bo
 /** The instant at which an alarm comes for what is due then. */
 export function errandAt(at: number): number {
   return Math.ceil(at / errandMs) * errandMs;
+}
+
+/**
+ * Sets the alarm of an object: again and again while it fails and is still `wanted`. Never rejects. The pauses
+ * keep the memory, which is then all that knows when it is to wake.
+ */
+export async function setAlarm(storage: DurableObjectStorage, at: number, wanted: () => boolean): Promise<void> {
+  for (let failures = 1; wanted(); failures++) {
+    try {
+      return await storage.setAlarm(Math.max(at, Date.now() + 1));
+    } catch (error) {
+      console.error(`an alarm could not be set; it is tried again: ${describe(error)}`);
+    }
+    const pauseMs = backoff(failures, longestPauseMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
 }
 
 export class Alarm {
@@ -47,7 +68,7 @@ export class Alarm {
     if (this.#armedAt === wakeAt) return;
     this.#armedAt = wakeAt;
     this.#written();
-    this.#storage.setAlarm(wakeAt).catch((error: unknown) => this.#failed(error));
+    void setAlarm(this.#storage, wakeAt, () => this.#armedAt === wakeAt);
   }
 
   /** The watchdog of work that is over would find an object at rest, and take it for one that died. */
@@ -69,16 +90,17 @@ export class Alarm {
     this.arm(watchAt());
   }
 
-  /** Sets it whatever is known of it. @throws what the storage throws */
+  /** Sets it whatever is known of it. Resolves once it is set, or another is wanted. */
   async rearm(at: number): Promise<void> {
+    this.#armedAt = at;
     this.#written();
-    await this.#storage.setAlarm(at);
-    this.#armedAt = undefined;
+    await setAlarm(this.#storage, at, () => this.#armedAt === at);
+    if (this.#armedAt === at) this.#armedAt = undefined;
   }
 
   #failed(error: unknown): void {
     this.#armedAt = undefined;
-    console.error("an alarm could not be set or removed", error);
+    console.error("an alarm could not be removed", error);
   }
 }
 

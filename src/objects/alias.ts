@@ -30,6 +30,13 @@ export class Alias {
     if (bound === undefined) await this.#keep(boundTo, id);
   }
 
+  /** The run of that id is gone, and the key is free as the id is. @param own the run in this object, if there is one */
+  async unbind(id: string, own: string | undefined): Promise<void> {
+    if (this.#storage.kv.get<string>(boundTo) !== id) return;
+    this.#storage.kv.delete(boundTo);
+    if (own === undefined && this.#storage.kv.get(answeredBy) === undefined) await this.#storage.deleteAll();
+  }
+
   /** @throws HoldfastError idempotency_conflict: the key came with another start */
   recall({ token, print, isKey }: StartToken): Recalled {
     if (isKey && this.isBound) return { kind: "decided" };

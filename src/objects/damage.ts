@@ -25,7 +25,12 @@ const patienceMs = 60_000;
 const callLimitMs = 10_000;
 const pageRuns = 200;
 
-const unreadable: ReadonlySet<ErrorCode> = new Set(["key_missing", "config_invalid", "journal_corrupt", "journal_newer"]);
+const unreadable: ReadonlySet<ErrorCode> = new Set([
+  "key_missing",
+  "config_invalid",
+  "journal_corrupt",
+  "journal_newer",
+]);
 
 /** The journal, or a value in it, cannot be read as things are. */
 export function isUnreadable(error: unknown): error is HoldfastError {

@@ -17,7 +17,7 @@ import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/run.ts";
 import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
-import { directoryOf, laneObject } from "./address.ts";
+import { directoryOf, laneObject, runObject } from "./address.ts";
 import { Alarm, errandAt, isErrand, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import type { Arrived } from "./arrival.ts";
@@ -26,6 +26,7 @@ import { createChildren } from "./children.ts";
 import type { StartRun } from "./children.ts";
 import { isDamage, isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
 import { deploymentId } from "./deployment.ts";
+import { idOfKey } from "./digest.ts";
 import { Exporter, markExported } from "./exporter.ts";
 import { newestKey, vaultOf } from "./keys.ts";
 import { Kin } from "./kin.ts";
@@ -49,6 +50,8 @@ const patienceMs = 60_000;
 /** Rows that are sealed anew in one call. */
 const rekeyRows = 500;
 const callLimitMs = 10_000;
+/** How long a run whose retention is over waits, at most, before it looks again whether its end was told. */
+const longestWaitMs = 3_600_000;
 
 type Memory = {
   readonly run: Run;
@@ -329,11 +332,14 @@ export class Host {
   }
 
   /** Takes the run off the listing and out of its lanes. */
-  async #leave({ id, shards, claims, at, continuation }: EntryOf<"run.created">): Promise<void> {
+  async #leave({ id, shards, claims, at, continuation, key }: EntryOf<"run.created">): Promise<void> {
     // It is listed under the creation of its first life.
     await within(directoryOf(id, shards).remove(id, continuation?.createdAt ?? at), callLimitMs);
     // A lane would take a run that it cannot find for one that is on its way.
     for (const lane of claims ?? []) await within(laneObject(lane).release(id), callLimitMs);
+    // Where its key came with an id, another object knows which.
+    const keyId = key === undefined ? id : await idOfKey(key);
+    if (keyId !== id) await within(runObject(keyId).unbind(id), callLimitMs);
   }
 
   async #drive(died: boolean): Promise<void> {
@@ -375,8 +381,15 @@ export class Host {
     // An alarm that came for an errand is over by now.
     this.#alarm.guard();
     try {
-      await this.#erase(null);
-      return true;
+      if (await this.#memory().notifier.settled()) {
+        await this.#erase(null);
+        return true;
+      }
+      const now = Date.now();
+      // Looks often at first, then ever less.
+      const pauseMs = Math.min(longestWaitMs, Math.max(watchdogMs, (now - (this.run.state.end?.at ?? now)) / 4));
+      this.#expiry = { failures: 0, retryAt: now + pauseMs };
+      return false;
     } catch (error) {
       const failures = this.#expiry.failures + 1;
       this.#expiry = { failures, retryAt: Date.now() + backoff(failures, patienceMs) };

@@ -2,6 +2,7 @@
  * Owns: one lane in its object: its memory, its one alarm, the messages to those who are granted a
  * slot, the questions to those who hold one, and its place on the roll.
  * Does not own: who is next (core/lane), how it is stored (store/lanes), what a run does with a slot.
+ * Long because all that a lane tells and asks hangs on its one memory and its one alarm.
  *
  * Invariants
  * 1. Memory and storage change together or not at all: what throws in between gives the memory up.

@@ -6,10 +6,14 @@
  * 1. It holds nothing up: a run is answered, retried and listed without waiting for it.
  * 2. The journal is the outbox: what is owed are ends without a `notice.started`, also of a run that was tried again
  * since. What an earlier life started and did not note is found by its id, and noted.
- * 3. An end that another deployment recorded is told there.
+ * 3. A run whose retention is over stays for as long as its end is still being told; one that somebody deletes does not.
+ * 4. An end that another deployment recorded is told there.
  */
 import type { EntryOf } from "../core/entry.ts";
+import { isEnded } from "../core/run.ts";
 import type { RunState } from "../core/state.ts";
+import { runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
 import { notice, noticeStart } from "./notice.ts";
 import { backoff, describe, within } from "./patience.ts";
 import { startRun } from "./service.ts";
@@ -45,6 +49,16 @@ export class Notifier {
     this.busy = true;
     void this.#pay(created);
     return null;
+  }
+
+  /** Whether all that tell its ends have come to their own: while they have not, they read them here. @throws */
+  async settled(): Promise<boolean> {
+    for (const id of this.#owner.state().notices) {
+      const found = await within(runObject(id).read(0), callLimitMs);
+      if (!found.ok && found.refusal.code === "run_not_found") continue;
+      if (!isEnded(unwrap(found).status)) return false;
+    }
+    return true;
   }
 
   async #pay(created: EntryOf<"run.created">): Promise<void> {

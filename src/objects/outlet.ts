@@ -38,8 +38,9 @@ export function subscribersOf(
 ): { readonly notify?: readonly string[] } {
   const own = notify === undefined ? [] : named(name, notify, input);
   if (own.length + given.length === 0) return {};
+  const urls = checkSubscribers([...given, ...own], allowedHosts());
   findSecrets();
-  return { notify: checkSubscribers([...given, ...own], allowedHosts()) };
+  return { notify: urls };
 }
 
 /** Without a schema the input may be anything, also what the workflow's own function has not thought of. */
@@ -53,6 +54,12 @@ function named(workflow: string, notify: NonNullable<Definition["notify"]>, inpu
       cause,
     });
   }
+}
+
+/** Whether what is set can be read; nothing need be. @throws HoldfastError config_invalid */
+export function checkOutlet(): void {
+  allowedHosts();
+  if ((variable("NOTIFY_SECRET") ?? "").trim() !== "") findSecrets();
 }
 
 /** @throws HoldfastError config_invalid */

@@ -12,7 +12,15 @@ import { authorOf } from "../core/author.ts";
 import type { RekeyRequest, StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
-import { directoryShard, laneObject, laneRoll, registerObject, runObject, schedulerObject, shardCount } from "./address.ts";
+import {
+  directoryShard,
+  laneObject,
+  laneRoll,
+  registerObject,
+  runObject,
+  schedulerObject,
+  shardCount,
+} from "./address.ts";
 import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { newestKey } from "./keys.ts";
 import { describe, within } from "./patience.ts";

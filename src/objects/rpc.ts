@@ -132,6 +132,8 @@ export interface RunRpc {
   start(request: CheckedStart): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
   /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. */
   bind(id: string): Promise<Answer<null>>;
+  /** The run of this id was removed: the key is free, if it belonged to it. */
+  unbind(id: string): Promise<Answer<null>>;
   /** Whether a start for this id may make a run. A token is null where nobody will repeat it. */
   recall(start: StartToken | null): Promise<Answer<Recalled>>;
   /** Of an id that has no run: another one answers the start that came for it. */

@@ -122,6 +122,13 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     });
   }
 
+  unbind(id: string): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#alias.unbind(id, this.#host.run.state.created?.id);
+      return null;
+    });
+  }
+
   recall(start: StartToken | null): Promise<Answer<Recalled>> {
     return answer(() => {
       if (this.#host.run.state.created !== null) return { kind: "decided" };

@@ -40,77 +40,89 @@ import type { Answer, RunEnd, SchedulerRpc, Trigger, TriggerPlan } from "./rpc.t
 type SchedulerClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => DurableObject & SchedulerRpc;
 
 export function createSchedulerObject(app: SchedulerApp): SchedulerClass {
-  return class SchedulerObject extends DurableObject implements SchedulerRpc {
-    #opened: Scheduler | null = null;
-
-    /** Opened by the first who asks: where what it keeps cannot be read, each of them is told why. */
-    get #scheduler(): Scheduler {
-      return (this.#opened ??= new Scheduler(this.ctx, app));
-    }
-
-    override async alarm(info?: AlarmInvocationInfo): Promise<void> {
-      if (await this.#canOpen()) await this.#scheduler.alarm(info?.scheduledTime ?? 0);
-    }
-
-    async tick(): Promise<void> {
-      if (await this.#canOpen()) await this.#scheduler.tick();
-    }
-
-    async #ask<Value>(request: (planner: Planner) => Value | Promise<Value>): Promise<Answer<Value>> {
-      const opened = await answer(() => this.#scheduler);
-      return opened.ok ? await opened.value.ask(request) : opened;
-    }
-
-    /** False where its keys are gone, or bytes damaged: it looks again in a minute, and fires nothing meanwhile. */
-    async #canOpen(): Promise<boolean> {
-      try {
-        return this.#scheduler !== null;
-      } catch (error) {
-        console.error(`the schedules cannot be read; they are looked at again: ${describe(error)}`);
-        await this.ctx.storage.setAlarm(Date.now() + brokenMs);
-        return false;
-      }
-    }
-
-    async ended(of: ScheduleFiring, runId: string, end?: RunEnd): Promise<void> {
-      this.#scheduler.ended(of.id, runId, end);
-    }
-
-    rekey(): Promise<Answer<Resealed>> {
-      return answer(() => this.#scheduler.reseal());
-    }
-
-    list(workflow?: string): Promise<Answer<readonly ScheduleInfo[]>> {
-      return answer(() => this.#scheduler.planner.list(workflow));
-    }
-
-    find(id: string, next: number): Promise<Answer<ScheduleInfo>> {
-      return answer(() => this.#scheduler.planner.find(id, next));
-    }
-
-    create(request: ScheduleRequest): Promise<Answer<{ schedule: ScheduleInfo; created: boolean }>> {
-      return this.#ask((planner) => planner.create(request));
-    }
-
-    change(id: string, change: ScheduleChange): Promise<Answer<ScheduleInfo>> {
-      return this.#ask((planner) => planner.change(id, change));
-    }
-
-    remove(id: string, request: Asked): Promise<Answer<null>> {
-      return this.#ask((planner) => {
-        planner.remove(id, request);
-        return null;
-      });
-    }
-
-    trigger(id: string, request: Trigger): Promise<Answer<TriggerPlan>> {
-      return this.#ask((planner) => planner.trigger(id, request));
-    }
-
-    backfill(id: string, request: BackfillRequest): Promise<Answer<{ firings: number }>> {
-      return this.#ask((planner) => planner.backfill(id, request));
+  return class SchedulerObject extends HostedScheduler {
+    constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+      super(ctx, env, app);
     }
   };
+}
+
+class HostedScheduler extends DurableObject implements SchedulerRpc {
+  readonly #app: SchedulerApp;
+  #opened: Scheduler | null = null;
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env, app: SchedulerApp) {
+    super(ctx, env);
+    this.#app = app;
+  }
+
+  /** Opened by the first who asks: where what it keeps cannot be read, each of them is told why. */
+  get #scheduler(): Scheduler {
+    return (this.#opened ??= new Scheduler(this.ctx, this.#app));
+  }
+
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    if (await this.#canOpen()) await this.#scheduler.alarm(info?.scheduledTime ?? 0);
+  }
+
+  async tick(): Promise<void> {
+    if (await this.#canOpen()) await this.#scheduler.tick();
+  }
+
+  async #ask<Value>(request: (planner: Planner) => Value | Promise<Value>): Promise<Answer<Value>> {
+    const opened = await answer(() => this.#scheduler);
+    return opened.ok ? await opened.value.ask(request) : opened;
+  }
+
+  /** False where its keys are gone, or bytes damaged: it looks again in a minute, and fires nothing meanwhile. */
+  async #canOpen(): Promise<boolean> {
+    try {
+      return this.#scheduler !== null;
+    } catch (error) {
+      console.error(`the schedules cannot be read; they are looked at again: ${describe(error)}`);
+      await this.ctx.storage.setAlarm(Date.now() + brokenMs);
+      return false;
+    }
+  }
+
+  async ended(of: ScheduleFiring, runId: string, end?: RunEnd): Promise<void> {
+    this.#scheduler.ended(of.id, runId, end);
+  }
+
+  rekey(): Promise<Answer<Resealed>> {
+    return answer(() => this.#scheduler.reseal());
+  }
+
+  list(workflow?: string): Promise<Answer<readonly ScheduleInfo[]>> {
+    return answer(() => this.#scheduler.planner.list(workflow));
+  }
+
+  find(id: string, next: number): Promise<Answer<ScheduleInfo>> {
+    return answer(() => this.#scheduler.planner.find(id, next));
+  }
+
+  create(request: ScheduleRequest): Promise<Answer<{ schedule: ScheduleInfo; created: boolean }>> {
+    return this.#ask((planner) => planner.create(request));
+  }
+
+  change(id: string, change: ScheduleChange): Promise<Answer<ScheduleInfo>> {
+    return this.#ask((planner) => planner.change(id, change));
+  }
+
+  remove(id: string, request: Asked): Promise<Answer<null>> {
+    return this.#ask((planner) => {
+      planner.remove(id, request);
+      return null;
+    });
+  }
+
+  trigger(id: string, request: Trigger): Promise<Answer<TriggerPlan>> {
+    return this.#ask((planner) => planner.trigger(id, request));
+  }
+
+  backfill(id: string, request: BackfillRequest): Promise<Answer<{ firings: number }>> {
+    return this.#ask((planner) => planner.backfill(id, request));
+  }
 }
 
 /** How long a tick or an alarm waits for the starts it caused; they go on without it. */

@@ -199,7 +199,12 @@ export class Directory {
       }
     }
     const last = rows.length < limit ? undefined : rows.at(-1);
-    return { rows: rows.length, sealed, failed, next: last === undefined ? null : { createdAt: last.created_at, id: last.id } };
+    return {
+      rows: rows.length,
+      sealed,
+      failed,
+      next: last === undefined ? null : { createdAt: last.created_at, id: last.id },
+    };
   }
 
   counts(): RunCount[] {

@@ -134,7 +134,11 @@ export class SqlJournal implements Journal {
     for (; at !== null && rows < limit && size < maxPage; at = this.#rowFrom(at + partsPerCommit)) {
       const first = at;
       const parts = this.#sql
-        .exec<Row>("SELECT row, data FROM journal WHERE row >= ? AND row < ? ORDER BY row", first, first + partsPerCommit)
+        .exec<Row>(
+          "SELECT row, data FROM journal WHERE row >= ? AND row < ? ORDER BY row",
+          first,
+          first + partsPerCommit,
+        )
         .toArray();
       const isWhole = first % partsPerCommit === 0 && parts.every(({ row }, part) => row === first + part);
       if (!isWhole) throw corrupt(`a row of the commit at row ${first} is missing`);

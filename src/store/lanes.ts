@@ -130,7 +130,8 @@ export class LaneStore implements LaneBook {
   }
 
   #opened({ terms: { setting, ...terms }, ...state }: StoredState): LaneState {
-    if (typeof setting !== "string") return { ...state, terms: { ...terms, ...(setting === undefined ? {} : { setting }) } };
+    if (typeof setting !== "string")
+      return { ...state, terms: { ...terms, ...(setting === undefined ? {} : { setting }) } };
     try {
       const opened = JSON.parse(this.#vault.open(setting, settingPlace)) as Setting;
       return { ...state, terms: { ...terms, setting: opened } };

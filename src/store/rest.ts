@@ -90,7 +90,10 @@ export function sealRest(vault: Vault, text: string, rest: Rest, key: RowKey): s
   return sealed === text ? text : wrap(sealed, rest);
 }
 
-function wrap(sealed: string, { version, startedAt, updatedAt, finishedAt, steps, usage, trace, error }: Legible): string {
+function wrap(
+  sealed: string,
+  { version, startedAt, updatedAt, finishedAt, steps, usage, trace, error }: Legible,
+): string {
   const code = error?.code === undefined ? {} : { code: error.code };
   const legible = { version, startedAt, updatedAt, finishedAt, steps, usage, trace };
   return JSON.stringify({ sealed, ...legible, error: error === null ? null : code } satisfies SealedRest);

@@ -64,7 +64,9 @@ export class ScheduleStore {
   /** Every schedule ever seen, but for those removed long ago. */
   all(): Map<string, ScheduleState> {
     const rows = this.#sql.exec<{ id: string; state: string }>("SELECT id, state FROM schedules").toArray();
-    return new Map(rows.map((row) => [row.id, { ...unseen, ...(this.#open(row.state, "schedules", row.id) as ScheduleState) }]));
+    return new Map(
+      rows.map((row) => [row.id, { ...unseen, ...(this.#open(row.state, "schedules", row.id) as ScheduleState) }]),
+    );
   }
 
   put(id: string, state: ScheduleState): void {

@@ -6,6 +6,7 @@ import type { Op } from "./plan.ts";
 
 export type Told = Entry & {
   readonly undo?: boolean;
+  readonly held?: boolean;
   readonly child?: { readonly id: string };
 };
 
@@ -32,6 +33,7 @@ export function auditRun({ view, entries, effects }: Ended): string[] {
 
 /** What is wrong with a run that was planned and driven. */
 export function auditPlanned(sight: Sight, ended: Ended): string[] {
+  if (hasCrashed(ended)) return [...auditRun(ended), ...auditCrash(ended)];
   const { plan } = sight;
   const { view, entries, effects } = ended;
   const expected = ends[plan.input.end];
@@ -47,6 +49,21 @@ export function auditPlanned(sight: Sight, ended: Ended): string[] {
     ...auditRounds(plan.input.rounds, effects, view),
     ...auditVersion(view, effects),
   ];
+}
+
+/** A step was held to have killed its process, in this run or in a child's. */
+export function hasCrashed({ view }: Ended): boolean {
+  return JSON.stringify(view.error ?? {}).includes('"step_crashed"');
+}
+
+/** Rightly so only where it was at work in five deaths in a row that came with no deployment. */
+function auditCrash({ view, entries }: Ended): string[] {
+  if (view.error?.code !== "step_crashed") return [];
+  const { step } = view.error;
+  const held = entries.filter(
+    (entry) => entry.kind === "step.interrupted" && entry.step === step && entry.held === true,
+  );
+  return held.length >= 5 ? [] : [`(4) ${step} is said to have crashed after ${held.length} deaths`];
 }
 
 const ends = { return: "completed", throw: "failed", bail: "cancelled", park: "cancelled" } as const;

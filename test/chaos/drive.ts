@@ -100,9 +100,15 @@ export class Driver {
   }
 
   async #address(id: string, step: string): Promise<string> {
+    let askAt = Date.now() + 20_000;
     for (const giveUpAt = Date.now() + 240_000; ; await pause(50)) {
       const [effect] = this.#ledger.of(id, step);
       if (effect?.note !== undefined) return effect.note;
+      if (Date.now() > askAt) {
+        const { status } = await this.#client.run(id);
+        if (status === "failed") throw new Error(`run ${id} failed before it came to step ${step}`);
+        askAt = Date.now() + 5000;
+      }
       if (Date.now() > giveUpAt) throw new Error(`run ${id} never came to step ${step}`);
     }
   }

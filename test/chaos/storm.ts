@@ -6,7 +6,7 @@ import { each } from "../outside/crowd.ts";
 import { Ledger } from "../outside/ledger.ts";
 import { Runtime } from "../outside/runtime.ts";
 import type { Life } from "../outside/runtime.ts";
-import { auditFirings, auditLanes, auditPlanned, auditRun, read } from "./audit.ts";
+import { auditFirings, auditLanes, auditPlanned, auditRun, hasCrashed, read } from "./audit.ts";
 import type { Ended } from "./audit.ts";
 import { auditListing } from "./listing.ts";
 import { Driver } from "./drive.ts";
@@ -34,6 +34,8 @@ export type Figures = {
   readonly effects: number;
   /** Effects of attempts that a kill interrupted, made once more. */
   readonly repeated: number;
+  /** Runs in which a step was cut off by five deaths in a row and rightly held to be their cause. */
+  readonly crashed: number;
   /** Calls that got no answer from a dying Worker and were made again. */
   readonly recalled: number;
   /** On average. */
@@ -45,6 +47,8 @@ export type Figures = {
 const runsPerLife = 4;
 /** A life that is not brief has this many effects, however slow the machine. */
 const minEffects = 15;
+/** By then what was interrupted has been taken up again. */
+const resumeMs = 1500;
 /** Longer than any step takes. */
 const calmMs = 600;
 const laneLimit = 2;
@@ -67,6 +71,7 @@ export class Storm {
   #planned = 0;
   #aheadMs = 0;
   #inFlight = 0;
+  #crashed = 0;
 
   private constructor(seed: string, say: (line: string) => void, ledger: Ledger, runtime: Runtime) {
     this.#seed = seed;
@@ -126,7 +131,7 @@ export class Storm {
       this.#driver
         .drive(plan)
         .then((sight) => this.#sights.push(sight))
-        .catch((error: unknown) => this.#fault(plan.id, `(1) ${String(error)}`, plan))
+        .catch((error: unknown) => this.#failed(plan, error))
         .finally(() => this.#driving.delete(plan.id));
     }
   }
@@ -135,8 +140,13 @@ export class Storm {
   async #live({ ms, brief }: LifePlan, calm: boolean): Promise<void> {
     const own = () => this.#ledger.effects.length - before;
     const before = this.#ledger.effects.length;
+    const beganAt = Date.now();
     for (const giveUpAt = Date.now() + 8000; !brief && own() < minEffects && Date.now() < giveUpAt;) await pause(10);
-    if (calm) await this.#quiet(20_000, () => Date.now() - (this.#ledger.effects.at(-1)?.at ?? 0) > calmMs);
+    if (calm)
+      await this.#quiet(
+        20_000,
+        () => Date.now() - Math.max(beganAt + resumeMs, this.#ledger.effects.at(-1)?.at ?? 0) > calmMs,
+      );
     await pause(ms);
     if (this.#runtime.isOver) this.#fault("", "the process ended by itself", this.#runtime.tail());
   }
@@ -183,6 +193,7 @@ export class Storm {
       const ended = await this.#read(sight.plan.id);
       if (ended === null) return;
       entries += ended.entries.length;
+      if (hasCrashed(ended)) this.#crashed++;
       for (const what of auditPlanned(sight, ended)) this.#fault(sight.plan.id, what, { sight, ...ended });
       for (const child of childrenOf(ended)) children.add(child);
     });
@@ -226,6 +237,13 @@ export class Storm {
     return await read(this.#client, this.#ledger, id).catch(String);
   }
 
+  /** What a run that has ended is asked for, it refuses. */
+  async #failed(plan: RunPlan, error: unknown): Promise<void> {
+    const ended = await read(this.#client, this.#ledger, plan.id).catch(() => null);
+    if (ended !== null && hasCrashed(ended)) this.#sights.push({ plan, updates: new Map(), seen: [], wrong: [] });
+    else this.#fault(plan.id, `(1) ${String(error)}`, { plan, ...ended });
+  }
+
   #fault(run: string, what: string, evidence: unknown): void {
     this.#say(`VIOLATION ${run}: ${what}`);
     this.#violations.push({ run, what, evidence });
@@ -243,6 +261,7 @@ export class Storm {
       firings,
       effects: effects.length,
       repeated: effects.length - attempts,
+      crashed: this.#crashed,
       recalled: this.#client.repeated,
       inFlightAtKill: Math.round(this.#inFlight / Math.max(1, this.#kills)),
       entries,

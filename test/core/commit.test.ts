@@ -53,11 +53,23 @@ describe("a commit", () => {
     ["a time that goes back", [entry({}), entry({ seq: 2, at: 4 })], /^journal_corrupt: .*entry 2 has no time, or one/],
     ["no kind", [entry({ kind: undefined })], /^journal_corrupt: .*entry 1 is of no kind/],
     ["a kind that is no word", [entry({ kind: "Log Written!" })], /^journal_corrupt: .*entry 1 is of no kind/],
-    ["a kind of the future", [entry({ kind: "step.teleported" })], /^journal_newer: .*entry 1 is of the kind step\.teleported.*deploy/],
+    [
+      "a kind of the future",
+      [entry({ kind: "step.teleported" })],
+      /^journal_newer: .*entry 1 is of the kind step\.teleported.*deploy/,
+    ],
     ["a kind of Object's own", [entry({ kind: "constructor.name" })], /^journal_newer/],
-    ["a field that is missing", [entry({ message: undefined })], /^journal_corrupt: .*entry 1, log\.written: its field message/],
+    [
+      "a field that is missing",
+      [entry({ message: undefined })],
+      /^journal_corrupt: .*entry 1, log\.written: its field message/,
+    ],
     ["a word of the future", [entry({ level: "trace" })], /^journal_newer: .*entry 1, log\.written: its field level/],
-    ["a call kind of the future", [entry({ kind: "step.added", step: "s", call: "teleport" })], /^journal_newer: .*its field call/],
+    [
+      "a call kind of the future",
+      [entry({ kind: "step.added", step: "s", call: "teleport" })],
+      /^journal_newer: .*its field call/,
+    ],
     [
       "a call kind of the future within a list",
       [entry({ kind: "wait.withdrawn", calls: [{ call: "teleport", id: "a" }] })],
@@ -69,7 +81,9 @@ describe("a commit", () => {
   });
 
   it("behind a gap is refused, and the entry that is missing named", () => {
-    expect(read([entry({ seq: 9 })], 9, { seq: 7, at: 1 })).toMatch(/^journal_corrupt: .*entry 8 is missing: after 7 comes 9/);
+    expect(read([entry({ seq: 9 })], 9, { seq: 7, at: 1 })).toMatch(
+      /^journal_corrupt: .*entry 8 is missing: after 7 comes 9/,
+    );
   });
 
   it("is not refused for fields that it does not know", () => {
@@ -84,7 +98,8 @@ describe("a commit", () => {
       const { entries, before } = golden[pick(golden.length)] ?? { entries: [], before: null };
       const text = JSON.stringify(entries);
       const at = pick(text.length);
-      const changed = text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ (1 << pick(7))) + text.slice(at + 1);
+      const changed =
+        text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ (1 << pick(7))) + text.slice(at + 1);
       const said = refusal(changed, entries[0]?.seq ?? 0, before);
       if (said !== "read") refused++;
       expect(said, `seed ${seed}`).toMatch(/^(?:read|journal_(?:corrupt|newer): )/);
@@ -100,6 +115,8 @@ describe("a stored value", () => {
     ["nothing", "journal_corrupt", /damaged/],
     ['[{"a":7}]', "journal_corrupt", /damaged/],
   ])("that cannot be read says why: %s", (stored, code, message) => {
-    expect(() => decode(stored as Stored)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+    expect(() => decode(stored as Stored)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
   });
 });

@@ -41,7 +41,11 @@ test("guarantees 2, 4, 5, 8: a run survives several deaths in a row", { timeout:
 test("guarantees 2, 3, 4, 8: so does one whose journal is sealed", { timeout: 120_000 }, async () => {
   const ring = parseKeys(`k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(3)))}`);
   const { vault } = MemoryJournal;
-  MemoryJournal.vault = new Vault("it", () => ring, (length) => crypto.getRandomValues(new Uint8Array(length)));
+  MemoryJournal.vault = new Vault(
+    "it",
+    () => ring,
+    (length) => crypto.getRandomValues(new Uint8Array(length)),
+  );
   try {
     // Sealing costs more than all the rest: a few programs show that it makes no difference.
     const share = Math.ceil(programs / 100);

@@ -3,7 +3,7 @@ import type { HookRequest } from "../../src/core/service.ts";
 import type { Step, WebhookOptions } from "../../src/core/step.ts";
 import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
 import { timelineOf } from "../../src/core/chart.ts";
-import { Host, act, startAt } from "./host.ts";
+import { Host, act, signal, startAt } from "./host.ts";
 
 function post(body: string, type = "application/json"): HookRequest {
   return { method: "POST", headers: { "content-type": type }, query: { q: "1" }, body: new TextEncoder().encode(body) };
@@ -229,6 +229,7 @@ test("an address that was revoked is dead at once, and the wait is open under an
   // No such address was ever given to anybody.
   expect(await code(receiveHook(host.run, "pay", post("1"), 2))).toBe("webhook_not_found");
   expect(await receiveHook(host.run, "pay", post("2"), 1)).toEqual({ duplicate: false });
+  expect(await code(receiveHook(host.run, "pay", post("1"), 2))).toBe("webhook_not_found");
   // Dead for ever, also where the other address would be told that it comes twice.
   expect(await code(receiveHook(host.run, "pay", post("2")))).toBe("webhook_revoked");
   await host.drive();
@@ -292,4 +293,73 @@ test("a webhook that is called while its new address is made has none", async ()
     }),
   );
   expect([await slow, host.entries("webhook.revoked")]).toEqual(["webhook_not_found", []]);
+});
+
+test("guarantee 4: the very instant of its deadline is too late", async () => {
+  const host = await new Host(waiting({ timeout: "1 h" })).drive(startAt);
+  host.clock.at = startAt + 3_600_000;
+  expect(await code(receiveHook(host.run, "pay", post("1")))).toBe("webhook_expired");
+  expect(await code(revokeHook(host.run, "pay", asked, sign))).toBe("webhook_not_found");
+});
+
+test("a run that goes on as new while a call is verified has no part in that call", async () => {
+  let go: (value: boolean) => void = () => {};
+  const verify = () => new Promise<boolean>((resolve) => void (go = resolve));
+  const flow = async (life: number | undefined, step: Step) => {
+    const hook = await step.webhook("pay", { verify });
+    if (life === undefined) {
+      await step.waitFor("renew");
+      await step.continueAsNew(2);
+    }
+    return await hook.received();
+  };
+  const host = await new Host(flow as never).drive();
+  const slow = code(receiveHook(host.run, "pay", post("{")));
+  const judged = code(receiveHook(host.run, "pay", post("1")));
+  const revoked = revokeHook(host.run, "pay", asked, async (generation) => {
+    signal(host.run, "renew", 1);
+    await host.drive();
+    return await sign(generation);
+  });
+  // The second life has a webhook of the same name: what was asked of the first is asked anew of it.
+  expect([await slow, (await revoked).url]).toEqual(["body_invalid", "http://example.com/hooks/pay/1"]);
+  go(false);
+  await host.drive();
+  expect(await judged).not.toBe(null);
+  expect(host.run.state.created?.continuation?.count).toBe(1);
+  expect(host.entries("webhook.received")).toEqual([]);
+  const { created, seq } = host.run.state;
+  const ofThisLife = host.journal.entries.filter((entry) => entry.seq >= (created?.seq ?? seq));
+  expect(ofThisLife.filter(({ kind }) => kind === "webhook.rejected")).toEqual([]);
+});
+
+test("what is being undone, or is no longer in the code, has no address to revoke", async () => {
+  let stuck = true;
+  const flow = async (_input: never, step: Step) => {
+    await step.run("book", () => 1, {
+      undo: () => {
+        if (stuck) throw new Error("not yet");
+      },
+    });
+    const hook = await step.webhook("pay");
+    await step.waitFor("go");
+    return await hook.received();
+  };
+  const host = await new Host(flow).drive();
+  void act(host.run, "cancel");
+  await host.drive(host.clock.at);
+  expect([host.run.state.ending?.kind, host.status]).toEqual(["undo.started", "waiting"]);
+  expect(await code(revokeHook(host.run, "pay", asked, sign))).toBe("webhook_not_found");
+  stuck = false;
+  const old = await new Host(flow).drive();
+  const renewed = old.reopen({
+    cold: false,
+    definition: async (_input: never, step: Step) => {
+      await step.run("book", () => 1);
+      await step.waitFor("go");
+    },
+  });
+  await renewed.drive();
+  expect(renewed.entries("step.removed")).toMatchObject([{ step: "pay", call: "webhook" }]);
+  expect(await code(revokeHook(renewed.run, "pay", asked, sign))).toBe("webhook_not_found");
 });

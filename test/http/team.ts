@@ -77,7 +77,8 @@ export class Team {
       case "/sign":
         return { status: 200, body: await this.sign(told as JWTPayload) };
       case "/rotate":
-        return { status: 200, body: await this.rotate() };
+        await this.rotate();
+        return { status: 200, body: null };
       case "/asked":
         return { status: 200, body: this.asked };
       case "/mood":

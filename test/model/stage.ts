@@ -110,7 +110,8 @@ class Performance {
     const wait = waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
     this.#family.plan(this.#family.clock.at + this.#program.input.unitMs, () => {
       const run = this.#family.run(id);
-      const isExhausted = [...run.state.calls.values()].some(({ done, exhausted }) => !done && exhausted);
+      const { calls, ending } = run.state;
+      const isExhausted = ending === null && [...calls.values()].some(({ done, exhausted }) => !done && exhausted);
       if (status === "paused" && !isExhausted) return this.#act(id, "resume", `resume ${fed}`);
       if (status === "paused") return this.#act(id, "retry", `retry ${fed}`);
       if (wait !== undefined) this.#signal(id, wait.name, `fed ${fed}`, `fed ${fed}`);

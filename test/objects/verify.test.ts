@@ -241,6 +241,14 @@ test("hmac signs what it is told to, over bytes that are no text", async () => {
   expect(await check(delivery({ headers, body: raw }))).toBe(true);
   expect(await check(delivery({ headers, body: raw.slice(1) }))).toBe(false);
   expect(await verify.github("s")(delivery({ headers: github("s", raw), body: raw }))).toBe(true);
+  // A mark of the byte order is signed like the rest.
+  const marked = "\ufeff{}";
+  expect(
+    await verify.standardWebhooks(whsec)(delivery({ headers: standard(whsec, { content: marked }), body: marked })),
+  ).toBe(true);
+  expect(
+    await verify.standardWebhooks(whsec)(delivery({ headers: standard(whsec, { content: "{}" }), body: marked })),
+  ).toBe(false);
   // The standard signs text.
   expect(await verify.standardWebhooks(whsec).judge(delivery({ headers: standard(whsec), body: raw }))).toMatch(
     /UTF-8/,

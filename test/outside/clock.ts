@@ -23,7 +23,7 @@ export function byThisClock<Class extends AlarmedClass>(objectClass: Class): Cla
   if (alarm !== undefined) {
     (Moved.prototype as { alarm: unknown }).alarm = function (this: InstanceType<Class>, info?: AlarmInvocationInfo) {
       const moved = info === undefined ? info : { ...told(info), scheduledTime: info.scheduledTime + aheadMs };
-      return alarm.call(this, moved as AlarmInvocationInfo);
+      return alarm.call(this, moved);
     };
   }
   return Moved as unknown as Class;

@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { Client } from "./client.ts";
 import { each } from "./crowd.ts";
-import { Laptop } from "./laptop.ts";
+import { Runtime } from "./runtime.ts";
 
 type Listed = { readonly id: string; readonly status: string };
 
@@ -18,19 +18,19 @@ const fates = ["end", "fail", "wait", "nap"] as const;
 /** What a life of its own accord takes to list what it owes, on a machine that is busy. */
 const patienceMs = 20_000;
 
-let laptop: Laptop;
+let runtime: Runtime;
 let client: Client;
 /** Every run that was ever accepted. */
 const accepted: string[] = [];
 
 beforeAll(async () => {
-  laptop = await Laptop.unpack(["LEDGER:http://127.0.0.1:9"]);
-  client = new Client(laptop.origin);
-  await laptop.start();
+  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: "http://127.0.0.1:9" });
+  client = new Client(runtime.origin);
+  await runtime.start();
 });
 
 afterAll(async () => {
-  await laptop?.discard();
+  await runtime?.discard();
 });
 
 test(
@@ -41,8 +41,8 @@ test(
     for (let life = 0; life < kills; life++) {
       const starting = startMany(`life${life}`, perLife);
       await pause(150 + life * 120);
-      await laptop.kill();
-      await laptop.start();
+      await runtime.kill();
+      await runtime.start();
       await starting;
     }
     await agrees();
@@ -51,9 +51,9 @@ test(
 
 test("a shard that has lost everything is restored from the runs", { timeout: 120_000 }, async () => {
   showOutput();
-  await laptop.kill();
+  await runtime.kill();
   lose(shardFiles().slice(0, 1));
-  await laptop.start();
+  await runtime.start();
   const left = await walk();
   expect(left.length).toBeLessThan(accepted.length);
   await rebuild();
@@ -62,17 +62,17 @@ test("a shard that has lost everything is restored from the runs", { timeout: 12
 
 test("so is a directory of which nothing is left, while runs are started", { timeout: 120_000 }, async () => {
   showOutput();
-  await laptop.kill();
+  await runtime.kill();
   lose(shardFiles());
-  await laptop.start();
+  await runtime.start();
   await Promise.all([startMany("meanwhile", 30), rebuild()]);
   await agrees();
 });
 
 test("more shards on a live system lose nothing and double nothing", { timeout: 120_000 }, async () => {
   showOutput();
-  await laptop.kill();
-  await laptop.start(["DIRECTORY_SHARDS:7"]);
+  await runtime.kill();
+  await runtime.start({ variables: { DIRECTORY_SHARDS: "7" } });
   await agrees();
   await startMany("raised", 40);
   // A run of before changes what is listed of it where it is listed.
@@ -84,7 +84,7 @@ test("more shards on a live system lose nothing and double nothing", { timeout: 
 });
 
 function showOutput(): void {
-  onTestFailed(() => console.error(`the end of the output of wrangler dev:\n${laptop.tail()}`));
+  onTestFailed(() => console.error(`the end of the output of the Worker:\n${runtime.tail()}`));
 }
 
 async function startMany(name: string, count: number): Promise<void> {
@@ -139,7 +139,7 @@ async function rebuild(): Promise<void> {
 
 /** The files of the directory's objects, the largest first. */
 function shardFiles(): string[] {
-  const folder = join(laptop.folder, "state", "v3", "do", "holdfast-outside-DirectoryObject");
+  const folder = join(runtime.folder, "state", "DirectoryObject");
   const files = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
   const size = (name: string): number => statSync(join(folder, name)).size;
   return files.toSorted((one, other) => size(other) - size(one)).map((name) => join(folder, name));

@@ -1,27 +1,28 @@
 /** Runs followed over deaths of the Worker, as an event source in a browser does: it comes back with the last id. */
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { Client } from "./client.ts";
 import type { Entry } from "./client.ts";
-import { Laptop } from "./laptop.ts";
 import { Ledger } from "./ledger.ts";
+import { Runtime } from "./runtime.ts";
 
 const kills = 3;
 const voyages = 12;
 
 let ledger: Ledger;
-let laptop: Laptop;
+let runtime: Runtime;
 let client: Client;
 
 beforeAll(async () => {
   ledger = await Ledger.open();
-  laptop = await Laptop.unpack([`LEDGER:${ledger.url}`]);
-  client = new Client(laptop.origin);
-  await laptop.start();
+  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: ledger.url });
+  client = new Client(runtime.origin);
+  await runtime.start();
 });
 
 afterAll(async () => {
-  await laptop?.discard();
+  await runtime?.discard();
   await ledger?.close();
 });
 
@@ -34,7 +35,7 @@ class Follower {
   readonly #url: string;
 
   constructor(id: string) {
-    this.#url = `${laptop.origin}/v1/runs/${id}/events`;
+    this.#url = `${runtime.origin}/v1/runs/${id}/events`;
   }
 
   async follow(): Promise<void> {
@@ -88,15 +89,15 @@ async function drive(id: string, index: number): Promise<Follower> {
 }
 
 test("kill -9 costs a follower neither an entry nor its order (1)", { timeout: 240_000 }, async () => {
-  onTestFailed(() => console.error(laptop.tail()));
+  onTestFailed(() => console.error(runtime.tail()));
   const ids = Array.from({ length: voyages }, (_, index) => `followed-${index}`);
   const driven = Promise.all(ids.map((id, index) => drive(id, index)));
   for (; ledger.life < kills; ledger.life++) {
     const seen = ledger.effects.length;
     await ledger.until("some progress in this life", 30_000, () => ledger.effects.length > seen + 5);
     await pause(500);
-    await laptop.kill();
-    await laptop.start();
+    await runtime.kill();
+    await runtime.start();
   }
   const followers = await driven;
   for (const [index, follower] of followers.entries()) {

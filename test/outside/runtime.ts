@@ -72,6 +72,20 @@ export class Runtime {
     }
   }
 
+  /** What the process has taken of the processors, in milliseconds; 0 where that cannot be told. */
+  get cpuMs(): number {
+    try {
+      const stat = readFileSync(`/proc/${this.#program?.pid}/stat`, "utf8");
+      const [user = "0", system = "0"] = stat
+        .slice(stat.lastIndexOf(")") + 2)
+        .split(" ")
+        .slice(11, 13);
+      return (Number(user) + Number(system)) * 10;
+    } catch {
+      return 0;
+    }
+  }
+
   /** Resolves once it takes calls; nothing is asked of the Worker. @returns when that was, epoch ms */
   async start({ variables = {}, deployment = "first", aheadMs = 0 }: Life = {}): Promise<number> {
     this.#moveAlarms(aheadMs);

@@ -26,7 +26,7 @@ async function tell<Told>(path: string, json: unknown = {}): Promise<Told> {
 const sign = (email: string) => tell<string>("/sign", { email });
 const asked = () => tell<number>("/asked");
 
-async function call(assertion: string, target = "GET /v1/workflows", headers = {}): Promise<string> {
+async function call(assertion: string, target = "GET /v1/lanes?limit=1", headers = {}): Promise<string> {
   const known = { "cf-access-jwt-assertion": assertion, "sec-fetch-site": "same-origin", ...headers };
   const { status, body } = await ask(target, { token: null, headers: known });
   return typeof body["code"] === "string" ? `${status} ${body["code"]}` : String(status);
@@ -64,7 +64,7 @@ describe("the keys", () => {
     const assertion = await sign("bea@example.com");
     await tell("/mood", { status: 200, delayMs: 200 });
     const leaving = new AbortController();
-    const gone = exports.default.fetch("http://example.com/v1/workflows", {
+    const gone = exports.default.fetch("http://example.com/v1/lanes?limit=1", {
       headers: { "cf-access-jwt-assertion": assertion },
       signal: leaving.signal,
     });
@@ -90,12 +90,9 @@ describe("the keys", () => {
     const assertion = await sign("bea@example.com");
     await tell("/mood", { status: 503, delayMs: 0 });
     expect(await call(assertion)).toBe("503 access_keys_unavailable");
-    settings["ACCESS_TEAM_DOMAIN"] = "http://127.0.0.1:1";
-    expect(await call(assertion)).toBe("503 access_keys_unavailable");
-    settings["ACCESS_TEAM_DOMAIN"] = team;
     await tell("/mood", { status: 200, delayMs: 0 });
     expect(await call(assertion)).toBe("200");
-    expect(warned).toHaveBeenCalledTimes(2);
+    expect(warned).toHaveBeenCalledTimes(1);
   });
 });
 

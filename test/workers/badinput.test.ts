@@ -59,6 +59,7 @@ const bodies: Case[] = [
 
 const starts: Case[] = [
   ["an unknown workflow", "POST /v1/workflows/none/runs", {}, "404 workflow_not_found"],
+  ["a workflow of 5,000 characters", `POST /v1/workflows/${"w".repeat(5000)}/runs`, {}, "404 workflow_not_found"],
   ["a prototype's name as workflow", "POST /v1/workflows/__proto__/runs", {}, "404 workflow_not_found"],
   ["no input where one is needed", orders, {}, "422 input_invalid"],
   ["a null input", orders, json({ input: null }), "422 input_invalid"],

@@ -55,7 +55,7 @@ async function victim(): Promise<string> {
   await vi.waitFor(async () => {
     const { body } = await ask(`GET /v1/runs?idPrefix=${id}&status=waiting`);
     expect(body["runs"]).toHaveLength(1);
-  });
+  }, 10_000);
   return id;
 }
 
@@ -74,11 +74,29 @@ const cases: readonly (readonly [what: string, how: Damage, code: string, says: 
   ["its beginning missing", drop(rowOf(1)), "journal_corrupt", /does not begin with run\.created/, 4],
   ["the last part of a cut commit missing", drop(rowOf(4) + 1), "journal_corrupt", /begins with entry 4 is cut off/, 3],
   ["the first part of a cut commit missing", drop(rowOf(4)), "journal_corrupt", /row 16385 is there without/, 3],
-  ["two rows exchanged", (sql) => void exchange(sql, 3, 5), "journal_corrupt", /where entry 3 belongs, there is another/, 2],
+  ["two rows exchanged", (sql) => exchange(sql, 3, 5), "journal_corrupt", /where entry 3 belongs, there is another/, 2],
   ["a time that ran back", replace(5, '"at":', '"at":-'), "journal_corrupt", /entry 5 has no time/, 4],
-  ["a kind of the future", replace(5, "step.completed", "step.teleported"), "journal_newer", /entry 5 is of the kind step\.teleported.*deploy the version again/, 4],
-  ["a field of the future", replace(1, '"input":"-1"', '"input":"v2:AAEC"'), "journal_newer", /entry 1, run\.created: its field input/, 0],
-  ["a sealing of the future", replace(5, "[{", "enc2.k1.AAAA[{"), "journal_newer", /row 20480 of the journal is sealed in form 2/, 4],
+  [
+    "a kind of the future",
+    replace(5, "step.completed", "step.teleported"),
+    "journal_newer",
+    /entry 5 is of the kind step\.teleported.*deploy the version again/,
+    4,
+  ],
+  [
+    "a field of the future",
+    replace(1, '"input":"-1"', '"input":"v2:AAEC"'),
+    "journal_newer",
+    /entry 1, run\.created: its field input/,
+    0,
+  ],
+  [
+    "a sealing of the future",
+    replace(5, "[{", "enc2.k1.AAAA[{"),
+    "journal_newer",
+    /row 20480 of the journal is sealed in form 2/,
+    4,
+  ],
 ];
 
 function exchange(sql: SqlStorage, one: number, other: number): void {
@@ -88,53 +106,63 @@ function exchange(sql: SqlStorage, one: number, other: number): void {
 }
 
 describe("a journal with", () => {
-  it.concurrent.each(cases)("%s is refused, kept as it is, read up to there, and can be removed", async (_what, how, code, says, sound) => {
-    const id = await victim();
-    await damage(id, how);
-    const before = await rowsOf(id);
-    const { status, body } = await ask(`GET /v1/runs/${id}`);
-    expect([status, body["code"], body["detail"]]).toEqual([503, code, expect.stringMatching(says)]);
-    for (const call of ["signals/go", "cancel", "terminate", "pause", "retry", "fork"]) {
-      expect([call, await refusal(`POST /v1/runs/${id}/${call}`, { json: {} })]).toEqual([call, `503 ${code}`]);
-    }
-    expect(await refusal(`GET /v1/runs/${id}/events`)).toBe(`503 ${code}`);
-    // By its alarm it rests, and is not at it again and again.
-    const restMs = await wake(id);
-    expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
-    await evict(id);
-    const { body: page } = await ask(`GET /v1/runs/${id}/history?limit=200`);
-    const entries = (page["entries"] ?? []) as { readonly seq: number }[];
-    expect(entries).toHaveLength(sound);
-    expect(await refusal(`GET /v1/runs/${id}/history?after=${entries.at(-1)?.seq ?? 0}`)).toBe(`503 ${code}`);
-    const { body: listing } = await ask(`GET /v1/runs?idPrefix=${id}`);
-    expect(listing["runs"]).toMatchObject([{ id, status: "waiting" }]);
-    expect(await rowsOf(id)).toEqual(before);
-    expect(await refusal(`DELETE /v1/runs/${id}`, { token: "o-token-123" })).toBe("403 role_insufficient");
-    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
-    expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
-    expect((await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"]).toEqual([]);
-    expect((await start("damage-victim", { id })).id).toBe(id);
-  });
-
-  it("a value of the future fails nothing: the run rests, and goes on once it can be read", { timeout: 30_000 }, async () => {
-    for (const [seq, value] of [[1, '"input":"-1"'], [3, '"result":"[1]"']] as const) {
+  it.concurrent.each(cases)(
+    "%s is refused, kept as it is, read up to there, and can be removed",
+    async (_what, how, code, says, sound) => {
       const id = await victim();
-      const field = value.slice(0, value.indexOf(":") + 1);
-      const alien = `${field}${JSON.stringify('[["Wormhole",1],"x"]')}`;
-      await damage(id, replace(seq, value, alien));
+      await damage(id, how);
       const before = await rowsOf(id);
-      for (let times = 0; times < 2; times++) {
-        const restMs = await wake(id);
-        expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
-        await evict(id);
+      const { status, body } = await ask(`GET /v1/runs/${id}`);
+      expect([status, body["code"], body["detail"]]).toEqual([503, code, expect.stringMatching(says)]);
+      for (const call of ["signals/go", "cancel", "terminate", "pause", "retry", "fork"]) {
+        expect([call, await refusal(`POST /v1/runs/${id}/${call}`, { json: {} })]).toEqual([call, `503 ${code}`]);
       }
+      expect(await refusal(`GET /v1/runs/${id}/events`)).toBe(`503 ${code}`);
+      // By its alarm it rests, and is not at it again and again.
+      const restMs = await wake(id);
+      expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
+      await evict(id);
+      const { body: page } = await ask(`GET /v1/runs/${id}/history?limit=200`);
+      const entries = (page["entries"] ?? []) as { readonly seq: number }[];
+      expect(entries).toHaveLength(sound);
+      expect(await refusal(`GET /v1/runs/${id}/history?after=${entries.at(-1)?.seq ?? 0}`)).toBe(`503 ${code}`);
+      const { body: listing } = await ask(`GET /v1/runs?idPrefix=${id}`);
+      expect(listing["runs"]).toMatchObject([{ id, status: "waiting" }]);
       expect(await rowsOf(id)).toEqual(before);
-      await damage(id, replace(seq, alien, value));
-      expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
-      await runThatIs(id, { status: "completed" });
-      expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
-    }
-  });
+      expect(await refusal(`DELETE /v1/runs/${id}`, { token: "o-token-123" })).toBe("403 role_insufficient");
+      expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+      expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
+      expect((await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"]).toEqual([]);
+      expect((await start("damage-victim", { id })).id).toBe(id);
+    },
+  );
+
+  it(
+    "a value of the future fails nothing: the run rests, and goes on once it can be read",
+    { timeout: 30_000 },
+    async () => {
+      for (const [seq, value] of [
+        [1, '"input":"-1"'],
+        [3, '"result":"[1]"'],
+      ] as const) {
+        const id = await victim();
+        const field = value.slice(0, value.indexOf(":") + 1);
+        const alien = `${field}${JSON.stringify('[["Wormhole",1],"x"]')}`;
+        await damage(id, replace(seq, value, alien));
+        const before = await rowsOf(id);
+        for (let times = 0; times < 2; times++) {
+          const restMs = await wake(id);
+          expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
+          await evict(id);
+        }
+        expect(await rowsOf(id)).toEqual(before);
+        await damage(id, replace(seq, alien, value));
+        expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
+        await runThatIs(id, { status: "completed" });
+        expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+      }
+    },
+  );
 
   it("harms nobody else: others get their broadcast, and are listed anew", { timeout: 30_000 }, async () => {
     const name = newId("news");
@@ -144,7 +172,7 @@ describe("a journal with", () => {
       await vi.waitFor(async () => {
         const { body } = await ask(`GET /v1/runs?idPrefix=${each}&status=waiting`);
         expect(body["runs"]).toHaveLength(1);
-      });
+      }, 10_000);
     }
     await damage(id, drop(rowOf(1)));
     const broadcast = await ask(`POST /v1/signals/${name}`, { json: {} });
@@ -159,7 +187,9 @@ describe("a journal with", () => {
       },
       { timeout: 10_000 },
     );
-    expect(done["output"]).toMatchObject({ failures: [{ run: id, message: expect.stringContaining("does not begin") }] });
+    expect(done["output"]).toMatchObject({
+      failures: [{ run: id, message: expect.stringContaining("does not begin") }],
+    });
     expect((await ask("GET /v1/stats")).status).toBe(200);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
   });
@@ -179,7 +209,11 @@ describe("bytes changed at random", () => {
     const pick = (limit: number) => Math.floor(random.next() * limit);
     const counts = await inRun(newId("flips"), (ctx) => {
       const { storage } = ctx;
-      const vault = new Vault("it", () => (sealed ? parseKeys(keys) : null), (length) => crypto.getRandomValues(new Uint8Array(length)));
+      const vault = new Vault(
+        "it",
+        () => (sealed ? parseKeys(keys) : null),
+        (length) => crypto.getRandomValues(new Uint8Array(length)),
+      );
       const journal = new SqlJournal(storage, undefined, vault);
       for (let at = 0; at < entries.length; at += 2) journal.append(entries.slice(at, at + 2));
       const rows = storage.sql.exec<Row>("SELECT row, data FROM journal ORDER BY row").toArray();
@@ -195,7 +229,8 @@ describe("bytes changed at random", () => {
       }
       return told;
     });
-    console.log(`${flips} flips, ${sealed ? "sealed" : "plain"}, seed ${seed}: ${JSON.stringify(counts)}`);
+    if (settings["DAMAGE_FLIPS"] !== undefined)
+      console.warn(`${flips} flips, ${sealed ? "sealed" : "plain"}, seed ${seed}: ${JSON.stringify(counts)}`);
     expect(counts.refused, `seed ${seed}`).toBeGreaterThan(sealed ? flips * 0.95 : flips / 4);
     if (sealed) expect(counts.texts, `seed ${seed}`).toBe(0);
   });
@@ -206,7 +241,8 @@ describe("bytes changed at random", () => {
     try {
       read = [...journal.read()];
     } catch (error) {
-      if (error instanceof HoldfastError && /^(?:journal_(?:corrupt|newer)|key_missing)$/.test(error.code)) return "refused";
+      if (error instanceof HoldfastError && /^(?:journal_(?:corrupt|newer)|key_missing)$/.test(error.code))
+        return "refused";
       throw new Error(`seed ${seed}`, { cause: error });
     }
     if (JSON.stringify(read) === JSON.stringify(entries)) return "equal";

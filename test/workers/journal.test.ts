@@ -13,13 +13,22 @@ testJournal("Durable Object SQL", async (act) => {
   });
 });
 
+const settings = env as unknown as Record<string, string | undefined>;
 const ring = parseKeys(`k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(5)))}`);
 
-testJournal("Durable Object SQL, sealed", async (act) => {
-  const stub = env.RUNS.getByName(`journal-${journals++}`);
-  await runInDurableObject(stub, async (_instance, { id, storage }) => {
-    const vault = new Vault(id.toString(), () => ring, (length) => crypto.getRandomValues(new Uint8Array(length)));
-    const open = () => new SqlJournal(storage, undefined, vault);
-    await act(open(), open);
-  });
-});
+testJournal(
+  "Durable Object SQL, sealed",
+  async (act) => {
+    const stub = env.RUNS.getByName(`journal-${journals++}`);
+    await runInDurableObject(stub, async (_instance, { id, storage }) => {
+      const vault = new Vault(
+        id.toString(),
+        () => ring,
+        (length) => crypto.getRandomValues(new Uint8Array(length)),
+      );
+      const open = () => new SqlJournal(storage, undefined, vault);
+      await act(open(), open);
+    });
+  },
+  Number(settings["JOURNAL_LARGEST"] ?? 600_000),
+);

@@ -9,7 +9,7 @@ import { directoryShards, runObject } from "../../src/objects/address.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
-import { effects, effectsOf, engineWorkflows, lives, openGate } from "./flows/engine.ts";
+import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
 
 const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
 let made = 0;

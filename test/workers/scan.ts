@@ -8,12 +8,16 @@ const classes = ["RUNS", "DIRECTORY", "SCHEDULER", "LANES"] as const;
  * Where the word stands, as `class table.column` or `class kv`, and how often; as it is, and in base64. To be called
  * at the end of a test file: an object that is found by its id does not know its name.
  */
-export async function scan(word: string, among: readonly (typeof classes)[number][] = classes): Promise<Map<string, number>> {
+export async function scan(
+  word: string,
+  among: readonly (typeof classes)[number][] = classes,
+): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   const forms = [word, ...[0, 1, 2].map((shift) => btoa(" ".repeat(shift) + word).slice(4, -4))];
   const look = (place: string, value: unknown): void => {
-    const text = typeof value === "string" ? value : value instanceof ArrayBuffer ? textOf(value) : JSON.stringify(value);
-    if (forms.some((form) => text?.includes(form) === true)) found.set(place, (found.get(place) ?? 0) + 1);
+    const text: string | undefined =
+      typeof value === "string" ? value : value instanceof ArrayBuffer ? textOf(value) : JSON.stringify(value);
+    if (forms.some((form) => text?.includes(form) ?? false)) found.set(place, (found.get(place) ?? 0) + 1);
   };
   for (const name of among) {
     for (const id of await listDurableObjectIds(env[name])) {

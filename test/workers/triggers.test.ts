@@ -236,7 +236,7 @@ describe("defineWebhook", () => {
   });
 });
 
-/** Deliveries while objects die; HOOK_COUNT and HOOK_SEED make it longer, or the same again. */
+/** Deliveries while objects die; HOOK_COUNT says how many. The deaths are as they come. */
 describe("guarantees 1 and 2: deliveries while objects die", () => {
   it("none that was accepted is lost, none starts two runs", async () => {
     const count = Number(settings["HOOK_COUNT"] || 24);

@@ -34,6 +34,7 @@ import { statsWorkflows } from "./flows/stats.ts";
 import { tracedWorkflows } from "./flows/traced.ts";
 import { veilWorkflows } from "./flows/veil.ts";
 import { inject, intercept } from "./faults/injector.ts";
+import { erasureWorkflows } from "./flows/erasure.ts";
 import { toldWorkflows } from "./flows/told.ts";
 import { travelWorkflows } from "./flows/travel.ts";
 import { webhookWorkflows, webhooks } from "./flows/webhooks.ts";
@@ -72,6 +73,7 @@ const worker = createWorker({
     ...laneWorkflows,
     ...modelWorkflows,
     ...mortalWorkflows,
+    ...erasureWorkflows,
     ...toldWorkflows,
     ...travelWorkflows,
     ...tracedWorkflows,

@@ -75,7 +75,8 @@ function create(state: RunState, entry: EntryOf<"run.created">): void {
   }
 }
 
-function tell({ untold }: RunState, { of, url }: EntryOf<"notice.started">): void {
+function tell({ untold, notices }: RunState, { of, url, run }: EntryOf<"notice.started">): void {
+  notices.push(run);
   const urls = untold.get(of);
   urls?.delete(url);
   if (urls?.size === 0) untold.delete(of);
@@ -112,6 +113,7 @@ function settle(state: RunState, entry: EntryOf<"run.imported">): void {
   state.imported = entry;
   // Those that it owed there are told from there.
   state.untold.clear();
+  state.notices.length = 0;
   state.orphans.clear();
   state.formerChildren.clear();
   for (const call of state.calls.values()) if (call.kind === "child") call.policy = "abandon";

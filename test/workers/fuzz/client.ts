@@ -146,13 +146,18 @@ async function replyOf(request: Request): Promise<Reply> {
     return { status, headers, text: "", json: undefined };
   }
   const type = headers.get("content-type") ?? "";
-  const text = type.startsWith("text/event-stream") ? await beginningOf(response) : await response.text();
+  const text = type.startsWith("text/event-stream") ? await beginningOf(response) : await textOf(response);
   return {
     status,
     headers,
     text,
     json: /\bjson\b/.test(type) && text !== "" ? (JSON.parse(text) as unknown) : undefined,
   };
+}
+
+/** `text()` complains of types that do not look like text. */
+async function textOf(response: Response): Promise<string> {
+  return new TextDecoder().decode(await response.arrayBuffer());
 }
 
 /** Of a stream that may go on for days. */

@@ -125,17 +125,8 @@ it(
       crowd.map((client, name) => play(client, world, String(name), Math.ceil(calls / clients), storm)),
     );
     await storm();
-    const answers = new Map<string, number>();
-    for (const { tally } of crowd) for (const [how, n] of tally) answers.set(how, (answers.get(how) ?? 0) + n);
     const findings = crowd.flatMap((client) => client.findings);
-    if (settings["FUZZ_SHOW"] === "1")
-      console.log(
-        [...answers]
-          .toSorted()
-          .map(([how, n]) => `${n} ${how}`)
-          .join("\n"),
-        crowd.flatMap(({ slowest }) => slowest),
-      );
+    if (settings["FUZZ_SHOW"] === "1") show(crowd);
     expect(told(findings)).toBe("");
     expect(await lost(model)).toEqual([]);
     expect(model.sent.some(({ isKept }) => isKept)).toBe(true);
@@ -148,6 +139,16 @@ it(
     });
   },
 );
+
+/** How often each route gave each status, and what took longest. */
+function show(crowd: readonly Client[]): void {
+  const answers = new Map<string, number>();
+  for (const { tally } of crowd) for (const [how, n] of tally) answers.set(how, (answers.get(how) ?? 0) + n);
+  const lines = [...answers].toSorted().map(([how, n]) => `${n} ${how}`);
+  const slowest = crowd.flatMap((client) => client.slowest).map(({ ms, shot }) => `${ms} ms ${shot}`);
+  // oxlint-disable-next-line no-console -- FUZZ_SHOW asks for it
+  console.log([...lines, ...slowest].join("\n"));
+}
 
 /** One of each kind, and how many there are. */
 function told(findings: readonly Finding[]): string {

@@ -130,7 +130,7 @@ export function aim(routes: readonly Route[], world: World, pick: Pick, tag: str
   const json = method === "GET" || method === "HEAD" ? undefined : jsonOf(route, operation, known, pick, tag, params);
   const body = json === undefined ? null : bodyOf(json, pick);
   return {
-    route: isLost ? null : route,
+    route: isLost ? null : routeOf(routes, route, method),
     method,
     path: `${path}${isLost ? pick.of(["/", "/more", "//", "/..", ";x=1"]) : ""}${queryOf(operation, known, pick)}`,
     headers: method === "GET" || method === "HEAD" ? headers : { ...typeOf(pick), ...headers },
@@ -140,6 +140,13 @@ export function aim(routes: readonly Route[], world: World, pick: Pick, tag: str
     held,
     tag,
   };
+}
+
+/** Another method may lead to another route of the same path. */
+function routeOf(routes: readonly Route[], aimed: Route, method: string): Route | null {
+  if (aimed.method === "ALL") return aimed;
+  const sought = method === "HEAD" ? "GET" : method;
+  return routes.find((route) => route.path === aimed.path && route.method === sought) ?? null;
 }
 
 const methods = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "SEARCH"];

@@ -1,0 +1,148 @@
+/**
+ * Models of a run against real ones over HTTP, `wrangler dev` being killed with -9 in the middle: the programs of
+ * test/model, and concurrent clients whose answers must be those of a run that was called by one after another.
+ * MODEL_SEED and MODEL_COUNT, LINEAR_SEED and LINEAR_ROUNDS say where to begin and how much is tried.
+ */
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { callOnce } from "../model/caller.ts";
+import { compare } from "../model/comparison.ts";
+import { drive } from "../model/drive.ts";
+import type { Call, Reply } from "../model/drive.ts";
+import { makeProgram } from "../model/program.ts";
+import { explain } from "../model/report.ts";
+import { Laptop } from "./laptop.ts";
+import { Ledger } from "./ledger.ts";
+import { checkLinear } from "./linearity.ts";
+import { callAtRandom } from "./linearclient.ts";
+import { tally } from "./linearmodel.ts";
+import type { State } from "./linearmodel.ts";
+
+const firstSeed = Number(process.env["MODEL_SEED"] ?? 1);
+const count = Number(process.env["MODEL_COUNT"] ?? 16);
+const linearSeed = Number(process.env["LINEAR_SEED"] ?? 1);
+const rounds = Number(process.env["LINEAR_ROUNDS"] ?? 6);
+const clients = 6;
+const callsEach = 20;
+const atOnce = 16;
+const unitMs = 4;
+
+let ledger: Ledger;
+let laptop: Laptop;
+let lives = 0;
+/** Calls of the concurrent clients that were answered. */
+let answered = 0;
+
+beforeAll(async () => {
+  ledger = await Ledger.open();
+  laptop = await Laptop.unpack([`LEDGER:${ledger.url}`], join(import.meta.dirname, "..", "model", "worker.ts"));
+  await laptop.start();
+});
+
+afterAll(async () => {
+  await laptop?.discard();
+  await ledger?.close();
+});
+
+async function ask(call: Call): Promise<Reply> {
+  const giveUpAt = Date.now() + 60_000;
+  for (let tries = 0; Date.now() < giveUpAt; tries++) {
+    const reply = await callOnce(laptop.origin, call);
+    if (reply !== null) return { ...reply, again: tries > 0 };
+    await pause(100);
+  }
+  throw new Error(`no answer: ${JSON.stringify(call)}`);
+}
+
+async function checkProgram(seed: number): Promise<number> {
+  const program = makeProgram(seed, unitMs);
+  const effectsOf = (id: string) =>
+    ledger.of(id).map(({ run, step: path, attempt, key }) => ({ run, path, attempt, key, ms: 0 }));
+  // Nobody can end the life of one object here: the kill ends all of them.
+  const observations = await drive(program, `model-${seed}`, { ask, disturb: async () => {}, effectsOf });
+  for (const observed of observations) {
+    const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+    await compare(observed, Infinity, turn).catch((error: unknown) => explain(error, program, observed));
+  }
+  return observations.length;
+}
+
+async function checkPrograms(): Promise<number> {
+  let next = firstSeed;
+  let runs = 0;
+  const work = async (): Promise<void> => {
+    while (next < firstSeed + count) {
+      const checked = await checkProgram(next++);
+      runs += checked;
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return runs;
+}
+
+/** One try; whoever got no answer waits until somebody is there again. */
+async function askOnce(call: Call): Promise<Omit<Reply, "again"> | null> {
+  const reply = await callOnce(laptop.origin, call);
+  if (reply === null) await ask({ method: "GET", path: "/health" });
+  else answered++;
+  return reply;
+}
+
+type Checked = { readonly calls: number; readonly unanswered: number };
+
+/** Rounds go on one after another, and each has runs of its own. */
+async function checkRounds(): Promise<Checked> {
+  let [calls, unanswered] = [0, 0];
+  for (let round = linearSeed; round < linearSeed + rounds; round++) {
+    const runs = [0, 1, 2].map((number) => `tally-${round}-${number}`);
+    const seed = `linear ${round}`;
+    const recorded = await callAtRandom({ seed, runs, clients, calls: callsEach, ask: askOnce });
+    for (const [run, operations] of recorded) {
+      const verdict = checkLinear<
+        State,
+        (typeof operations)[number]["request"],
+        NonNullable<(typeof operations)[number]["answer"]>
+      >(operations, null, tally);
+      calls += operations.length;
+      unanswered += operations.filter(({ answer }) => answer === null).length;
+      if (verdict.ok) continue;
+      const lines = (each: readonly object[]): string => each.map((one) => JSON.stringify(one)).join("\n");
+      const tried = `LINEAR_SEED=${round} LINEAR_ROUNDS=1 tries it alone`;
+      const told = `explained, in order:\n${lines(verdict.done)}\nnone of these can be next:\n${lines(verdict.stuck)}`;
+      throw new Error(`the answers of run ${run} are those of no order of its calls: ${tried}\n${told}`);
+    }
+  }
+  return { calls, unanswered };
+}
+
+describe("over HTTP, killed with -9 in the middle", () => {
+  let programs: Promise<number>;
+  let linear: Promise<Checked>;
+
+  beforeAll(async () => {
+    await ask({ method: "GET", path: "/health" });
+    programs = checkPrograms();
+    linear = checkRounds();
+    // Awaited by the tests.
+    for (const each of [programs, linear]) each.catch(() => {});
+    const killAt = 0.4 * rounds * clients * callsEach;
+    await ledger.until("the Worker is busy", 60_000, () => answered > killAt && ledger.effects.length > 10);
+    await laptop.kill();
+    lives++;
+    await laptop.start();
+  });
+
+  test("guarantees 1 to 5 and 8: runs do what the model of a run says", async () => {
+    const runs = await programs;
+    console.warn(`model: ${count} programs, ${runs} runs, ${ledger.effects.length} effects`);
+    expect(runs).toBeGreaterThanOrEqual(count);
+    expect(lives).toBe(1);
+  });
+
+  test("guarantees 1 and 5: start, signal, update, pause, resume, cancel and reads are linearizable", async () => {
+    const { calls, unanswered } = await linear;
+    console.warn(`linear: ${rounds} rounds, ${calls} calls, ${unanswered} of them without an answer`);
+    expect(calls).toBeGreaterThan(rounds * 100);
+  });
+});
