@@ -32,6 +32,9 @@ export default defineConfig({
                 PUBLIC_URL: "http://example.com",
                 // The test of the log turns it on.
                 LOG: "off",
+                DAMAGE_SEED: process.env["DAMAGE_SEED"] ?? "",
+                DAMAGE_FLIPS: process.env["DAMAGE_FLIPS"] ?? "",
+                JOURNAL_LARGEST: process.env["JOURNAL_LARGEST"] ?? "",
                 FUZZ_SEED: process.env["FUZZ_SEED"] ?? "",
                 FUZZ_CALLS: process.env["FUZZ_CALLS"] ?? "",
                 FUZZ_SHOW: process.env["FUZZ_SHOW"] ?? "",

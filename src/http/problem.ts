@@ -31,6 +31,7 @@ export type WebErrorCode =
   | "access_keys_unavailable"
   | "overloaded"
   | "unavailable"
+  | "storage_full"
   | "internal";
 
 export type ProblemCode = ErrorCode | WebErrorCode;
@@ -88,6 +89,7 @@ export const statuses: Readonly<Record<ProblemCode, number>> = {
   access_keys_unavailable: 503,
   overloaded: 503,
   unavailable: 503,
+  storage_full: 507,
   internal: 500,
 
   workflow_not_found: 404,
@@ -178,6 +180,7 @@ const titles: Readonly<Record<number, string>> = {
   429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
+  507: "Insufficient Storage",
 };
 
 /** The answer for whatever was thrown. What nobody foresaw is logged here and not shown. */
@@ -226,6 +229,15 @@ function unavailability(thrown: unknown): RequestError | null {
   if (isMarked(thrown, "overloaded")) {
     const detail = "Too many requests are queued for this run; ask again later.";
     return new RequestError("overloaded", detail, { headers: { "retry-after": "5" } });
+  }
+  // SQLite's own names are all that the platform says of storage that fails.
+  if (thrown.message.includes("SQLITE_FULL")) {
+    const detail = "The storage of the object that keeps this is full; nothing of the request was kept.";
+    return new RequestError("storage_full", detail);
+  }
+  if (thrown.message.includes("SQLITE_IOERR")) {
+    const detail = "The storage of the object that keeps this failed; ask again.";
+    return new RequestError("unavailable", detail, { headers: { "retry-after": "1" } });
   }
   if (isMarked(thrown, "retryable") || isMarked(thrown, "durableObjectReset")) {
     const detail = "The object that answers this was unavailable for a moment; ask again.";

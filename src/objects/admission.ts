@@ -16,6 +16,7 @@ import { beginAt } from "../core/debounce.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Gates } from "../core/flow.ts";
+import { isEnded } from "../core/run.ts";
 import type { Claimed } from "../core/ticket.ts";
 import { laneObject, runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
@@ -148,7 +149,9 @@ class Admission {
     for (const patience = new Patience(); ; await patience.next()) {
       const { claimed, holder } = await this.#claim(lane, null);
       if (claimed || holder === null) return null;
-      if ((await this.#read(holder, 0)) === null) continue;
+      const seen = await this.#read(holder, 0);
+      // One that the lane could not ask was taken to go on.
+      if (seen === null || isEnded(seen.run.status)) continue;
       await this.#remember("singleton", holder);
       const other = await this.#read(holder);
       if (other !== null) return other;

@@ -29,18 +29,20 @@ export function errandAt(at: number): number {
 }
 
 /**
- * Sets the alarm of an object: again and again while it fails and is still `wanted`. Never rejects. The pauses
- * keep the memory, which is then all that knows when it is to wake.
+ * Sets the alarm of an object: again and again while it fails and is still `wanted`; answers how often it failed.
+ * Never rejects. The pauses keep the memory, which is then all that knows when it is to wake.
  */
-export async function setAlarm(storage: DurableObjectStorage, at: number, wanted: () => boolean): Promise<void> {
-  for (let failures = 1; wanted(); failures++) {
+export async function setAlarm(storage: DurableObjectStorage, at: number, wanted: () => boolean): Promise<number> {
+  for (let failures = 0; ;) {
     try {
-      return await storage.setAlarm(Math.max(at, Date.now() + 1));
+      await storage.setAlarm(Math.max(at, Date.now() + 1));
+      return failures;
     } catch (error) {
       console.error(`an alarm could not be set; it is tried again: ${describe(error)}`);
     }
-    const pauseMs = backoff(failures, longestPauseMs);
+    const pauseMs = backoff(++failures, longestPauseMs);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    if (!wanted()) return failures;
   }
 }
 
@@ -49,6 +51,8 @@ export class Alarm {
   readonly #written: () => void;
   /** When it is set for; null when it is not set, undefined when this memory does not know. */
   #armedAt: number | null | undefined;
+  /** Grows with everything that is wanted of it. */
+  #wish = 0;
   /** It is being handled, and whoever handles it waits for the work: should the process die, it comes again. */
   handled = false;
 
@@ -58,8 +62,14 @@ export class Alarm {
     this.#written = written;
   }
 
-  /** It has fired, or everything that is stored was removed. */
+  /** It has come. One that could not be set yet is still to be. */
+  fired(): void {
+    this.#armedAt = null;
+  }
+
+  /** Everything that is stored was removed. */
   gone(): void {
+    this.#wish++;
     this.#armedAt = null;
   }
 
@@ -67,13 +77,13 @@ export class Alarm {
     const wakeAt = Math.min(Math.max(Math.ceil(at), Date.now() + 1), lastAlarmAt);
     if (this.#armedAt === wakeAt) return;
     this.#armedAt = wakeAt;
-    this.#written();
-    void setAlarm(this.#storage, wakeAt, () => this.#armedAt === wakeAt);
+    void this.#set(wakeAt);
   }
 
   /** The watchdog of work that is over would find an object at rest, and take it for one that died. */
   disarm(): void {
     if (this.#armedAt === null) return;
+    this.#wish++;
     this.#armedAt = null;
     this.#storage.deleteAlarm().catch((error: unknown) => this.#failed(error));
   }
@@ -92,10 +102,16 @@ export class Alarm {
 
   /** Sets it whatever is known of it. Resolves once it is set, or another is wanted. */
   async rearm(at: number): Promise<void> {
-    this.#armedAt = at;
+    this.#armedAt = undefined;
+    await this.#set(at);
+  }
+
+  async #set(at: number): Promise<void> {
+    const wish = ++this.#wish;
     this.#written();
-    await setAlarm(this.#storage, at, () => this.#armedAt === at);
-    if (this.#armedAt === at) this.#armedAt = undefined;
+    const failures = await setAlarm(this.#storage, at, () => this.#wish === wish);
+    // One that came meanwhile was another.
+    if (failures > 0 && this.#wish === wish) this.#armedAt = undefined;
   }
 
   #failed(error: unknown): void {

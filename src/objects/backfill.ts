@@ -55,8 +55,8 @@ export class Backfills {
   }
 
   add(asked: Parameters<typeof backfill.openBackfill>[0]): void {
+    this.#put(this.#last + 1, backfill.openBackfill(asked));
     this.#last += 1;
-    this.#put(this.#last, backfill.openBackfill(asked));
   }
 
   remove(schedule: string): void {
@@ -176,7 +176,7 @@ export class Backfills {
   }
 
   #close(number: number): void {
-    this.#open.delete(number);
     this.#store.removeBackfill(number);
+    this.#open.delete(number);
   }
 }

@@ -148,12 +148,13 @@ export class Host {
 
   /** Never throws: the platform gives up an alarm that does so seven times. */
   async alarm(info?: AlarmInvocationInfo): Promise<void> {
-    this.#alarm.gone();
+    this.#alarm.fired();
     try {
       await this.#watch(info);
     } catch (error) {
       console.error("a run could not be opened; it is tried again", describe(error));
-      this.#alarm.arm(this.#lookAgainAt(error, info !== undefined && isErrand(info)));
+      // Until that is set this alarm is not over, and comes again should the process die.
+      await this.#alarm.rearm(this.#lookAgainAt(error, info !== undefined && isErrand(info)));
     }
   }
 
@@ -425,7 +426,7 @@ export class Host {
     // An object that is being torn down takes no alarm; the one that guards its work is still there.
     // No death is to be read out of it where the journal itself is at fault.
     const at = isUnreadable(error) ? this.#lookAgainAt(error, true) : Date.now() + watchdogMs;
-    await this.#alarm.rearm(at).catch((broken: unknown) => console.error("nor an alarm", broken));
+    await this.#alarm.rearm(at);
   }
 
   #memory(): Memory {

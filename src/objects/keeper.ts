@@ -21,6 +21,7 @@ import { LaneStore } from "../store/lanes.ts";
 import type { LaneState } from "../store/lanes.ts";
 import { holderObject, laneRoll, runObject } from "./address.ts";
 import { vaultOf } from "./keys.ts";
+import { setAlarm } from "./alarm.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer } from "./rpc.ts";
 
@@ -267,10 +268,7 @@ export class Keeper {
   #setAlarm(dueAt: number): void {
     const at = Math.max(Math.ceil(dueAt), Date.now() + 1, this.#alarmAt + 1);
     this.#armedAt = at;
-    const armed = this.#ctx.storage.setAlarm(at).catch((error: unknown) => {
-      this.#armedAt = null;
-      console.error(`lane ${this.#name} could not set its alarm: ${describe(error)}`);
-    });
+    const armed = setAlarm(this.#ctx.storage, at, () => this.#armedAt === at);
     this.#ctx.waitUntil(armed);
   }
 }

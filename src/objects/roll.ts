@@ -11,6 +11,7 @@ import type { Followed } from "../core/slot.ts";
 import { baseOf } from "../core/ticket.ts";
 import { RollStore } from "../store/roll.ts";
 import { laneObject } from "./address.ts";
+import { setAlarm } from "./alarm.ts";
 import { describe, within } from "./patience.ts";
 
 const callLimitMs = 30_000;
@@ -55,7 +56,7 @@ export class Roll {
   /** Never throws. */
   async alarm(): Promise<void> {
     try {
-      await this.#ctx.storage.setAlarm(Date.now() + retryMs);
+      await setAlarm(this.#ctx.storage, Date.now() + retryMs, () => true);
       await this.#passOn();
       if (this.#store.unsettled().length === 0) await this.#ctx.storage.deleteAlarm();
     } catch (error) {

@@ -115,25 +115,26 @@ export class Roster {
 
   make(plan: Plan): void {
     const { id } = plan.rule;
-    this.#rules.set(id, plan.rule);
-    this.#plans.set(id, plan);
+    // What the storage does not take, the memory does not know either.
     this.#store.putPlan(plan);
+    this.#plans.set(id, plan);
+    this.#rules.set(id, plan.rule);
     this.change(id, (rule, _, now) => firing.make(rule, this.#states.get(id), now));
   }
 
   replace(plan: Plan): void {
     const { id } = plan.rule;
+    this.#store.putPlan(plan);
     this.#rules.set(id, plan.rule);
     this.#plans.set(id, plan);
-    this.#store.putPlan(plan);
     this.change(id, (_, state, now) => firing.stir(state, now));
   }
 
   /** Of one that a request made. What it had not started it never starts. */
   remove(id: string): void {
+    this.#store.removePlan(id);
     this.#rules.delete(id);
     this.#plans.delete(id);
-    this.#store.removePlan(id);
     this.#leave(id);
   }
 
@@ -148,7 +149,10 @@ export class Roster {
     if (state === undefined) return;
     const left = firing.leave(state, Date.now());
     if (left !== null) this.#save(id, left);
-    else if (this.#states.delete(id)) this.#store.remove(id);
+    else {
+      this.#store.remove(id);
+      this.#states.delete(id);
+    }
   }
 
   #save(id: string, state: ScheduleState): void {

@@ -27,6 +27,7 @@ import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequ
 import { undefinedValue } from "../core/value.ts";
 import type { Resealed } from "../store/reseal.ts";
 import { ScheduleStore } from "../store/schedules.ts";
+import { setAlarm } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import { Backfills } from "./backfill.ts";
 import { attempt, callLimitMs } from "./firing.ts";
@@ -315,10 +316,7 @@ class Scheduler {
     const at = Math.max(Math.min(...wakes, now + maxAlarmMs), now + 1, this.#alarmAt + 1);
     if (at === this.#armedAt) return;
     this.#armedAt = at;
-    const armed = this.#ctx.storage.setAlarm(at).catch((error: unknown) => {
-      this.#armedAt = null;
-      console.error(`schedules: the alarm could not be set: ${describe(error)}`);
-    });
+    const armed = setAlarm(this.#ctx.storage, at, () => this.#armedAt === at);
     this.#ctx.waitUntil(armed);
   }
 }

@@ -87,7 +87,7 @@ class Planner {
   life(index: number): LifePlan {
     // Two in a row would hold a death against steps that did nothing.
     const brief = index % 4 === 3 && this.#chance(0.6);
-    const ms = brief ? this.#below(200) : 50 + this.#below(900);
+    const ms = brief ? this.#below(200) : 50 + this.#below(600);
     const code = this.#pick(["both", "both", "both", "one", "two"] as const);
     return { ms, brief, code, fresh: this.#chance(0.3), jumpMs: this.#jump() };
   }

@@ -46,7 +46,7 @@ export type Figures = {
 /** Runs that a life begins with, where there is a number of lives to share them out. */
 const runsPerLife = 4;
 /** A life that is not brief has this many effects, however slow the machine. */
-const minEffects = 15;
+const minEffects = 8;
 /** By then what was interrupted has been taken up again. */
 const resumeMs = 1500;
 /** Longer than any step takes. */
@@ -160,7 +160,10 @@ export class Storm {
     await this.#quiet(240_000, () => this.#driving.size === 0);
     for (const id of this.#driving) this.#fault(id, "(4) what it was asked was not answered", null);
     await this.#quiet(60_000, () => this.#unfinished().length === 0);
-    for (const id of this.#unfinished()) this.#fault(id, "(4) it did not go on by itself", await this.#evidence(id));
+    for (const id of this.#unfinished()) {
+      const ended = await this.#read(id);
+      if (ended !== null && !hasCrashed(ended)) this.#fault(id, "(4) it did not go on by itself", ended);
+    }
     this.#say("calm: everything is looked at");
     const { children, entries } = await this.#auditRuns();
     const firings = await this.#auditFirings();
@@ -231,10 +234,6 @@ export class Storm {
       this.#fault(id, `(1) ${String(error)}`, this.#ledger.of(id));
       return null;
     }
-  }
-
-  async #evidence(id: string): Promise<unknown> {
-    return await read(this.#client, this.#ledger, id).catch(String);
   }
 
   /** What a run that has ended is asked for, it refuses. */

@@ -50,6 +50,30 @@ const suites: readonly Suite[] = [
     seed: "LANE_SEED",
     perSecond: 60,
   },
+  {
+    name: "deliveries of webhooks against their model",
+    project: "node",
+    file: "test/engine/deliveries.test.ts",
+    count: "HOOK_COUNT",
+    seed: "HOOK_SEED",
+    perSecond: 80,
+  },
+  {
+    name: "commits with bytes changed",
+    project: "node",
+    file: "test/core/commit.test.ts",
+    count: "COMMIT_FLIPS",
+    seed: "COMMIT_SEED",
+    perSecond: 4000,
+  },
+  {
+    name: "rows with bytes changed, sealed and plain",
+    project: "workers",
+    file: "test/workers/damage.test.ts",
+    count: "DAMAGE_FLIPS",
+    seed: "DAMAGE_SEED",
+    perSecond: 200,
+  },
 ];
 
 /** @param budgetMs shared out evenly among the suites @returns what became of each */

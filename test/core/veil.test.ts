@@ -1,5 +1,6 @@
 /** What a narrower sight leaves of things: no words and no values, whatever their form, and nothing that is new. */
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
@@ -50,12 +51,10 @@ test("an error keeps its names, codes and places, all the way down", () => {
 });
 
 describe("entries", () => {
-  const folder = new URL("../golden/", import.meta.url);
+  const folder = join(import.meta.dirname, "../golden");
   const golden = readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
-    .flatMap((name) =>
-      (JSON.parse(readFileSync(new URL(name, folder), "utf8")) as { commits: Entry[][] }).commits.flat(),
-    );
+    .flatMap((name) => (JSON.parse(readFileSync(join(folder, name), "utf8")) as { commits: Entry[][] }).commits.flat());
 
   test("of every kind on record are told with the word in each of their payloads, and never tell it", () => {
     const worded = golden.map((entry) => {

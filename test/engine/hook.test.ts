@@ -313,16 +313,18 @@ test("a run that goes on as new while a call is verified has no part in that cal
     }
     return await hook.received();
   };
-  const host = await new Host(flow as never).drive();
+  const host = await new Host(flow).drive();
   const slow = code(receiveHook(host.run, "pay", post("{")));
   const judged = code(receiveHook(host.run, "pay", post("1")));
+  let signed = 0;
   const revoked = revokeHook(host.run, "pay", asked, async (generation) => {
+    signed++;
     signal(host.run, "renew", 1);
     await host.drive();
     return await sign(generation);
   });
   // The second life has a webhook of the same name: what was asked of the first is asked anew of it.
-  expect([await slow, (await revoked).url]).toEqual(["body_invalid", "http://example.com/hooks/pay/1"]);
+  expect([await slow, (await revoked).url, signed]).toEqual(["body_invalid", "http://example.com/hooks/pay/1", 2]);
   go(false);
   await host.drive();
   expect(await judged).not.toBe(null);
@@ -343,10 +345,11 @@ test("what is being undone, or is no longer in the code, has no address to revok
     });
     const hook = await step.webhook("pay");
     await step.waitFor("go");
+    if (stuck) throw new Error("no more of this");
     return await hook.received();
   };
   const host = await new Host(flow).drive();
-  void act(host.run, "cancel");
+  signal(host.run, "go", 1);
   await host.drive(host.clock.at);
   expect([host.run.state.ending?.kind, host.status]).toEqual(["undo.started", "waiting"]);
   expect(await code(revokeHook(host.run, "pay", asked, sign))).toBe("webhook_not_found");
@@ -362,4 +365,11 @@ test("what is being undone, or is no longer in the code, has no address to revok
   await renewed.drive();
   expect(renewed.entries("step.removed")).toMatchObject([{ step: "pay", call: "webhook" }]);
   expect(await code(revokeHook(renewed.run, "pay", asked, sign))).toBe("webhook_not_found");
+});
+
+test("guarantee 4: a pause moves the deadline, so a call that comes within it is in time", async () => {
+  const host = await new Host(waiting({ timeout: "1 h" })).drive(startAt);
+  void act(host.run, "pause");
+  host.clock.at = startAt + 2 * 3_600_000;
+  expect(await receiveHook(host.run, "pay", post("1"))).toEqual({ duplicate: false });
 });

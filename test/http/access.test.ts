@@ -5,6 +5,7 @@ import type { JWTPayload } from "jose";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
+import { createRandom } from "../../src/core/random.ts";
 import type { RunAction, Service } from "../../src/core/service.ts";
 import { failingService, reached, tokens } from "./service.ts";
 import { audience, Team } from "./team.ts";
@@ -154,6 +155,31 @@ test("an assertion that is forged, or for others, is 401 and lets nobody in", as
     expect([what, await ask(app, assertion)]).toEqual([what, "401 token_unknown"]);
   }
   expect(await ask(app, await team.sign(mail("ana@example.com")))).toBe(letIn);
+});
+
+const seed = process.env["ACCESS_SEED"] ?? "access";
+const changes = Number(process.env["ACCESS_CHANGES"] ?? 300);
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+
+/** What is signed, as it stands, and the signature by its bytes: its last letter has bits that say nothing. */
+function signedOf(assertion: string): string {
+  const [head, body, mac = "", ...more] = assertion.split(".");
+  return [head, body, Buffer.from(mac, "base64url").toString("hex"), ...more].join(".");
+}
+
+test("one with any letter changed, added or left out lets nobody in", async () => {
+  const random = createRandom(seed);
+  const below = (limit: number) => Math.floor(random.next() * limit);
+  const app = appWith({ ACCESS_ROLES: "admin:*" });
+  const right = await team.sign(mail("ana@example.com"));
+  for (let each = 0; each < changes; each += 1) {
+    const at = below(right.length);
+    const letter = letters[below(letters.length)] ?? "";
+    const changed = right.slice(0, at) + ["", letter, letter + (right[at] ?? "")][below(3)] + right.slice(at + 1);
+    const headers = { "cf-connecting-ip": `address ${each}` };
+    const expected = signedOf(changed) === signedOf(right) ? letIn : "401 token_unknown";
+    expect([seed, each, changed, await ask(app, changed, { headers })]).toEqual([seed, each, changed, expected]);
+  }
 });
 
 test("forged ones count as wrong credentials", async () => {

@@ -1,6 +1,7 @@
 /** Holds what was observed of a run against the model. */
-import { Disagreement, Model } from "./model.ts";
-import type { Seen } from "./model.ts";
+import { Disagreement } from "./disagreement.ts";
+import type { Seen } from "./disagreement.ts";
+import { Model } from "./model.ts";
 import { perform } from "./program.ts";
 import type { Input } from "./program.ts";
 import type { Effect } from "./workflow.ts";
@@ -28,7 +29,7 @@ export type Observation = {
  */
 export async function compare(observed: Observation, slackMs: number, turn: () => Promise<void>): Promise<void> {
   const { input, history } = observed;
-  const model = new Model(slackMs, turn);
+  const model = new Model({ slackMs }, turn);
   for (const [i, entry] of history.entries()) {
     try {
       if (entry.seq !== i + 1) throw new Disagreement("the history has a gap");
@@ -55,7 +56,7 @@ function checkEnd({ status, output, error }: Observation, { end }: Model): void 
   if (end === null) throw new Disagreement(`the run never ended: it is ${status}`);
   if (status !== end.ends) throw new Disagreement(`the run is ${status}, its history says ${end.ends}`);
   const told = JSON.stringify(end.ends === "completed" ? { output } : (error as { code?: unknown }).code);
-  const wanted = JSON.stringify(end.ends === "completed" ? end.told : end.told["code"]);
+  const wanted = JSON.stringify(end.ends === "completed" ? { output: end.told["output"] } : end.told["code"]);
   if (told !== wanted) throw new Disagreement(`the run shows ${told}, its history ${wanted}`);
 }
 

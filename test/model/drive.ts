@@ -1,6 +1,6 @@
 /** Performs a program of the model with a Worker, in real time and through its API, and observes what comes of it. */
 import type { Look, Observation, Request } from "./comparison.ts";
-import type { Seen } from "./model.ts";
+import type { Seen } from "./disagreement.ts";
 import type { Happening, Input, Program } from "./program.ts";
 import { workflow } from "./workflow.ts";
 import type { Effect } from "./workflow.ts";

@@ -1,6 +1,6 @@
 /** What a difference between the model and a run looks like to a person. */
 import type { Observation } from "./comparison.ts";
-import { Disagreement } from "./model.ts";
+import { Disagreement } from "./disagreement.ts";
 import type { Program } from "./program.ts";
 
 /** @throws the program, what happened to it, its history and the first difference; or whatever else went wrong */

@@ -9,7 +9,7 @@ import { Family } from "../engine/family.ts";
 import { startAt } from "../engine/host.ts";
 import { define } from "../engine/memory.ts";
 import type { Look, Observation, Request } from "./comparison.ts";
-import type { Seen } from "./model.ts";
+import type { Seen } from "./disagreement.ts";
 import type { Happening, Input, Program } from "./program.ts";
 import { performWith, workflow } from "./workflow.ts";
 import type { Effect, World } from "./workflow.ts";

@@ -380,10 +380,7 @@ describe("a push told by GitHub", () => {
     const signature = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
     const headers = { "content-type": "application/json", "x-github-event": event, "x-hub-signature-256": signature };
     const response = await click("http://example.com/webhooks/pushes", { method: "POST", headers, body });
-    return [
-      response.status,
-      await response.json(),
-    ] as const;
+    return [response.status, await response.json()] as const;
   }
 
   it("is announced once, however often it is delivered; the rest is ignored", async () => {

@@ -30,5 +30,5 @@ testJournal(
       await act(open(), open);
     });
   },
-  Number(settings["JOURNAL_LARGEST"] ?? 600_000),
+  Number(settings["JOURNAL_LARGEST"] || 600_000),
 );

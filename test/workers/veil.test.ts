@@ -276,8 +276,8 @@ const deeds: Readonly<Record<string, readonly (readonly [path: string, options?:
   ],
   "POST /v1/directory/rebuild": [["/v1/directory/rebuild", { json: { shard: 0 } }]],
   "POST /v1/directory/rekey": [["/v1/directory/rekey", { json: { reason: word } }]],
-  "POST /v1/runs/import": [["/v1/runs/import", { raw: word }]],
   // Refused below.
+  "POST /v1/runs/import": [],
   "POST /v1/runs/:id/export": [],
   "POST /v1/schedules": [
     ["/v1/schedules", { json: { id: newId("made"), workflow: "veil-child", cron: "0 3 1 1 *", input: { word } } }],
@@ -320,6 +320,7 @@ describe("whatever changes something", () => {
     const notified = { input: { word }, notify: "https://example.com/end" };
     expect(await codeOf("POST /v1/workflows/veil-child/runs", notified)).toBe("403 payload_hidden");
     expect(await codeOf(`POST /v1/runs/${runs.whole}/export`, {})).toBe("403 payload_hidden");
+    expect(await codeOf("POST /v1/runs/import", {})).toBe("403 payload_hidden");
     expect(await refused({ from: "lost", results: { result: { word: "mine" } } })).toBe("403 payload_hidden");
     expect(await refused({ input: { word: "mine" } })).toBe("403 payload_hidden");
     expect((await fetched("all", `POST /v1/runs/${runs.whole}/fork`, { json: { input: { word } } })).status).toBe(201);

@@ -32,6 +32,7 @@ import { timelineWorkflows } from "./flows/timeline.ts";
 import { reasonWorkflows } from "./flows/reason.ts";
 import { statsWorkflows } from "./flows/stats.ts";
 import { tracedWorkflows } from "./flows/traced.ts";
+import { venomWorkflows } from "./flows/venom.ts";
 import { veilWorkflows } from "./flows/veil.ts";
 import { inject, intercept } from "./faults/injector.ts";
 import { erasureWorkflows } from "./flows/erasure.ts";
@@ -80,6 +81,7 @@ const worker = createWorker({
     ...statsWorkflows,
     ...reasonWorkflows,
     ...timelineWorkflows,
+    ...venomWorkflows,
     ...veilWorkflows,
     ...webhookWorkflows,
   ],

@@ -36,7 +36,12 @@ export function documentOf(routes: readonly Route[]) {
     components: {
       schemas,
       securitySchemes: {
-        token: { type: "http", scheme: "bearer", description: "Roles: read, operate, admin." },
+        token: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "Roles: read, operate, admin; with .shapes behind it one that is shown shapes of values and no data.",
+        },
       },
     },
     security: [{ token: [] }],

@@ -171,11 +171,12 @@ function Revocation({ id, run, caller, call }: Pick<CardProps, "id" | "run" | "c
   );
 }
 
-function HookCard({ id, wait, run, caller, hook }: CardProps) {
-  const url = wait.url ?? "";
+/** The address is the right to answer, so not everybody is shown it. */
+function HookAddress({ id, url }: { readonly id: string; readonly url: string | undefined }) {
+  if (url === undefined) return <p class="faint">Its address is shown to who may answer it.</p>;
   const curl = `curl -X POST '${url}' \\\n  -H 'content-type: application/json' \\\n  -d '{"ok":true}'`;
   return (
-    <Frame id={id} sign="link" title="Webhook" name={wait.name} wait={wait}>
+    <>
       <div class="copy-line">
         <code id={`${id}-url`}>{url}</code>
         <button type="button" class="quiet" data-copy={url} aria-label="Copy the address" title="Copy the address">
@@ -193,6 +194,14 @@ function HookCard({ id, wait, run, caller, hook }: CardProps) {
           </button>
         </div>
       </details>
+    </>
+  );
+}
+
+function HookCard({ id, wait, run, caller, hook }: CardProps) {
+  return (
+    <Frame id={id} sign="link" title="Webhook" name={wait.name} wait={wait}>
+      <HookAddress id={id} url={wait.url} />
       {hook === null ? null : <Revocation id={id} run={run} caller={caller} call={hook.name} />}
       {hook === null || hook.rejected.length === 0 ? null : (
         <details class="refused" open>

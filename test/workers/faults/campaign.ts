@@ -23,9 +23,9 @@ export function countOf(usual: number): number {
 }
 
 /** Stories that are told at a time. */
-const atOnce = 48;
+const atOnce = 24;
 /** A story that takes longer is named, so that one that hangs is known. */
-const slowMs = 15_000;
+const slowMs = 60_000;
 
 let told = 0;
 

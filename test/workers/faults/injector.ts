@@ -29,7 +29,7 @@ export type Event = {
  * Of any event. `dies`: the process of the object ends in this turn, whose writes never happened. `survives`: it ends
  * as soon as they are safe. `evicted`: the object is dropped from memory as soon as it rests.
  * Of storage. `full`, `broken`: the call throws, or rejects. `slow`: what can wait takes 200 ms.
- * Of calls. `unsent`: it never arrives. `unanswered`: it is done, and the caller hears of an error. `twice`: it arrives
+ * Of calls. `unsent`: it never arrives. `hangs`: and its caller hears of that late. `unanswered`: it is done, and the caller hears of an error. `twice`: it arrives
  * twice at once. `again`: and once more half a second later. `late`: the caller gives up first.
  */
 export type Fault =
@@ -40,6 +40,7 @@ export type Fault =
   | "broken"
   | "slow"
   | "unsent"
+  | "hangs"
   | "unanswered"
   | "twice"
   | "again"
@@ -62,6 +63,7 @@ type Victim = { readonly ctx: DurableObjectState; alive: boolean };
 
 export const lateMs = 400;
 const slowMs = 200;
+const hangMs = 2500;
 const keyForm = /flt[0-9]+-[a-z0-9]+/;
 
 const plans = new Map<string, Plan>();
@@ -221,6 +223,9 @@ async function withFault(
       evict(kindOf(binding, object), object);
       return await act();
     case "unsent":
+      throw lost();
+    case "hangs":
+      await scheduler.wait(hangMs);
       throw lost();
     case "unanswered":
       await act();

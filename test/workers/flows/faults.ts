@@ -217,6 +217,17 @@ const sleeping = defineWorkflow("fault-sleeping", {
   },
 });
 
+/** One step that takes so long. */
+const slow = defineWorkflow("fault-slow", {
+  input: z.object({ key: z.string(), ms: z.number() }),
+  handler: ({ ms }, step) =>
+    step.run("slow", async () => {
+      const number = deed(step, "slow");
+      await scheduler.wait(ms);
+      return number;
+    }),
+});
+
 /** What a schedule starts. */
 const fired = defineWorkflow("fault-fired", {
   input: keyed,
@@ -239,5 +250,6 @@ export const faultWorkflows = [
   fleeting,
   listening,
   sleeping,
+  slow,
   fired,
 ];

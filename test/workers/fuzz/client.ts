@@ -35,7 +35,7 @@ export class Client {
     const how = isReply(reply) ? String(reply.status) : "none";
     this.tally.set(`${route} ${how}`, (this.tally.get(`${route} ${how}`) ?? 0) + 1);
     if (!isReply(reply)) {
-      this.#found(shot, [`no answer: ${String(reply)}`], "");
+      this.#found(shot, [`no answer: ${String(reply)}`], `after ${this.#model.storms - storms} storms`);
       return null;
     }
     this.slowest = [...this.slowest, { ms: Date.now() - startedAt, shot: `${how} ${show(shot)}` }]

@@ -150,11 +150,11 @@ function show(crowd: readonly Client[]): void {
   console.log([...lines, ...slowest].join("\n"));
 }
 
-/** One of each kind, and how many there are. */
+/** A few of each kind, and how many there are. */
 function told(findings: readonly Finding[]): string {
   const kinds = Map.groupBy(findings, ({ wrong }) => wrong.join("; "));
   return [...kinds]
-    .map(([wrong, [one, ...more]]) => `${more.length + 1} × ${wrong}\n  ${one?.shot}\n  ${one?.reply}`)
+    .flatMap(([wrong, all]) => [`${all.length} × ${wrong}`, ...all.slice(0, 3).map(({ shot, reply }) => `  ${shot}\n  ${reply}`)])
     .join("\n");
 }
 

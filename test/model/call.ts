@@ -1,0 +1,216 @@
+/** One call of the handler in the model: what it waits for, when that may come, and how its attempts may end. */
+import { Given, claim, near, same } from "./disagreement.ts";
+import type { Seen } from "./disagreement.ts";
+import type { Deed, How } from "./program.ts";
+import type { Scope } from "./race.ts";
+
+export type Plan = {
+  readonly deed: (attempt: number) => Deed;
+  readonly how: How;
+  /** How long a sleep or a wait lasts; null for ever. */
+  readonly ms: number | null;
+};
+
+/** How often an attempt may have taken place. */
+export type Deeds = Map<string, { least: number; most: number }>;
+
+/** How exact the times of a run are. */
+export type Clock = {
+  /** How late anything may come; Infinity where time is real. */
+  readonly slackMs: number;
+};
+
+type Settle = { readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void };
+
+const graceMs = 30_000;
+/** Where time is real, a moment may pass between the reckoning of a deadline and its entry. */
+const momentMs = 100;
+
+export class Call {
+  readonly kind: "run" | "undo" | "sleep" | "wait" | "child";
+  readonly id: string;
+  readonly name: string;
+  readonly scope: Scope | null;
+  readonly plan: Plan;
+  state: "called" | "flying" | "resting" | "exhausted" | "waiting" | "over" = "called";
+  attempt = 1;
+  /** Attempts that were forgiven by somebody who had it tried again. */
+  forgiven = 0;
+  /** It was told to stop, and has a while to do so. */
+  stopped = false;
+  /** When what it waits for may come, and when it must have come. */
+  earliest: number;
+  latest: number;
+  /** When that was fixed. */
+  fixedAt: number;
+  child: string | null = null;
+  readonly #settle: Settle;
+  readonly #deeds: Deeds;
+  readonly #slackMs: number;
+
+  constructor(
+    identity: Pick<Call, "kind" | "id" | "name" | "scope">,
+    plan: Plan,
+    at: number,
+    settle: Settle,
+    deeds: Deeds,
+    clock: Clock,
+  ) {
+    const { kind, id, name, scope } = identity;
+    [this.kind, this.id, this.name, this.scope, this.plan] = [kind, id, name, scope, plan];
+    [this.earliest, this.latest, this.fixedAt] = [at, kind === "child" ? Infinity : at, at];
+    [this.#settle, this.#deeds, this.#slackMs] = [settle, deeds, clock.slackMs];
+  }
+
+  /** By how much times may differ that should be the same. */
+  get fuzzMs(): number {
+    return this.#slackMs === Infinity ? momentMs : 0;
+  }
+
+  /** An attempt begins, unless it does so by an entry of its own. */
+  begin(at: number, marked = false): void {
+    const { how } = this.plan;
+    if ((this.kind !== "run" && this.kind !== "undo") || (how.once && !marked)) return;
+    this.state = "flying";
+    this.earliest = this.latest = at + Math.min(this.#now.ms, how.timeoutMs);
+    this.#count.most++;
+  }
+
+  /** By its mark an attempt begins, or begins again; once the pause is over, if there is one. */
+  mark(entry: Seen, held: boolean, ending: boolean): void {
+    if (entry.kind.endsWith("attempt_started")) same(entry["attempt"], this.attempt, `the attempt of ${this.id}`);
+    claim(!this.plan.how.once || this.state !== "flying", `${this.id} runs at most once`);
+    this.begin(entry.at, true);
+    if (held) this.state = "called";
+    // One that begins on the way to the end is told to stop at once.
+    if (ending && this.plan.how.undo !== null) this.stopped = true;
+    if (this.stopped) this.earliest = 0;
+  }
+
+  stop(at: number): void {
+    this.stopped = true;
+    [this.earliest, this.latest] = [0, Math.min(this.latest, at + graceMs)];
+  }
+
+  /** What a sleep or a wait is on record with. */
+  wait({ at }: Seen, until: unknown): void {
+    const { ms } = this.plan;
+    claim(this.state === "called" || (this.state === "over" && at === this.fixedAt), `${this.id} waits already`);
+    if (ms === null) same(until, null, `the deadline of ${this.id}`);
+    else near(until as number, at + ms, this.fuzzMs, `the deadline of ${this.id}`);
+    if (this.state === "over") return;
+    this.state = "waiting";
+    this.fixedAt = at;
+    this.earliest = this.latest = ms === null ? Infinity : (until as number);
+  }
+
+  /** A pause that began at this instant is over. */
+  shift(at: number, pausedAt: number): void {
+    if (this.state === "called") {
+      [this.fixedAt, this.earliest] = [at, at];
+      if (this.kind !== "child") this.latest = at;
+      return this.begin(at);
+    }
+    const shiftMs = at - Math.max(pausedAt, this.fixedAt);
+    if (this.state === "waiting" || this.state === "resting") this.earliest += shiftMs - this.fuzzMs;
+    if (this.state === "flying" && this.#slackMs > 0) this.latest = Math.max(this.latest, at);
+    if (this.state !== "flying") this.latest += shiftMs;
+  }
+
+  /** A step that had no attempt left has all of them again. */
+  release(at: number): void {
+    if (this.state !== "exhausted") return;
+    this.forgiven = this.attempt++;
+    [this.state, this.latest, this.fixedAt] = ["called", at, at];
+    this.begin(at);
+  }
+
+  /** An attempt has succeeded. */
+  complete({ at, result }: Seen): void {
+    const { end, ms } = this.#now;
+    const inTime = this.#isLoose || ms <= this.plan.how.timeoutMs;
+    claim(this.state === "flying" && at >= this.earliest && inTime, `${this.id} cannot be over yet`);
+    claim("value" in end, `attempt ${this.attempt} of ${this.id} does not succeed`);
+    const value = "value" in end ? end.value : null;
+    if (this.kind === "run") same(result, value, `the result of ${this.id}`);
+    this.settle(value);
+  }
+
+  /** An attempt has failed: another is to come, or a person decides, or the step has failed. */
+  fail(entry: Seen): void {
+    const code = (entry["error"] as { code?: unknown }).code;
+    const left = this.#claimFailure(code, entry.at);
+    if (!entry.kind.endsWith("attempt_failed")) {
+      claim(left === 0 || this.stopped, `${this.id} has ${left} attempts left`);
+      claim(this.stopped || !this.plan.how.pauses, `${this.id} pauses the run rather than fails`);
+      return this.reject(this.#failure(code));
+    }
+    if (entry["retryAt"] !== null) return this.#rest(left, entry.at, entry["retryAt"] as number);
+    claim(this.plan.how.pauses && left === 0, `${this.id} has attempts left, or fails`);
+    this.state = "exhausted";
+  }
+
+  settle(value: unknown): void {
+    if (this.state === "flying") this.#count.least = 1;
+    this.state = "over";
+    this.#settle.resolve(value);
+  }
+
+  reject(error: unknown): void {
+    this.state = "over";
+    this.#settle.reject(error);
+  }
+
+  get #now(): Deed {
+    return this.plan.deed(this.attempt);
+  }
+
+  /** Where time is real, an attempt may take longer than it says, and be cut off later than is due. */
+  get #isLoose(): boolean {
+    return this.#slackMs === Infinity && this.plan.how.timeoutMs < 10_000;
+  }
+
+  get #count(): { least: number; most: number } {
+    const place = `${this.#now.path} ${this.attempt}`;
+    const known = this.#deeds.get(place) ?? { least: 0, most: 0 };
+    this.#deeds.set(place, known);
+    return known;
+  }
+
+  /** @returns how many attempts are left */
+  #claimFailure(code: unknown, at: number): number {
+    const { end, ms } = this.#now;
+    const { how } = this.plan;
+    const codes = new Set<unknown>(this.#isLoose || ms >= how.timeoutMs ? ["step_timeout"] : []);
+    const isFailure = this.#isLoose || ms <= how.timeoutMs;
+    if (isFailure && "lasting" in end) codes.add(end.lasting ? "non_retryable" : "step_failed");
+    if (how.once && this.state === "flying") codes.add("step_interrupted");
+    if (this.stopped) codes.add("step_timeout").add("step_failed");
+    const told = `attempt ${this.attempt} of ${this.id} fails with ${[...codes].join(" or ")}, not ${String(code)}`;
+    claim(codes.has(code), told);
+    const isDue = code === "step_interrupted" || at >= this.earliest;
+    claim(this.state === "flying" && isDue, `${this.id} cannot have failed yet`);
+    if (code === "step_interrupted") return 0;
+    this.#count.least = 1;
+    return code === "non_retryable" ? 0 : Math.max(0, how.limit + 1 - (this.attempt - this.forgiven));
+  }
+
+  #rest(left: number, at: number, retryAt: number): void {
+    claim(left > 0, `${this.id} has no attempt left`);
+    const { delayMs, backoff, maxDelayMs } = this.plan.how;
+    const failed = this.attempt - this.forgiven;
+    const factor = { constant: 1, linear: failed, exponential: 2 ** (failed - 1) }[backoff];
+    const wanted = Math.min(delayMs * factor, maxDelayMs);
+    near(retryAt - at, wanted, wanted * 0.2 + 1 + this.fuzzMs, `how long ${this.id} rests`);
+    this.state = "resting";
+    this.attempt++;
+    [this.earliest, this.latest, this.fixedAt] = [retryAt, retryAt, at];
+  }
+
+  #failure(code: unknown): Error {
+    const { end } = this.#now;
+    const name = "lasting" in end && end.lasting ? "NonRetryableError" : "TypeError";
+    const thrown = "message" in end ? { name, message: end.message } : {};
+    return Object.assign(new Given(), { ...thrown, code, step: this.id, attempts: this.attempt });
+  }
+}
