@@ -8,8 +8,8 @@ import { defineConfig } from "vitest/config";
  */
 export default defineConfig({
   test: {
-    // Most of what runs in workerd waits for alarms: one file more than there are cores keeps them busy.
-    maxWorkers: 3,
+    // Most of what runs in workerd waits for alarms: twice as many files as there are cores keep them busy.
+    maxWorkers: 4,
     projects: [
       {
         test: {
@@ -42,7 +42,10 @@ export default defineConfig({
                 HOOK_COUNT: process.env["HOOK_COUNT"] ?? "",
                 MODEL_SEED: process.env["MODEL_SEED"] ?? "",
                 MODEL_COUNT: process.env["MODEL_COUNT"] ?? "",
+                POISON_LINES: process.env["POISON_LINES"] ?? "",
                 FAULT_SEED: process.env["FAULT_SEED"] ?? "",
+                TRANSFER_STEPS: process.env["TRANSFER_STEPS"] ?? "",
+                TRANSFER_LARGE: process.env["TRANSFER_LARGE"] ?? "",
                 FAULT_COUNT: process.env["FAULT_COUNT"] ?? "",
                 FAULT_ONLY: process.env["FAULT_ONLY"] ?? "",
                 FAULT_TIMES: process.env["FAULT_TIMES"] ?? "",
@@ -63,8 +66,8 @@ export default defineConfig({
           environment: "node",
           include: ["test/outside/**/*.test.ts"],
           // With the browser's, after all that runs in Node and workerd: each file starts processes of its
-          // own, and two of them are what two cores can carry.
-          maxWorkers: 2,
+          // own. They wait for each other most of the time, so two cores carry three.
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -75,7 +78,7 @@ export default defineConfig({
           name: "browser",
           environment: "node",
           include: ["test/browser/**/*.test.ts"],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,

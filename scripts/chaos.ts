@@ -60,6 +60,8 @@ async function storm(): Promise<Awaited<ReturnType<Storm["rage"]>>> {
   }
 }
 
+// What it started ends with it.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 say(`seed ${values.seed}: npm run chaos -- --minutes ${minutes} --seed ${values.seed} repeats the plan`);
 const endsAt = Date.now() + minutes * 60_000;
 const stormed = values.only === "suites" ? null : await storm();

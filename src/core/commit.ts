@@ -1,8 +1,7 @@
 /** A commit as it is read back: its entries, or why they cannot be trusted. */
 import type { Entry } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
-import { grammar } from "./grammar.ts";
-import type { Check } from "./grammar.ts";
+import { fieldsByKind } from "./grammar.ts";
 
 const later = "deploy the version again that wrote it";
 const spoiled = "nothing of the run was changed; restore its storage, or delete the run";
@@ -49,10 +48,9 @@ function check(entry: unknown, seq: number, before: Before | null): void {
   if (typeof at !== "number" || !Number.isFinite(at) || at < (before?.at ?? 0)) {
     throw corrupt(`entry ${seq} has no time, or one before that of the entry before it`);
   }
-  const isKnown = typeof kind === "string" && Object.hasOwn(grammar, kind);
-  const checks: Readonly<Record<string, Check>> | null = isKnown ? grammar[kind as Entry["kind"]] : null;
-  if (checks === null) throw unknownKind(seq, kind);
-  for (const [field, isFit] of Object.entries(checks)) {
+  const checks = fieldsByKind.get(kind);
+  if (checks === undefined) throw unknownKind(seq, kind);
+  for (const [field, isFit] of checks) {
     if (!isFit(fields[field])) throw unfit(seq, String(kind), field, fields[field]);
   }
 }

@@ -229,7 +229,7 @@ function isObject(value: unknown): value is object {
 }
 
 /** `instanceof`, or false where asking throws: a proxy may do so. */
-function isA(value: unknown, maker: abstract new (...parts: never) => unknown): boolean {
+export function isA<Made>(value: unknown, maker: abstract new (...parts: never) => Made): value is Made {
   try {
     return value instanceof maker;
   } catch {

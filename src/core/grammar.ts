@@ -137,3 +137,8 @@ export const grammar: Grammar = {
   "log.written": { level: oneOf("debug", "info", "warn", "error"), message: text, data: maybe(stored) },
   "progress.published": { value: stored },
 };
+
+/** By kind, the fields that an entry of it is looked at for; made once, because journals are long. */
+export const fieldsByKind: ReadonlyMap<unknown, readonly (readonly [field: string, isFit: Check])[]> = new Map(
+  Object.entries(grammar).map(([kind, checks]) => [kind, Object.entries<Check>(checks)]),
+);

@@ -9,7 +9,7 @@ import { HoldfastError } from "./error.ts";
 /** A host that may be called although it is private, or without TLS; with `port` on that port only. */
 export type AllowedHost = { readonly host: string; readonly port: string | null };
 
-export const maxSubscribers = 10;
+const maxSubscribers = 10;
 const maxLength = 2048;
 /** Names that lead to this machine or its own network (RFC 6761, 6762, 8375, 9476; ICANN's `.internal`). */
 const ownNames =

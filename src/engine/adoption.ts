@@ -14,6 +14,8 @@ import type { Replay } from "./replay.ts";
 export class Adoption {
   readonly #state: RunState;
   readonly #pending: ReadonlyMap<string, Pending>;
+  /** Calls that the code made, and that were open when it had no more say. */
+  readonly #left: ReadonlySet<string>;
   /** Outcomes on record whose calls have not been made. */
   readonly #unclaimed: ReadonlyMap<string, Outcome>;
   /** Calls that were open where the record went on without them. */
@@ -21,9 +23,14 @@ export class Adoption {
   /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
   readonly #orphaned = new Map<string, Call>();
 
-  constructor(state: RunState, pending: ReadonlyMap<string, Pending>, replay: Pick<Replay, "unclaimed" | "blocking">) {
+  constructor(
+    state: RunState,
+    { pending, left }: { readonly pending: ReadonlyMap<string, Pending>; readonly left: ReadonlySet<string> },
+    replay: Pick<Replay, "unclaimed" | "blocking">,
+  ) {
     this.#state = state;
     this.#pending = pending;
+    this.#left = left;
     this.#unclaimed = replay.unclaimed;
     this.#blocking = replay.blocking;
   }
@@ -89,7 +96,7 @@ export class Adoption {
       if (call !== undefined) orphans.add(call);
     }
     for (const call of calls.values()) {
-      if (!call.done && !this.#pending.has(pendingKey(call))) orphans.add(call);
+      if (!call.done && !this.#isMade(call)) orphans.add(call);
     }
     return [...orphans];
   }
@@ -97,7 +104,12 @@ export class Adoption {
   #isOrphan(call: Call): boolean {
     const key = callKey(call.kind, call.id);
     if (this.#unclaimed.has(key) || this.#unclaimed.has(callKey("received", call.id))) return true;
-    return !call.done && !this.#pending.has(pendingKey(call));
+    return !call.done && !this.#isMade(call);
+  }
+
+  #isMade(call: Call): boolean {
+    const key = pendingKey(call);
+    return this.#pending.has(key) || this.#left.has(key);
   }
 
   #isNew(fact: Fact): boolean {

@@ -44,6 +44,8 @@ type Undoable = { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
   readonly pending = new Map<string, Pending>();
+  /** Keys of calls that were open when the handler had no more say. */
+  readonly left = new Set<string>();
   /** The scope of what is in no branch of a race. */
   readonly root: Scope = openScope(null);
   /** What the completed steps that can be undone need for it, by step. */
@@ -122,7 +124,11 @@ export class Calls {
   /** The handler makes no more calls, and those that are open stay so, but for the `kept`, which may end. */
   freeze(kept: (pending: Pending) => boolean): void {
     this.frozen = true;
-    for (const pending of [...this.pending.values()]) if (!kept(pending)) this.#drop(pending);
+    for (const pending of [...this.pending.values()]) {
+      if (kept(pending)) continue;
+      this.left.add(pending.key);
+      this.#drop(pending);
+    }
   }
 
   /** The handler hears of something that settles no call. */

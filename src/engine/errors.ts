@@ -2,7 +2,7 @@
  * Owns: telling errors of ours from the handler's own, when one of them ends the run.
  * Does not own: their stored form (core/error).
  */
-import { HoldfastError, storeError } from "../core/error.ts";
+import { HoldfastError, isA, storeError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 
 export class Errors {
@@ -18,7 +18,7 @@ export class Errors {
   toRunError(thrown: unknown): StoredError {
     const given = typeof thrown === "object" && thrown !== null && this.#given.has(thrown);
     const error = storeError(thrown);
-    return (given || thrown instanceof HoldfastError) && error.code !== undefined
+    return (given || isA(thrown, HoldfastError)) && error.code !== undefined
       ? error
       : { ...error, code: "handler_failed" };
   }

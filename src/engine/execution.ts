@@ -101,7 +101,7 @@ export class Execution {
     );
     this.#replay = new Replay(world.clock);
     this.#calls = new Calls(this, this.#replay, this.#errors, definition.limits);
-    this.#adoption = new Adoption(ledger.state, this.pending, this.#replay);
+    this.#adoption = new Adoption(ledger.state, this.#calls, this.#replay);
     this.#waits = new Waits(this);
     this.children = new Children(this);
     this.#attempts = new Attempts(ledger, world, this);

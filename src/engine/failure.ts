@@ -2,7 +2,7 @@
  * Owns: what the failure of a step is called on record.
  * Does not own: whether another attempt is made (attempts).
  */
-import { HoldfastError, isNonRetryable, storeError } from "../core/error.ts";
+import { HoldfastError, isA, isNonRetryable, storeError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 
 /** The codes that our own errors bring with them into a step's failure. */
@@ -20,7 +20,7 @@ const ownCodes: ReadonlySet<string> = new Set([
 ]);
 
 export function stepError(thrown: unknown, step: string, attempts: number): StoredError {
-  const own = thrown instanceof HoldfastError && ownCodes.has(thrown.code) ? thrown.code : null;
+  const own = isA(thrown, HoldfastError) && ownCodes.has(thrown.code) ? thrown.code : null;
   const code = own ?? (isNonRetryable(thrown) ? "non_retryable" : "step_failed");
   return { ...storeError(thrown), code, step, attempts };
 }

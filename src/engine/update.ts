@@ -8,7 +8,7 @@
  */
 import { authorOf } from "../core/author.ts";
 import { refuseEnded } from "../core/action.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, isA, storeError } from "../core/error.ts";
 import { validate } from "../core/schema.ts";
 import type { UpdateAnswer, UpdateRequest } from "../core/service.ts";
 import type { RunState, Update } from "../core/state.ts";
@@ -92,9 +92,9 @@ async function fit({ name, schema }: UpdateHandler, sent: Stored): Promise<Store
   try {
     return encode(await validate(schema, decode(sent), "update_invalid", what), what);
   } catch (error) {
-    if (error instanceof HoldfastError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new HoldfastError("update_failed", `the schema of update ${name} threw: ${why}`, { cause: error });
+    if (isA(error, HoldfastError)) throw error;
+    const { message } = storeError(error);
+    throw new HoldfastError("update_failed", `the schema of update ${name} threw: ${message}`, { cause: error });
   }
 }
 

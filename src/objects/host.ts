@@ -357,8 +357,18 @@ export class Host {
       const isSettled = owedAt === null && !owing;
       if (this.run.state.end !== null && !this.audience.isEmpty) this.audience.tell(this.#standing());
       const removable = next.expired && isSettled;
-      if (removable && !reporter.busy && (await this.#expire())) return;
-      const reportAt = reporter.attend(this.run.snapshot(), created.shards, next.busy, this.run.state.imported === null);
+      if (removable && !reporter.busy) {
+        const { end } = this.run.state;
+        if (await this.#expire()) return;
+        // Tried again meanwhile: what was to be done next is no longer.
+        if (this.run.state.end !== end) continue;
+      }
+      const reportAt = reporter.attend(
+        this.run.snapshot(),
+        created.shards,
+        next.busy,
+        this.run.state.imported === null,
+      );
       // What has expired stays until it owes nothing.
       const wakeAt = next.expired ? null : next.wakeAt;
       const dueAt = earlier(earlier(reportAt, owedAt), removable && !reporter.busy ? this.#expiry.retryAt : null);
@@ -382,13 +392,16 @@ export class Host {
     // An alarm that came for an errand is over by now.
     this.#alarm.guard();
     try {
-      if (await this.#memory().notifier.settled()) {
+      const { end } = this.run.state;
+      const isSettled = await this.#memory().notifier.settled();
+      if (this.run.state.end !== end) return false;
+      if (isSettled) {
         await this.#erase(null);
         return true;
       }
       const now = Date.now();
       // Looks often at first, then ever less.
-      const pauseMs = Math.min(longestWaitMs, Math.max(watchdogMs, (now - (this.run.state.end?.at ?? now)) / 4));
+      const pauseMs = Math.min(longestWaitMs, Math.max(watchdogMs, (now - (end?.at ?? now)) / 4));
       this.#expiry = { failures: 0, retryAt: now + pauseMs };
       return false;
     } catch (error) {

@@ -9,6 +9,7 @@
  * 3. A run whose retention is over stays for as long as its end is still being told; one that somebody deletes does not.
  * 4. An end that another deployment recorded is told there.
  */
+import type { ErrorCode } from "../core/code.ts";
 import type { EntryOf } from "../core/entry.ts";
 import { isEnded } from "../core/run.ts";
 import type { RunState } from "../core/state.ts";
@@ -21,6 +22,9 @@ import { turn } from "./turn.ts";
 
 const callLimitMs = 30_000;
 const longestPauseMs = 3_600_000;
+
+/** Of a run that tells nobody anything any more: it is gone, or nobody can make one of its journal. */
+const mute: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_corrupt", "journal_newer"]);
 
 /** Whoever hosts the run. */
 type Owner = {
@@ -55,7 +59,7 @@ export class Notifier {
   async settled(): Promise<boolean> {
     for (const id of this.#owner.state().notices) {
       const found = await within(runObject(id).read(0), callLimitMs);
-      if (!found.ok && found.refusal.code === "run_not_found") continue;
+      if (!found.ok && mute.has(found.refusal.code)) continue;
       if (!isEnded(unwrap(found).status)) return false;
     }
     return true;

@@ -68,7 +68,7 @@ export function allowedHosts(): readonly AllowedHost[] {
 }
 
 /** @throws HoldfastError config_invalid, which says which secret is wrong and never what it is */
-export function findSecrets(): readonly string[] {
+function findSecrets(): readonly string[] {
   const items = (variable("NOTIFY_SECRET") ?? "").split(",").map((item) => item.trim());
   const secrets = items.filter((item) => item !== "");
   const advice = `write ${prefix} and base64 of ${secretBytes.least} to ${secretBytes.most} random bytes`;

@@ -78,7 +78,7 @@ export class Storm {
     this.#say = say;
     this.#ledger = ledger;
     this.#runtime = runtime;
-    this.#client = new Client(runtime.origin);
+    this.#client = new Client(runtime.origin, 300_000);
     this.#driver = new Driver(this.#client, ledger);
   }
 

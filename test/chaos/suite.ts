@@ -18,7 +18,7 @@ type Suite = {
   readonly file: string;
   /** The variables that say how many cases there are, and with which seed they begin. */
   readonly count: string;
-  readonly seed: string | null;
+  readonly seed?: string;
   /** How many a slow machine does in a second. */
   readonly perSecond: number;
   /** No more than this, whatever the time. */
@@ -26,55 +26,38 @@ type Suite = {
 };
 
 const suites: readonly Suite[] = [
-  {
-    name: "crashes at every entry",
-    project: "node",
-    file: "test/engine/crash.test.ts",
-    count: "CRASH_PROGRAMS",
-    seed: "CRASH_SEED",
-    perSecond: 120,
-  },
-  {
-    name: "deaths of parents and children",
-    project: "node",
-    file: "test/engine/kinship.test.ts",
-    count: "CRASH_PROGRAMS",
-    seed: "CRASH_SEED",
-    perSecond: 30,
-  },
-  {
-    name: "lanes against their model",
-    project: "node",
-    file: "test/core/lane/model.test.ts",
-    count: "LANE_HISTORIES",
-    seed: "LANE_SEED",
-    perSecond: 60,
-  },
-  {
-    name: "deliveries of webhooks against their model",
-    project: "node",
-    file: "test/engine/deliveries.test.ts",
-    count: "HOOK_COUNT",
-    seed: "HOOK_SEED",
-    perSecond: 80,
-  },
-  {
-    name: "commits with bytes changed",
-    project: "node",
-    file: "test/core/commit.test.ts",
-    count: "COMMIT_FLIPS",
-    seed: "COMMIT_SEED",
-    perSecond: 4000,
-  },
-  {
-    name: "rows with bytes changed, sealed and plain",
-    project: "workers",
-    file: "test/workers/damage.test.ts",
-    count: "DAMAGE_FLIPS",
-    seed: "DAMAGE_SEED",
-    perSecond: 200,
-  },
+  node("crashes at every entry", "engine/crash", "CRASH_PROGRAMS", "CRASH_SEED", 60),
+  node("deaths of parents and children", "engine/kinship", "CRASH_PROGRAMS", "CRASH_SEED", 15),
+  node("queries and updates over deaths", "engine/inquiry", "CRASH_PROGRAMS", "CRASH_SEED", 15),
+  node("lanes against their model", "core/lane/model", "LANE_HISTORIES", "LANE_SEED", 25),
+  node("the engine against its model", "model/model", "MODEL_COUNT", "MODEL_SEED", 30),
+  inWorkerd("faults at every operation", "faults/storage", "FAULT_COUNT", "FAULT_SEED", 1),
+  inWorkerd("the API fuzzed", "fuzz/fuzz", "FUZZ_CALLS", "FUZZ_SEED", 20),
+  inWorkerd("log lines and progress", "poison", "POISON_LINES", undefined, 200, 100_000),
+  { name: "a deployment under runs", ...outside("deploy"), count: "DEPLOY_RUNS", perSecond: 4, most: 500 },
+  { name: "signals to one run", ...outside("poison"), count: "POISON_SIGNALS", perSecond: 60, most: 100_000 },
+  { name: "steps in one run", ...outside("poison"), count: "POISON_STEPS", perSecond: 100, most: 10_000 },
 ];
+
+function node(name: string, file: string, count: string, seed: string, perSecond: number): Suite {
+  return { name, project: "node", file: `test/${file}.test.ts`, count, seed, perSecond };
+}
+
+function inWorkerd(
+  name: string,
+  file: string,
+  count: string,
+  seed: string | undefined,
+  perSecond: number,
+  most = Infinity,
+): Suite {
+  const known = { name, project: "workers", file: `test/workers/${file}.test.ts`, count, perSecond, most } as const;
+  return seed === undefined ? known : { ...known, seed };
+}
+
+function outside(file: string): Pick<Suite, "project" | "file"> {
+  return { project: "outside", file: `test/outside/${file}.test.ts` };
+}
 
 /** @param budgetMs shared out evenly among the suites @returns what became of each */
 export async function runSuites(seed: string, budgetMs: number, say: (line: string) => void): Promise<SuiteFigures[]> {
@@ -82,18 +65,27 @@ export async function runSuites(seed: string, budgetMs: number, say: (line: stri
   const figures: SuiteFigures[] = [];
   const seconds = budgetMs / 1000 / suites.length;
   for (const suite of suites) {
-    const cases = Math.min(suite.most ?? Infinity, Math.max(1, Math.round(seconds * suite.perSecond)));
+    // Where whoever calls says how many cases there are to be, it is that.
+    const asked = process.env[suite.count];
+    const share = Math.min(suite.most ?? Infinity, Math.max(10, Math.round((seconds * suite.perSecond) / 10) * 10));
+    const cases = asked === undefined ? share : Number(asked);
     figures.push(await run(suite, cases, 1 + Math.floor(random.next() * 1_000_000), say));
   }
   return figures;
 }
 
 async function run(suite: Suite, cases: number, seed: number, say: (line: string) => void): Promise<SuiteFigures> {
-  say(`${suite.name}: ${cases} cases from seed ${seed}`);
+  say(`${suite.name}: ${cases} cases${suite.seed === undefined ? "" : ` from seed ${seed}`}`);
   const beganAt = Date.now();
-  const env = { [suite.count]: String(cases), ...(suite.seed === null ? {} : { [suite.seed]: String(seed) }) };
+  const env = { [suite.count]: String(cases), ...(suite.seed === undefined ? {} : { [suite.seed]: String(seed) }) };
   const passed = await vitest(suite, env);
   const seconds = Math.round((Date.now() - beganAt) / 1000);
+  if (!passed)
+    say(
+      `FAILED: ${Object.entries(env)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(" ")} npx vitest run ${suite.file}`,
+    );
   return { suite: suite.name, cases, seed, seconds, passed };
 }
 
@@ -104,7 +96,10 @@ async function vitest({ project, file }: Suite, env: Readonly<Record<string, str
   const child = spawn(process.execPath, [vitest, ...options], { cwd: root, env: { ...process.env, ...env } });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (part: Buffer) => (output += part.toString()));
+  const end = (): void => void child.kill();
+  process.once("exit", end);
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  process.off("exit", end);
   if (code !== 0) console.error(output.slice(-6000));
   return code === 0;
 }

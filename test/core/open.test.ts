@@ -1,6 +1,6 @@
 /** What a run still waits for is known without a look at all that is over. */
 import { describe, expect, test } from "vitest";
-import type { Entry, Fact } from "../../src/core/entry.ts";
+import type { Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { snapshot } from "../../src/core/snapshot.ts";
 import { emptyState, openCalls } from "../../src/core/state.ts";
@@ -29,7 +29,7 @@ const beginning: readonly Fact[] = [created, { kind: "run.started", deployment: 
 
 function stateOf(facts: readonly Fact[]): RunState {
   const state = emptyState();
-  for (const [index, fact] of facts.entries()) fold(state, { seq: index + 1, at: index, ...fact } as Entry);
+  for (const [index, fact] of facts.entries()) fold(state, { seq: index + 1, at: index, ...fact });
   return state;
 }
 

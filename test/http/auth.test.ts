@@ -159,6 +159,26 @@ describe.each(pages)("the page $path", ({ path, role }) => {
   });
 });
 
+describe("a page of another site", () => {
+  test("has no use of a session, or of what Access knows, at any route that changes something", async () => {
+    const body = new URLSearchParams({ token: "a-token-123" });
+    const own = { "sec-fetch-site": "same-origin" };
+    const signedIn = await locked.request("/sign-in", { method: "POST", body, headers: own });
+    const cookie = (signedIn.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    const assertion = await team.sign({ email: "adi@example.com" });
+    const ambient = [{ cookie }, { "cf-access-jwt-assertion": assertion }];
+    const changing = guarded.filter(({ method }) => method !== "GET");
+    expect(changing.length).toBeGreaterThan(20);
+    for (const { method, path } of changing) {
+      for (const sent of ambient) {
+        const headers = { ...sent, "sec-fetch-site": "cross-site", origin: "https://evil.example" };
+        const { status, code } = await ask(locked, concrete(path), { method, headers });
+        expect([method, path, status, code]).toEqual([method, path, 403, "origin_refused"]);
+      }
+    }
+  });
+});
+
 describe("credentials", () => {
   test.each([
     ["nothing", undefined, "token_missing"],

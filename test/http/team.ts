@@ -42,6 +42,11 @@ export class Team {
     this.#keys.push({ kid: crypto.randomUUID(), ...(await generateKeyPair("RS256", { extractable: true })) });
   }
 
+  /** Takes back all keys but the newest. */
+  forget(): void {
+    this.#keys = this.#keys.slice(-1);
+  }
+
   /** The claims of an assertion; those given take the place of those that are right. */
   claims(own: JWTPayload = {}): JWTPayload {
     const now = Math.floor(Date.now() / 1000);

@@ -1,7 +1,7 @@
 /** One call of the handler in the model: what it waits for, when that may come, and how its attempts may end. */
 import { Given, claim, near, same } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
-import type { Deed, How } from "./program.ts";
+import type { Deed, How } from "./player.ts";
 import type { Scope } from "./race.ts";
 
 export type Plan = {
@@ -9,6 +9,16 @@ export type Plan = {
   readonly how: How;
   /** How long a sleep or a wait lasts; null for ever. */
   readonly ms: number | null;
+};
+
+/** Of calls that are no steps. */
+export const simple: Plan = {
+  deed: () => ({ path: "", ms: 0, end: { value: "" } }),
+  how: {
+    ...{ limit: 0, delayMs: 0, backoff: "constant", maxDelayMs: 0, timeoutMs: 0 },
+    ...{ once: false, pauses: false, undo: null },
+  },
+  ms: null,
 };
 
 /** How often an attempt may have taken place. */
@@ -81,7 +91,9 @@ export class Call {
     if (entry.kind.endsWith("attempt_started")) same(entry["attempt"], this.attempt, `the attempt of ${this.id}`);
     claim(!this.plan.how.once || this.state !== "flying", `${this.id} runs at most once`);
     this.begin(entry.at, true);
-    if (held) this.state = "called";
+    // What runs at most once begins by its mark, which a pause may have overtaken.
+    if (held && this.plan.how.once) this.latest = Infinity;
+    else if (held) this.state = "called";
     // One that begins on the way to the end is told to stop at once.
     if (ending && this.plan.how.undo !== null) this.stopped = true;
     if (this.stopped) this.earliest = 0;
@@ -102,6 +114,17 @@ export class Call {
     this.state = "waiting";
     this.fixedAt = at;
     this.earliest = this.latest = ms === null ? Infinity : (until as number);
+  }
+
+  /** The child it waits for was started, or has ended. */
+  hear(verb: string, { child, output, error }: Seen): void {
+    const { id } = child as { readonly id: string };
+    if (verb === "started") [this.state, this.child] = ["waiting", id];
+    else same(id, this.child, "the child that has ended");
+    if (verb === "completed") this.settle(output);
+    if (verb !== "failed") return;
+    const cause = Object.assign(new Given(), (error as { readonly cause?: object }).cause);
+    this.reject(Object.assign(new Given(), { code: "child_failed", step: this.id, cause }));
   }
 
   /** A pause that began at this instant is over. */

@@ -2,12 +2,17 @@
 import { Disagreement } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { Model } from "./model.ts";
-import { perform } from "./program.ts";
+import { perform } from "./player.ts";
 import type { Input } from "./program.ts";
 import type { Effect } from "./workflow.ts";
 
 /** How a run looked once so many of its entries were on record. */
-export type Look = { readonly seq: number; readonly at: number; readonly status: string; readonly waitingFor: readonly string[] };
+export type Look = {
+  readonly seq: number;
+  readonly at: number;
+  readonly status: string;
+  readonly waitingFor: readonly string[];
+};
 
 /** A request with a key of its own, once or twice, and how it was answered: with a code, if it was refused. */
 export type Request = { readonly what: string; readonly key: string; readonly at: number; readonly answer: string };
@@ -93,12 +98,17 @@ function checkRequests({ requests, history }: Observation): void {
     const refused = own.filter((request) => !taken.includes(request) && request.answer !== "duplicate");
     if (own[0]?.what === "signal" || own[0]?.what === "update") {
       if (entries !== (taken.length > 0 ? 1 : 0)) fail("what was accepted is not on record once");
-      if (own.some(({ answer }, i) => (answer === "duplicate") !== (i > 0 && taken.length > 0 && own[0]?.what === "signal")))
+      if (
+        own.some(
+          ({ answer }, i) => (answer === "duplicate") !== (i > 0 && taken.length > 0 && own[0]?.what === "signal"),
+        )
+      )
         if (taken.length > 0 && own[0]?.what === "signal") fail("the first is none, the next are duplicates");
       if (new Set(taken.map(({ answer }) => answer)).size > 1) fail("answered in two ways");
     } else if (entries > 1) fail("done twice");
     for (const { answer, at } of refused)
       // A run that is being undone hears signals, and takes no updates any more.
-      if (answer === "run_ended" && own[0]?.what !== "update" && (ended === undefined || ended.at > at)) fail("refused before the end");
+      if (answer === "run_ended" && own[0]?.what !== "update" && (ended === undefined || ended.at > at))
+        fail("refused before the end");
   }
 }

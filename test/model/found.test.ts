@@ -8,7 +8,10 @@ const minuteMs = 60_000;
 test("a step in flight that can be undone has thirty seconds once the handler has failed, though nothing else is due", async () => {
   const host: Host = new Host(async (_input: never, step: Step) => {
     const deaf = step.run("deaf", () => host.clock.after(9 * minuteMs), { undo: () => {} });
-    await Promise.all([deaf, step.run("doomed", () => host.clock.after(minuteMs).then(refuse), { retry: { limit: 0 } })]);
+    await Promise.all([
+      deaf,
+      step.run("doomed", () => host.clock.after(minuteMs).then(refuse), { retry: { limit: 0 } }),
+    ]);
   });
   await host.drive();
   expect(host.entries("step.failed").map(({ step, at }) => [step, at - startAt])).toEqual([
@@ -60,6 +63,18 @@ test("a run that is being undone waits for no attempt of a step that its handler
   await host.drive(startAt + 2 * minuteMs);
   expect(host.entries("undo.started")).toHaveLength(1);
   expect(() => act(host.run, "retry")).toThrow(expect.objectContaining({ code: "not_retryable" }));
+});
+
+test("a wait that a handler leaves behind as it bails out was not removed from the code (guarantee 7)", async () => {
+  const host: Host = new Host(async (_input: never, step: Step) => {
+    void step.waitFor("never");
+    await step.run("work", () => {});
+    step.bail("enough");
+  });
+  await host.drive();
+  const died = host.journal.commits.findIndex((text) => text.includes("step.completed")) + 1;
+  const again = await host.reopen({ keep: died }).drive();
+  expect(again.journal.kinds.slice(-2)).toEqual(["run.interrupted", "run.cancelled"]);
 });
 
 function refuse(): never {

@@ -1,7 +1,7 @@
 /** `race` and `map` of the model, made of its simpler calls. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { Given } from "./disagreement.ts";
-import type { Deed, Fan, How } from "./program.ts";
+import type { Deed, Fan, How } from "./player.ts";
 
 /** What a branch of a race calls belongs to it. */
 export type Scope = { readonly parent: Scope | null; lost: boolean };

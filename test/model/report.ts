@@ -11,7 +11,9 @@ export function explain(error: unknown, program: Program, { history, effects }: 
     `seed ${seed} disagrees: MODEL_SEED=${seed} MODEL_COUNT=1 tries it alone`,
     `the program: ${JSON.stringify(input)}`,
     ...program.history.map((happening) => `happens: ${JSON.stringify(happening)}`),
-    ...history.map((entry) => JSON.stringify(entry, (name, value: unknown) => (name === "stack" || name === "text" ? undefined : value))),
+    ...history.map((entry) =>
+      JSON.stringify(entry, (name, value: unknown) => (name === "stack" || name === "text" ? undefined : value)),
+    ),
     `effects: ${JSON.stringify(effects.map(({ path, attempt, key }) => [path, attempt, key]))}`,
     error.message,
   ];

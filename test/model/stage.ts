@@ -160,10 +160,15 @@ class Performance {
 
   #act(id: string, kind: "pause" | "resume" | "retry" | "cancel" | "terminate", key: string): void {
     const at = this.#family.clock.at;
-    const answer = (said: string): void => void (id === rootId && this.#requests.push({ what: kind, key, at, answer: said }));
+    const answer = (said: string): void =>
+      void (id === rootId && this.#requests.push({ what: kind, key, at, answer: said }));
     try {
       const done = this.#family.act(id, kind, key);
-      if (done instanceof Promise) done.then(() => answer("taken"), (error: unknown) => answer(codeOf(error)));
+      if (done instanceof Promise)
+        done.then(
+          () => answer("taken"),
+          (error: unknown) => answer(codeOf(error)),
+        );
       else answer("taken");
     } catch (error) {
       answer(codeOf(error));

@@ -1,8 +1,9 @@
 /** The programs of the model, performed with the tools of the engine: the workflow `modelled`. */
 import { NonRetryableError } from "../../src/core/error.ts";
 import type { AttemptContext, RunOptions, Step } from "../../src/core/step.ts";
-import { perform } from "./program.ts";
-import type { Deed, How, Input, Tools } from "./program.ts";
+import { perform } from "./player.ts";
+import type { Deed, How, Tools } from "./player.ts";
+import type { Input } from "./program.ts";
 
 /** What an attempt did to the world. */
 export type Effect = {
@@ -29,15 +30,22 @@ function toolsOf(step: Step, world: World): Tools {
     if ("value" in end) return end.value;
     throw end.lasting ? new NonRetryableError(end.message) : new TypeError(end.message);
   };
-  const optionsOf = ({ limit, backoff, delayMs, maxDelayMs, timeoutMs, once, pauses, undo }: How): RunOptions<string> => ({
-    retry: { limit, backoff, delay: delayMs, maxDelay: maxDelayMs, jitter: 0.2 },
-    timeout: timeoutMs,
-    atMostOnce: once,
-    onExhausted: pauses ? "pause" : "fail",
-    ...(undo === null ? {} : { undo: async (_result: string, context: AttemptContext) => void (await act(undo(context.attempt), context)) }),
-  });
+  const optionsOf = (how: How): RunOptions<string> => {
+    const { limit, backoff, delayMs, maxDelayMs, timeoutMs, once, pauses, undo } = how;
+    const undone = async (_result: string, context: AttemptContext): Promise<void> => {
+      if (undo !== null) await act(undo(context.attempt), context);
+    };
+    return {
+      retry: { limit, backoff, delay: delayMs, maxDelay: maxDelayMs, jitter: 0.2 },
+      timeout: timeoutMs,
+      atMostOnce: once,
+      onExhausted: pauses ? "pause" : "fail",
+      ...(undo === null ? {} : { undo: undone }),
+    };
+  };
   return {
-    run: (name, deed, how) => step.run(name, (context) => act(deed(context.attempt), context), optionsOf(how)),
+    run: (name, deed, how) =>
+      step.run<Promise<string>>(name, (context) => act(deed(context.attempt), context), optionsOf(how)),
     sleep: (name, ms) => step.sleep(name, ms),
     waitFor: (name, timeoutMs) => step.waitFor(name, timeoutMs === null ? {} : { timeout: timeoutMs }),
     map: async (name, items, deed, { width, tolerate, settled, ...how }) => {

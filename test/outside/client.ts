@@ -35,21 +35,24 @@ export class Client {
   /** Calls that got no answer, or one of a Worker that was just dying, and were made again. */
   repeated = 0;
   readonly #origin: string;
+  readonly #patienceMs: number;
   /** A new connection for each call: those of a dead Worker are of no use to the next. */
   readonly #agent = new Agent({ keepAlive: false });
 
-  constructor(origin: string) {
+  /** @param patienceMs how long a call is made again that gets no answer */
+  constructor(origin: string, patienceMs = 60_000) {
     this.#origin = origin;
+    this.#patienceMs = patienceMs;
   }
 
-  /** @returns the JSON of a 2xx answer @throws at a 4xx, and when there was no other within a minute */
+  /** @returns the JSON of a 2xx answer @throws at a 4xx, and when there was no other for too long */
   async call<Body>(call: Call): Promise<Body> {
     return JSON.parse(await this.text(call)) as Body;
   }
 
   /** As `call`, with the body as it came. */
   async text(call: Call): Promise<string> {
-    const giveUpAt = Date.now() + 60_000;
+    const giveUpAt = Date.now() + this.#patienceMs;
     for (;;) {
       const answer = await this.#once(call);
       if (answer !== null && answer.status < 300) return answer.text;

@@ -194,7 +194,7 @@ describe(`a deployment under ${wanted} runs`, () => {
 /** Every step has one outcome, and one effect but where the deployment interrupted it; all by the code it belongs to. */
 async function verify({ id, workflow }: Planned): Promise<void> {
   const run = await client.run(id, "60s");
-  expect(run, JSON.stringify(run)).toMatchObject({ id, status: "completed" });
+  expect(run, `the run ${JSON.stringify(run)}`).toMatchObject({ id, status: "completed" });
   const entries = await client.history(id);
   expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_entry, index) => index + 1));
   const completed = entries.filter(({ kind, step }) => kind === "step.completed" && step !== "tell");

@@ -136,7 +136,7 @@ describe("the check of linearizability", () => {
       expect([seed, isLinear(operations)]).toEqual([seed, true]);
       const at = operations.findIndex(({ request, answer }) => request.call === "history" && answer?.status === 200);
       const read = operations[at];
-      if (read?.answer == null) continue;
+      if (read === undefined || read.answer === null) continue;
       const said = [...(read.answer.said as readonly string[]), "signal nobody 1"];
       const changed = operations.with(at, { ...read, answer: { ...read.answer, said } });
       expect([seed, isLinear(changed)]).toEqual([seed, false]);

@@ -11,8 +11,8 @@ import { each } from "./crowd.ts";
 import { Ledger } from "./ledger.ts";
 import { Runtime } from "./runtime.ts";
 
-const signals = Number(process.env["POISON_SIGNALS"] ?? 300);
-const steps = Number(process.env["POISON_STEPS"] ?? 500);
+const signals = Number(process.env["POISON_SIGNALS"] ?? 200);
+const steps = Number(process.env["POISON_STEPS"] ?? 400);
 /** Those that take long, or much memory. */
 const isLarge = process.env["POISON_LARGE"] === "1";
 /** A step is begun again after five deaths, each on record before; the sixth is its last. A handler has eight. */
@@ -245,3 +245,10 @@ test(
     expect(new Set(completed.map(({ step }) => step)).size).toBe(steps + 1);
   },
 );
+
+test("failures that a handler leaves to nobody end neither its run nor the process", { timeout: 60_000 }, async () => {
+  showOutput();
+  await client.start("careless", "careless", {});
+  expect(await client.run("careless", "10s")).toMatchObject({ status: "completed", output: "done" });
+  expect(runtime.isOver).toBe(false);
+});

@@ -3,6 +3,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { ask, newId, refusal, runThatIs, tokens } from "./client.ts";
+import { broken } from "./flows/erasure.ts";
 import { scan } from "./scan.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
@@ -33,7 +34,6 @@ async function follow(id: string): Promise<string> {
 }
 
 const waits = (name: string) => ({ status: "waiting", waitingFor: [{ name }] });
-
 
 /** The places of {@link scan}, without how often. */
 async function placesOf(word: string): Promise<string[]> {
@@ -104,7 +104,8 @@ describe("a run that had something to do with everything", () => {
     await runThatIs(id, { status: "completed" });
     expect(await followed).toContain(word);
     const before = await placesOf(word);
-    for (const place of ["RUNS journal.data", "DIRECTORY runs.labels", "LANES lanes.name"]) expect(before).toContain(place);
+    for (const place of ["RUNS journal.data", "DIRECTORY runs.labels", "LANES lanes.name"])
+      expect(before).toContain(place);
     await noticesOf(id);
 
     expect(await refusal(`DELETE /v1/runs/${id}`)).toBe("204 undefined");
@@ -115,7 +116,12 @@ describe("a run that had something to do with everything", () => {
 
   it("is remembered by the names of its lanes for an hour after their last use, and no longer", async () => {
     const lanes = await lanesOf(word);
-    expect(lanes.map((name) => name.split(":")[0]).toSorted()).toEqual(["concurrency", "rateLimit", "singleton", "throttle"]);
+    expect(lanes.map((name) => name.split(":")[0]).toSorted()).toEqual([
+      "concurrency",
+      "rateLimit",
+      "singleton",
+      "throttle",
+    ]);
     await lateOn(lanes);
     await vi.waitFor(async () => expect(await lanesOf(word)).toEqual([]));
     expect(await placesOf(word)).toEqual([]);
@@ -157,23 +163,29 @@ describe("a run whose retention is over", () => {
     expect(await kept(id)).toEqual(nothing);
   });
 
-  it("stays while an address has not taken its end yet", async () => {
+  it("stays while an address has not taken an end of it yet, and may be tried again until then", async () => {
     const id = newId("erased-at-once");
+    const word = newId("word");
     const url = `${inject("collector")}/${newId("told")}`;
     await fetch(url, { method: "PUT", body: "[503]" });
-    await good("POST /v1/workflows/erased-at-once/runs", { json: { id, input: { word: "w", urls: [url] } } });
+    broken.add(word);
+    await good("POST /v1/workflows/erased-at-once/runs", { json: { id, input: { word, urls: [url] } } });
     const notice = await vi.waitFor(async () => {
       const { runs } = await good(`GET /v1/runs?workflow=holdfast.notify&status=waiting&label.run=${id}`);
       const [run] = runs as { id: string }[];
       expect(run).toBeDefined();
       return run?.id ?? "";
     }, 10_000);
+    await runThatIs(id, { status: "failed" });
+    broken.delete(word);
+    await good(`POST /v1/runs/${id}/retry`);
     await runThatIs(id, { status: "completed" });
     await good(`POST /v1/runs/${notice}/retry`);
     await vi.waitFor(async () => expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found"), {
       timeout: 10_000,
       interval: 50,
     });
-    expect(await (await fetch(url)).json()).toHaveLength(2);
+    const told = await (await fetch(url)).json<{ body: { type: string } }[]>();
+    expect(told.map(({ body }) => body.type)).toEqual(["run.failed", "run.completed", "run.failed"]);
   });
 });

@@ -74,7 +74,8 @@ test("guarantees 1 to 5 and 8: runs in workerd do what the model of a run says",
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  if (errors.length > 0) throw new AggregateError(errors, `${errors.length} of ${count} programs; the first: ${String(errors[0])}`);
+  if (errors.length > 0)
+    throw new AggregateError(errors, `${errors.length} of ${count} programs; the first: ${String(errors[0])}`);
   if (count > 100) console.warn(`${count} programs, ${runs} runs`);
   expect(runs).toBeGreaterThanOrEqual(count);
 });

@@ -3,10 +3,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { defineWorkflow } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import type { EntryJson, RunJson } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
-import { repaired } from "./flows/told.ts";
+import { repaired, told } from "./flows/told.ts";
 import { watched } from "./saboteur.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
@@ -244,6 +245,22 @@ describe("an address that does not take it", () => {
     await tryAgain(notice);
     await runThatIs(notice, { status: "completed" });
     expect(await heardAt(url)).toHaveLength(2);
+  });
+});
+
+describe("in code", () => {
+  it("an address may be named where a run is started", async () => {
+    const url = await listen();
+    const { id } = await told.start({}, { id: newId("told"), notify: url });
+    expect(bodyOf((await heard(url, 1))[0] as Posted)).toMatchObject({ type: "run.completed", data: { id } });
+    await expect(told.start({}, { notify: "http://10.0.0.1/" })).rejects.toMatchObject({ code: "notify_invalid" });
+  });
+
+  it.each([7, [7], {}, null])("a workflow that names no addresses is refused: %j", (notify) => {
+    const options = { notify, handler: () => 1 } as unknown as Parameters<typeof defineWorkflow>[1];
+    expect(() => defineWorkflow("odd", options)).toThrow(
+      "notify must be an address, a list of addresses, or a function",
+    );
   });
 });
 

@@ -5,9 +5,13 @@ import { afterEach, describe, expect, it } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Answer } from "./client.ts";
 import { effects } from "./flows/travel.ts";
+import { watched } from "./saboteur.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const keyOf = (byte: number): string => btoa(String.fromCharCode(byte).repeat(32));
+
+/** Of the long history; 10,000 at large. */
+const manySteps = Number(settings["TRANSFER_STEPS"] || 2000);
 
 afterEach(() => {
   delete settings["ENCRYPTION_KEYS"];
@@ -283,6 +287,28 @@ describe("an id", () => {
   });
 });
 
+describe("guarantee 1: a run whose process ends as it arrives", () => {
+  it.each([
+    ["before it is safe is not there, and no part of it", "lost"],
+    ["once it is safe is there, and the same text finds it", "kept"],
+  ] as const)("%s", async (_, how) => {
+    const id = await completedRun();
+    const text = await exported(id);
+    const other = newId("arrived");
+    watched(other).blows = [{ at: 1, how }];
+    const first = await imported(text, `?id=${other}`).catch(() => null);
+    if (how === "lost") expect(first?.status ?? 503).toBeGreaterThanOrEqual(500);
+    expect(watched(other).blows).toEqual([]);
+    if (how === "lost") expect(await kept(other)).toEqual(nothing);
+    const again = await imported(text, `?id=${other}`);
+    expect([again.status, again.body["status"]]).toEqual([how === "lost" ? 201 : 200, "completed"]);
+    expect((await historyOf(other)).map(({ kind }) => kind)).toEqual([
+      ...(await historyOf(id)).map(({ kind }) => kind),
+      "run.imported",
+    ]);
+  });
+});
+
 describe("results of sensitive steps", () => {
   const secret = newId("canary");
 
@@ -339,19 +365,20 @@ describe("results of sensitive steps", () => {
   });
 });
 
-it("a history of 10,000 steps arrives, leaves page by page, and goes on", async () => {
-  const { id } = await start("long-walk", { input: { steps: 10_000 }, delay: "1 hour" });
+it(`a history of ${manySteps} steps arrives, leaves page by page, and goes on`, { timeout: 60_000 }, async () => {
+  const { id } = await start("long-walk", { input: { steps: manySteps }, delay: "1 hour" });
   await ask(`POST /v1/runs/${id}/pause`);
   const [manifest = {}, delayed = {}] = linesOf(await exported(id));
   const created = { ...delayed, startAt: null };
   const at = Number(delayed["at"]);
   const started = { seq: 2, at, kind: "run.started", deployment: "another" };
-  const pad = "x".repeat(500);
-  const steps = Array.from({ length: 10_000 }, (_, index) => ({
+  // Together more than a page.
+  const pad = "x".repeat(Math.ceil(6_000_000 / manySteps));
+  const steps = Array.from({ length: manySteps }, (_, index) => ({
     ...{ seq: index + 3, at, kind: "step.completed", step: index === 0 ? "step" : `step#${index + 1}`, attempt: 1 },
     ...{ startedAt: at, result: `[{"n":1,"pad":2},${index},"${pad}"]` },
   }));
-  const paused = { seq: 10_003, at, kind: "run.paused", by: "admin", reason: null };
+  const paused = { seq: manySteps + 3, at, kind: "run.paused", by: "admin", reason: null };
   const first = { ...manifest, status: "paused", seq: paused.seq };
   const text = await resealed([first, created, started, ...steps, paused]);
   const other = newId("long");
@@ -360,7 +387,7 @@ it("a history of 10,000 steps arrives, leaves page by page, and goes on", async 
   expect(again.slice(3, -1)).toEqual([...steps, paused]);
   await ask(`POST /v1/runs/${other}/resume`);
   await ask(`POST /v1/runs/${other}/signals/go`, { json: {} });
-  await runThatIs(other, { status: "completed", output: (10_000 * 9999) / 2 });
+  await runThatIs(other, { status: "completed", output: (manySteps * (manySteps - 1)) / 2 });
 });
 
 describe("what is no such text is refused, and leaves nothing behind", () => {

@@ -116,7 +116,11 @@ function settle(state: RunState, entry: EntryOf<"run.imported">): void {
   state.notices.length = 0;
   state.orphans.clear();
   state.formerChildren.clear();
-  for (const call of state.calls.values()) if (call.kind === "child") call.policy = "abandon";
+  for (const call of state.calls.values()) {
+    if (call.kind !== "child") continue;
+    call.policy = "abandon";
+    call.child = null;
+  }
 }
 
 /** Every open call hears of it, but those whose own end has to be known first. */

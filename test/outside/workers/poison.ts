@@ -1,6 +1,6 @@
 /** Workflows that are bad neighbours: they never end, eat memory, take a hundred thousand signals. */
 import { env } from "cloudflare:workers";
-import { createWorker, defineWorkflow } from "../../../src/index.ts";
+import { NonRetryableError, createWorker, defineWorkflow } from "../../../src/index.ts";
 import type { AttemptContext, Step } from "../../../src/index.ts";
 import type { Report } from "../ledger.ts";
 
@@ -59,6 +59,19 @@ const hoard = defineWorkflow("hoard", {
   },
 });
 
+/** Leaves its failures to nobody. */
+const careless = defineWorkflow("careless", {
+  handler: async (_input: unknown, step) => {
+    void Promise.reject(new Error("nobody listens"));
+    void step.run("refused", () => {
+      throw new NonRetryableError("nobody listens");
+    });
+    await step.run("beside", () => 1);
+    await step.sleep(20);
+    return "done";
+  },
+});
+
 /** Goes its way, whatever its neighbours do. */
 const bystander = defineWorkflow("bystander", {
   handler: async ({ steps }: { steps: number }, step) => {
@@ -70,7 +83,7 @@ const bystander = defineWorkflow("bystander", {
   },
 });
 
-const worker = createWorker({ workflows: [inbox, march, spin, hoard, bystander] });
+const worker = createWorker({ workflows: [inbox, march, spin, hoard, careless, bystander] });
 
 export default worker;
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

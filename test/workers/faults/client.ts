@@ -53,7 +53,12 @@ export async function until<Value>(what: string, look: () => Promise<Value | nul
 
 export type StartOptions = Partial<Omit<StartRequest, "workflow" | "input" | "id" | "by">>;
 
-export async function start(workflow: string, id: string, input: object, more: StartOptions = {}): Promise<RunSnapshot> {
+export async function start(
+  workflow: string,
+  id: string,
+  input: object,
+  more: StartOptions = {},
+): Promise<RunSnapshot> {
   const request = { workflow, id, input: encode(input, "the input"), by: "test", ...more };
   return (await persist(`the start of ${id}`, () => service.runs.start(request))).run;
 }

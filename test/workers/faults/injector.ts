@@ -8,6 +8,7 @@
  * that ended at the event before it left. So faults at all events are faults at every await.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { toClock, toReal } from "./clock.ts";
 
 export type Kind = "run" | "register" | "shard" | "scheduler" | "lane" | "roll";
 
@@ -169,6 +170,12 @@ function watchStatements(storage: DurableObjectStorage, meet: Meet): void {
 }
 
 function watchCalls(storage: DurableObjectStorage, meet: Meet): void {
+  const [get, set] = [storage.getAlarm.bind(storage), storage.setAlarm.bind(storage)];
+  storage.setAlarm = (at, options) => set(toReal(Number(at)), options);
+  storage.getAlarm = async (options) => {
+    const at = await get(options);
+    return at === null ? null : toClock(at);
+  };
   const methods = { setAlarm: "alarm", deleteAlarm: "alarm", deleteAll: "write", sync: "sync" } as const;
   for (const [method, what] of Object.entries(methods)) {
     const own = (Reflect.get(storage, method) as Method).bind(storage);
@@ -188,7 +195,8 @@ function watchCalls(storage: DurableObjectStorage, meet: Meet): void {
 export function intercept(binding: "run" | "shard" | "scheduler" | "lane", prototype: object): void {
   for (const method of methodsOf(prototype)) {
     const own = Reflect.get(prototype, method) as Method;
-    const value = async function (this: { readonly ctx: DurableObjectState }, ...given: unknown[]): Promise<unknown> {
+    const value = async function (this: { readonly ctx: DurableObjectState }, ...sent: unknown[]): Promise<unknown> {
+      const given = method === "alarm" ? onClock(sent) : sent;
       if (plans.size === 0) return await Reflect.apply(own, this, given);
       const object = this.ctx.id.name ?? "";
       const key = keyIn(object) ?? keyIn(JSON.stringify(given).slice(0, 4000)) ?? givenKind(kindOf(binding, object));
@@ -201,6 +209,16 @@ export function intercept(binding: "run" | "shard" | "scheduler" | "lane", proto
     };
     Object.defineProperty(prototype, method, { value, configurable: true, writable: true });
   }
+}
+
+/** An alarm says for when it was set. */
+function onClock(given: readonly unknown[]): unknown[] {
+  const [info, ...rest] = given as [AlarmInvocationInfo | undefined];
+  return info === undefined ? [...given] : [{ ...info, ...timesOf(info) }, ...rest];
+}
+
+function timesOf({ isRetry, retryCount, scheduledTime }: AlarmInvocationInfo): AlarmInvocationInfo {
+  return { isRetry, retryCount, scheduledTime: toClock(scheduledTime) };
 }
 
 /** Objects that all share may have a plan of their kind's. */
@@ -233,10 +251,20 @@ async function withFault(
     case "twice":
       return (await Promise.all([act(), act()]))[0];
     case "again":
-      ctx.waitUntil(scheduler.wait(lateMs).then(act).catch(() => {}));
+      ctx.waitUntil(
+        scheduler
+          .wait(lateMs)
+          .then(act)
+          .catch(() => {}),
+      );
       return await act();
     case "late":
-      ctx.waitUntil(scheduler.wait(lateMs).then(act).catch(() => {}));
+      ctx.waitUntil(
+        scheduler
+          .wait(lateMs)
+          .then(act)
+          .catch(() => {}),
+      );
       throw lost();
     default:
       return await act();

@@ -17,11 +17,14 @@ async function checkRun(id: string): Promise<void> {
   // The directory is equal to the run in the end.
   const same = async (): Promise<string | null> => {
     const [told, run] = [await listed(id), await read(id)];
-    return told?.status === run.status && told.createdAt === run.createdAt && told.finishedAt === run.finishedAt ? id : null;
+    return told?.status === run.status && told.createdAt === run.createdAt && told.finishedAt === run.finishedAt
+      ? id
+      : null;
   };
   await until(`the directory is right about ${id}`, same);
   const { status, waitingFor } = await read(id);
-  const onlySignals = waitingFor.length > 0 && waitingFor.every((wait) => wait.kind === "signal" && wait.until === null);
+  const onlySignals =
+    waitingFor.length > 0 && waitingFor.every((wait) => wait.kind === "signal" && wait.until === null);
   if (isEnded(status) || !onlySignals) await until(`${id} (${status}) has an alarm`, () => alarmOf(id));
 }
 
@@ -41,9 +44,13 @@ export async function checkHistory(id: string): Promise<void> {
     return once && "step" in entry ? [`${entry.kind} ${entry.step}`] : [];
   });
   expect(outcomes.toSorted()).toEqual([...new Set(outcomes)].toSorted());
-  const keys = entries.flatMap((entry) => (entry.kind === "signal.received" && entry.key !== undefined ? [entry.key] : []));
+  const keys = entries.flatMap((entry) =>
+    entry.kind === "signal.received" && entry.key !== undefined ? [entry.key] : [],
+  );
   expect(keys).toEqual([...new Set(keys)]);
-  const ends = entries.filter(({ kind }) => kind === "run.completed" || kind === "run.failed" || kind === "run.cancelled");
+  const ends = entries.filter(
+    ({ kind }) => kind === "run.completed" || kind === "run.failed" || kind === "run.cancelled",
+  );
   const reopened = entries.filter(({ kind }) => kind === "run.retried");
   if (ends.length > 0) expect(ends.length - reopened.length).toBeLessThanOrEqual(1);
 }

@@ -3,8 +3,21 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { ask } from "../client.ts";
 import { deeds } from "../flows/faults.ts";
-import { hush, newKey } from "./campaign.ts";
-import { ended, history, listed, output, pause, persist, read, service, signal, start, until, waiting } from "./client.ts";
+import { hush, isLong, newKey } from "./campaign.ts";
+import {
+  ended,
+  history,
+  listed,
+  output,
+  pause,
+  persist,
+  read,
+  service,
+  signal,
+  start,
+  until,
+  waiting,
+} from "./client.ts";
 import { lay } from "./injector.ts";
 import type { Event } from "./injector.ts";
 import { checkRuns } from "./invariant.ts";
@@ -15,7 +28,11 @@ hush();
 const outageMs = 1500;
 
 /** From now on, for a while, the storage of the story's objects fails at what `hits`. */
-async function outage(key: string, hits: (event: Event) => boolean, fault: "full" | "broken" = "broken"): Promise<number> {
+async function outage(
+  key: string,
+  hits: (event: Event) => boolean,
+  fault: "full" | "broken" = "broken",
+): Promise<number> {
   let hit = 0;
   lay(key, (event) => {
     if (!hits(event)) return null;
@@ -31,7 +48,13 @@ const isAlarm = ({ what }: Event): boolean => what === "alarm";
 const isWrite = ({ what }: Event): boolean => what === "write" || what === "alarm" || what === "sync";
 const isStorage = (event: Event): boolean => isWrite(event) || event.what === "read";
 
-describe("alarms that are not taken, as under a spending limit", () => {
+async function resumes(key: string): Promise<void> {
+  await ended(key);
+  await checkRuns([key]);
+  lay(key, null);
+}
+
+describe.concurrent("alarms that are not taken, as under a spending limit", () => {
   it.each(["a sleep", "a timeout"])("do not lose %s: the run wakes by itself (guarantee 4)", async (what) => {
     const key = newKey();
     const over = outage(key, isAlarm);
@@ -43,29 +66,29 @@ describe("alarms that are not taken, as under a spending limit", () => {
   });
 });
 
-describe("a run whose storage is gone for a while", () => {
-  it.each([
-    { what: "full", fault: "full", hits: isWrite },
-    { what: "broken", fault: "broken", hits: isStorage },
-  ] as const)("resumes by itself when it is back: $what, in the middle of a step (guarantees 1, 2, 4)", async (how) => {
+describe.concurrent("a run whose storage is gone for a while", () => {
+  it("resumes by itself when it is no longer full (guarantees 1, 2, 4)", async () => {
     const key = newKey();
     await start("fault-slow", key, { key, ms: 300 });
     await until("its first step", async () => (deeds.some(({ run }) => run === key) ? key : null));
-    expect(await outage(key, how.hits, how.fault)).toBeGreaterThan(0);
-    await ended(key);
+    expect(await outage(key, isWrite, "full")).toBeGreaterThan(0);
+    await resumes(key);
     expect(await output(key)).toBe(deeds.findLast(({ run }) => run === key)?.number);
-    await checkRuns([key]);
-    lay(key, null);
   });
 
-  it("resumes when it was gone as the alarm came (guarantee 4)", async () => {
-    const key = newKey();
-    await start("fault-sleeping", key, { key, ms: 500 });
-    expect(await outage(key, isStorage)).toBeGreaterThan(0);
-    await ended(key);
-    await checkRuns([key]);
-    lay(key, null);
-  });
+  // A journal that cannot be opened is looked at again after a minute.
+  it.runIf(isLong)(
+    "resumes by itself when it can be read again (guarantees 1, 2, 4)",
+    { timeout: 150_000 },
+    async () => {
+      const keys = [newKey(), newKey()];
+      await start("fault-slow", keys[0] ?? "", { key: keys[0], ms: 300 });
+      await start("fault-sleeping", keys[1] ?? "", { key: keys[1], ms: 500 });
+      const hits = await Promise.all(keys.map((key) => outage(key, isStorage)));
+      expect(Math.min(...hits)).toBeGreaterThan(0);
+      for (const key of keys) await resumes(key);
+    },
+  );
 
   it("answers no start and no signal 2xx that was not written, says so, and takes them afterwards (guarantee 1)", async () => {
     const key = newKey();
@@ -89,7 +112,7 @@ describe("a run whose storage is gone for a while", () => {
   });
 });
 
-describe("slow storage", () => {
+describe.concurrent("slow storage", () => {
   it("delays and does not reorder (guarantee 3)", async () => {
     const key = newKey();
     lay(key, ({ what }) => (what === "alarm" || what === "sync" ? "slow" : null));
@@ -103,13 +126,13 @@ describe("slow storage", () => {
   });
 });
 
-describe("a scheduler whose storage fails", () => {
+describe.concurrent("a scheduler whose storage fails", () => {
   it("knows no schedule that it could not keep, and makes it when it is asked again (guarantee 6)", async () => {
     const key = newKey();
     const request = { id: key, workflow: "fault-fired", cron: "0 0 1 1 *", input: encode({ key }, "input") };
     const create = () => service.schedules.create({ ...request, by: "test", reason: null, key });
     lay(key, ({ of }) => (of.startsWith("INSERT INTO plans") ? "full" : null));
-    await expect(create()).rejects.toThrow();
+    await expect(create()).rejects.toThrow("SQLITE_FULL");
     lay(key, () => null);
     await expect(service.schedules.find(key, 1)).rejects.toMatchObject({ code: "schedule_not_found" });
     expect(await persist("a schedule", create)).toMatchObject({ created: true });
@@ -119,34 +142,38 @@ describe("a scheduler whose storage fails", () => {
   });
 });
 
-describe("what stands beside a run, gone for a while", () => {
-  it.each(["throws", "hangs"] as const)("holds up no run, and hears of it afterwards: %s", async (how) => {
-    const key = newKey();
-    const lane = `concurrency:fault-single:${key}`;
-    let met = 0;
-    lay(key, ({ kind, what }) => {
-      if (what !== "call" || kind === "run") return null;
-      met++;
-      return how === "throws" ? "unsent" : "hangs";
-    });
-    const one = `${key}.one`;
-    await start("fault-steps", one, { key });
-    await start("fault-single", `${key}.two`, { key });
-    // The steps go on without the directory; a lane that cannot be asked lets nobody in.
-    await until("its steps", async () => (deeds.filter(({ run }) => run === one).length >= 4 ? key : null));
-    await pause(outageMs);
-    expect(met).toBeGreaterThan(1);
-    expect(deeds.some(({ run }) => run === `${key}.two`)).toBe(false);
-    expect(await listed(one)).toBeNull();
-    lay(key, () => null);
-    // It asks its lane again after a minute, or when somebody looks at it.
-    await read(`${key}.two`);
-    for (const id of [one, `${key}.two`]) await ended(id);
-    await checkRuns([one, `${key}.two`]);
-    const use = async () => ((await service.lanes.find(lane, 20)).used === 0 ? key : null);
-    await until("its slot", use);
-    lay(key, null);
-  }, 60_000);
+describe.concurrent("what stands beside a run, gone for a while", () => {
+  it.each(["throws", "hangs"] as const)(
+    "holds up no run, and hears of it afterwards: %s",
+    async (how) => {
+      const key = newKey();
+      const lane = `concurrency:fault-single:${key}`;
+      let met = 0;
+      lay(key, ({ kind, what }) => {
+        if (what !== "call" || kind === "run") return null;
+        met++;
+        return how === "throws" ? "unsent" : "hangs";
+      });
+      const one = `${key}.one`;
+      await start("fault-steps", one, { key });
+      await start("fault-single", `${key}.two`, { key });
+      // The steps go on without the directory; a lane that cannot be asked lets nobody in.
+      await until("its steps", async () => (deeds.filter(({ run }) => run === one).length >= 4 ? key : null));
+      await pause(outageMs);
+      expect(met).toBeGreaterThan(1);
+      expect(deeds.some(({ run }) => run === `${key}.two`)).toBe(false);
+      expect(await listed(one)).toBeNull();
+      lay(key, () => null);
+      // It asks its lane again after a minute, or when somebody looks at it.
+      await read(`${key}.two`);
+      for (const id of [one, `${key}.two`]) await ended(id);
+      await checkRuns([one, `${key}.two`]);
+      const use = async () => ((await service.lanes.find(lane, 20)).used === 0 ? key : null);
+      await until("its slot", use);
+      lay(key, null);
+    },
+    60_000,
+  );
 
   it("is there again for firings that were due meanwhile, each once (guarantee 6)", async () => {
     const key = newKey();

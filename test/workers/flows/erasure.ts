@@ -41,6 +41,9 @@ const everything = defineWorkflow("erased", {
   },
 });
 
+/** Words that nothing can be made of. */
+export const broken = new Set<string>();
+
 /** Not kept at all once it has ended. */
 const fleeting = defineWorkflow("erased-at-once", {
   input: said,
@@ -48,7 +51,12 @@ const fleeting = defineWorkflow("erased-at-once", {
   labels: ({ word }) => ({ word }),
   notify: ({ urls }) => urls,
   concurrency: { limit: 5, key },
-  handler: async ({ word }, step) => await step.run("only", () => word),
+  retries: 0,
+  handler: async ({ word }, step) =>
+    await step.run("only", () => {
+      if (broken.has(word)) throw new Error("it broke");
+      return word;
+    }),
 });
 
 export const erasureWorkflows = [part, everything, fleeting];

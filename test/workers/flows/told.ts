@@ -10,7 +10,7 @@ export type ToldInput = {
 /** Runs, by id, whose failing step succeeds from now on. */
 export const repaired = new Set<string>();
 
-const told = defineWorkflow<ToldInput, unknown>("told", {
+export const told = defineWorkflow<ToldInput, unknown>("told", {
   retries: 0,
   notify: ({ urls }) => urls,
   handler: async ({ outcome, output }, step) => {

@@ -1,5 +1,5 @@
 /** Workflows that do what no workflow should: each has to come to an end that can be read, and harm nobody. */
-import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
+import { defineWorkflow } from "../../../src/index.ts";
 import type { Step } from "../../../src/index.ts";
 
 function frozen(): Error {
@@ -64,8 +64,7 @@ export const thrown: Readonly<Record<string, () => unknown>> = {
   "an error with a message of a megabyte": () => new Error("x".repeat(1_000_000)),
   "an error with half a surrogate pair and NUL": () => new Error("\ud800\0"),
   "an error whose name is no text": () => Object.assign(new Error("odd"), { name: { a: 1 } }),
-  "an aggregate of a hundred thousand": () =>
-    new AggregateError(Array.from({ length: 100_000 }, () => new Error("one"))),
+  "an aggregate of ten thousand": () => new AggregateError(Array.from({ length: 10_000 }, () => new Error("one"))),
 };
 
 /** What is returned, by name: the code it fails with, or null where it is none of ours that it is odd. */
@@ -142,19 +141,10 @@ const acts: Readonly<Record<string, (step: Step) => unknown>> = {
     return "done";
   },
   "starts steps after it returned": (step) => {
-    setTimeout(() => void step.run("late", () => late.push(step.info.id)), 10);
-    void Promise.resolve().then(() => step.run("later", () => late.push(step.info.id)));
+    setTimeout(() => void step.run("late", () => late.push(step.info.id)), 300);
     return "done";
   },
   "calls step from a step": async (step) => await step.run("outer", async () => await step.run("inner", () => "done")),
-  "leaves rejections to nobody": async (step) => {
-    void Promise.reject(new Error("nobody listens"));
-    void step.run("refused", () => {
-      throw new NonRetryableError("nobody listens");
-    });
-    await step.run("beside", () => 1);
-    return await step.run("after", () => "done");
-  },
   "ends twice": (step) => {
     try {
       step.bail("once");

@@ -154,7 +154,10 @@ function show(crowd: readonly Client[]): void {
 function told(findings: readonly Finding[]): string {
   const kinds = Map.groupBy(findings, ({ wrong }) => wrong.join("; "));
   return [...kinds]
-    .flatMap(([wrong, all]) => [`${all.length} × ${wrong}`, ...all.slice(0, 3).map(({ shot, reply }) => `  ${shot}\n  ${reply}`)])
+    .flatMap(([wrong, all]) => [
+      `${all.length} × ${wrong}`,
+      ...all.slice(0, 3).map(({ shot, reply }) => `  ${shot}\n  ${reply}`),
+    ])
     .join("\n");
 }
 

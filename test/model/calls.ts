@@ -1,0 +1,103 @@
+/** The calls that a handler has made in the model: which are open, what is due of them, and how a pause moves it. */
+import type { Call, Clock } from "./call.ts";
+import { Disagreement, claim } from "./disagreement.ts";
+import type { Seen } from "./disagreement.ts";
+import { isLost } from "./race.ts";
+
+export class Calls {
+  /** In the order in which they were made. */
+  readonly made: Call[] = [];
+  /** The instant of the newest entry. */
+  at = 0;
+  pausedAt: number | null = null;
+  #resumedAt = 0;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Attempts whose time had come by this entry have begun; nothing is written of that. */
+  begin({ at, step }: Seen): void {
+    for (const call of this.pausedAt === null ? this.open : []) {
+      const isDue = call.latest < at || (call.latest === at && call.id === step);
+      if (call.state === "resting" && isDue) call.begin(call.latest);
+    }
+  }
+
+  /** What must have come by now and has not. */
+  overdue(at: number, isEnding: boolean, inbox: readonly Seen[]): void {
+    for (const call of this.open) {
+      const { kind, id, state, latest } = call;
+      // What a death cut off begins again once the pause is over.
+      if (this.pausedAt !== null && (state !== "flying" || this.#clock.slackMs > 0)) continue;
+      if (isEnding && kind !== "undo" && !call.stopped) continue;
+      const isFirst = this.firstWait(call.name) === call;
+      const signal = isFirst ? inbox.find((each) => each["name"] === call.name) : undefined;
+      const due = signal === undefined ? latest : Math.max(signal.at, call.fixedAt, this.#resumedAt);
+      const isLate = state !== "exhausted" && at > due + this.#clock.slackMs;
+      claim(!isLate || isLost(call.scope), `${kind} ${id} (${state}) should have gone on at ${due}`);
+    }
+  }
+
+  /** Signals go to the wait that was called first. */
+  firstWait(name: string): Call | undefined {
+    return this.open.find((call) => call.kind === "wait" && call.name === name && !isLost(call.scope));
+  }
+
+  /** Attempts that fell due in this very instant may have begun, or begin when they may. */
+  tie(): void {
+    const tied = this.open.filter(({ state, latest }) => state === "resting" && latest <= this.at);
+    for (const call of tied) call.begin(call.latest);
+    for (const call of tied) call.latest = Infinity;
+  }
+
+  /** The pause is over, and steps that had no attempt left have all of them again. */
+  resume(): void {
+    for (const call of this.open) call.shift(this.at, this.pausedAt ?? this.at);
+    [this.pausedAt, this.#resumedAt] = [null, this.at];
+    for (const call of this.open) call.release(this.at);
+  }
+
+  /** Somebody has what waits for its next attempt, or has none left, tried now. */
+  retry(): void {
+    const open = this.open;
+    const resting = open.filter(({ state }) => state === "resting");
+    const isAgain = open.some(({ state, attempt }) => state === "flying" && attempt > 1);
+    const isExhausted = open.some(({ state }) => state === "exhausted");
+    claim(isExhausted || isAgain || resting.length > 0, "nothing is there to be tried again");
+    // A step without an attempt left had it paused for this decision, which ends the pause.
+    if (isExhausted) this.resume();
+    for (const call of resting) call.earliest = call.latest = call.fixedAt = this.at;
+  }
+
+  /** What they make the run look like; null where that is a matter of a moment. */
+  look(now: number, isUndoing: boolean): { readonly status: string; readonly waitingFor: readonly string[] } | null {
+    const open = this.open.filter(({ kind }) => !isUndoing || kind === "undo");
+    const isMoving = ({ state, latest }: Call): boolean => state === "called" || (state !== "flying" && latest <= now);
+    if (open.length === 0 || open.some(isMoving)) return null;
+    const waits = open.flatMap(({ kind, id, name, state, child }) => {
+      if (state === "resting") return [`retry ${id}`];
+      if (state !== "waiting") return [];
+      return [kind === "wait" ? `signal ${name}` : kind === "sleep" ? `timer ${name}` : `run ${child}`];
+    });
+    const isBusy = waits.length === 0 || open.some(({ state }) => state === "flying");
+    return { status: isBusy ? "running" : "waiting", waitingFor: waits.toSorted() };
+  }
+
+  get open(): Call[] {
+    return this.made.filter(({ state }) => state !== "over");
+  }
+
+  /** Steps in flight that may have to be undone. */
+  get undecided(): Call[] {
+    return this.open.filter(({ kind, state, plan }) => kind === "run" && state === "flying" && plan.how.undo !== null);
+  }
+
+  /** @throws Disagreement */
+  find(kind: Call["kind"], id: unknown): Call {
+    const call = this.open.find((each) => each.kind === kind && each.id === id);
+    if (call === undefined) throw new Disagreement(`no open ${kind} ${String(id)}`);
+    return call;
+  }
+}

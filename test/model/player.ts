@@ -1,0 +1,215 @@
+/**
+ * The handler that performs a program through any set of tools, those of the engine or those of the model, and
+ * says what it sees.
+ */
+import type { Input, Node } from "./program.ts";
+
+/** What one attempt of a step does, and how it ends. */
+export type Deed = {
+  /** Names the attempt's call among all those of the run. */
+  readonly path: string;
+  readonly ms: number;
+  readonly end: { readonly value: string } | { readonly message: string; readonly lasting: boolean };
+};
+
+export type How = {
+  readonly limit: number;
+  readonly delayMs: number;
+  readonly backoff: "exponential" | "linear" | "constant";
+  readonly maxDelayMs: number;
+  readonly timeoutMs: number;
+  readonly once: boolean;
+  readonly pauses: boolean;
+  /** How the step is undone; null where it cannot be. */
+  readonly undo: ((attempt: number) => Deed) | null;
+};
+
+export type Fan = { readonly width: number; readonly tolerate: number; readonly settled: boolean };
+
+/** What a handler works with: a small part of `step`, the steps described rather than carried out. */
+export interface Tools {
+  run(name: string, deed: (attempt: number) => Deed, how: How): Promise<unknown>;
+  sleep(name: string, ms: number): Promise<unknown>;
+  waitFor(name: string, timeoutMs: number | null): Promise<unknown>;
+  map(name: string, items: number, deed: (item: number, attempt: number) => Deed, how: How & Fan): Promise<unknown>;
+  race(branches: Readonly<Record<string, () => Promise<void>>>): Promise<{ readonly key: string }>;
+  invoke(input: Input): Promise<unknown>;
+  update(name: string, fn: (argument: unknown) => unknown): void;
+  log(line: string): void;
+  /** Does not return. */
+  bail(reason: string): Promise<never>;
+  /** Does not return. */
+  fail(error: Error): Promise<never>;
+}
+
+/** Units an attempt may take where it has no timeout. */
+const long = 100_000;
+
+/** The handler: does what the input says, and returns what it saw, in order. */
+export async function perform(tools: Tools, { body, unitMs, asks }: Input): Promise<unknown> {
+  const notes: string[] = [];
+  const note = (path: string, what: string): void => {
+    notes.push(`${path} ${what}`);
+    tools.log(`${path} ${what}`);
+  };
+  let sum = 0;
+  if (asks)
+    tools.update("add", (argument) => {
+      if (typeof argument !== "number" || argument < 10) throw new RangeError(`not added: ${String(argument)}`);
+      note("add", String(argument));
+      return (sum += argument);
+    });
+  await new Player(tools, unitMs, asks, note).play(body, "");
+  return { notes, sum };
+}
+
+class Player {
+  readonly #tools: Tools;
+  readonly #unitMs: number;
+  readonly #asks: boolean;
+  readonly #note: (path: string, what: string) => void;
+
+  constructor(tools: Tools, unitMs: number, asks: boolean, note: (path: string, what: string) => void) {
+    this.#tools = tools;
+    this.#unitMs = unitMs;
+    this.#asks = asks;
+    this.#note = note;
+  }
+
+  async play(node: Node, path: string): Promise<void> {
+    const tools = this.#tools;
+    const ms = this.#unitMs;
+    switch (node.t) {
+      case "run":
+        return await this.#watch(path, tools.run(node.name, this.#deed(node, path), this.#how(node, path)));
+      case "map":
+        return await this.#watch(path, this.#map(node, path));
+      case "sleep":
+        return await this.#watch(path, tools.sleep(node.name, node.units * ms));
+      case "wait":
+        return await this.#watch(path, tools.waitFor(node.name, node.timeout === null ? null : node.timeout * ms));
+      case "child":
+        return await this.#watch(path, tools.invoke({ body: node.body, unitMs: ms, asks: this.#asks }));
+      case "seq":
+        for (const [i, inner] of node.nodes.entries()) await this.play(inner, `${path}.${i}`);
+        return;
+      case "loop":
+        for (let i = 0; i < node.count; i++) await this.play(node.body, `${path}@${i}`);
+        return;
+      case "join":
+        await joined(
+          node.mode,
+          node.nodes.map((inner, i) => this.play(inner, `${path}|${i}`)),
+        );
+        return this.#note(path, node.mode);
+      case "race": {
+        const branches = node.nodes.map((inner, i) => [`k${i}`, () => this.play(inner, `${path}^${i}`)] as const);
+        return await this.#watch(path, tools.race(Object.fromEntries(branches)));
+      }
+      case "try":
+        return await this.#guard(node, path);
+      case "throw":
+        throw new RangeError(`thrown at ${path}`);
+      case "bail":
+        return await tools.bail(`bailed at ${path}`);
+      case "fail":
+        return await tools.fail(new SyntaxError(`failed at ${path}`));
+      default:
+        return node satisfies never;
+    }
+  }
+
+  async #watch(path: string, work: Promise<unknown>): Promise<void> {
+    try {
+      this.#note(path, JSON.stringify((await work) ?? null));
+    } catch (error) {
+      this.#note(path, told(error));
+      throw error;
+    }
+  }
+
+  async #guard({ body, rescue, last }: Extract<Node, { t: "try" }>, path: string): Promise<void> {
+    try {
+      await this.play(body, `${path}t`);
+    } catch (error) {
+      this.#note(path, `caught ${told(error)}`);
+      if (rescue === null) throw error;
+      await this.play(rescue, `${path}c`);
+    } finally {
+      if (last !== null) await this.play(last, `${path}f`);
+    }
+  }
+
+  #deed(node: Extract<Node, { t: "run" }>, path: string): (attempt: number) => Deed {
+    const { fails, lasting, units } = node;
+    return (attempt) => {
+      const failed = { message: `${path} ${attempt}`, lasting };
+      return { path, ms: units * this.#unitMs, end: attempt > fails ? { value: `done ${path}` } : failed };
+    };
+  }
+
+  #how({ limit, backoff, timeout, undo, once, pauses, units }: Extract<Node, { t: "run" }>, path: string): How {
+    const unit = this.#unitMs;
+    const undoing = (fails: number) => (attempt: number) => {
+      const end = attempt > fails ? { value: "" } : { message: `not undone ${path} ${attempt}`, lasting: false };
+      return { path: `${path} undone`, ms: units * unit, end };
+    };
+    return {
+      ...{ limit, backoff, once, delayMs: 20 * unit, maxDelayMs: 70 * unit, timeoutMs: (timeout ?? long) * unit },
+      // One that never has time enough would be tried for ever.
+      pauses: pauses && timeout === null,
+      undo: undo === null ? null : undoing(undo),
+    };
+  }
+
+  #map({ name, units, bad, fan }: Extract<Node, { t: "map" }>, path: string): Promise<unknown> {
+    const deed = (item: number): Deed => {
+      const failed = { message: `${path}:${item}`, lasting: true };
+      const end = bad.includes(item) ? failed : { value: `done ${path}:${item}` };
+      return { path: `${path}:${item}`, ms: (units[item] ?? 0) * this.#unitMs, end };
+    };
+    const plain = { limit: 0, backoff: "constant", delayMs: 0, maxDelayMs: 0, once: false, pauses: false } as const;
+    return this.#tools.map(name, units.length, deed, { ...plain, timeoutMs: long * this.#unitMs, undo: null, ...fan });
+  }
+}
+
+/** What the contract says of an error that a handler catches. */
+export function told(thrown: unknown): string {
+  const error = thrown as Error & Record<"code" | "step" | "attempts" | "errors", unknown>;
+  const { name, code, step, attempts, cause, errors } = error;
+  switch (code) {
+    case undefined:
+      if (error instanceof AggregateError) return `any ${error.errors.map(told).join(", ")}`;
+      return `${name} ${error.message}`;
+    case "step_failed":
+    case "non_retryable":
+      return [name, error.message, code, step, attempts].map(String).join(" ");
+    case "map_failed":
+      // By index: those of items that did not fail are missing.
+      return `map_failed ${String(step)} ${(errors as unknown[])
+        .filter((each) => each !== undefined)
+        .map(told)
+        .join(", ")}`;
+    case "child_failed":
+      return `child_failed ${told(cause)}`;
+    case "cancelled":
+      return "cancelled";
+    default:
+      return [code, step, attempts].map(String).join(" ");
+  }
+}
+
+function joined(mode: "all" | "allSettled" | "race" | "any", branches: readonly Promise<void>[]): Promise<unknown> {
+  switch (mode) {
+    case "all":
+      return Promise.all(branches);
+    case "allSettled":
+      return Promise.allSettled(branches);
+    case "race":
+      return Promise.race(branches);
+    case "any":
+      return Promise.any(branches);
+    default:
+      return mode satisfies never;
+  }
+}
