@@ -48,7 +48,6 @@ export default defineConfig({
                 TRANSFER_LARGE: process.env["TRANSFER_LARGE"] ?? "",
                 FAULT_COUNT: process.env["FAULT_COUNT"] ?? "",
                 FAULT_ONLY: process.env["FAULT_ONLY"] ?? "",
-                FAULT_TIMES: process.env["FAULT_TIMES"] ?? "",
               },
             },
           }),

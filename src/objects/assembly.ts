@@ -35,7 +35,10 @@ function schedulerApp(catalog: Catalog): SchedulerApp {
     start: (request) => startOnce(({ workflow, ...start }) => startRun(catalog.current(workflow), start), request),
     look: async (id) => {
       const run = await runObject(id).read(0);
-      return run.ok ? { status: run.value.status, finishedAt: run.value.finishedAt } : null;
+      if (!run.ok && (run.refusal.code === "run_not_found" || run.refusal.code === "journal_corrupt")) return null;
+      // One that waits for its key, or its version, may well go on.
+      const { status, finishedAt } = unwrap(run);
+      return { status, finishedAt };
     },
     check: (rule) => check(catalog, rule),
     cancel: async (id, kind) => {

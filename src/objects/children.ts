@@ -10,8 +10,9 @@ import type { StoredError } from "../core/error.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../engine/world.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { isPassing } from "./damage.ts";
 import { unpack } from "./parcel.ts";
-import { within } from "./patience.ts";
+import { describe, within } from "./patience.ts";
 import type { Answer, Parcel } from "./rpc.ts";
 import type { Start } from "./service.ts";
 
@@ -33,7 +34,7 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
   const line = new Line();
   const by = () => `parent ${self().id}`;
   return {
-    start: (request) => line.pass(() => start(self(), startRun, request)),
+    start: (request) => line.pass(() => start(self(), startRun, request).catch(postpone)),
     end: (id) => line.pass(() => endOf(id)),
     stop: (id, policy) =>
       line.pass(async () => {
@@ -59,6 +60,12 @@ async function start(self: Self, startRun: StartRun, request: ChildStart): Promi
     ...(reply === null ? {} : { reply }),
   });
   return { child: { id: run.id, workflow: run.workflow }, existed: !created, createdAt: run.createdAt };
+}
+
+/** What is no refusal for good is none that the parent may hear: the start is made again. */
+function postpone(error: unknown): never {
+  if (isPassing(error)) throw new Error(`it cannot be started now: ${describe(error)}`, { cause: error });
+  throw error;
 }
 
 /** A child that failed is tried again, once; whether it can be waited for once more. */

@@ -37,6 +37,11 @@ export function isUnreadable(error: unknown): error is HoldfastError {
   return error instanceof HoldfastError && unreadable.has(error.code);
 }
 
+/** It passes by itself once a key or a version is deployed: whoever asked is to ask again, and nothing is refused for good. */
+export function isPassing(error: unknown): error is HoldfastError {
+  return isUnreadable(error) && error.code !== "journal_corrupt";
+}
+
 /** No key would help: an admin may have it removed. */
 export function isDamage(error: unknown): error is HoldfastError {
   return isUnreadable(error) && (error.code === "journal_corrupt" || error.code === "journal_newer");

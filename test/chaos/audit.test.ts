@@ -84,6 +84,7 @@ function sound(): Case {
     status: "completed",
     output: { heard },
     reason: null,
+    waitingFor: [],
     error: null,
   };
   return {

@@ -54,6 +54,10 @@ describe("durations", () => {
   test("the message names what was given", () => {
     expect(() => toMs("soon", "retry.delay")).toThrow(/retry\.delay "soon"/);
     expect(() => toMs(-5)).toThrow(/-5/);
+    expect(() => toMs({})).toThrow("(an object)");
+    expect(() => toMs(null)).toThrow("null");
+    expect(() => toMs("é".repeat(81))).toThrow(`"${"é".repeat(80)}…"`);
+    expect(() => toMs("é".repeat(80))).toThrow(`"${"é".repeat(80)}"`);
   });
 });
 

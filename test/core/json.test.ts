@@ -94,6 +94,8 @@ describe("there and back", () => {
       error: { $type: "Error", value: { name: "Error", message: "round", cause: [{ $type: "Ref", value: "/error" }] } },
     });
     expect(refusal({ $type: "Ref", value: "" }).issues?.[0]?.path).toBe("/$type");
+    expect(refusal({ $type: "Ref", value: "" }).message).toMatch(/^\/\$type /);
+    expect(refusal({ ["k".repeat(300)]: { $type: "Ref" } }).message).toMatch(/^\/k{199}… /);
   });
 
   test("deep values are written", () => {

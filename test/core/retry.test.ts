@@ -48,6 +48,10 @@ describe("merging", () => {
   });
 });
 
+test.each(["exponential", "linear", "constant"] as const)("%s may be said", (backoff) => {
+  expect(resolveRetry({ backoff: "linear" }, { backoff })).toMatchObject({ backoff });
+});
+
 describe("the next delay", () => {
   test("grows by the backoff up to the cap", () => {
     expect(delays(resolveRetry({ backoff: "linear", maxDelay: "3 s" }), 5)).toEqual([1000, 2000, 3000, 3000, 3000]);

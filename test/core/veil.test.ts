@@ -9,6 +9,7 @@ import type { RunSummary } from "../../src/core/run.ts";
 import type { LaneInfo } from "../../src/core/service.ts";
 import { outlineOf } from "../../src/core/shape.ts";
 import { tell } from "../../src/core/tale.ts";
+import type { Bar, Story, Timeline } from "../../src/core/timeline.ts";
 import type { ScheduleInfo } from "../../src/core/timetable.ts";
 import { encode, undefinedValue } from "../../src/core/value.ts";
 import { veils } from "../../src/core/veil.ts";
@@ -168,6 +169,30 @@ test("a schedule keeps its rule and its times, and a lane its numbers", () => {
   };
   expect(says(shapes.lane(lane))).toBe(false);
   expect(shapes.lane(lane)).toMatchObject({ limit: 1, setting: { by: "ana", at: 1 } });
+});
+
+test("a bar keeps its times and its attempts, and says neither what went wrong nor why a call was refused", () => {
+  const bar: Bar = {
+    ...{ index: 0, key: "webhook:open", kind: "webhook", name: "open", status: "failed", startedAt: 1, endedAt: 4 },
+    attempts: [{ attempt: 1, startedAt: 1, endedAt: 2, error, interrupted: false, retryAt: 3 }],
+    ...{ until: null, attemptCount: 1, attemptLimit: 2, child: null, error, firstSeq: 1, lastSeq: 2 },
+    rejected: [
+      { at: 2, reason: word, code: "webhook_rejected" },
+      { at: 3, reason: word },
+    ],
+  };
+  const story: Story = { bar, input: stored, output: stored, sensitive: false, idempotencyKey: "k" };
+  const timeline: Timeline = { bars: [bar], from: 0, total: 1, startedAt: 1, endedAt: 4, ended: true, idle: [] };
+  expect([says(shapes.story(story)), says(shapes.timeline(timeline))]).toEqual([false, false]);
+  expect(shapes.timeline(timeline).bars).toMatchObject([
+    {
+      ...{ key: "webhook:open", attempts: [{ attempt: 1, retryAt: 3, error: { name: "RangeError" } }] },
+      rejected: [
+        { at: 2, reason: "(hidden)", code: "webhook_rejected" },
+        { at: 3, reason: "(hidden)" },
+      ],
+    },
+  ]);
 });
 
 test("a refusal that may quote what is stored says its code only; any other is as it was", () => {

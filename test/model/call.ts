@@ -34,7 +34,7 @@ type Settle = { readonly resolve: (value: unknown) => void; readonly reject: (er
 
 const graceMs = 30_000;
 /** Where time is real, a moment may pass between the reckoning of a deadline and its entry. */
-const momentMs = 100;
+export const momentMs = 100;
 
 export class Call {
   readonly kind: "run" | "undo" | "sleep" | "wait" | "child";

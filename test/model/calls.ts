@@ -1,6 +1,7 @@
 /** The calls that a handler has made in the model: which are open, what is due of them, and how a pause moves it. */
+import { momentMs } from "./call.ts";
 import type { Call, Clock } from "./call.ts";
-import { Disagreement, claim } from "./disagreement.ts";
+import { Disagreement, claim, near } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { isLost } from "./race.ts";
 
@@ -11,6 +12,7 @@ export class Calls {
   at = 0;
   pausedAt: number | null = null;
   #resumedAt = 0;
+  readonly #counts = new Map<string, number>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -52,8 +54,24 @@ export class Calls {
     for (const call of tied) call.latest = Infinity;
   }
 
+  /** The id of a call that is being made. */
+  identify(kind: Call["kind"], name: string): string {
+    const count = (this.#counts.get(`${kind} ${name}`) ?? 0) + 1;
+    this.#counts.set(`${kind} ${name}`, count);
+    return kind === "undo" || (count === 1 && !/#\d+$/.test(name)) ? name : `${name}#${count}`;
+  }
+
+  pause(byEngine: boolean): void {
+    const isExhausted = this.open.some(({ state }) => state === "exhausted");
+    claim(byEngine ? isExhausted : this.pausedAt === null, "nobody paused the run, or twice");
+    this.tie();
+    this.pausedAt ??= this.at;
+  }
+
   /** The pause is over, and steps that had no attempt left have all of them again. */
-  resume(): void {
+  resume(shiftMs: number): void {
+    const fuzzMs = this.#clock.slackMs === Infinity ? momentMs : 0;
+    near(shiftMs, this.at - (this.pausedAt ?? this.at), fuzzMs, "the length of the pause");
     for (const call of this.open) call.shift(this.at, this.pausedAt ?? this.at);
     [this.pausedAt, this.#resumedAt] = [null, this.at];
     for (const call of this.open) call.release(this.at);
@@ -67,7 +85,7 @@ export class Calls {
     const isExhausted = open.some(({ state }) => state === "exhausted");
     claim(isExhausted || isAgain || resting.length > 0, "nothing is there to be tried again");
     // A step without an attempt left had it paused for this decision, which ends the pause.
-    if (isExhausted) this.resume();
+    if (isExhausted) this.resume(this.at - (this.pausedAt ?? this.at));
     for (const call of resting) call.earliest = call.latest = call.fixedAt = this.at;
   }
 

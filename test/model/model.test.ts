@@ -8,7 +8,7 @@ import { makeProgram } from "./program.ts";
 import { explain } from "./report.ts";
 import { stage } from "./stage.ts";
 
-const count = Number(process.env["MODEL_COUNT"] ?? 600);
+const count = Number(process.env["MODEL_COUNT"] ?? 400);
 const firstSeed = Number(process.env["MODEL_SEED"] ?? 1);
 const unitMs = 60_000;
 

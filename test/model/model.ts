@@ -7,7 +7,7 @@
 import { Call, simple } from "./call.ts";
 import type { Clock, Deeds, Plan } from "./call.ts";
 import { Calls } from "./calls.ts";
-import { Given, claim, near, same } from "./disagreement.ts";
+import { Given, claim, same } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { cancelled, failed } from "./ending.ts";
 import type { Ending } from "./ending.ts";
@@ -28,7 +28,6 @@ export class Model {
   readonly #clock: Clock;
   readonly #turn: () => Promise<void>;
   readonly #calls: Calls;
-  readonly #counts = new Map<string, number>();
   /** Signals that nobody consumed. */
   readonly #inbox: Seen[] = [];
   readonly #updates = new Updates();
@@ -109,9 +108,7 @@ export class Model {
   }
 
   #call(kind: Call["kind"], name: string, plan: Partial<Plan>): Promise<unknown> {
-    const count = (this.#counts.get(`${kind} ${name}`) ?? 0) + 1;
-    this.#counts.set(`${kind} ${name}`, count);
-    const id = kind === "undo" || (count === 1 && !/#\d+$/.test(name)) ? name : `${name}#${count}`;
+    const id = this.#calls.identify(kind, name);
     const scope = kind === "undo" ? null : (scopes.getStore() ?? null);
     if (this.#wanted !== null && kind !== "undo") return new Promise(() => {});
     // A handler that cleans up waits for nothing, wherever it is.
@@ -217,21 +214,10 @@ export class Model {
   #moved(verb: string, entry: Seen): void {
     const { at } = entry;
     switch (verb) {
-      case "paused": {
-        const isExhausted = this.#calls.open.some(({ state }) => state === "exhausted");
-        claim(
-          entry["by"] === "engine" ? isExhausted : this.#calls.pausedAt === null,
-          "nobody paused the run, or twice",
-        );
-        this.#calls.tie();
-        this.#calls.pausedAt ??= at;
-        return;
-      }
-      case "resumed": {
-        const fuzzMs = this.#clock.slackMs === Infinity ? 100 : 0;
-        near(entry["shiftMs"] as number, at - (this.#calls.pausedAt ?? at), fuzzMs, "the length of the pause");
-        return this.#calls.resume();
-      }
+      case "paused":
+        return this.#calls.pause(entry["by"] === "engine");
+      case "resumed":
+        return this.#calls.resume(entry["shiftMs"] as number);
       case "retried":
         return this.#calls.retry();
       case "cancel_requested":

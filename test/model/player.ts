@@ -174,7 +174,7 @@ class Player {
 }
 
 /** What the contract says of an error that a handler catches. */
-export function told(thrown: unknown): string {
+function told(thrown: unknown): string {
   const error = thrown as Error & Record<"code" | "step" | "attempts" | "errors", unknown>;
   const { name, code, step, attempts, cause, errors } = error;
   switch (code) {

@@ -47,8 +47,19 @@ async function die(): Promise<void> {
 
 const bystanders = ["one", "two", "three"];
 
+/** Resolves once they have made their steps and wait. One in a step beside a poison would be counted with it. */
 async function startBystanders(name: string): Promise<void> {
-  await each(bystanders, (each) => client.start("bystander", `${name}-${each}`, { steps: 5 }));
+  await each(bystanders, async (each) => {
+    const id = `${name}-${each}`;
+    await client.start("bystander", id, { steps: 5 });
+    for (
+      const giveUpAt = Date.now() + 60_000;
+      (await client.run(id)).waitingFor[0]?.kind !== "signal";
+      await pause(20)
+    ) {
+      if (Date.now() > giveUpAt) throw new Error(`${id} does not come to rest`);
+    }
+  });
 }
 
 /** They end as if nothing had been, each step with the effects of as many attempts as deaths cut off. */
@@ -90,6 +101,12 @@ function isFailed(id: string): Promise<boolean> {
   );
 }
 
+/** It loops once the ledger has answered its step. */
+async function fellSilent(): Promise<boolean> {
+  for (const giveUpAt = Date.now() + 20_000; await answers(150);) if (Date.now() > giveUpAt) return false;
+  return true;
+}
+
 /** Whether the Worker answers anything at all within that time. */
 async function answers(ms: number): Promise<boolean> {
   const answered = fetch(`${runtime.origin}/health`).then(
@@ -109,7 +126,7 @@ describe("a handler that loops for ever", () => {
       // It may loop before the answer is out.
       const started = client.start("spin", "spin", { where: "step" });
       // No limit on CPU holds here: the platform's own kills at Cloudflare are these of ours.
-      const deaths = await killUntilOver("spin", async () => !(await answers(100)));
+      const deaths = await killUntilOver("spin", fellSilent);
       await started;
       expect(deaths).toBe(stepDeaths);
       expect(await client.run("spin")).toMatchObject({ error: { code: "step_crashed", step: "spin" } });
@@ -126,7 +143,7 @@ describe("a handler that loops for ever", () => {
       showOutput();
       await startBystanders("whirl");
       const started = client.start("spin", "whirl", { where: "handler" });
-      const deaths = await killUntilOver("whirl", async () => !(await answers(100)));
+      const deaths = await killUntilOver("whirl", fellSilent);
       await started;
       expect(deaths).toBeGreaterThanOrEqual(handlerDeaths);
       expect(await client.run("whirl")).toMatchObject({ error: { code: "handler_crashed" } });

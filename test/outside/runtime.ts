@@ -91,7 +91,6 @@ export class Runtime {
     this.#moveAlarms(aheadMs);
     const all = { ...this.#ownVariables(), ...this.#variables, ...variables, AHEAD_MS: String(aheadMs) };
     writeFileSync(join(this.folder, "config.capnp"), configuration(this.port, all, deployment));
-    // What is left of a process that was killed may hold the port a moment longer, and even take a call.
     for (const giveUpAt = Date.now() + 30_000; !(await this.#isUp());) {
       if (Date.now() > giveUpAt) throw new Error(`workerd does not start:\n${this.tail()}`);
     }
@@ -99,6 +98,8 @@ export class Runtime {
   }
 
   async #isUp(): Promise<boolean> {
+    // What is left of a process that was killed may hold the port a moment longer, and even take calls.
+    while (await isOpen(this.port)) await pause(5);
     const command = [workerd, "serve", "--experimental", "config.capnp"] as const;
     const program = new Program({ command, cwd: this.folder, folder: this.folder });
     this.#program = program;

@@ -16,7 +16,7 @@ import { modelled } from "./flows/model.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const firstSeed = Number(settings["MODEL_SEED"] || 1);
-const count = Number(settings["MODEL_COUNT"] || 24);
+const count = Number(settings["MODEL_COUNT"] || 20);
 /** Programs at a time: most of the time is spent waiting. */
 const atOnce = 24;
 const unitMs = 2;

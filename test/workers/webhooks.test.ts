@@ -257,6 +257,7 @@ async function answered(call: string, options: Ask): Promise<Answer> {
     const answer = await ask(call, options);
     if (answer.status < 500) return answer;
     lost++;
+    await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
 

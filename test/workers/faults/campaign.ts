@@ -130,6 +130,7 @@ export async function someCases(
 
 /** Says how much was tried, and refuses what went wrong. */
 export function report(what: string, { cases, met, failures }: Tried): void {
+  // oxlint-disable-next-line no-console -- the figures of docs/reliability.md
   console.info(`${what}: ${cases} cases, ${met} faults met, seed ${seed}`);
   expect(failures).toEqual([]);
 }
@@ -208,6 +209,7 @@ async function tell({ title, play }: Operation, key: string, plan: Plan): Promis
     return fault;
   });
   const slow = setTimeout(() => {
+    // oxlint-disable-next-line no-console -- so that it is known which one hangs
     console.info(`slow: ${title}, ${key}, ${faults.join("; ")}`);
   }, slowMs);
   try {
@@ -221,7 +223,6 @@ async function tell({ title, play }: Operation, key: string, plan: Plan): Promis
     return `${title}, ${key}: ${String(error)}${cause} after ${after} ms and ${faults.join("; ")}`.slice(0, 3000);
   } finally {
     clearTimeout(slow);
-    if (settings["FAULT_TIMES"]) console.info(`took ${Date.now() - begunAt} ms: ${faults.join("; ")}`);
     lay(key, null);
   }
 }
