@@ -5,7 +5,7 @@ import type { Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { StoredError } from "./error.ts";
 import type { RunAction } from "./service.ts";
-import { callKey, openCalls } from "./state.ts";
+import { callKey } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 
 /** Everything but delete, which ends more than the run. */
@@ -92,7 +92,8 @@ function retry(state: RunState, action: Action): Decision {
     const steps = [...state.omitted].join(", ");
     throw new HoldfastError("not_retryable", `the run cannot be retried: results of ${steps} stayed behind when it was exported`);
   }
-  const open = openCalls(state);
+  // Also those of a run that is being undone.
+  const open = [...state.open];
   const exhausted = open.some((call) => call.exhausted);
   if (end === null && !exhausted && !open.some((call) => call.retryAt !== null)) {
     throw new HoldfastError("not_retryable", "the run cannot be retried: it waits for no attempt");

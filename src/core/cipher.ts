@@ -56,6 +56,11 @@ function invalid(message: string): HoldfastError {
   return new HoldfastError("config_invalid", message);
 }
 
+/** Whether the text begins as what is sealed does, and no JSON. */
+export function isSealed(text: string): boolean {
+  return text.startsWith("enc");
+}
+
 /** The id of the key that sealed the text; null of a text that is not sealed. */
 export function keyIdOf(text: string): string | null {
   return headOf(text)?.[2] ?? null;
@@ -63,7 +68,7 @@ export function keyIdOf(text: string): string | null {
 
 function headOf(text: string): RegExpExecArray | null {
   // Nearly every text that is asked about begins with a bracket.
-  return text.startsWith("enc") ? head.exec(text.slice(0, headLength)) : null;
+  return isSealed(text) ? head.exec(text.slice(0, headLength)) : null;
 }
 
 /** What one object seals and opens. Without keys, everything stays as it is. */

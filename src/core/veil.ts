@@ -217,6 +217,7 @@ function veilUpdate(answer: UpdateAnswer): UpdateAnswer {
 const quoting: ReadonlySet<string> = new Set([
   "input_invalid",
   "label_invalid",
+  "notify_invalid",
   "signal_invalid",
   "update_invalid",
   "update_failed",

@@ -12,6 +12,8 @@ export interface Verifier {
    * once more, by the sender or by somebody who listened, it is the same. Null where there is no such thing.
    */
   identify(call: Delivery): string | Uint8Array | null;
+  /** The header that is the credential itself: who has read it can call, so it goes no further than the judge. */
+  readonly credential?: string;
 }
 
 export function isVerifier(verify: Verify): verify is Verifier {

@@ -15,8 +15,17 @@ export async function readDelivery(request: HookRequest, at: number): Promise<De
 }
 
 /** The call without what only a judge needs. */
-export function callOf({ method, headers, query, body }: Delivery): WebhookCall {
+export function callOf(delivery: Delivery, verify: Verify | undefined): WebhookCall {
+  const { method, headers, query, body } = judged(delivery, verify);
   return { method, headers, query, body };
+}
+
+/** The delivery without the credential that it was judged by, where there is one. */
+export function judged(delivery: Delivery, verify: Verify | undefined): Delivery {
+  const credential = verify !== undefined && isVerifier(verify) ? verify.credential : undefined;
+  if (credential === undefined) return delivery;
+  const { [credential]: _credential, ...headers } = delivery.headers;
+  return { ...delivery, headers };
 }
 
 /** @param what whose call it is, as in `webhook paid` @throws HoldfastError webhook_rejected */
@@ -70,9 +79,9 @@ async function readMultipart({ method, headers, query, body }: HookRequest): Pro
   const form = await sent.formData().catch((cause: unknown): never => {
     throw new HoldfastError("body_invalid", "the body is not the form that its content type says it is", { cause });
   });
-  const fields: Record<string, unknown> = {};
-  for (const [name, value] of form.entries()) fields[name] = typeof value === "string" ? value : await readFile(value);
-  return { method, headers: { ...headers }, query: { ...query }, body: fields };
+  const fields: [string, unknown][] = [];
+  for (const [name, value] of form.entries()) fields.push([name, typeof value === "string" ? value : await readFile(value)]);
+  return { method, headers: { ...headers }, query: { ...query }, body: Object.fromEntries(fields) };
 }
 
 async function readFile(file: File): Promise<{ name: string; type: string; bytes: Uint8Array }> {

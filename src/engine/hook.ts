@@ -126,7 +126,7 @@ async function examine({ verify }: WebhookOptions, request: HookRequest, id: str
   const what = `webhook ${id}`;
   try {
     const delivery = await readDelivery(request, at);
-    const call = callOf(delivery);
+    const call = callOf(delivery, verify);
     const stored = encode(call, `the call of ${what}`);
     await verifyDelivery(verify, delivery, what);
     return { call, stored };

@@ -40,7 +40,8 @@ export class Ledger {
     this.#sealed = sealed;
     for (const entry of journal.read()) {
       // Without its beginning it would be taken for no run at all.
-      if (this.state.created === null && entry.kind !== "run.created") throw corrupt("it does not begin with run.created");
+      if (this.state.created === null && entry.kind !== "run.created")
+        throw corrupt("it does not begin with run.created");
       const ended = this.state.end !== null;
       const outcome = fold(this.state, entry);
       if (outcome !== null) this.#recorded.push(outcome);

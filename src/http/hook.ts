@@ -13,6 +13,10 @@ import type { Call, Route } from "./route.ts";
 import { readTrace } from "./trace.ts";
 
 const maxHookBytes = 1024 * 1024;
+/** By these Cloudflare Access knows who calls. */
+const passHeaders = ["cf-access-jwt-assertion", "cf-access-token", "cf-access-client-id", "cf-access-client-secret"];
+/** By these it is known in a browser: ours, and that of Access. */
+const passCookie = /^(?:(?:__Host-)?holdfast_session|CF_Authorization)\s*=/;
 const hookMethods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 export function hookRoutes(service: Service): Route[] {
@@ -81,10 +85,24 @@ function looked({ method }: Request, methods: readonly string[]): Response | nul
 async function readHook(request: Request, limit: number): Promise<HookRequest> {
   return {
     method: request.method,
-    headers: Object.fromEntries(request.headers),
+    headers: headersOf(request),
     query: Object.fromEntries(new URL(request.url).searchParams),
     body: await readBytes(request, limit),
   };
+}
+
+/**
+ * What the world sends, less what lets its sender in here: a person's browser, that shows the dashboard as well,
+ * sends it along, and whoever may read the run would have it.
+ */
+function headersOf(request: Request): Record<string, string> {
+  const headers = new Headers(request.headers);
+  for (const name of passHeaders) headers.delete(name);
+  const pairs = (headers.get("cookie") ?? "").split(";").map((pair) => pair.trim());
+  const others = pairs.filter((pair) => pair !== "" && !passCookie.test(pair));
+  if (others.length === 0) headers.delete("cookie");
+  else headers.set("cookie", others.join("; "));
+  return Object.fromEntries(headers);
 }
 
 function reply({ duplicate, response }: HookAnswer): Response {

@@ -32,7 +32,7 @@ async function dial(id: string): Promise<Response> {
   const request = new Request("https://run/events", { headers: { upgrade: "websocket" } });
   const response = await runObject(id).fetch(request);
   if (response.status === 404) throw new HoldfastError("run_not_found", "no run has this id");
-  if (response.status === 503) unwrap({ ok: false, refusal: (await response.json()) as Refusal });
+  if (response.status === 503) unwrap({ ok: false, refusal: await response.json<Refusal>() });
   return response;
 }
 

@@ -419,7 +419,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
 }
 
 function taken(id: string): HoldfastError {
-  return new HoldfastError("run_exists", `run ${id} exists, and is not the run of this text; import it under another id`);
+  return new HoldfastError(
+    "run_exists",
+    `run ${id} exists, and is not the run of this text; import it under another id`,
+  );
 }
 
 /** How long a cancellation waits for the run to end before it is answered. */

@@ -11,7 +11,7 @@ import type { Delivery } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
-import { answerOf, readDelivery, refusalOf, verifyDelivery } from "../engine/delivery.ts";
+import { answerOf, judged, readDelivery, refusalOf, verifyDelivery } from "../engine/delivery.ts";
 import { digestOf, idOfKey } from "./digest.ts";
 import { logDelivery } from "./logline.ts";
 import type { Delivered, Trigger } from "./webhook.ts";
@@ -40,9 +40,11 @@ async function receive(
   start: StartByName,
   at: number,
 ): Promise<TriggerAnswer> {
-  const { name, verify } = trigger;
-  const delivery = await readDelivery(request, at);
-  await verifyDelivery(verify === "none" ? undefined : verify, delivery, `webhook ${name}`);
+  const { name } = trigger;
+  const verify = trigger.verify === "none" ? undefined : trigger.verify;
+  const sent = await readDelivery(request, at);
+  await verifyDelivery(verify, sent, `webhook ${name}`);
+  const delivery = judged(sent, verify);
   const input = await inputOf(trigger, delivery);
   const run = input === null ? null : await startOnce(trigger, delivery, input, request, start);
   const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";

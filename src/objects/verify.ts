@@ -48,7 +48,7 @@ export type TokenOptions = {
   readonly scheme?: string;
 };
 
-type Judge = Pick<Verifier, "judge" | "identify">;
+type Judge = Pick<Verifier, "judge" | "identify" | "credential">;
 
 const text = new TextEncoder();
 const defaultTolerance = "5 minutes";
@@ -90,7 +90,7 @@ export const verify = {
       content: (timestamp, body) => join(text.encode(`v0:${timestamp}:`), body),
     });
     // Sent once more, an event is signed anew and keeps its id.
-    const identify = (call: Delivery): string => idIn(call, "event_id") ?? call.headers["x-slack-signature"] ?? "";
+    const identify = (call: Delivery) => idIn(call, "event_id") ?? judge.identify(call);
     return verifier("slack", { ...judge, identify });
   },
 
@@ -122,9 +122,9 @@ export const verify = {
   },
 } as const;
 
-function verifier(preset: string, { judge, identify }: Judge): Verifier {
+function verifier(preset: string, { judge, ...more }: Judge): Verifier {
   const check = async (call: Delivery): Promise<boolean> => (await judge(call)) === null;
-  return Object.assign(check, { preset, judge, identify });
+  return Object.assign(check, { preset, judge, ...more });
 }
 
 function refusal(preset: string, option: string, why: string): HoldfastError {
@@ -254,7 +254,8 @@ function credentialJudge(
     const isRight = own !== undefined && right.some((one) => isEqual(own, one));
     return isRight ? null : `its ${header} is not right`;
   };
-  return { judge, identify: ({ headers }) => headers["idempotency-key"] ?? headers["webhook-id"] ?? null };
+  const identify = ({ headers }: Delivery) => headers["idempotency-key"] ?? headers["webhook-id"] ?? null;
+  return { judge, identify, credential: header };
 }
 
 function withoutScheme(sent: string, scheme: string): string | null {

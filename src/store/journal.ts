@@ -7,7 +7,7 @@
  * What is read is checked before anything is made of it: a journal that is damaged, or a newer version's, is
  * refused up to the last entry that is sound, and never written to.
  */
-import { unsealed } from "../core/cipher.ts";
+import { isSealed, unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
 import { corrupt, readCommit } from "../core/commit.ts";
 import type { Before } from "../core/commit.ts";
@@ -111,7 +111,8 @@ export class SqlJournal implements Journal {
       const isStray = !isFirst && row !== next;
       if ((isFirst || isStray) && next !== null) yield finish(next - 1);
       if (isStray) throw corrupt(`row ${row} is there without the one before it`);
-      const part = this.#vault.open(data, placeOf(row));
+      // Only what is sealed is bound to a place.
+      const part = isSealed(data) ? this.#vault.open(data, placeOf(row)) : data;
       text = isFirst ? part : text + part;
       next = row + 1;
     }
@@ -119,9 +120,11 @@ export class SqlJournal implements Journal {
   }
 
   #insert(seq: number, parts: readonly string[]): void {
+    const isPlain = this.#vault.newest === null;
     for (const [part, data] of parts.entries()) {
       const row = seq * partsPerCommit + part;
-      this.#write("INSERT INTO journal (row, data) VALUES (?, ?)", row, this.#vault.seal(data, placeOf(row)));
+      const text = isPlain ? data : this.#vault.seal(data, placeOf(row));
+      this.#write("INSERT INTO journal (row, data) VALUES (?, ?)", row, text);
     }
   }
 

@@ -197,8 +197,10 @@ test("a bar keeps its times and its attempts, and says neither what went wrong n
 
 test("a refusal that may quote what is stored says its code only; any other is as it was", () => {
   const issues = [{ path: "/word", message: word }];
-  const shown = shapes.refusal(new HoldfastError("input_invalid", word, { issues })) as HoldfastError;
-  expect([shown.code, says(shown.message), shown.issues]).toEqual(["input_invalid", false, undefined]);
+  for (const code of ["input_invalid", "notify_invalid"] as const) {
+    const shown = shapes.refusal(new HoldfastError(code, word, { issues })) as HoldfastError;
+    expect([shown.code, says(shown.message), shown.issues]).toEqual([code, false, undefined]);
+  }
   const plain = new HoldfastError("run_not_found", "no run has this id");
   expect(shapes.refusal(plain)).toBe(plain);
 });

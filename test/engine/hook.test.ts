@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { HookRequest } from "../../src/core/service.ts";
 import type { Step, WebhookOptions } from "../../src/core/step.ts";
 import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
+import { verify } from "../../src/objects/verify.ts";
 import { timelineOf } from "../../src/core/chart.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 
@@ -42,6 +43,28 @@ test("guarantee 1: the first accepted call is on record before it is answered, a
     query: { q: "1" },
     body: { a: 1 },
   });
+});
+
+test("a credential goes no further than who judges it: the run, which others read, does not have it", async () => {
+  const known = verify.token({ token: "open sesame", header: "X-Token" });
+  const host = await new Host(waiting({ verify: known, respond: (call) => ({ body: call.headers }) })).drive();
+  const call = post("1");
+  const sent = { ...call, headers: { ...call.headers, "x-token": "open sesame" } };
+  expect(await code(receiveHook(host.run, "pay", post("1")))).toBe("webhook_rejected");
+  expect(await receiveHook(host.run, "pay", sent)).toMatchObject({ response: { body: JSON.stringify(call.headers) } });
+  await host.drive();
+  expect(host.output).toMatchObject({ headers: call.headers, body: 1 });
+  expect(JSON.stringify(host.journal.commits)).not.toContain("sesame");
+});
+
+test("a form names its fields as it likes, and reaches into nothing by it", async () => {
+  const host = await new Host(waiting()).drive();
+  const form = new FormData();
+  form.append("__proto__", new File(["x"], "f"));
+  const sent = new Response(form);
+  const type = sent.headers.get("content-type") ?? "";
+  const call = { ...post("", type), body: new Uint8Array(await sent.arrayBuffer()) };
+  expect(await code(receiveHook(host.run, "pay", call))).toBe("body_invalid");
 });
 
 test("guarantee 2: a call after the process died finds the wait, and replay sees the same call", async () => {

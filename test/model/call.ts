@@ -107,7 +107,10 @@ export class Call {
   /** What a sleep or a wait is on record with. */
   wait({ at }: Seen, until: unknown): void {
     const { ms } = this.plan;
-    claim(this.state === "called" || (this.state === "over" && at === this.fixedAt), `${this.id} waits already`);
+    claim(
+      this.state === "called" || (this.state === "over" && at <= this.fixedAt + this.fuzzMs),
+      `${this.id} waits already`,
+    );
     if (ms === null) same(until, null, `the deadline of ${this.id}`);
     else near(until as number, at + ms, this.fuzzMs, `the deadline of ${this.id}`);
     if (this.state === "over") return;

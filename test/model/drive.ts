@@ -34,7 +34,7 @@ type RunJson = {
 
 /** A run to which nothing has happened for so long waits for somebody. */
 const quietMs = 400;
-const patienceMs = 60_000;
+const patienceMs = 180_000;
 
 /** @returns what was to be observed of the run and of its children, itself first; each once it has ended */
 export async function drive(program: Program, id: string, stage: Stage): Promise<Observation[]> {

@@ -6,9 +6,9 @@ import { encode } from "../../../src/core/value.ts";
 import { deeds } from "../flows/faults.ts";
 import { hush, newKey } from "./campaign.ts";
 import { ended, history, listed, output, pause, read, service, signal, start, until, waiting } from "./client.ts";
-import { jump } from "./clock.ts";
 import { lay } from "./injector.ts";
 import { alarmOf, checkRuns } from "./invariant.ts";
+import { jump } from "./leap.ts";
 
 hush();
 
