@@ -5,7 +5,7 @@ import type { Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { StoredError } from "./error.ts";
 import type { RunAction } from "./service.ts";
-import { callKey } from "./state.ts";
+import { callKey, openCalls } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 
 /** Everything but delete, which ends more than the run. */
@@ -90,12 +90,12 @@ function retry(state: RunState, action: Action): Decision {
   }
   if (state.omitted.size > 0) {
     const steps = [...state.omitted].join(", ");
-    throw new HoldfastError("not_retryable", `the run cannot be retried: results of ${steps} stayed behind when it was exported`);
+    const why = `results of ${steps} stayed behind when it was exported`;
+    throw new HoldfastError("not_retryable", `the run cannot be retried: ${why}`);
   }
-  // Also those of a run that is being undone.
-  const open = [...state.open];
-  const exhausted = open.some((call) => call.exhausted);
-  if (end === null && !exhausted && !open.some((call) => call.retryAt !== null)) {
+  // A step that its handler has left behind is waited for no more, but may have paused the run.
+  const exhausted = [...state.open].some((call) => call.exhausted);
+  if (end === null && !exhausted && !openCalls(state).some((call) => call.retryAt !== null)) {
     throw new HoldfastError("not_retryable", "the run cannot be retried: it waits for no attempt");
   }
   // What was undone is as if it had not been done.

@@ -83,7 +83,8 @@ export class Ledger {
       const report = JSON.parse(await text(request)) as Report;
       const value = this.effects.length + 1;
       this.#add({ life: this.life, ...report, value, at: Date.now() });
-      await pause(report.ms);
+      // One that is not waited for any more keeps nobody from ending.
+      await pause(report.ms, undefined, { ref: false });
       // A connection kept alive might be closed just when the next step uses it.
       response.writeHead(200, { "content-type": "application/json", connection: "close" });
       response.end(JSON.stringify({ value }));

@@ -45,7 +45,7 @@ const order = (version: string) =>
     handler: async ({ at, ms }, step) => {
       const first = await effect(step, "first");
       // The ledger does not answer before the process is replaced.
-      if (at === "step") await effect(step, "long", LIFE === "1" ? 20_000 : 0);
+      if (at === "step") await effect(step, "long", LIFE === "1" ? 600_000 : 0);
       if (at === "sleep") await step.sleep(ms);
       if (at === "retry") await effect(step, "flaky", 0, { retry: { limit: 1, delay: ms, jitter: 0 } }, 1);
       if (at === "signal" || at === "paused") await step.waitFor("go");
