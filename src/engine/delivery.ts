@@ -80,7 +80,8 @@ async function readMultipart({ method, headers, query, body }: HookRequest): Pro
     throw new HoldfastError("body_invalid", "the body is not the form that its content type says it is", { cause });
   });
   const fields: [string, unknown][] = [];
-  for (const [name, value] of form.entries()) fields.push([name, typeof value === "string" ? value : await readFile(value)]);
+  for (const [name, value] of form.entries())
+    fields.push([name, typeof value === "string" ? value : await readFile(value)]);
   return { method, headers: { ...headers }, query: { ...query }, body: Object.fromEntries(fields) };
 }
 

@@ -81,7 +81,7 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
       return this.#scheduler !== null;
     } catch (error) {
       console.error(`the schedules cannot be read; they are looked at again: ${describe(error)}`);
-      await this.ctx.storage.setAlarm(Date.now() + brokenMs);
+      await setAlarm(this.ctx.storage, Date.now() + brokenMs, () => true);
       return false;
     }
   }

@@ -98,17 +98,22 @@ export function testJournal(name: string, withJournal: WithJournal, largest = In
       });
     });
 
-    test.skipIf(largest < 780_000)("a value that says it was sealed is not taken at its word, wherever a cut falls", async () => {
-      await withJournal((journal, reopen) => {
-        const claim = "enc1.k1.";
-        const entries = [...claim].map((_character, shift) =>
-          large(shift + 1, "a".repeat(shift) + claim.repeat(75_100)),
-        );
-        for (const one of entries) journal.append([one]);
-        expect([...reopen().read()].every((read, i) => JSON.stringify(read) === JSON.stringify(entries[i]))).toBe(true);
-        expect(ids(reopen().page(0, 1))).toEqual([1]);
-      });
-    });
+    test.skipIf(largest < 780_000)(
+      "a value that says it was sealed is not taken at its word, wherever a cut falls",
+      async () => {
+        await withJournal((journal, reopen) => {
+          const claim = "enc1.k1.";
+          const entries = [...claim].map((_character, shift) =>
+            large(shift + 1, "a".repeat(shift) + claim.repeat(75_100)),
+          );
+          for (const one of entries) journal.append([one]);
+          expect([...reopen().read()].every((read, i) => JSON.stringify(read) === JSON.stringify(entries[i]))).toBe(
+            true,
+          );
+          expect(ids(reopen().page(0, 1))).toEqual([1]);
+        });
+      },
+    );
 
     test.skipIf(largest < 8 * 1024 * 1024)("a value of 16 MiB, with others in its commit", async () => {
       await withJournal((journal, reopen) => {

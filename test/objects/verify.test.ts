@@ -289,7 +289,7 @@ test("what identifies a delivery: the event's own id where one is signed, else w
   expect(verify.stripe("s").identify(delivery({}))).toBe("evt_1");
   expect(verify.stripe("s").identify(delivery({ body: "[]" }))).toEqual(new TextEncoder().encode("[]"));
   expect(verify.slack("s").identify(delivery({}))).toBe("Ev1");
-  expect(verify.slack("s").identify(delivery({ body: "a=1" , headers: slack("s") }))).toEqual(
+  expect(verify.slack("s").identify(delivery({ body: "a=1", headers: slack("s") }))).toEqual(
     new TextEncoder().encode(`v0:${now}:a=1`),
   );
   expect(verify.standardWebhooks(whsec).identify(delivery({ headers: standard(whsec) }))).toBe("msg_1");
