@@ -27,7 +27,7 @@ const maxErrors = 16;
 
 type Fields = Readonly<Record<string, unknown>>;
 /** Opens the result of a sensitive step. @throws HoldfastError */
-export type Open = (sealed: string, seq: number) => string;
+export type Open = (sealed: string, entry: EntryOf<"step.completed">) => string;
 
 /** One text on its way in, entry by entry. */
 export class Customs {
@@ -115,7 +115,7 @@ export class Customs {
 export function unseal(entry: Entry, open: Open): Entry {
   if (entry.kind !== "step.completed" || typeof entry.result !== "string" || keyIdOf(entry.result) === null)
     return entry;
-  return { ...entry, result: open(entry.result, entry.seq) as Stored };
+  return { ...entry, result: open(entry.result, entry) as Stored };
 }
 
 function checkKind(fields: Fields, line: number): void {

@@ -38,10 +38,10 @@ export function refuseDeparture(state: RunState, { running, secrets, isSealable 
  * The entry as it travels.
  * @param seal seals a result; null: results of sensitive steps stay behind
  */
-export function departing(entry: Entry, seal: ((result: string, seq: number) => string) | null): Entry {
+export function departing(entry: Entry, seal: ((secret: EntryOf<"step.completed">) => string) | null): Entry {
   if (!isSecret(entry)) return entry;
   if (seal === null) return { ...entry, result: undefinedValue, omitted: true };
-  return { ...entry, result: seal(entry.result, entry.seq) as Stored };
+  return { ...entry, result: seal(entry) as Stored };
 }
 
 /** A result that nobody is ever shown, and that is there. */

@@ -87,8 +87,7 @@ function say(entry: Entry): string {
 }
 
 type RunEntry = EntryOf<
-  | `run.${"created" | "debounced" | "started" | "interrupted" | "recovered" | "completed" | "failed"}`
-  | "notice.started"
+  `run.${"created" | "debounced" | "started" | "interrupted" | "recovered" | "completed" | "failed"}` | "notice.started"
 >;
 
 function sayOfRun(entry: RunEntry): string {
@@ -136,9 +135,7 @@ function creation(entry: EntryOf<"run.created">): string {
   return `${from} started ${what}${begins}${because(entry.reason)}`;
 }
 
-type ActionEntry = EntryOf<
-  `run.${"paused" | "resumed" | "retried" | "imported" | "cancel_requested" | "cancelled"}`
->;
+type ActionEntry = EntryOf<`run.${"paused" | "resumed" | "retried" | "imported" | "cancel_requested" | "cancelled"}`>;
 
 /** Who did what to the run, and why. */
 function sayOfAction(entry: ActionEntry): string {

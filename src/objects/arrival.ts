@@ -57,7 +57,7 @@ export async function receive(
   const parcel = await Parcel.read(text);
   const { manifest, seal, lines } = parcel;
   if (manifest.workflow.startsWith("holdfast.")) throw refuseLine(1, "runs of built-in workflows do not travel");
-  const open = opener(manifest.run);
+  const open = opener(manifest);
   const customs = new Customs(manifest, Date.now(), open);
   for (const { text: entry, line } of parcel.entries()) customs.admit(entry, line);
   customs.finish(seal, lines);
@@ -84,14 +84,17 @@ export async function receive(
   return { digest: seal.sha256, commits, state };
 }
 
-function opener(run: string): Open {
+function opener({ run, workflow }: Manifest): Open {
   const vault = travelVault();
-  return (sealed, seq) => vault.open(sealed, placeOf(run, seq));
+  return (sealed, entry) => vault.open(sealed, placeOf({ id: run, workflow }, entry));
 }
 
-/** What the result of a sensitive step is bound to while it travels. */
-export function placeOf(run: string, seq: number): string {
-  return `entry ${seq} of run ${run}`;
+/** What the result of a sensitive step is bound to on its way: no other step is given it, which might tell it. */
+export function placeOf(
+  { id, workflow }: Pick<EntryOf<"run.created">, "id" | "workflow">,
+  { seq, step }: EntryOf<"step.completed">,
+): string {
+  return `entry ${seq}, of step ${JSON.stringify(step)}, of run ${id} of ${JSON.stringify(workflow)},`;
 }
 
 /** A run is kept for so long from its end on, wherever that was. */

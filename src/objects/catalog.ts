@@ -15,7 +15,9 @@ import { rebuild } from "./rebuild.ts";
 import { rekey } from "./rekey.ts";
 
 /** Workflows that every deployment has; not for everybody to start. */
-const builtIn: ReadonlyMap<string, Definition> = new Map([bulk, rebuild, rekey, notice].map((each) => [each.name, each]));
+const builtIn: ReadonlyMap<string, Definition> = new Map(
+  [bulk, rebuild, rekey, notice].map((each) => [each.name, each]),
+);
 
 export class Catalog {
   readonly rules: readonly Rule[];

@@ -27,17 +27,19 @@ export function departureOf(run: Run, journal: Journal): Departure {
 
 /** A page of the history. @throws HoldfastError run_not_found, not_exportable */
 export function linesOf(
-  { id, at }: EntryOf<"run.created">,
+  created: EntryOf<"run.created">,
   journal: Journal,
   { createdAt, after, upTo, isSealed }: Leg,
 ): { readonly text: string; readonly last: number; readonly entries: number } {
   const gone = new HoldfastError("run_not_found", "the run that is being exported has gone on as new, or is gone");
-  if (at !== createdAt) throw gone;
+  if (created.at !== createdAt) throw gone;
   const vault = travelVault();
   if (isSealed && vault.newest === null) {
     throw new HoldfastError("not_exportable", "the key that results of sensitive steps are sealed with is gone");
   }
-  const seal = isSealed ? (result: string, seq: number) => vault.seal(result, placeOf(id, seq)) : null;
+  const seal = isSealed
+    ? (secret: EntryOf<"step.completed">) => vault.seal(secret.result, placeOf(created, secret))
+    : null;
   const page = journal.page(after, Infinity).filter(({ seq }) => seq <= upTo);
   const last = page.at(-1)?.seq;
   if (last === undefined) throw gone;

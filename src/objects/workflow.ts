@@ -59,7 +59,10 @@ export type CommonOptions<Signals extends SignalSchemas> = {
 };
 
 /** Addresses that are told of the end of a run, at most 10: one, several, or made of the input. See docs/webhooks.md. */
-export type Notify<Input> = string | readonly string[] | ((input: Input) => string | readonly string[] | null | undefined);
+export type Notify<Input> =
+  | string
+  | readonly string[]
+  | ((input: Input) => string | readonly string[] | null | undefined);
 
 export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSchemas> = CommonOptions<Signals> &
   Flow<OutputOf<Input>> & {
@@ -177,7 +180,8 @@ function toNotify(
   if (typeof notify === "function") return { notify: notify as NonNullable<Definition["notify"]> };
   const urls: readonly unknown[] = Array.isArray(notify) ? notify : [notify];
   const texts = urls.filter((url) => typeof url === "string");
-  if (texts.length < urls.length) refuse("notify", "must be an address, a list of addresses, or a function of the input");
+  if (texts.length < urls.length)
+    refuse("notify", "must be an address, a list of addresses, or a function of the input");
   return { notify: () => texts };
 }
 

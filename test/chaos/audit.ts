@@ -68,7 +68,7 @@ function auditCrash({ view, entries }: Ended): string[] {
 
 const ends = { return: "completed", throw: "failed", bail: "cancelled", park: "cancelled" } as const;
 
-export function isOver({ status }: RunView): boolean {
+function isOver({ status }: RunView): boolean {
   return status === "completed" || status === "failed" || status === "cancelled";
 }
 
@@ -223,7 +223,7 @@ function auditVersion({ version }: RunView, effects: readonly Effect[]): string[
     : [`(7) of version ${version} it played ${[...played].join(", ")}`];
 }
 
-export function isPrefix(seen: readonly Entry[], entries: readonly Entry[]): boolean {
+function isPrefix(seen: readonly Entry[], entries: readonly Entry[]): boolean {
   return JSON.stringify(seen) === JSON.stringify(entries.slice(0, seen.length));
 }
 
@@ -253,7 +253,7 @@ export function auditFirings(effects: readonly Effect[]): string[] {
   });
 }
 
-export function groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+function groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
   const all = new Map<string, Item[]>();
   for (const item of items) {
     const key = keyOf(item);

@@ -344,6 +344,13 @@ describe("results of sensitive steps", () => {
       line["step"] === "hidden" ? { ...line, result: String(line["result"]).replace(/.{4}$/, "AAA=") } : line,
     );
     expect((await imported(await resealed(changed))).body["code"]).toBe("import_invalid");
+    // Under the name of a step, or of a workflow, that would tell it.
+    const shown = lines.map((line) => (line["step"] === "hidden" ? { ...line, step: "shown" } : line));
+    const elsewhere = lines.map((line) => (line["workflow"] === undefined ? line : { ...line, workflow: "long-walk" }));
+    for (const moved of [shown, elsewhere]) {
+      const { body } = await imported(await resealed(moved));
+      expect([body["code"], body["detail"]]).toEqual(["import_invalid", expect.stringContaining("does not open")]);
+    }
     expect(await kept(id)).toEqual(nothing);
   });
 

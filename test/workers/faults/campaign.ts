@@ -13,7 +13,7 @@ import type { Operation } from "./operation.ts";
 const settings = env as unknown as Record<string, string | undefined>;
 
 /** What decides about all that is random here. */
-export const seed = settings["FAULT_SEED"] || "1";
+const seed = settings["FAULT_SEED"] || "1";
 /** Part of the title of the operations, or of the case, that are to be tried alone. */
 const only = settings["FAULT_ONLY"] ?? "";
 /** How many cases are tried of each list; `Infinity` for all of it. `usual` unless FAULT_COUNT says another. */
@@ -56,7 +56,7 @@ function leave(kind: Kind, object: string): void {
 }
 
 /** Evicts what is to be evicted, until it is told to stop. */
-export async function sweep(stop: AbortSignal): Promise<void> {
+async function sweep(stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     for (const { kind, object } of leaving.splice(0)) {
       const namespace = (env as unknown as Record<string, DurableObjectNamespace>)[bindings[kind]];
@@ -68,7 +68,7 @@ export async function sweep(stop: AbortSignal): Promise<void> {
 }
 
 /** The event as every telling of the story has it. */
-export function nameOf(key: string, { kind, object, what, of }: Event): string {
+function nameOf(key: string, { kind, object, what, of }: Event): string {
   // Which shard it is follows from the id.
   const shared = kind === "shard" || kind === "register" ? "" : object.replaceAll(key, "*");
   const own = shared.replaceAll(/\.[0-9a-z]{8}\./g, ".life.").replaceAll(/[0-9]{8}T[0-9]{6}Z|[0-9a-f]{20,}/g, "…");
@@ -87,7 +87,7 @@ class Tally {
 }
 
 /** The events of a story without faults, in order. */
-export async function eventsOf({ play }: Operation): Promise<Map<string, Event>> {
+async function eventsOf({ play }: Operation): Promise<Map<string, Event>> {
   const key = newKey();
   const events = new Map<string, Event>();
   const tally = new Tally();
@@ -103,7 +103,7 @@ export async function eventsOf({ play }: Operation): Promise<Map<string, Event>>
 /** One fault at one event. */
 export type Case = { readonly operation: Operation; readonly at: string; readonly fault: Fault };
 
-export async function casesOf(operation: Operation, faults: ReadonlySet<Fault>): Promise<Case[]> {
+async function casesOf(operation: Operation, faults: ReadonlySet<Fault>): Promise<Case[]> {
   if (only !== "" && only !== operation.title) return [];
   const events = await eventsOf(operation);
   return [...events].flatMap(([at, { what }]) =>
@@ -249,7 +249,7 @@ async function sideBySide<Item>(
 }
 
 /** So many of them, by chance, each operation's in turn; all of them where there are no more. */
-export function sample<Item>(items: readonly Item[], count: number, what: string): Item[] {
+function sample<Item>(items: readonly Item[], count: number, what: string): Item[] {
   if (items.length <= count) return [...items];
   const random = createRandom(`${seed} ${what}`);
   const left = [...items];

@@ -62,7 +62,7 @@ export type Plan = (event: Event) => Fault | null;
 type Method = (...given: unknown[]) => unknown;
 type Victim = { readonly ctx: DurableObjectState; alive: boolean };
 
-export const lateMs = 400;
+const lateMs = 400;
 const slowMs = 200;
 const hangMs = 2500;
 const keyForm = /flt[0-9]+-[a-z0-9]+/;
@@ -91,7 +91,7 @@ export function onEviction(how: typeof evict): void {
 }
 
 /** Ends the process of the object of this name, if it is there; its unsafe writes are lost. */
-export function strike(object: string): void {
+function strike(object: string): void {
   const victim = victims.get(object);
   if (victim === undefined || !victim.alive) return;
   victim.alive = false;
@@ -99,7 +99,7 @@ export function strike(object: string): void {
   victim.ctx.abort("ended by the test");
 }
 
-export function kindOf(binding: "run" | "shard" | "scheduler" | "lane", name: string): Kind {
+function kindOf(binding: "run" | "shard" | "scheduler" | "lane", name: string): Kind {
   if (binding === "run") return name.startsWith(".register-") ? "register" : "run";
   if (binding === "lane") return name === "roll" ? "roll" : "lane";
   return binding;

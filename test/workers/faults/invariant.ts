@@ -34,7 +34,7 @@ export function alarmOf(id: string): Promise<number | null> {
 }
 
 /** The journal has no gaps, never goes back in time, and tells each thing once (guarantees 2, 3, 5 and 8). */
-export async function checkHistory(id: string): Promise<void> {
+async function checkHistory(id: string): Promise<void> {
   const entries = await history(id);
   const first = entries[0]?.seq ?? 0;
   expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_entry, index) => first + index));
