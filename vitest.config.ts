@@ -17,6 +17,8 @@ export default defineConfig({
           environment: "node",
           include: ["test/**/*.test.ts"],
           exclude: ["test/workers/**", "test/outside/**", "test/browser/**"],
+          // Some only reckon, and have to share the cores with the runtimes of the others.
+          testTimeout: 20_000,
         },
       },
       {
