@@ -16,7 +16,7 @@ const maxHookBytes = 1024 * 1024;
 /** By these Cloudflare Access knows who calls. */
 const passHeaders = ["cf-access-jwt-assertion", "cf-access-token", "cf-access-client-id", "cf-access-client-secret"];
 /** By these it is known in a browser: ours, and that of Access. */
-const passCookie = /^(?:(?:__Host-)?holdfast_session|CF_Authorization)\s*=/;
+const passCookie = /^(?:(?:__Host-)?holdfast_session|CF_(?:Authorization|AppSession|Binding))\s*=/;
 const hookMethods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 export function hookRoutes(service: Service): Route[] {

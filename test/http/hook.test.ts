@@ -20,7 +20,8 @@ async function given(headers: Readonly<Record<string, string>>): Promise<unknown
 }
 
 test("what lets its sender in here stays out of the run, which others read", async () => {
-  const session = "__Host-holdfast_session=1.f; holdfast_session=2.f; CF_Authorization=a.b.c";
+  const session =
+    "__Host-holdfast_session=1.f; holdfast_session=2.f; CF_Authorization=a.b.c; CF_Binding=x; CF_AppSession=y";
   expect(await given({ "x-kept": "1", "cf-access-jwt-assertion": "a.b.c", cookie: session })).toEqual({
     "x-kept": "1",
   });
