@@ -19,6 +19,6 @@ describe("storage that fails, at any statement of any operation", () => {
   });
 
   it("again and again (guarantees 1 to 6)", { timeout: limitMs }, async () => {
-    report("storms of storage failures", await tryStorms(operations, Math.min(countOf(6), 2000), failures, 0.05));
+    report("storms of storage failures", await tryStorms(operations, Math.min(countOf(3), 2000), failures, 0.05));
   });
 });
