@@ -41,7 +41,7 @@ import { sendSignal } from "./service.ts";
 import { Slots } from "./slots.ts";
 import { earlier, timer } from "./timer.ts";
 import { hookUrl } from "./token.ts";
-import { turn } from "./turn.ts";
+import { longTurns } from "./turn.ts";
 
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
@@ -446,7 +446,7 @@ export class Host {
     if (this.#open === null) {
       const journal = this.#openJournal();
       const deployment = deploymentId();
-      const clock = { now: () => Date.now(), turn };
+      const clock = { now: () => Date.now(), turn: longTurns() };
       const children = createChildren(() => this.#self(), this.#startRun);
       const world: World = {
         clock,

@@ -105,7 +105,12 @@ describe("NOTIFY_HOSTS", () => {
     expect(refusal("http://a:b@localhost:8788/", "localhost:8788")).toMatch(/credentials/);
   });
 
-  test.each(["http://localhost", "localhost/path", "a b", "localhost:99999", "user@localhost", ":80", "[::1"])(
+  const malformed = [
+    ...["http://localhost", "localhost/path", "a b", "localhost:99999", "user@localhost", ":80", "[::1", "localhost:"],
+    ...["*", "*.example.com", "a_b!", "-a.example", "a..b", ".example", "a,*", "$HOST", "a;b", "(a)", "localhost:0"],
+    `${"a".repeat(64)}.example`,
+  ];
+  test.each(malformed)(
     "that is malformed is an error that names it: %s",
     (hosts) => {
       expect(refusal("https://example.com/", hosts)).toMatch(/^config_invalid NOTIFY_HOSTS/);

@@ -263,6 +263,20 @@ test(
   },
 );
 
+test(
+  "a long loop of quick steps is answered for, and so is everybody else, while it goes on",
+  { timeout: 120_000 },
+  async () => {
+    showOutput();
+    // An odd number of them has no middle, in which it would wait for the ledger.
+    const count = 10_001;
+    await client.start("march", "loop", { count });
+    await client.start("bystander", "beside-loop", { steps: 1 });
+    expect(await client.run("loop")).toMatchObject({ status: "running" });
+    expect(await ended("loop")).toMatchObject({ status: "completed", output: (count * (count - 1)) / 2 });
+  },
+);
+
 test("failures that a handler leaves to nobody end neither its run nor the process", { timeout: 60_000 }, async () => {
   showOutput();
   await client.start("careless", "careless", {});

@@ -67,6 +67,10 @@ async function wake(id: string): Promise<number> {
   });
 }
 
+function overwrite(seq: number, data: Uint8Array): Damage {
+  return (sql) => void sql.exec("UPDATE journal SET data = ? WHERE row = ?", data, rowOf(seq));
+}
+
 const cases: readonly (readonly [what: string, how: Damage, code: string, says: RegExp, sound: number])[] = [
   ["a row cut off", replace(3, "}]", ""), "journal_corrupt", /begins with entry 3 is cut off or is no JSON/, 2],
   ["a row emptied", replace(3, "[", ""), "journal_corrupt", /entry 3/, 2],
@@ -74,6 +78,8 @@ const cases: readonly (readonly [what: string, how: Damage, code: string, says: 
   ["its beginning missing", drop(rowOf(1)), "journal_corrupt", /does not begin with run\.created/, 4],
   ["the last part of a cut commit missing", drop(rowOf(4) + 1), "journal_corrupt", /begins with entry 4 is cut off/, 3],
   ["the first part of a cut commit missing", drop(rowOf(4)), "journal_corrupt", /row 16385 is there without/, 3],
+  ["a row of bytes", overwrite(3, new Uint8Array([0, 255])), "journal_corrupt", /row 12288 is no text/, 2],
+  ["a row of bytes in a cut commit", overwrite(4, new Uint8Array([91])), "journal_corrupt", /row 16384 is no text/, 3],
   ["two rows exchanged", (sql) => exchange(sql, 3, 5), "journal_corrupt", /where entry 3 belongs, there is another/, 2],
   ["a time that ran back", replace(5, '"at":', '"at":-'), "journal_corrupt", /entry 5 has no time/, 4],
   [
