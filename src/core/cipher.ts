@@ -71,6 +71,11 @@ function headOf(text: string): RegExpExecArray | null {
   return isSealed(text) ? head.exec(text.slice(0, headLength)) : null;
 }
 
+/** A column of text may hold bytes, which SQLite keeps as they are, whatever its reader expects. */
+function isText(stored: unknown): boolean {
+  return typeof stored === "string";
+}
+
 /** What one object seals and opens. Without keys, everything stays as it is. */
 export class Vault {
   readonly #object: string;
@@ -111,6 +116,7 @@ export class Vault {
    * moved, or sealed with another key of that id
    */
   open(text: string, place: string): string {
+    if (!isText(text)) throw new HoldfastError("journal_corrupt", `${place} is no text: its bytes were changed`);
     const found = headOf(text);
     if (found === null) return text;
     const [start, version, id = ""] = found;
@@ -143,7 +149,7 @@ export class Vault {
   /** Whether the text would be sealed otherwise today: with the newest key, where there is one. */
   isStale(text: string): boolean {
     const ring = this.#ring();
-    return ring !== null && keyIdOf(text) !== ring.newest;
+    return ring !== null && (!isText(text) || keyIdOf(text) !== ring.newest);
   }
 
   /** The id of the key that seals; null where none does. */

@@ -15,6 +15,9 @@ const maxLength = 2048;
 const ownNames =
   /(?:^|\.)(?:localhost|local|internal|intranet|lan|home|corp|home\.arpa|test|invalid|example|onion|alt)$/;
 
+/** Labels of letters, digits and hyphens (RFC 1123); underscores too, which networks of one's own have. */
+const hostName = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.|$))+$/;
+
 /**
  * `host` or `host:port`, separated by commas.
  * @throws HoldfastError config_invalid, naming the variable
@@ -26,10 +29,15 @@ export function parseHosts(text: string): readonly AllowedHost[] {
     .map((item) => {
       const url = URL.canParse(`http://${item}`) ? new URL(`http://${item}`) : null;
       const [, port = null] = /:(\d{1,5})$/.exec(item) ?? [];
-      if (url !== null && url.href === `http://${url.host}/` && url.username === "")
-        return { host: url.hostname, port };
+      const isBare = url?.href === `http://${url?.host}/` && !item.endsWith(":") && Number(port ?? 1) > 0;
+      if (url !== null && isBare && isHost(url.hostname)) return { host: url.hostname, port };
       throw new HoldfastError("config_invalid", `NOTIFY_HOSTS: write host or host:port, not ${JSON.stringify(item)}`);
     });
+}
+
+/** The URL standard takes far more for a host, `*` among it, which would seem to allow what it does not. */
+function isHost(host: string): boolean {
+  return ipaddr.isValid(host.replace(/^\[(.*)\]$/, "$1")) || hostName.test(host);
 }
 
 /**

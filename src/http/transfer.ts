@@ -1,4 +1,5 @@
 /** Owns: runs that travel between deployments, over HTTP: a text of lines of JSON, out and in. */
+import { HoldfastError } from "../core/error.ts";
 import type { Service } from "../core/service.ts";
 import { readWhy } from "./author.ts";
 import { readFields, readKey } from "./body.ts";
@@ -7,6 +8,7 @@ import type { Call, Route } from "./route.ts";
 import { viewRun } from "./view.ts";
 
 const type = "application/x-ndjson";
+const maxBytes = 64 * 1024 * 1024;
 
 export function transferRoutes(service: Service): Route[] {
   return [
@@ -29,6 +31,10 @@ async function importRun(service: Service, { request, author }: Call): Promise<R
   const id = readQuery(request, ["id"]).get("id");
   readKey(request);
   const { origin } = new URL(request.url);
+  // Unread, so that the connection is not cut under who sends it.
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
+    throw new HoldfastError("value_too_large", "the text is over 67,108,864 bytes (64 MiB)");
+  }
   const asked = { ...(id === undefined ? {} : { id }), origin, ...author, ...readWhy(request) };
   const { run, created } = await service.runs.import(request.body, asked);
   const headers = { location: `/v1/runs/${run.id}` };

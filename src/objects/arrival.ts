@@ -35,11 +35,18 @@ const newline = 10;
 const commitLength = 50_000;
 const defaultRetentionMs = 30 * 24 * 3_600_000;
 
+/** An entry as it is kept here, and how many characters its line has. */
+type Placed = { readonly entry: Entry; readonly length: number };
+
 /** A run that may be written. */
 export type Arrived = {
-  readonly digest: string;
-  /** The history with what is added to it here, in commits, anew each time it is asked for. */
-  readonly commits: () => Iterable<readonly Entry[]>;
+  /** What it was called, and the digest of the text. */
+  readonly from: EntryOf<"run.imported">["from"];
+  /** Its own entries as they are kept here, anew each time they are asked for. */
+  readonly entries: () => Iterable<Placed>;
+  /** What stands behind them. */
+  readonly added: readonly Entry[];
+  readonly placement: Placement;
   readonly state: RunState;
 };
 
@@ -67,21 +74,51 @@ export async function receive(
   const definition = find(created.workflow, created.version);
   refuseExpired(state, definition);
   const placement = placementOf(created, asked, state.end === null ? definition : undefined);
-  const added = await additions(state, placement, asked, { id: manifest.run, digest: seal.sha256 });
-  const commits = function* (): Generator<readonly Entry[]> {
-    let commit: Entry[] = [];
-    let size = 0;
-    for (const { text: entry, line } of parcel.entries()) {
-      commit.push(arriving(unseal(readObject(entry, line) as unknown as Entry, open), placement));
-      size += entry.length;
-      if (size < commitLength) continue;
-      yield commit;
-      commit = [];
-      size = 0;
+  const from = { id: manifest.run, digest: seal.sha256 };
+  const added = await additions(state, placement, asked, from);
+  const entries = function* (): Generator<Placed> {
+    for (const { text, line } of parcel.entries()) {
+      const entry = unseal(readObject(text, line) as unknown as Entry, open);
+      yield { entry: arriving(entry, placement), length: text.length };
     }
-    yield [...commit, ...added];
   };
-  return { digest: seal.sha256, commits, state };
+  return { from, entries, added, placement, state };
+}
+
+/** The history with what is added to it here, in commits. */
+export function* commitsOf({ entries, added }: Arrived): Generator<readonly Entry[]> {
+  let commit: Entry[] = [];
+  let size = 0;
+  for (const { entry, length } of entries()) {
+    commit.push(entry);
+    size += length;
+    if (size < commitLength) continue;
+    yield commit;
+    commit = [];
+    size = 0;
+  }
+  yield [...commit, ...added];
+}
+
+/**
+ * Whether it is the run that was imported here before: by the same text, or by another of the same history.
+ * Results of sensitive steps are sealed otherwise each time, so the entries are compared as they open.
+ * @param kept the journal here, which may have gone on since
+ */
+export function isTheSame(arrived: Arrived, { imported }: RunState, kept: Iterable<Entry>): boolean {
+  if (imported === null) return false;
+  const { from, added, placement, state, entries } = arrived;
+  if (imported.from.digest === from.digest) return true;
+  if (imported.from.id !== from.id || imported.seq !== state.seq + added.length) return false;
+  const text = (entry: Entry): string => JSON.stringify(arriving(entry, placement));
+  const own = entries()[Symbol.iterator]();
+  for (const entry of kept) {
+    const { done, value } = own.next();
+    if (done === true) return true;
+    // What belongs to this place may have become another since: it is laid over both.
+    if (text(entry) !== text(value.entry)) return false;
+  }
+  return false;
 }
 
 function opener({ run, workflow }: Manifest): Open {

@@ -20,6 +20,7 @@ import { SqlJournal } from "../store/journal.ts";
 import { directoryOf, laneObject, runObject } from "./address.ts";
 import { Alarm, errandAt, isErrand, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
+import { commitsOf } from "./arrival.ts";
 import type { Arrived } from "./arrival.ts";
 import { Audience } from "./audience.ts";
 import { createChildren } from "./children.ts";
@@ -272,10 +273,11 @@ export class Host {
   }
 
   /** Writes a run that has come from elsewhere, all of it or nothing, and goes on with it. @throws what the storage throws */
-  install({ commits, state: { end } }: Arrived): void {
+  install(arrived: Arrived): void {
+    const { end } = arrived.state;
     const journal = this.#openJournal();
     this.#ctx.storage.transactionSync(() => {
-      for (const commit of commits()) journal.append(commit);
+      for (const commit of commitsOf(arrived)) journal.append(commit);
       if (end !== null) markExported(this.#ctx.storage.kv, end);
     });
     this.forget();

@@ -33,7 +33,7 @@ import { receiveNews } from "../engine/news.ts";
 import type { ChildNews } from "../engine/news.ts";
 import type { Find, Run } from "../engine/run.ts";
 import { Alias } from "./alias.ts";
-import { receive } from "./arrival.ts";
+import { isTheSame, receive } from "./arrival.ts";
 import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
@@ -266,9 +266,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<{ run: Parcel; created: boolean }>> {
     return answer(async () => {
       const arrived = await receive(text, asked, this.#find, () => this.#refuseTaken());
-      const { created, imported } = this.#host.run.state;
+      const { state } = this.#host.run;
+      const { created } = state;
       if (created === null) this.#host.install(arrived);
-      else if (imported?.from.digest !== arrived.digest) throw taken(created.id);
+      else if (!isTheSame(arrived, state, this.#host.journal.read())) throw taken(created.id);
       return { run: pack(this.#host.run.snapshot()), created: created === null };
     });
   }

@@ -12,10 +12,14 @@ import type { ImportRequest } from "../core/service.ts";
 import { runObject, shardCount } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { unpack } from "./parcel.ts";
-import type { Departure } from "./rpc.ts";
+import { within } from "./patience.ts";
+import type { Arrival, Departure } from "./rpc.ts";
 
 /** The first line is never as long. */
 const maxManifest = 65_536;
+/** Of a text that is refused: as many bytes as one may have, and how long. */
+const maxDropped = 64 * 1024 * 1024;
+const dropMs = 10_000;
 
 /** @throws HoldfastError run_not_found, not_exportable */
 export async function exportRun(id: string): Promise<ReadableStream<Uint8Array>> {
@@ -73,24 +77,55 @@ export async function importRun(
 ): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
   if (id !== undefined) checkRunId(id);
   const reader = text?.getReader();
+  try {
+    return await importFrom(reader, id, {
+      shards: shardCount(),
+      origin: origin ?? null,
+      reason: reason ?? null,
+      ...authorOf(author),
+    });
+  } finally {
+    await dropRest(reader);
+  }
+}
+
+async function importFrom(
+  reader: Reader | undefined,
+  id: string | undefined,
+  asked: Omit<Arrival, "id">,
+): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
   const head = await readHead(reader);
   const manifest = readManifest(head.line);
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
   // Fails where whoever takes it has read enough to refuse it, which is what the answer says.
   void send(writer, head.bytes, reader);
-  const asked = { shards: shardCount(), origin: origin ?? null, reason: reason ?? null, ...authorOf(author) };
   const target = id ?? manifest.run;
   try {
     const { run, created } = unwrap(await runObject(target).arrive(readable, { id: target, ...asked }));
     return { run: await unpack(run), created };
   } finally {
     void writer.abort().catch(() => undefined);
-    void reader?.cancel().catch(() => undefined);
   }
 }
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+/**
+ * Reads what is left of a text that was refused, up to a bound: who is cut off while it sends is told by no
+ * answer why.
+ */
+async function dropRest(reader: Reader | undefined): Promise<void> {
+  const drop = async (): Promise<void> => {
+    for (let dropped = 0; dropped < maxDropped;) {
+      const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
+      if (done || value === undefined) return;
+      dropped += value.length;
+    }
+  };
+  await within(drop(), dropMs).catch(() => undefined);
+  void reader?.cancel().catch(() => undefined);
+}
 
 /** The first line, and all that was read to find it. @throws HoldfastError import_invalid */
 async function readHead(reader: Reader | undefined): Promise<{ readonly line: string; readonly bytes: Uint8Array }> {

@@ -21,7 +21,8 @@ const partsPerCommit = 4096;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
 const maxPage = 4_000_000;
 
-type Row = { row: number; data: string };
+/** SQLite keeps bytes as they are in a column of text. */
+type Row = { row: number; data: string | ArrayBuffer };
 
 export class SqlJournal implements Journal {
   readonly #storage: DurableObjectStorage;
@@ -111,8 +112,9 @@ export class SqlJournal implements Journal {
       const isStray = !isFirst && row !== next;
       if ((isFirst || isStray) && next !== null) yield finish(next - 1);
       if (isStray) throw corrupt(`row ${row} is there without the one before it`);
+      const kept = textOf(row, data);
       // Only what is sealed is bound to a place.
-      const part = isSealed(data) ? this.#vault.open(data, placeOf(row)) : data;
+      const part = isSealed(kept) ? this.#vault.open(kept, placeOf(row)) : kept;
       text = isFirst ? part : text + part;
       next = row + 1;
     }
@@ -145,7 +147,7 @@ export class SqlJournal implements Journal {
         .toArray();
       const isWhole = first % partsPerCommit === 0 && parts.every(({ row }, part) => row === first + part);
       if (!isWhole) throw corrupt(`a row of the commit at row ${first} is missing`);
-      const texts = parts.map(({ data }) => data);
+      const texts = parts.map(({ row, data }) => textOf(row, data));
       const anew = resealedParts(this.#vault, texts, (part) => placeOf(first + part));
       rows += parts.length;
       size += texts.reduce((sum, text) => sum + text.length, 0);
@@ -174,6 +176,11 @@ export class SqlJournal implements Journal {
 }
 
 type Commit = { readonly entries: readonly Entry[]; readonly size: number };
+
+function textOf(row: number, data: Row["data"]): string {
+  if (typeof data === "string") return data;
+  throw corrupt(`row ${row} is no text`);
+}
 
 /** What a sealed row is bound to. */
 function placeOf(row: number): string {

@@ -23,6 +23,8 @@ type Suite = {
   readonly perSecond: number;
   /** No more than this, whatever the time. */
   readonly most?: number;
+  /** Fewer than these would not show anything. */
+  readonly least?: number;
 };
 
 const suites: readonly Suite[] = [
@@ -39,7 +41,7 @@ const suites: readonly Suite[] = [
   inWorkerd("deaths at every operation", "faults/awaits", "FAULT_COUNT", "FAULT_SEED", 1),
   inWorkerd("calls that fail at every operation", "faults/calls", "FAULT_COUNT", "FAULT_SEED", 1),
   inWorkerd("storage that fails at every operation", "faults/storage", "FAULT_COUNT", "FAULT_SEED", 1),
-  inWorkerd("the API fuzzed", "fuzz/fuzz", "FUZZ_CALLS", "FUZZ_SEED", 20),
+  { ...inWorkerd("the API fuzzed", "fuzz/fuzz", "FUZZ_CALLS", "FUZZ_SEED", 20), least: 400 },
   inWorkerd("log lines and progress", "poison", "POISON_LINES", undefined, 200, 100_000),
   { name: "a deployment under runs", ...outside("deploy"), count: "DEPLOY_RUNS", perSecond: 4, most: 500 },
   { name: "signals to one run", ...outside("poison"), count: "POISON_SIGNALS", perSecond: 60, most: 100_000 },
@@ -67,16 +69,25 @@ function outside(file: string): Pick<Suite, "project" | "file"> {
   return { project: "outside", file: `test/outside/${file}.test.ts` };
 }
 
-/** @param budgetMs shared out evenly among the suites @returns what became of each */
+/** What a suite takes to begin, and to show something. */
+const shortestMs = 20_000;
+
+/**
+ * @param budgetMs shared out evenly among the suites; where that is too little for all of them, among as many as it
+ * suffices for, drawn by the seed
+ * @returns what became of each
+ */
 export async function runSuites(seed: string, budgetMs: number, say: (line: string) => void): Promise<SuiteFigures[]> {
   const random = createRandom(`${seed}/suites`);
+  const drawn = suites.map((suite) => ({ suite, lot: random.next() })).toSorted((one, other) => one.lot - other.lot);
+  const chosen = drawn.slice(0, Math.max(1, Math.floor(budgetMs / shortestMs))).map(({ suite }) => suite);
   const figures: SuiteFigures[] = [];
-  const seconds = budgetMs / 1000 / suites.length;
-  for (const suite of suites) {
+  const seconds = budgetMs / 1000 / chosen.length;
+  for (const suite of chosen) {
     // Where whoever calls says how many cases there are to be, it is that.
     const asked = process.env[suite.count];
-    const share = Math.min(suite.most ?? Infinity, Math.max(10, Math.round((seconds * suite.perSecond) / 10) * 10));
-    const cases = asked === undefined ? share : Number(asked);
+    const share = Math.max(suite.least ?? 10, Math.round((seconds * suite.perSecond) / 10) * 10);
+    const cases = asked === undefined ? Math.min(suite.most ?? Infinity, share) : Number(asked);
     figures.push(await run(suite, cases, 1 + Math.floor(random.next() * 1_000_000), say));
   }
   return figures;

@@ -131,3 +131,17 @@ describe("keys", () => {
     expect(said).not.toContain(keyOf(2).slice(0, 8));
   });
 });
+
+test("bytes where a text was stored are damage, and never a TypeError", () => {
+  const ring = parseKeys(`k1:${btoa("x".repeat(32))}`);
+  const stored = new Uint8Array([0, 255]).buffer as unknown as string;
+  for (const keys of [ring, null]) {
+    const vault = new Vault(
+      "it",
+      () => keys,
+      (length) => new Uint8Array(length),
+    );
+    expect(vault.isStale(stored)).toBe(keys !== null);
+    expect(() => vault.open(stored, "row 1")).toThrow(expect.objectContaining({ code: "journal_corrupt" }) as Error);
+  }
+});

@@ -110,12 +110,9 @@ describe("NOTIFY_HOSTS", () => {
     ...["*", "*.example.com", "a_b!", "-a.example", "a..b", ".example", "a,*", "$HOST", "a;b", "(a)", "localhost:0"],
     `${"a".repeat(64)}.example`,
   ];
-  test.each(malformed)(
-    "that is malformed is an error that names it: %s",
-    (hosts) => {
-      expect(refusal("https://example.com/", hosts)).toMatch(/^config_invalid NOTIFY_HOSTS/);
-    },
-  );
+  test.each(malformed)("that is malformed is an error that names it: %s", (hosts) => {
+    expect(refusal("https://example.com/", hosts)).toMatch(/^config_invalid NOTIFY_HOSTS/);
+  });
 
   test("that is empty allows nothing", () => {
     expect(parseHosts(" , ")).toEqual([]);

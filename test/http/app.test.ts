@@ -174,6 +174,11 @@ describe("bodies", () => {
     expect(await post(new Blob(pieces).stream())).toEqual([404, "run_not_found"]);
   });
 
+  test("of runs that arrive are limited to 64 MiB, by what they say before any of it is read", async () => {
+    const said = { "content-length": String(64 * 1024 * 1024 + 1) };
+    expect(await post("{}", said, "/v1/runs/import")).toEqual([413, "value_too_large"]);
+  });
+
   test("of webhooks are limited to 1 MiB", async () => {
     expect(await post(new Uint8Array(1024 * 1024), {}, "/hooks/abc")).toEqual([404, "run_not_found"]);
     expect(await post(new Uint8Array(1024 * 1024 + 1), {}, "/hooks/abc")).toEqual([413, "body_too_large"]);

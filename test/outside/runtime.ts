@@ -150,6 +150,8 @@ export class Runtime {
 }
 
 const farMs = 2 * 86_400_000;
+/** A process that was killed may hold its locks for a moment longer. */
+const lockMs = 10_000;
 
 class Mover {
   readonly #folder: string;
@@ -161,7 +163,7 @@ class Mover {
   }
 
   all(untilNs: bigint): void {
-    const table = new DatabaseSync(join(this.#folder, "metadata.sqlite"));
+    const table = new DatabaseSync(join(this.#folder, "metadata.sqlite"), { timeout: lockMs });
     const select = table.prepare("SELECT actor_id AS id, scheduled_time AS at FROM _cf_ALARM WHERE scheduled_time < ?");
     select.setReadBigInts(true);
     const alarms = select.all(untilNs) as { id: string; at: bigint }[];
@@ -174,7 +176,7 @@ class Mover {
   }
 
   #one(id: string): void {
-    const object = new DatabaseSync(join(this.#folder, `${id}.sqlite`));
+    const object = new DatabaseSync(join(this.#folder, `${id}.sqlite`), { timeout: lockMs });
     const tables = object.prepare("SELECT 1 FROM sqlite_master WHERE name = '_cf_METADATA'").all();
     if (tables.length > 0) object.prepare("UPDATE _cf_METADATA SET value = value - ? WHERE key = 1").run(this.#byNs);
     object.close();

@@ -326,6 +326,29 @@ describe("results of sensitive steps", () => {
     expect(effects.filter((effect) => effect === `hidden ${id}`)).toHaveLength(1);
   });
 
+  it("are sealed otherwise each time: the run is found by what they open as, and another export of it is refused", async () => {
+    settings["ENCRYPTION_KEYS"] = `a:${keyOf(1)}`;
+    const id = await pausedRun({ secret });
+    const [first, second] = [await exported(id), await exported(id)];
+    expect(second).not.toBe(first);
+    await ask(`POST /v1/runs/${id}/resume`);
+    await ask(`POST /v1/runs/${id}/pause`);
+    const later = await exported(id);
+    const other = newId("twice");
+    for (const target of [other, id]) {
+      if (target === id) await takeOut(id);
+      expect((await imported(first, `?id=${target}`)).status).toBe(201);
+      await ask(`POST /v1/runs/${target}/resume`);
+      const history = await historyOf(target);
+      const again = await imported(second, `?id=${target}`);
+      expect([again.status, again.body["id"]]).toEqual([200, target]);
+      expect(await historyOf(target)).toEqual(history);
+      expect((await imported(later, `?id=${target}`)).body["code"]).toBe("run_exists");
+      const lines = linesOf(first).map((line) => (line["kind"] === "run.created" ? { ...line, labels: {} } : line));
+      expect((await imported(await resealed(lines), `?id=${target}`)).body["code"]).toBe("run_exists");
+    }
+  });
+
   it("are refused without the key, with another, moved or changed", async () => {
     settings["ENCRYPTION_KEYS"] = `a:${keyOf(1)}`;
     const id = await pausedRun({ secret });
