@@ -17,7 +17,7 @@ export const service = createService(new Catalog(faultWorkflows.map(({ definitio
 
 const pollMs = 40;
 /** Longer than anything may take that goes on after a fault. */
-export const patienceMs = 120_000;
+const patienceMs = 120_000;
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
