@@ -11,10 +11,11 @@
 import { authorOf } from "../core/author.ts";
 import * as backfill from "../core/backfill.ts";
 import type { Backfill } from "../core/backfill.ts";
+import { HoldfastError } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
 import type { Starting } from "../core/firing.ts";
 import { undefinedValue } from "../core/value.ts";
-import type { ScheduleStore } from "../store/schedules.ts";
+import type { Kept, ScheduleStore } from "../store/schedules.ts";
 import { attempt, callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
 import { within } from "./patience.ts";
@@ -31,7 +32,9 @@ export class Backfills {
   readonly #store: ScheduleStore;
   readonly #roster: Roster;
   readonly #app: SchedulerApp;
-  readonly #open: Map<number, Backfill>;
+  readonly #open = new Map<number, Backfill>();
+  /** Numbers of those that cannot be read: they wait until they can be. */
+  readonly #broken = new Set<number>();
   /** Schedules that are worked on, and when to see whether they still are. */
   readonly #watches = new Map<string, number>();
   #last: number;
@@ -40,8 +43,25 @@ export class Backfills {
     this.#store = store;
     this.#roster = roster;
     this.#app = app;
-    this.#open = store.backfills();
-    this.#last = Math.max(0, ...this.#open.keys());
+    this.#take(store.backfills());
+    this.#last = Math.max(0, ...this.#open.keys(), ...this.#broken);
+  }
+
+  #take(backfills: ReadonlyMap<number, Kept<Backfill>>): void {
+    for (const [number, kept] of backfills) {
+      if (kept instanceof HoldfastError) {
+        if (!this.#broken.has(number)) console.error(`a backfill cannot be read, and starts nothing: ${kept.message}`);
+        this.#broken.add(number);
+      } else {
+        this.#broken.delete(number);
+        this.#open.set(number, kept);
+      }
+    }
+  }
+
+  /** Reads again what could not be read. */
+  reopen(): void {
+    for (const number of [...this.#broken]) this.#take(this.#store.backfills(number));
   }
 
   /** Those of the schedule that are not done, oldest first. */
@@ -66,12 +86,17 @@ export class Backfills {
   /** Schedules with something to do that nobody does; those that are gone lose their backfills. */
   due(now: number): string[] {
     for (const { schedule } of this.#open.values()) {
-      if (this.#roster.rule(schedule) === undefined) this.remove(schedule);
+      if (this.#isGone(schedule)) this.remove(schedule);
     }
     for (const schedule of this.#watches.keys()) this.#watches.set(schedule, now + watchMs);
     return this.#fronts()
       .filter(([, one]) => !this.#watches.has(one.schedule) && backfill.isDue(one, now))
       .map(([, { schedule }]) => schedule);
+  }
+
+  /** One that cannot be read has its backfills still. */
+  #isGone(schedule: string): boolean {
+    return this.#roster.rule(schedule) === undefined && !this.#roster.isBroken(schedule);
   }
 
   wakes(now: number): number[] {
@@ -83,7 +108,9 @@ export class Backfills {
   /** The backfill of each schedule whose turn it is. */
   #fronts(): [number, Backfill][] {
     const seen = new Set<string>();
-    return [...this.#open].filter(([, { schedule }]) => !seen.has(schedule) && seen.add(schedule));
+    return [...this.#open]
+      .filter(([, { schedule }]) => !this.#roster.isBroken(schedule))
+      .filter(([, { schedule }]) => !seen.has(schedule) && seen.add(schedule));
   }
 
   /** True when the schedule has something to do now. */
@@ -135,7 +162,7 @@ export class Backfills {
   async #start(number: number, asked: Backfill, { slotAt, runId }: Starting): Promise<void> {
     const { schedule, reason } = asked;
     const rule = this.#roster.rule(schedule);
-    if (rule === undefined) return this.remove(schedule);
+    if (rule === undefined) return this.#isGone(schedule) ? this.remove(schedule) : undefined;
     const made = await attempt(this.#app, {
       workflow: rule.workflow,
       input: rule.input ?? undefinedValue,

@@ -125,9 +125,18 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   async hold(id: string, signal: SignalRequest, expiresAt: number): Promise<Hold> {
     const digest = signal.key === undefined ? null : await digestOf(signal.payload);
-    const hold = this.#signals.hold(id, signal, digest, expiresAt, Date.now());
+    const hold = this.#hold(id, signal, digest, expiresAt);
     await this.#arm(expiresAt);
     return hold;
+  }
+
+  #hold(id: string, signal: SignalRequest, digest: string | null, expiresAt: number): Hold {
+    try {
+      return this.#signals.hold(id, signal, digest, expiresAt, Date.now());
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      return { kind: "unreadable", code: error.code, message: error.message };
+    }
   }
 
   async claim(name: string, runId: string, except: readonly string[]): Promise<Held | null> {

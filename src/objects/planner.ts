@@ -81,6 +81,7 @@ export class Planner {
   /** @throws HoldfastError schedule_exists: the id is taken by another */
   #isMade(plan: Plan): boolean {
     const { id } = plan.rule;
+    this.#roster.check(id);
     if (this.#roster.rule(id) === undefined) return false;
     const { plan: held } = this.#roster.find(id);
     if (held !== undefined && isSamePlan(held, plan)) return true;
@@ -131,8 +132,9 @@ export class Planner {
   remove(id: string, request: Asked): void {
     const deed = this.#deed(["remove", id, bare(request)], request);
     if (deed.known !== undefined) return;
-    if (this.#roster.find(id).plan === undefined) throw inCode(id, "be deleted");
-    this.#roster.remove(id);
+    if (this.#roster.isBroken(id)) this.#roster.discard(id);
+    else if (this.#roster.find(id).plan === undefined) throw inCode(id, "be deleted");
+    else this.#roster.remove(id);
     this.#backfills.remove(id);
     deed.done(null);
     console.warn(`schedule ${id}: deleted by ${request.by}${because(request.reason)}`);

@@ -7,6 +7,8 @@
  * 1. A change reads, decides and writes in one turn, always by the rule as it is then: a rule may have
  *    been changed or removed while somebody waited.
  * 2. A schedule in the code hides one of the same id that a request made.
+ * 3. One whose rows cannot be read is no schedule to anybody who acts (`rule`, `change`, `due`, `sweep`), so that
+ *    its rows stay as they are until they can be read, or it is removed.
  */
 import type { Backfill } from "../core/backfill.ts";
 import { describeBackfill } from "../core/backfill.ts";
@@ -16,11 +18,17 @@ import type { ScheduleState } from "../core/firing.ts";
 import type { Plan } from "../core/plan.ts";
 import { nextSlots } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
-import type { ScheduleInfo } from "../core/timetable.ts";
+import type { ScheduleError, ScheduleInfo } from "../core/timetable.ts";
 import { undefinedValue } from "../core/value.ts";
-import type { ScheduleStore } from "../store/schedules.ts";
+import type { Kept, ScheduleStore } from "../store/schedules.ts";
 
 type Change = (rule: Rule, state: ScheduleState, now: number) => ScheduleState;
+
+/** Of a schedule whose rows cannot be read: why, and since when that is known. */
+type Broken = { readonly error: HoldfastError; readonly at: number };
+
+/** When to see whether what could not be read can be: a key that was gone comes back with a deployment. */
+const reopenMs = 60_000;
 
 /** A rule, and how it was asked for, if a request made it. */
 export type Scheduled = { readonly rule: Rule; readonly plan: Plan | undefined };
@@ -29,22 +37,74 @@ export class Roster {
   readonly #store: ScheduleStore;
   /** In the order in which they are listed. */
   readonly #rules: Map<string, Rule>;
-  readonly #plans: Map<string, Plan>;
-  readonly #states: Map<string, ScheduleState>;
+  readonly #plans = new Map<string, Plan>();
+  readonly #states = new Map<string, ScheduleState>();
+  readonly #broken = new Map<string, Broken>();
+  #reopenAt = 0;
   /** When each schedule next has something to do; one that is not here was never looked at. */
   readonly #wakes = new Map<string, number | null>();
   #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(store: ScheduleStore, code: readonly Rule[]) {
     this.#store = store;
-    this.#states = store.all();
-    this.#plans = new Map(store.plans().map((plan) => [plan.rule.id, plan]));
     this.#rules = new Map(code.map((rule) => [rule.id, rule]));
-    for (const [id, { rule }] of this.#plans) if (!this.#rules.has(id)) this.#rules.set(id, rule);
-    for (const [id, rule] of this.#rules) {
-      const state = this.#states.get(id);
-      if (state !== undefined) this.#wake(id, rule, state);
+    this.#take(store.all(), store.plans());
+  }
+
+  #take(states: ReadonlyMap<string, Kept<ScheduleState>>, plans: ReadonlyMap<string, Kept<Plan>>): void {
+    for (const [id, plan] of plans) {
+      const hidden = this.#rules.get(id)?.source === "code";
+      if (plan instanceof HoldfastError) {
+        if (!hidden) this.#break(id, plan);
+        continue;
+      }
+      this.#plans.set(id, plan);
+      if (!hidden) this.#rules.set(id, plan.rule);
     }
+    for (const [id, state] of states) {
+      if (state instanceof HoldfastError) this.#break(id, state);
+      else this.#states.set(id, state);
+    }
+    for (const id of states.keys()) {
+      const [rule, state] = [this.rule(id), this.#states.get(id)];
+      if (rule !== undefined && state !== undefined) this.#wake(id, rule, state);
+    }
+  }
+
+  #break(id: string, error: HoldfastError): void {
+    if (!this.#broken.has(id)) console.error(`schedule ${id} cannot be read, and fires nothing: ${error.message}`);
+    this.#broken.set(id, { error, at: this.#broken.get(id)?.at ?? Date.now() });
+    this.#reopenAt = Date.now() + reopenMs;
+  }
+
+  /** Reads again what could not be read; what can be now has its due. */
+  reopen(): void {
+    // A copy: one that still cannot be read is put back.
+    for (const [id, broken] of [...this.#broken]) {
+      this.#broken.delete(id);
+      const [states, plans] = [this.#store.all(id), this.#store.plans(id)];
+      const still = [...states.values(), ...plans.values()].some((kept) => kept instanceof HoldfastError);
+      if (still) this.#broken.set(id, broken);
+      this.#take(states, plans);
+    }
+  }
+
+  isBroken(id: string): boolean {
+    return this.#broken.has(id);
+  }
+
+  /** Of one that cannot be read. What is known of it is forgotten: of one in the code, it begins anew. */
+  discard(id: string): void {
+    const inCode = this.#rules.get(id)?.source === "code";
+    if (!inCode) {
+      this.#store.removePlan(id);
+      this.#plans.delete(id);
+      this.#rules.delete(id);
+    }
+    this.#store.remove(id);
+    this.#states.delete(id);
+    this.#wakes.delete(id);
+    this.#broken.delete(id);
   }
 
   /** One whose cron or zone this deployment does not know any more must not keep the others from their times. */
@@ -59,16 +119,23 @@ export class Roster {
   }
 
   rule(id: string): Rule | undefined {
-    return this.#rules.get(id);
+    return this.#broken.has(id) ? undefined : this.#rules.get(id);
   }
 
-  /** @throws HoldfastError schedule_not_found */
+  /** @throws HoldfastError schedule_not_found; key_missing, journal_corrupt, journal_newer: it cannot be read */
   find(id: string): Scheduled {
+    this.check(id);
     const rule = this.#rules.get(id);
     if (rule === undefined) {
       throw new HoldfastError("schedule_not_found", `no schedule is called ${JSON.stringify(id)}`);
     }
     return { rule, plan: rule.source === "api" ? this.#plans.get(id) : undefined };
+  }
+
+  /** @throws HoldfastError key_missing, journal_corrupt, journal_newer: there is one that cannot be read */
+  check(id: string): void {
+    const broken = this.#broken.get(id);
+    if (broken !== undefined) throw broken.error;
   }
 
   /** How many were made by requests, but for this one, and the length of their inputs in stored form. */
@@ -88,13 +155,15 @@ export class Roster {
     const all = now < this.#lookedAt;
     this.#lookedAt = now;
     return [...this.#rules.keys()].filter((id) => {
+      if (this.#broken.has(id)) return false;
       const wakeAt = this.#wakes.get(id);
       return all || wakeAt === undefined || (wakeAt !== null && wakeAt <= now);
     });
   }
 
   get wakes(): readonly number[] {
-    return [...this.#wakes.values()].filter((wakeAt) => wakeAt !== null);
+    const wakes = [...this.#wakes.values()].filter((wakeAt) => wakeAt !== null);
+    return this.#broken.size === 0 ? wakes : [...wakes, this.#reopenAt];
   }
 
   /** Not before then, whatever is known of it. */
@@ -104,7 +173,7 @@ export class Roster {
 
   /** Null when there is no such schedule any more. */
   change(id: string, how: Change): ScheduleState | null {
-    const rule = this.#rules.get(id);
+    const rule = this.rule(id);
     if (rule === undefined) return null;
     const now = Date.now();
     const state = how(rule, firing.see(rule, this.#states.get(id), now), now);
@@ -140,7 +209,7 @@ export class Roster {
 
   /** Schedules that are gone from the code. */
   sweep(): void {
-    for (const id of this.#states.keys()) if (!this.#rules.has(id)) this.#leave(id);
+    for (const id of this.#states.keys()) if (!this.#rules.has(id) && !this.#broken.has(id)) this.#leave(id);
   }
 
   #leave(id: string): void {
@@ -162,21 +231,41 @@ export class Roster {
   }
 
   list(workflow: string | undefined): Rule[] {
-    return [...this.#rules.values()].filter((rule) => workflow === undefined || rule.workflow === workflow);
+    const unknown = [...this.#broken.keys()].filter((id) => !this.#rules.has(id) && this.#isMade(id));
+    return [...this.#rules.values(), ...unknown.map(unread)].filter(
+      (rule) => workflow === undefined || rule.workflow === workflow,
+    );
+  }
+
+  /** Not so one that was removed, of which only what is known of it is left. */
+  #isMade(id: string): boolean {
+    return this.#store.plans(id).size > 0;
   }
 
   describe(rule: Rule, next: number, backfills: readonly Backfill[]): ScheduleInfo {
     const { id, workflow, cron, timezone, input, overlap, catchUpMs, jitterMs, pauseOnFailure, source } = rule;
-    const state = this.#states.get(id);
+    const [state, broken] = [this.#states.get(id), this.#broken.get(id)];
     return {
       ...{ id, workflow, cron, timezone, overlap, catchUpMs, jitterMs, pauseOnFailure, source },
       input: input ?? undefinedValue,
       paused: state?.paused ?? null,
-      lastError: state?.lastError ?? null,
+      lastError: broken === undefined ? (state?.lastError ?? null) : said(broken),
       backfills: backfills.map(describeBackfill),
-      next: upcoming(rule, Math.max(Date.now(), state?.lastSlotAt ?? 0), next),
+      next: broken === undefined ? upcoming(rule, Math.max(Date.now(), state?.lastSlotAt ?? 0), next) : [],
     };
   }
+}
+
+/** What the list has of a schedule whose rule cannot be read: its id. */
+function unread(id: string): Rule {
+  return {
+    ...{ id, workflow: "", cron: "", timezone: "", input: undefined, overlap: "skip", catchUpMs: 0, jitterMs: 0 },
+    ...{ pauseOnFailure: false, source: "api" },
+  };
+}
+
+function said({ error, at }: Broken): ScheduleError {
+  return { at, slotAt: at, message: `${error.code}: ${error.message}` };
 }
 
 /** None of a rule that cannot be read; its pause says so. */

@@ -57,7 +57,7 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
     this.#app = app;
   }
 
-  /** Opened by the first who asks: where what it keeps cannot be read, each of them is told why. */
+  /** Opened by the first who asks: where its keys are malformed, each of them is told why. */
   get #scheduler(): Scheduler {
     return (this.#opened ??= new Scheduler(this.ctx, this.#app));
   }
@@ -75,7 +75,7 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
     return opened.ok ? await opened.value.ask(request) : opened;
   }
 
-  /** False where its keys are gone, or bytes damaged: it looks again in a minute, and fires nothing meanwhile. */
+  /** False where its keys are malformed: it looks again in a minute, and fires nothing meanwhile. */
   async #canOpen(): Promise<boolean> {
     try {
       return this.#scheduler !== null;
@@ -134,7 +134,7 @@ const maxAlarmMs = 30 * 86_400_000;
 const brokenMs = 60_000;
 
 class Scheduler {
-  readonly planner: Planner;
+  readonly #planner: Planner;
   readonly #ctx: DurableObjectState;
   readonly #app: SchedulerApp;
   readonly #store: ScheduleStore;
@@ -152,7 +152,17 @@ class Scheduler {
     this.#store = store;
     this.#roster = new Roster(store, app.rules);
     this.#backfills = new Backfills(store, this.#roster, app);
-    this.planner = new Planner(store, this.#roster, this.#backfills, app);
+    this.#planner = new Planner(store, this.#roster, this.#backfills, app);
+  }
+
+  get planner(): Planner {
+    this.#reopen();
+    return this.#planner;
+  }
+
+  #reopen(): void {
+    this.#roster.reopen();
+    this.#backfills.reopen();
   }
 
   /** All that is stored, with the newest key. */
@@ -202,6 +212,7 @@ class Scheduler {
   }
 
   async #round(): Promise<void> {
+    this.#reopen();
     this.#roster.sweep();
     this.#fill();
     const work = this.#roster.due(Date.now()).map((id) => this.#work(id));

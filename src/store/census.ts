@@ -4,7 +4,7 @@
  */
 import { Causes } from "../core/cause.ts";
 import type { Cause, GroupField, RunFilter } from "../core/service.ts";
-import { conditionOf } from "./condition.ts";
+import { codeColumn, conditionOf, labelsColumn } from "./condition.ts";
 import type { Condition } from "./condition.ts";
 import { errorOf } from "./rest.ts";
 import { isOf, toldColumns } from "./sieve.ts";
@@ -109,7 +109,7 @@ function keyOf(columns: readonly Column[], row: GroupRow): Group["key"] {
 export function listCauses({ sql, vault }: Source, filter: RunFilter): Cause[] {
   const { where, values } = conditionOf(filter, null);
   const rows = sql.exec<FailedRow>(
-    `SELECT ${toldColumns}, rest ->> '$.finishedAt' AS at FROM runs
+    `SELECT ${toldColumns}, iif(json_valid(rest), rest ->> '$.finishedAt', NULL) AS at FROM runs
      WHERE ${where} AND status = 'failed'`,
     ...values,
   );
@@ -135,12 +135,11 @@ function columnOf(field: GroupField): Column {
     case "status":
       return { select: field, given: [], read: (text) => text };
     case "errorCode":
-      return { select: "code", given: [], read: (text) => JSON.parse(text) as string };
+      return { select: codeColumn, given: [], read: (text) => JSON.parse(text) as string };
     default: {
       // A label is kept as the JSON text of its key and value.
       const begins = `[${JSON.stringify(field.slice("label.".length))},`;
-      const select =
-        "(SELECT value FROM json_each(runs.labels) WHERE substr(value, 1, length(?)) = ? ORDER BY key LIMIT 1)";
+      const select = `(SELECT value FROM json_each(${labelsColumn}) WHERE substr(value, 1, length(?)) = ? ORDER BY key LIMIT 1)`;
       return { select, given: [begins, begins], read: (text) => (JSON.parse(text) as [string, string])[1] };
     }
   }

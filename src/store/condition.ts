@@ -9,6 +9,10 @@ import type { RunFilter } from "../core/service.ts";
 /** What stands behind WHERE, and the values of its question marks. */
 export type Condition = { readonly where: string; readonly values: readonly (string | number)[] };
 
+/** The labels, and the quoted code of the error, of a row of `runs`: SQL throws where either is no JSON. */
+export const labelsColumn = "iif(json_valid(runs.labels), runs.labels, '[]')";
+export const codeColumn = "iif(json_valid(rest), code, NULL)";
+
 export function conditionOf(query: RunFilter, before: Position | null): Condition {
   const bound = upperBound(query.createdBefore, before);
   const clauses = ["(created_at, id) < (?, ?)"];
@@ -24,14 +28,14 @@ export function conditionOf(query: RunFilter, before: Position | null): Conditio
   }
   // No character of an id comes after the tilde.
   if (query.idPrefix !== undefined) filter("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}~`);
-  if (query.errorCode !== undefined) filter("code = ?", JSON.stringify(query.errorCode));
+  if (query.errorCode !== undefined) filter(`${codeColumn} = ?`, JSON.stringify(query.errorCode));
   // Which cause, SQL cannot say: sieve.ts does, of what is left.
   if (query.cause !== undefined) filter("status = 'failed'");
   const labels = Object.entries(query.labels ?? {});
   if (labels.length > 0) {
     filter(
       `NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted
-         WHERE wanted.value NOT IN (SELECT value FROM json_each(runs.labels)))`,
+         WHERE wanted.value NOT IN (SELECT value FROM json_each(${labelsColumn})))`,
       quoted(labels),
     );
   }

@@ -88,22 +88,24 @@ export class Directory {
 
   /**
    * Takes the summary, unless what is held has a higher `seq`. One of the same `seq` is taken where it
-   * differs, because a run may change its status without an entry (an attempt begins).
+   * differs, because a run may change its status without an entry (an attempt begins), or the row is damaged.
    */
   report(summary: RunSummary): Reported {
     const { createdAt, id, workflow, status, seq, labels } = summary;
     const key: RowKey = { created_at: createdAt, id };
     const { text, rest } = restOf(summary);
+    const [waits, pairs] = [waitsOf(summary), quoted(Object.entries(labels))];
     const held = this.#sql
-      .exec<{ seq: number; workflow: string; status: RunStatus; rest: string }>(
-        "SELECT seq, workflow, status, rest FROM runs WHERE created_at = ? AND id = ?",
+      .exec<{ seq: number; workflow: string; status: RunStatus; waits: string | null; labels: string; rest: string }>(
+        "SELECT seq, workflow, status, waits, labels, rest FROM runs WHERE created_at = ? AND id = ?",
         createdAt,
         id,
       )
       .toArray()[0];
     if (held !== undefined) {
       if (held.seq > seq) return "older";
-      if (held.seq === seq && held.status === status && this.#saysTheSame(held.rest, text, key)) return "same";
+      const alike = held.seq === seq && held.status === status && held.waits === waits && held.labels === pairs;
+      if (alike && this.#saysTheSame(held.rest, text, key)) return "same";
     }
     this.#sql.exec(
       `INSERT INTO runs (created_at, id, workflow, status, seq, waits, labels, rest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -114,8 +116,8 @@ export class Directory {
       workflow,
       status,
       seq,
-      waitsOf(summary),
-      quoted(Object.entries(labels)),
+      waits,
+      pairs,
       sealRest(this.#vault, text, rest, key),
     );
     if (held !== undefined) this.#count(held.workflow, held.status, -1);
@@ -138,17 +140,29 @@ export class Directory {
 
   /** Up to `query.limit` runs that fit, newest first, strictly after `before`. */
   list(query: Omit<RunQuery, "cursor">, before: Position | null): RunSummary[] {
-    const read = (limit: number, from: Position | null): RunSummary[] => {
-      const { where, values } = conditionOf(query, from);
-      const rows = this.#sql.exec<Row>(
-        `SELECT created_at, id, workflow, status, seq, labels, rest FROM runs WHERE ${where}
-         ORDER BY created_at DESC, id DESC LIMIT ?`,
-        ...values,
-        limit,
-      );
-      return Array.from(rows, (row) => toSummary(this.#vault, row));
-    };
+    const read = (limit: number, from: Position | null): RunSummary[] => this.#read(query, limit, from);
     return query.cause === undefined ? read(query.limit, before) : listOf(query.cause, query.limit, before, read);
+  }
+
+  /** Goes on behind rows that are damaged: a page that is not full says that there are no more. */
+  #read(query: RunFilter, limit: number, from: Position | null): RunSummary[] {
+    const found: RunSummary[] = [];
+    for (let at = from; found.length < limit;) {
+      const { where, values } = conditionOf(query, at);
+      const rows = this.#sql
+        .exec<Row>(
+          `SELECT created_at, id, workflow, status, seq, labels, rest FROM runs WHERE ${where}
+           ORDER BY created_at DESC, id DESC LIMIT ?`,
+          ...values,
+          limit,
+        )
+        .toArray();
+      for (const row of rows) found.push(...toSummary(this.#vault, row));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < limit) break;
+      at = { createdAt: last.created_at, id: last.id };
+    }
+    return found.slice(0, limit);
   }
 
   /** How many runs fit, those of the workflow `except` aside. Reads the whole shard. */
@@ -168,13 +182,12 @@ export class Directory {
     return { sql: this.#sql, vault: this.#vault };
   }
 
-  /** A row that cannot be opened says nothing, and makes room for what is told now. */
+  /** A row that cannot be opened or read says nothing, and makes room for what is told now. */
   #saysTheSame(held: string, told: string, key: RowKey): boolean {
     try {
       return saysTheSame(openRest(this.#vault, held, key), told);
-    } catch (error) {
-      if (error instanceof HoldfastError) return false;
-      throw error;
+    } catch {
+      return false;
     }
   }
 
@@ -194,7 +207,7 @@ export class Directory {
         this.#sql.exec("UPDATE runs SET rest = ? WHERE created_at = ? AND id = ?", anew, key.created_at, key.id);
         sealed++;
       } catch (error) {
-        if (!(error instanceof HoldfastError)) throw error;
+        if (!(error instanceof HoldfastError) && !(error instanceof SyntaxError)) throw error;
         failed++;
       }
     }
@@ -216,11 +229,12 @@ export class Directory {
     return counts;
   }
 
-  /** Ids of runs that wait for a signal of this name, and of those that wait for too many names to list. */
+  /** Ids of runs that wait for a signal of this name, and of those whose names are too many to list, or damaged. */
   waiters(name: string): string[] {
     const rows = this.#sql.exec<{ id: string }>(
       `SELECT id FROM runs WHERE waits IS NOT '[]'
-         AND (waits IS NULL OR EXISTS (SELECT 1 FROM json_each(runs.waits) WHERE value = ?))`,
+         AND (NOT ifnull(json_valid(waits), 0)
+           OR EXISTS (SELECT 1 FROM json_each(iif(json_valid(waits), waits, '[]')) WHERE value = ?))`,
       JSON.stringify(name),
     );
     return Array.from(rows, (row) => row.id);
@@ -258,15 +272,19 @@ function waitsOf(summary: RunSummary): string | null {
   return text.length > maxWaits ? null : text;
 }
 
-function toSummary(vault: Vault, row: Row): RunSummary {
-  const labels = (JSON.parse(row.labels) as string[]).map((pair) => JSON.parse(pair) as [string, string]);
-  return {
-    ...readRest(vault, row.rest, row),
-    createdAt: row.created_at,
-    id: row.id,
-    workflow: row.workflow,
-    status: row.status,
-    seq: row.seq,
-    labels: Object.fromEntries(labels),
-  };
+/** None of a row that is damaged. */
+function toSummary(vault: Vault, row: Row): [] | [RunSummary] {
+  const rest = readRest(vault, row.rest, row);
+  const labels = labelsOf(row.labels);
+  if (rest === null || labels === null) return [];
+  const { created_at: createdAt, id, workflow, status, seq } = row;
+  return [{ ...rest, createdAt, id, workflow, status, seq, labels }];
+}
+
+function labelsOf(text: string): Readonly<Record<string, string>> | null {
+  try {
+    return Object.fromEntries((JSON.parse(text) as string[]).map((pair) => JSON.parse(pair) as [string, string]));
+  } catch {
+    return null;
+  }
 }

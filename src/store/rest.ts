@@ -26,7 +26,8 @@ type SealedRest = Legible & { readonly sealed: string };
 const mark = '{"sealed":';
 
 /** Of a row of `runs`: its error as JSON, or null; of a sealed one all of the text, for {@link errorOf}. */
-export const errorColumn = `iif(substr(rest, 1, ${mark.length}) = '${mark}', rest, rest -> '$.error') AS error`;
+export const errorColumn = `CASE WHEN substr(rest, 1, ${mark.length}) = '${mark}' THEN rest
+  WHEN json_valid(rest) THEN rest -> '$.error' END AS error`;
 
 /** What its row holds beside the columns, and as text. */
 export function restOf(summary: RunSummary): { readonly rest: Rest; readonly text: string } {
@@ -104,10 +105,22 @@ export function openRest(vault: Vault, text: string, key: RowKey): string {
   return text.startsWith(mark) ? vault.open((JSON.parse(text) as SealedRest).sealed, placeOf(key)) : text;
 }
 
-/** The rest; of one that cannot be opened what is legible, and why there is no more in `reason`. */
-export function readRest(vault: Vault, text: string, key: RowKey): Rest {
+/**
+ * The rest; of one that cannot be opened what is legible, and why there is no more in `reason`. Null where the
+ * row is damaged: a list leaves it out, and the run's next report, or a rebuild, writes it anew.
+ */
+export function readRest(vault: Vault, text: string, key: RowKey): Rest | null {
   try {
-    return JSON.parse(openRest(vault, text, key)) as Rest;
+    const rest = parsed(vault, text, key) as Partial<Rest> | null;
+    return Array.isArray(rest?.waitingFor) && typeof rest.steps === "object" ? (rest as Rest) : null;
+  } catch {
+    return null;
+  }
+}
+
+function parsed(vault: Vault, text: string, key: RowKey): unknown {
+  try {
+    return JSON.parse(openRest(vault, text, key));
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     return closed(JSON.parse(text) as SealedRest, error);
@@ -127,7 +140,7 @@ function closed({ sealed: _sealed, error, ...legible }: SealedRest, { message }:
 
 /** What the row of a failed run says as its error. @param text as {@link errorColumn} selects it */
 export function errorOf(vault: Vault, text: string | null, key: RowKey): StoredError | null {
-  if (text?.startsWith(mark) === true) return readRest(vault, text, key).error;
+  if (text?.startsWith(mark) === true) return readRest(vault, text, key)?.error ?? null;
   return text === null ? null : (JSON.parse(text) as StoredError | null);
 }
 

@@ -1,10 +1,12 @@
 /**
  * Where the scheduler keeps what it knows: for each schedule one row that changes with its firings, for
  * each one made by a request a row with its rule, which seldom changes, and one for each open backfill.
+ * Each row is read by itself: one that cannot be is answered as the error that says why, and stays.
  */
 import type { Backfill } from "../core/backfill.ts";
 import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
+import { HoldfastError } from "../core/error.ts";
 import { unseen } from "../core/firing.ts";
 import type { ScheduleState } from "../core/firing.ts";
 import type { Plan } from "../core/plan.ts";
@@ -19,6 +21,9 @@ const migrations = [
   `CREATE TABLE IF NOT EXISTS keys (
      key TEXT PRIMARY KEY, digest TEXT NOT NULL, result TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID`,
 ];
+
+/** What a row holds, or why it cannot be read: key_missing, journal_corrupt, journal_newer. */
+export type Kept<Value> = Value | HoldfastError;
 
 /** What a request with an Idempotency-Key did. */
 export type Deed = { readonly digest: string; readonly result: unknown };
@@ -38,35 +43,63 @@ export class ScheduleStore {
     return this.#vault.seal(JSON.stringify(value), placeOf(table, key));
   }
 
-  /** @throws HoldfastError key_missing, journal_corrupt, journal_newer: so does whatever reads */
-  #open(text: string, table: string, key: string | number): unknown {
-    return JSON.parse(this.#vault.open(text, placeOf(table, key)));
+  /** All rows of a table, or the one of that key, in the order of their keys. @throws HoldfastError config_invalid */
+  #read<Key extends string | number, Value>(
+    [table, key, column]: (typeof sealedColumns)[number],
+    as: (value: unknown, key: Key) => Value | null,
+    only: Key | undefined,
+  ): Map<Key, Kept<Value>> {
+    const rows = this.#sql.exec<{ key: Key; text: string }>(
+      `SELECT ${key} AS key, ${column} AS text FROM ${table} ${only === undefined ? "" : `WHERE ${key} = ?`} ORDER BY 1`,
+      ...(only === undefined ? [] : [only]),
+    );
+    return new Map(
+      rows
+        .toArray()
+        .map((row) => [row.key, this.#kept(row.text, placeOf(table, row.key), (value) => as(value, row.key))]),
+    );
   }
 
-  /** Seals everything anew, with the newest key. @throws HoldfastError as whatever reads; what came before is written */
+  #kept<Value>(text: string, place: string, as: (value: unknown) => Value | null): Kept<Value> {
+    try {
+      const value = as(JSON.parse(this.#vault.open(text, place)));
+      if (value !== null) return value;
+    } catch (error) {
+      // Keys that are malformed say nothing about a row.
+      if (error instanceof HoldfastError && error.code !== "config_invalid") return error;
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+    return new HoldfastError("journal_corrupt", `${place} is damaged: its bytes are not those of such a row`);
+  }
+
+  /** Seals everything that opens anew, with the newest key. @throws HoldfastError of a row that does not open */
   reseal(): Resealed {
     let [rows, sealed] = [0, 0];
+    let failure: HoldfastError | null = null;
     for (const [table, key, column] of sealedColumns) {
       const found = this.#sql.exec<{ key: string | number; text: string }>(
         `SELECT ${key} AS key, ${column} AS text FROM ${table}`,
       );
       for (const row of found.toArray()) {
         rows++;
-        const anew = resealed(this.#vault, row.text, placeOf(table, row.key));
-        if (anew === null) continue;
-        this.#sql.exec(`UPDATE ${table} SET ${column} = ? WHERE ${key} = ?`, anew, row.key);
-        sealed++;
+        try {
+          const anew = resealed(this.#vault, row.text, placeOf(table, row.key));
+          if (anew === null) continue;
+          this.#sql.exec(`UPDATE ${table} SET ${column} = ? WHERE ${key} = ?`, anew, row.key);
+          sealed++;
+        } catch (error) {
+          if (!(error instanceof HoldfastError)) throw error;
+          failure ??= error;
+        }
       }
     }
+    if (failure !== null) throw failure;
     return { rows, sealed };
   }
 
-  /** Every schedule ever seen, but for those removed long ago. */
-  all(): Map<string, ScheduleState> {
-    const rows = this.#sql.exec<{ id: string; state: string }>("SELECT id, state FROM schedules").toArray();
-    return new Map(
-      rows.map((row) => [row.id, { ...unseen, ...(this.#open(row.state, "schedules", row.id) as ScheduleState) }]),
-    );
+  /** Every schedule ever seen, but for those removed long ago; or the one of that id. */
+  all(only?: string): Map<string, Kept<ScheduleState>> {
+    return this.#read(sealedColumns[0], toState, only);
   }
 
   put(id: string, state: ScheduleState): void {
@@ -81,14 +114,9 @@ export class ScheduleStore {
     this.#sql.exec("DELETE FROM schedules WHERE id = ?", id);
   }
 
-  /** By id. */
-  plans(): Plan[] {
-    const rows = this.#sql.exec<{ id: string; plan: string }>("SELECT id, plan FROM plans ORDER BY id").toArray();
-    return rows.map((row) => {
-      const plan = this.#open(row.plan, "plans", row.id) as Plan;
-      // JSON leaves out what is undefined.
-      return { ...plan, rule: { ...plan.rule, input: plan.rule.input } };
-    });
+  /** In the order of their ids; or the one of that id. */
+  plans(only?: string): Map<string, Kept<Plan>> {
+    return this.#read(sealedColumns[1], toPlan, only);
   }
 
   putPlan(plan: Plan): void {
@@ -103,12 +131,9 @@ export class ScheduleStore {
     this.#sql.exec("DELETE FROM plans WHERE id = ?", id);
   }
 
-  /** By number, which is the order in which they were asked for. */
-  backfills(): Map<number, Backfill> {
-    const rows = this.#sql
-      .exec<{ number: number; backfill: string }>("SELECT number, backfill FROM backfills ORDER BY number")
-      .toArray();
-    return new Map(rows.map((row) => [row.number, this.#open(row.backfill, "backfills", row.number) as Backfill]));
+  /** By number, which is the order in which they were asked for; or the one of that number. */
+  backfills(only?: number): Map<number, Kept<Backfill>> {
+    return this.#read(sealedColumns[2], toBackfill, only);
   }
 
   putBackfill(number: number, backfill: Backfill): void {
@@ -152,6 +177,30 @@ const sealedColumns = [
   ["backfills", "number", "backfill"],
   ["keys", "key", "digest"],
 ] as const;
+
+/** Null of what no such row holds. */
+function toState(value: unknown): ScheduleState | null {
+  if (!isObject(value)) return null;
+  const state = { ...unseen, ...value };
+  return [state.queue, state.starting, state.running].every((list) => Array.isArray(list)) ? state : null;
+}
+
+function toPlan(value: unknown, id: string): Plan | null {
+  const plan = value as Partial<Plan> | null;
+  const rule = plan?.rule;
+  if (plan?.madePaused === undefined || rule?.id !== id) return null;
+  if (typeof rule.workflow !== "string" || typeof rule.cron !== "string") return null;
+  // JSON leaves out what is undefined.
+  return { madePaused: plan.madePaused, rule: { ...rule, input: rule.input } };
+}
+
+function toBackfill(value: unknown): Backfill | null {
+  return isObject(value) && typeof value["schedule"] === "string" ? (value as Backfill) : null;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 function placeOf(table: string, key: string | number): string {
   return `the row ${key} of the scheduler's ${table}`;

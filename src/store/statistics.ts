@@ -46,7 +46,9 @@ export class Statistics {
     );
     for (const row of rows) {
       const { created_at, workflow, status } = row;
-      const { finishedAt, tallies }: Pick<SampledRun, "finishedAt" | "tallies"> = readRest(this.#vault, row.rest, row);
+      const rest: Pick<SampledRun, "finishedAt" | "tallies"> | null = readRest(this.#vault, row.rest, row);
+      if (rest === null) continue;
+      const { finishedAt, tallies } = rest;
       const counted = tallies === undefined ? {} : { tallies };
       sampler.add({ workflow, status, createdAt: created_at, finishedAt, ...counted });
     }

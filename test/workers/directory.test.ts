@@ -96,7 +96,7 @@ describe("a shard", () => {
       for (const [index, rest] of rests.entries()) {
         sql.exec(
           "INSERT INTO runs VALUES (?, ?, 'pay', 'failed', 1, '[]', '[]', ?)",
-          ...[index, `old${index}`, JSON.stringify(rest)],
+          ...[index, `old${index}`, JSON.stringify({ waitingFor: [], steps: {}, ...rest })],
         );
       }
       const { runs } = openDirectory(sql);

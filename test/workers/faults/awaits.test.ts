@@ -16,7 +16,7 @@ hush();
 
 describe("an object that ends, at any await of any operation", () => {
   it("leaves every guarantee as it is (guarantees 1 to 6)", { timeout: limitMs }, async () => {
-    report("deaths", await tryCases(await someCases(operations, deaths, countOf(15))));
+    report("deaths", await tryCases(await someCases(operations, deaths, countOf(9))));
   });
 
   it("again and again, among many others (guarantees 1 to 6)", { timeout: limitMs }, async () => {

@@ -15,7 +15,7 @@ hush();
 
 describe("storage that fails, at any statement of any operation", () => {
   it("loses nothing that was answered (guarantees 1 to 6)", { timeout: limitMs }, async () => {
-    report("storage failures", await tryCases(await someCases(operations, failures, countOf(15))));
+    report("storage failures", await tryCases(await someCases(operations, failures, countOf(9))));
   });
 
   it("again and again (guarantees 1 to 6)", { timeout: limitMs }, async () => {
