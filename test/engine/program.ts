@@ -2,6 +2,7 @@
 import { NonRetryableError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { AttemptContext, Step } from "../../src/core/step.ts";
+import { joined } from "../model/player.ts";
 
 export type Node =
   | {
@@ -315,21 +316,6 @@ class Player {
       default:
         return kind satisfies never;
     }
-  }
-}
-
-function joined(mode: "all" | "allSettled" | "race" | "any", branches: readonly Promise<void>[]): Promise<unknown> {
-  switch (mode) {
-    case "all":
-      return Promise.all(branches);
-    case "allSettled":
-      return Promise.allSettled(branches);
-    case "race":
-      return Promise.race(branches);
-    case "any":
-      return Promise.any(branches);
-    default:
-      return mode satisfies never;
   }
 }
 

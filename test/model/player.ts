@@ -199,7 +199,11 @@ function told(thrown: unknown): string {
   }
 }
 
-function joined(mode: "all" | "allSettled" | "race" | "any", branches: readonly Promise<void>[]): Promise<unknown> {
+/** The branches as the handler awaits them. */
+export function joined(
+  mode: "all" | "allSettled" | "race" | "any",
+  branches: readonly Promise<void>[],
+): Promise<unknown> {
   switch (mode) {
     case "all":
       return Promise.all(branches);
