@@ -53,6 +53,21 @@ async function play(client: Client, world: World, name: string, count: number, s
   }
 }
 
+/** However the dice fall, one message is acknowledged and must be found again. */
+async function leaveOne(client: Client): Promise<void> {
+  const tag = `t${seed}-left`;
+  await client.send(plainShot("/v1/workflows/:name/runs", { name: "inbox" }, { id: "fuzz-left", input: { count: 2 } }));
+  await client.send(plainShot("/v1/runs/:id/signals/:name", { id: "fuzz-left", name: "item" }, { tag }, tag));
+}
+
+/** What a client sends that means no harm. */
+function plainShot(at: string, params: Readonly<Record<string, string>>, json: object, tag = ""): Shot {
+  const route = routes.find(({ method, path }) => method === "POST" && path === at) ?? null;
+  const path = at.replace(/:(\w+)/g, (_, name: string) => params[name] ?? "");
+  const headers = { authorization: `Bearer ${tokens.admin}`, "content-type": "application/json" };
+  return { route, method: "POST", path, headers, body: JSON.stringify(json), json, params, held: "admin", tag };
+}
+
 /** Guarantee 1 for each thing that some answer acknowledged. */
 async function lost(model: Model): Promise<string[]> {
   const wrong: string[] = [];
@@ -117,6 +132,7 @@ it(
     const model = new Model();
     const world = await newWorld();
     const crowd = Array.from({ length: clients }, () => new Client(model, world));
+    await leaveOne(new Client(model, world));
     const storm = async () => {
       model.storms++;
       model.isStormy = true;
@@ -131,7 +147,7 @@ it(
     if (settings["FUZZ_SHOW"] === "1") show(crowd);
     expect(told(findings)).toBe("");
     expect(await lost(model)).toEqual([]);
-    expect(model.sent.some(({ isKept }) => isKept)).toBe(true);
+    expect(model.sent.filter(({ isKept }) => isKept).length).toBeGreaterThan(0);
     // The index may be late by a moment.
     const there = [...model.runs.values()].filter(({ presence }) => presence.certain() === "there");
     expect(there.length).toBeGreaterThan(calls / 60);
