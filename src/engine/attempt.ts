@@ -1,5 +1,5 @@
 /**
- * Owns: one attempt of one step: calling the user's function, and ending it early.
+ * Owns: one attempt of one step: calling the user's function, and ending it early; whether it waited for anything.
  * Does not own: what its end means; that is the execution's.
  * Invariant 1: it ends exactly once, whatever the function does after its timeout.
  */
@@ -21,13 +21,21 @@ export type AttemptPlan = {
   readonly fn: (context: AttemptContext) => unknown;
 };
 
+/** A function that has settled after so many microtasks has waited for no event of the world's. */
+const quickMicrotasks = 16;
+
 export class Attempt {
   readonly number: number;
   readonly startedAt: number;
   timeoutAt: number;
   /** It was told to stop and is waited for. */
   stopped = false;
-  readonly #controller = new AbortController();
+  /** It has waited for nothing so far. */
+  quick = true;
+  /** Made when the function asks for it: most do not. */
+  #controller: AbortController | null = null;
+  /** Why it is to stop. */
+  #reason: Error | null = null;
   readonly #plan: AttemptPlan;
   readonly #ended: (end: AttemptEnd) => void;
   #over = false;
@@ -41,17 +49,10 @@ export class Attempt {
   }
 
   start(): void {
-    const { fn, number, idempotencyKey, traceparent } = this.#plan;
-    const { signal } = this.#controller;
     try {
-      const result = fn({
-        attempt: number,
-        idempotencyKey,
-        signal,
-        get traceparent() {
-          return traceparent();
-        },
-      });
+      const result = this.#plan.fn(this.#context());
+      if (!isThenable(result)) return this.#end({ ok: true, value: result });
+      void this.#watch();
       Promise.resolve(result).then(
         (value) => this.#end({ ok: true, value }),
         (error: unknown) => this.#end({ ok: false, error }),
@@ -61,25 +62,58 @@ export class Attempt {
     }
   }
 
+  #context(): AttemptContext {
+    const { number, idempotencyKey, traceparent } = this.#plan;
+    const signal = (): AbortSignal => this.#signal();
+    return {
+      attempt: number,
+      idempotencyKey,
+      get signal() {
+        return signal();
+      },
+      get traceparent() {
+        return traceparent();
+      },
+    };
+  }
+
+  #signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#reason !== null) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  #abort(reason: Error): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
+  }
+
+  async #watch(): Promise<void> {
+    for (let passed = 0; passed < quickMicrotasks && !this.#over; passed++) await undefined;
+    if (!this.#over) this.quick = false;
+  }
+
   expire(): void {
     const { step, timeoutMs } = this.#plan;
     const why = this.stopped ? "was told to stop and did not" : `took longer than its timeout of ${timeoutMs} ms`;
     const error = new HoldfastError("step_timeout", `step ${step} ${why}`);
     this.#end({ ok: false, error });
-    this.#controller.abort(error);
+    this.#abort(error);
   }
 
   /** Asks the function to stop, and gives it until then to say how it ended. */
   stop(reason: Error, timeoutAt: number): void {
     this.stopped = true;
     this.timeoutAt = Math.min(this.timeoutAt, timeoutAt);
-    this.#controller.abort(reason);
+    this.#abort(reason);
   }
 
   /** The run has ended: nobody waits for this attempt any more. */
   abandon(reason: Error): void {
     this.#over = true;
-    this.#controller.abort(reason);
+    this.#abort(reason);
   }
 
   #end(end: AttemptEnd): void {
@@ -87,4 +121,8 @@ export class Attempt {
     this.#over = true;
     this.#ended(end);
   }
+}
+
+function isThenable(value: unknown): boolean {
+  return (typeof value === "object" || typeof value === "function") && value !== null && "then" in value;
 }

@@ -19,8 +19,9 @@ import type { Pending, RunPlan } from "./call.ts";
 import { crashError, interruptionError, isPassing, stepError } from "./failure.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Doorway } from "./doorway.ts";
+import type { Ending } from "./queue.ts";
 import { completion, idempotencyKey, kept, startMark, traceparent } from "./record.ts";
-import type { Failed } from "./record.ts";
+import type { Failed, Made } from "./record.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row under a step after which the step is held to be their cause. */
@@ -41,8 +42,8 @@ export interface Attempter {
   readonly gate: Doorway;
   /** There is something to do at this instant. */
   expect(at: number): void;
-  /** Puts something that happened in the execution's queue. */
-  post(event: () => void): void;
+  /** Puts something that happened in the execution's queue; what has ended well, so that it shares a commit. */
+  post(event: (() => void) | Ending): void;
   /** Appends the fact and delivers the outcome it makes, if it makes one. */
   record(fact: Fact): void;
   /** No attempt is left and a person decides: the run is paused with these facts. */
@@ -251,26 +252,42 @@ export class Attempts {
         timeoutMs: plan.timeoutMs,
         fn: plan.fn,
       },
-      (end) => this.#execution.post(() => this.#conclude(pending, plan, attempt, end)),
+      (end) => this.#ended(pending, plan, attempt, end),
     );
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
     attempt.start();
   }
 
-  #conclude(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
-    if (this.#inFlight.get(pending.key)?.attempt !== attempt) return;
-    this.#inFlight.delete(pending.key);
-    if (plan.kind === "run") this.#execution.gate.leave(pending.id);
-    if (this.#suspect === pending.key) {
+  #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
+    const stored = end.ok ? kept(end.value, plan, pending.id) : end;
+    const { number, startedAt, quick } = attempt;
+    const made = { step: pending.id, attempt: number, startedAt };
+    if (!stored.ok) {
+      return this.#execution.post(() => {
+        if (this.#leave(pending, plan, attempt)) this.#failed(pending, plan, attempt, { ...made, thrown: stored.error });
+      });
+    }
+    const { value } = stored;
+    const conclude = (): Fact | null => (this.#leave(pending, plan, attempt) ? completion(plan, made, value) : null);
+    this.#execution.post({ quick, size: value.length, conclude });
+  }
+
+  /** It is in flight no longer; false where it was given up before. */
+  #leave({ key, id }: Pending, { kind }: RunPlan, attempt: Attempt): boolean {
+    if (this.#inFlight.get(key)?.attempt !== attempt) return false;
+    this.#inFlight.delete(key);
+    if (kind === "run") this.#execution.gate.leave(id);
+    if (this.#suspect === key) {
       this.#suspect = null;
-      this.#suspicious.delete(pending.key);
+      this.#suspicious.delete(key);
       this.#startSuspect();
     }
-    const { number, startedAt } = attempt;
-    const stored = end.ok ? kept(end.value, plan, pending.id) : end;
-    const made = { step: pending.id, attempt: number, startedAt };
-    if (stored.ok) return this.#execution.record(completion(plan, made, stored.value));
-    const { error, delayMs } = this.#judge(pending, plan, stored.error, attempt);
+    return true;
+  }
+
+  #failed(pending: Pending, plan: RunPlan, attempt: Attempt, failed: Made & { readonly thrown: unknown }): void {
+    const { thrown, ...made } = failed;
+    const { error, delayMs } = this.#judge(pending, plan, thrown, attempt);
     if (delayMs === null) return this.#failFinally(plan, { ...made, error }, attempt.stopped);
     const retryAt = this.#ledger.now() + delayMs;
     const kind = plan.kind === "undo" ? "undo.attempt_failed" : "step.attempt_failed";

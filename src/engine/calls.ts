@@ -44,6 +44,8 @@ type Undoable = { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
   readonly pending = new Map<string, Pending>();
+  /** The handler has had several calls open at once. */
+  crowded = false;
   /** Keys of calls that were open when the handler had no more say. */
   readonly left = new Set<string>();
   /** The scope of what is in no branch of a race. */
@@ -207,6 +209,7 @@ export class Calls {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun: false };
     this.pending.set(key, pending);
+    if (this.pending.size > 1) this.crowded = true;
     const passedOver = this.#replay.claim(key);
     if (passedOver !== undefined) this.#claim(passedOver);
     this.#opener.opened(pending, passedOver === undefined);

@@ -36,7 +36,9 @@ import type { Doorway } from "./doorway.ts";
 import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { Patches } from "./patch.ts";
+import { Pace } from "./pace.ts";
 import { Queue } from "./queue.ts";
+import type { Ending } from "./queue.ts";
 import { Renewal } from "./renewal.ts";
 import { Replay } from "./replay.ts";
 import { Said } from "./said.ts";
@@ -94,12 +96,9 @@ export class Execution {
     this.world = world;
     this.gate = gate;
     this.retry = resolveRetry(definition.retry);
-    this.#queue = new Queue(
-      world.clock,
-      () => this.over || this.#working,
-      () => this.#checkRest(),
-    );
-    this.#replay = new Replay(world.clock);
+    const pace = new Pace(world.clock, this);
+    this.#queue = new Queue(pace, this);
+    this.#replay = new Replay(pace);
     this.#calls = new Calls(this, this.#replay, this.#errors, definition.limits);
     this.#adoption = new Adoption(ledger.state, this.#calls, this.#replay);
     this.#waits = new Waits(this);
@@ -139,6 +138,16 @@ export class Execution {
 
   get live(): boolean {
     return this.#live;
+  }
+
+  /** It may do several things at once, or died lately: nothing of its pace is spared. */
+  get exacting(): boolean {
+    return this.#calls.crowded || this.listening || (this.#live && this.state.lives > 0);
+  }
+
+  /** Something goes on that will post. */
+  get expecting(): boolean {
+    return this.over || this.#working;
   }
 
   /** Nothing may begin or fire now. */
@@ -244,8 +253,9 @@ export class Execution {
     if (this.state.lives > 0) await this.ledger.durable();
     if (this.over) return;
     const recorded = this.ledger.takeRecorded();
-    this.said.begin(recorded.length, this.state);
+    this.said.begin(recorded.length > 0, this.state);
     this.#first = recorded.length === 0 && first;
+    if (this.#first && this.state.said.length === 0) return this.#beginAnew();
     this.#startHandler();
     await this.#replay.play(recorded, this);
     if (this.over) return;
@@ -258,6 +268,14 @@ export class Execution {
     this.closing.goLive();
     this.beginHeld();
     this.#checkRest();
+  }
+
+  /** With nothing to replay it is live from the beginning, and what it begins with begins at once. */
+  #beginAnew(): void {
+    this.#live = true;
+    this.#startHandler();
+    this.beginHeld();
+    this.post(() => {});
   }
 
   /** Starts the handler and gives it what is on record, and no more: nothing begins, nothing is appended. */
@@ -376,8 +394,33 @@ export class Execution {
   }
 
   /** Runs the event in its turn, after everything posted before it. */
-  post(event: () => void): void {
-    if (!this.over) this.#queue.post(() => this.#guard(event));
+  post(event: (() => void) | Ending): void {
+    if (!this.over) this.#queue.post(typeof event === "function" ? () => this.#guard(event) : event);
+  }
+
+  /** Puts these on record as one commit; answers what delivers each. */
+  recordAll(endings: readonly Ending[]): (() => void)[] {
+    const deliveries: (() => void)[] = [];
+    this.#guard(() => {
+      const facts = endings.map(({ conclude }) => conclude()).filter((fact) => fact !== null);
+      if (facts.length === 0) return;
+      for (const outcome of this.ledger.appendAll(facts)) {
+        if (outcome !== null) deliveries.push(() => this.#guard(() => this.deliver(outcome)));
+      }
+    });
+    return deliveries;
+  }
+
+  async durable(): Promise<void> {
+    try {
+      await this.ledger.durable();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  drained(): void {
+    this.#checkRest();
   }
 
   expect(at: number): void {

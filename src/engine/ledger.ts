@@ -82,15 +82,18 @@ export class Ledger {
 
   /** Appends the facts as one commit; answers the outcome of the last. */
   append(...facts: readonly Fact[]): Outcome | null {
+    return this.appendAll(facts).at(-1) ?? null;
+  }
+
+  /** Appends the facts as one commit; answers what each delivers to the handler, if it does. */
+  appendAll(facts: readonly Fact[]): (Outcome | null)[] {
     if (this.#sealed) throw new Error("a sealed journal takes no entries");
     const at = this.now();
     let seq = this.state.seq;
     const all = facts.some(({ kind }) => partings.has(kind)) ? [...this.beforeParting(), ...facts] : facts;
     const entries = all.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
     this.#journal.append(entries);
-    let outcome: Outcome | null = null;
-    for (const entry of entries) outcome = fold(this.state, entry);
-    return outcome;
+    return entries.map((entry) => fold(this.state, entry));
   }
 
   durable(): Promise<void> {

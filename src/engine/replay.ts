@@ -8,7 +8,7 @@
  */
 import type { Outcome } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
-import type { Clock } from "./clock.ts";
+import type { Pace } from "./pace.ts";
 import type { Said } from "./said.ts";
 
 /** Turns the handler gets to make a call that the record says comes next, while it has others open. */
@@ -43,24 +43,25 @@ export class Replay {
   /** Calls that were open where the record went on without them: the code may have added them. */
   readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
-  readonly #clock: Clock;
+  readonly #pace: Pace;
   #impatientAt = -1;
   #blockedAt = -1;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(pace: Pace) {
+    this.#pace = pace;
   }
 
   async play(outcomes: readonly Outcome[], handler: Replayed): Promise<void> {
-    for (const [i, outcome] of outcomes.entries()) {
-      await this.#clock.turn();
+    const newest = newestFrom(outcomes);
+    for (const outcome of outcomes) {
+      await this.#pace.settle();
       await this.#playClaims(handler);
       if (!handler.expects(outcome.key)) await this.#await(outcome.key, handler);
-      handler.said.left = outcomes.length - 1 - i;
+      handler.said.isPast = outcome.seq < newest;
       if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);
       else this.#passOver(outcome, handler);
     }
-    await this.#clock.turn();
+    await this.#pace.turn();
     await this.#playClaims(handler);
   }
 
@@ -85,7 +86,7 @@ export class Replay {
   async linger(handler: Replayed): Promise<void> {
     for (let turns = 0; turns < longPatience && handler.pending.size === 0; turns++) {
       if (handler.listening || isDone(handler)) return;
-      await this.#clock.turn();
+      await this.#pace.turn();
       await this.#playClaims(handler);
     }
   }
@@ -105,7 +106,7 @@ export class Replay {
   async #playClaims(handler: Replayed): Promise<void> {
     for (let claim = this.#claims.shift(); claim !== undefined; claim = this.#claims.shift()) {
       handler.deliver(claim);
-      await this.#clock.turn();
+      await this.#pace.turn();
     }
   }
 
@@ -114,7 +115,7 @@ export class Replay {
     if (this.#impatientAt === handler.made) return;
     const limit = (): number => (handler.listening && handler.pending.size === 0 ? longPatience : patience);
     for (let turns = 0; turns < limit() && !handler.expects(key) && !isDone(handler); turns++) {
-      await this.#clock.turn();
+      await this.#pace.turn();
     }
     await this.#stir(handler);
     if (!handler.expects(key)) this.#impatientAt = handler.made;
@@ -124,10 +125,20 @@ export class Replay {
   async #stir(handler: Replayed): Promise<void> {
     while (handler.pending.size === 0 && !handler.listening && !isDone(handler)) {
       await handler.stirred.heard();
-      await this.#clock.turn();
+      await this.#pace.turn();
       await this.#playClaims(handler);
     }
   }
+}
+
+/** The `seq` of the first of the last outcomes: those that may have gone on record together, with nothing between. */
+function newestFrom(outcomes: readonly Outcome[]): number {
+  let index = outcomes.length - 1;
+  for (; index > 0; index--) {
+    const [before, after] = [outcomes[index - 1], outcomes[index]];
+    if (before?.at !== after?.at || (before?.seq ?? 0) + 1 !== after?.seq) break;
+  }
+  return outcomes[index]?.seq ?? 0;
 }
 
 /** What no call waits for is kept by whoever will hear it. */

@@ -1,0 +1,48 @@
+/**
+ * Owns: how long a handler is given for what it makes of one outcome, before it is given the next.
+ * Does not own: which outcome is next (queue, replay).
+ *
+ * A full turn of the event loop is exact, and lets the storage commit. A handler that has never had two calls open
+ * at once has nothing that could overtake anything: it is given some microtasks instead, live and in replay alike,
+ * so that a burst of steps that wait for nothing is one commit. Now and then it gets a turn all the same, so that
+ * no burst is long.
+ *
+ * Invariant 1: whatever may do several things at once gets full turns (guarantee 3).
+ * Invariant 2: after a death, too, until the run has come to rest once: each step is on record, durably, before the
+ * next begins, so that the one that kills its process is found (guarantee 4).
+ */
+import type { Clock } from "./clock.ts";
+
+/** More than any chain of promises that waits for nothing is long; ten microseconds or so. */
+const microtasks = 64;
+/** Bursts are no longer. */
+const turnEvery = 64;
+
+/** What pace needs to see of the handler. */
+export interface Paced {
+  /** It may do several things at once, or died lately. */
+  readonly exacting: boolean;
+}
+
+export class Pace {
+  readonly #clock: Clock;
+  readonly #handler: Paced;
+  #count = 0;
+
+  constructor(clock: Clock, handler: Paced) {
+    this.#clock = clock;
+    this.#handler = handler;
+  }
+
+  /** A full turn, which lets everything else go on and the storage commit. */
+  async turn(): Promise<void> {
+    this.#count = 0;
+    await this.#clock.turn();
+  }
+
+  /** Time for what the handler makes of an outcome. */
+  async settle(): Promise<void> {
+    if (this.#handler.exacting || ++this.#count % turnEvery === 0) return await this.turn();
+    for (let passed = 0; passed < microtasks; passed++) await undefined;
+  }
+}
