@@ -1,5 +1,5 @@
 /** Owns: what each figure may be, and whether it is. The budgets are those of docs/design.md, section 7. */
-import { median, quantile } from "./sample.ts";
+import { mapSamples, median, quantile } from "./sample.ts";
 import type { Samples, SystemName } from "./sample.ts";
 
 export type Values = Readonly<Partial<Record<SystemName, number>>>;
@@ -19,11 +19,12 @@ export type Figure = {
   readonly samples: Samples;
 };
 
-const labels: Readonly<Record<SystemName, string>> = {
+export const labels: Readonly<Record<SystemName, string>> = {
   holdfast: "holdfast",
   floorA: "floor a",
   floorB: "floor b",
   emulator: "emulator",
+  hosted: "hosted",
 };
 
 export function figure(what: string, unit: string, samples: Samples, budgets: readonly Budget[], share = 0.5): Figure {
@@ -56,14 +57,24 @@ export function isMet({ budgets, values }: Figure): boolean {
   return budgets.every(({ met }) => met(values));
 }
 
+export type Verdict = { readonly met: number; readonly missed: readonly Missed[] };
+type Missed = { readonly what: string; readonly budget: string };
+
+/** Each budget by itself: a figure may have several. */
+export function judge(figures: readonly Figure[]): Verdict {
+  const all = figures.flatMap(({ what, values, budgets }) =>
+    budgets.map(({ text, met }) => ({ what, budget: text, isMet: met(values) })),
+  );
+  const missed = all.filter((each) => !each.isMet).map(({ what, budget }) => ({ what, budget }));
+  return { met: all.length - missed.length, missed };
+}
+
 /** Milliseconds a step, from runs of `count` steps and runs of one. */
 export function perStep(long: Samples, short: Samples, count: number): Samples {
-  return Object.fromEntries(
-    Object.entries(long).map(([name, samples]) => {
-      const startMs = median(short[name as SystemName] ?? []);
-      return [name, samples.map((ms) => (ms - startMs) / (count - 1))];
-    }),
-  );
+  return mapSamples(long, (samples, name) => {
+    const startMs = median(short[name] ?? []);
+    return samples.map((ms) => (ms - startMs) / (count - 1));
+  });
 }
 
 function collect(samples: Samples, choose: (samples: readonly number[]) => number): Values {

@@ -1,48 +1,69 @@
 /** Owns: how figures are shown: a table in Markdown, and all of it as JSON. */
 import { cpus, release, type } from "node:os";
-import { isMet } from "./budget.ts";
-import type { Figure } from "./budget.ts";
+import { isMet, judge, labels } from "./budget.ts";
+import type { Figure, Verdict } from "./budget.ts";
+import { systemNames } from "./sample.ts";
 import type { SystemName } from "./sample.ts";
 
-const notMeasured: readonly string[] = [
-  "Nothing here ran at Cloudflare: it is the local runtime, on one machine, with the client on the same cores.",
-  "The client's own part of a call is in every time; it is the same for all, so it brings every ratio nearer to 1.",
-  "Rows the emulator writes: its objects cannot be wrapped from outside.",
-  "The emulator after an eviction, and with more than 1,000 steps: not tried.",
-  "How soon a run resumes whose process was killed.",
-  "Large values, deep retries, many waits at once, and what a reader of history or of the directory costs.",
-  "Other engines: the figures of docs/design.md were measured elsewhere and are not repeated.",
-];
+/** What was measured, and what one has to know to read it. */
+export type Report = {
+  readonly title: string;
+  readonly figures: readonly Figure[];
+  readonly seconds: number;
+  readonly isQuick: boolean;
+  readonly notMeasured: readonly string[];
+};
 
-export function toMarkdown(figures: readonly Figure[], seconds: number, isQuick: boolean): string {
+export function toMarkdown({ title, figures, seconds, isQuick, notMeasured }: Report): string {
+  const names = systemNames.filter((name) => figures.some(({ values }) => values[name] !== undefined));
+  const others = names.filter((name) => name !== "holdfast");
+  const head = [
+    "what",
+    ...names.map((name) => labels[name]),
+    ...others.map((name) => `× ${labels[name]}`),
+    "budget",
+    "",
+  ];
   const lines = [
-    "# Holdfast bench",
+    `# ${title}`,
     "",
     `${machine()}; ${seconds.toFixed(0)} s${isQuick ? "; --quick: few samples, read as a smoke test" : ""}.`,
     "Medians, in brackets the 95th percentile; × is holdfast by the other.",
     "",
-    "| what | holdfast | floor a | floor b | emulator | × floor a | × floor b | × emulator | budget | |",
-    "|---|---|---|---|---|---|---|---|---|---|",
-    ...figures.map(row),
+    line(head),
+    line(head.map(() => "---")),
+    ...figures.map((figure) => row(figure, names, others)),
+    "",
+    ...verdictLines(judge(figures)),
     "",
     "Not measured:",
     "",
-    ...notMeasured.map((line) => `- ${line}`),
+    ...notMeasured.map((each) => `- ${each}`),
   ];
   return lines.join("\n");
 }
 
-function row(figure: Figure): string {
+function row(figure: Figure, names: readonly SystemName[], others: readonly SystemName[]): string {
   const { what, unit, budgets } = figure;
   const verdict = budgets.length === 0 ? "" : isMet(figure) ? "✓" : "✗";
-  const cells = [
+  return line([
     unit === "" ? what : `${what}, ${unit}`,
-    ...(["holdfast", "floorA", "floorB", "emulator"] as const).map((name) => cell(figure, name)),
-    ...(["floorA", "floorB", "emulator"] as const).map((name) => ratio(figure, name)),
+    ...names.map((name) => cell(figure, name)),
+    ...others.map((name) => ratio(figure, name)),
     budgets.map(({ text }) => text).join(", "),
     verdict,
-  ];
+  ]);
+}
+
+function line(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
+}
+
+function verdictLines({ met, missed }: Verdict): string[] {
+  const count = met + missed.length;
+  if (missed.length === 0) return [`All ${count} budgets are met.`];
+  const list = missed.map(({ what, budget }) => `- ${what}: ${budget}`);
+  return [`Of ${count} budgets ${met} are met and ${missed.length} missed:`, "", ...list];
 }
 
 function cell({ values, p95 }: Figure, name: SystemName): string {
@@ -63,14 +84,16 @@ function digits(value: number): string {
   return value >= 10 ? value.toFixed(1) : value >= 1 ? value.toFixed(2) : value.toFixed(3);
 }
 
-export function toJson(figures: readonly Figure[], seconds: number, isQuick: boolean): string {
+export function toJson({ title, figures, seconds, isQuick, notMeasured }: Report): string {
   const results = figures.map((figure) => {
     const { what, unit, values, p95, budgets, samples } = figure;
     const met = budgets.length === 0 ? null : isMet(figure);
     return { what, unit, values, p95, budgets: budgets.map(({ text }) => text), met, samples };
   });
   const at = new Date().toISOString();
-  return `${JSON.stringify({ at, machine: machine(), quick: isQuick, seconds, results, notMeasured }, null, 2)}\n`;
+  const budgets = judge(figures);
+  const report = { title, at, machine: machine(), quick: isQuick, seconds, budgets, results, notMeasured };
+  return `${JSON.stringify(report, null, 2)}\n`;
 }
 
 function machine(): string {

@@ -1,6 +1,8 @@
 /** What is kept of a measurement, and what is said of it. */
 
-export type SystemName = "holdfast" | "floorA" | "floorB" | "emulator";
+/** `hosted` is the hosted product itself, beside a real deployment; here its emulator stands in for it. */
+export const systemNames = ["holdfast", "floorA", "floorB", "emulator", "hosted"] as const;
+export type SystemName = (typeof systemNames)[number];
 
 /** Samples of each system that was asked; a missing one could not do it, or was not asked. */
 export type Samples = Readonly<Partial<Record<SystemName, readonly number[]>>>;
@@ -13,4 +15,13 @@ export function quantile(samples: readonly number[], share: number): number {
 
 export function median(samples: readonly number[]): number {
   return quantile(samples, 0.5);
+}
+
+/** One of several figures that each round answered together: every `of`-th sample, from `index` on. */
+export function part(samples: Samples, index: number, of: number): Samples {
+  return mapSamples(samples, (each) => each.filter((_, at) => at % of === index));
+}
+
+export function mapSamples(samples: Samples, change: (each: readonly number[], name: SystemName) => number[]): Samples {
+  return Object.fromEntries(Object.entries(samples).map(([name, each]) => [name, change(each, name as SystemName)]));
 }

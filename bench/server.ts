@@ -6,6 +6,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createTestHarness } from "wrangler";
+import { doorTo } from "./door.ts";
+import type { Door } from "./door.ts";
 
 /** On the disk of the checkout, as the state of `npm start` is. */
 const state = join(import.meta.dirname, "..", ".wrangler", "bench");
@@ -21,12 +23,13 @@ const settings = {
   X_LOCAL_EXPLORER: "false",
 };
 
-export interface Server {
-  fetch(path: string, body?: unknown): Promise<unknown>;
+export interface Server extends Door {
   /** Ends the memory of an object; what it stored stays. */
   evict(className: string, name: string): Promise<void>;
   /** Bytes on disk of each object of a class: database, log and index of the log. */
   objectBytes(folderEnd: string): Map<string, number>;
+  /** Path of the database of the object with this id; its log is beside it. */
+  databaseOf(id: string): string;
   /** Bytes the processes of this runtime hold in memory. */
   memoryBytes(): number;
   close(): Promise<void>;
@@ -48,15 +51,10 @@ export async function serve(config: string): Promise<Server> {
   const pids = childPids().filter((pid) => !before.includes(pid));
   const worker = harness.getWorker();
   return {
-    fetch: async (path, body) => {
-      const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-      const response = await worker.fetch(`http://localhost${path}`, body === undefined ? {} : post);
-      const text = await response.text();
-      if (!response.ok) throw new Error(`${config} answered ${response.status} to ${path}: ${text}`);
-      return JSON.parse(text) as unknown;
-    },
+    ...doorTo(config, (path, init) => worker.fetch(`http://localhost${path}`, init)),
     evict: (className, name) => worker.evictDurableObject(className, { name }),
     objectBytes: (folderEnd) => objectBytes(folder, folderEnd),
+    databaseOf: (id) => databaseOf(folder, id),
     memoryBytes: () => residentBytes(pids),
     close: async () => {
       await harness.close();
@@ -73,6 +71,13 @@ function objectBytes(folder: string, folderEnd: string): Map<string, number> {
     bytes.set(id, (bytes.get(id) ?? 0) + statSync(join(entry.parentPath, entry.name)).size);
   }
   return bytes;
+}
+
+function databaseOf(folder: string, id: string): string {
+  const name = `${id}.sqlite`;
+  const entry = readdirSync(folder, { recursive: true, withFileTypes: true }).find((each) => each.name === name);
+  if (entry === undefined) throw new Error(`there is no database of the object ${id}`);
+  return join(entry.parentPath, name);
 }
 
 type Process = { readonly pid: number; readonly parent: number; readonly bytes: number; readonly command: string };

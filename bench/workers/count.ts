@@ -1,28 +1,54 @@
 /**
- * Counts the rows one object writes, as they are billed: what every SQL cursor says it wrote, and
- * one for each `setAlarm`. The object's own `exec` and `setAlarm` are replaced by ones that count;
- * cursors are asked at the end, because one that is still open has not written everything yet.
+ * Counts what one object writes, as it is billed: what every SQL cursor says it wrote, one for each
+ * key that is put, and one for each `setAlarm`; and how many statements that took. The object's own
+ * methods are replaced by ones that count; cursors are asked at the end, because one that is still
+ * open has not written everything yet.
  */
-export function countRows(ctx: DurableObjectState): () => number {
+
+export type Writes = {
+  readonly rows: number;
+  readonly statements: number;
+  /** Of the database, as the object itself is told. */
+  readonly bytes: number;
+  /** The object's id, which is the name of its file. */
+  readonly id: string;
+};
+
+export function countWrites(ctx: DurableObjectState): () => Writes {
   const { storage } = ctx;
-  const { sql } = storage;
+  const { sql, kv } = storage;
   const cursors: { readonly rowsWritten: number }[] = [];
-  let alarms = 0;
+  let [rows, statements] = [0, 0];
   const exec = sql.exec.bind(sql);
-  const setAlarm = storage.setAlarm.bind(storage);
   Object.defineProperty(sql, "exec", {
     value: (query: string, ...bindings: unknown[]) => {
       const cursor = exec(query, ...bindings);
       // The local runtime notes the object's name in a table of its own, which exists only here.
-      if (!query.includes("__miniflare_")) cursors.push(cursor);
+      if (query.includes("__miniflare_")) return cursor;
+      statements++;
+      cursors.push(cursor);
       return cursor;
     },
   });
+  const put = kv.put.bind(kv);
+  Object.defineProperty(kv, "put", {
+    value: (key: string, value: unknown) => {
+      rows++;
+      statements++;
+      put(key, value);
+    },
+  });
+  const setAlarm = storage.setAlarm.bind(storage);
   Object.defineProperty(storage, "setAlarm", {
     value: (at: number | Date, options?: DurableObjectSetAlarmOptions) => {
-      alarms++;
+      rows++;
       return setAlarm(at, options);
     },
   });
-  return () => cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, alarms);
+  return () => ({
+    rows: cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, rows),
+    statements,
+    bytes: sql.databaseSize,
+    id: ctx.id.toString(),
+  });
 }

@@ -4,23 +4,32 @@
  */
 import { DurableObject, env } from "cloudflare:workers";
 import { Hono } from "hono";
+import type { Context } from "hono";
+import { list } from "./floorlist.ts";
 
 /** `sync` makes it floor b: durable after each step, where floor a is durable when it answers. */
 export type FloorInput = { readonly count?: number; readonly ms?: number; readonly sync?: boolean };
+
+/** These end by themselves; the others are parked until they are called again. */
+const parked = new Set(["inbox", "hook"]);
 
 export class RunObject extends DurableObject {
   #rows: number | null = null;
   #ended = false;
   #end = Promise.withResolvers<void>();
 
-  async run(workflow: string, input: FloorInput): Promise<unknown> {
+  /** @param binding where the child of a family is found */
+  async run(workflow: string, input: FloorInput, binding = ""): Promise<unknown> {
     this.ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS steps (n INTEGER PRIMARY KEY, data TEXT NOT NULL)");
     this.#rows = 0;
     const { count = 0, ms = 0, sync = false } = input;
-    if (workflow === "parallel") await Promise.all(Array.from({ length: count }, () => this.#step(sync)));
-    else for (let index = 0; index < count; index++) await this.#step(sync);
-    if (workflow === "nap") return await this.#nap(ms);
-    return null;
+    if (workflow === "parallel" || workflow === "spread") {
+      await Promise.all(Array.from({ length: count }, () => this.#step(sync)));
+    } else for (let index = 0; index < count; index++) await this.#step(sync);
+    if (workflow === "family") await this.#invoke(objectOf(binding, crypto.randomUUID()), sync);
+    const output = workflow === "nap" ? await this.#nap(ms) : null;
+    if (!parked.has(workflow)) this.#finish();
+    return output;
   }
 
   /** The end, as soon as the signal has brought it. */
@@ -32,8 +41,7 @@ export class RunObject extends DurableObject {
   async signal(): Promise<void> {
     this.#load();
     this.#insert();
-    this.#ended = true;
-    this.#end.resolve();
+    this.#finish();
   }
 
   override async alarm(): Promise<void> {
@@ -48,9 +56,21 @@ export class RunObject extends DurableObject {
     return Date.now() - before - ms;
   }
 
+  /** One row when the child begins and one when it has ended; the child has one of its own. */
+  async #invoke(child: RunObject, sync: boolean): Promise<void> {
+    await this.#step(sync);
+    await child.run("steps", { count: 1, sync });
+    await this.#step(sync);
+  }
+
   async #step(sync: boolean): Promise<void> {
     this.#insert();
     if (sync) await this.ctx.storage.sync();
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#end.resolve();
   }
 
   #insert(): void {
@@ -64,31 +84,40 @@ export class RunObject extends DurableObject {
   }
 }
 
-function object(id: string): RunObject {
-  const { RUNS } = env as unknown as { RUNS: DurableObjectNamespace };
-  return RUNS.getByName(id) as never;
+function objectOf(binding: string, id: string): RunObject {
+  return (env as unknown as Record<string, DurableObjectNamespace>)[binding]?.getByName(id) as never;
 }
 
-const app = new Hono();
+/** @param binding of the namespace in which its objects are */
+export function floorApp(binding: string): Hono {
+  const object = (id: string): RunObject => objectOf(binding, id);
+  const app = new Hono();
+  app.get("/health", (context) => context.json({ status: "ok" }));
+  app.post("/v1/workflows/:name/runs", async (context) => {
+    const { input } = await context.req.json<{ input: FloorInput }>();
+    const id = crypto.randomUUID();
+    const workflow = context.req.param("name");
+    const output = await object(id).run(workflow, input, binding);
+    const waitingFor = workflow === "hook" ? [{ kind: "webhook", url: `http://floor/hooks/${id}` }] : [];
+    return context.json(
+      { id, workflow, status: parked.has(workflow) ? "waiting" : "completed", output, waitingFor },
+      201,
+    );
+  });
+  app.get("/v1/runs/:id", async (context) => {
+    const id = context.req.param("id");
+    await object(id).read();
+    return context.json({ id, status: "completed", output: null });
+  });
+  const signal = async (context: Context): Promise<Response> => {
+    await context.req.json();
+    await object(context.req.param("id") ?? "").signal();
+    return context.json({ accepted: true }, 202);
+  };
+  app.post("/v1/runs/:id/signals/:name", signal);
+  app.post("/hooks/:id", signal);
+  return app;
+}
 
-app.post("/v1/workflows/:name/runs", async (context) => {
-  const { input } = await context.req.json<{ input: FloorInput }>();
-  const id = crypto.randomUUID();
-  const workflow = context.req.param("name");
-  const output = await object(id).run(workflow, input);
-  return context.json({ id, workflow, status: workflow === "inbox" ? "waiting" : "completed", output }, 201);
-});
-
-app.get("/v1/runs/:id", async (context) => {
-  const id = context.req.param("id");
-  await object(id).read();
-  return context.json({ id, status: "completed", output: null });
-});
-
-app.post("/v1/runs/:id/signals/:name", async (context) => {
-  await context.req.json();
-  await object(context.req.param("id")).signal();
-  return context.json({ accepted: true }, 202);
-});
-
-export default app;
+export { ListObject } from "./floorlist.ts";
+export default floorApp("RUNS").route("/", list);

@@ -36,4 +36,26 @@ const nap = defineWorkflow("nap", {
   },
 });
 
-export const workflows = [steps, parallel, inbox, nap];
+/** A call of its address ends it. */
+const hook = defineWorkflow("hook", {
+  handler: async (_: unknown, step) => {
+    const call = await step.webhook("go");
+    await call.received();
+  },
+});
+
+/** One child of one step. */
+const family = defineWorkflow("family", {
+  handler: async (_: unknown, step) => {
+    await step.invoke(steps, { count: 1 });
+  },
+});
+
+/** One step for each item, as many at once as a map does unless told otherwise. */
+const spread = defineWorkflow("spread", {
+  handler: async ({ count }: { count: number }, step) => {
+    await step.map("item", Array.from({ length: count }), (_item, { index }) => index);
+  },
+});
+
+export const workflows = [steps, parallel, inbox, nap, hook, family, spread];

@@ -82,6 +82,7 @@ export class Bars {
       case "undo.attempt_failed":
       case "step.attempt_started":
       case "undo.attempt_started":
+      case "step.dispatched":
       case "step.interrupted":
       case "undo.interrupted":
       case "step.completed":
@@ -168,6 +169,7 @@ export class Bars {
     switch (entry.kind) {
       case "step.attempt_started":
       case "undo.attempt_started":
+      case "step.dispatched":
         draft.until = null;
         return this.#attempt(draft, { attempt: entry.attempt, startedAt });
       case "step.interrupted":
@@ -378,7 +380,11 @@ export class Bars {
 
 type AttemptEntry = Extract<
   Entry,
-  { kind: `${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}` }
+  {
+    kind:
+      | `${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`
+      | "step.dispatched";
+  }
 >;
 type ChildEntry = EntryOf<"child.started"> | EntryOf<"child.completed"> | EntryOf<"child.failed">;
 type WaitEntry = Extract<

@@ -1,6 +1,7 @@
 /** Child runs as their parent knows them: what one is called, when it is asked after, how its failure is told. */
 import { describeMs } from "./duration.ts";
 import type { StoredError } from "./error.ts";
+import { nextLookAt } from "./order.ts";
 import type { ChildRun } from "./origin.ts";
 import { createRandom } from "./random.ts";
 import type { Call, RunState } from "./state.ts";
@@ -80,6 +81,7 @@ export function deadlineOf({ retryAt, until }: Call): number {
  */
 export function dueAt(state: RunState, call: Call, openedAt: number): number {
   const deadline = deadlineOf(call);
+  if (call.order !== null) return Math.min(deadline, nextLookAt(call.order.startedAt, openedAt));
   if (call.kind !== "child" || call.child === null) return deadline;
   return Math.min(deadline, nextAskAt(call.since, openedAt, isForeign(state, call.id, call.child)));
 }

@@ -17,9 +17,9 @@ export type Before = { readonly seq: number; readonly at: number };
  */
 export function readCommit(text: string, first: number, before: Before | null): Entry[] {
   const entries = parse(text, first);
-  let last = before;
-  for (const [index, entry] of entries.entries()) {
-    check(entry, first + index, last);
+  let [seq, last] = [first, before];
+  for (const entry of entries) {
+    check(entry, seq++, last);
     last = entry as Entry;
   }
   return entries as Entry[];

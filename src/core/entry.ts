@@ -103,6 +103,18 @@ export type Fact =
    * where a life begins it that was not there when it fell due.
    */
   | { readonly kind: "step.attempt_started"; readonly step: string; readonly attempt: number }
+  /**
+   * The attempt is a request that a courier makes and brings the answer of: from here on it is under way, whatever
+   * becomes of this memory. `until` is when it is over without one.
+   */
+  | {
+      readonly kind: "step.dispatched";
+      readonly step: string;
+      readonly attempt: number;
+      readonly startedAt: number;
+      readonly until: number;
+      readonly courier: number;
+    }
   /** An attempt was cut off by the death of the process; it begins again with the same key. */
   | {
       readonly kind: "step.interrupted";

@@ -22,6 +22,7 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
   switch (entry.kind) {
     case "step.attempt_failed":
     case "step.attempt_started":
+    case "step.dispatched":
     case "step.interrupted":
     case "step.completed":
     case "step.failed":

@@ -207,6 +207,7 @@ function subjectOf(entry: Entry): { readonly kind: CallKind; readonly id: string
   switch (entry.kind) {
     case "step.attempt_failed":
     case "step.attempt_started":
+    case "step.dispatched":
     case "step.interrupted":
     case "step.completed":
     case "step.failed":

@@ -91,6 +91,7 @@ export const grammar: Grammar = {
   "run.cancelled": { ...asked, error, givenUp: maybe(isTrue) },
   "step.attempt_failed": { ...failed, retryAt: orNull(instant) },
   "step.attempt_started": begun,
+  "step.dispatched": { ...ended, until: instant, courier: whole },
   "step.interrupted": cutOff,
   "step.completed": { ...ended, result: stored, undo: maybe(isTrue), sensitive: maybe(isTrue), omitted: maybe(isTrue) },
   "step.failed": { ...ended, error },

@@ -12,7 +12,8 @@ export function readHookCall({ method, headers, query, body }: HookRequest): Web
   return { method, headers: { ...headers }, query: { ...query }, body: readBody(headers["content-type"] ?? "", body) };
 }
 
-function readBody(contentType: string, bytes: Uint8Array): unknown {
+/** A body by its content type. @throws HoldfastError body_invalid */
+export function readBody(contentType: string, bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return null;
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
   if (type === "application/json" || type.endsWith("+json")) return readJson(bytes);

@@ -19,6 +19,18 @@ export const prices = {
   perWorkerCpuMs: 0.02 / 1e6,
 } as const;
 
+/** What the Workers Paid plan costs a month, and what is in it for the whole account; from the same pages. */
+export const plan = {
+  perMonth: 5,
+  rowsWritten: 50e6,
+  rowsRead: 25e9,
+  requests: 1e6,
+  gigabyteSeconds: 400_000,
+  gigabyteMonths: 5,
+  workerRequests: 10e6,
+  workerCpuMs: 30e6,
+} as const;
+
 const bytesPerGigabyte = 1e9;
 
 /**

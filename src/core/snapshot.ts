@@ -3,7 +3,7 @@ import { inLine, maxWords } from "./phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
 import type { Flight } from "./reason.ts";
 import type { ActiveAttempt, NextAttempt, Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
-import { callKey } from "./state.ts";
+import { callKey, callsOut } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
 import { formatTrace, runTrace } from "./trace.ts";
@@ -28,9 +28,10 @@ export type Activity = {
 const maxActive = 20;
 
 /** @param now epoch ms, for the sentence in `reason` only. */
-export function snapshot(state: RunState, activity: Activity, now: number): RunSnapshot {
+export function snapshot(state: RunState, memory: Activity, now: number): RunSnapshot {
   const { created, end } = state;
   if (created === null) throw new Error("a run that was never created cannot be shown");
+  const activity = end === null ? withOrders(state, memory) : memory;
   const waitingFor = end === null ? openWaits(state, activity) : [];
   const status = statusOf(state, activity, waitingFor);
   const standing = standingOf(state, status, activity, now);
@@ -62,6 +63,19 @@ export function snapshot(state: RunState, activity: Activity, now: number): RunS
     trace: formatTrace(runTrace(created)),
     seq: state.seq,
   };
+}
+
+/** A request that is under way elsewhere is at work, also where no memory of the run is there to know. */
+function withOrders(state: RunState, activity: Activity): Activity {
+  const out = callsOut(state);
+  if (out.length === 0) return activity;
+  const unseen = out.filter(({ kind, id }) => !activity.inFlight.has(callKey(kind, id)));
+  const flights = unseen.map(({ kind, id, order }): [string, Flight] => [
+    callKey(kind, id),
+    { id, attempt: { number: order.attempt, startedAt: order.startedAt } },
+  ]);
+  const inFlight = new Map([...flights, ...activity.inFlight]);
+  return { ...activity, inFlight, busy: true, running: activity.running + unseen.length };
 }
 
 /** No more are looked at than are shown: there may be thousands. */

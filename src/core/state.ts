@@ -5,6 +5,7 @@
  */
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
+import type { Dispatch } from "./order.ts";
 import type { ChildPolicy, ChildRun, UpdateEnd } from "./origin.ts";
 import type { Tallies } from "./tally.ts";
 import type { Usage } from "./usage.ts";
@@ -32,6 +33,8 @@ export type Call = {
   exhausted: boolean;
   /** The attempt that was put on record as it began; 0 when none was. */
   begunAttempt: number;
+  /** Of a step whose attempt is a request that is under way elsewhere; `until` is then when that is over. */
+  order: Dispatch | null;
   /** When the next attempt begins; null when none is waited for. */
   retryAt: number | null;
   /** When that was fixed. */
@@ -41,7 +44,7 @@ export type Call = {
   crashes: number;
   /** All deaths in a row, those by deploys included. */
   interruptions: number;
-  /** When a sleep ends, or a wait gives up; null for never. */
+  /** When a sleep ends, a wait gives up or a request is over; null for never. */
   until: number | null;
   /** Of a webhook: the address that the handler was given. */
   url: string | null;
@@ -250,6 +253,7 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     limit: null,
     exhausted: false,
     begunAttempt: 0,
+    order: null,
     retryAt: null,
     retryFrom: at,
     lastError: null,
@@ -273,6 +277,13 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
 /** The calls that something may still come of: of a run that is being undone, only those that undo. */
 export function openCalls({ open, ending }: RunState): Call[] {
   return [...open].filter((call) => ending === null || call.kind === "undo");
+}
+
+/** A call of which an attempt is under way elsewhere. */
+export type CallOut = Call & { readonly order: Dispatch };
+
+export function callsOut({ open }: Pick<RunState, "open">): CallOut[] {
+  return [...open].filter((call): call is CallOut => call.order !== null);
 }
 
 export function inboxOf(state: RunState, name: string): Inbox {

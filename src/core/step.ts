@@ -52,6 +52,29 @@ export type MapOptions<Item = never, Result = never> = Omit<RunOptions, "undo"> 
     readonly undo?: (result: Result, context: MapContext & { readonly item: Item }) => unknown;
   };
 
+/** A request as {@link Step.fetch} takes it: data, so that it can be made elsewhere. */
+export type FetchRequest = {
+  readonly url: string | URL;
+  /** GET unless set. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>> | Headers;
+  /** Text and bytes go out as they are, URLSearchParams as a form, anything else as JSON. */
+  readonly body?: unknown;
+};
+
+export type FetchOptions<Body = unknown> = Omit<RunOptions<FetchAnswer<Body>>, "atMostOnce"> & {
+  /** Statuses that are answers, besides 200 to 299: what they answer is the result, and no failure. */
+  readonly acceptStatus?: readonly number[];
+};
+
+export type FetchAnswer<Body = unknown> = {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Record<string, string>;
+  /** Parsed JSON, a form's fields, text, bytes, or null when there was no body. */
+  readonly body: Body;
+};
+
 /** What a map of a workflow takes: each item is a child run. */
 export type MapRunsOptions = Omit<InvokeOptions, "id"> & FanOptions;
 
@@ -163,6 +186,20 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
     fn: (context: AttemptContext) => Result,
     options?: RunOptions<NoInfer<Awaited<Result>>>,
   ): Promise<Awaited<Result>>;
+
+  /**
+   * A step that is one HTTP request, made elsewhere while the run rests: what it waits for costs the run no time
+   * awake. It is sent with an `Idempotency-Key` unless it brings one, at least once as any step, and recorded once.
+   * 408, 425, 429 and 5xx are tried again by policy, Retry-After is honoured; other statuses outside 200 to 299
+   * fail the step at once (code non_retryable, and the cause has the code `http_404`) unless `acceptStatus` has
+   * them. `timeout` is 14 minutes at most.
+   * @throws an error as `run` does; options_invalid where the request cannot be sent as it is
+   */
+  fetch<Body = unknown>(
+    name: string,
+    target: FetchRequest | string | URL,
+    options?: FetchOptions<Body>,
+  ): Promise<FetchAnswer<Body>>;
 
   /**
    * One step for each item, `name`, `name#2` … in their order, at most `concurrency` at once; what succeeded

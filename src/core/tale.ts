@@ -39,6 +39,7 @@ function say(entry: Entry): string {
       return sayOfAction(entry);
     case "step.attempt_failed":
     case "step.attempt_started":
+    case "step.dispatched":
     case "step.interrupted":
     case "step.completed":
     case "step.failed":
@@ -164,7 +165,8 @@ function sayOfAction(entry: ActionEntry): string {
 }
 
 type AttemptEntry =
-  EntryOf<`${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`>;
+  | EntryOf<`${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`>
+  | EntryOf<"step.dispatched">;
 
 function sayOfAttempt(entry: AttemptEntry): string {
   const what = entry.kind.startsWith("undo.") ? `undoing ${name(entry.step)}` : name(entry.step);
@@ -172,6 +174,8 @@ function sayOfAttempt(entry: AttemptEntry): string {
     case "step.attempt_started":
     case "undo.attempt_started":
       return `${what}: attempt ${entry.attempt} began`;
+    case "step.dispatched":
+      return `${what}: a courier makes the request of attempt ${entry.attempt}${until(entry)}`;
     case "step.interrupted":
     case "undo.interrupted":
       return `${what}: cut off when the process ${entry.held ? "died" : "was replaced by a deployment"}; it begins again`;

@@ -41,6 +41,8 @@ export function decode(stored: Stored): unknown {
 }
 
 function read(stored: Stored): unknown {
+  const single = readShort(stored);
+  if (single !== unread) return single;
   if (stored.startsWith(shapeMark)) {
     return parse(stored, { Shape: (outline: string) => new Shape(JSON.parse(outline) as Outline) });
   }
@@ -48,6 +50,21 @@ function read(stored: Stored): unknown {
   const revived = new Map<ErrorPayload, Error>();
   return parse(stored, { Error: (payload: ErrorPayload) => reviveValue(payload, revived) });
 }
+
+/** What {@link short} writes, and all that is one such value in a list; anything else is {@link unread}. */
+function readShort(stored: Stored): unknown {
+  if (stored === "-1") return undefined;
+  const first = stored.charCodeAt(1);
+  // Lists and objects are for the reader, and so is what no list begins.
+  if (stored.charCodeAt(0) !== opening || first === opening || first === brace) return unread;
+  const list = JSON.parse(stored) as readonly unknown[];
+  const value = list[0];
+  return list.length !== 1 || (typeof value === "object" && value !== null) ? unread : value;
+}
+
+const unread = Symbol("unread");
+const opening = "[".charCodeAt(0);
+const brace = "{".charCodeAt(0);
 
 /** Text without it holds no errors, and is read faster. */
 const errorMark = '["Error",';

@@ -311,6 +311,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   omitted: "kept",
   code: "kept",
   generation: "kept",
+  courier: "kept",
   of: "kept",
 };
 

@@ -5,9 +5,12 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { AttemptContext } from "../core/step.ts";
+import type { Stored } from "../core/value.ts";
 
 export type AttemptEnd =
   | { readonly ok: true; readonly value: unknown }
+  /** What was made elsewhere comes in stored form. */
+  | { readonly ok: true; readonly stored: Stored }
   | { readonly ok: false; readonly error: unknown };
 
 export type AttemptPlan = {
@@ -114,6 +117,12 @@ export class Attempt {
   abandon(reason: Error): void {
     this.#over = true;
     this.#abort(reason);
+  }
+
+  /** What came of it, where it is made elsewhere and was never started here. */
+  settle(end: AttemptEnd): void {
+    this.quick = false;
+    this.#end(end);
   }
 
   #end(end: AttemptEnd): void {

@@ -19,6 +19,8 @@ import type { Pending, RunPlan } from "./call.ts";
 import { crashError, interruptionError, isPassing, stepError } from "./failure.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Doorway } from "./doorway.ts";
+import { Orders } from "./orders.ts";
+import type { Orderer } from "./orders.ts";
 import type { Ending } from "./queue.ts";
 import { completion, idempotencyKey, kept, startMark, traceparent } from "./record.ts";
 import type { Failed, Made } from "./record.ts";
@@ -35,13 +37,11 @@ const suspicionLimit = 2;
 const graceMs = 30_000;
 
 /** What attempts need of the execution they are part of. */
-export interface Attempter {
+export interface Attempter extends Orderer {
   /** Nothing may begin now. */
   readonly held: boolean;
   /** Where a step that executes gets its slots. */
   readonly gate: Doorway;
-  /** There is something to do at this instant. */
-  expect(at: number): void;
   /** Puts something that happened in the execution's queue; what has ended well, so that it shares a commit. */
   post(event: (() => void) | Ending): void;
   /** Appends the fact and delivers the outcome it makes, if it makes one. */
@@ -59,6 +59,8 @@ export class Attempts {
   readonly #starting = new Map<string, Pending>();
   /** Steps whose next attempt waits for its slot. */
   readonly #waiting = new Map<string, Pending>();
+  /** Those that are requests, which couriers make. */
+  readonly orders: Orders;
   readonly #suspects: Pending[] = [];
   readonly #suspicious = new Set<string>();
   #suspect: string | null = null;
@@ -67,9 +69,15 @@ export class Attempts {
     this.#ledger = ledger;
     this.#world = world;
     this.#execution = execution;
+    this.orders = new Orders(ledger, world, execution);
   }
 
+  /** Those that need this memory. */
   get running(): number {
+    return this.count - this.orders.resting;
+  }
+
+  get count(): number {
     // A pause holds suspects back like everything that has not begun.
     return this.#inFlight.size + this.#starting.size + (this.#execution.held ? 0 : this.#suspects.length);
   }
@@ -107,6 +115,11 @@ export class Attempts {
     return false;
   }
 
+  /** When there is something to do for an attempt in flight besides its end. */
+  dueAt(key: string): number {
+    return this.orders.dueAt(key);
+  }
+
   /** Its attempt is under way, or waits for nothing but its slot. */
   isRunning(key: string): boolean {
     return this.#inFlight.has(key) || this.#starting.has(key) || this.#waiting.has(key);
@@ -125,8 +138,14 @@ export class Attempts {
     for (const { id, key, plan } of open) {
       const { retryAt = null, interruptions = 0, attempts = 0, exhausted = false } = calls.get(key) ?? {};
       if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
-      // What runs at most once has a mark of its own; what waited for its slot had not begun.
-      if (plan.atMostOnce || exhausted || (plan.kind === "run" && this.#execution.gate.isQueued(id))) continue;
+      // What runs at most once, or elsewhere, has a mark of its own; what waited for its slot had not begun.
+      if (
+        plan.atMostOnce ||
+        plan.request !== undefined ||
+        exhausted ||
+        (plan.kind === "run" && this.#execution.gate.isQueued(id))
+      )
+        continue;
       if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
       else if (interruptions < suspicionLimit) facts.push(this.#interruption(plan, id));
       else suspects = this.#suspicious.add(key).size;
@@ -137,6 +156,7 @@ export class Attempts {
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
   begin(pending: Pending, plan: RunPlan): void {
+    if (this.orders.look(pending.key)) return;
     if (plan.kind === "run" && !this.#execution.gate.admit(pending.id)) {
       this.#waiting.set(pending.key, pending);
       return this.#execution.expect(-Infinity);
@@ -158,18 +178,25 @@ export class Attempts {
 
   /** Ends the attempts whose time is up. */
   expire(now: number): void {
-    for (const { attempt } of [...this.#inFlight.values()]) if (attempt.timeoutAt <= now) attempt.expire();
+    for (const [key, { attempt }] of [...this.#inFlight]) if (this.#timeoutOf(key, attempt) <= now) attempt.expire();
   }
 
   /** When the first attempt in flight times out; Infinity when none does. */
   get timeoutAt(): number {
     let first = Infinity;
-    for (const { attempt } of this.#inFlight.values()) first = Math.min(first, attempt.timeoutAt);
+    for (const [key, { attempt }] of this.#inFlight) first = Math.min(first, this.#timeoutOf(key, attempt));
     return first;
   }
 
+  #timeoutOf(key: string, attempt: Attempt): number {
+    return Math.min(attempt.timeoutAt, this.orders.timeoutAt(key));
+  }
+
   abandon(reason: Error): void {
-    for (const { attempt } of this.#inFlight.values()) attempt.abandon(reason);
+    for (const [key, { attempt }] of this.#inFlight) {
+      attempt.abandon(reason);
+      this.orders.end(key);
+    }
     this.#inFlight.clear();
     this.#starting.clear();
     this.#suspects.length = 0;
@@ -187,9 +214,11 @@ export class Attempts {
       if (plan.undo !== null) {
         awaited.push(id);
         attempt.stop(reason, this.#world.clock.now() + graceMs);
+        this.orders.stay(key);
       } else {
         attempt.abandon(reason);
         this.#inFlight.delete(key);
+        this.orders.end(key);
         if (this.#suspect === key) this.#suspect = null;
       }
     }
@@ -241,30 +270,39 @@ export class Attempts {
 
   #start(pending: Pending, plan: RunPlan): void {
     const { state } = this.#ledger;
-    const number = (state.calls.get(pending.key)?.attempts ?? 0) + 1;
+    const { attempts = 0, order = null } = state.calls.get(pending.key) ?? {};
+    const number = attempts + 1;
+    const isOrder = plan.request !== undefined;
     const attempt = new Attempt(
       {
         step: pending.id,
         number,
         traceparent: () => traceparent(state, { kind: plan.kind, id: pending.id, attempt: number }),
         idempotencyKey: idempotencyKey(state, plan.kind === "undo" ? `${pending.id}:undo` : pending.id),
-        startedAt: this.#world.clock.now(),
+        startedAt: (isOrder ? order?.startedAt : undefined) ?? this.#world.clock.now(),
         timeoutMs: plan.timeoutMs,
         fn: plan.fn,
       },
       (end) => this.#ended(pending, plan, attempt, end),
     );
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
-    attempt.start();
+    if (isOrder) this.orders.begin(pending, plan, attempt);
+    else attempt.start();
   }
 
   #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
-    const stored = end.ok ? kept(end.value, plan, pending.id) : end;
+    const stored =
+      "value" in end
+        ? kept(end.value, plan, pending.id)
+        : "stored" in end
+          ? { ok: true as const, value: end.stored }
+          : end;
     const { number, startedAt, quick } = attempt;
     const made = { step: pending.id, attempt: number, startedAt };
     if (!stored.ok) {
       return this.#execution.post(() => {
-        if (this.#leave(pending, plan, attempt)) this.#failed(pending, plan, attempt, { ...made, thrown: stored.error });
+        if (this.#leave(pending, plan, attempt))
+          this.#failed(pending, plan, attempt, { ...made, thrown: stored.error });
       });
     }
     const { value } = stored;
@@ -276,6 +314,7 @@ export class Attempts {
   #leave({ key, id }: Pending, { kind }: RunPlan, attempt: Attempt): boolean {
     if (this.#inFlight.get(key)?.attempt !== attempt) return false;
     this.#inFlight.delete(key);
+    this.orders.end(key);
     if (kind === "run") this.#execution.gate.leave(id);
     if (this.#suspect === key) {
       this.#suspect = null;

@@ -3,6 +3,7 @@
  * Does not own: how it is carried out (execution), or what is on record about it (core/state).
  */
 import type { CallKind } from "../core/entry.ts";
+import type { OrderRequest } from "../core/order.ts";
 import type { ChildPolicy } from "../core/origin.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import type { AttemptContext, WebhookOptions } from "../core/step.ts";
@@ -19,6 +20,8 @@ export type RunPlan = {
   readonly onExhausted: "fail" | "pause";
   readonly atMostOnce: boolean;
   readonly sensitive: boolean;
+  /** A courier makes this request instead of `fn`. */
+  readonly request?: OrderRequest;
 };
 
 /** A child run; `detached` where nobody waits for its end. */

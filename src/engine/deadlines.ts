@@ -63,7 +63,7 @@ export class Deadlines {
 
   of(pending: Pending): number {
     if (!pending.begun || pending.plan.kind === "webhook") return Infinity;
-    if (this.#attempts.isRunning(pending.key)) return Infinity;
+    if (this.#attempts.isRunning(pending.key)) return this.#attempts.dueAt(pending.key);
     if (pending.plan.kind === "child") return this.#children.dueAt(pending);
     const call = this.#state.calls.get(callKey(recordKind(pending.plan), pending.id));
     if (call === undefined) return Infinity;

@@ -80,6 +80,7 @@ export class Execution {
   readonly #calls: Calls;
   readonly #deadlines: Deadlines;
   readonly #errors = new Errors();
+  readonly #pace: Pace;
   readonly #queue: Queue;
   readonly #attempts: Attempts;
   readonly #waits: Waits;
@@ -89,6 +90,8 @@ export class Execution {
   /** No handler of this run has ever begun before. */
   #first = false;
   #live = false;
+  /** The last life was cut off, and the handler has not come to rest since. */
+  careful = false;
 
   constructor(definition: Definition, ledger: Ledger, world: World, gate: Doorway = openDoorway) {
     this.definition = definition;
@@ -96,9 +99,9 @@ export class Execution {
     this.world = world;
     this.gate = gate;
     this.retry = resolveRetry(definition.retry);
-    const pace = new Pace(world.clock, this);
-    this.#queue = new Queue(pace, this);
-    this.#replay = new Replay(pace);
+    this.#pace = new Pace(world.clock, this);
+    this.#queue = new Queue(this.#pace, this);
+    this.#replay = new Replay(this.#pace);
     this.#calls = new Calls(this, this.#replay, this.#errors, definition.limits);
     this.#adoption = new Adoption(ledger.state, this.#calls, this.#replay);
     this.#waits = new Waits(this);
@@ -142,7 +145,7 @@ export class Execution {
 
   /** It may do several things at once, or died lately: nothing of its pace is spared. */
   get exacting(): boolean {
-    return this.#calls.crowded || this.listening || (this.#live && this.state.lives > 0);
+    return this.#calls.crowded || this.listening || this.careful;
   }
 
   /** Something goes on that will post. */
@@ -228,7 +231,12 @@ export class Execution {
   }
 
   get running(): number {
-    return this.#attempts.running;
+    return this.#attempts.count;
+  }
+
+  /** Requests that couriers make for its steps. */
+  get orders(): Attempts["orders"] {
+    return this.#attempts.orders;
   }
 
   /** Attempts at work, by call. */
@@ -250,12 +258,13 @@ export class Execution {
 
   async #begin(resumed: boolean, first: boolean): Promise<void> {
     // What was noted of earlier deaths must be safe before anything can kill the process again.
-    if (this.state.lives > 0) await this.ledger.durable();
+    this.careful = this.state.lives > 0;
+    if (this.careful) await this.ledger.durable();
     if (this.over) return;
     const recorded = this.ledger.takeRecorded();
     this.said.begin(recorded.length > 0, this.state);
     this.#first = recorded.length === 0 && first;
-    if (this.#first && this.state.said.length === 0) return this.#beginAnew();
+    if (this.#first && this.state.said.length === 0) return await this.#beginAnew();
     this.#startHandler();
     await this.#replay.play(recorded, this);
     if (this.over) return;
@@ -270,8 +279,10 @@ export class Execution {
     this.#checkRest();
   }
 
-  /** With nothing to replay it is live from the beginning, and what it begins with begins at once. */
-  #beginAnew(): void {
+  /** With nothing to replay it is live from the beginning, once the storage had its turn to commit that it began. */
+  async #beginAnew(): Promise<void> {
+    await this.#pace.turn();
+    if (this.over) return;
     this.#live = true;
     this.#startHandler();
     this.beginHeld();
@@ -370,11 +381,11 @@ export class Execution {
     this.#calls.refuse(pending, error);
   }
 
-  /** Appends the fact; delivers the outcome it makes, if it makes one. */
+  /** Appends the fact; the outcome it makes, if it makes one, is delivered in its turn. */
   record(fact: Fact): void {
     this.#guard(() => {
       const outcome = this.ledger.append(fact);
-      if (outcome !== null) this.deliver(outcome);
+      if (outcome !== null) this.#deliverInTurn(outcome);
       else if (fact.kind === "step.attempt_failed" || fact.kind === "undo.attempt_failed")
         this.expect(fact.retryAt ?? Infinity);
       else if (fact.kind === "wait.started") this.rested.ring();
@@ -398,17 +409,17 @@ export class Execution {
     if (!this.over) this.#queue.post(typeof event === "function" ? () => this.#guard(event) : event);
   }
 
-  /** Puts these on record as one commit; answers what delivers each. */
-  recordAll(endings: readonly Ending[]): (() => void)[] {
-    const deliveries: (() => void)[] = [];
+  /** Puts these on record as one commit. */
+  recordAll(endings: readonly Ending[]): void {
     this.#guard(() => {
       const facts = endings.map(({ conclude }) => conclude()).filter((fact) => fact !== null);
       if (facts.length === 0) return;
-      for (const outcome of this.ledger.appendAll(facts)) {
-        if (outcome !== null) deliveries.push(() => this.#guard(() => this.deliver(outcome)));
-      }
+      for (const outcome of this.ledger.appendAll(facts)) if (outcome !== null) this.#deliverInTurn(outcome);
     });
-    return deliveries;
+  }
+
+  #deliverInTurn(outcome: Outcome): void {
+    this.#queue.deliver(() => this.#guard(() => this.deliver(outcome)));
   }
 
   async durable(): Promise<void> {
@@ -529,7 +540,9 @@ export class Execution {
   #checkRest(): void {
     this.closing.rest();
     if (this.busy) return;
+    this.#pace.rest();
     if (this.state.lives > 0 && !this.over && !this.held) this.record({ kind: "run.recovered" });
+    if (!this.held) this.careful = false;
     this.rested.ring();
   }
 

@@ -11,6 +11,7 @@ import type { Fact } from "../core/entry.ts";
 import { laneKey } from "../core/fold/ask.ts";
 import type { LaneNeed } from "../core/need.ts";
 import type { Place as Position } from "../core/run.ts";
+import { callKey, callsOut } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
 import type { Doorway } from "./doorway.ts";
@@ -168,6 +169,9 @@ export class Gate implements Doorway {
     if (this.#find(lane, step) !== undefined) return true;
     const { queued, created } = this.#state();
     if (created?.lanes === undefined) return false;
+    // A request of the step is under way, which this memory need not have seen begin.
+    const { order = null } = (step === null ? undefined : this.#state().calls.get(callKey("run", step))) ?? {};
+    if (order !== null) return true;
     if (step !== null)
       return due && this.#inherited && queued.has(laneKey({ lane, step })) && this.#steps.get(step) === undefined;
     const { slots } = this.#line();
@@ -216,6 +220,8 @@ export class Gate implements Doorway {
   /** How many of its needs, from the first on, the run keeps while it is parked. */
   get #kept(): number {
     if (this.#state().startedAt === null) return 0;
+    // Resting, the run is at work all the same.
+    if (callsOut(this.#state()).length > 0) return this.#line().slots.length;
     return this.#line().slots.findLastIndex(({ need }) => need.hold && need.periodMs === null) + 1;
   }
 

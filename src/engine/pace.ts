@@ -8,15 +8,15 @@
  * no burst is long.
  *
  * Invariant 1: whatever may do several things at once gets full turns (guarantee 3).
- * Invariant 2: after a death, too, until the run has come to rest once: each step is on record, durably, before the
- * next begins, so that the one that kills its process is found (guarantee 4).
+ * Invariant 2: a burst begins with a full turn: what set the handler going is on record, with the alarm that guards
+ * it, before any step can kill the process (guarantees 1 and 4).
  */
 import type { Clock } from "./clock.ts";
 
 /** More than any chain of promises that waits for nothing is long; ten microseconds or so. */
 const microtasks = 64;
-/** Bursts are no longer. */
-const turnEvery = 64;
+/** So many turns in a row are spared, at most. */
+const longestBurst = 63;
 
 /** What pace needs to see of the handler. */
 export interface Paced {
@@ -27,7 +27,9 @@ export interface Paced {
 export class Pace {
   readonly #clock: Clock;
   readonly #handler: Paced;
-  #count = 0;
+  /** How many were spared in this burst. */
+  #spared = 0;
+  #isBurst = false;
 
   constructor(clock: Clock, handler: Paced) {
     this.#clock = clock;
@@ -36,13 +38,20 @@ export class Pace {
 
   /** A full turn, which lets everything else go on and the storage commit. */
   async turn(): Promise<void> {
-    this.#count = 0;
+    this.#spared = 0;
+    this.#isBurst = true;
     await this.#clock.turn();
   }
 
   /** Time for what the handler makes of an outcome. */
   async settle(): Promise<void> {
-    if (this.#handler.exacting || ++this.#count % turnEvery === 0) return await this.turn();
+    if (!this.#isBurst || this.#handler.exacting || this.#spared === longestBurst) return await this.turn();
+    this.#spared++;
     for (let passed = 0; passed < microtasks; passed++) await undefined;
+  }
+
+  /** The burst is over: what sets the handler going again is committed before the handler hears of it. */
+  rest(): void {
+    this.#isBurst = false;
   }
 }

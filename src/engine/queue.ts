@@ -1,9 +1,9 @@
 /**
  * Owns: the one line in which everything that happens to a handler waits for its turn.
  * Does not own: what an event does, how long a turn is (pace); an event that throws is its maker's to catch.
- * Invariant 1: one outcome a turn, in the order in which they were posted (guarantee 3).
- * Invariant 2: what has ended beside each other goes on record together, and then to the handler one by one: what
- * the handler makes of the first comes behind the last, in the line as on record.
+ * Invariant 1: one outcome a turn, in the order in which they went on record (guarantee 3).
+ * Invariant 2: outcomes are delivered before the next event: what has ended beside each other goes on record
+ * together, and what the handler makes of the first comes behind the last, in the line as on record.
  */
 import type { Fact } from "../core/entry.ts";
 import type { Pace } from "./pace.ts";
@@ -27,8 +27,10 @@ export type Ending = {
 export interface Lined {
   /** Something else goes on that will post. */
   readonly expecting: boolean;
-  /** Puts on record what these have to say, as one commit; answers what delivers each outcome, in order. */
-  recordAll(endings: readonly Ending[]): readonly (() => void)[];
+  /** After a death each outcome is durable before the next begins, so that what kills the process is found. */
+  readonly careful: boolean;
+  /** Puts on record what these have to say, as one commit, and hands the outcomes to `deliver`. */
+  recordAll(endings: readonly Ending[]): void;
   /** Resolves when what is on record survives the death of the process, or never will; never rejects. */
   durable(): Promise<void>;
   /** Nothing is left in line, and what the handler made of the last event has shown. */
@@ -40,9 +42,14 @@ export class Queue {
   readonly #owner: Lined;
   #events: ((() => void) | Ending)[] = [];
   #next = 0;
+  /** Outcomes that are on record and have not been delivered, in order. */
+  #outcomes: (() => void)[] = [];
+  #delivered = 0;
   #pumping = false;
-  /** Grows with every clearing: outcomes that were to be delivered then are not. */
-  #cleared = 0;
+  /** The handler has shown what it made of the last outcome. */
+  #settled = false;
+  /** Something of what is on record and not delivered must be durable first. */
+  #owesDurable = false;
 
   constructor(pace: Pace, owner: Lined) {
     this.#pace = pace;
@@ -50,7 +57,7 @@ export class Queue {
   }
 
   get busy(): boolean {
-    return this.#pumping || this.#head !== undefined;
+    return this.#pumping || !this.#isEmpty;
   }
 
   post(event: (() => void) | Ending): void {
@@ -58,32 +65,76 @@ export class Queue {
     if (!this.#pumping) void this.#pump();
   }
 
+  /** Delivers an outcome that is on record, behind those that are before it and before any other event. */
+  deliver(outcome: () => void): void {
+    this.#outcomes.push(outcome);
+    if (!this.#pumping) void this.#pump();
+  }
+
   clear(): void {
     this.#events = [];
     this.#next = 0;
-    this.#cleared++;
+    this.#outcomes = [];
+    this.#delivered = 0;
   }
 
-  get #head(): (() => void) | Ending | undefined {
-    return this.#events[this.#next];
+  get #isEmpty(): boolean {
+    return this.#next === this.#events.length && this.#delivered === this.#outcomes.length;
   }
 
   async #pump(): Promise<void> {
     this.#pumping = true;
-    for (let head = this.#head; head !== undefined; head = this.#head) {
-      await this.#pace.settle();
-      if (typeof this.#head === "function") this.#pass(this.#head);
-      else await this.#end();
+    while (!this.#isEmpty) {
+      if (!this.#settled) await this.#settle();
+      if (this.#delivered < this.#outcomes.length) await this.#deliverNext();
+      else this.#pass();
       // What the handler makes of the last event shows a moment later.
-      if (this.#head === undefined && !this.#owner.expecting) await this.#pace.settle();
+      if (this.#isEmpty && !this.#owner.expecting) await this.#settle();
     }
     this.#pumping = false;
+    this.#settled = false;
     this.#owner.drained();
   }
 
-  #pass(event: () => void): void {
+  async #settle(): Promise<void> {
+    await this.#pace.settle();
+    this.#settled = true;
+  }
+
+  async #deliverNext(): Promise<void> {
+    if (this.#owesDurable || this.#owner.careful) await this.#owner.durable();
+    this.#owesDurable = false;
+    const deliver = this.#outcomes[this.#delivered++];
+    if (this.#delivered >= this.#outcomes.length) {
+      this.#outcomes = [];
+      this.#delivered = 0;
+    }
+    // None where the line was cleared meanwhile.
+    if (deliver === undefined) return;
+    this.#settled = false;
+    deliver();
+  }
+
+  #pass(): void {
+    const head = this.#events[this.#next];
+    if (typeof head === "object") return this.#end();
     this.#advance();
-    event();
+    head?.();
+  }
+
+  /** Those that have ended go on record together. */
+  #end(): void {
+    const endings: Ending[] = [];
+    let size = 0;
+    for (let head = this.#events[this.#next]; typeof head === "object"; head = this.#events[this.#next]) {
+      size += head.size;
+      if (endings.length > 0 && size > largestCommit) break;
+      endings.push(head);
+      this.#advance();
+    }
+    // Whoever waited for something may have changed the world: nothing begins before it is durable.
+    this.#owesDurable ||= endings.some(({ quick }) => !quick);
+    this.#owner.recordAll(endings);
   }
 
   #advance(): void {
@@ -91,31 +142,5 @@ export class Queue {
     if (this.#next < this.#events.length && this.#next < piece) return;
     this.#events.splice(0, this.#next);
     this.#next = 0;
-  }
-
-  /** Those that have ended go on record together, and then to the handler one by one. */
-  async #end(): Promise<void> {
-    const endings = this.#takeEndings();
-    const cleared = this.#cleared;
-    const deliveries = this.#owner.recordAll(endings);
-    // Whoever waited for something may have changed the world: it is durable before anything else begins.
-    if (deliveries.length > 0 && endings.some(({ quick }) => !quick)) await this.#owner.durable();
-    for (const [index, deliver] of deliveries.entries()) {
-      if (index > 0) await this.#pace.settle();
-      if (this.#cleared !== cleared) return;
-      deliver();
-    }
-  }
-
-  #takeEndings(): Ending[] {
-    const endings: Ending[] = [];
-    let size = 0;
-    for (let head = this.#head; head !== undefined && typeof head !== "function"; head = this.#head) {
-      size += head.size;
-      if (endings.length > 0 && size > largestCommit) break;
-      endings.push(head);
-      this.#advance();
-    }
-    return endings;
   }
 }

@@ -21,6 +21,7 @@ import { validate } from "../core/schema.ts";
 import type { RunState, spoken } from "../core/state.ts";
 import type {
   AttemptContext,
+  FetchOptions,
   InvokeOptions,
   RunInfo,
   RunOptions,
@@ -33,6 +34,7 @@ import { encode } from "../core/value.ts";
 import type { Asks } from "./asks.ts";
 import type { Plan, RunPlan } from "./call.ts";
 import type { End } from "./ending.ts";
+import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
 import { checkOptions, refused } from "./option.ts";
 import type { World } from "./world.ts";
@@ -71,6 +73,8 @@ export function createStep(caller: Caller): Step {
   const step = {
     run: (name: unknown, fn: unknown, options?: RunOptions) =>
       make(caller, name, () => runPlan(caller, name, fn, options)),
+    fetch: (name: unknown, target: unknown, options?: FetchOptions) =>
+      make(caller, name, () => fetchPlan(name, target, options, (rest) => runPlan(caller, name, elsewhere, rest))),
     map: (name: unknown, items: unknown, fn: unknown, options?: unknown) =>
       map(mapper(caller), name, items, fn, options),
     race: (branches: unknown) => race(caller, branches),

@@ -2,6 +2,7 @@
  * Owns: what a run needs of the world outside its journal.
  * Does not own: any of it; the object that hosts the run provides it.
  */
+import type { Order, OrderId } from "../core/order.ts";
 import type { ChildPolicy, ChildRun, Reply } from "../core/origin.ts";
 import type { StoredError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";
@@ -15,12 +16,24 @@ export interface World {
   /** The address of a webhook wait of this run. @throws HoldfastError webhook_unavailable */
   hookUrl(call: string): Promise<string>;
   readonly children: Children;
-  /** Once, whatever dies: the signal's key tells. @throws HoldfastError run_not_found, run_ended, signal_invalid */
-  signal(runId: string, signal: SignalRequest): Promise<void>;
+  readonly couriers: Couriers;
 }
 
 /**
- * The runs that a run starts. What is thrown as a HoldfastError is a refusal and final; anything else
+ * Whoever makes requests for a run while it rests, and tells it what came of them. What is thrown passes: the same
+ * is asked again later.
+ */
+export interface Couriers {
+  /** Finds one that has room for a request with so large a body; it keeps the place for a moment. */
+  reserve(bytes: number): Promise<number>;
+  /** Has that courier make the request; one that makes it already goes on. */
+  send(courier: number, order: Order): Promise<void>;
+  /** Nobody waits for the answer any more. */
+  drop(courier: number, id: OrderId): Promise<void>;
+}
+
+/**
+ * The runs that a run starts, or speaks to. What is thrown as a HoldfastError is a refusal and final; anything else
  * passes, and the same is asked again later.
  */
 export interface Children {
@@ -30,6 +43,8 @@ export interface Children {
   end(id: string): Promise<ChildEnd | null>;
   /** Stops a child that nobody waits for any more; one that has ended or is gone is no error. */
   stop(id: string, policy: ChildPolicy): Promise<void>;
+  /** Any run. Once, whatever dies: the signal's key tells. @throws HoldfastError run_not_found, run_ended, signal_invalid */
+  signal(runId: string, signal: SignalRequest): Promise<void>;
 }
 
 export type ChildStart = {

@@ -156,6 +156,8 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   omitted: "plain",
   code: "plain",
   generation: "plain",
+  // Which object it is, is nobody's business.
+  courier: "hidden",
 };
 
 export function viewEntry(entry: Entry): Json {

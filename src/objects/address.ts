@@ -6,7 +6,16 @@
  */
 import { env } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
-import type { DirectoryRpc, HolderRpc, LaneRollRpc, LaneRpc, RegisterRpc, RunRpc, SchedulerRpc } from "./rpc.ts";
+import type {
+  CourierRpc,
+  DirectoryRpc,
+  HolderRpc,
+  LaneRollRpc,
+  LaneRpc,
+  RegisterRpc,
+  RunRpc,
+  SchedulerRpc,
+} from "./rpc.ts";
 
 /** Also what there were when a run did not yet note how many. */
 const defaultShards = 4;
@@ -32,6 +41,18 @@ export const lanePrefix = "lane:";
 /** The object that knows which lanes there are. */
 export function laneRoll(): LaneRollRpc {
   return named<LaneRollRpc>("LANES", "roll");
+}
+
+const courierPrefix = ".courier-";
+
+/** One of the objects that make requests for runs, kept where the runs are: no run id begins with a dot. */
+export function courierObject(index: number): CourierRpc {
+  return named<CourierRpc>("RUNS", courierPrefix + index);
+}
+
+/** Whether the object of that name among the runs is a courier. */
+export function isCourier(name: string | undefined): boolean {
+  return name?.startsWith(courierPrefix) === true;
 }
 
 export function schedulerObject(): SchedulerRpc {

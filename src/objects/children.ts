@@ -14,6 +14,7 @@ import { isPassing } from "./damage.ts";
 import { unpack } from "./parcel.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer, Parcel } from "./rpc.ts";
+import { sendSignal } from "./service.ts";
 import type { Start } from "./service.ts";
 
 const atOnce = 50;
@@ -36,6 +37,7 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
   return {
     start: (request) => line.pass(() => start(self(), startRun, request).catch(postpone)),
     end: (id) => line.pass(() => endOf(id)),
+    signal: async (id, signal) => void (await sendSignal(id, signal)),
     stop: (id, policy) =>
       line.pass(async () => {
         if (policy === "abandon") return;

@@ -24,6 +24,7 @@ import { commitsOf } from "./arrival.ts";
 import type { Arrived } from "./arrival.ts";
 import { Audience } from "./audience.ts";
 import { createChildren } from "./children.ts";
+import { createCouriers } from "./couriers.ts";
 import type { StartRun } from "./children.ts";
 import { isDamage, isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
 import { deploymentId } from "./deployment.ts";
@@ -38,7 +39,6 @@ import { backoff, describe, within } from "./patience.ts";
 import { Reporter } from "./reporter.ts";
 import type { Parcel, Resealing, RunSaid } from "./rpc.ts";
 import { Scribe } from "./scribe.ts";
-import { sendSignal } from "./service.ts";
 import { Slots } from "./slots.ts";
 import { earlier, timer } from "./timer.ts";
 import { hookUrl } from "./token.ts";
@@ -455,7 +455,7 @@ export class Host {
         deployment,
         hookUrl: (call) => this.hookUrl(call, 0),
         children,
-        signal: async (id, signal) => void (await sendSignal(id, signal)),
+        couriers: createCouriers(),
       };
       const scribe = new Scribe(journal, {
         measure: (entries) => this.meter.record(entries),

@@ -21,6 +21,7 @@ const rests: ReadonlySet<Fact["kind"]> = new Set([
   "child.started",
   "lane.queued",
   "step.attempt_failed",
+  "step.dispatched",
   "undo.attempt_failed",
 ]);
 /** A run at work has it on record at least this often, as far as it has anything on record. */

@@ -38,12 +38,14 @@ import type { Sample, SampleQuery } from "../core/sample.ts";
 import type { Manifest } from "../core/manifest.ts";
 import type { LaneNeed } from "../core/need.ts";
 import type { Placement } from "../core/passage.ts";
+import type { Order, OrderId } from "../core/order.ts";
 import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
+import type { OrderNews } from "../engine/errand.ts";
 import type { ChildNews } from "../engine/news.ts";
 
 export type Refusal = {
@@ -175,6 +177,10 @@ export interface RunRpc {
   revokeHook(call: string, request: HookRevocation): Promise<Answer<{ readonly url: string }>>;
   /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */
   childEnded(news: ChildNews): Promise<Answer<null>>;
+  /** What came of a request that a courier made for this run. Told again until it is answered, or the run is gone. */
+  orderEnded(news: OrderNews): Promise<Answer<null>>;
+  /** That request, to be made once more; null where nobody waits for its answer. */
+  repeatOrder(id: OrderId): Promise<Answer<Order | null>>;
   /** Has the run listed anew, now. Refused with run_not_found where there is none; throws where the shard was not reached. */
   relist(): Promise<Answer<null>>;
   /**
@@ -228,6 +234,16 @@ export interface RegisterRpc {
   strike(runs: readonly Enrolled[]): Promise<void>;
   /** By id, strictly after `after`. */
   enrolled(after: string, limit: number): Promise<readonly Enrolled[]>;
+}
+
+/** Whoever makes requests for runs while they rest: an object beside the runs, `courierObject(index)`. */
+export interface CourierRpc {
+  /** Whether it has room for a request with so large a body; the place is kept for ten seconds. */
+  reserveBerth(bytes: number): Promise<boolean>;
+  /** Makes the request, unless it does so already, and tells the run what came of it. Answered once that is certain. */
+  carryOrder(order: Order): Promise<void>;
+  /** Nobody waits for the answer any more. */
+  dropOrder(id: OrderId): Promise<void>;
 }
 
 /** A run's place in the directory: `createdAt` is that of its first life. */

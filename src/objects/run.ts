@@ -11,6 +11,7 @@ import { HoldfastError } from "../core/error.ts";
 import { planFork } from "../core/fork.ts";
 import type { ForkCut } from "../core/fork.ts";
 import { isEndEntry, noticeOf } from "../core/notice.ts";
+import type { Order, OrderId } from "../core/order.ts";
 import type { HistoryPage } from "../core/run.ts";
 import type {
   ForkPreview,
@@ -28,16 +29,20 @@ import { checkSameRun, refuseKey } from "../core/start.ts";
 import type { Ticket } from "../core/ticket.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
+import { receiveAnswer, repeatOrder } from "../engine/errand.ts";
+import type { OrderNews } from "../engine/errand.ts";
 import { receiveHook, revokeHook } from "../engine/hook.ts";
 import { receiveNews } from "../engine/news.ts";
 import type { ChildNews } from "../engine/news.ts";
 import type { Find, Run } from "../engine/run.ts";
+import { isCourier } from "./address.ts";
 import { Alias } from "./alias.ts";
 import { isTheSame, receive } from "./arrival.ts";
 import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
+import { Courier } from "./courier.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory, forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
@@ -53,6 +58,7 @@ import type {
   Leg,
   Branch,
   CheckedStart,
+  CourierRpc,
   Enrolled,
   HolderRpc,
   HookAddress,
@@ -75,7 +81,7 @@ export function createRunObject(find: Find, startRun: StartRun): RunObjectClass 
   };
 }
 
-class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc {
+class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc, CourierRpc {
   static {
     meterCalls(this.prototype, (object) => object.#host.meter);
   }
@@ -84,6 +90,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
   readonly #alias: Alias;
   /** Used where this object stands for a shard of the directory, and for no run. */
   readonly #register: Register;
+  /** Used where this object is a courier, and no run. */
+  readonly #courier: Courier;
   readonly #find: Find;
   readonly #startRun: StartRun;
 
@@ -92,6 +100,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     this.#host = new Host(ctx, find, startRun);
     this.#alias = new Alias(ctx.storage);
     this.#register = new Register(ctx.storage);
+    this.#courier = new Courier(ctx);
     this.#find = find;
     this.#startRun = startRun;
   }
@@ -329,6 +338,23 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     });
   }
 
+  orderEnded(news: OrderNews): Promise<Answer<null>> {
+    return answer(async () => {
+      const heard = receiveAnswer(this.#host.run, news);
+      this.#host.proceed();
+      await heard.finally(() => this.#host.proceed());
+      return null;
+    });
+  }
+
+  repeatOrder(id: OrderId): Promise<Answer<Order | null>> {
+    return answer(async () => {
+      const asked = repeatOrder(this.#host.run, id);
+      this.#host.proceed();
+      return await asked.finally(() => this.#host.proceed());
+    });
+  }
+
   override async fetch(request: Request): Promise<Response> {
     const followed = await answer(() => this.#host.follow(request));
     return followed.ok ? followed.value : Response.json(followed.refusal, { status: 503 });
@@ -358,7 +384,20 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc 
     return this.#register.enrolled(after, limit);
   }
 
+  reserveBerth(bytes: number): Promise<boolean> {
+    return this.#courier.reserveBerth(bytes);
+  }
+
+  carryOrder(order: Order): Promise<void> {
+    return this.#courier.carryOrder(order);
+  }
+
+  dropOrder(id: OrderId): Promise<void> {
+    return this.#courier.dropOrder(id);
+  }
+
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    if (isCourier(this.ctx.id.name)) return await this.#courier.alarm();
     await this.#host.alarm(info);
   }
 

@@ -114,6 +114,12 @@ const tales: {
     ],
   ],
   "step.attempt_started": [[{ step: "charge", attempt: 2 }, "charge: attempt 2 began"]],
+  "step.dispatched": [
+    [
+      { step: "ask", attempt: 1, startedAt: at, until: at + 600_000, courier: 3 },
+      "ask: a courier makes the request of attempt 1 until 14:12",
+    ],
+  ],
   "step.interrupted": [
     [{ step: "charge", deployment: "one", held: true }, "charge: cut off when the process died; it begins again"],
     [

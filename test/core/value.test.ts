@@ -1,4 +1,5 @@
 import { inspect, isDeepStrictEqual } from "node:util";
+import { parse } from "devalue";
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { maxValueBytes } from "../../src/core/size.ts";
@@ -32,6 +33,28 @@ describe("what survives", () => {
     "the primitive %s",
     (value) => expect(Object.is(pass(value), value)).toBe(true),
   );
+
+  test.each([
+    "[1]",
+    '["a"]',
+    '["\\u0000\\""]',
+    "[true]",
+    "[null]",
+    "[-0]",
+    "[1.5e300]",
+    "-1",
+    " [7]",
+    "[ 7 ]",
+    '[ {"a":1},2]',
+    "[5,6]",
+  ])("what is stored as %s, as the format's own reader reads it", (stored) =>
+    expect(isDeepStrictEqual(decode(stored as never), parse(stored))).toBe(true),
+  );
+
+  test.each(["[]", "[ ]", "[7", "[seven]", "[,]", '["a]', "[7]]"])("nothing that is stored as %s", (stored) => {
+    expect(() => parse(stored)).toThrow();
+    expect(() => decode(stored as never)).toThrow(expect.objectContaining({ code: "journal_corrupt" }));
+  });
 
   test("text that survives UTF-8, as storage writes it", () => {
     const text = "\ud800 \udfff \u2028 😀 \u0000";

@@ -251,14 +251,14 @@ export class Family {
         start: (request) => alive(dead() ? new Promise(() => {}) : this.#start(id, request)),
         end: (child) => alive(this.#endOf(child)),
         stop: (child, policy) => alive(dead() ? new Promise(() => {}) : this.#stop(id, child, policy)),
+        signal: (to, request) =>
+          alive(
+            this.#call("signal", to, async (target) => {
+              target.run.signal(request);
+              target.woken = true;
+            }),
+          ),
       },
-      signal: (to, request) =>
-        alive(
-          this.#call("signal", to, async (target) => {
-            target.run.signal(request);
-            target.woken = true;
-          }),
-        ),
     };
   }
 

@@ -25,6 +25,8 @@ export type HostOptions = {
   readonly input?: unknown;
   /** The run's last life was cut off; true for a journal that is not empty, unless set. */
   readonly cold?: boolean;
+  /** One that has these commits, unless set. */
+  readonly journal?: MemoryJournal;
 };
 
 export class Host {
@@ -39,7 +41,7 @@ export class Host {
   constructor(definition: Definition | Handler | undefined, options: HostOptions = {}) {
     const { commits = [], at = startAt, deployment = "one" } = options;
     this.definition = typeof definition === "function" ? define(definition) : definition;
-    this.journal = new MemoryJournal(commits);
+    this.journal = options.journal ?? new MemoryJournal(commits);
     this.clock = new ManualClock(at);
     this.run = new Run(this.journal, memoryWorld(this.clock, deployment), (_name, version) =>
       this.definition?.version === version ? this.definition : undefined,

@@ -147,8 +147,13 @@ export function memoryWorld(clock: Clock, deployment = "one"): World {
       start: ({ workflow }) => refuse("workflow_not_found", `no workflow is called ${workflow}`),
       end: (id) => refuse("run_not_found", `no run has the id ${id}`),
       stop: () => Promise.resolve(),
+      signal: (id) => refuse("run_not_found", `no run has the id ${id}`),
     },
-    signal: (id) => refuse("run_not_found", `no run has the id ${id}`),
+    couriers: {
+      reserve: () => Promise.reject(new Error("there is no courier here")),
+      send: () => Promise.reject(new Error("there is no courier here")),
+      drop: () => Promise.resolve(),
+    },
   };
 }
 

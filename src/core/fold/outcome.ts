@@ -22,6 +22,7 @@ export function finish(state: RunState, call: Call, failed = false): void {
   call.retryAt = null;
   call.exhausted = false;
   call.lastError = null;
+  call.order = null;
   if (state.cleared.size > 0) state.cleared.delete(callKey(call.kind, call.id));
 }
 

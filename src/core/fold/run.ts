@@ -1,7 +1,7 @@
 /** What the entries of the run itself mean. */
 import type { Entry, EntryOf } from "../entry.ts";
 import { callKey, cancelKey } from "../state.ts";
-import type { Outcome, RunState } from "../state.ts";
+import type { Call, Outcome, RunState } from "../state.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
 
 type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
@@ -117,6 +117,7 @@ function settle(state: RunState, entry: EntryOf<"run.imported">): void {
   state.orphans.clear();
   state.formerChildren.clear();
   for (const call of state.calls.values()) {
+    recall(call);
     if (call.kind !== "child") continue;
     call.policy = "abandon";
     call.child = null;
@@ -166,6 +167,13 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
   remember(state, entry, "retry");
 }
 
+/** Nobody brings the answer of a request any more: the attempt is made again. */
+function recall(call: Call): void {
+  if (call.order === null) return;
+  call.order = null;
+  call.until = null;
+}
+
 /** The run had ended: what its end set going is over. */
 function reopen(state: RunState): void {
   state.ending = null;
@@ -173,6 +181,7 @@ function reopen(state: RunState): void {
   state.undone = [];
   state.notUndone = [];
   for (const [key, call] of state.calls) {
+    recall(call);
     // A child that was stopped with the run has no result any more; it is started anew.
     const stopped = call.kind === "child" && !call.done && call.policy !== "abandon";
     if (call.kind !== "undo" && !stopped) continue;

@@ -42,6 +42,8 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
       call.exhausted = entry.retryAt === null;
       call.retryFrom = entry.at;
       call.lastError = entry.error;
+      call.order = null;
+      if (kind === "run") call.until = null;
       if (kind === "run") count(state, entry.seq, call.name, { failedAttempts: 1 });
       call.crashes = 0;
       call.interruptions = 0;
@@ -51,6 +53,13 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
       call.retryAt = null;
       call.begunAttempt = entry.attempt;
       return null;
+    case "step.dispatched": {
+      const { seq, attempt, startedAt, courier } = entry;
+      call.retryAt = null;
+      call.order = { seq, attempt, startedAt, courier };
+      call.until = entry.until;
+      return null;
+    }
     case "step.interrupted":
     case "undo.interrupted":
       if (entry.held) call.crashes++;

@@ -1,0 +1,45 @@
+/** Owns: runs whose object is no longer in memory when they are called. */
+import { figure, limit } from "./budget.ts";
+import type { Figure } from "./budget.ts";
+import type { Field, Plan } from "./field.ts";
+import { median } from "./sample.ts";
+import type { Samples } from "./sample.ts";
+import type { LocalSystem } from "./system.ts";
+import { coldResume, evict, signalToDone } from "./workload.ts";
+
+/** Rounds and seconds for each number of steps. */
+const counts = [
+  [10, 12, 4],
+  [100, 9, 4],
+  [1000, 7, 6],
+  [5000, 6, 9],
+  [10_000, 4, 10],
+] as const;
+
+export async function timeCold({ holdfast, floorA }: Field<LocalSystem>, { pace, say }: Plan): Promise<Figure[]> {
+  const both = [holdfast, floorA];
+  say("cold resume");
+  const signal = await signalToDone(both, pace(6, 5), evict);
+  const resumed = new Map<number, Samples>();
+  for (const [count, rounds, seconds] of counts) {
+    resumed.set(count, await coldResume(both, count, pace(rounds, seconds)));
+  }
+  return [
+    figure("signal → done after an eviction", "ms", signal, []),
+    ...[...resumed].map(([count, samples]) =>
+      figure(
+        `cold resume after ${count.toLocaleString("en")} steps`,
+        "ms",
+        samples,
+        count === 5000 ? [limit(60, "ms")] : [],
+      ),
+    ),
+    // "Linear": a step costs as much between 1,000 and 5,000 as before, with room for noise.
+    figure("cold resume, a step after 1,000 against one before", "×", bend(resumed), [limit(1.5, "")]),
+  ];
+}
+
+function bend(resumed: ReadonlyMap<number, Samples>): Samples {
+  const at = (count: number): number => median(resumed.get(count)?.holdfast ?? []);
+  return { holdfast: [(at(5000) - at(1000)) / 4000 / ((at(1000) - at(100)) / 900)] };
+}

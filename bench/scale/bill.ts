@@ -1,0 +1,102 @@
+/** What a month of runs costs: at Cloudflare's list price, and at what others publish. Pure; docs/scale.md is made of it. */
+import { plan, prices } from "../../src/core/price.ts";
+import type { Figures, Shape, Taken, TakenByKind } from "./figures.ts";
+
+/** What is billed, of one run or of a month. */
+export type Amounts = {
+  readonly rowsWritten: number;
+  readonly rowsRead: number;
+  /** Of Durable Objects. */
+  readonly requests: number;
+  readonly gigabyteSeconds: number;
+  /** Bytes that are kept, each for a month of 30 days. */
+  readonly gigabyteMonths: number;
+  readonly workerRequests: number;
+  readonly workerCpuMs: number;
+};
+export type Meter = keyof Amounts;
+
+export const meters: readonly Meter[] = [
+  "rowsWritten",
+  "rowsRead",
+  "requests",
+  "gigabyteSeconds",
+  "gigabyteMonths",
+  "workerRequests",
+  "workerCpuMs",
+];
+
+const priceOf: Readonly<Record<Meter, number>> = {
+  rowsWritten: prices.perRowWritten,
+  rowsRead: prices.perRowRead,
+  requests: prices.perRequest,
+  gigabyteSeconds: prices.perGigabyteSecond,
+  gigabyteMonths: prices.perGigabyteMonth,
+  workerRequests: prices.perWorkerRequest,
+  workerCpuMs: prices.perWorkerCpuMs,
+};
+
+/** Retention unless a workflow says otherwise is one month of the price list. */
+export const keptMonths = 1;
+const bytesPerGigabyte = 1e9;
+
+/** All that one run takes, its removal included. */
+export function amountsOf(shape: Shape, { removal, probe, cpuMsPerRun }: Figures): Amounts {
+  const sum = (of: (taken: Taken) => number): number => total(shape.taken, of) + total(removal, of);
+  const bytes = shape.bytes + probe.shardBytesPerRun + probe.registerBytesPerRun;
+  return {
+    rowsWritten: sum(({ rowsWritten }) => rowsWritten),
+    rowsRead: sum(({ rowsRead }) => rowsRead),
+    requests: sum(({ calls }) => calls),
+    gigabyteSeconds: (sum(({ awakeMs }) => awakeMs) / 1000) * prices.gigabytesAwake,
+    gigabyteMonths: (bytes / bytesPerGigabyte) * keptMonths,
+    workerRequests: shape.workerRequests,
+    workerCpuMs: shape.workerRequests * cpuMsPerRun,
+  };
+}
+
+export function total(taken: TakenByKind, of: (taken: Taken) => number): number {
+  return Object.values(taken).reduce((sum, each) => sum + of(each), 0);
+}
+
+/** US dollars, each meter apart, beyond what any plan includes. */
+export function listPrice(amounts: Amounts): Readonly<Record<Meter, number>> {
+  const entries = meters.map((meter) => [meter, amounts[meter] * priceOf[meter]] as const);
+  return Object.fromEntries(entries) as Record<Meter, number>;
+}
+
+export function sumOf(parts: Readonly<Record<Meter, number>>): number {
+  return meters.reduce((sum, meter) => sum + parts[meter], 0);
+}
+
+/** US dollars for a month of so many runs on a paid plan of which nothing else is used. */
+export function monthlyBill(amounts: Amounts, runs: number): number {
+  const beyond = meters.map((meter) => Math.max(0, amounts[meter] * runs - plan[meter]) * priceOf[meter]);
+  return plan.perMonth + beyond.reduce((sum, part) => sum + part, 0);
+}
+
+/** Cloudflare Workflows, on the same plan: steps and requests alone. Its CPU time and storage come on top. */
+export const hosted = { stepsIncluded: 500_000, perStep: 0.8 / 100_000 } as const;
+
+export function hostedBill(steps: number, runs: number): number {
+  const stepPart = Math.max(0, steps * runs - hosted.stepsIncluded) * hosted.perStep;
+  const requestPart = Math.max(0, runs - plan.workerRequests) * prices.perWorkerRequest;
+  return plan.perMonth + stepPart + requestPart;
+}
+
+/** US dollars for one run beyond what is included: the steps alone. */
+export function hostedPrice(steps: number): number {
+  return steps * hosted.perStep + prices.perWorkerRequest;
+}
+
+/** From how many quick steps on a run is cheaper here: what a run costs without steps, by what a step saves. */
+export function breakEvenSteps(one: number, five: number): number {
+  const perStep = (five - one) / 4;
+  const fixed = one - perStep;
+  return (fixed - prices.perWorkerRequest) / (hosted.perStep - perStep);
+}
+
+/** Seconds awake that cost as much as one hosted step. */
+export function secondsForAStep(): number {
+  return hosted.perStep / (prices.gigabytesAwake * prices.perGigabyteSecond);
+}

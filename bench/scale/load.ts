@@ -1,0 +1,122 @@
+/** Owns: deployments with 1, 2, 4 and 8 shards under thousands of runs, and one shard asked over and over. */
+import type { Load, Probe } from "./figures.ts";
+import type { Runtime, Tallies } from "./runtime.ts";
+
+const clients = 50;
+const steps = 2;
+/** A shard of its own that no run belongs to. */
+const probe = "shard-900";
+
+/** Starts so many runs as fast as they go, and says what each shard and register took. */
+export async function load(runtime: Runtime, shards: number, runs: number): Promise<Load> {
+  // Each object makes its tables once.
+  await start(runtime, 20 * shards);
+  await runtime.settled();
+  await start(runtime, runs);
+  const tallies = await runtime.settled();
+  const each = <Value>(of: (shard: number) => Value): Value[] => Array.from({ length: shards }, (_, shard) => of(shard));
+  return {
+    shards,
+    runs,
+    clients,
+    calls: each((shard) => callsOf(tallies, `DIRECTORY/shard-${shard}`)),
+    rows: each((shard) => tallies[`DIRECTORY/shard-${shard}`]?.rowsWritten ?? 0),
+    registerCalls: each((shard) => callsOf(tallies, `RUNS/.register-${shard}`)),
+    registerRows: each((shard) => tallies[`RUNS/.register-${shard}`]?.rowsWritten ?? 0),
+    asked: await ask(runtime),
+  };
+}
+
+async function start(runtime: Runtime, runs: number): Promise<void> {
+  let left = runs;
+  const client = async (): Promise<void> => {
+    while (left-- > 0) await runtime.fetch("/v1/workflows/quick/runs?wait=60s", { input: { count: steps } });
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+}
+
+/** What one request of each kind that goes to all shards makes them do. */
+async function ask(runtime: Runtime): Promise<Load["asked"]> {
+  const requests: readonly (readonly [string, string, unknown?])[] = [
+    ["a page of 50 runs", "/v1/runs?limit=50"],
+    ["a page of 200 runs", "/v1/runs?limit=200"],
+    ["a page that finds none", "/v1/runs?limit=50&status=failed"],
+    ["counts in groups", "/v1/directory/counts?groupBy=workflow,status"],
+    ["statistics of a day", "/v1/stats"],
+    ["a scrape of /metrics", "/metrics"],
+    ["a broadcast", "/v1/signals/nobody", {}],
+  ];
+  const asked: Load["asked"][number][] = [];
+  for (const [what, path, body] of requests) {
+    await runtime.settled();
+    const answer = await runtime.fetch(path, body);
+    const tallies = await runtime.settled();
+    const shards = Object.entries(tallies).filter(([name]) => name.startsWith("DIRECTORY/"));
+    asked.push({
+      what,
+      calls: shards.reduce((sum, [name]) => sum + callsOf(tallies, name), 0),
+      rowsRead: shards.reduce((sum, [, { rowsRead }]) => sum + rowsRead, 0),
+      bytes: JSON.stringify(answer).length,
+    });
+  }
+  return asked;
+}
+
+function callsOf(tallies: Tallies, name: string): number {
+  return Object.values(tallies[name]?.calls ?? {}).reduce((sum, count) => sum + count, 0);
+}
+
+/** Reports of this many runs to one shard, and looks at all of its rows. */
+export async function askOneShard(runtime: Runtime, reports: number): Promise<Probe> {
+  const warm = Math.ceil(reports / 10);
+  // What is reported is a copy of what is listed of this one.
+  await start(runtime, 1);
+  await runtime.settled();
+  await runtime.fetch(`/report/${probe}/0/${warm}`);
+  await runtime.fetch(`/knock/${probe}/${warm}`);
+  const [shardBefore, registerBefore] = [await sizeOf(runtime, shardOf), await sizeOf(runtime, registerOf)];
+  const reportCpuMs = (await cpu(runtime, () => runtime.fetch(`/report/${probe}/${warm}/${reports}`))) / reports;
+  const emptyCallCpuMs = (await cpu(runtime, () => runtime.fetch(`/knock/${probe}/${reports}`))) / reports;
+  const rows = reports + warm;
+  const looks: Probe["looks"][number][] = [];
+  for (const [what, method, args] of looksAtAll) {
+    const times = 5;
+    const spent = await cpu(runtime, async () => {
+      for (let time = 0; time < times; time++) await runtime.fetch(`/look/${probe}/${method}`, args);
+    });
+    looks.push({ what, cpuUsPerRow: round((spent * 1000) / rows / times) });
+  }
+  return {
+    reports,
+    reportCpuMs: round(reportCpuMs),
+    emptyCallCpuMs: round(emptyCallCpuMs),
+    shardBytesPerRun: Math.round(((await sizeOf(runtime, shardOf)) - shardBefore) / reports),
+    registerBytesPerRun: Math.round(((await sizeOf(runtime, registerOf)) - registerBefore) / reports),
+    looks,
+  };
+}
+
+const shardOf = `DIRECTORY/${probe}`;
+const registerOf = "RUNS/.register-900";
+
+/** Requests for which a shard reads each of its rows. */
+const looksAtAll: readonly (readonly [string, string, readonly unknown[]])[] = [
+  ["a page that finds none", "list", [{ limit: 50, status: ["failed"] }, null]],
+  ["a count by a label", "count", [{ labels: { customer: "none" } }, ""]],
+  ["counts in groups", "groups", [{}, ["workflow", "status"]]],
+  ["who waits for a broadcast", "waiters", ["nobody"]],
+];
+
+async function cpu(runtime: Runtime, work: () => Promise<unknown>): Promise<number> {
+  const before = runtime.cpuMs();
+  await work();
+  return runtime.cpuMs() - before;
+}
+
+async function sizeOf(runtime: Runtime, object: string): Promise<number> {
+  return Number(await runtime.fetch(`/size/${object}`));
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

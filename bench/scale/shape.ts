@@ -1,0 +1,227 @@
+/** Owns: driving each typical run on a real runtime, one after the other, and what was counted meanwhile. */
+import { createServer } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
+import { median } from "../sample.ts";
+import { kinds } from "./figures.ts";
+import type { Kind, Shape, Taken, TakenByKind } from "./figures.ts";
+import type { Runtime, Tallies } from "./runtime.ts";
+
+type RunView = {
+  readonly id: string;
+  readonly status: string;
+  readonly waitingFor: readonly { readonly name?: string }[];
+  readonly cost: { readonly rowsWritten: number; readonly requests: number; readonly secondsAwake: number };
+};
+
+type Driven = { readonly ids: readonly string[]; readonly tallies: Tallies };
+
+type Plan = Omit<Shape, "taken" | "bytes" | "meter"> & {
+  /** Makes so many runs and sees them to their ends. */
+  readonly drive: (runtime: Runtime, runs: number) => Promise<Driven>;
+};
+
+/** How long a mail provider takes to answer, and a language model. */
+const mailMs = 150;
+const modelMs = 30_000;
+const firingGapMs = 4000;
+
+/** Somebody to call: a server on this machine that answers after `?ms=`, and keeps the addresses it is sent. */
+class Provider {
+  readonly #server = createServer((request, response) => void this.#answer(request, response));
+  readonly inbox: string[] = [];
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { url } = JSON.parse(await text(request)) as { url?: string };
+    if (url !== undefined) this.inbox.push(url);
+    await pause(Number(new URL(request.url ?? "", "http://localhost").searchParams.get("ms")));
+    response.end("done");
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+}
+
+export async function countShapes(runtime: Runtime, say: (what: string) => void): Promise<readonly Shape[]> {
+  const provider = new Provider();
+  const shapes: Shape[] = [];
+  for (const plan of plans(provider, await provider.listen())) {
+    say(plan.what);
+    shapes.push(await count(runtime, plan));
+  }
+  provider.close();
+  return shapes;
+}
+
+function plans(provider: Provider, url: string): readonly Plan[] {
+  const model = `${url}?ms=${modelMs}`;
+  return [
+    plan("1 step", "one quick step", 1, 2, 50, ends("quick", { count: 1 })),
+    plan("5 steps", "five quick steps", 5, 6, 50, ends("quick", { count: 5 })),
+    {
+      ...plan("approval", `five quick steps, a mail (${mailMs} ms), a person within 3 days`, 7, 9, 10, (runtime, runs) =>
+        approve(runtime, runs, { mail: `${url}?ms=${mailMs}` }, provider.inbox),
+      ),
+      workerRequests: 2,
+    },
+    plan("fan-out", "20 quick steps, then 100 at once by `step.map`", 120, 121, 10, ends("fan", {})),
+    plan("model", `one step that awaits a language model for ${modelMs / 1000} s`, 1, 2, 3, async (runtime, runs) => {
+      const asked = Array.from({ length: runs }, () => run(runtime, "model", { url: model }));
+      return { ids: await Promise.all(asked), tallies: await runtime.settled() };
+    }),
+    {
+      ...plan("schedule", "one quick step, started by a schedule", 1, null, 4, fire),
+      workerRequests: 0,
+    },
+    plan("lane", "one quick step in a lane with room", 1, null, 20, ends("laned", {})),
+    plan("child", "a run that awaits a child of one step", 2, null, 20, ends("parent", {})),
+    plan("key", "one quick step, started with an id and an `Idempotency-Key`", 1, 2, 20, keyed),
+  ];
+}
+
+function plan(
+  name: string,
+  what: string,
+  steps: number,
+  actions: number | null,
+  runs: number,
+  drive: Plan["drive"],
+): Plan {
+  return { name, what, steps, actions, workerRequests: 1, runs, drive };
+}
+
+async function count(runtime: Runtime, { drive, ...plan }: Plan): Promise<Shape> {
+  // What an object does once in its life, and the directory once for all, belongs to no run.
+  await drive(runtime, plan.name === "model" ? 0 : 1);
+  const { ids, tallies } = await drive(runtime, plan.runs);
+  const taken = takenBy(tallies, ids);
+  const views = await Promise.all(ids.map(async (id) => (await runtime.fetch(`/v1/runs/${id}`)) as RunView));
+  const unfinished = views.find(({ status }) => status !== "completed");
+  if (unfinished !== undefined) throw new Error(`run ${unfinished.id} of "${plan.name}" is ${unfinished.status}`);
+  const sizes = await Promise.all(ids.map((id) => runtime.fetch(`/size/RUNS/${id}`)));
+  await runtime.settled();
+  const mean = (of: (view: RunView) => number): number => views.reduce((sum, view) => sum + of(view), 0) / views.length;
+  const meter = {
+    rowsWritten: mean(({ cost }) => cost.rowsWritten),
+    requests: mean(({ cost }) => cost.requests),
+    awakeMs: mean(({ cost }) => cost.secondsAwake * 1000),
+  };
+  return { ...plan, taken, bytes: median(sizes.map(Number)), meter };
+}
+
+/** What each kind of object took, for one of the runs. */
+export function takenBy(tallies: Tallies, ids: readonly string[]): TakenByKind {
+  const sums = new Map<Kind, Taken>();
+  for (const [name, { calls, ...tally }] of Object.entries(tallies)) {
+    const kind = kindOf(name, ids);
+    const { calls: before, ...known } = sums.get(kind) ?? { calls: 0, rowsWritten: 0, rowsRead: 0, awakeMs: 0 };
+    sums.set(kind, {
+      calls: before + Object.values(calls).reduce((sum, count) => sum + count, 0),
+      rowsWritten: known.rowsWritten + tally.rowsWritten,
+      rowsRead: known.rowsRead + tally.rowsRead,
+      awakeMs: known.awakeMs + tally.awakeMs,
+    });
+  }
+  const share = (value: number): number => Math.round((value / ids.length) * 1000) / 1000;
+  const entries = kinds.flatMap((kind) => {
+    const sum = sums.get(kind);
+    if (sum === undefined) return [];
+    const { calls, rowsWritten, rowsRead, awakeMs } = sum;
+    const taken = { calls: share(calls), rowsWritten: share(rowsWritten) };
+    return [[kind, { ...taken, rowsRead: share(rowsRead), awakeMs: share(awakeMs) }] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+function kindOf(object: string, ids: readonly string[]): Kind {
+  const [binding, name = ""] = object.split("/");
+  switch (binding) {
+    case "DIRECTORY":
+      return "shard";
+    case "SCHEDULER":
+      return "scheduler";
+    case "LANES":
+      return name === "roll" ? "roll" : "lane";
+    default:
+      if (name.startsWith(".register-")) return "register";
+      if (ids.includes(name)) return "run";
+      return name.startsWith("key-") ? "key" : "child";
+  }
+}
+
+function ends(workflow: string, input: object): Plan["drive"] {
+  return async (runtime, runs) => {
+    const ids: string[] = [];
+    for (let made = 0; made < runs; made++) ids.push(await run(runtime, workflow, input));
+    return { ids, tallies: await runtime.settled() };
+  };
+}
+
+/** Starts a run and waits for its end with the call that starts it. */
+async function run(runtime: Runtime, workflow: string, input: object): Promise<string> {
+  const { id } = (await runtime.fetch(`/v1/workflows/${workflow}/runs?wait=60s`, { input })) as RunView;
+  return id;
+}
+
+let keys = 0;
+
+/** The id is none that the key stands for, so that an object of its own keeps which. */
+async function keyed(runtime: Runtime, runs: number): Promise<Driven> {
+  const ids: string[] = [];
+  for (let made = 0; made < runs; made++) {
+    const id = `order-${++keys}`;
+    await runtime.fetch("/v1/workflows/quick/runs?wait=60s", { id, input: { count: 1 } }, { headers: { "idempotency-key": id } });
+    ids.push(id);
+  }
+  return { ids, tallies: await runtime.settled() };
+}
+
+/** Each waits, loses its memory as it would in a wait of days, and is answered at the address that was mailed. */
+async function approve(runtime: Runtime, runs: number, input: object, inbox: string[]): Promise<Driven> {
+  const ids: string[] = [];
+  for (let made = 0; made < runs; made++) {
+    ids.push(((await runtime.fetch("/v1/workflows/approval/runs", { input })) as RunView).id);
+  }
+  await runtime.quiet();
+  await forget(runtime, ids);
+  for (const url of inbox.splice(0)) await runtime.fetch(new URL(url).pathname, { decision: "approve" });
+  return { ids, tallies: await runtime.settled() };
+}
+
+/** Firings closer together than a minute, but each finds objects without a memory, as after a minute. */
+async function fire(runtime: Runtime, runs: number): Promise<Driven> {
+  const cron = `*/${firingGapMs / 1000} * * * * *`;
+  await runtime.fetch("/v1/schedules", { id: `beat-${runs}`, workflow: "quick", cron, input: { count: 1 } });
+  await pause(untilMidGap() + firingGapMs);
+  const before = await runtime.taken();
+  if (before["SCHEDULER/scheduler"] === undefined) throw new Error("the schedule does not fire");
+  for (let made = 0; made < runs; made++) {
+    await forget(runtime, []);
+    await pause(untilMidGap());
+  }
+  const tallies = await runtime.taken();
+  await runtime.fetch(`/v1/schedules/beat-${runs}`, undefined, { method: "DELETE" });
+  await runtime.settled();
+  const started = Object.entries(tallies).filter(([name, { calls }]) => name.startsWith("RUNS/") && "start" in calls);
+  return { ids: started.map(([name]) => name.slice("RUNS/".length)), tallies };
+}
+
+/** To the next instant that is as far as can be from any firing. */
+function untilMidGap(): number {
+  const passed = (Date.now() - firingGapMs / 2) % firingGapMs;
+  return firingGapMs - passed;
+}
+
+async function forget(runtime: Runtime, ids: readonly string[]): Promise<void> {
+  await runtime.evict("SchedulerObject", "scheduler");
+  await runtime.evict("DirectoryObject", "shard-0");
+  for (const id of [".register-0", ...ids]) await runtime.evict("RunObject", id);
+}

@@ -1,0 +1,241 @@
+/**
+ * Owns: the requests of a handler's steps that couriers make: putting each on record, handing it over, looking
+ * after it, taking its answer.
+ * Does not own: what the end of an attempt means (attempts), making requests (whoever provides the couriers).
+ * Invariant 1: a request is on record before a courier has it; a later life hands the same one over, to the same
+ * courier, and never another for that attempt (guarantee 2).
+ * Invariant 2: what a courier has needs no memory here, and is asked after by itself ever more rarely, until its
+ * time is up: no answer goes unheard whichever of the two dies (guarantee 4).
+ */
+import { bodyBytes, nextLookAt, orderError } from "../core/order.ts";
+import type { Dispatch, Order, OrderEnd } from "../core/order.ts";
+import { callKey } from "../core/state.ts";
+import type { Call } from "../core/state.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Bell } from "./bell.ts";
+import type { Pending, RunPlan } from "./call.ts";
+import type { Hearing } from "./children.ts";
+import type { Ledger } from "./ledger.ts";
+import { idempotencyKey } from "./record.ts";
+import type { World } from "./world.ts";
+
+/** What orders need of the execution they are part of. */
+export interface Orderer {
+  readonly over: boolean;
+  /** Rings when the execution is stopped. */
+  readonly stopped: Bell;
+  /** There is something to do at this instant. */
+  expect(at: number): void;
+  post(event: () => void): void;
+}
+
+/** A request that goes out. */
+type Out = {
+  readonly pending: Pending;
+  readonly plan: RunPlan;
+  readonly attempt: Attempt;
+  /** Null until it is on record, with the courier that has it. */
+  order: Order | null;
+  courier: number;
+  /** Something about it is under way: this memory has to stay for the answer. */
+  busy: boolean;
+  /** How often it could not be handed over, and when that is tried again. */
+  tries: number;
+  retryAt: number | null;
+  lookedAt: number;
+  /** Its courier has told what came of it. */
+  heard: boolean;
+};
+
+const longestPauseMs = 60_000;
+
+export class Orders {
+  readonly #ledger: Ledger;
+  readonly #world: World;
+  readonly #execution: Orderer;
+  readonly #out = new Map<string, Out>();
+  /** Those that a courier has, and that need no memory meanwhile. */
+  readonly #resting = new Set<string>();
+
+  constructor(ledger: Ledger, world: World, execution: Orderer) {
+    this.#ledger = ledger;
+    this.#world = world;
+    this.#execution = execution;
+  }
+
+  /** Requests that are under way without this memory. */
+  get resting(): number {
+    return this.#resting.size;
+  }
+
+  begin(pending: Pending, plan: RunPlan, attempt: Attempt): void {
+    const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false };
+    const out: Out = { pending, plan, attempt, ...unheard, lookedAt: this.#ledger.openedAt };
+    this.#out.set(pending.key, out);
+    const { calls, lives } = this.#ledger.state;
+    const call = calls.get(pending.key);
+    if (call?.order === undefined || call.order === null) return this.#place(out);
+    this.#noted(out, call.order);
+    // A life that was cut off may not have come to hand it over.
+    if (lives > 0) this.#hand(out);
+    else this.#rest(out);
+  }
+
+  /** When there is something to do for this call besides its end; Infinity for what is no request. */
+  dueAt(key: string): number {
+    const out = this.#out.get(key);
+    if (out === undefined || out.busy) return Infinity;
+    if (out.retryAt !== null) return out.retryAt;
+    return out.order === null ? Infinity : nextLookAt(out.attempt.startedAt, out.lookedAt);
+  }
+
+  /** When the attempt is over without an answer, as it is on record: a pause moves it, and while it lasts it does not come. */
+  timeoutAt(key: string): number {
+    const { paused, calls } = this.#ledger.state;
+    const { order = null } = this.#out.get(key) ?? {};
+    if (order === null || paused !== null) return Infinity;
+    return calls.get(key)?.until ?? Infinity;
+  }
+
+  /** Looks after it, where it goes out by now; false for what is no request. */
+  look(key: string): boolean {
+    const out = this.#out.get(key);
+    if (out === undefined) return false;
+    if (out.busy) return true;
+    if (out.order === null) this.#place(out);
+    else this.#hand(out);
+    return true;
+  }
+
+  /** Its end is waited for here: it was told to stop. */
+  stay(key: string): void {
+    this.#resting.delete(key);
+  }
+
+  /** The attempt is over, or given up. */
+  end(key: string): void {
+    const out = this.#out.get(key);
+    this.#out.delete(key);
+    this.#resting.delete(key);
+    if (out === undefined || out.order === null || out.heard) return;
+    // One that goes on all the same answers to nobody.
+    this.#world.couriers.drop(out.courier, out.order.id).catch(() => {});
+  }
+
+  /** The request of that attempt once more; null while the handler has not come to it. */
+  orderOf(key: string, seq: number): Order | null {
+    const order = this.#out.get(key)?.order ?? null;
+    return order?.id.seq === seq ? order : null;
+  }
+
+  /** Puts what came of a request on record, in its turn, if its call waits for it. */
+  async hear(step: string, seq: number, end: OrderEnd): Promise<Hearing> {
+    const key = callKey("run", step);
+    const taken = await this.#turn(() => this.#take(key, seq, end));
+    if (taken !== "recorded") return taken ?? "later";
+    // What it makes of the attempt came behind this in the line.
+    const isOpen = await this.#turn(() => this.#record(key)?.order?.seq === seq);
+    return isOpen === false ? "recorded" : "later";
+  }
+
+  #take(key: string, seq: number, end: OrderEnd): Hearing {
+    const { state } = this.#ledger;
+    if (this.#record(key)?.order?.seq !== seq) return "nobody";
+    const out = this.#out.get(key);
+    const order = this.orderOf(key, seq);
+    // The handler may be on its way to the call, unless it was seen to make it no more.
+    if (out === undefined || order === null) return state.marked.has(`step.removed:${key}`) ? "nobody" : "later";
+    out.heard = true;
+    if (end.kind === "answered") out.attempt.settle({ ok: true, stored: end.value });
+    else out.attempt.settle({ ok: false, error: orderError(order, end, out.plan.sensitive) });
+    return "recorded";
+  }
+
+  /** Finds a courier, and puts on record that it is to make the request. */
+  #place(out: Out): void {
+    out.busy = true;
+    const bytes = out.plan.request === undefined ? 0 : bodyBytes(out.plan.request);
+    this.#world.couriers.reserve(bytes).then(
+      (courier) =>
+        this.#execution.post(() => {
+          if (!this.#isOpen(out)) return;
+          const { attempt, plan, pending } = out;
+          const { number, startedAt } = attempt;
+          const until = startedAt + plan.timeoutMs;
+          const fact = { attempt: number, startedAt, until, courier };
+          this.#ledger.append({ kind: "step.dispatched", step: pending.id, ...fact });
+          this.#noted(out, { seq: this.#ledger.state.seq, courier });
+          this.#hand(out);
+        }),
+      () => this.#postpone(out),
+    );
+  }
+
+  #noted(out: Out, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
+    const { created } = this.#ledger.state;
+    const { pending, plan, attempt } = out;
+    if (created === null || plan.request === undefined) throw new Error("there is no request to be made");
+    const id = { runId: created.id, createdAt: created.at, seq };
+    const key = idempotencyKey(this.#ledger.state, pending.id);
+    out.order = { id, step: pending.id, request: plan.request, key };
+    out.courier = courier;
+    // From here on the record says when it is over.
+    if (!attempt.stopped) attempt.timeoutAt = Infinity;
+  }
+
+  #hand(out: Out): void {
+    const { order } = out;
+    if (order === null) return;
+    out.busy = true;
+    this.#resting.delete(out.pending.key);
+    this.#ledger.durable().then(
+      () =>
+        this.#world.couriers.send(out.courier, order).then(
+          () => this.#execution.post(() => this.#rest(out)),
+          () => this.#postpone(out),
+        ),
+      (error: unknown) =>
+        this.#execution.post(() => {
+          throw error;
+        }),
+    );
+  }
+
+  /** Its courier has it. */
+  #rest(out: Out): void {
+    const { key } = out.pending;
+    out.busy = false;
+    out.tries = 0;
+    out.retryAt = null;
+    out.lookedAt = Math.max(out.lookedAt, this.#ledger.now());
+    if (!this.#isOpen(out)) return;
+    if (!out.attempt.stopped) this.#resting.add(key);
+    this.#execution.expect(Math.min(this.dueAt(key), this.timeoutAt(key)));
+  }
+
+  /** It could not be handed over: that is tried again. */
+  #postpone(out: Out): void {
+    this.#execution.post(() => {
+      if (!this.#isOpen(out)) return;
+      out.busy = false;
+      out.retryAt = this.#ledger.now() + Math.min(longestPauseMs, 250 * 2 ** ++out.tries);
+      if (!out.attempt.stopped) this.#resting.add(out.pending.key);
+      this.#execution.expect(out.retryAt);
+    });
+  }
+
+  #isOpen(out: Out): boolean {
+    return this.#out.get(out.pending.key) === out;
+  }
+
+  #record(key: string): Call | undefined {
+    return this.#ledger.state.calls.get(key);
+  }
+
+  /** Runs the event in its turn; null where the execution was stopped before it came to that. */
+  async #turn<Value>(event: () => Value): Promise<Value | null> {
+    if (this.#execution.over) return null;
+    const ran = new Promise<Value>((resolve) => this.#execution.post(() => resolve(event())));
+    return await Promise.race([ran, this.#execution.stopped.heard().then(() => null)]);
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * Owns: finding a courier that has room, and reaching it.
+ * Does not own: what a courier does (courier), when a run asks for one (engine/orders).
+ *
+ * There is one courier, then two more, then four, and so on: whoever looks for room asks one of each row. So few
+ * are awake while there is little to do, and however many there are, room is found with a handful of questions.
+ */
+import type { Couriers } from "../engine/world.ts";
+import { courierObject } from "./address.ts";
+import { within } from "./patience.ts";
+
+/** Rows after which there are no more couriers: two thousand of them, and twice as many requests as ten thousand. */
+const rows = 11;
+const patienceMs = 20_000;
+
+/** Where room was found the last time: a hint to begin with, one row before it. */
+let foundIn = 0;
+
+export function createCouriers(): Couriers {
+  return {
+    reserve: async (bytes) => {
+      for (let row = Math.max(0, foundIn - 1); row < rows; row++) {
+        const index = 2 ** row - 1 + Math.floor(Math.random() * 2 ** row);
+        if (!(await within(courierObject(index).reserveBerth(bytes), patienceMs))) continue;
+        foundIn = row;
+        return index;
+      }
+      foundIn = 0;
+      throw new Error("no courier has room");
+    },
+    send: async (courier, order) => await within(courierObject(courier).carryOrder(order), patienceMs),
+    drop: async (courier, id) => await within(courierObject(courier).dropOrder(id), patienceMs),
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * Owns: making one request of a run's step and reading what is answered, as far as it may be a result.
+ * Does not own: which requests are made and when (courier), what an answer is to the step (core/order).
+ * Invariant 1: no more is read than a value may hold, and only one body at a time is held that is large: however
+ * many requests are under way, they fit into the memory of one object.
+ */
+import { HoldfastError } from "../core/error.ts";
+import { readBody } from "../core/hook.ts";
+import { isAnswer, longestOrderMs, pauseOf } from "../core/order.ts";
+import type { Order, OrderEnd } from "../core/order.ts";
+import { group, maxValueBytes } from "../core/size.ts";
+import { encode } from "../core/value.ts";
+import type { Berths } from "./berth.ts";
+
+/** Of a body that is no result so much is kept, to say what was wrong. */
+const beginningBytes = 1024;
+/** A body beyond this is read while no other such is. */
+const smallBytes = 1024 * 1024;
+
+/** What an object can carry at once: requests that wait for their headers, and large bodies. */
+export type Hold = { readonly waiting: Berths; readonly large: Berths };
+
+/** What came of it; `leave` is called once that is held no longer. */
+export type Exchanged = { readonly end: OrderEnd; readonly leave: () => void };
+
+/** Rejects only where it was told to `stop`. */
+export async function exchange(order: Order, hold: Hold, stop: AbortSignal): Promise<Exchanged> {
+  let leave = (): void => {};
+  const late = new AbortController();
+  const berth = await hold.waiting.take();
+  // A timer that is left behind would keep the object awake.
+  const timer = setTimeout(() => late.abort(new Error("it took too long")), longestOrderMs);
+  try {
+    const response = await send(order, AbortSignal.any([stop, late.signal]));
+    berth();
+    const end = await read(order, response, async () => {
+      leave = await hold.large.take();
+    });
+    return { end, leave };
+  } catch (error) {
+    leave();
+    stop.throwIfAborted();
+    return { end: failure(error), leave: () => {} };
+  } finally {
+    clearTimeout(timer);
+    berth();
+  }
+}
+
+async function send({ request, key }: Order, signal: AbortSignal): Promise<Response> {
+  const { method, url, body } = request;
+  signal.throwIfAborted();
+  const headers = new Headers(request.headers.map(([name, value]): [string, string] => [name, value]));
+  if (!headers.has("idempotency-key")) headers.set("idempotency-key", key);
+  return await fetch(url, { method, headers, body, signal });
+}
+
+async function read({ request, step }: Order, response: Response, enlarge: () => Promise<void>): Promise<OrderEnd> {
+  const { status, headers } = response;
+  const parts = new Body(response);
+  if (!isAnswer(status, request.accepted)) {
+    const bytes = await parts.read(beginningBytes);
+    await parts.leave();
+    const begins = new TextDecoder().decode(bytes.subarray(0, beginningBytes)).trim();
+    return { kind: "refused", status, begins, waitMs: pauseOf(headers.get("retry-after"), Date.now()) };
+  }
+  let bytes = await parts.read(smallBytes);
+  if (bytes.byteLength > smallBytes) {
+    await enlarge();
+    bytes = await parts.read(maxValueBytes);
+  }
+  if (bytes.byteLength > maxValueBytes) {
+    await parts.leave();
+    const message = `the answer has more than ${group(maxValueBytes)} bytes, which is what a result may have`;
+    return { kind: "unusable", code: "value_too_large", message };
+  }
+  return result(step, response, bytes);
+}
+
+function result(step: string, { status, headers }: Response, bytes: Uint8Array): OrderEnd {
+  try {
+    const body = readBody(headers.get("content-type") ?? "", bytes);
+    return {
+      kind: "answered",
+      value: encode({ status, headers: Object.fromEntries(headers), body }, `the answer of step ${step}`),
+    };
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const { code, message } = error;
+    if (code === "value_too_large" || code === "value_uncloneable") return { kind: "unusable", code, message };
+    // A body that is not what it says broke off, perhaps.
+    return { kind: "failed", message };
+  }
+}
+
+function failure(error: unknown): OrderEnd {
+  return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+}
+
+/** A body as it comes in. */
+class Body {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+  #done = false;
+
+  constructor({ body }: Response) {
+    this.#reader = body?.getReader();
+  }
+
+  /** All of it where that is no more than `limit`; else more than that, of which the rest is not waited for. */
+  async read(limit: number): Promise<Uint8Array> {
+    while (!this.#done && this.#length <= limit && this.#reader !== undefined) {
+      const { done, value } = await this.#reader.read();
+      this.#done = done;
+      if (value === undefined) continue;
+      this.#length += value.byteLength;
+      this.#chunks.push(value);
+    }
+    const bytes = new Uint8Array(this.#length);
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      bytes.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    return bytes;
+  }
+
+  /** Nobody reads on. */
+  async leave(): Promise<void> {
+    if (!this.#done) await this.#reader?.cancel().catch(() => {});
+  }
+}
