@@ -6,6 +6,7 @@ import { askOneShard, load } from "./load.ts";
 import { start } from "./runtime.ts";
 import type { Runtime } from "./runtime.ts";
 import { countShapes, takenBy } from "./shape.ts";
+import type { Tally } from "./tally.ts";
 
 export type Plan = { readonly isQuick: boolean; readonly say: (what: string) => void };
 
@@ -17,6 +18,7 @@ export async function count({ isQuick, say }: Plan): Promise<Figures> {
     removal: await countRemoval(runtime),
     tick: await countTick(runtime),
     cpuMsPerRun: await cpuOfRuns(runtime, isQuick ? 100 : 500),
+    rebuild: await countRebuild(runtime),
   }));
   say("one shard, asked over and over");
   const probe = await withRuntime(1, (runtime) => askOneShard(runtime, isQuick ? 2000 : 20_000));
@@ -83,6 +85,21 @@ async function cpuOfRuns(runtime: Runtime, runs: number): Promise<number> {
     await runtime.fetch("/v1/workflows/quick/runs?wait=60s", { input: { count: 5 } });
   }
   return Math.round(((runtime.cpuMs() - before) / runs) * 100) / 100;
+}
+
+async function countRebuild(runtime: Runtime): Promise<Figures["rebuild"]> {
+  await runtime.settled();
+  const { total: runs } = (await runtime.fetch("/v1/directory/counts")) as { total: number };
+  await runtime.settled();
+  await runtime.fetch("/v1/directory/rebuild", {});
+  const tallies = Object.values(await runtime.settled());
+  const sum = (of: (tally: Tally) => number): number => tallies.reduce((all, tally) => all + of(tally), 0);
+  return {
+    runs,
+    calls: sum(({ calls }) => Object.values(calls).reduce((all, count) => all + count, 0)),
+    rowsWritten: sum(({ rowsWritten }) => rowsWritten),
+    rowsRead: sum(({ rowsRead }) => rowsRead),
+  };
 }
 
 function machine(): string {

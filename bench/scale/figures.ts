@@ -42,6 +42,8 @@ export type Load = {
   readonly rows: readonly number[];
   readonly registerCalls: readonly number[];
   readonly registerRows: readonly number[];
+  /** How many runs were listed when the following was asked. */
+  readonly listed: number;
   /** Calls to all shards, and rows they read, for one request of each kind. */
   readonly asked: readonly {
     readonly what: string;
@@ -72,6 +74,13 @@ export type Figures = {
   readonly removal: TakenByKind;
   /** A Cron Trigger's tick, of which there is one a minute. */
   readonly tick: TakenByKind;
+  /** Listing every run anew, so many of them: what all objects together took. */
+  readonly rebuild: {
+    readonly runs: number;
+    readonly calls: number;
+    readonly rowsWritten: number;
+    readonly rowsRead: number;
+  };
   /** CPU time of the whole runtime for a run of five steps: an upper bound for the Worker's part of it. */
   readonly cpuMsPerRun: number;
   readonly probe: Probe;

@@ -10,11 +10,13 @@ const probe = "shard-900";
 /** Starts so many runs as fast as they go, and says what each shard and register took. */
 export async function load(runtime: Runtime, shards: number, runs: number): Promise<Load> {
   // Each object makes its tables once.
-  await start(runtime, 20 * shards);
+  const before = 20 * shards;
+  await start(runtime, before);
   await runtime.settled();
   await start(runtime, runs);
   const tallies = await runtime.settled();
-  const each = <Value>(of: (shard: number) => Value): Value[] => Array.from({ length: shards }, (_, shard) => of(shard));
+  const each = <Value>(of: (shard: number) => Value): Value[] =>
+    Array.from({ length: shards }, (_, shard) => of(shard));
   return {
     shards,
     runs,
@@ -23,6 +25,7 @@ export async function load(runtime: Runtime, shards: number, runs: number): Prom
     rows: each((shard) => tallies[`DIRECTORY/shard-${shard}`]?.rowsWritten ?? 0),
     registerCalls: each((shard) => callsOf(tallies, `RUNS/.register-${shard}`)),
     registerRows: each((shard) => tallies[`RUNS/.register-${shard}`]?.rowsWritten ?? 0),
+    listed: before + runs,
     asked: await ask(runtime),
   };
 }

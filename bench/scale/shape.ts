@@ -67,8 +67,13 @@ function plans(provider: Provider, url: string): readonly Plan[] {
     plan("1 step", "one quick step", 1, 2, 50, ends("quick", { count: 1 })),
     plan("5 steps", "five quick steps", 5, 6, 50, ends("quick", { count: 5 })),
     {
-      ...plan("approval", `five quick steps, a mail (${mailMs} ms), a person within 3 days`, 7, 9, 10, (runtime, runs) =>
-        approve(runtime, runs, { mail: `${url}?ms=${mailMs}` }, provider.inbox),
+      ...plan(
+        "approval",
+        `five quick steps, a mail (${mailMs} ms), a person within 3 days`,
+        7,
+        9,
+        10,
+        (runtime, runs) => approve(runtime, runs, { mail: `${url}?ms=${mailMs}` }, provider.inbox),
       ),
       workerRequests: 2,
     },
@@ -178,7 +183,11 @@ async function keyed(runtime: Runtime, runs: number): Promise<Driven> {
   const ids: string[] = [];
   for (let made = 0; made < runs; made++) {
     const id = `order-${++keys}`;
-    await runtime.fetch("/v1/workflows/quick/runs?wait=60s", { id, input: { count: 1 } }, { headers: { "idempotency-key": id } });
+    await runtime.fetch(
+      "/v1/workflows/quick/runs?wait=60s",
+      { id, input: { count: 1 } },
+      { headers: { "idempotency-key": id } },
+    );
     ids.push(id);
   }
   return { ids, tallies: await runtime.settled() };

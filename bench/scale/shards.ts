@@ -74,3 +74,8 @@ export function unevenness(counts: readonly number[]): number {
 export function expectedUnevenness(runs: number, shards: number): number {
   return 1 + 3 * Math.sqrt((shards - 1) / runs);
 }
+
+/** How many runs each of so many shards sends first for a page of this many: as src/objects/listing.ts asks them. */
+export function pageShare(limit: number, shards: number): number {
+  return Math.min(limit + 1, 2 * Math.ceil((limit + 1) / shards) + 3);
+}

@@ -1,4 +1,5 @@
 /** Owns: the tables of docs/scale.md, made of the figures that were counted. Pure. */
+import { prices } from "../../src/core/price.ts";
 import {
   amountsOf,
   breakEvenSteps,
@@ -16,7 +17,7 @@ import { kinds } from "./figures.ts";
 import type { Figures, Kind, Shape, TakenByKind } from "./figures.ts";
 import { peers, readAt } from "./peers.ts";
 import { simulate } from "./queue.ts";
-import { advice, expectedUnevenness, mostShards, needOf, target, unevenness } from "./shards.ts";
+import { advice, expectedUnevenness, mostShards, needOf, pageShare, target, unevenness } from "./shards.ts";
 import type { Demand, Need } from "./shards.ts";
 
 const million = 1e6;
@@ -31,6 +32,7 @@ export function tables(figures: Figures): Readonly<Record<string, string>> {
     price: priceTable(figures),
     bill: billTable(figures),
     break: breakText(figures),
+    minute: minuteText(figures),
     peers: peerTable(figures),
     objects: objectTable(figures),
     shards: shardTable(figures),
@@ -38,6 +40,7 @@ export function tables(figures: Figures): Readonly<Record<string, string>> {
     load: loadTable(figures),
     probe: probeTable(figures),
     asked: askedTable(figures),
+    looks: lookTable(figures),
     pages: pageTable(figures),
     queue: queueTable(figures),
   };
@@ -70,7 +73,7 @@ function takenTable({ shapes }: Figures): string {
       number(total(taken, ({ rowsRead }) => rowsRead)),
       number(own.awakeMs),
       number(total(taken, ({ awakeMs }) => awakeMs) - own.awakeMs),
-      `${number(bytes / 1024)}`,
+      number(bytes / 1024),
       `${number(meter.rowsWritten)} / ${number(meter.requests)}`,
     ];
   });
@@ -91,7 +94,7 @@ function takenTable({ shapes }: Figures): string {
   );
 }
 
-function removalTable({ removal, tick, cpuMsPerRun }: Figures): string {
+function removalTable({ removal, tick, rebuild, cpuMsPerRun }: Figures): string {
   const row = (what: string, taken: TakenByKind): (string | number)[] => [
     what,
     number(total(taken, ({ calls }) => calls)),
@@ -102,7 +105,17 @@ function removalTable({ removal, tick, cpuMsPerRun }: Figures): string {
   return [
     table(
       ["besides", "calls", "rows written", "rows read", "awake, ms"],
-      [row("the removal of a run, once its retention is over", removal), row("a tick of the Cron Trigger", tick)],
+      [
+        row("the removal of a run, once its retention is over", removal),
+        row("a tick of the Cron Trigger", tick),
+        [
+          `\`POST /v1/directory/rebuild\`, for each of ${whole(rebuild.runs)} runs that are listed anew`,
+          number(rebuild.calls / rebuild.runs),
+          number(rebuild.rowsWritten / rebuild.runs),
+          number(rebuild.rowsRead / rebuild.runs),
+          "–",
+        ],
+      ],
     ),
     "",
     `The whole runtime took ${number(cpuMsPerRun)} ms of CPU time for a run of five steps: its client's HTTP, the Worker, all objects. That is taken below for the CPU time of the Worker's request, of which it is more than all.`,
@@ -157,6 +170,26 @@ function breakText(figures: Figures): string {
     `A quick step costs ${money(each * million)} a million, a run besides its steps ${money((one - each) * million)}. A hosted step costs $8.00 a million. So from ${Math.ceil(steps)} steps on a run costs less here, and below that more.`,
     `An object that is awake for ${number(secondsForAStep())} s costs what one hosted step costs: where a run waits awake for longer than that for each of its steps, it is dearer here, whatever else it does.`,
   ].join("\n\n");
+}
+
+function minuteText(figures: Figures): string {
+  const firings = 30 * 24 * 60;
+  const { tick } = figures;
+  const firing = sumOf(listPrice(amountsOf(shapeNamed(figures, "schedule"), figures)));
+  const ticks = sumOf(
+    listPrice({
+      ...amountsOf(
+        { ...shapeNamed(figures, "schedule"), taken: tick, bytes: 0, workerRequests: 1 },
+        nothingRemoved(figures),
+      ),
+      gigabyteMonths: 0,
+    }),
+  );
+  return `One schedule that fires each minute starts ${whole(firings)} runs a month: ${money(firing * firings)}. The Cron Trigger's tick, one a minute for the whole deployment, is ${money(ticks * firings)} a month.`;
+}
+
+function nothingRemoved(figures: Figures): Figures {
+  return { ...figures, removal: {} };
 }
 
 function peerTable(figures: Figures): string {
@@ -332,19 +365,53 @@ function askedTable({ loads }: Figures): string {
     }),
   ]);
   const runs = first?.runs ?? 0;
-  return table([`calls of shards / rows read, with ${whole(runs)} runs`, ...loads.map(({ shards }) => `${shards}`)], rows);
+  return table(
+    [`calls of shards / rows read, with ${whole(runs)} runs`, ...loads.map(({ shards }) => `${shards}`)],
+    rows,
+  );
 }
 
-/** What a page makes the Worker hold, where every shard sends as many runs as the page has. */
+/** Requests for which every row is read, and what that costs where many are kept. */
+function lookTable({ loads }: Figures): string {
+  const [first] = loads;
+  const listed = first?.listed ?? 1;
+  const rows = (first?.asked ?? [])
+    .filter(({ rowsRead }) => rowsRead >= listed)
+    .map(({ what, rowsRead }) => {
+      const perRow = (rowsRead / listed) * prices.perRowRead;
+      const each = [million, 100 * million, billion].map((kept) => dollars(perRow * kept));
+      return [what, number(rowsRead / listed), ...each, money(perRow * million * 30 * 24 * 60)];
+    });
+  return table(
+    [
+      "one request",
+      "rows read for each run that is kept",
+      "1 million kept",
+      "100 million",
+      "1 billion",
+      "1 million kept, once a minute, a month",
+    ],
+    rows,
+  );
+}
+
+function dollars(amount: number): string {
+  return amount < 0.01 ? `$${amount.toPrecision(1)}` : money(amount);
+}
+
+/** What a page makes the Worker hold. */
 function pageTable({ loads }: Figures): string {
   const page = loads[0]?.asked.find(({ what }) => what === "a page of 50 runs");
   const bytes = (page?.bytes ?? 0) / 50;
   const shardCounts = [4, 32, 128, 512, mostShards];
   const rows = [50, 200].map((limit) => [
     `a page of ${limit}`,
-    ...shardCounts.map((shards) => `${whole(shards * (limit + 1))} / ${number((shards * (limit + 1) * bytes) / 1e6)} MB`),
+    ...shardCounts.map((shards) => {
+      const runs = shards * pageShare(limit, shards);
+      return `${whole(runs)}, ${number((runs * bytes) / 1e6)} MB`;
+    }),
   ]);
-  return table(["runs / bytes of JSON that all shards send", ...shardCounts.map(String)], rows);
+  return table(["runs that all shards send, as JSON", ...shardCounts.map(String)], rows);
 }
 
 function queueTable(figures: Figures): string {

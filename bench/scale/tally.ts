@@ -124,11 +124,16 @@ type Method = (this: object, ...args: unknown[]) => unknown;
 /** Those of the class and of what it extends, up to the platform's own. */
 function methodsOf(base: ObjectClass): Map<string, Method> {
   const methods = new Map<string, Method>();
-  for (let at = base.prototype as object; Object.getPrototypeOf(at) !== null; at = Object.getPrototypeOf(at) as object) {
+  for (
+    let at = base.prototype as object;
+    Object.getPrototypeOf(at) !== null;
+    at = Object.getPrototypeOf(at) as object
+  ) {
     const isOurs = Object.getPrototypeOf(Object.getPrototypeOf(at)) !== null;
     if (!isOurs) break;
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
-      if (name !== "constructor" && typeof value === "function" && !methods.has(name)) methods.set(name, value as Method);
+      if (name !== "constructor" && typeof value === "function" && !methods.has(name))
+        methods.set(name, value as Method);
     }
   }
   return methods;

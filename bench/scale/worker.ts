@@ -38,7 +38,13 @@ async function knock(shard: Shard, count: number, clients: number): Promise<void
 
 function summaryOf(index: number): RunSummary {
   const at = 1_780_000_000_000 + index;
-  return { ...template, id: `probe-${index.toString().padStart(8, "0")}`, createdAt: at, updatedAt: at, finishedAt: at };
+  return {
+    ...template,
+    id: `probe-${index.toString().padStart(8, "0")}`,
+    createdAt: at,
+    updatedAt: at,
+    finishedAt: at,
+  };
 }
 
 /** The summary of a real run that has ended, of which the others are copies; it is read off the first shard. */
@@ -62,7 +68,9 @@ export default {
     if (first === "size") return Response.json(await object<Shard>(second, third).databaseSize());
     if (first === "report") {
       await learn();
-      return Response.json((await report(object<Shard>("DIRECTORY", second), Number(third), Number(fourth), 20)) ?? null);
+      return Response.json(
+        (await report(object<Shard>("DIRECTORY", second), Number(third), Number(fourth), 20)) ?? null,
+      );
     }
     if (first === "knock") {
       return Response.json((await knock(object<Shard>("DIRECTORY", second), Number(third), 20)) ?? null);

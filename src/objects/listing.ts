@@ -6,13 +6,17 @@
  */
 import { Causes } from "../core/cause.ts";
 import { byNewest, fromCursor, toCursor } from "../core/cursor.ts";
+import type { Position } from "../core/cursor.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../core/service.ts";
 import { directoryShards } from "./address.ts";
+import type { DirectoryRpc } from "./rpc.ts";
 
 const maxGroups = 1000;
 const maxCauses = 100;
+/** Beyond twice its even share: chance is never quite even. */
+const spare = 3;
 
 /** One page, newest first; `cursor` is null on the last. @throws HoldfastError cursor_invalid */
 export async function listRuns(
@@ -20,13 +24,48 @@ export async function listRuns(
 ): Promise<{ readonly runs: readonly RunSummary[]; readonly cursor: string | null }> {
   const { cursor, ...filter } = query;
   const before = cursor === undefined ? null : fromCursor(cursor, filter);
-  // One more than the page, from each: whichever shard they come from, it shows whether more follow.
-  const wanted = { ...filter, limit: query.limit + 1 };
-  const parts = await Promise.all(directoryShards().map((shard) => shard.list(wanted, before)));
-  const runs = once(parts.flat().toSorted(byNewest));
+  // One more than the page: whichever shards they come from, it shows whether more follow.
+  const runs = await newest(filter, query.limit + 1, before);
   const page = runs.slice(0, query.limit);
   const last = page.at(-1);
   return { runs: page, cursor: last === undefined || runs.length <= page.length ? null : toCursor(last, filter) };
+}
+
+/** What was read of one shard: its newest that fit. */
+type Part = { readonly shard: DirectoryRpc; readonly runs: RunSummary[]; isWhole: boolean };
+
+/**
+ * The newest `count` of all shards, or all there are. Each is asked for twice its even share at first, so that many
+ * shards send little more than few do; then those that may have more of the newest, for all that may be missing.
+ */
+async function newest(filter: Omit<RunQuery, "cursor">, count: number, before: Position | null): Promise<RunSummary[]> {
+  const parts: Part[] = directoryShards().map((shard) => ({ shard, runs: [], isWhole: false }));
+  const share = Math.min(count, 2 * Math.ceil(count / parts.length) + spare);
+  await Promise.all(parts.map((part) => readOn(part, filter, share, before)));
+  const found = merged(parts).at(count - 1);
+  const behind = parts.filter(({ runs, isWhole }) => {
+    const last = runs.at(-1);
+    return !isWhole && last !== undefined && (found === undefined || byNewest(last, found) < 0);
+  });
+  if (behind.length === 0) return merged(parts);
+  await Promise.all(behind.map((part) => readOn(part, filter, count - part.runs.length, part.runs.at(-1) ?? before)));
+  return merged(parts);
+}
+
+async function readOn(
+  part: Part,
+  filter: Omit<RunQuery, "cursor">,
+  limit: number,
+  before: Position | null,
+): Promise<void> {
+  if (limit < 1) return;
+  const more = await part.shard.list({ ...filter, limit }, before);
+  part.runs.push(...more);
+  part.isWhole = more.length < limit;
+}
+
+function merged(parts: readonly Part[]): RunSummary[] {
+  return once(parts.flatMap(({ runs }) => runs).toSorted(byNewest));
 }
 
 /** A run that two shards list, as it may be while deployments take turns, is what the newer of them says. */

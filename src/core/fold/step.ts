@@ -1,8 +1,8 @@
 /** What the entries of steps and of their undoing mean. */
-import type { Entry } from "../entry.ts";
+import type { Entry, EntryOf } from "../entry.ts";
 import { nameOfCall } from "../name.ts";
 import { callKey, recordOf, undoKey } from "../state.ts";
-import type { Outcome, RunState } from "../state.ts";
+import type { Call, Outcome, RunState } from "../state.ts";
 import { count } from "./tally.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
 
@@ -53,13 +53,9 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
       call.retryAt = null;
       call.begunAttempt = entry.attempt;
       return null;
-    case "step.dispatched": {
-      const { seq, attempt, startedAt, courier } = entry;
-      call.retryAt = null;
-      call.order = { seq, attempt, startedAt, courier };
-      call.until = entry.until;
+    case "step.dispatched":
+      dispatch(call, entry);
       return null;
-    }
     case "step.interrupted":
     case "undo.interrupted":
       if (entry.held) call.crashes++;
@@ -89,4 +85,10 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
+}
+
+function dispatch(call: Call, { seq, attempt, startedAt, until, courier }: EntryOf<"step.dispatched">): void {
+  call.retryAt = null;
+  call.order = { seq, attempt, startedAt, courier };
+  call.until = until;
 }
