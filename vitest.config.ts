@@ -57,7 +57,7 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
-          globalSetup: ["test/workers/collector.ts", "test/workers/team.ts"],
+          globalSetup: ["test/workers/answerer.ts", "test/workers/collector.ts", "test/workers/team.ts"],
           testTimeout: 20_000,
         },
       },

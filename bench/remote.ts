@@ -13,7 +13,14 @@ export type Deployment = { readonly url: URL; readonly token: string | undefined
 export function reach({ url, token }: Deployment, prefix: string): Door {
   const base = url.href.replace(/\/$/, "") + prefix;
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  return doorTo(base, (path, init) => fetch(base + path, { ...init, signal: AbortSignal.timeout(limitMs) }), headers);
+  const send = async (path: string, init: RequestInit): Promise<Response> => {
+    try {
+      return await fetch(base + path, { ...init, signal: AbortSignal.timeout(limitMs) });
+    } catch (error) {
+      throw new Error(`${base} did not answer to ${path}`, { cause: error });
+    }
+  };
+  return doorTo(base, send, headers);
 }
 
 /** Whether the bench's own Worker answers there, to this token. @throws KnockError that says what to do */

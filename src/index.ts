@@ -17,6 +17,9 @@ export type { Schema } from "./core/schema.ts";
 export type {
   AttemptContext,
   Delivery,
+  FetchAnswer,
+  FetchOptions,
+  FetchRequest,
   MapContext,
   MapOptions,
   MapRunsOptions,

@@ -1,7 +1,7 @@
 /** What is counted and kept: the words of counted.json. */
 
 /** Kinds of objects, by what they are for. `child` is a run that another one started. */
-export const kinds = ["run", "child", "key", "shard", "register", "scheduler", "lane", "roll"] as const;
+export const kinds = ["run", "child", "key", "shard", "register", "courier", "scheduler", "lane", "roll"] as const;
 export type Kind = (typeof kinds)[number];
 
 /** What objects of one kind take for one run, on average. */

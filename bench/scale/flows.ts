@@ -3,7 +3,13 @@ import { defineWorkflow } from "../../src/index.ts";
 import type { Step } from "../../src/index.ts";
 
 async function quickSteps(step: Step, count: number): Promise<void> {
-  for (let index = 1; index <= count; index++) await step.run("step", () => index);
+  for (let index = 1; index <= count; index++) await step.run("step", () => soon(index));
+}
+
+/** Nearly every step waits for something, if only for a moment. */
+async function soon<Value>(value: Value, ms = 1): Promise<Value> {
+  await scheduler.wait(ms);
+  return value;
 }
 
 /** So many quick steps. */
@@ -32,13 +38,22 @@ const fan = defineWorkflow("fan", {
   handler: async (_input: unknown, step) => {
     await quickSteps(step, 20);
     const items = Array.from({ length: 100 }, (_, index) => index);
-    await step.map("item", items, (item) => item);
+    // Those that end in the same moment would share a row, which items of one's own seldom do.
+    await step.map("item", items, (item) => soon(item, 5 + ((item * 7) % 10) * 5));
   },
 });
 
 /** One step that waits for a language model. */
 const model = defineWorkflow("model", {
   handler: ({ url }: { url: string }, step) => step.run("ask", () => call(url, { prompt: "…" })),
+});
+
+/** The same, made by a courier while the run rests. */
+const letter = defineWorkflow("letter", {
+  handler: async ({ url }: { url: string }, step) => {
+    const { status } = await step.fetch("ask", { url, method: "POST", body: { prompt: "…" } });
+    return status;
+  },
 });
 
 /** One step under a limit that many runs share. */
@@ -57,4 +72,4 @@ async function call(url: string, body: object): Promise<string> {
   return await response.text();
 }
 
-export const workflows = [quick, brief, approval, fan, model, laned, parent];
+export const workflows = [quick, brief, approval, fan, model, letter, laned, parent];

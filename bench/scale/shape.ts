@@ -27,6 +27,8 @@ type Plan = Omit<Shape, "taken" | "bytes" | "meter"> & {
 const mailMs = 150;
 const modelMs = 30_000;
 const firingGapMs = 4000;
+/** Requests of a language model that are under way at the same time, so that what carries them is shared. */
+const together = 12;
 
 /** Somebody to call: a server on this machine that answers after `?ms=`, and keeps the addresses it is sent. */
 class Provider {
@@ -77,11 +79,30 @@ function plans(provider: Provider, url: string): readonly Plan[] {
       ),
       workerRequests: 2,
     },
-    plan("fan-out", "20 quick steps, then 100 at once by `step.map`", 120, 121, 10, ends("fan", {})),
-    plan("model", `one step that awaits a language model for ${modelMs / 1000} s`, 1, 2, 3, async (runtime, runs) => {
-      const asked = Array.from({ length: runs }, () => run(runtime, "model", { url: model }));
-      return { ids: await Promise.all(asked), tallies: await runtime.settled() };
-    }),
+    plan(
+      "fan-out",
+      "20 quick steps, then 100 at once by `step.map`, each of its own length",
+      120,
+      121,
+      10,
+      ends("fan", {}),
+    ),
+    plan(
+      "model",
+      `one step that awaits a language model for ${modelMs / 1000} s; ${together} at once`,
+      1,
+      2,
+      together,
+      atOnce("model", { url: model }),
+    ),
+    plan(
+      "model, `step.fetch`",
+      `the same by \`step.fetch\`; ${together} at once`,
+      1,
+      2,
+      together,
+      atOnce("letter", { url: model }),
+    ),
     {
       ...plan("schedule", "one quick step, started by a schedule", 1, null, 4, fire),
       workerRequests: 0,
@@ -105,7 +126,7 @@ function plan(
 
 async function count(runtime: Runtime, { drive, ...plan }: Plan): Promise<Shape> {
   // What an object does once in its life, and the directory once for all, belongs to no run.
-  await drive(runtime, plan.name === "model" ? 0 : 1);
+  if (!plan.what.endsWith("at once")) await drive(runtime, 1);
   const { ids, tallies } = await drive(runtime, plan.runs);
   const taken = takenBy(tallies, ids);
   const views = await Promise.all(ids.map(async (id) => (await runtime.fetch(`/v1/runs/${id}`)) as RunView));
@@ -157,6 +178,7 @@ function kindOf(object: string, ids: readonly string[]): Kind {
       return name === "roll" ? "roll" : "lane";
     default:
       if (name.startsWith(".register-")) return "register";
+      if (name.startsWith(".courier-")) return "courier";
       if (ids.includes(name)) return "run";
       return name.startsWith("key-") ? "key" : "child";
   }
@@ -166,6 +188,19 @@ function ends(workflow: string, input: object): Plan["drive"] {
   return async (runtime, runs) => {
     const ids: string[] = [];
     for (let made = 0; made < runs; made++) ids.push(await run(runtime, workflow, input));
+    return { ids, tallies: await runtime.settled() };
+  };
+}
+
+/** Nobody waits for these while they run: they are looked at once nothing more comes. */
+function atOnce(workflow: string, input: object): Plan["drive"] {
+  return async (runtime, runs) => {
+    const start = async (): Promise<string> => {
+      return ((await runtime.fetch(`/v1/workflows/${workflow}/runs`, { input })) as RunView).id;
+    };
+    const ids = await Promise.all(Array.from({ length: runs }, start));
+    // Nothing is taken while the model thinks, which is not the end.
+    await pause(modelMs + 5000);
     return { ids, tallies: await runtime.settled() };
   };
 }

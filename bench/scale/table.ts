@@ -218,6 +218,7 @@ const kindTexts: Readonly<Record<Kind, readonly [string, string]>> = {
   key: ["key", "one for each `Idempotency-Key` that comes with an id of its own"],
   shard: ["directory shard", "`DIRECTORY_SHARDS`"],
   register: ["register", "one for each shard"],
+  courier: ["courier", "one, then two more, then four …: as many as requests under way need"],
   scheduler: ["scheduler", "one"],
   lane: ["lane", "one for each lane, or limit and key"],
   roll: ["roll of lanes", "one"],

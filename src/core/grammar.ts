@@ -139,7 +139,13 @@ export const grammar: Grammar = {
   "progress.published": { value: stored },
 };
 
-/** By kind, the fields that an entry of it is looked at for; made once, because journals are long. */
-export const fieldsByKind: ReadonlyMap<unknown, readonly (readonly [field: string, isFit: Check])[]> = new Map(
-  Object.entries(grammar).map(([kind, checks]) => [kind, Object.entries<Check>(checks)]),
+/** By kind, the fields that an entry of it is looked at for, and how; made once, because journals are long. */
+export const checksByKind: ReadonlyMap<
+  unknown,
+  { readonly names: readonly string[]; readonly fits: readonly Check[] }
+> = new Map(
+  Object.entries(grammar).map(([kind, checks]) => [
+    kind,
+    { names: Object.keys(checks), fits: Object.values<Check>(checks) },
+  ]),
 );

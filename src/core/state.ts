@@ -14,6 +14,8 @@ import type { Stored } from "./value.ts";
 
 /** One call of `step`, as far as it is on record. */
 export type Call = {
+  /** {@link callKey} of it. */
+  readonly key: string;
   readonly id: string;
   readonly kind: CallKind;
   readonly name: string;
@@ -242,6 +244,7 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
   const known = state.calls.get(key);
   if (known !== undefined) return known;
   const call: Call = {
+    key,
     id,
     kind,
     name,

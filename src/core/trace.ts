@@ -33,11 +33,20 @@ export function formatTrace({ traceId, spanId, sampled }: Trace): string {
   return `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`;
 }
 
+/** Of creations that are at hand: a run is asked for its own with every line of its log and every look at it. */
+const known = new WeakMap<Origin, Trace>();
+
 /**
  * The run's own span, the same in every life: in the trace it was started with, else in one of its own, which
  * is sampled.
  */
 export function runTrace(origin: Origin): Trace {
+  const trace = known.get(origin) ?? traceOf(origin);
+  known.set(origin, trace);
+  return trace;
+}
+
+function traceOf(origin: Origin): Trace {
   const { id, at, continuation } = origin;
   const seed = `${id}:${continuation?.createdAt ?? at}`;
   const given = parentTrace(origin);

@@ -15,6 +15,8 @@ import type { Clock } from "./clock.ts";
 
 /** More than any chain of promises that waits for nothing is long; ten microseconds or so. */
 const microtasks = 64;
+/** Waited for again and again: `await undefined` would make a promise each time. */
+const nothing = Promise.resolve();
 /** So many turns in a row are spared, at most. */
 const longestBurst = 63;
 
@@ -47,7 +49,7 @@ export class Pace {
   async settle(): Promise<void> {
     if (!this.#isBurst || this.#handler.exacting || this.#spared === longestBurst) return await this.turn();
     this.#spared++;
-    for (let passed = 0; passed < microtasks; passed++) await undefined;
+    for (let passed = 0; passed < microtasks; passed++) await nothing;
   }
 
   /** The burst is over: what sets the handler going again is committed before the handler hears of it. */

@@ -32,6 +32,7 @@ import { scheduleRoutes } from "./schedule.ts";
 import { statsRoutes } from "./stats.ts";
 import { timelineRoutes } from "./timeline.ts";
 import { transferRoutes } from "./transfer.ts";
+import { urlOf } from "./url.ts";
 import { veil } from "./veil.ts";
 import { workflowRoutes } from "./workflow.ts";
 
@@ -107,7 +108,7 @@ async function serve(
 /** Hono would take what it cannot decode as it stands: another name than the one that was meant. */
 function checkPath(request: Request): void {
   try {
-    if (!decodeURIComponent(new URL(request.url).pathname).includes("\0")) return;
+    if (!decodeURIComponent(urlOf(request).pathname).includes("\0")) return;
   } catch {
     // Refused below.
   }
@@ -120,7 +121,7 @@ const openPath = /^\/(?:health$|(?:hooks|webhooks|assets)(?:\/|$))/;
 async function refuseRoute(context: Context, { readConfig, guard }: Door): Promise<Response> {
   const request = context.req.raw;
   try {
-    if (!openPath.test(new URL(request.url).pathname)) await authorise(request, readConfig(), "read", guard);
+    if (!openPath.test(urlOf(request).pathname)) await authorise(request, readConfig(), "read", guard);
     throw new RequestError("route_not_found", "There is nothing at this address.");
   } catch (error) {
     return wantsPage(request) ? refusalPage(request, error) : problem(error);
@@ -160,7 +161,7 @@ const secureSeals = { ...seals, "strict-transport-security": "max-age=31536000" 
 function seal(context: Context, next: () => Promise<void>): Promise<void> {
   return next().then(() => {
     const { headers } = context.res;
-    const wanted = new URL(context.req.url).protocol === "https:" ? secureSeals : seals;
+    const wanted = urlOf(context.req.raw).protocol === "https:" ? secureSeals : seals;
     for (const [name, value] of Object.entries(wanted)) if (!headers.has(name)) headers.set(name, value);
   });
 }

@@ -10,6 +10,7 @@ import { addressOf } from "./guard.ts";
 import type { Guard } from "./guard.ts";
 import { RequestError } from "./problem.ts";
 import { expiryOf, isOwn, isOwnOrPlain, readSession, tokenOfSession } from "./session.ts";
+import { urlOf } from "./url.ts";
 
 /** Who was let in: by which way, with which role, and what they are shown. */
 export type Caller = {
@@ -172,7 +173,9 @@ function isSame(left: Uint8Array, right: Uint8Array): boolean {
  * web page open in the browser of this machine.
  */
 export function refuseStrangers(request: Request): void {
-  const hosts = [new URL(request.url).hostname, hostname(`http://${request.headers.get("host") ?? "localhost"}`)];
+  const { host, hostname: own } = urlOf(request);
+  const named = request.headers.get("host") ?? "localhost";
+  const hosts = named === host ? [own] : [own, hostname(`http://${named}`)];
   if (!hosts.every(isLoopback)) {
     throw new RequestError(
       "loopback_only",

@@ -8,6 +8,7 @@ import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { GroupField, RunFilter } from "../core/service.ts";
 import { RequestError } from "./problem.ts";
+import { urlOf } from "./url.ts";
 
 /** Parameters by name; a name is here at most once. */
 export type Query = ReadonlyMap<string, string>;
@@ -22,7 +23,7 @@ const maxGroupFields = 4;
  */
 export function readQuery(request: Request, known: readonly string[] = []): Query {
   const query = new Map<string, string>();
-  for (const pair of new URL(request.url).search.slice(1).split("&")) {
+  for (const pair of urlOf(request).search.slice(1).split("&")) {
     if (pair === "") continue;
     const [name, value] = splitPair(pair);
     if (!known.some((each) => (each.endsWith(".") ? name.startsWith(each) : name === each))) {

@@ -8,6 +8,7 @@ import { filterNames, readCount, readFilter, readLimit, readQuery, readWait } fr
 import type { Call, Route } from "./route.ts";
 import { readStart } from "./start.ts";
 import { readTrace } from "./trace.ts";
+import { urlOf } from "./url.ts";
 import { viewHistory, viewRun, viewSummary } from "./view.ts";
 
 export function runRoutes(service: Service): Route[] {
@@ -34,7 +35,7 @@ async function start(service: Service, { request, param, author }: Call): Promis
     ...readKey(request),
     ...start,
     workflow: param("name"),
-    origin: new URL(request.url).origin,
+    origin: urlOf(request).origin,
     waitMs,
     ...author,
     ...readWhy(request),

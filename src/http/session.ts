@@ -7,6 +7,7 @@
  */
 import { signingSecrets } from "./config.ts";
 import type { Config, Token } from "./config.ts";
+import { urlOf } from "./url.ts";
 
 /** How long a browser stays signed in. */
 export const sessionMs = 7 * 24 * 60 * 60 * 1000;
@@ -17,7 +18,7 @@ function nameOf(request: Request): string {
 }
 
 function isSecure(request: Request): boolean {
-  return new URL(request.url).protocol === "https:";
+  return urlOf(request).protocol === "https:";
 }
 
 /**

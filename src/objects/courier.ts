@@ -72,7 +72,7 @@ export class Courier implements CourierRpc {
     this.#reserved.shift();
     const name = nameOf(order.id);
     if (this.#carried.has(name)) return;
-    this.#ctx.storage.kv.put(name, Date.now());
+    this.#ctx.storage.kv.put(name, true);
     this.#carry(name, order.id, order);
     this.#watch();
   }

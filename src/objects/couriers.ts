@@ -2,8 +2,8 @@
  * Owns: finding a courier that has room, and reaching it.
  * Does not own: what a courier does (courier), when a run asks for one (engine/orders).
  *
- * There is one courier, then two more, then four, and so on: whoever looks for room asks one of each row. So few
- * are awake while there is little to do, and however many there are, room is found with a handful of questions.
+ * There is one courier, then two more, then four, and so on: whoever looks for room asks two of each row, by chance.
+ * So few are awake while there is little to do, and however many there are, room is found with a handful of questions.
  */
 import type { Couriers } from "../engine/world.ts";
 import { courierObject } from "./address.ts";
@@ -20,10 +20,11 @@ export function createCouriers(): Couriers {
   return {
     reserve: async (bytes) => {
       for (let row = Math.max(0, foundIn - 1); row < rows; row++) {
-        const index = 2 ** row - 1 + Math.floor(Math.random() * 2 ** row);
-        if (!(await within(courierObject(index).reserveBerth(bytes), patienceMs))) continue;
-        foundIn = row;
-        return index;
+        for (const index of twoOf(row)) {
+          if (!(await within(courierObject(index).reserveBerth(bytes), patienceMs))) continue;
+          foundIn = row;
+          return index;
+        }
       }
       foundIn = 0;
       throw new Error("no courier has room");
@@ -31,4 +32,12 @@ export function createCouriers(): Couriers {
     send: async (courier, order) => await within(courierObject(courier).carryOrder(order), patienceMs),
     drop: async (courier, id) => await within(courierObject(courier).dropOrder(id), patienceMs),
   };
+}
+
+/** Two couriers of the row; of the first row the one that it has. */
+function twoOf(row: number): readonly number[] {
+  const width = 2 ** row;
+  const first = Math.floor(Math.random() * width);
+  const second = (first + 1 + Math.floor(Math.random() * (width - 1))) % width;
+  return [...new Set([first, second])].map((place) => width - 1 + place);
 }

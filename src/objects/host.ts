@@ -365,8 +365,9 @@ export class Host {
         // Tried again meanwhile: what was to be done next is no longer.
         if (this.run.state.end !== end) continue;
       }
+      const { run } = this;
       const reportAt = reporter.attend(
-        this.run.snapshot(),
+        () => run.snapshot(),
         created.shards,
         next.busy,
         this.run.state.imported === null,

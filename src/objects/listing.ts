@@ -10,7 +10,7 @@ import type { Position } from "../core/cursor.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../core/service.ts";
-import { directoryShards } from "./address.ts";
+import { listingShards } from "./lag.ts";
 import type { DirectoryRpc } from "./rpc.ts";
 
 const maxGroups = 1000;
@@ -39,7 +39,7 @@ type Part = { readonly shard: DirectoryRpc; readonly runs: RunSummary[]; isWhole
  * shards send little more than few do; then those that may have more of the newest, for all that may be missing.
  */
 async function newest(filter: Omit<RunQuery, "cursor">, count: number, before: Position | null): Promise<RunSummary[]> {
-  const parts: Part[] = directoryShards().map((shard) => ({ shard, runs: [], isWhole: false }));
+  const parts: Part[] = (await listingShards()).map((shard) => ({ shard, runs: [], isWhole: false }));
   const share = Math.min(count, 2 * Math.ceil(count / parts.length) + spare);
   await Promise.all(parts.map((part) => readOn(part, filter, share, before)));
   const found = merged(parts).at(count - 1);
@@ -81,13 +81,13 @@ function once(runs: readonly RunSummary[]): RunSummary[] {
 
 /** How many runs fit, those of the workflow `except` aside. */
 export async function countMatching(filter: RunFilter, except: string): Promise<number> {
-  const counts = await Promise.all(directoryShards().map((shard) => shard.count(filter, except)));
+  const counts = await Promise.all((await listingShards()).map((shard) => shard.count(filter, except)));
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Workflow → status → number of runs; every status is there, workflows without a run are not. */
 export async function countRuns(): Promise<ReadonlyMap<string, Readonly<Record<RunStatus, number>>>> {
-  const parts = await Promise.all(directoryShards().map((shard) => shard.counts()));
+  const parts = await Promise.all((await listingShards()).map((shard) => shard.counts()));
   const counts = new Map<string, Record<RunStatus, number>>();
   for (const { workflow, status, count } of parts.flat()) {
     const known = counts.get(workflow) ?? noRuns();
@@ -99,7 +99,7 @@ export async function countRuns(): Promise<ReadonlyMap<string, Readonly<Record<R
 
 /** Runs that fit in groups by the fields, the largest group first; without fields only how many there are. */
 export async function countGroups(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Counts> {
-  const parts = await Promise.all(directoryShards().map((shard) => shard.groups(filter, groupBy)));
+  const parts = await Promise.all((await listingShards()).map((shard) => shard.groups(filter, groupBy)));
   const counts = new Map<string, { readonly key: Counts["groups"][number]["key"]; count: number }>();
   for (const { key: values, count } of parts.flatMap(({ groups }) => groups)) {
     const name = JSON.stringify(values);
@@ -118,7 +118,7 @@ export async function countGroups(filter: RunFilter, groupBy: readonly GroupFiel
 
 /** Failed runs that fit by their cause, the most frequent first. */
 export async function listCauses(filter: RunFilter): Promise<readonly Cause[]> {
-  const parts = await Promise.all(directoryShards().map((shard) => shard.causes(filter)));
+  const parts = await Promise.all((await listingShards()).map((shard) => shard.causes(filter)));
   const causes = new Causes(Infinity);
   for (const cause of parts.flat()) causes.merge(cause);
   return causes.top(maxCauses);

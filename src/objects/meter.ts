@@ -52,6 +52,8 @@ export class Meter {
   #recordedAt = 0;
   /** The directory has heard of the run before. */
   #listed = false;
+  /** What the storage said last; null once something may have been written since. Asking it is not cheap. */
+  #bytes: number | null = null;
 
   /** @param bytesStored asks the storage */
   constructor(bytesStored: () => number) {
@@ -68,6 +70,7 @@ export class Meter {
 
   wrote(rows: number): void {
     this.#rows += rows;
+    this.#bytes = null;
   }
 
   /** The object called another one, that is no run: what runs are called, they count themselves. */
@@ -85,6 +88,7 @@ export class Meter {
   /** One call that the object takes, from its beginning to its end. */
   take<Value>(call: () => Value): Value {
     this.#requests++;
+    this.#bytes = null;
     this.#begin();
     let answer: Value;
     try {
@@ -108,7 +112,8 @@ export class Meter {
   /** What is shown of the run: what is on record, and the bytes there are. */
   get usage(): Usage {
     const { rowsWritten, requests, awakeMs } = this.#recorded;
-    return { rowsWritten, requests, awakeMs, bytesStored: this.#bytesStored() };
+    this.#bytes ??= this.#bytesStored();
+    return { rowsWritten, requests, awakeMs, bytesStored: this.#bytes };
   }
 
   /** What goes on record with a commit of these entries; null: nothing. The commit counts as one row already. */

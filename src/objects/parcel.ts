@@ -5,6 +5,7 @@
 import type { RunSnapshot } from "../core/run.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { answered } from "./lag.ts";
 import type { Parcel, ValueField } from "./rpc.ts";
 
 /** Characters that travel together; a character takes one byte or two. */
@@ -18,6 +19,7 @@ export function pack(run: RunSnapshot): Parcel {
 }
 
 export async function unpack({ apart, ...run }: Parcel): Promise<RunSnapshot> {
+  answered(run.finishedAt);
   const whole: Record<string, unknown> = { ...run };
   for (const field of apart) whole[field] = unwrap(await runObject(run.id).value(field));
   return whole as RunSnapshot;

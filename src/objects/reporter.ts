@@ -14,6 +14,7 @@ import { isEnded } from "../core/run.ts";
 import { directoryOf, schedulerObject } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
 import type { Receive } from "./broadcast.ts";
+import { lagMs } from "./lag.ts";
 import { backoff, describe, within } from "./patience.ts";
 import { earlier } from "./timer.ts";
 
@@ -66,14 +67,16 @@ export class Reporter {
 
   /**
    * Begins to tell what is due; answers when more will be, null where nothing is left to begin. Epoch ms.
+   * @param read the run, as it is when it is asked
    * @param shards how many the directory had when the run was created
    * @param busy the run is at work
    * @param isOurs the schedule that started it, if one did, is of this deployment
    */
-  attend(run: RunSnapshot, shards: number | undefined, busy: boolean, isOurs: boolean): number | null {
+  attend(read: () => RunSnapshot, shards: number | undefined, busy: boolean, isOurs: boolean): number | null {
+    const run = read();
     const listAt = this.#listAt(run, busy);
     return earlier(
-      this.#begin(this.#listing, run, listAt, () => this.#list(run, shards)),
+      this.#begin(this.#listing, run, listAt, () => this.#list(read(), shards)),
       this.#begin(this.#firing, run, isOurs && this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run)),
     );
   }
@@ -108,7 +111,10 @@ export class Reporter {
     const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, strayMs];
     // Nothing is put off for longer: a clock that says so was set back.
     if (at > now && at <= now + longestMs) return at;
-    void this.#pay(account, run, tell);
+    void this.#pay(account, run, async () => {
+      if (isEnded(run.status)) await scheduler.wait(lagMs);
+      await tell();
+    });
     return null;
   }
 

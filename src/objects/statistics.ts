@@ -10,8 +10,8 @@ import type { RunStatus } from "../core/run.ts";
 import type { LaneInfo, Lanes, Statistics } from "../core/service.ts";
 import type { Census, Stats, StatsQuery } from "../core/stats.ts";
 import { sliceLength, sumUp } from "../core/summation.ts";
-import { directoryShards } from "./address.ts";
 import type { Catalog } from "./catalog.ts";
+import { listingShards } from "./lag.ts";
 
 /** Each lane is an object of its own that has to be asked: no more than this, so that asking stays quick. */
 const maxLanes = 500;
@@ -29,8 +29,9 @@ async function readStats(query: StatsQuery, catalog: Catalog, lanes: Lanes): Pro
   const { workflow } = query;
   if (workflow !== undefined && !catalog.names().includes(workflow)) await checkKnown(workflow);
   const sampling = { ...query, sliceMs: sliceLength(query) };
+  const shards = await listingShards();
   const [samples, listed] = await Promise.all([
-    Promise.all(directoryShards().map((shard) => shard.sample(sampling))),
+    Promise.all(shards.map((shard) => shard.sample(sampling))),
     listLanes(lanes),
   ]);
   const names = workflow === undefined ? catalog.names() : [workflow];
@@ -39,7 +40,7 @@ async function readStats(query: StatsQuery, catalog: Catalog, lanes: Lanes): Pro
 
 /** One that has left the code has its runs still. */
 async function checkKnown(workflow: string): Promise<void> {
-  const counts = await Promise.all(directoryShards().map((shard) => shard.counts()));
+  const counts = await Promise.all((await listingShards()).map((shard) => shard.counts()));
   if (counts.flat().some((count) => count.workflow === workflow)) return;
   const shown = JSON.stringify(workflow);
   throw new HoldfastError("workflow_not_found", `no workflow is called ${shown}, in this deployment or among its runs`);
@@ -62,7 +63,7 @@ async function listLanes(lanes: Lanes): Promise<Pick<Stats, "lanes" | "moreLanes
 }
 
 async function takeCensus(catalog: Catalog): Promise<Census> {
-  const shards = await Promise.all(directoryShards().map((shard) => shard.census()));
+  const shards = await Promise.all((await listingShards()).map((shard) => shard.census()));
   const counts = new Map(catalog.names().map((name) => [name, noRuns()]));
   const oldest = new Map<string, number>();
   for (const shard of shards) {

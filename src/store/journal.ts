@@ -115,7 +115,8 @@ export class SqlJournal implements Journal {
       if (found.last === null) return;
       const entries = readBlock(found, before);
       if (entries === null) break;
-      yield* entries;
+      // Each is handed on at once: `yield*` would ask a list for what is there already.
+      for (let at = 0; at < entries.length; at++) yield entries[at] as Entry;
       before = entries.at(-1) ?? before;
       after = found.last;
     }
@@ -205,19 +206,17 @@ export class SqlJournal implements Journal {
  * The entries of rows that were joined; null where each row has to be looked at by itself, from there on: because
  * they are long or sealed, or to find out what is wrong with them.
  */
-function readBlock({ rows, places, texts }: Block, before: Before | null): readonly Entry[] | null {
-  // Many lines make one row that is damaged: JSON has none.
+function readBlock({ texts, ...found }: Block, before: Before | null): readonly Entry[] | null {
+  // A row of two lines is damaged: the JSON of a journal has no line ends.
   const lines = texts === null || isSealed(texts) ? [] : texts.split("\n");
-  if (lines.length !== rows) return null;
+  if (lines.length !== found.rows) return null;
+  const places = JSON.parse(`[${found.places}]`) as readonly number[];
   const read: Entry[] = [];
   try {
-    let last = before;
-    for (const [index, row] of (JSON.parse(`[${places}]`) as readonly number[]).entries()) {
-      if (row % partsPerCommit !== 0) return null;
-      for (const entry of readCommit(lines[index] ?? "", row / partsPerCommit, last)) {
-        read.push(entry);
-        last = entry;
-      }
+    for (let at = 0; at < lines.length; at++) {
+      const first = (places[at] ?? 0.5) / partsPerCommit;
+      if (!Number.isInteger(first)) return null;
+      read.push(...readCommit(lines[at] ?? "", first, read.at(-1) ?? before));
     }
   } catch {
     return null;

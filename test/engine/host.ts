@@ -10,6 +10,7 @@ import type { RunSnapshot } from "../../src/core/run.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/run.ts";
+import type { Couriers } from "../../src/engine/world.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
 import type { Handler } from "./memory.ts";
 
@@ -25,6 +26,8 @@ export type HostOptions = {
   readonly input?: unknown;
   /** The run's last life was cut off; true for a journal that is not empty, unless set. */
   readonly cold?: boolean;
+  /** Whoever makes requests for it; nobody unless set. */
+  readonly couriers?: Couriers;
   /** One that has these commits, unless set. */
   readonly journal?: MemoryJournal;
 };
@@ -43,7 +46,8 @@ export class Host {
     this.definition = typeof definition === "function" ? define(definition) : definition;
     this.journal = options.journal ?? new MemoryJournal(commits);
     this.clock = new ManualClock(at);
-    this.run = new Run(this.journal, memoryWorld(this.clock, deployment), (_name, version) =>
+    const world = memoryWorld(this.clock, deployment);
+    this.run = new Run(this.journal, { ...world, couriers: options.couriers ?? world.couriers }, (_name, version) =>
       this.definition?.version === version ? this.definition : undefined,
     );
     this.#cold = options.cold ?? commits.length > 0;

@@ -50,6 +50,21 @@ export function testJournal(name: string, withJournal: WithJournal, largest = In
       });
     });
 
+    test("a long one comes back whole, wherever long values and commits of many stand in it", async () => {
+      await withJournal((journal, reopen) => {
+        // 1,100 commits: of two entries now and then, and one of a value that no block of rows takes.
+        const entries: Entry[] = [];
+        for (let commit = 1; commit <= 1100; commit++) {
+          const seq = entries.length + 1;
+          const added = commit === 700 ? [large(seq, "é".repeat(3000))] : [entry(seq)];
+          if (commit % 100 === 0) added.push(entry(seq + 1));
+          journal.append(added);
+          entries.push(...added);
+        }
+        expect([...reopen().read()]).toEqual(entries);
+      });
+    });
+
     test("pages begin and end anywhere, also within a commit", async () => {
       await withJournal((journal) => {
         // Commits of 1, 2, 3 … entries: 1 | 2 3 | 4 5 6 | 7 8 9 10 | 11 12 13 14 15

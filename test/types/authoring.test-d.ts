@@ -2,7 +2,7 @@
 import { expectTypeOf } from "vitest";
 import * as z from "zod";
 import { createWorker, defineWorkflow, getRun, signal } from "../../src/index.ts";
-import type { RunHandle, RunView, WebhookCall } from "../../src/index.ts";
+import type { FetchAnswer, RunHandle, RunView, WebhookCall } from "../../src/index.ts";
 
 const order = defineWorkflow("order", {
   input: z.object({ id: z.string(), total: z.number().default(0), due: z.coerce.date() }),
@@ -20,6 +20,17 @@ const order = defineWorkflow("order", {
     });
     expectTypeOf(charge).toEqualTypeOf<{ receipt: string }>();
     expectTypeOf(await step.run("sync", () => step.now())).toEqualTypeOf<number>();
+
+    const page = await step.fetch<{ text: string }>("page", "https://example.com", {
+      acceptStatus: [404],
+      undo: ({ body }) => expectTypeOf(body).toEqualTypeOf<{ text: string }>(),
+    });
+    expectTypeOf(page).toEqualTypeOf<FetchAnswer<{ text: string }>>();
+    expectTypeOf(
+      (await step.fetch("any", { url: new URL("https://example.com"), body: [1] })).body,
+    ).toEqualTypeOf<unknown>();
+    // @ts-expect-error nobody can promise it of a request that another process makes
+    void step.fetch("once", "https://example.com", { atMostOnce: true });
 
     // A declared signal is typed by its schema; null only where there is a timeout.
     expectTypeOf(await step.waitFor("decision")).toEqualTypeOf<{ approved: boolean }>();

@@ -1,6 +1,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
 import { parseKeys, Vault } from "../../src/core/cipher.ts";
+import type { Entry } from "../../src/core/entry.ts";
+import { HoldfastError } from "../../src/core/error.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
 import { testJournal } from "../engine/journal-suite.ts";
 
@@ -32,3 +35,52 @@ testJournal(
   },
   Number(settings["JOURNAL_LARGEST"] || 600_000),
 );
+
+describe("a long journal", () => {
+  const entries = Array.from({ length: 1100 }, (_unused, at): Entry => {
+    return { seq: at + 1, at: 1_760_000_000_000, kind: "log.written", level: "info", message: `line ${at + 1}` };
+  });
+  const textOf = (seq: number) => JSON.stringify([entries[seq - 1]]);
+  const bytes = new TextEncoder().encode(textOf(600));
+  const cases: readonly (readonly [what: string, data: string | Uint8Array, says: RegExp])[] = [
+    ["cut off", textOf(600).slice(0, -1), /begins with entry 600 is cut off or is no JSON/],
+    ["empty", "", /begins with entry 600 is cut off or is no JSON/],
+    ["of bytes, also the right ones", bytes, /row 2457600 is no text/],
+    ["with a line end behind it", `${textOf(600)}\n`, /^read$/],
+    ["of two commits", `${textOf(600)}\n${textOf(601)}`, /begins with entry 600 is cut off or is no JSON/],
+    ["of another place", textOf(601), /where entry 600 belongs, there is another/],
+    ["that is no list", "7", /begins with entry 600 is no list of entries/],
+    ["of the future", textOf(600).replace("log.written", "log.sung"), /entry 600 is of the kind log\.sung/],
+  ];
+
+  it.each(cases)("with a row in its middle, %s, is read up to there, and says the same", async (_what, data, says) => {
+    const stub = env.RUNS.getByName(`journal-${journals++}`);
+    await runInDurableObject(stub, async (_instance, { storage }) => {
+      const journal = new SqlJournal(storage);
+      for (const entry of entries) journal.append([entry]);
+      storage.sql.exec("UPDATE journal SET data = ? WHERE row = ?", data, 600 * 4096);
+      const read: number[] = [];
+      let said = "read";
+      try {
+        for (const { seq } of new SqlJournal(storage).read()) read.push(seq);
+      } catch (error) {
+        said = error instanceof HoldfastError ? error.message : "something else";
+      }
+      expect(said).toMatch(says);
+      expect(read.length).toBe(said === "read" ? entries.length : 599);
+    });
+  });
+
+  it("takes few statements and as many rows as it has to be read", async () => {
+    const stub = env.RUNS.getByName(`journal-${journals++}`);
+    await runInDurableObject(stub, async (_instance, { storage }) => {
+      const journal = new SqlJournal(storage);
+      for (const entry of entries) journal.append([entry]);
+      const exec = vi.spyOn(storage.sql, "exec");
+      expect([...new SqlJournal(storage).read()]).toEqual(entries);
+      const read = exec.mock.results.reduce((sum, { value }) => sum + (value as SqlStorageCursor<never>).rowsRead, 0);
+      expect([exec.mock.calls.length <= 6, read <= entries.length + 10]).toEqual([true, true]);
+      exec.mockRestore();
+    });
+  });
+});

@@ -29,12 +29,14 @@ describe("a page over several shards", () => {
   it("is whole where one shard has all of the newest", async () => {
     expect(directoryShards()).toHaveLength(4);
     const batch = "lopsided";
+    console.warn("begin", performance.now());
     // The newest in one shard, older ones in another; a third has one between those, the last none.
     const runs = [
       ...(await put(batch, 2, 24, 5000)),
       ...(await put(batch, 1, 16, 4000)),
       ...(await put(batch, 0, 1, 4008)),
     ];
+    console.warn("put", performance.now());
     const expected = runs.toSorted(byNewest).map(({ id }) => id);
     for (const limit of [7, 23, 24, 40, 41]) expect(await walk(batch, limit)).toEqual(expected);
   });

@@ -20,6 +20,7 @@ import { fanWorkflows } from "./flows/fan.ts";
 import { childWorkflows } from "./flows/children.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
 import { mortalWorkflows } from "./flows/mortal.ts";
+import { orderWorkflows } from "./flows/orders.ts";
 import { watched } from "./saboteur.ts";
 import type { Blow } from "./saboteur.ts";
 
@@ -32,6 +33,7 @@ const workflows = [
   drip,
   ...interruptionWorkflows,
   ...mortalWorkflows,
+  ...orderWorkflows,
   ...childWorkflows,
   ...fanWorkflows,
 ];

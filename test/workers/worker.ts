@@ -28,6 +28,7 @@ import { interruptionWorkflows } from "./flows/interruption.ts";
 import { laneWorkflows } from "./flows/lanes.ts";
 import { modelWorkflows } from "./flows/model.ts";
 import { mortalWorkflows } from "./flows/mortal.ts";
+import { orderWorkflows } from "./flows/orders.ts";
 import { timelineWorkflows } from "./flows/timeline.ts";
 import { reasonWorkflows } from "./flows/reason.ts";
 import { statsWorkflows } from "./flows/stats.ts";
@@ -74,6 +75,7 @@ const worker = createWorker({
     ...laneWorkflows,
     ...modelWorkflows,
     ...mortalWorkflows,
+    ...orderWorkflows,
     ...erasureWorkflows,
     ...toldWorkflows,
     ...travelWorkflows,

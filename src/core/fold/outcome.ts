@@ -1,6 +1,5 @@
 /** What every fold does alike: noting that a call is over, and what its promise settles with. */
 import type { Entry } from "../entry.ts";
-import { callKey } from "../state.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
 
 export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): Outcome {
@@ -23,7 +22,7 @@ export function finish(state: RunState, call: Call, failed = false): void {
   call.exhausted = false;
   call.lastError = null;
   call.order = null;
-  if (state.cleared.size > 0) state.cleared.delete(callKey(call.kind, call.id));
+  if (state.cleared.size > 0) state.cleared.delete(call.key);
 }
 
 /** Children that nobody will wait for any more are to be stopped, unless their policy lets them be. */

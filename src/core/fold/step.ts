@@ -31,7 +31,7 @@ type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "
 function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
   const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
   const call = recordOf(state, kind, entry.step, nameOfCall(entry.step), entry.at);
-  const key = callKey(kind, entry.step);
+  const { key } = call;
   switch (entry.kind) {
     case "step.attempt_failed":
     case "undo.attempt_failed":

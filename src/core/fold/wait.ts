@@ -99,7 +99,7 @@ export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
     return null;
   }
   const call = recordOf(state, "child", entry.step, nameOfCall(entry.step), entry.at);
-  const key = callKey("child", entry.step);
+  const { key } = call;
   switch (entry.kind) {
     case "child.started":
       call.child = entry.child;

@@ -1,0 +1,29 @@
+/**
+ * Owns: by how much the listing of an end follows the end itself, and that whoever was told of the end finds it listed.
+ * Does not own: reporting (reporter), what is read of the shards (listing, statistics).
+ * Invariant 1: what this isolate has answered about a run that had just ended is listed, as far as it is in its
+ * power, before this isolate reads the directory. Elsewhere the listing may be late by this moment.
+ */
+import { directoryShards } from "./address.ts";
+import type { DirectoryRpc } from "./rpc.ts";
+
+/** An end is told to others this long after it, so that the answers to those who wait for it go first. */
+export const lagMs = 10;
+/** How long telling it takes, with some to spare. */
+const tellingMs = 15;
+
+/** Until when an end that was answered here may not be listed yet, epoch ms. */
+let lagsUntil = 0;
+
+/** A run is answered that ended then. */
+export function answered(finishedAt: number | null): void {
+  if (finishedAt !== null) lagsUntil = Math.max(lagsUntil, finishedAt + lagMs + tellingMs);
+}
+
+/** All shards, to be read now. */
+export async function listingShards(): Promise<readonly DirectoryRpc[]> {
+  // No longer than that: a clock may have been set back.
+  const waitMs = Math.min(lagsUntil - Date.now(), lagMs + tellingMs);
+  if (waitMs > 0) await scheduler.wait(waitMs);
+  return directoryShards();
+}

@@ -1,0 +1,106 @@
+/** Couriers over virtual time: they outlive the runs that they make requests for, and may forget what they carry. */
+import { HoldfastError } from "../../src/core/error.ts";
+import type { Order, OrderEnd, OrderId } from "../../src/core/order.ts";
+import { encode } from "../../src/core/value.ts";
+import { receiveAnswer, repeatOrder } from "../../src/engine/errand.ts";
+import type { Couriers } from "../../src/engine/world.ts";
+import { Host } from "./host.ts";
+import type { HostOptions } from "./host.ts";
+import type { Definition } from "../../src/core/definition.ts";
+import type { Handler } from "./memory.ts";
+
+/** What a request comes to and how long that takes; `null`: it is never answered. */
+export type Reply = (order: Order, nth: number) => { readonly end: OrderEnd; readonly ms: number } | null;
+
+export function answered(body: unknown, status = 200): OrderEnd {
+  return { kind: "answered", value: encode({ status, headers: {}, body }, "an answer") };
+}
+
+export class Post implements Couriers {
+  /** Every request that was made, in order. */
+  readonly made: Order[] = [];
+  readonly dropped: OrderId[] = [];
+  /** Set to have what it names fail as the network does. */
+  fails: (what: "reserve" | "send") => boolean = () => false;
+  host: Host;
+  readonly #reply: Reply;
+  readonly #carried = new Set<string>();
+
+  constructor(definition: Definition | Handler, reply: Reply, options: HostOptions = {}) {
+    this.#reply = reply;
+    this.host = new Host(definition, { ...options, couriers: this });
+  }
+
+  async reserve(): Promise<number> {
+    await Promise.resolve();
+    if (this.fails("reserve")) throw new Error("no courier has room");
+    return 2;
+  }
+
+  async send(courier: number, order: Order): Promise<void> {
+    await Promise.resolve();
+    if (this.fails("send")) throw new Error("the network is down");
+    if (courier !== 2) throw new Error("another courier has it");
+    this.#carry(order);
+  }
+
+  async drop(_courier: number, id: OrderId): Promise<void> {
+    await Promise.resolve();
+    this.dropped.push(id);
+    this.#carried.delete(String(id.seq));
+  }
+
+  /** They die, and know no more than what they were asked for: what they carry is made once more. */
+  async revive(): Promise<void> {
+    const { created } = this.host.run.state;
+    const names = [...this.#carried];
+    this.#carried.clear();
+    for (const seq of names) {
+      const order = await repeatOrder(this.host.run, {
+        runId: created?.id ?? "",
+        createdAt: created?.at ?? 0,
+        seq: Number(seq),
+      });
+      if (order !== null) this.#carry(order);
+    }
+  }
+
+  /** They lose what they carry, and nobody tells them. */
+  forget(): void {
+    this.#carried.clear();
+  }
+
+  /** The run's process ends, and another goes on from that many commits, later. */
+  reopen(keep = this.host.journal.commits.length, cold = false): this {
+    this.host = this.host.reopen({ keep, cold, couriers: this });
+    return this;
+  }
+
+  async drive(until?: number): Promise<this> {
+    await this.host.drive(until);
+    return this;
+  }
+
+  #carry(order: Order): void {
+    const name = String(order.id.seq);
+    if (this.#carried.has(name)) return;
+    this.#carried.add(name);
+    this.made.push(order);
+    const reply = this.#reply(order, this.made.length);
+    if (reply === null) return;
+    const tell = (at: number): void => {
+      this.host.plan(at, async (run) => {
+        // Of what was dropped or forgotten nobody tells.
+        if (!this.#carried.has(name)) return;
+        try {
+          await receiveAnswer(run, { ...order.id, end: reply.end });
+          this.#carried.delete(name);
+        } catch (error) {
+          if (!(error instanceof HoldfastError)) throw error;
+          tell(this.host.clock.at + 1000);
+        }
+      });
+    };
+    tell(this.host.clock.at + reply.ms);
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Whoever runs send requests to while tests run: a real HTTP server in Node's process. How it answers stands in
+ * the query of the address; each test has a box of its own, in which is kept what came.
+ */
+import { createServer } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { TestProject } from "vitest/node";
+
+/** What came, in order. */
+export type Asked = {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly bytes: number;
+  readonly body: string;
+  /** Whoever asked went away before it was answered. */
+  left: boolean;
+};
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** `http://127.0.0.1:port` */
+    readonly answerer: string;
+  }
+}
+
+export type Answerer = { readonly url: string; readonly boxes: ReadonlyMap<string, Asked[]>; close(): Promise<void> };
+
+/**
+ * `GET /box/NAME` tells what came; `PUT /gate/NAME` opens a gate. Anything else is answered by its query: `box`, `status`,
+ * `type`, `body` or so many `bytes`, after `ms`, once the `gate` is open, `retryAfter`; `fails`: so many times 503
+ * first; `cut`: the connection breaks.
+ */
+export async function openAnswerer(): Promise<Answerer> {
+  const boxes = new Map<string, Asked[]>();
+  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const gateOf = (name: string): PromiseWithResolvers<void> => {
+    const gate = gates.get(name) ?? Promise.withResolvers<void>();
+    gates.set(name, gate);
+    return gate;
+  };
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams: query } = new URL(request.url ?? "/", "http://localhost");
+    const [, what, name = ""] = pathname.split("/");
+    if (what === "box") return void response.end(JSON.stringify(boxes.get(name) ?? []));
+    if (what === "gate") {
+      gateOf(name).resolve();
+      return void response.end();
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    const { method = "", headers } = request;
+    const text = body.toString("utf8").slice(0, 1000);
+    const asked = {
+      method,
+      headers: { ...headers } as Record<string, string>,
+      bytes: body.length,
+      body: text,
+      left: false,
+    };
+    const box = query.get("box") ?? "";
+    boxes.set(box, [...(boxes.get(box) ?? []), asked]);
+    response.on("close", () => {
+      asked.left = !response.writableFinished;
+    });
+    const gate = query.get("gate");
+    if (gate !== null) await gateOf(gate).promise;
+    await new Promise((resolve) => setTimeout(resolve, Number(query.get("ms") ?? 0)));
+    if (query.has("cut")) return void request.socket.destroy();
+    const isFailing = (boxes.get(box)?.length ?? 0) <= Number(query.get("fails") ?? 0);
+    const retryAfter = query.get("retryAfter");
+    response.writeHead(isFailing ? 503 : Number(query.get("status") ?? 200), {
+      "content-type": query.get("type") ?? "application/json",
+      "x-answer": "Yes",
+      ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
+    });
+    const bytes = Number(query.get("bytes") ?? 0);
+    response.end(bytes > 0 ? "x".repeat(bytes) : (query.get("body") ?? ""));
+  }
+
+  const server = createServer((request, response) => void answer(request, response));
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    boxes,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const answerer = await openAnswerer();
+  project.provide("answerer", answerer.url);
+  return () => answerer.close();
+}

@@ -1,0 +1,276 @@
+/** Requests that couriers make for runs, over a real network, while run and courier are evicted, ended and told twice. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterAll, describe, expect, inject, it, vi } from "vitest";
+import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import { encode } from "../../src/core/value.ts";
+import { courierObject, runObject } from "../../src/objects/address.ts";
+import type { Asked } from "./answerer.ts";
+import { ask, newId, start } from "./client.ts";
+import type { RunJson } from "./client.ts";
+import { lives } from "./flows/engine.ts";
+import { pause } from "./play.ts";
+import { scan } from "./scan.ts";
+
+const answerer = inject("answerer");
+const settings = env as unknown as Record<string, string | undefined>;
+
+function address(query: Record<string, string | number>): string {
+  const pairs = Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]);
+  return `${answerer}/ask?${new URLSearchParams(pairs).toString()}`;
+}
+
+async function boxOf(name: string): Promise<Asked[]> {
+  return await (await fetch(`${answerer}/box/${name}`)).json();
+}
+
+async function open(gate: string): Promise<void> {
+  await fetch(`${answerer}/gate/${gate}`, { method: "PUT" });
+}
+
+async function runThat(id: string, like: object): Promise<RunJson> {
+  const read = async (): Promise<RunJson> => {
+    const { body } = await ask(`GET /v1/runs/${id}`);
+    expect(body).toMatchObject(like);
+    return body as unknown as RunJson;
+  };
+  return await vi.waitFor(read, { timeout: 12_000, interval: 20 });
+}
+
+async function entriesOf(id: string): Promise<readonly Entry[]> {
+  const history = await runObject(id).history(0, 200);
+  return history.ok ? history.value.entries : [];
+}
+
+async function dispatches(id: string): Promise<EntryOf<"step.dispatched">[]> {
+  return (await entriesOf(id)).filter((entry) => entry.kind === "step.dispatched");
+}
+
+/** Resolves once the request has come to whoever answers it. */
+async function arrived(box: string, count = 1): Promise<void> {
+  await vi.waitFor(async () => expect(await boxOf(box)).toHaveLength(count), { timeout: 8000, interval: 10 });
+}
+
+/** What the courier keeps. */
+async function keptBy(courier: number): Promise<string[]> {
+  const stub = env.RUNS.getByName(`.courier-${courier}`);
+  return await runInDurableObject(stub, async (_object, { storage }) => [...(await storage.list()).keys()]);
+}
+
+/** The process of the object ends. */
+async function die(name: string): Promise<void> {
+  await runInDurableObject(env.RUNS.getByName(name), (_object, ctx) => ctx.abort()).catch(() => undefined);
+}
+
+async function began(query: Record<string, string | number>, more: object = {}): Promise<{ id: string; box: string }> {
+  const box = newId("box");
+  const { id } = await start("asks", { input: { target: address({ box, ...query }), ...more } });
+  return { id, box };
+}
+
+describe("an answer", () => {
+  it("is read by its content type, as a call of a webhook is", async () => {
+    const kinds = [
+      ["application/json", '{"a":[1,2]}', { a: [1, 2] }],
+      ["application/problem+json; charset=utf-8", "null", null],
+      ["application/x-www-form-urlencoded", "a=1&b=two", { a: "1", b: "two" }],
+      ["text/plain", "hello", "hello"],
+      ["image/png", "abc", { $type: "Uint8Array", value: "YWJj" }],
+      ["text/plain", "", null],
+    ] as const;
+    const runs = kinds.map(async ([type, body]) => {
+      const run = await start("asks", { input: { target: address({ type, body }) } }, "?wait=10s");
+      return run.output as { status: number; headers: Record<string, string>; body: unknown };
+    });
+    const outputs = await Promise.all(runs);
+    expect(outputs.map(({ body }) => body)).toEqual(kinds.map(([, , value]) => value));
+    expect(outputs.map(({ status, headers }) => [status, headers["x-answer"]])).toEqual(kinds.map(() => [200, "Yes"]));
+  });
+
+  it("comes of the request as it was made, with the step's key unless it brings one", async () => {
+    const box = newId("box");
+    const url = address({ box });
+    const target = { url, method: "put", body: { n: 1 }, headers: { authorization: "Bearer abc" } };
+    const own = { url, headers: { "Idempotency-Key": "mine" } };
+    await start("asks", { input: { target } }, "?wait=10s");
+    await start("asks", { input: { target: own } }, "?wait=10s");
+    const [first, second] = await boxOf(box);
+    expect(first).toMatchObject({ method: "PUT", body: '{"n":1}' });
+    expect(first?.headers).toMatchObject({ authorization: "Bearer abc", "content-type": "application/json" });
+    expect(first?.headers["idempotency-key"]).toMatch(/^asks-.*:ask$/);
+    expect(second?.headers["idempotency-key"]).toBe("mine");
+    expect(JSON.stringify([first, second])).not.toContain("a-token-123");
+  });
+
+  it("of 503 is asked for again, a broken connection too; 404 fails the step with its code", async () => {
+    const options = { retry: { delay: 20 } };
+    const busy = await began({ fails: 2, body: "1" }, { options });
+    const missing = await began({ status: 404, body: "no such page" });
+    const cut = await began({ cut: 1 }, { options: { retry: { limit: 1, delay: 20 } } });
+    await runThat(busy.id, { status: "completed" });
+    expect(await boxOf(busy.box)).toHaveLength(3);
+    const { body } = await ask(`GET /v1/runs/${missing.id}?wait=5s`);
+    expect(body["error"]).toMatchObject({ code: "non_retryable", cause: { code: "http_404" } });
+    expect((body["error"] as { message: string }).message).toMatch(/was answered 404: no such page$/);
+    await runThat(cut.id, { status: "failed", error: { code: "step_failed", attempts: 2 } });
+  });
+
+  it("may be large, and too large: then the step fails and says so", async () => {
+    const large = await began({ bytes: 3_000_000, type: "text/plain" });
+    const huge = await began({ bytes: 17_000_000, type: "text/plain" });
+    const upload = await start(
+      "asks",
+      { input: { target: { url: address({ box: "up" }), method: "POST", body: "y".repeat(2_000_000) } } },
+      "?wait=10s",
+    );
+    const { output } = await runThat(large.id, { status: "completed" });
+    expect((output as { body: string }).body).toHaveLength(3_000_000);
+    await runThat(huge.id, { status: "failed", error: { code: "value_too_large", attempts: 1 } });
+    expect(upload.status).toBe("completed");
+    expect((await boxOf("up"))[0]?.bytes).toBe(2_000_000);
+  });
+});
+
+describe("while a request is under way", () => {
+  it("the run is at work, rests, and may be evicted; its courier keeps its name and nothing else", async () => {
+    const gate = newId("gate");
+    const { id, box } = await began({ gate, body: "42" });
+    await arrived(box);
+    const { body } = await ask(`GET /v1/runs/${id}`);
+    expect(body).toMatchObject({ status: "running", steps: { running: 1 }, active: [{ step: "ask", attempt: 1 }] });
+    const before = lives.get(id) ?? 0;
+    await evictDurableObject(env.RUNS.getByName(id));
+    expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "running", steps: { running: 1 } });
+    const [sent] = await dispatches(id);
+    const created = (await entriesOf(id))[0]?.at;
+    expect(await keptBy(sent?.courier ?? -1)).toContain(`order ${JSON.stringify([id, created, sent?.seq])}`);
+    await open(gate);
+    expect(await runThat(id, { status: "completed" })).toMatchObject({ output: { body: 42 } });
+    expect(lives.get(id)).toBe(before + 1);
+    expect(await boxOf(box)).toHaveLength(1);
+    expect(await entriesOf(id)).not.toContainEqual(expect.objectContaining({ kind: "step.interrupted" }));
+    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id));
+  });
+
+  it("the death of its courier has the same request made again at once, and recorded once (2, 4)", async () => {
+    const gate = newId("gate");
+    const { id, box } = await began({ gate, body: "42" });
+    await arrived(box);
+    await evictDurableObject(env.RUNS.getByName(id));
+    const [sent] = await dispatches(id);
+    await die(`.courier-${sent?.courier}`);
+    await arrived(box, 2);
+    await open(gate);
+    await runThat(id, { status: "completed" });
+    const keys = (await boxOf(box)).map(({ headers }) => headers["idempotency-key"]);
+    expect(new Set(keys).size).toBe(1);
+    expect((await entriesOf(id)).filter(({ kind }) => kind.startsWith("step."))).toHaveLength(2);
+  });
+
+  it("the death of the run costs nothing: the answer comes, and nothing is sent again (2)", async () => {
+    const gate = newId("gate");
+    const { id, box } = await began({ gate, body: "42" });
+    await arrived(box);
+    await die(id);
+    await open(gate);
+    await runThat(id, { status: "completed" });
+    expect(await boxOf(box)).toHaveLength(1);
+  });
+
+  it("an answer that is told again, or late, or for another life, changes nothing", async () => {
+    const { id } = await began({ body: "1" });
+    await runThat(id, { status: "completed" });
+    const [sent] = await dispatches(id);
+    const end = { kind: "answered", value: encode(2, "two") } as const;
+    const order = { runId: id, createdAt: (await entriesOf(id))[0]?.at ?? 0, seq: sent?.seq ?? 0 };
+    for (const news of [order, { ...order, createdAt: 1 }])
+      expect(await runObject(id).orderEnded({ ...news, end })).toEqual({ ok: true, value: null });
+    expect(await runObject(id).repeatOrder(order)).toEqual({ ok: true, value: null });
+    expect(await runThat(id, {})).toMatchObject({ output: { body: 1 } });
+  });
+
+  it("who has it ended, is heard: the courier hangs up and forgets", async () => {
+    const { id, box } = await began({ gate: newId("gate") });
+    await arrived(box);
+    await evictDurableObject(env.RUNS.getByName(id));
+    const [sent] = await dispatches(id);
+    await ask(`POST /v1/runs/${id}/cancel`);
+    await runThat(id, { status: "cancelled" });
+    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 5000 });
+    expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+  });
+
+  it("a deadline of its own ends it", async () => {
+    const { id, box } = await began({ gate: newId("gate") }, { options: { timeout: "300ms", retry: { limit: 0 } } });
+    await runThat(id, { status: "failed", error: { code: "step_timeout" } });
+    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 5000 });
+  });
+
+  it.each(["run", "step"])("a limit of one %s holds for it, though the run was evicted meanwhile", async (scope) => {
+    const box = newId("box");
+    const gates = [newId("gate"), newId("gate")];
+    const ids: string[] = [];
+    for (const gate of gates) {
+      ids.push((await start(`asks-alone-${scope}`, { input: address({ box, gate, body: "1" }) })).id);
+      await arrived(box);
+    }
+    const [first = "", second = ""] = ids;
+    await evictDurableObject(env.RUNS.getByName(first));
+    await runThat(second, { status: "queued", waitingFor: [{ kind: "lane" }] });
+    await pause(300);
+    expect(await boxOf(box)).toHaveLength(1);
+    await open(gates[0] ?? "");
+    await runThat(first, { status: "completed" });
+    await arrived(box, 2);
+    await open(gates[1] ?? "");
+    await runThat(second, { status: "completed" });
+  });
+
+  it("more than six go to more than one courier, and all are answered", async () => {
+    const gate = newId("gate");
+    const { id, box } = await began({ gate, body: "1" }, { times: 20 });
+    await arrived(box, 20);
+    const couriers = (await dispatches(id)).map(({ courier }) => courier);
+    const most = Math.max(...couriers.map((one) => couriers.filter((other) => other === one).length));
+    expect(new Set(couriers).size).toBeGreaterThan(3);
+    expect(most).toBeLessThanOrEqual(6);
+    await open(gate);
+    expect(await runThat(id, { status: "completed" })).toMatchObject({ output: Array(20).fill(200) });
+  });
+});
+
+describe("what is stored", () => {
+  afterAll(() => {
+    delete settings["ENCRYPTION_KEYS"];
+  });
+
+  it("is legible nowhere with keys set, in the run as in the courier, while it is under way and after", async () => {
+    settings["ENCRYPTION_KEYS"] = `k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(1)))}`;
+    const [gate, secret] = [newId("gate"), `secret${Date.now()}`];
+    const box = newId("box");
+    const target = {
+      url: address({ box, gate, body: JSON.stringify(`answer ${secret}`) }),
+      method: "POST",
+      headers: { authorization: `Bearer ${secret}` },
+      body: { secret },
+    };
+    const { id } = await start("asks", { input: { target } });
+    await arrived(box);
+    expect((await boxOf(box))[0]?.body).toContain(secret);
+    expect([...(await scan(secret)).keys()]).toEqual([]);
+    await open(gate);
+    await runThat(id, { status: "completed" });
+    expect([...(await scan(secret)).keys()]).toEqual([]);
+  });
+
+  it("of a run that is deleted is nothing, with any courier", async () => {
+    const word = newId("word");
+    const { id } = await start("asks", { id: word, input: { target: address({ body: "1" }) } }, "?wait=10s");
+    const [sent] = await dispatches(id);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    await pause(50);
+    expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(word);
+    expect(await courierObject(sent?.courier ?? 0).reserveBerth(0)).toBe(true);
+  });
+});
