@@ -37,13 +37,16 @@ const priceOf: Readonly<Record<Meter, number>> = {
 };
 
 /** Retention unless a workflow says otherwise is one month of the price list. */
-export const keptMonths = 1;
+const keptMonths = 1;
 const bytesPerGigabyte = 1e9;
 
-/** All that one run takes, its removal included. */
+/** All that one run takes, its removal included, and that of the child it has. */
 export function amountsOf(shape: Shape, { removal, probe, cpuMsPerRun }: Figures): Amounts {
-  const sum = (of: (taken: Taken) => number): number => total(shape.taken, of) + total(removal, of);
-  const bytes = shape.bytes + probe.shardBytesPerRun + probe.registerBytesPerRun;
+  const runs = shape.taken.child === undefined ? 1 : 2;
+  // What is kept for a key is smaller than a run, and is taken for one.
+  const objects = runs + (shape.taken.key === undefined ? 0 : 1);
+  const sum = (of: (taken: Taken) => number): number => total(shape.taken, of) + runs * total(removal, of);
+  const bytes = objects * shape.bytes + runs * (probe.shardBytesPerRun + probe.registerBytesPerRun);
   return {
     rowsWritten: sum(({ rowsWritten }) => rowsWritten),
     rowsRead: sum(({ rowsRead }) => rowsRead),

@@ -1,5 +1,5 @@
 /** Owns: what is counted in which order, and putting it into one set of figures. */
-import { cpus, release, type } from "node:os";
+import { cpus, type } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Figures, Kind, Taken, TakenByKind } from "./figures.ts";
 import { askOneShard, load } from "./load.ts";
@@ -17,7 +17,7 @@ export async function count({ isQuick, say }: Plan): Promise<Figures> {
     shapes: await countShapes(runtime, say),
     removal: await countRemoval(runtime),
     tick: await countTick(runtime),
-    cpuMsPerRun: await cpuOfRuns(runtime, isQuick ? 100 : 500),
+    cpuMsPerRun: await cpuOfRuns(runtime, isQuick ? 100 : 300),
     rebuild: await countRebuild(runtime),
   }));
   say("one shard, asked over and over");
@@ -104,5 +104,5 @@ async function countRebuild(runtime: Runtime): Promise<Figures["rebuild"]> {
 
 function machine(): string {
   const cores = cpus();
-  return `${cores.length} × ${cores[0]?.model.trim() ?? "unknown"}, ${type()} ${release()}, Node ${process.version}`;
+  return `${cores.length} × ${cores[0]?.model.trim() ?? "unknown"}, ${type()}, Node ${process.version}`;
 }

@@ -86,3 +86,10 @@ export type Figures = {
   readonly probe: Probe;
   readonly loads: readonly Load[];
 };
+
+/** @throws where there is no such shape */
+export function shapeNamed({ shapes }: Figures, name: string): Shape {
+  const shape = shapes.find((each) => each.name === name);
+  if (shape === undefined) throw new Error(`no runs of "${name}" were counted`);
+  return shape;
+}

@@ -16,7 +16,7 @@ const settings = {
 /** Of `/proc/PID/stat`, by Linux's own definition of what it tells programs. */
 const ticksPerSecond = 100;
 /** A run's last errands are done within a second or so. */
-const quietMs = 1500;
+const quietMs = 1200;
 
 export type Tallies = Readonly<Record<string, Tally>>;
 

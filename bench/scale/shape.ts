@@ -96,7 +96,7 @@ function plans(provider: Provider, url: string): readonly Plan[] {
       atOnce("model", { url: model }),
     ),
     plan(
-      "model, `step.fetch`",
+      "model by `step.fetch`",
       `the same by \`step.fetch\`; ${together} at once`,
       1,
       2,

@@ -166,6 +166,11 @@ function watch(ctx: DurableObjectState, counter: Counter): void {
     counter.read(1);
     return get(...args);
   });
+  replace(storage.kv, "list", (list) => (...args) => {
+    const listed = [...(list(...args) as Iterable<unknown>)];
+    counter.read(listed.length);
+    return listed;
+  });
 }
 
 type Function = (...args: unknown[]) => unknown;

@@ -27,21 +27,20 @@ export class RunObject extends DurableObject {
       await Promise.all(Array.from({ length: count }, () => this.#step(sync)));
     } else for (let index = 0; index < count; index++) await this.#step(sync);
     if (workflow === "family") await this.#invoke(objectOf(binding, crypto.randomUUID()), sync);
-    const output = workflow === "nap" ? await this.#nap(ms) : null;
-    if (!parked.has(workflow)) this.#finish();
-    return output;
+    return workflow === "nap" ? await this.#nap(ms) : null;
   }
 
-  /** The end, as soon as the signal has brought it. */
-  async read(): Promise<void> {
+  /** The end, as soon as the signal has brought it; a run that waits for none had ended before it could be asked. */
+  async read(isParked: boolean): Promise<void> {
     this.#load();
-    if (!this.#ended) await this.#end.promise;
+    if (isParked && !this.#ended) await this.#end.promise;
   }
 
   async signal(): Promise<void> {
     this.#load();
     this.#insert();
-    this.#finish();
+    this.#ended = true;
+    this.#end.resolve();
   }
 
   override async alarm(): Promise<void> {
@@ -68,11 +67,6 @@ export class RunObject extends DurableObject {
     if (sync) await this.ctx.storage.sync();
   }
 
-  #finish(): void {
-    this.#ended = true;
-    this.#end.resolve();
-  }
-
   #insert(): void {
     this.#rows = (this.#rows ?? 0) + 1;
     this.ctx.storage.sql.exec("INSERT INTO steps (n, data) VALUES (?, ?)", this.#rows, '{"result":1}');
@@ -95,8 +89,8 @@ export function floorApp(binding: string): Hono {
   app.get("/health", (context) => context.json({ status: "ok" }));
   app.post("/v1/workflows/:name/runs", async (context) => {
     const { input } = await context.req.json<{ input: FloorInput }>();
-    const id = crypto.randomUUID();
     const workflow = context.req.param("name");
+    const id = `${workflow}.${crypto.randomUUID()}`;
     const output = await object(id).run(workflow, input, binding);
     const waitingFor = workflow === "hook" ? [{ kind: "webhook", url: `http://floor/hooks/${id}` }] : [];
     return context.json(
@@ -106,7 +100,7 @@ export function floorApp(binding: string): Hono {
   });
   app.get("/v1/runs/:id", async (context) => {
     const id = context.req.param("id");
-    await object(id).read();
+    await object(id).read(parked.has(id.split(".")[0] ?? ""));
     return context.json({ id, status: "completed", output: null });
   });
   const signal = async (context: Context): Promise<Response> => {

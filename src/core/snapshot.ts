@@ -1,4 +1,5 @@
 /** How a run looks from outside, made from its state. */
+import type { EntryOf } from "./entry.ts";
 import { inLine, maxWords } from "./phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
 import type { Flight } from "./reason.ts";
@@ -27,33 +28,33 @@ export type Activity = {
 
 const maxActive = 20;
 
+/** What tells whether there is anything new to tell of a run: of its snapshot, what costs next to nothing. */
+export type Glance = Pick<
+  RunSnapshot,
+  "id" | "status" | "waitingFor" | "schedule" | "fork" | "createdAt" | "updatedAt" | "finishedAt"
+>;
+
+export function glance(state: RunState, memory: Activity): Glance {
+  return outline(state, memory).glance;
+}
+
 /** @param now epoch ms, for the sentence in `reason` only. */
 export function snapshot(state: RunState, memory: Activity, now: number): RunSnapshot {
-  const { created, end } = state;
-  if (created === null) throw new Error("a run that was never created cannot be shown");
-  const activity = end === null ? withOrders(state, memory) : memory;
-  const waitingFor = end === null ? openWaits(state, activity) : [];
-  const status = statusOf(state, activity, waitingFor);
+  const { created, glance, activity } = outline(state, memory);
+  const { end } = state;
+  const { status, waitingFor } = glance;
   const standing = standingOf(state, status, activity, now);
   return {
-    id: created.id,
+    ...glance,
     workflow: created.workflow,
     version: created.version,
-    status,
     input: created.input,
     output: end?.kind === "run.completed" ? end.output : null,
     error: end === null ? (state.paused?.error ?? null) : end.kind === "run.completed" ? null : end.error,
     labels: created.labels,
     progress: state.progress,
     parent: created.parent,
-    schedule: created.schedule,
-    fork: created.fork === undefined ? null : { id: created.fork.id, step: created.fork.step },
-    createdAt: created.continuation?.createdAt ?? created.at,
     startedAt: state.startedAt,
-    // What comes after its end, as a late call of a webhook does, changes nothing about the run.
-    updatedAt: end?.at ?? state.at,
-    finishedAt: end?.at ?? null,
-    waitingFor,
     ...standing,
     reason: reasonAt({ status, waitingFor, ...standing }, now),
     steps: { ...state.steps, running: activity.running },
@@ -63,6 +64,28 @@ export function snapshot(state: RunState, memory: Activity, now: number): RunSna
     trace: formatTrace(runTrace(created)),
     seq: state.seq,
   };
+}
+
+function outline(
+  state: RunState,
+  memory: Activity,
+): { readonly created: EntryOf<"run.created">; readonly activity: Activity; readonly glance: Glance } {
+  const { created, end } = state;
+  if (created === null) throw new Error("a run that was never created cannot be shown");
+  const activity = end === null ? withOrders(state, memory) : memory;
+  const waitingFor = end === null ? openWaits(state, activity) : [];
+  const glance: Glance = {
+    id: created.id,
+    status: statusOf(state, activity, waitingFor),
+    waitingFor,
+    schedule: created.schedule,
+    fork: created.fork === undefined ? null : { id: created.fork.id, step: created.fork.step },
+    createdAt: created.continuation?.createdAt ?? created.at,
+    // What comes after its end, as a late call of a webhook does, changes nothing about the run.
+    updatedAt: end?.at ?? state.at,
+    finishedAt: end?.at ?? null,
+  };
+  return { created, activity, glance };
 }
 
 /** A request that is under way elsewhere is at work, also where no memory of the run is there to know. */

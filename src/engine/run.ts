@@ -21,8 +21,8 @@ import type { ChildPolicy, ChildRun } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import { fitPayload } from "../core/payload.ts";
 import type { SignalRequest } from "../core/service.ts";
-import { snapshot } from "../core/snapshot.ts";
-import type { Activity } from "../core/snapshot.ts";
+import { glance, snapshot } from "../core/snapshot.ts";
+import type { Activity, Glance } from "../core/snapshot.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import { decode, isSame } from "../core/value.ts";
@@ -174,11 +174,18 @@ export class Run {
 
   /** @param places where it stands in the lanes that hold it, if they were asked */
   snapshot(places: Activity["places"] = new Map()): RunSnapshot {
-    const { state } = this;
-    const stuck = state.end === null && this.#definition() === undefined ? this.#missing() : null;
+    return snapshot(this.state, { ...this.#activity(), places, usage: this.measure() }, this.now());
+  }
+
+  /** Of a snapshot, what tells whether there is anything new: it measures nothing and words nothing. */
+  glance(): Glance {
+    return glance(this.state, this.#activity());
+  }
+
+  #activity(): Activity {
+    const stuck = this.state.end === null && this.#definition() === undefined ? this.#missing() : null;
     const { running = 0, atWork: busy = false, inFlight = none }: Partial<Execution> = this.#execution ?? {};
-    const usage = this.measure();
-    return snapshot(state, { running, busy, inFlight, stuck, places, usage }, this.#world.clock.now());
+    return { running, busy, inFlight, stuck };
   }
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */

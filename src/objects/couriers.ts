@@ -9,7 +9,7 @@ import type { Couriers } from "../engine/world.ts";
 import { courierObject } from "./address.ts";
 import { within } from "./patience.ts";
 
-/** Rows after which there are no more couriers: two thousand of them, and twice as many requests as ten thousand. */
+/** So there are 2,047 couriers at most, with room for 12,282 requests that wait for their headers. */
 const rows = 11;
 const patienceMs = 20_000;
 

@@ -6,6 +6,7 @@
  * 2. `alarm` throws only where its own storage fails: the platform gives up on one that does.
  * 3. A claim that was not settled in time is delivered to its claimer again, and passes to another
  *    run only after the claimer has refused it.
+ * 4. What is read shows every report that came before, unless the register takes long to be reached.
  */
 import { DurableObject } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
@@ -32,6 +33,8 @@ import type { DirectoryRpc, RekeyedShard, ShardMark, ShardSaid } from "./rpc.ts"
 /** In the storage: the offers of signals that were buffered before this shard was there are here too. */
 const learntMark = "offers-learnt";
 const callLimitMs = 10_000;
+/** How long what is read waits for reports that came before it. */
+const readingMs = 500;
 /** A row is sealed in some fifty microseconds; a buffered signal may be large. */
 const resealRows = 1000;
 const resealSignals = 10;
@@ -42,6 +45,8 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   readonly #signals: SignalBuffer;
   readonly #audience: Audience;
   readonly #statistics: Statistics;
+  /** Reports that are on their way into the list. */
+  readonly #arriving = new Set<Promise<unknown>>();
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
@@ -55,6 +60,16 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   }
 
   async report(summary: RunSummary): ReturnType<DirectoryRpc["report"]> {
+    const arrival = this.#report(summary);
+    this.#arriving.add(arrival);
+    try {
+      return await arrival;
+    } finally {
+      this.#arriving.delete(arrival);
+    }
+  }
+
+  async #report(summary: RunSummary): ReturnType<DirectoryRpc["report"]> {
     const names = summary.waitingFor.filter((wait) => wait.kind === "signal").map((wait) => wait.name);
     if (names.length > 0) await this.#learnOffers();
     const admitted = await this.#enrolment.admit(summary);
@@ -79,30 +94,37 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   }
 
   async list(query: Omit<RunQuery, "cursor">, before: Position | null): Promise<readonly RunSummary[]> {
+    await this.#caughtUp();
     return this.#runs.list(query, before);
   }
 
   async count(filter: RunFilter, except: string): Promise<number> {
+    await this.#caughtUp();
     return this.#runs.count(filter, except);
   }
 
   async counts(): Promise<readonly RunCount[]> {
+    await this.#caughtUp();
     return this.#runs.counts();
   }
 
   async groups(filter: RunFilter, groupBy: readonly GroupField[]): ReturnType<DirectoryRpc["groups"]> {
+    await this.#caughtUp();
     return this.#runs.groups(filter, groupBy);
   }
 
   async causes(filter: RunFilter): Promise<readonly Cause[]> {
+    await this.#caughtUp();
     return this.#runs.causes(filter);
   }
 
   async sample(query: SampleQuery): Promise<Sample> {
+    await this.#caughtUp();
     return this.#statistics.sample(query);
   }
 
   async census(): Promise<{ readonly counts: readonly RunCount[]; readonly oldestOpen: readonly OldestOpen[] }> {
+    await this.#caughtUp();
     return { counts: this.#runs.counts(), oldestOpen: this.#statistics.oldestOpen() };
   }
 
@@ -200,6 +222,11 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
       }
     }
     await this.#armNext();
+  }
+
+  /** Whoever reads is shown what was reported before. */
+  async #caughtUp(): Promise<void> {
+    if (this.#arriving.size > 0) await within(Promise.allSettled(this.#arriving), readingMs).catch(() => undefined);
   }
 
   /** Every change of what is listed passes here once it is written. */

@@ -48,9 +48,13 @@ export class Exporter {
   readonly #journal: Pick<Journal, "page">;
   readonly #kv: SyncKvStorage;
   readonly #owner: Owner;
-  readonly #stopped = new AbortController();
+  #stopped = false;
+  /** Made when something is sent: most runs send nothing. */
+  #sending: AbortController | null = null;
   /** Of the newest end that is settled, sent or given up; -1 until it was looked up. */
   #settled = -1;
+  /** The newest end for which there was no collector: a deployment gets none while it runs. */
+  #unwanted = -1;
   #dueAt = 0;
   #failed = false;
   busy = false;
@@ -67,10 +71,12 @@ export class Exporter {
    */
   attend(expired: boolean): number | null {
     const { end, created, episode } = this.#owner.state();
-    if (end === null || created === null || this.busy || this.#stopped.signal.aborted) return null;
+    if (end === null || created === null || this.busy || this.#stopped) return null;
+    if (end.seq === this.#unwanted) return null;
     const now = Date.now();
     if (now > end.at + keptMs || (expired && this.#failed)) return null;
     const collector = collectorOrNone();
+    if (collector === null) this.#unwanted = end.seq;
     // Whoever started it keeps no record of this trace.
     if (collector === null || !runTrace(created).sampled || this.#isSettled(end)) return null;
     if (this.#dueAt > now) return this.#dueAt;
@@ -81,7 +87,8 @@ export class Exporter {
 
   /** The run is being removed. */
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped = true;
+    this.#sending?.abort();
   }
 
   #isSettled(end: End): boolean {
@@ -93,7 +100,7 @@ export class Exporter {
     try {
       // Whoever waits for the end hears of it first.
       await turn();
-      await this.#send(collector, end, episode);
+      if (!this.#stopped) await this.#send(collector, end, episode);
     } catch (error) {
       this.#postpone(end, describe(error), 0);
     }
@@ -102,9 +109,10 @@ export class Exporter {
   }
 
   async #send(collector: Collector, end: End, episode: number): Promise<void> {
+    const { signal } = (this.#sending = new AbortController());
     for (const batch of batches(this.#owed(end, episode))) {
-      const delivery = await deliver(collector, batch, this.#stopped.signal);
-      if (this.#stopped.signal.aborted) return;
+      const delivery = await deliver(collector, batch, signal);
+      if (this.#stopped) return;
       if (delivery.kind === "busy") return this.#postpone(end, delivery.why, delivery.waitMs);
       if (delivery.kind === "refused") {
         console.error(`the spans of run ${this.#name} were refused and are given up: ${delivery.why}`);
@@ -119,7 +127,7 @@ export class Exporter {
 
   /** As long as it has been owed already: by that, a later life knows as well. */
   #postpone(end: End, why: string, waitMs: number): void {
-    if (this.#stopped.signal.aborted) return;
+    if (this.#stopped) return;
     const now = Date.now();
     const pauseMs = Math.min(longestPauseMs, Math.max(shortestPauseMs, waitMs, now - end.at));
     this.#dueAt = now + pauseMs;

@@ -261,7 +261,7 @@ export class Host {
   /** Where the run is, as its followers hear it. */
   #standing(): Extract<RunSaid, object> {
     const { seq, end } = this.run.state;
-    return { seq, status: end === null ? null : this.run.snapshot().status };
+    return { seq, status: end === null ? null : this.run.glance().status };
   }
 
   /** Has the run listed anew, now. @throws when the directory was not reached */
@@ -367,6 +367,7 @@ export class Host {
       }
       const { run } = this;
       const reportAt = reporter.attend(
+        run.glance(),
         () => run.snapshot(),
         created.shards,
         next.busy,

@@ -12,12 +12,16 @@ export const lagMs = 10;
 /** How long telling it takes, with some to spare. */
 const tellingMs = 15;
 
+/** An end as recent as this may not have been told: where there is much to do, timers are late. */
+const recentMs = 1000;
+
 /** Until when an end that was answered here may not be listed yet, epoch ms. */
 let lagsUntil = 0;
 
 /** A run is answered that ended then. */
 export function answered(finishedAt: number | null): void {
-  if (finishedAt !== null) lagsUntil = Math.max(lagsUntil, finishedAt + lagMs + tellingMs);
+  const now = Date.now();
+  if (finishedAt !== null && now - finishedAt < recentMs) lagsUntil = now + lagMs + tellingMs;
 }
 
 /** All shards, to be read now. */

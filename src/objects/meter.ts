@@ -82,7 +82,8 @@ export class Meter {
   reported(rows: number | undefined): void {
     this.called();
     this.#listed = true;
-    this.wrote(rows ?? listingRows);
+    // They are not in this object's storage.
+    this.#rows += rows ?? listingRows;
   }
 
   /** One call that the object takes, from its beginning to its end. */
@@ -135,7 +136,8 @@ export class Meter {
       awakeMs: Math.max(this.#recorded.awakeMs, before.awakeMs + awakeMs),
     };
     this.#recordedAt = now;
-    return this.usage;
+    // A run that is new has stored nothing yet.
+    return renewed && before.rowsWritten === 0 ? { ...this.#recorded, bytesStored: 0 } : this.usage;
   }
 
   #begin(): void {

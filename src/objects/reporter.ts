@@ -11,6 +11,7 @@
  */
 import type { RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
 import { isEnded } from "../core/run.ts";
+import type { Glance } from "../core/snapshot.ts";
 import { directoryOf, schedulerObject } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
 import type { Receive } from "./broadcast.ts";
@@ -67,13 +68,19 @@ export class Reporter {
 
   /**
    * Begins to tell what is due; answers when more will be, null where nothing is left to begin. Epoch ms.
-   * @param read the run, as it is when it is asked
+   * @param run as it is now
+   * @param read all of it, as it is when it is asked: only what is told is worth that
    * @param shards how many the directory had when the run was created
    * @param busy the run is at work
    * @param isOurs the schedule that started it, if one did, is of this deployment
    */
-  attend(read: () => RunSnapshot, shards: number | undefined, busy: boolean, isOurs: boolean): number | null {
-    const run = read();
+  attend(
+    run: Glance,
+    read: () => RunSnapshot,
+    shards: number | undefined,
+    busy: boolean,
+    isOurs: boolean,
+  ): number | null {
     const listAt = this.#listAt(run, busy);
     return earlier(
       this.#begin(this.#listing, run, listAt, () => this.#list(read(), shards)),
@@ -90,7 +97,7 @@ export class Reporter {
   }
 
   /** When the run as it is should be listed; null when nobody needs to hear of it. */
-  #listAt(run: RunSnapshot, busy: boolean): number | null {
+  #listAt(run: Glance, busy: boolean): number | null {
     const { status } = run;
     if (!busy || status === this.#toldStatus) this.#strayedAt = null;
     if (digest(run) === this.#told) return null;
@@ -105,7 +112,7 @@ export class Reporter {
     return earlier(unheardAt, Math.max(this.#strayedAt + strayMs, this.#toldAt + intervalMs));
   }
 
-  #begin(account: Account, run: RunSnapshot, dueAt: number | null, tell: () => Promise<void>): number | null {
+  #begin(account: Account, run: Glance, dueAt: number | null, tell: () => Promise<void>): number | null {
     if (dueAt === null || account.underWay !== null) return null;
     const now = Date.now();
     const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, strayMs];
@@ -119,7 +126,7 @@ export class Reporter {
   }
 
   /** Never throws: a failure is noted, and what was to be told stays owed. */
-  #pay(account: Account, { id }: RunSnapshot, tell: () => Promise<void>): Promise<void> {
+  #pay(account: Account, { id }: Glance, tell: () => Promise<void>): Promise<void> {
     const attempt = async (): Promise<void> => {
       try {
         await tell();
@@ -151,11 +158,11 @@ export class Reporter {
   }
 
   /** A fork has the firing of the run it comes from, and is no run of the schedule. */
-  #owesEnd(run: RunSnapshot): boolean {
+  #owesEnd(run: Glance): boolean {
     return run.schedule !== null && run.fork === null && isEnded(run.status) && endOf(run) !== this.#heardEnd;
   }
 
-  async #tellEnd(run: RunSnapshot): Promise<void> {
+  async #tellEnd(run: Glance): Promise<void> {
     if (run.schedule === null) return;
     const end = { status: run.status, at: run.finishedAt ?? run.updatedAt };
     await within(schedulerObject().ended(run.schedule, run.id, end), callLimitMs);
@@ -163,16 +170,16 @@ export class Reporter {
   }
 }
 
-function endOf({ status, finishedAt }: RunSnapshot): string {
+function endOf({ status, finishedAt }: Glance): string {
   return `${status} ${finishedAt}`;
 }
 
 /** What the directory shows of the run, as text: when it is the same, there is nothing to tell. */
-function digest({ status, waitingFor }: RunSnapshot): string {
+function digest({ status, waitingFor }: Glance): string {
   return JSON.stringify([status, waitingFor]);
 }
 
-function signalNames({ waitingFor }: RunSnapshot): string[] {
+function signalNames({ waitingFor }: Glance): string[] {
   return waitingFor.filter(({ kind }) => kind === "signal").map(({ name }) => name);
 }
 

@@ -18,6 +18,9 @@ import { resealedParts } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";
 
 const partsPerCommit = 4096;
+const insert = "INSERT INTO journal (row, data) VALUES (?, ?)";
+/** In one text, of which the storage bills the last statement: docs/decisions/storage.md. */
+const createAndInsert = `CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL); ${insert}`;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
 const maxPage = 4_000_000;
 
@@ -67,13 +70,10 @@ export class SqlJournal implements Journal {
   append(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
-    if (!this.#exists) {
-      this.#write("CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL)");
-      this.#exists = true;
-    }
     const parts = cut(JSON.stringify(entries), this.#vault);
-    if (parts.length === 1) return this.#insert(first.seq, parts);
-    this.#storage.transactionSync(() => this.#insert(first.seq, parts));
+    if (parts.length === 1) this.#insert(first.seq, parts);
+    else this.#storage.transactionSync(() => this.#insert(first.seq, parts));
+    this.#exists = true;
   }
 
   restart(entries: readonly Entry[]): void {
@@ -153,7 +153,7 @@ export class SqlJournal implements Journal {
     for (const [part, data] of parts.entries()) {
       const row = seq * partsPerCommit + part;
       const text = isPlain ? data : this.#vault.seal(data, placeOf(row));
-      this.#write("INSERT INTO journal (row, data) VALUES (?, ?)", row, text);
+      this.#write(this.#exists || part > 0 ? insert : createAndInsert, row, text);
     }
   }
 

@@ -80,6 +80,31 @@ describe("a commit", () => {
     expect(read(entries)).toMatch(said);
   });
 
+  it("of one plain step is read as its JSON, whatever stands in it, and where it is none it is refused", () => {
+    const step = { seq: 1, at: 5, kind: "step.completed", step: "charge#2", attempt: 1, startedAt: 4, result: "[1]" };
+    const odd = ['[{"a":1},"\\"\\\\\\n"]', '["é😀\u2028\ud800"]', "-1", `["${"x".repeat(3000)}"]`, '["\\u0000"]'];
+    const whole = [step, ...odd.map((result) => ({ ...step, result })), { ...step, step: 'a "b" \\ \n\u0000' }];
+    for (const entry of [...whole, { ...step, at: 5.5 }, { ...step, undo: true }, { ...step, more: [1] }]) {
+      expect(readCommit(JSON.stringify([entry]), 1, null)).toEqual([entry]);
+    }
+    const text = JSON.stringify([step]);
+    for (const [from, to] of [
+      ["charge", "char\u0001ge"],
+      ["charge", "char\nge"],
+      ["charge", "char\\xge"],
+      ["charge#2", "charge\\"],
+      ['"at":5', '"at":05'],
+      ['"at":5', '"at":5.'],
+      ['"at":5', '"at":+5'],
+      ["}]", "}],"],
+    ] as const) {
+      expect([from, to, read(text.replace(from, to))]).toEqual([from, to, expect.stringMatching(/^journal_corrupt/)]);
+    }
+    for (const fields of [{ result: "v2:x" }, { result: "" }, { seq: 2 }, { at: -1 }, { attempt: -1 }]) {
+      expect(read([{ ...step, ...fields }])).toMatch(/^journal_/);
+    }
+  });
+
   it("behind a gap is refused, and the entry that is missing named", () => {
     expect(read([entry({ seq: 9 })], 9, { seq: 7, at: 1 })).toMatch(
       /^journal_corrupt: .*entry 8 is missing: after 7 comes 9/,

@@ -1,6 +1,6 @@
 /** What a run does at the moment, and how many attempts its steps have, as far as they are told. */
 import { describe, expect, test } from "vitest";
-import { Host, act, play, startAt } from "./host.ts";
+import { Host, act, play, signal, startAt } from "./host.ts";
 
 const retry = { limit: 2, delay: "1s", jitter: 0 } as const;
 
@@ -43,6 +43,35 @@ describe("the limit of a step's attempts", () => {
       refuse();
     });
     expect(host.entries("undo.attempt_failed").map(({ limit }) => limit)).toEqual([3, 3]);
+  });
+});
+
+describe("a glance at a run", () => {
+  test("says what its snapshot says, from its start to its end, and measures nothing", async () => {
+    const host = new Host(async (_input, step) => {
+      await step.run("charge", refuse, { retry: { ...retry, limit: 1 } }).catch(() => {});
+      await Promise.all([step.waitFor("go"), step.sleep("nap", "1h"), step.run("slow", () => host.clock.after(5000))]);
+    });
+    const seen = new Set<string>();
+    for (const at of [startAt, startAt + 500, startAt + 1500, startAt + 10_000, startAt + 3_700_000]) {
+      await host.drive(at);
+      const { measure } = host.run;
+      host.run.measure = () => refuse();
+      const glance = host.run.glance();
+      host.run.measure = measure;
+      expect(host.run.snapshot()).toMatchObject(glance);
+      seen.add(`${glance.status} ${glance.waitingFor.map(({ kind }) => kind).join(" ")}`.trim());
+    }
+    signal(host.run, "go", 1);
+    await host.drive();
+    expect(host.run.snapshot()).toMatchObject(host.run.glance());
+    expect([...seen, host.run.glance().status]).toEqual([
+      "waiting retry",
+      "running signal timer",
+      "waiting signal timer",
+      "waiting signal",
+      "completed",
+    ]);
   });
 });
 

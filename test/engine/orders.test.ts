@@ -4,6 +4,7 @@ import { Bars } from "../../src/core/bars.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { planFork } from "../../src/core/fork.ts";
 import type { OrderEnd } from "../../src/core/order.ts";
+import { callsOut } from "../../src/core/state.ts";
 import { act, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -254,10 +255,21 @@ describe("whoever dies", () => {
     expect(whole.host.output).toEqual(["a", 2, "c"]);
     const { commits } = whole.host.journal;
     for (let keep = 1; keep < commits.length; keep++) {
-      for (const cold of [true, false]) {
+      for (const [cold, isKnown] of [
+        [true, true],
+        [true, false],
+        [false, true],
+        [false, false],
+      ]) {
         const post = new Post(handler, ({ step }) => ({ end: answered(step), ms: 2000 }));
-        post.host = whole.host.reopen({ keep, cold, couriers: post, at: startAt + 10 * 1000 });
+        post.host = whole.host.reopen({ keep, cold: cold === true, couriers: post, at: startAt + 10 * 1000 });
+        const out = callsOut(post.host.run.state).map(({ id, order }) => ({ id, seq: order.seq }));
+        for (const { id, seq } of isKnown === true ? out : [])
+          post.know({ runId: "run-1", createdAt: startAt, seq }, answered(id), 2000);
         await post.drive();
+        // What they carry is not sent again.
+        const again = post.made.filter(({ id }) => out.some(({ seq }) => seq === id.seq));
+        expect(again).toHaveLength(isKnown === true ? 0 : out.length);
         expect(post.host.output, `from ${keep} commits`).toEqual(["a", 2, "c"]);
         const sent = post.host.entries("step.dispatched").map(({ seq }) => seq);
         for (const { id } of post.made) expect(sent).toContain(id.seq);
@@ -310,16 +322,16 @@ describe("a history that goes elsewhere", () => {
 
   test("its timeline has one attempt, whether it is out or over", async () => {
     const post = new Post(ask, () => ({ end: answered("yes"), ms: 5000 }));
-    const bar = (): unknown => {
+    const drawn = (): unknown => {
       const bars = new Bars((_key, error) => error);
       for (const entry of post.host.journal.entries) bars.add(entry);
-      const [{ status, attempts = [] } = {}] = bars.sorted();
-      return [status, attempts.map(({ attempt, startedAt, endedAt }) => [attempt, startedAt, endedAt])];
+      const [bar] = bars.sorted();
+      return [bar?.status, bar?.attempts.map(({ attempt, startedAt, endedAt }) => [attempt, startedAt, endedAt])];
     };
     await post.drive(startAt + 1000);
-    expect(bar()).toEqual(["open", [[1, startAt, null]]]);
+    expect(drawn()).toEqual(["open", [[1, startAt, null]]]);
     await post.drive();
-    expect(bar()).toEqual(["completed", [[1, startAt, startAt + 5000]]]);
+    expect(drawn()).toEqual(["completed", [[1, startAt, startAt + 5000]]]);
   });
 });
 

@@ -87,13 +87,19 @@ export class Post implements Couriers {
     this.#carried.add(name);
     this.made.push(order);
     const reply = this.#reply(order, this.made.length);
-    if (reply === null) return;
+    if (reply !== null) this.know(order.id, reply.end, reply.ms);
+  }
+
+  /** They carry it, and will tell that it came to this. */
+  know(id: OrderId, end: OrderEnd, ms: number): void {
+    const name = String(id.seq);
+    this.#carried.add(name);
     const tell = (at: number): void => {
       this.host.plan(at, async (run) => {
         // Of what was dropped or forgotten nobody tells.
         if (!this.#carried.has(name)) return;
         try {
-          await receiveAnswer(run, { ...order.id, end: reply.end });
+          await receiveAnswer(run, { ...id, end });
           this.#carried.delete(name);
         } catch (error) {
           if (!(error instanceof HoldfastError)) throw error;
@@ -101,6 +107,6 @@ export class Post implements Couriers {
         }
       });
     };
-    tell(this.host.clock.at + reply.ms);
+    tell(this.host.clock.at + ms);
   }
 }

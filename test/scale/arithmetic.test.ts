@@ -82,6 +82,12 @@ describe("the bill", () => {
       workerRequests: 2,
       workerCpuMs: 10,
     });
+    // A child is a run of its own: listed, kept and removed.
+    const family = { ...shape, taken: { ...shape.taken, child: taken(1) } };
+    expect(amountsOf(family, figures)).toMatchObject({ rowsWritten: 18, requests: 9, gigabyteMonths: 2e-6 });
+    // What is kept for a key is not listed.
+    const keyed = { ...shape, taken: { ...shape.taken, key: taken(1) } };
+    expect(amountsOf(keyed, figures)).toMatchObject({ rowsWritten: 16, requests: 8, gigabyteMonths: 1.9e-6 });
   });
 
   it("leaves out what a plan includes, and never pays back", () => {

@@ -96,7 +96,7 @@ function watchJournal(ctx: DurableObjectState, run: Watched): void {
       run.births.length = countOf((JSON.parse(first.data) as Entry[])[0]) + 1;
     }
     const cursor = exec<Row>(query, ...bindings);
-    if (query.startsWith("INSERT INTO journal")) written(ctx, run, JSON.parse(String(bindings[1])) as Entry[]);
+    if (query.includes("INSERT INTO journal")) written(ctx, run, JSON.parse(String(bindings[1])) as Entry[]);
     return cursor;
   };
 }
