@@ -9,11 +9,11 @@ import { coldResume, evict, signalToDone } from "./workload.ts";
 
 /** Rounds and seconds for each number of steps. */
 const counts = [
-  [10, 12, 4],
-  [100, 9, 4],
-  [1000, 7, 6],
-  [5000, 6, 9],
-  [10_000, 4, 10],
+  [10, 12, 3],
+  [100, 9, 3],
+  [1000, 7, 5],
+  [5000, 6, 8],
+  [10_000, 4, 8],
 ] as const;
 
 export async function timeCold({ holdfast, floorA }: Field<LocalSystem>, { pace, say }: Plan): Promise<Figure[]> {

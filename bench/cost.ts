@@ -2,15 +2,18 @@
 import { figure, limit } from "./budget.ts";
 import type { Figure } from "./budget.ts";
 import { countRuns } from "./count.ts";
-import type { Counted, Work } from "./count.ts";
+import type { Costs, Counted, Work } from "./count.ts";
 import type { Samples } from "./sample.ts";
 import type { Server } from "./server.ts";
 
 export async function countCosts(server: Server): Promise<Figure[]> {
   const counted = await countRuns(server);
-  const { bytes, floorBytes, calls } = counted;
+  const { own, floor, bytes, floorBytes, calls } = counted;
+  const whole = ({ rows, untold }: Costs): number => rows.perRun + untold.perRun;
   return [
     ...ofWork("rows written", "rows", counted, { step: 1, own: 4, directory: 4 }),
+    // The floor makes its table by a call of its own, whose cursor tells of it.
+    figure("the same, own object, with what no cursor tells of", "", values(whole(own), whole(floor)), []),
     ...ofWork("SQL statements", "statements", counted),
     ...ofWork("commits", "commits", counted),
     // The floor's Worker makes one, to the object.

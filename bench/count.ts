@@ -6,7 +6,7 @@ import type { RunView } from "./system.ts";
 import type { Writes } from "./workers/count.ts";
 
 /** What one object, or several, did; `commits` is read from the log of their databases. */
-export type Work = { readonly rows: number; readonly statements: number; readonly commits: number };
+export type Work = Pick<Writes, "rows" | "untold" | "statements"> & { readonly commits: number };
 export type Cost = { readonly perStep: number; readonly perRun: number };
 export type Costs = Readonly<Record<keyof Work, Cost>>;
 
@@ -49,6 +49,7 @@ export async function countRuns(server: Server): Promise<Counted> {
 function costs(short: Work, longer: Work): Costs {
   return {
     rows: cost(short.rows, longer.rows),
+    untold: cost(short.untold, longer.untold),
     statements: cost(short.statements, longer.statements),
     commits: cost(short.commits, longer.commits),
   };
@@ -80,7 +81,7 @@ async function measure(server: Server, steps: number): Promise<Measured> {
 /** By run, of all together. */
 function each(all: readonly Work[], change: (work: number, name: keyof Work) => number): Work {
   const of = (name: keyof Work): number => change(sum(all.map((work) => work[name])), name) / runs;
-  return { rows: of("rows"), statements: of("statements"), commits: of("commits") };
+  return { rows: of("rows"), untold: of("untold"), statements: of("statements"), commits: of("commits") };
 }
 
 async function start(server: Server, count: number): Promise<string> {
@@ -100,6 +101,7 @@ async function directoryWork(server: Server): Promise<Work> {
     const [shard, register] = [await writesOf(server, "DIRECTORY/shard-0"), await writesOf(server, "RUNS/.register-0")];
     const both = {
       rows: shard.rows + register.rows,
+      untold: shard.untold + register.untold,
       statements: shard.statements + register.statements,
       commits: shard.commits + register.commits,
     };

@@ -3,6 +3,7 @@ import { atMost, figure } from "./budget.ts";
 import type { Figure } from "./budget.ts";
 import { timeCold } from "./cold.ts";
 import { countCosts } from "./cost.ts";
+import { timeDeath } from "./death.ts";
 import type { Field, Plan } from "./field.ts";
 import { diskKib, parkedKib } from "./footprint.ts";
 import { fill, listedFilter, pageMs } from "./listing.ts";
@@ -32,7 +33,9 @@ async function measureTimes(field: Field<LocalSystem>, plan: Plan): Promise<Figu
   const crowds = await timeCrowds(field, plan);
   const waits = await timeWaits(field, plan);
   const cold = await timeCold(field, plan);
-  return [...steps, ...crowds, ...waits, ...cold];
+  plan.say("a killed process");
+  const death = await timeDeath(holdfast);
+  return [...steps, ...crowds, ...waits, ...cold, ...death];
 }
 
 async function measureListing({ isQuick, pace, say }: Plan): Promise<Figure[]> {

@@ -21,6 +21,8 @@ const settings = {
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
   X_LOCAL_OBSERVABILITY: "false",
   X_LOCAL_EXPLORER: "false",
+  // Else it tells the standard output, which is the table's, of a runtime that was killed on purpose.
+  WRANGLER_LOG: "error",
 };
 
 export interface Server extends Door {
@@ -32,6 +34,8 @@ export interface Server extends Door {
   databaseOf(id: string): string;
   /** Bytes the processes of this runtime hold in memory. */
   memoryBytes(): number;
+  /** Ends the runtime as a power cut would; wrangler starts another on the same files. */
+  kill(): void;
   close(): Promise<void>;
 }
 
@@ -56,6 +60,9 @@ export async function serve(config: string): Promise<Server> {
     objectBytes: (folderEnd) => objectBytes(folder, folderEnd),
     databaseOf: (id) => databaseOf(folder, id),
     memoryBytes: () => residentBytes(pids),
+    kill: () => {
+      for (const pid of pids) process.kill(pid, "SIGKILL");
+    },
     close: async () => {
       await harness.close();
       rmSync(folder, { recursive: true, force: true });

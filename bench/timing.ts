@@ -16,12 +16,12 @@ export async function timeSteps({ holdfast, floorA, floorB, hosted }: Field, pla
   const one = await startToDone(all, 1, pace(140, 8));
   const eight = await startToDone(all, 8, pace(70, 6));
   say("sequential steps");
-  const thousand = await startToDone(all, 1000, pace(9, 13, 3));
-  const long = await longRuns(isDeployed ? [holdfast, floorA] : [holdfast, floorA, floorB], pace(5, 14));
+  const thousand = await startToDone(all, 1000, pace(9, 10, 3));
+  const long = await longRuns(isDeployed ? [holdfast, floorA] : [holdfast, floorA, floorB], pace(5, 12));
   say("parallel steps, map, child");
   const hundred = await parallelSteps(all, 100, pace(24, 6, 4));
-  const parallel = await parallelSteps(all, 1000, pace(9, 13, 3));
-  const spread = await startToDone([holdfast, floorA, floorB], 1000, pace(9, 7), "spread");
+  const parallel = await parallelSteps(all, 1000, pace(9, 10, 3));
+  const spread = await startToDone([holdfast, floorA, floorB], 1000, pace(9, 6), "spread");
   const { took, against } = await childToDone([holdfast, floorA, floorB], pace(50, 5));
   return [
     figure("start → done, 1 step", "ms", one, [atMost(1.25, "floorA")]),
@@ -48,9 +48,9 @@ export async function timeCrowds({ holdfast, floorA, floorB, hosted }: Field, pl
   const { isQuick, pace, say } = plan;
   say("many clients");
   const [runs, starts] = isQuick ? [100, 200] : [500, 1000];
-  const many = await throughput([holdfast, floorA, floorB, hosted], runs, 50, pace(3, 24, 3));
+  const many = await throughput([holdfast, floorA, floorB, hosted], runs, 50, pace(3, 20, 3));
   say("many starts");
-  const { accepted, done } = await startMany([holdfast, floorA, hosted], starts, 100, pace(2, 24, 2));
+  const { accepted, done } = await startMany([holdfast, floorA, hosted], starts, 100, pace(2, 20, 2));
   const begun = `${starts.toLocaleString("en")} runs of 1 step begun at once`;
   return [
     figure(`${runs} runs of 5 steps, 50 clients`, "runs/s", many, [atLeast(0.8, "floorA")]),
@@ -61,9 +61,9 @@ export async function timeCrowds({ holdfast, floorA, floorB, hosted }: Field, pl
 
 export async function timeWaits({ holdfast, floorA, hosted }: Field, { pace, say }: Plan): Promise<Figure[]> {
   say("signals, webhooks and sleeps");
-  const signal = await signalToDone([holdfast, floorA, hosted], pace(8, 8));
+  const signal = await signalToDone([holdfast, floorA, hosted], pace(8, 6));
   const webhook = await webhookToDone([holdfast, floorA], pace(8, 5));
-  const late = await sleepLateness([holdfast, floorA, hosted], pace(4, 13));
+  const late = await sleepLateness([holdfast, floorA, hosted], pace(4, 10));
   return [
     figure("signal → done", "ms", signal, [atMost(1.5, "floorA")]),
     figure("webhook → done", "ms", webhook, []),

@@ -7,6 +7,8 @@
 
 export type Writes = {
   readonly rows: number;
+  /** What statements wrote that came before another one of the same text: no cursor tells of it. */
+  readonly untold: number;
   readonly statements: number;
   /** Of the database, as the object itself is told. */
   readonly bytes: number;
@@ -14,17 +16,24 @@ export type Writes = {
   readonly id: string;
 };
 
+type Cursor = { readonly rowsWritten: number };
+
 export function countWrites(ctx: DurableObjectState): () => Writes {
   const { storage } = ctx;
   const { sql, kv } = storage;
-  const cursors: { readonly rowsWritten: number }[] = [];
+  const cursors: Cursor[] = [];
+  const leading: Cursor[] = [];
   let [rows, statements] = [0, 0];
   const exec = sql.exec.bind(sql);
   Object.defineProperty(sql, "exec", {
     value: (query: string, ...bindings: unknown[]) => {
-      const cursor = exec(query, ...bindings);
       // The local runtime notes the object's name in a table of its own, which exists only here.
-      if (query.includes("__miniflare_")) return cursor;
+      if (query.includes("__miniflare_")) return exec(query, ...bindings);
+      // Each by itself, so that each has a cursor; what is bound is the last one's.
+      const texts = query.split(";").filter((text) => text.trim() !== "");
+      const last = texts.pop() ?? query;
+      for (const text of texts) leading.push(exec(text));
+      const cursor = exec(last, ...bindings);
       statements++;
       cursors.push(cursor);
       return cursor;
@@ -46,9 +55,14 @@ export function countWrites(ctx: DurableObjectState): () => Writes {
     },
   });
   return () => ({
-    rows: cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, rows),
+    rows: rows + rowsOf(cursors),
+    untold: rowsOf(leading),
     statements,
     bytes: sql.databaseSize,
     id: ctx.id.toString(),
   });
+}
+
+function rowsOf(cursors: readonly Cursor[]): number {
+  return cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
 }

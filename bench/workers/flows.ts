@@ -58,4 +58,21 @@ const spread = defineWorkflow("spread", {
   },
 });
 
-export const workflows = [steps, parallel, inbox, nap, hook, family, spread];
+/** Answers the instant at which its one step, of so many milliseconds, was done. */
+const slow = defineWorkflow("slow", {
+  handler: ({ ms }: { ms: number }, step) =>
+    step.run("slow", async () => {
+      await scheduler.wait(ms);
+      return Date.now();
+    }),
+});
+
+/** Answers the instant at which it was awake after its sleep. */
+const rest = defineWorkflow("rest", {
+  handler: async ({ ms }: { ms: number }, step) => {
+    await step.sleep(ms);
+    return await step.run("awake", () => Date.now());
+  },
+});
+
+export const workflows = [steps, parallel, inbox, nap, hook, family, spread, slow, rest];

@@ -87,8 +87,9 @@ export class Calls {
     try {
       const id = toCallId(name, this.#tally.count(plan.kind, name));
       if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
-      if (isWithdrawn(this.scope)) return this.#callInVain(id, plan);
-      return this.#open(callKey(recordKind(plan), id), id, name, plan);
+      const { scope } = this;
+      if (isWithdrawn(scope)) return this.#callInVain(id, plan);
+      return this.#open(callKey(recordKind(plan), id), id, name, plan, scope);
     } catch (error) {
       return Promise.reject(this.#errors.give(error));
     }
@@ -205,7 +206,7 @@ export class Calls {
     pending.reject(this.#errors.give(error));
   }
 
-  #open(key: string, id: string, name: string, plan: Plan, scope = this.scope): Promise<unknown> {
+  #open(key: string, id: string, name: string, plan: Plan, scope: Scope): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun: false };
     this.pending.set(key, pending);

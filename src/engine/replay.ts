@@ -55,7 +55,7 @@ export class Replay {
     const newest = newestFrom(outcomes);
     for (const outcome of outcomes) {
       await this.#pace.settle();
-      await this.#playClaims(handler);
+      if (this.#claims.length > 0) await this.#playClaims(handler);
       if (!handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.isPast = outcome.seq < newest;
       if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);

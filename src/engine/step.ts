@@ -139,8 +139,8 @@ function runPlan(caller: Caller, name: unknown, fn: unknown, options: RunOptions
   if (undo !== undefined && typeof undo !== "function") throw refused(what, "undo", "must be a function");
   if (onExhausted !== "fail" && onExhausted !== "pause")
     throw refused(what, "onExhausted", 'must be "fail" or "pause"');
-  for (const [option, value] of Object.entries({ atMostOnce, sensitive }))
-    if (typeof value !== "boolean") throw refused(what, option, "must be true or false");
+  if (typeof atMostOnce !== "boolean") throw refused(what, "atMostOnce", "must be true or false");
+  if (typeof sensitive !== "boolean") throw refused(what, "sensitive", "must be true or false");
   return {
     kind: "run",
     fn: fn as (context: AttemptContext) => unknown,

@@ -9,7 +9,8 @@ export class Tally {
   /** Calls made so far. */
   made = 0;
   readonly #limits: Definition["limits"];
-  readonly #occurrences = new Map<string, number>();
+  /** By kind, then by name. */
+  readonly #occurrences = new Map<string, Map<string, number>>();
 
   constructor(limits: Definition["limits"]) {
     this.#limits = limits;
@@ -17,9 +18,11 @@ export class Tally {
 
   /** Counts one more call. @throws HoldfastError limit_exceeded */
   count(kind: string, name: string): number {
-    const key = `${kind}:${name}`;
-    const occurrence = (this.#occurrences.get(key) ?? 0) + 1;
-    this.#occurrences.set(key, occurrence);
+    const known = this.#occurrences.get(kind);
+    const occurrences = known ?? new Map<string, number>();
+    if (known === undefined) this.#occurrences.set(kind, occurrences);
+    const occurrence = (occurrences.get(name) ?? 0) + 1;
+    occurrences.set(name, occurrence);
     this.made++;
     const { steps, perStep } = this.#limits;
     const allowed = Object.hasOwn(perStep, name) ? (perStep[name] ?? Infinity) : Infinity;

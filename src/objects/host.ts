@@ -17,7 +17,6 @@ import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/run.ts";
 import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
-import { directoryOf, laneObject, runObject } from "./address.ts";
 import { Alarm, errandAt, isErrand, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import { commitsOf } from "./arrival.ts";
@@ -26,17 +25,16 @@ import { Audience } from "./audience.ts";
 import { createChildren } from "./children.ts";
 import { createCouriers } from "./couriers.ts";
 import type { StartRun } from "./children.ts";
+import { Debts } from "./debts.ts";
 import { isDamage, isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
 import { deploymentId } from "./deployment.ts";
-import { idOfKey } from "./digest.ts";
-import { Exporter, markExported } from "./exporter.ts";
+import { Expiry } from "./expiry.ts";
+import { markExported } from "./exporter.ts";
 import { newestKey, vaultOf } from "./keys.ts";
-import { Kin } from "./kin.ts";
 import { logEntries, logRemoval } from "./logline.ts";
 import { Meter } from "./meter.ts";
-import { Notifier } from "./notifier.ts";
-import { backoff, describe, within } from "./patience.ts";
-import { Reporter } from "./reporter.ts";
+import { describe } from "./patience.ts";
+import { takeOut } from "./removal.ts";
 import type { Parcel, Resealing, RunSaid } from "./rpc.ts";
 import { Scribe } from "./scribe.ts";
 import { Slots } from "./slots.ts";
@@ -46,21 +44,13 @@ import { longTurns } from "./turn.ts";
 
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
-/** How long what is kept no longer rests after an attempt to remove it. */
-const patienceMs = 60_000;
 /** Rows that are sealed anew in one call. */
 const rekeyRows = 500;
-const callLimitMs = 10_000;
-/** How long a run whose retention is over waits, at most, before it looks again whether its end was told. */
-const longestWaitMs = 3_600_000;
 
 type Memory = {
   readonly run: Run;
   readonly journal: SqlJournal;
-  readonly reporter: Reporter;
-  readonly kin: Kin;
-  readonly exporter: Exporter;
-  readonly notifier: Notifier;
+  readonly debts: Debts;
 };
 
 export class Host {
@@ -85,8 +75,7 @@ export class Host {
   #cold = true;
   /** The run is being removed: what would be accepted now would go with it. */
   removing = false;
-  /** Attempts to remove what is kept no longer. */
-  #expiry = { failures: 0, retryAt: 0 };
+  readonly #expiry = new Expiry();
 
   constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
     this.#ctx = ctx;
@@ -266,8 +255,7 @@ export class Host {
 
   /** Has the run listed anew, now. @throws when the directory was not reached */
   async relist(): Promise<void> {
-    const { run, reporter } = this.#memory();
-    const listed = reporter.renew(() => run.snapshot(), run.state.created?.shards);
+    const listed = this.#memory().debts.renew();
     this.proceed();
     await listed;
   }
@@ -297,7 +285,7 @@ export class Host {
   /** Removes everything that is kept of the run; its id is free again. */
   async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
     this.removing = true;
-    this.#open?.exporter.stop();
+    this.#open?.debts.stop();
     // A report under way must not list the run again after its removal.
     await this.#loop;
     // Should the process die half-way, the run is listed again.
@@ -316,7 +304,7 @@ export class Host {
     const { created } = this.run.state;
     this.removing = true;
     try {
-      if (created !== null) await this.#leave(created);
+      if (created !== null) await takeOut(created);
       await this.#clear();
     } finally {
       this.removing = false;
@@ -334,17 +322,6 @@ export class Host {
     this.#cold = true;
   }
 
-  /** Takes the run off the listing and out of its lanes. */
-  async #leave({ id, shards, claims, at, continuation, key }: EntryOf<"run.created">): Promise<void> {
-    // It is listed under the creation of its first life.
-    await within(directoryOf(id, shards).remove(id, continuation?.createdAt ?? at), callLimitMs);
-    // A lane would take a run that it cannot find for one that is on its way.
-    for (const lane of claims ?? []) await within(laneObject(lane).release(id), callLimitMs);
-    // Where its key came with an id, another object knows which.
-    const keyId = key === undefined ? id : await idOfKey(key);
-    if (keyId !== id) await within(runObject(keyId).unbind(id), callLimitMs);
-  }
-
   async #drive(died: boolean): Promise<void> {
     for (let first = true; ; first = false) {
       this.#slots.deliver(this.run);
@@ -354,66 +331,37 @@ export class Host {
       if (created === null) return;
       // Before it is removed: a run that is not kept at all has an end to tell as well.
       if (this.run.state.end !== null) this.changed.ring();
-      const { reporter } = this.#memory();
-      const { owedAt, owing } = this.#attend(next);
-      const isSettled = owedAt === null && !owing;
+      const { debts } = this.#memory();
+      const owedAt = debts.attend(next.expired);
       if (this.run.state.end !== null && !this.audience.isEmpty) this.audience.tell(this.#standing());
-      const removable = next.expired && isSettled;
-      if (removable && !reporter.busy) {
+      // What has expired stays until it owes nothing.
+      const removable = next.expired && owedAt === null && !debts.owing;
+      if (removable && !debts.reporting) {
         const { end } = this.run.state;
-        if (await this.#expire()) return;
+        if (await this.#expire(debts)) return;
         // Tried again meanwhile: what was to be done next is no longer.
         if (this.run.state.end !== end) continue;
       }
-      const { run } = this;
-      const reportAt = reporter.attend(
-        run.glance(),
-        () => run.snapshot(),
-        created.shards,
-        next.busy,
-        this.run.state.imported === null,
-      );
-      // What has expired stays until it owes nothing.
+      const reportAt = debts.report(next.busy);
       const wakeAt = next.expired ? null : next.wakeAt;
-      const dueAt = earlier(earlier(reportAt, owedAt), removable && !reporter.busy ? this.#expiry.retryAt : null);
+      const dueAt = earlier(earlier(reportAt, owedAt), removable && !debts.reporting ? this.#expiry.dueAt : null);
       const soon = dueAt !== null && dueAt - Date.now() < watchdogMs;
-      if (!next.busy && !owing && !reporter.busy && !soon) return this.#park(wakeAt, dueAt);
+      if (!next.busy && !debts.busy && !soon) return this.#park(wakeAt, dueAt);
       this.#alarm.guard();
       await this.#rest(next, earlier(wakeAt, dueAt));
     }
   }
 
-  /** Begins what the run owes to others: when more will be due, and whether something is under way. */
-  #attend({ expired }: Next): { readonly owedAt: number | null; readonly owing: boolean } {
-    const { kin, exporter, notifier } = this.#memory();
-    const owedAt = earlier(earlier(kin.attend(), exporter.attend(expired)), notifier.attend());
-    return { owedAt, owing: kin.busy || exporter.busy || notifier.busy };
-  }
-
   /** Removes what is kept no longer; false where that has to wait. */
-  async #expire(): Promise<boolean> {
-    if (this.#expiry.retryAt > Date.now()) return false;
+  async #expire(debts: Debts): Promise<boolean> {
+    if (this.#expiry.dueAt > Date.now()) return false;
     // An alarm that came for an errand is over by now.
     this.#alarm.guard();
-    try {
-      const { end } = this.run.state;
-      const isSettled = await this.#memory().notifier.settled();
-      if (this.run.state.end !== end) return false;
-      if (isSettled) {
-        await this.#erase(null);
-        return true;
-      }
-      const now = Date.now();
-      // Looks often at first, then ever less.
-      const pauseMs = Math.min(longestWaitMs, Math.max(watchdogMs, (now - (end?.at ?? now)) / 4));
-      this.#expiry = { failures: 0, retryAt: now + pauseMs };
-      return false;
-    } catch (error) {
-      const failures = this.#expiry.failures + 1;
-      this.#expiry = { failures, retryAt: Date.now() + backoff(failures, patienceMs) };
-      console.warn(`run ${this.run.state.created?.id} could not be removed; it will be: ${describe(error)}`);
-      return false;
-    }
+    return await this.#expiry.attempt({
+      state: () => this.run.state,
+      settled: () => debts.settled(),
+      erase: () => this.#erase(null),
+    });
   }
 
   /** Waits until there is something to do; only while the run is busy, or about to be reported. */
@@ -466,27 +414,17 @@ export class Host {
       const run = new Run(scribe, world, this.#find);
       this.meter.open(run.state.used);
       run.measure = () => this.meter.usage;
-      const kin = new Kin(run, children, {
-        // A memory that was given up writes nothing any more.
-        stopped: (child, policy) => this.#open?.run === run && run.noteStopped(child, policy),
-        changed: () => this.#nudge.ring(),
-      });
-      const exporter = new Exporter(journal, this.#ctx.storage.kv, {
-        state: () => run.state,
-        wrote: () => this.meter.wrote(1),
-        changed: () => this.#nudge.ring(),
-      });
-      const notifier = new Notifier({
-        state: () => run.state,
-        note: (started) => this.#open?.run === run && run.append({ kind: "notice.started", ...started }),
-        changed: () => this.#nudge.ring(),
-      });
-      const reporter = new Reporter({
+      const debts = new Debts({
+        run,
+        journal,
+        kv: this.#ctx.storage.kv,
+        children,
         receive: (signal) => answer(() => this.#take(signal)),
+        meter: () => this.meter,
+        isCurrent: () => this.#open?.run === run,
         changed: () => this.#nudge.ring(),
-        reported: (rows) => this.meter.reported(rows),
       });
-      this.#open = { run, journal, reporter, kin, exporter, notifier };
+      this.#open = { run, journal, debts };
     }
     return this.#open;
   }

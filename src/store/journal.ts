@@ -19,8 +19,8 @@ import type { Resealed } from "./reseal.ts";
 
 const partsPerCommit = 4096;
 const insert = "INSERT INTO journal (row, data) VALUES (?, ?)";
-/** In one text, of which the storage bills the last statement: docs/decisions/storage.md. */
-const createAndInsert = `CREATE TABLE journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL); ${insert}`;
+/** In one text, of which the storage counts the last statement: docs/decisions/storage.md. The first row may fail. */
+const createAndInsert = `CREATE TABLE IF NOT EXISTS journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL); ${insert}`;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
 const maxPage = 4_000_000;
 

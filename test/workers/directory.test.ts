@@ -10,6 +10,7 @@ import { directoryOf } from "../../src/objects/address.ts";
 import { countRuns, listRuns } from "../../src/objects/listing.ts";
 import { Directory, openDirectory } from "../../src/store/directory.ts";
 import { migrate } from "../../src/store/migration.ts";
+import { start } from "./client.ts";
 import { summaryOf, waitFor } from "./summary.ts";
 import { Rows } from "./rows.ts";
 
@@ -309,6 +310,23 @@ describe("the whole directory", () => {
     });
     expect(new Set(seen).size).toBe(seen.length);
     expect(seen).toEqual(runs.map(({ id }) => id));
+  });
+
+  it("shows whoever reads it what was reported before, also what has still to go on the register", async () => {
+    const runs = ["one", "two", "three"].map((id) => summaryOf(`unheard-${id}`, { workflow: "unheard" }));
+    const reports = runs.map((run) => directoryOf(run.id).report(run));
+    const listed = await listRuns({ workflow: "unheard", limit: 5 });
+    expect(listed.runs.map(({ id }) => id).toSorted()).toEqual(runs.map(({ id }) => id).toSorted());
+    expect((await countRuns()).get("unheard")?.running).toBe(3);
+    await Promise.all(reports);
+  });
+
+  it("lists a run as ended to whoever was just told of its end", async () => {
+    const told = await Promise.all([1, 2, 3].map(() => start("traced-stairs", { input: { steps: 1 } }, "?wait=10s")));
+    const { runs } = await listRuns({ workflow: "traced-stairs", limit: 5 });
+    expect(runs.map(({ id, status }) => [id, status]).toSorted()).toEqual(
+      told.map(({ id }) => [id, "completed"]).toSorted(),
+    );
   });
 
   it("refuses a cursor under another filter", async () => {

@@ -36,6 +36,19 @@ testJournal(
   Number(settings["JOURNAL_LARGEST"] || 600_000),
 );
 
+describe("a journal whose first commit could not be written", () => {
+  it("takes the next", async () => {
+    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+      const journal = new SqlJournal(storage);
+      const entry = { seq: 1, at: 1, kind: "run.started", deployment: "one" } as const;
+      // The table is made, and the row refused: its number is none.
+      expect(() => journal.append([{ ...entry, seq: 1.00001 }])).toThrow(/datatype mismatch/);
+      journal.append([entry]);
+      expect([...new SqlJournal(storage).read()]).toEqual([entry]);
+    });
+  });
+});
+
 describe("a long journal", () => {
   const entries = Array.from({ length: 1100 }, (_unused, at): Entry => {
     return { seq: at + 1, at: 1_760_000_000_000, kind: "log.written", level: "info", message: `line ${at + 1}` };

@@ -1,0 +1,105 @@
+/**
+ * Owns: all that a run owes to others, as one: the directory and the scheduler hear of it (reporter), its relatives
+ * (kin), the collector of spans (exporter), and those who are told of its end (notifier).
+ * Does not own: what each debt is and how it is paid, which is theirs; the alarm, and what becomes of the run (host).
+ *
+ * Invariants
+ * 1. What is owed is under way, and `busy` says so, or due at an instant that `attend` or `report` names.
+ * 2. A memory that was given up puts nothing on record any more: another owes the same.
+ */
+import type { Run } from "../engine/run.ts";
+import type { Children } from "../engine/world.ts";
+import type { SqlJournal } from "../store/journal.ts";
+import type { Receive } from "./broadcast.ts";
+import { Exporter } from "./exporter.ts";
+import { Kin } from "./kin.ts";
+import type { Meter } from "./meter.ts";
+import { Notifier } from "./notifier.ts";
+import { Reporter } from "./reporter.ts";
+import { earlier } from "./timer.ts";
+
+/** Whoever hosts the run. */
+type Debtor = {
+  readonly run: Run;
+  readonly journal: SqlJournal;
+  readonly kv: SyncKvStorage;
+  readonly children: Pick<Children, "stop">;
+  readonly receive: Receive;
+  meter(): Meter;
+  /** This memory still speaks for the run. */
+  isCurrent(): boolean;
+  /** A debt was paid, or could not be. */
+  changed(): void;
+};
+
+export class Debts {
+  readonly #run: Run;
+  readonly #reporter: Reporter;
+  readonly #kin: Kin;
+  readonly #exporter: Exporter;
+  readonly #notifier: Notifier;
+
+  constructor(debtor: Debtor) {
+    const { run, journal, kv, children, receive } = debtor;
+    const changed = (): void => debtor.changed();
+    const state = (): Run["state"] => run.state;
+    this.#run = run;
+    this.#kin = new Kin(run, children, {
+      stopped: (child, policy) => debtor.isCurrent() && run.noteStopped(child, policy),
+      changed,
+    });
+    this.#exporter = new Exporter(journal, kv, { state, wrote: () => debtor.meter().wrote(1), changed });
+    this.#notifier = new Notifier({
+      state,
+      note: (started) => debtor.isCurrent() && run.append({ kind: "notice.started", ...started }),
+      changed,
+    });
+    this.#reporter = new Reporter({ receive, changed, reported: (rows) => debtor.meter().reported(rows) });
+  }
+
+  /** Something is under way: this memory has to stay for the answer. */
+  get busy(): boolean {
+    return this.owing || this.reporting;
+  }
+
+  /** Others than the directory and the scheduler are being told. */
+  get owing(): boolean {
+    return this.#kin.busy || this.#exporter.busy || this.#notifier.busy;
+  }
+
+  /** The directory or the scheduler is being told. */
+  get reporting(): boolean {
+    return this.#reporter.busy;
+  }
+
+  /**
+   * Begins what is due, the report aside; answers when more will be, epoch ms; null where nothing is left to begin.
+   * @param expired the run is not kept any longer
+   */
+  attend(expired: boolean): number | null {
+    return earlier(earlier(this.#kin.attend(), this.#exporter.attend(expired)), this.#notifier.attend());
+  }
+
+  /** The same of the report. @param busy the run is at work */
+  report(busy: boolean): number | null {
+    const run = this.#run;
+    const { created, imported } = run.state;
+    return this.#reporter.attend(run.glance(), () => run.snapshot(), created?.shards, busy, imported === null);
+  }
+
+  /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */
+  async renew(): Promise<void> {
+    const run = this.#run;
+    await this.#reporter.renew(() => run.snapshot(), run.state.created?.shards);
+  }
+
+  /** Whether nobody reads here any more what they tell of its ends. @throws where one of them was not reached */
+  async settled(): Promise<boolean> {
+    return await this.#notifier.settled();
+  }
+
+  /** The run is being removed. */
+  stop(): void {
+    this.#exporter.stop();
+  }
+}

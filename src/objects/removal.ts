@@ -1,0 +1,23 @@
+/**
+ * Owns: taking a run that is removed out of what others keep of it: the listing, its lanes, its key.
+ * Does not own: what its own object keeps (host).
+ * Invariant 1: it can be done again, as a whole, after it failed half-way.
+ */
+import type { EntryOf } from "../core/entry.ts";
+import { directoryOf, laneObject, runObject } from "./address.ts";
+import { idOfKey } from "./digest.ts";
+import { within } from "./patience.ts";
+
+const callLimitMs = 10_000;
+
+/** @throws where one of them was not reached */
+export async function takeOut(created: EntryOf<"run.created">): Promise<void> {
+  const { id, shards, claims, at, continuation, key } = created;
+  // It is listed under the creation of its first life.
+  await within(directoryOf(id, shards).remove(id, continuation?.createdAt ?? at), callLimitMs);
+  // A lane would take a run that it cannot find for one that is on its way.
+  for (const lane of claims ?? []) await within(laneObject(lane).release(id), callLimitMs);
+  // Where its key came with an id, another object knows which.
+  const keyId = key === undefined ? id : await idOfKey(key);
+  if (keyId !== id) await within(runObject(keyId).unbind(id), callLimitMs);
+}

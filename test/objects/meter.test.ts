@@ -1,0 +1,39 @@
+/** What it takes to say what a run takes. */
+import { describe, expect, test } from "vitest";
+import type { Entry } from "../../src/core/entry.ts";
+import { noUsage } from "../../src/core/usage.ts";
+import { encode } from "../../src/core/value.ts";
+import { Meter } from "../../src/objects/meter.ts";
+
+function asked(): { readonly meter: Meter; readonly times: () => number } {
+  let times = 0;
+  const meter = new Meter(() => {
+    times++;
+    return 4096 * times;
+  });
+  meter.open(noUsage);
+  return { meter, times: () => times };
+}
+
+const ended: Entry = { seq: 3, at: 5, kind: "run.completed", output: encode(null, "the output") };
+
+describe("the meter of a run", () => {
+  test("asks the storage for its size once between writes, however often it is looked at", () => {
+    const { meter, times } = asked();
+    const sizes = [meter.usage, meter.usage, meter.usage].map(({ bytesStored }) => bytesStored);
+    expect([sizes, times()]).toEqual([[4096, 4096, 4096], 1]);
+    meter.reported(1);
+    meter.called();
+    expect([meter.usage.bytesStored, times()]).toEqual([4096, 1]);
+    meter.wrote(1);
+    expect([meter.usage.bytesStored, meter.usage.bytesStored, times()]).toEqual([8192, 8192, 2]);
+  });
+
+  test("has the size on record with an end, as the storage says it then", () => {
+    const { meter, times } = asked();
+    expect(meter.usage.bytesStored).toBe(4096);
+    meter.wrote(2);
+    expect(meter.record([ended])).toMatchObject({ bytesStored: 8192 });
+    expect(times()).toBe(2);
+  });
+});
