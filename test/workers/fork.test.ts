@@ -144,8 +144,11 @@ describe("a fork", () => {
     expect(await runThatIs(forked.id, { status: "completed", input: { life: 1 } })).toMatchObject({ output });
     expect(ranIn(forked.id)).toEqual(["last 1"]);
     expect(Date.parse(forked.createdAt)).toBeGreaterThan(0);
-    const listed = (await ask(`GET /v1/runs?workflow=fork-again`)).body["runs"] as RunJson[];
-    expect(listed.map((run) => run.id)).toContain(forked.id);
+    // The listing may be late by a moment.
+    await vi.waitFor(async () => {
+      const listed = (await ask(`GET /v1/runs?workflow=fork-again`)).body["runs"] as RunJson[];
+      expect(listed.map((run) => run.id)).toContain(forked.id);
+    });
   });
 
   it("of a run that a schedule started knows the firing, and is no run of the schedule", async () => {
