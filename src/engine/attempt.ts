@@ -5,6 +5,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { AttemptContext } from "../core/step.ts";
+import { pass } from "./microtask.ts";
 import type { Stored } from "../core/value.ts";
 
 export type AttemptEnd =
@@ -94,7 +95,7 @@ export class Attempt {
   }
 
   async #watch(): Promise<void> {
-    for (let passed = 0; passed < quickMicrotasks && !this.#over; passed++) await undefined;
+    await pass(quickMicrotasks);
     if (!this.#over) this.quick = false;
   }
 

@@ -72,7 +72,8 @@ export function sending(world: World, from: string, runId: unknown, name: unknow
   const request = { name: signal, payload: stored, by: `run ${from}` };
   return {
     name: stepName(signal, to),
-    fn: async ({ idempotencyKey: key, traceparent: trace }) => await world.children.signal(to, { ...request, key, trace }),
+    fn: async ({ idempotencyKey: key, traceparent: trace }) =>
+      await world.children.signal(to, { ...request, key, trace }),
   };
 }
 

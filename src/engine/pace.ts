@@ -12,11 +12,10 @@
  * it, before any step can kill the process (guarantees 1 and 4).
  */
 import type { Clock } from "./clock.ts";
+import { pass } from "./microtask.ts";
 
 /** More than any chain of promises that waits for nothing is long; ten microseconds or so. */
 const microtasks = 64;
-/** Waited for again and again: `await undefined` would make a promise each time. */
-const nothing = Promise.resolve();
 /** So many turns in a row are spared, at most. */
 const longestBurst = 63;
 
@@ -49,7 +48,7 @@ export class Pace {
   async settle(): Promise<void> {
     if (!this.#isBurst || this.#handler.exacting || this.#spared === longestBurst) return await this.turn();
     this.#spared++;
-    for (let passed = 0; passed < microtasks; passed++) await nothing;
+    await pass(microtasks);
   }
 
   /** The burst is over: what sets the handler going again is committed before the handler hears of it. */
