@@ -151,6 +151,8 @@ export type RunState = {
   marked: Set<string>;
   /** The deployment that last left its name. */
   deployment: string | null;
+  /** The one under which its handler first began; null before, and once it was cut off under another. */
+  startedUnder: string | null;
   /** Deaths in a row, without any progress between them, that are held against the run. */
   deaths: number;
   /** All deaths in a row, those by deploys included. */
@@ -205,6 +207,7 @@ export function emptyState(): RunState {
     steps: { completed: 0, failed: 0 },
     marked: new Set(),
     deployment: null,
+    startedUnder: null,
     deaths: 0,
     lives: 0,
     timedFrom: 0,

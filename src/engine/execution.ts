@@ -87,7 +87,7 @@ export class Execution {
   readonly #replay: Replay;
   readonly #adoption: Adoption;
   readonly #withdrawals = new Withdrawals(this);
-  /** No handler of this run has ever begun before. */
+  /** No handler of this run has ever begun before, or none that left anything. */
   #first = false;
   #live = false;
   /** The last life was cut off, and the handler has not come to rest since. */
@@ -263,8 +263,8 @@ export class Execution {
     if (this.over) return;
     const recorded = this.ledger.takeRecorded();
     this.said.begin(recorded.length > 0, this.state);
-    this.#first = recorded.length === 0 && first;
-    if (this.#first && this.state.said.length === 0) return await this.#beginAnew();
+    this.#first = recorded.length === 0 && (first || this.#isUnheard);
+    if (first && recorded.length === 0 && this.state.said.length === 0) return await this.#beginAnew();
     this.#startHandler();
     await this.#replay.play(recorded, this);
     if (this.over) return;
@@ -277,6 +277,13 @@ export class Execution {
     this.closing.goLive();
     this.beginHeld();
     this.#checkRest();
+  }
+
+  /** Earlier lives ran the same code, and nothing of what they did is on record: a death took it back. */
+  get #isUnheard(): boolean {
+    const { startedUnder, calls, said, listeners, updates, retriedSeq } = this.state;
+    const unheard = calls.size + said.length + listeners.size + updates.size + retriedSeq === 0;
+    return unheard && startedUnder === this.world.deployment;
   }
 
   /** With nothing to replay it is live from the beginning, once the storage had its turn to commit that it began. */

@@ -1,4 +1,7 @@
-/** Owns: letting so many microtasks pass, which is no turn of the event loop. */
+/**
+ * Owns: letting so many microtasks pass.
+ * Does not own: turns of the event loop (clock): this is none.
+ */
 
 /** Waited for again and again: `await undefined` would make a promise each time. */
 const nothing = Promise.resolve();

@@ -14,8 +14,8 @@
 import type { Clock } from "./clock.ts";
 import { pass } from "./microtask.ts";
 
-/** More than any chain of promises that waits for nothing is long; ten microseconds or so. */
-const microtasks = 64;
+/** More than a chain of promises that waits for nothing is long, mostly; a few microseconds. */
+const microtasks = 32;
 /** So many turns in a row are spared, at most. */
 const longestBurst = 63;
 

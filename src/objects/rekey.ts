@@ -47,6 +47,8 @@ type Page<Mark> = Count & {
 const pageObjects = 100;
 const patienceMs = 30_000;
 const maxFailures = 100;
+/** A run that has begun, or just ended, is in the register by then. */
+const listedWithinMs = 1000;
 
 export const rekey = builtIn("holdfast.rekey", handle);
 
@@ -73,6 +75,7 @@ async function handle(order: { readonly key: string }, step: Step): Promise<unkn
     step.progress({ ...tally });
     return page.next;
   };
+  await step.sleep("until what was under way is listed", listedWithinMs);
   const count = await step.run("count shards", () => shardCount());
   for (let shard = 0; shard < count; shard++) {
     for (let after: string | null = ""; after !== null;) {

@@ -75,11 +75,20 @@ test("guarantee 7: a step in flight behind the point shows that the run has pass
   await host.drive(startAt);
   const changed = await host
     .reopen({
+      deployment: "two",
       definition: async (_input, step: Step) =>
         step.patched("change") ? await step.run("new", () => "new") : await step.run("old", () => "old"),
     })
     .drive();
   expect([changed.output, adopted(changed)]).toEqual(["old", []]);
+});
+
+test("guarantee 7: a death that took back all that a first life did changes no answer, while the code is the same", async () => {
+  const flow = async (_input: never, step: Step) =>
+    step.patched("change") ? await step.run("new", () => "new") : "old";
+  const whole = await new Host(flow).drive();
+  const again = await whole.reopen({ keep: 1, at: startAt }).drive();
+  expect([again.output, adopted(again)]).toEqual(["new", ["change"]]);
 });
 
 test("what was once refused stays refused in this life and the next, in loops as well", async () => {

@@ -18,6 +18,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       state.startedAt = entry.at;
       state.timedFrom = entry.at;
       state.deployment = entry.deployment;
+      state.startedUnder = entry.deployment;
       return null;
     case "run.recovered":
       progress(state);
@@ -26,6 +27,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       if (entry.held) state.deaths++;
       state.lives++;
       state.deployment = entry.deployment;
+      if (state.startedUnder !== entry.deployment) state.startedUnder = null;
       return null;
     case "run.paused":
       // One that is paused already was so before: its deadlines move by all of the pause.

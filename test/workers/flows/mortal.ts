@@ -224,13 +224,19 @@ const patched = defineWorkflow("mortal-patched", {
 const changed = defineWorkflow("mortal-changed", {
   handler: async (_input: unknown, step) => {
     const isOld = watched(step.info.id).lives === 1;
-    await act(step, "before", null);
+    // Each waits for something, as what changes the world does: it is durable before the next side is taken.
+    const deed = (name: string) =>
+      step.run(name, async (context) => {
+        note(step.info.id, context);
+        await scheduler.wait(1);
+      });
+    await deed("before");
     const first = !isOld && step.patched("change");
-    await act(step, first ? "new" : "old", null);
+    await deed(first ? "new" : "old");
     await step.sleep(20);
     // The second place of the same change: the run keeps to its answer.
     const second = !isOld && step.patched("change");
-    await act(step, second ? "new" : "old", null);
+    await deed(second ? "new" : "old");
     return [first, second];
   },
 });
