@@ -61,6 +61,7 @@ export default defineConfig({
           testTimeout: 20_000,
           // What objects say after the last test has ended would never reach the reporter, which waits for it.
           disableConsoleIntercept: true,
+          hookTimeout: 30_000,
         },
       },
       {
