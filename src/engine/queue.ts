@@ -120,6 +120,8 @@ export class Queue {
     if (typeof head === "object") return this.#end();
     this.#advance();
     head?.();
+    // What it put on record is delivered in its turn; else it may have spoken to the handler itself.
+    if (this.#delivered === this.#outcomes.length) this.#settled = false;
   }
 
   /** Those that have ended go on record together. */

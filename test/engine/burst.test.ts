@@ -1,8 +1,10 @@
 /** What shares a commit, and what must be on record before anything else begins. */
 import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
+import { Pace } from "../../src/engine/pace.ts";
+import { Queue } from "../../src/engine/queue.ts";
 import { Host, startAt } from "./host.ts";
-import { MemoryJournal } from "./memory.ts";
+import { ManualClock, MemoryJournal } from "./memory.ts";
 
 /** What was appended, made durable and begun, in order. */
 class Watched extends MemoryJournal {
@@ -80,6 +82,28 @@ describe("guarantee 4: what sets a handler going is committed before a step may 
     };
     await host.signalAt(startAt + 1000, "go", {}).drive();
     expect(turns).toBeGreaterThan(before);
+  });
+});
+
+describe("guarantee 3: one thing a turn", () => {
+  test("events that speak to the handler themselves have a turn each, and so have outcomes", async () => {
+    const told: string[] = [];
+    const clock = new ManualClock(startAt);
+    const turn = async (): Promise<void> => {
+      await clock.turn();
+      told.push("turn");
+    };
+    const pace = new Pace({ now: () => startAt, turn }, { exacting: true });
+    const drained = Promise.withResolvers<void>();
+    const nothing = { recordAll: () => {}, durable: async () => {} };
+    const owner = { ...nothing, expecting: true, careful: false, drained: () => drained.resolve() };
+    const queue = new Queue(pace, owner);
+    for (const event of ["one", "two"]) queue.post(() => void told.push(event));
+    queue.post(() => {
+      for (const outcome of ["three", "four"]) queue.deliver(() => void told.push(outcome));
+    });
+    await drained.promise;
+    expect(told).toEqual(["turn", "one", "turn", "two", "turn", "three", "turn", "four"]);
   });
 });
 
