@@ -291,12 +291,7 @@ export class Attempts {
   }
 
   #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
-    const stored =
-      "value" in end
-        ? kept(end.value, plan, pending.id)
-        : "stored" in end
-          ? { ok: true as const, value: end.stored }
-          : end;
+    const stored = storedOf(end, plan, pending.id);
     const { number, startedAt, quick } = attempt;
     const made = { step: pending.id, attempt: number, startedAt };
     if (!stored.ok) {
@@ -385,4 +380,10 @@ export class Attempts {
     const kind = plan.kind === "undo" ? "undo.interrupted" : "step.interrupted";
     return { kind, step, held: this.#ledger.openedUnder === deployment, deployment };
   }
+}
+
+/** How it ended, as it goes on record. */
+function storedOf(end: AttemptEnd, plan: RunPlan, step: string): ReturnType<typeof kept> {
+  if (!end.ok) return end;
+  return "stored" in end ? { ok: true, value: end.stored } : kept(end.value, plan, step);
 }
