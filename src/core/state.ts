@@ -157,6 +157,8 @@ export type RunState = {
   deaths: number;
   /** All deaths in a row, those by deploys included. */
   lives: number;
+  /** The `seq` of the newest `run.recovered`; 0 before. */
+  recoveredSeq: number;
   /** What the run's own timeout counts from. */
   timedFrom: number;
   /** The `seq` of the newest `run.retried` that had an ended run go on; 0 before. */
@@ -210,6 +212,7 @@ export function emptyState(): RunState {
     startedUnder: null,
     deaths: 0,
     lives: 0,
+    recoveredSeq: 0,
     timedFrom: 0,
     episode: 0,
     used: noUsage,
@@ -241,6 +244,13 @@ export function revocationOf(id: string): string {
 
 /** The call's record, made where there is none. */
 export function recordOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
+  const call = endedOf(state, kind, id, name, at);
+  if (!call.done) state.open.add(call);
+  return call;
+}
+
+/** The same of a call that is over with this entry: one that was not on record before never is among the open ones. */
+export function endedOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
   const key = callKey(kind, id);
   // Whatever is recorded of a call shows that the code makes it again.
   if (state.marked.size > 0) state.marked.delete(`step.removed:${key}`);
@@ -276,7 +286,6 @@ export function recordOf(state: RunState, kind: CallKind, id: string, name: stri
     detached: false,
   };
   state.calls.set(key, call);
-  state.open.add(call);
   return call;
 }
 

@@ -1,0 +1,37 @@
+/**
+ * Owns: telling a run's object that it died under a call: nobody else may know. What the call did was not on
+ * record yet, and is made again by whoever made it, perhaps to die again.
+ * Does not own: what the object makes of it (host), repeating the call (its caller).
+ */
+import { within } from "./patience.ts";
+
+/** Whoever made the call waits for this before it hears that it failed. */
+const limitMs = 2000;
+
+/** An object that can be told. */
+interface Mortal {
+  died(): Promise<void>;
+}
+
+/** The object, each of whose calls tells it if it fails. @param anew makes a stub that works: the one that failed stays broken */
+export function witnessed<Rpc extends object>(object: Rpc, anew: () => Mortal): Rpc {
+  return new Proxy(object, {
+    get(target, name) {
+      const call = Reflect.get(target, name) as unknown;
+      if (typeof call !== "function") return call;
+      return async (...args: unknown[]): Promise<unknown> => {
+        try {
+          return (await Reflect.apply(call, target, args)) as unknown;
+        } catch (error) {
+          // One that has too much to do already is left alone.
+          if (!isOverloaded(error)) await within(anew().died(), limitMs).catch(() => {});
+          throw error;
+        }
+      };
+    },
+  });
+}
+
+export function isOverloaded(error: unknown): boolean {
+  return error instanceof Error && "overloaded" in error && error.overloaded === true;
+}
