@@ -17,6 +17,8 @@ export type Before = { readonly seq: number; readonly at: number };
  * @throws HoldfastError journal_corrupt, journal_newer; both name the entry
  */
 export function readCommit(text: string, first: number, before: Before | null): Entry[] {
+  const plain = readPlain(text, first, before);
+  if (plain !== null) return [plain];
   const entries = parse(text, first);
   let last = before;
   // By index here and below, which leaves nothing behind to be collected: a journal has tens of thousands of fields.
@@ -28,8 +30,6 @@ export function readCommit(text: string, first: number, before: Before | null): 
 }
 
 function parse(text: string, first: number): readonly unknown[] {
-  const short = text.length <= longestShort ? readShort(text) : null;
-  if (short !== null) return [short];
   let entries: unknown;
   try {
     entries = JSON.parse(text);
@@ -41,25 +41,27 @@ function parse(text: string, first: number): readonly unknown[] {
 }
 
 /** Characters: a pattern takes long texts less well. */
-const longestShort = 2000;
+const longestPlain = 2000;
 const count = String.raw`([1-9]\d{0,14})`;
-const words = String.raw`"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"`;
+const letters = String.raw`[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*`;
 const completed = new RegExp(
-  String.raw`^\[\{"seq":${count},"at":${count},"kind":"step\.completed","step":${words},` +
-    String.raw`"attempt":${count},"startedAt":${count},"result":${words}\}\]$`,
+  String.raw`^\[\{"seq":${count},"at":${count},"kind":"step\.completed","step":"(${letters})",` +
+    String.raw`"attempt":${count},"startedAt":${count},"result":"(\[${letters}|-[1-6])"\}\]$`,
 );
 
 /**
- * What long journals are made of, the end of one plain step alone in its commit, sooner than JSON is read: its
- * reader looks up every short text. It is checked like everything else. Null where the text is anything else.
+ * What long journals are made of, the end of one plain step alone in its commit, sooner than JSON is read and
+ * looked at: what fits the pattern is as the grammar has it. Null where the text is anything else, or out of place.
  */
-function readShort(text: string): EntryOf<"step.completed"> | null {
-  const found = completed.exec(text);
+export function readPlain(text: string, first: number, before: Before | null): EntryOf<"step.completed"> | null {
+  const found = text.length <= longestPlain ? completed.exec(text) : null;
   if (found === null) return null;
+  const [seq, at] = [Number(found[1]), Number(found[2])];
+  if (seq !== first || (before !== null && (seq !== before.seq + 1 || at < before.at))) return null;
   try {
     return {
-      seq: Number(found[1]),
-      at: Number(found[2]),
+      seq,
+      at,
       kind: "step.completed",
       step: unescaped(found[3] ?? ""),
       attempt: Number(found[4]),

@@ -18,13 +18,11 @@ export function checkName(name: unknown, what: string): string {
     const shown = JSON.stringify(`${name.slice(0, 40)}…`);
     throw new HoldfastError("name_invalid", `the name of the ${what} ${shown} is over ${maxNameLength} characters`);
   }
-  if (loneSurrogate.test(name)) {
+  if (!name.isWellFormed()) {
     throw new HoldfastError("name_invalid", `the name of the ${what} ${JSON.stringify(name)} is not well-formed text`);
   }
   return name;
 }
-
-const loneSurrogate = /\p{Surrogate}/u;
 
 const runId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
@@ -50,7 +48,13 @@ export function toCallId(name: string, occurrence: number): string {
 
 /** The name in a call's id: `charge` of `charge#2`. */
 export function nameOfCall(id: string): string {
-  return id.replace(endsLikeOccurrence, "");
+  let end = id.length;
+  while (isDigit(id.charCodeAt(end - 1))) end--;
+  return end < id.length && id[end - 1] === "#" ? id.slice(0, end - 1) : id;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
 }
 
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

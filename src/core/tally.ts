@@ -30,8 +30,9 @@ const nothing: StepTally = { completed: 0, failed: 0, failedAttempts: 0, ms: 0 }
 
 /** Adds to the tally of that name, or to that of {@link otherSteps} where `maxNames` are counted already. */
 export function addTally(tallies: Tallies, name: string, part: Partial<StepTally>, maxNames: number): void {
-  const place = tallies.has(name) || tallies.size < maxNames ? name : otherSteps;
-  const known = tallies.get(place) ?? nothing;
+  const own = tallies.get(name);
+  const place = own !== undefined || tallies.size < maxNames ? name : otherSteps;
+  const known = own ?? tallies.get(place) ?? nothing;
   tallies.set(place, {
     completed: known.completed + (part.completed ?? 0),
     failed: known.failed + (part.failed ?? 0),

@@ -57,12 +57,29 @@ function readShort(stored: Stored): unknown {
   const first = stored.charCodeAt(1);
   // Lists and objects are for the reader, and so is what no list begins.
   if (stored.charCodeAt(0) !== opening || first === opening || first === brace) return unread;
+  const whole = readWhole(stored);
+  if (whole >= 0) return whole;
   const list = JSON.parse(stored) as readonly unknown[];
   const value = list[0];
   return list.length !== 1 || (typeof value === "object" && value !== null) ? unread : value;
 }
 
+/** A whole number alone in its list, and not a large one; -1 for anything else. */
+function readWhole(stored: Stored): number {
+  const end = stored.length - 1;
+  if (end > 10 || stored.charCodeAt(end) !== closing || (end > 2 && stored.charCodeAt(1) === zero)) return -1;
+  let whole = 0;
+  for (let at = 1; at < end; at++) {
+    const digit = stored.charCodeAt(at) - zero;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    whole = 10 * whole + digit;
+  }
+  return end > 1 ? whole : -1;
+}
+
 const unread = Symbol("unread");
+const closing = "]".charCodeAt(0);
+const zero = "0".charCodeAt(0);
 const opening = "[".charCodeAt(0);
 const brace = "{".charCodeAt(0);
 

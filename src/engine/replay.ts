@@ -8,9 +8,13 @@
  */
 import type { Outcome } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
+import { pass } from "./microtask.ts";
+import { microtasks } from "./pace.ts";
 import type { Pace } from "./pace.ts";
 import type { Said } from "./said.ts";
 
+/** Outcomes between two full turns, at most, where pace would spare them: nothing is written that is to be committed. */
+const longestBurst = 511;
 /** Turns the handler gets to make a call that the record says comes next, while it has others open. */
 const patience = 64;
 /**
@@ -29,6 +33,8 @@ export interface Replayed {
   readonly listening: boolean;
   readonly finished: boolean;
   readonly over: boolean;
+  /** It may do several things at once, or died lately. */
+  readonly exacting: boolean;
   /** Counts the calls made so far. */
   readonly made: number;
   /** Rings when the handler makes a call or ends. */
@@ -44,6 +50,7 @@ export class Replay {
   readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
+  #spared = 0;
   #impatientAt = -1;
   #blockedAt = -1;
 
@@ -54,7 +61,7 @@ export class Replay {
   async play(outcomes: readonly Outcome[], handler: Replayed): Promise<void> {
     const newest = newestFrom(outcomes);
     for (const outcome of outcomes) {
-      await this.#pace.settle();
+      await this.#settle(handler);
       if (this.#claims.length > 0) await this.#playClaims(handler);
       if (!handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.isPast = outcome.seq < newest;
@@ -63,6 +70,13 @@ export class Replay {
     }
     await this.#pace.turn();
     await this.#playClaims(handler);
+  }
+
+  /** Time for what the handler makes of an outcome, as much as it had when it was live. */
+  #settle(handler: Replayed): Promise<void> {
+    const exact = handler.exacting || this.#spared === longestBurst;
+    this.#spared = exact ? 0 : this.#spared + 1;
+    return exact ? this.#pace.turn() : pass(microtasks);
   }
 
   #passOver(outcome: Outcome, handler: Replayed): void {
@@ -94,7 +108,7 @@ export class Replay {
   /** The call with this key is being made: its outcome, if it was passed over. */
   claim(key: string): Outcome | undefined {
     const outcome = this.unclaimed.get(key);
-    this.unclaimed.delete(key);
+    if (outcome !== undefined) this.unclaimed.delete(key);
     return outcome;
   }
 

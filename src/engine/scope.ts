@@ -14,8 +14,11 @@ export type Scope = {
 };
 
 const carried = new Carrier<Scope>();
+/** Nowhere here has anything raced: looking it up would be in vain, and takes longer than all else about a call. */
+let raced = false;
 
 export function openScope(parent: Scope | null): Scope {
+  raced ||= parent !== null;
   return { parent, withdrawn: false };
 }
 
@@ -26,7 +29,7 @@ export function within<Result>(scope: Scope, act: () => Result): Result {
 
 /** The scope of the code that asks; undefined outside of every handler. */
 export function currentScope(): Scope | undefined {
-  return carried.getStore();
+  return raced ? carried.getStore() : undefined;
 }
 
 /** It, or one it is in, was withdrawn. */

@@ -20,7 +20,6 @@ import type { ResolvedRetry } from "../core/retry.ts";
 import { validate } from "../core/schema.ts";
 import type { RunState, spoken } from "../core/state.ts";
 import type {
-  AttemptContext,
   FetchOptions,
   InvokeOptions,
   RunInfo,
@@ -64,6 +63,11 @@ export interface Caller extends Racer {
 }
 
 const defaultAttemptMs = 10 * 60_000;
+/** A step without options. */
+const plain: Omit<RunPlan, "fn" | "retry"> = {
+  ...{ kind: "run", timeoutMs: defaultAttemptMs, undo: null, onExhausted: "fail" },
+  ...{ atMostOnce: false, sensitive: false },
+};
 
 /** What bail and fail throw to leave the handler; the run's end is on record before. */
 const left = new Error("the run has ended");
@@ -130,9 +134,10 @@ function make(
   }
 }
 
-function runPlan(caller: Caller, name: unknown, fn: unknown, options: RunOptions = {}): RunPlan {
+function runPlan(caller: Caller, name: unknown, fn: unknown, options?: RunOptions): RunPlan {
   if (typeof fn !== "function")
     throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
+  if (options === undefined) return { ...plain, fn: fn as RunPlan["fn"], retry: caller.retry };
   const what = `step ${String(name)}`;
   checkOptions(options, ["retry", "timeout", "undo", "onExhausted", "atMostOnce", "sensitive"], what);
   const { retry, timeout, undo, onExhausted = "fail", atMostOnce = false, sensitive = false } = options;
@@ -143,7 +148,7 @@ function runPlan(caller: Caller, name: unknown, fn: unknown, options: RunOptions
   if (typeof sensitive !== "boolean") throw refused(what, "sensitive", "must be true or false");
   return {
     kind: "run",
-    fn: fn as (context: AttemptContext) => unknown,
+    fn: fn as RunPlan["fn"],
     retry: retry === undefined ? caller.retry : resolveRetry(caller.definition.retry, retry),
     timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout, `the timeout of step ${String(name)}`),
     undo: undo ?? null,

@@ -54,7 +54,8 @@ export class Debts {
       note: (started) => debtor.isCurrent() && run.append({ kind: "notice.started", ...started }),
       changed,
     });
-    this.#reporter = new Reporter({ receive, changed, reported: (rows) => debtor.meter().reported(rows) });
+    const reported = (rows: number | undefined): void => debtor.meter().reported(rows);
+    this.#reporter = new Reporter({ receive, safe: () => this.#safe(journal), changed, reported });
   }
 
   /** Something is under way: this memory has to stay for the answer. */
@@ -96,6 +97,14 @@ export class Debts {
   /** Whether nobody reads here any more what they tell of its ends. @throws where one of them was not reached */
   async settled(): Promise<boolean> {
     return await this.#notifier.settled();
+  }
+
+  /** Resolves once all that is on record is safe, what came meanwhile included. */
+  async #safe(journal: SqlJournal): Promise<void> {
+    for (let seq: number | null = null; seq !== this.#run.state.seq;) {
+      seq = this.#run.state.seq;
+      await journal.durable();
+    }
   }
 
   /** The run is being removed. */

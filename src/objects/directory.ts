@@ -28,7 +28,7 @@ import { digestOf } from "./digest.ts";
 import { Enrolment } from "./enrolment.ts";
 import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
-import type { DirectoryRpc, RekeyedShard, ShardMark, ShardSaid } from "./rpc.ts";
+import type { DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc.ts";
 
 /** In the storage: the offers of signals that were buffered before this shard was there are here too. */
 const learntMark = "offers-learnt";
@@ -59,7 +59,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     this.#statistics = new Statistics(ctx.storage.sql, vault);
   }
 
-  async report(summary: RunSummary): ReturnType<DirectoryRpc["report"]> {
+  async report(summary: RunSummary): Promise<Heard> {
     const arrival = this.#report(summary);
     this.#arriving.add(arrival);
     try {
@@ -69,7 +69,11 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     }
   }
 
-  async #report(summary: RunSummary): ReturnType<DirectoryRpc["report"]> {
+  async reportAll(summaries: readonly RunSummary[]): Promise<readonly (Heard | null)[]> {
+    return await Promise.all(summaries.map((summary) => this.report(summary).catch(() => null)));
+  }
+
+  async #report(summary: RunSummary): Promise<Heard> {
     const names = summary.waitingFor.filter((wait) => wait.kind === "signal").map((wait) => wait.name);
     if (names.length > 0) await this.#learnOffers();
     const admitted = await this.#enrolment.admit(summary);

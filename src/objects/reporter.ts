@@ -12,11 +12,13 @@
 import type { RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
 import { isEnded } from "../core/run.ts";
 import type { Glance } from "../core/snapshot.ts";
-import { directoryOf, schedulerObject } from "./address.ts";
+import { directoryShard, schedulerObject, shardOf } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
 import type { Receive } from "./broadcast.ts";
+import { tellEnd } from "./bundle.ts";
 import { lagMs } from "./lag.ts";
 import { backoff, describe, within } from "./patience.ts";
+import type { Heard } from "./rpc.ts";
 import { earlier } from "./timer.ts";
 
 /** A change of a run that goes on is told this long after the one before, at the earliest. */
@@ -35,6 +37,8 @@ const claimLimitMs = 60_000;
 /** Whoever hosts the run. */
 type Listener = {
   readonly receive: Receive;
+  /** Resolves once all that is on record is safe. */
+  safe(): Promise<void>;
   /** A report was heard, or could not be made. */
   changed(): void;
   /** The directory was told, and wrote so many rows; undefined where it does not say. */
@@ -83,7 +87,7 @@ export class Reporter {
   ): number | null {
     const listAt = this.#listAt(run, busy);
     return earlier(
-      this.#begin(this.#listing, run, listAt, () => this.#list(read(), shards)),
+      this.#begin(this.#listing, run, listAt, () => this.#list(read, shards)),
       this.#begin(this.#firing, run, isOurs && this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run)),
     );
   }
@@ -91,8 +95,7 @@ export class Reporter {
   /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */
   async renew(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
     while (this.#listing.underWay !== null) await this.#listing.underWay;
-    const run = read();
-    await this.#pay(this.#listing, run, () => this.#list(run, shards));
+    await this.#pay(this.#listing, read(), () => this.#list(read, shards));
     if (this.#listing.failure !== null) throw this.#listing.failure;
   }
 
@@ -118,17 +121,16 @@ export class Reporter {
     const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, strayMs];
     // Nothing is put off for longer: a clock that says so was set back.
     if (at > now && at <= now + longestMs) return at;
-    void this.#pay(account, run, async () => {
-      if (isEnded(run.status)) await scheduler.wait(lagMs);
-      await tell();
-    });
+    void this.#pay(account, run, tell);
     return null;
   }
 
   /** Never throws: a failure is noted, and what was to be told stays owed. */
-  #pay(account: Account, { id }: Glance, tell: () => Promise<void>): Promise<void> {
+  #pay(account: Account, { id, status }: Glance, tell: () => Promise<void>): Promise<void> {
     const attempt = async (): Promise<void> => {
       try {
+        // After the answers to those who wait for it, and never to be taken back.
+        if (isEnded(status)) await this.#listener.safe();
         await tell();
         account.failures = 0;
         account.failure = null;
@@ -145,9 +147,10 @@ export class Reporter {
     return account.underWay;
   }
 
-  async #list(run: RunSnapshot, shards: number | undefined): Promise<void> {
+  async #list(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
+    const run = read();
     const told = digest(run);
-    const { offers, rows, refused } = await within(directoryOf(run.id, shards).report(summary(run)), callLimitMs);
+    const { offers, rows, refused } = await this.#tell(shardOf(run.id, shards), run);
     this.#listener.reported(rows);
     if (refused === true) throw new Error("its removal was begun a short while ago");
     if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
@@ -157,6 +160,11 @@ export class Reporter {
     this.#toldAt = Date.now();
   }
 
+  async #tell(shard: number, run: RunSnapshot): Promise<Heard> {
+    if (isEnded(run.status)) return await tellEnd(shard, summary(run));
+    return await within(directoryShard(shard).report(summary(run)), callLimitMs);
+  }
+
   /** A fork has the firing of the run it comes from, and is no run of the schedule. */
   #owesEnd(run: Glance): boolean {
     return run.schedule !== null && run.fork === null && isEnded(run.status) && endOf(run) !== this.#heardEnd;
@@ -164,6 +172,7 @@ export class Reporter {
 
   async #tellEnd(run: Glance): Promise<void> {
     if (run.schedule === null) return;
+    await scheduler.wait(lagMs);
     const end = { status: run.status, at: run.finishedAt ?? run.updatedAt };
     await within(schedulerObject().ended(run.schedule, run.id, end), callLimitMs);
     this.#heardEnd = endOf(run);

@@ -253,16 +253,19 @@ export interface CourierRpc {
 /** A run's place in the directory: `createdAt` is that of its first life. */
 export type Enrolled = { readonly id: string; readonly createdAt: number };
 
+/**
+ * What a shard answers to a report: names that open signal waits of the run are for and that have something buffered,
+ * one for each such wait; and how many rows it wrote, its own and the register's. `refused` where the run was removed
+ * a short while ago: it is not listed.
+ */
+export type Heard = { readonly offers: readonly string[]; readonly rows?: number; readonly refused?: true };
+
 /** One shard of the index of runs. */
 export interface DirectoryRpc {
-  /**
-   * Takes the run's summary unless the one held is newer (by `seq`). Answers names that open signal
-   * waits of this run are for and that have something buffered, one for each such wait; and how many rows it
-   * wrote, its own and the register's. `refused` where the run was removed a short while ago: it is not listed.
-   */
-  report(
-    summary: RunSummary,
-  ): Promise<{ readonly offers: readonly string[]; readonly rows?: number; readonly refused?: true }>;
+  /** Takes the run's summary unless the one held is newer (by `seq`). */
+  report(summary: RunSummary): Promise<Heard>;
+  /** The same of several runs at once: an answer for each, in their order, null for one that could not be taken. */
+  reportAll(summaries: readonly RunSummary[]): Promise<readonly (Heard | null)[]>;
   remove(id: string, createdAt: number): Promise<void>;
   /** With `Upgrade: websocket`: a socket of {@link ShardSaid}, which lets the object sleep. */
   fetch(request: Request): Promise<Response>;

@@ -9,7 +9,7 @@
  */
 import { isSealed, unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
-import { corrupt, readCommit } from "../core/commit.ts";
+import { corrupt, readCommit, readPlain } from "../core/commit.ts";
 import type { Before } from "../core/commit.ts";
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
@@ -30,14 +30,26 @@ const blockRows = 512;
 const longestJoined = 2000;
 /** Of what is longer, or no text, nothing is read. */
 const block = `
-  SELECT count(*) AS rows, max(row) AS last, group_concat(row) AS places, group_concat(data, char(10)) AS texts FROM (
+  SELECT
+    count(*) AS rows, min(row) AS first, max(row) AS last, total(row) AS sum, max(row & 4095) AS part,
+    group_concat(data, '\n') AS texts
+  FROM (
     SELECT row, CASE WHEN typeof(data) = 'text' AND octet_length(data) <= ${longestJoined} THEN data END AS data
     FROM journal WHERE row > ? ORDER BY row LIMIT ${blockRows}
   )`;
 /** Before any row there can be. */
 const lowest = -1e19;
 
-type Block = { rows: number; last: number | null; places: string | null; texts: string | null };
+type Block = {
+  rows: number;
+  first: number | null;
+  last: number | null;
+  /** Of the row numbers. */
+  sum: number;
+  /** The highest: 0 where each row is a commit. */
+  part: number | null;
+  texts: string | null;
+};
 
 /** SQLite keeps bytes as they are in a column of text. */
 type Row = { row: number; data: string | ArrayBuffer };
@@ -206,22 +218,29 @@ export class SqlJournal implements Journal {
  * The entries of rows that were joined; null where each row has to be looked at by itself, from there on: because
  * they are long or sealed, or to find out what is wrong with them.
  */
-function readBlock({ texts, ...found }: Block, before: Before | null): readonly Entry[] | null {
+function readBlock({ rows, first, sum, part, texts }: Block, before: Before | null): readonly Entry[] | null {
   // A row of two lines is damaged: the JSON of a journal has no line ends.
   const lines = texts === null || isSealed(texts) ? [] : texts.split("\n");
-  if (lines.length !== found.rows) return null;
-  const places = JSON.parse(`[${found.places}]`) as readonly number[];
+  if (lines.length !== rows || part !== 0) return null;
   const read: Entry[] = [];
+  let last = before;
+  let expected = 0;
   try {
     for (let at = 0; at < lines.length; at++) {
-      const first = (places[at] ?? 0.5) / partsPerCommit;
-      if (!Number.isInteger(first)) return null;
-      read.push(...readCommit(lines[at] ?? "", first, read.at(-1) ?? before));
+      const line = lines[at] ?? "";
+      const seq = last === null ? (first ?? 0) / partsPerCommit : last.seq + 1;
+      expected += seq * partsPerCommit;
+      const plain = readPlain(line, seq, last);
+      if (plain === null) read.push(...readCommit(line, seq, last));
+      else read.push(plain);
+      last = read.at(-1) ?? null;
     }
   } catch {
     return null;
   }
-  return read;
+  // The numbers go up: where no entry is missing, a wrong one shows in their sum, and two that make up for each
+  // other only between commits of several entries.
+  return sum === expected && Number.isSafeInteger(sum) ? read : null;
 }
 
 type Commit = { readonly entries: readonly Entry[]; readonly size: number };

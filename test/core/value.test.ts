@@ -36,6 +36,10 @@ describe("what survives", () => {
 
   test.each([
     "[1]",
+    "[0]",
+    "[1234567890]",
+    "[12345678901234567890]",
+    "[-7]",
     '["a"]',
     '["\\u0000\\""]',
     "[true]",
@@ -51,7 +55,7 @@ describe("what survives", () => {
     expect(isDeepStrictEqual(decode(stored as never), parse(stored))).toBe(true),
   );
 
-  test.each(["[]", "[ ]", "[7", "[seven]", "[,]", '["a]', "[7]]"])("nothing that is stored as %s", (stored) => {
+  test.each(["[]", "[ ]", "[7", "[seven]", "[07]", "[,]", '["a]', "[7]]"])("nothing that is stored as %s", (stored) => {
     expect(() => parse(stored)).toThrow(/./);
     expect(() => decode(stored as never)).toThrow(expect.objectContaining({ code: "journal_corrupt" }));
   });

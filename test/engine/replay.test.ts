@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { createRandom } from "../../src/core/random.ts";
+import { pass } from "../../src/engine/microtask.ts";
 import { Host, play, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 
@@ -41,6 +43,43 @@ test("guarantee 2: now, random and uuid are the same in every replay, and cost n
   }
   expect(first?.[2]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(first?.[9]).toMatchObject({ id: "run-1", workflow: "flow", version: "1", startedAt: startAt, parent: null });
+});
+
+test("guarantee 3: what a handler does of its own beside a step is done as soon in every replay", async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const lives: string[][] = [];
+    const flow: Handler = async (_input, step) => {
+      const seen: string[] = [];
+      lives.push(seen);
+      const random = createRandom(`beside ${seed}`);
+      for (let index = 0; index < 12; index++) {
+        const call = step.run(`s${index}`, () => index);
+        const length = Math.floor(random.next() * 24);
+        void call.then(async () => {
+          await pass(length);
+          seen.push(`beside ${index}`);
+        });
+        await call;
+        seen.push(`after ${index}`);
+      }
+    };
+    const host = await play(flow);
+    for (let keep = 1; keep < host.journal.commits.length; keep++) await host.reopen({ keep, cold: false }).drive();
+    for (const seen of lives) expect(seen, `seed ${seed}`).toEqual(lives[0]);
+  }
+});
+
+test("cost: a replay of quick steps takes a turn of the event loop for each 512th", async () => {
+  const turnsFor = async (count: number): Promise<number> => {
+    const flow: Handler = async (_input, step) => {
+      for (let index = 0; index < count; index++) await step.run("quick", () => index);
+      await step.waitFor("go");
+    };
+    const again = (await play(flow)).reopen({ cold: false });
+    await again.drive();
+    return again.clock.turns;
+  };
+  expect((await turnsFor(1 + 512 * 3)) - (await turnsFor(1))).toBe(3);
 });
 
 describe("log and progress", () => {

@@ -84,6 +84,25 @@ describe("a long journal", () => {
     });
   });
 
+  it.each([
+    ["a part", 600 * 4096 + 1],
+    ["half of a place", 600 * 4096 - 2048],
+    ["another place", 4_000 * 4096],
+  ])("is refused from where a row has the number of %s on", async (_what, row) => {
+    const stub = env.RUNS.getByName(`journal-${journals++}`);
+    await runInDurableObject(stub, async (_instance, { storage }) => {
+      const journal = new SqlJournal(storage);
+      for (const entry of entries) journal.append([entry]);
+      storage.sql.exec("UPDATE journal SET row = ? WHERE row = ?", row, 600 * 4096);
+      const read: number[] = [];
+      const drain = () => {
+        for (const { seq } of new SqlJournal(storage).read()) read.push(seq);
+      };
+      expect(drain).toThrow(expect.objectContaining({ code: "journal_corrupt" }));
+      expect(read).toHaveLength(599);
+    });
+  });
+
   it("takes few statements and as many rows as it has to be read", async () => {
     const stub = env.RUNS.getByName(`journal-${journals++}`);
     await runInDurableObject(stub, async (_instance, { storage }) => {

@@ -4,9 +4,9 @@
  */
 /**
  * `throws`: every report and removal is refused; `hangs`: none is taken before the trouble is over; `mute`: all are
- * taken, and none is answered before it is over.
+ * taken, and none is answered before it is over; `single`: reports of several runs at once are refused.
  */
-export type Trouble = "throws" | "hangs" | "mute";
+export type Trouble = "throws" | "hangs" | "mute" | "single";
 
 const troubles = new Map<string, Trouble>();
 type Count = { sum: number; last: { readonly rowsWritten: number } | null };
@@ -14,6 +14,8 @@ type Count = { sum: number; last: { readonly rowsWritten: number } | null };
 const written = new Map<string, Count>();
 /** Reports and removals that a shard took or refused, in order. */
 const calls = new Map<string, string[]>();
+/** The runs of each report of several at once. */
+const bundles = new Map<string, (readonly string[])[]>();
 /** Runs that a shard was told to remove, in order. */
 const removals = new Map<string, string[]>();
 
@@ -25,6 +27,11 @@ export function trouble(shard: number, what: Trouble | null): void {
 /** Ids of the runs whose report the shard was sent, in the order of arrival. */
 export function reportsTo(shard: number): readonly string[] {
   return noted(`shard-${shard}`);
+}
+
+/** Ids of the runs of each report of several at once, in the order of arrival. */
+export function bundlesTo(shard: number): readonly (readonly string[])[] {
+  return bundles.get(`shard-${shard}`) ?? [];
 }
 
 /** Ids of the runs that the shard was told to remove, in the order of arrival. */
@@ -99,4 +106,17 @@ export function makeTrouble(prototype: object): void {
     };
     Object.defineProperty(prototype, method, { value, configurable: true, writable: true });
   }
+  noteBundles(prototype);
+}
+
+function noteBundles(prototype: object): void {
+  const own = Reflect.get(prototype, "reportAll") as Told;
+  const value: Told = async function (...given) {
+    const name = this.ctx.id.name ?? "";
+    const [runs] = given as [readonly { readonly id: string }[]];
+    bundles.set(name, [...(bundles.get(name) ?? []), runs.map(({ id }) => id)]);
+    if (troubles.get(name) === "single") throw new Error("this shard was told to take one report at a time");
+    return await own.apply(this, given);
+  };
+  Object.defineProperty(prototype, "reportAll", { value, configurable: true, writable: true });
 }

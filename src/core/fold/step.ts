@@ -1,7 +1,7 @@
 /** What the entries of steps and of their undoing mean. */
 import type { Entry, EntryOf } from "../entry.ts";
 import { nameOfCall } from "../name.ts";
-import { callKey, recordOf, undoKey } from "../state.ts";
+import { callKey, endedOf, recordOf, undoKey } from "../state.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
 import { count } from "./tally.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
@@ -30,7 +30,8 @@ type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "
 
 function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
   const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
-  const call = recordOf(state, kind, entry.step, nameOfCall(entry.step), entry.at);
+  const place = entry.kind === "step.completed" ? endedOf : recordOf;
+  const call = place(state, kind, entry.step, nameOfCall(entry.step), entry.at);
   const { key } = call;
   switch (entry.kind) {
     case "step.attempt_failed":
