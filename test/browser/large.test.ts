@@ -11,7 +11,7 @@ const light = 15_000;
 let stage: Stage;
 
 beforeAll(async () => {
-  stage = await Stage.open(["AUTH:none"]);
+  stage = await Stage.open();
   // They begin once their starts are answered: ten thousand steps leave little time for anything else.
   const start = (workflow: string, id: string, input: unknown) =>
     stage.client.call({ method: "POST", path: `/v1/workflows/${workflow}/runs`, body: { id, input, delay: 500 } });

@@ -18,7 +18,7 @@ let made = 0;
 let looked: Promise<RunJson>;
 
 beforeAll(async () => {
-  stage = await Stage.open(["AUTH:none"]);
+  stage = await Stage.open();
   looked = journey();
   await looked;
 });

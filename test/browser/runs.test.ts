@@ -30,6 +30,7 @@ function charge(id: string, card: string) {
   return stage.client.start("charge-card", id, { card, order: Number(id.replace(/\D/g, "")) });
 }
 
+/** How many runs the listing has, which may be late by a moment. */
 async function count(status: string): Promise<number> {
   const path = `/v1/directory/counts?status=${status}`;
   return (await stage.client.call<{ total: number }>({ method: "GET", path })).total;
@@ -89,6 +90,10 @@ describe("the list", () => {
   test("goes on page by page", async () => {
     const ids = Array.from({ length: 52 }, (_, number) => `many-${number}`);
     await Promise.all(ids.map((id) => stage.client.start("greet", id, { name: id })));
+    await until(
+      () => count("completed&idPrefix=many-"),
+      (number) => number === ids.length,
+    );
     const page = await stage.visit("/?idPrefix=many-");
     expect(await page.locator("tbody tr").count()).toBe(50);
     await page.getByRole("link", { name: "Older" }).click();
@@ -105,6 +110,10 @@ describe("the list", () => {
     const evil = `<img src=x onerror="document.broken=1"><script>document.broken=1</script>`;
     const body = { id: "evil-1", input: { card: "expired", order: 1 }, labels: { evil } };
     await stage.client.call({ method: "POST", path: "/v1/workflows/charge-card/runs", body });
+    await until(
+      () => count("failed&idPrefix=evil-"),
+      (number) => number === 1,
+    );
     const page = await stage.visit("/?idPrefix=evil-");
     expect(await row(page, "evil-1").textContent()).toContain(evil);
     expect(await page.evaluate("document.broken")).toBeUndefined();
@@ -306,9 +315,9 @@ describe("live", () => {
   test("a Worker that went away and came back is noticed, and nothing is missed", async () => {
     const page = await live("/?idPrefix=back-");
     await mark(page);
-    await stage.laptop.kill();
+    await stage.runtime.kill();
     await page.locator("#live[data-state=offline]").waitFor();
-    await stage.laptop.start();
+    await stage.runtime.start();
     await stage.client.start("greet", "back-1", { name: "a" });
     await row(page, "back-1").locator(".is-completed").waitFor();
     await page.locator("#live[data-state=live]").waitFor();

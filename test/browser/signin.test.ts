@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accessibility, flaws, picture, screens, Stage } from "./stage.ts";
 
-const tokens = "API_TOKENS:read:reader-token-1,operate:operator-token-1,admin:admin-token-1";
+const tokens = "read:reader-token-1,operate:operator-token-1,admin:admin-token-1";
 
 describe("with tokens", () => {
   let stage: Stage;
 
   beforeAll(async () => {
-    stage = await Stage.open(["AUTH:token", tokens]);
+    stage = await Stage.open({ AUTH: "token", API_TOKENS: tokens });
   });
 
   afterAll(async () => {
@@ -119,7 +119,7 @@ describe("with tokens", () => {
 
 describe("without a token configured", () => {
   test("guarantee 9: the page says what to set", async () => {
-    const stage = await Stage.open(["AUTH:token"]);
+    const stage = await Stage.open({ AUTH: "token" });
     try {
       const page = await stage.visit("/");
       expect(await page.locator("main").textContent()).toContain("API_TOKENS");

@@ -1,6 +1,7 @@
 /**
- * A Worker under `wrangler dev` and a real Chromium in front of it: pages of several kinds, what they
- * complained of, what axe finds on them, and pictures of them in test-results/screenshots.
+ * A Worker in workerd and a real Chromium in front of it: pages of several kinds, what they complained of,
+ * what axe finds on them, and pictures of them in test-results/screenshots. wrangler would answer the same ten
+ * times as slowly; that a page comes through it too is what `npm start` is tested for.
  */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,8 +11,8 @@ import chromium from "@sparticuz/chromium";
 import { chromium as driver } from "playwright-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { Client } from "../outside/client.ts";
-import { Laptop } from "../outside/laptop.ts";
 import { root } from "../outside/program.ts";
+import { Runtime } from "../outside/runtime.ts";
 
 /** What somebody looks at the page on: a big screen with a pointer, or a phone. */
 export type Screen = "desk" | "phone";
@@ -32,7 +33,7 @@ const pictures = join(root, "test-results", "screenshots");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export class Stage {
-  readonly laptop: Laptop;
+  readonly runtime: Runtime;
   readonly browser: Browser;
   /** Calls of the API, made without the browser. */
   readonly client: Client;
@@ -40,27 +41,28 @@ export class Stage {
   readonly complaints: string[] = [];
   readonly #contexts: BrowserContext[] = [];
 
-  private constructor(laptop: Laptop, browser: Browser) {
-    this.laptop = laptop;
+  private constructor(runtime: Runtime, browser: Browser) {
+    this.runtime = runtime;
     this.browser = browser;
-    this.client = new Client(laptop.origin);
+    this.client = new Client(runtime.origin);
   }
 
-  /** @param variables of the Worker, as NAME:value; those of the laptop (AUTH:none) count less */
-  static async open(variables: readonly string[] = []): Promise<Stage> {
-    const laptop = await Laptop.unpack([], join(import.meta.dirname, "worker.ts"));
-    const [browser] = await Promise.all([launch(), laptop.start(variables)]);
-    return new Stage(laptop, browser);
+  /** @param variables of the Worker; those of the runtime (AUTH: "none") count less */
+  static async open(variables: Readonly<Record<string, string>> = {}): Promise<Stage> {
+    const worker = join(import.meta.dirname, "worker.ts");
+    const [browser, runtime] = await Promise.all([launch(), Runtime.build(worker, variables)]);
+    await runtime.start();
+    return new Stage(runtime, browser);
   }
 
   get origin(): string {
-    return this.laptop.origin;
+    return this.runtime.origin;
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#contexts.map((context) => context.close()));
     await this.browser.close();
-    await this.laptop.discard();
+    await this.runtime.discard();
   }
 
   /** A page of its own browser profile, in light colours. */

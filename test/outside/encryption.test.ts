@@ -66,7 +66,8 @@ async function saturate(client: Client, label: string, word: string): Promise<st
   expect(await client.run(id, "10s")).toMatchObject({ status: "failed" });
   // The listing has it by then.
   const path = `/v1/runs?label.label=${label}&status=failed`;
-  await expect.poll(async () => (await client.call<{ runs: unknown[] }>({ method: "GET", path })).runs.length).toBe(1);
+  const listed = async () => (await client.call<{ runs: unknown[] }>({ method: "GET", path })).runs.length;
+  await expect.poll(listed, { timeout: 5000 }).toBe(1);
   return `${label}-parked`;
 }
 

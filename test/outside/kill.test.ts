@@ -1,9 +1,10 @@
 /**
- * Proof from outside that a death costs nothing: `wrangler dev` is killed with -9 again and again, the
- * effects that the steps had on a ledger elsewhere are compared with what the journals say.
+ * Proof from outside that a death costs nothing: workerd is killed with -9 again and again, the effects that
+ * the steps had on a ledger elsewhere are compared with what the journals say; and once `wrangler dev` is.
  */
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { Client } from "./client.ts";
 import type { Entry } from "./client.ts";
@@ -11,6 +12,7 @@ import { each } from "./crowd.ts";
 import { Laptop } from "./laptop.ts";
 import { Ledger } from "./ledger.ts";
 import type { Effect } from "./ledger.ts";
+import { Runtime } from "./runtime.ts";
 
 const kills = 8;
 const voyages = 200;
@@ -22,23 +24,27 @@ const seed = process.env["KILL_SEED"] ?? "holdfast";
 const random = createRandom(seed);
 
 let ledger: Ledger;
-let laptop: Laptop;
+/** Of the test that goes on. */
+let worker: Runtime | Laptop;
 let client: Client;
 
 beforeAll(async () => {
   ledger = await Ledger.open();
-  laptop = await Laptop.unpack([`LEDGER:${ledger.url}`]);
-  client = new Client(laptop.origin);
-  await laptop.start();
+});
+
+afterEach(async () => {
+  await worker?.discard();
 });
 
 afterAll(async () => {
-  await laptop?.discard();
   await ledger?.close();
 });
 
-function showOutput(): void {
-  onTestFailed(() => console.error(`seed ${seed}; the end of the output of wrangler dev:\n${laptop.tail()}`));
+function use<Kind extends Runtime | Laptop>(one: Kind): Kind {
+  worker = one;
+  client = new Client(one.origin);
+  onTestFailed(() => console.error(`seed ${seed}; the end of what the Worker said:\n${one.tail()}`));
+  return one;
 }
 
 describe("killed with -9 again and again", () => {
@@ -46,13 +52,15 @@ describe("killed with -9 again and again", () => {
     "200 runs complete; what was accepted is kept (1), a completed step never runs again (2), a signal is consumed once (5)",
     { timeout: 240_000 },
     async () => {
-      showOutput();
+      const runtime = use(await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: ledger.url }));
+      const live = (): Promise<number> => runtime.start({ variables: { LIFE: String(ledger.life) } });
+      await live();
       const plans = Array.from({ length: voyages }, (_, index) => plan(index));
       const watcher = new Watcher();
       const drivers: Promise<void>[] = [];
       const watching = watcher.watch();
       const inFlight: number[] = [];
-      for (; ledger.life < kills; ledger.life++) {
+      while (ledger.life < kills) {
         // Each life gets runs of its own, so that each kill finds runs at every stage.
         const own = plans.filter((_, index) => Math.floor((index * kills) / voyages) === ledger.life);
         drivers.push(...own.map((plan) => told(plan.id, drive(plan, watcher))));
@@ -60,9 +68,10 @@ describe("killed with -9 again and again", () => {
         for (const driver of drivers) driver.catch(() => {});
         await ledger.until("some progress in this life", 30_000, () => effectsOfLife() >= minEffects);
         await pause(random.next() * maxLifeMs);
-        await laptop.kill();
+        await runtime.kill();
         inFlight.push(plans.filter(({ id }) => isInFlight(id)).length);
-        await laptop.start();
+        ledger.life++;
+        await live();
       }
       await Promise.all(drivers);
       watcher.stop();
@@ -80,8 +89,9 @@ describe("killed with -9 again and again", () => {
     },
   );
 
-  test("runs go on by themselves after a restart with nobody calling (4)", { timeout: 60_000 }, async () => {
-    showOutput();
+  test("runs go on by themselves after a restart with nobody calling (4)", { timeout: 90_000 }, async () => {
+    const laptop = use(await Laptop.unpack([`LEDGER:${ledger.url}`]));
+    await laptop.start([`LIFE:${ledger.life}`]);
     const ms = 3000;
     const places = ["step", "sleep", "retry"] as const;
     const runs = Array.from({ length: 30 }, (_, index) => ({ id: `stay-${index}`, at: places[index % 3] ?? "step" }));
@@ -94,7 +104,7 @@ describe("killed with -9 again and again", () => {
     );
     await laptop.kill();
     ledger.life++;
-    const readyAt = await laptop.start();
+    const readyAt = await laptop.start([`LIFE:${ledger.life}`]);
 
     const resumed = ({ id }: { id: string }): Effect | undefined =>
       ledger.of(id).find(({ life }) => life === ledger.life);

@@ -1,5 +1,5 @@
 /**
- * Models of a run against real ones over HTTP, `wrangler dev` being killed with -9 in the middle: the programs of
+ * Models of a run against real ones over HTTP, workerd being killed with -9 in the middle: the programs of
  * test/model, and concurrent clients whose answers must be those of a run that was called by one after another.
  * MODEL_SEED and MODEL_COUNT, LINEAR_SEED and LINEAR_ROUNDS say where to begin and how much is tried.
  */
@@ -12,12 +12,12 @@ import { drive } from "../model/drive.ts";
 import type { Call, Reply } from "../model/drive.ts";
 import { makeProgram } from "../model/program.ts";
 import { explain } from "../model/report.ts";
-import { Laptop } from "./laptop.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLinear } from "./linearity.ts";
 import { callAtRandom } from "./linearclient.ts";
 import { tally } from "./linearmodel.ts";
 import type { State } from "./linearmodel.ts";
+import { Runtime } from "./runtime.ts";
 
 const firstSeed = Number(process.env["MODEL_SEED"] ?? 1);
 const count = Number(process.env["MODEL_COUNT"] ?? 12);
@@ -32,26 +32,26 @@ const patienceMs = 120_000 + 10_000 * (rounds + count);
 const unitMs = 4;
 
 let ledger: Ledger;
-let laptop: Laptop;
+let runtime: Runtime;
 let lives = 0;
 /** Calls of the concurrent clients that were answered. */
 let answered = 0;
 
 beforeAll(async () => {
   ledger = await Ledger.open();
-  laptop = await Laptop.unpack([`LEDGER:${ledger.url}`], join(import.meta.dirname, "..", "model", "worker.ts"));
-  await laptop.start();
+  runtime = await Runtime.build(join(import.meta.dirname, "..", "model", "worker.ts"), { LEDGER: ledger.url });
+  await runtime.start();
 });
 
 afterAll(async () => {
-  await laptop?.discard();
+  await runtime?.discard();
   await ledger?.close();
 });
 
 async function ask(call: Call): Promise<Reply> {
   const giveUpAt = Date.now() + 60_000;
   for (let tries = 0; Date.now() < giveUpAt; tries++) {
-    const reply = await callOnce(laptop.origin, call);
+    const reply = await callOnce(runtime.origin, call);
     if (reply !== null) return { ...reply, again: tries > 0 };
     await pause(100);
   }
@@ -86,7 +86,7 @@ async function checkPrograms(): Promise<number> {
 
 /** One try; whoever got no answer waits until somebody is there again. */
 async function askOnce(call: Call): Promise<Omit<Reply, "again"> | null> {
-  const reply = await callOnce(laptop.origin, call);
+  const reply = await callOnce(runtime.origin, call);
   if (reply === null) await ask({ method: "GET", path: "/health" });
   else answered++;
   return reply;
@@ -125,8 +125,8 @@ async function killAgain(): Promise<void> {
     const from = answered;
     const some = Math.min(200, (0.4 * rounds * clients * callsEach) / kills);
     await ledger.until("the Worker is busy", patienceMs, () => answered - from > some && ledger.effects.length > 10);
-    await laptop.kill();
-    await laptop.start();
+    await runtime.kill();
+    await runtime.start();
   }
 }
 

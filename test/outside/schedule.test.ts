@@ -1,25 +1,26 @@
-/** A schedule under `wrangler dev`, which delivers no cron ticks: the scheduler's own alarm does, also after a kill. */
+/** A schedule in workerd, which delivers no cron ticks: the scheduler's own alarm does, also after a kill. */
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { Client } from "./client.ts";
-import { Laptop } from "./laptop.ts";
 import { Ledger } from "./ledger.ts";
+import { Runtime } from "./runtime.ts";
 
 const periodMs = 2000;
 const slackMs = 500;
 
 let ledger: Ledger;
-let laptop: Laptop;
+let runtime: Runtime;
 let client: Client;
 
 beforeAll(async () => {
   ledger = await Ledger.open();
-  laptop = await Laptop.unpack([`LEDGER:${ledger.url}`]);
-  client = new Client(laptop.origin);
+  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: ledger.url });
+  client = new Client(runtime.origin);
 });
 
 afterAll(async () => {
-  await laptop?.discard();
+  await runtime?.discard();
   await ledger?.close();
 });
 
@@ -27,20 +28,20 @@ test(
   "a schedule fires by its own alarm after the first call, each firing one run, also across kills (6)",
   { timeout: 90_000 },
   async () => {
-    onTestFailed(() => console.error(laptop.tail()));
-    await laptop.start();
+    onTestFailed(() => console.error(runtime.tail()));
+    await runtime.start();
     await client.call({ method: "GET", path: "/health" });
     const down: Down[] = [];
     await firings(2);
     // In the middle of a firing, and between two.
     for (const beforeMs of [0, periodMs / 2]) {
       await pause(periodMs - (Date.now() % periodMs) + periodMs - beforeMs);
-      await laptop.kill();
+      await runtime.kill();
       const fromAt = Date.now();
       ledger.life++;
       await pause(periodMs * 1.5);
       // From here on nobody calls.
-      down.push({ fromAt, toAt: await laptop.start() });
+      down.push({ fromAt, toAt: await runtime.start() });
       await firings(2);
     }
     const slots = firedSlots();

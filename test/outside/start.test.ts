@@ -39,6 +39,7 @@ test("npm start says where it is, keeps runs over a restart, and ends when told 
 
   const first = await start(port);
   await expect(client.call({ method: "GET", path: "/health" })).resolves.toEqual({ status: "ok" });
+  await expect(client.text({ method: "GET", path: "/" })).resolves.toContain("<h1");
   await client.start("document-intake", "kept", document);
   const waiting = await waits(client);
   await first.stop(10_000);

@@ -9,8 +9,9 @@ import type { Report } from "./ledger.ts";
 async function report(step: Step, name: string, context: AttemptContext, ms: number): Promise<number> {
   const { id, schedule } = step.info;
   const { attempt, idempotencyKey: key } = context;
-  const body: Report = { run: id, step: name, key, attempt, slotAt: schedule?.at ?? null, ms };
-  const ledger = (env as unknown as { LEDGER: string }).LEDGER;
+  const { LEDGER: ledger, LIFE } = env as unknown as { readonly LEDGER: string; readonly LIFE?: string };
+  const life = LIFE === undefined ? {} : { life: Number(LIFE) };
+  const body: Report = { run: id, step: name, key, attempt, slotAt: schedule?.at ?? null, ms, ...life };
   const answer = await fetch(ledger, { method: "POST", body: JSON.stringify(body) });
   return ((await answer.json()) as { value: number }).value;
 }

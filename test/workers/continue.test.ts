@@ -67,13 +67,15 @@ describe("a run that went on as new", () => {
       const { body } = await ask("GET /v1/runs?workflow=phoenix&limit=200");
       return (body["runs"] as { id: string; createdAt: string; status: string }[]).filter((run) => run.id === id);
     };
-    await vi.waitFor(async () =>
-      expect(await listed()).toEqual([expect.objectContaining({ createdAt: first.createdAt, status: "waiting" })]),
+    await vi.waitFor(
+      async () =>
+        expect(await listed()).toEqual([expect.objectContaining({ createdAt: first.createdAt, status: "waiting" })]),
+      5000,
     );
     await ask(`POST /v1/runs/${id}/signals/word`, { json: "enough" });
     await runThatIs(id, { status: "completed", output: 5 });
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBeLessThan(300);
-    await vi.waitFor(async () => expect(await listed()).toEqual([]));
+    await vi.waitFor(async () => expect(await listed()).toEqual([]), 5000);
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
 

@@ -202,6 +202,6 @@ describe("the cost of a run", () => {
       const { body } = await ask("GET /v1/runs?workflow=traced-stairs");
       const listed = (body["runs"] as { id: string; status: string; cost: Cost }[]).find((run) => run.id === id);
       expect(listed).toMatchObject({ status: "completed", cost: { rowsWritten: (await costOfRun(id)).rowsWritten } });
-    });
+    }, 5000);
   });
 });

@@ -90,7 +90,7 @@ describe("a rebuild", () => {
     await directoryOf(ghost).report(summaryOf(ghost, { createdAt: 1000 }));
     await directoryOf(again).report(summaryOf(again, { createdAt: 1000 }));
     await start("listed-once", { id: again });
-    await vi.waitFor(async () => expect(await idsOf(`idPrefix=${again}&status=waiting`)).toEqual([again]));
+    await vi.waitFor(async () => expect(await idsOf(`idPrefix=${again}&status=waiting`)).toEqual([again]), 5000);
     const { output } = await rebuilt();
     expect((output as { gone: number }).gone).toBe(1);
     expect(await idsOf(`idPrefix=${ghost}`)).toEqual([]);

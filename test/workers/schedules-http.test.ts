@@ -319,7 +319,7 @@ describe("POST /v1/schedules/:id/backfill", () => {
       const run = await runThatIs(`${id}:20260101T${hour}0000Z`, { status: "completed" });
       expect(run.output).toBe("past");
     }
-    expect(await runsOf(id, "web-echo")).toHaveLength(4);
+    await expect.poll(() => runsOf(id, "web-echo"), { timeout: 5000 }).toHaveLength(4);
     const { body } = await ask(`GET /v1/runs/${id}:20260101T000000Z/history`);
     expect((body["entries"] as unknown[])[0]).toMatchObject({
       by: "admin",
@@ -331,7 +331,10 @@ describe("POST /v1/schedules/:id/backfill", () => {
     const id = await make({ cron: "* * * * *" });
     const json = { from, to: "2026-01-01T02:00:00Z" };
     expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 120 });
-    await vi.waitFor(async () => expect((await runsOf(id, "web-echo")).length).toBeGreaterThan(5), { interval: 5 });
+    await vi.waitFor(async () => expect((await runsOf(id, "web-echo")).length).toBeGreaterThan(5), {
+      timeout: 5000,
+      interval: 5,
+    });
     await abortAllDurableObjects();
     await scheduleThatIs(id, { backfills: [], lastError: null });
     await vi.waitFor(async () => expect(await runsOf(id, "web-echo")).toHaveLength(120), { timeout: 10_000 });

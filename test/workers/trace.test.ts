@@ -89,9 +89,9 @@ describe("a traceparent that comes in", () => {
     expect(idsOf(run.trace)).toMatchObject({ traceId: caller.traceId, sampled: true });
     expect(idsOf(run.trace).spanId).not.toBe(caller.spanId);
     expect((await historyOf(run.id))[0]).toMatchObject({ kind: "run.created", trace: parent });
-    const { body } = await ask(`GET /v1/runs?workflow=traced-stairs`);
-    const listed = (body["runs"] as { id: string; trace: string }[]).find(({ id }) => id === run.id);
-    expect(listed?.trace).toBe(run.trace);
+    // The listing may be late by a moment.
+    const listed = async () => (await ask(`GET /v1/runs?idPrefix=${run.id}`)).body["runs"];
+    await expect.poll(listed, { timeout: 5000 }).toMatchObject([{ id: run.id, trace: run.trace }]);
   });
 
   it("that is not valid is as if none had come", async () => {
