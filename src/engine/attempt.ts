@@ -26,7 +26,7 @@ export type AttemptPlan = {
 };
 
 /** A function that has settled after so many microtasks has waited for no event of the world's. */
-const quickMicrotasks = 16;
+const quickMicrotasks = 12;
 
 export class Attempt {
   readonly number: number;

@@ -15,7 +15,7 @@ import type { Clock } from "./clock.ts";
 import { pass } from "./microtask.ts";
 
 /** More than a chain of promises that waits for nothing is long, mostly; a few microseconds. */
-export const microtasks = 32;
+export const microtasks = 24;
 /** So many turns in a row are spared, at most. */
 const longestBurst = 63;
 

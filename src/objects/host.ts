@@ -166,7 +166,7 @@ export class Host {
 
   /** The journal, whether or not it can be read. */
   #openJournal(): SqlJournal {
-    return new SqlJournal(this.#ctx.storage, (rows) => this.meter.wrote(rows), this.#vault);
+    return new SqlJournal(this.#ctx.storage, (rows, size) => this.meter.wrote(rows, size), this.#vault);
   }
 
   /** Why no run can be made of the journal, where its bytes are at fault; null where one can. @throws key_missing, config_invalid */

@@ -27,6 +27,11 @@ const rests: ReadonlySet<Fact["kind"]> = new Set([
 /** A run at work has it on record at least this often, as far as it has anything on record. */
 const intervalMs = 1000;
 
+/** A database grows by pages of so many bytes. */
+const pageSize = 4096;
+/** What the storage keeps besides the text of a row. */
+const rowSize = 32;
+
 /** One that watches over the report, and the next that the run waits for. */
 const alarmRows = 2;
 /** What the directory writes for a run it lists anew, and once for one that it did not know. */
@@ -52,8 +57,10 @@ export class Meter {
   #recordedAt = 0;
   /** The directory has heard of the run before. */
   #listed = false;
-  /** What the storage said last; null once something may have been written since. Asking it is not cheap. */
+  /** What the storage said last; null once a page may have been written since. Asking it is not cheap. */
   #bytes: number | null = null;
+  /** Characters that were written since. */
+  #unseen = 0;
 
   /** @param bytesStored asks the storage */
   constructor(bytesStored: () => number) {
@@ -68,9 +75,11 @@ export class Meter {
     this.#listed = onRecord.rowsWritten > 0;
   }
 
-  wrote(rows: number): void {
+  /** @param size how many characters there are in these rows */
+  wrote(rows: number, size = 0): void {
     this.#rows += rows;
-    this.#bytes = null;
+    this.#unseen += size + rows * rowSize;
+    if (this.#unseen > pageSize / 2) this.#bytes = null;
   }
 
   /** The object called another one, that is no run: what runs are called, they count themselves. */
@@ -113,6 +122,7 @@ export class Meter {
   /** What is shown of the run: what is on record, and the bytes there are. */
   get usage(): Usage {
     const { rowsWritten, requests, awakeMs } = this.#recorded;
+    if (this.#bytes === null) this.#unseen = 0;
     this.#bytes ??= this.#bytesStored();
     return { rowsWritten, requests, awakeMs, bytesStored: this.#bytes };
   }

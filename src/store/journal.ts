@@ -21,6 +21,8 @@ const partsPerCommit = 4096;
 const insert = "INSERT INTO journal (row, data) VALUES (?, ?)";
 /** In one text, of which the storage counts the last statement: docs/decisions/storage.md. The first row may fail. */
 const createAndInsert = `CREATE TABLE IF NOT EXISTS journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL); ${insert}`;
+/** Bytes that it adds to the database. */
+const newTable = 8192;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
 const maxPage = 4_000_000;
 
@@ -57,15 +59,19 @@ type Row = { row: number; data: string | ArrayBuffer };
 export class SqlJournal implements Journal {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
-  readonly #wrote: (rows: number) => void;
+  readonly #wrote: (rows: number, size: number) => void;
   readonly #vault: Vault;
   #exists: boolean;
 
   /**
-   * @param wrote told how many rows each statement wrote, as the storage counts them
+   * @param wrote told how many rows each statement wrote, as the storage counts them, and of how many characters
    * @param vault seals each row by itself
    */
-  constructor(storage: DurableObjectStorage, wrote: (rows: number) => void = () => {}, vault: Vault = unsealed) {
+  constructor(
+    storage: DurableObjectStorage,
+    wrote: (rows: number, size: number) => void = () => {},
+    vault: Vault = unsealed,
+  ) {
     this.#storage = storage;
     this.#wrote = wrote;
     this.#vault = vault;
@@ -90,7 +96,7 @@ export class SqlJournal implements Journal {
 
   restart(entries: readonly Entry[]): void {
     this.#storage.transactionSync(() => {
-      if (this.#exists) this.#write("DELETE FROM journal");
+      if (this.#exists) this.#write(0, "DELETE FROM journal");
       // A commit for each, so that no text holds them all: there may be many, and large ones.
       for (const entry of entries) this.append([entry]);
     });
@@ -165,7 +171,9 @@ export class SqlJournal implements Journal {
     for (const [part, data] of parts.entries()) {
       const row = seq * partsPerCommit + part;
       const text = isPlain ? data : this.#vault.seal(data, placeOf(row));
-      this.#write(this.#exists || part > 0 ? insert : createAndInsert, row, text);
+      // A new table takes pages of its own.
+      if (this.#exists || part > 0) this.#write(text.length, insert, row, text);
+      else this.#write(text.length + newTable, createAndInsert, row, text);
     }
   }
 
@@ -194,7 +202,7 @@ export class SqlJournal implements Journal {
       sealed += anew.length;
       this.#storage.transactionSync(() => {
         for (const [part, data] of anew.entries()) {
-          this.#write("INSERT OR REPLACE INTO journal (row, data) VALUES (?, ?)", first + part, data);
+          this.#write(data.length, "INSERT OR REPLACE INTO journal (row, data) VALUES (?, ?)", first + part, data);
         }
       });
     }
@@ -205,8 +213,8 @@ export class SqlJournal implements Journal {
     return this.#sql.exec<{ row: number | null }>("SELECT min(row) AS row FROM journal WHERE row >= ?", from).one().row;
   }
 
-  #write(statement: string, ...bindings: readonly unknown[]): void {
-    this.#wrote(this.#sql.exec(statement, ...bindings).rowsWritten);
+  #write(size: number, statement: string, ...bindings: readonly unknown[]): void {
+    this.#wrote(this.#sql.exec(statement, ...bindings).rowsWritten, size);
   }
 
   durable(): Promise<void> {

@@ -18,21 +18,23 @@ function asked(): { readonly meter: Meter; readonly times: () => number } {
 const ended: Entry = { seq: 3, at: 5, kind: "run.completed", output: encode(null, "the output") };
 
 describe("the meter of a run", () => {
-  test("asks the storage for its size once between writes, however often it is looked at", () => {
+  test("asks the storage for its size once until a page may have been written, however often it is looked at", () => {
     const { meter, times } = asked();
     const sizes = [meter.usage, meter.usage, meter.usage].map(({ bytesStored }) => bytesStored);
     expect([sizes, times()]).toEqual([[4096, 4096, 4096], 1]);
     meter.reported(1);
     meter.called();
     expect([meter.usage.bytesStored, times()]).toEqual([4096, 1]);
-    meter.wrote(1);
+    meter.wrote(1, 300);
+    expect([meter.usage.bytesStored, times()]).toEqual([4096, 1]);
+    for (let commit = 0; commit < 8; commit++) meter.wrote(1, 300);
     expect([meter.usage.bytesStored, meter.usage.bytesStored, times()]).toEqual([8192, 8192, 2]);
   });
 
   test("has the size on record with an end, as the storage says it then", () => {
     const { meter, times } = asked();
     expect(meter.usage.bytesStored).toBe(4096);
-    meter.wrote(2);
+    meter.wrote(2, 4000);
     expect(meter.record([ended])).toMatchObject({ bytesStored: 8192 });
     expect(times()).toBe(2);
   });
