@@ -98,7 +98,6 @@ export class Attempts {
     const pending = this.#waiting.get(callKey("run", step));
     if (pending === undefined || this.#execution.held || !isAttempted(pending.plan)) return;
     this.begin(pending, pending.plan);
-    this.#execution.expect(this.#world.clock.now() + pending.plan.timeoutMs);
   }
 
   /** Nobody waits for the call any more. */
@@ -286,6 +285,8 @@ export class Attempts {
       (end) => this.#ended(pending, plan, attempt, end),
     );
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
+    // Not before: whoever asked meanwhile when the next deadline is was not told of this one.
+    this.#execution.expect(attempt.timeoutAt);
     if (isOrder) this.orders.begin(pending, plan, attempt);
     else attempt.start();
   }

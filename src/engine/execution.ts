@@ -531,8 +531,7 @@ export class Execution {
         const call = this.state.calls.get(pending.key);
         if (call !== undefined && call.retryAt !== null) return this.expect(call.retryAt);
         if (call?.exhausted === true) return;
-        this.#attempts.begin(pending, plan);
-        return this.expect(this.world.clock.now() + plan.timeoutMs);
+        return this.#attempts.begin(pending, plan);
       }
       case "sleep":
       case "wait":

@@ -161,6 +161,16 @@ describe("guarantee 4: a step that kills its process is counted", () => {
   });
 });
 
+test("guarantee 4: a first step that runs at most once has its timeout, though it begins after the handler", async () => {
+  const host = new Host(async (_input, step) => {
+    const never = () => new Promise(() => {});
+    return await step.run("once", never, { atMostOnce: true, timeout: "1 h", retry: { limit: 0 } });
+  });
+  await host.drive();
+  expect(host.snapshot).toMatchObject({ status: "failed", error: { code: "step_timeout" } });
+  expect(host.run.state.end?.at).toBe(startAt + 3_600_000);
+});
+
 describe("guarantee 3: one thing a turn", () => {
   test("events that speak to the handler themselves have a turn each, and so have outcomes", async () => {
     const told: string[] = [];
