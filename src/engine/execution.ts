@@ -187,6 +187,10 @@ export class Execution {
     return this.over || this.#calls.frozen;
   }
 
+  get left(): ReadonlySet<string> {
+    return this.#calls.left;
+  }
+
   /** No earlier life can have come to where the handler is. */
   get ahead(): boolean {
     return (this.#live || this.#first) && !this.frozen;

@@ -27,6 +27,8 @@ const longPatience = 4096;
 export interface Replayed {
   /** The open calls, by key. */
   readonly pending: ReadonlyMap<string, unknown>;
+  /** Keys of calls that were open when the handler had no more say. */
+  readonly left: ReadonlySet<string>;
   /** It can be given the outcome with this key now. */
   expects(key: string): boolean;
   /** It can be moved though it has no call open. */
@@ -63,6 +65,8 @@ export class Replay {
     for (const outcome of outcomes) {
       await this.#settle(handler);
       if (this.#claims.length > 0) await this.#playClaims(handler);
+      // It went on record beside the outcome upon which the handler ended.
+      if (handler.left.has(outcome.key)) continue;
       if (!handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.isPast = outcome.seq < newest;
       if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
+import type { Step } from "../../src/core/step.ts";
 import { pass } from "../../src/engine/microtask.ts";
 import { Host, play, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
@@ -196,4 +197,23 @@ test("guarantee 3: calls that follow something the handler awaits by itself are 
   await again.signalAt(startAt, "go", 1).drive();
   expect([again.output, ran]).toEqual([1, ["a", "b", "c"]]);
   expect(again.entries("step.removed")).toEqual([]);
+});
+
+test("guarantee 7: what went on record beside the outcome upon which the handler ended is no change of the code", async () => {
+  const never = () => new Promise(() => {});
+  const undo = () => {};
+  const handler = async (_input: unknown, step: Step) => {
+    const ending = step.run("first", () => 1).then(() => step.bail("enough"));
+    const beside = [
+      step.run("second", () => 2),
+      step.run("slow", never, { undo }),
+      step.run("slower", never, { undo }),
+    ];
+    await Promise.all([ending, ...beside]);
+  };
+  const host = await new Host(handler).drive(startAt + 1000);
+  expect(host.journal.kinds.slice(-2)).toEqual(["step.completed", "step.completed"]);
+  const resumed = await host.reopen().drive();
+  expect(resumed.status).toBe("cancelled");
+  expect(resumed.journal.kinds.filter((kind) => /^step\.(?:added|removed)$/.test(kind))).toEqual([]);
 });
