@@ -4,36 +4,21 @@
  * Does not own: what the object makes of it (host), repeating the call (its caller).
  */
 import { within } from "./patience.ts";
-import type { HolderRpc, RunRpc } from "./rpc.ts";
 
 /** Whoever made the call waits for this before it hears that it failed. */
 const limitMs = 2000;
-
-/** Calls that may set a handler going. Whoever merely looks at a run has nothing to tell. */
-const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof HolderRpc>([
-  "start",
-  "debounce",
-  "act",
-  "signal",
-  "update",
-  "hook",
-  "childEnded",
-  "orderEnded",
-  "granted",
-]);
 
 /** An object that can be told. */
 interface Mortal {
   died(): Promise<void>;
 }
 
-/** The object, of which a call that may set its handler going tells it if it fails. @param anew makes a stub that works: the one that failed stays broken */
+/** The object, each of whose calls tells it if it fails. @param anew makes a stub that works: the one that failed stays broken */
 export function witnessed<Rpc extends object>(object: Rpc, anew: () => Mortal): Rpc {
   return new Proxy(object, {
     get(target, name) {
       const call = Reflect.get(target, name) as unknown;
       if (typeof call !== "function") return call;
-      if (!moving.has(name)) return (...args: unknown[]): unknown => Reflect.apply(call, target, args);
       return async (...args: unknown[]): Promise<unknown> => {
         try {
           return (await Reflect.apply(call, target, args)) as unknown;
