@@ -53,7 +53,7 @@ const completed = new RegExp(
  * What long journals are made of, the end of one plain step alone in its commit, sooner than JSON is read and
  * looked at: what fits the pattern is as the grammar has it. Null where the text is anything else, or out of place.
  */
-export function readPlain(text: string, first: number, before: Before | null): EntryOf<"step.completed"> | null {
+function readPlain(text: string, first: number, before: Before | null): EntryOf<"step.completed"> | null {
   const found = text.length <= longestPlain ? completed.exec(text) : null;
   if (found === null) return null;
   const [seq, at] = [Number(found[1]), Number(found[2])];

@@ -15,7 +15,7 @@ import type { Clock } from "./clock.ts";
 import { pass } from "./microtask.ts";
 
 /** More than a chain of promises that waits for nothing is long, mostly; a few microseconds. */
-export const microtasks = 24;
+const microtasks = 24;
 /** So many turns in a row are spared, at most. */
 const longestBurst = 63;
 
@@ -44,9 +44,9 @@ export class Pace {
     await this.#clock.turn();
   }
 
-  /** Time for what the handler makes of an outcome. */
-  async settle(): Promise<void> {
-    if (!this.#isBurst || this.#handler.exacting || this.#spared === longestBurst) return await this.turn();
+  /** Time for what the handler makes of an outcome. @param longest so many turns in a row are spared, at most */
+  async settle(longest = longestBurst): Promise<void> {
+    if (!this.#isBurst || this.#handler.exacting || this.#spared >= longest) return await this.turn();
     this.#spared++;
     await pass(microtasks);
   }

@@ -8,8 +8,6 @@
  */
 import type { Outcome } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
-import { pass } from "./microtask.ts";
-import { microtasks } from "./pace.ts";
 import type { Pace } from "./pace.ts";
 import type { Said } from "./said.ts";
 
@@ -35,8 +33,6 @@ export interface Replayed {
   readonly listening: boolean;
   readonly finished: boolean;
   readonly over: boolean;
-  /** It may do several things at once, or died lately. */
-  readonly exacting: boolean;
   /** Counts the calls made so far. */
   readonly made: number;
   /** Rings when the handler makes a call or ends. */
@@ -52,7 +48,6 @@ export class Replay {
   readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
-  #spared = 0;
   #impatientAt = -1;
   #blockedAt = -1;
 
@@ -63,7 +58,7 @@ export class Replay {
   async play(outcomes: readonly Outcome[], handler: Replayed): Promise<void> {
     const newest = newestFrom(outcomes);
     for (const outcome of outcomes) {
-      await this.#settle(handler);
+      await this.#pace.settle(longestBurst);
       if (this.#claims.length > 0) await this.#playClaims(handler);
       // It went on record beside the outcome upon which the handler ended.
       if (handler.left.has(outcome.key)) continue;
@@ -74,13 +69,6 @@ export class Replay {
     }
     await this.#pace.turn();
     await this.#playClaims(handler);
-  }
-
-  /** Time for what the handler makes of an outcome, as much as it had when it was live. */
-  #settle(handler: Replayed): Promise<void> {
-    const exact = handler.exacting || this.#spared === longestBurst;
-    this.#spared = exact ? 0 : this.#spared + 1;
-    return exact ? this.#pace.turn() : pass(microtasks);
   }
 
   #passOver(outcome: Outcome, handler: Replayed): void {

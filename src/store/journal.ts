@@ -9,7 +9,7 @@
  */
 import { isSealed, unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
-import { corrupt, readCommit, readPlain } from "../core/commit.ts";
+import { corrupt, readCommit } from "../core/commit.ts";
 import type { Before } from "../core/commit.ts";
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
@@ -238,9 +238,7 @@ function readBlock({ rows, first, sum, part, texts }: Block, before: Before | nu
       const line = lines[at] ?? "";
       const seq = last === null ? (first ?? 0) / partsPerCommit : last.seq + 1;
       expected += seq * partsPerCommit;
-      const plain = readPlain(line, seq, last);
-      if (plain === null) read.push(...readCommit(line, seq, last));
-      else read.push(plain);
+      read.push(...readCommit(line, seq, last));
       last = read.at(-1) ?? null;
     }
   } catch {
