@@ -157,6 +157,8 @@ export type RunState = {
   deaths: number;
   /** All deaths in a row, those by deploys included. */
   lives: number;
+  /** The `seq` of the newest `run.recovered`; 0 before. */
+  recoveredSeq: number;
   /** What the run's own timeout counts from. */
   timedFrom: number;
   /** The `seq` of the newest `run.retried` that had an ended run go on; 0 before. */
@@ -210,6 +212,7 @@ export function emptyState(): RunState {
     startedUnder: null,
     deaths: 0,
     lives: 0,
+    recoveredSeq: 0,
     timedFrom: 0,
     episode: 0,
     used: noUsage,

@@ -61,6 +61,8 @@ export class Execution {
   readonly stirred = new Bell();
   /** Rings when nothing is left to do but wait, and when there is something new to wait for, or sooner. */
   readonly rested = new Bell();
+  /** Rings when a burst is over, or goes on behind a full turn: what it wrote is committed now. */
+  readonly yielded = new Bell();
   /** Rings when the execution is stopped. */
   readonly stopped = new Bell();
   /** What the handler said in earlier lives. */
@@ -90,7 +92,7 @@ export class Execution {
   /** No handler of this run has ever begun before, or none that left anything. */
   #first = false;
   #live = false;
-  /** The last life was cut off, and the handler has not come to rest since. */
+  /** The last life was cut off, and nothing that happened since has brought the handler to rest. */
   careful = false;
 
   constructor(definition: Definition, ledger: Ledger, world: World, gate: Doorway = openDoorway) {
@@ -141,6 +143,11 @@ export class Execution {
 
   get live(): boolean {
     return this.#live;
+  }
+
+  /** It goes on at once, by microtasks alone: nothing is committed before `yielded` rings. */
+  get isBurst(): boolean {
+    return this.#queue.isBurst;
   }
 
   /** It may do several things at once, or died lately: nothing of its pace is spared. */
@@ -261,14 +268,14 @@ export class Execution {
   }
 
   async #begin(resumed: boolean, first: boolean): Promise<void> {
+    this.careful = this.state.lives > 0 || this.ledger.openedRecovered;
     // What was noted of earlier deaths must be safe before anything can kill the process again.
-    this.careful = this.state.lives > 0;
     if (this.careful) await this.ledger.durable();
     if (this.over) return;
     const recorded = this.ledger.takeRecorded();
     this.said.begin(recorded.length > 0, this.state);
     this.#first = recorded.length === 0 && (first || this.#isUnheard);
-    if (first && recorded.length === 0 && this.state.said.length === 0) return await this.#beginAnew();
+    if (first && recorded.length === 0 && this.state.said.length === 0) return this.#beginAnew();
     this.#startHandler();
     await this.#replay.play(recorded, this);
     if (this.over) return;
@@ -290,10 +297,8 @@ export class Execution {
     return unheard && startedUnder === this.world.deployment;
   }
 
-  /** With nothing to replay it is live from the beginning, once the storage had its turn to commit that it began. */
-  async #beginAnew(): Promise<void> {
-    await this.#pace.turn();
-    if (this.over) return;
+  /** With nothing to replay it is live from the beginning. */
+  #beginAnew(): void {
     this.#live = true;
     this.#startHandler();
     this.beginHeld();
@@ -441,6 +446,10 @@ export class Execution {
     }
   }
 
+  yields(): void {
+    this.yielded.ring();
+  }
+
   drained(): void {
     this.#checkRest();
   }
@@ -550,9 +559,10 @@ export class Execution {
   #checkRest(): void {
     this.closing.rest();
     if (this.busy) return;
-    this.#pace.rest();
-    if (this.state.lives > 0 && !this.over && !this.held) this.record({ kind: "run.recovered" });
-    if (!this.held) this.careful = false;
+    if (this.over || this.held) return this.rested.ring();
+    if (this.state.lives > 0) this.record({ kind: "run.recovered" });
+    // What happens next is done with care as well: it may be what the process died of, and nobody could note.
+    else if (this.state.seq > this.state.recoveredSeq) this.careful = false;
     this.rested.ring();
   }
 

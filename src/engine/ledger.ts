@@ -26,6 +26,8 @@ export class Ledger {
   openedUnder: string | null;
   /** When the newest entry of earlier lives was made; 0 where there were none. */
   openedAt: number;
+  /** Nothing was on record, when the journal was opened, of what came after a recovery. */
+  openedRecovered: boolean;
   /** What is put on record before the run ends, or stops waiting for its children, in the same commit. */
   beforeParting: () => readonly Fact[] = () => [];
   readonly #journal: Journal;
@@ -49,6 +51,7 @@ export class Ledger {
     }
     this.openedUnder = this.state.deployment;
     this.openedAt = this.state.at;
+    this.openedRecovered = this.state.seq > 0 && this.state.seq === this.state.recoveredSeq;
   }
 
   /** The outcomes on record when the journal was opened, in their order. Handed out once, then let go. */
@@ -78,6 +81,7 @@ export class Ledger {
     this.#recorded = [];
     this.openedUnder = this.state.deployment;
     this.openedAt = this.state.at;
+    this.openedRecovered = false;
   }
 
   /** Appends the facts as one commit; answers the outcome of the last. */

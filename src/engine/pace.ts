@@ -4,12 +4,12 @@
  *
  * A full turn of the event loop is exact, and lets the storage commit. A handler that has never had two calls open
  * at once has nothing that could overtake anything: it is given some microtasks instead, live and in replay alike,
- * so that a burst of steps that wait for nothing is one commit. Now and then it gets a turn all the same, so that
- * no burst is long.
+ * so that a burst of steps that wait for nothing is one commit, with whatever set it going. Now and then it gets a
+ * turn all the same, so that no burst is long.
  *
  * Invariant 1: whatever may do several things at once gets full turns (guarantee 3).
- * Invariant 2: a burst begins with a full turn: what set the handler going is on record, with the alarm that guards
- * it, before any step can kill the process (guarantees 1 and 4).
+ * Invariant 2: so does a handler whose process has died lately: what sets it going is on record, with the alarm that
+ * guards it, before any step can kill the process again (guarantee 4).
  */
 import type { Clock } from "./clock.ts";
 import { pass } from "./microtask.ts";
@@ -28,31 +28,29 @@ export interface Paced {
 export class Pace {
   readonly #clock: Clock;
   readonly #handler: Paced;
-  /** How many were spared in this burst. */
+  /** How many were spared in a row. */
   #spared = 0;
-  #isBurst = false;
 
   constructor(clock: Clock, handler: Paced) {
     this.#clock = clock;
     this.#handler = handler;
   }
 
+  /** Time for what the handler makes of an outcome is a full turn. */
+  get isExact(): boolean {
+    return this.#handler.exacting || this.#spared === longestBurst;
+  }
+
   /** A full turn, which lets everything else go on and the storage commit. */
   async turn(): Promise<void> {
     this.#spared = 0;
-    this.#isBurst = true;
     await this.#clock.turn();
   }
 
   /** Time for what the handler makes of an outcome. @param longest so many turns in a row are spared, at most */
   async settle(longest = longestBurst): Promise<void> {
-    if (!this.#isBurst || this.#handler.exacting || this.#spared >= longest) return await this.turn();
+    if (this.#handler.exacting || this.#spared >= longest) return await this.turn();
     this.#spared++;
     await pass(microtasks);
-  }
-
-  /** The burst is over: what sets the handler going again is committed before the handler hears of it. */
-  rest(): void {
-    this.#isBurst = false;
   }
 }

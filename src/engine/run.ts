@@ -96,15 +96,19 @@ export class Run {
     this.#ledger.append(...facts);
   }
 
-  /** @param signal one that comes with the start, checked; both are on record, or neither */
-  create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: SignalRequest): void {
+  /**
+   * @param signal one that comes with the start, checked; both are on record, or neither
+   * @param died the process died of an earlier start, of which nothing is left: the run begins with care
+   */
+  create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: SignalRequest, died = false): void {
     this.#fresh = true;
     this.#unbegun = true;
     const fact: Fact = { kind: "run.created", ...created };
     const later = created.startAt !== null && created.startAt > this.#world.clock.now();
     const waits = later || created.lanes?.some(({ scope }) => scope === "run") === true;
     const sent: Fact[] = signal === undefined ? [] : [{ kind: "signal.received", ...signal }];
-    this.#ledger.append(fact, ...(waits ? [] : [this.#started()]), ...sent);
+    const begun = waits ? [] : [this.#started(), ...(died ? [this.#interrupted(true)] : [])];
+    this.#ledger.append(fact, ...begun, ...sent);
   }
 
   /**
@@ -158,6 +162,16 @@ export class Run {
     if (!late || this.state.undoable.size > 0) this.#drive(definition, cold, late);
     if (late && this.state.end === null) this.#timeOut(definition);
     return this.#next(this.#timedOut ? Infinity : timeoutAt);
+  }
+
+  /** The handler goes on at once, by microtasks alone: what it writes is one commit, with what set it going. */
+  get isBurst(): boolean {
+    return this.#execution?.isBurst === true;
+  }
+
+  /** Resolves, within the same turn of the event loop, when a burst is over or goes on behind a full turn. */
+  async yielded(): Promise<void> {
+    await this.#execution?.yielded.heard();
   }
 
   /** Resolves when `advance` should be called again though no deadline has come. */
@@ -361,9 +375,7 @@ export class Run {
       this.#ledger.append({ kind: "run.failed", error: withoutUndoing(storeError(error), this.state) });
       return;
     }
-    const { deployment } = this.#world;
-    if (cold)
-      this.#ledger.append({ kind: "run.interrupted", deployment, held: this.#ledger.openedUnder === deployment });
+    if (cold) this.#ledger.append(this.#interrupted(this.#ledger.openedUnder === this.#world.deployment));
     if (admitted || late) this.#start(definition);
   }
 
@@ -437,6 +449,11 @@ export class Run {
 
   #started(): Fact {
     return { kind: "run.started", deployment: this.#world.deployment };
+  }
+
+  /** @param held it counts against the run */
+  #interrupted(held: boolean): Fact {
+    return { kind: "run.interrupted", deployment: this.#world.deployment, held };
   }
 
   #definition(): Definition | undefined {

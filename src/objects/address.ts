@@ -16,18 +16,19 @@ import type {
   RunRpc,
   SchedulerRpc,
 } from "./rpc.ts";
+import { witnessed } from "./witness.ts";
 
 /** Also what there were when a run did not yet note how many. */
 const defaultShards = 4;
 const maxShards = 1024;
 
 export function runObject(id: string): RunRpc {
-  return named<RunRpc>("RUNS", id);
+  return witnessed(named<RunRpc>("RUNS", id), () => named<RunRpc>("RUNS", id));
 }
 
 /** The run as the lanes speak to it. */
 export function holderObject(runId: string): HolderRpc {
-  return named<HolderRpc>("RUNS", runId);
+  return witnessed(named<HolderRpc>("RUNS", runId), () => named<RunRpc>("RUNS", runId));
 }
 
 /** @param name as `laneOf` or `checkLaneName` answered it */

@@ -21,7 +21,9 @@ import type { Claimed } from "../core/ticket.ts";
 import { laneObject, runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { digestOf } from "./digest.ts";
+import { describe } from "./patience.ts";
 import type { Answer, Answering, CheckedStart, Parcel, StartToken } from "./rpc.ts";
+import { isOverloaded } from "./witness.ts";
 
 export type Started = { readonly run: Parcel; readonly created: boolean };
 
@@ -37,8 +39,15 @@ export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): 
   return (isNew ? null : await admission.recall()) ?? (await admission.pass());
 }
 
+/** Should the object die under the start, nothing of the run need be left: it is started again, with care. */
 async function create(start: CheckedStart): Promise<Started> {
-  return unwrap(await runObject(start.id).start(start));
+  try {
+    return unwrap(await runObject(start.id).start(start));
+  } catch (error) {
+    if (error instanceof HoldfastError || start.fork !== undefined || isOverloaded(error)) throw error;
+    console.warn(`run ${start.id} is started again, for its object died: ${describe(error)}`);
+    return unwrap(await runObject(start.id).start({ ...start, died: true }));
+  }
 }
 
 /** One start on its way. */

@@ -3,8 +3,9 @@
  * Does not own: any decision about the run (engine/run), the journal's format (store/journal), what
  * the directory keeps (reporter).
  * Long because everything that goes on around a run meets here; what each of it does is elsewhere.
- * Invariant 1: while the run is busy, an alarm is due within a second or is being handled, so that
- * the run of a process that died resumes by itself (guarantee 4).
+ * Invariant 1: whatever is committed while the run is busy is committed with an alarm that is due within a second,
+ * or while one is being handled, so that the run of a process that died resumes by itself (guarantee 4). A burst
+ * that dies before its first commit was never heard of; who called is told, and tells (witness).
  * Invariant 2: a parked run leaves no timer, no open request and no socket behind but such as sleep with it.
  */
 import type { Vault } from "../core/cipher.ts";
@@ -99,7 +100,10 @@ export class Host {
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
     const judged = this.#cold && alarm !== undefined && !isErrand(alarm);
-    const died = judged && this.run.wasCutOff(dueBy(alarm));
+    this.#keepGoing(judged && this.run.wasCutOff(dueBy(alarm)));
+  }
+
+  #keepGoing(died: boolean): void {
     this.#cold = false;
     // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
     if (died) this.#alarm.watch();
@@ -109,6 +113,14 @@ export class Host {
         this.#loop = null;
       });
     this.#ctx.waitUntil(this.meter.hold(this.#loop));
+  }
+
+  /**
+   * Somebody's call died with this object. If that memory was another, the run goes on with care: what killed it
+   * is on record the next time, before it can do so again.
+   */
+  noteDeath(): void {
+    if (this.#cold && this.#loop === null && this.run.wasCutOff(-Infinity)) this.#keepGoing(true);
   }
 
   /** Keeps the run going if this memory is new and nothing else would. */
@@ -210,6 +222,9 @@ export class Host {
 
   /** The run once it has ended, or as it is when the time is up. */
   async settled(waitMs: number): Promise<RunSnapshot> {
+    // Mostly there is nothing left to wait for then.
+    if (this.run.isBurst) await this.run.yielded();
+    if (this.run.state.end !== null) return this.run.snapshot();
     const limit = timer(Date.now() + waitMs);
     let timedOut = false;
     void limit.over.then(() => {
@@ -326,6 +341,10 @@ export class Host {
     for (let first = true; ; first = false) {
       this.#slots.deliver(this.run);
       const next = this.run.advance(first && died);
+      if (this.run.isBurst) {
+        await this.run.yielded();
+        continue;
+      }
       this.#slots.attend(this.run);
       const { created } = this.run.state;
       if (created === null) return;

@@ -78,6 +78,8 @@ export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signa
   readonly fork?: Branch;
   /** How many shards the directory has. */
   readonly shards?: number;
+  /** The object died under this start before. */
+  readonly died?: true;
 };
 
 /** Where a fork takes its history from, and what it makes of it. */
@@ -131,6 +133,8 @@ export type Parcel = Omit<RunSnapshot, "input"> & {
 
 /** One run. */
 export interface RunRpc {
+  /** The object died under a call, which nobody has answered. */
+  died(): Promise<void>;
   start(request: CheckedStart): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
   /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. */
   bind(id: string): Promise<Answer<null>>;

@@ -115,12 +115,17 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       if (created !== null) await this.#join(this.#firstStart() ?? created, request);
       else if (request.key !== undefined && this.#alias.isBound) refuseKey();
       else if (fork !== undefined) this.#branch(run, request, fork, history);
-      else run.create(creationOf(request), fittedSignal(request));
+      else run.create(creationOf(request), fittedSignal(request), request.died);
       this.#host.proceed();
       const waitMs = request.waitMs ?? 0;
       const snapshot = waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot();
       return { run: pack(snapshot), created: created === null };
     });
+  }
+
+  died(): Promise<void> {
+    this.#host.noteDeath();
+    return Promise.resolve();
   }
 
   /** Keeps which run id an Idempotency-Key came with; this object stands for the key. */

@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
 import { Pace } from "../../src/engine/pace.ts";
 import { Queue } from "../../src/engine/queue.ts";
-import { Host, startAt } from "./host.ts";
-import { ManualClock, MemoryJournal } from "./memory.ts";
+import { Run } from "../../src/engine/run.ts";
+import { Host, created, signal, startAt } from "./host.ts";
+import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
 
 /** What was appended, made durable and begun, in order. */
 class Watched extends MemoryJournal {
@@ -66,22 +67,97 @@ describe("guarantee 2: a completed step never runs again", () => {
   });
 });
 
-describe("guarantee 4: what sets a handler going is committed before a step may kill the process", () => {
-  test.each(["its start", "a signal", "a timer"])("%s", async (cause) => {
-    let turns = -1;
+describe("guarantee 4: what sets a handler going is committed with what it leads to", () => {
+  test.each(["its start", "a signal", "a timer"])("%s and the quick steps behind it are one burst", async (cause) => {
+    const turns: number[] = [];
     const host: Host = new Host(async (_input, step) => {
       if (cause === "a signal") await step.waitFor("go");
       if (cause === "a timer") await step.sleep("1 h");
-      await step.run("killer", () => {
-        turns = host.clock.turns;
-      });
+      for (let index = 0; index < 3; index++) await step.run("quick", () => turns.push(host.clock.turns));
     });
-    let before = 0;
-    host.journal.onAppend = (entries) => {
-      if (entries.some(({ kind }) => /^(?:signal\.consumed|timer\.fired)$/.test(kind))) before = host.clock.turns - 1;
+    const rest = host.run.advance();
+    await host.run.yielded();
+    if (cause !== "its start") {
+      await host.clock.idle();
+      host.clock.set(rest.wakeAt ?? startAt + 3_600_000);
+      if (cause === "a signal") signal(host.run, "go", {});
+      const before = host.clock.turns;
+      host.run.advance();
+      expect(host.run.isBurst).toBe(true);
+      await host.run.yielded();
+      expect(turns).toEqual([before, before, before]);
+    }
+    expect(turns).toEqual([turns[0], turns[0], turns[0]]);
+    expect(host.run.state.end?.kind).toBe("run.completed");
+    expect(host.run.isBurst).toBe(false);
+  });
+
+  test("who hosts the run hears of it before a burst lets anything be committed", async () => {
+    let isGuarded = false;
+    const seen: boolean[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      for (let index = 0; index < 200; index++) await step.run("quick", () => index);
+      await Promise.all([step.run("slow", pause), step.run("beside", () => 0)]);
+    });
+    const turn = host.clock.turn.bind(host.clock);
+    host.clock.turn = async () => {
+      // Microtasks are over by then, and the storage would commit.
+      await pause();
+      seen.push(isGuarded);
+      await turn();
     };
-    await host.signalAt(startAt + 1000, "go", {}).drive();
-    expect(turns).toBeGreaterThan(before);
+    host.run.advance();
+    while (host.run.isBurst) await host.run.yielded();
+    isGuarded = true;
+    await host.drive();
+    expect(seen.length).toBeGreaterThan(3);
+    expect(seen).not.toContain(false);
+    expect(host.status).toBe("completed");
+  });
+});
+
+describe("guarantee 4: a step that kills its process is counted", () => {
+  const killer = async (step: Step, log: string[]) => {
+    await step.run("killer", () => void log.push("begun"));
+    await step.waitFor("go");
+    await step.run("other", () => void log.push("begun"));
+    await step.waitFor("on");
+    await step.run("last", () => void log.push("begun"));
+  };
+
+  test("a start that its object has died of before is durable before the first step begins", async () => {
+    const journal = new Watched();
+    const run = new Run(journal, memoryWorld(new ManualClock(startAt)), () =>
+      define(async (_input, step) => await killer(step, journal.seen)),
+    );
+    run.create(created(null), undefined, true);
+    run.advance();
+    while (!journal.seen.includes("begun")) await pause();
+    expect(journal.seen).toEqual(["run.created", "run.started", "run.interrupted", "durable", "begun"]);
+  });
+
+  test("so is whatever comes first after a recovery, in that life and in the next", async () => {
+    const { host } = await watched(killer);
+    const { host: recovered, seen } = await watched(killer, host.journal.commits);
+    expect(recovered.journal.entries.slice(-2).map(({ kind }) => kind)).toEqual(["run.interrupted", "run.recovered"]);
+    const resumed = new Watched(recovered.journal.commits);
+    const next = new Host(async (_input, step) => await killer(step, resumed.seen), {
+      commits: recovered.journal.commits,
+      journal: resumed,
+      cold: false,
+    });
+    for (const [life, log] of [
+      [recovered, seen],
+      [next, resumed.seen],
+    ] as const) {
+      signal(life.run, "go", {});
+      await life.drive();
+      const from = log.indexOf("signal.received");
+      expect(log.slice(from, log.indexOf("begun"))).toContain("durable");
+      signal(life.run, "on", {});
+      await life.drive();
+      expect(log.slice(log.lastIndexOf("signal.received"))).not.toContain("durable");
+    }
   });
 });
 
@@ -105,7 +181,7 @@ describe("guarantee 3: one thing a turn", () => {
     };
     const pace = new Pace({ now: () => startAt, turn }, { exacting: true });
     const drained = Promise.withResolvers<void>();
-    const nothing = { recordAll: () => {}, durable: async () => {} };
+    const nothing = { recordAll: () => {}, durable: async () => {}, yields: () => {} };
     const owner = { ...nothing, expecting: true, careful: false, drained: () => drained.resolve() };
     const queue = new Queue(pace, owner);
     for (const event of ["one", "two"]) queue.post(() => void told.push(event));

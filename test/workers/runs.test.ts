@@ -392,4 +392,40 @@ describe("deaths", () => {
       );
     },
   );
+
+  it("starts a run again, with care, whose object dies of its start: its deaths are counted (guarantees 1 and 4)", async () => {
+    const id = `mine-${++made}`;
+    // That it was started once more is on record, whether or not the answer gets out before the next death.
+    await service.runs
+      .start({ workflow: "mine", input: encode({ signal: false }, ""), id, by: "test" })
+      .catch(() => {});
+    await mined(id);
+    expect((await kinds(id)).slice(0, 3)).toEqual(["run.created", "run.started", "run.interrupted"]);
+    // One that nobody could note, and the six that a step may have.
+    expect(effectsOf(id)).toHaveLength(7);
+  });
+
+  it("goes on with care where its object dies of a signal that nobody has answered (guarantees 4 and 5)", async () => {
+    const { id } = await start("mine", { signal: true });
+    await until(id, "waiting");
+    const signal = { name: "go", payload: encode({}, ""), key: "go", by: "test" };
+    await expect(service.signals.send(id, signal)).rejects.toThrow("mine");
+    expect((await kinds(id)).slice(-2)).toEqual(["run.interrupted", "run.recovered"]);
+    // Whoever was not answered sends it again. It dies of this one as well, but now that is on record.
+    await service.signals.send(id, signal).catch(() => {});
+    await mined(id);
+    expect((await kinds(id)).filter((kind) => kind === "signal.received")).toHaveLength(1);
+    // One that nobody could note, and the six that a step may have.
+    expect(effectsOf(id)).toHaveLength(7);
+  });
+
+  async function mined(id: string): Promise<void> {
+    await vi.waitFor(
+      async () => {
+        const { output } = unwrap(await runObject(id).read(0));
+        expect(output).toBe(encode({ code: "step_crashed" }, ""));
+      },
+      { timeout: 18_000, interval: 100 },
+    );
+  }
 });

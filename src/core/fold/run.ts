@@ -22,6 +22,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       return null;
     case "run.recovered":
       progress(state);
+      state.recoveredSeq = entry.seq;
       return null;
     case "run.interrupted":
       if (entry.held) state.deaths++;

@@ -119,7 +119,6 @@ const poison = defineWorkflow("poison", {
     try {
       await step.run("poison", async ({ idempotencyKey }) => {
         effects.push({ run: step.info.id, step: "poison", key: idempotencyKey });
-        // Dead in the same turn, it would leave no trace, not even of its creation.
         await scheduler.wait(20);
         contexts.get(step.info.id)?.abort("poison");
         await scheduler.wait(60_000);
@@ -129,6 +128,18 @@ const poison = defineWorkflow("poison", {
       if (!input.rescue) throw error;
       return { code: (error as { code?: string }).code };
     }
+  },
+});
+
+/** Its first step, before or behind a signal, kills the object in the very turn in which it was set going. */
+const mine = defineWorkflow("mine", {
+  handler: async (input: { signal: boolean }, step) => {
+    if (input.signal) await step.waitFor("go");
+    const mined = step.run("mine", ({ idempotencyKey }) => {
+      effects.push({ run: step.info.id, step: "mine", key: idempotencyKey });
+      contexts.get(step.info.id)?.abort("mine");
+    });
+    return await mined.catch((error: unknown) => ({ code: (error as { code?: string }).code }));
   },
 });
 
@@ -198,6 +209,7 @@ export const engineWorkflows = [
   flaky,
   gated,
   poison,
+  mine,
   relapse,
   echo,
   big,
