@@ -5,12 +5,15 @@
  * is sealed is bound to its place: a text that was moved to another row, table or object does not open. The
  * cipher is a library's and synchronous, because a journal is appended to within one turn and WebCrypto waits.
  */
-import { gcm } from "@noble/ciphers/aes.js";
+import type { gcm } from "./aes.ts";
 import { fromBase64, toBase64 } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
 
 /** Keys by id. The first one given seals; every one opens what it sealed. */
 export type Keyring = { readonly newest: string; readonly keys: ReadonlyMap<string, Uint8Array> };
+
+/** What seals and opens: `gcm` of core/aes. */
+export type Cipher = typeof gcm;
 
 const variable = "ENCRYPTION_KEYS";
 const keyBytes = 32;
@@ -81,16 +84,24 @@ export class Vault {
   readonly #object: string;
   readonly #ring: () => Keyring | null;
   readonly #random: (length: number) => Uint8Array;
+  readonly #cipher: () => Cipher;
 
   /**
    * @param object the object whose storage it is for; what one has sealed no other opens
    * @param ring asked at every use; what it throws is thrown on
    * @param random that many unpredictable bytes
+   * @param cipher asked where something is to be sealed or opened
    */
-  constructor(object: string, ring: () => Keyring | null, random: (length: number) => Uint8Array) {
+  constructor(
+    object: string,
+    ring: () => Keyring | null,
+    random: (length: number) => Uint8Array,
+    cipher: () => Cipher,
+  ) {
     this.#object = object;
     this.#ring = ring;
     this.#random = random;
+    this.#cipher = cipher;
   }
 
   /** @param place table and row, where the text will stand */
@@ -103,7 +114,7 @@ export class Vault {
     const key = keys.get(newest);
     if (key === undefined) throw new Error(`the keyring lacks its newest key ${newest}`);
     const nonce = this.#random(nonceBytes);
-    const sealed = gcm(key, nonce, this.#bound(place)).encrypt(new TextEncoder().encode(text));
+    const sealed = this.#cipher()(key, nonce, this.#bound(place)).encrypt(new TextEncoder().encode(text));
     const bytes = new Uint8Array(nonceBytes + sealed.length);
     bytes.set(nonce);
     bytes.set(sealed, nonceBytes);
@@ -136,6 +147,7 @@ export class Vault {
   }
 
   #decrypt(key: Uint8Array, bytes: Uint8Array, place: string): string | null {
+    const gcm = this.#cipher();
     try {
       const cipher = gcm(key, bytes.subarray(0, nonceBytes), this.#bound(place));
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
@@ -167,6 +179,9 @@ export const unsealed = new Vault(
   "",
   () => null,
   (length) => new Uint8Array(length),
+  () => {
+    throw new Error("nothing seals here");
+  },
 );
 
 function missing(id: string, place: string): HoldfastError {

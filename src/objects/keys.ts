@@ -1,9 +1,10 @@
 /**
- * Owns: the keys of this deployment, as ENCRYPTION_KEYS gives them, and the vault of an object's storage.
+ * Owns: the keys of this deployment, as ENCRYPTION_KEYS gives them, the vault of an object's storage, and loading
+ * what seals where there are keys.
  * Does not own: how they seal (core/cipher), what is sealed (store).
  */
 import { parseKeys, Vault } from "../core/cipher.ts";
-import type { Keyring } from "../core/cipher.ts";
+import type { Cipher, Keyring } from "../core/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
 import { variable } from "./address.ts";
 
@@ -17,13 +18,35 @@ function keyring(): Keyring | null {
   return last.ring;
 }
 
-export function vaultOf({ id }: DurableObjectState): Vault {
-  return new Vault(id.toString(), keyring, (length) => crypto.getRandomValues(new Uint8Array(length)));
+/** Without keys it is not loaded: that would take a tenth of the time in which a Worker starts, and 10 MB. */
+let loaded: Cipher | null = null;
+
+/** Holds an object that is being made until it can seal and open; for one that makes its vault later on. */
+export function awaitCipher(ctx: DurableObjectState): void {
+  if (loaded !== null || (variable("ENCRYPTION_KEYS") ?? "") === "") return;
+  void ctx.blockConcurrencyWhile(async () => {
+    loaded = (await import("../core/aes.ts")).gcm;
+  });
+}
+
+function cipher(): Cipher {
+  if (loaded === null) throw new Error("the object was made before there were keys");
+  return loaded;
+}
+
+function random(length: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(length));
+}
+
+/** Asked for while the object is being made, or after {@link awaitCipher} was. */
+export function vaultOf(ctx: DurableObjectState): Vault {
+  awaitCipher(ctx);
+  return new Vault(ctx.id.toString(), keyring, random, cipher);
 }
 
 /** Of what leaves an object: whoever has the keys can open it, wherever it arrives. */
 export function travelVault(): Vault {
-  return new Vault("holdfast.run", keyring, (length) => crypto.getRandomValues(new Uint8Array(length)));
+  return new Vault("holdfast.run", keyring, random, cipher);
 }
 
 /** The id of the key that seals. @throws HoldfastError config_invalid, also where there is none */

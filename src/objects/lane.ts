@@ -8,6 +8,7 @@ import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import { lanePrefix } from "./address.ts";
 import { Keeper } from "./keeper.ts";
+import { awaitCipher } from "./keys.ts";
 import { Roll } from "./roll.ts";
 import type { LaneRollRpc, LaneRpc } from "./rpc.ts";
 
@@ -18,6 +19,7 @@ export class LaneObject extends DurableObject implements LaneRpc, LaneRollRpc {
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
+    awaitCipher(ctx);
     const name = ctx.id.name ?? "";
     this.#name = name.startsWith(lanePrefix) ? name.slice(lanePrefix.length) : null;
   }

@@ -32,7 +32,7 @@ import { answer } from "./answer.ts";
 import { Backfills } from "./backfill.ts";
 import { attempt, callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
-import { vaultOf } from "./keys.ts";
+import { awaitCipher, vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
 import { Planner } from "./planner.ts";
 import { Roster } from "./roster.ts";
@@ -54,6 +54,7 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env, app: SchedulerApp) {
     super(ctx, env);
+    awaitCipher(ctx);
     this.#app = app;
   }
 

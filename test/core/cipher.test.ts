@@ -1,5 +1,6 @@
 /** Sealed texts: what opens them, what does not, and that it is AES-GCM as anybody else has it. */
 import { describe, expect, it, test } from "vitest";
+import { gcm } from "../../src/core/aes.ts";
 import { toBase64 } from "../../src/core/bytes.ts";
 import { keyIdOf, parseKeys, unsealed, Vault } from "../../src/core/cipher.ts";
 import { HoldfastError } from "../../src/core/error.ts";
@@ -9,7 +10,7 @@ const seed = process.env["CIPHER_SEED"] ?? String(Date.now());
 const keyOf = (fill: number) => toBase64(new Uint8Array(32).fill(fill));
 const ring = (text: string) => () => parseKeys(text);
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
-const vault = (keys: string, object = "one") => new Vault(object, ring(keys), random);
+const vault = (keys: string, object = "one") => new Vault(object, ring(keys), random, () => gcm);
 const one = `k1:${keyOf(1)}`;
 const two = `k2:${keyOf(2)}`;
 
@@ -140,6 +141,7 @@ test("bytes where a text was stored are damage, and never a TypeError", () => {
       "it",
       () => keys,
       (length) => new Uint8Array(length),
+      () => gcm,
     );
     expect(vault.isStale(stored)).toBe(keys !== null);
     expect(() => vault.open(stored, "row 1")).toThrow(expect.objectContaining({ code: "journal_corrupt" }) as Error);

@@ -47,6 +47,16 @@ export const rules: readonly Rule[] = [
     broken: { path: "src/engine/clock.ts", text: "export const now = () => new Date().getTime();" },
   },
   {
+    name: "what seals is loaded where there are keys, and nowhere else",
+    about: /^src\/(?!core\/aes\.ts$)/,
+    find: ({ imports }) =>
+      imports
+        .filter(({ from, node }) => /\baes\.[jt]s$/.test(from) && node.type === "ImportDeclaration")
+        .filter(({ node }) => node["importKind"] !== "type")
+        .map(({ node, from }) => ({ at: node.start, what: `imports ${from}` })),
+    broken: { path: "src/core/cipher.ts", text: `import { gcm } from "./aes.ts";` },
+  },
+  {
     name: "core does not wait",
     about: /^src\/core\//,
     find: (source) =>
