@@ -2,12 +2,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { share } from "./client.ts";
 import { median } from "./sample.ts";
-import type { Samples } from "./sample.ts";
+import type { Samples, SystemName } from "./sample.ts";
 import { complete, interleave, once, park } from "./system.ts";
 import type { LocalSystem } from "./system.ts";
 
 const finished = 20;
 const parkers = 50;
+/** What a start still does after its answer is over by then. */
+const settleMs = 500;
 const restMs = 15_000;
 
 /** KiB of each run's files after 5 steps: while its object is in memory. */
@@ -19,17 +21,31 @@ export function diskKib(systems: readonly LocalSystem[]): Promise<Samples> {
   });
 }
 
-/** KiB of memory that each parked run still holds 15 s after the last of its system was started. All wait at once. */
-export async function parkedKib(systems: readonly LocalSystem[], runs: number): Promise<Samples> {
-  await interleave(systems, once, (system) => parkMany(system, parkers));
-  const before = new Map(systems.map((system) => [system.name, system.server.memoryBytes()]));
-  const rests: Promise<readonly [string, number[]]>[] = [];
-  // The next is started while this one rests.
+/** `seconds`: from the first start until the last had begun to wait. */
+export type Parked = { readonly kib: Samples; readonly seconds: Samples };
+
+/**
+ * KiB of memory that each parked run still holds 15 s after the last of its runtime was started. All wait at once,
+ * as far as that takes less than the 10 s after which the runtime lets go of an object that rests.
+ * @param systems each in a runtime of its own that did nothing yet: what one has taken of the machine it never gives back
+ */
+export async function parkedKib(systems: readonly LocalSystem[], runs: number): Promise<Parked> {
+  const kib: Partial<Record<SystemName, number[]>> = {};
+  const seconds: Partial<Record<SystemName, number[]>> = {};
+  const rests: Promise<void>[] = [];
+  // The next is filled while this one rests.
   for (const system of systems) {
+    // Right before: where these were gone, their memory would serve the others.
+    await parkMany(system, parkers);
+    await pause(settleMs);
+    const before = system.server.memoryBytes();
+    const began = performance.now();
     await parkMany(system, runs);
-    rests.push(rest(system).then((bytes) => [system.name, [(bytes - (before.get(system.name) ?? NaN)) / runs / 1024]]));
+    (seconds[system.name] ??= []).push((performance.now() - began) / 1000);
+    rests.push(rest(system).then((bytes) => void (kib[system.name] ??= []).push((bytes - before) / runs / 1024)));
   }
-  return Object.fromEntries(await Promise.all(rests));
+  await Promise.all(rests);
+  return { kib, seconds };
 }
 
 async function rest({ server }: LocalSystem): Promise<number> {

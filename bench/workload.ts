@@ -1,6 +1,7 @@
 /** Owns: the workloads that are timed. Each answers samples; none knows a budget. */
 import { setTimeout as pause } from "node:timers/promises";
 import { share, time } from "./client.ts";
+import { mapSamples } from "./sample.ts";
 import type { Samples } from "./sample.ts";
 import { complete, interleave, once, park, signalToEnd } from "./system.ts";
 import type { Effort, LocalSystem, System } from "./system.ts";
@@ -80,13 +81,27 @@ export function sleepLateness(systems: readonly System[], effort: Effort): Promi
   });
 }
 
-/** Milliseconds from a signal to the end of a run with so many steps whose memory is gone. */
-export function coldResume(systems: readonly LocalSystem[], count: number, effort: Effort): Promise<Samples> {
-  return interleave(systems, effort, async (system) => {
-    const id = await park(system, count);
-    await pause(50);
-    await evict(system, id);
-    await pause(20);
-    return await signalToEnd(system, id);
+/**
+ * Milliseconds from a signal to the end of a run with so many steps whose memory is gone; of one run for each of the
+ * counts, in turn, so that whatever else the machine does hits all alike. By count.
+ */
+export async function coldResume(
+  systems: readonly LocalSystem[],
+  counts: readonly number[],
+  effort: Effort,
+): Promise<ReadonlyMap<number, Samples>> {
+  const samples = await interleave(systems, effort, async (system) => {
+    const took: number[] = [];
+    for (const count of counts) {
+      const id = await park(system, count);
+      await pause(50);
+      await evict(system, id);
+      await pause(20);
+      took.push(await signalToEnd(system, id));
+    }
+    return took;
   });
+  const ofCount = (count: number) => (each: readonly number[]) =>
+    each.filter((_ms, at) => counts[at % counts.length] === count);
+  return new Map(counts.map((count) => [count, mapSamples(samples, ofCount(count))]));
 }
