@@ -56,7 +56,9 @@ const completed = new RegExp(
 function readPlain(text: string, first: number, before: Before | null): EntryOf<"step.completed"> | null {
   const found = text.length <= longestPlain ? completed.exec(text) : null;
   if (found === null) return null;
-  const [seq, at] = [Number(found[1]), Number(found[2])];
+  // Not by way of a list, which alone is a sixth of all that reading costs.
+  const seq = numberOf(found[1]);
+  const at = numberOf(found[2]);
   if (seq !== first || (before !== null && (seq !== before.seq + 1 || at < before.at))) return null;
   try {
     return {
@@ -64,14 +66,23 @@ function readPlain(text: string, first: number, before: Before | null): EntryOf<
       at,
       kind: "step.completed",
       step: unescaped(found[3] ?? ""),
-      attempt: Number(found[4]),
-      startedAt: Number(found[5]),
+      attempt: numberOf(found[4]),
+      startedAt: numberOf(found[5]),
       result: unescaped(found[6] ?? "") as Stored,
     };
   } catch {
     return null;
   }
 }
+
+/** Of at most fifteen digits, which are exact all the way; sooner than `Number` has read an instant. */
+function numberOf(digits = ""): number {
+  let number = 0;
+  for (let at = 0; at < digits.length; at++) number = 10 * number + digits.charCodeAt(at) - zero;
+  return number;
+}
+
+const zero = "0".charCodeAt(0);
 
 /** @throws SyntaxError where no JSON has it */
 function unescaped(text: string): string {

@@ -50,8 +50,13 @@ export function toCallId(name: string, occurrence: number): string {
 export function nameOfCall(id: string): string {
   let end = id.length;
   while (isDigit(id.charCodeAt(end - 1))) end--;
-  return end < id.length && id[end - 1] === "#" ? id.slice(0, end - 1) : id;
+  if (end === id.length || id[end - 1] !== "#") return id;
+  // Calls of one name mostly follow each other. Then they share one text, which is kept, and hashed, once.
+  if (latest.length !== end - 1 || !id.startsWith(latest)) latest = id.slice(0, end - 1);
+  return latest;
 }
+
+let latest = "";
 
 function isDigit(code: number): boolean {
   return code >= 48 && code <= 57;

@@ -12,8 +12,11 @@ import type { Usage } from "./usage.ts";
 import { noUsage } from "./usage.ts";
 import type { Stored } from "./value.ts";
 
-/** One call of `step`, as far as it is on record. */
-export type Call = {
+/**
+ * One call of `step`, as far as it is on record. Of those that a long journal is made of there is no more to say than
+ * that they are over: what else may be is on the prototype until it is so.
+ */
+export class Call {
   /** {@link callKey} of it. */
   readonly key: string;
   readonly id: string;
@@ -22,48 +25,81 @@ export type Call = {
   /** When it was first on record. */
   readonly since: number;
   /** Its recorded outcome has been appended, or it waits for nothing any more. */
-  done: boolean;
+  done = false;
   /** Its recorded outcome is an error. */
-  failed: boolean;
+  declare failed: boolean;
   /** Attempts that failed. */
-  attempts: number;
+  declare attempts: number;
   /** Of these, the ones before the newest time somebody had it tried again: they no longer count. */
-  forgiven: number;
+  declare forgiven: number;
   /** How many attempts there are in all; null where nobody knows. */
-  limit: number | null;
+  declare limit: number | null;
   /** No attempt is left, and a person decides. */
-  exhausted: boolean;
+  declare exhausted: boolean;
   /** The attempt that was put on record as it began; 0 when none was. */
-  begunAttempt: number;
+  declare begunAttempt: number;
   /** Of a step whose attempt is a request that is under way elsewhere; `until` is then when that is over. */
-  order: Dispatch | null;
+  declare order: Dispatch | null;
   /** When the next attempt begins; null when none is waited for. */
-  retryAt: number | null;
+  declare retryAt: number | null;
   /** When that was fixed. */
-  retryFrom: number;
-  lastError: StoredError | null;
+  declare retryFrom: number;
+  declare lastError: StoredError | null;
   /** Deaths of the process, in a row, that are held against this step. */
-  crashes: number;
+  declare crashes: number;
   /** All deaths in a row, those by deploys included. */
-  interruptions: number;
+  declare interruptions: number;
   /** When a sleep ends, a wait gives up or a request is over; null for never. */
-  until: number | null;
+  declare until: number | null;
   /** Of a webhook: the address that the handler was given. */
-  url: string | null;
+  declare url: string | null;
   /** The one that counts: another where that was revoked. */
-  address: string | null;
+  declare address: string | null;
   /** How often its address was revoked. */
-  generation: number;
+  declare generation: number;
   /** Its calls that were refused, as far as they are on record. */
-  rejections: number;
+  declare rejections: number;
   /** A webhook that has had its first accepted call, in contrast to one that timed out. */
-  received: boolean;
+  declare received: boolean;
   /** The run that an `invoke` or a `start` made. */
-  child: ChildRun | null;
-  policy: ChildPolicy;
+  declare child: ChildRun | null;
+  declare policy: ChildPolicy;
   /** Nobody waits for the child; what becomes of it at the end of this run, `policy` says. */
-  detached: boolean;
+  declare detached: boolean;
+
+  constructor(key: string, id: string, kind: CallKind, name: string, since: number) {
+    this.key = key;
+    this.id = id;
+    this.kind = kind;
+    this.name = name;
+    this.since = since;
+  }
+}
+
+const untouched: Omit<Call, "key" | "id" | "kind" | "name" | "since" | "done"> = {
+  failed: false,
+  attempts: 0,
+  forgiven: 0,
+  limit: null,
+  exhausted: false,
+  begunAttempt: 0,
+  order: null,
+  retryAt: null,
+  retryFrom: 0,
+  lastError: null,
+  crashes: 0,
+  interruptions: 0,
+  until: null,
+  url: null,
+  address: null,
+  generation: 0,
+  rejections: 0,
+  received: false,
+  child: null,
+  policy: "abandon",
+  detached: false,
 };
+Object.assign(Call.prototype, untouched);
 
 /** A validated request to the run, as far as it is on record. */
 export type Update = {
@@ -256,35 +292,7 @@ export function endedOf(state: RunState, kind: CallKind, id: string, name: strin
   if (state.marked.size > 0) state.marked.delete(`step.removed:${key}`);
   const known = state.calls.get(key);
   if (known !== undefined) return known;
-  const call: Call = {
-    key,
-    id,
-    kind,
-    name,
-    since: at,
-    done: false,
-    failed: false,
-    attempts: 0,
-    forgiven: 0,
-    limit: null,
-    exhausted: false,
-    begunAttempt: 0,
-    order: null,
-    retryAt: null,
-    retryFrom: at,
-    lastError: null,
-    crashes: 0,
-    interruptions: 0,
-    until: null,
-    url: null,
-    address: null,
-    generation: 0,
-    rejections: 0,
-    received: false,
-    child: null,
-    policy: "abandon",
-    detached: false,
-  };
+  const call = new Call(key, id, kind, name, at);
   state.calls.set(key, call);
   return call;
 }

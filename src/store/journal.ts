@@ -26,31 +26,30 @@ const newTable = 8192;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
 const maxPage = 4_000_000;
 
-/** Rows that are looked at together: each row that is handed over by itself costs as much as what it says. */
-const blockRows = 512;
+/** The rows of so many entries are looked at together: each that is handed over by itself costs as much as what it says. */
+const span = 512 * partsPerCommit;
 /** Bytes of the longest row that is joined with others: production makes no text of over 2 MB. */
 const longestJoined = 2000;
 /** Of what is longer, or no text, nothing is read. */
 const block = `
   SELECT
-    count(*) AS rows, min(row) AS first, max(row) AS last, total(row) AS sum, max(row & 4095) AS part,
-    group_concat(data, '\n') AS texts
-  FROM (
-    SELECT row, CASE WHEN typeof(data) = 'text' AND octet_length(data) <= ${longestJoined} THEN data END AS data
-    FROM journal WHERE row > ? ORDER BY row LIMIT ${blockRows}
-  )`;
+    count(*) AS rows, total(row) AS sum, max(row & 4095) AS part,
+    group_concat(CASE WHEN typeof(data) = 'text' AND octet_length(data) <= ${longestJoined} THEN data END, '\n') AS texts,
+    (SELECT min(row) FROM journal WHERE row >= ?1 + ${span}) AS next
+  FROM journal WHERE row >= ?1 AND row < ?1 + ${span}`;
+const rowsOfBlock = `SELECT row, data FROM journal WHERE row >= ?1 AND row < ?1 + ${span} ORDER BY row`;
 /** Before any row there can be. */
 const lowest = -1e19;
 
 type Block = {
   rows: number;
-  first: number | null;
-  last: number | null;
   /** Of the row numbers. */
   sum: number;
   /** The highest: 0 where each row is a commit. */
   part: number | null;
   texts: string | null;
+  /** The first row of those after. */
+  next: number | null;
 };
 
 /** SQLite keeps bytes as they are in a column of text. */
@@ -127,19 +126,21 @@ export class SqlJournal implements Journal {
 
   *#entries(): Generator<Entry> {
     let before: Before | null = null;
-    let after = lowest;
-    for (;;) {
-      const found = this.#sql.exec<Block>(block, after).one();
-      if (found.last === null) return;
-      const entries = readBlock(found, before);
-      if (entries === null) break;
-      // Each is handed on at once: `yield*` would ask a list for what is there already.
-      for (let at = 0; at < entries.length; at++) yield entries[at] as Entry;
-      before = entries.at(-1) ?? before;
-      after = found.last;
+    for (let at = this.#rowFrom(lowest); at !== null;) {
+      const found: Block = this.#sql.exec<Block>(block, at).one();
+      const read = readBlock(found, before === null ? at / partsPerCommit : before.seq + 1, before);
+      if (read === null) {
+        for (const { entries } of this.#commits(this.#sql.exec<Row>(rowsOfBlock, at), before)) {
+          yield* entries;
+          before = entries.at(-1) ?? before;
+        }
+      } else {
+        // Each is handed on at once: `yield*` would ask a list for what is there already.
+        for (let index = 0; index < read.length; index++) yield read[index] as Entry;
+        before = read.at(-1) ?? before;
+      }
+      at = found.next;
     }
-    const rows = this.#sql.exec<Row>("SELECT row, data FROM journal WHERE row > ? ORDER BY row", after);
-    for (const { entries } of this.#commits(rows, before)) yield* entries;
   }
 
   /** The rows as commits, each checked and in its place behind the one before it. */
@@ -223,23 +224,24 @@ export class SqlJournal implements Journal {
 }
 
 /**
- * The entries of rows that were joined; null where each row has to be looked at by itself, from there on: because
- * they are long or sealed, or to find out what is wrong with them.
+ * The entries of rows that were joined; null where each row has to be looked at by itself: because one of them is
+ * long, or they are sealed, or to find out what is wrong with them.
+ * @param first the `seq` that their first entry has
  */
-function readBlock({ rows, first, sum, part, texts }: Block, before: Before | null): readonly Entry[] | null {
+function readBlock({ rows, sum, part, texts }: Block, first: number, before: Before | null): readonly Entry[] | null {
   // A row of two lines is damaged: the JSON of a journal has no line ends.
   const lines = texts === null || isSealed(texts) ? [] : texts.split("\n");
   if (lines.length !== rows || part !== 0) return null;
   const read: Entry[] = [];
   let last = before;
+  let seq = first;
   let expected = 0;
   try {
     for (let at = 0; at < lines.length; at++) {
-      const line = lines[at] ?? "";
-      const seq = last === null ? (first ?? 0) / partsPerCommit : last.seq + 1;
       expected += seq * partsPerCommit;
-      read.push(...readCommit(line, seq, last));
+      read.push(...readCommit(lines[at] ?? "", seq, last));
       last = read.at(-1) ?? null;
+      seq = first + read.length;
     }
   } catch {
     return null;

@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { gcm } from "../../src/core/aes.ts";
 import { Vault, parseKeys } from "../../src/core/cipher.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
@@ -219,6 +220,7 @@ describe("bytes changed at random", () => {
         "it",
         () => (sealed ? parseKeys(keys) : null),
         (length) => crypto.getRandomValues(new Uint8Array(length)),
+        () => gcm,
       );
       const journal = new SqlJournal(storage, undefined, vault);
       for (let at = 0; at < entries.length; at += 2) journal.append(entries.slice(at, at + 2));

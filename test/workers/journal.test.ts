@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { gcm } from "../../src/core/aes.ts";
 import { parseKeys, Vault } from "../../src/core/cipher.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
@@ -28,6 +29,7 @@ testJournal(
         id.toString(),
         () => ring,
         (length) => crypto.getRandomValues(new Uint8Array(length)),
+        () => gcm,
       );
       const open = () => new SqlJournal(storage, undefined, vault);
       await act(open(), open);
@@ -100,6 +102,20 @@ describe("a long journal", () => {
       };
       expect(drain).toThrow(expect.objectContaining({ code: "journal_corrupt" }));
       expect(read).toHaveLength(599);
+    });
+  });
+
+  it("takes few statements to be read behind a long value as well", async () => {
+    const stub = env.RUNS.getByName(`journal-${journals++}`);
+    const first = { ...entries[0], message: "x".repeat(3000) } as Entry;
+    await runInDurableObject(stub, async (_instance, { storage }) => {
+      const journal = new SqlJournal(storage);
+      for (const entry of [first, ...entries.slice(1)]) journal.append([entry]);
+      const exec = vi.spyOn(storage.sql, "exec");
+      expect([...new SqlJournal(storage).read()]).toEqual([first, ...entries.slice(1)]);
+      const joined = exec.mock.calls.filter(([statement]) => statement.includes("group_concat")).length;
+      expect([joined, exec.mock.calls.length <= 7]).toEqual([3, true]);
+      exec.mockRestore();
     });
   });
 

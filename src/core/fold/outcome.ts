@@ -17,11 +17,12 @@ export function finish(state: RunState, call: Call, failed = false): void {
   if (state.said.length > 0) state.said = [];
   call.done = true;
   state.open.delete(call);
-  call.failed = failed;
-  call.retryAt = null;
-  call.exhausted = false;
-  call.lastError = null;
-  call.order = null;
+  // What is so already is not written: most calls have nothing of their own but this.
+  if (call.failed !== failed) call.failed = failed;
+  if (call.retryAt !== null) call.retryAt = null;
+  if (call.exhausted) call.exhausted = false;
+  if (call.lastError !== null) call.lastError = null;
+  if (call.order !== null) call.order = null;
   if (state.cleared.size > 0) state.cleared.delete(call.key);
 }
 
