@@ -5,6 +5,7 @@
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
+import { TrieRouter } from "hono/router/trie-router";
 import type { Service } from "../core/service.ts";
 import { sights } from "../core/veil.ts";
 import type { Sight } from "../core/veil.ts";
@@ -63,19 +64,31 @@ export function routesOf(service: Service): readonly Route[] {
  * @param readConfig is asked at every request that needs a token; what it throws is the answer
  */
 export function createApp(service: Service, readConfig: () => Config): Hono {
-  const app = new Hono();
+  // What Hono's own choice comes to for a table with `/v1/runs/bulk` beside `/v1/runs/:id`, after trying another.
+  const app = new Hono({ router: new TrieRouter() });
   const door: Door = { readConfig, guard: new Guard() };
   const [whole, unaddressed, shapes] = sights.map((sight) => routesOf(veil(service, sight)));
-  app.use(seal);
-  app.use("/v1/*", allowOrigins(readConfig));
-  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
   for (const [index, route] of (whole ?? []).entries()) {
     const routes = { whole: route, unaddressed: unaddressed?.[index] ?? route, shapes: shapes?.[index] ?? route };
-    app.on(route.method, route.path, (context) => serve(routes, context, door));
+    app.on(route.method, route.path, (context) => frame(context, door, () => serve(routes, context, door)));
   }
-  app.notFound((context) => refuseRoute(context, door));
+  const otherMethods = methodNotAllowed({ app, onMethodNotAllowed: refuseMethod });
+  const astray = async (context: Context): Promise<Response> => {
+    await otherMethods(context, async () => void (context.res = await refuseRoute(context, door)));
+    return context.res;
+  };
+  app.notFound((context) => frame(context, door, () => astray(context)));
   app.onError((error) => problem(error));
   return app;
+}
+
+/** What is around every answer: in one piece, for a chain of middleware costs more than its links. */
+async function frame(context: Context, { readConfig }: Door, respond: () => Promise<Response>): Promise<Response> {
+  const { path } = context.req;
+  const isApi = path === "/v1" || path.startsWith("/v1/");
+  const response = await (isApi ? allowOrigins(context, readConfig, respond) : respond()).catch(problem);
+  seal(context.req.raw, response.headers);
+  return response;
 }
 
 /** What every request is judged by. */
@@ -158,10 +171,7 @@ const seals: Readonly<Record<string, string>> = {
 /** For a year the browser comes back over https only. The host's own choice is left to siblings of it. */
 const secureSeals = { ...seals, "strict-transport-security": "max-age=31536000" };
 
-function seal(context: Context, next: () => Promise<void>): Promise<void> {
-  return next().then(() => {
-    const { headers } = context.res;
-    const wanted = urlOf(context.req.raw).protocol === "https:" ? secureSeals : seals;
-    for (const [name, value] of Object.entries(wanted)) if (!headers.has(name)) headers.set(name, value);
-  });
+function seal(request: Request, headers: Headers): void {
+  const wanted = urlOf(request).protocol === "https:" ? secureSeals : seals;
+  for (const [name, value] of Object.entries(wanted)) if (!headers.has(name)) headers.set(name, value);
 }

@@ -3,7 +3,7 @@
  * unless it is set. What a browser sends by itself, a cookie or its pass through Cloudflare Access, is no way in
  * for them: no answer allows credentials, and none that came of them is readable.
  */
-import type { MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import { cors } from "hono/cors";
 import type { Config } from "./config.ts";
 
@@ -16,13 +16,18 @@ const exposeHeaders = ["Location", "Retry-After", "WWW-Authenticate"];
 const maxAge = 600;
 
 /** For the routes under `/v1`. A configuration that cannot be read allows nobody; the route says what is wrong. */
-export function allowOrigins(readConfig: () => Config): MiddlewareHandler {
-  return (context, next) => {
-    const origin = context.req.header("origin");
-    const isAllowed = origin !== undefined && originsOf(readConfig).includes(origin) && !isAmbient(context.req.raw);
-    if (!isAllowed || isMereQuestion(context.req.raw)) return next();
-    return cors({ origin, allowMethods, allowHeaders, exposeHeaders, maxAge })(context, next);
-  };
+export async function allowOrigins(
+  context: Context,
+  readConfig: () => Config,
+  respond: () => Promise<Response>,
+): Promise<Response> {
+  const request = context.req.raw;
+  const origin = request.headers.get("origin");
+  const isAllowed = origin !== null && originsOf(readConfig).includes(origin) && !isAmbient(request);
+  if (!isAllowed || isMereQuestion(request)) return await respond();
+  const share = cors({ origin, allowMethods, allowHeaders, exposeHeaders, maxAge });
+  const preflight = await share(context, async () => void (context.res = await respond()));
+  return preflight instanceof Response ? preflight : context.res;
 }
 
 function originsOf(readConfig: () => Config): readonly string[] {

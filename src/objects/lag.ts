@@ -7,8 +7,11 @@
 import { directoryShards } from "./address.ts";
 import type { DirectoryRpc } from "./rpc.ts";
 
-/** An end is told to others this long after it, so that the answers to those who wait for it go first. */
-export const lagMs = 10;
+/**
+ * An end is told to others this long after it, so that the answers to those who wait for it go first, and that ends of
+ * about the same time are told together: with less, many short runs spend more on being listed; with more, no less.
+ */
+export const lagMs = 20;
 /** How long telling it takes, with some to spare. */
 const tellingMs = 15;
 

@@ -183,4 +183,10 @@ describe("bodies", () => {
     expect(await post(new Uint8Array(1024 * 1024), {}, "/hooks/abc")).toEqual([404, "run_not_found"]);
     expect(await post(new Uint8Array(1024 * 1024 + 1), {}, "/hooks/abc")).toEqual([413, "body_too_large"]);
   });
+
+  test("of a length that is declared are read at once, and are no longer than the limit whatever it says", async () => {
+    expect(await post('{"input":1}', { "content-length": "11" })).toEqual([404, "run_not_found"]);
+    const short = { "content-length": "5" };
+    expect(await post(new Uint8Array(1024 * 1024 + 1), short, "/hooks/abc")).toEqual([413, "body_too_large"]);
+  });
 });
