@@ -38,7 +38,7 @@ const programs: readonly Program[] = [
   {
     title: "a document that nobody decides on",
     workflow: "document-intake",
-    input: (to) => ({ ...anomalous, sender: to, reviewer: `r-${to}`, remindAfter: "50ms", reviewTimeout: "5s" }),
+    input: (to) => ({ ...anomalous, sender: to, reviewer: `r-${to}`, remindAfter: "50ms", reviewTimeout: "12s" }),
     calls: [],
     length: 13,
   },
