@@ -37,7 +37,7 @@ export class Adoption {
 
   /** Under which keys the open calls on record are to be made again. */
   awaited(): string[] {
-    const open = [...this.#state.calls.values()].filter((call) => !call.done && this.#isNew(removed(call)));
+    const open = [...this.#state.open].filter((call) => this.#isNew(removed(call)));
     return open.map(pendingKey);
   }
 
@@ -88,16 +88,14 @@ export class Adoption {
 
   /** Calls on record that the code has not made in this life. */
   #orphans(): Call[] {
-    const { calls, retriedSeq } = this.#state;
+    const { calls, open, retriedSeq } = this.#state;
     const orphans = new Set<Call>();
     for (const outcome of this.#unclaimed.values()) {
       // What followed a failure that was retried may well not come again: no change of the code.
       const call = outcome.seq > retriedSeq ? calls.get(outcome.key.replace(/^received:/, "webhook:")) : undefined;
       if (call !== undefined) orphans.add(call);
     }
-    for (const call of calls.values()) {
-      if (!call.done && !this.#isMade(call)) orphans.add(call);
-    }
+    for (const call of open) if (!this.#isMade(call)) orphans.add(call);
     return [...orphans];
   }
 
