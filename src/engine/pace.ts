@@ -36,9 +36,9 @@ export class Pace {
     this.#handler = handler;
   }
 
-  /** Time for what the handler makes of an outcome is a full turn. */
-  get isExact(): boolean {
-    return this.#handler.exacting || this.#spared === longestBurst;
+  /** Time for what the handler makes of an outcome is a full turn. @param longest as for {@link settle} */
+  isExact(longest = longestBurst): boolean {
+    return this.#handler.exacting || this.#spared >= longest;
   }
 
   /** A full turn, which lets everything else go on and the storage commit. */
@@ -49,7 +49,7 @@ export class Pace {
 
   /** Time for what the handler makes of an outcome. @param longest so many turns in a row are spared, at most */
   async settle(longest = longestBurst): Promise<void> {
-    if (this.#handler.exacting || this.#spared >= longest) return await this.turn();
+    if (this.isExact(longest)) return await this.turn();
     this.#spared++;
     await pass(microtasks);
   }

@@ -98,7 +98,7 @@ export class Queue {
       if (this.#delivered < this.#outcomes.length) await this.#deliverNext();
       else this.#pass();
       // What the handler makes of the last event shows a moment later; a burst is not over before.
-      if (this.#isEmpty && !(this.#owner.expecting && this.#pace.isExact)) await this.#settle();
+      if (this.#isEmpty && !(this.#owner.expecting && this.#pace.isExact())) await this.#settle();
     }
     this.#pumping = false;
     this.#settled = false;
@@ -107,7 +107,7 @@ export class Queue {
   }
 
   async #settle(): Promise<void> {
-    if (this.#pace.isExact) await this.#leave(() => this.#pace.turn());
+    if (this.#pace.isExact()) await this.#leave(() => this.#pace.turn());
     else await this.#pace.settle();
     this.#settled = true;
   }

@@ -175,7 +175,7 @@ function isSame(left: Uint8Array, right: Uint8Array): boolean {
 export function refuseStrangers(request: Request): void {
   const { host, hostname: own } = urlOf(request);
   const named = request.headers.get("host") ?? "localhost";
-  const hosts = named === host || plainLoopback.test(named) ? [own] : [own, hostname(`http://${named}`)];
+  const hosts = named === host ? [own] : [own, hostname(`http://${named}`)];
   if (!hosts.every(isLoopback)) {
     throw new RequestError(
       "loopback_only",
@@ -187,8 +187,6 @@ export function refuseStrangers(request: Request): void {
     throw foreign("With AUTH=none, pages of other sites may not call this API.");
   }
 }
-
-const plainLoopback = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
 
 function hostname(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname : "";
