@@ -7,8 +7,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestProject } from "vitest/node";
 
-/** What came, in order. */
-export type Posted = { readonly path: string; readonly headers: Record<string, string>; readonly body: unknown };
+/** What came, in order, and when (epoch ms). */
+export type Posted = {
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body: unknown;
+  readonly at: number;
+};
 /** A status, alone or with headers; "hang" for no answer, "drop" for a broken connection. */
 type Reply = number | "hang" | "drop" | { readonly status: number; readonly headers: Readonly<Record<string, string>> };
 /** What the next posts are answered; 200 once none is left. */
@@ -41,12 +46,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
       return void response.end();
     }
     const next = box.plan.shift() ?? 200;
-    box.posts.push({ path: `/${rest.join("/")}`, headers: { ...request.headers } as Record<string, string>, body });
+    const headers = { ...request.headers } as Record<string, string>;
+    box.posts.push({ path: `/${rest.join("/")}`, headers, body, at: Date.now() });
     if (next === "hang") return;
     if (next === "drop") return void request.socket.destroy();
-    const { status, headers } = typeof next === "number" ? { status: next, headers: {} } : next;
-    const answered = status === 200 ? "{}" : '{"message":"no"}';
-    response.writeHead(status, { "content-type": "application/json", ...headers }).end(answered);
+    const reply = typeof next === "number" ? { status: next, headers: {} } : next;
+    const answered = reply.status === 200 ? "{}" : '{"message":"no"}';
+    response.writeHead(reply.status, { "content-type": "application/json", ...reply.headers }).end(answered);
   }
 
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
