@@ -1,7 +1,7 @@
 /**
- * Owns: telling what new code does to an old run: which calls it added, which it no longer makes,
- * and which name changed its kind (guarantee 7).
- * Does not own: replaying them (replay), or what is done about it (execution).
+ * Owns: what new code does to an old run: which calls it added, which it no longer makes, and which name changed
+ * its kind (guarantee 7), on record.
+ * Does not own: replaying them (replay).
  */
 import type { CallKind, Fact } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -9,13 +9,13 @@ import type { Call, Outcome, RunState } from "../core/state.ts";
 import { callKey } from "../core/state.ts";
 import { recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
-import type { Replay } from "./replay.ts";
+import type { Calls } from "./calls.ts";
+import type { Course } from "./course.ts";
 
 export class Adoption {
+  readonly #course: Course;
+  readonly #calls: Calls;
   readonly #state: RunState;
-  readonly #pending: ReadonlyMap<string, Pending>;
-  /** Calls that the code made, and that were open when it had no more say. */
-  readonly #left: ReadonlySet<string>;
   /** Outcomes on record whose calls have not been made. */
   readonly #unclaimed: ReadonlyMap<string, Outcome>;
   /** Calls that were open where the record went on without them. */
@@ -23,16 +23,12 @@ export class Adoption {
   /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
   readonly #orphaned = new Map<string, Call>();
 
-  constructor(
-    state: RunState,
-    { pending, left }: { readonly pending: ReadonlyMap<string, Pending>; readonly left: ReadonlySet<string> },
-    replay: Pick<Replay, "unclaimed" | "blocking">,
-  ) {
-    this.#state = state;
-    this.#pending = pending;
-    this.#left = left;
-    this.#unclaimed = replay.unclaimed;
-    this.#blocking = replay.blocking;
+  constructor(course: Course, calls: Calls) {
+    this.#course = course;
+    this.#calls = calls;
+    this.#state = course.state;
+    this.#unclaimed = course.replay.unclaimed;
+    this.#blocking = course.replay.blocking;
   }
 
   /** Under which keys the open calls on record are to be made again. */
@@ -41,9 +37,20 @@ export class Adoption {
     return open.map(pendingKey);
   }
 
-  /** Takes stock once the replay is over. */
-  survey(): void {
+  /**
+   * Takes up what the code makes of the record, once the replay is over: answers the keys of calls it added; null
+   * where the run cannot go on with it.
+   */
+  takeUp(): ReadonlySet<string> | null {
     for (const call of this.#orphans()) this.#orphaned.set(call.name, call);
+    // A cancelled run begins none of what it waited for, whatever that is now.
+    for (const pending of this.#state.cancelling === null ? this.#calls.pending.values() : []) {
+      const changed = this.changedKind(pending);
+      if (changed === null) continue;
+      this.#course.halt(changed);
+      return null;
+    }
+    return this.#mark();
   }
 
   /**
@@ -60,12 +67,12 @@ export class Adoption {
   }
 
   /** Marks what can be told once the replay is over; answers the keys of calls the code added. */
-  mark(append: (facts: readonly Fact[]) => void): ReadonlySet<string> {
+  #mark(): ReadonlySet<string> {
     const orphans = [...this.#orphaned.values()];
     // A call that is on record nowhere was added, or was made just before the process died. It was
     // added if the record went on without it, or goes on with calls that are not made.
     const goesOn = orphans.some((call) => !call.done && this.#isNew(removed(call)));
-    const added = [...this.#pending.values()].filter(({ key }) => {
+    const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
       return orphans.length > 0 && (goesOn || this.#blocking.has(key));
     });
@@ -74,7 +81,7 @@ export class Adoption {
     const removals = added.length > 0 ? [] : orphans.filter((call) => !call.done).map(removed);
     const facts = [...additions, ...removals].filter((fact) => this.#isNew(fact));
     const fresh = added.filter((_call, i) => facts.includes(additions[i] as Fact));
-    if (facts.length > 0) append(facts);
+    if (facts.length > 0) this.#course.ledger.append(...facts);
     return new Set(fresh.map(({ key }) => key));
   }
 
@@ -107,7 +114,7 @@ export class Adoption {
 
   #isMade(call: Call): boolean {
     const key = pendingKey(call);
-    return this.#pending.has(key) || this.#left.has(key);
+    return this.#calls.pending.has(key) || this.#calls.left.has(key);
   }
 
   #isNew(fact: Fact): boolean {

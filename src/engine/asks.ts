@@ -14,26 +14,18 @@ import { HoldfastError, storeError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import type { Schema } from "../core/schema.ts";
 import { countSignals, firstSignal, handlerKey } from "../core/state.ts";
-import type { Outcome, RunState } from "../core/state.ts";
+import type { Outcome } from "../core/state.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { Bell } from "./bell.ts";
+import type { Course } from "./course.ts";
 
-/** What asks need of the execution they are part of. */
+/** Whose functions they are. */
 export interface Asked {
-  readonly state: RunState;
-  readonly live: boolean;
-  readonly over: boolean;
-  /** Nothing may begin or fire now. */
-  readonly held: boolean;
   /** The handler has ended, or has no more say. */
   readonly silent: boolean;
-  post(event: () => void): void;
-  record(fact: Fact): void;
   /** A function was registered. */
   registered(): void;
-  /** Delivers the outcome again, in a turn of its own. */
-  redeliver(outcome: Outcome): void;
   /** The handler fails of this. */
   failed(error: unknown): void;
 }
@@ -54,7 +46,8 @@ type UpdateEnd = Extract<Fact, { kind: "update.completed" | "update.failed" }>;
 export class Asks {
   /** Rings when an update has its end on record. */
   readonly answered = new Bell();
-  readonly #execution: Asked;
+  readonly #course: Course;
+  readonly #handler: Asked;
   readonly #queries = new Map<string, () => unknown>();
   /** What hears outcomes, by their key. */
   readonly #handlers = new Map<string, UpdateHandler | Listener>();
@@ -63,8 +56,9 @@ export class Asks {
   /** Ends of updates that replay came to and that are on record nowhere. */
   readonly #unsaid: UpdateEnd[] = [];
 
-  constructor(execution: Asked) {
-    this.#execution = execution;
+  constructor(course: Course, handler: Asked) {
+    this.#course = course;
+    this.#handler = handler;
   }
 
   /** Somebody may move the handler though it has no call open. */
@@ -89,9 +83,9 @@ export class Asks {
   listen(name: unknown, fn: unknown): void {
     const signal = checkName(name, "signal");
     this.#register({ kind: "listener", name: signal, fn: checkFunction(fn, `the listener to signal ${signal}`) });
-    if (!this.#execution.live || this.#execution.over) return;
+    if (!this.#course.live || this.#course.over) return;
     this.#announce(signal);
-    for (let count = countSignals(this.#execution.state, signal); count > 0; count--) this.match(signal);
+    for (let count = countSignals(this.#course.state, signal); count > 0; count--) this.match(signal);
   }
 
   /** Whether `onSignal` takes signals of this name. */
@@ -120,7 +114,7 @@ export class Asks {
   }
 
   deliver(outcome: Outcome): void {
-    if (this.#execution.over) return;
+    if (this.#course.over) return;
     const handler = this.#handlers.get(outcome.key);
     if (handler === undefined) this.#early.push(outcome);
     else if (outcome.settle.kind === "asked") this.#perform(handler, outcome.settle);
@@ -129,7 +123,7 @@ export class Asks {
 
   /** A signal is on record: hands it to its listener in its turn. */
   match(name: string): void {
-    if (this.hears(name)) this.#execution.post(() => this.#take(name));
+    if (this.hears(name)) this.#course.post(() => this.#take(name));
   }
 
   /** The replay is over: puts on record what it found to be missing there. */
@@ -140,7 +134,7 @@ export class Asks {
 
   /** Hands over what was held back, in order of arrival. */
   matchAll(): void {
-    const { inboxes } = this.#execution.state;
+    const { inboxes } = this.#course.state;
     const buffered = [...this.#handlers.values()].flatMap(({ kind, name }) => {
       const inbox = kind === "listener" ? inboxes.get(name) : undefined;
       return (inbox?.items.slice(inbox.head) ?? []).map(({ seq }) => ({ name, seq }));
@@ -150,7 +144,7 @@ export class Asks {
 
   /** The run ends: what becomes of updates under way. */
   leftovers(): Fact[] {
-    const open = [...this.#execution.state.updates.values()].filter(({ end }) => end === null);
+    const open = [...this.#course.state.updates.values()].filter(({ end }) => end === null);
     if (open.length === 0) return [];
     const error = storeError(new HoldfastError("run_ended", "the run ended before the update did"));
     return open.map(({ id, name }) => ({ kind: "update.failed", name, update: id, error }));
@@ -161,27 +155,27 @@ export class Asks {
     this.#handlers.set(key, handler);
     const early = this.#early.splice(0);
     for (const outcome of early) {
-      if (outcome.key === key) this.#execution.redeliver(outcome);
+      if (outcome.key === key) this.#course.redeliver(outcome);
       else this.#early.push(outcome);
     }
-    this.#execution.registered();
+    this.#handler.registered();
   }
 
   #announce(name: string): void {
-    if (!this.#execution.state.listeners.has(name)) this.#execution.record({ kind: "listener.added", name });
+    if (!this.#course.state.listeners.has(name)) this.#course.record({ kind: "listener.added", name });
   }
 
   #take(name: string): void {
-    const { state, held, silent } = this.#execution;
+    const { state, held } = this.#course;
     const signal = firstSignal(state, name);
-    if (held || silent || signal === undefined || !this.hears(name)) return;
-    this.#execution.record({ kind: "signal.consumed", name, call: name, signal: signal.seq, listener: true });
+    if (held || this.#handler.silent || signal === undefined || !this.hears(name)) return;
+    this.#course.record({ kind: "signal.consumed", name, call: name, signal: signal.seq, listener: true });
   }
 
   #hear({ fn }: Listener | UpdateHandler, payload: Stored): void {
     called(fn, payload).catch((error: unknown) => {
       // Its calls were rejected, and the handler's with them: how the run ends is the handler's to say.
-      if (this.#execution.state.cancelling === null) this.#execution.failed(error);
+      if (this.#course.state.cancelling === null) this.#handler.failed(error);
     });
   }
 
@@ -195,14 +189,14 @@ export class Asks {
   }
 
   #end(end: UpdateEnd): void {
-    const { state, live, over } = this.#execution;
+    const { state, live, over } = this.#course;
     const known = state.updates.get(end.update);
     if (over || known === undefined || known.end !== null) return;
     if (!live) {
       this.#unsaid.push(end);
       return;
     }
-    this.#execution.record(end);
+    this.#course.record(end);
     this.answered.ring();
   }
 }

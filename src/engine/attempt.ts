@@ -1,6 +1,6 @@
 /**
  * Owns: one attempt of one step: calling the user's function, and ending it early; whether it waited for anything.
- * Does not own: what its end means; that is the execution's.
+ * Does not own: what its end means (attempts, verdict).
  * Invariant 1: it ends exactly once, whatever the function does after its timeout.
  */
 import { HoldfastError } from "../core/error.ts";

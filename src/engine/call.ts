@@ -1,6 +1,6 @@
 /**
  * Owns: what a call of `step` asks for, until it is settled.
- * Does not own: how it is carried out (execution), or what is on record about it (core/state).
+ * Does not own: how it is carried out (work), or what is on record about it (core/state).
  */
 import type { CallKind } from "../core/entry.ts";
 import type { OrderRequest } from "../core/order.ts";

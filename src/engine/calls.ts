@@ -1,6 +1,6 @@
 /**
  * Owns: the open calls of a handler: the promise of each, from the call to its outcome.
- * Does not own: carrying them out (execution, attempts, waits).
+ * Does not own: carrying them out (work).
  * Invariant 1: a call is settled by an outcome on record, by nothing else but a call that could not
  * be made; suspension is a promise that stays pending.
  */
@@ -10,14 +10,14 @@ import type { StoredError } from "../core/error.ts";
 import { toCallId } from "../core/name.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { callKey } from "../core/state.ts";
-import type { Outcome, RunState } from "../core/state.ts";
+import type { Outcome } from "../core/state.ts";
 import type { Webhook, WebhookCall, WebhookOptions } from "../core/step.ts";
 import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { recordKind } from "./call.ts";
 import type { Pending, Plan, RunPlan } from "./call.ts";
+import type { Course } from "./course.ts";
 import type { Errors } from "./errors.ts";
-import type { Replay } from "./replay.ts";
 import { currentScope, isWithdrawn, openScope } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
@@ -25,11 +25,8 @@ import { Tally } from "./tally.ts";
 /** Waits that a cancelled handler may ask for in vain before it is no longer answered: it goes round in circles. */
 const patience = 100;
 
-/** What calls need of the execution they are part of. */
+/** Whose calls they are. */
 export interface Opener {
-  readonly state: RunState;
-  readonly over: boolean;
-  readonly live: boolean;
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
   /** A call was made; `fresh` unless its outcome is known already. */
@@ -37,7 +34,6 @@ export interface Opener {
   closed(pending: Pending): void;
   /** Nothing waits for the call any more: a race was won by others. */
   withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">): void;
-  post(event: () => void): void;
 }
 
 type Undoable = { readonly plan: RunPlan; readonly result: Stored };
@@ -59,17 +55,17 @@ export class Calls {
   frozen = false;
   /** The instant of the newest outcome the handler has seen. */
   seenAt: number;
+  readonly #course: Course;
   readonly #opener: Opener;
-  readonly #replay: Replay;
   readonly #errors: Errors;
   readonly #tally: Tally;
 
-  constructor(opener: Opener, replay: Replay, errors: Errors, limits: Definition["limits"]) {
+  constructor(course: Course, opener: Opener, errors: Errors, limits: Definition["limits"]) {
+    this.#course = course;
     this.#opener = opener;
-    this.#replay = replay;
     this.#errors = errors;
     this.#tally = new Tally(limits);
-    this.seenAt = opener.state.startedAt ?? opener.state.at;
+    this.seenAt = course.state.startedAt ?? course.state.at;
   }
 
   /** The branch of a race that the handler is in. */
@@ -83,7 +79,7 @@ export class Calls {
 
   /** Rejects with limit_exceeded; stays pending for ever once the run has ended. */
   make(name: string, plan: Plan): Promise<unknown> {
-    if (this.#opener.over || this.frozen) return new Promise(() => {});
+    if (this.#course.over || this.frozen) return new Promise(() => {});
     try {
       const id = toCallId(name, this.#tally.count(plan.kind, name));
       if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
@@ -211,20 +207,15 @@ export class Calls {
     const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun: false };
     this.pending.set(key, pending);
     if (this.pending.size > 1) this.crowded = true;
-    const passedOver = this.#replay.claim(key);
-    if (passedOver !== undefined) this.#claim(passedOver);
+    const passedOver = this.#course.replay.claim(key);
+    if (passedOver !== undefined) this.#course.redeliver(passedOver);
     this.#opener.opened(pending, passedOver === undefined);
     return promise;
   }
 
-  #claim(outcome: Outcome): void {
-    if (this.#opener.live) this.#opener.post(() => this.deliver(outcome));
-    else this.#replay.defer(outcome);
-  }
-
   #webhook({ key, id, name, scope }: Pending, options: WebhookOptions): Webhook {
     const received = this.#open(callKey("received", id), id, name, { kind: "received", options }, scope);
-    const url = this.#opener.state.calls.get(key)?.url ?? "";
+    const url = this.#course.state.calls.get(key)?.url ?? "";
     return { url, received: () => received as Promise<WebhookCall | null> };
   }
 }

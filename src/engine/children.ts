@@ -8,32 +8,16 @@
  * goes unheard whichever of the two dies (guarantee 4).
  */
 import { childRefusal, childTimeout, isForeign, nextAskAt } from "../core/child.ts";
-import type { Fact } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { ChildRun } from "../core/origin.ts";
-import type { Call, RunState } from "../core/state.ts";
+import type { Call } from "../core/state.ts";
 import { callKey } from "../core/state.ts";
-import type { Bell } from "./bell.ts";
 import { endOf, requestOf, startedAs, startOf } from "./birth.ts";
 import type { Start } from "./birth.ts";
 import type { ChildPlan, Pending } from "./call.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Course } from "./course.ts";
 import { isWithdrawn } from "./scope.ts";
-import type { ChildEnd, ChildStarted, World } from "./world.ts";
-
-/** What children need of the execution they are part of. */
-export interface Parent {
-  readonly state: RunState;
-  readonly ledger: Ledger;
-  readonly world: World;
-  readonly pending: ReadonlyMap<string, Pending>;
-  readonly over: boolean;
-  /** Rings when the execution is stopped. */
-  readonly stopped: Bell;
-  record(fact: Fact): void;
-  expect(at: number): void;
-  post(event: () => void): void;
-}
+import type { ChildEnd, ChildStarted } from "./world.ts";
 
 /** What became of a child's end: on record; of no interest to anybody; or not to be taken now, so it is told again. */
 export type Hearing = "recorded" | "nobody" | "later";
@@ -55,7 +39,8 @@ type Watch = { readonly child: ChildRun; readonly foreign: boolean; askedAt: num
 const longestPauseMs = 5 * 60_000;
 
 export class Children {
-  readonly #execution: Parent;
+  readonly #course: Course;
+  readonly #pending: ReadonlyMap<string, Pending>;
   readonly #launches = new Map<string, Launch>();
   readonly #watches = new Map<string, Watch>();
   /** Of calls that lost a race in replay: children that may be there. */
@@ -63,27 +48,28 @@ export class Children {
   #asking = 0;
   #starting = 0;
 
-  constructor(execution: Parent) {
-    this.#execution = execution;
-    execution.ledger.beforeParting = () => this.#underWay();
+  constructor(course: Course, pending: ReadonlyMap<string, Pending>) {
+    this.#course = course;
+    this.#pending = pending;
+    course.ledger.beforeParting = () => this.#underWay();
   }
 
   /** The call was closed in replay: where it lost a race, an earlier life may have been starting its child. */
   closed({ key, id, plan, scope }: Pending): void {
-    if (plan.kind !== "child" || !isWithdrawn(scope) || this.#execution.state.calls.has(key)) return;
-    const { state, ledger } = this.#execution;
+    if (plan.kind !== "child" || !isWithdrawn(scope) || this.#course.state.calls.has(key)) return;
+    const { state, ledger } = this.#course;
     this.#strays.push(startOf(id, plan, requestOf(state, id, plan), ledger.now()));
   }
 
   /** Children that may be there of calls that lost a race go on record, so that they are stopped. */
   noteLost(): void {
-    const { pending: open, ledger } = this.#execution;
-    const lost = this.#underWay().filter(({ step }) => !open.has(callKey("child", step)));
+    const { ledger } = this.#course;
+    const lost = this.#underWay().filter(({ step }) => !this.#pending.has(callKey("child", step)));
     const facts = [...this.#strays.splice(0), ...lost];
     if (facts.length === 0) return;
     const calls = facts.map(({ step }) => ({ call: "child", id: step }) as const);
     ledger.append(...facts, { kind: "wait.withdrawn", calls });
-    this.#execution.expect(ledger.now());
+    this.#course.expect(ledger.now());
   }
 
   /** Children that are being started: this memory has to stay for the answers. */
@@ -101,13 +87,13 @@ export class Children {
     // A detached one that is open went on record while it was under way.
     if (call === undefined || call.child === null || plan.detached) return this.#launch(pending, plan);
     const watch = this.#watch(pending, call.child);
-    if (this.#execution.state.marked.has(`step.removed:${pending.key}`)) {
+    if (this.#course.state.marked.has(`step.removed:${pending.key}`)) {
       const { child, until, policy } = call;
-      this.#execution.record({ kind: "child.started", step: pending.id, child, until, policy });
+      this.#course.record({ kind: "child.started", step: pending.id, child, until, policy });
     }
     // It may have told of its end while this run had ended, and was told that nobody cares.
-    if (this.#execution.state.retriedSeq > 0) this.#ask(pending, watch);
-    this.#execution.expect(this.dueAt(pending));
+    if (this.#course.state.retriedSeq > 0) this.#ask(pending, watch);
+    this.#course.expect(this.dueAt(pending));
   }
 
   /** When there is something to do for this call; Infinity when only the world can move it. */
@@ -127,31 +113,31 @@ export class Children {
     const call = this.#recordOf(pending);
     const watch = this.#watches.get(pending.key);
     if (call === undefined || watch === undefined) return;
-    const { ledger } = this.#execution;
+    const { ledger } = this.#course;
     if ((call.until ?? Infinity) > ledger.now()) return this.#ask(pending, watch);
     const error = childTimeout(pending.id, watch.child, plan.timeoutMs ?? ledger.now() - call.since);
-    this.#execution.record({ kind: "child.failed", step: pending.id, child: watch.child, error, left: true });
+    this.#course.record({ kind: "child.failed", step: pending.id, child: watch.child, error, left: true });
     // Whoever hosts the run is to stop the child.
-    this.#execution.expect(ledger.now());
+    this.#course.expect(ledger.now());
   }
 
   /** Puts the end of a child on record, in its turn, if a call waits for it. */
   async hear(step: string, child: string, end: ChildEnd): Promise<Hearing> {
     const key = callKey("child", step);
-    const { stopped } = this.#execution;
+    const { stopped } = this.#course;
     for (;;) {
       const launch = this.#launches.get(key);
       // It was faster than the news that it had been started.
       if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.heard()]);
-      const hearing = await this.#turn(() => this.#take(key, step, child, end));
+      const hearing = await this.#course.turn(() => this.#take(key, step, child, end));
       if (hearing !== "starting") return hearing ?? "later";
     }
   }
 
   #take(key: string, step: string, child: string, end: ChildEnd): Hearing | "starting" {
-    const { state, pending: open } = this.#execution;
+    const { state } = this.#course;
     const call = state.calls.get(key);
-    const pending = open.get(key);
+    const pending = this.#pending.get(key);
     const launch = this.#launches.get(key);
     if (launch !== undefined) return launch.retryAt === Infinity ? "starting" : "later";
     if (call === undefined || call.child === null) return pending === undefined ? "nobody" : "later";
@@ -165,7 +151,7 @@ export class Children {
   }
 
   #launch(pending: Pending, plan: ChildPlan): void {
-    const { world, state, ledger } = this.#execution;
+    const { world, state, ledger } = this.#course;
     const request = requestOf(state, pending.id, plan);
     const launch: Launch = this.#launches.get(pending.key) ?? {
       // The timeout counts from the call, however often the start is tried.
@@ -180,98 +166,91 @@ export class Children {
     const started = world.children.start(request);
     launch.settled = started.then(
       async (made) => {
-        const seen = await this.#turn(() => this.#started(pending, plan, launch, made));
-        if (seen === null && this.#execution.state.end !== null) await this.#stop(plan, made.child);
+        const seen = await this.#course.turn(() => this.#started(pending, plan, launch, made));
+        if (seen === null && this.#course.state.end !== null) await this.#stop(plan, made.child);
       },
-      async (error: unknown) => void (await this.#turn(() => this.#refused(pending, plan, launch, error))),
+      async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, plan, launch, error))),
     );
   }
 
   #started(pending: Pending, plan: ChildPlan, launch: Launch, made: ChildStarted): void {
-    const { pending: open, ledger, state } = this.#execution;
+    const { ledger, state } = this.#course;
     const { child, existed } = made;
     this.#launches.delete(pending.key);
     this.#starting--;
     const fact = startedAs(state, launch.fact, made);
-    if (open.get(pending.key) !== pending) {
+    if (this.#pending.get(pending.key) !== pending) {
       // Given up before it was there. Where it went on record then, it may have been stopped too early.
       if (this.#recordOf(pending) !== undefined) return void this.#stop(plan, child);
       ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
-      return this.#execution.expect(ledger.now());
+      return this.#course.expect(ledger.now());
     }
-    this.#execution.record(plan.detached ? { ...fact, detached: true } : fact);
+    this.#course.record(plan.detached ? { ...fact, detached: true } : fact);
     if (plan.detached) return;
     const watch = this.#watch(pending, child);
     // One that was there before may have told of its end to nobody.
     if (existed) this.#ask(pending, watch);
-    this.#execution.expect(this.dueAt(pending));
+    this.#course.expect(this.dueAt(pending));
   }
 
   #refused(pending: Pending, plan: ChildPlan, launch: Launch, error: unknown): void {
-    const { pending: open, ledger } = this.#execution;
+    const { ledger } = this.#course;
     this.#starting--;
-    const isOpen = open.get(pending.key) === pending;
+    const isOpen = this.#pending.get(pending.key) === pending;
     if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
     if (!isOpen) return;
     if (error instanceof HoldfastError) {
       const { name, code, message } = error;
       const refusal = childRefusal(pending.id, plan.workflow, { name, code, message });
-      return this.#execution.record({ kind: "child.failed", step: pending.id, error: refusal });
+      return this.#course.record({ kind: "child.failed", step: pending.id, error: refusal });
     }
     launch.tries++;
     launch.retryAt = ledger.now() + Math.min(longestPauseMs, 500 * 2 ** launch.tries);
-    this.#execution.expect(launch.retryAt);
+    this.#course.expect(launch.retryAt);
   }
 
   /** Children that may be there and are not on record. */
   #underWay(): Launch["fact"][] {
-    const { calls } = this.#execution.state;
+    const { calls } = this.#course.state;
     return [...this.#launches].flatMap(([key, { fact }]) => (calls.has(key) ? [] : [fact]));
   }
 
   /** What is on record has it stopped as well, but perhaps before it was there. */
   async #stop({ policy }: ChildPlan, { id }: ChildRun): Promise<void> {
-    if (policy !== "abandon") await this.#execution.world.children.stop(id, policy).catch(() => {});
+    if (policy !== "abandon") await this.#course.world.children.stop(id, policy).catch(() => {});
   }
 
   #ask(pending: Pending, watch: Watch): void {
     if (watch.asking) return;
     watch.asking = true;
-    watch.askedAt = Math.max(watch.askedAt, this.#execution.ledger.now());
+    watch.askedAt = Math.max(watch.askedAt, this.#course.ledger.now());
     this.#asking++;
     const answered = (end: ChildEnd | null): void => {
-      void this.#turn(() => {
+      void this.#course.turn(() => {
         watch.asking = false;
         this.#asking--;
-        if (end !== null && this.#execution.pending.get(pending.key) === pending) this.#end(pending, watch.child, end);
-        else this.#execution.expect(this.dueAt(pending));
+        if (end !== null && this.#pending.get(pending.key) === pending) this.#end(pending, watch.child, end);
+        else this.#course.expect(this.dueAt(pending));
       });
     };
     // One that cannot be asked now is asked again, later.
-    this.#execution.world.children.end(watch.child.id).then(answered, () => answered(null));
+    this.#course.world.children.end(watch.child.id).then(answered, () => answered(null));
   }
 
   #end(pending: Pending, child: ChildRun, end: ChildEnd): void {
     this.#watches.delete(pending.key);
-    this.#execution.record(endOf(pending.id, child, end));
+    this.#course.record(endOf(pending.id, child, end));
   }
 
   #watch(pending: Pending, child: ChildRun): Watch {
-    const foreign = isForeign(this.#execution.state, pending.id, child);
+    const foreign = isForeign(this.#course.state, pending.id, child);
     // Earlier lives asked whenever it was time, up to the last that is known of them.
-    const watch: Watch = { child, foreign, askedAt: this.#execution.ledger.openedAt, asking: false };
+    const watch: Watch = { child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
     this.#watches.set(pending.key, watch);
     return watch;
   }
 
   #recordOf({ key }: Pending): Call | undefined {
-    return this.#execution.state.calls.get(key);
-  }
-
-  /** Runs the event in its turn; null where the execution was stopped before it came to that. */
-  async #turn<Value>(event: () => Value): Promise<Value | null> {
-    if (this.#execution.over) return null;
-    const ran = new Promise<Value>((resolve) => this.#execution.post(() => resolve(event())));
-    return await Promise.race([ran, this.#execution.stopped.heard().then(() => null)]);
+    return this.#course.state.calls.get(key);
   }
 }

@@ -8,66 +8,48 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
-import type { RunState } from "../core/state.ts";
 import type { Attempts } from "./attempts.ts";
-import type { Bell } from "./bell.ts";
 import type { Calls } from "./calls.ts";
+import type { Course } from "./course.ts";
 import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
-import type { World } from "./world.ts";
 
 /** How long a cancelled handler that waits for nothing of ours is waited for. */
 const graceMs = 10_000;
 
-/** What closing needs of the execution it is part of. */
-export interface Closable {
-  readonly state: RunState;
-  readonly world: Pick<World, "clock">;
-  readonly live: boolean;
-  readonly over: boolean;
-  readonly failure: unknown;
-  readonly stirred: Bell;
-  readonly rested: Bell;
-  readonly stopped: Bell;
-  /** Appends the fact and delivers the outcome it makes, if it makes one. */
-  record(fact: Fact): void;
-  post(event: () => void): void;
-  /** There is something to do at this instant. */
-  expect(at: number): void;
-  /** Puts the end on record, and whatever else must not be missing, and stops. */
-  end(end: End): void;
-}
-
 export class Closing {
   /** The handler has returned or thrown, or its steps have been undone. */
   finished = false;
-  readonly #execution: Closable;
+  readonly #course: Course;
   readonly #calls: Calls;
   readonly #attempts: Attempts;
+  /** What must not be missing on record when the run ends. */
+  readonly #leftovers: () => readonly Fact[];
   #end: (() => void) | null = null;
   /** How the run ends once the steps in flight that can be undone have told how they ended. */
   #awaited: Exclude<End, { kind: "run.completed" }> | null = null;
   /** When a cancelled handler that waits for nothing of ours is given up. */
   #givenUpAt: number | null = null;
 
-  constructor(execution: Closable, calls: Calls, attempts: Attempts) {
-    this.#execution = execution;
+  constructor(course: Course, calls: Calls, attempts: Attempts, leftovers: () => readonly Fact[]) {
+    this.#course = course;
     this.#calls = calls;
     this.#attempts = attempts;
+    this.#leftovers = leftovers;
   }
 
   /** The replay is over: what it came to happens now. */
   goLive(): void {
-    if (this.#end !== null) this.#execution.post(this.#end);
+    if (this.#end !== null) this.#course.post(this.#end);
   }
 
   /** The handler hears of the cancellation through its open calls; resolves once that is on record. */
   async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited">): Promise<void> {
-    const { state, rested, stopped } = this.#execution;
+    const { state, rested, stopped } = this.#course;
     const requested = new Promise<void>((resolve) => {
-      this.#execution.post(() => {
+      this.#course.post(() => {
         if (state.cancelling === null && state.ending === null && state.end === null) {
-          this.#execution.record({ ...request, awaited: this.#attempts.stop(new Error(request.error.message)) });
+          this.#course.record({ ...request, awaited: this.#attempts.stop(new Error(request.error.message)) });
           // The handler may be over already, with its end in line behind this.
           if (!this.finished) rested.ring();
         }
@@ -75,12 +57,12 @@ export class Closing {
       });
     });
     await Promise.race([requested, stopped.heard()]);
-    if (this.#execution.failure !== null) throw this.#execution.failure;
+    if (this.#course.failure !== null) throw this.#course.failure;
   }
 
   /** Ends the run from outside, whatever the handler makes of it. */
   close(end: End): void {
-    if (this.#execution.live) this.#execution.post(() => this.conclude(end));
+    if (this.#course.live) this.#course.post(() => this.conclude(end));
     else this.#end ??= () => this.conclude(end);
   }
 
@@ -94,7 +76,7 @@ export class Closing {
    * @param wanted null where a cancellation on record says how it ends
    */
   conclude(wanted: End | null): void {
-    const { over, state, live } = this.#execution;
+    const { over, state, live } = this.#course;
     this.#calls.frozen = true;
     // A replay comes here once more on its way to what is on record.
     if (over || state.ending !== null || this.#awaited !== null) return;
@@ -102,11 +84,11 @@ export class Closing {
     this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || !live));
     if (!live) return this.#finish(() => this.conclude(wanted));
     const end = endOf(wanted, state);
-    if (end.kind === "run.completed") return this.#execution.end(end);
+    if (end.kind === "run.completed") return this.#endRun(end);
     this.#awaited = end;
     this.#attempts.stop(new Error("the run is ending"));
     // Those that are waited for have less time than they had.
-    this.#execution.expect(this.#attempts.timeoutAt);
+    this.#course.expect(this.#attempts.timeoutAt);
     this.#endAtRest();
   }
 
@@ -122,20 +104,20 @@ export class Closing {
     };
     void undo().then(() => {
       this.finished = true;
-      this.#end = () => this.#execution.end(endOf(null, this.#execution.state));
-      if (this.#execution.live) this.#execution.post(this.#end);
-      this.#execution.stirred.ring();
+      this.#end = () => this.#endRun(endOf(null, this.#course.state));
+      if (this.#course.live) this.#course.post(this.#end);
+      this.#course.stirred.ring();
     });
   }
 
   /** The line of events is empty. */
   rest(): void {
-    if (this.#awaited !== null && this.#attempts.running === 0) this.#execution.post(() => this.#endAtRest());
+    if (this.#awaited !== null && this.#attempts.running === 0) this.#course.post(() => this.#endAtRest());
     if (!this.#isLost) this.#givenUpAt = null;
     else if (this.#givenUpAt === null) {
-      this.#givenUpAt = this.#execution.world.clock.now() + graceMs;
-      this.#execution.expect(this.#givenUpAt);
-      this.#execution.stirred.ring();
+      this.#givenUpAt = this.#course.world.clock.now() + graceMs;
+      this.#course.expect(this.#givenUpAt);
+      this.#course.stirred.ring();
     }
   }
 
@@ -148,7 +130,7 @@ export class Closing {
   tick(now: number): void {
     if (!this.#isLost) this.#givenUpAt = null;
     if (this.dueAt > now) return;
-    const { cancelling } = this.#execution.state;
+    const { cancelling } = this.#course.state;
     if (cancelling === null) return;
     this.#givenUpAt = null;
     const { error, reason } = cancelling;
@@ -158,12 +140,12 @@ export class Closing {
   #finish(end: () => void): void {
     this.#calls.frozen = true;
     // The journal says already how the run ends: the handler came here once before.
-    if (this.#execution.state.ending !== null) return;
+    if (this.#course.state.ending !== null) return;
     this.finished = true;
-    this.#execution.stirred.ring();
+    this.#course.stirred.ring();
     if (this.#end !== null) return;
     this.#end = end;
-    if (this.#execution.live) this.#execution.post(end);
+    if (this.#course.live) this.#course.post(end);
   }
 
   /** Once no step is in flight that may have to be undone. */
@@ -171,14 +153,23 @@ export class Closing {
     const end = this.#awaited;
     if (end === null || this.#attempts.running > 0) return;
     this.#awaited = null;
-    const begun = undoing(end, this.#execution.state);
-    if (begun === null) this.#execution.end(end);
-    else this.#execution.record(begun);
+    const begun = undoing(end, this.#course.state);
+    if (begun === null) this.#endRun(end);
+    else this.#course.record(begun);
+  }
+
+  /** Puts the end on record, and whatever else must not be missing there. */
+  #endRun(end: End): void {
+    const { over, live, ledger } = this.#course;
+    if (over) return;
+    const left = live ? this.#leftovers() : [];
+    this.#course.guard(() => ledger.append(...left, end));
+    this.#course.stop(new Error("the run has ended"));
   }
 
   /** A cancelled handler that waits for nothing of ours, and has not ended. */
   get #isLost(): boolean {
-    const { state, live, over } = this.#execution;
+    const { state, live, over } = this.#course;
     if (state.cancelling === null || state.ending !== null || this.#awaited !== null) return false;
     return live && !this.finished && !over && this.#calls.pending.size === 0;
   }

@@ -3,52 +3,31 @@
  * Does not own: waiting for it; whoever drives the run does.
  */
 import { callKey } from "../core/state.ts";
-import type { RunState } from "../core/state.ts";
 import type { Attempts } from "./attempts.ts";
-import type { Bell } from "./bell.ts";
 import { isAttempted, recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
 import type { Children } from "./children.ts";
+import type { Course } from "./course.ts";
 
 export class Deadlines {
-  readonly #state: RunState;
+  readonly #course: Course;
   readonly #pending: ReadonlyMap<string, Pending>;
   readonly #attempts: Attempts;
   readonly #children: Children;
-  /** Nothing may begin or fire now. */
-  readonly #held: () => boolean;
-  /** Rings when there is something to wait for sooner than was answered. */
-  readonly #sooner: Bell;
-  #answered = Infinity;
-
-  constructor(
-    state: RunState,
-    pending: ReadonlyMap<string, Pending>,
-    attempts: Attempts,
-    children: Children,
-    held: () => boolean,
-    sooner: Bell,
-  ) {
-    this.#state = state;
+  constructor(course: Course, pending: ReadonlyMap<string, Pending>, attempts: Attempts, children: Children) {
+    this.#course = course;
     this.#pending = pending;
     this.#attempts = attempts;
     this.#children = children;
-    this.#held = held;
-    this.#sooner = sooner;
-  }
-
-  /** There is something to do at this instant. */
-  expect(at: number): void {
-    if (at < this.#answered) this.#sooner.ring();
   }
 
   /** The next one; Infinity when nothing but the world can move the run. */
   soonest(): number {
     let soonest = this.#attempts.timeoutAt;
-    if (!this.#held()) {
+    if (this.#course.state.paused === null) {
       for (const pending of this.#pending.values()) soonest = Math.min(soonest, this.of(pending));
     }
-    this.#answered = soonest;
+    this.#course.toldAt = soonest;
     return soonest;
   }
 
@@ -65,7 +44,7 @@ export class Deadlines {
     if (!pending.begun || pending.plan.kind === "webhook") return Infinity;
     if (this.#attempts.isRunning(pending.key)) return this.#attempts.dueAt(pending.key);
     if (pending.plan.kind === "child") return this.#children.dueAt(pending);
-    const call = this.#state.calls.get(callKey(recordKind(pending.plan), pending.id));
+    const call = this.#course.state.calls.get(callKey(recordKind(pending.plan), pending.id));
     if (call === undefined) return Infinity;
     return (isAttempted(pending.plan) ? call.retryAt : call.until) ?? Infinity;
   }

@@ -1,7 +1,7 @@
 /**
  * Owns: how a run ends, as facts: what becomes of the end its handler wants where it was cancelled, and what
  * is undone before.
- * Does not own: undoing (execution, calls).
+ * Does not own: undoing (closing, calls).
  */
 import { authorOf } from "../core/author.ts";
 import type { Fact } from "../core/entry.ts";

@@ -19,8 +19,8 @@ export type OrderNews = OrderId & { readonly end: OrderEnd };
 export async function receiveAnswer(run: Run, { end, ...id }: OrderNews): Promise<void> {
   const call = callOf(run.state, id);
   if (call === null) return;
-  await awake(run, async ({ orders }) => {
-    const heard = await orders.hear(call.id, id.seq, end);
+  await awake(run, async ({ work: { attempts } }) => {
+    const heard = await attempts.orders.hear(call.id, id.seq, end);
     if (heard === "later" && callOf(run.state, id) !== null) throw later(call);
   });
 }
@@ -30,8 +30,8 @@ export async function repeatOrder(run: Run, id: OrderId): Promise<Order | null> 
   const call = callOf(run.state, id);
   if (call === null) return null;
   const key = callKey(call.kind, call.id);
-  return await awake(run, ({ orders }) => {
-    const order = orders.orderOf(key, id.seq);
+  return await awake(run, ({ work: { attempts } }) => {
+    const order = attempts.orders.orderOf(key, id.seq);
     if (order !== null || callOf(run.state, id) === null || run.state.marked.has(`step.removed:${key}`)) return order;
     throw later(call);
   });
@@ -43,7 +43,7 @@ async function awake<Value>(run: Run, act: (execution: Awake) => Value | Promise
   try {
     const execution = await run.awake();
     const value = await act(execution);
-    if (execution.failure !== null) throw execution.failure;
+    if (execution.course.failure !== null) throw execution.course.failure;
     return value;
   } catch (error) {
     if (error instanceof HoldfastError && error.code === "run_ended") return null;

@@ -71,7 +71,7 @@ async function deliver(run: Run, id: string, request: HookRequest, generation: n
 async function admit(run: Run, known: Call, request: HookRequest, generation: number): Promise<HookAnswer> {
   const { id } = known;
   const execution = await run.awake();
-  const pending = execution.pending.get(callKey("received", id));
+  const pending = execution.calls.pending.get(callKey("received", id));
   if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
   const { options } = pending.plan;
   const { call, stored } = await examine(options, request, id, run.now());
@@ -137,24 +137,25 @@ async function examine({ verify }: WebhookOptions, request: HookRequest, id: str
 
 /** Puts the call on record; answers whether the wait was still open. */
 async function take(execution: Execution, call: Call, request: Stored, generation: number): Promise<boolean> {
-  if (execution.over) throw endOf(execution);
+  const { course, calls } = execution;
+  if (course.over) throw endOf(course);
   const { id, name } = call;
   const taken = new Promise<boolean>((resolve) => {
-    execution.post(() => {
-      const open = execution.pending.has(callKey("received", id)) && call.generation === generation;
-      if (open) execution.record({ kind: "webhook.received", name, call: id, request });
+    course.post(() => {
+      const open = calls.pending.has(callKey("received", id)) && call.generation === generation;
+      if (open) course.record({ kind: "webhook.received", name, call: id, request });
       resolve(open);
     });
   });
-  const stopped = execution.stopped.heard().then((): never => {
-    throw endOf(execution);
+  const stopped = course.stopped.heard().then((): never => {
+    throw endOf(course);
   });
   const open = await Promise.race([taken, stopped]);
-  if (execution.failure !== null) throw execution.failure;
+  if (course.failure !== null) throw course.failure;
   return open;
 }
 
-function endOf({ failure }: Execution): unknown {
+function endOf({ failure }: Execution["course"]): unknown {
   return failure ?? new HoldfastError("run_ended", "the run that waited for this call has ended");
 }
 

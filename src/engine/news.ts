@@ -26,8 +26,8 @@ export async function receiveNews(run: Run, news: ChildNews): Promise<void> {
   if (!concerns(run.state, news)) return;
   try {
     const execution = await run.awake();
-    const heard = await execution.children.hear(news.step, news.child, news.end);
-    if (execution.failure !== null) throw execution.failure;
+    const heard = await execution.work.children.hear(news.step, news.child, news.end);
+    if (execution.course.failure !== null) throw execution.course.failure;
     if (heard === "later" && concerns(run.state, news)) {
       throw new HoldfastError("not_waiting", `the run does not wait for its child ${news.child} yet`);
     }

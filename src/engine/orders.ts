@@ -12,22 +12,10 @@ import type { Dispatch, Order, OrderEnd } from "../core/order.ts";
 import { callKey } from "../core/state.ts";
 import type { Call } from "../core/state.ts";
 import type { Attempt } from "./attempt.ts";
-import type { Bell } from "./bell.ts";
 import type { Pending, RunPlan } from "./call.ts";
 import type { Hearing } from "./children.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Course } from "./course.ts";
 import { idempotencyKey } from "./record.ts";
-import type { World } from "./world.ts";
-
-/** What orders need of the execution they are part of. */
-export interface Orderer {
-  readonly over: boolean;
-  /** Rings when the execution is stopped. */
-  readonly stopped: Bell;
-  /** There is something to do at this instant. */
-  expect(at: number): void;
-  post(event: () => void): void;
-}
 
 /** A request that goes out. */
 type Out = {
@@ -50,17 +38,13 @@ type Out = {
 const longestPauseMs = 60_000;
 
 export class Orders {
-  readonly #ledger: Ledger;
-  readonly #world: World;
-  readonly #execution: Orderer;
+  readonly #course: Course;
   readonly #out = new Map<string, Out>();
   /** Those that a courier has, and that need no memory meanwhile. */
   readonly #resting = new Set<string>();
 
-  constructor(ledger: Ledger, world: World, execution: Orderer) {
-    this.#ledger = ledger;
-    this.#world = world;
-    this.#execution = execution;
+  constructor(course: Course) {
+    this.#course = course;
   }
 
   /** Requests that are under way without this memory. */
@@ -70,9 +54,9 @@ export class Orders {
 
   begin(pending: Pending, plan: RunPlan, attempt: Attempt): void {
     const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false };
-    const out: Out = { pending, plan, attempt, ...unheard, lookedAt: this.#ledger.openedAt };
+    const out: Out = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
     this.#out.set(pending.key, out);
-    const { calls, lives } = this.#ledger.state;
+    const { calls, lives } = this.#course.state;
     const call = calls.get(pending.key);
     if (call?.order === undefined || call.order === null) return this.#place(out);
     this.#noted(out, call.order);
@@ -91,7 +75,7 @@ export class Orders {
 
   /** When the attempt is over without an answer, as it is on record: a pause moves it, and while it lasts it does not come. */
   timeoutAt(key: string): number {
-    const { paused, calls } = this.#ledger.state;
+    const { paused, calls } = this.#course.state;
     const { order = null } = this.#out.get(key) ?? {};
     if (order === null || paused !== null) return Infinity;
     return calls.get(key)?.until ?? Infinity;
@@ -119,7 +103,7 @@ export class Orders {
     this.#resting.delete(key);
     if (out === undefined || out.order === null || out.heard) return;
     // One that goes on all the same answers to nobody.
-    this.#world.couriers.drop(out.courier, out.order.id).catch(() => {});
+    this.#course.world.couriers.drop(out.courier, out.order.id).catch(() => {});
   }
 
   /** The request of that attempt once more; null while the handler has not come to it. */
@@ -131,15 +115,15 @@ export class Orders {
   /** Puts what came of a request on record, in its turn, if its call waits for it. */
   async hear(step: string, seq: number, end: OrderEnd): Promise<Hearing> {
     const key = callKey("run", step);
-    const taken = await this.#turn(() => this.#take(key, seq, end));
+    const taken = await this.#course.turn(() => this.#take(key, seq, end));
     if (taken !== "recorded") return taken ?? "later";
     // What it makes of the attempt came behind this in the line.
-    const isOpen = await this.#turn(() => this.#record(key)?.order?.seq === seq);
+    const isOpen = await this.#course.turn(() => this.#record(key)?.order?.seq === seq);
     return isOpen === false ? "recorded" : "later";
   }
 
   #take(key: string, seq: number, end: OrderEnd): Hearing {
-    const { state } = this.#ledger;
+    const { state } = this.#course.ledger;
     if (this.#record(key)?.order?.seq !== seq) return "nobody";
     const out = this.#out.get(key);
     const order = this.orderOf(key, seq);
@@ -155,16 +139,16 @@ export class Orders {
   #place(out: Out): void {
     out.busy = true;
     const bytes = out.plan.request === undefined ? 0 : bodyBytes(out.plan.request);
-    this.#world.couriers.reserve(bytes).then(
+    this.#course.world.couriers.reserve(bytes).then(
       (courier) =>
-        this.#execution.post(() => {
+        this.#course.post(() => {
           if (!this.#isOpen(out)) return;
           const { attempt, plan, pending } = out;
           const { number, startedAt } = attempt;
           const until = startedAt + plan.timeoutMs;
           const fact = { attempt: number, startedAt, until, courier };
-          this.#ledger.append({ kind: "step.dispatched", step: pending.id, ...fact });
-          this.#noted(out, { seq: this.#ledger.state.seq, courier });
+          this.#course.ledger.append({ kind: "step.dispatched", step: pending.id, ...fact });
+          this.#noted(out, { seq: this.#course.state.seq, courier });
           this.#hand(out);
         }),
       () => this.#postpone(out),
@@ -172,11 +156,11 @@ export class Orders {
   }
 
   #noted(out: Out, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
-    const { created } = this.#ledger.state;
+    const { created } = this.#course.state;
     const { pending, plan, attempt } = out;
     if (created === null || plan.request === undefined) throw new Error("there is no request to be made");
     const id = { runId: created.id, createdAt: created.at, seq };
-    const key = idempotencyKey(this.#ledger.state, pending.id);
+    const key = idempotencyKey(this.#course.state, pending.id);
     out.order = { id, step: pending.id, request: plan.request, key };
     out.courier = courier;
     // From here on the record says when it is over.
@@ -188,16 +172,13 @@ export class Orders {
     if (order === null) return;
     out.busy = true;
     this.#resting.delete(out.pending.key);
-    this.#ledger.durable().then(
+    this.#course.ledger.durable().then(
       () =>
-        this.#world.couriers.send(out.courier, order).then(
-          () => this.#execution.post(() => this.#rest(out)),
+        this.#course.world.couriers.send(out.courier, order).then(
+          () => this.#course.post(() => this.#rest(out)),
           () => this.#postpone(out),
         ),
-      (error: unknown) =>
-        this.#execution.post(() => {
-          throw error;
-        }),
+      (error: unknown) => this.#course.failInTurn(error),
     );
   }
 
@@ -207,20 +188,20 @@ export class Orders {
     out.busy = false;
     out.tries = 0;
     out.retryAt = null;
-    out.lookedAt = Math.max(out.lookedAt, this.#ledger.now());
+    out.lookedAt = Math.max(out.lookedAt, this.#course.ledger.now());
     if (!this.#isOpen(out)) return;
     if (!out.attempt.stopped) this.#resting.add(key);
-    this.#execution.expect(Math.min(this.dueAt(key), this.timeoutAt(key)));
+    this.#course.expect(Math.min(this.dueAt(key), this.timeoutAt(key)));
   }
 
   /** It could not be handed over: that is tried again. */
   #postpone(out: Out): void {
-    this.#execution.post(() => {
+    this.#course.post(() => {
       if (!this.#isOpen(out)) return;
       out.busy = false;
-      out.retryAt = this.#ledger.now() + Math.min(longestPauseMs, 250 * 2 ** ++out.tries);
+      out.retryAt = this.#course.ledger.now() + Math.min(longestPauseMs, 250 * 2 ** ++out.tries);
       if (!out.attempt.stopped) this.#resting.add(out.pending.key);
-      this.#execution.expect(out.retryAt);
+      this.#course.expect(out.retryAt);
     });
   }
 
@@ -229,13 +210,6 @@ export class Orders {
   }
 
   #record(key: string): Call | undefined {
-    return this.#ledger.state.calls.get(key);
-  }
-
-  /** Runs the event in its turn; null where the execution was stopped before it came to that. */
-  async #turn<Value>(event: () => Value): Promise<Value | null> {
-    if (this.#execution.over) return null;
-    const ran = new Promise<Value>((resolve) => this.#execution.post(() => resolve(event())));
-    return await Promise.race([ran, this.#execution.stopped.heard().then(() => null)]);
+    return this.#course.state.calls.get(key);
   }
 }

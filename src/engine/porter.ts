@@ -5,6 +5,7 @@
  * that is lost strands it (guarantee 4).
  * Invariant 2: a run that is parked with nothing to do asks for nothing.
  */
+import { deadlineOf } from "../core/child.ts";
 import type { Fact } from "../core/entry.ts";
 import { countSignals, openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
@@ -20,7 +21,6 @@ export interface Gated {
   readonly state: RunState;
   readonly execution: Execution | null;
   now(): number;
-  isDue(): boolean;
   append(...facts: readonly Fact[]): void;
 }
 
@@ -54,7 +54,7 @@ export class Porter {
   admits(): boolean {
     if (this.gate.isOpen) return true;
     const { execution } = this.#run;
-    if (execution === null || execution.over || this.#isDue(this.#run.now())) this.gate.isWanted = true;
+    if (execution === null || execution.course.over || this.#isDue(this.#run.now())) this.gate.isWanted = true;
     return false;
   }
 
@@ -136,7 +136,7 @@ export class Porter {
       execution?.beginHeld();
       execution?.tick(this.#run.now());
     }
-    for (const step of this.gate.takeAdmitted()) execution?.admitted(step);
+    for (const step of this.gate.takeAdmitted()) execution?.work.admitted(step);
     this.#answered.ring();
   }
 
@@ -166,8 +166,8 @@ export class Porter {
     const { execution, state } = this.#run;
     // What is in line stays there until it is let in, whatever it still needs the slot for.
     if (this.gate.isQueued(null)) return true;
-    if (execution !== null && !execution.over) return execution.isDue(now) || this.#isSignalled();
-    return this.#run.isDue() || state.queued.size > 0;
+    if (execution !== null && !execution.course.over) return execution.isDue(now) || this.#isSignalled();
+    return isDue(state, now) || state.queued.size > 0;
   }
 
   /** A signal is there that a wait or a listener takes. */
@@ -179,4 +179,16 @@ export class Porter {
     if ([...state.listeners].some((name) => names.has(name))) return true;
     return openCalls(state).some((call) => call.kind === "wait" && names.has(call.name));
   }
+}
+
+/**
+ * A deadline has come, or nothing is left to wait for: the run has something to do by itself. When a child
+ * is to be asked, its alarm knows: whoever merely looks at the run does not set it to work for that.
+ */
+export function isDue(state: RunState, now: number): boolean {
+  const { created, startedAt, end, paused } = state;
+  if (created === null || end !== null || paused !== null) return false;
+  if (startedAt === null) return (created.startAt ?? 0) <= now;
+  const open = openCalls(state);
+  return state.queued.size > 0 || open.length === 0 || open.some((call) => deadlineOf(call) <= now);
 }

@@ -9,8 +9,10 @@ import type { Scope } from "./scope.ts";
 
 /** What a race needs of the execution it is part of. */
 export interface Racer {
-  /** The branch that the handler is in. */
-  readonly scope: Scope;
+  readonly calls: {
+    /** The branch that the handler is in. */
+    readonly scope: Scope;
+  };
   /** Scopes were withdrawn: lets go of what is still waited for in them. */
   withdraw(): void;
 }
@@ -21,7 +23,7 @@ type Branch = readonly [key: string, act: () => unknown];
 export function race(racer: Racer, branches: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const called = checkBranches(branches);
-    const parent = racer.scope;
+    const parent = racer.calls.scope;
     const scopes = called.map(() => openScope(parent));
     let settled = false;
     const settle = (winner: number, tell: () => void): void => {

@@ -10,12 +10,25 @@ import { formatTrace, spotTrace } from "../core/trace.ts";
 import type { Spot } from "../core/trace.ts";
 import type { Stored } from "../core/value.ts";
 import type { RunPlan } from "./call.ts";
+import type { Ledger } from "./ledger.ts";
+import type { World } from "./world.ts";
 
 export type Made = { readonly step: string; readonly attempt: number; readonly startedAt: number };
 export type Failed = Made & { readonly error: StoredError };
 
 export function startMark({ kind }: RunPlan, step: string, attempt: number): Fact {
   return { kind: kind === "undo" ? "undo.attempt_started" : "step.attempt_started", step, attempt };
+}
+
+/** It was at work when its process died. */
+export function interruption(
+  { ledger, world }: { readonly ledger: Ledger; readonly world: World },
+  { kind }: RunPlan,
+  step: string,
+): Fact {
+  const { deployment } = world;
+  const held = ledger.openedUnder === deployment;
+  return { kind: kind === "undo" ? "undo.interrupted" : "step.interrupted", step, held, deployment };
 }
 
 export function completion({ kind, undo, sensitive }: RunPlan, made: Made, result: Stored): Fact {

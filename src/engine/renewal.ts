@@ -11,36 +11,27 @@ import type { Definition } from "../core/definition.ts";
 import { validate } from "../core/schema.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
-import type { Bell } from "./bell.ts";
-import type { Ledger } from "./ledger.ts";
-import type { World } from "./world.ts";
-
-/** What a renewal needs of the execution it ends. */
-export interface Renewable {
-  readonly definition: Definition;
-  readonly ledger: Ledger;
-  readonly world: World;
-  readonly live: boolean;
-  readonly held: boolean;
-  /** The handler has no more say. */
-  readonly frozen: boolean;
-  readonly stirred: Bell;
-  finished: boolean;
-  post(event: () => void): void;
-  stop(reason: Error): void;
-}
+import type { Calls } from "./calls.ts";
+import type { Closing } from "./closing.ts";
+import type { Course } from "./course.ts";
 
 type Request = { readonly input: Stored; readonly reject: (error: unknown) => void };
 
 export class Renewal {
   /** The journal is that of the run's next life. */
   done = false;
-  readonly #execution: Renewable;
+  readonly #definition: Definition;
+  readonly #course: Course;
+  readonly #calls: Calls;
+  readonly #closing: Closing;
   #request: Request | null = null;
   #refusal: StoredError | null = null;
 
-  constructor(execution: Renewable) {
-    this.#execution = execution;
+  constructor(definition: Definition, course: Course, calls: Calls, closing: Closing) {
+    this.#definition = definition;
+    this.#course = course;
+    this.#calls = calls;
+    this.#closing = closing;
   }
 
   get requested(): boolean {
@@ -49,7 +40,7 @@ export class Renewal {
 
   /** Rejects with input_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
   async request(input: unknown): Promise<never> {
-    const fitted = validate(this.#execution.definition.input, input, "input_invalid", "the input");
+    const fitted = validate(this.#definition.input, input, "input_invalid", "the input");
     return await this.#ask(encode(fitted instanceof Promise ? await fitted : fitted, "the input"));
   }
 
@@ -60,15 +51,15 @@ export class Renewal {
       // Of two, the first counts.
       if (this.#request !== null) return;
       this.#request = { input, reject };
-      this.#execution.finished = true;
-      this.#execution.stirred.ring();
+      this.#closing.finished = true;
+      this.#course.stirred.ring();
       this.proceed();
     });
   }
 
   /** In its turn, once the replay is over and nothing holds the run back. */
   proceed(): void {
-    if (this.#request !== null && this.#execution.live) this.#execution.post(() => this.#renew());
+    if (this.#request !== null && this.#course.live) this.#course.post(() => this.#renew());
   }
 
   /** The run is cancelled: the handler is to clean up instead. */
@@ -77,15 +68,15 @@ export class Renewal {
     const request = this.#request;
     if (request === null) return;
     this.#request = null;
-    this.#execution.finished = false;
+    this.#closing.finished = false;
     request.reject(reviveError(error));
   }
 
   #renew(): void {
-    const { ledger, world, held, frozen } = this.#execution;
-    if (this.#request === null || held || frozen) return;
+    const { ledger, world, held, over } = this.#course;
+    if (this.#request === null || held || over || this.#calls.frozen) return;
     ledger.restart(...continuationOf(ledger.state, this.#request.input, world.deployment));
     this.done = true;
-    this.#execution.stop(new Error("the run goes on as new"));
+    this.#course.stop(new Error("the run goes on as new"));
   }
 }

@@ -9,7 +9,6 @@
 import type { Outcome } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
 import type { Pace } from "./pace.ts";
-import type { Said } from "./said.ts";
 
 /** Outcomes between two full turns, at most, where pace would spare them: nothing is written that is to be committed. */
 const longestBurst = 511;
@@ -23,22 +22,28 @@ const longPatience = 4096;
 
 /** What replay needs to see of the handler. */
 export interface Replayed {
-  /** The open calls, by key. */
-  readonly pending: ReadonlyMap<string, unknown>;
-  /** Keys of calls that were open when the handler had no more say. */
-  readonly left: ReadonlySet<string>;
+  readonly calls: {
+    /** Those that are open, by key. */
+    readonly pending: ReadonlyMap<string, unknown>;
+    /** Keys of those that were open when the handler had no more say. */
+    readonly left: ReadonlySet<string>;
+    /** How many were made so far. */
+    readonly made: number;
+  };
   /** It can be given the outcome with this key now. */
   expects(key: string): boolean;
   /** It can be moved though it has no call open. */
   readonly listening: boolean;
   readonly finished: boolean;
+  readonly said: { isPast: boolean };
+  deliver(outcome: Outcome): void;
+}
+
+/** What it needs to see of the life that it is part of. */
+export interface Replaying {
   readonly over: boolean;
-  /** Counts the calls made so far. */
-  readonly made: number;
   /** Rings when the handler makes a call or ends. */
   readonly stirred: Bell;
-  readonly said: Said;
-  deliver(outcome: Outcome): void;
 }
 
 export class Replay {
@@ -48,11 +53,13 @@ export class Replay {
   readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
+  readonly #course: Replaying;
   #impatientAt = -1;
   #blockedAt = -1;
 
-  constructor(pace: Pace) {
+  constructor(pace: Pace, course: Replaying) {
     this.#pace = pace;
+    this.#course = course;
   }
 
   async play(outcomes: readonly Outcome[], handler: Replayed): Promise<void> {
@@ -61,7 +68,7 @@ export class Replay {
       await this.#pace.settle(longestBurst);
       if (this.#claims.length > 0) await this.#playClaims(handler);
       // It went on record beside the outcome upon which the handler ended.
-      if (handler.left.has(outcome.key)) continue;
+      if (handler.calls.left.has(outcome.key)) continue;
       if (!handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.isPast = outcome.seq < newest;
       if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);
@@ -74,15 +81,15 @@ export class Replay {
   #passOver(outcome: Outcome, handler: Replayed): void {
     this.unclaimed.set(outcome.key, outcome);
     // Once for every call that was made: the others were open then as well.
-    if (this.#blockedAt === handler.made) return;
-    this.#blockedAt = handler.made;
-    for (const open of handler.pending.keys()) this.blocking.add(open);
+    if (this.#blockedAt === handler.calls.made) return;
+    this.#blockedAt = handler.calls.made;
+    for (const open of handler.calls.pending.keys()) this.blocking.add(open);
   }
 
   /** Gives the handler time to make the calls that are on record without an outcome. */
   async seek(keys: readonly string[], handler: Replayed): Promise<void> {
     for (const key of keys) {
-      if (!handler.pending.has(key)) await this.#await(key, handler);
+      if (!handler.calls.pending.has(key)) await this.#await(key, handler);
       await this.#playClaims(handler);
     }
     await this.#stir(handler);
@@ -90,8 +97,8 @@ export class Replay {
 
   /** Gives a handler that awaits something of its own a moment, and no more. */
   async linger(handler: Replayed): Promise<void> {
-    for (let turns = 0; turns < longPatience && handler.pending.size === 0; turns++) {
-      if (handler.listening || isDone(handler)) return;
+    for (let turns = 0; turns < longPatience && handler.calls.pending.size === 0; turns++) {
+      if (handler.listening || this.#isDone(handler)) return;
       await this.#pace.turn();
       await this.#playClaims(handler);
     }
@@ -118,22 +125,26 @@ export class Replay {
 
   async #await(key: string, handler: Replayed): Promise<void> {
     // Once the handler was waited for in vain, waiting again is useless until it has made a call.
-    if (this.#impatientAt === handler.made) return;
-    const limit = (): number => (handler.listening && handler.pending.size === 0 ? longPatience : patience);
-    for (let turns = 0; turns < limit() && !handler.expects(key) && !isDone(handler); turns++) {
+    if (this.#impatientAt === handler.calls.made) return;
+    const limit = (): number => (handler.listening && handler.calls.pending.size === 0 ? longPatience : patience);
+    for (let turns = 0; turns < limit() && !handler.expects(key) && !this.#isDone(handler); turns++) {
       await this.#pace.turn();
     }
     await this.#stir(handler);
-    if (!handler.expects(key)) this.#impatientAt = handler.made;
+    if (!handler.expects(key)) this.#impatientAt = handler.calls.made;
   }
 
   /** With nothing of ours open the handler awaits something else, which takes the time it takes. */
   async #stir(handler: Replayed): Promise<void> {
-    while (handler.pending.size === 0 && !handler.listening && !isDone(handler)) {
-      await handler.stirred.heard();
+    while (handler.calls.pending.size === 0 && !handler.listening && !this.#isDone(handler)) {
+      await this.#course.stirred.heard();
       await this.#pace.turn();
       await this.#playClaims(handler);
     }
+  }
+
+  #isDone({ finished }: Replayed): boolean {
+    return finished || this.#course.over;
   }
 }
 
@@ -150,8 +161,4 @@ function newestFrom(outcomes: readonly Outcome[]): number {
 /** What no call waits for is kept by whoever will hear it. */
 function isHeard({ settle }: Outcome): boolean {
   return settle.kind === "asked" || settle.kind === "heard";
-}
-
-function isDone(handler: Replayed): boolean {
-  return handler.finished || handler.over;
 }

@@ -1,6 +1,6 @@
 /**
  * Owns: the step API as a handler sees it: checks arguments and describes the work.
- * Does not own: doing any of it; that is the execution's.
+ * Does not own: doing any of it (calls, work).
  * Invariant 1: what needs no record (now, random, uuid, info) is derived from what is on record,
  * and so is the same in every replay.
  * Invariant 2: a call is made in the very turn the handler makes it, so that occurrences are
@@ -12,13 +12,12 @@ import type { Duration } from "../core/duration.ts";
 import type { Definition } from "../core/definition.ts";
 import type { LogLevel } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { StoredError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import { createRandom } from "../core/random.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { validate } from "../core/schema.ts";
-import type { RunState, spoken } from "../core/state.ts";
+import type { RunState } from "../core/state.ts";
 import type {
   FetchOptions,
   InvokeOptions,
@@ -32,34 +31,34 @@ import type {
 import { encode } from "../core/value.ts";
 import type { Asks } from "./asks.ts";
 import type { Plan, RunPlan } from "./call.ts";
-import type { End } from "./ending.ts";
+import type { Calls } from "./calls.ts";
+import type { Closing } from "./closing.ts";
+import type { Course } from "./course.ts";
+import type { Errors } from "./errors.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
 import { checkOptions, refused } from "./option.ts";
-import type { World } from "./world.ts";
 import { map } from "./map.ts";
 import type { Mapper } from "./map.ts";
 import type { Patches } from "./patch.ts";
 import { race } from "./race.ts";
 import type { Racer } from "./race.ts";
 import type { Renewal } from "./renewal.ts";
+import type { Said } from "./said.ts";
 
 /** The handler's side of an execution: what a call of the step API is made through. */
 export interface Caller extends Racer {
   readonly definition: Definition;
-  readonly state: RunState;
-  readonly world: World;
+  readonly course: Course;
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
-  /** The instant of the newest outcome the handler has seen. */
-  readonly seenAt: number;
+  readonly calls: Pick<Calls, "make" | "scope" | "seenAt">;
+  readonly closing: Pick<Closing, "conclude">;
+  readonly errors: Errors;
+  readonly said: Pick<Said, "say">;
   readonly asks: Pick<Asks, "query" | "update" | "listen">;
   readonly patches: Patches;
   readonly renewal: Renewal;
-  call(name: string, plan: Plan): Promise<unknown>;
-  say(fact: Parameters<typeof spoken>[0]): void;
-  conclude(end: End | null): void;
-  runError(thrown: unknown): StoredError;
 }
 
 const defaultAttemptMs = 10 * 60_000;
@@ -73,7 +72,7 @@ const plain: Omit<RunPlan, "fn" | "retry"> = {
 const left = new Error("the run has ended");
 
 export function createStep(caller: Caller): Step {
-  const random = createRandom(seedOf(caller.state));
+  const random = createRandom(seedOf(caller.course.state));
   const step = {
     run: (name: unknown, fn: unknown, options?: RunOptions) =>
       make(caller, name, () => runPlan(caller, name, fn, options)),
@@ -98,7 +97,7 @@ export function createStep(caller: Caller): Step {
     onSignal: (name: unknown, fn: unknown) => caller.asks.listen(name, fn),
     bail: (reason?: string) => bail(caller, reason),
     fail: (error: unknown) => fail(caller, error),
-    now: () => caller.seenAt,
+    now: () => caller.calls.seenAt,
     random: () => random.next(),
     uuid: () => random.uuid(),
     log: createLog(caller),
@@ -110,7 +109,7 @@ export function createStep(caller: Caller): Step {
 
 function mapper(caller: Caller): Mapper {
   return {
-    call: (name, plan) => caller.call(name, plan),
+    call: (name, plan) => caller.calls.make(name, plan),
     runPlan: (name, fn, options) => runPlan(caller, name, fn, options),
     invokePlan,
   };
@@ -128,7 +127,7 @@ function make(
   toName = (given: unknown): string => checkName(given, "step"),
 ): Promise<unknown> {
   try {
-    return caller.call(toName(name), plan());
+    return caller.calls.make(toName(name), plan());
   } catch (error) {
     return Promise.reject(error);
   }
@@ -194,9 +193,9 @@ function waitMs({ timeout }: { readonly timeout?: Duration }, what: string): num
 
 function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown): Promise<unknown> {
   try {
-    const { created } = caller.state;
-    const sent = sending(caller.world, created?.id ?? "", runId, name, payload);
-    return caller.call(sent.name, runPlan(caller, sent.name, sent.fn));
+    const { created } = caller.course.state;
+    const sent = sending(caller.course.world, created?.id ?? "", runId, name, payload);
+    return caller.calls.make(sent.name, runPlan(caller, sent.name, sent.fn));
   } catch (error) {
     return Promise.reject(error);
   }
@@ -204,29 +203,29 @@ function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown)
 
 function bail(caller: Caller, reason: string | undefined): never {
   const error = { name: "Bailed", message: reason ?? "the workflow bailed out", code: "bailed" };
-  caller.conclude({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
+  caller.closing.conclude({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
   throw left;
 }
 
 function fail(caller: Caller, error: unknown): never {
-  caller.conclude({ kind: "run.failed", error: caller.runError(error) });
+  caller.closing.conclude({ kind: "run.failed", error: caller.errors.toRunError(error) });
   throw left;
 }
 
 function createLog(caller: Caller): Step["log"] {
   const write = (level: LogLevel) => (message: unknown, data?: unknown) => {
     const fact = { kind: "log.written", level, message: String(message) } as const;
-    caller.say(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
+    caller.said.say(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
   };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 
 function progress(caller: Caller, value: unknown): void {
-  caller.say({ kind: "progress.published", value: encode(value, "the progress") });
+  caller.said.say({ kind: "progress.published", value: encode(value, "the progress") });
 }
 
 function createInfo(caller: Caller): RunInfo {
-  const { created, startedAt } = caller.state;
+  const { created, startedAt } = caller.course.state;
   if (created === null) throw new Error("a run that was never created has no handler");
   const { id, workflow, version, parent, schedule, labels, continuation } = created;
   const continued = continuation?.count ?? 0;

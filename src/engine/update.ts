@@ -62,7 +62,7 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
   if (handler === undefined) throw unknown(execution, name);
   const argument = await fit(handler, sent);
   const accepted = new Promise<string | null>((resolve, reject) => {
-    execution.post(() => {
+    execution.course.post(() => {
       try {
         resolve(isWanted() ? take(execution, request, argument) : null);
       } catch (error) {
@@ -71,12 +71,12 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
       }
     });
   });
-  const update = execution.over ? null : await Promise.race([accepted, execution.stopped.heard()]);
+  const update = execution.course.over ? null : await Promise.race([accepted, execution.course.stopped.heard()]);
   if (typeof update === "string") return update;
   // The handler has spoken its last word, and it is not on record yet.
-  if (execution.renewal.requested && !execution.over) await execution.stopped.heard();
+  if (execution.renewal.requested && !execution.course.over) await execution.course.stopped.heard();
   if (execution.renewal.done) return null;
-  throw overOf(execution);
+  throw overOf(execution.course);
 }
 
 function unknown({ asks }: Execution, name: string): HoldfastError {
@@ -103,7 +103,7 @@ async function fit({ name, schema }: UpdateHandler, sent: Stored): Promise<Store
  * null where the handler has no more to say in this life of the run.
  */
 function take(execution: Execution, request: UpdateRequest, argument: Stored): string | null {
-  const { state } = execution;
+  const { state } = execution.course;
   const known = knownUpdate(state, request);
   if (known !== undefined) return known.id;
   if (execution.renewal.requested) return null;
@@ -111,7 +111,7 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
   refuseIdle(state, request.name);
   const { name, argument: sent, key, reason } = request;
   const update = nextId(state);
-  execution.record({
+  execution.course.record({
     kind: "update.accepted",
     name,
     update,
@@ -130,12 +130,12 @@ function nextId({ updates }: RunState): string {
 }
 
 /** Its end, once that is on record. */
-async function ended(execution: Execution, update: string): Promise<UpdateAnswer> {
-  const { state, asks, stopped } = execution;
-  while (state.updates.get(update)?.end === null && !execution.over) {
-    await Promise.race([asks.answered.heard(), stopped.heard()]);
+async function ended({ course, asks }: Execution, update: string): Promise<UpdateAnswer> {
+  const { state } = course;
+  while (state.updates.get(update)?.end === null && !course.over) {
+    await Promise.race([asks.answered.heard(), course.stopped.heard()]);
   }
-  if (execution.failure !== null) throw execution.failure;
+  if (course.failure !== null) throw course.failure;
   return await answer(state, update);
 }
 
@@ -145,8 +145,8 @@ async function answer(state: RunState, id: string): Promise<UpdateAnswer> {
   return { ...end, update: id };
 }
 
-function overOf(execution: Execution): unknown {
-  return execution.failure ?? endOf(execution.state);
+function overOf({ failure, state }: Execution["course"]): unknown {
+  return failure ?? endOf(state);
 }
 
 function endOf({ created }: RunState): HoldfastError {

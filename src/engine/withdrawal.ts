@@ -4,32 +4,26 @@
  * Invariant 1: of a live run no open wait is on record that nothing in the handler waits for any more:
  * what a death kept from the record is appended before anything else begins.
  */
-import type { CallKind, Fact } from "../core/entry.ts";
-import type { RunState } from "../core/state.ts";
+import type { CallKind } from "../core/entry.ts";
 import { callKey } from "../core/state.ts";
 import { recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
-
-/** What withdrawals need of the execution they are part of. */
-export interface Loser {
-  readonly state: RunState;
-  record(fact: Fact): void;
-}
+import type { Course } from "./course.ts";
 
 export class Withdrawals {
-  readonly #execution: Loser;
+  readonly #course: Course;
   /** Let go of, and not on record as such, by key of the record. */
   readonly #untold = new Map<string, { readonly call: CallKind; readonly id: string }>();
 
-  constructor(execution: Loser) {
-    this.#execution = execution;
+  constructor(course: Course) {
+    this.#course = course;
   }
 
   /** Nothing waits for this call any more. */
   add({ id, plan, begun }: Pick<Pending, "id" | "plan" | "begun">): void {
     const call = recordKind(plan);
     const key = callKey(call, id);
-    const known = this.#execution.state.calls.get(key);
+    const known = this.#course.state.calls.get(key);
     // A webhook comes on record only once it has its address.
     const comes = begun && plan.kind === "webhook";
     if (known === undefined ? comes : !known.done) this.#untold.set(key, { call, id });
@@ -38,10 +32,10 @@ export class Withdrawals {
   /** Puts on record those of which there is a record. */
   tell(): void {
     if (this.#untold.size === 0) return;
-    const { calls } = this.#execution.state;
+    const { calls } = this.#course.state;
     const told = [...this.#untold].filter(([key]) => calls.has(key));
     for (const [key] of told) this.#untold.delete(key);
     const open = told.flatMap(([key, lost]) => (calls.get(key)?.done === false ? [lost] : []));
-    if (open.length > 0) this.#execution.record({ kind: "wait.withdrawn", calls: open });
+    if (open.length > 0) this.#course.record({ kind: "wait.withdrawn", calls: open });
   }
 }

@@ -22,7 +22,7 @@ import type { Placement } from "../core/passage.ts";
 import { group } from "../core/size.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
-import type { Find } from "../engine/run.ts";
+import type { Find } from "../engine/drive.ts";
 import { travelVault } from "./keys.ts";
 import type { Arrival } from "./rpc.ts";
 import { hookUrl } from "./token.ts";

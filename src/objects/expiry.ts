@@ -1,6 +1,6 @@
 /**
  * Owns: the end of a run that is not kept any longer: whether it may go yet, and when to look again where it may not.
- * Does not own: what removes it, what its retention is (engine/run), the alarm (host).
+ * Does not own: what removes it, what its retention is (engine/drive), the alarm (host).
  * Invariant 1: it goes once its ends were told; one that was tried again meanwhile stays.
  */
 import type { RunState } from "../core/state.ts";

@@ -15,7 +15,7 @@ import type { RunSnapshot } from "../core/run.ts";
 import type { RunAction, SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { Run } from "../engine/run.ts";
-import type { Find, Next } from "../engine/run.ts";
+import type { Find, Next } from "../engine/drive.ts";
 import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
 import { Alarm, errandAt, isErrand, watchdogMs } from "./alarm.ts";

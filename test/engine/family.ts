@@ -11,7 +11,7 @@ import type { RunSnapshot } from "../../src/core/run.ts";
 import { decode } from "../../src/core/value.ts";
 import { receiveNews } from "../../src/engine/news.ts";
 import { Run } from "../../src/engine/run.ts";
-import type { Next } from "../../src/engine/run.ts";
+import type { Next } from "../../src/engine/drive.ts";
 import type { ChildEnd, ChildStart, World } from "../../src/engine/world.ts";
 import { created, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, memoryWorld } from "./memory.ts";

@@ -12,7 +12,7 @@ import { noTerms } from "../../src/core/slot.ts";
 import type { Slot } from "../../src/core/slot.ts";
 import type { Errand } from "../../src/engine/line.ts";
 import { Run } from "../../src/engine/run.ts";
-import type { Next } from "../../src/engine/run.ts";
+import type { Next } from "../../src/engine/drive.ts";
 import { created, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
 import type { Handler } from "./memory.ts";

@@ -1,0 +1,209 @@
+/**
+ * Owns: the course that a handler's life takes: the one line in which whatever happens waits for its turn, appending it
+ * and handing it on; how far that life has come, and telling whoever waits for it to go on, to rest or to end.
+ * Does not own: what happens (work, asks, closing), which part hears of it (execution), the order in the line (queue),
+ * the order of replay (replay), time.
+ *
+ * Invariant 1: outcomes are appended, then delivered, by one function, live as in replay.
+ * Invariant 2: one outcome is delivered a turn, so that what the handler does between two outcomes
+ * is the same in every replay (guarantee 3).
+ */
+import type { Fact } from "../core/entry.ts";
+import { storeError } from "../core/error.ts";
+import type { HoldfastError } from "../core/error.ts";
+import type { Outcome, RunState } from "../core/state.ts";
+import { Bell } from "./bell.ts";
+import type { Doorway } from "./doorway.ts";
+import type { Ledger } from "./ledger.ts";
+import { Pace } from "./pace.ts";
+import { Queue } from "./queue.ts";
+import type { Ending } from "./queue.ts";
+import { Replay } from "./replay.ts";
+import type { World } from "./world.ts";
+
+/** Whose course it is. */
+export interface Moved {
+  /** It may do several things at once. */
+  readonly crowded: boolean;
+  /** Something of it goes on that will post. */
+  readonly working: boolean;
+  /** The outcome is on record, and its turn has come. */
+  deliver(outcome: Outcome): void;
+  /** Nothing is left in line, and what the handler made of the last event has shown. */
+  drained(): void;
+  /** Its life is over: what it has open and at work is let go of. */
+  release(reason: Error): void;
+}
+
+export class Course {
+  readonly ledger: Ledger;
+  readonly world: World;
+  /** The lanes that the run and its steps share with others. */
+  readonly gate: Doorway;
+  readonly replay: Replay;
+  /** Rings when the handler makes a call or ends. */
+  readonly stirred = new Bell();
+  /** Rings when nothing is left to do but wait, and when there is something new to wait for, or sooner. */
+  readonly rested = new Bell();
+  /** Rings when a burst is over, or goes on behind a full turn: what it wrote is committed now. */
+  readonly yielded = new Bell();
+  /** Rings when it is stopped. */
+  readonly stopped = new Bell();
+  /** No handler of this run has ever begun before, or none that left anything. */
+  first = false;
+  /** The replay is over. */
+  live = false;
+  /** The last life was cut off, and nothing that happened since has brought the handler to rest. */
+  careful = false;
+  over = false;
+  /** Why this memory must be given up; the journal is as it was. */
+  failure: unknown = null;
+  /** What whoever drives the run was told of the next deadline. */
+  toldAt = Infinity;
+  readonly #handler: Moved;
+  readonly #queue: Queue;
+
+  constructor(ledger: Ledger, world: World, gate: Doorway, handler: Moved) {
+    this.ledger = ledger;
+    this.world = world;
+    this.gate = gate;
+    this.#handler = handler;
+    const pace = new Pace(world.clock, this);
+    this.#queue = new Queue(pace, this);
+    this.replay = new Replay(pace, this);
+  }
+
+  get state(): RunState {
+    return this.ledger.state;
+  }
+
+  /** Nothing may begin or fire now. */
+  get held(): boolean {
+    return this.state.paused !== null || !this.gate.isOpen;
+  }
+
+  /** Something is in line. */
+  get busy(): boolean {
+    return this.#queue.busy;
+  }
+
+  /** It goes on at once, by microtasks alone: nothing is committed before `yielded` rings. */
+  get isBurst(): boolean {
+    return this.#queue.isBurst;
+  }
+
+  /** It may do several things at once, or died lately: nothing of its pace is spared. */
+  get exacting(): boolean {
+    return this.careful || this.#handler.crowded;
+  }
+
+  /** Something goes on that will post. */
+  get expecting(): boolean {
+    return this.over || this.#handler.working;
+  }
+
+  /** Runs the event in its turn, after everything posted before it. */
+  post(event: (() => void) | Ending): void {
+    if (!this.over) this.#queue.post(typeof event === "function" ? () => this.guard(event) : event);
+  }
+
+  /** Runs the event in its turn; null where the execution was stopped before it came to that. */
+  async turn<Value>(event: () => Value): Promise<Value | null> {
+    if (this.over) return null;
+    const ran = new Promise<Value>((resolve) => this.post(() => resolve(event())));
+    return await Promise.race([ran, this.stopped.heard().then(() => null)]);
+  }
+
+  /** Appends the fact; the outcome it makes, if it makes one, is delivered in its turn. */
+  record(fact: Fact): void {
+    this.guard(() => {
+      const outcome = this.ledger.append(fact);
+      if (outcome !== null) this.#deliverInTurn(outcome);
+    });
+  }
+
+  /** Puts these on record as one commit. */
+  recordAll(endings: readonly Ending[]): void {
+    this.guard(() => {
+      const facts = endings.map(({ conclude }) => conclude()).filter((fact) => fact !== null);
+      if (facts.length === 0) return;
+      for (const outcome of this.ledger.appendAll(facts)) if (outcome !== null) this.#deliverInTurn(outcome);
+    });
+  }
+
+  /** Pauses the run with these facts; what is in flight may end. */
+  park(...facts: readonly Fact[]): void {
+    this.guard(() => this.ledger.append(...facts));
+    this.rested.ring();
+  }
+
+  /** Delivers once more what came before somebody was there to hear it. */
+  redeliver(outcome: Outcome): void {
+    if (this.live) this.post(() => this.#handler.deliver(outcome));
+    else this.replay.defer(outcome);
+  }
+
+  /** There is something to do at this instant. */
+  expect(at: number): void {
+    if (at < this.toldAt) this.rested.ring();
+  }
+
+  async durable(): Promise<void> {
+    try {
+      await this.ledger.durable();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  yields(): void {
+    this.yielded.ring();
+  }
+
+  drained(): void {
+    this.#handler.drained();
+  }
+
+  /** Ends this handler's say in the run: it stays suspended, its attempts are told to stop. */
+  stop(reason: Error): void {
+    this.over = true;
+    this.#queue.clear();
+    this.#handler.release(reason);
+    this.stirred.ring();
+    this.rested.ring();
+    this.stopped.ring();
+  }
+
+  /** The run cannot go on with this code: it is paused, and this memory given up. */
+  halt(error: HoldfastError): void {
+    const stored = storeError(error);
+    this.ledger.append({ kind: "run.paused", by: "engine", reason: error.message, error: stored });
+    this.stop(error);
+  }
+
+  /** The journal could not be written or read: this memory is no longer to be trusted. */
+  fail(error: unknown): void {
+    this.failure ??= error;
+    this.stop(new Error("the run's journal is out of order", { cause: error }));
+  }
+
+  /** The same, in its turn. */
+  failInTurn(error: unknown): void {
+    this.post(() => {
+      throw error;
+    });
+  }
+
+  /** What goes wrong in here is no business of the handler's. */
+  guard(act: () => unknown): void {
+    try {
+      act();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #deliverInTurn(outcome: Outcome): void {
+    this.#queue.deliver(() => this.guard(() => this.#handler.deliver(outcome)));
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * Owns: driving a run: when it begins, which handler of it is in memory, its timeout, and what must happen next.
+ * Does not own: the handler (execution), the ways into a run from outside (run), when it wants its slots (porter).
+ * Invariant 1: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
+ */
+import { refuseEnded } from "../core/action.ts";
+import type { Definition } from "../core/definition.ts";
+import type { Fact } from "../core/entry.ts";
+import { HoldfastError, storeError } from "../core/error.ts";
+import type { Journal } from "../core/journal.ts";
+import type { RunState } from "../core/state.ts";
+import { withoutUndoing } from "./ending.ts";
+import { Execution } from "./execution.ts";
+import { Ledger } from "./ledger.ts";
+import { Porter } from "./porter.ts";
+import type { World } from "./world.ts";
+
+/** Deaths in a row without any progress after which the handler itself is held to be their cause. */
+const deathLimit = 8;
+const livesLimit = 25;
+/** How soon, at most, a run whose code is gone looks for it again. */
+const longestSearchMs = 5 * 60_000;
+const defaultRetentionMs = 30 * 24 * 3_600_000;
+
+/** What is to happen next: `wakeAt` is an instant, or null when only the world can move the run. */
+export type Next = {
+  /** Attempts are in flight: keep this memory, and call `advance` again once it `rested` or at `wakeAt`. */
+  readonly busy: boolean;
+  readonly wakeAt: number | null;
+  /** The run has ended and its retention is over: remove it. */
+  readonly expired: boolean;
+};
+
+export type Find = (workflow: string, version: string) => Definition | undefined;
+
+const idle: Next = { busy: false, wakeAt: null, expired: false };
+
+export class Drive {
+  /** What the run has to do with the lanes it shares with others. */
+  readonly porter: Porter;
+  /** Null until there is something for the handler to do. */
+  execution: Execution | null = null;
+  ledger: Ledger;
+  readonly #journal: Journal;
+  readonly #world: World;
+  readonly #find: Find;
+  /** Resolves when the execution has replayed. */
+  #live: Promise<void> = Promise.resolve();
+  /** This memory saw the run begin, so nothing can have been interrupted. */
+  #fresh = false;
+  /** No handler of the run has begun yet, in this life or another. */
+  #unbegun = false;
+  /** Its timeout is over, and it is on its way to its end. */
+  #timedOut = false;
+
+  constructor(journal: Journal, world: World, find: Find) {
+    this.#journal = journal;
+    this.#world = world;
+    this.#find = find;
+    this.ledger = new Ledger(journal, world.clock);
+    this.porter = new Porter(this);
+  }
+
+  get state(): RunState {
+    return this.ledger.state;
+  }
+
+  now(): number {
+    return this.#world.clock.now();
+  }
+
+  append(...facts: readonly Fact[]): void {
+    this.ledger.append(...facts);
+  }
+
+  get definition(): Definition | undefined {
+    const { created } = this.state;
+    return created === null ? undefined : this.#find(created.workflow, created.version);
+  }
+
+  /** What the run is doing where its definition is gone. */
+  get missing(): string {
+    const { created } = this.state;
+    return `waiting for version ${created?.version} of workflow ${created?.workflow}, which is not in this deployment`;
+  }
+
+  /** No handler of the run, or of its next life, has begun: nothing can have been interrupted. */
+  anew(): void {
+    this.#fresh = true;
+    this.#unbegun = true;
+    this.#timedOut = false;
+  }
+
+  /** The handler starts anew from the journal. */
+  reopen(): void {
+    if (this.execution?.renewal.done === true) this.anew();
+    this.ledger = new Ledger(this.#journal, this.#world.clock);
+    this.execution = null;
+    this.#timedOut = false;
+    // What the last execution had in flight was let go, not interrupted by a death.
+    this.#fresh = true;
+  }
+
+  /**
+   * The execution with its replay done, started if need be; also that of a paused run, which then
+   * holds everything back but listens.
+   * @throws run_ended, version_missing, step_kind_changed
+   */
+  async awake(): Promise<Execution> {
+    refuseEnded(this.state, "be called");
+    const { definition, execution: current } = this;
+    if (definition === undefined) throw new HoldfastError("version_missing", `the run is ${this.missing}`);
+    const execution = current === null || current.renewal.done ? this.#start(definition) : current;
+    await this.#live;
+    if (execution.course.failure !== null) throw execution.course.failure;
+    if (execution.renewal.done) return await this.awake();
+    if (this.state.end === null && execution.course.over) {
+      throw new HoldfastError("step_kind_changed", this.state.paused?.reason ?? "the run cannot go on with this code");
+    }
+    refuseEnded(this.state, "be called");
+    return execution;
+  }
+
+  /** @param cold as for `Run.advance` */
+  advance(cold: boolean): Next {
+    const now = this.now();
+    if (this.state.created === null) return idle;
+    // Another execution in this memory would not know what is on record.
+    if (this.execution !== null && this.execution.course.failure !== null) throw this.execution.course.failure;
+    this.#beginOrExpire(now);
+    if (this.state.end !== null) return this.#ended(now);
+    if (this.state.paused !== null) return this.#held(now);
+    const { startAt } = this.state.created;
+    if (this.state.startedAt === null && (startAt ?? 0) > now) return { busy: false, wakeAt: startAt, expired: false };
+    const { definition } = this;
+    if (definition === undefined) {
+      this.porter.rest();
+      return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
+    }
+    // Its lanes hold it.
+    if (this.state.startedAt === null) return idle;
+    const timeoutAt = this.#timeoutAt(definition);
+    const late = timeoutAt <= now && !this.#timedOut;
+    // Without anything to undo the handler is not needed for it.
+    if (!late || this.state.undoable.size > 0) this.#goOn(definition, cold, late);
+    if (late && this.state.end === null) this.#timeOut(definition);
+    return this.#next(this.#timedOut ? Infinity : timeoutAt);
+  }
+
+  started(): Fact {
+    return { kind: "run.started", deployment: this.#world.deployment };
+  }
+
+  /** @param held it counts against the run */
+  interrupted(held: boolean): Fact {
+    return { kind: "run.interrupted", deployment: this.#world.deployment, held };
+  }
+
+  #beginOrExpire(now: number): void {
+    const { created, startedAt, end, paused } = this.state;
+    if (created === null || startedAt !== null || end !== null || paused !== null) return;
+    if (created.notAfter !== null && now > created.notAfter) {
+      const error = { name: "Expired", message: "the run could not begin in time", code: "start_expired" };
+      this.ledger.append({ kind: "run.cancelled", error, by: "engine", reason: error.message });
+    } else if ((created.startAt ?? 0) <= now && (created.lanes === undefined || this.#admits())) {
+      this.#fresh = true;
+      this.#unbegun = true;
+      this.ledger.append(this.started());
+    }
+  }
+
+  /** Nothing is asked of a lane for code that is gone. */
+  #admits(): boolean {
+    return this.definition !== undefined && this.porter.admits();
+  }
+
+  #goOn(definition: Definition, cold: boolean, late: boolean): void {
+    const admitted = this.porter.admits();
+    if (this.execution !== null && !this.execution.course.over) {
+      this.execution.tick(this.now());
+      return;
+    }
+    const { deaths, lives } = this.state;
+    if (cold && (deaths >= deathLimit || lives >= livesLimit)) {
+      const error = new HoldfastError(
+        "handler_crashed",
+        `the process died ${lives} times in a row while the handler ran`,
+      );
+      this.ledger.append({ kind: "run.failed", error: withoutUndoing(storeError(error), this.state) });
+      return;
+    }
+    if (cold) this.ledger.append(this.interrupted(this.ledger.openedUnder === this.#world.deployment));
+    if (admitted || late) this.#start(definition);
+  }
+
+  #start(definition: Definition): Execution {
+    if (this.execution?.renewal.done === true) this.anew();
+    const execution = new Execution(definition, this.ledger, this.#world, this.porter.gate);
+    this.execution = execution;
+    this.#live = execution.begin(!this.#fresh, this.#unbegun);
+    this.#fresh = false;
+    this.#unbegun = false;
+    return execution;
+  }
+
+  #next(timeoutAt: number): Next {
+    const { end } = this.state;
+    if (end !== null) return this.#ended(this.now());
+    const { execution } = this;
+    if (execution !== null && execution.course.failure !== null) throw execution.course.failure;
+    if (this.state.paused !== null) return this.#held(this.now());
+    const deadline = execution === null || this.porter.isQueued ? Infinity : execution.soonest();
+    const soonest = Math.min(deadline, timeoutAt);
+    return { busy: execution?.busy ?? false, wakeAt: soonest === Infinity ? null : soonest, expired: false };
+  }
+
+  /** A paused run: what was in flight may end, or time out. */
+  #held(now: number): Next {
+    if (this.execution === null) return idle;
+    this.execution.tick(now);
+    const soonest = this.execution.soonest();
+    return { busy: this.execution.busy, wakeAt: soonest === Infinity ? null : soonest, expired: false };
+  }
+
+  #ended(now: number): Next {
+    const { end } = this.state;
+    const removeAt = (end?.at ?? now) + (this.definition?.retentionMs ?? defaultRetentionMs);
+    return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
+  }
+
+  /** Past its end, or on its way there, a run has no timeout any more. */
+  #timeoutAt({ timeoutMs }: Definition): number {
+    const { cancelling, ending, timedFrom } = this.state;
+    return timeoutMs === null || cancelling !== null || ending !== null ? Infinity : timedFrom + timeoutMs;
+  }
+
+  #timeOut(definition: Definition): void {
+    this.#timedOut = true;
+    const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
+    const error = storeError(new HoldfastError("run_timeout", message));
+    if (this.state.undoable.size > 0) return this.execution?.closing.close({ kind: "run.failed", error });
+    this.ledger.append({ kind: "run.failed", error });
+    this.execution?.course.stop(new Error("the run has ended"));
+  }
+
+  /** Looks often at first, then ever less: a fifth of the time it has been looking. */
+  #searchMs(now: number): number {
+    return Math.min(longestSearchMs, Math.max(2000, (now - this.state.at) / 5));
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Owns: steps that were at work in one death after the other: which of them may begin, and when.
+ * Does not own: attempts, counting deaths (core/state), which step is held to be their cause (attempts).
+ * Invariant 1: from the third death in a row on, suspects run one at a time, each behind a durable mark: the
+ * innocent finish (guarantee 4).
+ */
+import { isAttempted } from "./call.ts";
+import type { Pending, RunPlan } from "./call.ts";
+import type { Course } from "./course.ts";
+import { interruption } from "./record.ts";
+
+export class Suspects {
+  readonly #course: Course;
+  readonly #start: (pending: Pending, plan: RunPlan) => void;
+  readonly #keys = new Set<string>();
+  /** Those that are to begin, in order. */
+  readonly #waiting: Pending[] = [];
+  /** The one that has begun, or is about to. */
+  #current: string | null = null;
+
+  constructor(course: Course, start: (pending: Pending, plan: RunPlan) => void) {
+    this.#course = course;
+    this.#start = start;
+  }
+
+  /** How many are to begin. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** The step was at work when its process died, and not for the first time. */
+  accuse(key: string): void {
+    this.#keys.add(key);
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  begin(pending: Pending): void {
+    this.#waiting.push(pending);
+    this.startNext();
+  }
+
+  /** In its turn: failures of steps held to have killed the process are on record before the next may kill it. */
+  startNext(): void {
+    this.#course.post(() => void this.#next().catch((error: unknown) => this.#course.failInTurn(error)));
+  }
+
+  /** Its attempt has ended, and the process has not. */
+  acquit(key: string): void {
+    if (this.#current !== key) return;
+    this.#current = null;
+    this.#keys.delete(key);
+    this.startNext();
+  }
+
+  /** Its attempt was given up, which tells nothing about it. */
+  abandon(key: string): void {
+    if (this.#current === key) this.#current = null;
+  }
+
+  clear(): void {
+    this.#waiting.length = 0;
+  }
+
+  async #next(): Promise<void> {
+    if (this.#current !== null || this.#course.held) return;
+    const pending = this.#waiting[0];
+    if (pending === undefined || !isAttempted(pending.plan)) return;
+    this.#current = pending.key;
+    this.#course.ledger.append(interruption(this.#course, pending.plan, pending.id));
+    await this.#course.ledger.durable();
+    // Abandoned meanwhile: the list was emptied.
+    if (this.#waiting.shift() === pending) this.#start(pending, pending.plan);
+  }
+}

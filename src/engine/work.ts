@@ -1,0 +1,126 @@
+/**
+ * Owns: carrying out a handler's open calls: who does which, when it begins, and when something is due for it.
+ * Does not own: what the calls are settled with (calls, course); steps (attempts), sleeps, signals and webhooks (waits)
+ * and child runs (children) themselves.
+ * Invariant 1: nothing begins before the replay is over, nor while the run is paused or held by its lanes.
+ */
+import type { Adoption } from "./adoption.ts";
+import type { Asks } from "./asks.ts";
+import { Attempts } from "./attempts.ts";
+import { isAttempted } from "./call.ts";
+import type { Pending } from "./call.ts";
+import type { Calls } from "./calls.ts";
+import { Children } from "./children.ts";
+import type { Course } from "./course.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Waits } from "./waits.ts";
+import { Withdrawals } from "./withdrawal.ts";
+
+export class Work {
+  readonly attempts: Attempts;
+  readonly children: Children;
+  readonly withdrawals: Withdrawals;
+  readonly #course: Course;
+  readonly #pending: ReadonlyMap<string, Pending>;
+  readonly #asks: Asks;
+  readonly #adoption: Adoption;
+  readonly #waits: Waits;
+  readonly #deadlines: Deadlines;
+
+  constructor(course: Course, calls: Calls, asks: Asks, adoption: Adoption) {
+    this.#course = course;
+    this.#pending = calls.pending;
+    this.#asks = asks;
+    this.#adoption = adoption;
+    this.withdrawals = new Withdrawals(course);
+    this.#waits = new Waits(course, calls, asks, this.withdrawals);
+    this.children = new Children(course, calls.pending);
+    this.attempts = new Attempts(course);
+    this.#deadlines = new Deadlines(course, calls.pending, this.attempts, this.children);
+  }
+
+  /** Some of it goes on, and will post. */
+  get goesOn(): boolean {
+    return this.attempts.running > 0 || this.#waits.creating > 0 || this.children.starting > 0;
+  }
+
+  /** Unless something holds it back. */
+  begin(pending: Pending): void {
+    if (this.#course.held || this.#course.over) return;
+    const changed = this.#adoption.changedKind(pending);
+    if (changed !== null) return this.#course.halt(changed);
+    pending.begun = true;
+    const { plan } = pending;
+    switch (plan.kind) {
+      case "run":
+      case "undo": {
+        const call = this.#course.state.calls.get(pending.key);
+        if (call !== undefined && call.retryAt !== null) return this.#course.expect(call.retryAt);
+        if (call?.exhausted === true) return;
+        return this.attempts.begin(pending, plan);
+      }
+      case "sleep":
+      case "wait":
+      case "webhook":
+      case "received":
+        return this.#waits.begin(pending, plan);
+      case "child":
+        return this.children.begin(pending, plan);
+      default:
+        return plan satisfies never;
+    }
+  }
+
+  /** Begins what a replay or a pause held back. */
+  beginHeld(): void {
+    for (const pending of [...this.#pending.values()]) if (!pending.begun) this.begin(pending);
+    if (this.#course.held) return;
+    this.#waits.matchAll();
+    this.#asks.matchAll();
+    this.attempts.resume();
+  }
+
+  /** Nobody waits for the call any more. */
+  closed(pending: Pending): void {
+    this.#waits.closed(pending);
+    this.attempts.closed(pending);
+    if (!this.#course.live) this.children.closed(pending);
+  }
+
+  /** The step has the slot that it waited for. */
+  admitted(step: string): void {
+    this.#course.post(() => this.attempts.admitted(step));
+  }
+
+  /** A signal of this name is on record. */
+  signalled(name: string): void {
+    if (!this.#course.live || this.#course.held) return;
+    if (this.#asks.hears(name)) this.#asks.match(name);
+    else this.#waits.match(name);
+  }
+
+  /** Something could begin or fire if it were not held. */
+  isDue(now: number): boolean {
+    for (const { begun } of this.#pending.values()) if (!begun) return true;
+    return this.attempts.isReady || this.#deadlines.due(now).length > 0;
+  }
+
+  /** When the next deadline is; Infinity when nothing but the world can move the run. */
+  soonest(): number {
+    return this.#deadlines.soonest();
+  }
+
+  /** Does what is due. */
+  tick(now: number): void {
+    if (!this.#course.live || this.#course.held) return;
+    for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
+  }
+
+  #fire(pending: Pending): void {
+    const { key, plan } = pending;
+    if (this.#pending.get(key) !== pending || this.#deadlines.of(pending) > this.#course.world.clock.now()) return;
+    if (isAttempted(plan)) this.attempts.begin(pending, plan);
+    else if (plan.kind === "child") this.children.fire(pending, plan);
+    else this.#waits.fire(pending);
+  }
+}
