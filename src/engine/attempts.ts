@@ -128,7 +128,7 @@ export class Attempts {
       }
     }
     if (facts.length > 0) this.#course.ledger.append(...facts);
-    if (facts.length + suspects > 0) await this.#course.ledger.durable();
+    if (facts.length + suspects > 0) await this.#course.durable();
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */

@@ -45,7 +45,7 @@ export class Course {
   readonly stirred = new Bell();
   /** Rings when nothing is left to do but wait, and when there is something new to wait for, or sooner. */
   readonly rested = new Bell();
-  /** Rings when a burst is over, or goes on behind a full turn: what it wrote is committed now. */
+  /** Rings when a burst is over, or goes on behind more than microtasks: what it wrote is committed now. */
   readonly yielded = new Bell();
   /** Rings when it is stopped. */
   readonly stopped = new Bell();
@@ -61,6 +61,7 @@ export class Course {
   /** What whoever drives the run was told of the next deadline. */
   toldAt = Infinity;
   readonly #handler: Moved;
+  readonly #pace: Pace;
   readonly #queue: Queue;
 
   constructor(ledger: Ledger, world: World, gate: Doorway, handler: Moved) {
@@ -68,9 +69,9 @@ export class Course {
     this.world = world;
     this.gate = gate;
     this.#handler = handler;
-    const pace = new Pace(world.clock, this);
-    this.#queue = new Queue(pace, this);
-    this.replay = new Replay(pace, this);
+    this.#pace = new Pace(world.clock, this);
+    this.#queue = new Queue(this.#pace, this);
+    this.replay = new Replay(this.#pace, this);
   }
 
   get state(): RunState {
@@ -89,7 +90,7 @@ export class Course {
 
   /** It goes on at once, by microtasks alone: nothing is committed before `yielded` rings. */
   get isBurst(): boolean {
-    return this.#queue.isBurst;
+    return !this.over && (this.busy || !this.live) && !this.#pace.isAway;
   }
 
   /** It may do several things at once, or died lately: nothing of its pace is spared. */
@@ -148,9 +149,10 @@ export class Course {
     if (at < this.toldAt) this.rested.ring();
   }
 
+  /** Resolves when what is on record survives the death of the process, or never will; never rejects. */
   async durable(): Promise<void> {
     try {
-      await this.ledger.durable();
+      await this.#pace.leave(() => this.ledger.durable());
     } catch (error) {
       this.fail(error);
     }
@@ -162,6 +164,18 @@ export class Course {
 
   drained(): void {
     this.#handler.drained();
+    this.calm();
+  }
+
+  /** The replay is over, or there is none. */
+  goLive(): void {
+    this.#pace.renew();
+    this.live = true;
+  }
+
+  /** A burst is over, unless another has begun. */
+  calm(): void {
+    if (!this.isBurst) this.yielded.ring();
   }
 
   /** Ends this handler's say in the run: it stays suspended, its attempts are told to stop. */

@@ -132,6 +132,7 @@ export class Execution {
     } catch (error) {
       this.course.fail(error);
     }
+    this.course.calm();
   }
 
   async #begin(resumed: boolean, first: boolean): Promise<void> {
@@ -139,7 +140,7 @@ export class Execution {
     const { state } = course;
     course.careful = state.lives > 0 || course.ledger.openedRecovered;
     // What was noted of earlier deaths must be safe before anything can kill the process again.
-    if (course.careful) await course.ledger.durable();
+    if (course.careful) await course.durable();
     if (course.over) return;
     const recorded = course.ledger.takeRecorded();
     this.said.begin(recorded.length > 0);
@@ -153,7 +154,7 @@ export class Execution {
     const open = [...this.calls.pending.values()].filter(({ key }) => !added.has(key));
     if (resumed) await this.work.attempts.mark(open);
     if (course.over) return;
-    course.live = true;
+    course.goLive();
     this.asks.goLive();
     this.closing.goLive();
     this.beginHeld();
@@ -169,7 +170,7 @@ export class Execution {
 
   /** With nothing to replay it is live from the beginning. */
   #beginAnew(): void {
-    this.course.live = true;
+    this.course.goLive();
     this.#startHandler();
     this.beginHeld();
     this.course.post(() => {});

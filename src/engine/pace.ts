@@ -1,11 +1,12 @@
 /**
- * Owns: how long a handler is given for what it makes of one outcome, before it is given the next.
+ * Owns: how long a handler is given for what it makes of one outcome, before it is given the next, and whether it
+ * goes on by microtasks alone.
  * Does not own: which outcome is next (queue, replay).
  *
  * A full turn of the event loop is exact, and lets the storage commit. A handler that has never had two calls open
  * at once has nothing that could overtake anything: it is given some microtasks instead, live and in replay alike,
- * so that a burst of steps that wait for nothing is one commit, with whatever set it going. Now and then it gets a
- * turn all the same, so that no burst is long.
+ * so that a burst of steps that wait for nothing is one commit, with whatever set it going, and what is replayed
+ * before it. Now and then it gets a turn all the same, so that no burst is long.
  *
  * Invariant 1: whatever may do several things at once gets full turns (guarantee 3).
  * Invariant 2: so does a handler whose process has died lately: what sets it going is on record, with the alarm that
@@ -23,6 +24,8 @@ const longestBurst = 63;
 export interface Paced {
   /** It may do several things at once, or died lately. */
   readonly exacting: boolean;
+  /** Something else than microtasks is waited for: what was written is committed now. */
+  yields(): void;
 }
 
 export class Pace {
@@ -30,6 +33,8 @@ export class Pace {
   readonly #handler: Paced;
   /** How many were spared in a row. */
   #spared = 0;
+  /** How many wait for more than microtasks. */
+  #leaves = 0;
 
   constructor(clock: Clock, handler: Paced) {
     this.#clock = clock;
@@ -41,10 +46,31 @@ export class Pace {
     return this.#handler.exacting || this.#spared >= longest;
   }
 
+  /** It waits for more than microtasks: what it wrote is committed meanwhile. */
+  get isAway(): boolean {
+    return this.#leaves > 0;
+  }
+
+  /** Nothing is left of what was spared: it was nothing that had to be committed. */
+  renew(): void {
+    this.#spared = 0;
+  }
+
   /** A full turn, which lets everything else go on and the storage commit. */
   async turn(): Promise<void> {
     this.#spared = 0;
-    await this.#clock.turn();
+    await this.leave(() => this.#clock.turn());
+  }
+
+  /** Waits for more than microtasks. @throws what `wait` throws */
+  async leave(wait: () => Promise<void>): Promise<void> {
+    this.#leaves++;
+    this.#handler.yields();
+    try {
+      await wait();
+    } finally {
+      this.#leaves--;
+    }
   }
 
   /** Time for what the handler makes of an outcome. @param longest so many turns in a row are spared, at most */

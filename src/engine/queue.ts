@@ -33,8 +33,6 @@ export interface Lined {
   recordAll(endings: readonly Ending[]): void;
   /** Resolves when what is on record survives the death of the process, or never will; never rejects. */
   durable(): Promise<void>;
-  /** A burst is over, or goes on behind a full turn: what it wrote is committed now. */
-  yields(): void;
   /** Nothing is left in line, and what the handler made of the last event has shown. */
   drained(): void;
 }
@@ -48,8 +46,6 @@ export class Queue {
   #outcomes: (() => void)[] = [];
   #delivered = 0;
   #pumping = false;
-  /** It waits for more than microtasks. */
-  #away = false;
   /** The handler has shown what it made of the last outcome. */
   #settled = false;
   /** Something of what is on record and not delivered must be durable first. */
@@ -62,11 +58,6 @@ export class Queue {
 
   get busy(): boolean {
     return this.#pumping || !this.#isEmpty;
-  }
-
-  /** It goes on at once, by microtasks alone: nothing else comes between, and nothing is committed. */
-  get isBurst(): boolean {
-    return this.#pumping && !this.#away;
   }
 
   post(event: (() => void) | Ending): void {
@@ -103,24 +94,15 @@ export class Queue {
     this.#pumping = false;
     this.#settled = false;
     this.#owner.drained();
-    this.#owner.yields();
   }
 
   async #settle(): Promise<void> {
-    if (this.#pace.isExact()) await this.#leave(() => this.#pace.turn());
-    else await this.#pace.settle();
+    await this.#pace.settle();
     this.#settled = true;
   }
 
-  async #leave(wait: () => Promise<void>): Promise<void> {
-    this.#away = true;
-    this.#owner.yields();
-    await wait();
-    this.#away = false;
-  }
-
   async #deliverNext(): Promise<void> {
-    if (this.#owesDurable || this.#owner.careful) await this.#leave(() => this.#owner.durable());
+    if (this.#owesDurable || this.#owner.careful) await this.#owner.durable();
     this.#owesDurable = false;
     const deliver = this.#outcomes[this.#delivered++];
     if (this.#delivered >= this.#outcomes.length) {

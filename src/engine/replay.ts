@@ -10,8 +10,11 @@ import type { Outcome } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
 import type { Pace } from "./pace.ts";
 
-/** Outcomes between two full turns, at most, where pace would spare them: nothing is written that is to be committed. */
-const longestBurst = 511;
+/**
+ * Outcomes between two full turns, at most, where pace would spare them: some 50 ms. Nothing is written meanwhile, and
+ * what woke the run is committed with what comes of it.
+ */
+const longestBurst = 8191;
 /** Turns the handler gets to make a call that the record says comes next, while it has others open. */
 const patience = 64;
 /**
@@ -74,7 +77,7 @@ export class Replay {
       if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);
       else this.#passOver(outcome, handler);
     }
-    await this.#pace.turn();
+    await this.#pace.settle(longestBurst);
     await this.#playClaims(handler);
   }
 
@@ -137,7 +140,7 @@ export class Replay {
   /** With nothing of ours open the handler awaits something else, which takes the time it takes. */
   async #stir(handler: Replayed): Promise<void> {
     while (handler.calls.pending.size === 0 && !handler.listening && !this.#isDone(handler)) {
-      await this.#course.stirred.heard();
+      await this.#pace.leave(() => this.#course.stirred.heard());
       await this.#pace.turn();
       await this.#playClaims(handler);
     }

@@ -92,6 +92,47 @@ describe("guarantee 4: what sets a handler going is committed with what it leads
     expect(host.run.isBurst).toBe(false);
   });
 
+  test.each(["a signal", "a timer"])(
+    "so is what is replayed before, after %s that finds no memory of it",
+    async (cause) => {
+      const host: Host = new Host(async (_input, step) => {
+        for (let index = 0; index < 600; index++) await step.run("quick", () => index);
+        if (cause === "a signal") await step.waitFor("go");
+        else await step.sleep("1 h");
+        for (let index = 0; index < 3; index++) await step.run("behind", () => index);
+      });
+      await host.drive(startAt);
+      const again = host.reopen({ cold: false, at: startAt + 3_600_000 });
+      if (cause === "a signal") signal(again.run, "go", {});
+      again.run.advance();
+      expect(again.run.isBurst).toBe(true);
+      while (again.run.isBurst) {
+        await again.run.yielded();
+        again.run.advance();
+      }
+      expect(again.clock.turns).toBe(0);
+      expect(again.run.state.end?.kind).toBe("run.completed");
+    },
+  );
+
+  test("what takes a replay more than microtasks is known to who hosts it, and may be committed", async () => {
+    const own = Promise.withResolvers<void>();
+    const host: Host = new Host(async (_input, step) => {
+      await step.run("quick", () => 0);
+      await own.promise;
+      await step.waitFor("go");
+    });
+    void host.drive(startAt);
+    await host.clock.idle();
+    const again = host.reopen({ cold: false });
+    again.run.advance();
+    while (again.run.isBurst) await again.run.yielded();
+    expect(again.run.execution?.course.live).toBe(false);
+    own.resolve();
+    await again.drive(startAt);
+    expect(again.status).toBe("waiting");
+  });
+
   test("who hosts the run hears of it before a burst lets anything be committed", async () => {
     let isGuarded = false;
     const seen: boolean[] = [];
@@ -179,9 +220,9 @@ describe("guarantee 3: one thing a turn", () => {
       await clock.turn();
       told.push("turn");
     };
-    const pace = new Pace({ now: () => startAt, turn }, { exacting: true });
+    const pace = new Pace({ now: () => startAt, turn }, { exacting: true, yields: () => {} });
     const drained = Promise.withResolvers<void>();
-    const nothing = { recordAll: () => {}, durable: async () => {}, yields: () => {} };
+    const nothing = { recordAll: () => {}, durable: async () => {} };
     const owner = { ...nothing, expecting: true, careful: false, drained: () => drained.resolve() };
     const queue = new Queue(pace, owner);
     for (const event of ["one", "two"]) queue.post(() => void told.push(event));
