@@ -88,10 +88,13 @@ export class Alarm {
     this.#storage.deleteAlarm().catch((error: unknown) => this.#failed(error));
   }
 
-  /** Sees to it that the work resumes should this process die now. */
-  guard(): void {
+  /**
+   * Sees to it that the work resumes should this process die now.
+   * @param wakeAt when the object is to wake anyway; null: never, or in no way that would tell of a death
+   */
+  guard(wakeAt: number | null = null): void {
     if (this.handled) return;
-    const by = watchAt();
+    const by = Math.min(watchAt(), wakeAt ?? Infinity);
     if ((this.#armedAt ?? Infinity) > by) this.arm(by);
   }
 

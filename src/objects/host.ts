@@ -366,7 +366,8 @@ export class Host {
       const dueAt = earlier(earlier(reportAt, owedAt), removable && !debts.reporting ? this.#expiry.dueAt : null);
       const soon = dueAt !== null && dueAt - Date.now() < watchdogMs;
       if (!next.busy && !debts.busy && !soon) return this.#park(wakeAt, dueAt);
-      this.#alarm.guard();
+      // What merely waits for a moment needs no watch before it: there is nothing at work that could have died.
+      this.#alarm.guard(next.busy ? null : wakeAt);
       await this.#rest(next, earlier(wakeAt, dueAt));
     }
   }
