@@ -21,8 +21,11 @@ export function diskKib(systems: readonly LocalSystem[]): Promise<Samples> {
   });
 }
 
-/** `seconds`: from the first start until the last had begun to wait. */
-export type Parked = { readonly kib: Samples; readonly seconds: Samples };
+/**
+ * `further`: KiB that each of the runs in the middle took, when what the runtime takes once was taken and none had
+ * been let go of. `seconds`: from the first start until the last had begun to wait.
+ */
+export type Parked = { readonly kib: Samples; readonly further: Samples; readonly seconds: Samples };
 
 /**
  * KiB of memory that each parked run still holds 15 s after the last of its runtime was started. All wait at once,
@@ -31,6 +34,7 @@ export type Parked = { readonly kib: Samples; readonly seconds: Samples };
  */
 export async function parkedKib(systems: readonly LocalSystem[], runs: number): Promise<Parked> {
   const kib: Partial<Record<SystemName, number[]>> = {};
+  const further: Partial<Record<SystemName, number[]>> = {};
   const seconds: Partial<Record<SystemName, number[]>> = {};
   const rests: Promise<void>[] = [];
   // The next is filled while this one rests.
@@ -40,12 +44,16 @@ export async function parkedKib(systems: readonly LocalSystem[], runs: number): 
     await pause(settleMs);
     const before = system.server.memoryBytes();
     const began = performance.now();
-    await parkMany(system, runs);
+    await parkMany(system, runs * 0.3);
+    const early = system.server.memoryBytes();
+    await parkMany(system, runs * 0.4);
+    (further[system.name] ??= []).push((system.server.memoryBytes() - early) / (runs * 0.4) / 1024);
+    await parkMany(system, runs * 0.3);
     (seconds[system.name] ??= []).push((performance.now() - began) / 1000);
     rests.push(rest(system).then((bytes) => void (kib[system.name] ??= []).push((bytes - before) / runs / 1024)));
   }
   await Promise.all(rests);
-  return { kib, seconds };
+  return { kib, further, seconds };
 }
 
 async function rest({ server }: LocalSystem): Promise<number> {
