@@ -121,6 +121,12 @@ export class Drive {
     return execution;
   }
 
+  /** When its time is up; Infinity where it has no timeout, or none any more. */
+  get timeoutAt(): number {
+    const { definition } = this;
+    return definition === undefined ? Infinity : this.#timeoutAt(definition);
+  }
+
   /** @param cold as for `Run.advance` */
   advance(cold: boolean): Next {
     const now = this.now();

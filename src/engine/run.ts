@@ -224,6 +224,7 @@ export class Run {
     if (this.porter.gate.isQueued(null) || (lives === 0 && this.porter.explains(dueBy))) return false;
     // Had it come to rest since its last death, that would be on record.
     if (lives > 0) return true;
+    if (this.#drive.timeoutAt <= dueBy) return false;
     return !openCalls(this.state).some((call) => dueAt(this.state, call, this.#drive.ledger.openedAt) <= dueBy);
   }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
-import { Host } from "./host.ts";
+import { Host, startAt } from "./host.ts";
+import { define } from "./memory.ts";
 
 /** The process dies: nothing that was begun comes back, and nothing more is driven. */
 function die(host: Host): Promise<never> {
@@ -183,4 +184,13 @@ test("guarantee 4: a pause holds suspects back, and resuming lets them go", asyn
   void host.run.act({ kind: "resume", by: "test", reason: null });
   await host.drive();
   expect(host.output).toEqual(["one", "two"]);
+});
+
+test("guarantee 4: a run that its own timeout wakes was not cut off; one that wakes before any time of its was", async () => {
+  const timeoutMs = 60_000;
+  const host = new Host(define(async (_input, step) => await step.waitFor("never"), { timeoutMs }));
+  await host.drive(startAt);
+  const { run } = host.reopen();
+  expect(run.wasCutOff(startAt + timeoutMs - 1)).toBe(true);
+  expect(run.wasCutOff(startAt + timeoutMs)).toBe(false);
 });
