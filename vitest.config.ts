@@ -28,7 +28,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/workers/**", "test/outside/**", "test/browser/**"],
           // Some only reckon, and have to share the cores with the runtimes of the others.
-          testTimeout: 20_000,
+          testTimeout: 60_000,
           // What is pure keeps nothing from test to test; loading it anew takes longer than most files do.
           isolate: false,
         },
@@ -71,7 +71,7 @@ export default defineConfig({
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
           globalSetup: ["test/workers/answerer.ts", "test/workers/collector.ts", "test/workers/team.ts"],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
           // What objects say after the last test has ended would never reach the reporter, which waits for it.
           disableConsoleIntercept: true,
           hookTimeout: 30_000,
@@ -95,6 +95,7 @@ export default defineConfig({
           name: "browser",
           environment: "node",
           include: ["test/browser/**/*.test.ts"],
+          globalSetup: ["test/browser/chromium.ts"],
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,

@@ -20,6 +20,10 @@ beforeAll(async () => {
     () => count("waiting"),
     (number) => number === 3,
   );
+  await until(
+    () => count("completed"),
+    (number) => number === 5,
+  );
 });
 
 afterAll(async () => {

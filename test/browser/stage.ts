@@ -3,16 +3,15 @@
  * what axe finds on them, and pictures of them in test-results/screenshots. wrangler would answer the same ten
  * times as slowly; that a page comes through it too is what `npm start` is tested for.
  */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import chromium from "@sparticuz/chromium";
-import { chromium as driver } from "playwright-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { Client } from "../outside/client.ts";
 import { root } from "../outside/program.ts";
 import { Runtime } from "../outside/runtime.ts";
+import { launch } from "./chromium.ts";
 
 /** What somebody looks at the page on: a big screen with a pointer, or a phone. */
 export type Screen = "desk" | "phone";
@@ -83,27 +82,6 @@ export class Stage {
     await page.context().close();
   }
 }
-
-/** A Chrome of the machine is preferred; otherwise the one among the dependencies. */
-async function launch(): Promise<Browser> {
-  const installed = [process.env["CHROME_PATH"] ?? "", "/usr/bin/google-chrome"].find((path) => existsSync(path));
-  if (installed !== undefined) {
-    return await driver.launch({ executablePath: installed, args: ["--no-sandbox", ...drawing] });
-  }
-  const args = chromium.args.filter((flag) => !unwanted.some((each) => flag.startsWith(`--${each}`)));
-  return await driver.launch({ executablePath: await chromium.executablePath(), args: [...args, ...drawing] });
-}
-
-/** The second: a frame is complete before it is shown, or else pictures lack what was not drawn in time. */
-const drawing = ["--disable-gpu", "--run-all-compositor-stages-before-draw"];
-
-/** Flags that the Chromium among the dependencies comes with. */
-const unwanted = [
-  // They switch off what the tests are about: the borders between sites.
-  ...["disable-web-security", "single-process", "headless", "disable-site-isolation", "allow-running-insecure"],
-  // They draw everything with a graphics card made of software, which takes three times as long as none.
-  ...["ignore-gpu-blocklist", "in-process-gpu", "use-gl", "use-angle", "enable-unsafe-swiftshader"],
-];
 
 function settings(screen: Screen) {
   const isPhone = screen === "phone";

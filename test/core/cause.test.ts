@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Causes, causeOf, isCauseId, outline } from "../../src/core/cause.ts";
 import type { Failure } from "../../src/core/cause.ts";
+import { cpuMs } from "./usage.ts";
 
 function failure(run: string, over: Partial<Failure> = {}): Failure {
   return { run, workflow: "pay", error: { message: "no", code: "step_failed", step: "charge" }, at: 1, ...over };
@@ -30,9 +31,9 @@ describe("the outline of a message", () => {
   });
 
   test("takes no longer for a long message", () => {
-    const begunAt = performance.now();
+    const before = cpuMs();
     outline("a".repeat(5_000_000));
-    expect(performance.now() - begunAt).toBeLessThan(100);
+    expect(cpuMs() - before).toBeLessThan(100);
   });
 });
 

@@ -8,6 +8,7 @@ import { toCents, toDay, toNumber } from "../../examples/documents/amount.ts";
 import { findAnomalies, isIban } from "../../examples/documents/anomaly.ts";
 import { readDocument } from "../../examples/documents/document.ts";
 import type { Document } from "../../examples/documents/document.ts";
+import { cpuMs } from "../core/usage.ts";
 
 const today = "2026-11-21";
 
@@ -118,11 +119,11 @@ describe("documents", () => {
   });
 
   it("reads a hundred thousand hostile characters in no time", () => {
-    const startedAt = performance.now();
+    const before = cpuMs();
     for (const piece of ["1  ", "  a", "1 x ", "IBAN AA00 ", "total ", "VAT 1"]) {
       readDocument(`invoice\n${piece.repeat(100_000 / piece.length)}`);
       readDocument(`invoice\n${`${piece.repeat(80)}\n`.repeat(300)}`);
     }
-    expect(performance.now() - startedAt).toBeLessThan(2000);
+    expect(cpuMs() - before).toBeLessThan(2000);
   });
 });

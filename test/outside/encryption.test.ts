@@ -67,7 +67,7 @@ async function saturate(client: Client, label: string, word: string): Promise<st
   // The listing has it by then.
   const path = `/v1/runs?label.label=${label}&status=failed`;
   const listed = async () => (await client.call<{ runs: unknown[] }>({ method: "GET", path })).runs.length;
-  await expect.poll(listed, { timeout: 5000 }).toBe(1);
+  await expect.poll(listed, { timeout: 20_000 }).toBe(1);
   return `${label}-parked`;
 }
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "./process.ts";
+import { lastingPort } from "./process.ts";
 import { Program, root } from "./program.ts";
 
 const wrangler = join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js");
@@ -26,7 +26,7 @@ export class Laptop {
    * @param worker the file that is served
    */
   static async unpack(variables: readonly string[], worker = join(import.meta.dirname, "worker.ts")): Promise<Laptop> {
-    return new Laptop(await freePort(), variables, worker);
+    return new Laptop(await lastingPort(), variables, worker);
   }
 
   get origin(): string {

@@ -269,11 +269,19 @@ test(
   async () => {
     showOutput();
     // An odd number of them has no middle, in which it would wait for the ledger.
-    const count = 10_001;
-    await client.start("march", "loop", { count });
-    await client.start("bystander", "beside-loop", { steps: 1 });
-    expect(await client.run("loop")).toMatchObject({ status: "running" });
-    expect(await ended("loop")).toMatchObject({ status: "completed", output: (count * (count - 1)) / 2 });
+    const count = 20_001;
+    let seen: string | undefined;
+    // Whoever asks may have been held up until it was over: then another is tried.
+    for (let loop = 1; loop <= 5 && seen !== "running"; loop++) {
+      await client.start("march", `loop-${loop}`, { count });
+      const [{ status }] = await Promise.all([
+        client.run(`loop-${loop}`),
+        client.start("bystander", `beside-loop-${loop}`, { steps: 1 }),
+      ]);
+      seen = status;
+      expect(await ended(`loop-${loop}`)).toMatchObject({ status: "completed", output: (count * (count - 1)) / 2 });
+    }
+    expect(seen).toBe("running");
   },
 );
 

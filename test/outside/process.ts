@@ -55,6 +55,17 @@ export function freePort(wanted = 0): Promise<number> {
   });
 }
 
+/**
+ * For one who comes back to it after a death. Out of the range that the system gives to whoever connects: while
+ * nothing listens, somebody who calls the port would else at times be given it himself, and be connected with himself.
+ */
+export async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = await freePort(10_000 + Math.floor(Math.random() * 20_000)).catch(() => null);
+    if (port !== null) return port;
+  }
+}
+
 function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as pause } from "node:timers/promises";
 import { build } from "esbuild";
-import { freePort } from "./process.ts";
+import { lastingPort } from "./process.ts";
 import { Program, root } from "./program.ts";
 
 const objects = ["RunObject", "DirectoryObject", "SchedulerObject", "LaneObject"] as const;
@@ -180,17 +180,6 @@ class Mover {
     const tables = object.prepare("SELECT 1 FROM sqlite_master WHERE name = '_cf_METADATA'").all();
     if (tables.length > 0) object.prepare("UPDATE _cf_METADATA SET value = value - ? WHERE key = 1").run(this.#byNs);
     object.close();
-  }
-}
-
-/**
- * Out of the range that the system gives to whoever connects: while nothing listens, somebody who calls the port
- * would else at times be given it himself, and be connected with himself.
- */
-async function lastingPort(): Promise<number> {
-  for (;;) {
-    const port = await freePort(10_000 + Math.floor(Math.random() * 20_000)).catch(() => null);
-    if (port !== null) return port;
   }
 }
 

@@ -2,9 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, onTestFailed, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Client } from "./client.ts";
-import { freePort } from "./process.ts";
+import { freePort, lastingPort } from "./process.ts";
 import { Program, root } from "./program.ts";
 
 /** A document with something odd in it: its run waits for a reviewer. */
@@ -27,13 +27,14 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "holdfast-start-"));
 });
 
-afterEach(async () => {
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") console.error(program?.output.slice(-6000));
   await program?.kill();
   rmSync(folder, { recursive: true, force: true });
 });
 
 test("npm start says where it is, keeps runs over a restart, and ends when told to", { timeout: 120_000 }, async () => {
-  const port = await freePort();
+  const port = await lastingPort();
   const url = `http://localhost:${port}`;
   const client = new Client(url);
 
@@ -60,7 +61,6 @@ async function start(port: number): Promise<Program> {
   const command = ["npm", "start", "--", "--persist-to", join(folder, "state")] as const;
   const started = new Program({ command, cwd: root, folder, env: { PORT: String(port) } });
   program = started;
-  onTestFailed(() => console.error(started.output.slice(-6000)));
   await started.says(`Holdfast is ready on http://localhost:${port}`);
   return started;
 }

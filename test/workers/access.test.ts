@@ -68,7 +68,7 @@ describe("the keys", () => {
       headers: { "cf-access-jwt-assertion": assertion },
       signal: leaving.signal,
     });
-    await vi.waitFor(async () => expect(await asked()).toBeGreaterThan(0));
+    await vi.waitFor(async () => expect(await asked()).toBeGreaterThan(0), { timeout: 10_000 });
     leaving.abort();
     await gone.then((answer) => answer.body?.cancel()).catch(() => undefined);
     expect(await call(assertion)).toBe("200");
@@ -92,7 +92,7 @@ describe("the keys", () => {
     expect(await call(assertion)).toBe("503 access_keys_unavailable");
     await tell("/mood", { status: 200, delayMs: 0 });
     expect(await call(assertion)).toBe("200");
-    expect(warned).toHaveBeenCalledTimes(1);
+    expect(warned.mock.calls.filter(([said]) => String(said).includes("Cloudflare Access"))).toHaveLength(1);
   });
 });
 

@@ -34,7 +34,7 @@ async function kinds(id: string): Promise<string[]> {
 }
 
 describe("queries", () => {
-  it("answer a thousand times over, parked, evicted and ended, and change nothing", { timeout: 60_000 }, async () => {
+  it("answer a thousand times over, parked, evicted and ended, and change nothing", async () => {
     const { id } = await start("asks-cart");
     await update(id, "add", { item: "tea" });
     await runThatIs(id, { status: "waiting" });
@@ -97,7 +97,7 @@ describe("queries", () => {
     await runThatIs(id, { status: "waiting" });
   });
 
-  it("that are never answered are given up", { timeout: 30_000 }, async () => {
+  it("that are never answered are given up", async () => {
     const { id } = await start("asks-cart");
     expect(await refusal(`GET /v1/runs/${id}/queries/never`)).toBe("503 query_timeout");
     expect(await query(id, "items")).toEqual([]);
@@ -160,7 +160,7 @@ describe("updates", () => {
     const lost = getRun(id)
       .update("wait", null, { idempotencyKey: "w" })
       .catch(() => "lost");
-    await vi.waitFor(async () => expect(await kinds(id)).toContain("wait.started"));
+    await vi.waitFor(async () => expect(await kinds(id)).toContain("wait.started"), { timeout: 10_000 });
     await abortAllDurableObjects();
     expect(await lost).toBe("lost");
     const again = getRun(id).update("wait", null, { idempotencyKey: "w" });
@@ -175,7 +175,7 @@ describe("updates", () => {
   it("guarantee 8: under way at the run's end are answered with it", async () => {
     const { id } = await start("asks-cart");
     const open = update(id, "wait", null);
-    await vi.waitFor(async () => expect(await kinds(id)).toContain("update.accepted"));
+    await vi.waitFor(async () => expect(await kinds(id)).toContain("update.accepted"), { timeout: 10_000 });
     await update(id, "close");
     expect((await open).body).toMatchObject({ status: 409, code: "run_ended" });
     expect((await historyOf(id)).slice(-2)).toMatchObject([
@@ -229,7 +229,7 @@ describe("listeners", () => {
     await runThatIs(id, { status: "waiting" });
     await evict(id);
     expect((await tell("four")).body).toEqual({ delivered: 1, buffered: false });
-    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual([...heard, "four"]));
+    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual([...heard, "four"]), { timeout: 10_000 });
   });
 });
 
@@ -295,7 +295,7 @@ describe("a start that brings a signal", () => {
     const at = "POST /v1/workflows/asks-hearer/runs";
     expect((await ask(at, { json, headers })).status).toBe(201);
     expect((await ask(at, { json, headers })).status).toBe(200);
-    await vi.waitFor(async () => expect(await query(json.id, "words")).toEqual(["A"]));
+    await vi.waitFor(async () => expect(await query(json.id, "words")).toEqual(["A"]), { timeout: 10_000 });
   });
 });
 

@@ -81,7 +81,9 @@ describe("the name, the role and the reason stand in the history of", () => {
     const { id } = await start("web-listen", { input: { name: "go" } });
     await runThatIs(id, { status: "waiting" });
     await make(`POST /v1/runs/${id}/${action}`);
-    await vi.waitFor(async () => expect(await told(id, kind)).toMatchObject({ ...person, reason: why }));
+    await vi.waitFor(async () => expect(await told(id, kind)).toMatchObject({ ...person, reason: why }), {
+      timeout: 10_000,
+    });
   });
 
   it("resume and retry; a reason in the body counts before the header's", async () => {

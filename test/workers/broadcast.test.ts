@@ -237,7 +237,9 @@ describe("a broadcast", () => {
     await broadcast(signalOf("gone", 1));
     await beginWait("g1", ["gone"], new Receiver(() => "not_waiting"));
     const receiver = new Receiver();
-    await vi.waitFor(async () => expect((await directoryShard(0).claim("gone", "g2", []))?.id).toBeDefined());
+    await vi.waitFor(async () => expect((await directoryShard(0).claim("gone", "g2", []))?.id).toBeDefined(), {
+      timeout: 10_000,
+    });
     await beginWait("g2", ["gone"], receiver);
     expect(receiver.got).toEqual([1]);
   });
@@ -251,7 +253,7 @@ describe("a broadcast", () => {
     expect(open).toHaveLength(1);
     await directoryShard(0).release(open[0] ?? "", "dying");
     expect(await outputOf(id)).toEqual([3]);
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]));
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 10_000 });
   });
 
   it("claimed by a process that died reaches its claimer all the same (guarantees 1 and 4)", async () => {
@@ -276,12 +278,15 @@ describe("a broadcast", () => {
     await directoryShard(0).claim(name, "ghost", []);
     await directoryShard(0).release("unwanted", "ghost");
     const stub = env.DIRECTORY.getByName("shard-0");
-    await vi.waitFor(async () => {
-      const row = await runInDurableObject(stub, (_object, ctx) =>
-        ctx.storage.sql.exec("SELECT claimed_by, check_at FROM broadcasts WHERE id = 'unwanted'").one(),
-      );
-      expect(row).toEqual({ claimed_by: null, check_at: null });
-    });
+    await vi.waitFor(
+      async () => {
+        const row = await runInDurableObject(stub, (_object, ctx) =>
+          ctx.storage.sql.exec("SELECT claimed_by, check_at FROM broadcasts WHERE id = 'unwanted'").one(),
+        );
+        expect(row).toEqual({ claimed_by: null, check_at: null });
+      },
+      { timeout: 10_000 },
+    );
     await settle("unwanted", name, 0);
   });
 
@@ -303,7 +308,7 @@ describe("a broadcast", () => {
     const second = await startInbox("real-2", 2);
     await service.signals.send(second, signalOf("item", { n: 3 }));
     expect((await outputOf(second)).toSorted()).toEqual([2, 3]);
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]));
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 10_000 });
   });
 });
 

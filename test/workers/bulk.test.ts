@@ -119,7 +119,7 @@ describe("a bulk action", () => {
   it("leaves runs that were started later alone", async () => {
     const { batch, ids } = await batchOf("bulk-parked", 1, "waiting");
     const { id, createdAt } = await bulk("cancel", { labels: { batch } });
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(Date.parse(createdAt) + 5));
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(Date.parse(createdAt) + 5), { timeout: 10_000 });
     const later = await start("bulk-parked", { input: { batch } });
     expect((await ended(id))["output"]).toMatchObject({ total: 1, succeeded: 1 });
     await runThatIs(ids[0] ?? "", { status: "cancelled" });

@@ -84,11 +84,14 @@ describe("a run that went on as new", () => {
     const urlOf = (run: unknown): string => (run as { progress: { url: string } }).progress.url;
     const old = urlOf(await runThatIs(id, { status: "waiting" }));
     await ask(`POST /v1/runs/${id}/signals/word`, { json: "again" });
-    const next = await vi.waitFor(async () => {
-      const url = urlOf(await runThatIs(id, { status: "waiting" }));
-      expect(url).not.toBe(old);
-      return url;
-    });
+    const next = await vi.waitFor(
+      async () => {
+        const url = urlOf(await runThatIs(id, { status: "waiting" }));
+        expect(url).not.toBe(old);
+        return url;
+      },
+      { timeout: 10_000 },
+    );
     const path = (url: string): string => new URL(url).pathname;
     expect((await ask(`POST ${path(old)}`, { token: null })).status).toBe(404);
     expect((await ask(`POST ${path(next)}`, { token: null })).status).toBe(202);

@@ -144,34 +144,30 @@ describe("a journal with", () => {
     },
   );
 
-  it(
-    "a value of the future fails nothing: the run rests, and goes on once it can be read",
-    { timeout: 30_000 },
-    async () => {
-      for (const [seq, value] of [
-        [1, '"input":"-1"'],
-        [3, '"result":"[1]"'],
-      ] as const) {
-        const id = await victim();
-        const field = value.slice(0, value.indexOf(":") + 1);
-        const alien = `${field}${JSON.stringify('[["Wormhole",1],"x"]')}`;
-        await damage(id, replace(seq, value, alien));
-        const before = await rowsOf(id);
-        for (let times = 0; times < 2; times++) {
-          const restMs = await wake(id);
-          expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
-          await evict(id);
-        }
-        expect(await rowsOf(id)).toEqual(before);
-        await damage(id, replace(seq, alien, value));
-        expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
-        await runThatIs(id, { status: "completed" });
-        expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+  it("a value of the future fails nothing: the run rests, and goes on once it can be read", async () => {
+    for (const [seq, value] of [
+      [1, '"input":"-1"'],
+      [3, '"result":"[1]"'],
+    ] as const) {
+      const id = await victim();
+      const field = value.slice(0, value.indexOf(":") + 1);
+      const alien = `${field}${JSON.stringify('[["Wormhole",1],"x"]')}`;
+      await damage(id, replace(seq, value, alien));
+      const before = await rowsOf(id);
+      for (let times = 0; times < 2; times++) {
+        const restMs = await wake(id);
+        expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
+        await evict(id);
       }
-    },
-  );
+      expect(await rowsOf(id)).toEqual(before);
+      await damage(id, replace(seq, alien, value));
+      expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
+      await runThatIs(id, { status: "completed" });
+      expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+    }
+  });
 
-  it("harms nobody else: others get their broadcast, and are listed anew", { timeout: 30_000 }, async () => {
+  it("harms nobody else: others get their broadcast, and are listed anew", async () => {
     const name = newId("news");
     const [id, well] = [newId("damaged"), newId("well")];
     for (const each of [id, well]) {
@@ -211,7 +207,7 @@ describe("bytes changed at random", () => {
   it.each([
     ["sealed, never make another history", true],
     ["plain, make no other history than one whose texts differ", false],
-  ])("%s", { timeout: 60_000 }, async (_what, sealed) => {
+  ])("%s", async (_what, sealed) => {
     const random = createRandom(`damage ${seed}`);
     const pick = (limit: number) => Math.floor(random.next() * limit);
     const counts = await inRun(newId("flips"), (ctx) => {

@@ -59,7 +59,7 @@ async function tellAll(ids: readonly string[]): Promise<Promise<Heard>[]> {
 }
 
 describe("runs that end at the same time", () => {
-  it("are told of in few calls, each once (budget)", { timeout: 30_000 }, async () => {
+  it("are told of in few calls, each once (budget)", async () => {
     const ids = idsOf("crowd", 24);
     const before = bundlesTo(shard).length;
     expect(await Promise.all(await tellAll(ids))).toEqual(ids.map(() => ({ offers: [], rows: 2 })));
@@ -74,7 +74,7 @@ describe("runs that end at the same time", () => {
     await Promise.all(ids.map((id) => listed(id, "completed")));
   });
 
-  it("are told of one by one to a shard that takes them no other way", { timeout: 30_000 }, async () => {
+  it("are told of one by one to a shard that takes them no other way", async () => {
     const ids = idsOf("older", 6);
     await Promise.all(ids.map((id) => start("listed-once", { id })));
     await Promise.all(ids.map((id) => listed(id, "waiting")));
@@ -83,12 +83,12 @@ describe("runs that end at the same time", () => {
     await Promise.all(ids.map((id) => listed(id, "completed")));
   });
 
-  it("are listed when the object dies that speaks for all of them", { timeout: 40_000 }, async () => {
+  it("are listed when the object dies that speaks for all of them", async () => {
     const ids = idsOf("orphan", 8);
     const before = bundlesTo(shard).length;
     trouble(shard, "hangs");
     const heard = new Map((await tellAll(ids)).map((each, index) => [ids[index], each]));
-    await vi.waitFor(() => expect(bundlesTo(shard).length).toBeGreaterThan(before), { timeout: 5000, interval: 5 });
+    await vi.waitFor(() => expect(bundlesTo(shard).length).toBeGreaterThan(before), { timeout: 10_000, interval: 5 });
     const [sender = "", ...others] = bundlesTo(shard)[before] ?? [];
     const dying = heard.get(sender)?.catch(() => "died");
     await expect(inObject(sender, async (ctx) => ctx.abort("ended by the test"))).rejects.toThrow("ended by the test");
@@ -96,7 +96,7 @@ describe("runs that end at the same time", () => {
     // The others ask by themselves, while nobody has an answer yet.
     const told = (id: string): number => reportsTo(shard).filter((each) => each === id).length;
     const alone = (): number => Math.min(...others.map(told));
-    await vi.waitFor(() => expect(alone()).toBeGreaterThanOrEqual(2), { timeout: 8000, interval: 20 });
+    await vi.waitFor(() => expect(alone()).toBeGreaterThanOrEqual(2), { timeout: 20_000, interval: 20 });
     trouble(shard, null);
     await Promise.all(others.map(async (id) => await heard.get(id)));
     await Promise.all(others.map((id) => listed(id, "completed")));

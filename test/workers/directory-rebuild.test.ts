@@ -18,7 +18,10 @@ async function lose(shard: number): Promise<void> {
     ctx.abort("lost by the test");
   });
   await lost.catch(() => undefined);
-  await vi.waitFor(async () => expect(await directoryShard(shard).counts()).toBeDefined(), { interval: 10 });
+  await vi.waitFor(async () => expect(await directoryShard(shard).counts()).toBeDefined(), {
+    timeout: 10_000,
+    interval: 10,
+  });
 }
 
 async function idsOf(filter: string): Promise<string[]> {
@@ -53,7 +56,7 @@ async function isEnrolled(id: string): Promise<boolean> {
 }
 
 describe("a rebuild", () => {
-  it("lists again what one lost shard listed, and says how far it is", { timeout: 30_000 }, async () => {
+  it("lists again what one lost shard listed, and says how far it is", async () => {
     const { batch, ids } = await waitingRuns(24);
     const shard = shardOf(ids[0] ?? "");
     const lost = ids.filter((id) => shardOf(id) === shard);
@@ -66,7 +69,7 @@ describe("a rebuild", () => {
     expect(await idsOf(`label.batch=${batch}&status=waiting`)).toEqual(ids);
   });
 
-  it("lists again what all of them listed, while runs are started, change and end", { timeout: 40_000 }, async () => {
+  it("lists again what all of them listed, while runs are started, change and end", async () => {
     const { batch, ids } = await waitingRuns(40);
     for (const shard of directoryShards().keys()) await lose(shard);
     expect(await idsOf(`label.batch=${batch}`)).toEqual([]);
@@ -85,7 +88,7 @@ describe("a rebuild", () => {
     expect(await idsOf(`label.batch=${batch}&status=waiting`)).toEqual(ids.slice(10));
   });
 
-  it("forgets runs that are gone, and keeps a newer run of the same id", { timeout: 30_000 }, async () => {
+  it("forgets runs that are gone, and keeps a newer run of the same id", async () => {
     const [ghost, again] = [newId("ghost"), newId("again")];
     await directoryOf(ghost).report(summaryOf(ghost, { createdAt: 1000 }));
     await directoryOf(again).report(summaryOf(again, { createdAt: 1000 }));
@@ -122,7 +125,7 @@ describe("a rebuild", () => {
 });
 
 describe("a shard that is new, or was lost", () => {
-  it("offers what was buffered before to those who begin to wait", { timeout: 20_000 }, async () => {
+  it("offers what was buffered before to those who begin to wait", async () => {
     const name = newId("news");
     const id = Array.from({ length: 100 }, () => newId("late")).find((each) => shardOf(each) === 3) ?? "";
     const { body } = await ask(`POST /v1/signals/${name}`, { json: { n: 1 } });
@@ -146,7 +149,7 @@ describe("a shard that is new, or was lost", () => {
     }).catch(() => undefined);
     expect(await isEnrolled(id)).toBe(false);
     const next = Array.from({ length: 100 }, () => newId("next")).find((each) => shardOf(each) === shard) ?? "";
-    await vi.waitFor(() => directoryOf(next).report(summaryOf(next)));
+    await vi.waitFor(() => directoryOf(next).report(summaryOf(next)), { timeout: 10_000 });
     expect([await isEnrolled(id), await isEnrolled(next)]).toEqual([true, true]);
   });
 });
@@ -158,7 +161,7 @@ describe("more shards", () => {
     variables.DIRECTORY_SHARDS = "4";
   });
 
-  it("raised live lose nothing and double nothing: a run stays where it was", { timeout: 30_000 }, async () => {
+  it("raised live lose nothing and double nothing: a run stays where it was", async () => {
     const old = await waitingRuns(30);
     variables.DIRECTORY_SHARDS = "5";
     expect(directoryShards()).toHaveLength(5);

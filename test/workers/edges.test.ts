@@ -38,14 +38,10 @@ describe("a handler that kills its process", () => {
     expect(ending?.entries.filter(({ kind }) => kind === "run.interrupted")).toHaveLength(3);
   });
 
-  it.for(cases)(
-    "outside any step at last fails with handler_crashed: $how (guarantee 4)",
-    { timeout: 40_000 },
-    async ({ how }) => {
-      const ending = await played.get(`${how} 1000`);
-      expect(ending?.run.error).toMatchObject({ code: "handler_crashed" });
-    },
-  );
+  it.for(cases)("outside any step at last fails with handler_crashed: $how (guarantee 4)", async ({ how }) => {
+    const ending = await played.get(`${how} 1000`);
+    expect(ending?.run.error).toMatchObject({ code: "handler_crashed" });
+  });
 });
 
 describe("a parked run", () => {
@@ -53,7 +49,10 @@ describe("a parked run", () => {
     const id = `parked-${++made}`;
     const sight = watched(id);
     await service.runs.start({ workflow: "parked", id, input: encode(input, "input"), by: "test" });
-    await vi.waitFor(() => expect([sight.resting, sight.entries.length > 3]).toEqual([true, true]), { interval: 10 });
+    await vi.waitFor(() => expect([sight.resting, sight.entries.length > 3]).toEqual([true, true]), {
+      timeout: 10_000,
+      interval: 10,
+    });
     return { id, stub: env.RUNS.getByName(id) };
   }
 
@@ -157,29 +156,25 @@ describe("a signal at the very instant of its timeout", () => {
   it.each([
     ["awake", 25, false],
     ["evicted", 60, true],
-  ])(
-    "goes to this wait or to the next, in order, once: %s (guarantees 4 and 5)",
-    { timeout: 30_000 },
-    async (_how, timeout, evicted) => {
-      const id = `volley-${++made}`;
-      await serve(id, timeout, evicted);
-      const run = await service.runs.read(id, 10_000);
-      const { seen, silences } = outputOf(run) as { seen: number[]; silences: number };
-      expect(seen).toEqual(Array.from({ length: rounds }, (_, n) => n));
-      const { entries } = watched(id);
-      const count = (kind: Entry["kind"]) => entries.filter((entry) => entry.kind === kind).length;
-      expect([count("signal.received"), count("signal.consumed"), count("wait.timed_out")]).toEqual([
-        rounds,
-        rounds,
-        silences,
-      ]);
-      // Both came first at times, or nothing was proved.
-      expect(silences).toBeGreaterThan(0);
-      expect(
-        entries.filter(
-          (entry, index) => entry.kind === "signal.received" && entries[index + 1]?.kind === "signal.consumed",
-        ).length,
-      ).toBeGreaterThan(0);
-    },
-  );
+  ])("goes to this wait or to the next, in order, once: %s (guarantees 4 and 5)", async (_how, timeout, evicted) => {
+    const id = `volley-${++made}`;
+    await serve(id, timeout, evicted);
+    const run = await service.runs.read(id, 10_000);
+    const { seen, silences } = outputOf(run) as { seen: number[]; silences: number };
+    expect(seen).toEqual(Array.from({ length: rounds }, (_, n) => n));
+    const { entries } = watched(id);
+    const count = (kind: Entry["kind"]) => entries.filter((entry) => entry.kind === kind).length;
+    expect([count("signal.received"), count("signal.consumed"), count("wait.timed_out")]).toEqual([
+      rounds,
+      rounds,
+      silences,
+    ]);
+    // Both came first at times, or nothing was proved.
+    expect(silences).toBeGreaterThan(0);
+    expect(
+      entries.filter(
+        (entry, index) => entry.kind === "signal.received" && entries[index + 1]?.kind === "signal.consumed",
+      ).length,
+    ).toBeGreaterThan(0);
+  });
 });

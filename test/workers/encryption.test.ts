@@ -110,7 +110,7 @@ async function scheduleAll(word: string): Promise<void> {
 }
 
 describe("rotation", () => {
-  it("new rows take the new key, old ones stay legible, and parked runs go on", { timeout: 30_000 }, async () => {
+  it("new rows take the new key, old ones stay legible, and parked runs go on", async () => {
     const { id } = await start("canary-parked", { input: { word: "w", life: 2 } });
     await runThatIs(id, { status: "waiting" });
     setKeys(two, one);
@@ -122,51 +122,47 @@ describe("rotation", () => {
     expect((await historyOf(id)).map(({ seq }) => seq)).toEqual((await historyOf(id)).map((_, index) => index + 1));
   });
 
-  it(
-    "rekey rewrites everything, ended runs and plain rows included, so that the old key can go",
-    { timeout: 60_000 },
-    async () => {
-      setKeys();
-      const plain = await start("canary-child", { input: { word: "plain" } }, "?wait=5s");
-      setKeys(one);
-      const [old, parked] = [
-        await start("canary-child", { input: { word: "old" } }, "?wait=5s"),
-        await start("canary-parked", { input: { word: "parked", life: 2 } }),
-      ];
-      await saturate("rotated");
-      const name = newId("held");
-      await good(`POST /v1/signals/${name}`, { json: { word: "held" } });
-      setKeys(two, one);
-      const { body } = await good("POST /v1/directory/rekey", { headers: { "idempotency-key": newId("rekey") } });
-      expect(body).toMatchObject({ workflow: "holdfast.rekey" });
-      const run = await completed(String(body["id"]));
-      const output = run.output as Record<"runs" | "shards" | "scheduler" | "lanes", Record<string, number>>;
-      expect(output).toMatchObject({ key: "k2", gone: 0, failed: 0, failures: [], shards: { objects: 4 } });
-      for (const part of ["runs", "shards", "scheduler"] as const) expect(output[part]["sealed"]).toBeGreaterThan(2);
-      expect(output.lanes).toMatchObject({ rows: 1, sealed: 1 });
-      for (const { id } of [plain, old, parked]) expect(new Set(await keysOf(id))).toEqual(new Set(["k2"]));
-      // Once more, nothing is left to do but what the run itself has written since it looked.
-      const again = await good("POST /v1/directory/rekey");
-      const second = await completed(String(again.body["id"]));
-      expect(second.output).toMatchObject({
-        runs: { sealed: 0 },
-        shards: { sealed: 0 },
-        scheduler: { sealed: 0 },
-        failed: 0,
-      });
-      setKeys(two);
-      for (const { id } of [plain, old, parked]) await evict(id);
-      expect((await good(`GET /v1/runs/${plain.id}`)).body).toMatchObject({ output: "made plain" });
-      expect((await good(`GET /v1/runs/${old.id}/history`)).body["entries"]).toHaveLength(4);
-      await good(`POST /v1/runs/${parked.id}/signals/go`, { json: {} });
-      await completed(parked.id);
-      const hearer = await start("listed-name", { input: { name } });
-      expect((await completed(hearer.id)).output).toEqual({ word: "held" });
-      await good("GET /v1/schedules");
-      const { body: listed } = await good("GET /v1/runs?limit=200");
-      expect(JSON.stringify(listed)).not.toContain("not to be read");
-    },
-  );
+  it("rekey rewrites everything, ended runs and plain rows included, so that the old key can go", async () => {
+    setKeys();
+    const plain = await start("canary-child", { input: { word: "plain" } }, "?wait=5s");
+    setKeys(one);
+    const [old, parked] = [
+      await start("canary-child", { input: { word: "old" } }, "?wait=5s"),
+      await start("canary-parked", { input: { word: "parked", life: 2 } }),
+    ];
+    await saturate("rotated");
+    const name = newId("held");
+    await good(`POST /v1/signals/${name}`, { json: { word: "held" } });
+    setKeys(two, one);
+    const { body } = await good("POST /v1/directory/rekey", { headers: { "idempotency-key": newId("rekey") } });
+    expect(body).toMatchObject({ workflow: "holdfast.rekey" });
+    const run = await completed(String(body["id"]));
+    const output = run.output as Record<"runs" | "shards" | "scheduler" | "lanes", Record<string, number>>;
+    expect(output).toMatchObject({ key: "k2", gone: 0, failed: 0, failures: [], shards: { objects: 4 } });
+    for (const part of ["runs", "shards", "scheduler"] as const) expect(output[part]["sealed"]).toBeGreaterThan(2);
+    expect(output.lanes).toMatchObject({ rows: 1, sealed: 1 });
+    for (const { id } of [plain, old, parked]) expect(new Set(await keysOf(id))).toEqual(new Set(["k2"]));
+    // Once more, nothing is left to do but what the run itself has written since it looked.
+    const again = await good("POST /v1/directory/rekey");
+    const second = await completed(String(again.body["id"]));
+    expect(second.output).toMatchObject({
+      runs: { sealed: 0 },
+      shards: { sealed: 0 },
+      scheduler: { sealed: 0 },
+      failed: 0,
+    });
+    setKeys(two);
+    for (const { id } of [plain, old, parked]) await evict(id);
+    expect((await good(`GET /v1/runs/${plain.id}`)).body).toMatchObject({ output: "made plain" });
+    expect((await good(`GET /v1/runs/${old.id}/history`)).body["entries"]).toHaveLength(4);
+    await good(`POST /v1/runs/${parked.id}/signals/go`, { json: {} });
+    await completed(parked.id);
+    const hearer = await start("listed-name", { input: { name } });
+    expect((await completed(hearer.id)).output).toEqual({ word: "held" });
+    await good("GET /v1/schedules");
+    const { body: listed } = await good("GET /v1/runs?limit=200");
+    expect(JSON.stringify(listed)).not.toContain("not to be read");
+  });
 
   it("is refused without a key to seal with, and to all but admins", async () => {
     expect(await refusal("POST /v1/directory/rekey", { token: "o-token-123" })).toBe("403 role_insufficient");
@@ -179,72 +175,62 @@ describe("rotation", () => {
 });
 
 describe("a key that is gone", () => {
-  it(
-    "refuses every read and action of the run, which waits unharmed and goes on with the key",
-    { timeout: 30_000 },
-    async () => {
-      const { id } = await start("canary-parked", { input: { word: "w", life: 2 } });
-      await vi.waitFor(async () => {
-        expect((await good(`GET /v1/runs?idPrefix=${id}&status=waiting`)).body["runs"]).toHaveLength(1);
-      }, 10_000);
-      const before = await rowsOf(id);
-      setKeys(two);
-      await evict(id);
-      const calls = ["", "/history", "/events", "/timeline", "/queries/word"].map(
-        (path) => `GET /v1/runs/${id}${path}`,
-      );
-      const acts = ["signals/go", "cancel", "terminate", "pause", "retry", "fork", "updates/turn"];
-      for (const call of [...calls, ...acts.map((act) => `POST /v1/runs/${id}/${act}`), `DELETE /v1/runs/${id}`]) {
-        const { status, body } = await ask(call, call.startsWith("POST") ? { json: {} } : {});
-        expect([call, status, body["code"]]).toEqual([call, 503, "key_missing"]);
-        expect(body["detail"]).toContain('the key "k1", which ENCRYPTION_KEYS does not have');
-      }
-      const { body } = await good(`GET /v1/runs?idPrefix=${id}`);
-      expect(body["runs"]).toMatchObject([{ id, status: "waiting", reason: expect.stringContaining('the key "k1"') }]);
-      expect((await good("GET /v1/directory/causes")).status).toBe(200);
-      expect((await good("GET /v1/stats")).status).toBe(200);
-      const other = await start("canary-child", { input: { word: "other" } }, "?wait=5s");
-      expect(other.output).toBe("made other");
-      expect(await rowsOf(id)).toEqual(before);
-      setKeys(two, one);
-      await good(`POST /v1/runs/${id}/signals/go`, { json: {} });
-      await completed(id);
-      expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
-    },
-  );
+  it("refuses every read and action of the run, which waits unharmed and goes on with the key", async () => {
+    const { id } = await start("canary-parked", { input: { word: "w", life: 2 } });
+    await vi.waitFor(async () => {
+      expect((await good(`GET /v1/runs?idPrefix=${id}&status=waiting`)).body["runs"]).toHaveLength(1);
+    }, 10_000);
+    const before = await rowsOf(id);
+    setKeys(two);
+    await evict(id);
+    const calls = ["", "/history", "/events", "/timeline", "/queries/word"].map((path) => `GET /v1/runs/${id}${path}`);
+    const acts = ["signals/go", "cancel", "terminate", "pause", "retry", "fork", "updates/turn"];
+    for (const call of [...calls, ...acts.map((act) => `POST /v1/runs/${id}/${act}`), `DELETE /v1/runs/${id}`]) {
+      const { status, body } = await ask(call, call.startsWith("POST") ? { json: {} } : {});
+      expect([call, status, body["code"]]).toEqual([call, 503, "key_missing"]);
+      expect(body["detail"]).toContain('the key "k1", which ENCRYPTION_KEYS does not have');
+    }
+    const { body } = await good(`GET /v1/runs?idPrefix=${id}`);
+    expect(body["runs"]).toMatchObject([{ id, status: "waiting", reason: expect.stringContaining('the key "k1"') }]);
+    expect((await good("GET /v1/directory/causes")).status).toBe(200);
+    expect((await good("GET /v1/stats")).status).toBe(200);
+    const other = await start("canary-child", { input: { word: "other" } }, "?wait=5s");
+    expect(other.output).toBe("made other");
+    expect(await rowsOf(id)).toEqual(before);
+    setKeys(two, one);
+    await good(`POST /v1/runs/${id}/signals/go`, { json: {} });
+    await completed(id);
+    expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
+  });
 
-  it(
-    "costs no death and no attempt: by its alarm the run goes on by itself once the key is back",
-    { timeout: 30_000 },
-    async () => {
-      const { id } = await start("canary-parked", { input: { word: "w", life: 2, fails: true } });
-      await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
-      const before = await rowsOf(id);
-      setKeys();
+  it("costs no death and no attempt: by its alarm the run goes on by itself once the key is back", async () => {
+    const { id } = await start("canary-parked", { input: { word: "w", life: 2, fails: true } });
+    await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
+    const before = await rowsOf(id);
+    setKeys();
+    await evict(id);
+    const wake = async () =>
+      await runInDurableObject(env.RUNS.getByName(id), async (object, { storage }) => {
+        await object.alarm?.();
+        return ((await storage.getAlarm()) ?? 0) - Date.now();
+      });
+    for (let times = 0; times < 3; times++) {
+      const inMs = await wake();
+      expect([inMs > 30_000, inMs <= 60_000]).toEqual([true, true]);
       await evict(id);
-      const wake = async () =>
-        await runInDurableObject(env.RUNS.getByName(id), async (object, { storage }) => {
-          await object.alarm?.();
-          return ((await storage.getAlarm()) ?? 0) - Date.now();
-        });
-      for (let times = 0; times < 3; times++) {
-        const inMs = await wake();
-        expect([inMs > 30_000, inMs <= 60_000]).toEqual([true, true]);
-        await evict(id);
-      }
-      expect(await rowsOf(id)).toEqual(before);
-      setKeys(one);
-      await wake();
-      await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
-      expect((await historyOf(id)).map(({ kind }) => kind)).toEqual([
-        "run.created",
-        "run.started",
-        "step.attempt_failed",
-      ]);
-    },
-  );
+    }
+    expect(await rowsOf(id)).toEqual(before);
+    setKeys(one);
+    await wake();
+    await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
+    expect((await historyOf(id)).map(({ kind }) => kind)).toEqual([
+      "run.created",
+      "run.started",
+      "step.attempt_failed",
+    ]);
+  });
 
-  it("keeps what is buffered until somebody can be given it", { timeout: 30_000 }, async () => {
+  it("keeps what is buffered until somebody can be given it", async () => {
     const name = newId("kept");
     const headers = { "idempotency-key": newId("kept") };
     await good(`POST /v1/signals/${name}`, { json: { word: "kept" }, headers });

@@ -123,7 +123,7 @@ describe("a run that had something to do with everything", () => {
       "throttle",
     ]);
     await lateOn(lanes);
-    await vi.waitFor(async () => expect(await lanesOf(word)).toEqual([]));
+    await vi.waitFor(async () => expect(await lanesOf(word)).toEqual([]), { timeout: 10_000 });
     expect(await placesOf(word)).toEqual([]);
   });
 

@@ -116,32 +116,28 @@ describe("the feed of the directory", () => {
     socket.close();
   });
 
-  it(
-    "merges what happens to a run, and keeps nobody's memory of all that a reader did not read",
-    { timeout: 60_000 },
-    async () => {
-      const prefix = newId("many");
-      const slow = new Listener(await openEvents(`/v1/directory/events?idPrefix=${prefix}`), false);
-      const quick = await feed(`?idPrefix=${prefix}`);
-      while (!isReady(slow)) await slow.read();
-      await quick.until(isReady);
-      // More changes than anybody keeps, of more runs, and of one of them very many.
-      const [shard] = directoryShards();
-      const tell = async (index: number, seq: number) =>
-        await shard?.report(summaryOf(`${prefix}-${index}`, { seq, createdAt: index + 1 }));
-      for (let seq = 1; seq <= 200; seq++) await tell(0, seq);
-      await quick.until(({ told }) => told.some(({ name }) => name === "run"));
-      expect(quick.told.length).toBeLessThan(100);
-      for (let from = 1; from <= 1500; from += 100) {
-        await Promise.all(Array.from({ length: 100 }, (_, index) => tell(from + index, 1)));
-      }
-      await quick.until((each) => Object.keys(listed(each)).length === 1501 || readies(each) > 1);
-      while (readies(slow) < 2) await slow.read();
-      expect(slow.told.filter(({ name }) => name === "run").length).toBeLessThan(1500);
-      await slow.leave();
-      await quick.leave();
-    },
-  );
+  it("merges what happens to a run, and keeps nobody's memory of all that a reader did not read", async () => {
+    const prefix = newId("many");
+    const slow = new Listener(await openEvents(`/v1/directory/events?idPrefix=${prefix}`), false);
+    const quick = await feed(`?idPrefix=${prefix}`);
+    while (!isReady(slow)) await slow.read();
+    await quick.until(isReady);
+    // More changes than anybody keeps, of more runs, and of one of them very many.
+    const [shard] = directoryShards();
+    const tell = async (index: number, seq: number) =>
+      await shard?.report(summaryOf(`${prefix}-${index}`, { seq, createdAt: index + 1 }));
+    for (let seq = 1; seq <= 200; seq++) await tell(0, seq);
+    await quick.until(({ told }) => told.some(({ name }) => name === "run"));
+    expect(quick.told.length).toBeLessThan(100);
+    for (let from = 1; from <= 1500; from += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, index) => tell(from + index, 1)));
+    }
+    await quick.until((each) => Object.keys(listed(each)).length === 1501 || readies(each) > 1);
+    while (readies(slow) < 2) await slow.read();
+    expect(slow.told.filter(({ name }) => name === "run").length).toBeLessThan(1500);
+    await slow.leave();
+    await quick.leave();
+  });
 
   it("outlives its shards: asleep they tell of the next change, aborted they are followed anew and listed again", async () => {
     const label = newId("label");

@@ -68,7 +68,7 @@ beforeAll(() => {
 });
 
 describe("a history of 10,000 entries", () => {
-  it("is followed while it is written, and after, whole and in order", { timeout: 60_000 }, async () => {
+  it("is followed while it is written, and after, whole and in order", async () => {
     const { id } = await start("live-long", { input: { lines: 10_000 } });
     const live = await listen(events(id));
     const socket = await connect(events(id));
@@ -90,7 +90,7 @@ describe("a history of 10,000 entries", () => {
 });
 
 describe("a reader that does not read", () => {
-  it("holds nothing up, is told everything once it reads, and only once", { timeout: 60_000 }, async () => {
+  it("holds nothing up, is told everything once it reads, and only once", async () => {
     const { id } = await start("live-long", { input: { steps: 800, size: 20_000 } });
     const slow = new Listener(await openEvents(events(id)), false);
     await slow.read();
@@ -109,7 +109,7 @@ describe("a reader that does not read", () => {
 });
 
 describe("a WebSocket", () => {
-  it("carries 8 MiB, then asks its client back, who misses nothing", { timeout: 60_000 }, async () => {
+  it("carries 8 MiB, then asks its client back, who misses nothing", async () => {
     const { id } = await start("live-long", { input: { steps: 600, size: 20_000 } });
     await runThatIs(id, { status: "waiting" });
     await go(id);
@@ -131,7 +131,7 @@ describe("a WebSocket", () => {
 });
 
 describe("silence", () => {
-  it("lets the object leave memory by itself, sockets and pings notwithstanding (4)", { timeout: 60_000 }, async () => {
+  it("lets the object leave memory by itself, sockets and pings notwithstanding (4)", async () => {
     await silences.followed;
   });
 

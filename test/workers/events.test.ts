@@ -157,7 +157,7 @@ describe("a run that dies at any write", () => {
       expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: { key }, headers })).status).toBe(202);
     }, waiting);
 
-  it("tells nothing that its death took back, and all that it kept (1)", { timeout: 60_000 }, async () => {
+  it("tells nothing that its death took back, and all that it kept (1)", async () => {
     const blows = [4, 5, 6, 7, 8, 9, 10, 12, 14].flatMap((at) => [
       { at, how: "lost" as const },
       { at, how: "kept" as const },
@@ -203,33 +203,27 @@ describe("a run that nothing happens to", () => {
     expect(openings.get(id), "each socket was opened once and outlived its object").toBe(2);
   });
 
-  it(
-    "may lose its process or its sockets, and who follows sees neither a gap nor a double",
-    { timeout: 60_000 },
-    async () => {
-      const { id } = await start("live-parked");
-      await parked(id);
-      const listener = await listen(events(id));
-      await listener.until(({ entries }) => entries.length > 2);
-      for (let round = 1; round <= 3; round++) {
-        const opened = openings.get(id) ?? 0;
-        const abort = runInDurableObject(env.RUNS.getByName(id), (_object, ctx) =>
-          ctx.abort("the test ends this life"),
-        );
-        await expect(abort).rejects.toThrow("the test ends this life");
-        await signal(id, { round });
-        await vi.waitFor(() => expect(openings.get(id)).toBeGreaterThan(opened), waiting);
-        await signal(id, { round });
-        const seen = await historyOf(id);
-        await listener.until(({ entries }) => entries.length >= seen.length);
-        await evict(id, "close");
-      }
-      await signal(id, { stop: true });
-      await listener.until(({ closed }) => closed);
-      expect(listener.entries).toEqual(await historyOf(id));
-      expect(listener.told.at(-1)).toMatchObject({ name: "end", data: { status: "completed" } });
-    },
-  );
+  it("may lose its process or its sockets, and who follows sees neither a gap nor a double", async () => {
+    const { id } = await start("live-parked");
+    await parked(id);
+    const listener = await listen(events(id));
+    await listener.until(({ entries }) => entries.length > 2);
+    for (let round = 1; round <= 3; round++) {
+      const opened = openings.get(id) ?? 0;
+      const abort = runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => ctx.abort("the test ends this life"));
+      await expect(abort).rejects.toThrow("the test ends this life");
+      await signal(id, { round });
+      await vi.waitFor(() => expect(openings.get(id)).toBeGreaterThan(opened), waiting);
+      await signal(id, { round });
+      const seen = await historyOf(id);
+      await listener.until(({ entries }) => entries.length >= seen.length);
+      await evict(id, "close");
+    }
+    await signal(id, { stop: true });
+    await listener.until(({ closed }) => closed);
+    expect(listener.entries).toEqual(await historyOf(id));
+    expect(listener.told.at(-1)).toMatchObject({ name: "end", data: { status: "completed" } });
+  });
 
   it("has no socket left once its followers have gone", async () => {
     const { id } = await start("live-parked");

@@ -394,11 +394,14 @@ describe("a push told by GitHub", () => {
     expect(await deliver("push", { ref: "refs/heads/main" })).toMatchObject([422, { code: "input_invalid" }]);
     expect(await deliver("push", payload)).toEqual([202, { accepted: true, duplicate: false }]);
     expect(await deliver("push", payload)).toEqual([200, { duplicate: true }]);
-    const told = await vi.waitFor(() => {
-      const [mail, ...more] = posts.filter(({ to }) => to === "team@example.com");
-      expect([mail?.subject, more]).toEqual(["ada pushed 2 to acme/shop", []]);
-      return mail;
-    });
+    const told = await vi.waitFor(
+      () => {
+        const [mail, ...more] = posts.filter(({ to }) => to === "team@example.com");
+        expect([mail?.subject, more]).toEqual(["ada pushed 2 to acme/shop", []]);
+        return mail;
+      },
+      { timeout: 10_000 },
+    );
     expect(told?.text).toBe("00c0ffe Change 0 (Ada)\n10c0ffe Change 1 (Ada)");
   });
 });

@@ -103,7 +103,9 @@ describe("POST /v1/workflows/:name/runs", () => {
 
   it("makes ids that sort by time", async () => {
     const first = await ask("POST /v1/workflows/web-echo/runs");
-    await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(String(first.body["createdAt"])));
+    await expect
+      .poll(() => Date.now(), { timeout: 10_000 })
+      .toBeGreaterThan(Date.parse(String(first.body["createdAt"])));
     const second = await ask("POST /v1/workflows/web-echo/runs");
     expect(first.status).toBe(201);
     expect(String(second.body["id"]) > String(first.body["id"])).toBe(true);

@@ -97,7 +97,7 @@ describe("a limit on runs", () => {
   it("holds what is beyond it, and tells where it stands, in memory and out of it", async () => {
     const key = newId("held");
     const lane = `concurrency:gated-one:${key}`;
-    await blocker("gated-one", key, 1500);
+    const holder = await blocker("gated-one", key, 20_000);
     const [first, second] = [newId("gated-one"), newId("gated-one")];
     for (const id of [first, second]) {
       await begin("gated-one", id, { key });
@@ -115,6 +115,7 @@ describe("a limit on runs", () => {
       waitingFor: [place],
       reason: `2nd in lane ${lane}, 1 of 1 slots in use`,
     });
+    await ask(`POST /v1/runs/${holder.id}/terminate`);
     await allCompleted([first, second]);
     const kinds = (await historyOf(second)).map(({ kind }) => kind);
     expect(kinds).toEqual([
@@ -130,23 +131,25 @@ describe("a limit on runs", () => {
 
   it("lets the higher priority in first", async () => {
     const key = newId("priority");
-    await blocker("gated-one", key, 600);
+    const holder = await blocker("gated-one", key, 20_000);
     const ids: Record<string, string> = {};
     for (const [name, priority] of Object.entries({ low: -1, high: 5, mid: 2 })) {
       ids[name] = newId("gated-one");
       await begin("gated-one", ids[name], { key, priority });
       await runThatIs(ids[name], { status: "queued" });
     }
+    await ask(`POST /v1/runs/${holder.id}/terminate`);
     await allCompleted(Object.values(ids));
     expect(orderOf(key).slice(1)).toEqual([ids["high"], ids["mid"], ids["low"]]);
   });
 
   it("of one key holds up no other", async () => {
     const key = newId("busy");
-    await blocker("gated-one", key, 1500);
+    const holder = await blocker("gated-one", key, 20_000);
     const held = await start("gated-one", { input: { key } });
-    const free = await start("gated-one", { input: { key: newId("free") } }, "?wait=5s");
+    const free = await start("gated-one", { input: { key: newId("free") } }, "?wait=10s");
     expect([free.status, await statusOf(held.id)]).toEqual(["completed", "queued"]);
+    await ask(`POST /v1/runs/${holder.id}/terminate`);
   });
 
   it("can be changed at run time: what waits gets in at once", async () => {
@@ -162,7 +165,7 @@ describe("a limit on runs", () => {
     await ask(`POST /v1/runs/${first.id}/terminate`);
   });
 
-  it("is kept by workflows that share it, each with its own beside it", { timeout: 60_000 }, async () => {
+  it("is kept by workflows that share it, each with its own beside it", async () => {
     const ids = await Promise.all(["gated-left", "gated-right"].map((workflow) => startAll(workflow, 25, {})));
     await allCompleted(ids.flat());
     expect(mostAtWork("gated-post")).toBeLessThanOrEqual(3);
@@ -204,7 +207,7 @@ describe("a slot", () => {
 
   it("of a process that ends is taken up again by its own run", async () => {
     const key = newId("killed");
-    const run = await blocker("gated-one", key, 700);
+    const run = await blocker("gated-one", key, 2500);
     const next = await start("gated-one", { input: { key } });
     await runThatIs(next.id, { status: "queued" });
     await kill(run.id);
@@ -216,7 +219,7 @@ describe("a slot", () => {
     const key = newId("parked");
     const parked = await start("gated-parking", { input: { key } });
     await runThatIs(parked.id, { status: "waiting" });
-    const other = await start("gated-parking", { input: { key, ms: 700 } });
+    const other = await start("gated-parking", { input: { key, ms: 2500 } });
     await runThatIs(other.id, { status: "waiting" });
     await signal(other.id, "go");
     await vi.waitFor(() => expect(isAtWork(key, other.id)).toBe(true), ended);
@@ -248,35 +251,33 @@ describe("a slot", () => {
 });
 
 describe("other limits", () => {
-  it("a throttle lets so many begin in any span of its period", { timeout: 30_000 }, async () => {
+  it("a throttle lets so many begin in any span of its period", async () => {
     const key = newId("throttle");
+    const fromAt = Date.now();
     const ids = await startAll("gated-throttled", 6, { key });
     await allCompleted(ids);
     const runs = await Promise.all(ids.map(async (id) => (await ask(`GET /v1/runs/${id}`)).body));
     const startedAt = runs.map((run) => Date.parse(String(run["startedAt"]))).sort((one, other) => one - other);
-    const spans = startedAt.slice(2).map((at, index) => at - (startedAt[index] ?? 0));
-    // The slots are a second apart; how long each run then takes to begin depends on what else goes on.
-    expect(Math.min(...spans)).toBeGreaterThan(500);
+    // How long a run takes to begin once it has its slot depends on what else goes on: none is early, any may be late.
+    for (const [index, at] of startedAt.entries()) {
+      expect(at - fromAt).toBeGreaterThanOrEqual(Math.floor(index / 2) * 1000);
+    }
   });
 
-  it(
-    "a singleton that queues lets one run after the other go from its start to its end",
-    { timeout: 30_000 },
-    async () => {
-      const key = newId("queue");
-      const ids: string[] = [];
-      for (let count = 0; count < 5; count++) {
-        const { id } = await start("gated-queue", { input: { key } });
-        ids.push(id);
-      }
-      await allCompleted(ids);
-      const worked = begun.filter(({ limit }) => limit === key).map(({ run }) => run);
-      expect(worked.filter((_run, index) => index % 2 === 0)).toEqual(worked.filter((_run, index) => index % 2 === 1));
-      expect(new Set(worked)).toEqual(new Set(ids));
-    },
-  );
+  it("a singleton that queues lets one run after the other go from its start to its end", async () => {
+    const key = newId("queue");
+    const ids: string[] = [];
+    for (let count = 0; count < 5; count++) {
+      const { id } = await start("gated-queue", { input: { key } });
+      ids.push(id);
+    }
+    await allCompleted(ids);
+    const worked = begun.filter(({ limit }) => limit === key).map(({ run }) => run);
+    expect(worked.filter((_run, index) => index % 2 === 0)).toEqual(worked.filter((_run, index) => index % 2 === 1));
+    expect(new Set(worked)).toEqual(new Set(ids));
+  });
 
-  it("guarantee 4: a limit on steps is kept while processes end", { timeout: 60_000 }, async () => {
+  it("guarantee 4: a limit on steps is kept while processes end", async () => {
     const key = newId("steps");
     const ids = await startAll("gated-steps", 3, { key, count: 40 });
     for (let kills = 0; kills < 4; kills++) {

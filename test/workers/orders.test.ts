@@ -149,7 +149,9 @@ describe("while a request is under way", () => {
     expect(lives.get(id)).toBe(before + 1);
     expect(await boxOf(box)).toHaveLength(1);
     expect(await entriesOf(id)).not.toContainEqual(expect.objectContaining({ kind: "step.interrupted" }));
-    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id));
+    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id), {
+      timeout: 10_000,
+    });
   });
 
   it("the death of its courier has the same request made again at once, and recorded once (2, 4)", async () => {
@@ -269,8 +271,9 @@ describe("what is stored", () => {
     const { id } = await start("asks", { id: word, input: { target: address({ body: "1" }) } }, "?wait=10s");
     const [sent] = await dispatches(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
-    await pause(50);
-    expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(word);
+    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(word), {
+      timeout: 10_000,
+    });
     expect(await courierObject(sent?.courier ?? 0).reserveBerth(0)).toBe(true);
   });
 });

@@ -189,7 +189,7 @@ describe("agent", () => {
 describe("lanes", () => {
   it("a burst of automation does not hold up what a person waits for", async () => {
     const burst = Array.from({ length: 30 }, (_unused, index) =>
-      syncLater.start({ customer: `c${index % 3}`, workMs: 150 }, { id: id("later") }),
+      syncLater.start({ customer: `c${index % 3}`, workMs: 400 }, { id: id("later") }),
     );
     const started = await Promise.all(burst);
     const now = await syncNow.start({ customer: "ann", workMs: 5 }, { id: id("now") });

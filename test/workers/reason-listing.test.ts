@@ -55,7 +55,7 @@ describe("a listed run", () => {
   it("that stands in line says where", async () => {
     const key = newId("listed");
     const lane = `concurrency:gated-one:${key}`;
-    const blocker = await start("gated-one", { input: { key, ms: 3000 } });
+    const blocker = await start("gated-one", { input: { key, ms: 15_000 } });
     await vi.waitFor(() => expect(isAtWork(key, blocker.id)).toBe(true), { timeout: 5000, interval: 20 });
     for (const position of [1, 2]) {
       const { id } = await start("gated-one", { input: { key } });

@@ -154,9 +154,12 @@ describe("a run in its object", () => {
   it("answers whoever waits for the end of a run that is not kept at all", async () => {
     expect(await start("unkept", 7, 5000)).toMatchObject({ status: "completed", output: encode(7, "") });
     const { id } = await start("unkept", 8);
-    await vi.waitFor(async () => {
-      await expect(service.runs.read(id)).rejects.toMatchObject({ code: "run_not_found" });
-    });
+    await vi.waitFor(
+      async () => {
+        await expect(service.runs.read(id)).rejects.toMatchObject({ code: "run_not_found" });
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it("fails a run past its timeout", async () => {
@@ -178,7 +181,7 @@ describe("a parked run", () => {
   });
 
   it("wakes from its sleep by its own alarm after an eviction (guarantee 4)", async () => {
-    const { id } = await start("nap", { ms: 300 });
+    const { id } = await start("nap", { ms: 2000 });
     await until(id, "waiting");
     await evict(id);
     await until(id, "completed");
@@ -195,7 +198,7 @@ describe("a parked run", () => {
   });
 
   it("times out on time after an eviction, and the reason says it before", async () => {
-    const { id } = await start("approval", { timeout: "300ms" });
+    const { id } = await start("approval", { timeout: "2s" });
     const waiting = await until(id, "waiting");
     expect(waiting.reason).toContain("waiting for signal decision");
     await evict(id);
@@ -255,7 +258,7 @@ describe("a parked run", () => {
 
 describe("pause and repair", () => {
   it("holds a paused run, moves its deadline by the pause, and goes on", async () => {
-    const { id } = await start("nap", { ms: 400 });
+    const { id } = await start("nap", { ms: 2000 });
     const before = await until(id, "waiting");
     const act = (kind: "pause" | "resume") => service.runs.act(id, { kind, by: "ana", reason: "checking the invoice" });
     expect(await act("pause")).toMatchObject({ status: "paused", reason: "paused by ana: checking the invoice" });
@@ -355,7 +358,7 @@ describe("a webhook", () => {
   });
 
   it("expires with its wait", async () => {
-    const { id, token } = await open({ timeout: "200ms" });
+    const { id, token } = await open({ timeout: "2s" });
     await until(id, "completed");
     await expect(service.hooks.receive(token, post("{}"))).rejects.toMatchObject({ code: "run_ended" });
     expect(await getRun(id).result()).toBe("nobody called");
@@ -366,7 +369,7 @@ describe("deaths", () => {
   it("repeats an interrupted step with the same key, and only that one (guarantee 2)", async () => {
     const { id } = await start("gated", { gates: ["one", "two"] });
     openGate(`${id}/one`);
-    await vi.waitFor(async () => expect((await service.runs.read(id)).steps.completed).toBe(1));
+    await vi.waitFor(async () => expect((await service.runs.read(id)).steps.completed).toBe(1), { timeout: 10_000 });
     await abortAllDurableObjects();
     // Nobody calls: the alarm brings it back.
     await vi.waitFor(() => expect(effectsOf(id)).toEqual(["one", "two", "two"]), { timeout: 10_000 });
@@ -405,19 +408,26 @@ describe("deaths", () => {
     expect(effectsOf(id)).toHaveLength(7);
   });
 
-  it("goes on with care where its object dies of a signal that nobody has answered (guarantees 4 and 5)", async () => {
-    const { id } = await start("mine", { signal: true });
-    await until(id, "waiting");
-    const signal = { name: "go", payload: encode({}, ""), key: "go", by: "test" };
-    await expect(service.signals.send(id, signal)).rejects.toThrow("mine");
-    expect((await kinds(id)).slice(-2)).toEqual(["run.interrupted", "run.recovered"]);
-    // Whoever was not answered sends it again. It dies of this one as well, but now that is on record.
-    await service.signals.send(id, signal).catch(() => {});
-    await mined(id);
-    expect((await kinds(id)).filter((kind) => kind === "signal.received")).toHaveLength(1);
-    // One that nobody could note, and the six that a step may have.
-    expect(effectsOf(id)).toHaveLength(7);
-  });
+  it.each([
+    ["", false],
+    [", and found no memory of it", true],
+  ])(
+    "goes on with care where its object dies of a signal that nobody has answered%s (guarantees 4 and 5)",
+    async (_, cold) => {
+      const { id } = await start("mine", { signal: true });
+      await until(id, "waiting");
+      if (cold) await evict(id);
+      const signal = { name: "go", payload: encode({}, ""), key: "go", by: "test" };
+      await expect(service.signals.send(id, signal)).rejects.toThrow("mine");
+      expect((await kinds(id)).slice(-2)).toEqual(["run.interrupted", "run.recovered"]);
+      // Whoever was not answered sends it again. It dies of this one as well, but now that is on record.
+      await service.signals.send(id, signal).catch(() => {});
+      await mined(id);
+      expect((await kinds(id)).filter((kind) => kind === "signal.received")).toHaveLength(1);
+      // One that nobody could note, and the six that a step may have.
+      expect(effectsOf(id)).toHaveLength(7);
+    },
+  );
 
   async function mined(id: string): Promise<void> {
     await vi.waitFor(

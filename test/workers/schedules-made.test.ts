@@ -43,7 +43,7 @@ async function wake(scheduler: Scheduler, ctx: DurableObjectState): Promise<void
 }
 
 async function drained(scheduler: Scheduler): Promise<void> {
-  await vi.waitFor(async () => expect((await find(scheduler)).backfills).toEqual([]), { interval: 2 });
+  await vi.waitFor(async () => expect((await find(scheduler)).backfills).toEqual([]), { timeout: 10_000, interval: 2 });
 }
 
 describe("guarantee 6: a schedule made by a request", () => {
@@ -179,7 +179,7 @@ describe("guarantee 6: paused, in the code as well", () => {
       await scheduler.tick();
       expect(world.started).toEqual([slot(0)]);
       take(await scheduler.change("minutely", { paused: false, ...by }));
-      await vi.waitFor(() => expect(world.started).toEqual([slot(0), slot(1)]));
+      await vi.waitFor(() => expect(world.started).toEqual([slot(0), slot(1)]), { timeout: 10_000 });
     });
   });
 
@@ -420,7 +420,7 @@ describe("guarantee 6: a backfill", () => {
     await live(world, async (scheduler) => {
       await make(scheduler, { cron: "*/10 * * * *", paused: true });
       expect(take(await scheduler.backfill("minutely", { ...hour, ...by }))).toEqual({ firings: 6 });
-      await vi.waitFor(() => expect(world.started).toContain(dying));
+      await vi.waitFor(() => expect(world.started).toContain(dying), { timeout: 10_000 });
     });
     expect(world.runs.size).toBe(3);
     world.before = () => undefined;
@@ -443,7 +443,7 @@ describe("guarantee 6: a backfill", () => {
       await make(scheduler, { paused: true });
       take(await scheduler.backfill("minutely", { fromAt: noon - 450 * minuteMs, untilAt: noon, ...by }));
       for (const done of [200, 400]) {
-        await vi.waitFor(() => expect(world.runs.size).toBe(done));
+        await vi.waitFor(() => expect(world.runs.size).toBe(done), { timeout: 10_000 });
         await turn();
         await wake(scheduler, ctx);
       }
@@ -458,15 +458,15 @@ describe("guarantee 6: a backfill", () => {
     await live(world, async (scheduler, ctx) => {
       await make(scheduler, { cron: "* 11 * * *" });
       take(await scheduler.backfill("minutely", range));
-      await vi.waitFor(() => expect(world.started).toEqual([slot(-3)]));
+      await vi.waitFor(() => expect(world.started).toEqual([slot(-3)]), { timeout: 10_000 });
       world.running.clear();
       await scheduler.ended({ id: "minutely", at: noon }, slot(-3));
-      await vi.waitFor(() => expect(world.started).toEqual([slot(-3), slot(-2)]));
+      await vi.waitFor(() => expect(world.started).toEqual([slot(-3), slot(-2)]), { timeout: 10_000 });
       await wake(scheduler, ctx);
       expect(world.started).toHaveLength(2);
       world.running.clear();
       await wake(scheduler, ctx);
-      await vi.waitFor(() => expect(world.started).toEqual([slot(-3), slot(-2), slot(-1)]));
+      await vi.waitFor(() => expect(world.started).toEqual([slot(-3), slot(-2), slot(-1)]), { timeout: 10_000 });
       world.running.clear();
       await scheduler.ended({ id: "minutely", at: noon }, slot(-1));
       await drained(scheduler);
@@ -520,7 +520,7 @@ describe("guarantee 6: a backfill", () => {
     await live(world, async (scheduler, ctx) => {
       await make(scheduler, { cron: "* 11 * * *" });
       take(await scheduler.backfill("minutely", { ...hour, overlap: "buffer-all", ...by }));
-      await vi.waitFor(() => expect(world.started).toHaveLength(1));
+      await vi.waitFor(() => expect(world.started).toHaveLength(1), { timeout: 10_000 });
       take(await scheduler.remove("minutely", by));
       await scheduler.ended({ id: "minutely", at: noon }, world.started[0] ?? "");
       await turn();

@@ -30,7 +30,7 @@ describe("guarantee 6: a firing starts one run", () => {
       await scheduler.tick();
       at(0);
       const looks = [scheduler.tick(), scheduler.alarm(), scheduler.tick()];
-      await vi.waitFor(() => expect(world.asked).toHaveLength(1));
+      await vi.waitFor(() => expect(world.asked).toHaveLength(1), { timeout: 10_000 });
       go();
       await Promise.all(looks);
     });
@@ -44,7 +44,7 @@ describe("guarantee 6: a firing starts one run", () => {
       await scheduler.tick();
       at(0);
       void scheduler.alarm();
-      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true));
+      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 10_000 });
     });
     world.after = () => undefined;
     await live(world, async (scheduler, ctx) => {
@@ -162,10 +162,10 @@ describe("starts that fail", () => {
       await scheduler.tick();
       at(0);
       void scheduler.tick();
-      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true));
+      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 10_000 });
       at(1);
       void scheduler.tick();
-      await vi.waitFor(() => expect(world.running.has(slot(1))).toBe(true));
+      await vi.waitFor(() => expect(world.running.has(slot(1))).toBe(true), { timeout: 10_000 });
     });
   });
 });
@@ -207,8 +207,12 @@ describe("the alarm", () => {
     await live(world, async (scheduler, ctx) => {
       world.running.clear();
       await scheduler.ended({ id: "hourly", at: noon }, firingRunId("hourly", noon));
-      await vi.waitFor(() => expect(world.running).toContain(firingRunId("hourly", noon + 60 * minuteMs)));
-      await vi.waitFor(async () => expect(await ctx.storage.getAlarm()).toBe(noon + 70 * minuteMs));
+      await vi.waitFor(() => expect(world.running).toContain(firingRunId("hourly", noon + 60 * minuteMs)), {
+        timeout: 10_000,
+      });
+      await vi.waitFor(async () => expect(await ctx.storage.getAlarm()).toBe(noon + 70 * minuteMs), {
+        timeout: 10_000,
+      });
     });
   });
 

@@ -165,7 +165,7 @@ export function interrupted(programs: readonly Program[]): void {
       }
     });
 
-    it.for(cases)("$name", { timeout: 100_000 }, async ({ name }) => {
+    it.for(cases)("$name", { timeout: 300_000 }, async ({ name }) => {
       await played.get(name);
     });
   });
@@ -173,7 +173,7 @@ export function interrupted(programs: readonly Program[]): void {
   describe("everything at once ends again and again", () => {
     it(
       "runs, mails, lanes and the directory, and all ends well (guarantees 1 to 5)",
-      { timeout: 100_000 },
+      { timeout: 300_000 },
       async () => {
         const undisturbed = await Promise.all(programs.map(playWhole));
         const id = `storm-${++made}`;

@@ -5,8 +5,8 @@ import type { Ending } from "./play.ts";
 import { mails, watched } from "./saboteur.ts";
 
 /**
- * What happened to each call, in its order, without what only tells of the interruptions. A wait is
- * on record only where it had to wait, so its beginning is no part of it.
+ * What happened to each call, in its order, without what only tells of the interruptions. A wait, or a sleep until
+ * an instant, is on record only where it had to wait, so its beginning is no part of it.
  */
 const unsaid: ReadonlySet<string> = new Set([
   "run.interrupted",
@@ -17,6 +17,7 @@ const unsaid: ReadonlySet<string> = new Set([
   "undo.interrupted",
   "lane.queued",
   "lane.entered",
+  "timer.set",
   "wait.started",
   "wait.withdrawn",
 ]);
@@ -51,6 +52,8 @@ function outcomesOf(entry: Entry): string[] {
     case "child.completed":
     case "child.failed":
       return [`${entry.kind.split(".")[0]} ${entry.step}`];
+    case "timer.set":
+      return [`set ${entry.call}`];
     case "timer.fired":
       return [`timer ${entry.call}`];
     case "wait.timed_out":

@@ -170,7 +170,7 @@ describe("a run that has ended", () => {
     await imported(await takeOut(id));
     const from = effects.length;
     await ask(`POST /v1/runs/${id}/retry`);
-    await expect.poll(() => effects.slice(from)).toEqual([`last ${id}`]);
+    await expect.poll(() => effects.slice(from), { timeout: 10_000 }).toEqual([`last ${id}`]);
   });
 
   it("is kept no longer for having travelled: one that would be gone at once is refused", async () => {
@@ -395,7 +395,7 @@ describe("results of sensitive steps", () => {
   });
 });
 
-it(`a history of ${manySteps} steps arrives, leaves page by page, and goes on`, { timeout: 60_000 }, async () => {
+it(`a history of ${manySteps} steps arrives, leaves page by page, and goes on`, async () => {
   const { id } = await start("long-walk", { input: { steps: manySteps }, delay: "1 hour" });
   await ask(`POST /v1/runs/${id}/pause`);
   const [manifest = {}, delayed = {}] = linesOf(await exported(id));

@@ -49,7 +49,7 @@ const listedFailing = defineWorkflow("listed-failing", {
 
 /** Is removed a moment after its end. */
 const listedBriefly = defineWorkflow("listed-briefly", {
-  retention: "1 s",
+  retention: "3 s",
   handler: async (_input: unknown, step) => await step.run("work", () => 1),
 });
 

@@ -22,11 +22,11 @@ const single = defineWorkflow("flow-single", {
   handler: async (input: Keyed, step) => ({ first: input.n, last: await step.waitFor("end") }),
 });
 
-/** Goes on for a while, and leaves nothing behind. */
+/** Goes on for `n` ms, and leaves nothing behind. */
 const brief = defineWorkflow("flow-brief", {
   singleton: { key, mode: "skip" },
   retention: 0,
-  handler: async (_input: Keyed, step) => await step.sleep("while", "1500 ms"),
+  handler: async ({ n = 50 }: Keyed, step) => await step.sleep("while", n),
 });
 
 const newest = defineWorkflow("flow-newest", {
@@ -34,8 +34,9 @@ const newest = defineWorkflow("flow-newest", {
   handler: async (_input: Keyed, step) => await step.waitFor("end"),
 });
 
-export const periodMs = 700;
-export const maxMs = 1500;
+/** Longer than any two starts of one test are apart, on a machine that has other things to do. */
+export const periodMs = 2500;
+export const maxMs = 2600;
 
 const settled = defineWorkflow("flow-settled", {
   input: z.object({ key: z.string(), n: z.coerce.number(), wait: z.boolean().default(false) }),
@@ -52,9 +53,12 @@ const pressed = defineWorkflow("flow-pressed", {
   handler: ({ n }: Keyed) => n ?? null,
 });
 
+/** Some starts are further apart, on a machine that has nothing else to do, and some less, on one that has. */
+export const rushMs = 80;
+
 /** A period so short that starts and beginnings meet. */
 const rushed = defineWorkflow("flow-rushed", {
-  debounce: { period: 30, key },
+  debounce: { period: rushMs, key },
   handler: ({ n }: Keyed) => n ?? null,
 });
 
@@ -62,7 +66,7 @@ const rushed = defineWorkflow("flow-rushed", {
 const mortal = {
   settled: defineWorkflow("flow-mortal-settled", {
     labels: (input: Keyed) => ({ key: input.key }),
-    debounce: { period: 60, key, max: 300 },
+    debounce: { period: 250, key, max: 1000 },
     handler: ({ n }: Keyed) => n ?? null,
   }),
   single: defineWorkflow("flow-mortal-single", {
@@ -87,7 +91,7 @@ const guarded = defineWorkflow("flow-guarded", {
 
 /** Put off first, and then held by a lane. */
 const turned = defineWorkflow("flow-turned", {
-  debounce: { period: 500, key },
+  debounce: { period: 2000, key },
   concurrency: { limit: 1, key: ({ tenant }: Keyed & { tenant: string }) => tenant, hold: true },
   handler: async ({ n }, step) => {
     await step.waitFor("end");

@@ -77,7 +77,7 @@ const cancelled = defineWorkflow("mortal-cancelled", {
 /** Longer than the deaths before it waits can take. */
 const timed = defineWorkflow("mortal-timed", {
   retry,
-  timeout: "6 s",
+  timeout: "15 s",
   handler: async (_input: unknown, step) => {
     await reserve(step);
     try {
