@@ -8,10 +8,12 @@
  *    whatever reason, its own object asks for itself.
  * 2. What goes into a bundle is safe: the platform holds a call back until what its sender wrote is, and knows nothing
  *    of what others wrote.
+ * 3. No object waits for a promise of another's: what it does next would at times be done in the name of that other one,
+ *    which may not set its alarm. What came for it is left in memory, and it looks for that itself.
  */
 import type { RunSummary } from "../core/run.ts";
 import { directoryShard } from "./address.ts";
-import { lagMs } from "./lag.ts";
+import { answersMs, lagMs } from "./lag.ts";
 import { within } from "./patience.ts";
 import type { Heard } from "./rpc.ts";
 
@@ -22,12 +24,14 @@ const staleMs = 5 * lagMs;
 /** Summaries are a few hundred bytes; a call may hold 32 MiB. */
 const maxRuns = 200;
 const callLimitMs = 10_000;
+/** Between two looks for what came: at first, and at most. */
+const [lookMs, longestLookMs] = [3, 100];
 
 type Bundle = {
   readonly begunAt: number;
   readonly runs: RunSummary[];
-  /** For each of the runs, in their order; null for one that the shard could not take, and for one that is alone. */
-  readonly answers: Promise<readonly (Heard | null)[]>;
+  /** For each of the runs, in their order; null for one that the shard could not take. Null until they have come. */
+  answers: readonly (Heard | null)[] | null;
 };
 
 /** Those that are not sent yet, by the index of their shard. */
@@ -35,10 +39,9 @@ const gathering = new Map<number, Bundle>();
 
 /** Tells the shard of an end that is safe, with others. @throws when the shard was not reached */
 export async function tellEnd(shard: number, run: RunSummary): Promise<Heard> {
-  const bundle = joinable(gathering.get(shard)) ?? begin(shard);
-  const place = bundle.runs.push(run) - 1;
-  const answers = await within(bundle.answers, sharedMs).catch(() => []);
-  return answers[place] ?? (await within(directoryShard(shard).report(run), callLimitMs));
+  const bundle = joinable(gathering.get(shard));
+  const heard = bundle === null ? await send(shard, run) : await join(bundle, run);
+  return heard ?? (await within(directoryShard(shard).report(run), callLimitMs));
 }
 
 function joinable(bundle: Bundle | undefined): Bundle | null {
@@ -46,16 +49,26 @@ function joinable(bundle: Bundle | undefined): Bundle | null {
   return Math.abs(Date.now() - bundle.begunAt) < staleMs ? bundle : null;
 }
 
-/** The call is made by the object that asks. */
-function begin(shard: number): Bundle {
-  const runs: RunSummary[] = [];
-  const bundle: Bundle = { begunAt: Date.now(), runs, answers: send(shard, runs) };
+/** The call is made by the object that asks; null where nobody came with it, or there was no answer in time. */
+async function send(shard: number, run: RunSummary): Promise<Heard | null> {
+  const bundle: Bundle = { begunAt: Date.now(), runs: [run], answers: null };
   gathering.set(shard, bundle);
-  return bundle;
+  await scheduler.wait(lagMs - answersMs);
+  if (gathering.get(shard) === bundle) gathering.delete(shard);
+  const { runs } = bundle;
+  if (runs.length === 1) return null;
+  bundle.answers = await within(directoryShard(shard).reportAll(runs), sharedMs).catch(() => []);
+  return bundle.answers[0] ?? null;
 }
 
-async function send(shard: number, runs: readonly RunSummary[]): Promise<readonly (Heard | null)[]> {
-  await scheduler.wait(lagMs);
-  if (gathering.get(shard)?.runs === runs) gathering.delete(shard);
-  return runs.length > 1 ? await directoryShard(shard).reportAll(runs) : [null];
+/** What came for the run; null where nothing did, or not in time. */
+async function join(bundle: Bundle, run: RunSummary): Promise<Heard | null> {
+  const place = bundle.runs.push(run) - 1;
+  await scheduler.wait(lagMs - answersMs);
+  let pauseMs = lookMs;
+  for (let waitedMs = 0; bundle.answers === null && waitedMs < sharedMs; waitedMs += pauseMs) {
+    await scheduler.wait(pauseMs);
+    pauseMs = Math.min(pauseMs * 1.5, longestLookMs);
+  }
+  return bundle.answers?.[place] ?? null;
 }

@@ -32,7 +32,7 @@ import { deploymentId } from "./deployment.ts";
 import { Expiry } from "./expiry.ts";
 import { markExported } from "./exporter.ts";
 import { newestKey, vaultOf } from "./keys.ts";
-import { logEntries, logRemoval } from "./logline.ts";
+import { Log, logRemoval } from "./logline.ts";
 import { Meter } from "./meter.ts";
 import { describe } from "./patience.ts";
 import { takeOut } from "./removal.ts";
@@ -77,6 +77,7 @@ export class Host {
   /** The run is being removed: what would be accepted now would go with it. */
   removing = false;
   readonly #expiry = new Expiry();
+  readonly #log = new Log();
 
   constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
     this.#ctx = ctx;
@@ -287,7 +288,7 @@ export class Host {
     // It goes on from what the run took before.
     this.meter = new Meter(() => this.#ctx.storage.sql.databaseSize);
     const { created, imported } = this.run.state;
-    if (imported !== null) logEntries([imported], created);
+    if (imported !== null) this.#log.note([imported], created);
     this.proceed();
   }
 
@@ -324,6 +325,7 @@ export class Host {
     } finally {
       this.removing = false;
     }
+    this.#log.flush();
     if (created !== null) logRemoval(created, Date.now(), by);
   }
 
@@ -363,7 +365,8 @@ export class Host {
       }
       const reportAt = debts.report(next.busy);
       const wakeAt = next.expired ? null : next.wakeAt;
-      const dueAt = earlier(earlier(reportAt, owedAt), removable && !debts.reporting ? this.#expiry.dueAt : null);
+      const expiryAt = removable && !debts.reporting ? this.#expiry.dueAt : null;
+      const dueAt = earlier(earlier(reportAt, owedAt), earlier(expiryAt, this.#log.attend()));
       const soon = dueAt !== null && dueAt - Date.now() < watchdogMs;
       if (!next.busy && !debts.busy && !soon) return this.#park(wakeAt, dueAt);
       // What merely waits for a moment needs no watch before it: there is nothing at work that could have died.
@@ -406,6 +409,7 @@ export class Host {
   /** The journal could not be written or read: the memory is given up, the alarm brings it back. */
   async #giveUp(error: unknown): Promise<void> {
     console.error(`run ${this.#open?.run.state.created?.id} lost its memory and will resume`, error);
+    this.#log.flush();
     this.#open = null;
     this.#cold = true;
     // An object that is being torn down takes no alarm; the one that guards its work is still there.
@@ -452,7 +456,7 @@ export class Host {
   /** Every commit of the run passes here once it is written. */
   #recorded(entries: readonly Entry[]): void {
     this.audience.tellCommit(entries);
-    logEntries(entries, this.#open?.run.state.created ?? null);
+    this.#log.note(entries, this.#open?.run.state.created ?? null);
   }
 
   #self(): EntryOf<"run.created"> {

@@ -12,6 +12,8 @@ import type { DirectoryRpc } from "./rpc.ts";
  * about the same time are told together: with less, many short runs spend more on being listed; with more, no less.
  */
 export const lagMs = 20;
+/** So long whatever is of no use to those who wait for a run lets the answers to them go first: half of the lag. */
+export const answersMs = 10;
 /** How long telling it takes, with some to spare. */
 const tellingMs = 15;
 

@@ -10,6 +10,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { formatTrace, runTrace } from "../core/trace.ts";
 import { variable } from "./address.ts";
+import { answersMs } from "./lag.ts";
 
 type Level = "log" | "warn" | "error";
 /** What is written besides the names of the run; undefined fields are left out. */
@@ -32,16 +33,42 @@ export function checkLog(): void {
   throw new HoldfastError("config_invalid", `LOG must be "json" or "off", not "${value}"`);
 }
 
-/** @param created the run's, as it was before these entries; null where they create it */
-export function logEntries(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
-  if (isSilent()) return;
-  let run = created;
-  for (const entry of entries) {
-    if (entry.kind === "run.created") run = entry;
-    // What a fork copied happened to another run.
-    if (run === null || (run.fork !== undefined && entry.seq > run.seq && entry.seq <= run.fork.upTo)) continue;
-    const event = eventOf(entry, run);
-    if (event !== null) write(levelOf(entry), run, entry.at, event);
+type Line = { readonly level: Level; readonly run: EntryOf<"run.created">; readonly at: number; readonly event: Event };
+
+/** The lines of one run. They are made and written after the answers to those who wait for it, in their order. */
+export class Log {
+  #lines: Line[] = [];
+  #dueAt = 0;
+
+  /** @param created the run's, as it was before these entries; null where they create it */
+  note(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
+    if (isSilent()) return;
+    let run = created;
+    for (const entry of entries) {
+      if (entry.kind === "run.created") run = entry;
+      // What a fork copied happened to another run.
+      if (run === null || (run.fork !== undefined && entry.seq > run.seq && entry.seq <= run.fork.upTo)) continue;
+      const event = eventOf(entry, run);
+      if (event === null) continue;
+      if (this.#lines.length === 0) this.#dueAt = Date.now() + answersMs;
+      this.#lines.push({ level: levelOf(entry), run, at: entry.at, event });
+    }
+  }
+
+  /** Writes what is due; answers when more will be, epoch ms; null where nothing is left. */
+  attend(): number | null {
+    if (this.#lines.length === 0) return null;
+    const now = Date.now();
+    // Nothing waits for longer: a clock that says so was set back.
+    if (this.#dueAt > now && this.#dueAt <= now + answersMs) return this.#dueAt;
+    this.flush();
+    return null;
+  }
+
+  flush(): void {
+    const lines = this.#lines;
+    this.#lines = [];
+    for (const line of lines) write(line);
   }
 }
 
@@ -52,8 +79,9 @@ export function logRemoval(
   by: (Author & { reason: string | null }) | null,
 ): void {
   if (isSilent()) return;
-  if (by === null) return write("log", run, at, { event: "run.expired" });
-  write("log", run, at, { event: "run.deleted", ...authorOf(by), reason: by.reason ?? undefined });
+  const event =
+    by === null ? { event: "run.expired" } : { event: "run.deleted", ...authorOf(by), reason: by.reason ?? undefined };
+  write({ level: "log", run, at, event });
 }
 
 /** A call of a webhook that starts runs was refused, so that there is no run to tell of it. */
@@ -127,7 +155,7 @@ function errorOf(error: StoredError | undefined): object | undefined {
   return { code, step, message: message.slice(0, longestMessage) };
 }
 
-function write(level: Level, run: EntryOf<"run.created">, at: number, { event, ...more }: Event): void {
+function write({ level, run, at, event: { event, ...more } }: Line): void {
   const { id, workflow, version } = run;
   const names = { event, run: id, workflow, version, at: new Date(at).toISOString() };
   console[level](JSON.stringify({ ...names, ...more, trace: formatTrace(runTrace(run)) }));

@@ -16,7 +16,7 @@ import { directoryShard, schedulerObject, shardOf } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
 import type { Receive } from "./broadcast.ts";
 import { tellEnd } from "./bundle.ts";
-import { lagMs } from "./lag.ts";
+import { answersMs, lagMs } from "./lag.ts";
 import { backoff, describe, within } from "./patience.ts";
 import type { Heard } from "./rpc.ts";
 import { earlier } from "./timer.ts";
@@ -104,7 +104,8 @@ export class Reporter {
     const { status } = run;
     if (!busy || status === this.#toldStatus) this.#strayedAt = null;
     if (digest(run) === this.#told) return null;
-    if (isEnded(status)) return 0;
+    // Also what telling takes to prepare lets the answers go first.
+    if (isEnded(status)) return (run.finishedAt ?? 0) + answersMs;
     // A broadcast reaches the runs that are known to wait, so a new name is told soon, at rest at once.
     const unheard = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#toldNames.has(name));
     if (!busy) return unheard !== undefined || this.#told === "" ? 0 : this.#toldAt + intervalMs;

@@ -28,6 +28,8 @@ afterEach(() => {
 
 const of = (run: string) => lines.filter((line) => line["run"] === run);
 const eventsOf = (run: string) => of(run).map(({ event }) => event);
+/** Lines are written after the answers. */
+const written = (run: string, last: string) => vi.waitFor(() => expect(eventsOf(run).at(-1)).toBe(last));
 
 async function begin(workflow: string, input: unknown, wait = "?wait=10s"): Promise<string> {
   const id = newId(workflow);
@@ -43,6 +45,7 @@ describe("the log", () => {
   it("says what became of a run: who, what, when, how long and in which trace", async () => {
     const id = await begin("traced-stairs", { steps: 2 });
     const { body } = await ask(`GET /v1/runs/${id}`);
+    await written(id, "run.completed");
     const names = { run: id, workflow: "traced-stairs", version: "1", trace: body["trace"], level: "log" };
     expect(of(id)).toEqual([
       { ...names, event: "run.created", seq: 1, at: body["createdAt"], by: "ana", role: "admin" },
@@ -58,7 +61,7 @@ describe("the log", () => {
     const id = await begin("traced-fragile", null);
     mend(id);
     await ask(`POST /v1/runs/${id}/retry`, because);
-    await runThatIs(id, { status: "completed" });
+    await written(id, "run.completed");
     const error = { code: "step_failed", step: "broken", message: "broken" };
     const brief = of(id).map(({ event, level, error, by, role, reason }) => ({
       event,
@@ -96,16 +99,18 @@ describe("the log", () => {
 
   it("says where a run went on as new", async () => {
     const id = await begin("traced-relay", { left: 1 });
+    await written(id, "run.completed");
     expect(eventsOf(id)).toEqual(["run.created", "run.started", "run.continued", "run.started", "run.completed"]);
   });
 
   it("says that the process died under a run (guarantee 8)", async () => {
     const id = await begin("traced-listener", { count: 1 }, "");
     await runThatIs(id, { status: "waiting" });
+    await written(id, "run.started");
     await abortAllDurableObjects();
     // Nothing of it was at work: no event.
     await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
-    await runThatIs(id, { status: "completed" });
+    await written(id, "run.completed");
     expect(eventsOf(id)).toEqual(["run.created", "run.started", "run.completed"]);
   });
 
@@ -126,7 +131,7 @@ describe("the log", () => {
     const { status, body } = await ask(`POST /v1/runs/${id}/fork`, { json: { from: "broken" } });
     expect(status).toBe(201);
     const fork = String(body["id"]);
-    await runThatIs(fork, { status: "failed" });
+    await written(fork, "run.failed");
     expect(eventsOf(fork)).toEqual(["run.created", "run.started", "step.failed", "run.failed"]);
   });
 
@@ -134,7 +139,7 @@ describe("the log", () => {
     const id = newId("traced");
     const json = { id, input: { child: true, secret: "hush" }, labels: { secret: "hush" } };
     await ask("POST /v1/workflows/traced-journey/runs?wait=10s", { json });
-    expect(eventsOf(id).at(-1)).toBe("run.completed");
+    await written(id, "run.completed");
     expect(JSON.stringify(lines)).not.toMatch(/hush|a secret/);
   });
 });
@@ -143,6 +148,8 @@ describe("the variable LOG", () => {
   it("turns it off", async () => {
     settings["LOG"] = "off";
     const id = await begin("traced-stairs", { steps: 1 });
+    settings["LOG"] = "json";
+    await written(await begin("traced-stairs", { steps: 1 }), "run.completed");
     expect(of(id)).toEqual([]);
   });
 
