@@ -334,12 +334,12 @@ describe("POST /v1/schedules/:id/backfill", () => {
     const json = { from, to: "2026-01-01T02:00:00Z" };
     expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 120 });
     await vi.waitFor(async () => expect((await runsOf(id, "web-echo")).length).toBeGreaterThan(5), {
-      timeout: 5000,
+      timeout: 20_000,
       interval: 5,
     });
     await abortAllDurableObjects();
     await scheduleThatIs(id, { backfills: [], lastError: null });
-    await vi.waitFor(async () => expect(await runsOf(id, "web-echo")).toHaveLength(120), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await runsOf(id, "web-echo")).toHaveLength(120), { timeout: 20_000 });
   });
 
   it("one after the other waits for each run to end, and says how far it is", async () => {
