@@ -225,7 +225,7 @@ describe("listeners", () => {
     }
     const { id } = await start("asks-eavesdropper", { input: { name } });
     const heard = ["one", "two", "three"];
-    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual(heard), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual(heard), { timeout: 20_000 });
     await runThatIs(id, { status: "waiting" });
     await evict(id);
     expect((await tell("four")).body).toEqual({ delivered: 1, buffered: false });

@@ -319,7 +319,7 @@ async function startInbox(name: string, count = 1): Promise<string> {
 }
 
 async function listed(name: string, ids: string[]): Promise<void> {
-  await vi.waitFor(async () => expect(await waitersOf(name)).toEqual(expect.arrayContaining(ids)), { timeout: 5000 });
+  await vi.waitFor(async () => expect(await waitersOf(name)).toEqual(expect.arrayContaining(ids)), { timeout: 20_000 });
 }
 
 async function outputOf(id: string): Promise<number[]> {

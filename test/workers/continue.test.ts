@@ -75,7 +75,7 @@ describe("a run that went on as new", () => {
     await ask(`POST /v1/runs/${id}/signals/word`, { json: "enough" });
     await runThatIs(id, { status: "completed", output: 5 });
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBeLessThan(300);
-    await vi.waitFor(async () => expect(await listed()).toEqual([]), 5000);
+    await vi.waitFor(async () => expect(await listed()).toEqual([]), 20_000);
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
 

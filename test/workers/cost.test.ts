@@ -179,7 +179,7 @@ describe("the cost of a run", () => {
     const id = newId("rows");
     const written = await countRows(id);
     await ask("POST /v1/workflows/traced-stairs/runs?wait=10s", { json: { id, input: { steps: 3 } } });
-    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 5000);
+    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 20_000);
     // Created with the table, and ended; the watch over its report, and its retention.
     expect(written()).toBe(3 + 4);
   });
@@ -189,7 +189,7 @@ describe("the cost of a run", () => {
     const written = await countRows(id);
     await ask("POST /v1/workflows/traced-listener/runs", { json: { id, input: { count: 1 } } });
     await runThatIs(id, { status: "waiting" });
-    await vi.waitFor(async () => expect(await alarmOf(id)).toBe(null), 5000);
+    await vi.waitFor(async () => expect(await alarmOf(id)).toBe(null), 20_000);
     // Created with the table, and waiting; the watch over its report.
     expect(written()).toBe(3);
   });
@@ -198,7 +198,7 @@ describe("the cost of a run", () => {
     const id = newId("rows");
     const written = await countRows(id);
     await ask("POST /v1/workflows/nap/runs?wait=10s", { json: { id, input: { ms: 700 } } });
-    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 5000);
+    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 20_000);
     // Created with the table, and asleep; awake, and ended; the alarm of its sleep, and its retention.
     expect(written()).toBe(2 + 6);
   });
@@ -225,6 +225,6 @@ describe("the cost of a run", () => {
       const { body } = await ask("GET /v1/runs?workflow=traced-stairs");
       const listed = (body["runs"] as { id: string; status: string; cost: Cost }[]).find((run) => run.id === id);
       expect(listed).toMatchObject({ status: "completed", cost: { rowsWritten: (await costOfRun(id)).rowsWritten } });
-    }, 5000);
+    }, 20_000);
   });
 });

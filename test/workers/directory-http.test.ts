@@ -22,7 +22,7 @@ async function failures(
     messages.map(async (failure) => (await start("listed-failing", { input: { ...failure, batch } }, "?wait=10s")).id),
   );
   await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=failed`)).toHaveLength(ids.length), {
-    timeout: 5000,
+    timeout: 20_000,
     interval: 20,
   });
   return { batch, ids };

@@ -83,7 +83,7 @@ async function parked(run: Awaited<ReturnType<typeof intake>>): Promise<string> 
       ]);
       return waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "";
     },
-    { timeout: 5000, interval: 20 },
+    { timeout: 20_000, interval: 20 },
   );
 }
 
@@ -288,7 +288,7 @@ describe("the development outbox", () => {
         expect(runs).toHaveLength(count);
         return runs.map(({ id }) => id).toReversed();
       },
-      { timeout: 5000, interval: 20 },
+      { timeout: 20_000, interval: 20 },
     );
     return await Promise.all(ids.map(async (id) => (await get<{ input: Message }>(`/${id}`)).input));
   }

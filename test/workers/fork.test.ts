@@ -148,7 +148,7 @@ describe("a fork", () => {
     await vi.waitFor(async () => {
       const listed = (await ask(`GET /v1/runs?workflow=fork-again`)).body["runs"] as RunJson[];
       expect(listed.map((run) => run.id)).toContain(forked.id);
-    }, 5000);
+    }, 20_000);
   });
 
   it("of a run that a schedule started knows the firing, and is no run of the schedule", async () => {

@@ -54,7 +54,7 @@ describe("GET /v1/workflows", () => {
       },
     ]);
     await expect
-      .poll(async () => (await ask("GET /v1/workflows/web-order")).body["counts"], { timeout: 5000 })
+      .poll(async () => (await ask("GET /v1/workflows/web-order")).body["counts"], { timeout: 20_000 })
       .toMatchObject({ waiting: expect.any(Number) });
   });
 
@@ -230,7 +230,7 @@ describe("GET /v1/runs", () => {
     const ids: string[] = [];
     for (const n of [1, 2, 3, 4, 5]) ids.unshift((await start("web-sleeper", { labels: { group, n: String(n) } })).id);
     const filter = `label.group=${group}`;
-    await expect.poll(async () => (await list(filter)).runs.length, { timeout: 5000 }).toBe(5);
+    await expect.poll(async () => (await list(filter)).runs.length, { timeout: 20_000 }).toBe(5);
     const all = await list(`${filter}&workflow=web-sleeper&status=waiting,running`);
     expect([all.runs.map(({ id }) => id), all.cursor]).toEqual([ids, null]);
     expect(Object.keys(all.runs[0] ?? {})).toEqual(
@@ -372,7 +372,7 @@ describe("POST /v1/signals/:name", () => {
     ];
     // Waiters are found in the directory, which may be late by a moment.
     const listed = async () => (await ask(`GET /v1/runs?status=waiting&label.name=${name}`)).body["runs"];
-    await expect.poll(listed, { timeout: 5000 }).toHaveLength(2);
+    await expect.poll(listed, { timeout: 20_000 }).toHaveLength(2);
     const json = { text: "to all" };
     const all = await ask(`POST /v1/signals/${name}`, { json });
     expect([all.status, all.body]).toEqual([202, { delivered: 2, buffered: false }]);

@@ -121,7 +121,7 @@ describe("the log", () => {
         await runDurableObjectAlarm(env.RUNS.getByName(id));
         expect(eventsOf(id).at(-1)).toBe("run.expired");
       },
-      { timeout: 5000, interval: 50 },
+      { timeout: 20_000, interval: 50 },
     );
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });

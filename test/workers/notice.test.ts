@@ -380,7 +380,7 @@ describe("guarantee 1: whatever dies, the end is told once", () => {
     await vi.waitFor(
       async () => expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "completed" }),
       {
-        timeout: 5000,
+        timeout: 20_000,
         interval: 50,
       },
     );
@@ -416,6 +416,6 @@ it("runs that tell are listed by the run they tell of", async () => {
       const { body } = await ask(`GET /v1/runs?workflow=holdfast.notify&label.run=${id}`);
       expect((body["runs"] as RunJson[]).map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
     },
-    { timeout: 5000, interval: 50 },
+    { timeout: 20_000, interval: 50 },
   );
 });

@@ -198,7 +198,7 @@ describe("while a request is under way", () => {
     const [sent] = await dispatches(id);
     await ask(`POST /v1/runs/${id}/cancel`);
     await runThat(id, { status: "cancelled" });
-    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 20_000 });
     expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
   });
@@ -206,7 +206,7 @@ describe("while a request is under way", () => {
   it("a deadline of its own ends it", async () => {
     const { id, box } = await began({ gate: newId("gate") }, { options: { timeout: "300ms", retry: { limit: 0 } } });
     await runThat(id, { status: "failed", error: { code: "step_timeout" } });
-    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 20_000 });
   });
 
   it.each(["run", "step"])("a limit of one %s holds for it, though the run was evicted meanwhile", async (scope) => {

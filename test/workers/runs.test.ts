@@ -252,7 +252,7 @@ describe("a parked run", () => {
     await vi.waitFor(async () => {
       const pages = await Promise.all(directoryShards().map((shard) => shard.list({ limit: 200 }, null)));
       expect(pages.flat().find((run) => run.id === id)).toMatchObject({ status: "waiting" });
-    }, 5000);
+    }, 20_000);
   });
 });
 

@@ -260,7 +260,7 @@ describe("guarantee 6: a schedule made over HTTP", () => {
 
   it("shows what became of a firing whose input no longer fits", async () => {
     const id = await make({ cron: "* * * * * *", workflow: "web-labelled", input: {} });
-    await vi.waitFor(async () => expect((await find(id))["lastError"]).not.toBeNull(), { timeout: 5_000 });
+    await vi.waitFor(async () => expect((await find(id))["lastError"]).not.toBeNull(), { timeout: 20_000 });
     await ask(`DELETE /v1/schedules/${id}`);
     expect(await runsOf(id, "web-labelled")).toEqual([]);
   });
@@ -320,7 +320,7 @@ describe("POST /v1/schedules/:id/backfill", () => {
       const run = await runThatIs(`${id}:20260101T${hour}0000Z`, { status: "completed" });
       expect(run.output).toBe("past");
     }
-    await expect.poll(() => runsOf(id, "web-echo"), { timeout: 5000 }).toHaveLength(4);
+    await expect.poll(() => runsOf(id, "web-echo"), { timeout: 20_000 }).toHaveLength(4);
     const { body } = await ask(`GET /v1/runs/${id}:20260101T000000Z/history`);
     expect((body["entries"] as unknown[])[0]).toMatchObject({
       by: "admin",

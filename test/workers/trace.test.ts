@@ -91,7 +91,7 @@ describe("a traceparent that comes in", () => {
     expect((await historyOf(run.id))[0]).toMatchObject({ kind: "run.created", trace: parent });
     // The listing may be late by a moment.
     const listed = async () => (await ask(`GET /v1/runs?idPrefix=${run.id}`)).body["runs"];
-    await expect.poll(listed, { timeout: 5000 }).toMatchObject([{ id: run.id, trace: run.trace }]);
+    await expect.poll(listed, { timeout: 20_000 }).toMatchObject([{ id: run.id, trace: run.trace }]);
   });
 
   it("that is not valid is as if none had come", async () => {
@@ -242,13 +242,13 @@ describe("the collector", () => {
     await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(4), { timeout: 15_000, interval: 100 });
     const last = (await postsTo(box)).slice(3).flatMap(spansIn);
     expect(last.map(({ name }) => name)).toEqual(["stair", "stair#2", "traced-stairs"]);
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 20_000 });
   });
 
   it("that refuses for good is left alone", async () => {
     const box = await collect([400]);
     const run = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 20_000 });
     expect(await postsTo(box)).toHaveLength(1);
   });
 
@@ -260,13 +260,13 @@ describe("the collector", () => {
     await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(2), { timeout: 10_000, interval: 50 });
     const [first, second] = (await postsTo(box)).map(spansIn);
     expect(second).toEqual(first);
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 20_000 });
   });
 
   it("gets it once, however often the run is looked at afterwards", async () => {
     const box = await collect();
     const run = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 20_000 });
     for (let times = 0; times < 3; times++) {
       await evictDurableObject(env.RUNS.getByName(run.id));
       await ask(`GET /v1/runs/${run.id}`);
@@ -275,7 +275,7 @@ describe("the collector", () => {
     }
     // A run that is exported behind them shows that nothing is on its way any more.
     const other = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 20_000 });
     expect(await postsTo(box)).toHaveLength(2);
   });
 
@@ -337,7 +337,7 @@ describe("the collector", () => {
     const unsampled = await begin("traced-stairs", { steps: 1 }, { traceparent: parent.replace(/01$/, "00") });
     expect(idsOf(unsampled.trace).sampled).toBe(false);
     const other = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 20_000 });
     expect((await postsTo(box)).flatMap(spansIn).every(({ traceId }) => traceId === idsOf(other.trace).traceId)).toBe(
       true,
     );

@@ -40,7 +40,7 @@ async function started(workflow: string): Promise<Listed> {
     const runs = await runsOf(workflow);
     expect(runs[0]?.status).toBe("completed");
     return runs;
-  }, 5000);
+  }, 20_000);
   return run as Listed;
 }
 
