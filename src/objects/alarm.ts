@@ -9,6 +9,8 @@ import { backoff, describe } from "./patience.ts";
 
 /** How soon an object wakes whose process died at work. */
 export const watchdogMs = 1000;
+/** The platform's alarms come so much late, or more. */
+const lateMs = 2;
 /**
  * An alarm on a whole second may have come for an errand: something that the run owes to others. It says
  * nothing about the run itself, and no watch is ever set for a whole second.
@@ -23,7 +25,21 @@ export function isErrand({ retryCount, scheduledTime }: AlarmInvocationInfo): bo
   return retryCount === 0 && scheduledTime % errandMs === 0;
 }
 
-/** The instant at which an alarm comes for what is due then. */
+/**
+ * When the alarm for a run's own deadline is set: ahead of it, so that it comes in time; what is left then is waited
+ * for in memory. Never as for an errand.
+ */
+export function aheadOf(deadline: number): number {
+  const at = Math.ceil(deadline) - lateMs;
+  return at % errandMs === 0 ? at - 1 : at;
+}
+
+/** The latest deadline that this alarm may have been set for, epoch ms. */
+export function deadlineOf({ scheduledTime }: AlarmInvocationInfo): number {
+  return scheduledTime + lateMs + 1;
+}
+
+/** When an alarm is set for what is owed to others. */
 export function errandAt(at: number): number {
   return Math.ceil(at / errandMs) * errandMs;
 }

@@ -18,7 +18,7 @@ import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/drive.ts";
 import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
-import { Alarm, errandAt, isErrand, watchdogMs } from "./alarm.ts";
+import { Alarm, aheadOf, deadlineOf, errandAt, isErrand, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import { commitsOf } from "./arrival.ts";
 import type { Arrived } from "./arrival.ts";
@@ -367,10 +367,12 @@ export class Host {
       const wakeAt = next.expired ? null : next.wakeAt;
       const expiryAt = removable && !debts.reporting ? this.#expiry.dueAt : null;
       const dueAt = earlier(earlier(reportAt, owedAt), earlier(expiryAt, this.#log.attend()));
-      const soon = dueAt !== null && dueAt - Date.now() < watchdogMs;
-      if (!next.busy && !debts.busy && !soon) return this.#park(wakeAt, dueAt);
+      const alarmAt = wakeAt === null ? null : aheadOf(wakeAt);
+      const now = Date.now();
+      const soon = (dueAt !== null && dueAt - now < watchdogMs) || (alarmAt !== null && alarmAt <= now);
+      if (!next.busy && !debts.busy && !soon) return this.#park(alarmAt, dueAt);
       // What merely waits for a moment needs no watch before it: there is nothing at work that could have died.
-      this.#alarm.guard(next.busy ? null : wakeAt);
+      this.#alarm.guard(next.busy ? null : alarmAt);
       await this.#rest(next, earlier(wakeAt, dueAt));
     }
   }
@@ -476,6 +478,6 @@ export class Host {
  * Which deadlines may have brought this alarm. Its own time counts where the clock is behind it; an
  * alarm that comes again died with the process that handled it, so that none excuses it.
  */
-function dueBy({ retryCount, scheduledTime }: AlarmInvocationInfo): number {
-  return retryCount > 0 ? -Infinity : Math.max(scheduledTime, Date.now());
+function dueBy(alarm: AlarmInvocationInfo): number {
+  return alarm.retryCount > 0 ? -Infinity : Math.max(deadlineOf(alarm), Date.now());
 }

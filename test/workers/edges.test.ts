@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import { encode } from "../../src/core/value.ts";
 import { getRun } from "../../src/index.ts";
+import { aheadOf } from "../../src/objects/alarm.ts";
 import { deeds } from "./flows/interruption.ts";
 import { outputOf, pause, play, service } from "./play.ts";
 import type { Ending } from "./play.ts";
@@ -68,19 +69,43 @@ describe("a parked run", () => {
     const { id, stub } = await park(input);
     const { waitingFor } = await service.runs.read(id);
     const deadlines = waitingFor.flatMap(({ until }) => (until === null ? [] : [until]));
-    const earliest = deadlines.length === 0 ? null : Math.min(...deadlines);
-    expect(await alarmOf(stub)).toBe(earliest);
+    const due = deadlines.length === 0 ? null : aheadOf(Math.min(...deadlines));
+    expect(await alarmOf(stub)).toBe(due);
     await evictDurableObject(stub);
     const { length } = watched(id).entries;
     // Whatever comes without need changes nothing.
     for (let times = 0; times < 10; times++) {
       await runDurableObjectAlarm(stub);
-      expect(await alarmOf(stub)).toBe(earliest);
+      expect(await alarmOf(stub)).toBe(due);
       await evictDurableObject(stub);
     }
     expect(watched(id).entries).toHaveLength(length);
     await getRun(id).signal("go");
     expect((await service.runs.read(id, 5000)).status).toBe("completed");
+  });
+
+  it("that its alarm wakes ahead of its time rests until then, with no other alarm, and was not cut off (guarantee 4)", async () => {
+    const { id, stub } = await park({ sleep: "2 hours" });
+    const { waitingFor } = await service.runs.read(id);
+    const until = waitingFor.find(({ kind }) => kind === "timer")?.until ?? 0;
+    const { entries } = watched(id);
+    const { length } = entries;
+    await evictDurableObject(stub);
+    // Its clock is set there, and stands still.
+    vi.useFakeTimers({ now: until - 1, toFake: ["Date"] });
+    try {
+      await runInDurableObject(stub, async (object, { storage }) => {
+        const setAlarm = vi.spyOn(storage, "setAlarm");
+        void object.alarm?.({ scheduledTime: aheadOf(until), retryCount: 0, isRetry: false });
+        await pause(20);
+        expect(setAlarm).not.toHaveBeenCalled();
+        expect(entries).toHaveLength(length);
+        vi.setSystemTime(until);
+        await vi.waitFor(() => expect(entries[length]?.kind).toBe("timer.fired"), 10_000);
+      });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 
