@@ -13,7 +13,7 @@ import { coldResume, evict, signalToDone } from "./workload.ts";
  */
 const plan = [
   { counts: [10], rounds: 12, seconds: 3 },
-  { counts: [100, 1000, 5000, 1000, 100, 1000, 100], rounds: 8, seconds: 18 },
+  { counts: [100, 1000, 5000, 1000, 100, 1000, 100], rounds: 14, seconds: 30 },
   { counts: [10_000], rounds: 4, seconds: 8 },
 ] as const;
 
