@@ -98,8 +98,11 @@ export class Waits {
     this.#course.expect(until);
   }
 
+  /** With nothing on record that would be due after a pause, it begins again then. */
   #fireOnce(pending: Pending): void {
-    if (this.#calls.pending.get(pending.key) === pending) this.fire(pending);
+    if (this.#calls.pending.get(pending.key) !== pending) return;
+    if (this.#course.held) pending.begun = false;
+    else this.fire(pending);
   }
 
   #beginWait(pending: Pending): void {

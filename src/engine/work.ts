@@ -118,6 +118,8 @@ export class Work {
 
   #fire(pending: Pending): void {
     const { key, plan } = pending;
+    // A pause may have come before its turn: it is due again once that is over.
+    if (this.#course.held) return;
     if (this.#pending.get(key) !== pending || this.#deadlines.of(pending) > this.#course.world.clock.now()) return;
     if (isAttempted(plan)) this.attempts.begin(pending, plan);
     else if (plan.kind === "child") this.children.fire(pending, plan);

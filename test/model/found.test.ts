@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { Host, act, startAt } from "../engine/host.ts";
 import type { Step } from "../../src/core/step.ts";
+import type { Handler } from "../engine/memory.ts";
 
 const minuteMs = 60_000;
 
@@ -75,6 +76,32 @@ test("a wait that a handler leaves behind as it bails out was not removed from t
   const died = host.journal.commits.findIndex((text) => text.includes("step.completed")) + 1;
   const again = await host.reopen({ keep: died }).drive();
   expect(again.journal.kinds.slice(-2)).toEqual(["run.interrupted", "run.cancelled"]);
+});
+
+test.each<[string, Handler, number]>([
+  ["a sleep", (_input, step) => step.sleep(minuteMs), minuteMs],
+  ["a sleep of no time", (_input, step) => step.sleep(0), 0],
+  ["a wait", (_input, step) => step.waitFor("go", { timeout: minuteMs }), minuteMs],
+  [
+    "an attempt",
+    (_input, step) =>
+      step.run("again", ({ attempt }) => (attempt === 1 ? refuse() : "done"), {
+        retry: { delay: minuteMs, jitter: 0 },
+      }),
+    minuteMs,
+  ],
+])("%s that is due at the instant of a pause is held until it is over (guarantee 4)", async (_what, handler, dueMs) => {
+  const host = new Host(handler);
+  if (dueMs > 0) await host.drive(startAt + dueMs - 1);
+  host.clock.set(startAt + dueMs);
+  // What is due waits for its turn, and the pause comes before that.
+  host.run.advance(false);
+  await act(host.run, "pause");
+  await host.clock.idle();
+  const { length } = host.journal.entries;
+  expect(host.journal.kinds.at(-1)).toBe("run.paused");
+  await host.plan(startAt + 60 * minuteMs, (run) => act(run, "resume")).drive();
+  expect([host.status, host.journal.kinds[length]]).toEqual(["completed", "run.resumed"]);
 });
 
 function refuse(): never {
