@@ -266,6 +266,7 @@ export class Model {
     this.#yield(entry["ends"]);
     same(entry["ends"], this.#wanted?.ends, "the end it is undone for");
     same(entry["steps"], this.#undoable.toReversed(), "the steps that are undone");
+    this.#calls.tie();
     for (const call of this.#calls.open) call.state = "over";
     this.#toUndo = this.#undoable.toReversed();
     this.#undoNext();
