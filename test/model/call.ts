@@ -48,6 +48,8 @@ export class Call {
   forgiven = 0;
   /** It was told to stop, and has a while to do so. */
   stopped = false;
+  /** Its attempt fell due at an instant at which something else happened: it may have begun before that, or not. */
+  unsure = false;
   /** When what it waits for may come, and when it must have come. */
   earliest: number;
   latest: number;
@@ -81,7 +83,7 @@ export class Call {
   begin(at: number, marked = false): void {
     const { how } = this.plan;
     if ((this.kind !== "run" && this.kind !== "undo") || (how.once && !marked)) return;
-    this.state = "flying";
+    [this.state, this.unsure] = ["flying", false];
     this.earliest = this.latest = at + Math.min(this.#now.ms, how.timeoutMs);
     this.#count.most++;
   }
@@ -101,7 +103,7 @@ export class Call {
 
   stop(at: number): void {
     this.stopped = true;
-    [this.earliest, this.latest] = [0, Math.min(this.latest, at + graceMs)];
+    [this.earliest, this.latest] = [0, this.unsure ? Infinity : Math.min(this.latest, at + graceMs)];
   }
 
   /** What a sleep or a wait is on record with. */
@@ -135,7 +137,7 @@ export class Call {
     if (this.state === "called") {
       [this.fixedAt, this.earliest] = [at, at];
       if (this.kind !== "child") this.latest = at;
-      return this.begin(at);
+      return this.#fallDue();
     }
     const shiftMs = at - Math.max(pausedAt, this.fixedAt);
     if (this.state === "waiting" || this.state === "resting") this.earliest += shiftMs - this.fuzzMs;
@@ -147,8 +149,14 @@ export class Call {
   release(at: number): void {
     if (this.state !== "exhausted") return;
     this.forgiven = this.attempt++;
-    [this.state, this.latest, this.fixedAt] = ["called", at, at];
-    this.begin(at);
+    [this.earliest, this.latest, this.fixedAt] = [at, at, at];
+    this.#fallDue();
+  }
+
+  /** Its attempt may begin at this instant, at which there may be another pause before it does. */
+  #fallDue(): void {
+    if ((this.kind === "run" || this.kind === "undo") && !this.plan.how.once) this.state = "resting";
+    else this.state = "called";
   }
 
   /** An attempt has succeeded. */

@@ -51,7 +51,7 @@ export class Calls {
   tie(): void {
     const tied = this.open.filter(({ state, latest }) => state === "resting" && latest <= this.at);
     for (const call of tied) call.begin(call.latest);
-    for (const call of tied) call.latest = Infinity;
+    for (const call of tied) [call.latest, call.unsure] = [Infinity, true];
   }
 
   /** The id of a call that is being made. */
@@ -93,7 +93,7 @@ export class Calls {
   look(now: number, isUndoing: boolean): { readonly status: string; readonly waitingFor: readonly string[] } | null {
     const open = this.open.filter(({ kind }) => !isUndoing || kind === "undo");
     const isMoving = ({ state, latest }: Call): boolean => state === "called" || (state !== "flying" && latest <= now);
-    if (open.length === 0 || open.some(isMoving)) return null;
+    if (open.length === 0 || open.some((call) => call.unsure || isMoving(call))) return null;
     const waits = open.flatMap(({ kind, id, name, state, child }) => {
       if (state === "resting") return [`retry ${id}`];
       if (state !== "waiting") return [];

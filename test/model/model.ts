@@ -107,6 +107,7 @@ export class Model {
   #leave(wanted: Ending): Promise<never> {
     if (this.#wanted === null) {
       this.#wanted = this.#cancelled === null ? wanted : cancelled;
+      this.#calls.tie();
       for (const call of this.#awaited) call.stop(this.#calls.at);
     }
     return new Promise(() => {});
@@ -262,7 +263,7 @@ export class Model {
 
   #startUndo(entry: Seen): void {
     claim(this.#wanted !== null && this.#toUndo === null, "undone before its end");
-    claim(this.#awaited.length === 0, "undone while a step may yet have to be undone");
+    claim(!this.#awaited.some(({ unsure }) => !unsure), "undone while a step may yet have to be undone");
     this.#yield(entry["ends"]);
     same(entry["ends"], this.#wanted?.ends, "the end it is undone for");
     same(entry["steps"], this.#undoable.toReversed(), "the steps that are undone");
