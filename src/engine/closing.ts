@@ -71,6 +71,11 @@ export class Closing {
     this.#finish(() => this.conclude(end));
   }
 
+  /** The handler ends the run itself; once it has settled, what is left of it has no say any more. */
+  leave(end: End): void {
+    if (!this.finished) this.conclude(end);
+  }
+
   /**
    * Ends the run like this, and the handler with it; first of all what can be undone is undone.
    * @param wanted null where a cancellation on record says how it ends

@@ -53,7 +53,7 @@ export interface Caller extends Racer {
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
   readonly calls: Pick<Calls, "make" | "scope" | "seenAt">;
-  readonly closing: Pick<Closing, "conclude">;
+  readonly closing: Pick<Closing, "leave">;
   readonly errors: Errors;
   readonly said: Pick<Said, "say">;
   readonly asks: Pick<Asks, "query" | "update" | "listen">;
@@ -203,12 +203,12 @@ function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown)
 
 function bail(caller: Caller, reason: string | undefined): never {
   const error = { name: "Bailed", message: reason ?? "the workflow bailed out", code: "bailed" };
-  caller.closing.conclude({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
+  caller.closing.leave({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
   throw left;
 }
 
 function fail(caller: Caller, error: unknown): never {
-  caller.closing.conclude({ kind: "run.failed", error: caller.errors.toRunError(error) });
+  caller.closing.leave({ kind: "run.failed", error: caller.errors.toRunError(error) });
   throw left;
 }
 

@@ -48,7 +48,7 @@ export class Call {
   forgiven = 0;
   /** It was told to stop, and has a while to do so. */
   stopped = false;
-  /** Its attempt fell due at an instant at which something else happened: it may have begun before that, or not. */
+  /** Whether its attempt is under way: it fell due at the instant of something else, or a death may have cut it off. */
   unsure = false;
   /** When what it waits for may come, and when it must have come. */
   earliest: number;

@@ -1,6 +1,6 @@
 /** What the comparison with the model found, each as a test of its own. */
 import { expect, test } from "vitest";
-import { Host, act, startAt } from "../engine/host.ts";
+import { Host, act, play, startAt } from "../engine/host.ts";
 import type { Step } from "../../src/core/step.ts";
 import type { Handler } from "../engine/memory.ts";
 
@@ -103,6 +103,23 @@ test.each<[string, Handler, number]>([
   await host.plan(startAt + 60 * minuteMs, (run) => act(run, "resume")).drive();
   expect([host.status, host.journal.kinds[length]]).toEqual(["completed", "run.resumed"]);
 });
+
+test.each(["fail", "bail"] as const)(
+  "a handler that has returned is not made to %s by what it left behind",
+  async (end) => {
+    const { status, output } = await play(async (_input, step) => {
+      await step.race({
+        first: () => step.run("first", () => {}),
+        second: async () => {
+          await step.run("second", () => {});
+          step[end]("too late");
+        },
+      });
+      return "done";
+    });
+    expect([status, output]).toEqual(["completed", "done"]);
+  },
+);
 
 function refuse(): never {
   throw new Error("not now");

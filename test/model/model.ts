@@ -233,9 +233,11 @@ export class Model {
       case "cancelled":
         return this.#ended(verb, entry);
       case "interrupted":
-        // Whatever was due while nobody was there is due now.
-        for (const call of this.#calls.open)
-          call.latest = call.state === "flying" ? Infinity : Math.max(call.latest, at);
+        // Whatever was due while nobody was there is due now; suspects begin again one after another.
+        for (const call of this.#calls.open) {
+          call.unsure = call.state === "flying";
+          call.latest = call.unsure ? Infinity : Math.max(call.latest, at);
+        }
         return;
       default:
         return claim(["created", "recovered"].includes(verb), `no such entry was expected: run.${verb}`);
@@ -257,14 +259,14 @@ export class Model {
   }
 
   /** A cancellation that came just as the handler ended may count, or not. */
-  #yield(ends: unknown): void {
-    if (this.#isLate && ends === "cancelled") this.#wanted = cancelled;
+  #yield({ error }: Seen): void {
+    if (this.#isLate && (error as { code?: unknown } | undefined)?.code === "cancelled") this.#wanted = cancelled;
   }
 
   #startUndo(entry: Seen): void {
     claim(this.#wanted !== null && this.#toUndo === null, "undone before its end");
     claim(!this.#awaited.some(({ unsure }) => !unsure), "undone while a step may yet have to be undone");
-    this.#yield(entry["ends"]);
+    this.#yield(entry);
     same(entry["ends"], this.#wanted?.ends, "the end it is undone for");
     same(entry["steps"], this.#undoable.toReversed(), "the steps that are undone");
     this.#calls.tie();
@@ -287,7 +289,7 @@ export class Model {
     this.end = { ends, told };
     this.#calls.tie();
     if (error["code"] === "terminated") return;
-    this.#yield(ends);
+    this.#yield(entry);
     claim(this.#wanted !== null, `${ends} before the handler has ended`);
     same(ends, this.#wanted?.ends, "how the run ends");
     for (const [name, value] of Object.entries(this.#wanted?.told ?? {})) same(told[name], value, `${name} of the end`);
