@@ -116,10 +116,11 @@ function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted, tame:
   checkJournal(now.host.journal.entries);
   if (!tame) return;
   expect(now.host.status).toBe(before.host.status);
-  // Of several steps that failed for good beside each other, time decides which one the handler throws.
+  // Of several steps that failed for good beside each other, time decides which one the handler throws, and with it
+  // what of them it had heard of by then.
   const failed = before.host.journal.entries.filter(({ kind }) => kind === "step.failed").length;
   if (failed < 2) expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
-  expect(logs(now)).toEqual(logs(before));
+  if (failed < 2 || before.host.status === "completed") expect(logs(now)).toEqual(logs(before));
 }
 
 function attemptOf({ step, attempt }: { readonly step: string; readonly attempt: number }): string {

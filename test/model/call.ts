@@ -141,7 +141,8 @@ export class Call {
     }
     const shiftMs = at - Math.max(pausedAt, this.fixedAt);
     if (this.state === "waiting" || this.state === "resting") this.earliest += shiftMs - this.fuzzMs;
-    if (this.state === "flying" && this.#slackMs > 0) this.latest = Math.max(this.latest, at);
+    // A death may have cut it off in the pause; suspects begin again one after another.
+    if (this.state === "flying" && this.#slackMs > 0) [this.latest, this.unsure] = [Infinity, true];
     if (this.state !== "flying") this.latest += shiftMs;
   }
 
