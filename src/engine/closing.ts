@@ -83,10 +83,11 @@ export class Closing {
   conclude(wanted: End | null): void {
     const { over, state, live } = this.#course;
     this.#calls.frozen = true;
-    // A replay comes here once more on its way to what is on record.
-    if (over || state.ending !== null || this.#awaited !== null) return;
+    if (over || (live && state.ending !== null) || this.#awaited !== null) return;
     // A step in flight that can be undone is waited for; after a death, once it is in flight again.
     this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || !live));
+    // A replay comes here once more on its way to what is on record.
+    if (state.ending !== null) return;
     if (!live) return this.#finish(() => this.conclude(wanted));
     const end = endOf(wanted, state);
     if (end.kind === "run.completed") return this.#endRun(end);

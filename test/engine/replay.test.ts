@@ -217,3 +217,29 @@ test("guarantee 7: what went on record beside the outcome upon which the handler
   expect(resumed.status).toBe("cancelled");
   expect(resumed.journal.kinds.filter((kind) => /^step\.(?:added|removed)$/.test(kind))).toEqual([]);
 });
+
+test("guarantee 3: a handler that ended its run by itself hears no more in a replay than it did, also while it is undone", async () => {
+  const lives: string[][] = [];
+  const flow: Handler = async (_input, step) => {
+    const heard: string[] = [];
+    lives.push(heard);
+    const hears = async (name: string, options = {}): Promise<void> => {
+      await step.run(name, () => {}, options);
+      heard.push(name);
+    };
+    const first = hears("first");
+    void hears("second");
+    void hears("undone", { undo: () => {} });
+    await first;
+    step.fail(new Error("that is enough"));
+  };
+  const host = await play(flow);
+  const begun = host.journal.commits.findIndex((text) => text.includes("undo.started"));
+  expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["first", "second", "undone"]);
+  await host.reopen({ keep: begun + 1 }).drive();
+  // What can be undone is waited for.
+  expect(lives).toEqual([
+    ["first", "undone"],
+    ["first", "undone"],
+  ]);
+});
