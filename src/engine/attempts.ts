@@ -94,9 +94,10 @@ export class Attempts {
     return this.orders.dueAt(key);
   }
 
-  /** Its attempt is under way, or waits for nothing but its slot. */
+  /** Its attempt is under way, or waits for nothing but its slot, or other suspects. */
   isRunning(key: string): boolean {
-    return this.#inFlight.has(key) || this.#starting.has(key) || this.#waiting.has(key);
+    const hasBegun = this.#inFlight.has(key) || this.#starting.has(key);
+    return hasBegun || this.#waiting.has(key) || this.#suspects.isWaiting(key);
   }
 
   /**

@@ -37,6 +37,11 @@ export class Suspects {
     return this.#keys.has(key);
   }
 
+  /** It is to begin, and waits for those before it. */
+  isWaiting(key: string): boolean {
+    return this.#waiting.some((pending) => pending.key === key);
+  }
+
   begin(pending: Pending): void {
     this.#waiting.push(pending);
     this.startNext();

@@ -186,6 +186,27 @@ test("guarantee 4: a pause holds suspects back, and resuming lets them go", asyn
   expect(host.output).toEqual(["one", "two"]);
 });
 
+test("guarantee 4: a suspect that is tried again waits for the one at work, and is not due all the while", async () => {
+  let lives = 0;
+  const flow: Flow = (host) => async (_input, step) => {
+    const fatal = async () => (++lives <= 6 ? await die(host()) : "fatal");
+    const long = () =>
+      host()
+        .clock.after(60_000)
+        .then(() => "long");
+    return await Promise.all([step.run("fatal", fatal, { onExhausted: "pause" }), step.run("long", long)]);
+  };
+  const { host } = await live(flow, 20);
+  expect([host.status, host.snapshot.error?.code]).toEqual(["paused", "step_crashed"]);
+  void host.run.act({ kind: "resume", by: "test", reason: null });
+  host.run.advance(false);
+  await host.clock.idle();
+  const { busy, wakeAt } = host.run.advance(false);
+  expect([busy, (wakeAt ?? Infinity) > host.clock.at]).toEqual([true, true]);
+  await host.drive();
+  expect(host.output).toEqual(["fatal", "long"]);
+});
+
 test("guarantee 4: a run that its own timeout wakes was not cut off; one that wakes before any time of its was", async () => {
   const timeoutMs = 60_000;
   const host = new Host(define(async (_input, step) => await step.waitFor("never"), { timeoutMs }));
