@@ -82,8 +82,10 @@ export class Calls {
     const open = this.open;
     const resting = open.filter(({ state }) => state === "resting");
     const isAgain = open.some(({ state, attempt }) => state === "flying" && attempt > 1);
+    // One that runs at most once has not begun again at the instant at which a pause ended.
+    const isNext = open.some(({ state, attempt }) => state === "called" && attempt > 1);
     const isExhausted = open.some(({ state }) => state === "exhausted");
-    claim(isExhausted || isAgain || resting.length > 0, "nothing is there to be tried again");
+    claim(isExhausted || isAgain || isNext || resting.length > 0, "nothing is there to be tried again");
     // A step without an attempt left had it paused for this decision, which ends the pause.
     if (isExhausted) this.resume(this.at - (this.pausedAt ?? this.at));
     for (const call of resting) call.earliest = call.latest = call.fixedAt = this.at;
