@@ -82,7 +82,8 @@ export class Client {
       if (url !== undefined) this.#world.hooks.push(url.slice(url.lastIndexOf("/") + 1));
     }
     if (method === "GET" && !this.#model.runs.has(run.id)) return;
-    const known = this.#model.see({ id: run.id, workflow: run.workflow, input: run.input });
+    const { id, workflow, input, createdAt } = run;
+    const known = this.#model.see({ id, workflow, input, createdAt });
     known.presence.note("there", begin);
   }
 

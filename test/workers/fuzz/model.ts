@@ -47,9 +47,10 @@ export type Presence = "there" | "gone";
 export type KnownRun = {
   readonly id: string;
   readonly presence: Register<Presence>;
-  /** As the first answer showed it. */
+  /** As the answers showed the newest run of this id. */
   readonly workflow: string;
   readonly input: unknown;
+  readonly createdAt: string;
 };
 
 /** A message with a text of its own, by which it is found again. */
@@ -65,10 +66,14 @@ export class Model {
   storms = 0;
   isStormy = false;
 
-  /** Counts as written, because the answer showed it. */
-  see(run: { id: string; workflow: string; input: unknown }): KnownRun {
-    const known = this.runs.get(run.id) ?? { ...run, presence: new Register<Presence>(this.clock) };
+  /** Counts as written, because the answer showed it. One that was deleted may have made room for another run. */
+  see(run: Omit<KnownRun, "presence">): KnownRun {
+    const before = this.runs.get(run.id);
+    if (before !== undefined && run.createdAt <= before.createdAt) return before;
+    const known = { ...run, presence: before?.presence ?? new Register<Presence>(this.clock) };
     this.runs.set(run.id, known);
+    // What the one before was told is gone with it.
+    for (const sent of before === undefined ? [] : this.sent) if (sent.run === run.id) sent.isKept = false;
     return known;
   }
 
