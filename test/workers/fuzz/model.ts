@@ -19,6 +19,11 @@ export class Register<Value> {
     this.#writes.push({ value, begin, end: this.#clock.tick(), isSure });
   }
 
+  /** Whether it may ever have held this. */
+  has(value: Value): boolean {
+    return this.#writes.some((write) => write.value === value);
+  }
+
   /** What it may hold now: whatever no later acknowledged write has surely replaced. */
   candidates(): Value[] {
     const last = Math.max(-1, ...this.#writes.filter(({ isSure }) => isSure).map(({ begin }) => begin));
@@ -69,7 +74,8 @@ export class Model {
   /** Counts as written, because the answer showed it. One that was deleted may have made room for another run. */
   see(run: Omit<KnownRun, "presence">): KnownRun {
     const before = this.runs.get(run.id);
-    if (before !== undefined && run.createdAt <= before.createdAt) return before;
+    const isOld = before !== undefined && run.createdAt <= before.createdAt;
+    if (isOld || before?.presence.has("gone") === false) return before;
     const known = { ...run, presence: before?.presence ?? new Register<Presence>(this.clock) };
     this.runs.set(run.id, known);
     // What the one before was told is gone with it.
