@@ -13,8 +13,8 @@ export class Suspects {
   readonly #course: Course;
   readonly #start: (pending: Pending, plan: RunPlan) => void;
   readonly #keys = new Set<string>();
-  /** Those that are to begin, in order. */
-  readonly #waiting: Pending[] = [];
+  /** Those that are to begin, by key, in order. */
+  readonly #waiting = new Map<string, Pending>();
   /** The one that has begun, or is about to. */
   #current: string | null = null;
 
@@ -25,7 +25,7 @@ export class Suspects {
 
   /** How many are to begin. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   /** The step was at work when its process died, and not for the first time. */
@@ -39,11 +39,11 @@ export class Suspects {
 
   /** It is to begin, and waits for those before it. */
   isWaiting(key: string): boolean {
-    return this.#waiting.some((pending) => pending.key === key);
+    return this.#waiting.has(key);
   }
 
   begin(pending: Pending): void {
-    this.#waiting.push(pending);
+    this.#waiting.set(pending.key, pending);
     this.startNext();
   }
 
@@ -66,17 +66,19 @@ export class Suspects {
   }
 
   clear(): void {
-    this.#waiting.length = 0;
+    this.#waiting.clear();
   }
 
   async #next(): Promise<void> {
     if (this.#current !== null || this.#course.held) return;
-    const pending = this.#waiting[0];
+    const [pending] = this.#waiting.values();
     if (pending === undefined || !isAttempted(pending.plan)) return;
     this.#current = pending.key;
     this.#course.ledger.append(interruption(this.#course, pending.plan, pending.id));
     await this.#course.ledger.durable();
     // Abandoned meanwhile: the list was emptied.
-    if (this.#waiting.shift() === pending) this.#start(pending, pending.plan);
+    if (this.#waiting.get(pending.key) !== pending) return;
+    this.#waiting.delete(pending.key);
+    this.#start(pending, pending.plan);
   }
 }
