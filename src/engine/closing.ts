@@ -48,7 +48,8 @@ export class Closing {
     const { state, rested, stopped } = this.#course;
     const requested = new Promise<void>((resolve) => {
       this.#course.post(() => {
-        if (state.cancelling === null && state.ending === null && state.end === null) {
+        // A run on its way to another end stays on it: a replay could not tell which of the two came first.
+        if (state.cancelling === null && state.ending === null && this.#awaited === null && state.end === null) {
           this.#course.record({ ...request, awaited: this.#attempts.stop(new Error(request.error.message)) });
           // The handler may be over already, with its end in line behind this.
           if (!this.finished) rested.ring();

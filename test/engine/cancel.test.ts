@@ -129,6 +129,28 @@ describe("cancel", () => {
     expect(host.entries("run.cancel_requested")).toHaveLength(1);
   });
 
+  test("guarantee 3: one that comes while a failed run waits for a step in flight changes nothing, in any life", async () => {
+    const seen: string[] = [];
+    let host: Host;
+    const flow: Handler = async (_input, step) => {
+      void step.waitFor("never").catch(({ code }: { code: string }) => void seen.push(code));
+      void step.run("slow", () => host.clock.after(2000), { undo: () => void seen.push("undone") });
+      await step.sleep(500);
+      throw new Error("no use");
+    };
+    host = new Host(flow);
+    host.plan(startAt + 1000, (run) => act(run, "cancel"));
+    await host.drive();
+    const died = host.journal.commits.findIndex((text) => text.includes("undo.started"));
+    for (const keep of [host.journal.commits.length, died, died - 1]) {
+      host = host.reopen({ keep });
+      await host.drive();
+      expect(host.snapshot).toMatchObject({ status: "failed", error: { message: "no use", undone: ["slow"] } });
+      expect(host.entries("run.cancel_requested")).toEqual([]);
+    }
+    expect(seen).not.toContain("cancelled");
+  });
+
   test("a run whose code is gone ends at once", async () => {
     const host = await new Host(async (_input, step) => await step.waitFor("never")).drive();
     const orphan = host.reopen();
