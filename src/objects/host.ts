@@ -97,6 +97,23 @@ export class Host {
     return this.#memory().journal;
   }
 
+  /**
+   * Begins a run without a look for one that may be here: its journal is made with its first row, or the storage
+   * refuses. False where it did: nothing has happened, and whoever looks then is told why.
+   */
+  begin(create: (run: Run) => void): boolean {
+    if (this.#open !== null) return false;
+    this.#open = this.#remember(this.#openJournal(false));
+    try {
+      create(this.#open.run);
+    } catch {
+      this.forget();
+      return false;
+    }
+    this.meter.begin();
+    return true;
+  }
+
   /** Looks at the run now, and keeps it going for as long as it is busy. */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
@@ -165,9 +182,9 @@ export class Host {
     return lookAgainAt(error, () => lastSoundAt(this.#openJournal().read()), Date.now(), errand);
   }
 
-  /** The journal, whether or not it can be read. */
-  #openJournal(): SqlJournal {
-    return new SqlJournal(this.#ctx.storage, (rows, size) => this.meter.wrote(rows, size), this.#vault);
+  /** The journal, whether or not it can be read. @param expected there may be one */
+  #openJournal(expected = true): SqlJournal {
+    return new SqlJournal(this.#ctx.storage, (rows, size) => this.meter.wrote(rows, size), this.#vault, expected);
   }
 
   /** Why no run can be made of the journal, where its bytes are at fault; null where one can. @throws key_missing, config_invalid */
@@ -422,37 +439,38 @@ export class Host {
 
   #memory(): Memory {
     if (this.#open === null) {
-      const journal = this.#openJournal();
-      const deployment = deploymentId();
-      const clock = { now: () => Date.now(), turn: longTurns() };
-      const children = createChildren(() => this.#self(), this.#startRun);
-      const world: World = {
-        clock,
-        deployment,
-        hookUrl: (call) => this.hookUrl(call, 0),
-        children,
-        couriers: createCouriers(),
-      };
-      const scribe = new Scribe(journal, {
-        measure: (entries) => this.meter.record(entries),
-        heard: (entries) => this.#recorded(entries),
-      });
-      const run = new Run(scribe, world, this.#find);
-      this.meter.open(run.state.used);
-      run.measure = () => this.meter.usage;
-      const debts = new Debts({
-        run,
-        journal,
-        kv: this.#ctx.storage.kv,
-        children,
-        receive: (signal) => answer(() => this.#take(signal)),
-        meter: () => this.meter,
-        isCurrent: () => this.#open?.run === run,
-        changed: () => this.#nudge.ring(),
-      });
-      this.#open = { run, journal, debts };
+      this.#open = this.#remember(this.#openJournal());
+      this.meter.open(this.#open.run.state.used);
     }
     return this.#open;
+  }
+
+  #remember(journal: SqlJournal): Memory {
+    const children = createChildren(() => this.#self(), this.#startRun);
+    const world: World = {
+      clock: { now: () => Date.now(), turn: longTurns() },
+      deployment: deploymentId(),
+      hookUrl: (call) => this.hookUrl(call, 0),
+      children,
+      couriers: createCouriers(),
+    };
+    const scribe = new Scribe(journal, {
+      measure: (entries) => this.meter.record(entries),
+      heard: (entries) => this.#recorded(entries),
+    });
+    const run = new Run(scribe, world, this.#find);
+    run.measure = () => this.meter.usage;
+    const debts = new Debts({
+      run,
+      journal,
+      kv: this.#ctx.storage.kv,
+      children,
+      receive: (signal) => answer(() => this.#take(signal)),
+      meter: () => this.meter,
+      isCurrent: () => this.#open?.run === run,
+      changed: () => this.#nudge.ring(),
+    });
+    return { run, journal, debts };
   }
 
   /** Every commit of the run passes here once it is written. */

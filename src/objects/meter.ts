@@ -31,6 +31,10 @@ const intervalMs = 1000;
 const pageSize = 4096;
 /** What the storage keeps besides the text of a row. */
 const rowSize = 32;
+/** Of a run of few entries: the catalogue, its journal and its alarm, a page each. */
+const smallest = 3 * pageSize;
+/** Of the journal's page, what may be left when the next is begun. */
+const leftover = 128;
 
 /** One that watches over the report, and the next that the run waits for. */
 const alarmRows = 2;
@@ -61,6 +65,8 @@ export class Meter {
   #bytes: number | null = null;
   /** Characters that were written since. */
   #unseen = 0;
+  /** The same, of a database that was empty when this memory began; null of one that was not. */
+  #written: number | null = null;
 
   /** @param bytesStored asks the storage */
   constructor(bytesStored: () => number) {
@@ -75,10 +81,18 @@ export class Meter {
     this.#listed = onRecord.rowsWritten > 0;
   }
 
+  /** The run has begun in this memory, and in a database that was empty; once its first row is written. */
+  begin(): void {
+    this.#before = noUsage;
+    this.#written = this.#unseen;
+  }
+
   /** @param size how many characters there are in these rows */
   wrote(rows: number, size = 0): void {
+    const bytes = size + rows * rowSize;
     this.#rows += rows;
-    this.#unseen += size + rows * rowSize;
+    this.#unseen += bytes;
+    if (this.#written !== null) this.#written += bytes;
     if (this.#unseen > pageSize / 2) this.#bytes = null;
   }
 
@@ -122,9 +136,15 @@ export class Meter {
   /** What is shown of the run: what is on record, and the bytes there are. */
   get usage(): Usage {
     const { rowsWritten, requests, awakeMs } = this.#recorded;
+    return { rowsWritten, requests, awakeMs, bytesStored: this.#stored() };
+  }
+
+  /** The first answer takes the storage as long as writing a row: most runs are too small to need it. */
+  #stored(): number {
+    if (this.#written !== null && this.#written + leftover < smallest) return smallest;
     if (this.#bytes === null) this.#unseen = 0;
     this.#bytes ??= this.#bytesStored();
-    return { rowsWritten, requests, awakeMs, bytesStored: this.#bytes };
+    return this.#bytes;
   }
 
   /** What goes on record with a commit of these entries; null: nothing. The commit counts as one row already. */

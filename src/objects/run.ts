@@ -108,19 +108,11 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   start(request: CheckedStart): Promise<Answer<{ run: Parcel; created: boolean }>> {
     return answer(async () => {
-      const { fork } = request;
-      const isNew = this.#host.run.state.created === null;
-      const history = fork === undefined || !isNew ? [] : await fetchHistory(fork);
-      const { run } = this.#host;
-      const { created } = run.state;
-      if (created !== null) await this.#join(this.#firstStart() ?? created, request);
-      else if (request.key !== undefined && this.#alias.isBound) refuseKey();
-      else if (fork !== undefined) this.#branch(run, request, fork, history);
-      else run.create(creationOf(request), fittedSignal(request), request.died);
+      const created = this.#begin(request) || (await this.#startOver(request));
       this.#host.proceed();
       const waitMs = request.waitMs ?? 0;
-      const snapshot = waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot();
-      return { run: pack(snapshot), created: created === null };
+      const snapshot = waitMs > 0 ? await this.#host.settled(waitMs) : this.#host.run.snapshot();
+      return { run: pack(snapshot), created };
     });
   }
 
@@ -426,6 +418,27 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     const { run } = this.#host;
     if (run.state.created === null) throw new HoldfastError("run_not_found", "no run has this id");
     return run;
+  }
+
+  /** Mostly there is no run, and then nobody need look for one. */
+  #begin(request: CheckedStart): boolean {
+    const { fork, key, died } = request;
+    if (fork !== undefined || (key !== undefined && this.#alias.isBound)) return false;
+    return this.#host.begin((run) => run.create(creationOf(request), fittedSignal(request), died));
+  }
+
+  /** Whatever there may be already. */
+  async #startOver(request: CheckedStart): Promise<boolean> {
+    const { fork } = request;
+    const isNew = this.#host.run.state.created === null;
+    const history = fork === undefined || !isNew ? [] : await fetchHistory(fork);
+    const { run } = this.#host;
+    const { created } = run.state;
+    if (created !== null) await this.#join(this.#firstStart() ?? created, request);
+    else if (request.key !== undefined && this.#alias.isBound) refuseKey();
+    else if (fork !== undefined) this.#branch(run, request, fork, history);
+    else run.create(creationOf(request), fittedSignal(request), request.died);
+    return created === null;
   }
 
   /** A start whose run is there already. */

@@ -19,8 +19,11 @@ import type { Resealed } from "./reseal.ts";
 
 const partsPerCommit = 4096;
 const insert = "INSERT INTO journal (row, data) VALUES (?, ?)";
-/** In one text, of which the storage counts the last statement: docs/decisions/storage.md. The first row may fail. */
-const createAndInsert = `CREATE TABLE IF NOT EXISTS journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL); ${insert}`;
+/** In one text, of which the storage counts the last statement: docs/decisions/storage.md. */
+const table = `journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL); ${insert}`;
+const createAndInsert = `CREATE TABLE ${table}`;
+/** The first row may have failed before. */
+const ensureAndInsert = `CREATE TABLE IF NOT EXISTS ${table}`;
 /** Bytes that it adds to the database. */
 const newTable = 8192;
 /** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
@@ -60,23 +63,29 @@ export class SqlJournal implements Journal {
   readonly #sql: SqlStorage;
   readonly #wrote: (rows: number, size: number) => void;
   readonly #vault: Vault;
+  readonly #create: string;
   #exists: boolean;
 
   /**
    * @param wrote told how many rows each statement wrote, as the storage counts them, and of how many characters
    * @param vault seals each row by itself
+   * @param expected there may be one already; where there must be none, nobody looks, and should there be one after
+   * all, the first commit throws and writes nothing
    */
   constructor(
     storage: DurableObjectStorage,
     wrote: (rows: number, size: number) => void = () => {},
     vault: Vault = unsealed,
+    expected = true,
   ) {
     this.#storage = storage;
     this.#wrote = wrote;
     this.#vault = vault;
     this.#sql = storage.sql;
+    this.#create = expected ? ensureAndInsert : createAndInsert;
     // Looking up an id that no run has must not leave a table behind.
-    this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'journal'").toArray().length > 0;
+    this.#exists =
+      expected && this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'journal'").toArray().length > 0;
   }
 
   /** @throws HoldfastError while it is read: key_missing, journal_corrupt, journal_newer */
@@ -174,7 +183,7 @@ export class SqlJournal implements Journal {
       const text = isPlain ? data : this.#vault.seal(data, placeOf(row));
       // A new table takes pages of its own.
       if (this.#exists || part > 0) this.#write(text.length, insert, row, text);
-      else this.#write(text.length + newTable, createAndInsert, row, text);
+      else this.#write(text.length + newTable, this.#create, row, text);
     }
   }
 

@@ -31,6 +31,19 @@ describe("the meter of a run", () => {
     expect([meter.usage.bytesStored, meter.usage.bytesStored, times()]).toEqual([8192, 8192, 2]);
   });
 
+  test("counts the first pages of a run that began in this memory, and asks once they may be full", () => {
+    const { meter, times } = asked();
+    // The table and a first row; then short ones, up to a page of them.
+    meter.wrote(1, 8192 + 500);
+    meter.begin();
+    for (let commit = 0; commit < 8; commit++) {
+      expect([meter.usage.bytesStored, times()]).toEqual([12_288, 0]);
+      meter.wrote(1, 350);
+    }
+    meter.wrote(1, 350);
+    expect([meter.usage.bytesStored, times()]).toEqual([4096, 1]);
+  });
+
   test("has the size on record with an end, as the storage says it then", () => {
     const { meter, times } = asked();
     expect(meter.usage.bytesStored).toBe(4096);

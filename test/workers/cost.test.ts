@@ -74,6 +74,18 @@ describe("the cost of a run", () => {
     expect(usd).toBeCloseTo(costOf({ ...usage, awakeMs: secondsAwake * 1000 }), 6);
   });
 
+  it("has as many bytes as there are, but for the page that the local runtime keeps the object's name in", async () => {
+    for (const steps of [1, 3, 10, 100]) {
+      const id = await begin("traced-stairs", { steps });
+      const { bytesStored } = await costOfRun(id);
+      const stored = await runInDurableObject(
+        env.RUNS.getByName(id),
+        (_object, { storage }) => storage.sql.databaseSize,
+      );
+      expect([0, 4096]).toContain(stored - bytesStored);
+    }
+  });
+
   it("counts each row that the storage says was written", async () => {
     const id = await begin("traced-listener", { count: 40 }, "");
     await runThatIs(id, { status: "waiting" });

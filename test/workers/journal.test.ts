@@ -51,6 +51,29 @@ describe("a journal whose first commit could not be written", () => {
   });
 });
 
+describe("a journal that nobody looked for", () => {
+  const entry = { seq: 1, at: 1, kind: "run.started", deployment: "one" } as const;
+  const unlooked = (storage: DurableObjectStorage) => new SqlJournal(storage, undefined, undefined, false);
+
+  it("is made with its first commit", async () => {
+    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+      const journal = unlooked(storage);
+      expect([...journal.read()]).toEqual([]);
+      journal.append([entry]);
+      journal.append([{ ...entry, seq: 2 }]);
+      expect([...new SqlJournal(storage).read()].map(({ seq }) => seq)).toEqual([1, 2]);
+    });
+  });
+
+  it("is refused where there is one already, and nothing is written", async () => {
+    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+      new SqlJournal(storage).append([entry]);
+      expect(() => unlooked(storage).append([{ ...entry, seq: 2 }])).toThrow();
+      expect([...new SqlJournal(storage).read()]).toEqual([entry]);
+    });
+  });
+});
+
 describe("a long journal", () => {
   const entries = Array.from({ length: 1100 }, (_unused, at): Entry => {
     return { seq: at + 1, at: 1_760_000_000_000, kind: "log.written", level: "info", message: `line ${at + 1}` };
