@@ -21,11 +21,13 @@ export type Decision = {
 };
 
 /**
- * Null when the run is already as the action wants it, or the same action with the same key was taken.
+ * Null when the run is already as the action wants it, when the same action with the same key was taken, or when a
+ * parent asks that did not start it.
  * @throws HoldfastError run_ended, not_retryable, idempotency_conflict
  */
 export function decide(state: RunState, action: Action, now: number): Decision | null {
-  const { kind, key } = action;
+  const { kind, key, parent } = action;
+  if (parent !== undefined && state.created?.parent?.id !== parent) return null;
   const before = key === undefined ? undefined : state.actionKeys.get(key);
   if (before !== undefined) {
     if (before.kind === kind && before.reason === action.reason) return null;

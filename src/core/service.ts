@@ -201,6 +201,8 @@ export type RunAction = {
   readonly role?: string;
   readonly reason: string | null;
   readonly key?: string;
+  /** The run that asks, as the one that started this: what others started it leaves alone. */
+  readonly parent?: string;
 };
 
 export interface Signals {

@@ -36,10 +36,14 @@ export function startOf(step: string, plan: ChildPlan, { id, former }: ChildStar
   return { kind: "child.started", step, child, until, policy: plan.policy, startedAt: now };
 }
 
-/** What was started goes on record. The child may have been created by an earlier life of this very call. */
-export function startedAs(state: RunState, start: Start, { child, createdAt }: ChildStarted): Start {
-  const isOwn = createdAt !== null && !isForeign(state, start.step, child);
-  return { ...start, child, startedAt: isOwn ? Math.min(start.startedAt, createdAt) : start.startedAt };
+/**
+ * What was started goes on record. The child may have been created by an earlier life of this very call; or by
+ * others, and then it is only waited for.
+ */
+export function startedAs(state: RunState, start: Start, { child, own, createdAt }: ChildStarted): Start {
+  const isOfCall = createdAt !== null && !isForeign(state, start.step, child);
+  const startedAt = isOfCall ? Math.min(start.startedAt, createdAt) : start.startedAt;
+  return { ...start, child, startedAt, policy: own ? start.policy : "abandon" };
 }
 
 export function endOf(step: string, child: ChildRun, end: ChildEnd): Fact {

@@ -167,7 +167,7 @@ export class Children {
     launch.settled = started.then(
       async (made) => {
         const seen = await this.#course.turn(() => this.#started(pending, plan, launch, made));
-        if (seen === null && this.#course.state.end !== null) await this.#stop(plan, made.child);
+        if (seen === null && this.#course.state.end !== null) await this.#stop(plan, made);
       },
       async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, plan, launch, error))),
     );
@@ -181,7 +181,7 @@ export class Children {
     const fact = startedAs(state, launch.fact, made);
     if (this.#pending.get(pending.key) !== pending) {
       // Given up before it was there. Where it went on record then, it may have been stopped too early.
-      if (this.#recordOf(pending) !== undefined) return void this.#stop(plan, child);
+      if (this.#recordOf(pending) !== undefined) return void this.#stop(plan, made);
       ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
       return this.#course.expect(ledger.now());
     }
@@ -216,8 +216,8 @@ export class Children {
   }
 
   /** What is on record has it stopped as well, but perhaps before it was there. */
-  async #stop({ policy }: ChildPlan, { id }: ChildRun): Promise<void> {
-    if (policy !== "abandon") await this.#course.world.children.stop(id, policy).catch(() => {});
+  async #stop({ policy }: ChildPlan, { child: { id }, own }: ChildStarted): Promise<void> {
+    if (own && policy !== "abandon") await this.#course.world.children.stop(id, policy).catch(() => {});
   }
 
   #ask(pending: Pending, watch: Watch): void {

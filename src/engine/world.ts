@@ -67,10 +67,15 @@ export type ChildStart = {
 export type FormerChild = { readonly child: ChildRun; readonly key: string; readonly kept: boolean };
 
 /**
- * `existed` where this start did not create it: it may have ended already. `createdAt` is epoch ms; null for
- * one that was tried again.
+ * `existed` where this start did not create it: it may have ended already; `own` unless somebody else did, whose
+ * run it is to stop. `createdAt` is epoch ms; null for one that was tried again.
  */
-export type ChildStarted = { readonly child: ChildRun; readonly existed: boolean; readonly createdAt: number | null };
+export type ChildStarted = {
+  readonly child: ChildRun;
+  readonly existed: boolean;
+  readonly own: boolean;
+  readonly createdAt: number | null;
+};
 
 export type ChildEnd =
   | { readonly kind: "completed"; readonly output: Stored }

@@ -42,7 +42,7 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
       line.pass(async () => {
         if (policy === "abandon") return;
         const reason = "its parent does not wait for it any more";
-        const stopped = await runObject(id).act({ kind: policy, by: by(), reason });
+        const stopped = await runObject(id).act({ kind: policy, by: by(), parent: self().id, reason });
         if (!stopped.ok && !isOver(stopped)) unwrap(stopped);
       }),
   };
@@ -50,7 +50,8 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
 
 async function start(self: Self, startRun: StartRun, request: ChildStart): Promise<ChildStarted> {
   const { workflow, id, input, labels, reply, former, trace } = request;
-  if (former !== null && (await goesOn(self, former))) return { child: former.child, existed: true, createdAt: null };
+  const again = former === null ? null : await goesOn(self, former);
+  if (former !== null && again !== null) return { child: former.child, existed: true, createdAt: null, ...again };
   const { run, created } = await startRun(workflow, {
     id,
     input,
@@ -61,7 +62,8 @@ async function start(self: Self, startRun: StartRun, request: ChildStart): Promi
     ...(self.origin === null ? {} : { origin: self.origin }),
     ...(reply === null ? {} : { reply }),
   });
-  return { child: { id: run.id, workflow: run.workflow }, existed: !created, createdAt: run.createdAt };
+  const own = created || run.parent?.id === self.id;
+  return { child: { id: run.id, workflow: run.workflow }, existed: !created, own, createdAt: run.createdAt };
 }
 
 /** What is no refusal for good is none that the parent may hear: the start is made again. */
@@ -70,8 +72,8 @@ function postpone(error: unknown): never {
   throw error;
 }
 
-/** A child that failed is tried again, once; whether it can be waited for once more. */
-async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<boolean> {
+/** A child that failed is tried again, once; null where it cannot be waited for once more. */
+async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pick<ChildStarted, "own"> | null> {
   const object = runObject(child.id);
   const retried = await object.act({
     kind: "retry",
@@ -79,12 +81,14 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<bo
     reason: "its parent is tried again",
     key,
   });
-  if (retried.ok) return true;
-  if (retried.refusal.code === "run_not_found") return false;
+  const own = ({ parent }: Parcel): { own: boolean } => ({ own: parent?.id === self.id });
+  if (retried.ok) return own(retried.value);
+  if (retried.refusal.code === "run_not_found") return null;
   if (retried.refusal.code !== "not_retryable") unwrap(retried);
   const found = await runObject(child.id).read(0);
-  if (!found.ok) return false;
-  return found.value.status === "completed" || (kept && !isEnded(found.value.status));
+  if (!found.ok) return null;
+  const { status } = found.value;
+  return status === "completed" || (kept && !isEnded(status)) ? own(found.value) : null;
 }
 
 /** There is nothing left to act on. */

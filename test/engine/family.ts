@@ -263,7 +263,10 @@ export class Family {
   }
 
   async #start(parent: string, { workflow, input, id, labels, reply, former }: ChildStart) {
-    if (former !== null && (await this.#goesOn(former))) return { child: former.child, existed: true, createdAt: null };
+    const own = (id: string) => this.snapshot(id).parent?.id === parent;
+    if (former !== null && (await this.#goesOn(former))) {
+      return { child: former.child, existed: true, own: own(former.child.id), createdAt: null };
+    }
     const definition = this.definitions.get(workflow);
     if (definition === undefined) throw new HoldfastError("workflow_not_found", `no workflow is called ${workflow}`);
     await validate(definition.input, decode(input), "input_invalid", `the input of ${workflow}`);
@@ -283,7 +286,7 @@ export class Family {
     await this.clock.turn();
     // The answer may come long after the child is at work, or not at all.
     if (this.fails("started", id)) throw new Error("the answer was lost");
-    return { child: { id, workflow }, existed, createdAt: this.snapshot(id).createdAt };
+    return { child: { id, workflow }, existed, own: own(id), createdAt: this.snapshot(id).createdAt };
   }
 
   async #goesOn({ child, key, kept }: NonNullable<ChildStart["former"]>): Promise<boolean> {
@@ -317,7 +320,7 @@ export class Family {
     if (policy === "abandon") return;
     await this.#call("stop", id, async (target) => {
       target.woken = true;
-      await target.run.act({ kind: policy, by: `parent ${by}`, reason: null });
+      await target.run.act({ kind: policy, by: `parent ${by}`, parent: by, reason: null });
       target.woken = true;
     }).catch((error: unknown) => {
       if (!(error instanceof HoldfastError)) throw error;
