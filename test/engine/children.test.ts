@@ -327,6 +327,29 @@ describe("a parent that ends before its child", () => {
     expect(family.snapshot(idOf("patient")).status).toBe("cancelled");
   });
 
+  test("a run that others started is waited for, and never stopped", async () => {
+    const waits = (policy: ChildPolicy): Definition =>
+      flow(policy, async (_input, step) => {
+        await why(step.invoke("patient", null, { id: "shared", timeout: "1 minute", onParentEnd: policy }));
+        await step.start("patient", null, { id: "shared", onParentEnd: policy });
+        await step.waitFor("never");
+      });
+    const family = new Family(patient, waits("cancel"), waits("terminate")).begin("patient", null, "shared");
+    // Of this one the answer to its start is lost, and with it whose run it found.
+    family.fails = (what) => what === "started" && family.has("terminate");
+    await family.begin("cancel").drive();
+    await family.plan(family.clock.at + 1000, () => family.act("cancel", "terminate")).drive();
+    await family.begin("terminate").drive(family.clock.at + 2000);
+    await family.plan(family.clock.at + 1000, () => family.act("terminate", "terminate")).drive();
+    expect([family.snapshot("cancel"), family.snapshot("terminate")]).toMatchObject([
+      { status: "cancelled" },
+      { status: "cancelled" },
+    ]);
+    expect(family.entries("cancel", "child.started").map(({ policy }) => policy)).toEqual(["abandon", "abandon"]);
+    expect(family.calls).toContain("stop shared");
+    expect(family.snapshot("shared").status).toBe("waiting");
+  });
+
   test("a child that was just being started is stopped all the same", async () => {
     const family = new Family(
       patient,
