@@ -22,6 +22,8 @@ export class Adoption {
   readonly #blocking: ReadonlySet<string>;
   /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
   readonly #orphaned = new Map<string, Call>();
+  /** Keys of calls the code added: behind them, those that seem removed may still come. */
+  #added: ReadonlySet<string> = new Set();
 
   constructor(course: Course, calls: Calls) {
     this.#course = course;
@@ -60,8 +62,9 @@ export class Adoption {
   changedKind({ name, key, plan }: Pending): HoldfastError | null {
     const before = this.#orphaned.get(name);
     const now = recordKind(plan);
-    if (before === undefined || before.kind === now || this.#state.calls.has(key) || !this.#isOrphan(before))
-      return null;
+    // What is undone has the name of its step, whether or not the code still has that.
+    if (before === undefined || before.kind === now || now === "undo") return null;
+    if (this.#state.calls.has(key) || !this.#isOrphan(before)) return null;
     const message = `${name} is a ${words[before.kind]} in this run's journal and a ${words[now]} in the code`;
     return new HoldfastError("step_kind_changed", message);
   }
@@ -76,18 +79,30 @@ export class Adoption {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
       return orphans.length > 0 && (goesOn || this.#blocking.has(key));
     });
+    this.#added = new Set(added.map(({ key }) => key));
     const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
-    // Behind a call that was added, those that seem removed may still come.
-    const removals = added.length > 0 ? [] : orphans.filter((call) => !call.done).map(removed);
-    const facts = [...additions, ...removals].filter((fact) => this.#isNew(fact));
+    const facts = [...additions.filter((fact) => this.#isNew(fact)), ...this.#removals()];
     const fresh = added.filter((_call, i) => facts.includes(additions[i] as Fact));
     if (facts.length > 0) this.#course.ledger.append(...facts);
     return new Set(fresh.map(({ key }) => key));
   }
 
+  /** The run rests: what the code has gone past without asking for it, nobody waits for any more. */
+  rest(): void {
+    const facts = this.#orphaned.size === 0 ? [] : this.#removals();
+    if (facts.length > 0) this.#course.ledger.append(...facts);
+  }
+
+  #removals(): Fact[] {
+    if ([...this.#added].some((key) => this.#calls.pending.has(key))) return [];
+    return this.#orphans()
+      .filter((call) => !call.done)
+      .map(removed)
+      .filter((fact) => this.#isNew(fact));
+  }
+
   /** At the end of the run: what is on record and was never asked for again. */
   leftovers(): readonly Fact[] {
-    if (this.#unclaimed.size === 0) return [];
     return this.#orphans()
       .map(removed)
       .filter((fact) => this.#isNew(fact));

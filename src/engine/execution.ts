@@ -257,6 +257,7 @@ export class Execution {
     this.closing.rest();
     if (this.busy) return;
     if (course.over || course.held) return course.rested.ring();
+    this.#adoption.rest();
     if (state.lives > 0) course.record({ kind: "run.recovered" });
     // What happens next is done with care as well: it may be what the process died of, and nobody could note.
     else if (state.seq > state.recoveredSeq) course.careful = false;

@@ -87,6 +87,29 @@ describe("guarantee 7: within a version", () => {
     expect(marks(host).sort()).toEqual(["added sleep sleep", "removed run b", "removed wait go"]);
   });
 
+  test("a wait in whose place the code has others is marked once those are past, or at the end", async () => {
+    const gone: Flow = async (_input, step) => await step.waitFor("gone");
+    const host = await change(gone, async (_input, step) => [await step.waitFor("go"), await step.waitFor("third")]);
+    expect(host.snapshot.waitingFor).toMatchObject([{ kind: "signal", name: "third" }]);
+    expect(marks(host)).toEqual(["added wait go", "removed wait gone"]);
+    const ended = await change(gone, async (_input, step) => await step.waitFor("go"));
+    expect([ended.output, marks(ended)]).toEqual(["went", ["added wait go", "removed wait gone"]]);
+  });
+
+  test("a step that is no longer in the code is undone as far as the code knows how, and has not changed its kind", async () => {
+    const before: Flow = async (_input, step) => {
+      await step.run("charge", () => 1, { undo: () => {} });
+      await step.waitFor("go");
+    };
+    const host = await change(before, async (_input, step) => {
+      await step.waitFor("go");
+      step.fail(new Error("no use"));
+    });
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { message: "no use", undone: [] } });
+    expect(host.entries("undo.failed")).toMatchObject([{ step: "charge", error: { code: "undo_missing" } }]);
+    expect(marks(host)).toEqual(["removed run charge"]);
+  });
+
   test("a wait that comes only later in the new code keeps its deadline", async () => {
     ran = [];
     const old = await new Host(original).drive(startAt);
