@@ -21,7 +21,9 @@ export class Adoption {
   /** Calls that were open where the record went on without them. */
   readonly #blocking: ReadonlySet<string>;
   /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
-  readonly #orphaned = new Map<string, Call>();
+  #orphaned: ReadonlyMap<string, Call> = new Map();
+  /** Those of them that are open. */
+  #gone: readonly Call[] = [];
   /** Keys of calls the code added: behind them, those that seem removed may still come. */
   #added: ReadonlySet<string> = new Set();
 
@@ -44,7 +46,9 @@ export class Adoption {
    * where the run cannot go on with it.
    */
   takeUp(): ReadonlySet<string> | null {
-    for (const call of this.#orphans()) this.#orphaned.set(call.name, call);
+    const orphans = this.#orphans();
+    this.#orphaned = new Map(orphans.map((call) => [call.name, call]));
+    this.#gone = orphans.filter((call) => !call.done);
     // A cancelled run begins none of what it waited for, whatever that is now.
     for (const pending of this.#state.cancelling === null ? this.#calls.pending.values() : []) {
       const changed = this.changedKind(pending);
@@ -71,13 +75,12 @@ export class Adoption {
 
   /** Marks what can be told once the replay is over; answers the keys of calls the code added. */
   #mark(): ReadonlySet<string> {
-    const orphans = [...this.#orphaned.values()];
     // A call that is on record nowhere was added, or was made just before the process died. It was
     // added if the record went on without it, or goes on with calls that are not made.
-    const goesOn = orphans.some((call) => !call.done && this.#isNew(removed(call)));
+    const goesOn = this.#gone.some((call) => this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
-      return orphans.length > 0 && (goesOn || this.#blocking.has(key));
+      return this.#orphaned.size > 0 && (goesOn || this.#blocking.has(key));
     });
     this.#added = new Set(added.map(({ key }) => key));
     const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
@@ -89,23 +92,23 @@ export class Adoption {
 
   /** The run rests: what the code has gone past without asking for it, nobody waits for any more. */
   rest(): void {
-    const facts = this.#orphaned.size === 0 ? [] : this.#removals();
+    const facts = this.#removals();
     if (facts.length > 0) this.#course.ledger.append(...facts);
   }
 
   #removals(): Fact[] {
-    if ([...this.#added].some((key) => this.#calls.pending.has(key))) return [];
-    return this.#orphans()
-      .filter((call) => !call.done)
-      .map(removed)
-      .filter((fact) => this.#isNew(fact));
+    if (this.#gone.length === 0 || [...this.#added].some((key) => this.#calls.pending.has(key))) return [];
+    return this.#marks(this.#gone.filter((call) => !call.done && !this.#isMade(call)));
   }
 
   /** At the end of the run: what is on record and was never asked for again. */
   leftovers(): readonly Fact[] {
-    return this.#orphans()
-      .map(removed)
-      .filter((fact) => this.#isNew(fact));
+    if (this.#unclaimed.size === 0 && this.#gone.length === 0) return [];
+    return this.#marks(this.#orphans().filter((call) => call.done || this.#gone.includes(call)));
+  }
+
+  #marks(calls: readonly Call[]): Fact[] {
+    return calls.map(removed).filter((fact) => this.#isNew(fact));
   }
 
   /** Calls on record that the code has not made in this life. */
