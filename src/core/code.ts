@@ -26,6 +26,8 @@ export type RunErrorCode =
   | "terminated"
   | "version_missing"
   | "step_kind_changed"
+  /** A call of `step` inside of a step's function. */
+  | "step_nested"
   | "webhook_unavailable"
   /** A step's `undo` is no longer in the code, or its own process died too often. */
   | "undo_missing"

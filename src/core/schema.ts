@@ -2,7 +2,7 @@
  * Validators, as the Standard Schema interface describes them (https://standardschema.dev):
  * zod, valibot, arktype and others implement it, so Holdfast depends on none of them here.
  */
-import { HoldfastError } from "./error.ts";
+import { HoldfastError, storeError } from "./error.ts";
 import type { ErrorCode } from "./code.ts";
 import type { Issue } from "./error.ts";
 
@@ -38,8 +38,23 @@ export function validate<Output>(
   what: string,
 ): Output | Promise<Output> {
   if (schema === undefined) return value as Output;
-  const verdict = schema["~standard"].validate(value);
-  return verdict instanceof Promise ? verdict.then((done) => accept(done, code, what)) : accept(verdict, code, what);
+  const verdict = ask(schema, value);
+  return verdict instanceof Promise
+    ? verdict.catch(refusal).then((done) => accept(done, code, what))
+    : accept(verdict, code, what);
+}
+
+function ask<Output>(schema: Schema<unknown, Output>, value: unknown): Validated<Output> | Promise<Validated<Output>> {
+  try {
+    return schema["~standard"].validate(value);
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+/** A validator that throws, as a transform of its may, has not taken the value. */
+function refusal(error: unknown): { readonly issues: readonly SchemaIssue[] } {
+  return { issues: [{ message: `the schema threw: ${storeError(error).message}` }] };
 }
 
 function accept<Output>(verdict: Validated<Output>, code: ErrorCode, what: string): Output {

@@ -6,6 +6,8 @@
 import { HoldfastError } from "../core/error.ts";
 import type { AttemptContext } from "../core/step.ts";
 import { pass } from "./microtask.ts";
+import { openScope, within } from "./scope.ts";
+import type { Scope } from "./scope.ts";
 import type { Stored } from "../core/value.ts";
 
 export type AttemptEnd =
@@ -22,6 +24,8 @@ export type AttemptPlan = {
   readonly traceparent: () => string;
   readonly startedAt: number;
   readonly timeoutMs: number;
+  /** In which the step was called. */
+  readonly scope: Scope;
   readonly fn: (context: AttemptContext) => unknown;
 };
 
@@ -53,8 +57,9 @@ export class Attempt {
   }
 
   start(): void {
+    const { scope, step, fn } = this.#plan;
     try {
-      const result = this.#plan.fn(this.#context());
+      const result = within(openScope(scope, step), () => fn(this.#context()));
       if (!isThenable(result)) return this.#end({ ok: true, value: result });
       void this.#watch();
       Promise.resolve(result).then(

@@ -26,7 +26,6 @@ const crashLimit = 5;
 const interruptionLimit = 20;
 /** Deaths after which suspects run one at a time. */
 const suspicionLimit = 2;
-
 /** How long a step that was told to stop may take to do so, where what it did must be known. */
 const graceMs = 30_000;
 
@@ -236,6 +235,7 @@ export class Attempts {
         idempotencyKey: idempotencyKey(state, plan.kind === "undo" ? `${pending.id}:undo` : pending.id),
         startedAt: (isOrder ? order?.startedAt : undefined) ?? this.#course.world.clock.now(),
         timeoutMs: plan.timeoutMs,
+        scope: pending.scope,
         fn: plan.fn,
       },
       (end) => this.#ended(pending, plan, attempt, end),

@@ -18,7 +18,7 @@ import { recordKind } from "./call.ts";
 import type { Pending, Plan, RunPlan } from "./call.ts";
 import type { Course } from "./course.ts";
 import type { Errors } from "./errors.ts";
-import { currentScope, isWithdrawn, openScope } from "./scope.ts";
+import { currentScope, isWithdrawn, openScope, rootOf, stepAround } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
 
@@ -68,27 +68,37 @@ export class Calls {
     this.seenAt = course.state.startedAt ?? course.state.at;
   }
 
-  /** The branch of a race that the handler is in. */
+  /** Where the handler is: in a branch of a race, inside of a step. */
   get scope(): Scope {
-    return currentScope() ?? this.root;
+    const scope = currentScope();
+    // Code of another run may have called back into this one.
+    return scope === undefined || rootOf(scope) !== this.root ? this.root : scope;
   }
 
   get made(): number {
     return this.#tally.made;
   }
 
-  /** Rejects with limit_exceeded; stays pending for ever once the run has ended. */
+  /** Rejects with limit_exceeded, step_nested; stays pending for ever once the run has ended. */
   make(name: string, plan: Plan): Promise<unknown> {
+    const { scope } = this;
+    const nested = stepAround(scope);
+    if (nested !== null) return refuseIn(nested, name);
     if (this.#course.over || this.frozen) return new Promise(() => {});
     try {
       const id = toCallId(name, this.#tally.count(plan.kind, name));
       if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
-      const { scope } = this;
       if (isWithdrawn(scope)) return this.#callInVain(id, plan);
       return this.#open(callKey(recordKind(plan), id), id, name, plan, scope);
     } catch (error) {
       return Promise.reject(this.#errors.give(error));
     }
+  }
+
+  /** Rejects with step_nested inside of a step; null elsewhere. */
+  refusal(name: string): Promise<never> | null {
+    const outer = stepAround(this.scope);
+    return outer === null ? null : refuseIn(outer, name);
   }
 
   /** Undoes a completed step: a call like any other, which rejects when it fails for good. */
@@ -218,6 +228,12 @@ export class Calls {
     const url = this.#course.state.calls.get(key)?.url ?? "";
     return { url, received: () => received as Promise<WebhookCall | null> };
   }
+}
+
+/** After a death nobody could tell its calls from those of the handler: they have no place in the journal. */
+function refuseIn(outer: string, name: string): Promise<never> {
+  const message = `${name} was called inside of step ${outer}, whose function makes no calls of step: make it beside`;
+  return Promise.reject(new HoldfastError("step_nested", message));
 }
 
 /** What a handler that cleans up no longer waits for. */

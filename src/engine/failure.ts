@@ -12,6 +12,7 @@ const ownCodes: ReadonlySet<string> = new Set([
   "value_too_large",
   "duration_invalid",
   "undo_missing",
+  "step_nested",
   // Refusals of a signal sent to another run.
   "run_not_found",
   "run_ended",

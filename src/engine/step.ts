@@ -11,7 +11,7 @@ import { toInstant, toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import type { Definition } from "../core/definition.ts";
 import type { LogLevel } from "../core/entry.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, storeError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import { createRandom } from "../core/random.ts";
 import { resolveRetry } from "../core/retry.ts";
@@ -52,7 +52,7 @@ export interface Caller extends Racer {
   readonly course: Course;
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
-  readonly calls: Pick<Calls, "make" | "scope" | "seenAt">;
+  readonly calls: Pick<Calls, "make" | "refusal" | "scope" | "seenAt">;
   readonly closing: Pick<Closing, "leave">;
   readonly errors: Errors;
   readonly said: Pick<Said, "say">;
@@ -79,7 +79,7 @@ export function createStep(caller: Caller): Step {
     fetch: (name: unknown, target: unknown, options?: FetchOptions) =>
       make(caller, name, () => fetchPlan(name, target, options, (rest) => runPlan(caller, name, elsewhere, rest))),
     map: (name: unknown, items: unknown, fn: unknown, options?: unknown) =>
-      map(mapper(caller), name, items, fn, options),
+      caller.calls.refusal(String(name)) ?? map(mapper(caller), name, items, fn, options),
     race: (branches: unknown) => race(caller, branches),
     sleep: (...args: unknown[]) => sleep(caller, args, (value) => afterPlan(toMs(value))),
     sleepUntil: (...args: unknown[]) => sleep(caller, args, (value) => untilPlan(toInstant(value))),
@@ -95,7 +95,7 @@ export function createStep(caller: Caller): Step {
     query: (name: unknown, fn: unknown) => caller.asks.query(name, fn),
     update: (name: unknown, schema: unknown, fn: unknown) => caller.asks.update(name, schema, fn),
     onSignal: (name: unknown, fn: unknown) => caller.asks.listen(name, fn),
-    bail: (reason?: string) => bail(caller, reason),
+    bail: (reason?: unknown) => bail(caller, reason),
     fail: (error: unknown) => fail(caller, error),
     now: () => caller.calls.seenAt,
     random: () => random.next(),
@@ -201,9 +201,11 @@ function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown)
   }
 }
 
-function bail(caller: Caller, reason: string | undefined): never {
+/** A reason that is no text is told as if it had been thrown: an error by its message. */
+function bail(caller: Caller, given: unknown): never {
+  const reason = given === undefined || given === null ? null : storeError(given).message;
   const error = { name: "Bailed", message: reason ?? "the workflow bailed out", code: "bailed" };
-  caller.closing.leave({ kind: "run.cancelled", error, by: "workflow", reason: reason ?? null });
+  caller.closing.leave({ kind: "run.cancelled", error, by: "workflow", reason });
   throw left;
 }
 
@@ -227,10 +229,16 @@ function progress(caller: Caller, value: unknown): void {
 function createInfo(caller: Caller): RunInfo {
   const { created, startedAt } = caller.course.state;
   if (created === null) throw new Error("a run that was never created has no handler");
-  const { id, workflow, version, parent, schedule, labels, continuation } = created;
+  const { id, workflow, version, continuation } = created;
   const continued = continuation?.count ?? 0;
-  const author = Object.freeze(authorOf(created));
+  // Copies: what the run itself goes by is not the handler's to change.
+  const [parent, schedule] = [frozen(created.parent), frozen(created.schedule)];
+  const [labels, author] = [Object.freeze({ ...created.labels }), Object.freeze(authorOf(created))];
   return Object.freeze({
     ...{ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels, author, continued },
   });
+}
+
+function frozen<Value extends object>(value: Value | null): Readonly<Value> | null {
+  return value === null ? null : Object.freeze({ ...value });
 }

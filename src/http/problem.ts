@@ -162,6 +162,7 @@ export const statuses: Readonly<Record<ProblemCode, number>> = {
   cancelled: 500,
   terminated: 500,
   step_kind_changed: 500,
+  step_nested: 500,
   undo_missing: 500,
   query_impure: 500,
 };

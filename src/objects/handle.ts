@@ -142,6 +142,9 @@ export type UpdateOptions = {
 
 const by = "worker";
 const longestWaitMs = 60_000;
+/** Characters, as over HTTP. */
+const longestReason = 4096;
+const longestKey = 256;
 
 /** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
 export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(
@@ -150,7 +153,7 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
   const object = () => runObject(checkRunId(id));
   checkRunId(id);
   const act = async (kind: RunAction["kind"], reason?: string): Promise<void> => {
-    unwrap(await object().act({ kind, by, reason: reason ?? null }));
+    unwrap(await object().act({ kind, by, reason: readText(reason, "the reason", longestReason) ?? null }));
   };
   return {
     id,
@@ -183,7 +186,7 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
 
 /** Asks again, by its key, for as long as the update is under way. */
 async function updateRun(id: string, name: string, argument: unknown, options: UpdateOptions = {}): Promise<Stored> {
-  const { idempotencyKey = crypto.randomUUID() } = options;
+  const idempotencyKey = readText(options.idempotencyKey, "the idempotency key", longestKey) ?? crypto.randomUUID();
   const request = { name, argument: encode(argument, `the argument of update ${name}`), key: idempotencyKey, by };
   for (;;) {
     const answer = await makeUpdate(id, request);
@@ -238,18 +241,26 @@ function toBrought({ name, payload }: NonNullable<StartOptions["signal"]>): { na
 function toSignal(name: string, payload: unknown, options: SignalOptions = {}): SignalRequest {
   const { idempotencyKey, traceparent } = options;
   const stored = encode(payload, `the payload of signal ${name}`);
-  const key = idempotencyKey === undefined ? {} : { key: idempotencyKey };
-  return { name, payload: stored, by, ...key, ...acceptTrace(traceparent) };
+  const key = readText(idempotencyKey, "the idempotency key", longestKey);
+  return { name, payload: stored, by, ...(key === undefined ? {} : { key }), ...acceptTrace(traceparent) };
+}
+
+/** @throws HoldfastError options_invalid: it is no text, empty, or too long */
+function readText(value: unknown, what: string, longest: number): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "string" && value !== "" && value.length <= longest) return value;
+  throw new HoldfastError("options_invalid", `${what} must be text of 1 to ${longest} characters`);
 }
 
 function toFork(options: ForkOptions = {}): ForkRequest {
-  const { from, results = {}, id, reason, idempotencyKey: key, input: _input, ...rest } = options;
+  const { from, results = {}, id, reason, idempotencyKey, input: _input, ...rest } = options;
+  const key = readText(idempotencyKey, "the idempotency key", longestKey);
   for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `fork has no option "${option}"`);
   return {
     from: from ?? null,
     results: new Map(Object.entries(results).map(([step, value]) => [step, encode(value, `the result of ${step}`)])),
     by,
-    reason: reason ?? null,
+    reason: readText(reason, "the reason", longestReason) ?? null,
     ...("input" in options ? { input: encode(options.input, "the input") } : {}),
     ...(id === undefined ? {} : { id }),
     ...(key === undefined ? {} : { key }),

@@ -5,6 +5,16 @@ import { Host, act, created, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 
 describe("bail and fail", () => {
+  test.each([
+    ["an error", new RangeError("too far"), "too far"],
+    ["a number", 42, "42"],
+    ["what JSON cannot carry", 10n, "10"],
+    ["nothing", null, "the workflow bailed out"],
+  ])("a reason that is %s is told as text", async (_what, reason, message) => {
+    const host = await new Host(async (_input, step) => step.bail(reason as never)).drive();
+    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { message, code: "bailed" } });
+  });
+
   test.each(["bail", "fail"] as const)("%s ends the run at once, through catch and finally", async (end) => {
     const ran: string[] = [];
     const host = await play(async (_input, step) => {

@@ -304,6 +304,48 @@ describe("values", () => {
   });
 });
 
+describe("inside of a step", () => {
+  test("no call is made: it is refused, at once or after an await, and the step is not tried again", async () => {
+    const host = await play(async (_input, step) => {
+      const seen: unknown[] = [];
+      const calls: (() => unknown)[] = [
+        () => step.run("inner", () => 1),
+        async () => (await Promise.resolve(), await step.sleep("1 s")),
+        () => step.race({ a: () => step.waitFor("go") }),
+        () => step.map("items", [1], () => 1),
+      ];
+      for (const call of calls) {
+        seen.push((await caught(() => step.run("outer", call))).code);
+      }
+      // What the function only hands on goes on in the handler.
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const beside = promise.then(() => step.run("beside", () => "fine"));
+      await step.run("opens", () => resolve());
+      return [...seen, await beside];
+    });
+    const refused = "step_nested";
+    expect(host.output).toEqual([refused, refused, refused, refused, "fine"]);
+    expect(host.entries("step.attempt_failed")).toEqual([]);
+    expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["opens", "beside"]);
+  });
+
+  test("nor is one in an undo, which fails for it and does not hang", async () => {
+    const host = await play(async (_input, step) => {
+      await step.run("a", () => 1, { undo: () => step.run("back", () => 1) });
+      step.fail(new Error("enough"));
+    });
+    expect(host.entries("undo.failed")).toMatchObject([{ step: "a", error: { code: "step_nested" } }]);
+  });
+});
+
+test("what step.info shows is not the handler's to change", async () => {
+  const host = await play(async (_input, step) => {
+    const change = (): void => void Object.assign(step.info.labels, { tier: "silver" });
+    return [(await caught(change)).name, Object.isFrozen(step.info)];
+  });
+  expect(host.output).toEqual(["TypeError", true]);
+});
+
 describe("limits and options", () => {
   test("limit_exceeded can be caught, and counts in every replay the same", async () => {
     const flow = define(

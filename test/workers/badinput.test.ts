@@ -1,6 +1,7 @@
 /** Requests that are wrong, each with the one answer it gets; and that none of them changes anything. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { ask, historyOf, newId, runThatIs, start, tokens } from "./client.ts";
+import { getRun } from "../../src/index.ts";
+import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Ask, EntryJson } from "./client.ts";
 
 type Case = readonly [what: string, call: string, options: Ask, answer: string];
@@ -284,5 +285,32 @@ describe("guarantee 8: a wrong request has one answer", () => {
 
   it("there are at least seventy", () => {
     expect([...bodies, ...starts, ...parameters, ...paths, ...changes].length).toBeGreaterThanOrEqual(70);
+  });
+});
+
+describe("a schema that throws", () => {
+  it("has refused what it was given, with 422", async () => {
+    expect(await refusal("POST /v1/workflows/web-brittle/runs", json({ input: "{bad" }))).toBe("422 input_invalid");
+    const { id } = await start("web-brittle", { input: "[1]" });
+    expect(await refusal(`POST /v1/runs/${id}/signals/go`, json("{bad"))).toBe("422 signal_invalid");
+    await ask(`POST /v1/runs/${id}/signals/go`, json('{"a":2}'));
+    expect(await runThatIs(id, { status: "completed" })).toMatchObject({ output: [[1], { a: 2 }] });
+  });
+});
+
+describe("a handle in the Worker", () => {
+  it("refuses a reason and a key that are no text of a sensible length, and the run is unharmed", async () => {
+    const handle = getRun((await start("web-sleeper", {})).id);
+    const refused = { code: "options_invalid" };
+    for (const reason of [42, {}, 10n, "", "x".repeat(4097)]) {
+      await expect(handle.cancel(reason as never)).rejects.toMatchObject(refused);
+      await expect(handle.pause(reason as never)).rejects.toMatchObject(refused);
+    }
+    for (const idempotencyKey of [1, "", 10n, "x".repeat(257)] as never[]) {
+      await expect(handle.signal("approval", {}, { idempotencyKey })).rejects.toMatchObject(refused);
+      await expect(handle.update("none", {}, { idempotencyKey })).rejects.toMatchObject(refused);
+      await expect(handle.fork({ idempotencyKey })).rejects.toMatchObject(refused);
+    }
+    expect(await handle.status()).toMatchObject({ status: "waiting" });
   });
 });

@@ -85,4 +85,12 @@ const labelled = defineWorkflow("web-labelled", {
   handler: () => null,
 });
 
-export const httpWorkflows = [order, echo, listen, sleeper, hook, openHook, fragile, planned, labelled];
+/** What its schemas make of a text may throw. */
+const parsed = z.string().transform((text): unknown => JSON.parse(text));
+const brittle = defineWorkflow("web-brittle", {
+  input: parsed,
+  signals: { go: parsed },
+  handler: async (input, step) => [input, await step.waitFor("go")],
+});
+
+export const httpWorkflows = [order, echo, listen, sleeper, hook, openHook, fragile, planned, labelled, brittle];
