@@ -15,8 +15,9 @@ export type DebouncedStart = {
   readonly lanes?: readonly LaneNeed[];
   /** Addresses that are told of the run's end. */
   readonly notify?: readonly string[];
-  /** Not before this instant, by the caller's own wish. */
+  /** Not before, and not after this instant, by the caller's own wish. */
   readonly startAt?: number;
+  readonly notAfter?: number;
   readonly periodMs: number;
   /** The run begins this long after its first start at the latest; null: there is no such limit. */
   readonly maxMs: number | null;
@@ -32,7 +33,7 @@ export type Merge = { readonly kind: "merged"; readonly fact: Fact | null } | { 
 
 export function decideMerge(state: RunState, start: DebouncedStart, now: number): Merge {
   const { created, startedAt, end, cancelling, debounceKeys } = state;
-  const { workflow, version, input, sent, labels, notify, key } = start;
+  const { workflow, version, input, sent, labels, notify, notAfter, key } = start;
   if (created === null || created.workflow !== workflow) return { kind: "late" };
   if (key !== undefined && debounceKeys.has(key)) return { kind: "merged", fact: null };
   if (startedAt !== null || end !== null || cancelling !== null || created.continuation !== undefined) {
@@ -52,6 +53,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
     ...(sent === undefined ? {} : { sent }),
     ...(lanes === undefined ? {} : { lanes }),
     ...(notify === undefined ? {} : { notify }),
+    ...(notAfter === undefined ? {} : { notAfter }),
     ...(key === undefined ? {} : { key }),
   };
   return { kind: "merged", fact };

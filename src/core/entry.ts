@@ -73,6 +73,7 @@ export type Fact =
       readonly lanes?: readonly LaneNeed[];
       readonly notify?: readonly string[];
       readonly startAt: number;
+      readonly notAfter?: number;
       /** What tells this start from others when it is repeated. */
       readonly key?: string;
       readonly by: string;

@@ -77,7 +77,7 @@ export const grammar: Grammar = {
     ...{ reply: maybe(object), trace: maybe(text), shards: maybe(whole), claims: maybe(listOf(text)) },
     ...{ seed: maybe(text), fork: maybe(object), continuation: maybe(object) },
   },
-  "run.debounced": { ...start, startAt: instant },
+  "run.debounced": { ...start, startAt: instant, notAfter: maybe(instant) },
   "run.imported": { from: object, ...author, reason: orNull(text) },
   "run.started": { deployment: text },
   "run.interrupted": { deployment: text, held: flag },

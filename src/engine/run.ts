@@ -73,7 +73,8 @@ export class Run {
   create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: SignalRequest, died = false): void {
     this.#drive.anew();
     const fact: Fact = { kind: "run.created", ...created };
-    const later = created.startAt !== null && created.startAt > this.now();
+    const now = this.now();
+    const later = (created.startAt ?? 0) > now || (created.notAfter ?? Infinity) < now;
     const waits = later || created.lanes?.some(({ scope }) => scope === "run") === true;
     const sent: Fact[] = signal === undefined ? [] : [{ kind: "signal.received", ...signal }];
     const begun = waits ? [] : [this.#drive.started(), ...(died ? [this.#drive.interrupted(true)] : [])];

@@ -120,7 +120,8 @@ class Admission {
 
   /** Null where the run has begun, or is not there. */
   async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Started | null> {
-    const { workflow, version, input, sent, labels, lanes, notify, startAt, reason, waitMs = 0 } = this.#start;
+    const { workflow, version, input, sent, labels, lanes, notify } = this.#start;
+    const { startAt, notAfter, reason, waitMs = 0 } = this.#start;
     const start: DebouncedStart = {
       workflow,
       version,
@@ -134,6 +135,7 @@ class Admission {
       ...(lanes === undefined ? {} : { lanes }),
       ...(notify === undefined ? {} : { notify }),
       ...(startAt === undefined ? {} : { startAt }),
+      ...(notAfter === undefined ? {} : { notAfter }),
       ...(this.#token === null ? {} : { key: this.#token.token }),
     };
     const run = found(await runObject(holder).debounce(start, waitMs));

@@ -84,6 +84,14 @@ describe("a start that is merged", () => {
     });
   });
 
+  test("has the limit of the newest start, and none of an earlier one", () => {
+    const state = waiting({ notAfter: firstAt + 700 });
+    expect(merge(state, again(2), firstAt + 500)).toBe(true);
+    expect(state.created?.notAfter).toBe(null);
+    expect(merge(state, again(3, { notAfter: firstAt + 9000 }), firstAt + 600)).toBe(true);
+    expect(state.created?.notAfter).toBe(firstAt + 9000);
+  });
+
   test("begins a period later, but no later after the first than the maximum, nor sooner than it wished", () => {
     const state = waiting();
     for (const after of [900, 1800, 2700]) {

@@ -160,6 +160,15 @@ describe("cancel, terminate, timeout", () => {
     await late.drive();
     expect(late.snapshot).toMatchObject({ status: "cancelled", error: { code: "start_expired" } });
   });
+
+  test("nor does one begin that came too late without a delay", async () => {
+    const seen: string[] = [];
+    const host = new Host(() => seen.push("began"), { commits: ["[]"], cold: false });
+    host.run.create({ ...created(null), notAfter: startAt - 1 });
+    await host.drive();
+    expect(host.snapshot).toMatchObject({ status: "cancelled", startedAt: null, error: { code: "start_expired" } });
+    expect(seen).toEqual([]);
+  });
 });
 
 describe("the end of a handler", () => {

@@ -88,7 +88,7 @@ function tell({ untold, notices }: RunState, { of, url, run }: EntryOf<"notice.s
 /** The run is what it would be had it been created by this start, but for its id and its age. */
 function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
   if (state.created === null) return;
-  const { version, input, sent, labels, lanes, notify, startAt, key } = entry;
+  const { version, input, sent, labels, lanes, notify, startAt, notAfter = null, key } = entry;
   const { sent: _sent, lanes: _lanes, notify: _notify, ...created } = state.created;
   state.created = {
     ...created,
@@ -96,6 +96,7 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
     input,
     labels,
     startAt,
+    notAfter,
     ...(sent === undefined ? {} : { sent }),
     ...(lanes === undefined ? {} : { lanes }),
     ...(notify === undefined ? {} : { notify }),
