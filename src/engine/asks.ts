@@ -19,6 +19,7 @@ import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { Bell } from "./bell.ts";
 import type { Course } from "./course.ts";
+import type { Happening } from "./happening.ts";
 
 /** Whose functions they are. */
 export interface Asked {
@@ -133,13 +134,14 @@ export class Asks {
   }
 
   /** Hands over what was held back, in order of arrival. */
-  matchAll(): void {
+  /** The signals that listeners have not heard. */
+  arrived(): Happening[] {
     const { inboxes } = this.#course.state;
-    const buffered = [...this.#handlers.values()].flatMap(({ kind, name }) => {
+    return [...this.#handlers.values()].flatMap(({ kind, name }) => {
       const inbox = kind === "listener" ? inboxes.get(name) : undefined;
-      return (inbox?.items.slice(inbox.head) ?? []).map(({ seq }) => ({ name, seq }));
+      const signals = inbox?.items.slice(inbox.head) ?? [];
+      return signals.map(({ at, seq }): Happening => ({ at, seq, happen: () => this.match(name) }));
     });
-    for (const { name } of buffered.toSorted((one, other) => one.seq - other.seq)) this.match(name);
   }
 
   /** The run ends: what becomes of updates under way. */

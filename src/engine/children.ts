@@ -142,12 +142,21 @@ export class Children {
     if (launch !== undefined) return launch.retryAt === Infinity ? "starting" : "later";
     if (call === undefined || call.child === null) return pending === undefined ? "nobody" : "later";
     if (call.done || call.child.id !== child) return "nobody";
-    if (pending !== undefined) {
-      this.#end(pending, call.child, end);
-      return "recorded";
-    }
+    if (pending !== undefined) return this.#heard(pending, call.child, end);
     // The handler may be on its way to the call, unless it was seen to make it no more.
     return state.marked.has(`step.removed:${callKey("child", step)}`) ? "nobody" : "later";
+  }
+
+  /** An end that comes after the call's time comes too late, also where that time could not be told then. */
+  #heard(pending: Pending, child: ChildRun, end: ChildEnd): Hearing {
+    const { state, ledger } = this.#course;
+    const until = this.#recordOf(pending)?.until ?? Infinity;
+    if (pending.plan.kind === "child" && until < (state.paused?.at ?? ledger.now())) {
+      this.fire(pending, pending.plan);
+      return "nobody";
+    }
+    this.#end(pending, child, end);
+    return "recorded";
   }
 
   #launch(pending: Pending, plan: ChildPlan): void {
@@ -229,7 +238,7 @@ export class Children {
       void this.#course.turn(() => {
         watch.asking = false;
         this.#asking--;
-        if (end !== null && this.#pending.get(pending.key) === pending) this.#end(pending, watch.child, end);
+        if (end !== null && this.#pending.get(pending.key) === pending) this.#heard(pending, watch.child, end);
         else this.#course.expect(this.dueAt(pending));
       });
     };

@@ -13,6 +13,7 @@ import type { Asks } from "./asks.ts";
 import type { ChildPlan, Pending, Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "./course.ts";
+import type { Happening } from "./happening.ts";
 import type { Withdrawals } from "./withdrawal.ts";
 
 type WaitPlan = Exclude<Plan, RunPlan | ChildPlan>;
@@ -35,12 +36,13 @@ export class Waits {
     this.#withdrawals = withdrawals;
   }
 
-  begin(pending: Pending, plan: WaitPlan): void {
+  /** @param held it was held back: what came meanwhile is handed over in its order */
+  begin(pending: Pending, plan: WaitPlan, held: boolean): void {
     switch (plan.kind) {
       case "sleep":
         return this.#beginSleep(pending, plan.wakeAt);
       case "wait":
-        return this.#beginWait(pending);
+        return this.#beginWait(pending, held);
       case "webhook":
         return this.#beginWebhook(pending, plan.timeoutMs);
       case "received": {
@@ -72,13 +74,16 @@ export class Waits {
     if ((this.#open.get(name)?.length ?? 0) > 0) this.#course.post(() => this.#consume(name));
   }
 
-  matchAll(): void {
-    for (const [name, open] of this.#open) {
+  /** The signals that open waits can have. */
+  arrived(): Happening[] {
+    return [...this.#open].flatMap(([name, open]) => {
       const inbox = this.#course.state.inboxes.get(name);
-      const buffered = inbox === undefined ? 0 : inbox.items.length - inbox.head;
-      // Once more than there are signals: waits that were begun just before a pause are put on record.
-      for (let count = Math.min(buffered + 1, open.length); count > 0; count--) this.match(name);
-    }
+      const signals = inbox?.items.slice(inbox.head, inbox.head + open.length) ?? [];
+      const happen = (): void => this.match(name);
+      const happenings = signals.map(({ at, seq }): Happening => ({ at, seq, happen }));
+      // Waits that were begun just before a pause are put on record.
+      return open.length > signals.length ? [...happenings, { at: Infinity, seq: Infinity, happen }] : happenings;
+    });
   }
 
   closed(pending: Pending): void {
@@ -105,15 +110,15 @@ export class Waits {
     else this.fire(pending);
   }
 
-  #beginWait(pending: Pending): void {
+  #beginWait(pending: Pending, held: boolean): void {
     const open = this.#open.get(pending.name);
     if (open === undefined) this.#open.set(pending.name, [pending]);
     else open.push(pending);
     const known = this.#recordOf(pending)?.until ?? null;
     if (known !== null) this.#course.expect(known);
     const buffered = firstSignal(this.#course.state, pending.name) !== undefined;
-    if (buffered && this.#oldest(pending.name) !== undefined) this.match(pending.name);
-    else this.#recordWait(pending);
+    if (!buffered || this.#oldest(pending.name) === undefined) this.#recordWait(pending);
+    else if (!held) this.match(pending.name);
   }
 
   /** Puts the wait on record, unless it is already; one that was taken for removed keeps its deadline. */

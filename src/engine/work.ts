@@ -13,6 +13,7 @@ import type { Calls } from "./calls.ts";
 import { Children } from "./children.ts";
 import type { Course } from "./course.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { Happening } from "./happening.ts";
 import { Waits } from "./waits.ts";
 import { Withdrawals } from "./withdrawal.ts";
 
@@ -44,8 +45,8 @@ export class Work {
     return this.attempts.running > 0 || this.#waits.creating > 0 || this.children.starting > 0;
   }
 
-  /** Unless something holds it back. */
-  begin(pending: Pending): void {
+  /** Unless something holds it back. @param held something did, until now */
+  begin(pending: Pending, held = false): void {
     if (this.#course.held || this.#course.over) return;
     const changed = this.#adoption.changedKind(pending);
     if (changed !== null) return this.#course.halt(changed);
@@ -63,7 +64,7 @@ export class Work {
       case "wait":
       case "webhook":
       case "received":
-        return this.#waits.begin(pending, plan);
+        return this.#waits.begin(pending, plan, held);
       case "child":
         return this.children.begin(pending, plan);
       default:
@@ -73,11 +74,22 @@ export class Work {
 
   /** Begins what a replay or a pause held back. */
   beginHeld(): void {
-    for (const pending of [...this.#pending.values()]) if (!pending.begun) this.begin(pending);
+    for (const pending of [...this.#pending.values()]) if (!pending.begun) this.begin(pending, true);
     if (this.#course.held) return;
-    this.#waits.matchAll();
-    this.#asks.matchAll();
+    this.#catchUp();
     this.attempts.resume();
+  }
+
+  /** What came and what fell due meanwhile happens in the order in which it would have happened. */
+  #catchUp(): void {
+    const due = this.#deadlines.due(this.#course.world.clock.now()).map((pending): Happening => {
+      const happen = (): void => this.#course.post(() => this.#fire(pending));
+      return { at: this.#deadlines.of(pending), seq: Infinity, happen };
+    });
+    const happenings = [...this.#waits.arrived(), ...this.#asks.arrived(), ...due];
+    // A signal that came at the very instant of a deadline came in time.
+    happenings.sort((one, other) => one.at - other.at || one.seq - other.seq);
+    for (const { happen } of happenings) happen();
   }
 
   /** Nobody waits for the call any more. */

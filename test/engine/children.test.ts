@@ -524,6 +524,25 @@ describe("news of a child's end", () => {
     expect(family.output("parent")).toBe("news");
   });
 
+  test("guarantee 4: that comes after the call's time is too late, though nobody could tell it then", async () => {
+    const parent = flow(
+      "parent",
+      async (_input, step) => await why(step.invoke("patient", 1, { timeout: "1 minute" })),
+    );
+    const family = await new Family(patient, parent).begin("parent").drive(startAt + 1000);
+    const child = idOf("patient");
+    family.clock.set(startAt + minuteMs + 1);
+    const end = { kind: "completed", output: encode("late", "") } as const;
+    const news = { child, createdAt: startAt, step: "patient", end };
+    await receiveNews(family.run("parent"), news);
+    await family.drive();
+    expect(family.output("parent")).toMatchObject({
+      code: "child_failed",
+      cause: expect.stringContaining("step_timeout"),
+    });
+    expect(family.snapshot(child).status).toBe("cancelled");
+  });
+
   test("to a parent whose code is gone is told once it is back", async () => {
     const parent = flow("parent", async (_input, step) => await step.invoke("patient"));
     const family = await new Family(patient, parent).begin("parent").drive();

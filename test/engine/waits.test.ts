@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
+import type { Handler } from "./memory.ts";
 
 const dayMs = 86_400_000;
 
@@ -133,6 +134,24 @@ describe("signals", () => {
     const missed = host.reopen({ at: startAt + 61_000 });
     signal(missed.run, "a", "too late");
     expect((await missed.reopen({ at: startAt + dayMs, cold: false }).drive()).output).toBe(null);
+  });
+
+  test("guarantee 4: what fell due before a signal came is first, and behind one that came before, though nobody was there", async () => {
+    const flow: Handler = async (_input, step) =>
+      await Promise.race([step.sleep("1 s").then(() => "timer"), step.waitFor("go"), step.waitFor("stop")]);
+    const parked = await new Host(flow).drive(startAt);
+    for (const [sentAt, winner] of [
+      [500, "went"],
+      [1000, "went"],
+      [1001, "timer"],
+    ] as const) {
+      const host = parked.reopen({ cold: false });
+      host.clock.set(startAt + sentAt);
+      signal(host.run, "go", "went");
+      host.clock.set(startAt + 5000);
+      signal(host.run, "stop", "stopped");
+      expect((await host.drive()).output).toBe(winner);
+    }
   });
 
   test("guarantee 5: a signal too late for the oldest wait goes to the next, also after a pause", async () => {
