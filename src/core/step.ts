@@ -217,14 +217,20 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
     name: string,
     items: readonly Item[],
     fn: (item: Item, context: MapContext) => Result,
-    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate: number },
+    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate: number; readonly settled?: false },
   ): Promise<(Awaited<Result> | undefined)[]>;
   map<Item, Result>(
     name: string,
     items: readonly Item[],
     fn: (item: Item, context: MapContext) => Result,
-    options?: MapOptions<Item, NoInfer<Awaited<Result>>>,
+    options?: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate?: undefined; readonly settled?: false },
   ): Promise<Awaited<Result>[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>>,
+  ): Promise<(Awaited<Result> | undefined)[] | PromiseSettledResult<Awaited<Result>>[]>;
   map<Input, Output>(
     name: string,
     items: readonly NoInfer<Input>[],
@@ -235,14 +241,20 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
     name: string,
     items: readonly NoInfer<Input>[],
     workflow: Invocable<Input, Output>,
-    options: MapRunsOptions & { readonly tolerate: number },
+    options: MapRunsOptions & { readonly tolerate: number; readonly settled?: false },
   ): Promise<(Output | undefined)[]>;
   map<Input, Output>(
     name: string,
     items: readonly NoInfer<Input>[],
     workflow: Invocable<Input, Output>,
-    options?: MapRunsOptions,
+    options?: MapRunsOptions & { readonly tolerate?: undefined; readonly settled?: false },
   ): Promise<Output[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options: MapRunsOptions,
+  ): Promise<(Output | undefined)[] | PromiseSettledResult<Output>[]>;
   map<Output = unknown>(
     name: string,
     items: readonly unknown[],
@@ -287,14 +299,11 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    */
   waitFor<Name extends keyof Signals & string>(
     name: Name,
-    options: WaitOptions & { readonly timeout: Duration },
-  ): Promise<Signals[Name] | null>;
-  waitFor<Name extends keyof Signals & string>(name: Name, options?: WaitOptions): Promise<Signals[Name]>;
-  waitFor<Payload>(
-    name: string,
-    options: WaitOptions<Payload> & { readonly timeout: Duration },
-  ): Promise<Payload | null>;
-  waitFor<Payload>(name: string, options?: WaitOptions<Payload>): Promise<Payload>;
+    options?: WaitOptions & { readonly timeout?: undefined },
+  ): Promise<Signals[Name]>;
+  waitFor<Name extends keyof Signals & string>(name: Name, options: WaitOptions): Promise<Signals[Name] | null>;
+  waitFor<Payload>(name: string, options?: WaitOptions<Payload> & { readonly timeout?: undefined }): Promise<Payload>;
+  waitFor<Payload>(name: string, options: WaitOptions<Payload>): Promise<Payload | null>;
 
   /** An address that anyone may be handed; its first accepted call resolves `received()`. */
   webhook(name: string, options?: WebhookOptions): Promise<Webhook>;

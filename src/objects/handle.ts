@@ -82,10 +82,16 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
   /** @throws HoldfastError run_not_found, run_ended, signal_invalid, idempotency_conflict */
   signal<Name extends keyof Signals & string>(
     name: Name,
-    payload: Signals[Name],
+    ...args: undefined extends Signals[Name]
+      ? [payload?: Signals[Name], options?: SignalOptions]
+      : [payload: Signals[Name], options?: SignalOptions]
+  ): Promise<void>;
+  /** One that the workflow declares no schema for. */
+  signal<Name extends string>(
+    name: Name extends keyof Signals ? never : Name,
+    payload?: unknown,
     options?: SignalOptions,
   ): Promise<void>;
-  signal(name: string, payload?: unknown, options?: SignalOptions): Promise<void>;
   /**
    * What the function registered with `step.query` answers; it changes nothing, also after the run's end.
    * @throws what the function threw; HoldfastError run_not_found, query_not_found, query_timeout, version_missing

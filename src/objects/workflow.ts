@@ -22,6 +22,8 @@ export type SignalSchemas = Readonly<Record<string, Schema>>;
 type Types<S extends Schema> = NonNullable<S["~standard"]["types"]>;
 type InputOf<S extends Schema> = Types<S>["input"];
 type OutputOf<S extends Schema> = Types<S>["output"];
+/** What is sent, and what the schemas make of it. */
+type Sent<Signals extends SignalSchemas> = { readonly [Name in keyof Signals]: InputOf<Signals[Name]> };
 type Payloads<Signals extends SignalSchemas> = { readonly [Name in keyof Signals]: OutputOf<Signals[Name]> };
 
 /** A workflow: hand it to `createWorker`, and start runs of it from anywhere in the Worker. */
@@ -93,11 +95,11 @@ type NoSignals = Record<never, never>;
 export function defineWorkflow<Input extends Schema, Output, Signals extends SignalSchemas = NoSignals>(
   name: string,
   options: SchemaOptions<Input, Output, Signals>,
-): Workflow<InputOf<Input>, Output, Payloads<Signals>>;
+): Workflow<InputOf<Input>, Output, Sent<Signals>>;
 export function defineWorkflow<Input, Output, Signals extends SignalSchemas = NoSignals>(
   name: string,
   options: PlainOptions<Input, Output, Signals>,
-): Workflow<Input, Output, Payloads<Signals>>;
+): Workflow<Input, Output, Sent<Signals>>;
 export function defineWorkflow(name: string, options: LooseOptions): Workflow<unknown, unknown> {
   const definition = toDefinition(checkName(name, "workflow"), options);
   return {

@@ -100,3 +100,32 @@ defineWorkflow("none", {});
 defineWorkflow("mismatch", { input: z.object({}), output: z.object({ n: z.number() }), handler: () => ({ n: "1" }) });
 
 void handles;
+
+/** Options that are known only at run time, and payloads as they are sent and as they arrive. */
+const told = defineWorkflow("told", {
+  signals: { at: z.coerce.date<string>(), note: z.string().optional() },
+  handler: async (input: { timeout?: "1 h"; settled: boolean }, step) => {
+    expectTypeOf(await step.waitFor("at")).toEqualTypeOf<Date>();
+    const { timeout } = input;
+    expectTypeOf(await step.waitFor("at", timeout === undefined ? {} : { timeout })).toEqualTypeOf<Date | null>();
+    expectTypeOf(await step.waitFor<number>("other", { timeout: "1 h" })).toEqualTypeOf<number | null>();
+    expectTypeOf(await step.map("all", [1], (n) => n, { settled: input.settled })).toEqualTypeOf<
+      (number | undefined)[] | PromiseSettledResult<number>[]
+    >();
+    expectTypeOf(await step.map("some", [1], (n) => n, { tolerate: 1 })).toEqualTypeOf<(number | undefined)[]>();
+  },
+});
+
+async function tells(): Promise<void> {
+  const run = told.get("told-1");
+  await run.signal("at", "2026-01-01");
+  await run.signal("note");
+  await run.signal("undeclared", { any: 1 });
+  await getRun("told-1").signal("at");
+  // @ts-expect-error what is sent is what the schema takes
+  await run.signal("at", 7);
+  // @ts-expect-error the payload is missing
+  await run.signal("at");
+}
+
+void tells;
