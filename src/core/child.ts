@@ -52,7 +52,7 @@ const plainStep = /^[A-Za-z0-9_-]+(?:#\d+)?$/;
 /** A child tells its parent of its end; asking is for the case that it cannot. */
 const ownAskMs = 5 * 60_000;
 /** A run that others may have started tells its own parent, if anybody. */
-const foreignAskMs = 5000;
+const foreignAskMs = 500;
 const longestAskMs = 86_400_000;
 
 /**
