@@ -85,6 +85,7 @@ export class Bars {
       case "step.dispatched":
       case "step.interrupted":
       case "undo.interrupted":
+      case "step.abandoned":
       case "step.completed":
       case "undo.completed":
       case "step.failed":
@@ -170,6 +171,7 @@ export class Bars {
       case "step.attempt_started":
       case "undo.attempt_started":
       case "step.dispatched":
+      case "step.abandoned":
         draft.until = null;
         return this.#attempt(draft, { attempt: entry.attempt, startedAt });
       case "step.interrupted":
@@ -383,7 +385,8 @@ type AttemptEntry = Extract<
   {
     kind:
       | `${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`
-      | "step.dispatched";
+      | "step.dispatched"
+      | "step.abandoned";
   }
 >;
 type ChildEntry = EntryOf<"child.started"> | EntryOf<"child.completed"> | EntryOf<"child.failed">;

@@ -123,6 +123,13 @@ export type Fact =
       readonly deployment: string;
       readonly held: boolean;
     }
+  /** The attempt was at work when what is on record next left it behind: nobody hears how it ends. */
+  | {
+      readonly kind: "step.abandoned";
+      readonly step: string;
+      readonly attempt: number;
+      readonly startedAt: number;
+    }
   | {
       readonly kind: "step.completed";
       readonly step: string;

@@ -24,6 +24,7 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
     case "step.attempt_started":
     case "step.dispatched":
     case "step.interrupted":
+    case "step.abandoned":
     case "step.completed":
     case "step.failed":
     case "step.added":

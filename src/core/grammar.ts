@@ -93,6 +93,7 @@ export const grammar: Grammar = {
   "step.attempt_started": begun,
   "step.dispatched": { ...ended, until: instant, courier: whole },
   "step.interrupted": cutOff,
+  "step.abandoned": ended,
   "step.completed": { ...ended, result: stored, undo: maybe(isTrue), sensitive: maybe(isTrue), omitted: maybe(isTrue) },
   "step.failed": { ...ended, error },
   "step.added": { step: text, call },

@@ -41,6 +41,7 @@ function say(entry: Entry): string {
     case "step.attempt_started":
     case "step.dispatched":
     case "step.interrupted":
+    case "step.abandoned":
     case "step.completed":
     case "step.failed":
     case "undo.attempt_failed":
@@ -166,7 +167,7 @@ function sayOfAction(entry: ActionEntry): string {
 
 type AttemptEntry =
   | EntryOf<`${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`>
-  | EntryOf<"step.dispatched">;
+  | EntryOf<"step.dispatched" | "step.abandoned">;
 
 function sayOfAttempt(entry: AttemptEntry): string {
   const what = entry.kind.startsWith("undo.") ? `undoing ${name(entry.step)}` : name(entry.step);
@@ -179,6 +180,8 @@ function sayOfAttempt(entry: AttemptEntry): string {
     case "step.interrupted":
     case "undo.interrupted":
       return `${what}: cut off when the process ${entry.held ? "died" : "was replaced by a deployment"}; it begins again`;
+    case "step.abandoned":
+      return `${what}: attempt ${entry.attempt} was left behind ${took(entry)}, at work; nobody hears how it ends`;
     case "step.completed":
     case "undo.completed":
       return `${what}: done ${took(entry)}${entry.attempt > 1 ? `, in attempt ${entry.attempt}` : ""}`;

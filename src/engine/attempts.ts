@@ -14,8 +14,9 @@ import { isAttempted } from "./call.ts";
 import type { Pending, RunPlan } from "./call.ts";
 import type { Course } from "./course.ts";
 import { crashError, interruptionError } from "./failure.ts";
+import { Lost } from "./lost.ts";
 import { Orders } from "./orders.ts";
-import { completion, idempotencyKey, interruption, kept, startMark, traceparent } from "./record.ts";
+import { completion, idempotencyKey, interruption, startMark, storedOf, traceparent } from "./record.ts";
 import { Suspects } from "./suspects.ts";
 import { condemn, judge } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
@@ -38,6 +39,7 @@ export class Attempts {
   readonly #waiting = new Map<string, Pending>();
   /** Those that are requests, which couriers make. */
   readonly orders: Orders;
+  readonly lost = new Lost();
   readonly #suspects: Suspects;
 
   constructor(course: Course) {
@@ -192,6 +194,7 @@ export class Attempts {
         attempt.stop(reason, this.#course.world.clock.now() + graceMs);
         this.orders.stay(key);
       } else {
+        this.lost.note(key, { attempt, id });
         attempt.abandon(reason);
         this.#inFlight.delete(key);
         this.orders.end(key);
@@ -291,10 +294,4 @@ export class Attempts {
     const made = { step: pending.id, attempt: error.attempts ?? 1, startedAt: this.#course.world.clock.now() };
     this.#course.post(() => this.#carryOut(condemn(this.#course.state, plan, { ...made, error }, false)));
   }
-}
-
-/** How it ended, as it goes on record. */
-function storedOf(end: AttemptEnd, plan: RunPlan, step: string): ReturnType<typeof kept> {
-  if (!end.ok) return end;
-  return "stored" in end ? { ok: true, value: end.stored } : kept(end.value, plan, step);
 }

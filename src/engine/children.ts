@@ -51,7 +51,6 @@ export class Children {
   constructor(course: Course, pending: ReadonlyMap<string, Pending>) {
     this.#course = course;
     this.#pending = pending;
-    course.ledger.beforeParting = () => this.#underWay();
   }
 
   /** The call was closed in replay: where it lost a race, an earlier life may have been starting its child. */
@@ -64,7 +63,7 @@ export class Children {
   /** Children that may be there of calls that lost a race go on record, so that they are stopped. */
   noteLost(): void {
     const { ledger } = this.#course;
-    const lost = this.#underWay().filter(({ step }) => !this.#pending.has(callKey("child", step)));
+    const lost = this.underWay().filter(({ step }) => !this.#pending.has(callKey("child", step)));
     const facts = [...this.#strays.splice(0), ...lost];
     if (facts.length === 0) return;
     const calls = facts.map(({ step }) => ({ call: "child", id: step }) as const);
@@ -219,7 +218,7 @@ export class Children {
   }
 
   /** Children that may be there and are not on record. */
-  #underWay(): Launch["fact"][] {
+  underWay(): Launch["fact"][] {
     const { calls } = this.#course.state;
     return [...this.#launches].flatMap(([key, { fact }]) => (calls.has(key) ? [] : [fact]));
   }

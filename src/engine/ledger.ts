@@ -29,7 +29,7 @@ export class Ledger {
   /** Nothing was on record, when the journal was opened, of what came after a recovery. */
   openedRecovered: boolean;
   /** What is put on record before the run ends, or stops waiting for its children, in the same commit. */
-  beforeParting: () => readonly Fact[] = () => [];
+  beforeParting: (parting: readonly Fact[]) => readonly Fact[] = () => [];
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #sealed: boolean;
@@ -94,7 +94,7 @@ export class Ledger {
     if (this.#sealed) throw new Error("a sealed journal takes no entries");
     const at = this.now();
     let seq = this.state.seq;
-    const all = facts.some(({ kind }) => partings.has(kind)) ? [...this.beforeParting(), ...facts] : facts;
+    const all = facts.some(({ kind }) => partings.has(kind)) ? [...this.beforeParting(facts), ...facts] : facts;
     const entries = all.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
     this.#journal.append(entries);
     return entries.map((entry) => fold(this.state, entry));

@@ -9,6 +9,7 @@ import { encode, undefinedValue } from "../core/value.ts";
 import { formatTrace, spotTrace } from "../core/trace.ts";
 import type { Spot } from "../core/trace.ts";
 import type { Stored } from "../core/value.ts";
+import type { AttemptEnd } from "./attempt.ts";
 import type { RunPlan } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
 import type { World } from "./world.ts";
@@ -42,11 +43,15 @@ export function completion({ kind, undo, sensitive }: RunPlan, made: Made, resul
   };
 }
 
-export function kept(
-  value: unknown,
-  plan: RunPlan,
-  step: string,
-): { ok: true; value: Stored } | { ok: false; error: unknown } {
+type Kept = { ok: true; value: Stored } | { ok: false; error: unknown };
+
+/** How an attempt ended, as it goes on record. */
+export function storedOf(end: AttemptEnd, plan: RunPlan, step: string): Kept {
+  if (!end.ok) return end;
+  return "stored" in end ? { ok: true, value: end.stored } : kept(end.value, plan, step);
+}
+
+function kept(value: unknown, plan: RunPlan, step: string): Kept {
   try {
     // What an undo returns is of no use to anybody.
     return { ok: true, value: plan.kind === "undo" ? undefinedValue : encode(value, `the result of step ${step}`) };

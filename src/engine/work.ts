@@ -37,6 +37,10 @@ export class Work {
     this.#waits = new Waits(course, calls, asks, this.withdrawals);
     this.children = new Children(course, calls.pending);
     this.attempts = new Attempts(course);
+    course.ledger.beforeParting = (parting) => [
+      ...this.children.underWay(),
+      ...this.attempts.lost.take(parting, this.attempts.inFlight),
+    ];
     this.#deadlines = new Deadlines(course, calls.pending, this.attempts, this.children);
   }
 

@@ -127,6 +127,7 @@ const tales: {
       "charge: cut off when the process was replaced by a deployment; it begins again",
     ],
   ],
+  "step.abandoned": [[made, "charge: attempt 2 was left behind after 120 ms, at work; nobody hears how it ends"]],
   "step.completed": [
     [{ ...made, result: secret }, "charge: done after 120 ms, in attempt 2"],
     [{ ...made, attempt: 1, result: secret, sensitive: true }, "charge: done after 120 ms"],

@@ -172,6 +172,28 @@ describe("cancel, terminate, timeout", () => {
 });
 
 describe("the end of a handler", () => {
+  test.each([
+    ["returns", (host: Host) => host],
+    ["fails", (host: Host) => host],
+    ["is cancelled", (host: Host) => host.plan(startAt + 300, (run) => act(run, "cancel"))],
+    ["is terminated", (host: Host) => host.plan(startAt + 300, (run) => act(run, "terminate"))],
+  ])("guarantee 8: an attempt at work that a run which %s leaves behind is on record, once", async (how, plan) => {
+    const host: Host = new Host(async (_input, step) => {
+      void step.run("charge", () => host.clock.after(5000)).catch(() => {});
+      void step.run("kept", () => host.clock.after(400), { undo: () => host.clock.after(100) }).catch(() => {});
+      await step.sleep(300);
+      if (how === "fails") throw new Error("enough");
+      if (how !== "returns") await step.sleep(10_000);
+    });
+    await plan(host).drive();
+    const left = host
+      .entries("step.abandoned")
+      .map(({ step, attempt, startedAt, at }) => [step, attempt, at - startedAt]);
+    // What can be undone is waited for, unless nothing is to be undone.
+    const kept = how === "returns" || how === "is terminated" ? [["kept", 1, 300]] : [];
+    expect(left).toEqual([["charge", 1, how === "fails" ? 400 : 300], ...kept]);
+  });
+
   test("steps nobody awaited are let go", async () => {
     const aborted: unknown[] = [];
     const host: Host = new Host((_input, step) => {

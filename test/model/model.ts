@@ -170,6 +170,7 @@ export class Model {
       return call.mark(entry, this.#calls.pausedAt !== null, this.#wanted !== null);
     }
     same(entry["attempt"], call.attempt, `the attempt of ${call.id}`);
+    if (verb === "abandoned") return claim(call.state === "flying", `${call.id} is left behind and was not at work`);
     if (verb === "completed") call.complete(entry);
     else call.fail(entry);
     if (verb === "completed" && call.plan.how.undo !== null) this.#undoable.push(call.id);

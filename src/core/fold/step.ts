@@ -10,6 +10,9 @@ type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
 
 export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
   switch (entry.kind) {
+    // It tells of no outcome, and a life after a retry begins the step as if it never had.
+    case "step.abandoned":
+      return null;
     case "step.added":
     case "step.removed":
       state.marked.add(`${entry.kind}:${callKey(entry.call, entry.step)}`);
@@ -26,7 +29,7 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
   }
 }
 
-type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "undo.started" }>;
+type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "step.abandoned" | "undo.started" }>;
 
 function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
   const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
