@@ -64,7 +64,7 @@ describe("a handler that", () => {
   it.each([
     ["awaits outside a step", "completed", "done"],
     ["starts steps after it returned", "completed", "done"],
-    ["calls step from a step", "completed", "done"],
+    ["calls step from a step", "failed", null],
     ["ends twice", "cancelled", null],
     [
       "calls its steps with nonsense",
