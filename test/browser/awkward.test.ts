@@ -1,0 +1,61 @@
+/** Pages of runs that are awkward to draw: on small screens, with long words, with very short and very long spans. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { flaws, isTooWide, screens, Stage } from "./stage.ts";
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+});
+
+afterAll(async () => {
+  await stage.close();
+});
+
+async function start(workflow: string, id: string, input: unknown = {}, labels = {}): Promise<void> {
+  await stage.client.call({ method: "POST", path: `/v1/workflows/${workflow}/runs`, body: { id, input, labels } });
+}
+
+type Box = { readonly left: number; readonly right: number };
+
+async function boxOf(page: Page, selector: string): Promise<Box> {
+  return await page.evaluate<Box>(
+    `(({ left, right }) => ({ left, right }))(document.querySelector(${JSON.stringify(selector)}).getBoundingClientRect())`,
+  );
+}
+
+describe("on a small screen", () => {
+  test("the menu of actions opens where it can be read and touched", async () => {
+    const id = "01KAPZ7M3D6M9XH7E8Q2V4T5RW";
+    await start("seen-calm", id);
+    const page = await stage.visit(`/runs/${id}`, "phone");
+    for (const width of [360, 430, 720, 900]) {
+      await page.setViewportSize({ width, height: 740 });
+      await page.locator("[data-actions] > summary").click();
+      const { left, right } = await boxOf(page, "[data-actions] > div");
+      expect(left).toBeGreaterThanOrEqual(0);
+      expect(right).toBeLessThanOrEqual(width);
+      await page.locator("[data-actions] > summary").click();
+    }
+    await stage.leave(page);
+  });
+
+  test("long labels are told whole, and push nothing off the screen", async () => {
+    const labels = {
+      customer: "maximiliane.oberhuber-weissenbacher@accounts.example.com",
+      page: "https://example.com/orders/2026/11/22/3f9c2ab81d7e4405b1ce",
+      note: "x".repeat(210),
+    };
+    await start("seen-calm", `calm-${"9".repeat(100)}`, {}, labels);
+    for (const screen of screens) {
+      const page = await stage.visit(`/runs/calm-${"9".repeat(100)}`, screen);
+      expect(await flaws(page, { name: "run-labels", colours: ["light"] })).toEqual([]);
+      const right = (await boxOf(page, '[data-key="label-note"]')).right;
+      expect(right).toBeLessThanOrEqual(page.viewportSize()?.width ?? 0);
+      expect(await page.locator('[data-key="label-note"]').evaluate((tag) => tag.scrollWidth - tag.clientWidth)).toBe(0);
+      expect(await isTooWide(page)).toBe(false);
+      await stage.leave(page);
+    }
+  });
+});
