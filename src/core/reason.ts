@@ -1,17 +1,18 @@
 /** Why a run does not go on, in one true sentence for people. */
 import { describeMs } from "./duration.ts";
 import { attemptOf, because, inLine, ordinal, timeOf, untilText } from "./phrase.ts";
-import type { RunStatus, RunSummary, Waiting } from "./run.ts";
+import type { ActiveAttempt, RunSnapshot, RunStatus, RunSummary, Waiting } from "./run.ts";
 import type { RunState } from "./state.ts";
 
-/** What a sentence is made of: what the run was told to be, and what it waits for. */
-export type Told = Pick<RunSummary, "status" | "waitingFor" | "reason" | "lead">;
+/** What a sentence is made of: what the run was told to be, what it waits for, and what it is at where that is known. */
+export type Told = Pick<RunSummary, "status" | "waitingFor" | "reason" | "lead"> &
+  Partial<Pick<RunSnapshot, "active" | "steps">>;
 
 /**
- * A piece of the sentence: words, or an instant to come, epoch ms, that is told as what is left until then:
- * `in 4 min` (and `now` once it has come) or `4 min`.
+ * A piece of the sentence: words, or an instant, epoch ms: told as the time that it is (`time`), or, where it is to
+ * come, as what is left until then: `in 4 min` (and `now` once it has come) or `4 min`.
  */
-export type Piece = string | { readonly until: number; readonly form: "in" | "left" };
+export type Piece = string | { readonly at: number; readonly form: "time" | "in" | "left" };
 
 /** Characters of a reason. */
 export const maxReason = 500;
@@ -25,7 +26,9 @@ export function reasonAt(run: Told, now: number): string | null {
 }
 
 /** The same sentence, not cut, as pieces that stay true while the run itself does not change. */
-export function piecesAt({ status, waitingFor, reason, lead }: Told, now: number): readonly Piece[] {
+export function piecesAt({ status, waitingFor, reason, lead, ...told }: Told, now: number): readonly Piece[] {
+  const [oldest] = told.active ?? [];
+  if (status === "running" && lead === null && oldest !== undefined) return work(oldest, told.steps?.running ?? 1);
   const isHeld = status === "queued" || status === "waiting";
   // Of a run that an older deployment listed there is the sentence of that time only.
   const wait = isHeld && lead !== undefined ? foremost(waitingFor, now) : [];
@@ -36,29 +39,24 @@ export function piecesAt({ status, waitingFor, reason, lead }: Told, now: number
 /** @param now epoch ms */
 export function pieceText(piece: Piece, now: number): string {
   if (typeof piece === "string") return piece;
-  return piece.form === "in" ? untilText(piece.until, now) : describeMs(piece.until - now);
+  switch (piece.form) {
+    case "time":
+      return timeOf(piece.at, now);
+    case "in":
+      return untilText(piece.at, now);
+    case "left":
+      return describeMs(piece.at - now);
+    default:
+      return piece.form satisfies never;
+  }
 }
 
-/** One attempt of one step, as the memory of the run knows it; `startedAt` is epoch ms. */
-export type Flight = {
-  readonly id: string;
-  readonly attempt: { readonly number: number; readonly startedAt: number };
-};
-
-/** What only the memory of the run knows. */
-type Doing = {
-  /** Attempts by their `callKey`, the oldest first. */
-  readonly inFlight: ReadonlyMap<string, Flight>;
-  /** Why the run cannot be driven by this deployment. */
-  readonly stuck: string | null;
-};
-
-/** What is to be said of the run but for what it waits for; the clock is asked for days of the past only. */
+/** What is to be said of the run but for what it waits for and what it is at. */
 export function standingOf(
   state: RunState,
   status: RunStatus,
-  { inFlight, stuck }: Doing,
-  now: number,
+  /** Why the run cannot be driven by this deployment. */
+  stuck: string | null,
 ): Pick<Told, "reason" | "lead"> {
   switch (status) {
     case "completed":
@@ -70,7 +68,7 @@ export function standingOf(
       return { reason: state.paused === null ? null : `paused ${byWhom(state.paused)}` };
     case "running": {
       const lead = parting(state);
-      return { reason: lead ?? work(state, inFlight, now), lead };
+      return { reason: lead, lead };
     }
     case "queued":
     case "waiting": {
@@ -111,13 +109,12 @@ function byWhom({ by, reason }: { readonly by: string; readonly reason: string |
   return `by ${inLine(by, maxName)}${because(reason)}`;
 }
 
-/** The oldest attempt in flight; a first one needs no number. */
-function work({ calls }: RunState, inFlight: ReadonlyMap<string, Flight>, now: number): string | null {
-  const [oldest] = inFlight;
-  if (oldest === undefined) return null;
-  const [key, { id, attempt }] = oldest;
-  const which = attempt.number === 1 ? "" : ` (${attemptOf(attempt.number, calls.get(key)?.limit ?? null)})`;
-  return `running ${inLine(id, maxName)}${which} since ${timeOf(attempt.startedAt, now)}${others(inFlight.size)}`;
+/** The oldest of so many attempts; a first one needs no number. */
+function work({ step, attempt, of, since }: ActiveAttempt, count: number): readonly Piece[] {
+  const which = attempt === 1 ? "" : ` (${attemptOf(attempt, of ?? null)})`;
+  return [`running ${inLine(step, maxName)}${which} since `, time(since), others(count)].filter(
+    (piece) => piece !== "",
+  );
 }
 
 function others(count: number): string {
@@ -141,7 +138,7 @@ function rank({ kind }: Waiting): number {
 
 function sentence(wait: Waiting, now: number): readonly Piece[] {
   const name = inLine(wait.name, maxName);
-  const since = `since ${timeOf(wait.since, now)}`;
+  const since = [" since ", time(wait.since)];
   const giveUp = wait.until === null ? [] : [", times out ", when(wait.until)];
   switch (wait.kind) {
     case "start":
@@ -152,16 +149,16 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
       return nextAttempt(wait, now);
     case "lane": {
       const { position, used = 0, limit = null } = wait;
-      if (position === undefined) return [`waiting for a slot in lane ${name} ${since}`];
+      if (position === undefined) return [`waiting for a slot in lane ${name}`, ...since];
       return [`${ordinal(position)} in lane ${name}, ${used}${limit === null ? "" : ` of ${limit}`} slots in use`];
     }
     case "run": {
       const workflow = wait.workflow === undefined ? "" : ` of workflow ${inLine(wait.workflow, maxName)}`;
-      return [`waiting for run ${name}${workflow} ${since}`, ...giveUp];
+      return [`waiting for run ${name}${workflow}`, ...since, ...giveUp];
     }
     case "signal":
     case "webhook":
-      return [`waiting for ${wait.kind} ${name} ${since}`, ...giveUp];
+      return [`waiting for ${wait.kind} ${name}`, ...since, ...giveUp];
     default:
       return wait.kind satisfies never;
   }
@@ -171,7 +168,7 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
 function nap(name: string, until: number, now: number): readonly Piece[] {
   const what = name === "sleep" ? "sleeping" : `sleeping (${inLine(name, maxName)})`;
   if (until <= now) return [`${what}, and due to wake`];
-  return [`${what} for another `, { until, form: "left" }, `, until ${timeOf(until, now)}`];
+  return [`${what} for another `, { at: until, form: "left" }, ", until ", time(until)];
 }
 
 /** Of a step, or of the undoing of one. */
@@ -181,5 +178,9 @@ function nextAttempt({ name, until, attempt = 1, of, error, undo }: Waiting, now
 }
 
 function when(until: number): Piece {
-  return { until, form: "in" };
+  return { at: until, form: "in" };
+}
+
+function time(at: number): Piece {
+  return { at, form: "time" };
 }

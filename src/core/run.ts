@@ -89,7 +89,13 @@ export type RunSnapshot = {
   readonly seq: number;
 };
 
-export type ActiveAttempt = { readonly step: string; readonly attempt: number; readonly since: number };
+/** `of`: how many there may be, where that is on record. */
+export type ActiveAttempt = {
+  readonly step: string;
+  readonly attempt: number;
+  readonly of?: number;
+  readonly since: number;
+};
 
 /** What the directory keeps of a run. */
 export type RunSummary = Omit<RunSnapshot, "input" | "output" | "progress" | "active">;

@@ -2,13 +2,18 @@
 import type { EntryOf } from "./entry.ts";
 import { inLine, maxWords } from "./phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
-import type { Flight } from "./reason.ts";
 import type { ActiveAttempt, NextAttempt, Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
 import { callKey, callsOut } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
 import { formatTrace, runTrace } from "./trace.ts";
 import type { Usage } from "./usage.ts";
+
+/** One attempt of one step, as the memory of the run knows it; `startedAt` is epoch ms. */
+export type Flight = {
+  readonly id: string;
+  readonly attempt: { readonly number: number; readonly startedAt: number };
+};
 
 /** What only the memory of the run knows. */
 export type Activity = {
@@ -43,7 +48,9 @@ export function snapshot(state: RunState, memory: Activity, now: number): RunSna
   const { created, glance, activity } = outline(state, memory);
   const { end } = state;
   const { status, waitingFor } = glance;
-  const standing = standingOf(state, status, activity, now);
+  const standing = standingOf(state, status, activity.stuck);
+  const steps = { ...state.steps, running: activity.running };
+  const active = end === null ? activeOf(state, activity) : [];
   return {
     ...glance,
     workflow: created.workflow,
@@ -56,9 +63,9 @@ export function snapshot(state: RunState, memory: Activity, now: number): RunSna
     parent: created.parent,
     startedAt: state.startedAt,
     ...standing,
-    reason: reasonAt({ status, waitingFor, ...standing }, now),
-    steps: { ...state.steps, running: activity.running },
-    active: end === null ? activeOf(activity) : [],
+    reason: reasonAt({ status, waitingFor, ...standing, steps, active }, now),
+    steps,
+    active,
     usage: activity.usage ?? state.used,
     tallies: Object.fromEntries(foremostTallies(state.tallies, shownTallies)),
     trace: formatTrace(runTrace(created)),
@@ -102,11 +109,13 @@ function withOrders(state: RunState, activity: Activity): Activity {
 }
 
 /** No more are looked at than are shown: there may be thousands. */
-function activeOf({ inFlight }: Activity): ActiveAttempt[] {
+function activeOf({ calls }: RunState, { inFlight }: Activity): ActiveAttempt[] {
   const active: ActiveAttempt[] = [];
-  for (const { id, attempt } of inFlight.values()) {
+  for (const [key, { id, attempt }] of inFlight) {
     if (active.length === maxActive) break;
-    active.push({ step: id, attempt: attempt.number, since: attempt.startedAt });
+    const limit = calls.get(key)?.limit ?? null;
+    const of = limit === null ? {} : { of: limit };
+    active.push({ step: id, attempt: attempt.number, since: attempt.startedAt, ...of });
   }
   return active;
 }

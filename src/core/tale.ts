@@ -15,11 +15,23 @@ const maxListed = 5;
 
 /** One line of at most 500 characters; never empty. An entry of a kind that only newer code knows is told by its kind. */
 export function tell(entry: Entry): string {
-  return inLine(say(entry), maxLength) || entry.kind;
+  return line(entry, timeOf);
+}
+
+/** The same for whoever reads it beside times of another zone. */
+export function tellZoned(entry: Entry): string {
+  return line(entry, (at, now) => `${timeOf(at, now)} UTC`);
+}
+
+/** How an instant is told by another, both epoch ms. */
+type Time = (at: number, now: number) => string;
+
+function line(entry: Entry, time: Time): string {
+  return inLine(say(entry, time), maxLength) || entry.kind;
 }
 
 /** Long because every kind stands here once, so that one that is missing does not compile. */
-function say(entry: Entry): string {
+function say(entry: Entry, time: Time): string {
   switch (entry.kind) {
     case "run.created":
     case "run.debounced":
@@ -29,7 +41,7 @@ function say(entry: Entry): string {
     case "run.completed":
     case "run.failed":
     case "notice.started":
-      return sayOfRun(entry);
+      return sayOfRun(entry, time);
     case "run.paused":
     case "run.resumed":
     case "run.retried":
@@ -49,7 +61,7 @@ function say(entry: Entry): string {
     case "undo.interrupted":
     case "undo.completed":
     case "undo.failed":
-      return sayOfAttempt(entry);
+      return sayOfAttempt(entry, time);
     case "step.added":
       return `the code now has ${callOf(entry.call, entry.step)}, which this history went on without`;
     case "step.removed":
@@ -60,7 +72,7 @@ function say(entry: Entry): string {
     case "child.completed":
     case "child.failed":
     case "child.stopped":
-      return sayOfChild(entry);
+      return sayOfChild(entry, time);
     case "timer.set":
     case "timer.fired":
     case "wait.started":
@@ -73,7 +85,7 @@ function say(entry: Entry): string {
     case "webhook.received":
     case "webhook.rejected":
     case "webhook.revoked":
-      return sayOfWait(entry);
+      return sayOfWait(entry, time);
     case "update.accepted":
     case "update.completed":
     case "update.failed":
@@ -92,12 +104,12 @@ type RunEntry = EntryOf<
   `run.${"created" | "debounced" | "started" | "interrupted" | "recovered" | "completed" | "failed"}` | "notice.started"
 >;
 
-function sayOfRun(entry: RunEntry): string {
+function sayOfRun(entry: RunEntry, time: Time): string {
   switch (entry.kind) {
     case "run.created":
-      return creation(entry);
+      return creation(entry, time);
     case "run.debounced":
-      return `${who(entry)} started it once more; it takes the newest input and begins ${clock(entry.startAt, entry)}${because(entry.reason)}`;
+      return `${who(entry)} started it once more; it takes the newest input and begins ${clock(entry.startAt, entry, time)}${because(entry.reason)}`;
     case "run.started":
       return "the run began";
     case "run.interrupted":
@@ -120,10 +132,10 @@ function hostOf(url: string): string {
   return name(/^[a-z]+:\/\/([^/?#]*)/.exec(url)?.[1] ?? "an address");
 }
 
-function creation(entry: EntryOf<"run.created">): string {
+function creation(entry: EntryOf<"run.created">, time: Time): string {
   const { workflow, version, startAt, parent, schedule, fork, continuation, at } = entry;
   const what = `${name(workflow)} (version ${name(version)})`;
-  const begins = startAt === null || startAt <= at ? "" : `, to begin ${clock(startAt, entry)}`;
+  const begins = startAt === null || startAt <= at ? "" : `, to begin ${clock(startAt, entry, time)}`;
   if (continuation !== undefined && fork === undefined)
     return `the run went on as new, for the ${ordinal(continuation.count)} time: ${what}`;
   if (fork !== undefined) {
@@ -131,7 +143,7 @@ function creation(entry: EntryOf<"run.created">): string {
     return `${who(entry)} forked run ${name(fork.id)} ${from}: ${what}${because(fork.reason)}`;
   }
   if (schedule !== null) {
-    return `schedule ${name(schedule.id)} fired for ${timeOf(schedule.at, at)}: ${what}, started by ${who(entry)}${begins}${because(entry.reason)}`;
+    return `schedule ${name(schedule.id)} fired for ${time(schedule.at, at)}: ${what}, started by ${who(entry)}${begins}${because(entry.reason)}`;
   }
   const from = parent === null ? who(entry) : `run ${name(parent.id)} of workflow ${name(parent.workflow)}`;
   return `${from} started ${what}${begins}${because(entry.reason)}`;
@@ -169,14 +181,14 @@ type AttemptEntry =
   | EntryOf<`${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`>
   | EntryOf<"step.dispatched" | "step.abandoned">;
 
-function sayOfAttempt(entry: AttemptEntry): string {
+function sayOfAttempt(entry: AttemptEntry, time: Time): string {
   const what = entry.kind.startsWith("undo.") ? `undoing ${name(entry.step)}` : name(entry.step);
   switch (entry.kind) {
     case "step.attempt_started":
     case "undo.attempt_started":
       return `${what}: attempt ${entry.attempt} began`;
     case "step.dispatched":
-      return `${what}: a courier makes the request of attempt ${entry.attempt}${until(entry)}`;
+      return `${what}: a courier makes the request of attempt ${entry.attempt}${until(entry, time)}`;
     case "step.interrupted":
     case "undo.interrupted":
       return `${what}: cut off when the process ${entry.held ? "died" : "was replaced by a deployment"}; it begins again`;
@@ -199,13 +211,13 @@ function sayOfAttempt(entry: AttemptEntry): string {
   }
 }
 
-function sayOfChild(entry: EntryOf<`child.${"started" | "completed" | "failed" | "stopped"}`>): string {
+function sayOfChild(entry: EntryOf<`child.${"started" | "completed" | "failed" | "stopped"}`>, time: Time): string {
   const child =
     entry.child === undefined ? "a child" : `run ${name(entry.child.id)} of workflow ${name(entry.child.workflow)}`;
   switch (entry.kind) {
     case "child.started": {
       if (entry.detached === true) return `${name(entry.step)}: started ${child}, and does not wait for it`;
-      return `${name(entry.step)}: started ${child}, and waits for it${until(entry)}`;
+      return `${name(entry.step)}: started ${child}, and waits for it${until(entry, time)}`;
     }
     case "child.completed":
       return `${name(entry.step)}: ${child} completed`;
@@ -229,14 +241,14 @@ type WaitEntry = EntryOf<
   | `webhook.${"created" | "received" | "rejected" | "revoked"}`
 >;
 
-function sayOfWait(entry: WaitEntry): string {
+function sayOfWait(entry: WaitEntry, time: Time): string {
   switch (entry.kind) {
     case "timer.set":
-      return `sleeps${entry.name === "sleep" ? "" : ` (${name(entry.name)})`} for ${describeMs(entry.wakeAt - entry.at)}, until ${timeOf(entry.wakeAt, entry.at)}`;
+      return `sleeps${entry.name === "sleep" ? "" : ` (${name(entry.name)})`} for ${describeMs(entry.wakeAt - entry.at)}, until ${time(entry.wakeAt, entry.at)}`;
     case "timer.fired":
       return `woke up${entry.name === "sleep" ? "" : ` (${name(entry.name)})`}`;
     case "wait.started":
-      return `waits for signal ${name(entry.name)}${until(entry)}`;
+      return `waits for signal ${name(entry.name)}${until(entry, time)}`;
     case "wait.withdrawn":
       return `waits no more for ${list(entry.calls.map(({ call, id }) => callOf(call, id)))}: a race was won by another`;
     case "wait.timed_out":
@@ -248,7 +260,7 @@ function sayOfWait(entry: WaitEntry): string {
     case "listener.added":
       return `listens for signal ${name(entry.name)}`;
     case "webhook.created":
-      return `waits for webhook ${name(entry.name)}${until(entry)}`;
+      return `waits for webhook ${name(entry.name)}${until(entry, time)}`;
     case "webhook.received":
       return `webhook ${name(entry.name)} was called`;
     case "webhook.rejected":
@@ -310,13 +322,13 @@ function took({ at, startedAt }: { readonly at: number; readonly startedAt: numb
   return `after ${describeMs(at - startedAt)}`;
 }
 
-function clock(instant: number, { at }: { readonly at: number }): string {
+function clock(instant: number, { at }: { readonly at: number }, time: Time): string {
   const day = 86_400_000;
-  return `${Math.floor(instant / day) === Math.floor(at / day) ? "at" : "on"} ${timeOf(instant, at)}`;
+  return `${Math.floor(instant / day) === Math.floor(at / day) ? "at" : "on"} ${time(instant, at)}`;
 }
 
-function until(entry: { readonly at: number; readonly until: number | null }): string {
-  return entry.until === null ? "" : ` until ${timeOf(entry.until, entry.at)}`;
+function until(entry: { readonly at: number; readonly until: number | null }, time: Time): string {
+  return entry.until === null ? "" : ` until ${time(entry.until, entry.at)}`;
 }
 
 function name(text: string): string {

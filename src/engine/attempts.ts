@@ -6,7 +6,7 @@
  */
 import type { Fact } from "../core/entry.ts";
 import type { StoredError } from "../core/error.ts";
-import type { Flight } from "../core/reason.ts";
+import type { Flight } from "../core/snapshot.ts";
 import { callKey } from "../core/state.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptEnd } from "./attempt.ts";

@@ -53,8 +53,34 @@ describe("on a small screen", () => {
       expect(await flaws(page, { name: "run-labels", colours: ["light"] })).toEqual([]);
       const right = (await boxOf(page, '[data-key="label-note"]')).right;
       expect(right).toBeLessThanOrEqual(page.viewportSize()?.width ?? 0);
-      expect(await page.locator('[data-key="label-note"]').evaluate((tag) => tag.scrollWidth - tag.clientWidth)).toBe(0);
+      expect(await page.locator('[data-key="label-note"]').evaluate((tag) => tag.scrollWidth - tag.clientWidth)).toBe(
+        0,
+      );
       expect(await isTooWide(page)).toBe(false);
+      await stage.leave(page);
+    }
+  });
+});
+
+describe("times", () => {
+  test("are told in the reader's zone, to the millisecond where many things happen in a second", async () => {
+    await start("seen-calm", "napping");
+    const run = await stage.client.call<{ waitingFor: readonly { readonly until: string }[] }>({
+      method: "GET",
+      path: "/v1/runs/napping?wait=1s",
+    });
+    const until = new Date(run.waitingFor[0]?.until ?? "");
+    const zone = { timeZone: "Europe/Berlin" } as const;
+    const hour = new Intl.DateTimeFormat("en-GB", { ...zone, timeStyle: "short" }).format(until);
+    for (const screen of screens) {
+      const page = await stage.visit("/runs/napping", screen);
+      expect(await page.locator("#now-sentence").innerText()).toMatch(new RegExp(`until .*, ${hour}$`));
+      await page.locator("#history").scrollIntoViewIfNeeded();
+      const time = page.locator(".entry time").first();
+      await time.waitFor();
+      expect(await time.innerText()).toMatch(/^\d+ \w+, \d\d:\d\d:\d\d\.\d{3}$/);
+      expect(await time.getAttribute("title")).toMatch(/^\d+ \w+ 20\d\d, \d\d:\d\d:\d\d\.\d{3} CES?T$/);
+      expect(await page.locator(".entry-text", { hasText: "sleeps (nap)" }).innerText()).toMatch(/until .* UTC$/);
       await stage.leave(page);
     }
   });

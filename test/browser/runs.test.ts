@@ -83,7 +83,7 @@ describe("the list", () => {
     const time = row(page, "greet-1").locator("time").first();
     await until(
       () => time.getAttribute("title"),
-      (title) => /^\d+ \w+ 20\d\d, \d\d:\d\d:\d\d$/.test(title ?? ""),
+      (title) => /^\d+ \w+ 20\d\d, \d\d:\d\d:\d\d\.\d{3} (?:CET|CEST)$/.test(title ?? ""),
     );
     const at = new Date((await time.getAttribute("datetime")) ?? "");
     const local = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "Europe/Berlin" }).format(at);

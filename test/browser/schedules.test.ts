@@ -66,6 +66,7 @@ describe("the page", () => {
     );
     expect(await card(page, "report-weekdays").locator(".next li").count()).toBe(5);
     // The reader is in Berlin too.
+    expect(await card(page, "report-quarterly").locator(".next h3").innerText()).toBe("Next firings Europe/Berlin");
     expect(await card(page, "report-weekdays").locator(".next time").first().textContent()).toMatch(/07:30:00/);
     expect(await card(page, "report-quarterly").locator(".cron-words").count()).toBe(0);
     await stage.leave(page);

@@ -368,14 +368,24 @@ describe("what was told of a run once stays true as time goes by", () => {
     const nap: Fact = { kind: "timer.set", name: "nap", call: "nap", wakeAt: at + 3 * hourMs };
     expect(piecesAt(shown(stateOf(created, started, nap)), at)).toEqual([
       "sleeping (nap) for another ",
-      { until: at + 3 * hourMs, form: "left" },
-      ", until 17:02",
+      { at: at + 3 * hourMs, form: "left" },
+      ", until ",
+      { at: at + 3 * hourMs, form: "time" },
     ]);
     expect(piecesAt(shown(stateOf(created, started, waits("a", at + dayMs), nap)), at)).toEqual([
-      "waiting for signal a since 14:02",
+      "waiting for signal a",
+      " since ",
+      { at, form: "time" },
       ", times out ",
-      { until: at + dayMs, form: "in" },
+      { at: at + dayMs, form: "in" },
       " (and 1 more)",
+    ]);
+    const inFlight = new Map([["run:charge", { id: "charge", attempt: { number: 2, startedAt: at } }]]);
+    const busy = { busy: true, running: 3, inFlight };
+    expect(piecesAt(shown(stateOf(created, started, failed(1, 6, at)), at, busy), at)).toEqual([
+      "running charge (attempt 2 of 6) since ",
+      { at, form: "time" },
+      " (and 2 more)",
     ]);
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, Fact } from "../../src/core/entry.ts";
 import { inLine } from "../../src/core/phrase.ts";
-import { tell } from "../../src/core/tale.ts";
+import { tell, tellZoned } from "../../src/core/tale.ts";
 import { encode } from "../../src/core/value.ts";
 
 const at = Date.UTC(2026, 2, 2, 14, 2);
@@ -279,6 +279,11 @@ function filled(value: unknown, text: string, key = ""): unknown {
   const isFixed = ["kind", "call", "wait", "policy", "ends", "level", "code"].includes(key);
   return typeof value === "string" && !isFixed ? text : value;
 }
+
+test("beside times of another zone it says that its own are UTC", () => {
+  const nap = { kind: "timer.set", name: "nap", call: "nap", wakeAt: at + 24 * hourMs, seq: 1, at } as const;
+  expect(tellZoned(nap)).toBe("sleeps (nap) for 1 day, until 3 Mar 14:02 UTC");
+});
 
 test("whatever people wrote, it is one line of 1 to 500 characters", () => {
   for (const text of ["", "x".repeat(5000), "a\nb\u2028c\u0000", "\ud800", "😀".repeat(400), "\u202eabc"]) {

@@ -2,7 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the raw history of a run on its page: every entry as a sentence, and as JSON when it is opened. */
 import type { Entry, Fact } from "../../core/entry.ts";
-import { tell } from "../../core/tale.ts";
+import { tellZoned } from "../../core/tale.ts";
 import { viewEntry } from "../view.ts";
 import { Instant } from "./instant.tsx";
 import { Block } from "./list.tsx";
@@ -110,10 +110,10 @@ export function HistoryRows({ run, entries, only, next, last }: RowsProps) {
         <details class={`entry of-${toneOf(entry.kind)}`} data-key={`e${entry.seq}`}>
           <summary>
             <span class="entry-seq">{entry.seq}</span>
-            <Instant at={entry.at} />
+            <Instant at={entry.at} form="exact" />
             <code class="entry-kind">{entry.kind}</code>
-            <span class="entry-text" title={tell(entry)}>
-              {tell(entry)}
+            <span class="entry-text" title={tellZoned(entry)}>
+              {tellZoned(entry)}
             </span>
           </summary>
           <Block id={`entry-${entry.seq}`} src={`${address}/history/${entry.seq}`} rows={3} rowHeight={rowHeight} />

@@ -1,32 +1,32 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: instants and spans on a page. The server writes UTC, or the distance from now; the script
+ * Owns: instants and spans on a page. The server writes UTC and says so, or the distance from now; the script
  * writes the reader's own time and keeps distances true.
  */
 import { pieceText } from "../../core/reason.ts";
 import type { Piece } from "../../core/reason.ts";
-import { agoText, dayText, hourText, spanText, utcText } from "./span.ts";
+import { agoText, dayText, exactText, hourText, spanText, utcText } from "./span.ts";
 
-type Form = "clock" | "day" | "hour" | "ago" | "since" | "in" | "left";
+type Form = "clock" | "exact" | "day" | "hour" | "time" | "ago" | "since" | "in" | "left";
 
 type InstantProps = {
   /** Epoch ms. */
   readonly at: number;
   /**
-   * `clock`: date and time; `day` and `hour`: one of them. `ago`: how long since, or until. `since`: how long it has
-   * been going on. `in` and `left`: how long until then, counted down, and the page is drawn anew once it has come.
+   * `clock`: date and time; `exact`: to the millisecond; `day` and `hour`: one of them; `time`: as in a run's reason.
+   * `ago`: how long since, or until. `since`: how long it has been going on. `in` and `left`: how long until then,
+   * counted down, and the page is drawn anew once it has come.
    */
   readonly form?: Form;
 };
 
 export function Instant({ at, form = "clock" }: InstantProps) {
   const iso = new Date(at).toISOString();
-  const title = form === "clock" ? {} : { title: utcText(at) };
   // Nobody wants every second of a countdown read out.
   const silence = form === "in" || form === "left" ? { "aria-live": "off" as const } : {};
   return (
-    <time datetime={iso} data-form={form} {...title} {...silence}>
+    <time datetime={iso} data-form={form} title={iso} {...silence}>
       {textOf(at, form)}
     </time>
   );
@@ -36,26 +36,39 @@ function textOf(at: number, form: Form): string {
   switch (form) {
     case "clock":
       return utcText(at);
+    case "exact":
+      return exactText(at);
     case "day":
       return dayText(at);
     case "hour":
       return hourText(at);
+    case "time":
+      return `${pieceText({ at, form }, Date.now())} UTC`;
     case "ago":
       return agoText(at, Date.now());
     case "since":
       return spanText(Date.now() - at);
     case "in":
     case "left":
-      return pieceText({ until: at, form }, Date.now());
+      return pieceText({ at, form }, Date.now());
     default:
       return form satisfies never;
   }
 }
 
+/** The zone that the times of the page are told in, where they stand beside those of another. */
+export function Zone() {
+  return (
+    <small class="faint" data-zone-name>
+      UTC
+    </small>
+  );
+}
+
 /** A sentence whose spans stay true. */
 export function Sentence({ pieces }: { readonly pieces: readonly Piece[] }) {
   return (
-    <>{pieces.map((piece) => (typeof piece === "string" ? piece : <Instant at={piece.until} form={piece.form} />))}</>
+    <>{pieces.map((piece) => (typeof piece === "string" ? piece : <Instant at={piece.at} form={piece.form} />))}</>
   );
 }
 

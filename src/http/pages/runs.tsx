@@ -196,7 +196,8 @@ function What({ run }: { readonly run: RunSummary }) {
 /** What does not count down says when instead. */
 function untimed(piece: Piece): string {
   if (typeof piece === "string") return piece;
-  return piece.form === "in" ? `at ${utcText(piece.until)}` : "…";
+  if (piece.form === "left") return "…";
+  return piece.form === "in" ? `at ${utcText(piece.at)}` : utcText(piece.at);
 }
 
 function Took({ run: { status, createdAt, startedAt, finishedAt } }: { readonly run: RunSummary }) {

@@ -9,7 +9,7 @@ import { readCount, readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionButton } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
-import { Instant } from "./instant.tsx";
+import { Instant, Zone } from "./instant.tsx";
 import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
 import { changeable, ScheduleDialogs } from "./scheduling.tsx";
@@ -169,7 +169,9 @@ function Next({ schedule: { next, paused } }: { readonly schedule: ScheduleInfo 
   if (next.length === 0) return <p class="faint">It never fires again.</p>;
   return (
     <div class="next">
-      <h3>{paused === null ? "Next firings" : "Would fire"}</h3>
+      <h3>
+        {paused === null ? "Next firings" : "Would fire"} <Zone />
+      </h3>
       <ol>
         {next.map((at, index) => (
           <li>

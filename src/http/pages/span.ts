@@ -30,6 +30,11 @@ export function utcText(at: number): string {
   return `${date.getUTCDate()} ${months[date.getUTCMonth()] ?? ""} ${date.getUTCFullYear()}, ${time} UTC`;
 }
 
+/** `21 Nov, 10:30:17.042 UTC`: where many things happen within a second. */
+export function exactText(at: number): string {
+  return `${dayText(at)}, ${new Date(at).toISOString().slice(11, 23)} UTC`;
+}
+
 /** `21 Nov`, in UTC. */
 export function dayText(at: number): string {
   const date = new Date(at);

@@ -88,11 +88,11 @@ function Points({ story, now }: Pick<PanelProps, "story" | "now">) {
         <span class={`status ${barTone(bar)}`}>{status}</span>
       </Fact>
       <Fact name="Began">
-        <Instant at={bar.startedAt} />
+        <Instant at={bar.startedAt} form="exact" />
       </Fact>
       {bar.endedAt === null ? null : (
         <Fact name="Ended">
-          <Instant at={bar.endedAt} />
+          <Instant at={bar.endedAt} form="exact" />
         </Fact>
       )}
       <Fact name="Took">{barLength(bar, now)}</Fact>
@@ -165,7 +165,7 @@ function Rejections({ story }: { readonly story: Story }) {
       <ul class="rejections">
         {rejected.map(({ at, reason }) => (
           <li>
-            <Instant at={at} /> <span>{reason}</span>
+            <Instant at={at} form="exact" /> <span>{reason}</span>
           </li>
         ))}
       </ul>
@@ -212,7 +212,7 @@ function Attempt({ attempt, before, now }: AttemptProps) {
           <Icon sign={look} />
           {interrupted ? "cut off" : look}
         </span>
-        <Instant at={startedAt} />
+        <Instant at={startedAt} form="exact" />
         {interrupted ? (
           <span class="faint">the process ended, nothing says when</span>
         ) : (

@@ -7,9 +7,17 @@ import { untilText } from "../../../core/phrase.ts";
 import { agoText, spanText } from "../span.ts";
 import { onDrawn, refresh } from "./page.ts";
 
+const date = { day: "numeric", month: "short" } as const;
+const minutes = { hour: "2-digit", minute: "2-digit" } as const;
+const millis = { ...minutes, second: "2-digit", fractionalSecondDigits: 3 } as const;
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+// As logs write it: there is little room.
+const exact = new Intl.DateTimeFormat(undefined, { ...date, ...millis, hourCycle: "h23" });
+const whole = new Intl.DateTimeFormat(undefined, { ...date, year: "numeric", ...millis, timeZoneName: "short" });
+const day = new Intl.DateTimeFormat(undefined, date);
+const hour = new Intl.DateTimeFormat(undefined, minutes);
+const dayAndHour = new Intl.DateTimeFormat(undefined, { ...date, ...minutes });
+const withYear = new Intl.DateTimeFormat(undefined, { ...date, year: "numeric", ...minutes });
 
 const moving = ["ago", "since", "in", "left"].map((form) => `time[data-form=${form}]`).join();
 const counting = "time[data-form=in], time[data-form=left]";
@@ -18,6 +26,7 @@ export function startTimes(): void {
   onDrawn((root) => {
     for (const time of root.querySelectorAll<HTMLTimeElement>("time[data-form]")) write(time);
     for (const time of root.querySelectorAll<HTMLTimeElement>(counting)) isReached(time);
+    for (const zone of root.querySelectorAll("[data-zone-name]")) zone.textContent = clock.resolvedOptions().timeZone;
   });
   setInterval(() => {
     if (document.hidden) return;
@@ -43,10 +52,9 @@ function write(time: HTMLTimeElement): void {
   if (Number.isNaN(at)) return;
   const text = textOf(at, time.dataset["form"]);
   if (time.textContent !== text) time.textContent = text;
-  if (time.dataset["form"] !== "clock" && time.dataset["uiLocal"] === undefined) {
-    time.dataset["uiLocal"] = "";
-    time.title = clock.format(at);
-  }
+  if (time.dataset["uiLocal"] === time.dateTime) return;
+  time.dataset["uiLocal"] = time.dateTime;
+  time.title = whole.format(at);
 }
 
 function textOf(at: number, form: string | undefined): string {
@@ -54,6 +62,14 @@ function textOf(at: number, form: string | undefined): string {
   if (form === "since") return spanText(Date.now() - at);
   if (form === "in") return untilText(at, Date.now());
   if (form === "left") return describeMs(at - Date.now());
+  if (form === "time") return timeText(new Date(at), new Date());
+  if (form === "exact") return exact.format(at);
   if (form === "day") return day.format(at);
   return form === "hour" ? hour.format(at) : clock.format(at);
+}
+
+/** As a run's reason tells it, in the reader's own zone: the day only where it is another, the year too. */
+function timeText(at: Date, now: Date): string {
+  if (at.toDateString() === now.toDateString()) return hour.format(at);
+  return (at.getFullYear() === now.getFullYear() ? dayAndHour : withYear).format(at);
 }
