@@ -62,6 +62,22 @@ describe("on a small screen", () => {
   });
 });
 
+describe("the timeline", () => {
+  test("of a run that waits shows the wait, and marks what is folded as cut", async () => {
+    await start("seen-patient", "retrying");
+    await stage.client.call({ method: "GET", path: "/v1/runs/retrying?wait=2s" });
+    const page = await stage.visit("/runs/retrying");
+    const row = page.locator('.bar-row[data-step="run:call-bank"]');
+    const [track = 0, attempt = 0] = await Promise.all(
+      [".bar-track", ".try"].map(async (part) => (await row.locator(part).boundingBox())?.width ?? 0),
+    );
+    expect(attempt).toBeLessThan(track / 2);
+    expect(await row.locator(".break").count()).toBe(1);
+    expect(await flaws(page, { name: "run-parked", colours: ["light", "dark"] })).toEqual([]);
+    await stage.leave(page);
+  });
+});
+
 describe("times", () => {
   test("are told in the reader's zone, to the millisecond where many things happen in a second", async () => {
     await start("seen-calm", "napping");

@@ -167,7 +167,7 @@ describe("a run's page", () => {
   test("the timeline is zoomed by buttons and keys, and stays zoomed when the page is drawn anew", async () => {
     const { id } = await journey();
     const page = await stage.visit(`/runs/${id}`);
-    const width = async () => (await page.locator(".bar-track svg").nth(2).boundingBox())?.width ?? 0;
+    const width = async () => (await page.locator(".bar-track > svg").nth(2).boundingBox())?.width ?? 0;
     const before = await width();
     await page.keyboard.press("+");
     await page.getByRole("button", { name: "Zoom in" }).click();

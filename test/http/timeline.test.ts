@@ -13,13 +13,31 @@ describe("the scale of a timeline", () => {
     expect([500, 1000, 1500, 2000, 3000, 9000].map((at) => scale.at(at))).toEqual([0, 0, 25, 50, 100, 100]);
   });
 
-  test("a fold takes a small width whatever its length, and the rest is linear", () => {
-    const idle = [{ fromAt: 1000, untilAt: 1000 + 3 * day }];
-    const scale = new Scale({ startedAt: 0, endedAt: 2000 + 3 * day, idle });
-    expect(scale.folds).toEqual([{ x: 47.5, width: 5, ms: 3 * day }]);
-    expect(scale.at(1000 + 3 * day)).toBeCloseTo(52.5);
-    expect(scale.at(500)).toBeCloseTo(23.75);
-    expect(scale.at(2000 + 3 * day)).toBeCloseTo(100);
+  test("a fold is as wide as the order of its length, and the rest is linear", () => {
+    const idle = [{ fromAt: 1000, untilAt: 1000 + 2_000_000 }];
+    const scale = new Scale({ startedAt: 0, endedAt: 2_002_000, idle });
+    expect(scale.folds).toEqual([{ x: 40, width: 20, ms: 2_000_000 }]);
+    expect(scale.at(2_001_000)).toBeCloseTo(60);
+    expect(scale.at(500)).toBeCloseTo(20);
+    expect(scale.at(2_002_000)).toBeCloseTo(100);
+  });
+
+  test("of two folds the longer is the wider, and together they leave half of the width", () => {
+    const endedAt = 3 * day + 60_100;
+    const idle = [
+      { fromAt: 50, untilAt: 60_050 },
+      { fromAt: 60_060, untilAt: 3 * day + 60_060 },
+    ];
+    const { folds } = new Scale({ startedAt: 0, endedAt, idle });
+    const [minute = 0, days = 0] = folds.map(({ width }) => width);
+    expect(days).toBeGreaterThan(minute);
+    expect(minute + days).toBeCloseTo(50);
+  });
+
+  test.each([1, 5, 40])("%d ms before a wait of 20 minutes never look longer than it", (ms) => {
+    const scale = new Scale({ startedAt: 0, endedAt: ms + 1_200_000, idle: [{ fromAt: ms, untilAt: ms + 1_200_000 }] });
+    expect(scale.at(ms)).toBeCloseTo(ms);
+    expect(scale.folds[0]?.width).toBeCloseTo(100 - ms);
   });
 
   test("on a phone no label touches the next or the edge, at any zoom, and zooming brings more of them", () => {

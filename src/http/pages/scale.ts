@@ -1,6 +1,7 @@
 /**
- * Owns: where an instant of a run stands across its timeline, from 0 to 100. Idle spans are folded to one
- * small width each, whatever their length; the rest shares what is left by its length.
+ * Owns: where an instant of a run stands across its timeline, from 0 to 100. Idle spans are folded: each is as wide
+ * as the order of its length. The rest shares what is left by its length, and is never stretched so far that
+ * milliseconds look longer than the days beside them.
  */
 import type { Timeline } from "../../core/timeline.ts";
 import { spanText } from "./span.ts";
@@ -12,8 +13,11 @@ export type Fold = { readonly x: number; readonly width: number; readonly ms: nu
 /** `level` 0 is always there; 1 from a zoom of 2 on, 2 from 4, and so on. */
 export type Tick = { readonly x: number; readonly label: string; readonly level: number };
 
+/** Percent that a fold takes, and once more for each power of ten by which it is longer than all that is not folded. */
 const foldWidth = 5;
-const maxFolded = 40;
+const maxFolded = 50;
+/** Percent: beside a fold no millisecond is wider. */
+const maxRate = 1;
 /** Ticks across the width, at each zoom. */
 const ticksAcross = 6;
 const levels = 6;
@@ -24,17 +28,23 @@ export class Scale {
   /** Percent for each millisecond that is not folded. */
   readonly #rate: number;
   readonly #busyMs: number;
-  readonly #width: number;
+  /** Percent that each fold takes. */
+  readonly #widths: readonly number[];
 
   constructor(measures: Measures) {
     const { startedAt, endedAt, idle } = measures;
     this.#measures = measures;
-    const idleMs = idle.reduce((sum, { fromAt, untilAt }) => sum + untilAt - fromAt, 0);
+    const lengths = idle.map(({ fromAt, untilAt }) => untilAt - fromAt);
     // What has no length at all still needs a scale.
-    this.#busyMs = Math.max(1, endedAt - startedAt - idleMs);
-    this.#width = Math.min(foldWidth, maxFolded / Math.max(1, idle.length));
-    this.#rate = (100 - this.#width * idle.length) / this.#busyMs;
-    this.folds = idle.map(({ fromAt, untilAt }) => ({ x: this.at(fromAt), width: this.#width, ms: untilAt - fromAt }));
+    this.#busyMs = Math.max(1, endedAt - startedAt - sum(lengths));
+    const weights = lengths.map((ms) => 1 + Math.max(0, Math.log10(ms / this.#busyMs)));
+    const free = 100 - Math.min(maxFolded, foldWidth * sum(weights));
+    this.#rate = Math.min(free / this.#busyMs, idle.length === 0 ? Infinity : maxRate);
+    const folded = 100 - this.#rate * this.#busyMs;
+    this.#widths = weights.map((weight) => (folded * weight) / sum(weights));
+    this.folds = idle.map(({ fromAt }, index) => {
+      return { x: this.at(fromAt), width: this.#widths[index] ?? 0, ms: lengths[index] ?? 0 };
+    });
   }
 
   /** Percent of the width. */
@@ -43,11 +53,11 @@ export class Scale {
     const clamped = Math.min(Math.max(instant, startedAt), endedAt);
     let foldedMs = 0;
     let folded = 0;
-    for (const { fromAt, untilAt } of idle) {
+    for (const [index, { fromAt, untilAt }] of idle.entries()) {
       if (clamped <= fromAt) break;
       const share = Math.min(1, (clamped - fromAt) / Math.max(1, untilAt - fromAt));
       foldedMs += share * (untilAt - fromAt);
-      folded += share * this.#width;
+      folded += share * (this.#widths[index] ?? 0);
     }
     return Math.min(100, folded + (clamped - startedAt - foldedMs) * this.#rate);
   }
@@ -87,4 +97,8 @@ const longSteps = [600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000
 /** The next length that people count in. */
 function roundStep(ms: number): number {
   return [...steps, ...longSteps].find((step) => step >= ms) ?? Math.ceil(ms / 604_800_000) * 604_800_000;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

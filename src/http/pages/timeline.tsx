@@ -211,7 +211,22 @@ function Track({ bar, scale, now }: Pick<RowProps, "bar" | "scale" | "now">) {
       {bar.rejected.map(({ at }) => (
         <circle class="rejected" cx={percent(scale.at(at))} cy={middle} r="3.5" />
       ))}
+      {scale.folds
+        .filter(({ x, width }) => from <= x && until >= x + width)
+        .map((fold) => (
+          <Break fold={fold} />
+        ))}
     </>
+  );
+}
+
+/** What goes through a fold is longer than it looks, as an axis that is cut says it. */
+function Break({ fold: { x, width } }: { readonly fold: Fold }) {
+  return (
+    <svg class="break" x={percent(x + width / 2)} y={middle} width="1" height="1" overflow="visible">
+      <path class="gap" d="M-6 9 0-9h6L0 9z" />
+      <path d="M-6 9 0-9M0 9 6-9" />
+    </svg>
   );
 }
 
