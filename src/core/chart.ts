@@ -1,15 +1,22 @@
 /** A part of a run's timeline, made of its journal. */
 import { Bars } from "./bars.ts";
 import type { Draft, Underway } from "./bars.ts";
+import { asOne, rowsOf } from "./calls.ts";
+import type { Row } from "./calls.ts";
 import type { Entry } from "./entry.ts";
 import type { StoredError } from "./error.ts";
-import type { Bar, BarKind, Timeline } from "./timeline.ts";
+import type { Bar, BarKind, Grouping, Timeline } from "./timeline.ts";
 
 /** What only the memory of the run knows: attempts in flight, and what time it is (epoch ms). */
 export type Present = { readonly underway: readonly Underway[]; readonly now: number };
 
 /** Which bars: up to `limit` from `from` on, counted among those of the kind `only` where it is given. */
-export type Window = { readonly from: number; readonly limit: number; readonly only?: BarKind };
+export type Window = {
+  readonly from: number;
+  readonly limit: number;
+  readonly only?: BarKind;
+  readonly grouping?: Grouping;
+};
 
 const maxAttempts = 40;
 const maxMessage = 200;
@@ -21,7 +28,7 @@ const shortestIdleMs = 1000;
 export function timelineOf(
   entries: Iterable<Entry>,
   { underway, now }: Present,
-  { from, limit, only }: Window,
+  { from, limit, only, grouping }: Window,
 ): Timeline {
   const bars = new Bars((_key, error) => brief(error));
   let seq = 0;
@@ -34,17 +41,24 @@ export function timelineOf(
   const wanted = drafts
     .map((draft, index) => ({ draft, index }))
     .filter(({ draft }) => only === undefined || draft.kind === only);
+  const rows = rowsOf(wanted, grouping);
   const startedAt = Number.isFinite(bars.startedAt) ? bars.startedAt : bars.at;
   const endedAt = bars.ended ? bars.at : Math.max(now, bars.at);
   return {
-    bars: wanted.slice(from, from + limit).map(({ draft, index }) => toBar(draft, index, maxAttempts)),
+    bars: rows.slice(from, from + limit).map(barOf),
     from,
-    total: wanted.length,
+    total: rows.length,
+    count: wanted.length,
     startedAt,
     endedAt,
     ended: bars.ended,
     idle: idleSpans(busySpans(bars, drafts, endedAt), startedAt, endedAt),
   };
+}
+
+function barOf(row: Row): Bar {
+  if (row.kind === "call") return toBar(row.draft, row.index, maxAttempts);
+  return toBar(asOne(row.of), row.of[0].index, 0);
 }
 
 /** @param newest how many attempts are kept */

@@ -1,6 +1,7 @@
 /** All that is on record of one call, made of its run's journal. */
 import { Bars, keyOf } from "./bars.ts";
 import type { Draft } from "./bars.ts";
+import { placeOf } from "./calls.ts";
 import { brief, toBar } from "./chart.ts";
 import type { Present } from "./chart.ts";
 import type { Entry } from "./entry.ts";
@@ -35,11 +36,12 @@ export function storyOf(entries: Iterable<Entry>, present: Present, key: string)
   const found = keys.find((each) => bars.all.has(each));
   const draft = found === undefined ? undefined : bars.all.get(found);
   if (draft === undefined) return null;
-  const index = bars.sorted().indexOf(draft);
-  const bar = toBar({ ...draft, attempts: withinBudget(draft.attempts) }, index, maxAttempts);
+  const drafts = bars.sorted();
+  const place = placeOf(drafts, draft);
+  const bar = toBar({ ...draft, attempts: withinBudget(draft.attempts) }, drafts.indexOf(draft), maxAttempts);
   const { input = null, output = null, sensitive = false } = values.of.get(draft.key) ?? {};
   // What came of it before a retry set it free counts no more.
-  return { bar, input, output: sensitive || bar.status === "open" ? null : output, sensitive };
+  return { bar, place, input, output: sensitive || bar.status === "open" ? null : output, sensitive };
 }
 
 function withinBudget(attempts: Draft["attempts"]): Draft["attempts"] {

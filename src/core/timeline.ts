@@ -68,15 +68,36 @@ export type Bar = {
   /** `seq`s of its first and its newest entry. */
   readonly firstSeq: number;
   readonly lastSeq: number;
+  /** Of a bar that stands for all calls of its name. */
+  readonly calls?: Calls;
 };
+
+/** Calls of one name that are told as one, by how they do; the rest of them were withdrawn. */
+export type Calls = {
+  /** Tells them apart from others of the run: `run:resize`. */
+  readonly key: string;
+  readonly total: number;
+  readonly completed: number;
+  /** Those that timed out are among them. */
+  readonly failed: number;
+  readonly open: number;
+};
+
+/** `folded`: many calls of one name are one bar, those that failed below it. `within`: such calls alone, by their key. */
+export type Grouping = { readonly kind: "folded" } | { readonly kind: "within"; readonly key: string };
+
+/** Where a bar stands in a folded timeline: the row, and which of its calls it is where they are told as one. */
+export type Place = { readonly row: number; readonly within: { readonly key: string; readonly call: number } | null };
 
 /** A part of a run's timeline. */
 export type Timeline = {
   /** Bars from `from` on, as many as were asked for. */
   readonly bars: readonly Bar[];
   readonly from: number;
-  /** How many bars there are, of the kind that was asked for. */
+  /** How many bars there are, of the kind that was asked for; calls that are told as one are one. */
   readonly total: number;
+  /** How many calls that is. */
+  readonly count: number;
   readonly startedAt: number;
   /** The end of the run; of one that goes on, when this was made. */
   readonly endedAt: number;
@@ -88,6 +109,7 @@ export type Timeline = {
 /** All that is on record of one call. */
 export type Story = {
   readonly bar: Bar;
+  readonly place: Place;
   /** What it was given, where that is on record: a child's input, an update's argument. */
   readonly input: Stored | null;
   /** What came of it; null where nothing did yet, or it is never shown. */

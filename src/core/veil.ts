@@ -59,11 +59,12 @@ export const veils: Readonly<Record<Exclude<Sight, "whole">, Veil>> = {
     run: veilRun,
     summary: veilSummary,
     entry: (entry) => veilEntry(entry, null),
-    timeline: ({ bars, from, total, startedAt, endedAt, ended, idle }) => {
-      return { bars: bars.map(veilBar), from, total, startedAt, endedAt, ended, idle };
+    timeline: ({ bars, from, total, count, startedAt, endedAt, ended, idle }) => {
+      return { bars: bars.map(veilBar), from, total, count, startedAt, endedAt, ended, idle };
     },
-    story: ({ bar, input, output, sensitive, idempotencyKey }) => {
-      return { bar: veilBar(bar), input: shapeOrNull(input), output: shapeOrNull(output), sensitive, idempotencyKey };
+    story: ({ bar, place, input, output, sensitive, idempotencyKey }) => {
+      const shapes = { input: shapeOrNull(input), output: shapeOrNull(output) };
+      return { bar: veilBar(bar), place, ...shapes, sensitive, idempotencyKey };
     },
     schedule: veilSchedule,
     workflow: ({ name, version, versions, input, signals, schedules, terms, counts }) => {
@@ -172,7 +173,7 @@ function veilReason(run: RunSummary, waitingFor: readonly Waiting[], now: number
 
 function veilBar(bar: Bar): Bar {
   const { index, key, kind, name, status, startedAt, endedAt, until, attempts, attemptCount, attemptLimit } = bar;
-  const { child, error, rejected, firstSeq, lastSeq } = bar;
+  const { child, error, rejected, firstSeq, lastSeq, calls } = bar;
   return {
     ...{ index, key, kind, name, status, startedAt, endedAt, until },
     attempts: attempts.map((each) => {
@@ -182,6 +183,7 @@ function veilBar(bar: Bar): Bar {
     ...{ attemptCount, attemptLimit, child, error: errorOrNull(error) },
     rejected: rejected.map(({ at, code }) => ({ at, reason: hidden, ...(code === undefined ? {} : { code }) })),
     ...{ firstSeq, lastSeq },
+    ...(calls === undefined ? {} : { calls }),
   };
 }
 

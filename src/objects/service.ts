@@ -96,7 +96,7 @@ function createRuns(catalog: Catalog): Runs {
     read: async (id, waitMs = 0) => unpack(unwrap(await runObject(checkRunId(id)).read(waitMs))),
     history: async (id, after, limit) => unwrap(await runObject(checkRunId(id)).history(after, limit)),
     follow: async (id, after) => followRun(checkRunId(id), after),
-    timeline: async (id, from, limit, only) => readTimeline(checkRunId(id), from, limit, only),
+    timeline: async (id, ...which) => readTimeline(checkRunId(id), ...which),
     story: async (id, key) => readStory(checkRunId(id), key),
     list: async (query) => {
       const { runs, cursor } = await listRuns(query);

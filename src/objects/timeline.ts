@@ -9,7 +9,7 @@ import type { Present, Window } from "../core/chart.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import { storyOf } from "../core/story.ts";
-import type { BarKind, Story, Timeline } from "../core/timeline.ts";
+import type { BarKind, Grouping, Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import { idempotencyKey } from "../engine/record.ts";
 import type { Run } from "../engine/run.ts";
@@ -18,8 +18,15 @@ import { unwrap } from "./answer.ts";
 import { unpack } from "./parcel.ts";
 
 /** @throws HoldfastError run_not_found */
-export async function readTimeline(id: string, from: number, limit: number, only?: BarKind): Promise<Timeline> {
-  return unwrap(await runObject(id).timeline({ from, limit, ...(only === undefined ? {} : { only }) }));
+export async function readTimeline(
+  id: string,
+  from: number,
+  limit: number,
+  only?: BarKind,
+  grouping?: Grouping,
+): Promise<Timeline> {
+  const which = { ...(only === undefined ? {} : { only }), ...(grouping === undefined ? {} : { grouping }) };
+  return unwrap(await runObject(id).timeline({ from, limit, ...which }));
 }
 
 /** What a child was given stands in its own journal. @throws HoldfastError run_not_found, step_not_found */

@@ -1,7 +1,7 @@
 /** Runs with very much in them: their pages stay light however long they are, and every part can be reached. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { isTooWide, picture, Stage, until } from "./stage.ts";
+import { flaws, isTooWide, picture, screens, Stage, until } from "./stage.ts";
 
 const steps = 10_000;
 const children = 1000;
@@ -23,6 +23,7 @@ beforeAll(async () => {
     );
   await start("seen-long", "long", { steps });
   await ended("long");
+  await start("seen-map", "map", { items: 1000, broken: 776 });
   await start("seen-family", "family", { children });
   await ended("family");
 }, 400_000);
@@ -50,6 +51,7 @@ test("10,000 steps: the page is light at every place of it, and its last rows co
   const page = await stage.visit("/runs/long");
   // One of them is the delayed start.
   expect(await page.locator("#timeline .card-head .faint").innerText()).toContain(`${steps + 1} bars`);
+  await page.locator("details.calls > summary").click();
   const height = await page.evaluate<number>("document.documentElement.scrollHeight");
   expect(await scrollThrough(page, 40)).toBeLessThan(light);
   const last = page.locator(".entry", { hasText: "run.completed" });
@@ -60,7 +62,7 @@ test("10,000 steps: the page is light at every place of it, and its last rows co
   expect(Math.abs(after - height)).toBeLessThan(50);
   expect(await isTooWide(page)).toBe(false);
   await picture(page, "run-long-end-light", false);
-  await page.locator("#bars-100").scrollIntoViewIfNeeded();
+  await page.locator("details.calls > .block").nth(99).scrollIntoViewIfNeeded();
   await page.locator(`.bar-row[data-step="run:tick#${steps}"]`).waitFor();
   expect(await elements(page)).toBeLessThan(light);
   await stage.leave(page);
@@ -79,6 +81,25 @@ test("a deep link leads to step 7,777, which is drawn where it belongs", { timeo
   expect(await elements(page)).toBeLessThan(light);
   await picture(page, "run-long-step-light", false);
   await stage.leave(page);
+});
+
+test("a map of 1,000 is one row that tells how its items do, and shows the one that failed", async () => {
+  for (const screen of screens) {
+    const page = await stage.visit("/runs/map", screen);
+    const group = page.locator("details.calls");
+    expect(await group.locator("summary").innerText()).toContain("resize");
+    expect(await group.locator("summary text").innerHTML()).toBe("1 failed · 999 done");
+    expect(await page.locator(".bar-row[data-step]:visible").count()).toBe(2);
+    expect(await page.locator('.bar-row[data-step="run:resize#777"]').isVisible()).toBe(true);
+    await group.scrollIntoViewIfNeeded();
+    expect(await flaws(page, { name: "run-map", colours: ["light"], fullPage: false })).toEqual([]);
+    await group.locator("summary").focus();
+    await page.keyboard.press("Enter");
+    await group.locator('.bar-row[data-step="run:resize#2"]').waitFor();
+    await page.keyboard.press("j");
+    expect(await page.evaluate("document.activeElement.dataset.step")).toBe("run:resize");
+    await stage.leave(page);
+  }
 });
 
 test("1,000 children: each is listed with what it is now", { timeout: 120_000 }, async () => {

@@ -141,6 +141,57 @@ describe("a run's timeline", () => {
     expect(timelineOf(host.journal.entries, presentAt(0), { from: 250, limit: 100 }).bars).toEqual([]);
   });
 
+  test("many calls of one name are one bar where they are folded, with those that failed below it", async () => {
+    const host = await play(async (_input, step) => {
+      await step.run("before", () => 1);
+      await step.map(
+        "resize",
+        Array.from({ length: 300 }, (_, index) => index),
+        (item) => {
+          if (item === 222) throw new Error("a broken picture");
+        },
+        { settled: true, retry: { limit: 0 } },
+      );
+      await step.run("after", () => 1);
+    });
+    const present = presentAt(host.clock.at);
+    const window = { from: 0, limit: 100 };
+    const folded = timelineOf(host.journal.entries, present, { ...window, grouping: { kind: "folded" } });
+    expect(folded.bars.map(({ key, status }) => [key, status])).toEqual([
+      ["run:before", "completed"],
+      ["calls:run:resize", "failed"],
+      ["run:resize#223", "failed"],
+      ["run:after", "completed"],
+    ]);
+    expect([folded.total, folded.count]).toEqual([4, 302]);
+    const calls = { key: "run:resize", total: 300, completed: 299, failed: 1, open: 0 };
+    expect(bar(folded, "calls:run:resize")).toMatchObject({ name: "resize", index: 1, attempts: [], calls });
+    const grouping = { kind: "within", key: calls.key } as const;
+    const within = timelineOf(host.journal.entries, present, { from: 200, limit: 100, grouping });
+    expect([within.bars[0]?.key, within.bars.length, within.total]).toEqual(["run:resize#201", 100, 300]);
+    const placeOf = (key: string) => storyOf(host.journal.entries, present, key)?.place;
+    expect(placeOf("resize#100")).toEqual({ row: 1, within: { key: "run:resize", call: 99 } });
+    expect(placeOf("resize#223")).toEqual({ row: 2, within: null });
+    expect(placeOf("after")).toEqual({ row: 3, within: null });
+  });
+
+  test("calls of one name are folded once there are more of them than can be looked over, and open while one is", () => {
+    const ticks = Array.from({ length: 21 }, (_, index): readonly [number, Fact] => [
+      index,
+      { kind: "wait.started", name: "tick", call: index === 0 ? "tick" : `tick#${index + 1}`, until: null },
+    ]);
+    const fold = (count: number) => {
+      const entries = journal([0, createdFact], [0, startedFact], ...ticks.slice(0, count));
+      const window = { from: 0, limit: 100, grouping: { kind: "folded" } } as const;
+      return timelineOf(entries, presentAt(startAt + 99 * second), window);
+    };
+    expect(fold(20).bars.map(({ key }) => key)).toEqual(fold(20).bars.map(({ name }) => `wait:${name}`));
+    expect(fold(20).total).toBe(20);
+    expect(fold(21).bars).toMatchObject([
+      { key: "calls:wait:tick", status: "open", endedAt: null, calls: { open: 21 } },
+    ]);
+  });
+
   test("a run that is waiting has open bars with their limits", async () => {
     const host = await new Host(busy).drive(startAt + 3 * day + 30 * second);
     expect(bar(draw(host), "wait:answer")).toMatchObject({ status: "open", endedAt: null });

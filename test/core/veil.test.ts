@@ -181,8 +181,18 @@ test("a bar keeps its times and its attempts, and says neither what went wrong n
       { at: 3, reason: word },
     ],
   };
-  const story: Story = { bar, input: stored, output: stored, sensitive: false, idempotencyKey: "k" };
-  const timeline: Timeline = { bars: [bar], from: 0, total: 1, startedAt: 1, endedAt: 4, ended: true, idle: [] };
+  const place = { row: 0, within: null };
+  const story: Story = { bar, place, input: stored, output: stored, sensitive: false, idempotencyKey: "k" };
+  const timeline: Timeline = {
+    bars: [bar],
+    from: 0,
+    total: 1,
+    count: 1,
+    startedAt: 1,
+    endedAt: 4,
+    ended: true,
+    idle: [],
+  };
   expect([says(shapes.story(story)), says(shapes.timeline(timeline))]).toEqual([false, false]);
   expect(shapes.timeline(timeline).bars).toMatchObject([
     {

@@ -30,8 +30,9 @@ export const barSigns: Readonly<Record<BarKind, Sign>> = {
 };
 
 /** What a bar is: of a step that has begun, `running` while an attempt is in flight and `waiting` between them. */
-export function barStatus({ status, attempts, kind }: Bar): string {
+export function barStatus({ status, attempts, kind, calls }: Bar): string {
   if (status !== "open") return status === "timed_out" ? "timed out" : status;
+  if (calls !== undefined) return "running";
   if (kind !== "run" && kind !== "undo") return kind === "pause" ? "paused" : "waiting";
   return attempts.at(-1)?.endedAt === null ? "running" : "waiting";
 }

@@ -13,11 +13,13 @@ import type { Child } from "./family.tsx";
 import { entriesPerBlock, EntryView, groupNames, HistoryRows, isOfGroup } from "./history.tsx";
 import type { Group } from "./history.tsx";
 import { answer } from "./page.tsx";
-import { barsPerBlock, TimelineRows } from "./timeline.tsx";
+import { barsPerBlock, folded, TimelineRows } from "./timeline.tsx";
 
 export async function timelineBlock(service: Service, { request, param }: Call): Promise<Response> {
-  const from = readCount(readQuery(request, ["from"]), "from") ?? 0;
-  const timeline = await service.runs.timeline(param("id"), from, barsPerBlock);
+  const query = readQuery(request, ["from", "of"]);
+  const [from, key] = [readCount(query, "from") ?? 0, query.get("of")];
+  const grouping = key === undefined ? folded : ({ kind: "within", key } as const);
+  const timeline = await service.runs.timeline(param("id"), from, barsPerBlock, undefined, grouping);
   return await answer(<TimelineRows run={param("id")} timeline={timeline} open={null} />, { fragment: true });
 }
 

@@ -25,7 +25,7 @@ import { Now } from "./now.tsx";
 import { answer, Page } from "./page.tsx";
 import { Status } from "./status.tsx";
 import { NoStory, StoryPanel } from "./story.tsx";
-import { barsPerBlock, TimelineView } from "./timeline.tsx";
+import { barsPerBlock, folded, TimelineView } from "./timeline.tsx";
 import { StoredValue } from "./value.tsx";
 import { Waits } from "./waits.tsx";
 
@@ -78,7 +78,7 @@ async function readView(service: Service, id: string, step: string | null): Prom
   const run = await runs.read(id);
   const waits = (kind: "webhook" | "signal") => run.waitingFor.some((wait) => wait.kind === kind);
   const [timeline, hooks, children, ancestors, history, story, signals] = await Promise.all([
-    runs.timeline(id, 0, barsPerBlock),
+    runs.timeline(id, 0, barsPerBlock, undefined, folded),
     waits("webhook") ? runs.timeline(id, 0, 1000, "webhook") : null,
     runs.timeline(id, 0, 0, "child"),
     ancestorsOf(service, run),

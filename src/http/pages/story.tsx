@@ -21,9 +21,17 @@ type PanelProps = {
 };
 
 export function StoryPanel({ run, story, caller, now }: PanelProps) {
-  const { bar } = story;
+  const { bar, place } = story;
+  const calls = place.within === null ? {} : { "data-calls": place.within.key, "data-call": place.within.call };
   return (
-    <section class="panel" id="panel" data-panel={bar.key} data-index={bar.index} aria-labelledby="panel-title">
+    <section
+      class="panel"
+      id="panel"
+      data-panel={bar.key}
+      data-bar={place.row}
+      {...calls}
+      aria-labelledby="panel-title"
+    >
       <PanelHead run={run} name={bar.name} note={barWords[bar.kind]} sign={barSigns[bar.kind]} tone={barTone(bar)} />
       <Points story={story} now={now} />
       {bar.kind === "run" ? <ForkButton step={bar.name} caller={caller} /> : null}

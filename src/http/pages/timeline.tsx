@@ -4,7 +4,7 @@
  * Owns: the timeline of a run as a waterfall: one row for each bar, in blocks, under one ruler.
  * Positions are percentages, so that zooming is a matter of the width alone (client/waterfall.ts).
  */
-import type { Bar, BarAttempt, Timeline } from "../../core/timeline.ts";
+import type { Bar, Calls, Grouping, Timeline } from "../../core/timeline.ts";
 import { barAddress, barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
 import { Icon } from "./icon.tsx";
 import { readable } from "./label.ts";
@@ -12,12 +12,12 @@ import { Block, Empty } from "./list.tsx";
 import { Scale } from "./scale.ts";
 import type { Fold } from "./scale.ts";
 import { spanText } from "./span.ts";
+import { Folds, Length, percent, rowHeight, Track } from "./track.tsx";
+import { addressOf } from "./window.tsx";
 
 export const barsPerBlock = 100;
-const rowHeight = 36;
-const middle = rowHeight / 2;
-/** Percent: what has no width at all is not drawn, not even its edge. */
-const shortest = 0.02;
+/** The timeline as the page has it: a map of a thousand is one row. */
+export const folded: Grouping = { kind: "folded" };
 
 type TimelineProps = {
   readonly run: string;
@@ -30,14 +30,13 @@ type TimelineProps = {
 };
 
 export function TimelineView({ run, timeline, stamp, open }: TimelineProps) {
-  const { total, ended } = timeline;
-  const blocks = Array.from({ length: Math.ceil(total / barsPerBlock) }, (_, index) => index);
+  const { total, count, ended } = timeline;
   return (
     <section class="card timeline" aria-labelledby="timeline-title" id="timeline">
       <div class="card-head">
         <h2 id="timeline-title">Timeline</h2>
         <span class="faint">
-          {total} {total === 1 ? "bar" : "bars"} · {spanText(timeline.endedAt - timeline.startedAt)}
+          {count} {count === 1 ? "bar" : "bars"} · {spanText(timeline.endedAt - timeline.startedAt)}
           {ended ? "" : " so far"}
         </span>
         <div class="zoom" role="group" aria-label="Zoom" data-keep>
@@ -60,16 +59,11 @@ export function TimelineView({ run, timeline, stamp, open }: TimelineProps) {
       ) : (
         <div class="waterfall" data-waterfall data-block-size={barsPerBlock}>
           <Ruler timeline={timeline} />
-          {blocks.map((index) => {
-            const from = index * barsPerBlock;
-            const rows = Math.min(barsPerBlock, total - from);
-            const src = `/runs/${encodeURIComponent(run)}/timeline?from=${from}`;
-            return (
-              <Block id={`bars-${index}`} src={src} rows={rows} rowHeight={rowHeight} stamp={stamp}>
-                {index === 0 ? <TimelineRows run={run} timeline={timeline} open={open} /> : null}
-              </Block>
-            );
-          })}
+          {blocksOf(total).map(({ index, from, rows }) => (
+            <Block id={`bars-${index}`} src={blockAddress(run, from)} rows={rows} rowHeight={rowHeight} stamp={stamp}>
+              {index === 0 ? <TimelineRows run={run} timeline={timeline} open={open} /> : null}
+            </Block>
+          ))}
           <div class="pan" data-pan data-keep aria-hidden="true" hidden>
             <div></div>
           </div>
@@ -77,6 +71,17 @@ export function TimelineView({ run, timeline, stamp, open }: TimelineProps) {
       )}
     </section>
   );
+}
+
+function blocksOf(total: number) {
+  return Array.from({ length: Math.ceil(total / barsPerBlock) }, (_, index) => {
+    const from = index * barsPerBlock;
+    return { index, from, rows: Math.min(barsPerBlock, total - from) };
+  });
+}
+
+function blockAddress(run: string, from: number, of?: string): string {
+  return addressOf(`/runs/${encodeURIComponent(run)}/timeline`, { from: String(from), of });
 }
 
 function Ruler({ timeline }: { readonly timeline: Timeline }) {
@@ -138,9 +143,13 @@ export function TimelineRows({ run, timeline, open }: RowsProps) {
   const scale = new Scale(timeline);
   return (
     <>
-      {timeline.bars.map((bar) => (
-        <Row key={bar.key} run={run} bar={bar} scale={scale} now={timeline.endedAt} isOpen={bar.key === open} />
-      ))}
+      {timeline.bars.map((bar) =>
+        bar.calls === undefined ? (
+          <Row key={bar.key} run={run} bar={bar} scale={scale} now={timeline.endedAt} isOpen={bar.key === open} />
+        ) : (
+          <Group key={bar.key} run={run} bar={bar} calls={bar.calls} scale={scale} now={timeline.endedAt} />
+        ),
+      )}
     </>
   );
 }
@@ -178,9 +187,7 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
       </span>
       <span class="bar-track">
         <svg width="100%" height={rowHeight} aria-hidden="true" focusable="false">
-          {scale.folds.map(({ x, width }) => (
-            <rect class="fold" x={percent(x)} width={percent(width)} y="0" height={rowHeight} />
-          ))}
+          <Folds scale={scale} />
           <Track bar={bar} scale={scale} now={now} />
         </svg>
       </span>
@@ -191,71 +198,58 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
   );
 }
 
-function Track({ bar, scale, now }: Pick<RowProps, "bar" | "scale" | "now">) {
+type GroupProps = Omit<RowProps, "isOpen"> & { readonly calls: Calls };
+
+/** All calls of a name in one row; the rows of each come when it is opened. */
+function Group({ run, bar, calls, scale, now }: GroupProps) {
+  const length = barLength(bar, now);
   const [from, until] = [scale.at(bar.startedAt), scale.at(bar.endedAt ?? now)];
-  const isStep = bar.kind === "run" || bar.kind === "undo";
-  const height = isStep ? 2 : 12;
   return (
-    <>
-      <rect
-        class={isStep ? "reach" : "span-of"}
-        x={percent(from)}
-        width={percent(Math.max(shortest, until - from))}
-        y={middle - height / 2}
-        height={height}
-        rx={isStep ? 1 : 3}
-      />
-      {bar.attempts.map((attempt) => (
-        <Attempt attempt={attempt} bar={bar} scale={scale} now={now} />
+    <details class="calls" data-key={bar.key} data-calls={calls.key}>
+      <summary class={`bar-row kind-${bar.kind} ${barTone(bar)}`} data-row tabindex={0}>
+        <span class="bar-name" title={bar.name}>
+          <Icon sign="next" />
+          <Icon sign={barSigns[bar.kind]} />
+          <span class="sr">{barWords[bar.kind]} </span>
+          <span class="bar-text">{bar.name}</span>
+          <span class="tries">×{calls.total}</span>
+          <span class="sr">
+            , {callsText(calls)}, {length}
+          </span>
+        </span>
+        <span class="bar-track">
+          <svg width="100%" height={rowHeight} aria-hidden="true" focusable="false">
+            <Folds scale={scale} />
+            <text x={percent(from)} y="15" {...(from > 50 ? { x: "100%", "text-anchor": "end" } : {})}>
+              {callsText(calls)}
+            </text>
+            <Length class="span-of" from={from} until={until} y={25} height={8} />
+          </svg>
+        </span>
+        <span class="bar-length" aria-hidden="true">
+          {length}
+        </span>
+      </summary>
+      {blocksOf(calls.total).map(({ index, from: first, rows }) => (
+        <Block
+          id={`calls-${bar.index}-${index}`}
+          src={blockAddress(run, first, calls.key)}
+          rows={rows}
+          rowHeight={rowHeight}
+          stamp={String(bar.lastSeq)}
+        />
       ))}
-      {bar.rejected.map(({ at }) => (
-        <circle class="rejected" cx={percent(scale.at(at))} cy={middle} r="3.5" />
-      ))}
-      {scale.folds
-        .filter(({ x, width }) => from <= x && until >= x + width)
-        .map((fold) => (
-          <Break fold={fold} />
-        ))}
-    </>
+    </details>
   );
 }
 
-/** What goes through a fold is longer than it looks, as an axis that is cut says it. */
-function Break({ fold: { x, width } }: { readonly fold: Fold }) {
-  return (
-    <svg class="break" x={percent(x + width / 2)} y={middle} width="1" height="1" overflow="visible">
-      <path class="gap" d="M-6 9 0-9h6L0 9z" />
-      <path d="M-6 9 0-9M0 9 6-9" />
-    </svg>
-  );
-}
-
-type AttemptProps = { readonly attempt: BarAttempt } & Pick<RowProps, "bar" | "scale" | "now">;
-
-function Attempt({ attempt, bar, scale, now }: AttemptProps) {
-  const { startedAt, endedAt, interrupted, error } = attempt;
-  // Of one that was cut off, nothing says when.
-  const until = endedAt ?? (interrupted ? startedAt : (bar.endedAt ?? now));
-  const look = interrupted
-    ? "cut"
-    : error !== null
-      ? "bad"
-      : endedAt === null && bar.status === "open"
-        ? "now"
-        : "good";
-  const from = scale.at(startedAt);
-  return (
-    <rect
-      class={`try is-${look}`}
-      x={percent(from)}
-      width={percent(Math.max(shortest, scale.at(until) - from))}
-      y={middle - 7}
-      height="14"
-      rx="3"
-    />
-  );
-}
-
-function percent(value: number): string {
-  return `${Math.max(0, value).toFixed(3)}%`;
+/** `1 failed · 9 open · 990 done` */
+function callsText({ total, completed, failed, open }: Calls): string {
+  const counts = [
+    [failed, "failed"],
+    [open, "open"],
+    [completed, "done"],
+    [total - failed - open - completed, "withdrawn"],
+  ] as const;
+  return counts.flatMap(([count, word]) => (count === 0 ? [] : [`${count} ${word}`])).join(" · ");
 }

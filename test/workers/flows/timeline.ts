@@ -78,6 +78,22 @@ const long = defineWorkflow("seen-long", {
   },
 });
 
+/** A map of which one item fails. */
+const resize = defineWorkflow("seen-map", {
+  handler: async (input: { items: number; broken: number }, step) => {
+    const items = Array.from({ length: input.items }, (_, index) => index);
+    const resized = await step.map(
+      "resize",
+      items,
+      (item) => {
+        if (item === input.broken) throw new Error("a broken picture");
+      },
+      { concurrency: 50, settled: true, retry: { limit: 0 } },
+    );
+    return resized.length;
+  },
+});
+
 /** As many children as it is told. */
 const family = defineWorkflow("seen-family", {
   handler: async (input: { children: number }, step) => {
@@ -93,4 +109,4 @@ const family = defineWorkflow("seen-family", {
   },
 });
 
-export const timelineWorkflows = [parcel, journey, brittle, patient, calm, long, family];
+export const timelineWorkflows = [parcel, journey, brittle, patient, calm, long, resize, family];

@@ -71,7 +71,7 @@ function press(key: string): boolean {
 }
 
 function focus(element: HTMLElement | null | undefined): boolean {
-  element?.closest<HTMLDetailsElement>("details:not([open])")?.setAttribute("open", "");
+  if (element?.checkVisibility() === false) element.closest("details:not([open])")?.setAttribute("open", "");
   element?.focus();
   element?.scrollIntoView({ block: "nearest" });
   return element !== null && element !== undefined;
@@ -82,7 +82,7 @@ function step(by: 1 | -1): boolean {
   const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")].filter((row) => row.checkVisibility());
   const at = rows.findIndex((row) => row.contains(document.activeElement));
   const row = at === -1 ? rows[0] : rows[at + by];
-  return focus(row?.hasAttribute("tabindex") === true ? row : row?.querySelector<HTMLElement>("a, button"));
+  return focus(row?.matches("a, [tabindex]") === true ? row : row?.querySelector<HTMLElement>("a, button"));
 }
 
 function openMenu(): boolean {

@@ -78,16 +78,23 @@ function mark(): void {
   }
 }
 
-/** A deep link leads to its row, however far down it is. */
+/** A deep link leads to its row, however far down it is, and among however many calls of its name. */
 async function reach(): Promise<void> {
-  const panel = document.querySelector<HTMLElement>("#panel[data-index]");
+  const panel = document.querySelector<HTMLElement>("#panel[data-bar]");
   const size = Number(document.querySelector<HTMLElement>("[data-waterfall]")?.dataset["blockSize"]);
   if (panel === null || !(size > 0)) return;
-  const block = document.getElementById(`bars-${Math.floor(Number(panel.dataset["index"]) / size)}`);
-  if (block === null) return;
-  await fill(block);
-  const row = rowOf(panel.dataset["panel"] ?? "");
-  row?.scrollIntoView({ block: "nearest" });
+  const { panel: key = "", bar, calls, call } = panel.dataset;
+  await fillAt(document.getElementById(`bars-${Math.floor(Number(bar) / size)}`));
+  if (calls !== undefined) {
+    const group = document.querySelector<HTMLDetailsElement>(`details[data-calls="${CSS.escape(calls)}"]`);
+    if (group !== null) group.open = true;
+    await fillAt(group?.querySelectorAll<HTMLElement>("[data-block]")[Math.floor(Number(call) / size)]);
+  }
+  rowOf(key)?.scrollIntoView({ block: "nearest" });
+}
+
+async function fillAt(block: HTMLElement | null | undefined): Promise<void> {
+  if (block !== null && block !== undefined) await fill(block);
 }
 
 function chooseFork({ target }: MouseEvent): void {
