@@ -139,5 +139,6 @@ function range(least: number | undefined, most: number | undefined, unit: string
     if (least !== undefined) return `at least ${least}`;
     return most === undefined ? "" : `at most ${most}`;
   })();
-  return text === "" || unit === "" ? text : `${text} ${unit}`;
+  if (text === "" || unit === "") return text;
+  return `${text} ${(most ?? least) === 1 ? unit.replace(/s$/, "") : unit}`;
 }

@@ -37,7 +37,7 @@ export function piecesAt({ status, waitingFor, reason, lead, ...told }: Told, no
 }
 
 /** @param now epoch ms */
-export function pieceText(piece: Piece, now: number): string {
+function pieceText(piece: Piece, now: number): string {
   if (typeof piece === "string") return piece;
   switch (piece.form) {
     case "time":

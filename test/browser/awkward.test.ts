@@ -78,6 +78,13 @@ describe("the timeline", () => {
   });
 });
 
+test("a run without input says so", async () => {
+  await stage.client.call({ method: "POST", path: "/v1/workflows/seen-calm/runs", body: { id: "empty" } });
+  const page = await stage.visit("/runs/empty");
+  expect(await page.locator("section", { has: page.locator("#input-title") }).innerText()).toMatch(/None\.$/);
+  await stage.leave(page);
+});
+
 describe("times", () => {
   test("are told in the reader's zone, to the millisecond where many things happen in a second", async () => {
     await start("seen-calm", "napping");

@@ -32,6 +32,21 @@ test.each(screens)("is accessible and fits in light and dark, %s", async (screen
   await stage.leave(page);
 });
 
+test.each(["1h", "24h", "7d", "90d"])("on a phone no label leaves its card, in a window of %s", async (window) => {
+  const page = await stage.visit(`/stats?window=${window}`, "phone");
+  // Which instants have one depends on what time it is.
+  const beyond = await page.evaluate<number>(
+    `Math.max(...[...document.querySelectorAll(".plot-hours > span")].map((place) => {
+      place.innerHTML = "<time>22:00</time>";
+      const time = place.firstElementChild;
+      if (!time.checkVisibility({ visibilityProperty: true })) return -1;
+      return time.getBoundingClientRect().right - place.closest(".card").getBoundingClientRect().right;
+    }))`,
+  );
+  expect(beyond).toBeLessThan(0);
+  await stage.leave(page);
+});
+
 test("the figures, the picture and its table say the same", async () => {
   const page = await stage.visit("/stats?window=1h");
   expect(await page.locator(".tile").first().textContent()).toBe("Runs110 not ended yet");

@@ -175,6 +175,8 @@ describe("nothing", () => {
 test.each<[z.ZodType, string]>([
   [z.string().min(1).max(5), "text, 1 to 5 characters"],
   [z.string().length(4), "text, exactly 4 characters"],
+  [z.string().min(1), "text, at least 1 character"],
+  [z.array(z.int()).max(1), "list of whole number, at most 1 item"],
   [z.email().nullable(), "email address, or null"],
   [z.int().min(1), "whole number, at least 1"],
   [z.number().gt(0).multipleOf(0.5), "number, above 0, in steps of 0.5"],

@@ -4,6 +4,7 @@ import { createPick } from "../core/sample.ts";
 import { diffLines } from "../../src/http/pages/diff.ts";
 import { readable } from "../../src/http/pages/label.ts";
 import { Scale } from "../../src/http/pages/scale.ts";
+import { inText, leftText } from "../../src/http/pages/span.ts";
 
 const day = 86_400_000;
 
@@ -102,6 +103,13 @@ describe("the scale of a timeline", () => {
     const scale = new Scale({ startedAt: 5, endedAt: 5, idle: [] });
     expect([scale.at(5), scale.ticks().length > 0]).toEqual([0, true]);
   });
+});
+
+test("what is left of many days is told with its hours, so that 30 days do not begin as 29", () => {
+  expect(leftText(30 * day - 5000)).toBe("29 d 23 h");
+  expect(leftText(30 * day)).toBe("30 d");
+  expect(inText(252_000, 0)).toBe("in 4 min 12 s");
+  expect(inText(5, 5)).toBe("now");
 });
 
 describe("the differences between two texts", () => {

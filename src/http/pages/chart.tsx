@@ -182,6 +182,8 @@ const spacings = [
   ...[2, 5, 7, 14, 30].map((factor) => factor * 24 * hour),
 ];
 const marks = 8;
+/** On a small screen a label further right would leave the card. */
+const lateShare = 0.8;
 
 /** Instants under the picture, at round distances, each under the slice that begins with it. */
 function Hours({ slices, sliceMs }: { readonly slices: readonly StatsSlice[]; readonly sliceMs: number }) {
@@ -191,7 +193,7 @@ function Hours({ slices, sliceMs }: { readonly slices: readonly StatsSlice[]; re
   return (
     <div class="plot-hours" aria-hidden="true">
       {slices.map(({ at }, index) => (
-        <span>
+        <span {...(index > lateShare * slices.length ? { class: "is-late" } : {})}>
           {at % spacing === 0 && index <= last ? (
             <Instant at={at} form={spacing >= 24 * hour ? "day" : "hour"} />
           ) : null}

@@ -4,9 +4,9 @@
  * Owns: instants and spans on a page. The server writes UTC and says so, or the distance from now; the script
  * writes the reader's own time and keeps distances true.
  */
-import { pieceText } from "../../core/reason.ts";
+import { timeOf } from "../../core/phrase.ts";
 import type { Piece } from "../../core/reason.ts";
-import { agoText, dayText, exactText, hourText, spanText, utcText } from "./span.ts";
+import { agoText, dayText, exactText, hourText, inText, leftText, spanText, utcText } from "./span.ts";
 
 type Form = "clock" | "exact" | "day" | "hour" | "time" | "ago" | "since" | "in" | "left";
 
@@ -43,14 +43,15 @@ function textOf(at: number, form: Form): string {
     case "hour":
       return hourText(at);
     case "time":
-      return `${pieceText({ at, form }, Date.now())} UTC`;
+      return `${timeOf(at, Date.now())} UTC`;
     case "ago":
       return agoText(at, Date.now());
     case "since":
       return spanText(Date.now() - at);
     case "in":
+      return inText(at, Date.now());
     case "left":
-      return pieceText({ at, form }, Date.now());
+      return leftText(at - Date.now());
     default:
       return form satisfies never;
   }

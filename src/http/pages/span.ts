@@ -1,5 +1,6 @@
 /** Spans and instants as people say them; the same on the server and in the browser. */
-import { months, untilText } from "../../core/phrase.ts";
+import { describeMs } from "../../core/duration.ts";
+import { months } from "../../core/phrase.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -14,12 +15,22 @@ export function spanText(ms: number): string {
   return small === "" ? big : `${big} ${small}`;
 }
 
-/** `just now`, `42 s ago`: one unit is enough to place an instant that is past. One to come is told as in a run's reason. */
+/** As a run's reason tells it, and of many days the hours too: a wait of 30 days does not begin with `29 days`. */
+export function leftText(ms: number): string {
+  return ms < 3 * day ? describeMs(ms) : spanText(ms);
+}
+
+/** `in 4 min 12 s`, and `now` once the instant has come. */
+export function inText(at: number, now: number): string {
+  return at <= now ? "now" : `in ${leftText(at - now)}`;
+}
+
+/** `just now`, `42 s ago`: one unit is enough to place an instant that is past. */
 export function agoText(at: number, now: number): string {
   const span = Math.abs(now - at);
   if (span < 1000) return "just now";
   const [big] = cut(span);
-  return at > now ? untilText(at, now) : `${big} ago`;
+  return at > now ? inText(at, now) : `${big} ago`;
 }
 
 /** `21 Nov 2026, 10:30:17 UTC`. */

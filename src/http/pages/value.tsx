@@ -24,9 +24,10 @@ type Object = Readonly<Record<string, unknown>>;
 /** How many nodes may still be drawn. */
 type Budget = { left: number };
 
-/** A stored value, such as an input; null is a value like any other. */
+/** A stored value, such as an input; null is a value like any other, and undefined is none. */
 export function StoredValue({ value, id }: { readonly value: Stored; readonly id: string }) {
-  return <Value json={toJson(decode(value))} id={id} />;
+  const given = decode(value);
+  return given === undefined ? <p class="faint">None.</p> : <Value json={toJson(given)} id={id} />;
 }
 
 type ValueProps = {

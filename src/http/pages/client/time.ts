@@ -2,9 +2,7 @@
  * Owns: instants in the reader's own time, and distances that stay true. They are counted here: a run that waits is
  * not asked, and so not woken, until what it waits for is due.
  */
-import { describeMs } from "../../../core/duration.ts";
-import { untilText } from "../../../core/phrase.ts";
-import { agoText, spanText } from "../span.ts";
+import { agoText, inText, leftText, spanText } from "../span.ts";
 import { onDrawn, refresh } from "./page.ts";
 
 const date = { day: "numeric", month: "short" } as const;
@@ -60,8 +58,8 @@ function write(time: HTMLTimeElement): void {
 function textOf(at: number, form: string | undefined): string {
   if (form === "ago") return agoText(at, Date.now());
   if (form === "since") return spanText(Date.now() - at);
-  if (form === "in") return untilText(at, Date.now());
-  if (form === "left") return describeMs(at - Date.now());
+  if (form === "in") return inText(at, Date.now());
+  if (form === "left") return leftText(at - Date.now());
   if (form === "time") return timeText(new Date(at), new Date());
   if (form === "exact") return exact.format(at);
   if (form === "day") return day.format(at);
