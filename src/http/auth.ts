@@ -121,7 +121,7 @@ export function refuseUnconfigured(config: Config): void {
   if (tokensOf(config).length === 0 && config.access === null) {
     throw new RequestError(
       "auth_unconfigured",
-      "No token is configured, so every call is refused. Set the secret API_TOKENS to role:token, for example with: npx wrangler secret put API_TOKENS",
+      "No token is configured, so every call is refused. Set the secret API_TOKENS to role:token, for example with: npx wrangler secret put API_TOKENS; for wrangler dev in .dev.vars, or pass it --var AUTH:none",
     );
   }
 }

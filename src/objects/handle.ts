@@ -39,7 +39,7 @@ export type StartOptions = {
   readonly traceparent?: string | null;
 };
 
-/** A run as code in the Worker sees it: values as they are, instants as dates. */
+/** A run as code in the Worker sees it: values as they are, its own instants as dates. */
 export type RunView<Output = unknown> = {
   readonly id: string;
   readonly workflow: string;
@@ -59,6 +59,7 @@ export type RunView<Output = unknown> = {
   readonly startedAt: Date | null;
   readonly updatedAt: Date;
   readonly finishedAt: Date | null;
+  /** `since` and `until` are epoch ms. */
   readonly waitingFor: readonly Waiting[];
   readonly reason: string | null;
   readonly steps: { readonly completed: number; readonly failed: number; readonly running: number };
@@ -66,7 +67,7 @@ export type RunView<Output = unknown> = {
   readonly active: readonly ActiveAttempt[];
   /** W3C traceparent of the run's own span. */
   readonly trace: string;
-  /** What it took of the platform so far. */
+  /** What it took of the platform so far; the `cost` of the API is made of it, with a price. */
   readonly usage: Usage;
 };
 

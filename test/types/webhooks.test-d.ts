@@ -8,6 +8,23 @@ const typed = defineWorkflow("typed", { input: z.object({ n: z.number() }), hand
 const loose = defineWorkflow("loose", { handler: async (input: { readonly text: string }) => input.text });
 const signalled = defineWorkflow("signalled", { signals: { go: z.string() }, handler: async () => "done" });
 
+test("a handshake is told apart by a schema, for a body is unknown", () => {
+  const handshake = z.object({ type: z.literal("url_verification"), challenge: z.string() });
+  const slackEvent = z.object({ event: z.unknown() });
+  const onEvent = defineWorkflow("on-event", { input: slackEvent, handler: async () => {} });
+  defineWebhook("slack", {
+    verify: verify.slack("secret"),
+    workflow: onEvent,
+    input: ({ body }) => (handshake.safeParse(body).success ? null : (body as z.input<typeof slackEvent>)),
+    respond: ({ body }) => {
+      const { data } = handshake.safeParse(body);
+      return data === undefined ? { status: 200 } : { body: { challenge: data.challenge } };
+    },
+  });
+  // @ts-expect-error nobody knows what a body is
+  defineWebhook("seven", { verify: "none", workflow: onEvent, input: ({ body }) => body.event });
+});
+
 test("a webhook is typed by the workflow it starts", () => {
   const made = defineWebhook("one", {
     verify: verify.github("s"),
