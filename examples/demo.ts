@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { check, Client, DemoError, eventually } from "./demo/client.ts";
 import type { Run } from "./demo/client.ts";
+import { patterns } from "./demo/patterns.ts";
 import { bad, good, heading, note, showEntry, showMail } from "./demo/printer.ts";
 
 type Sample = { readonly title: string; readonly sender: string; readonly text: string };
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
   await order();
   await declined();
   await report();
+  await patterns({ client, tag, start, watch, checkMails });
   await lists();
 }
 
@@ -115,8 +117,7 @@ async function declined(): Promise<void> {
 async function report(): Promise<void> {
   heading("The daily report, started by hand");
   const to = `team+${tag}@example.com`;
-  const id = nextId("report");
-  await client.start("daily-report", id, { to }, labels);
+  const id = await start("daily-report", "report", { to });
   const run = await watch(id, ended);
   check(run.status === "completed", `report ${id} is completed, not ${run.status}: ${run.error?.message}`);
   await checkMails(to, ["Report"]);
@@ -151,6 +152,12 @@ async function submit(sample: string, extra: object): Promise<{ id: string; inpu
   check(!second.created && second.run.id === id, "the same start again finds the same run");
   note(`run ${id} (started twice, made once)`);
   return { id, input };
+}
+
+async function start(workflow: string, what: string, input: object): Promise<string> {
+  const id = nextId(what);
+  await client.start(workflow, id, input, labels);
+  return id;
 }
 
 async function placeOrder(extra: object): Promise<{ id: string; email: string }> {

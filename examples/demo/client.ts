@@ -30,6 +30,7 @@ export type Schedule = {
   readonly timezone: string;
   readonly next: readonly string[];
 };
+type Result = { readonly result: Readonly<Record<string, unknown>> };
 type Answer = { readonly status: number; readonly body: unknown };
 
 const patienceMs = 30_000;
@@ -64,6 +65,21 @@ export class Client {
 
   async history(id: string, after: number): Promise<readonly Entry[]> {
     return ((await this.#get(`/v1/runs/${id}/history?after=${after}&limit=200`)) as { entries: Entry[] }).entries;
+  }
+
+  async signal(id: string, name: string, payload: object): Promise<void> {
+    expectStatus(await this.#call("POST", `/v1/runs/${id}/signals/${name}`, payload), [202], `signal ${name}`);
+  }
+
+  /** What the run's own code answers. */
+  async query(id: string, name: string): Promise<Readonly<Record<string, unknown>>> {
+    return ((await this.#get(`/v1/runs/${id}/queries/${name}`)) as Result).result;
+  }
+
+  async update(id: string, name: string, argument: object): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await this.#call("POST", `/v1/runs/${id}/updates/${name}`, argument);
+    expectStatus(answer, [200], `update ${name}`);
+    return (answer.body as Result).result;
   }
 
   /** The runs of this label, newest first. */
