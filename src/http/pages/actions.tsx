@@ -7,6 +7,7 @@ import { isEnded } from "../../core/run.ts";
 import type { RunSnapshot } from "../../core/run.ts";
 import { decode } from "../../core/value.ts";
 import type { Caller } from "../auth.ts";
+import { AskingDialogs, NameField } from "./asking.tsx";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { ValueForm } from "./form.tsx";
 
@@ -43,6 +44,12 @@ function Menu({ run, caller, ended }: MenuProps) {
     <ActionMenu>
       <ActionButton dialog="signal" caller={caller} role="operate" unless={ended} sign="flag">
         Send a signal
+      </ActionButton>
+      <ActionButton dialog="query" caller={caller} role="read" sign="search">
+        Ask a query
+      </ActionButton>
+      <ActionButton dialog="update" caller={caller} role="operate" unless={ended} sign="pen">
+        Send an update
       </ActionButton>
       <ActionButton dialog="retry" caller={caller} role="operate" unless={retry.unless} sign="undo">
         {retry.label}
@@ -103,6 +110,7 @@ export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
   return (
     <>
       <SignalDialog path={path} />
+      <AskingDialogs path={path} />
       <ActionDialog
         id="pause"
         title="Pause this run"
@@ -187,10 +195,7 @@ function SignalDialog({ path }: { readonly path: string }) {
       wide
       lead="It is kept until the run waits for it, also when it comes early."
     >
-      <label class="field" for="signal-name">
-        <span>Name of the signal</span>
-        <input id="signal-name" name="name" data-part required maxlength={256} autocomplete="off" spellcheck={false} />
-      </label>
+      <NameField id="signal-name" label="Name of the signal" />
       <ValueForm id="signal-payload" label="Payload" field={anyJson} name="" />
     </ActionDialog>
   );

@@ -58,14 +58,17 @@ type DialogProps = PropsWithChildren<{
   readonly title: string;
   /** The address of the API; `{name}` is filled from the field of that name. */
   readonly action: string;
-  readonly method?: "POST" | "PATCH" | "DELETE";
+  /** What is only asked for needs nobody's name. */
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
   readonly submit: string;
   readonly look?: "primary" | "danger";
   /** What it will do, in a sentence. */
   readonly lead?: string | JSX.Element;
   readonly why?: "required" | "optional";
   /** What is said when it was done. */
-  readonly done: string;
+  readonly done?: string;
+  /** It stays open, and shows the answer. */
+  readonly answers?: boolean;
   /** Where to go then, with `{field}` of the answer filled in; otherwise the page is refreshed. */
   readonly then?: string;
   /** Asked when the dialog opens and when a field changes; the answer is the event `preview` of the form. */
@@ -89,7 +92,7 @@ export function ActionDialog(props: DialogProps) {
         method="dialog"
         data-action={action}
         data-method={method}
-        data-done={props.done}
+        data-done={props.done ?? "Done."}
         {...Object.fromEntries(optional)}
       >
         <div class="dialog-head">
@@ -100,7 +103,10 @@ export function ActionDialog(props: DialogProps) {
         </div>
         {lead === undefined ? null : <p class="lead">{lead}</p>}
         {children}
-        <Author id={id} why={why} />
+        {method === "GET" ? null : <Author id={id} why={why} />}
+        {props.answers === true ? (
+          <pre class="answer" data-answer role="status" aria-label="Answer" tabindex={0} hidden></pre>
+        ) : null}
         <p class="problem" role="alert" hidden></p>
         <div class="dialog-foot">
           <button type="button" class="button plain" data-close>

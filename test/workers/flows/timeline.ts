@@ -63,7 +63,12 @@ const patient = defineWorkflow("seen-patient", {
 });
 
 const calm = defineWorkflow("seen-calm", {
-  handler: async (_input: unknown, step) => await step.sleep("nap", "3 days"),
+  handler: async (_input: unknown, step) => {
+    const words: string[] = [];
+    step.query("words", () => words);
+    step.update("say", z.object({ word: z.string().min(2) }), ({ word }) => words.push(word));
+    await step.sleep("nap", "3 days");
+  },
 });
 
 /** As many steps as it is told, a hundred side by side. */

@@ -52,12 +52,17 @@ export function startActions(): void {
     const form = target instanceof Element ? target.closest<HTMLFormElement>("form[data-preview]") : null;
     const isHeader = target instanceof HTMLElement && target.dataset["header"] !== undefined;
     if (form !== null && !isHeader) schedulePreview(form);
+    // What is changed behind an answer is another question.
+    const asking = target instanceof Element ? target.closest<HTMLFormElement>("form:has([data-answer])") : null;
+    if (asking !== null) keys.set(asking, crypto.randomUUID());
   });
 }
 
 function open(form: HTMLFormElement): void {
   keys.set(form, crypto.randomUUID());
   complain(form, null);
+  const answer = form.querySelector<HTMLElement>("[data-answer]");
+  if (answer !== null) answer.hidden = true;
   const actor = form.querySelector<HTMLInputElement>("[data-header=actor]");
   const reason = form.querySelector<HTMLInputElement>("[data-header=reason]");
   if (reason !== null) reason.value = "";
@@ -104,6 +109,12 @@ function refuse(form: HTMLFormElement, problem: Problem & Json): void {
 
 function succeed(form: HTMLFormElement, json: Json): void {
   const { done = "Done.", then } = form.dataset;
+  const answer = form.querySelector<HTMLElement>("[data-answer]");
+  if (answer !== null) {
+    answer.textContent = JSON.stringify("result" in json ? json["result"] : json, null, 2);
+    answer.hidden = false;
+    return void refresh();
+  }
   form.closest("dialog")?.close();
   form.dispatchEvent(new CustomEvent("done", { bubbles: true, detail: json }));
   if (then !== undefined) return location.assign(fillIn(then, json, encodeURIComponent));

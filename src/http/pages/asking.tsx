@@ -1,0 +1,51 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/**
+ * Owns: asking a run's handler: the dialogs of its queries and updates, which show what it answers. Which there are
+ * only the handler knows, and a name that it does not know is refused with those that it does.
+ */
+import { anyJson } from "../../core/field.ts";
+import { ActionDialog } from "./dialog.tsx";
+import { ValueForm } from "./form.tsx";
+
+/** @param path of the run in the API */
+export function AskingDialogs({ path }: { readonly path: string }) {
+  return (
+    <>
+      <ActionDialog
+        id="query"
+        title="Ask a query"
+        action={`${path}/queries/{name}`}
+        method="GET"
+        submit="Ask"
+        answers
+        wide
+        lead="The handler answers from its own variables; nothing changes."
+      >
+        <NameField id="query-name" label="Name of the query" />
+      </ActionDialog>
+      <ActionDialog
+        id="update"
+        title="Send an update"
+        action={`${path}/updates/{name}`}
+        submit="Send"
+        why="optional"
+        answers
+        wide
+        lead="The handler checks it, changes the run by it, and answers."
+      >
+        <NameField id="update-name" label="Name of the update" />
+        <ValueForm id="update-argument" label="Argument" field={anyJson} name="" />
+      </ActionDialog>
+    </>
+  );
+}
+
+export function NameField({ id, label }: { readonly id: string; readonly label: string }) {
+  return (
+    <label class="field" for={id}>
+      <span>{label}</span>
+      <input id={id} name="name" data-part required maxlength={256} autocomplete="off" spellcheck={false} />
+    </label>
+  );
+}
