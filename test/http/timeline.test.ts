@@ -17,10 +17,13 @@ describe("the scale of a timeline", () => {
   test("a fold is as wide as the order of its length, and the rest is linear", () => {
     const idle = [{ fromAt: 1000, untilAt: 1000 + 2_000_000 }];
     const scale = new Scale({ startedAt: 0, endedAt: 2_002_000, idle });
-    expect(scale.folds).toEqual([{ x: 40, width: 20, ms: 2_000_000 }]);
-    expect(scale.at(2_001_000)).toBeCloseTo(60);
-    expect(scale.at(500)).toBeCloseTo(20);
+    expect(scale.folds).toEqual([{ x: 25, width: 50, ms: 2_000_000 }]);
+    expect(scale.at(2_001_000)).toBeCloseTo(75);
+    expect(scale.at(500)).toBeCloseTo(12.5);
     expect(scale.at(2_002_000)).toBeCloseTo(100);
+    // A short one is as wide as it is long.
+    const [short] = new Scale({ startedAt: 0, endedAt: 4000, idle: [{ fromAt: 1000, untilAt: 2000 }] }).folds;
+    expect(short?.width).toBeCloseTo(25);
   });
 
   test("of two folds the longer is the wider, and together they leave half of the width", () => {
@@ -106,8 +109,8 @@ describe("the scale of a timeline", () => {
 });
 
 test("what is left of many days is told with its hours, so that 30 days do not begin as 29", () => {
-  expect(leftText(30 * day - 5000)).toBe("29 d 23 h");
-  expect(leftText(30 * day)).toBe("30 d");
+  expect(leftText(30 * day - 5000)).toBe("29 days 23 h");
+  expect(leftText(30 * day)).toBe("30 days");
   expect(inText(252_000, 0)).toBe("in 4 min 12 s");
   expect(inText(5, 5)).toBe("now");
 });

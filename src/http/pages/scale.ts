@@ -1,7 +1,7 @@
 /**
- * Owns: where an instant of a run stands across its timeline, from 0 to 100. Idle spans are folded: each is as wide
- * as the order of its length. The rest shares what is left by its length, and is never stretched so far that
- * milliseconds look longer than the days beside them.
+ * Owns: where an instant of a run stands across its timeline, from 0 to 100. Idle spans are folded, each to a width of
+ * the order of its length, together to half of all. The rest shares what is left by its length, and is never
+ * stretched so far that milliseconds look longer than the days beside them.
  */
 import type { Timeline } from "../../core/timeline.ts";
 import { spanText } from "./span.ts";
@@ -13,8 +13,7 @@ export type Fold = { readonly x: number; readonly width: number; readonly ms: nu
 /** `level` 0 is always there; 1 from a zoom of 2 on, 2 from 4, and so on. */
 export type Tick = { readonly x: number; readonly label: string; readonly level: number };
 
-/** Percent that a fold takes, and once more for each power of ten by which it is longer than all that is not folded. */
-const foldWidth = 5;
+/** Percent: of all folds together. */
 const maxFolded = 50;
 /** Percent: beside a fold no millisecond is wider. */
 const maxRate = 1;
@@ -37,8 +36,8 @@ export class Scale {
     const lengths = idle.map(({ fromAt, untilAt }) => untilAt - fromAt);
     // What has no length at all still needs a scale.
     this.#busyMs = Math.max(1, endedAt - startedAt - sum(lengths));
-    const weights = lengths.map((ms) => 1 + Math.max(0, Math.log10(ms / this.#busyMs)));
-    const free = 100 - Math.min(maxFolded, foldWidth * sum(weights));
+    const weights = lengths.map((ms) => weightOf(ms / this.#busyMs));
+    const free = 100 - Math.min(maxFolded, (100 * sum(weights)) / (1 + sum(weights)));
     this.#rate = Math.min(free / this.#busyMs, idle.length === 0 ? Infinity : maxRate);
     const folded = 100 - this.#rate * this.#busyMs;
     this.#widths = weights.map((weight) => (folded * weight) / sum(weights));
@@ -97,6 +96,11 @@ const longSteps = [600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000
 /** The next length that people count in. */
 function roundStep(ms: number): number {
   return [...steps, ...longSteps].find((step) => step >= ms) ?? Math.ceil(ms / 604_800_000) * 604_800_000;
+}
+
+/** What is longer than all that is not folded is only by its powers of ten wider than that. */
+function weightOf(ratio: number): number {
+  return ratio <= 1 ? ratio : 1 + Math.log10(ratio);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -17,7 +17,8 @@ export function spanText(ms: number): string {
 
 /** As a run's reason tells it, and of many days the hours too: a wait of 30 days does not begin with `29 days`. */
 export function leftText(ms: number): string {
-  return ms < 3 * day ? describeMs(ms) : spanText(ms);
+  const hours = Math.floor((ms % day) / hour);
+  return ms < 3 * day || hours === 0 ? describeMs(ms) : `${Math.floor(ms / day)} days ${hours} h`;
 }
 
 /** `in 4 min 12 s`, and `now` once the instant has come. */
