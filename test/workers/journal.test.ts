@@ -68,7 +68,7 @@ describe("a journal that nobody looked for", () => {
   it("is refused where there is one already, and nothing is written", async () => {
     await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
       new SqlJournal(storage).append([entry]);
-      expect(() => unlooked(storage).append([{ ...entry, seq: 2 }])).toThrow();
+      expect(() => unlooked(storage).append([{ ...entry, seq: 2 }])).toThrow("already exists");
       expect([...new SqlJournal(storage).read()]).toEqual([entry]);
     });
   });
