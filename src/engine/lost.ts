@@ -3,7 +3,7 @@
  * Does not own: letting go of them (attempts), when the record is made (ledger).
  */
 import type { Fact } from "../core/entry.ts";
-import type { Flight } from "../core/reason.ts";
+import type { Flight } from "../core/snapshot.ts";
 import { callKey } from "../core/state.ts";
 
 const ends: ReadonlySet<Fact["kind"]> = new Set(["run.completed", "run.failed", "run.cancelled"]);
