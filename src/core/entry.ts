@@ -237,6 +237,8 @@ export type Fact =
       readonly trace?: string;
       readonly name: string;
       readonly payload: Stored;
+      /** What was sent, where the schema changed it and there is a key; a repeated signal is compared with this. */
+      readonly sent?: Stored;
       readonly key?: string;
       readonly by: string;
       readonly role?: string;

@@ -117,7 +117,7 @@ export const grammar: Grammar = {
   "wait.withdrawn": { calls: listOf(withdrawnCall) },
   "wait.timed_out": { ...named, wait: oneOf("signal", "webhook") },
   "signal.received": {
-    ...{ name: text, payload: stored, key: maybe(text), ...author },
+    ...{ name: text, payload: stored, sent: maybe(stored), key: maybe(text), ...author },
     ...{ reason: maybe(text), trace: maybe(text) },
   },
   "signal.consumed": { ...named, signal: whole, listener: maybe(isTrue) },

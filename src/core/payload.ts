@@ -1,6 +1,9 @@
-/** What a workflow's own schema makes of the payload of a signal. */
+/** The payload of a signal: what it may be, and what a workflow's own schema makes of it. */
 import type { Definition } from "./definition.ts";
+import { HoldfastError } from "./error.ts";
+import { checkName } from "./name.ts";
 import { validate } from "./schema.ts";
+import type { SignalRequest } from "./service.ts";
 import { decode, encode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
@@ -16,4 +19,20 @@ export function fitPayload(
   const what = `the payload of signal ${name}`;
   const fitted = validate(schema, decode(payload), "signal_invalid", what);
   return fitted instanceof Promise ? fitted.then((value) => encode(value, what)) : encode(fitted, what);
+}
+
+/** A signal with the payload that is delivered; `sent` is what came in, where that must be known when it is repeated. */
+export type FittedSignal = SignalRequest & { readonly sent?: Stored };
+
+export function refit(signal: SignalRequest, payload: Stored): FittedSignal {
+  const sent = signal.key === undefined || payload === signal.payload ? {} : { sent: signal.payload };
+  return { ...signal, payload, ...sent };
+}
+
+/** @throws HoldfastError name_invalid, signal_invalid */
+export function checkSignal(signal: SignalRequest): SignalRequest {
+  checkName(signal.name, "signal");
+  const payload = decode(signal.payload);
+  if (payload === null) throw new HoldfastError("signal_invalid", "the payload of a signal cannot be null");
+  return payload === undefined ? { ...signal, payload: encode({}, "the payload") } : signal;
 }

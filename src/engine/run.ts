@@ -15,7 +15,8 @@ import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import type { ChildPolicy, ChildRun } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
-import { fitPayload } from "../core/payload.ts";
+import { fitPayload, refit } from "../core/payload.ts";
+import type { FittedSignal } from "../core/payload.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { glance, snapshot } from "../core/snapshot.ts";
 import type { Activity, Glance } from "../core/snapshot.ts";
@@ -23,7 +24,6 @@ import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import { decode, isSame } from "../core/value.ts";
 import type { Usage } from "../core/usage.ts";
-import type { Stored } from "../core/value.ts";
 import { Drive } from "./drive.ts";
 import type { Find, Next } from "./drive.ts";
 import type { Execution } from "./execution.ts";
@@ -70,7 +70,7 @@ export class Run {
    * @param signal one that comes with the start, checked; both are on record, or neither
    * @param died the process died of an earlier start, of which nothing is left: the run begins with care
    */
-  create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: SignalRequest, died = false): void {
+  create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: FittedSignal, died = false): void {
     this.#drive.anew();
     const fact: Fact = { kind: "run.created", ...created };
     const now = this.now();
@@ -149,18 +149,24 @@ export class Run {
   }
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */
-  fitSignal(signal: SignalRequest): SignalRequest | Promise<SignalRequest> {
-    const refit = (payload: Stored): SignalRequest => ({ ...signal, payload });
+  fitSignal(signal: SignalRequest): FittedSignal | Promise<FittedSignal> {
     const fitted = fitPayload(this.#drive.definition, signal.name, signal.payload);
-    return fitted instanceof Promise ? fitted.then(refit) : refit(fitted);
+    return fitted instanceof Promise ? fitted.then((payload) => refit(signal, payload)) : refit(signal, fitted);
+  }
+
+  /** The same signal came before, by its key. */
+  hasHeard({ key, name, payload }: SignalRequest): boolean {
+    const known = key === undefined ? undefined : this.state.signalKeys.get(key);
+    return known?.name === name && isSame(known.payload, payload);
   }
 
   /** @throws run_ended, idempotency_conflict, signal_invalid */
-  signal(request: SignalRequest): { duplicate: boolean } {
-    const { name, payload, key, reason, trace } = request;
-    const known = key === undefined ? undefined : this.state.signalKeys.get(key);
-    if (known !== undefined) {
-      if (known.name === name && isSame(known.payload, payload)) return { duplicate: true };
+  signal(request: FittedSignal): { duplicate: boolean } {
+    const { name, payload, sent, key, reason, trace } = request;
+    if (key !== undefined && this.state.signalKeys.has(key)) {
+      // An older journal has only what the schema made of it.
+      const isKnown = this.hasHeard(request) || (sent !== undefined && this.hasHeard({ ...request, payload: sent }));
+      if (isKnown) return { duplicate: true };
       throw new HoldfastError("idempotency_conflict", `the key ${key} was used for another signal`);
     }
     refuseEnded(this.state, "be signalled");
@@ -168,6 +174,7 @@ export class Run {
     // Waits whose time has come end before the signal is there, so that it is left for the next.
     this.execution?.tick(this.now());
     const more = {
+      ...(sent === undefined ? {} : { sent }),
       ...(key === undefined ? {} : { key }),
       ...(reason === undefined ? {} : { reason }),
       ...(trace === undefined ? {} : { trace }),

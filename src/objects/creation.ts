@@ -4,7 +4,8 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { Entry, Fact } from "../core/entry.ts";
-import type { SignalRequest } from "../core/service.ts";
+import { refit } from "../core/payload.ts";
+import type { FittedSignal } from "../core/payload.ts";
 import { forkedFacts } from "../core/transcript.ts";
 import type { Run } from "../engine/run.ts";
 import type { Branch, CheckedStart } from "./rpc.ts";
@@ -28,10 +29,10 @@ export function forkOf(
   return { created: { ...creationOf(request), fork, seed, ...continuation }, facts };
 }
 
-export function fittedSignal({ signal }: CheckedStart): SignalRequest | undefined {
+export function fittedSignal({ signal }: CheckedStart): FittedSignal | undefined {
   if (signal === undefined) return undefined;
   const { fitted, ...sent } = signal;
-  return { ...sent, payload: fitted };
+  return refit(sent, fitted);
 }
 
 export function creationOf(request: CheckedStart): Creation {

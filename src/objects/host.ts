@@ -148,6 +148,11 @@ export class Host {
 
   /** @throws HoldfastError signal_invalid, not_waiting, run_ended, idempotency_conflict */
   async signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<{ duplicate: boolean }> {
+    // What was taken once stays so, whatever its schema makes of it now.
+    if (this.run.hasHeard(signal)) {
+      this.proceed();
+      return { duplicate: true };
+    }
     const fitted = this.run.fitSignal(signal);
     // Awaited only where it must be, so that signals keep the order in which they came.
     const ready = fitted instanceof Promise ? await fitted : fitted;

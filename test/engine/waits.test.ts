@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
+import * as z from "zod";
 import { HoldfastError } from "../../src/core/error.ts";
+import { encode } from "../../src/core/value.ts";
+import { define } from "./memory.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 
@@ -103,6 +106,23 @@ describe("signals", () => {
     expect(later.output).toEqual([{ x: 1, y: 2 }, "second"]);
     expect(codeOf(() => signal(later.run, "a", 1))).toBe("run_ended");
     expect(signal(later.run, "a", { x: 1, y: 2 }, "k")).toEqual({ duplicate: true });
+  });
+
+  test("guarantee 5: one with a key is compared as it was sent; in an older journal as its schema made it", async () => {
+    const go = z.object({ n: z.number() }).transform(({ n }) => ({ n: 2 * n }));
+    const flow = { ...define(async (_input, step) => await step.waitFor("a")), signals: { go } };
+    const sent = { name: "go", payload: encode({ n: 1 }, ""), key: "k", by: "test" };
+    const host = await new Host(flow).drive();
+    expect(host.run.hasHeard(sent)).toBe(false);
+    host.run.signal(await host.run.fitSignal(sent));
+    expect(host.entries("signal.received")).toMatchObject([{ payload: encode({ n: 2 }, ""), sent: sent.payload }]);
+    expect(host.reopen().run.hasHeard(sent)).toBe(true);
+    const older = host.journal.commits.map((commit) => commit.replace(/"sent":"(?:[^"\\]|\\.)*",/, ""));
+    const { run } = new Host(flow, { commits: older });
+    expect(run.hasHeard(sent)).toBe(false);
+    expect(run.signal(await run.fitSignal(sent))).toEqual({ duplicate: true });
+    const other = { ...sent, payload: encode({ n: 3 }, "") };
+    expect(codeOf(() => run.signal(other))).toBe("idempotency_conflict");
   });
 
   test("null is the word for a timeout and no payload; undefined is one", async () => {

@@ -1,5 +1,5 @@
 /** What the entries of sleeps, signals, webhooks and children mean. */
-import type { Entry } from "../entry.ts";
+import type { Entry, EntryOf } from "../entry.ts";
 import { nameOfCall } from "../name.ts";
 import { callKey, handlerKey, inboxOf, recordOf, revocationOf, takeSignal } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
@@ -40,7 +40,7 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
     }
     case "signal.received":
       inboxOf(state, entry.name).items.push(entry);
-      if (entry.key !== undefined) state.signalKeys.set(entry.key, { name: entry.name, payload: entry.payload });
+      keep(state, entry);
       return null;
     case "signal.consumed": {
       const { payload } = takeSignal(inboxOf(state, entry.name));
@@ -62,6 +62,10 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
+}
+
+function keep(state: RunState, { key, name, payload, sent = payload }: EntryOf<"signal.received">): void {
+  if (key !== undefined) state.signalKeys.set(key, { name, payload: sent });
 }
 
 function foldHook(state: RunState, entry: Extract<WaitEntry, { kind: `webhook.${string}` }>): Outcome | null {
