@@ -42,6 +42,8 @@ export type Fact =
       /** Where webhooks of this run point when PUBLIC_URL is not set. */
       readonly origin: string | null;
       readonly key?: string;
+      /** Of a start with a key: tells what it asked for, besides its input, from what another asks for. */
+      readonly print?: string;
       readonly by: string;
       readonly role?: string;
       /** Why it was started, where somebody said. */

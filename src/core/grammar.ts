@@ -75,7 +75,7 @@ export const grammar: Grammar = {
     ...{ id: text, workflow: text, parent: orNull(child), schedule: orNull(child) },
     ...{ startAt: orNull(instant), notAfter: orNull(instant), origin: orNull(text) },
     ...{ reply: maybe(object), trace: maybe(text), shards: maybe(whole), claims: maybe(listOf(text)) },
-    ...{ seed: maybe(text), fork: maybe(object), continuation: maybe(object) },
+    ...{ print: maybe(text), seed: maybe(text), fork: maybe(object), continuation: maybe(object) },
   },
   "run.debounced": { ...start, startAt: instant, notAfter: maybe(instant) },
   "run.imported": { from: object, ...author, reason: orNull(text) },

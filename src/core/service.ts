@@ -159,6 +159,8 @@ export type StartRequest = {
   readonly notify?: readonly string[];
   /** Do not begin before this instant. */
   readonly startAt?: number;
+  /** The span that was asked for, where `startAt` was made of one: the same request makes another of it each time. */
+  readonly delayMs?: number;
   /** Cancel instead of beginning after this instant. */
   readonly notAfter?: number;
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */

@@ -3,6 +3,7 @@ import { dequal } from "dequal";
 import type { EntryOf } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { ForkOrigin } from "./origin.ts";
+import type { StartRequest } from "./service.ts";
 import { isSame } from "./value.ts";
 import type { Stored } from "./value.ts";
 
@@ -14,24 +15,48 @@ export type ComparedStart = {
   readonly labels: Readonly<Record<string, string>>;
   readonly notify?: readonly string[];
   readonly key?: string;
+  readonly wish?: Wish;
   readonly fork?: ComparedFork;
 };
 
+/** Of a start with a key: what it asks for by itself, whatever the code of its workflow adds. */
+export type Wish = { readonly labels: Readonly<Record<string, string>>; readonly print: string };
+
 /** Which fork of which run a start makes. */
-export type ComparedFork = Pick<ForkOrigin, "id" | "step" | "print">;
+export type ComparedFork = Pick<ForkOrigin, "id" | "step" | "print" | "reason">;
 
 /** @throws HoldfastError run_exists; idempotency_conflict where it is the key that came before */
 export function checkSameStart(created: EntryOf<"run.created">, start: ComparedStart): void {
+  if (isSameStart(created, start)) return;
+  if (start.key !== undefined && start.key === created.key) refuseKey();
+  throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);
+}
+
+/** Whether the run was made by this start, or by one like it. */
+export function isSameStart(created: EntryOf<"run.created">, start: ComparedStart): boolean {
   const same =
     created.workflow === start.workflow &&
     isSame(created.sent ?? created.input, start.sent ?? start.input) &&
     isSameFork(created.fork, start.fork);
-  if (start.key !== undefined && start.key === created.key) {
-    const alike = dequal(created.labels, start.labels) && dequal(created.notify ?? [], start.notify ?? []);
-    if (!same || !alike) refuseKey();
-  } else if (!same) {
-    throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow or input`);
-  }
+  if (!same || start.key === undefined || start.key !== created.key) return same;
+  return isAlike(created, start) && (created.fork?.reason ?? null) === (start.fork?.reason ?? null);
+}
+
+function isAlike(created: EntryOf<"run.created">, { wish, labels, notify = [] }: ComparedStart): boolean {
+  if (created.print !== undefined && wish !== undefined) return created.print === wish.print;
+  // An older journal does not tell the labels that were asked for from those that the workflow added.
+  const wanted = Object.entries(wish?.labels ?? labels);
+  return wanted.every(([label, value]) => created.labels[label] === value) && dequal(created.notify ?? [], notify);
+}
+
+/** What a start may ask for besides its workflow and its input. */
+type Wished = Pick<StartRequest, "labels" | "notify" | "delayMs" | "startAt" | "signal" | "update">;
+
+/** As text, the same for the same. Of what comes with a start the name: the value is compared where it is kept. */
+export function wordingOf({ labels = {}, notify = [], delayMs, startAt, signal, update }: Wished): string {
+  const sorted = Object.entries(labels).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const begins = delayMs === undefined ? { startAt } : { delayMs };
+  return JSON.stringify({ labels: sorted, notify, ...begins, signal: signal?.name, update: update?.name });
 }
 
 /**

@@ -314,6 +314,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   code: "kept",
   generation: "kept",
   courier: "kept",
+  print: "dropped",
   of: "kept",
 };
 

@@ -12,7 +12,7 @@ const maxAddresses = 10;
 const maxLabelKey = 256;
 const maxLabelValue = 1024;
 
-type Start = Pick<StartRequest, "input" | "id" | "labels" | "notify" | "startAt" | "signal" | "update">;
+type Start = Pick<StartRequest, "input" | "id" | "labels" | "notify" | "startAt" | "delayMs" | "signal" | "update">;
 
 /**
  * @param now epoch ms, from which a delay counts
@@ -22,12 +22,11 @@ export async function readStart(request: Request, now: number): Promise<Start> {
   const fields = await readFields(request, ["input", "id", "labels", "notify", "delay", "startAt", "signal", "update"]);
   const { id } = fields;
   const labels = readLabels(fields);
-  const startAt = readStartAt(fields, now);
   return {
     input: readValueField(fields, "input"),
     ...(id === undefined ? {} : { id: checkRunId(id) }),
     ...(labels === undefined ? {} : { labels }),
-    ...(startAt === undefined ? {} : { startAt }),
+    ...readBegin(fields, now),
     ...readNotify(fields),
     ...readMessage(fields),
   };
@@ -65,14 +64,17 @@ function readNamed(field: string, json: unknown, valueField: string): { name: st
   return { name: checkName(fields["name"], field), value: readValueField(fields, valueField) };
 }
 
-function readStartAt(fields: Fields, now: number): number | undefined {
+function readBegin(fields: Fields, now: number): Pick<Start, "startAt" | "delayMs"> {
   const { delay, startAt } = fields;
   if (delay !== undefined && startAt !== undefined) throw invalidField("startAt", "excludes delay: give one of them");
-  if (delay !== undefined) return now + toMs(delay, "delay");
-  if (startAt === undefined) return undefined;
+  if (delay !== undefined) {
+    const delayMs = toMs(delay, "delay");
+    return { startAt: now + delayMs, delayMs };
+  }
+  if (startAt === undefined) return {};
   if (typeof startAt !== "string") throw invalidField("startAt", "must be RFC 3339 text");
   try {
-    return toInstant(startAt);
+    return { startAt: toInstant(startAt) };
   } catch {
     throw invalidField("startAt", "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
   }

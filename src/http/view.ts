@@ -158,6 +158,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   generation: "plain",
   // Which object it is, is nobody's business.
   courier: "hidden",
+  print: "hidden",
 };
 
 export function viewEntry(entry: Entry): Json {

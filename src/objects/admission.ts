@@ -259,8 +259,8 @@ function sorted(labels: Readonly<Record<string, string>>): [string, string][] {
 
 /** By its Idempotency-Key; children and firings by their ids, which were made for them alone. */
 async function tokenOf(start: CheckedStart): Promise<StartToken | null> {
-  const { id, key, parent, schedule, workflow, sent, input, labels } = start;
+  const { id, key, parent, schedule, workflow, sent, input, wish, labels } = start;
   if (key === undefined && parent === null && schedule === null) return null;
-  const text = JSON.stringify([workflow, sent ?? input, sorted(labels)]);
+  const text = JSON.stringify([workflow, sent ?? input, sorted(wish?.labels ?? labels)]);
   return { token: key ?? id, print: await digestOf(text), isKey: key !== undefined };
 }

@@ -11,11 +11,11 @@ import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { isPassing } from "./damage.ts";
+import type { Start } from "./fitting.ts";
 import { unpack } from "./parcel.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer, Parcel } from "./rpc.ts";
 import { sendSignal } from "./service.ts";
-import type { Start } from "./service.ts";
 
 const atOnce = 50;
 /** An answer that takes longer is asked for again, later. */

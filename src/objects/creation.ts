@@ -38,7 +38,7 @@ export function fittedSignal({ signal }: CheckedStart): FittedSignal | undefined
 export function creationOf(request: CheckedStart): Creation {
   const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
     request;
-  const { lanes = [], claims = [], notify = [], reply, reason, shards } = request;
+  const { lanes = [], claims = [], notify = [], reply, reason, shards, wish } = request;
   return {
     id,
     workflow,
@@ -54,6 +54,7 @@ export function creationOf(request: CheckedStart): Creation {
     ...(reason === undefined ? {} : { reason }),
     ...(sent === undefined ? {} : { sent }),
     ...(key === undefined ? {} : { key }),
+    ...(wish === undefined ? {} : { print: wish.print }),
     ...(trace === undefined ? {} : { trace }),
     ...(shards === undefined ? {} : { shards }),
     ...(lanes.length === 0 ? {} : { lanes }),

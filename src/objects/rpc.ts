@@ -41,6 +41,7 @@ import type { Placement } from "../core/passage.ts";
 import type { Order, OrderId } from "../core/order.ts";
 import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import type { Followed } from "../core/slot.ts";
+import type { Wish } from "../core/start.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
@@ -76,6 +77,7 @@ export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signa
   /** Lanes whose key it has claimed. */
   readonly claims?: readonly string[];
   readonly fork?: Branch;
+  readonly wish?: Wish;
   /** How many shards the directory has. */
   readonly shards?: number;
   /** The object died under this start before. */

@@ -4,14 +4,11 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
-import type { ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
-import { HoldfastError } from "../core/error.ts";
-import { limitsOf } from "../core/flow.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
-import { fitPayload } from "../core/payload.ts";
+import { checkSignal } from "../core/payload.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunSnapshot, RunStatus } from "../core/run.ts";
-import { toJsonSchema, validate } from "../core/schema.ts";
+import { toJsonSchema } from "../core/schema.ts";
 import { termsOf } from "../core/terms.ts";
 import type {
   ForkRequest,
@@ -19,30 +16,29 @@ import type {
   Runs,
   Service,
   SignalRequest,
-  StartRequest,
   Started,
   UpdateAnswer,
   UpdateRequest,
   WorkflowInfo,
 } from "../core/service.ts";
 import type { ScheduleInfo } from "../core/timetable.ts";
-import { decode, encode } from "../core/value.ts";
-import type { Stored } from "../core/value.ts";
 import { runObject, schedulerObject, shardCount } from "./address.ts";
 import { admit } from "./admission.ts";
+import type { Started as Admitted } from "./admission.ts";
 import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
 import type { Catalog } from "./catalog.ts";
 import { idOfKey } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
-import { subscribersOf } from "./outlet.ts";
 import { followDirectory } from "./feed.ts";
+import { fit, keyOf, wishOf } from "./fitting.ts";
+import type { Fit, Start } from "./fitting.ts";
 import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
 import { asTheyStand } from "./place.ts";
-import type { Branch, CheckedStart } from "./rpc.ts";
+import type { CheckedStart } from "./rpc.ts";
 import { rebuild, rebuildStart } from "./rebuild.ts";
 import { rekey, rekeyStart } from "./rekey.ts";
 import { createSchedules } from "./schedules.ts";
@@ -51,13 +47,6 @@ import { readStory, readTimeline } from "./timeline.ts";
 import { createHooks } from "./hooks.ts";
 import { exportRun, importRun } from "./transfer.ts";
 import type { Triggers } from "./webhook.ts";
-
-export type Start = Omit<StartRequest, "workflow"> & {
-  readonly schedule?: ScheduleFiring;
-  readonly parent?: ParentRun;
-  readonly reply?: Reply;
-  readonly fork?: Branch;
-};
 
 export function createService(catalog: Catalog, triggers: Triggers = new Map()): Service {
   const lanes = createLanes(catalog.limits);
@@ -124,50 +113,37 @@ export async function forkRun(id: string, request: ForkRequest): Promise<{ run: 
  * idempotency_conflict, rate_limited
  */
 export async function startRun(definition: Definition, start: Start): Promise<Started> {
-  const { name, version } = definition;
-  const sent = start.input;
-  // What a fork has of the run it comes from was taken before.
-  const input = start.fork?.input ?? (await accept(definition, sent));
-  const { lanes, gates } = limitsOf(definition, input);
-  const { signal: _sent, waitMs = 0, ...rest } = start;
-  const signal = await broughtSignal(definition, start);
-  if (start.update !== undefined) checkName(start.update.name, "update");
+  // The end is waited for once the update was made.
+  const waitMs = start.update === undefined ? (start.waitMs ?? 0) : 0;
+  const asked = { ...start, ...(await wishOf(start)), waitMs, workflow: definition.name };
+  const { run, created } = await makeRun(definition, asked, await fit(definition, start));
+  if (start.update === undefined) return { run: await unpack(run), created };
+  const update = await makeUpdate(run.id, { ...start.update, ...keyOf(start), ...authorOf(start) });
+  return { run: await unpack(unwrap(await runObject(run.id).read(start.waitMs ?? 0))), created, update };
+}
+
+type AskedStart = Start & Pick<CheckedStart, "workflow" | "wish" | "waitMs">;
+
+/** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, and what a signal throws */
+async function makeRun({ version }: Definition, start: AskedStart, { fitted, gates }: Fit): Promise<Admitted> {
+  const { signal: _sent, ...rest } = start;
   const checked: CheckedStart = {
     ...rest,
-    // The end is waited for once the update was made.
-    waitMs: start.update === undefined ? waitMs : 0,
-    ...(signal === undefined ? {} : { signal }),
+    ...fitted,
     id: await runId(start),
-    workflow: name,
     version,
-    input,
-    ...(input === sent ? {} : { sent }),
-    labels: checkLabels({ ...labelsOf(definition, input), ...start.labels }),
-    ...subscribersOf(definition, input, start.notify),
     parent: start.parent ?? null,
     schedule: start.schedule ?? null,
     shards: shardCount(),
-    ...(lanes.length === 0 ? {} : { lanes }),
   };
   // A history can be no part of another run.
   const passed = start.fork === undefined ? gates : { ...gates, debounce: null };
-  const { run, created } = await admit(checked, passed, start.id === undefined && start.key === undefined);
+  const admitted = await admit(checked, passed, start.id === undefined && start.key === undefined);
+  const { run } = admitted;
+  const { signal } = fitted;
   // A limit of the workflow's had another run answer: what was brought is for that one.
   if (signal !== undefined && run.id !== checked.id) unwrap(await runObject(run.id).signal(signal, false));
-  if (start.update === undefined) return { run: await unpack(run), created };
-  const update = await makeUpdate(run.id, { ...start.update, ...keyOf(start), ...authorOf(start) });
-  return { run: await unpack(unwrap(await runObject(run.id).read(waitMs))), created, update };
-}
-
-function keyOf({ key }: Pick<Start, "key">): { readonly key?: string } {
-  return key === undefined ? {} : { key };
-}
-
-/** The signal that comes with a start, with what the workflow's schema makes of it. @throws signal_invalid, name_invalid */
-async function broughtSignal(definition: Definition, start: Start): Promise<CheckedStart["signal"]> {
-  if (start.signal === undefined) return undefined;
-  const signal = checkSignal({ ...start.signal, ...keyOf(start), ...authorOf(start) });
-  return { ...signal, fitted: await fitPayload(definition, signal.name, signal.payload) };
+  return admitted;
 }
 
 /** @throws HoldfastError run_not_found, query_not_found, query_timeout, version_missing, name_invalid */
@@ -184,13 +160,6 @@ export async function makeUpdate(id: string, update: UpdateRequest): Promise<Upd
   return unwrap(await runObject(checkRunId(id)).update(update));
 }
 
-/** What the workflow's schema makes of what was sent. @throws HoldfastError input_invalid, value_too_large */
-async function accept({ name, input }: Definition, sent: Stored): Promise<Stored> {
-  if (input === undefined) return sent;
-  const what = `the input of ${name}`;
-  return encode(await validate(input, decode(sent), "input_invalid", what), what);
-}
-
 /** @throws HoldfastError run_not_found, run_ended, signal_invalid, name_invalid, idempotency_conflict, value_too_large */
 export async function sendSignal(id: string, signal: SignalRequest): Promise<{ duplicate: boolean }> {
   return unwrap(await runObject(checkRunId(id)).signal(checkSignal(signal), false));
@@ -201,13 +170,6 @@ export async function broadcastSignal(signal: SignalRequest): Promise<{ delivere
   return await broadcast(checkSignal(signal));
 }
 
-function checkSignal(signal: SignalRequest): SignalRequest {
-  checkName(signal.name, "signal");
-  const payload = decode(signal.payload);
-  if (payload === null) throw new HoldfastError("signal_invalid", "the payload of a signal cannot be null");
-  return payload === undefined ? { ...signal, payload: encode({}, "the payload") } : signal;
-}
-
 /** The caller's id; else one made of the key, so that the same key finds the same run; else a new one. */
 async function runId({ id, key }: Start): Promise<string> {
   if (key === undefined)
@@ -216,27 +178,6 @@ async function runId({ id, key }: Start): Promise<string> {
   if (id === undefined || id === keyId) return keyId;
   unwrap(await runObject(keyId).bind(checkRunId(id)));
   return id;
-}
-
-/** Without a schema the input may be anything, also what the workflow's own function has not thought of. */
-function labelsOf({ name, labels }: Definition, input: Stored): Readonly<Record<string, string>> {
-  try {
-    return labels?.(decode(input) as never) ?? {};
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new HoldfastError("label_invalid", `the labels of ${name} cannot be made from this input: ${why}`, { cause });
-  }
-}
-
-function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  for (const [label, value] of Object.entries(labels)) {
-    if (typeof value === "string" && label !== "" && label.length <= 256 && value.length <= 1024) continue;
-    throw new HoldfastError(
-      "label_invalid",
-      `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,
-    );
-  }
-  return labels;
 }
 
 async function describeAll(catalog: Catalog): Promise<WorkflowInfo[]> {

@@ -31,6 +31,7 @@ import { mortalWorkflows } from "./flows/mortal.ts";
 import { orderWorkflows } from "./flows/orders.ts";
 import { timelineWorkflows } from "./flows/timeline.ts";
 import { reasonWorkflows } from "./flows/reason.ts";
+import { repeatWorkflows } from "./flows/repeat.ts";
 import { statsWorkflows } from "./flows/stats.ts";
 import { tracedWorkflows } from "./flows/traced.ts";
 import { venomWorkflows } from "./flows/venom.ts";
@@ -80,6 +81,7 @@ const worker = createWorker({
     ...toldWorkflows,
     ...travelWorkflows,
     ...tracedWorkflows,
+    ...repeatWorkflows,
     ...statsWorkflows,
     ...reasonWorkflows,
     ...timelineWorkflows,

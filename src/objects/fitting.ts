@@ -1,0 +1,104 @@
+/**
+ * Owns: what the code of a workflow makes of a start: its input, its labels, who hears of its end, what it needs of
+ * limits, the signal that comes with it; and what tells such a start, by what it asks for, from another of its key.
+ * Does not own: starting the run (service), comparing two starts (core/start).
+ */
+import { authorOf } from "../core/author.ts";
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+import { limitsOf } from "../core/flow.ts";
+import type { Gates } from "../core/flow.ts";
+import { checkName } from "../core/name.ts";
+import type { ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
+import { checkSignal, fitPayload } from "../core/payload.ts";
+import { validate } from "../core/schema.ts";
+import type { SignalRequest, StartRequest } from "../core/service.ts";
+import { wordingOf } from "../core/start.ts";
+import { decode, encode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import { digestOf } from "./digest.ts";
+import { subscribersOf } from "./outlet.ts";
+import type { Branch, CheckedStart } from "./rpc.ts";
+
+export type Start = Omit<StartRequest, "workflow"> & {
+  readonly schedule?: ScheduleFiring;
+  readonly parent?: ParentRun;
+  readonly reply?: Reply;
+  readonly fork?: Branch;
+};
+
+/** What takes the place of what was sent, and what the start has to pass. */
+export type Fit = {
+  readonly fitted: Pick<CheckedStart, "input" | "sent" | "labels" | "notify" | "signal" | "lanes">;
+  readonly gates: Gates;
+};
+
+/** @throws HoldfastError input_invalid, label_invalid, notify_invalid, signal_invalid, name_invalid, value_too_large */
+export async function fit(definition: Definition, start: Start): Promise<Fit> {
+  const sent = start.input;
+  // What a fork has of the run it comes from was taken before.
+  const input = start.fork?.input ?? (await accept(definition, sent));
+  const { lanes, gates } = limitsOf(definition, input);
+  const signal = await fitSignal(definition, start);
+  if (start.update !== undefined) checkName(start.update.name, "update");
+  const fitted: Fit["fitted"] = {
+    input,
+    ...(input === sent ? {} : { sent }),
+    ...(signal === undefined ? {} : { signal }),
+    labels: checkLabels({ ...labelsOf(definition, input), ...start.labels }),
+    ...subscribersOf(definition, input, start.notify),
+    ...(lanes.length === 0 ? {} : { lanes }),
+  };
+  return { fitted, gates };
+}
+
+export function keyOf({ key }: Pick<Start, "key">): { readonly key?: string } {
+  return key === undefined ? {} : { key };
+}
+
+/** What a start with a key asks for by itself. The labels of a fork are those of the run it comes from. */
+export async function wishOf({ key, fork, ...start }: Start): Promise<Pick<CheckedStart, "wish">> {
+  if (key === undefined) return {};
+  const own: Partial<Start> = fork === undefined ? start : {};
+  return { wish: { labels: own.labels ?? {}, print: await digestOf(wordingOf(own), 16) } };
+}
+
+/** What the workflow's schema makes of what was sent. @throws HoldfastError input_invalid, value_too_large */
+async function accept({ name, input }: Definition, sent: Stored): Promise<Stored> {
+  if (input === undefined) return sent;
+  const what = `the input of ${name}`;
+  return encode(await validate(input, decode(sent), "input_invalid", what), what);
+}
+
+/** The signal that comes with a start. @throws HoldfastError signal_invalid, name_invalid */
+export function broughtSignal(start: Start): SignalRequest | undefined {
+  return start.signal && checkSignal({ ...start.signal, ...keyOf(start), ...authorOf(start) });
+}
+
+/** The same with what the workflow's schema makes of it. @throws HoldfastError signal_invalid, name_invalid */
+async function fitSignal(definition: Definition, start: Start): Promise<CheckedStart["signal"]> {
+  const signal = broughtSignal(start);
+  if (signal === undefined) return undefined;
+  return { ...signal, fitted: await fitPayload(definition, signal.name, signal.payload) };
+}
+
+/** Without a schema the input may be anything, also what the workflow's own function has not thought of. */
+function labelsOf({ name, labels }: Definition, input: Stored): Readonly<Record<string, string>> {
+  try {
+    return labels?.(decode(input) as never) ?? {};
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HoldfastError("label_invalid", `the labels of ${name} cannot be made from this input: ${why}`, { cause });
+  }
+}
+
+function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [label, value] of Object.entries(labels)) {
+    if (typeof value === "string" && label !== "" && label.length <= 256 && value.length <= 1024) continue;
+    throw new HoldfastError(
+      "label_invalid",
+      `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,
+    );
+  }
+  return labels;
+}

@@ -1,0 +1,106 @@
+/** Calls that are made once more, under their id or their Idempotency-Key: the same, and another. */
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
+import { code } from "./flows/repeat.ts";
+
+afterEach(() => {
+  code.refuses = false;
+  code.label = null;
+});
+
+const starts = "POST /v1/workflows/repeat-changing/runs";
+
+/** Status, run and code of an answer. */
+async function begin(json: object, key?: string, call = starts): Promise<unknown[]> {
+  const headers = key === undefined ? {} : { "idempotency-key": key };
+  const { status, body } = await ask(call, { json, headers });
+  return [status, body["id"] ?? body["code"]];
+}
+
+const conflict = [409, "idempotency_conflict"];
+
+describe("a start that is repeated", () => {
+  it("finds its run whatever labels its workflow makes by now", async () => {
+    const key = newId("labels");
+    const json = { input: { n: 1 }, labels: { city: "Bremen" } };
+    code.label = "one";
+    const [, id] = await begin(json, key);
+    for (const label of ["two", null]) {
+      code.label = label;
+      expect(await begin(json, key)).toEqual([200, id]);
+      expect(await begin({ ...json, labels: { city: "Kiel" } }, key)).toEqual(conflict);
+      expect(await begin({ input: { n: 1 } }, key)).toEqual(conflict);
+    }
+  });
+
+  it("finds the run that answered it, whatever labels its workflow makes by now", async () => {
+    const call = "POST /v1/workflows/repeat-single/runs";
+    const key = newId("single");
+    code.label = "one";
+    const first = await begin({}, undefined, call);
+    expect(await begin({}, key, call)).toEqual([200, first[1]]);
+    code.label = "two";
+    expect(await begin({}, key, call)).toEqual([200, first[1]]);
+    await ask(`POST /v1/runs/${String(first[1])}/terminate`);
+  });
+});
+
+describe("the same Idempotency-Key with another body is 409", () => {
+  const input = { n: 1 };
+
+  it.each([
+    ["another delay", { delay: "1 hour" }, { delay: "2 hours" }],
+    ["a delay that is left out", { delay: "1 hour" }, {}],
+    ["another startAt", { startAt: "2035-01-01T00:00:00Z" }, { startAt: "2035-01-01T00:00:01Z" }],
+    ["an update that comes later", {}, { update: { name: "count", argument: 1 } }],
+    ["an update that is left out", { update: { name: "count", argument: 1 } }, {}],
+    ["a signal that comes later", {}, { signal: { name: "go", payload: input } }],
+    ["a signal that is left out", { signal: { name: "go", payload: input } }, {}],
+    ["another payload", { signal: { name: "go", payload: input } }, { signal: { name: "go", payload: { n: 2 } } }],
+  ])("of a start: %s", async (_, first, other) => {
+    const key = newId("body");
+    const [, id] = await begin({ input, ...first }, key);
+    expect(await begin({ input, ...first }, key)).toEqual([200, id]);
+    expect(await begin({ input, ...other }, key)).toEqual(conflict);
+    const kinds = (await historyOf(String(id))).map(({ kind }) => kind);
+    const brought = kinds.filter((kind) => kind === "signal.received" || kind === "update.accepted");
+    expect(brought).toHaveLength("signal" in first || "update" in first ? 1 : 0);
+  });
+
+  it("of a start: a span is the same however it is written, and whenever", async () => {
+    const key = newId("span");
+    const [, id] = await begin({ input, delay: "1 hour" }, key);
+    expect(await begin({ input, delay: 3_600_000 }, key)).toEqual([200, id]);
+  });
+
+  it("of a fork: another reason", async () => {
+    const id = newId("original");
+    await begin({ id, input });
+    const call = `POST /v1/runs/${id}/fork`;
+    const key = newId("fork");
+    const [, fork] = await begin({ reason: "one" }, key, call);
+    expect(await begin({ reason: "one" }, key, call)).toEqual([200, fork]);
+    expect(await begin({ reason: "two" }, key, call)).toEqual(conflict);
+    expect(await begin({}, key, call)).toEqual(conflict);
+  });
+});
+
+describe("a signal that is repeated", () => {
+  it("is a duplicate although its schema refuses it by now, and made another payload of it (guarantee 5)", async () => {
+    const id = newId("signal");
+    await begin({ id, input: { n: 1 } });
+    const call = `POST /v1/runs/${id}/signals/go`;
+    const sent = { json: { n: 2 }, headers: { "idempotency-key": "once" } };
+    expect((await ask(call, sent)).body).toEqual({ accepted: true, duplicate: false });
+    await runThatIs(id, { status: "completed", output: { doubled: 4 } });
+    expect((await ask(call, sent)).body).toEqual({ accepted: true, duplicate: true });
+    code.refuses = true;
+    await evictDurableObject(env.RUNS.getByName(id));
+    expect((await ask(call, sent)).body).toEqual({ accepted: true, duplicate: true });
+    expect(await refusal(call, { ...sent, json: { n: 3 } })).toBe("422 signal_invalid");
+    code.refuses = false;
+    expect(await refusal(call, { ...sent, json: { n: 3 } })).toBe("409 idempotency_conflict");
+  });
+});
