@@ -41,7 +41,7 @@ import type { Placement } from "../core/passage.ts";
 import type { Order, OrderId } from "../core/order.ts";
 import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import type { Followed } from "../core/slot.ts";
-import type { Wish } from "../core/start.ts";
+import type { ComparedStart, Wish } from "../core/start.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
@@ -82,6 +82,12 @@ export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signa
   readonly shards?: number;
   /** The object died under this start before. */
   readonly died?: true;
+};
+
+/** A start in the words in which it came: the code of its workflow refuses it by now. */
+export type RepeatedStart = ComparedStart & {
+  readonly signal?: SignalRequest;
+  readonly waitMs?: number;
 };
 
 /** Where a fork takes its history from, and what it makes of it. */
@@ -138,6 +144,8 @@ export interface RunRpc {
   /** The object died under a call, which nobody has answered. */
   died(): Promise<void>;
   start(request: CheckedStart): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
+  /** The run that this very start made before, or null; nothing is made. Refused with idempotency_conflict, and as a signal is. */
+  repeat(start: RepeatedStart): Promise<Answer<Parcel | null>>;
   /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. */
   bind(id: string): Promise<Answer<null>>;
   /** The run of this id was removed: the key is free, if it belonged to it. */

@@ -25,7 +25,7 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "../core/service.ts";
-import { checkSameRun, refuseKey } from "../core/start.ts";
+import { checkSameRun, isSameStart, refuseKey } from "../core/start.ts";
 import type { Ticket } from "../core/ticket.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
@@ -66,6 +66,7 @@ import type {
   Parcel,
   Recalled,
   RegisterRpc,
+  RepeatedStart,
   Resealing,
   RunRpc,
   StartToken,
@@ -109,11 +110,23 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   start(request: CheckedStart): Promise<Answer<{ run: Parcel; created: boolean }>> {
     return answer(async () => {
       const created = this.#begin(request) || (await this.#startOver(request));
-      this.#host.proceed();
-      const waitMs = request.waitMs ?? 0;
-      const snapshot = waitMs > 0 ? await this.#host.settled(waitMs) : this.#host.run.snapshot();
-      return { run: pack(snapshot), created };
+      return { run: await this.#started(request), created };
     });
+  }
+
+  repeat(request: RepeatedStart): Promise<Answer<Parcel | null>> {
+    return answer(async () => {
+      const created = this.#firstStart();
+      if (created === null || !isSameStart(created, request)) return null;
+      await this.#bring(created, request.signal);
+      return await this.#started(request);
+    });
+  }
+
+  /** The run that a start made or found, at its end where that is waited for. */
+  async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
+    this.#host.proceed();
+    return pack(waitMs > 0 ? await this.#host.settled(waitMs) : this.#host.run.snapshot());
   }
 
   died(): Promise<void> {
@@ -433,8 +446,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     const isNew = this.#host.run.state.created === null;
     const history = fork === undefined || !isNew ? [] : await fetchHistory(fork);
     const { run } = this.#host;
-    const { created } = run.state;
-    if (created !== null) await this.#join(this.#firstStart() ?? created, request);
+    const created = this.#firstStart();
+    if (created !== null) await this.#join(created, request);
     else if (request.key !== undefined && this.#alias.isBound) refuseKey();
     else if (fork !== undefined) this.#branch(run, request, fork, history);
     else run.create(creationOf(request), fittedSignal(request), request.died);
@@ -446,6 +459,12 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     checkSameRun(created, request);
     if (request.signal === undefined) return;
     const { fitted: _fitted, ...signal } = request.signal;
+    await this.#bring(created, signal);
+  }
+
+  /** The signal of a start whose run is there already. */
+  async #bring(created: EntryOf<"run.created">, signal: SignalRequest | undefined): Promise<void> {
+    if (signal === undefined) return;
     const { key } = signal;
     // The key stands for a start that brought no signal.
     if (key !== undefined && key === created.key && !this.#host.run.state.signalKeys.has(key)) refuseKey();
@@ -453,9 +472,11 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   /** What a repeated start is compared with: a debounce may have made another of it since. */
-  #firstStart(): EntryOf<"run.created"> | undefined {
+  #firstStart(): EntryOf<"run.created"> | null {
+    const { created } = this.#host.run.state;
+    if (created === null) return null;
     const [first] = this.#host.journal.page(0, 1);
-    return first?.kind === "run.created" ? first : undefined;
+    return first?.kind === "run.created" ? first : created;
   }
 
   #branch(run: Run, request: CheckedStart, branch: Branch, history: readonly Entry[]): void {

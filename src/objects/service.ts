@@ -4,6 +4,7 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
 import { checkSignal } from "../core/payload.ts";
 import { runStatuses } from "../core/run.ts";
@@ -32,7 +33,7 @@ import type { Catalog } from "./catalog.ts";
 import { idOfKey } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
 import { followDirectory } from "./feed.ts";
-import { fit, keyOf, wishOf } from "./fitting.ts";
+import { broughtSignal, fit, keyOf, wishOf } from "./fitting.ts";
 import type { Fit, Start } from "./fitting.ts";
 import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
@@ -116,7 +117,10 @@ export async function startRun(definition: Definition, start: Start): Promise<St
   // The end is waited for once the update was made.
   const waitMs = start.update === undefined ? (start.waitMs ?? 0) : 0;
   const asked = { ...start, ...(await wishOf(start)), waitMs, workflow: definition.name };
-  const { run, created } = await makeRun(definition, asked, await fit(definition, start));
+  const { run, created } = await fit(definition, start).then(
+    (ready) => makeRun(definition, asked, ready),
+    (refusal: unknown) => findRun(asked, refusal),
+  );
   if (start.update === undefined) return { run: await unpack(run), created };
   const update = await makeUpdate(run.id, { ...start.update, ...keyOf(start), ...authorOf(start) });
   return { run: await unpack(unwrap(await runObject(run.id).read(start.waitMs ?? 0))), created, update };
@@ -144,6 +148,21 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
   // A limit of the workflow's had another run answer: what was brought is for that one.
   if (signal !== undefined && run.id !== checked.id) unwrap(await runObject(run.id).signal(signal, false));
   return admitted;
+}
+
+/**
+ * The run that this very start made before: what was taken once stays so, although the code, or the time, is another
+ * by now. @throws the refusal, where there is no such run
+ */
+async function findRun(start: AskedStart, refusal: unknown): Promise<Admitted> {
+  const { id = start.key === undefined ? undefined : await idOfKey(start.key) } = start;
+  if (!(refusal instanceof HoldfastError) || id === undefined) throw refusal;
+  const { signal: _sent, ...rest } = start;
+  const signal = broughtSignal(start);
+  const asked = { ...rest, labels: start.labels ?? {}, ...(signal === undefined ? {} : { signal }) };
+  const run = unwrap(await runObject(checkRunId(id)).repeat(asked));
+  if (run === null) throw refusal;
+  return { run, created: false };
 }
 
 /** @throws HoldfastError run_not_found, query_not_found, query_timeout, version_missing, name_invalid */

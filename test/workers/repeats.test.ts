@@ -22,6 +22,33 @@ async function begin(json: object, key?: string, call = starts): Promise<unknown
 const conflict = [409, "idempotency_conflict"];
 
 describe("a start that is repeated", () => {
+  it("finds its run although its input is refused by now, by its id and by its key", async () => {
+    const id = newId("refused");
+    expect(await begin({ id, input: { n: 1 } })).toEqual([201, id]);
+    const key = newId("key");
+    const [, keyed] = await begin({ input: { n: 1 } }, key);
+    code.refuses = true;
+    expect(await begin({ id, input: { n: 1 } })).toEqual([200, id]);
+    expect(await begin({ input: { n: 1 } }, key)).toEqual([200, keyed]);
+    expect(await begin({ id, input: { n: 2 } })).toEqual([422, "input_invalid"]);
+    expect(await begin({ input: { n: 2 } }, key)).toEqual([422, "input_invalid"]);
+    expect(await begin({ id, input: { n: 1 } }, undefined, "POST /v1/workflows/web-order/runs")).toEqual([
+      422,
+      "input_invalid",
+    ]);
+    expect(await begin({ input: { n: 1 } })).toEqual([422, "input_invalid"]);
+  });
+
+  it("brings its signal once, although its schema refuses it by now (guarantee 5)", async () => {
+    const key = newId("brought");
+    const json = { input: { n: 1 }, signal: { name: "go", payload: { n: 2 } } };
+    const [, id] = await begin(json, key);
+    code.refuses = true;
+    expect(await begin(json, key)).toEqual([200, id]);
+    expect(await runThatIs(String(id), { status: "completed" })).toMatchObject({ output: { doubled: 4 } });
+    expect((await historyOf(String(id))).filter(({ kind }) => kind === "signal.received")).toHaveLength(1);
+  });
+
   it("finds its run whatever labels its workflow makes by now", async () => {
     const key = newId("labels");
     const json = { input: { n: 1 }, labels: { city: "Bremen" } };
