@@ -24,6 +24,16 @@ export function checkName(name: unknown, what: string): string {
   return name;
 }
 
+/**
+ * The name of what has an address of its own: a client takes a part that is one dot or two out of a URL before it
+ * asks for it, however it is encoded. @throws HoldfastError name_invalid
+ */
+export function checkSegment(name: unknown, what: string): string {
+  const text = checkName(name, what);
+  if (text !== "." && text !== "..") return text;
+  throw new HoldfastError("name_invalid", `a ${what} cannot be called ${JSON.stringify(text)}: no URL can name it`);
+}
+
 const runId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 /** @throws HoldfastError id_invalid */

@@ -1,6 +1,6 @@
 /** Schedules made by a request: from what was asked to a rule, and when two requests ask for the same. */
 import { HoldfastError } from "./error.ts";
-import { checkName } from "./name.ts";
+import { checkSegment } from "./name.ts";
 import { createRandom } from "./random.ts";
 import { settleTiming, timingProblem } from "./schedule.ts";
 import type { Rule, Timing } from "./schedule.ts";
@@ -16,7 +16,7 @@ const maxInputLength = 65_536;
 
 /** @throws HoldfastError schedule_invalid, which names the field; name_invalid, value_too_large */
 export function makePlan(request: ScheduleRequest): Plan {
-  const id = checkName(request.id, "schedule");
+  const id = checkSegment(request.id, "schedule");
   const rule = { ...settle(request), id, workflow: request.workflow, input: checkSize(request.input) };
   return { rule: { ...rule, source: "api" }, madePaused: request.paused ?? false };
 }

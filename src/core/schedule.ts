@@ -4,7 +4,7 @@ import type { Cron } from "./cron.ts";
 import type { Definition, ScheduleRule } from "./definition.ts";
 import { toMs } from "./duration.ts";
 import { HoldfastError } from "./error.ts";
-import { checkName } from "./name.ts";
+import { checkSegment } from "./name.ts";
 import { createRandom } from "./random.ts";
 import { validate } from "./schema.ts";
 import type { Overlap } from "./timetable.ts";
@@ -64,7 +64,7 @@ export function checkRule(rule: ScheduleRule, workflow: string): void {
   const problem = timingProblem(rule);
   if (problem !== null) throw refused(workflow, `schedule.${problem.field}`, problem.text, problem.cause);
   const { id } = rule;
-  const bad = id === undefined ? null : problemOf("id", () => checkName(id, "schedule"));
+  const bad = id === undefined ? null : problemOf("id", () => checkSegment(id, "schedule"));
   if (bad !== null) throw refused(workflow, "schedule.id", bad.text, bad.cause);
 }
 

@@ -1,6 +1,6 @@
 /** The words of lanes: what a lane is called, who asks for its slots, and what is answered. */
 import { HoldfastError } from "./error.ts";
-import { checkName } from "./name.ts";
+import { checkSegment } from "./name.ts";
 
 /**
  * Who asks: a run (`step` null) or one executing step of it. `createdAt` tells the lives of a run id
@@ -81,10 +81,10 @@ export function laneOf(kind: LaneKind, workflow: string, key?: string): string {
 
 /**
  * The lane of the option `lane`, called as the user calls it.
- * @throws HoldfastError name_invalid: no name, or one that begins like those of `laneOf`
+ * @throws HoldfastError name_invalid: no name, one that no URL can hold, or one that begins like those of `laneOf`
  */
 export function checkLaneName(name: unknown): string {
-  const lane = checkLane(checkName(name, "lane"));
+  const lane = checkLane(checkSegment(name, "lane"));
   const kind = kindOf(lane);
   if (kind === null) return lane;
   throw new HoldfastError(

@@ -90,8 +90,8 @@ function readAsked({ request, author }: Call, fields: Fields): Asked {
 function readSchedule(call: Call, fields: Fields): ScheduleRequest {
   const asked = readAsked(call, fields);
   const id = needText(fields, "id");
-  if (id === "" || !id.isWellFormed() || id.includes("\0")) {
-    throw invalidField("id", "must be well-formed text of 1 to 256 characters without NUL");
+  if (id === "" || !id.isWellFormed() || id.includes("\0") || id === "." || id === "..") {
+    throw invalidField("id", "must be well-formed text of 1 to 256 characters without NUL, and not . or .. alone");
   }
   return {
     ...asked,

@@ -7,7 +7,7 @@ import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkFlow, flowOptions } from "../core/flow.ts";
-import { checkName } from "../core/name.ts";
+import { checkSegment } from "../core/name.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { Retry } from "../core/retry.ts";
 import { checkRule } from "../core/schedule.ts";
@@ -101,7 +101,7 @@ export function defineWorkflow<Input, Output, Signals extends SignalSchemas = No
   options: PlainOptions<Input, Output, Signals>,
 ): Workflow<Input, Output, Sent<Signals>>;
 export function defineWorkflow(name: string, options: LooseOptions): Workflow<unknown, unknown> {
-  const definition = toDefinition(checkName(name, "workflow"), options);
+  const definition = toDefinition(checkSegment(name, "workflow"), options);
   return {
     name,
     definition,
@@ -152,6 +152,7 @@ function toDefinition(name: string, options: LooseOptions): Definition {
     if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function")
       refuse(option, "must be a Standard Schema, such as zod makes");
   }
+  for (const signal of Object.keys(signals)) checkSegment(signal, "signal");
   const retry = retries === undefined ? options.retry : mergeRetries(retries, options.retry);
   resolveRetry(retry);
   const schedules = toSchedules(options.schedule);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { checkName, checkRunId, newRunId, toCallId } from "../../src/core/name.ts";
+import { checkName, checkRunId, checkSegment, newRunId, toCallId } from "../../src/core/name.ts";
 
 const refused = (code: string): Error => expect.objectContaining({ name: "HoldfastError", code }) as Error;
 
@@ -12,6 +12,12 @@ describe("names", () => {
     "%o is refused",
     (name) => expect(() => checkName(name, "signal")).toThrow(refused("name_invalid")),
   );
+
+  test.each([".", ".."])("%s is one of nothing that has an address", (name) => {
+    expect(checkName(name, "step")).toBe(name);
+    expect(() => checkSegment(name, "schedule")).toThrow(refused("name_invalid"));
+    expect(checkSegment(`${name}a`, "schedule")).toBe(`${name}a`);
+  });
 
   test("the message says whose", () => expect(() => checkName("", "signal")).toThrow(/signal/));
 });

@@ -298,6 +298,7 @@ describe("rules", () => {
     ["schedule.jitter", { cron: "* * * * *", jitter: -1 }],
     ["schedule.pauseOnFailure", { cron: "* * * * *", pauseOnFailure: "yes" }],
     ["schedule.id", { cron: "* * * * *", id: "" }],
+    ["schedule.id", { cron: "* * * * *", id: ".." }],
     ["schedule.catchup", { cron: "* * * * *", catchup: "1 day" }],
     ["schedule", null],
   ])("a bad %s is refused and named", (field, rule) => {

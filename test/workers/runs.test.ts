@@ -2,9 +2,10 @@
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import * as z from "zod";
 import { encode } from "../../src/core/value.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
-import { getRun, signal } from "../../src/index.ts";
+import { defineWorkflow, getRun, signal } from "../../src/index.ts";
 import { directoryShards, runObject } from "../../src/objects/address.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
@@ -165,6 +166,19 @@ describe("a run in its object", () => {
   it("fails a run past its timeout", async () => {
     const { id } = await start("deadline", {});
     expect((await until(id, "failed")).error).toMatchObject({ code: "run_timeout" });
+  });
+});
+
+describe("a definition", () => {
+  it("has no name, of its own or of a signal, that no URL can name", () => {
+    const handler = () => null;
+    const refused = expect.objectContaining({ code: "name_invalid" });
+    for (const name of [".", ".."]) {
+      expect(() => defineWorkflow(name, { handler })).toThrow(refused);
+      expect(() => defineWorkflow("flow", { handler, signals: { [name]: z.unknown() } })).toThrow(refused);
+      expect(() => defineWorkflow("flow", { handler, lane: name })).toThrow();
+      expect(() => defineWorkflow("flow", { handler, schedule: { cron: "* * * * *", id: name } })).toThrow();
+    }
   });
 });
 

@@ -95,6 +95,8 @@ describe("POST /v1/schedules", () => {
     [{ id: 7 }, "400 body_invalid /id"],
     [{ id: "x".repeat(257) }, "400 body_invalid /id"],
     [{ id: "\ud800" }, "400 body_invalid /id"],
+    [{ id: "." }, "400 body_invalid /id"],
+    [{ id: ".." }, "400 body_invalid /id"],
     [{ workflow: undefined }, "400 body_invalid /workflow"],
     [{ workflow: "none" }, "404 workflow_not_found /workflow"],
     [{ cron: undefined }, "400 body_invalid /cron"],

@@ -38,7 +38,7 @@ describe("names", () => {
   test("a user's lane is called as the user calls it, unless it looks like another", () => {
     expect(checkLaneName("mail: €")).toBe("mail: €");
     for (const kind of laneKinds) expect(codeOf(() => checkLaneName(`${kind}:x`))).toBe("name_invalid");
-    for (const name of ["", "x".repeat(257), 7, null, "\ud800"]) {
+    for (const name of ["", "..", "x".repeat(257), 7, null, "\ud800"]) {
       expect([name, codeOf(() => checkLaneName(name))]).toEqual([name, "name_invalid"]);
     }
   });
