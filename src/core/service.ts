@@ -342,9 +342,9 @@ export interface Lanes {
   /**
    * Sets the limit that counts instead of the code's, at once and until it is set to null. That of
    * `concurrency:orders` counts for its keys too, where they have none of their own.
-   * @throws lane_not_found, name_invalid
+   * @throws lane_not_found, name_invalid, idempotency_conflict
    */
-  override(name: string, limit: number | null, asked?: LaneAsked): Promise<LaneInfo>;
+  override(name: string, limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo>;
 }
 
 /** Who sets a limit, and why. */

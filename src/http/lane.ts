@@ -27,13 +27,12 @@ async function find(service: Service, { request, param }: Call): Promise<Respons
   return Response.json(viewLane(await service.lanes.find(param("name"), limit)));
 }
 
-/** Setting a limit twice is setting it once: an Idempotency-Key has nothing to add. */
 async function override(service: Service, { request, param, author }: Call): Promise<Response> {
   readQuery(request);
-  readKey(request);
+  const { key } = readKey(request);
   const limit = readOverride(await readFields(request, ["limit"]));
   const asked = { ...author, reason: readReason(request) };
-  return Response.json(viewLane(await service.lanes.override(param("name"), limit, asked)));
+  return Response.json(viewLane(await service.lanes.override(param("name"), limit, asked, key)));
 }
 
 const maxOverride = 1_000_000;

@@ -35,7 +35,7 @@ export function veil(service: Service, sight: Sight): Service {
         return { lanes: page.lanes.map(eye.lane), cursor: page.cursor };
       },
       find: async (name, limit) => eye.lane(await lanes.find(name, limit)),
-      override: async (name, limit, asked) => eye.lane(await lanes.override(name, limit, asked)),
+      override: async (name, limit, asked, key) => eye.lane(await lanes.override(name, limit, asked, key)),
     },
     directory: {
       count: (filter, groupBy) => directory.count(filter, groupBy),

@@ -18,7 +18,7 @@ import type { LaneAsked, LaneInfo } from "../core/service.ts";
 import type { Followed, Slot } from "../core/slot.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
 import { LaneStore } from "../store/lanes.ts";
-import type { LaneState } from "../store/lanes.ts";
+import type { LaneState, LimitRequest } from "../store/lanes.ts";
 import { holderObject, laneRoll, runObject } from "./address.ts";
 import { vaultOf } from "./keys.ts";
 import { setAlarm } from "./alarm.ts";
@@ -35,6 +35,9 @@ const atOnce = 50;
 const idleMs = 3_600_000;
 /** Holders and waiters in an answer that nobody asked them for. */
 const shown = 20;
+/** Requests for a limit that are known by their keys, and for how long. */
+const maxRequests = 100;
+const keyKeptMs = 86_400_000;
 /** When the roll is tried again. */
 const rollRetryMs = 5_000;
 
@@ -67,13 +70,25 @@ export class Keeper {
     return value;
   }
 
-  /** The limit that counts instead of the code's; null for the code's. */
-  override(limit: number | null, asked?: LaneAsked): LaneInfo {
+  /** The limit that counts instead of the code's; null for the code's. Answers null where its key came with another. */
+  override(limit: number | null, asked?: LaneAsked, key?: string): LaneInfo | null {
+    const { store } = this.#open();
+    const known = store.state.requests?.find((request) => request.key === key);
+    if (known !== undefined && known.limit !== limit) return null;
     // Nothing to go back from: a lane that nobody has used stays so.
-    if (limit !== null || this.#open().store.exists) {
-      this.change((lane, now) => lane.override(limit, now, asked), limit !== null);
+    if (known === undefined && (limit !== null || key !== undefined || store.exists)) {
+      this.change((lane, now) => {
+        lane.override(limit, now, asked);
+        if (key !== undefined) this.#remember({ key, limit, at: now });
+      }, limit !== null);
     }
     return infoOf(this.#name, this.#open().lane, shown);
+  }
+
+  #remember(request: LimitRequest): void {
+    const { store } = this.#open();
+    const recent = (store.state.requests ?? []).filter(({ at }) => at > request.at - keyKeptMs);
+    store.save({ ...store.state, requests: [...recent, request].slice(-maxRequests) });
   }
 
   /** The override of all keys of this one's kind; of no use to a lane that is forgotten. */

@@ -48,8 +48,8 @@ export class LaneObject extends DurableObject implements LaneRpc, LaneRollRpc {
     return this.#lane().read(limit);
   }
 
-  async override(limit: number | null, asked?: LaneAsked): Promise<LaneInfo> {
-    return this.#lane().override(limit, asked);
+  async override(limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo | null> {
+    return this.#lane().override(limit, asked, key);
   }
 
   async follow(override: Followed): Promise<void> {

@@ -20,7 +20,7 @@ export function createLanes(limits: readonly CodeLimit[]): Lanes {
   return {
     list: (query) => list(code, query),
     find: (name, limit) => find(code, checkLane(name), limit),
-    override: (name, limit, asked) => override(code, checkLane(name), limit, asked),
+    override: (name, limit, asked, key) => override(code, checkLane(name), limit, asked, key),
   };
 }
 
@@ -56,10 +56,13 @@ async function override(
   name: string,
   limit: number | null,
   asked: LaneAsked | undefined,
+  key: string | undefined,
 ): Promise<LaneInfo> {
   if ((await read(code, name, 0)) === null) throw notFound(name);
-  const info = await laneObject(name).override(limit, asked);
-  if (kindOf(name) !== null && baseOf(name) === null) await laneRoll().overrideAll(name, limit);
+  const info = await laneObject(name).override(limit, asked, key);
+  if (info === null) throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used for another limit");
+  // Of a request that is repeated, what others have set since.
+  if (kindOf(name) !== null && baseOf(name) === null) await laneRoll().overrideAll(name, info.override);
   return withCode(code, info);
 }
 

@@ -402,8 +402,11 @@ export interface LaneRpc {
   release(runId: string): Promise<void>;
   /** With the first `limit` holders and the first `limit` that wait; null for a lane that nobody has used. */
   read(limit: number): Promise<LaneInfo | null>;
-  /** Sets the limit that counts instead of the code's, null to go back to it, and grants what it allows. */
-  override(limit: number | null, asked?: LaneAsked): Promise<LaneInfo>;
+  /**
+   * Sets the limit that counts instead of the code's, null to go back to it, and grants what it allows. The same
+   * again under its key does nothing; null where another came under it.
+   */
+  override(limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo | null>;
   /** As `override`, of the limit that this lane follows while it has no own; one of an older version is ignored. */
   follow(override: Followed): Promise<void>;
   /** Seals what is sealed of it anew, with the newest key; `failed` where that cannot be opened. */

@@ -31,7 +31,11 @@ export type LaneState = {
   readonly holder: KeyHolder | null;
   /** The roll has its name. */
   readonly registered: boolean;
+  /** Requests with an Idempotency-Key that set its limit, the oldest first; absent where there are none. */
+  readonly requests?: readonly LimitRequest[];
 };
+
+export type LimitRequest = { readonly key: string; readonly limit: number | null; readonly at: number };
 
 /** As it is written: who set the override, and why, may be sealed. */
 type StoredState = Omit<LaneState, "terms"> & {

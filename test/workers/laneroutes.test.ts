@@ -161,6 +161,27 @@ describe("setting a limit", () => {
     expect([(await find(followed))["limit"], (await find(own))["limit"]]).toEqual([3, 3]);
   });
 
+  test("with an Idempotency-Key is done once, whatever was set since; with another limit it is 409", async () => {
+    const base = "concurrency:lane-mailer";
+    for (const lane of [newId("keyed"), base]) {
+      await enter(lane === base ? `${base}:${newId("key")}` : lane, "a", 1);
+      const call = `PATCH /v1/lanes/${encodeURIComponent(lane)}`;
+      const headers = { "idempotency-key": newId("k") };
+      const set = (limit: number | null) => ask(call, { json: { limit }, headers });
+      const first = await set(5);
+      expect([first.status, first.body]).toEqual([200, expect.objectContaining({ override: 5 })]);
+      await override(lane, 9);
+      const again = await set(5);
+      expect([again.status, again.body]).toEqual([200, expect.objectContaining({ override: 9 })]);
+      for (const limit of [6, null]) {
+        expect(await refusal(call, { json: { limit }, headers })).toBe("409 idempotency_conflict");
+      }
+      expect(await find(lane)).toMatchObject({ override: 9, setting: { by: "admin" } });
+      expect((await find(lane))["setting"]).not.toHaveProperty("key");
+      await override(lane, null);
+    }
+  });
+
   test("takes an admin", async () => {
     for (const token of [tokens.read, tokens.operate]) {
       expect((await override("lane mail", 1, token)).body).toMatchObject({ code: "role_insufficient", status: 403 });
