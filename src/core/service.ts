@@ -89,7 +89,8 @@ export interface Runs {
   export(id: string): Promise<ReadableStream<Uint8Array>>;
   /**
    * Makes a run of such a text; found where the same text made it before.
-   * @throws import_invalid, run_exists, id_invalid, value_too_large, key_missing, webhook_unavailable
+   * @throws import_invalid, run_exists, id_invalid, value_too_large, key_missing, webhook_unavailable,
+   * idempotency_conflict (the key is that of another run)
    */
   import(
     text: ReadableStream<Uint8Array> | null,
@@ -125,6 +126,7 @@ export type ForkRequest = {
 export type ImportRequest = {
   /** The run's own unless given. */
   readonly id?: string;
+  readonly key?: string;
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin?: string;
   readonly by: string;

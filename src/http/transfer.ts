@@ -29,13 +29,13 @@ async function exportRun(service: Service, { request, param }: Call): Promise<Re
 
 async function importRun(service: Service, { request, author }: Call): Promise<Response> {
   const id = readQuery(request, ["id"]).get("id");
-  readKey(request);
+  const key = readKey(request);
   const { origin } = new URL(request.url);
   // Unread, so that the connection is not cut under who sends it.
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     throw new HoldfastError("value_too_large", "the text is over 67,108,864 bytes (64 MiB)");
   }
-  const asked = { ...(id === undefined ? {} : { id }), origin, ...author, ...readWhy(request) };
+  const asked = { ...(id === undefined ? {} : { id }), ...key, origin, ...author, ...readWhy(request) };
   const { run, created } = await service.runs.import(request.body, asked);
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), { status: created ? 201 : 200, headers });

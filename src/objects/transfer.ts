@@ -11,6 +11,7 @@ import type { RunSnapshot } from "../core/run.ts";
 import type { ImportRequest } from "../core/service.ts";
 import { runObject, shardCount } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { idOfKey } from "./digest.ts";
 import { unpack } from "./parcel.ts";
 import { within } from "./patience.ts";
 import type { Arrival, Departure } from "./rpc.ts";
@@ -70,20 +71,27 @@ class Carrier {
   }
 }
 
-/** @throws HoldfastError import_invalid, run_exists, id_invalid, value_too_large, key_missing, webhook_unavailable */
+/**
+ * @throws HoldfastError import_invalid, run_exists, id_invalid, value_too_large, key_missing, webhook_unavailable,
+ * idempotency_conflict
+ */
 export async function importRun(
   text: ReadableStream<Uint8Array> | null,
-  { id, origin, reason, ...author }: ImportRequest,
+  { id, key, origin, reason, ...author }: ImportRequest,
 ): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
   if (id !== undefined) checkRunId(id);
   const reader = text?.getReader();
   try {
-    return await importFrom(reader, id, {
-      shards: shardCount(),
-      origin: origin ?? null,
-      reason: reason ?? null,
-      ...authorOf(author),
-    });
+    return await importFrom(
+      reader,
+      { id, key },
+      {
+        shards: shardCount(),
+        origin: origin ?? null,
+        reason: reason ?? null,
+        ...authorOf(author),
+      },
+    );
   } finally {
     await dropRest(reader);
   }
@@ -91,16 +99,19 @@ export async function importRun(
 
 async function importFrom(
   reader: Reader | undefined,
-  id: string | undefined,
+  { id, key }: { readonly id: string | undefined; readonly key: string | undefined },
   asked: Omit<Arrival, "id">,
 ): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
   const head = await readHead(reader);
   const manifest = readManifest(head.line);
+  const target = id ?? manifest.run;
+  const keyId = key === undefined ? target : await idOfKey(key);
+  // For one run and no other; which text made that run, it knows itself.
+  if (keyId !== target) unwrap(await runObject(keyId).bind(target));
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
   // Fails where whoever takes it has read enough to refuse it, which is what the answer says.
   void send(writer, head.bytes, reader);
-  const target = id ?? manifest.run;
   try {
     const { run, created } = unwrap(await runObject(target).arrive(readable, { id: target, ...asked }));
     return { run: await unpack(run), created };

@@ -278,6 +278,30 @@ describe("an id", () => {
     expect(await refusal("POST /v1/runs/import?as=x", { raw: text })).toBe("400 parameter_unknown");
   });
 
+  it("is the only one under its Idempotency-Key", async () => {
+    const headers = { "idempotency-key": newId("import") };
+    const id = await completedRun();
+    const text = await takeOut(id);
+    const call = "POST /v1/runs/import";
+    expect((await ask(call, { raw: text, headers })).status).toBe(201);
+    expect((await ask(call, { raw: text, headers })).status).toBe(200);
+    expect(await refusal(`${call}?id=${newId("copy")}`, { raw: text, headers })).toBe("409 idempotency_conflict");
+    const another = await takeOut(await completedRun());
+    expect(await refusal(call, { raw: another, headers })).toBe("409 idempotency_conflict");
+    expect((await ask(call, { raw: another })).status).toBe(201);
+    const echo = "POST /v1/workflows/web-echo/runs";
+    expect(await refusal(echo, { json: {}, headers })).toBe("409 idempotency_conflict");
+  });
+
+  it("of a run that its own Idempotency-Key named is no other under it", async () => {
+    const headers = { "idempotency-key": newId("own") };
+    const { body } = await ask("POST /v1/workflows/wanderer/runs", { json: { input: {} }, headers });
+    const { id } = await runThatIs(String(body["id"]), { status: "waiting" });
+    await ask(`POST /v1/runs/${id}/pause`);
+    const text = await takeOut(id);
+    expect((await ask("POST /v1/runs/import", { raw: text, headers })).status).toBe(201);
+  });
+
   it("is free again once the run was deleted", async () => {
     const id = await completedRun();
     const text = await takeOut(id);

@@ -140,6 +140,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     query: { id: text },
     body: text,
     takes: "application/x-ndjson",
+    keyed: true,
     answers: { 200: run, 201: run },
   },
   "POST /v1/runs/bulk": {
