@@ -1,6 +1,6 @@
 /** What of a run is left when it goes on as new. */
 import type { EntryOf, Fact } from "./entry.ts";
-import type { Continuation, KeptUpdate } from "./origin.ts";
+import type { Continuation, KeptAction, KeptUpdate } from "./origin.ts";
 import type { RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
 import type { Stored } from "./value.ts";
@@ -31,6 +31,7 @@ export function continuationOf(state: RunState, input: Stored, deployment: strin
       createdAt: created.continuation?.createdAt ?? created.at,
       keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
       ...newestUpdates(state),
+      ...newestActions(state),
       ...foremostSteps(state),
     },
   };
@@ -63,6 +64,18 @@ function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefi
     keys.push({ key, name, payload });
   }
   return keys.toReversed();
+}
+
+function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> {
+  const kept: KeptAction[] = [];
+  let left = maxKeyText;
+  for (const [key, action] of [...actionKeys].toReversed()) {
+    const one = { key, ...action };
+    left -= JSON.stringify(one).length;
+    if (left < 0 || kept.length === maxKeys) break;
+    kept.push(one);
+  }
+  return kept.length === 0 ? {} : { actions: kept.toReversed() };
 }
 
 function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {

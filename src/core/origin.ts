@@ -43,8 +43,18 @@ export type Continuation = {
   readonly keys: readonly { readonly key: string; readonly name: string; readonly payload: Stored }[];
   /** The newest updates that came with an `Idempotency-Key` and have their end; absent where there are none. */
   readonly updates?: readonly KeptUpdate[];
+  /** The newest actions that came with an `Idempotency-Key`; absent where there are none. */
+  readonly actions?: readonly KeptAction[];
   /** How its steps went, by name; absent where there were none. */
   readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
+};
+
+/** What was done to the run under a key; `url` is the address that was made, where one was. */
+export type KeptAction = {
+  readonly key: string;
+  readonly kind: string;
+  readonly reason: string | null;
+  readonly url?: string;
 };
 
 /** `sent` is the argument as it came. */

@@ -77,9 +77,16 @@ it("a text that is one is taken, whatever fields entries have", () => {
   );
   const keys = [{ key: "k", name: "go", payload: "[1]" }];
   const updates = [{ key: "k", id: "u", name: "n", sent: "[1]", end: { kind: "failed", error } }];
+  const revoked = { key: "r", kind: "revoke", reason: null, url: "https://here.example.com/hooks/x" };
+  const actions = [{ key: "p", kind: "pause", reason: "why" }, revoked];
   const tallies = [["first", { completed: 1, failed: 0, failedAttempts: 0, ms: 5 }]];
   const more = {
-    ...{ continuation: { count: 1, createdAt: born, keys, updates, tallies }, seed: "s", claims: ["a"], key: "k" },
+    ...{
+      continuation: { count: 1, createdAt: born, keys, updates, actions, tallies },
+      seed: "s",
+      claims: ["a"],
+      key: "k",
+    },
     ...{ fork: { id: "x", step: "a", upTo: 1, reason: null }, reply: { createdAt: 1, step: "a" }, role: "operate" },
     ...{ lanes: [{ lane: "a", scope: "run" }], used: { rowsWritten: 1, requests: 1, awakeMs: 1, bytesStored: 1 } },
   };
@@ -213,6 +220,11 @@ describe("no other is", () => {
       "a continuation that is none",
       /^line 2: its field continuation/,
       (lines) => set(lines, "run.created", { continuation: { count: 1, createdAt: 1, keys: [{}] } }),
+    ],
+    [
+      "a continuation with an action that is none",
+      /^line 2: its field continuation/,
+      (lines) => set(lines, "run.created", { continuation: { count: 1, createdAt: 1, keys: [], actions: [{}] } }),
     ],
     [
       "an address that is a script",
