@@ -1,15 +1,25 @@
 /**
- * Owns: what an object keeps of starts that came for it and made no run in it: which run id an
- * Idempotency-Key belongs to, and which other run answered a start, so that the same start finds it again.
+ * Owns: what an object keeps beside a run, and without one: which run id an Idempotency-Key belongs to, which other
+ * run answered a start, so that the same start finds it again, and which request removed the run that it had.
  * Does not own: which run answers a start (admission); the run that the object may hold.
  */
+import { HoldfastError } from "../core/error.ts";
+import type { RunAction } from "../core/service.ts";
 import { refuseKey } from "../core/start.ts";
+import { errandAt } from "./alarm.ts";
+import { digestOf } from "./digest.ts";
 import type { Answering, Recalled, StartToken } from "./rpc.ts";
 
 const boundTo = "bound-to";
 const answeredBy = "answered-by";
+const removedBy = "removed-by";
 /** As long as a run is kept unless its workflow says otherwise. */
 const keptMs = 30 * 24 * 3_600_000;
+/** Whoever got no answer asks again soon. */
+const removalKeptMs = 24 * 3_600_000;
+
+/** A request that removed a run, in digests: nothing of the run is left, nor of why. */
+type Removal = { readonly key: string; readonly reason: string };
 
 export class Alias {
   readonly #storage: DurableObjectStorage;
@@ -27,7 +37,7 @@ export class Alias {
   async bind(id: string, own: string | undefined): Promise<void> {
     const bound = own ?? this.#storage.kv.get<string>(boundTo);
     if (bound !== undefined && bound !== id) refuseKey();
-    if (bound === undefined) await this.#keep(boundTo, id);
+    if (bound === undefined) await this.#keep(boundTo, id, keptMs);
   }
 
   /** The run of that id is gone, and the key is free as the id is. @param own the run in this object, if there is one */
@@ -47,11 +57,31 @@ export class Alias {
   }
 
   async remember(answering: Answering): Promise<void> {
-    await this.#keep(answeredBy, answering);
+    await this.#keep(answeredBy, answering, keptMs);
   }
 
-  async #keep(name: string, value: unknown): Promise<void> {
-    this.#storage.kv.put(name, value);
-    await this.#storage.setAlarm(Date.now() + keptMs);
+  /** This very request removed the run that was here; what may be here by now is another. @throws HoldfastError idempotency_conflict */
+  async hasRemoved(action: RunAction): Promise<boolean> {
+    const removal = await removalOf(action);
+    const known = this.#storage.kv.get<Removal>(removedBy);
+    if (removal === null || known?.key !== removal.key) return false;
+    if (known.reason === removal.reason) return true;
+    throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to delete a run for another reason");
   }
+
+  async noteRemoval(action: RunAction): Promise<void> {
+    const removal = await removalOf(action);
+    if (removal !== null) await this.#keep(removedBy, removal, removalKeptMs);
+  }
+
+  /** A run that is here when the time is up takes no notice of the alarm. */
+  async #keep(name: string, value: unknown, ms: number): Promise<void> {
+    this.#storage.kv.put(name, value);
+    await this.#storage.setAlarm(errandAt(Date.now() + ms));
+  }
+}
+
+async function removalOf({ key, reason }: RunAction): Promise<Removal | null> {
+  if (key === undefined) return null;
+  return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16) };
 }

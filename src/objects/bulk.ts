@@ -6,7 +6,7 @@
  * Invariants
  * 1. The runs are selected before the first of them is acted on: an action that changes what the
  *    filter asks for changes nothing about who is meant.
- * 2. An action is taken once by each run, whatever dies: the key of its step says so.
+ * 2. An action is taken once by each run, whatever dies: the key of its step says so. One that was deleted is gone.
  * 3. It acts neither on itself nor on others like it.
  */
 import { authorOf } from "../core/author.ts";
@@ -80,7 +80,7 @@ async function handle({ action: kind, filter, reason }: Order, step: Step): Prom
   for (let from = 0; from < runs.length; from += stepRuns) {
     const part = runs.slice(from, from + stepRuns);
     const refused = await step.run("act", ({ attempt, idempotencyKey: key }) =>
-      act(part, { kind, by: `bulk ${step.info.id}`, reason: why, key }, attempt > retries),
+      act(part, { kind, by: `bulk ${step.info.id}`, reason: why, ...keyOf(kind, key) }, attempt > retries),
     );
     const failed = refused.filter(({ outcome }) => outcome === "failed").length;
     tally.done += part.length;
@@ -91,6 +91,11 @@ async function handle({ action: kind, filter, reason }: Order, step: Step): Prom
     step.progress({ ...tally });
   }
   return { ...tally, refusals };
+}
+
+/** What is deleted needs none, and would keep it for a day. */
+function keyOf(kind: RunAction["kind"], key: string): Pick<RunAction, "key"> {
+  return kind === "delete" ? {} : { key };
 }
 
 /** Each run sees who is behind it: a person, where the token is not all there is to say. */

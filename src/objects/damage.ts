@@ -97,11 +97,11 @@ export async function unlist(id: string): Promise<RunSummary | null> {
   return newest;
 }
 
-/** As much as can be said of a run that was removed unread. */
-export function remainsOf(id: string, listed: RunSummary | null, damage: HoldfastError): Parcel {
+/** As much as can be said of a run that is gone, and was removed unread. */
+export function remainsOf(id: string, listed: RunSummary | null, reason: string): Parcel {
   const nothing = {
     ...{ id, workflow: "", version: "", status: "failed", labels: {}, parent: null, schedule: null, fork: null },
-    ...{ createdAt: 0, startedAt: null, updatedAt: 0, finishedAt: null, waitingFor: [], reason: damage.message },
+    ...{ createdAt: 0, startedAt: null, updatedAt: 0, finishedAt: null, waitingFor: [], reason },
     ...{ error: null, steps: { completed: 0, failed: 0, running: 0 }, usage: noUsage, tallies: {}, trace: "", seq: 0 },
   } as const satisfies RunSummary;
   const values = { input: undefinedValue, output: null, progress: null, active: [], apart: [] };

@@ -215,7 +215,7 @@ export class Host {
     try {
       const listed = await unlist(id);
       await this.#clear();
-      return remainsOf(id, listed, damage);
+      return remainsOf(id, listed, damage.message);
     } finally {
       this.removing = false;
     }

@@ -44,6 +44,7 @@ import { answer } from "./answer.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
 import { Courier } from "./courier.ts";
+import { remainsOf } from "./damage.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory, forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
@@ -237,13 +238,9 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   act(action: RunAction): Promise<Answer<Parcel>> {
     return answer(async () => {
-      // One that cannot be read can still be removed.
-      const damage = action.kind === "delete" ? this.#host.damage() : null;
-      if (damage !== null) return await this.#host.discard(damage);
-      const run = this.#existing();
-      if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
       const { kind } = action;
-      if (kind === "delete") return await this.#delete(run, action);
+      if (kind === "delete") return await this.#delete(action);
+      const run = this.#present();
       await run.act({ ...action, kind });
       this.#host.proceed();
       // Its handler may have something to clean up; mostly it has not.
@@ -489,7 +486,22 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     }
   }
 
-  async #delete(run: Run, action: RunAction): Promise<Parcel> {
+  #present(): Run {
+    const run = this.#existing();
+    if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
+    return run;
+  }
+
+  async #delete(action: RunAction): Promise<Parcel> {
+    if (await this.#alias.hasRemoved(action)) return remainsOf(this.ctx.id.name ?? "", null, "the run was deleted");
+    // One that cannot be read can still be removed.
+    const damage = this.#host.damage();
+    const gone = damage === null ? await this.#remove(this.#present(), action) : await this.#host.discard(damage);
+    await this.#alias.noteRemoval(action);
+    return gone;
+  }
+
+  async #remove(run: Run, action: RunAction): Promise<Parcel> {
     // What was too large to travel with the answer is gone with the run.
     const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");

@@ -2,7 +2,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
-import { ask, newId, refusal, runThatIs, tokens } from "./client.ts";
+import { ask, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import { broken } from "./flows/erasure.ts";
 import { scan } from "./scan.ts";
 
@@ -142,6 +142,19 @@ describe("a run that had something to do with everything", () => {
     expect(await refusal("POST /v1/workflows/erased/runs", { json: { ...json, id }, headers })).toBe(
       "409 idempotency_conflict",
     );
+  });
+});
+
+describe("a run that was deleted with an Idempotency-Key", () => {
+  it("leaves nothing but that, for a day", async () => {
+    const { id } = await start("web-echo", {}, "?wait=10s");
+    const deleted = { json: { reason: "asked for" }, headers: { "idempotency-key": newId("delete") } };
+    expect(await refusal(`DELETE /v1/runs/${id}`, deleted)).toBe("204 undefined");
+    const left = { tables: [], keys: ["removed-by"], alarm: expect.any(Number) };
+    expect(await kept(id)).toEqual(left);
+    expect(await placesOf("asked for")).toEqual([]);
+    await runDurableObjectAlarm(env.RUNS.getByName(id));
+    expect(await kept(id)).toEqual(nothing);
   });
 });
 

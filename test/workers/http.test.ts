@@ -1,4 +1,5 @@
 /** The HTTP API against the real thing: every route, and what the contract says of its edges. */
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { routesOf } from "../../src/http/app.ts";
@@ -447,6 +448,24 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
       expect(await refusal(call)).toBe("404 run_not_found");
     }
     expect((await start("web-echo", { id, input: 1 }, "?wait=10s")).output).toBe(1);
+  });
+
+  it("DELETE with an Idempotency-Key is done once, and removes no later run of that id", async () => {
+    const id = newId("deleted");
+    await start("web-echo", { id }, "?wait=10s");
+    const call = `DELETE /v1/runs/${id}`;
+    const asked = { headers: { "idempotency-key": "gone" }, json: { reason: "one" } };
+    for (const _ of [1, 2]) expect((await ask(call, asked)).status).toBe(204);
+    expect(await refusal(call, { ...asked, json: { reason: "two" } })).toBe("409 idempotency_conflict");
+    expect(await refusal(call)).toBe("404 run_not_found");
+    await start("web-echo", { id, input: 2 }, "?wait=10s");
+    for (const evicted of [false, true]) {
+      if (evicted) await evictDurableObject(env.RUNS.getByName(id));
+      expect((await ask(call, asked)).status).toBe(204);
+      expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "completed", input: 2 });
+    }
+    expect((await ask(call)).status).toBe(204);
+    expect(await refusal(call, asked)).toBe("404 run_not_found");
   });
 
   it("to no run they are 404", async () => {
