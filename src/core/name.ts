@@ -1,5 +1,6 @@
 /** What things are called: names that users give, ids of runs, ids of calls within a run. */
 import { HoldfastError } from "./error.ts";
+import { isLonger } from "./size.ts";
 
 const maxNameLength = 256;
 
@@ -13,8 +14,7 @@ export function checkName(name: unknown, what: string): string {
     throw new HoldfastError("name_invalid", `a ${what} needs a name that is a string, not ${typeof name}`);
   }
   if (name === "") throw new HoldfastError("name_invalid", `a ${what} needs a name that is not empty`);
-  // The length in UTF-16 units is never below the length in characters.
-  if (name.length > maxNameLength && (name.length > 2 * maxNameLength || [...name].length > maxNameLength)) {
+  if (isLonger(name, maxNameLength)) {
     const shown = JSON.stringify(`${name.slice(0, 40)}…`);
     throw new HoldfastError("name_invalid", `the name of the ${what} ${shown} is over ${maxNameLength} characters`);
   }

@@ -19,3 +19,10 @@ export function utf8Length(text: string): number {
   }
   return bytes;
 }
+
+/** Whether the text has more characters: one beyond the 65,536 first counts once, though it takes two units. */
+export function isLonger(text: string, characters: number): boolean {
+  // The length in units is never below that in characters.
+  if (text.length <= characters) return false;
+  return text.length > 2 * characters || [...text].length > characters;
+}

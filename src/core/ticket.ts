@@ -1,6 +1,7 @@
 /** The words of lanes: what a lane is called, who asks for its slots, and what is answered. */
 import { HoldfastError } from "./error.ts";
 import { checkSegment } from "./name.ts";
+import { isLonger } from "./size.ts";
 
 /**
  * Who asks: a run (`step` null) or one executing step of it. `createdAt` tells the lives of a run id
@@ -73,7 +74,7 @@ export function laneOf(kind: LaneKind, workflow: string, key?: string): string {
   if (key === undefined) return checkLane(base);
   if (typeof key !== "string")
     throw invalid(base, `needs a key that is text, not ${key === null ? "null" : typeof key}`);
-  if (key.length > 2 * maxKeyLength || [...key].length > maxKeyLength) {
+  if (isLonger(key, maxKeyLength)) {
     throw invalid(base, `has a key of more than ${maxKeyLength} characters`);
   }
   return checkLane(`${base}:${key}`);

@@ -6,6 +6,7 @@
  * there, and the header says nothing.
  */
 import type { Author } from "../core/author.ts";
+import { isLonger } from "../core/size.ts";
 import type { Caller } from "./auth.ts";
 import { readText } from "./body.ts";
 import type { Fields } from "./body.ts";
@@ -36,7 +37,7 @@ function readHeader(request: Request, name: string, longest: number): string | n
   const text = request.headers.get(name)?.trim() ?? "";
   if (text === "") return null;
   const decoded = decode(text)?.trim() ?? "";
-  if (decoded !== "" && decoded.length <= longest && !decoded.includes("\0")) return decoded;
+  if (decoded !== "" && !isLonger(decoded, longest) && !decoded.includes("\0")) return decoded;
   const detail = `${name} must be percent-encoded UTF-8 of 1 to ${longest} characters, without NUL.`;
   throw new RequestError("header_invalid", detail);
 }

@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import { fromJson } from "../core/json.ts";
+import { isLonger } from "../core/size.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { RequestError } from "./problem.ts";
@@ -130,7 +131,7 @@ export function readText(fields: Fields, name: string, limit: number): string | 
   const value = fields[name];
   if (value === undefined) return undefined;
   if (typeof value !== "string") throw invalidField(name, "must be text");
-  if (value.length > limit) throw invalidField(name, `must be at most ${limit} characters`);
+  if (isLonger(value, limit)) throw invalidField(name, `must be at most ${limit} characters`);
   return value;
 }
 

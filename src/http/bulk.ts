@@ -4,6 +4,7 @@ import { toInstant } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { BulkRequest, RunAction, RunFilter, Service } from "../core/service.ts";
+import { isLonger } from "../core/size.ts";
 import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey } from "./body.ts";
 import type { Fields } from "./body.ts";
@@ -76,7 +77,7 @@ function readFilter({ filter }: Fields): RunFilter {
 function readName(fields: Fields, name: string): string | undefined {
   const text = fields[name];
   if (text === undefined) return undefined;
-  if (typeof text === "string" && text !== "" && text.length <= 256) return text;
+  if (typeof text === "string" && text !== "" && !isLonger(text, 256)) return text;
   throw invalid(name, "must be text of 1 to 256 characters");
 }
 

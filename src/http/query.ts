@@ -7,6 +7,7 @@ import { toInstant, toMs } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { GroupField, RunFilter } from "../core/service.ts";
+import { isLonger } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
 import { urlOf } from "./url.ts";
 
@@ -190,7 +191,7 @@ function readLabels(query: Query): Readonly<Record<string, string>> | undefined 
 /** Text of 1 to 256 characters. */
 export function readName(query: Query, name: string): string | undefined {
   const text = query.get(name);
-  if (text === undefined || (text !== "" && text.length <= 256)) return text;
+  if (text === undefined || (text !== "" && !isLonger(text, 256))) return text;
   throw invalid(name, "must be 1 to 256 characters");
 }
 

@@ -87,3 +87,27 @@ test("a range of a backfill is in epoch milliseconds, whatever its offset", asyn
   const request = { fromAt: at, untilAt: at + 1, overlap: "buffer-all", by: "admin", reason: null };
   expect(asked).toEqual([["x", request]]);
 });
+
+test("a name has 256 characters at most, however many units each of them takes", async () => {
+  const asked: unknown[] = [];
+  const app = appThat({
+    list: (workflow) => {
+      asked.push(workflow);
+      return Promise.resolve([]);
+    },
+    create: ({ id, workflow }) => {
+      asked.push(id, workflow);
+      return Promise.resolve({ schedule: info, created: true });
+    },
+  });
+  const answers = async (name: string): Promise<number[]> => {
+    const body = JSON.stringify({ id: name, workflow: name, cron: "0 3 * * *" });
+    const listed = await app.request(`/v1/schedules?workflow=${encodeURIComponent(name)}`, { headers });
+    const made = await app.request("/v1/schedules", { method: "POST", body, headers });
+    return [listed.status, made.status];
+  };
+  const longest = "😀".repeat(256);
+  expect(await answers(longest)).toEqual([200, 201]);
+  expect(asked).toEqual([longest, longest, longest]);
+  expect(await answers(`${longest}a`)).toEqual([400, 400]);
+});

@@ -206,6 +206,7 @@ describe("what is asked of a bulk action", () => {
     expect(await countOf({ labels, createdAfter: "2020-01-01T00:00:00Z" })).toBe(4);
     expect(await countOf({ labels, createdBefore: "2020-01-01T00:00:00Z" })).toBe(0);
     expect(await countOf({ labels, createdAfter: before })).toBe(0);
+    expect(await countOf({ labels, workflow: "😀".repeat(256) })).toBe(0);
     await listed(batch, "waiting", 4);
   });
 
@@ -224,6 +225,7 @@ describe("what is asked of a bulk action", () => {
     ["an instant that is none", { action: "cancel", filter: { createdAfter: "soon" } }, "400 body_invalid"],
     ["an instant that is a number", { action: "cancel", filter: { createdBefore: 5 } }, "400 body_invalid"],
     ["an empty workflow", { action: "cancel", filter: { workflow: "" } }, "400 body_invalid"],
+    ["a workflow of 257 characters", { action: "cancel", filter: { workflow: "😀".repeat(257) } }, "400 body_invalid"],
     ["an unknown field", { action: "cancel", filter, force: true }, "400 field_unknown"],
     ["a reason that is no text", { action: "cancel", filter, reason: {} }, "400 body_invalid"],
   ])("is refused with %s", async (_what, json, code) => {
