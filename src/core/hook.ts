@@ -4,8 +4,8 @@ import type { HookRequest } from "./service.ts";
 import type { WebhookCall } from "./step.ts";
 
 /**
- * Parses the body by its content type: JSON, a form's fields as an object, `text/*` as a string,
- * anything else as bytes, an empty one as null.
+ * Parses the body by its content type: JSON, a form's fields as an object, `text/*` as a string, both in the charset
+ * that it names; anything else as bytes, an empty one as null.
  * @throws HoldfastError body_invalid where the body is not what its content type says.
  */
 export function readHookCall({ method, headers, query, body }: HookRequest): WebhookCall {
@@ -16,24 +16,72 @@ export function readHookCall({ method, headers, query, body }: HookRequest): Web
 export function readBody(contentType: string, bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return null;
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
+  // JSON is UTF-8, whatever else it is said to be (RFC 8259).
   if (type === "application/json" || type.endsWith("+json")) return readJson(bytes);
-  if (type === "application/x-www-form-urlencoded") return Object.fromEntries(new URLSearchParams(readText(bytes)));
-  if (type.startsWith("text/")) return readText(bytes);
+  if (type === "application/x-www-form-urlencoded") return readForm(bytes, charsetOf(contentType));
+  if (type.startsWith("text/")) return readText(bytes, charsetOf(contentType));
   return bytes;
+}
+
+/** As the type names it; UTF-8 where it names none. */
+function charsetOf(contentType: string): string {
+  return /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(contentType)?.[1] ?? "utf-8";
 }
 
 function readJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(readText(bytes)) as unknown;
+    return JSON.parse(readText(bytes, "utf-8")) as unknown;
   } catch (cause) {
     throw new HoldfastError("body_invalid", "the body is not JSON, which its content type says it is", { cause });
   }
 }
 
-function readText(bytes: Uint8Array): string {
+/** What is percent-encoded in a form are bytes of its charset, and what separates its fields is ASCII. */
+function readForm(bytes: Uint8Array, charset: string): Record<string, string> {
+  if (decoderOf(charset).encoding.startsWith("utf-16")) {
+    throw new HoldfastError("body_invalid", `no form is written in ${charset}`);
+  }
+  const pairs = binaryOf(bytes)
+    .split("&")
+    .filter((pair) => pair !== "");
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.includes("=") ? pair.indexOf("=") : pair.length;
+      const read = (part: string): string => readText(unescaped(part), charset);
+      return [read(pair.slice(0, at)), read(pair.slice(at + 1))];
+    }),
+  );
+}
+
+/** A character for each byte. */
+function binaryOf(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+function unescaped(part: string): Uint8Array {
+  const text = part
+    .replaceAll("+", " ")
+    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function readText(bytes: Uint8Array, charset: string): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return decoderOf(charset).decode(bytes);
   } catch (cause) {
-    throw new HoldfastError("body_invalid", "the body is not UTF-8 text", { cause });
+    if (cause instanceof HoldfastError) throw cause;
+    const name = charset.toLowerCase() === "utf-8" ? "UTF-8" : charset;
+    throw new HoldfastError("body_invalid", `the body is not ${name} text`, { cause });
+  }
+}
+
+/** @throws HoldfastError body_invalid: a charset that the platform does not know */
+function decoderOf(charset: string): TextDecoder {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: false });
+  } catch (cause) {
+    throw new HoldfastError("body_invalid", `the body is in ${JSON.stringify(charset)}, which is not known`, { cause });
   }
 }

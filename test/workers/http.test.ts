@@ -552,6 +552,22 @@ describe("ANY /hooks/:token", () => {
     expect(await runThatIs(id, { status: "completed" })).toMatchObject({ output: { call: { body: "fine" } } });
   });
 
+  it("a body is read in the charset that it names; one that nobody knows, or that it is not in, is 400", async () => {
+    const { id, path } = await open("web-hook");
+    const send = (type: string, bytes: number[]) =>
+      refusal(`POST ${path}`, { token: null, raw: Uint8Array.from(bytes), headers: { "content-type": type } });
+    expect(await send("text/plain", [0xfc])).toBe("400 body_invalid");
+    expect(await send("text/plain; charset=klingon", [0x61])).toBe("400 body_invalid");
+    expect(await send("text/plain; charset=shift_jis", [0x93])).toBe("400 body_invalid");
+    expect(await send("text/plain; charset=iso-8859-1", [0x67, 0xfc, 0x80])).toBe("202 undefined");
+    expect(await runThatIs(id, { status: "completed" })).toMatchObject({ output: { call: { body: "gü€" } } });
+    const other = await open("web-hook");
+    const headers = { "content-type": "application/x-www-form-urlencoded; charset=ISO-8859-1" };
+    expect((await ask(`POST ${other.path}`, { token: null, raw: "name=J%FCrgen+A", headers })).status).toBe(202);
+    const done = await runThatIs(other.id, { status: "completed" });
+    expect(done).toMatchObject({ output: { call: { body: { name: "Jürgen A" } } } });
+  });
+
   it("unknown or forged is 404, expired 410", async () => {
     const { path } = await open("web-hook");
     const forged = [
