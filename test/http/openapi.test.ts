@@ -34,6 +34,35 @@ test("names of operations are its own, and every reference leads somewhere", () 
   expect(names.filter((name) => !used.includes(name))).toEqual([]);
 });
 
+test("an address that takes any method is described for each of them", () => {
+  for (const path of ["/hooks/{token}", "/webhooks/{name}"]) {
+    expect(Object.keys(document.paths[path] ?? {})).toEqual(["get", "post", "put", "patch", "delete"]);
+  }
+});
+
+/** The parameter of an operation by its name. */
+function parameterOf(path: string, name: string): object | undefined {
+  const { parameters } = document.paths[path]?.["get"] as { parameters: { name: string }[] };
+  return parameters.find((each) => each.name === name);
+}
+
+test("labels are an object whose members are parameters of their own", () => {
+  expect(parameterOf("/v1/runs", "label.KEY")).toBeUndefined();
+  const schema = {
+    type: "object",
+    patternProperties: { "^label\\..": { type: "string" } },
+    additionalProperties: false,
+  };
+  const parameter = { in: "query", style: "form", explode: true, schema };
+  for (const path of ["/v1/runs", "/v1/directory/counts"]) {
+    expect(parameterOf(path, "label")).toMatchObject(parameter);
+  }
+});
+
+test("events may be asked for behind the last that is known", () => {
+  expect(parameterOf("/v1/runs/{id}/events", "Last-Event-ID")).toMatchObject({ in: "header" });
+});
+
 const described = routes.flatMap(({ method, path }) => {
   const operation = operations[`${method} ${path}`];
   return operation === undefined || method === "ALL" ? [] : [{ method, path, operation }];

@@ -4,6 +4,7 @@ import type { Call, Route } from "../route.ts";
 import { operations } from "./operation.ts";
 import type { Operation } from "./operation.ts";
 import { object, ref, schemas, text } from "./schema.ts";
+import type { Schema } from "./schema.ts";
 
 /** @param routes those that are described besides this one */
 export function describingRoute(routes: readonly Route[]): Route {
@@ -15,6 +16,9 @@ export function describingRoute(routes: readonly Route[]): Route {
   return route;
 }
 
+/** HEAD and OPTIONS are answered beside them, and do nothing. */
+const anyMethod = ["get", "post", "put", "patch", "delete"];
+
 /** OpenAPI 3.1.1 (https://spec.openapis.org/oas/v3.1.1). Pages of the dashboard are no part of the API. */
 export function documentOf(routes: readonly Route[]) {
   const paths: Record<string, Record<string, unknown>> = {};
@@ -22,7 +26,7 @@ export function documentOf(routes: readonly Route[]) {
     const operation = operations[`${route.method} ${route.path}`];
     if (operation === undefined) continue;
     const path = route.path.replace(/:(\w+)/g, "{$1}");
-    const methods = route.method === "ALL" ? ["get", "post", "put"] : [route.method.toLowerCase()];
+    const methods = route.method === "ALL" ? anyMethod : [route.method.toLowerCase()];
     for (const method of methods) paths[path] = { ...paths[path], [method]: describe(route, method, operation) };
   }
   return {
@@ -49,7 +53,15 @@ export function documentOf(routes: readonly Route[]) {
 }
 
 function describe(route: Route, method: string, operation: Operation) {
-  const { summary, query = {}, keyed, answers, type = "application/json", takes = "application/json" } = operation;
+  const {
+    summary,
+    query = {},
+    keyed,
+    headers = {},
+    answers,
+    type = "application/json",
+    takes = "application/json",
+  } = operation;
   const names = [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
   const body = method === "get" ? undefined : bodyOf(operation);
   return {
@@ -58,7 +70,8 @@ function describe(route: Route, method: string, operation: Operation) {
     ...(route.role === "open" ? { security: [] } : { description: `Needs the role ${route.role}.` }),
     parameters: [
       ...names.map((name) => ({ name, in: "path", required: true, schema: text })),
-      ...Object.entries(query).map(([name, schema]) => ({ name, in: "query", schema })),
+      ...Object.entries(query).map(([name, schema]) => inQuery(name, schema)),
+      ...Object.entries(headers).map(([name, description]) => header(name, description)),
       ...(keyed === true ? [header("Idempotency-Key", "The same key is the same call.")] : []),
       ...(method === "get" ? [] : actorHeaders),
     ],
@@ -76,6 +89,15 @@ function describe(route: Route, method: string, operation: Operation) {
       },
     },
   };
+}
+
+/** Of `label.KEY`, which stands for many, an object: what is in it is sent as so many parameters (RFC 6570). */
+function inQuery(name: string, schema: Schema) {
+  if (!name.endsWith(".KEY")) return { name, in: "query", schema };
+  const prefix = name.slice(0, -".KEY".length);
+  const { description, ...of } = schema;
+  const labelled = { type: "object", patternProperties: { [`^${prefix}\\..`]: of }, additionalProperties: false };
+  return { name: prefix, in: "query", style: "form", explode: true, schema: labelled, description };
 }
 
 function bodyOf({ fields, needed = [], body }: Operation) {

@@ -20,6 +20,8 @@ export type Operation = {
   readonly takes?: string;
   /** Takes an Idempotency-Key. */
   readonly keyed?: true;
+  /** Other headers that it reads, with what they say. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Bodies by status; null for none. Problems are understood. */
   readonly answers: Readonly<Record<number, Schema | null>>;
   /** Media type of what is answered; JSON unless it says. */
@@ -32,7 +34,10 @@ const limit = { type: "integer", minimum: 1, maximum: 200 };
 const filters = {
   workflow: text,
   status: { type: "string", description: `One of ${runStatuses.join(", ")}; several with commas between them.` },
-  "label.KEY": { type: "string", description: "KEY stands for the label's key; may be given for several." },
+  "label.KEY": {
+    type: "string",
+    description: "Labels that a run has, each by its name as label.KEY, KEY being the label's key.",
+  },
   createdAfter: instant,
   createdBefore: instant,
   idPrefix: text,
@@ -108,6 +113,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   "GET /v1/runs/:id/events": {
     summary: "Its history and what follows, as server-sent events or over a WebSocket",
     query: { after: count },
+    headers: { "Last-Event-ID": "The id of the last event that is known; counts where there is an after as well." },
     answers: { 200: text },
     type: "text/event-stream",
   },
