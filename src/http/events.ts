@@ -81,7 +81,7 @@ function directoryEvent(change: DirectoryChange): Event {
 /** What a client that comes back has seen. @throws RequestError header_invalid */
 function readLastEvent(request: Request): number | undefined {
   const text = request.headers.get("last-event-id");
-  if (text === null) return undefined;
+  if (text === null || text === "") return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new RequestError("header_invalid", "The header Last-Event-ID must be a whole number, the id of an event.");
 }

@@ -24,8 +24,8 @@ export function hookRoutes(service: Service): Route[] {
   return [
     { method: "GET", path: "/v1/webhooks", role: "read", handle: (call) => list(service, call) },
     { method: "POST", path: revokePath, role: "operate", handle: (call) => revoke(service, call) },
-    { method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => receive(service, call) },
-    { method: "ALL", path: "/webhooks/:name", role: "open", handle: (call) => trigger(service, call) },
+    { method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => receive(service, call).catch(conceal) },
+    { method: "ALL", path: "/webhooks/:name", role: "open", handle: (call) => trigger(service, call).catch(conceal) },
   ];
 }
 
@@ -75,6 +75,16 @@ async function trigger(service: Service, { request, param }: Call): Promise<Resp
   const { origin } = new URL(request.url);
   return tell(await service.hooks.trigger(name, { ...hook, origin, ...readTrace(request) }));
 }
+
+/** What is wrong with the deployment is told to those who have a token; a sender has none. */
+function conceal(error: unknown): never {
+  if (!(error instanceof HoldfastError) || !inward.has(error.code)) throw error;
+  // oxlint-disable-next-line no-console -- whoever runs the Worker should know
+  console.error("holdfast: a call of a webhook cannot be taken as things are", error);
+  throw new RequestError(error.code, "This cannot be taken as things are; send it again later.");
+}
+
+const inward: ReadonlySet<string> = new Set(["config_invalid", "key_missing", "journal_corrupt", "journal_newer"]);
 
 /** What those get who only look. */
 function looked({ method }: Request, methods: readonly string[]): Response | null {

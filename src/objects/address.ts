@@ -103,8 +103,8 @@ export function registerObject(shard: number | string): RegisterRpc {
 export function shardCount(): number {
   const text = variable("DIRECTORY_SHARDS");
   if (text === undefined || text === "") return defaultShards;
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= maxShards) return count;
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= maxShards) return count;
   throw new HoldfastError(
     "config_invalid",
     `DIRECTORY_SHARDS must be a whole number from 1 to ${maxShards}, not "${text}"`,

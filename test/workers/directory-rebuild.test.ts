@@ -161,7 +161,13 @@ describe("more shards", () => {
     variables.DIRECTORY_SHARDS = "4";
   });
 
+  it.each(["1e2", "0x4", " 4", "4.0", "+4", "0", "four"])("are not %j of them", (count) => {
+    variables.DIRECTORY_SHARDS = count;
+    expect(() => directoryShards()).toThrow(expect.objectContaining({ code: "config_invalid" }));
+  });
+
   it("raised live lose nothing and double nothing: a run stays where it was", async () => {
+    variables.DIRECTORY_SHARDS = "4";
     const old = await waitingRuns(30);
     variables.DIRECTORY_SHARDS = "5";
     expect(directoryShards()).toHaveLength(5);

@@ -203,6 +203,27 @@ describe("a key that is gone", () => {
     expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
   });
 
+  it("or with keys that cannot be read, says so to those with a token, and not to who calls an address", async () => {
+    const { id } = await start("web-hook", { input: {} });
+    const { waitingFor } = await runThatIs(id, { status: "waiting" });
+    const { pathname } = new URL(waitingFor[0]?.url ?? "");
+    for (const [keys, code] of [
+      [[two], "key_missing"],
+      [["k1:short"], "config_invalid"],
+    ] as const) {
+      setKeys(...keys);
+      await evict(id);
+      const known = await ask(`GET /v1/runs/${id}`);
+      expect([known.status, known.body["code"], known.text]).toEqual([503, code, expect.stringContaining("k1")]);
+      const called = await ask(`POST ${pathname}`, { token: null });
+      expect([called.status, called.body["code"]]).toEqual([503, code]);
+      expect(called.text).not.toMatch(/k1|ENCRYPTION/);
+    }
+    setKeys(one);
+    await evict(id);
+    expect((await ask(`POST ${pathname}`, { token: null })).status).toBe(202);
+  });
+
   it("costs no death and no attempt: by its alarm the run goes on by itself once the key is back", async () => {
     const { id } = await start("canary-parked", { input: { word: "w", life: 2, fails: true } });
     await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
