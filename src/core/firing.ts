@@ -44,6 +44,8 @@ export type ScheduleState = {
   readonly paused: SchedulePause | null;
   /** When it was last made or resumed: runs that failed before do not pause it. */
   readonly resumedAt: number | null;
+  /** When a request made it; null of one in the code, and of one that an older version made. */
+  readonly madeAt: number | null;
 };
 
 /** A firing this little late is on time, whatever its catch-up says: alarms are not exact. */
@@ -79,11 +81,12 @@ export const unseen: ScheduleState = {
   removedAt: null,
   paused: null,
   resumedAt: null,
+  madeAt: null,
 };
 
 /** Made by a request: a name that was removed comes back as if it were new, but fires no slot again. */
 export function make(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
-  return { ...see(rule, state, now), firstSeenAt: now, resumedAt: now, paused: null, lastError: null };
+  return { ...see(rule, state, now), firstSeenAt: now, resumedAt: now, madeAt: now, paused: null, lastError: null };
 }
 
 export function pause(state: ScheduleState, asked: Omit<SchedulePause, "at">, now: number): ScheduleState {

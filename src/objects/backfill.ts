@@ -170,6 +170,7 @@ export class Backfills {
       ...authorOf(asked),
       ...(reason === undefined ? {} : { reason }),
       schedule: { id: schedule, at: slotAt },
+      since: this.#roster.madeAt(schedule),
     });
     this.#change(number, (one) => {
       if (made.kind === "started") return backfill.begun(one, runId, Date.now());

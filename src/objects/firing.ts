@@ -12,7 +12,12 @@ import { isPassing } from "./damage.ts";
 import { describe, within } from "./patience.ts";
 
 /** A start whose run id is made of schedule and slot, so that making it twice starts one run. */
-export type FiringStart = StartRequest & { readonly id: string; readonly schedule: ScheduleFiring };
+export type FiringStart = StartRequest & {
+  readonly id: string;
+  readonly schedule: ScheduleFiring;
+  /** A run of before is not the one to be found, where it has another workflow or input. */
+  readonly since?: number;
+};
 
 export interface SchedulerApp {
   /** Those of `collectSchedules`. */

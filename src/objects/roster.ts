@@ -145,6 +145,11 @@ export class Roster {
     return { count: others.length, inputLength };
   }
 
+  /** Runs of before are those of another schedule that had the id. */
+  madeAt(id: string): number {
+    return this.#states.get(id)?.madeAt ?? 0;
+  }
+
   running(id: string): readonly string[] {
     return this.#states.get(id)?.running ?? [];
   }

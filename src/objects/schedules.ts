@@ -55,13 +55,13 @@ async function tokenOf(key: string | undefined): Promise<string> {
  * Starts the run of a firing, or finds it, also where its schedule was given another workflow or input
  * since the run began: a firing has one run.
  */
-export async function startOnce(start: StartRun, request: FiringStart): Promise<Started> {
+export async function startOnce(start: StartRun, { since = 0, ...request }: FiringStart): Promise<Started> {
   try {
     return await start(request);
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code !== "run_exists") throw error;
     const run = await unpack(unwrap(await runObject(request.id).read(0)));
-    if (run.schedule?.id !== request.schedule.id) throw error;
+    if (run.schedule?.id !== request.schedule.id || run.createdAt < since) throw error;
     return { run, created: false };
   }
 }

@@ -8,8 +8,10 @@ import type { Answer, Ask } from "./client.ts";
 const yearly = "0 3 1 1 *";
 const hourMs = 3_600_000;
 
-async function make(fields: Record<string, unknown> = {}): Promise<string> {
-  const id = newId("made");
+async function make({
+  id = newId("made"),
+  ...fields
+}: { readonly id?: string; readonly [field: string]: unknown } = {}): Promise<string> {
   const answer = await ask("POST /v1/schedules", { json: { id, workflow: "web-echo", cron: yearly, ...fields } });
   expect([answer.status, answer.body]).toEqual([201, expect.objectContaining({ id })]);
   return id;
@@ -328,6 +330,34 @@ describe("POST /v1/schedules/:id/backfill", () => {
       by: "admin",
       schedule: { id, at: `${from.slice(0, -1)}.000Z` },
     });
+  });
+
+  it("says what is in its way: runs of an earlier schedule of that id, with another input", async () => {
+    const fields = { id: newId("anew"), cron: "0 * 1 1 *" };
+    const json = { from, to: "2026-01-01T02:00:00Z" };
+    const backfill = async (id: string): Promise<void> => {
+      expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 2 });
+      await scheduleThatIs(id, { backfills: [] });
+    };
+    const id = await make({ ...fields, input: "old" });
+    await backfill(id);
+    const first = `${id}:20260101T000000Z`;
+    await ask(`PATCH /v1/schedules/${id}`, { json: { input: "other" } });
+    await backfill(id);
+    expect(await find(id)).toMatchObject({ lastError: null });
+    await ask(`DELETE /v1/schedules/${id}`);
+    await make({ ...fields, input: "old" });
+    await backfill(id);
+    expect(await find(id)).toMatchObject({ lastError: null });
+    await ask(`DELETE /v1/schedules/${id}`);
+    await make({ ...fields, input: "new" });
+    await runThatIs(first, { status: "completed" });
+    await ask(`DELETE /v1/runs/${first}`);
+    await backfill(id);
+    expect(await runThatIs(first, { status: "completed" })).toMatchObject({ output: "new" });
+    const second = `${id}:20260101T010000Z`;
+    expect(await find(id)).toMatchObject({ lastError: { message: expect.stringContaining(second) } });
+    expect(await runThatIs(second, {})).toMatchObject({ input: "old" });
   });
 
   it("goes on after every object died in its midst", async () => {
