@@ -85,19 +85,19 @@ describe("a run that goes on as new", () => {
 
   test("knows the actions of the lives before by their keys, and takes none of them again", async () => {
     const host = await new Host(times(2, (step) => step.waitFor("next"))).drive();
-    act(host.run, "pause", "p");
-    act(host.run, "resume", "r");
+    await act(host.run, "pause", "p");
+    await act(host.run, "resume", "r");
     for (let life = 0; life < 2; life++) {
       signal(host.run, "next", life);
       await host.drive();
       expect(host.run.state.created?.continuation?.actions?.map(({ key }) => key)).toEqual(["p", "r"]);
       for (const { run } of [host, host.reopen()]) {
-        act(run, "pause", "p");
+        await act(run, "pause", "p");
         expect(run.state.paused).toBeNull();
       }
       expect(() => act(host.run, "pause", "r")).toThrow("was used to resume");
     }
-    act(host.run, "pause", "another");
+    await act(host.run, "pause", "another");
     expect(host.status).toBe("paused");
   });
 

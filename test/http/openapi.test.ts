@@ -42,8 +42,8 @@ test("an address that takes any method is described for each of them", () => {
 
 /** The parameter of an operation by its name. */
 function parameterOf(path: string, name: string): object | undefined {
-  const { parameters } = document.paths[path]?.["get"] as { parameters: { name: string }[] };
-  return parameters.find((each) => each.name === name);
+  const operation = document.paths[path]?.["get"] as { parameters: { name: string }[] } | undefined;
+  return operation?.parameters.find((each) => each.name === name);
 }
 
 test("labels are an object whose members are parameters of their own", () => {

@@ -176,8 +176,10 @@ describe("a definition", () => {
     for (const name of [".", ".."]) {
       expect(() => defineWorkflow(name, { handler })).toThrow(refused);
       expect(() => defineWorkflow("flow", { handler, signals: { [name]: z.unknown() } })).toThrow(refused);
-      expect(() => defineWorkflow("flow", { handler, lane: name })).toThrow();
-      expect(() => defineWorkflow("flow", { handler, schedule: { cron: "* * * * *", id: name } })).toThrow();
+      expect(() => defineWorkflow("flow", { handler, lane: name })).toThrow("no URL can name it");
+      expect(() => defineWorkflow("flow", { handler, schedule: { cron: "* * * * *", id: name } })).toThrow(
+        "no URL can name it",
+      );
     }
   });
 });
