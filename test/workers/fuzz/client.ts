@@ -60,12 +60,16 @@ export class Client {
     const path = `${shot.method} ${route.path}`;
     if (isSure) this.#learnRuns(reply, begin, shot.method);
     if (path === "DELETE /v1/runs/:id") {
-      this.#model.runs.get(shot.params["id"] ?? "")?.presence.note("gone", begin, isSure);
+      // What was deleted before under its key was perhaps another run of that id.
+      const isFirst = shot.headers["idempotency-key"] === undefined;
+      this.#model.runs.get(shot.params["id"] ?? "")?.presence.note("gone", begin, isSure && isFirst);
     }
     this.#learnSchedule(path, shot, begin, isSure);
     if (path === "PATCH /v1/lanes/:name") {
       const { limit } = (shot.json ?? {}) as { limit?: number | null };
-      this.#model.lane(shot.params["name"] ?? "").note(limit ?? null, begin, isSure);
+      // A request that came before, under its key, sets nothing: it is answered what others have set since.
+      const { override = limit } = (isSure ? reply.json : {}) as { override?: number | null };
+      this.#model.lane(shot.params["name"] ?? "").note(override ?? null, begin, isSure);
       if (isSure) this.#world.lanes.push(shot.params["name"] ?? "");
     }
     this.#learnMessage(path, shot, reply, isSure);
