@@ -12,8 +12,8 @@
  */
 import { Leases, retryMs, watchMs } from "./lease.ts";
 import { Queue } from "./queue.ts";
-import { clampPriority, rankOf, ticketKey } from "./slot.ts";
-import type { Followed, LaneBook, Setting, Slot, Terms } from "./slot.ts";
+import { clampPriority, inOrder, limitOf, overridden, rankOf, ticketKey, underCode } from "./slot.ts";
+import type { CodeTerms, Followed, LaneBook, Setting, Slot, Terms } from "./slot.ts";
 import type { Admission, Entrance, Place, Ticket } from "./ticket.ts";
 
 /** What is known of a slot in this memory only. */
@@ -21,6 +21,7 @@ type Entry = { slot: Slot; attempts: number; retryAt: number };
 
 export class Lane {
   readonly #book: LaneBook;
+  readonly #code: CodeTerms | null;
   #terms: Terms;
   #turn = 0;
   readonly #entries = new Map<string, Entry>();
@@ -33,12 +34,12 @@ export class Lane {
   readonly #leases = new Leases<Entry>();
   readonly #changed = new Set<Entry>();
 
-  /** @param slots as the book has them, in any order */
-  constructor(terms: Terms, slots: readonly Slot[], book: LaneBook) {
+  /** @param slots in any order @param code what the code here says of the lane; null where it does not name it */
+  constructor(terms: Terms, slots: readonly Slot[], book: LaneBook, code: CodeTerms | null = null) {
     this.#terms = terms;
     this.#book = book;
-    const granted = (slot: Slot): number => slot.grantedAt ?? 0;
-    for (const slot of slots.toSorted((one, other) => granted(one) - granted(other) || one.turn - other.turn)) {
+    this.#code = code;
+    for (const slot of inOrder(slots)) {
       this.#turn = Math.max(this.#turn, slot.turn);
       const entry = this.#add(slot);
       if (slot.grantedAt === null) this.#queue.add(entry, rankOf(slot), slot.turn);
@@ -52,8 +53,7 @@ export class Lane {
 
   /** The limit that counts; null for none. */
   get limit(): number | null {
-    const { limit, override, followed } = this.#terms;
-    return override ?? followed.limit ?? limit;
+    return limitOf(this.#terms);
   }
 
   get used(): number {
@@ -106,9 +106,7 @@ export class Lane {
 
   /** The limit that counts instead of the code's; null for the code's. */
   override(limit: number | null, now: number, asked?: Omit<Setting, "at">): void {
-    const { setting: _before, ...terms } = this.#terms;
-    const isSigned = limit !== null && asked !== undefined;
-    this.#agree({ ...terms, override: limit, ...(isSigned ? { setting: { ...asked, at: now } } : {}) });
+    this.#agree(overridden(this.#terms, limit, asked && { ...asked, at: now }));
     this.advance(now);
   }
 
@@ -121,6 +119,7 @@ export class Lane {
 
   /** Grants whatever the clock and the limit allow. */
   advance(now: number): void {
+    this.#agree(this.#terms);
     this.#grant(now);
     this.#write();
   }
@@ -190,14 +189,15 @@ export class Lane {
     return this.#queue.first(count).map(({ slot }) => slot);
   }
 
-  #place({ slot }: Entry): Place {
-    const { turn } = slot;
+  #place({ slot, slot: { turn } }: Entry): Place {
     if (slot.grantedAt !== null) return { granted: true, turn };
     const position = this.#queue.position(rankOf(slot), turn);
     return { granted: false, turn, position, used: this.used, limit: this.limit };
   }
 
-  #agree(terms: Terms): void {
+  /** The code here has the say, whatever the code of those who ask was when their runs began. */
+  #agree(asked: Terms): void {
+    const terms = this.#code === null ? asked : underCode(asked, this.#code);
     if (JSON.stringify(terms) === JSON.stringify(this.#terms)) return;
     this.#terms = terms;
     this.#book.agree(terms);

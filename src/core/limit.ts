@@ -2,19 +2,30 @@
 import type { Definition } from "./definition.ts";
 import { toMs } from "./duration.ts";
 import { compareNames } from "./page.ts";
-import { laneOf } from "./ticket.ts";
+import { baseOf, laneOf } from "./ticket.ts";
 
 /** `limit` null: none in the code. */
 export type CodeLimit = { readonly name: string; readonly limit: number | null; readonly periodMs: number | null };
 
-/** Sorted by name; where several definitions speak of one lane, the last that gives a limit counts. */
+/**
+ * Sorted by name. Of the versions of one workflow the last that names a lane speaks for it; of several workflows,
+ * the last that gives a limit.
+ */
 export function collectLimits(definitions: readonly Definition[]): CodeLimit[] {
+  const newest = new Map<string, CodeLimit>();
+  for (const definition of definitions)
+    for (const one of limitsOf(definition)) newest.set(JSON.stringify([definition.name, one.name]), one);
   const limits = new Map<string, CodeLimit>();
-  for (const one of definitions.flatMap(limitsOf)) {
+  for (const one of newest.values()) {
     const known = limits.get(one.name);
     limits.set(one.name, one.limit === null && known !== undefined ? known : one);
   }
   return [...limits.values()].toSorted((one, other) => compareNames(one.name, other.name));
+}
+
+/** What the code says of this lane; undefined where it names neither it nor the limit that its key belongs to. */
+export function limitIn(code: ReadonlyMap<string, CodeLimit>, lane: string): CodeLimit | undefined {
+  return code.get(lane) ?? code.get(baseOf(lane) ?? lane);
 }
 
 function limitsOf({ name, flow }: Definition): CodeLimit[] {

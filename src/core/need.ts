@@ -1,7 +1,8 @@
 /** What a run needs of the lanes it shares with others. */
 
 /**
- * A limit that holds a run, or its executing steps, until it has a slot. `limit` null: none but what
+ * A limit that holds a run, or its executing steps, until it has a slot. `limit` and `periodMs` are those of the
+ * code that made the run: the lane goes by its own (core/lane). `limit` null: none but what
  * is set at run time; `periodMs` where it limits a rate and not a number at once.
  */
 export type LaneNeed = {

@@ -22,11 +22,11 @@ export type Followed = { readonly limit: number | null; readonly version: number
 /** Who set a limit at run time, when and why. */
 export type Setting = Author & { readonly at: number; readonly reason: string | null };
 
-/** The limits a lane was told of. */
-export type Terms = {
-  /** Of the code that asked last; null when none has said any. */
-  readonly limit: number | null;
-  readonly periodMs: number | null;
+/** Null: none. */
+export type CodeTerms = { readonly limit: number | null; readonly periodMs: number | null };
+
+/** The limits a lane was told of: those of the code it runs with or, where that does not name it, of who asked last. */
+export type Terms = CodeTerms & {
   readonly override: number | null;
   /** Who set the override, where somebody said so. */
   readonly setting?: Setting;
@@ -34,6 +34,20 @@ export type Terms = {
 };
 
 export const noTerms: Terms = { limit: null, periodMs: null, override: null, followed: { limit: null, version: 0 } };
+
+/** The limit that counts; null for none. */
+export function limitOf({ limit, override, followed }: Terms): number | null {
+  return override ?? followed.limit ?? limit;
+}
+
+/** With another override; nobody has set one that is none. */
+export function overridden({ setting: _before, ...terms }: Terms, override: number | null, setting?: Setting): Terms {
+  return { ...terms, override, ...(override === null || setting === undefined ? {} : { setting }) };
+}
+
+export function underCode(terms: Terms, { limit, periodMs }: CodeTerms): Terms {
+  return { ...terms, limit, periodMs };
+}
 
 /** Where a lane is kept. A slot is known by its ticket. */
 export interface LaneBook {
@@ -58,4 +72,10 @@ export function rankOf({ enqueuedAt, priority }: Slot): number {
 /** What tells tickets apart. */
 export function ticketKey({ runId, createdAt, step }: Ticket): string {
   return JSON.stringify([runId, createdAt, step]);
+}
+
+/** Those that wait first, then in the order in which they were granted. */
+export function inOrder(slots: readonly Slot[]): Slot[] {
+  const granted = (slot: Slot): number => slot.grantedAt ?? 0;
+  return slots.toSorted((one, other) => granted(one) - granted(other) || one.turn - other.turn);
 }

@@ -12,7 +12,7 @@ export type Ticket = { readonly runId: string; readonly createdAt: number; reado
 /** A request for a slot. Asking again with the same ticket is the same request. */
 export type Entrance = {
   readonly ticket: Ticket;
-  /** The limit in the code of whoever asks; the newest counts. Null: none. 0: nobody gets in. */
+  /** As it was when the run began: counts where the lane's own code does not name it. Null: none. 0: nobody gets in. */
   readonly limit: number | null;
   /** Null: so many at once. Else: so many in any span of this length, and no slot is given back. */
   readonly periodMs: number | null;

@@ -10,7 +10,7 @@ import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import type { Catalog } from "./catalog.ts";
 import { DirectoryObject } from "./directory.ts";
-import { LaneObject } from "./lane.ts";
+import { createLaneObject } from "./lane.ts";
 import type { SchedulerApp } from "./firing.ts";
 import { createRunObject } from "./run.ts";
 import { createSchedulerObject } from "./scheduler.ts";
@@ -24,7 +24,7 @@ export function createObjects(catalog: Catalog) {
       (workflow, start) => startRun(catalog.current(workflow), start),
     ),
     DirectoryObject,
-    LaneObject,
+    LaneObject: createLaneObject(catalog.limits),
     SchedulerObject: createSchedulerObject(schedulerApp(catalog)),
   };
 }

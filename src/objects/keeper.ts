@@ -15,7 +15,7 @@ import { decideClaim, stillHolds } from "../core/claim.ts";
 import type { HolderRun, KeyHolder } from "../core/claim.ts";
 import { Lane } from "../core/lane.ts";
 import type { LaneAsked, LaneInfo } from "../core/service.ts";
-import type { Followed, Slot } from "../core/slot.ts";
+import type { CodeTerms, Followed, Slot } from "../core/slot.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
 import { LaneStore } from "../store/lanes.ts";
 import type { LaneState, LimitRequest } from "../store/lanes.ts";
@@ -46,6 +46,7 @@ type Memory = { readonly lane: Lane; readonly store: LaneStore };
 export class Keeper {
   readonly #ctx: DurableObjectState;
   readonly #name: string;
+  readonly #code: CodeTerms | null;
   #memory: Memory | null = null;
   #talks = 0;
   #registering = false;
@@ -55,9 +56,11 @@ export class Keeper {
   #armedAt: number | null = null;
   #alarmAt = 0;
 
-  constructor(ctx: DurableObjectState, name: string) {
+  /** @param code what this deployment says of the lane; null where it does not name it */
+  constructor(ctx: DurableObjectState, name: string, code: CodeTerms | null) {
     this.#ctx = ctx;
     this.#name = name;
+    this.#code = code;
   }
 
   /** One change of the lane, with all that follows from it. @param listed it is one the roll must know */
@@ -151,7 +154,7 @@ export class Keeper {
   #open(): Memory {
     if (this.#memory === null) {
       const store = new LaneStore(this.#ctx.storage.sql, vaultOf(this.#ctx));
-      this.#memory = { store, lane: new Lane(store.state.terms, store.slots(), store) };
+      this.#memory = { store, lane: new Lane(store.state.terms, store.slots(), store, this.#code) };
     }
     return this.#memory;
   }

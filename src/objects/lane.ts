@@ -3,6 +3,8 @@
  * Does not own: anything else: it forwards to the keeper of its lane, or to the roll.
  */
 import { DurableObject } from "cloudflare:workers";
+import { limitIn } from "../core/limit.ts";
+import type { CodeLimit } from "../core/limit.ts";
 import type { LaneAsked, LaneInfo } from "../core/service.ts";
 import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
@@ -12,13 +14,27 @@ import { awaitCipher } from "./keys.ts";
 import { Roll } from "./roll.ts";
 import type { LaneRollRpc, LaneRpc } from "./rpc.ts";
 
-export class LaneObject extends DurableObject implements LaneRpc, LaneRollRpc {
+export type LaneObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => KeptLane;
+
+/** @param limits those of the code, by which its lanes go: a lane is one object, and runs one deployment at a time */
+export function createLaneObject(limits: readonly CodeLimit[]): LaneObjectClass {
+  const code = new Map(limits.map((limit) => [limit.name, limit]));
+  return class LaneObject extends KeptLane {
+    constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+      super(ctx, env, code);
+    }
+  };
+}
+
+class KeptLane extends DurableObject implements LaneRpc, LaneRollRpc {
   readonly #name: string | null;
+  readonly #code: ReadonlyMap<string, CodeLimit>;
   #keeper: Keeper | null = null;
   #roll: Roll | null = null;
 
-  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env, code: ReadonlyMap<string, CodeLimit>) {
     super(ctx, env);
+    this.#code = code;
     awaitCipher(ctx);
     const name = ctx.id.name ?? "";
     this.#name = name.startsWith(lanePrefix) ? name.slice(lanePrefix.length) : null;
@@ -83,7 +99,7 @@ export class LaneObject extends DurableObject implements LaneRpc, LaneRollRpc {
 
   #lane(): Keeper {
     if (this.#name === null) throw new Error("the roll of lanes is no lane");
-    return (this.#keeper ??= new Keeper(this.ctx, this.#name));
+    return (this.#keeper ??= new Keeper(this.ctx, this.#name, limitIn(this.#code, this.#name) ?? null));
   }
 
   #names(): Roll {

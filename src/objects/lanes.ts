@@ -3,6 +3,7 @@
  * Does not own: a lane's slots (keeper), which lanes are in use (roll), what the code says (core/limit).
  */
 import { HoldfastError } from "../core/error.ts";
+import { limitIn } from "../core/limit.ts";
 import type { CodeLimit } from "../core/limit.ts";
 import { compareNames, fromNameCursor, toNameCursor } from "../core/page.ts";
 import type { LaneAsked, LaneInfo, LaneQuery, Lanes } from "../core/service.ts";
@@ -70,19 +71,15 @@ async function override(
 async function read(code: Code, name: string, limit: number): Promise<LaneInfo | null> {
   const info = await laneObject(name).read(limit);
   if (info !== null) return withCode(code, info);
-  return codeOf(code, name) === undefined ? null : withCode(code, { ...unused, name });
+  return limitIn(code, name) === undefined ? null : withCode(code, { ...unused, name });
 }
 
 const unused = { limit: null, override: null, periodMs: null, used: 0, waiting: 0, holders: [], queue: [] };
 
 /** A lane that nobody has entered does not know what the code says. */
 function withCode(code: Code, info: LaneInfo): LaneInfo {
-  const { limit = null, periodMs = null } = codeOf(code, info.name) ?? {};
+  const { limit = null, periodMs = null } = limitIn(code, info.name) ?? {};
   return { ...info, limit: info.limit ?? limit, periodMs: info.periodMs ?? periodMs };
-}
-
-function codeOf(code: Code, name: string): CodeLimit | undefined {
-  return code.get(name) ?? code.get(baseOf(name) ?? name);
 }
 
 function notFound(name: string): HoldfastError {

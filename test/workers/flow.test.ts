@@ -50,7 +50,7 @@ describe("options", () => {
     const one = defineWorkflow("one", { handler, lane: { name: "shared", limit: 1 } });
     const two = defineWorkflow("two", { handler, lane: { name: "shared", limit: 2 } });
     const named = defineWorkflow("three", { handler, lane: "shared" });
-    // Old versions run on with what they were started with.
+    // The newest version of each has the say.
     const older = defineWorkflow("two", { handler, version: "0", lane: { name: "shared", limit: 9 } });
     expect(() => createWorker({ workflows: [one, two] })).toThrow(/"shared" has a limit of 1 in workflow one and of 2/);
     const newer = defineWorkflow("two", { handler, lane: { name: "shared", limit: 1 } });

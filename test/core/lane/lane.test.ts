@@ -122,6 +122,23 @@ describe("a slot", () => {
     expect(lane.enter(entrance("two", null), 2)).toMatchObject({ granted: false, limit: 100 });
   });
 
+  test("goes by the code that runs here, whoever asks, and lets in whom that lets in before anybody does", () => {
+    const { lane: before } = laneWith();
+    for (const run of ["one", "two", "three"]) before.enter(entrance(run, 1), 0);
+    const slots = [...before.holders(5), ...before.queue(5)];
+    const book = { put: () => undefined, drop: () => undefined, agree: () => undefined };
+    const raised = new Lane(before.terms, slots, book, { limit: 2, periodMs: null });
+    raised.advance(1);
+    expect([raised.limit, raised.used]).toEqual([2, 2]);
+    expect(raised.enter(entrance("three", 1), 2)).toMatchObject({ granted: false, limit: 2 });
+    expect(raised.enter(entrance("four", 9), 3)).toMatchObject({ granted: false, limit: 2 });
+    raised.override(3, 4);
+    expect([raised.limit, raised.used]).toEqual([3, 3]);
+    const freed = new Lane(raised.terms, slots, book, { limit: null, periodMs: null });
+    freed.override(null, 5);
+    expect([freed.limit, freed.waiting]).toEqual([null, 0]);
+  });
+
   test("an older override of all keys changes nothing; its own counts before theirs", () => {
     const { lane } = laneWith();
     lane.enter(entrance("run", 5), 0);

@@ -90,6 +90,20 @@ describe("the lanes in the code", () => {
     ]);
     expect(limitsOf([{ lane: "a" }])).toEqual([{ name: "a", limit: null, periodMs: null }]);
   });
+
+  test("of the versions of a workflow the last that names a lane speaks for it", () => {
+    const versions = (
+      [
+        ["1", { lane: { name: "a", limit: 2 }, concurrency: 1 }],
+        ["2", { lane: "a" }],
+      ] as const
+    ).map(([version, flow]) => ({ name: "w", version, flow }) as unknown as Definition);
+    expect(collectLimits(versions)).toEqual([
+      { name: "a", limit: null, periodMs: null },
+      { name: "concurrency:w", limit: 1, periodMs: null },
+    ]);
+    expect(collectLimits(versions.toReversed())).toContainEqual({ name: "a", limit: 2, periodMs: null });
+  });
 });
 
 describe("pages by name", () => {

@@ -1,0 +1,93 @@
+/**
+ * Lanes while a deployment changes what their workflows say: workerd is killed and comes back with other code, and
+ * the runs of before are in their lanes.
+ */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFailed, test, vi } from "vitest";
+import { Client } from "./client.ts";
+import { Runtime } from "./runtime.ts";
+
+type LaneView = { readonly limit: number | null; readonly used: number; readonly waiting: number };
+
+const patience = { timeout: 30_000, interval: 50 };
+
+let runtime: Runtime;
+let client: Client;
+let life = 0;
+
+beforeAll(async () => {
+  runtime = await Runtime.build(join(import.meta.dirname, "workers", "lanes.ts"), {});
+  client = new Client(runtime.origin);
+  await deploy("old");
+  for (const id of ["low-1", "low-2", "low-3"]) await begin("lowered", id, "waiting", { parked: true });
+  for (const workflow of ["raised", "freed"]) {
+    await begin(workflow, `${workflow}-1`, "running");
+    for (const id of [`${workflow}-2`, `${workflow}-3`]) await begin(workflow, id, "queued");
+  }
+  await begin("hastened", "fast-1", "completed");
+  for (const id of ["fast-2", "fast-3"]) await begin("hastened", id, "queued");
+  await deploy("new");
+});
+
+afterAll(async () => {
+  await runtime?.discard();
+});
+
+async function deploy(code: "old" | "new"): Promise<void> {
+  await runtime.kill();
+  await runtime.start({ variables: { CODE: code }, deployment: `deployment-${++life}` });
+}
+
+/** Starts the run, and waits until it has come so far. */
+async function begin(workflow: string, id: string, status: string, input: object = {}): Promise<void> {
+  await client.start(workflow, id, input);
+  await until(id, status);
+}
+
+async function until(id: string, status: string): Promise<void> {
+  await vi.waitFor(async () => expect(await client.run(id)).toMatchObject({ id, status }), patience);
+}
+
+function lane(name: string): Promise<LaneView> {
+  return client.call({ method: "GET", path: `/v1/lanes/${encodeURIComponent(name)}` });
+}
+
+function showOutput(): void {
+  onTestFailed(() => console.error(`the end of the output of workerd:\n${runtime.tail()}`));
+}
+
+describe("a limit that a deployment has changed", () => {
+  test("holds runs that began under a higher one, and none of them takes it back", async () => {
+    showOutput();
+    await begin("lowered", "low-4", "running");
+    await begin("lowered", "low-5", "queued");
+    for (const id of ["low-1", "low-2"]) {
+      await client.signal(id, "go", {}, `${id}/go`);
+      await until(id, "queued");
+    }
+    expect(await lane("concurrency:lowered")).toMatchObject({ limit: 1, used: 1, waiting: 3 });
+  });
+
+  test("lets in what is in line under a lower one, without a new start", async () => {
+    showOutput();
+    const full = { limit: 3, used: 3, waiting: 0 };
+    await vi.waitFor(async () => expect(await lane("concurrency:raised")).toMatchObject(full), patience);
+    for (const id of ["raised-1", "raised-2", "raised-3"]) await until(id, "running");
+    await begin("raised", "raised-4", "queued");
+    expect(await lane("concurrency:raised")).toMatchObject({ limit: 3, used: 3, waiting: 1 });
+  });
+
+  test("is gone where the code gives none any more", async () => {
+    showOutput();
+    await begin("freed", "freed-4", "running");
+    for (const id of ["freed-1", "freed-2", "freed-3"]) await until(id, "running");
+    expect(await lane("mail")).toMatchObject({ limit: null, used: 4, waiting: 0 });
+  });
+
+  test("of a rate counts with its period for those in line", async () => {
+    showOutput();
+    for (const id of ["fast-2", "fast-3"]) await until(id, "completed");
+    await begin("hastened", "fast-4", "completed");
+    expect(await lane("throttle:hastened")).toMatchObject({ limit: 100, waiting: 0 });
+  });
+});
