@@ -140,7 +140,8 @@ export class Drive {
     if (this.state.startedAt === null && (startAt ?? 0) > now) return { busy: false, wakeAt: startAt, expired: false };
     const { definition } = this;
     if (definition === undefined) {
-      this.porter.rest();
+      // It was at work when its code went, and may have left its slots behind.
+      this.porter.rest(true);
       return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
     }
     // Its lanes hold it.

@@ -58,12 +58,12 @@ export class Gate implements Doorway {
     return false;
   }
 
-  /** The run is parked: gives back what it does not keep. */
-  rest(): void {
+  /** The run is parked: gives back what it does not keep. @param all also what an earlier memory may have left */
+  rest(all = false): void {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
     const { queued } = this.#state();
-    const inLine = this.isQueued(null);
+    const inLine = all || this.isQueued(null);
     for (const [index, slot] of [...this.#line().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))

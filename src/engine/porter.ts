@@ -64,9 +64,9 @@ export class Porter {
     return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
   }
 
-  /** The run is parked, or held by something else than its lanes. */
-  rest(): void {
-    this.gate.rest();
+  /** The run is parked, or held by something else than its lanes. @param all as for `Gate.rest` */
+  rest(all = false): void {
+    this.gate.rest(all);
     this.#restSeq = this.#run.state.seq;
   }
 

@@ -127,6 +127,25 @@ describe("a run that needs a slot", () => {
     await fleet.drive(minute);
     expect([ship.kinds, fleet.lanes.size]).toEqual([["run.created"], 0]);
   });
+
+  test("whose version goes while it is at work gives its slot back as soon as that shows", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const a = fleet.add("a", worker(ledger, 500), [need("mail", 1)]);
+    await fleet.drive(20);
+    const b = fleet.add("b", worker(ledger), [need("mail", 1)]);
+    await fleet.drive(40);
+    const { definition } = a;
+    a.definition = undefined;
+    a.kill();
+    await fleet.drive(2000);
+    expect([a.status, b.status]).toEqual(["waiting", "completed"]);
+    a.definition = definition;
+    a.kill();
+    await fleet.drive();
+    expect([a.status, ledger.most]).toEqual(["completed", 1]);
+    expect(fleet.lane("mail").isEmpty).toBe(true);
+  });
 });
 
 describe("a parked run", () => {

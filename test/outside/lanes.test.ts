@@ -20,6 +20,7 @@ beforeAll(async () => {
   client = new Client(runtime.origin);
   await deploy("old");
   for (const id of ["low-1", "low-2", "low-3"]) await begin("lowered", id, "waiting", { parked: true });
+  await begin("replaced", "replaced-1", "running");
   for (const workflow of ["raised", "freed"]) {
     await begin(workflow, `${workflow}-1`, "running");
     for (const id of [`${workflow}-2`, `${workflow}-3`]) await begin(workflow, id, "queued");
@@ -90,4 +91,13 @@ describe("a limit that a deployment has changed", () => {
     await begin("hastened", "fast-4", "completed");
     expect(await lane("throttle:hastened")).toMatchObject({ limit: 100, waiting: 0 });
   });
+});
+
+test("a run at work whose version a deployment has removed gives its slot to the next at once", async () => {
+  showOutput();
+  await client.start("replaced", "replaced-2", {});
+  // Well before the lane would ask it.
+  const soon = { timeout: 10_000, interval: 50 };
+  await vi.waitFor(async () => expect(await client.run("replaced-2")).toMatchObject({ status: "running" }), soon);
+  expect(await client.run("replaced-1")).toMatchObject({ status: "waiting", version: "1" });
 });

@@ -22,6 +22,7 @@ const worker = createWorker({
     defineWorkflow("lowered", { concurrency: isOld ? 3 : 1, handler: work }),
     defineWorkflow("raised", { concurrency: isOld ? 1 : 3, handler: work }),
     defineWorkflow("freed", { lane: isOld ? { name: "mail", limit: 1 } : "mail", handler: work }),
+    defineWorkflow("replaced", { version: isOld ? "1" : "2", concurrency: 1, handler: work }),
     defineWorkflow("hastened", {
       throttle: isOld ? { limit: 1, period: "10 minutes" } : { limit: 100, period: "1 s" },
       handler: () => Promise.resolve("done"),
