@@ -42,6 +42,8 @@ export type ServiceErrorCode =
   | "run_ended"
   | "run_not_ended"
   | "not_retryable"
+  /** The run cannot go on again: another has the key of its singleton. */
+  | "singleton_held"
   | "idempotency_conflict"
   | "input_invalid"
   | "id_invalid"

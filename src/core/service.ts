@@ -72,7 +72,7 @@ export interface Runs {
   story(id: string, key: string): Promise<Story>;
   /** Newest first. @throws cursor_invalid */
   list(query: RunQuery): Promise<{ readonly runs: readonly RunSummary[]; readonly cursor: string | null }>;
-  /** @throws run_not_found, run_ended, run_not_ended (delete), not_retryable, idempotency_conflict */
+  /** @throws run_not_found, run_ended, run_not_ended (delete), not_retryable, singleton_held (retry), idempotency_conflict */
   act(id: string, action: RunAction): Promise<RunSnapshot>;
   /**
    * Starts a run with the history of this one up to a step, or finds the one that the same id or key made.

@@ -98,6 +98,7 @@ export const statuses: Readonly<Record<ProblemCode, number>> = {
   run_ended: 409,
   run_not_ended: 409,
   not_retryable: 409,
+  singleton_held: 409,
   idempotency_conflict: 409,
   input_invalid: 422,
   signal_invalid: 422,

@@ -84,6 +84,8 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pi
   const own = ({ parent }: Parcel): { own: boolean } => ({ own: parent?.id === self.id });
   if (retried.ok) return own(retried.value);
   if (retried.refusal.code === "run_not_found") return null;
+  // Where another run has the key of its singleton, a start finds that one, or takes its place.
+  if (retried.refusal.code === "singleton_held") return null;
   if (retried.refusal.code !== "not_retryable") unwrap(retried);
   const found = await runObject(child.id).read(0);
   if (!found.ok) return null;

@@ -4,6 +4,8 @@
  * Long because every call that such an object takes is here once.
  */
 import { DurableObject } from "cloudflare:workers";
+import { decide } from "../core/action.ts";
+import type { Action } from "../core/action.ts";
 import type { Window } from "../core/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
@@ -37,6 +39,7 @@ import type { ChildNews } from "../engine/news.ts";
 import type { Find } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
 import { isCourier } from "./address.ts";
+import { reclaim } from "./admission.ts";
 import { Alias } from "./alias.ts";
 import { isTheSame, receive } from "./arrival.ts";
 import { departureOf, linesOf } from "./departure.ts";
@@ -97,6 +100,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   readonly #courier: Courier;
   readonly #find: Find;
   readonly #startRun: StartRun;
+  /** Whether the run goes on again is being decided. */
+  #retrying: Promise<unknown> = Promise.resolve();
 
   constructor(ctx: DurableObjectState, env: unknown, find: Find, startRun: StartRun) {
     super(ctx, env as never);
@@ -175,6 +180,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   read(waitMs: number): Promise<Answer<Parcel>> {
     return answer(async () => {
+      // A lane that asks whether the run still has its key hears what becomes of it.
+      await this.#retrying;
       this.#existing();
       this.#host.wake();
       if (waitMs > 0) await this.#host.settled(waitMs);
@@ -240,12 +247,21 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     return answer(async () => {
       const { kind } = action;
       if (kind === "delete") return await this.#delete(action);
-      const run = this.#present();
-      await run.act({ ...action, kind });
+      if (kind === "retry") await this.#retry({ ...action, kind });
+      else await this.#present().act({ ...action, kind });
       this.#host.proceed();
       // Its handler may have something to clean up; mostly it has not.
-      return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : run.snapshot());
+      return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : this.#host.run.snapshot());
     });
+  }
+
+  async #retry(action: Action): Promise<void> {
+    const run = this.#present();
+    if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
+    // It gave its key away when it ended.
+    const retried = reclaim(this.#life()).then(() => this.#present().act(action));
+    this.#retrying = Promise.allSettled([this.#retrying, retried]);
+    await retried;
   }
 
   fork(request: ForkRequest): Promise<Answer<{ run: Parcel; created: boolean }>> {

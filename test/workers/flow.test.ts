@@ -10,6 +10,7 @@ import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { flowWorkflows, maxMs, periodMs, rushMs } from "./flows/flow.ts";
+import { LaneObject } from "./worker.ts";
 
 const service = createService(new Catalog(flowWorkflows.map(({ definition }) => definition)));
 
@@ -271,6 +272,80 @@ describe("singleton", () => {
     const id = newId("run");
     for (const status of [201, 200, 200]) expect((await start("flow-newest", { key }, { id })).status).toBe(status);
     await runThatIs(id, { status: "waiting" });
+  });
+
+  /** Starts a run that has failed before it answers. */
+  async function failed(workflow: string, key: string): Promise<string> {
+    const { run } = await start(workflow, { key, n: 0 });
+    await runThatIs(run.id, { status: "failed" });
+    return run.id;
+  }
+
+  it.each(["skip", "replace"])(
+    "%s: a run that is retried has to have the key again, and is in the way of the next start like any other",
+    async (mode) => {
+      const [workflow, key] = [`flow-falters-${mode}`, newId("retried")];
+      const first = await failed(workflow, key);
+      const other = await start(workflow, { key, n: 1 });
+      expect(other.status).toBe(201);
+      const { status, body } = await ask(`POST /v1/runs/${first}/retry`);
+      expect([status, body["code"], body["detail"]]).toEqual([
+        409,
+        "singleton_held",
+        expect.stringContaining(other.run.id),
+      ]);
+      await runThatIs(first, { status: "failed" });
+      await runThatIs(other.run.id, { status: "waiting" });
+      await end(other.run.id);
+      expect((await ask(`POST /v1/runs/${first}/retry`)).status).toBe(200);
+      await runThatIs(first, { status: "waiting" });
+      const next = await start(workflow, { key, n: 1 });
+      expect(next.status).toBe(mode === "skip" ? 200 : 201);
+      expect(next.run.id === first).toBe(mode === "skip");
+      if (mode === "replace") await runThatIs(first, { status: "cancelled" });
+    },
+  );
+
+  it("skip: a start that comes while a retry is under way is answered by what becomes of it", async () => {
+    const key = newId("meeting");
+    const first = await failed("flow-falters-skip", key);
+    const { claim } = LaneObject.prototype;
+    const claimed = vi.spyOn(LaneObject.prototype, "claim");
+    claimed.mockImplementationOnce(async function (this: LaneObject, asked) {
+      const answer = await claim.call(this, asked);
+      await scheduler.wait(300);
+      return answer;
+    });
+    const retried = ask(`POST /v1/runs/${first}/retry`);
+    await vi.waitFor(() => expect(claimed).toHaveBeenCalledTimes(1));
+    expect(await start("flow-falters-skip", { key, n: 1 })).toMatchObject({ status: 200, run: { id: first } });
+    expect((await retried).status).toBe(200);
+    claimed.mockRestore();
+  });
+
+  it("skip: a parent that is retried waits for the run that has the key of its child since", async () => {
+    const key = newId("child");
+    const parent = await failed("flow-employer", key);
+    const other = await start("flow-falters-skip", { key, n: 1 });
+    expect((await ask(`POST /v1/runs/${parent}/retry`)).status).toBe(200);
+    await runThatIs(parent, { status: "waiting", waitingFor: [{ kind: "run", name: other.run.id }] });
+    await end(other.run.id);
+    await runThatIs(parent, { status: "completed" });
+  });
+
+  it("skip: of retries and starts at once one goes on", async () => {
+    const key = newId("rivals");
+    const ids: string[] = [];
+    for (let count = 0; count < 8; count++) ids.push(await failed("flow-falters-skip", key));
+    const [retried, started] = await Promise.all([
+      Promise.all(ids.map((id) => ask(`POST /v1/runs/${id}/retry`))),
+      many(8, (n) => start("flow-falters-skip", { key, n: n + 1 })),
+    ]);
+    const going = new Set([
+      ...ids.filter((_id, index) => retried[index]?.status === 200),
+      ...started.map(({ run }) => run.id),
+    ]);
+    expect([...going]).toHaveLength(1);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Workflows whose starts are limited; each limit has a key, so that tests do not meet. */
 import * as z from "zod";
-import { defineWorkflow } from "../../../src/index.ts";
+import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
 
 type Keyed = { readonly key: string; readonly n?: number };
 const key = (input: Keyed): string => input.key;
@@ -32,6 +32,29 @@ const brief = defineWorkflow("flow-brief", {
 const newest = defineWorkflow("flow-newest", {
   singleton: { key, mode: "replace" },
   handler: async (_input: Keyed, step) => await step.waitFor("end"),
+});
+
+const tried = new Set<string>();
+
+/** Fails once where `n` is 0, and goes on. */
+const falters = (name: string, mode: "skip" | "replace") =>
+  defineWorkflow(name, {
+    singleton: { key, mode },
+    handler: async ({ n }: Keyed, step) => {
+      await step.run("try", () => {
+        if (n !== 0 || tried.has(step.info.id)) return;
+        tried.add(step.info.id);
+        throw new NonRetryableError("not yet");
+      });
+      await step.waitFor("end");
+    },
+  });
+
+const faltersSkip = falters("flow-falters-skip", "skip");
+
+/** Has failed with its child, until it is retried. */
+const employer = defineWorkflow("flow-employer", {
+  handler: async (input: Keyed, step) => await step.invoke(faltersSkip, input),
 });
 
 /** Longer than any two starts of one test are apart, on a machine that has other things to do. */
@@ -125,6 +148,9 @@ export const flowWorkflows = [
   single,
   brief,
   newest,
+  faltersSkip,
+  employer,
+  falters("flow-falters-replace", "replace"),
   settled,
   pressed,
   rushed,
