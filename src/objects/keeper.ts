@@ -16,6 +16,7 @@ import type { HolderRun, KeyHolder } from "../core/claim.ts";
 import { Lane } from "../core/lane.ts";
 import type { LaneAsked, LaneInfo } from "../core/service.ts";
 import type { CodeTerms, Followed, Slot } from "../core/slot.ts";
+import { kindOf } from "../core/ticket.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
 import { LaneStore } from "../store/lanes.ts";
 import type { LaneState, LimitRequest } from "../store/lanes.ts";
@@ -74,7 +75,7 @@ export class Keeper {
   }
 
   /** The limit that counts instead of the code's; null for the code's. Answers null where its key came with another. */
-  override(limit: number | null, asked?: LaneAsked, key?: string): LaneInfo | null {
+  async override(limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo | null> {
     const { store } = this.#open();
     const known = store.state.requests?.find((request) => request.key === key);
     if (known !== undefined && known.limit !== limit) return null;
@@ -85,7 +86,8 @@ export class Keeper {
         if (key !== undefined) this.#remember({ key, limit, at: now });
       }, limit !== null);
     }
-    return infoOf(this.#name, this.#open().lane, shown);
+    const holder = await this.#keyHolder();
+    return infoOf(this.#name, this.#open().lane, shown, holder);
   }
 
   #remember(request: LimitRequest): void {
@@ -100,12 +102,13 @@ export class Keeper {
   }
 
   /** Null for a lane that nobody has used. */
-  read(limit: number): LaneInfo | null {
+  async read(limit: number): Promise<LaneInfo | null> {
     if (!this.#open().store.exists) return null;
+    const holder = await this.#keyHolder();
     const now = Date.now();
     this.#write(({ lane }) => lane.advance(now));
     this.#attend(now);
-    return infoOf(this.#name, this.#open().lane, limit);
+    return infoOf(this.#name, this.#open().lane, limit, holder);
   }
 
   async claim(claim: Claim): Promise<Claimed> {
@@ -226,7 +229,14 @@ export class Keeper {
     }
   }
 
-  /** Slots are what the roll lists, not keys that are claimed. */
+  /** Who has the key, asked now. Nothing is written: it may be about to claim it again. */
+  async #keyHolder(): Promise<KeyHolder | null> {
+    const { holder } = this.#open().store.state;
+    if (holder === null) return null;
+    return (await this.#isHeld(holder, kindOf(this.#name) === "debounce" ? "begun" : "ended")) ? holder : null;
+  }
+
+  /** Slots are what the roll lists, not keys that are claimed: who looks at the list would wake all their runs. */
   #isListed(): boolean {
     const { lane } = this.#open();
     return !lane.isEmpty || lane.terms.override !== null || lane.terms.followed.limit !== null;
@@ -252,8 +262,10 @@ export class Keeper {
 
   /** Removes a lane of which nothing must be remembered any more. */
   async #tidy(): Promise<void> {
-    const { holder } = this.#open().store.state;
-    if (holder !== null && !(await this.#isHeld(holder, "ended"))) this.release(holder.runId);
+    const [{ holder }, usedAt] = [this.#open().store.state, this.#usedAt];
+    const held = await this.#keyHolder();
+    // It may have been claimed meanwhile, also by the same run.
+    if (holder !== null && held === null && this.#usedAt === usedAt) this.release(holder.runId);
     if (this.#isListed() || this.#open().store.state.holder !== null) return this.#arm();
     if (this.#open().store.state.registered) {
       this.#save({ registered: false });
@@ -291,19 +303,22 @@ export class Keeper {
   }
 }
 
-function infoOf(name: string, lane: Lane, limit: number): LaneInfo {
+/** @param holder who has the key, of which there is one */
+function infoOf(name: string, lane: Lane, limit: number, holder: KeyHolder | null): LaneInfo {
+  const keyed = holder === null ? [] : [{ run: holder.runId, step: null, sinceAt: holder.claimedAt }];
+  const slots = lane.holders(limit).map(({ ticket, grantedAt }) => ({
+    run: ticket.runId,
+    step: ticket.step,
+    sinceAt: grantedAt ?? 0,
+  }));
   return {
-    ...{ name, limit: lane.limit },
+    ...{ name, limit: lane.limit ?? (holder === null ? null : 1) },
     override: lane.terms.override ?? lane.terms.followed.limit,
     ...(lane.terms.setting === undefined ? {} : { setting: lane.terms.setting }),
     periodMs: lane.terms.periodMs,
-    used: lane.used,
+    used: lane.used + keyed.length,
     waiting: lane.waiting,
-    holders: lane.holders(limit).map(({ ticket, grantedAt }) => ({
-      run: ticket.runId,
-      step: ticket.step,
-      sinceAt: grantedAt ?? 0,
-    })),
+    holders: [...keyed, ...slots].slice(0, limit),
     queue: lane.queue(limit).map(({ ticket, priority, enqueuedAt }, index) => ({
       run: ticket.runId,
       step: ticket.step,

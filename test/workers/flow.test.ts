@@ -527,6 +527,31 @@ describe("debounce", () => {
   });
 });
 
+describe("the lane of a key", () => {
+  const laneOf = async (name: string) => (await ask(`GET /v1/lanes/${encodeURIComponent(name)}`)).body;
+
+  it("shows who has it, for as long as that run goes on", async () => {
+    const key = newId("view");
+    const { run } = await start("flow-single", { key });
+    const since = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    const held = { limit: 1, used: 1, waiting: 0, holders: [{ run: run.id, step: null, since }], queue: [] };
+    expect(await laneOf(`singleton:flow-single:${key}`)).toMatchObject(held);
+    await end(run.id);
+    expect(await laneOf(`singleton:flow-single:${key}`)).toMatchObject({ used: 0, holders: [] });
+    const { run: next } = await start("flow-single", { key });
+    expect(await laneOf(`singleton:flow-single:${key}`)).toMatchObject({ used: 1, holders: [{ run: next.id }] });
+  });
+
+  it("of a debounce shows the run that is put off, until it begins", async () => {
+    const key = newId("view");
+    const { run } = await start("flow-settled", { key, n: 1, wait: true });
+    const lane = `debounce:flow-settled:${key}`;
+    expect(await laneOf(lane)).toMatchObject({ limit: 1, used: 1, holders: [{ run: run.id }] });
+    await runThatIs(run.id, { status: "waiting" });
+    expect(await laneOf(lane)).toMatchObject({ used: 0, holders: [] });
+  });
+});
+
 describe("while everything dies again and again", () => {
   /** Asks until it is answered, always with the same key. */
   async function insist(workflow: string, key: string, n: number): Promise<RunJson> {
