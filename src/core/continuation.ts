@@ -1,19 +1,46 @@
 /** What of a run is left when it goes on as new. */
+import { dequal } from "dequal";
+import type { Definition } from "./definition.ts";
 import type { EntryOf, Fact } from "./entry.ts";
+import { needsOf } from "./flow.ts";
+import { givenLabels, labelsOf } from "./label.ts";
 import type { Continuation, KeptAction, KeptUpdate } from "./origin.ts";
 import type { RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
+import { kindOf } from "./ticket.ts";
+import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
 /** Keys that are still known to be of signals that came, the newest, and how much text they may be. */
 const maxKeys = 1000;
 const maxKeyText = 1_000_000;
 
+/** What is other than in the life before. */
+export type Life = Pick<EntryOf<"run.created">, "input" | "labels" | "lanes">;
+
+/**
+ * The next life of a run, as today's code has it with this input. Given labels stay, and so does the key of its
+ * singleton: it is one run, and has not ended.
+ * @throws HoldfastError label_invalid, input_invalid: a label, a key or the priority cannot be made from the input
+ */
+export function lifeOf(definition: Definition, created: EntryOf<"run.created">, input: Stored): Life {
+  const { singleton: _own, ...flow } = definition.flow;
+  const kept = created.lanes?.filter(({ lane }) => kindOf(lane) === "singleton") ?? [];
+  // It is no new start, which a rate would count.
+  const needs = needsOf({ ...definition, flow }, decode(input)).filter(({ periodMs }) => periodMs === null);
+  const lanes = [...kept, ...needs];
+  return {
+    input,
+    labels: labelsOf(definition, input, givenLabels(created, definition.labels)),
+    ...(created.lanes === undefined && lanes.length === 0 ? {} : { lanes }),
+  };
+}
+
 /**
  * The whole new journal: the run is what it was and is called what it was called, with another input; signals
  * that nobody consumed wait in the order in which they came.
  */
-export function continuationOf(state: RunState, input: Stored, deployment: string): Fact[] {
+export function continuationOf(state: RunState, life: Life, deployment: string): Fact[] {
   const { created } = state;
   if (created === null) throw new Error("a run that was never created cannot go on");
   // Without a seed: what is drawn in this life is not what was drawn in the last.
@@ -21,7 +48,7 @@ export function continuationOf(state: RunState, input: Stored, deployment: strin
   const signals = unconsumed(state);
   const renewed: Fact = {
     ...before,
-    input,
+    ...life,
     // A repeated start is compared with what started the first life.
     sent: created.sent ?? created.input,
     startAt: null,
@@ -33,10 +60,20 @@ export function continuationOf(state: RunState, input: Stored, deployment: strin
       ...newestUpdates(state),
       ...newestActions(state),
       ...foremostSteps(state),
+      ...firstLabels(created, life),
     },
   };
   const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
-  return [renewed, { kind: "run.started", deployment }, ...strays(state), ...received];
+  const started: Fact[] = isSettled(created, life) ? [{ kind: "run.started", deployment }] : [];
+  return [renewed, ...started, ...strays(state), ...received];
+}
+
+/** It is in the lanes that it needs: else it begins once it has its slots, as any run does. */
+function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boolean {
+  const [held, needed] = [before, after].map(({ lanes = [] }) =>
+    lanes.flatMap(({ lane, scope, periodMs }) => (scope === "run" && periodMs === null ? [lane] : [])),
+  );
+  return dequal(held, needed);
 }
 
 /** Children that were given up and have not heard of it. No call has such an id: occurrences count from 1. */
@@ -76,6 +113,12 @@ function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> 
     kept.push(one);
   }
   return kept.length === 0 ? {} : { actions: kept.toReversed() };
+}
+
+/** A repeated start is compared with them. */
+function firstLabels({ labels, continuation }: EntryOf<"run.created">, life: Life): Pick<Continuation, "labels"> {
+  const first = continuation?.labels ?? labels;
+  return dequal(first, life.labels) ? {} : { labels: first };
 }
 
 function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {

@@ -227,7 +227,7 @@ const updateEnd: Check = (value) =>
 
 /** Of fields that hold more than a word; `lanes`, `claims` and `reply` are those of their deployment, and left there. */
 const shapes: Readonly<Record<string, Check>> = {
-  labels: (value) => isPlain(value) && !Object.hasOwn(value, "__proto__") && Object.values(value).every(text),
+  labels,
   parent: link,
   child: link,
   schedule: exactly({ id: text, at: isInstant }),
@@ -237,6 +237,7 @@ const shapes: Readonly<Record<string, Check>> = {
     updates: maybe(listOf(exactly({ key: text, id: text, name: text, sent: stored, end: updateEnd }))),
     actions: maybe(listOf(exactly({ key: text, kind: text, reason: orNull(isText), url: maybe(isWebUrl) }))),
     tallies: maybe(listOf((value) => Array.isArray(value) && value.length === 2 && text(value[0]) && tally(value[1]))),
+    labels: maybe(labels),
   }),
   from: exactly({ id: runId, digest: text }),
   used: exactly({ rowsWritten: count, requests: count, awakeMs: count, bytesStored: count }),
@@ -245,6 +246,10 @@ const shapes: Readonly<Record<string, Check>> = {
   calls: listOf(exactly({ call: text, id: text })),
   ...{ steps: listOf(text), cleared: listOf(text), awaited: listOf(text) },
 };
+
+function labels(value: unknown): boolean {
+  return isPlain(value) && !Object.hasOwn(value, "__proto__") && Object.values(value).every(text);
+}
 
 function isText(value: unknown): boolean {
   return typeof value === "string";

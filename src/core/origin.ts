@@ -47,6 +47,8 @@ export type Continuation = {
   readonly actions?: readonly KeptAction[];
   /** How its steps went, by name; absent where there were none. */
   readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
+  /** Those of the first; absent where they are what they were. */
+  readonly labels?: Readonly<Record<string, string>>;
 };
 
 /** What was done to the run under a key; `url` is the address that was made, where one was. */

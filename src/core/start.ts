@@ -46,7 +46,8 @@ function isAlike(created: EntryOf<"run.created">, { wish, labels, notify = [] }:
   if (created.print !== undefined && wish !== undefined) return created.print === wish.print;
   // An older journal does not tell the labels that were asked for from those that the workflow added.
   const wanted = Object.entries(wish?.labels ?? labels);
-  return wanted.every(([label, value]) => created.labels[label] === value) && dequal(created.notify ?? [], notify);
+  const known = created.continuation?.labels ?? created.labels;
+  return wanted.every(([label, value]) => known[label] === value) && dequal(created.notify ?? [], notify);
 }
 
 /** What a start may ask for besides its workflow and its input. */

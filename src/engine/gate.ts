@@ -232,12 +232,13 @@ export class Gate implements Doorway {
   #line(): Line {
     const { created } = this.#state();
     const before = this.#run;
-    // A later start may have changed what a run needs that has not begun.
+    // A later start may have changed what a run needs that has not begun, and it may have gone on as new.
     if (before !== null && (this.#lanes === created?.lanes || isSame(this.#lanes, created?.lanes))) return before;
-    for (const slot of [...(before?.slots ?? [])]) this.#giveBack(slot, true);
     this.#lanes = created?.lanes;
-    this.#run = new Line(this.#needs("run"), this.#ticket(null), this.#inherited);
-    return this.#run;
+    const line = new Line(this.#needs("run"), this.#ticket(null), this.#inherited, before);
+    this.#run = line;
+    for (const slot of before?.slots ?? []) if (!line.slots.includes(slot)) this.#giveBack(slot, true);
+    return line;
   }
 
   /** A rate is asked for once, before the run begins. */

@@ -35,8 +35,14 @@ export type Errand =
 export class Line {
   readonly slots: Slot[];
 
-  constructor(needs: readonly LaneNeed[], ticket: Ticket, inherited: boolean) {
-    this.slots = needs.map((need) => fresh(need, ticket, inherited));
+  /** @param before whose slots are kept that are held, from the first on, for as far as the lanes are the same */
+  constructor(needs: readonly LaneNeed[], ticket: Ticket, inherited: boolean, before: Line | null = null) {
+    let isKept = true;
+    this.slots = needs.map((need, index) => {
+      const slot = before?.slots[index];
+      isKept &&= slot?.lane === need.lane && slot.phase === "held";
+      return isKept && slot !== undefined ? slot : fresh(need, ticket, inherited);
+    });
   }
 
   get isOpen(): boolean {

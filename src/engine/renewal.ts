@@ -4,18 +4,18 @@
  * Invariant 1: the old journal is there, or the new one, and never both or neither: one write replaces it.
  * Invariant 2: a run that was cancelled before is not renewed; one that is paused, once it goes on.
  */
-import { continuationOf } from "../core/continuation.ts";
+import { continuationOf, lifeOf } from "../core/continuation.ts";
+import type { Life } from "../core/continuation.ts";
 import { reviveError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import type { Definition } from "../core/definition.ts";
 import { validate } from "../core/schema.ts";
 import { encode } from "../core/value.ts";
-import type { Stored } from "../core/value.ts";
 import type { Calls } from "./calls.ts";
 import type { Closing } from "./closing.ts";
 import type { Course } from "./course.ts";
 
-type Request = { readonly input: Stored; readonly reject: (error: unknown) => void };
+type Request = { readonly life: Life; readonly reject: (error: unknown) => void };
 
 export class Renewal {
   /** The journal is that of the run's next life. */
@@ -38,19 +38,22 @@ export class Renewal {
     return this.#request !== null;
   }
 
-  /** Rejects with input_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
+  /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
   async request(input: unknown): Promise<never> {
     const fitted = validate(this.#definition.input, input, "input_invalid", "the input");
-    return await this.#ask(encode(fitted instanceof Promise ? await fitted : fitted, "the input"));
+    const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
+    const { created } = this.#course.state;
+    if (created === null) throw new Error("a run that was never created cannot go on");
+    return await this.#ask(lifeOf(this.#definition, created, stored));
   }
 
   /** Rejects where the run is cancelled; else the handler hears nothing any more. */
-  #ask(input: Stored): Promise<never> {
+  #ask(life: Life): Promise<never> {
     return new Promise((_resolve, reject) => {
       if (this.#refusal !== null) throw reviveError(this.#refusal);
       // Of two, the first counts.
       if (this.#request !== null) return;
-      this.#request = { input, reject };
+      this.#request = { life, reject };
       this.#closing.finished = true;
       this.#course.stirred.ring();
       this.proceed();
@@ -75,7 +78,7 @@ export class Renewal {
   #renew(): void {
     const { ledger, world, held, over } = this.#course;
     if (this.#request === null || held || over || this.#calls.frozen) return;
-    ledger.restart(...continuationOf(ledger.state, this.#request.input, world.deployment));
+    ledger.restart(...continuationOf(ledger.state, this.#request.life, world.deployment));
     this.done = true;
     this.#course.stop(new Error("the run goes on as new"));
   }

@@ -5,9 +5,9 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
-import { HoldfastError } from "../core/error.ts";
 import { limitsOf } from "../core/flow.ts";
 import type { Gates } from "../core/flow.ts";
+import { labelsOf } from "../core/label.ts";
 import { checkName } from "../core/name.ts";
 import type { ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import { checkSignal, fitPayload } from "../core/payload.ts";
@@ -45,7 +45,7 @@ export async function fit(definition: Definition, start: Start): Promise<Fit> {
     input,
     ...(input === sent ? {} : { sent }),
     ...(signal === undefined ? {} : { signal }),
-    labels: checkLabels({ ...labelsOf(definition, input), ...start.labels }),
+    labels: labelsOf(definition, input, start.labels),
     ...subscribersOf(definition, input, start.notify),
     ...(lanes.length === 0 ? {} : { lanes }),
   };
@@ -80,25 +80,4 @@ async function fitSignal(definition: Definition, start: Start): Promise<CheckedS
   const signal = broughtSignal(start);
   if (signal === undefined) return undefined;
   return { ...signal, fitted: await fitPayload(definition, signal.name, signal.payload) };
-}
-
-/** Without a schema the input may be anything, also what the workflow's own function has not thought of. */
-function labelsOf({ name, labels }: Definition, input: Stored): Readonly<Record<string, string>> {
-  try {
-    return labels?.(decode(input) as never) ?? {};
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new HoldfastError("label_invalid", `the labels of ${name} cannot be made from this input: ${why}`, { cause });
-  }
-}
-
-function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  for (const [label, value] of Object.entries(labels)) {
-    if (typeof value === "string" && label !== "" && label.length <= 256 && value.length <= 1024) continue;
-    throw new HoldfastError(
-      "label_invalid",
-      `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,
-    );
-  }
-  return labels;
 }

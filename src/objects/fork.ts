@@ -13,9 +13,9 @@ import type { Definition } from "../core/definition.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
 import { planFork } from "../core/fork.ts";
 import { HoldfastError } from "../core/error.ts";
+import { givenLabels } from "../core/label.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import type { ForkRequest } from "../core/service.ts";
-import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
@@ -79,24 +79,6 @@ export async function fetchHistory({ id, createdAt, copied }: Branch): Promise<E
     after = end.seq;
   }
   return entries;
-}
-
-/** The labels that were not made of the input, which the fork has another of. */
-function givenLabels(
-  { labels, input }: EntryOf<"run.created">,
-  make: Definition["labels"],
-): Readonly<Record<string, string>> {
-  const made = madeLabels(make, input);
-  return Object.fromEntries(Object.entries(labels).filter(([label, value]) => made[label] !== value));
-}
-
-/** A function that no longer takes the input has made nothing of it. */
-function madeLabels(make: Definition["labels"], input: Stored): Readonly<Record<string, string>> {
-  try {
-    return make?.(decode(input) as never) ?? {};
-  } catch {
-    return {};
-  }
 }
 
 function printOf(results: ReadonlyMap<string, Stored>): Promise<string> {

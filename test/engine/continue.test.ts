@@ -101,6 +101,29 @@ describe("a run that goes on as new", () => {
     expect(host.status).toBe("paused");
   });
 
+  test("has the labels of its input now, those given at its start, and is found by a repeated start", async () => {
+    const flow = define(times(2), { labels: ({ round }: { round: number }) => ({ round: `${round}` }) });
+    const labels = { round: "0", tier: "gold" };
+    const first = { ...created({ round: 0 }), labels, key: "k" };
+    const journal = [JSON.stringify([{ seq: 1, at: startAt, kind: "run.created", ...first }])];
+    const host = await new Host(flow, { commits: journal, cold: false }).drive();
+    const now = host.run.state.created;
+    if (now === null) throw new Error("it is gone");
+    expect([now.labels, now.continuation?.labels]).toEqual([{ round: "2", tier: "gold" }, labels]);
+    const start = { workflow: "flow", input: encode({ round: 0 }, "x"), labels, key: "k" };
+    expect(() => checkSameStart(now, start)).not.toThrow();
+    expect(() => checkSameStart(now, { ...start, labels: now.labels })).toThrow("another run");
+  });
+
+  test("hears of an input that no label or key can be made from", async () => {
+    const handler: Handler = async (_input, step) =>
+      await step.continueAsNew(null).catch((error: Caught) => error.code);
+    const make = (({ key }: { key: string }) => ({ key })) as never;
+    expect((await play(define(handler, { labels: make }))).output).toBe("label_invalid");
+    const flow = { concurrency: { limit: 1, key: (({ key }: { key: string }) => key) as never } };
+    expect((await play(define(handler, { flow }))).output).toBe("input_invalid");
+  });
+
   test("never hears of it: nothing is thrown through its handler, nothing of it goes on", async () => {
     const heard: string[] = [];
     const host = await play(async (input: number | undefined, step) => {

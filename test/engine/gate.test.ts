@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Flow } from "../../src/core/definition.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { fold } from "../../src/core/fold.ts";
 import type { LaneNeed } from "../../src/core/need.ts";
@@ -539,12 +540,70 @@ describe("a run that begins again", () => {
       const { left = 3 } = input;
       if (left > 0) await step.continueAsNew({ left: left - 1 });
     };
-    const a = fleet.add("a", define(round), [need("mail", 1)]);
+    const a = fleet.add("a", define(round, { flow: { lane: "mail" } }), [need("mail", 1)]);
     await fleet.drive(100);
     const b = fleet.add("b", worker(ledger), [need("mail", 1)]);
     await fleet.drive();
     expect([a.status, b.status]).toEqual(["completed", "completed"]);
     expect(ledger.begun).toEqual(["a", "a", "a", "a", "b", "b"]);
+  });
+
+  const key = (input: { readonly key: string }): string => input.key;
+
+  /** Works for half a second under each key, one life after the other. */
+  function mover(ledger: Ledger, flow: Flow<never>) {
+    return define(
+      async (input: { readonly key: string }, step: Step) => {
+        await step.run("work", () => ledger.work(step.info.id, 500));
+        if (input.key === "one") await step.continueAsNew({ key: "two" });
+      },
+      { flow },
+    );
+  }
+
+  const first = { input: encode({ key: "one" }, "the input") };
+
+  test.each([false, true])(
+    "as new with another key goes over to the lane of that one, killed there: %s",
+    async (killed) => {
+      const fleet = new Fleet();
+      const ledger = new Ledger(fleet);
+      const [one, two] = ["concurrency:flow:one", "concurrency:flow:two"];
+      const a = fleet.add("a", mover(ledger, { concurrency: { limit: 1, key } }), [need(one, 1)], first);
+      await fleet.drive(20);
+      const there = fleet.add("there", worker(ledger, minute), [need(two, 1)]);
+      const behind = fleet.add("behind", worker(ledger), [need(one, 1)]);
+      await fleet.drive(1000);
+      expect([a.status, waitsOf(a), there.status, behind.status]).toEqual([
+        "queued",
+        [["lane", two]],
+        "running",
+        "completed",
+      ]);
+      expect([fleet.lane(one).isEmpty, fleet.lane(two).waiting]).toEqual([true, 1]);
+      if (killed) a.kill();
+      await fleet.drive();
+      expect([a.status, there.status]).toEqual(["completed", "completed"]);
+      expect(a.kinds).toEqual([
+        ...["run.created", "lane.queued", "lane.entered", "run.started"],
+        ...["step.completed", "run.completed"],
+      ]);
+      expect([fleet.lane(one).isEmpty, fleet.lane(two).isEmpty]).toEqual([true, true]);
+    },
+  );
+
+  test("as new with another key is the run that it was for those that wait for its end", async () => {
+    const fleet = new Fleet();
+    const ledger = new Ledger(fleet);
+    const own = "singleton:flow:one";
+    const needs = [need(own, 1, { hold: true }), need("concurrency:flow:one", 1)];
+    const flow: Flow<never> = { singleton: { mode: "queue", key }, concurrency: { limit: 1, key } };
+    const a = fleet.add("a", mover(ledger, flow), needs, first);
+    await fleet.drive(20);
+    fleet.add("behind", worker(ledger), [need(own, 1, { hold: true })]);
+    await fleet.drive();
+    expect(a.run.state.created?.lanes?.map(({ lane }) => lane)).toEqual([own, "concurrency:flow:two"]);
+    expect(ledger.begun).toEqual(["a", "a", "behind", "behind"]);
   });
 
   test("after it failed waits for a slot like any other", async () => {

@@ -54,6 +54,36 @@ describe("guarantees 1, 2 and 5: a run that goes on as new, whose process ends a
 });
 
 describe("a run that went on as new", () => {
+  test("has the labels and the lane of its input now, and waits for its slot there", async () => {
+    const [first, second] = [newId("first"), newId("second")];
+    const begin = {
+      json: { input: { key: first, next: second }, labels: { tier: second } },
+      headers: { "idempotency-key": first },
+    };
+    const { body: nomad } = await ask("POST /v1/workflows/nomad/runs", begin);
+    const id = String(nomad["id"]);
+    await runThatIs(id, { status: "waiting", labels: { tenant: first, tier: second } });
+    const settler = await start("nomad", { input: { key: second } });
+    await runThatIs(settler.id, { status: "waiting" });
+    const go = (run: string) => ask(`POST /v1/runs/${run}/signals/go`, { json: {} });
+    await go(id);
+    const lane = { kind: "lane", name: `concurrency:nomad:${second}` };
+    await runThatIs(id, { status: "queued", waitingFor: [lane], labels: { tenant: second, tier: second } });
+    expect((await ask(`GET /v1/lanes/concurrency:nomad:${first}`)).body).toMatchObject({ used: 0, waiting: 0 });
+    const listed = async (label: string) => {
+      const { body } = await ask(`GET /v1/runs?workflow=nomad&label.${label}`);
+      return (body["runs"] as { id: string }[]).map((run) => run.id).toSorted();
+    };
+    await vi.waitFor(async () => expect(await listed(`tenant=${second}`)).toEqual([id, settler.id].toSorted()), 5000);
+    expect([await listed(`tenant=${first}`), await listed(`tier=${second}`)]).toEqual([[], [id]]);
+    await evictDurableObject(env.RUNS.getByName(id));
+    await go(settler.id);
+    await runThatIs(id, { status: "waiting" });
+    expect(await ask("POST /v1/workflows/nomad/runs", begin)).toMatchObject({ status: 200, body: { id } });
+    await go(id);
+    await runThatIs(id, { status: "completed", output: second });
+  });
+
   test("is one run: in the list, for a start that is repeated, and when it is deleted", async () => {
     const id = newId("phoenix");
     const json = { id, input: { lives: 5 } };

@@ -90,6 +90,16 @@ const phoenix = defineWorkflow("phoenix", {
   },
 });
 
+/** Goes on as new under the next key, and keeps the slot of each while it waits there. */
+const nomad = defineWorkflow("nomad", {
+  labels: (input: { key: string; next?: string }) => ({ tenant: input.key }),
+  concurrency: { limit: 1, key: (input: { key: string }) => input.key, hold: true },
+  handler: async ({ key, next }, step) => {
+    await step.waitFor("go");
+    return next === undefined ? key : await step.continueAsNew({ key: next });
+  },
+});
+
 /** Takes one shot, in one of its rounds or after them. */
 const duel = defineWorkflow("duel", {
   handler: async (_input: unknown, step) => {
@@ -109,4 +119,4 @@ const duel = defineWorkflow("duel", {
   },
 });
 
-export const fanWorkflows = [wide, triple, tripled, adder, phoenix, duel];
+export const fanWorkflows = [wide, triple, tripled, adder, phoenix, nomad, duel];

@@ -1,0 +1,53 @@
+/** Labels of a run: those that its definition makes of the input, and those given at its start, which count more. */
+import type { Definition } from "./definition.ts";
+import type { EntryOf } from "./entry.ts";
+import { HoldfastError } from "./error.ts";
+import { decode } from "./value.ts";
+import type { Stored } from "./value.ts";
+
+export type Labels = Readonly<Record<string, string>>;
+type Labelled = Pick<Definition, "name" | "labels">;
+
+/**
+ * Of a run with this input. Without a schema that may be anything, also what the workflow's own function has not
+ * thought of.
+ * @throws HoldfastError label_invalid
+ */
+export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}): Labels {
+  try {
+    return checkLabels({ ...labels?.(decode(input) as never), ...given });
+  } catch (cause) {
+    if (cause instanceof HoldfastError && cause.code === "label_invalid") throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HoldfastError("label_invalid", `the labels of ${name} cannot be made from this input: ${why}`, { cause });
+  }
+}
+
+/** The labels that were not made of the input. @param make what the run's own version makes its labels with */
+export function givenLabels(
+  { labels, input }: Pick<EntryOf<"run.created">, "labels" | "input">,
+  make: Definition["labels"],
+): Labels {
+  const made = madeLabels(make, input);
+  return Object.fromEntries(Object.entries(labels).filter(([label, value]) => made[label] !== value));
+}
+
+/** A function that no longer takes the input has made nothing of it. */
+function madeLabels(make: Definition["labels"], input: Stored): Labels {
+  try {
+    return make?.(decode(input) as never) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function checkLabels(labels: Labels): Labels {
+  for (const [label, value] of Object.entries(labels)) {
+    if (typeof value === "string" && label !== "" && label.length <= 256 && value.length <= 1024) continue;
+    throw new HoldfastError(
+      "label_invalid",
+      `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,
+    );
+  }
+  return labels;
+}
