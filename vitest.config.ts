@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
@@ -22,6 +23,8 @@ export default defineConfig({
     maxWorkers: 4,
     projects: [
       {
+        // Modules that define workflows can be loaded where there is no Cloudflare.
+        resolve: { alias: { "cloudflare:workers": join(import.meta.dirname, "src/rehearsal/workers.ts") } },
         test: {
           name: "node",
           environment: "node",

@@ -2,7 +2,7 @@
 import type { Entry } from "./entry.ts";
 
 /**
- * One writer, who appends, or begins anew. Implementations: memory (`testing`), Durable Object SQL
+ * One writer, who appends, or begins anew. Implementations: memory (`rehearsal/journal.ts`), Durable Object SQL
  * (`store/journal.ts`). One suite holds them all to the same behaviour.
  */
 export interface Journal {

@@ -64,7 +64,7 @@ function kept(value: unknown, plan: RunPlan, step: string): Kept {
  * Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
  * instant of creation is in it because a run's id is free again once the run was deleted.
  */
-export function idempotencyKey({ created }: RunState, step: string): string {
+export function idempotencyKey({ created }: Pick<RunState, "created">, step: string): string {
   const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
   return `${created?.id}:${created?.at.toString(36)}:${plain}`;
 }

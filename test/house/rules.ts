@@ -24,6 +24,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   store: ["core", "engine", "store"],
   objects: ["core", "engine", "store", "objects"],
   http: ["core", "http"],
+  rehearsal: ["core", "engine", "objects", "rehearsal"],
 };
 
 const world = ["performance", "setTimeout", "setInterval", "setImmediate", "scheduler", "crypto", "fetch", "process"];
@@ -72,6 +73,17 @@ export const rules: readonly Rule[] = [
     broken: { path: "src/store/table.ts", text: `import { env } from "cloudflare:workers"; env;` },
   },
   {
+    name: "a rehearsal needs no Cloudflare: of objects it knows words only",
+    about: /^src\/rehearsal\//,
+    find: (source) => [
+      ...importsOf(source, /^(?:cloudflare:|node:|hono$|hono\/)/),
+      ...source.imports
+        .filter(({ path, node }) => path?.startsWith("src/objects/") === true && node["importKind"] !== "type")
+        .map(({ node, from }) => ({ at: node.start, what: `imports ${from}` })),
+    ],
+    broken: { path: "src/rehearsal/stage.ts", text: `import { turn } from "../objects/turn.ts"; turn;` },
+  },
+  {
     name: "objects know nothing of Hono",
     about: /^src\/objects\//,
     find: (source) => importsOf(source, /^hono(?:\/|$)/),
@@ -96,8 +108,8 @@ export const rules: readonly Rule[] = [
     broken: { path: "src/http/pages/plain.tsx", text: "export const plain = <p></p>;" },
   },
   {
-    name: "engine and objects say what they own and what they do not",
-    about: /^src\/(?:engine|objects)\//,
+    name: "engine, objects and rehearsal say what they own and what they do not",
+    about: /^src\/(?:engine|objects|rehearsal)\//,
     find: (source) => {
       const [header] = source.comments.filter(({ end }) => end <= source.beginsAt);
       const complete = header?.value.includes("Owns:") === true && header.value.includes("Does not own:");

@@ -1,0 +1,128 @@
+/**
+ * Owns: having the process of a rehearsal die after each of its commits, and saying where that made a difference.
+ * Does not own: a single death (stage).
+ */
+import { dequal } from "dequal";
+import type { Entry } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import { tell } from "../core/tale.ts";
+import { idempotencyKey } from "../engine/record.ts";
+import { RehearsalError } from "./error.ts";
+import { Stage } from "./stage.ts";
+import type { Commit } from "./stage.ts";
+
+/** Something that was asked of a run at an instant; `upTo` so many commits all that came of it is on record. */
+export type Act = { readonly at: number; upTo: number; readonly perform: (stage: Stage) => Promise<unknown> };
+
+const longestShown = 300;
+
+/**
+ * @param view what has to be the same
+ * @throws RehearsalError
+ * @returns how many deaths there were
+ */
+export async function crashEverywhere(
+  reference: Stage,
+  acts: readonly Act[],
+  view: (stage: Stage) => unknown,
+): Promise<number> {
+  const expected = view(reference);
+  // What runs here is no part of it.
+  const log = [...reference.log];
+  let deaths = 0;
+  for (let kept = 1; kept <= log.length; kept++) {
+    const past = log.slice(0, kept);
+    if (isOnce(past)) continue;
+    deaths++;
+    const where = describe(past, log.length);
+    const stage = await revive(reference, acts, past).catch((error: unknown) => {
+      throw new RehearsalError(`${where}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    });
+    check(stage, { expected, seen: view(stage), past, log, where });
+  }
+  return deaths;
+}
+
+/** All that happened after these commits, once more. */
+async function revive(reference: Stage, acts: readonly Act[], past: readonly Commit[]) {
+  const stage = new Stage(reference.script, past.at(-1)?.at ?? 0, past);
+  await stage.settle();
+  for (const { at, upTo, perform } of acts) {
+    if (upTo <= past.length) continue;
+    await stage.pass(at);
+    await perform(stage).catch((error: unknown) => {
+      // It was refused before as well, or has been done.
+      if (!(error instanceof HoldfastError)) throw error;
+    });
+  }
+  await stage.pass(reference.clock.at);
+  return stage;
+}
+
+type Found = {
+  readonly expected: unknown;
+  readonly seen: unknown;
+  readonly past: readonly Commit[];
+  readonly log: readonly Commit[];
+  readonly where: string;
+};
+
+function check(stage: Stage, { expected, seen, past, log, where }: Found): void {
+  const done = new Map([...facts(past)].flatMap(({ entry, key }) => (key === null ? [] : [[key, entry]])));
+  for (const call of stage.life.calls) {
+    const entry = done.get(call);
+    if (entry !== undefined) throw new RehearsalError(`${where}, a step was done again: ${tell(entry)}`);
+  }
+  const known = new Set([...facts(log)].map(({ id, entry }) => strange(id, entry)));
+  for (const { id, entry } of facts(stage.log)) {
+    const strangeness = strange(id, entry);
+    if (strangeness === null || known.has(strangeness)) continue;
+    const why =
+      "a handler has to ask for the same steps whenever it is run again (no clock, chance or world outside a step)";
+    throw new RehearsalError(`${where}, the handler did not do what it had done: ${tell(entry)}; ${why}`);
+  }
+  if (dequal(expected, seen)) return;
+  throw new RehearsalError(`${where}, it came to something else: ${show(seen)} instead of ${show(expected)}`);
+}
+
+/** Of entries which say that a replay asked for something else than is on record. */
+function strange(id: string, entry: Entry): string | null {
+  if (entry.kind !== "step.added" && entry.kind !== "step.removed") return null;
+  return `${id} ${entry.kind} ${entry.call} ${entry.step}`;
+}
+
+type Told = { readonly id: string; readonly entry: Entry; readonly key: string | null };
+
+/** Entries in the order in which they came; of a step that is done also its key. */
+function* facts(log: readonly Commit[]): Generator<Told> {
+  const created = new Map<string, Entry & { kind: "run.created" }>();
+  for (const { id, texts } of log) {
+    for (const entry of texts.flatMap((text) => JSON.parse(text) as Entry[])) {
+      if (entry.kind === "run.created") created.set(id, entry);
+      const of = { created: created.get(id) ?? null };
+      yield { id, entry, key: entry.kind === "step.completed" ? idempotencyKey(of, entry.step) : null };
+    }
+  }
+}
+
+/** A step that runs at most once is at work: a death fails it, and is meant to. */
+function isOnce(past: readonly Commit[]): boolean {
+  const open = new Set<string>();
+  for (const { id, entry } of facts(past)) {
+    if (entry.kind === "step.attempt_started") open.add(`${id} ${entry.step}`);
+    else if ("step" in entry) open.delete(`${id} ${entry.step}`);
+  }
+  return open.size > 0;
+}
+
+function describe(past: readonly Commit[], all: number): string {
+  const [text = "[]"] = past.at(-1)?.texts.slice(-1) ?? [];
+  const last = (JSON.parse(text) as Entry[]).at(-1);
+  const what = last === undefined ? "nothing" : tell(last);
+  return `when the process died after commit ${past.length} of ${all} (${what})`;
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value, (_key, inner: unknown) => (typeof inner === "bigint" ? `${inner}n` : inner));
+  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
+}

@@ -1,0 +1,239 @@
+/**
+ * Owns: what is asked of a run that is rehearsed.
+ * Does not own: the runs and their time (stage), what deaths must leave the same (crash).
+ */
+import { toMs } from "../core/duration.ts";
+import type { Duration } from "../core/duration.ts";
+import { reviveError } from "../core/error.ts";
+import type { RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
+import type { RunAction } from "../core/service.ts";
+import { decode, encode } from "../core/value.ts";
+import { receiveHook } from "../engine/hook.ts";
+import { receiveUpdate } from "../engine/update.ts";
+import { crashEverywhere } from "./crash.ts";
+import type { Act } from "./crash.ts";
+import { RehearsalError } from "./error.ts";
+import type { CrashOptions, HistoryEntry, HookCall, HookReply, Rehearsal } from "./rehearsal.ts";
+import { runOf } from "./stage.ts";
+import type { Stage } from "./stage.ts";
+import { legible, standing, toBody } from "./view.ts";
+
+const by = "rehearsal";
+
+export class Play<Output> implements Rehearsal<Output> {
+  readonly id: string;
+  readonly #stage: Stage;
+  /** All that was asked of runs of this stage, in order. */
+  readonly #acts: Act[];
+
+  constructor(stage: Stage, id: string, acts: Act[]) {
+    this.id = id;
+    this.#stage = stage;
+    this.#acts = acts;
+  }
+
+  get #snapshot(): RunSnapshot {
+    return runOf(this.#stage, this.id).snapshot();
+  }
+
+  get status(): RunStatus {
+    return this.#snapshot.status;
+  }
+
+  get output(): Output | null {
+    const { output } = this.#snapshot;
+    return output === null ? null : (decode(output) as Output);
+  }
+
+  get error(): Rehearsal["error"] {
+    const { error } = this.#snapshot;
+    return error === null ? null : reviveError(error);
+  }
+
+  get waitingFor(): readonly Waiting[] {
+    return this.#snapshot.waitingFor;
+  }
+
+  get reason(): string | null {
+    return this.#snapshot.reason;
+  }
+
+  get progress(): unknown {
+    const { progress } = this.#snapshot;
+    return progress === null ? null : decode(progress);
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.#snapshot.labels;
+  }
+
+  get history(): readonly HistoryEntry[] {
+    return this.#stage.find(this.id)?.journal.entries.map(legible) ?? [];
+  }
+
+  get sent(): Rehearsal["sent"] {
+    return this.#stage.script.sent;
+  }
+
+  get now(): Date {
+    return new Date(this.#stage.clock.at);
+  }
+
+  async signal(name: string, payload?: unknown): Promise<void> {
+    const stored = encode(payload === undefined ? {} : payload, `the payload of signal ${name}`);
+    await this.#act(async (stage, key) => {
+      const run = runOf(stage, this.id);
+      run.signal(await run.fitSignal({ name, payload: stored, key, by }));
+    });
+  }
+
+  async call(webhook: string, call: HookCall = {}): Promise<HookReply> {
+    const { method = "POST", headers = {}, query = {}, body } = call;
+    const [type, bytes] = toBody(body);
+    const typed = type === null ? {} : { "content-type": type };
+    const sent = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+    const open = this.#snapshot.waitingFor.find(({ url }) => url !== undefined && webhook.startsWith(url));
+    const address = open === undefined ? null : new URL(webhook);
+    const id = address === null ? webhook : decodeURIComponent(address.pathname.split("/").at(-1) ?? "");
+    const asked = { ...Object.fromEntries(address?.searchParams ?? []), ...query };
+    const request = { method, headers: { ...typed, ...sent }, query: asked, body: bytes };
+    return await this.#act((stage) => receiveHook(runOf(stage, this.id), id, request));
+  }
+
+  async query<Result>(name: string): Promise<Result> {
+    const replica = runOf(this.#stage, this.id).replica();
+    const answer = await replica.answer(name);
+    if (answer.kind === "failed") throw reviveError(answer.error);
+    return decode(answer.result) as Result;
+  }
+
+  async update<Result>(name: string, argument?: unknown): Promise<Result> {
+    const stored = encode(argument, `the argument of update ${name}`);
+    return await this.#act(async (stage, key) => {
+      const request = { name, argument: stored, key, by };
+      const { end } = await during(
+        stage,
+        receiveUpdate(runOf(stage, this.id), request, () => true),
+      );
+      let isOver = false;
+      const answered = end.finally(() => (isOver = true));
+      answered.catch(() => {});
+      if (!(await stage.passUntil(() => isOver))) throw stuck(stage, this.id, `update ${name} is not answered`);
+      const answer = await answered;
+      if (answer.kind === "open") throw stuck(stage, this.id, `update ${name} is not answered`);
+      if (answer.kind === "failed") throw reviveError(answer.error);
+      return decode(answer.result) as Result;
+    });
+  }
+
+  cancel(reason?: string): Promise<void> {
+    return this.#move("cancel", reason);
+  }
+
+  terminate(reason?: string): Promise<void> {
+    return this.#move("terminate", reason);
+  }
+
+  pause(reason?: string): Promise<void> {
+    return this.#move("pause", reason);
+  }
+
+  resume(reason?: string): Promise<void> {
+    return this.#move("resume", reason);
+  }
+
+  retry(reason?: string): Promise<void> {
+    return this.#move("retry", reason);
+  }
+
+  async skip(duration: Duration): Promise<void> {
+    await this.#stage.pass(this.#stage.clock.at + toMs(duration));
+    await this.settle();
+  }
+
+  async end(): Promise<void> {
+    const { reason } = this.#snapshot;
+    const run = () => runOf(this.#stage, this.id);
+    if (!(await this.#stage.passUntil(() => run().state.end !== null))) {
+      throw stuck(this.#stage, this.id, `run ${this.id} does not end by itself`, reason);
+    }
+    await this.settle();
+  }
+
+  async result(): Promise<Output> {
+    await this.end();
+    const { error, output } = this.#snapshot;
+    if (error !== null) throw reviveError(error);
+    return output === null ? (null as Output) : (decode(output) as Output);
+  }
+
+  child<ChildOutput>(workflow: string | { readonly name: string }, n = 0): Rehearsal<ChildOutput> {
+    const name = typeof workflow === "string" ? workflow : workflow.name;
+    const children = this.#stage.ids.filter((id) => {
+      const { created } = runOf(this.#stage, id).state;
+      return created?.workflow === name && created.parent !== null;
+    });
+    const id = children[n];
+    if (id === undefined) throw new RehearsalError(`${children.length} children of workflow ${name} were started`);
+    return new Play<ChildOutput>(this.#stage, id, this.#acts);
+  }
+
+  async crash(): Promise<void> {
+    this.#stage.die();
+    await this.settle();
+  }
+
+  async crashEverywhere({ compare = standing }: CrashOptions = {}): Promise<{ readonly deaths: number }> {
+    const view = (stage: Stage): unknown => compare(new Play(stage, this.id, []));
+    return { deaths: await crashEverywhere(this.#stage, this.#acts, view) };
+  }
+
+  /** Lets everything happen that can at this instant. */
+  async settle(): Promise<void> {
+    await this.#stage.settle();
+    const [first = this.id] = this.#stage.ids;
+    if (runOf(this.#stage, first).state.end !== null) this.#stage.script.checkAsked();
+  }
+
+  #move(kind: Exclude<RunAction["kind"], "delete">, reason?: string): Promise<void> {
+    return this.#act(async (stage, key) => {
+      await runOf(stage, this.id).act({ kind, by, reason: reason ?? null, key });
+    });
+  }
+
+  /** Asks something of the run, and remembers it: after a death it is asked once more, by the same key. */
+  async #act<Value>(ask: (stage: Stage, key: string) => Promise<Value>): Promise<Value> {
+    await this.#stage.settle();
+    const key = `${by} ${this.#acts.length + 1}`;
+    const perform = (stage: Stage): Promise<Value> => {
+      // What it does by itself is seen to like what comes from outside.
+      const process = stage.find(this.id);
+      if (process !== undefined) process.woken = true;
+      return during(
+        stage,
+        ask(stage, key).finally(() => process !== undefined && (process.woken = true)),
+      );
+    };
+    const act = { at: this.#stage.clock.at, upTo: Infinity, perform };
+    this.#acts.push(act);
+    try {
+      return await perform(this.#stage);
+    } finally {
+      act.upTo = this.#stage.log.length;
+      await this.settle();
+    }
+  }
+}
+
+/** Waits for it while everything goes on. */
+async function during<Value>(stage: Stage, work: Promise<Value>): Promise<Value> {
+  let isOver = false;
+  const done = work.finally(() => (isOver = true));
+  done.catch(() => {});
+  await stage.settle(() => isOver);
+  return await done;
+}
+
+function stuck(stage: Stage, id: string, what: string, reason = runOf(stage, id).snapshot().reason): RehearsalError {
+  return new RehearsalError(`${what}: ${reason ?? "nothing moves it"}`);
+}

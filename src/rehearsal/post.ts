@@ -1,0 +1,107 @@
+/**
+ * Owns: requests of `step.fetch`, which stand-ins answer.
+ * Does not own: what an answer is to the step (core/order).
+ */
+import { HoldfastError } from "../core/error.ts";
+import { readBody } from "../core/hook.ts";
+import { isAnswer, pauseOf } from "../core/order.ts";
+import type { Order, OrderEnd } from "../core/order.ts";
+import { callKey } from "../core/state.ts";
+import { encode } from "../core/value.ts";
+import { receiveAnswer } from "../engine/errand.ts";
+import type { Couriers } from "../engine/world.ts";
+import { hang, processOf } from "./process.ts";
+import type { Company, Life } from "./process.ts";
+import type { StandInContext } from "./script.ts";
+
+/** Of what was refused so much is told. */
+const beginning = 1024;
+
+export function couriers(company: Company, life: Life): Couriers {
+  const under = new Set<string>();
+  return {
+    reserve: () => life.alive(() => Promise.resolve(0)),
+    send: async (_courier, order) => {
+      const key = JSON.stringify(order.id);
+      if (under.has(key)) return;
+      under.add(key);
+      const answered = life.alive(() => exchange(company, life, order)).then((end) => deliver(company, order, end));
+      // One that never ends comes to its timeout.
+      if (standInOf(company, order) !== hang) void life.watch(`step ${order.step}`, answered);
+    },
+    drop: () => Promise.resolve(),
+  };
+}
+
+async function deliver(company: Company, { id }: Order, end: OrderEnd): Promise<void> {
+  const process = company.find(id.runId);
+  if (process === undefined) return;
+  process.woken = true;
+  await receiveAnswer(process.run, { ...id, end });
+  process.woken = true;
+}
+
+function standInOf(company: Company, { id, step }: Order) {
+  const { created } = processOf(company, id.runId).run.state;
+  const name = step.replace(/#\d+$/, "");
+  return company.script.standIns(created?.workflow ?? "").steps?.[name];
+}
+
+async function exchange(company: Company, life: Life, order: Order): Promise<OrderEnd> {
+  const { request, step, key } = order;
+  const standIn = standInOf(company, order);
+  if (standIn === undefined) {
+    const [name = step] = step.split("#");
+    const why = `step ${step} makes a request to ${request.url}, and a rehearsal makes none`;
+    company.script.refuse(`${why}: give { steps: { ${JSON.stringify(name)}: () => ({ body: … }) } }`);
+    return await hang();
+  }
+  const { method, url, body } = request;
+  const headers = new Headers(request.headers.map(([name, value]): [string, string] => [name, value]));
+  if (!headers.has("idempotency-key")) headers.set("idempotency-key", key);
+  const { calls, created } = processOf(company, order.id.runId).run.state;
+  const attempt = calls.get(callKey("run", step))?.order?.attempt ?? 1;
+  const context: StandInContext = {
+    ...{ step, attempt, idempotencyKey: key, signal: new AbortController().signal },
+    traceparent: created?.trace ?? "",
+    request: new Request(url, { method, headers, body: body as string | null }),
+  };
+  try {
+    life.calls.push(key);
+    return await read(order, toResponse(await standIn(context)), company.clock.at);
+  } catch (error) {
+    return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What a stand-in answers, as what it stands for. */
+function toResponse(answer: unknown): Response {
+  if (answer instanceof Response) return answer;
+  const {
+    status = 200,
+    headers,
+    body = null,
+  } = (answer ?? {}) as Partial<Record<"status" | "body", unknown>> & {
+    headers?: Record<string, string>;
+  };
+  const init = { status: status as number, ...(headers === undefined ? {} : { headers }) };
+  const isRaw = body === null || typeof body === "string" || body instanceof Uint8Array;
+  return isRaw ? new Response(body as BodyInit | null, init) : Response.json(body, init);
+}
+
+async function read({ request, step }: Order, response: Response, at: number): Promise<OrderEnd> {
+  const { status, headers } = response;
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (!isAnswer(status, request.accepted)) {
+    const begins = new TextDecoder().decode(bytes.subarray(0, beginning)).trim();
+    return { kind: "refused", status, begins, waitMs: pauseOf(headers.get("retry-after"), at) };
+  }
+  try {
+    const body = readBody(headers.get("content-type") ?? "", bytes);
+    const value = encode({ status, headers: Object.fromEntries(headers), body }, `the answer of step ${step}`);
+    return { kind: "answered", value };
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    return { kind: "failed", message: error.message };
+  }
+}

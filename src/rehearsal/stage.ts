@@ -1,0 +1,240 @@
+/**
+ * Owns: the runs of a rehearsal: their one process, which may die, and the virtual time that it is in.
+ * Does not own: what a run does (engine), what runs say to each other (kin), what is asked of it (play).
+ * Invariant 1: time passes only where it is asked to, and never while something is at work in real time.
+ * Invariant 2: a run is looked at again only when it rested, a deadline that it named has come, or something from
+ * outside has, as a Durable Object would: a wake-up that is forgotten shows.
+ */
+import type { Definition } from "../core/definition.ts";
+import type { Entry } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import { Run } from "../engine/run.ts";
+import type { World } from "../engine/world.ts";
+import { cast } from "./cast.ts";
+import { ManualClock, nap } from "./clock.ts";
+import { MemoryJournal } from "./journal.ts";
+import { Kin } from "./kin.ts";
+import { couriers } from "./post.ts";
+import { RehearsalError } from "./error.ts";
+import { Life, Process, processOf } from "./process.ts";
+import type { Company, Creation } from "./process.ts";
+import type { Script } from "./script.ts";
+
+/** What one run put on record at once, and when; `anew` where it took the place of all that was. */
+export type Commit = {
+  readonly id: string;
+  readonly texts: readonly string[];
+  readonly anew: boolean;
+  readonly at: number;
+};
+
+/** Rounds without time passing, and times that it passes, after which something goes on for ever. */
+const maxRounds = 100_000;
+const maxWakes = 10_000;
+/** Times that it passes and nothing comes of it: a parent that looks after its child, and no more. */
+const idleWakes = 25;
+/** A handler that waits for nothing on record may wait for a moment of its own. */
+const graceMs = 10;
+const longestNapMs = 50;
+
+export class Stage implements Company {
+  readonly clock: ManualClock;
+  readonly script: Script;
+  /** Every commit of every run, in order. */
+  readonly log: Commit[];
+  life = new Life();
+  #processes = new Map<string, Process>();
+  readonly #kin = new Kin(this);
+
+  /** @param log what is left of an earlier process */
+  constructor(script: Script, at: number, log: readonly Commit[] = []) {
+    this.script = script;
+    this.clock = new ManualClock(at);
+    this.log = [...log];
+    this.#reopen();
+  }
+
+  get ids(): string[] {
+    return [...this.#processes.keys()];
+  }
+
+  find(id: string): Process | undefined {
+    return this.#processes.get(id);
+  }
+
+  create(creation: Creation): void {
+    this.#open(creation.id, []).run.create(creation);
+  }
+
+  /** The process dies, and all that it had in memory; another one finds what is on record. */
+  die(): void {
+    this.life.dead = true;
+    for (const { journal } of this.#processes.values()) journal.closed = true;
+    this.life = new Life();
+    this.#reopen();
+  }
+
+  /**
+   * Lets everything happen that can without time passing.
+   * @param isOver what must have come to pass as well
+   * @throws RehearsalError where a step takes too long in real time, and for wrong use
+   */
+  async settle(isOver: () => boolean = () => true): Promise<void> {
+    let [pauseMs, pausedMs] = [0, 0];
+    for (let rounds = 0; rounds < maxRounds; rounds++) {
+      for (const process of [...this.#processes.values()]) if (process.woken) this.#advance(process);
+      await this.clock.idle();
+      if (this.script.misuse !== null) throw this.script.misuse;
+      if ([...this.#processes.values()].some(({ woken }) => woken)) {
+        [pauseMs, pausedMs] = [0, 0];
+        continue;
+      }
+      const isQuiet = this.life.atWork.size === 0 && isOver();
+      if (isQuiet && (pausedMs >= graceMs || !this.#mayStir())) return;
+      if (!isQuiet && pausedMs >= this.script.patienceMs) throw this.#impatient();
+      await nap(pauseMs);
+      pausedMs += pauseMs;
+      pauseMs = Math.min(longestNapMs, 2 * pauseMs + 1);
+    }
+    throw new RehearsalError("the runs go on without end, and no time passes");
+  }
+
+  /** Lets time pass until this instant, with all that is due on the way. */
+  async pass(until: number): Promise<void> {
+    await this.settle();
+    for (let wakes = 0; this.#nextAt <= until; wakes++) {
+      if (wakes > maxWakes) throw this.#endless();
+      await this.#wake();
+    }
+    this.clock.set(Math.max(this.clock.at, until));
+    await this.settle();
+  }
+
+  /** Lets time pass until `isOver`; false where that never comes by itself. */
+  async passUntil(isOver: () => boolean): Promise<boolean> {
+    await this.settle();
+    let [idle, known] = [0, this.log.length];
+    for (let wakes = 0; !isOver(); wakes++) {
+      if (wakes > maxWakes) throw this.#endless();
+      if (this.#nextAt === Infinity || idle > idleWakes) return false;
+      await this.#wake();
+      idle = this.log.length === known ? idle + 1 : 0;
+      known = this.log.length;
+    }
+    return true;
+  }
+
+  get #nextAt(): number {
+    let first = this.clock.nextAt;
+    for (const { dueAt } of this.#processes.values()) first = Math.min(first, dueAt);
+    return first;
+  }
+
+  async #wake(): Promise<void> {
+    this.clock.set(Math.max(this.#nextAt, this.clock.at));
+    for (const process of this.#processes.values()) if (process.dueAt <= this.clock.at) process.woken = true;
+    await this.settle();
+  }
+
+  #advance(process: Process): void {
+    const { run } = process;
+    process.woken = false;
+    const cold = process.cold && run.wasCutOff(this.clock.at);
+    process.cold = false;
+    const next = run.advance(cold);
+    // A run that has ended is kept for as long as anybody may look at it.
+    process.wakeAt = process.ended ? null : next.wakeAt;
+    const wake = (): void => void (process.woken = true);
+    if (next.busy) void run.rested().then(wake);
+    else if (!process.ended) void run.stirred().then(wake);
+    this.#kin.settle(process);
+  }
+
+  /** A handler waits for something that is not on record: for a promise of its own, perhaps. */
+  #mayStir(): boolean {
+    return [...this.#processes.values()].some(({ run, ended }) => {
+      if (ended || run.state.startedAt === null || run.state.paused !== null) return false;
+      return run.glance().waitingFor.length === 0;
+    });
+  }
+
+  #impatient(): RehearsalError {
+    const work = [...this.life.atWork.values()].join(", ") || "what was asked of the run";
+    const why = `${work} took more than ${this.script.patienceMs} ms of real time`;
+    return new RehearsalError(`${why}: replace it (with hang, where it is to come to its timeout), or set patience`);
+  }
+
+  #endless(): RehearsalError {
+    return new RehearsalError(`the run has woken ${maxWakes} times and goes on: use skip for one that never ends`);
+  }
+
+  #reopen(): void {
+    const journals = new Map<string, string[]>();
+    for (const { id, texts, anew } of this.log) journals.set(id, [...(anew ? [] : (journals.get(id) ?? [])), ...texts]);
+    this.#processes.clear();
+    for (const [id, commits] of journals) this.#open(id, commits);
+  }
+
+  #open(id: string, commits: readonly string[]): Process {
+    const { life } = this;
+    const journal = new StageJournal(commits, (texts, anew) => {
+      this.log.push({ id, texts, anew, at: this.clock.at });
+    });
+    const roles = new Map<Definition, Definition>();
+    const find = (name: string, version: string): Definition | undefined => {
+      const definition = this.script.find(name);
+      if (definition?.version !== version) return undefined;
+      const role = roles.get(definition) ?? cast(definition, this.script, life);
+      roles.set(definition, role);
+      return role;
+    };
+    const process = new Process(id, journal, new Run(journal, this.#world(id), find));
+    this.#processes.set(id, process);
+    return process;
+  }
+
+  #world(id: string): World {
+    return {
+      clock: this.clock,
+      deployment: "rehearsal",
+      hookUrl: (call) => Promise.resolve(hookUrl(id, call)),
+      children: this.#kin.children(id, this.life),
+      couriers: couriers(this, this.life),
+    };
+  }
+}
+
+/** Tells of every commit. */
+class StageJournal extends MemoryJournal {
+  readonly #told: (texts: readonly string[], anew: boolean) => void;
+
+  constructor(commits: readonly string[], told: (texts: readonly string[], anew: boolean) => void) {
+    super(commits);
+    this.#told = told;
+  }
+
+  override append(entries: readonly Entry[]): void {
+    const before = this.commits.length;
+    super.append(entries);
+    if (this.commits.length > before) this.#told(this.commits.slice(before), false);
+  }
+
+  override restart(entries: readonly Entry[]): void {
+    super.restart(entries);
+    if (!this.closed) this.#told([...this.commits], true);
+  }
+}
+
+function hookUrl(id: string, call: string): string {
+  return `https://rehearsal.test/hooks/${encodeURIComponent(id)}/${encodeURIComponent(call)}`;
+}
+
+/** @throws RehearsalError: the rehearsal has no such run */
+export function runOf(stage: Stage, id: string): Run {
+  try {
+    return processOf(stage, id).run;
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    throw new RehearsalError(`${error.message}; there are ${stage.ids.join(", ")}`);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Owns: `rehearse`.
+ * Does not own: what is asked of the run then (play).
+ */
+import { toInstant } from "../core/duration.ts";
+import { checkRunId } from "../core/name.ts";
+import { validate } from "../core/schema.ts";
+import type { SignalTypes } from "../core/step.ts";
+import { decode, encode } from "../core/value.ts";
+import type { Workflow } from "../objects/workflow.ts";
+import { RehearsalError } from "./error.ts";
+import { Play } from "./play.ts";
+import type { Rehearsal } from "./rehearsal.ts";
+import { Script } from "./script.ts";
+import type { RehearsalOptions } from "./script.ts";
+import { Stage } from "./stage.ts";
+
+const defaultStartAt = Date.UTC(2026, 0, 5, 9);
+
+/**
+ * Starts a run of the workflow in memory and lets it go as far as it can without time passing.
+ * @throws HoldfastError input_invalid, id_invalid, duration_invalid; RehearsalError
+ */
+export async function rehearse<Input, Output, Signals extends SignalTypes>(
+  workflow: Workflow<Input, Output, Signals>,
+  ...args: undefined extends Input
+    ? [input?: Input, options?: RehearsalOptions]
+    : [input: Input, options?: RehearsalOptions]
+): Promise<Rehearsal<Output, Signals>> {
+  const [given, options = {}] = args;
+  const { definition } = (workflow as Partial<typeof workflow> | undefined) ?? {};
+  if (typeof definition?.handler !== "function") {
+    throw new RehearsalError("rehearse takes a workflow, as defineWorkflow makes it");
+  }
+  checkOptions(options);
+  const { id = "rehearsal", startAt = defaultStartAt, labels, schedule = null } = options;
+  const { name, version } = definition;
+  const what = `the input of ${name}`;
+  const sent = encode(given, what);
+  const input = await validate(definition.input, decode(sent), "input_invalid", what);
+  const script = new Script(definition, options);
+  const stage = new Stage(script, toInstant(startAt));
+  stage.create({
+    ...{ id: checkRunId(id), workflow: name, version, input: encode(input, what), by: "rehearsal" },
+    labels: script.labels(definition, input, labels),
+    ...{ parent: null, schedule, startAt: null, notAfter: null, origin: null },
+  });
+  const play = new Play<Output>(stage, id, []);
+  await play.settle();
+  return play;
+}
+
+function checkOptions(options: RehearsalOptions): void {
+  const known = ["steps", "undos", "children", "id", "startAt", "labels", "schedule", "lenient", "patience"];
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) throw new RehearsalError(`"${option}" is no option; there are ${known.join(", ")}`);
+  }
+  for (const part of ["steps", "undos"] as const) {
+    for (const [step, standIn] of Object.entries(options[part] ?? {})) {
+      if (typeof standIn !== "function")
+        throw new RehearsalError(`${part}: ${JSON.stringify(step)} must be a function`);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Owns: how a rehearsal shows what is on record, and takes what is sent.
+ * Does not own: either.
+ */
+import type { Entry } from "../core/entry.ts";
+import { tell } from "../core/tale.ts";
+import { decode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import type { HistoryEntry, Standing } from "./rehearsal.ts";
+
+/** Fields of entries that are values. */
+const values: ReadonlySet<string> = new Set([
+  ...["input", "sent", "output", "result", "payload", "argument", "request", "data", "value"],
+]);
+
+/** What deaths must leave the same. */
+export function standing({ status, output, error, waitingFor }: Standing): unknown {
+  const { name, message, code } = error ?? {};
+  return {
+    status,
+    output,
+    error: { name, message, code },
+    waitingFor: waitingFor.map(({ kind, name }) => ({ kind, name })),
+  };
+}
+
+export function legible(entry: Entry): HistoryEntry {
+  const fields = Object.entries(entry).map(([field, value]: [string, unknown]) => {
+    return [field, values.has(field) && typeof value === "string" ? decode(value as Stored) : value];
+  });
+  return { ...(Object.fromEntries(fields) as typeof entry), at: new Date(entry.at), text: tell(entry) };
+}
+
+/** Type and bytes of a body; the type is null where there is none. */
+export function toBody(body: unknown): [type: string | null, bytes: Uint8Array] {
+  if (body === undefined || body === null) return [null, new Uint8Array()];
+  if (body instanceof Uint8Array) return ["application/octet-stream", body];
+  const encoder = new TextEncoder();
+  if (typeof body === "string") return ["text/plain", encoder.encode(body)];
+  return ["application/json", encoder.encode(JSON.stringify(body))];
+}

@@ -1,0 +1,134 @@
+/** What is asked of a run that is rehearsed: webhooks, queries, updates, and what people do to it. */
+import { defineWorkflow, verify } from "holdfast";
+import type { Step } from "holdfast";
+import { rehearse } from "holdfast/testing";
+import { expect, test } from "vitest";
+import * as z from "zod";
+
+const flow = <Output>(handler: (input: unknown, step: Step) => Promise<Output>, options: object = {}) =>
+  defineWorkflow("flow", { handler, ...options });
+
+test("a webhook is called by its name or by its address, which a step may have sent", async () => {
+  const letters: string[] = [];
+  const asked = flow(async (_input, step) => {
+    const review = await step.webhook("review", { timeout: "2 days", respond: () => ({ body: "Thank you." }) });
+    await step.run("mail", () => void letters.push(`Decide: ${review.url}?decision=approve`));
+    const first = await review.received();
+    const again = await step.webhook("review", { verify: ({ headers }) => headers["x-key"] === "k" });
+    return [first?.query, first?.body, (await again.received())?.body];
+  });
+  const run = await rehearse(asked);
+  const [letter = ""] = letters;
+  const answer = await run.call(letter.replace("Decide: ", ""), { method: "GET" });
+  expect(answer).toMatchObject({ duplicate: false, response: { status: 200, body: "Thank you." } });
+  expect((await run.call("review")).duplicate).toBe(true);
+  await expect(run.call("review#2", { body: "x" })).rejects.toMatchObject({ code: "webhook_rejected" });
+  await expect(run.call("nothing")).rejects.toMatchObject({ code: "webhook_not_found" });
+  await run.call("review#2", { headers: { "X-Key": "k" }, body: { a: 1 } });
+  expect(run.output).toEqual([{ decision: "approve" }, null, { a: 1 }]);
+  await run.crashEverywhere();
+});
+
+test("a sender that is known signs as in earnest, at the time that it is", async () => {
+  const hmac = verify.token({ token: "sesame", header: "x-token" });
+  const run = await rehearse(flow(async (_input, step) => (await step.webhook("paid", { verify: hmac })).received()));
+  await expect(run.call("paid", { body: {} })).rejects.toMatchObject({ code: "webhook_rejected" });
+  await run.call("paid", { body: {}, headers: { "x-token": "sesame" } });
+  expect(run.status).toBe("completed");
+});
+
+const account = flow(
+  async (_input, step) => {
+    let total = 0;
+    step.query("total", () => total);
+    step.update("add", z.number().max(10), async (amount) => {
+      await step.run("book", () => amount);
+      return (total += amount);
+    });
+    step.update("slow", null, async () => {
+      await step.sleep("2 days");
+      return "awake";
+    });
+    await step.waitFor("close");
+    return total;
+  },
+  { signals: { close: z.object({ by: z.string() }) } },
+);
+
+test("queries, updates and signals", async () => {
+  const run = await rehearse(account);
+  expect(await run.query("total")).toBe(0);
+  expect(await run.update("add", 4)).toBe(4);
+  await expect(run.update("add", 40)).rejects.toMatchObject({ code: "update_invalid" });
+  await expect(run.update("none")).rejects.toMatchObject({ code: "update_not_found" });
+  await expect(run.query("none")).rejects.toMatchObject({ code: "query_not_found" });
+  expect(await run.update("slow")).toBe("awake");
+  expect(run.now).toEqual(new Date("2026-01-07T09:00:00Z"));
+  await expect(run.signal("close", {})).rejects.toMatchObject({ code: "signal_invalid" });
+  expect(await run.query("total")).toBe(4);
+  await run.signal("close", { by: "ann" });
+  expect(run.output).toBe(4);
+  await expect(run.signal("close", { by: "ann" })).rejects.toMatchObject({ code: "run_ended" });
+  await run.crashEverywhere();
+});
+
+test("pause, resume, retry, cancel and terminate", async () => {
+  const undone: string[] = [];
+  const long = flow(async (_input, step) => {
+    await step.run("a", () => 1, { undo: () => void undone.push("a") });
+    await step.sleep("1 day");
+    await step.run("b", ({ attempt }) => Promise.reject(new Error(`${attempt}`)), {
+      onExhausted: "pause",
+      retry: { limit: 0 },
+    });
+    return 1;
+  });
+  const run = await rehearse(long);
+  await run.pause("lunch");
+  await run.skip("5 days");
+  expect(run.status).toBe("paused");
+  await run.resume();
+  expect(run.waitingFor).toMatchObject([{ kind: "timer" }]);
+  await run.skip("1 day");
+  expect([run.status, run.error?.message]).toEqual(["paused", "1"]);
+  await expect(run.end()).rejects.toThrow(/does not end by itself/);
+  await run.retry();
+  expect(run.status).toBe("paused");
+  await run.cancel("never mind");
+  await run.end();
+  expect([run.status, run.error?.message, undone]).toEqual(["cancelled", "never mind", ["a"]]);
+  await run.crashEverywhere();
+  const other = await rehearse(long);
+  await other.terminate();
+  expect([other.status, other.error?.code]).toEqual(["cancelled", "terminated"]);
+  await expect(other.cancel()).rejects.toMatchObject({ code: "run_ended" });
+});
+
+test("how it stands: labels, progress, history, schedule", async () => {
+  const shown = defineWorkflow("shown", {
+    input: z.object({ to: z.string(), when: z.coerce.date() }),
+    labels: ({ to }) => ({ to }),
+    handler: async ({ when }, step) => {
+      step.progress({ at: "begin" });
+      step.log.info("here", { when });
+      await step.run("look", () => new Map([["a", 1n]]));
+      return [step.info.schedule?.id, step.info.labels];
+    },
+  });
+  const run = await rehearse(
+    shown,
+    { to: "ann", when: "2026-02-03" },
+    { labels: { more: "x" }, schedule: { id: "daily", at: 5 } },
+  );
+  expect(run.output).toEqual(["daily", { to: "ann", more: "x" }]);
+  expect([run.labels, run.progress, run.reason]).toEqual([{ to: "ann", more: "x" }, { at: "begin" }, null]);
+  const look = run.history.find(({ kind }) => kind === "step.completed");
+  expect(look).toMatchObject({
+    step: "look",
+    result: new Map([["a", 1n]]),
+    at: run.now,
+    text: expect.stringContaining("look"),
+  });
+  const [created] = run.history;
+  expect(created?.["input"]).toEqual({ to: "ann", when: new Date("2026-02-03") });
+});

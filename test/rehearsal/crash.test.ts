@@ -1,0 +1,116 @@
+/** Deaths: that a good workflow comes to the same, and that each way to write a bad one is found. */
+import { defineWorkflow } from "holdfast";
+import type { Step } from "holdfast";
+import { rehearse } from "holdfast/testing";
+import { expect, test } from "vitest";
+
+const flow = <Output>(handler: (input: unknown, step: Step) => Promise<Output>, options: object = {}) =>
+  defineWorkflow("flow", { handler, ...options });
+
+test("guarantee 2: what was done is not done again, what was under way is, with the same key", async () => {
+  const paid = new Map<string, number>();
+  const pay = (key: string) => paid.set(key, (paid.get(key) ?? 0) + 1).size;
+  const shop = flow(async (_input, step) => {
+    const [a, b] = await Promise.all([
+      step.run("a", ({ idempotencyKey }) => void pay(idempotencyKey)),
+      step.run("b", ({ idempotencyKey }) => void pay(idempotencyKey)),
+    ]);
+    await step.sleep("1 day");
+    const won = await step.race({ go: () => step.waitFor("go"), late: () => step.sleep("late", "2 days") });
+    await step.run("c", ({ idempotencyKey }) => void pay(idempotencyKey));
+    return [a, b, won.key, step.uuid()];
+  });
+  const run = await rehearse(shop);
+  await run.skip("2 days");
+  await run.signal("go");
+  expect(run.output).toMatchObject([undefined, undefined, "go", expect.any(String)]);
+  const { deaths } = await run.crashEverywhere();
+  expect(deaths).toBeGreaterThan(8);
+  // A bank that honours keys has three payments, however often it was asked.
+  expect(paid.size).toBe(3);
+  expect(Math.max(...paid.values())).toBeGreaterThan(1);
+});
+
+test("a run that has not ended is compared where it stands", async () => {
+  const run = await rehearse(flow(async (_input, step) => [await step.run("a", () => 1), await step.waitFor("go")]));
+  await run.crashEverywhere();
+  await run.crash();
+  expect(run.waitingFor).toMatchObject([{ kind: "signal", name: "go" }]);
+  await run.signal("go", 2);
+  expect(run.output).toEqual([1, 2]);
+  await run.crashEverywhere();
+});
+
+test("a handler that looks at the world comes to something else, and is told after which commit", async () => {
+  let world = 0;
+  const run = await rehearse(
+    flow(async (_input, step) => {
+      const seen = ++world;
+      await step.run("a", () => 1);
+      return seen;
+    }),
+  );
+  await expect(run.crashEverywhere()).rejects.toThrow(
+    /after commit 1 of 3 \(.*began\), it came to something else: .*"output":2.* instead of .*"output":1/,
+  );
+});
+
+test("a handler that asks for other steps when it is run again is found", async () => {
+  let lives = 0;
+  const run = await rehearse(
+    flow(async (_input, step) => {
+      await step.run(`a${++lives}`, () => 1);
+      await step.sleep("1 day");
+      return 1;
+    }),
+  );
+  await run.end();
+  await expect(run.crashEverywhere()).rejects.toThrow(
+    /after commit 2 of 5 \(a1: .*, the handler did not do what it had done: .*step a3/,
+  );
+});
+
+test("a handler that keeps its place outside of the run is found", async () => {
+  let done = false;
+  const run = await rehearse(
+    flow(async (_input, step) => {
+      if (!done) await step.run("once", () => 1);
+      done = true;
+      await step.sleep("1 day");
+      return 1;
+    }),
+  );
+  await run.end();
+  await expect(run.crashEverywhere()).rejects.toThrow(/when the process died after commit/);
+});
+
+test("what is compared can be chosen: a step that answers otherwise each time is no fault then", async () => {
+  let tokens = 0;
+  const run = await rehearse(flow((_input, step) => step.run("token", () => ++tokens)));
+  await expect(run.crashEverywhere()).rejects.toThrow(/came to something else/);
+  await run.crashEverywhere({ compare: ({ status }) => status });
+});
+
+test("deaths within a step that runs at most once are left out", async () => {
+  const run = await rehearse(flow((_input, step) => step.run("once", () => 1, { atMostOnce: true })));
+  expect(run.output).toBe(1);
+  const { deaths } = await run.crashEverywhere();
+  expect(deaths).toBe(3);
+});
+
+test("a run that goes on as new, and one that sleeps among deaths of its own", async () => {
+  const loop = defineWorkflow("loop", {
+    handler: async (n: number, step) => {
+      await step.run("work", () => n);
+      await step.sleep("1 h");
+      if (n < 3) return await step.continueAsNew(n + 1);
+      return `done ${n}`;
+    },
+  });
+  const run = await rehearse(loop, 1);
+  await run.crash();
+  await run.skip("90 minutes");
+  await run.crash();
+  expect(await run.result()).toBe("done 3");
+  await run.crashEverywhere();
+});
