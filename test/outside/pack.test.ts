@@ -1,0 +1,130 @@
+/** The package as a project of its own has it: compiled with that project's settings, bundled for Cloudflare, loaded by Node. */
+import { execFile, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..", "..");
+const project = join(root, "test-results", "consumer");
+const run = promisify(execFile);
+
+const workflows = `
+import { defineWorkflow, HoldfastError } from "holdfast";
+export const approve = defineWorkflow("approve", {
+  signals: {},
+  handler: async (order: { id: string }, step) => {
+    const charge = await step.run("charge", ({ idempotencyKey }) => ({ key: idempotencyKey }));
+    const decision = await step.waitFor<{ approved: boolean }>("approval:" + order.id, { timeout: "7 days" });
+    if (decision === null) return step.bail("nobody decided");
+    await step.sleep("3 days");
+    return { charge, approved: decision.approved };
+  },
+});
+export const isOurs = (error: unknown): boolean => error instanceof HoldfastError && error.code === "run_ended";
+`;
+const worker = `
+import { DurableObject } from "cloudflare:workers";
+import { createWorker, getRun } from "holdfast";
+import { approve } from "./workflows.ts";
+const holdfast = createWorker({ workflows: [approve] });
+export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = holdfast.objects;
+export class Basket extends DurableObject {}
+export default {
+  async fetch(request, env, ctx): Promise<Response> {
+    if (new URL(request.url).pathname !== "/buy") return holdfast.fetch(request, env, ctx);
+    const run = await approve.start({ id: "7" }, { id: "order-7" });
+    const { output } = await run.status();
+    const approved: boolean | undefined = output?.approved;
+    return Response.json({ approved, status: (await getRun("order-7").status()).status });
+  },
+  scheduled: () => holdfast.scheduled(),
+} satisfies ExportedHandler;
+`;
+const rehearsal = `
+import { rehearse } from "holdfast/testing";
+import { approve, isOurs } from "./workflows.ts";
+const run = await rehearse(approve, { id: "7" }, { steps: { charge: ({ step }) => ({ key: step }) } });
+await run.signal("approval:7", { approved: true });
+await run.end();
+const output: { approved: boolean } | null = run.output;
+const { deaths } = await run.crashEverywhere();
+const refused = await run.signal("late").catch(isOurs);
+console.log(JSON.stringify({ output, deaths: deaths > 5, refused }));
+`;
+
+beforeAll(() => {
+  rmSync(project, { recursive: true, force: true });
+  mkdirSync(join(project, "node_modules"), { recursive: true });
+  const pack = [join(root, "scripts", "pack.ts"), "--to", join(project, "node_modules", "holdfast")];
+  const { status, stderr } = spawnSync(process.execPath, pack, { cwd: root, encoding: "utf8" });
+  expect([status, stderr]).toEqual([0, ""]);
+  writeFileSync(join(project, "package.json"), `{ "type": "module" }`);
+  for (const [name, text] of Object.entries({ workflows, worker, rehearsal })) {
+    writeFileSync(join(project, `${name}.ts`), text);
+  }
+});
+
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+/** What the compiler says of these files; nothing where all is well. */
+async function compile(files: readonly string[], options: object): Promise<string> {
+  const compilerOptions = {
+    ...{ target: "ES2022", lib: ["ES2022"], module: "ESNext", moduleResolution: "Bundler", strict: true, noEmit: true },
+    ...{ types: ["@cloudflare/workers-types"], allowImportingTsExtensions: true, ...options },
+  };
+  const config = join(project, `tsconfig.${Object.values(options).join(".")}.json`);
+  writeFileSync(config, JSON.stringify({ compilerOptions, files }));
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  return await run(process.execPath, [tsc, "-p", config]).then(
+    ({ stdout }) => stdout,
+    (error: { stdout: string }) => error.stdout,
+  );
+}
+
+test.each([
+  { skipLibCheck: true },
+  { skipLibCheck: false },
+  { skipLibCheck: false, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, lib: ["ES2024"] },
+  { skipLibCheck: false, module: "NodeNext", moduleResolution: "NodeNext" },
+])("a project compiles with it: %o", async (options) => {
+  expect(await compile(["worker.ts", "rehearsal.ts"], options)).toBe("");
+});
+
+test("its types say what is wrong in the project, and in no other file", async () => {
+  const wrong = `import { approve } from "./workflows.ts"; void approve.start({ id: 7 });`;
+  writeFileSync(join(project, "wrong.ts"), wrong);
+  const said = await compile(["wrong.ts"], { skipLibCheck: false });
+  expect(said).toMatch(/^\S*wrong\.ts\(1,\d+\): error TS2322: .*number/);
+  expect(
+    said
+      .trim()
+      .split("\n")
+      .filter((line) => /^\S+\(\d/.test(line)),
+  ).toHaveLength(1);
+});
+
+test("it is bundled for Cloudflare, with what Cloudflare has left outside", async () => {
+  const { metafile, warnings } = await build({
+    entryPoints: [join(project, "worker.ts")],
+    outfile: join(project, "out.js"),
+    bundle: true,
+    format: "esm",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*", "node:*"],
+    metafile: true,
+    logLevel: "silent",
+  });
+  expect(warnings).toEqual([]);
+  const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
+  const outside = imports.filter(({ external }) => external === true).map(({ path }) => path);
+  expect([...new Set(outside)].toSorted()).toEqual(["cloudflare:workers", "node:async_hooks"]);
+  expect(readFileSync(join(project, "out.js"), "utf8")).not.toContain("there are no Durable Objects outside");
+});
+
+test("Node rehearses a workflow with it", async () => {
+  const { stdout } = await run(process.execPath, ["rehearsal.ts"], { cwd: project });
+  const output = { charge: { key: "charge" }, approved: true };
+  expect(JSON.parse(stdout)).toEqual({ output, deaths: true, refused: true });
+});
