@@ -38,6 +38,7 @@ const anywhere: Plugin = {
 /** Which of the two is meant is for whoever loads the package: under Node there is no Cloudflare. */
 const workers = { workerd: "./js/workers.js", node: "./js/nowhere.js", default: "./js/workers.js" };
 
+if (existsSync(target) && !existsSync(join(target, "package.json"))) stop(`${target} is no package of an earlier time`);
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 const used = await bundle();

@@ -7,6 +7,7 @@ import { Catalog } from "./objects/catalog.ts";
 import { findCollector } from "./objects/collector.ts";
 import { checkLog } from "./objects/logline.ts";
 import { checkOutlet } from "./objects/outlet.ts";
+import { checkPlatform } from "./objects/platform.ts";
 import { createService } from "./objects/service.ts";
 import { collectTriggers } from "./objects/webhook.ts";
 import type { Definition } from "./core/definition.ts";
@@ -22,9 +23,10 @@ export type WorkerOptions = {
 /**
  * The Worker: export it as default, and each class of `objects` under its own name.
  * @throws HoldfastError options_invalid: two workflows of one name and version, a bad schedule, two webhooks of one
- * name, or one whose workflow is not listed
+ * name, or one whose workflow is not listed; config_invalid: the runtime is set to behave as before 2026-10-01
  */
 export function createWorker({ workflows, webhooks = [] }: WorkerOptions) {
+  checkPlatform();
   const catalog = new Catalog(workflows.map(({ definition }) => definition));
   const service = createService(catalog, collectTriggers(webhooks, catalog));
   const app = createApp(service, () => {
