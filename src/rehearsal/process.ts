@@ -30,8 +30,11 @@ export class Life {
     if (this.dead) return hang();
     this.calls.push(key);
     const result = fn();
-    if (waits && result instanceof Promise) void this.watch(what, result);
-    return result;
+    if (!isThenable(result)) return result;
+    // Once: some begin their work anew whenever they are waited for.
+    const work = Promise.resolve(result);
+    if (waits) void this.watch(what, work);
+    return work;
   }
 
   async watch(what: string, work: Promise<unknown>): Promise<void> {
@@ -52,6 +55,10 @@ export class Life {
     );
     return this.dead ? await hang() : settled();
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (typeof value === "object" || typeof value === "function") && value !== null && "then" in value;
 }
 
 export class Process {

@@ -142,14 +142,14 @@ export class Script {
     this.misuse ??= new RehearsalError(message);
   }
 
-  /** Once the run has ended. @throws RehearsalError for a stand-in that was never asked for */
+  /** Once the run has completed. @throws RehearsalError for a stand-in that was never asked for */
   checkAsked(): void {
     if (this.options.lenient === true) return;
     for (const part of ["steps", "children"] as const) {
       for (const name of Object.keys(this.options[part] ?? {})) {
         if (this.#asked[part].has(name)) continue;
         const asked = [...this.#asked[part]].join(", ") || "none";
-        const why = `the run has ended and never came to it; its ${part} were: ${asked}`;
+        const why = `the run has completed and never came to it; its ${part} were: ${asked}`;
         throw new RehearsalError(`${part}: ${JSON.stringify(name)}: ${why} (lenient: true allows it)`);
       }
     }

@@ -102,10 +102,7 @@ export class Stage implements Company {
   /** Lets time pass until this instant, with all that is due on the way. */
   async pass(until: number): Promise<void> {
     await this.settle();
-    for (let wakes = 0; this.#nextAt <= until; wakes++) {
-      if (wakes > maxWakes) throw this.#endless();
-      await this.#wake();
-    }
+    while (this.#nextAt <= until) await this.#wake();
     this.clock.set(Math.max(this.clock.at, until));
     await this.settle();
   }
@@ -115,7 +112,8 @@ export class Stage implements Company {
     await this.settle();
     let [idle, known] = [0, this.log.length];
     for (let wakes = 0; !isOver(); wakes++) {
-      if (wakes > maxWakes) throw this.#endless();
+      if (wakes > maxWakes)
+        throw new RehearsalError(`the run has woken ${maxWakes} times and goes on: use skip for one that never ends`);
       if (this.#nextAt === Infinity || idle > idleWakes) return false;
       await this.#wake();
       idle = this.log.length === known ? idle + 1 : 0;
@@ -162,10 +160,6 @@ export class Stage implements Company {
     const work = [...this.life.atWork.values()].join(", ") || "what was asked of the run";
     const why = `${work} took more than ${this.script.patienceMs} ms of real time`;
     return new RehearsalError(`${why}: replace it (with hang, where it is to come to its timeout), or set patience`);
-  }
-
-  #endless(): RehearsalError {
-    return new RehearsalError(`the run has woken ${maxWakes} times and goes on: use skip for one that never ends`);
   }
 
   #reopen(): void {

@@ -157,16 +157,27 @@ test("signals to others can be looked at; those to runs of the rehearsal arrive"
   expect(run.sent).toHaveLength(1);
 });
 
-test("a stand-in that is never asked for is an error once the run has ended", async () => {
+test("what is waited for anew each time it is waited for is waited for once", async () => {
+  let queries = 0;
+  // oxlint-disable-next-line unicorn/no-thenable
+  const query = { then: (done: (rows: number) => void) => void setTimeout(() => done(++queries), 5) };
+  const run = await rehearse(flow((_input, step) => step.run("rows", () => query)));
+  await run.end();
+  expect([run.output, queries]).toEqual([1, 1]);
+});
+
+test("a stand-in that is never asked for is an error once the run has completed", async () => {
   const branch = defineWorkflow("branch", {
     input: z.object({ pay: z.boolean() }),
     handler: async ({ pay }, step) => (pay ? await step.run("charge", () => 1) : await step.run("skip", () => 2)),
   });
   const steps = { charg: () => 5 };
   await expect(rehearse(branch, { pay: true }, { steps })).rejects.toThrow(
-    'steps: "charg": the run has ended and never came to it; its steps were: charge',
+    'steps: "charg": the run has completed and never came to it; its steps were: charge',
   );
   expect((await rehearse(branch, { pay: true }, { steps, lenient: true })).output).toBe(1);
+  const failing = { charge: () => Promise.reject(new NonRetryableError("declined")), later: () => 1 };
+  expect((await rehearse(branch, { pay: true }, { steps: failing })).status).toBe("failed");
   const children = { none: () => 1 };
   await expect(rehearse(branch, { pay: true }, { children })).rejects.toThrow(/"none".* were: none/);
 });
