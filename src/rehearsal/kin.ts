@@ -2,7 +2,6 @@
  * Owns: what runs of a rehearsal say to each other: starts, ends, stops, signals.
  * Does not own: what they make of it (engine).
  */
-import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { ChildPolicy } from "../core/origin.ts";
 import { validate } from "../core/schema.ts";
@@ -149,8 +148,5 @@ export class Kin {
 
 function endOf(end: NonNullable<Run["state"]["end"]>): ChildEnd {
   if (end.kind === "run.completed") return { kind: "completed", output: end.output };
-  return {
-    kind: (end satisfies EntryOf<"run.failed" | "run.cancelled">).kind === "run.failed" ? "failed" : "cancelled",
-    error: end.error,
-  };
+  return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };
 }

@@ -13,6 +13,7 @@ import { receiveUpdate } from "../engine/update.ts";
 import { crashEverywhere } from "./crash.ts";
 import type { Act } from "./crash.ts";
 import { RehearsalError } from "./error.ts";
+import { readHookUrl } from "./hook.ts";
 import type { CrashOptions, HistoryEntry, HookCall, HookReply, Rehearsal } from "./rehearsal.ts";
 import { runOf } from "./stage.ts";
 import type { Stage } from "./stage.ts";
@@ -92,12 +93,9 @@ export class Play<Output> implements Rehearsal<Output> {
     const [type, bytes] = toBody(body);
     const typed = type === null ? {} : { "content-type": type };
     const sent = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-    const open = this.#snapshot.waitingFor.find(({ url }) => url !== undefined && webhook.startsWith(url));
-    const address = open === undefined ? null : new URL(webhook);
-    const id = address === null ? webhook : decodeURIComponent(address.pathname.split("/").at(-1) ?? "");
-    const asked = { ...Object.fromEntries(address?.searchParams ?? []), ...query };
-    const request = { method, headers: { ...typed, ...sent }, query: asked, body: bytes };
-    return await this.#act((stage) => receiveHook(runOf(stage, this.id), id, request));
+    const address = readHookUrl(webhook) ?? { run: this.id, call: webhook, query: {} };
+    const request = { method, headers: { ...typed, ...sent }, query: { ...address.query, ...query }, body: bytes };
+    return await this.#act((stage) => receiveHook(runOf(stage, address.run), address.call, request), address.run);
   }
 
   async query<Result>(name: string): Promise<Result> {
@@ -184,6 +182,7 @@ export class Play<Output> implements Rehearsal<Output> {
   }
 
   async crashEverywhere({ compare = standing }: CrashOptions = {}): Promise<{ readonly deaths: number }> {
+    await this.settle();
     const view = (stage: Stage): unknown => compare(new Play(stage, this.id, []));
     return { deaths: await crashEverywhere(this.#stage, this.#acts, view) };
   }
@@ -203,12 +202,12 @@ export class Play<Output> implements Rehearsal<Output> {
   }
 
   /** Asks something of the run, and remembers it: after a death it is asked once more, by the same key. */
-  async #act<Value>(ask: (stage: Stage, key: string) => Promise<Value>): Promise<Value> {
+  async #act<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id = this.id): Promise<Value> {
     await this.#stage.settle();
     const key = `${by} ${this.#acts.length + 1}`;
     const perform = (stage: Stage): Promise<Value> => {
       // What it does by itself is seen to like what comes from outside.
-      const process = stage.find(this.id);
+      const process = stage.find(id);
       if (process !== undefined) process.woken = true;
       return during(
         stage,

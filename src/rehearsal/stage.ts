@@ -12,6 +12,7 @@ import { Run } from "../engine/run.ts";
 import type { World } from "../engine/world.ts";
 import { cast } from "./cast.ts";
 import { ManualClock, nap } from "./clock.ts";
+import { hookUrl } from "./hook.ts";
 import { MemoryJournal } from "./journal.ts";
 import { Kin } from "./kin.ts";
 import { couriers } from "./post.ts";
@@ -217,10 +218,6 @@ class StageJournal extends MemoryJournal {
     super.restart(entries);
     if (!this.closed) this.#told([...this.commits], true);
   }
-}
-
-function hookUrl(id: string, call: string): string {
-  return `https://rehearsal.test/hooks/${encodeURIComponent(id)}/${encodeURIComponent(call)}`;
 }
 
 /** @throws RehearsalError: the rehearsal has no such run */

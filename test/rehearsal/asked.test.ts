@@ -22,10 +22,26 @@ test("a webhook is called by its name or by its address, which a step may have s
   const answer = await run.call(letter.replace("Decide: ", ""), { method: "GET" });
   expect(answer).toMatchObject({ duplicate: false, response: { status: 200, body: "Thank you." } });
   expect((await run.call("review")).duplicate).toBe(true);
+  expect((await run.call(letter.replace("Decide: ", ""))).duplicate).toBe(true);
   await expect(run.call("review#2", { body: "x" })).rejects.toMatchObject({ code: "webhook_rejected" });
   await expect(run.call("nothing")).rejects.toMatchObject({ code: "webhook_not_found" });
   await run.call("review#2", { headers: { "X-Key": "k" }, body: { a: 1 } });
   expect(run.output).toEqual([{ decision: "approve" }, null, { a: 1 }]);
+  await run.crashEverywhere();
+});
+
+test("the address of a child's webhook leads to the child", async () => {
+  const urls: string[] = [];
+  const child = defineWorkflow("child", {
+    handler: async (_input: undefined, step) => {
+      const hook = await step.webhook("paid");
+      await step.run("mail", () => void urls.push(hook.url));
+      return (await hook.received())?.body;
+    },
+  });
+  const run = await rehearse(flow((_input, step) => step.invoke(child, undefined)));
+  await run.call(urls[0] ?? "", { body: { cents: 5 } });
+  expect(run.output).toEqual({ cents: 5 });
   await run.crashEverywhere();
 });
 
