@@ -266,7 +266,11 @@ export class Keeper {
     const held = await this.#keyHolder();
     // It may have been claimed meanwhile, also by the same run.
     if (holder !== null && held === null && this.#usedAt === usedAt) this.release(holder.runId);
-    if (this.#isListed() || this.#open().store.state.holder !== null) return this.#arm();
+    if (this.#isListed() || this.#open().store.state.holder !== null) {
+      // Looked at again in as long, and not at once.
+      this.#usedAt = Date.now();
+      return this.#arm();
+    }
     if (this.#open().store.state.registered) {
       this.#save({ registered: false });
       // Whoever comes from here on registers it again, after this.

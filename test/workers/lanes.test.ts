@@ -448,6 +448,10 @@ describe("what is left behind", () => {
     await used.ring();
     await limited.ring();
     expect([await used.rpc.read(1), await limited.rpc.read(1)]).toMatchObject([{ used: 1 }, { override: 4 }]);
+    // It is looked at again when it may be idle, and not at once.
+    await limited.ring();
+    const at = await limited.inside((ctx) => ctx.storage.getAlarm());
+    expect(at).toBeGreaterThan(Date.now() + minuteMs);
   });
 
   test("a key that nobody has any more is forgotten", async () => {
