@@ -15,7 +15,9 @@ type Labelled = Pick<Definition, "name" | "labels">;
  */
 export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}): Labels {
   try {
-    return checkLabels({ ...labels?.(decode(input) as never), ...given });
+    const made: unknown = labels?.(decode(input) as never) ?? {};
+    if (!isRecord(made)) throw new TypeError("what the function returned is no object of texts");
+    return checkLabels({ ...made, ...given } as Labels);
   } catch (cause) {
     if (cause instanceof HoldfastError && cause.code === "label_invalid") throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -39,6 +41,11 @@ function madeLabels(make: Definition["labels"], input: Stored): Labels {
   } catch {
     return {};
   }
+}
+
+/** A list, or a promise of labels, would be spread to something, or to nothing, in silence. */
+function isRecord(made: unknown): made is object {
+  return typeof made === "object" && made !== null && !Array.isArray(made) && !(made instanceof Promise);
 }
 
 function checkLabels(labels: Labels): Labels {

@@ -240,8 +240,8 @@ export interface Asks {
   query(id: string, name: string): Promise<QueryAnswer>;
   /**
    * Answers once the update has ended, or after a minute that it has not: asking again with its key tells.
-   * @throws run_not_found, update_not_found, update_invalid (its schema refused the argument), update_failed
-   * (its schema threw), run_paused, run_ended, version_missing, idempotency_conflict, name_invalid, value_too_large
+   * @throws run_not_found, update_not_found, update_invalid (its schema refused the argument), run_paused,
+   * run_ended, version_missing, idempotency_conflict, name_invalid, value_too_large
    */
   update(id: string, update: UpdateRequest): Promise<UpdateAnswer>;
 }

@@ -29,6 +29,7 @@ import type {
   WebhookOptions,
 } from "../core/step.ts";
 import { encode } from "../core/value.ts";
+import { isVerifier } from "../core/verifier.ts";
 import type { Asks } from "./asks.ts";
 import type { Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
@@ -183,8 +184,15 @@ function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Prom
 }
 
 function webhookPlan(name: unknown, options: WebhookOptions = {}): Plan {
-  checkOptions(options, ["timeout", "verify", "respond"], `webhook ${String(name)}`);
-  return { kind: "webhook", timeoutMs: waitMs(options, `webhook ${String(name)}`), options };
+  const what = `webhook ${String(name)}`;
+  checkOptions(options, ["timeout", "verify", "respond"], what);
+  const { verify, respond } = options;
+  const isObject = typeof verify === "object" && verify !== null;
+  if (verify !== undefined && typeof verify !== "function" && !(isObject && isVerifier(verify))) {
+    throw refused(what, "verify", "must be a function, or one of those that `verify` makes");
+  }
+  if (respond !== undefined && typeof respond !== "function") throw refused(what, "respond", "must be a function");
+  return { kind: "webhook", timeoutMs: waitMs(options, what), options };
 }
 
 function waitMs({ timeout }: { readonly timeout?: Duration }, what: string): number | null {

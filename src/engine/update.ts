@@ -8,7 +8,7 @@
  */
 import { authorOf } from "../core/author.ts";
 import { refuseEnded } from "../core/action.ts";
-import { HoldfastError, isA, storeError } from "../core/error.ts";
+import { HoldfastError } from "../core/error.ts";
 import { validate } from "../core/schema.ts";
 import type { UpdateAnswer, UpdateRequest } from "../core/service.ts";
 import type { RunState, Update } from "../core/state.ts";
@@ -24,8 +24,8 @@ export type Accepted = { readonly update: string; readonly end: Promise<UpdateAn
 /**
  * Resolves once the update is on record.
  * @param isWanted false when nobody waits for it any more: it is then not taken
- * @throws update_not_found, update_invalid, update_failed (its schema threw), run_ended, run_paused,
- * version_missing, idempotency_conflict, value_too_large, value_uncloneable
+ * @throws update_not_found, update_invalid, run_ended, run_paused, version_missing,
+ * idempotency_conflict, value_too_large, value_uncloneable
  */
 export async function receiveUpdate(run: Run, request: UpdateRequest, isWanted: () => boolean): Promise<Accepted> {
   const known = knownUpdate(run.state, request);
@@ -89,13 +89,7 @@ function unknown({ asks }: Execution, name: string): HoldfastError {
 async function fit({ name, schema }: UpdateHandler, sent: Stored): Promise<Stored> {
   if (schema === undefined) return sent;
   const what = `the argument of update ${name}`;
-  try {
-    return encode(await validate(schema, decode(sent), "update_invalid", what), what);
-  } catch (error) {
-    if (isA(error, HoldfastError)) throw error;
-    const { message } = storeError(error);
-    throw new HoldfastError("update_failed", `the schema of update ${name} threw: ${message}`, { cause: error });
-  }
+  return encode(await validate(schema, decode(sent), "update_invalid", what), what);
 }
 
 /**

@@ -206,6 +206,7 @@ function toSchedules(schedule: CommonOptions<SignalSchemas>["schedule"]): Schedu
 
 function toLimits(limits: Limits | undefined, refuse: (option: string, why: string) => never): Definition["limits"] {
   const { steps = 100_000, perStep = {}, ...rest } = limits ?? {};
+  if (typeof perStep !== "object" || perStep === null) refuse("limits.perStep", "must be an object");
   for (const option of Object.keys(rest)) refuse(`limits.${option}`, "is not a limit");
   for (const [limit, count] of Object.entries({ steps, ...perStep })) {
     if (!Number.isInteger(count) || count < 0) refuse(`limits: ${limit}`, "must be a whole number, 0 or more");

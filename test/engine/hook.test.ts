@@ -396,3 +396,8 @@ test("guarantee 4: a pause moves the deadline, so a call that comes within it is
   host.clock.at = startAt + 2 * 3_600_000;
   expect(await receiveHook(host.run, "pay", post("1"))).toEqual({ duplicate: false });
 });
+
+test.each([{ verify: 5 }, { verify: {} }, { respond: "fine" }])("a webhook with %j is refused", async (options) => {
+  const host = await new Host(waiting(options as never)).drive();
+  expect(host.snapshot.error).toMatchObject({ code: "options_invalid" });
+});

@@ -1,0 +1,25 @@
+import { describe, expect, test } from "vitest";
+import { labelsOf } from "../../src/core/label.ts";
+import { encode } from "../../src/core/value.ts";
+
+const input = encode({ tenant: "acme" }, "the input");
+const made = (labels: (given: { tenant: string }) => unknown): unknown =>
+  labelsOf({ name: "orders", labels: labels as never }, input, { tier: "gold" });
+
+describe("the labels of a run", () => {
+  test("are those made of its input, and those given, which count more", () => {
+    expect(made(({ tenant }) => ({ tenant, tier: "none" }))).toEqual({ tenant: "acme", tier: "gold" });
+    expect(made(() => undefined)).toEqual({ tier: "gold" });
+  });
+
+  test.each([
+    ["a promise", () => Promise.resolve({ tenant: "acme" })],
+    ["a list", () => ["acme"]],
+    ["text", ({ tenant }: { tenant: string }) => tenant],
+    ["a number", () => 7],
+    ["an object with a number", () => ({ tenant: 7 })],
+    ["nothing, for it threw", () => Object.keys(null as never)],
+  ])("are none that can be made where the function returns %s", (_what, labels) => {
+    expect(() => made(labels)).toThrow(expect.objectContaining({ code: "label_invalid" }));
+  });
+});
