@@ -17,7 +17,7 @@ export function labelsOf({ name, labels }: Labelled, input: Stored, given: Label
   try {
     const made: unknown = labels?.(decode(input) as never) ?? {};
     if (!isRecord(made)) throw new TypeError("what the function returned is no object of texts");
-    return checkLabels({ ...made, ...given } as Labels);
+    return checkLabels({ ...made, ...given });
   } catch (cause) {
     if (cause instanceof HoldfastError && cause.code === "label_invalid") throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);

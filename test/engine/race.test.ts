@@ -217,6 +217,20 @@ describe("guarantee 5: the losers take no later signal", () => {
 });
 
 describe("races within races", () => {
+  test("code of another run that calls back into this one is in no branch of that run's race", async () => {
+    let answer = (): unknown => null;
+    const asked = new Host(async (_input, step) => {
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      answer = () => resolve(step.run("answer", () => "fine"));
+      return await promise;
+    });
+    const driven = asked.drive();
+    await play(async (_input, step) => {
+      await step.race({ lost: async () => (await Promise.resolve(), answer()), won: () => "at once" });
+    });
+    expect((await driven).output).toBe("fine");
+  });
+
   test("the losers of the outer take those of the inner with them", async () => {
     const host = new Host(async (_input, step) => {
       const won = await step.race({
