@@ -226,7 +226,11 @@ describe("races within races", () => {
     });
     const driven = asked.drive();
     await play(async (_input, step) => {
-      await step.race({ lost: async () => (await Promise.resolve(), answer()), won: () => "at once" });
+      const late = async (): Promise<unknown> => {
+        for (let turns = 0; turns < 50; turns++) await Promise.resolve();
+        return answer();
+      };
+      await step.race({ lost: late, won: () => "at once" });
     });
     expect((await driven).output).toBe("fine");
   });
