@@ -25,7 +25,7 @@ export function readBody(contentType: string, bytes: Uint8Array): unknown {
 
 /** As the type names it; UTF-8 where it names none. */
 function charsetOf(contentType: string): string {
-  return /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(contentType)?.[1] ?? "utf-8";
+  return /;\s*charset\s*=\s*["']?([^\s"';]+)/i.exec(contentType)?.[1] ?? "utf-8";
 }
 
 function readJson(bytes: Uint8Array): unknown {
@@ -38,7 +38,8 @@ function readJson(bytes: Uint8Array): unknown {
 
 /** What is percent-encoded in a form are bytes of its charset, and what separates its fields is ASCII. */
 function readForm(bytes: Uint8Array, charset: string): Record<string, string> {
-  if (decoderOf(charset).encoding.startsWith("utf-16")) {
+  const decoder = decoderOf(charset);
+  if (decoder.encoding.startsWith("utf-16")) {
     throw new HoldfastError("body_invalid", `no form is written in ${charset}`);
   }
   const pairs = binaryOf(bytes)
@@ -47,7 +48,8 @@ function readForm(bytes: Uint8Array, charset: string): Record<string, string> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.includes("=") ? pair.indexOf("=") : pair.length;
-      const read = (part: string): string => readText(unescaped(part), charset);
+      const read = (part: string): string =>
+        /^[^%+\x80-\xff]*$/.test(part) ? part : textOf(decoder, unescaped(part), charset);
       return [read(pair.slice(0, at)), read(pair.slice(at + 1))];
     }),
   );
@@ -68,10 +70,13 @@ function unescaped(part: string): Uint8Array {
 }
 
 function readText(bytes: Uint8Array, charset: string): string {
+  return textOf(decoderOf(charset), bytes, charset);
+}
+
+function textOf(decoder: TextDecoder, bytes: Uint8Array, charset: string): string {
   try {
-    return decoderOf(charset).decode(bytes);
+    return decoder.decode(bytes);
   } catch (cause) {
-    if (cause instanceof HoldfastError) throw cause;
     const name = charset.toLowerCase() === "utf-8" ? "UTF-8" : charset;
     throw new HoldfastError("body_invalid", `the body is not ${name} text`, { cause });
   }

@@ -2,6 +2,7 @@
 import type { Definition } from "./definition.ts";
 import type { EntryOf } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
+import { isLonger } from "./size.ts";
 import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
@@ -50,7 +51,7 @@ function isRecord(made: unknown): made is object {
 
 function checkLabels(labels: Labels): Labels {
   for (const [label, value] of Object.entries(labels)) {
-    if (typeof value === "string" && label !== "" && label.length <= 256 && value.length <= 1024) continue;
+    if (typeof value === "string" && label !== "" && !isLonger(label, 256) && !isLonger(value, 1024)) continue;
     throw new HoldfastError(
       "label_invalid",
       `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,

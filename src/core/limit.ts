@@ -12,11 +12,17 @@ export type CodeLimit = { readonly name: string; readonly limit: number | null; 
  * the last that gives a limit.
  */
 export function collectLimits(definitions: readonly Definition[]): CodeLimit[] {
-  const newest = new Map<string, CodeLimit>();
+  const current = new Map(definitions.map((definition) => [definition.name, definition]));
+  const newest = new Map<string, { readonly one: CodeLimit; readonly isCurrent: boolean }>();
   for (const definition of definitions)
-    for (const one of limitsOf(definition)) newest.set(JSON.stringify([definition.name, one.name]), one);
+    for (const one of limitsOf(definition))
+      newest.set(JSON.stringify([definition.name, one.name]), {
+        one,
+        isCurrent: current.get(definition.name) === definition,
+      });
   const limits = new Map<string, CodeLimit>();
-  for (const one of newest.values()) {
+  // What new runs begin with has the last word.
+  for (const { one } of [...newest.values()].toSorted((a, b) => Number(a.isCurrent) - Number(b.isCurrent))) {
     const known = limits.get(one.name);
     limits.set(one.name, one.limit === null && known !== undefined ? known : one);
   }

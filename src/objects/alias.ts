@@ -19,7 +19,7 @@ const keptMs = 30 * 24 * 3_600_000;
 const removalKeptMs = 24 * 3_600_000;
 
 /** A request that removed a run, in digests: nothing of the run is left, nor of why. */
-type Removal = { readonly key: string; readonly reason: string };
+type Removal = { readonly key: string; readonly reason: string; readonly at?: number };
 
 export class Alias {
   readonly #storage: DurableObjectStorage;
@@ -65,13 +65,15 @@ export class Alias {
     const removal = await removalOf(action);
     const known = this.#storage.kv.get<Removal>(removedBy);
     if (removal === null || known?.key !== removal.key) return false;
+    // A run that came since keeps the mark for as long as it is there.
+    if (Date.now() - (known.at ?? 0) > removalKeptMs) return false;
     if (known.reason === removal.reason) return true;
     throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to delete a run for another reason");
   }
 
   async noteRemoval(action: RunAction): Promise<void> {
     const removal = await removalOf(action);
-    if (removal !== null) await this.#keep(removedBy, removal, removalKeptMs);
+    if (removal !== null) await this.#keep(removedBy, { ...removal, at: Date.now() }, removalKeptMs);
   }
 
   /** A run that is here when the time is up takes no notice of the alarm. */

@@ -14,6 +14,7 @@ import type { ForkRequest, RunAction, SignalRequest } from "../core/service.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { acceptTrace } from "../core/trace.ts";
 import type { Usage } from "../core/usage.ts";
+import { isLonger } from "../core/size.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
@@ -150,7 +151,6 @@ export type UpdateOptions = {
 const by = "worker";
 const longestWaitMs = 60_000;
 /** Characters, as over HTTP. */
-const longestReason = 4096;
 const longestKey = 256;
 
 /** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
@@ -160,7 +160,7 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
   const object = () => runObject(checkRunId(id));
   checkRunId(id);
   const act = async (kind: RunAction["kind"], reason?: string): Promise<void> => {
-    unwrap(await object().act({ kind, by, reason: readText(reason, "the reason", longestReason) ?? null }));
+    unwrap(await object().act({ kind, by, reason: readReason(reason) }));
   };
   return {
     id,
@@ -252,10 +252,15 @@ function toSignal(name: string, payload: unknown, options: SignalOptions = {}): 
   return { name, payload: stored, by, ...(key === undefined ? {} : { key }), ...acceptTrace(traceparent) };
 }
 
+/** An empty one is none. @throws HoldfastError options_invalid */
+function readReason(reason: unknown): string | null {
+  return reason === "" || reason === null ? null : (readText(reason, "the reason", 4096) ?? null);
+}
+
 /** @throws HoldfastError options_invalid: it is no text, empty, or too long */
 function readText(value: unknown, what: string, longest: number): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === "string" && value !== "" && value.length <= longest) return value;
+  if (typeof value === "string" && value !== "" && !isLonger(value, longest)) return value;
   throw new HoldfastError("options_invalid", `${what} must be text of 1 to ${longest} characters`);
 }
 
@@ -267,7 +272,7 @@ function toFork(options: ForkOptions = {}): ForkRequest {
     from: from ?? null,
     results: new Map(Object.entries(results).map(([step, value]) => [step, encode(value, `the result of ${step}`)])),
     by,
-    reason: readText(reason, "the reason", longestReason) ?? null,
+    reason: readReason(reason),
     ...("input" in options ? { input: encode(options.input, "the input") } : {}),
     ...(id === undefined ? {} : { id }),
     ...(key === undefined ? {} : { key }),

@@ -211,6 +211,7 @@ export class Host {
   /** Removes a run that cannot be read, for whoever asked; its id is free again. */
   async discard(damage: HoldfastError): Promise<Parcel> {
     const id = this.#ctx.id.name ?? "";
+    if (this.removing) throw new HoldfastError("run_not_found", "the run is being removed");
     this.removing = true;
     try {
       const listed = await unlist(id);

@@ -266,7 +266,8 @@ export class Keeper {
     const held = await this.#keyHolder();
     // It may have been claimed meanwhile, also by the same run.
     if (holder !== null && held === null && this.#usedAt === usedAt) this.release(holder.runId);
-    if (this.#isListed() || this.#open().store.state.holder !== null) {
+    const isKnown = this.#open().store.state.requests?.some(({ at }) => at > Date.now() - keyKeptMs) === true;
+    if (this.#isListed() || this.#open().store.state.holder !== null || isKnown) {
       // Looked at again in as long, and not at once.
       this.#usedAt = Date.now();
       return this.#arm();

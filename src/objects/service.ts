@@ -160,7 +160,12 @@ async function findRun(start: AskedStart, refusal: unknown): Promise<Admitted> {
   const { signal: _sent, ...rest } = start;
   const signal = broughtSignal(start);
   const asked = { ...rest, labels: start.labels ?? {}, ...(signal === undefined ? {} : { signal }) };
-  const run = unwrap(await runObject(checkRunId(id)).repeat(asked));
+  const object = runObject(checkRunId(id));
+  // An object that still runs the code of before has no such call.
+  const found = await object.repeat(asked).catch((error: unknown) => {
+    throw error instanceof TypeError ? refusal : error;
+  });
+  const run = unwrap(found);
   if (run === null) throw refusal;
   return { run, created: false };
 }

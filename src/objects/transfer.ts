@@ -113,7 +113,10 @@ async function importFrom(
   // Fails where whoever takes it has read enough to refuse it, which is what the answer says.
   void send(writer, head.bytes, reader);
   try {
-    const { run, created } = unwrap(await runObject(target).arrive(readable, { id: target, ...asked }));
+    const arrived = await runObject(target).arrive(readable, { id: target, ...asked });
+    // The right text may come under this key yet, for another id.
+    if (!arrived.ok && keyId !== target) unwrap(await runObject(keyId).unbind(target));
+    const { run, created } = unwrap(arrived);
     return { run: await unpack(run), created };
   } finally {
     void writer.abort().catch(() => undefined);

@@ -12,6 +12,7 @@ const limitMs = 2000;
 /** Calls that may set a handler going. Whoever merely looks at a run has nothing to tell. */
 const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof HolderRpc>([
   "start",
+  "repeat",
   "debounce",
   "act",
   "signal",

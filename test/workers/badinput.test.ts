@@ -302,7 +302,7 @@ describe("a handle in the Worker", () => {
   it("refuses a reason and a key that are no text of a sensible length, and the run is unharmed", async () => {
     const handle = getRun((await start("web-sleeper", {})).id);
     const refused = { code: "options_invalid" };
-    for (const reason of [42, {}, 10n, "", "x".repeat(4097)]) {
+    for (const reason of [42, {}, 10n, "x".repeat(4097)]) {
       await expect(handle.cancel(reason as never)).rejects.toMatchObject(refused);
       await expect(handle.pause(reason as never)).rejects.toMatchObject(refused);
     }

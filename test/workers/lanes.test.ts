@@ -454,6 +454,15 @@ describe("what is left behind", () => {
     expect(at).toBeGreaterThan(Date.now() + minuteMs);
   });
 
+  test("a lane keeps its requests for a day, that a late repeat sets nothing", async () => {
+    const lane = newLane();
+    await lane.rpc.override(4, undefined, "k1");
+    await lane.rpc.override(null, undefined, "k2");
+    passTime(2 * hourMs);
+    await lane.ring();
+    expect(await lane.rpc.override(4, undefined, "k1")).toMatchObject({ override: null });
+  });
+
   test("a key that nobody has any more is forgotten", async () => {
     const lane = newLane();
     await lane.rpc.claim({ runId: newId("gone"), until: "ended", force: false });

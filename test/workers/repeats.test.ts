@@ -1,13 +1,14 @@
 /** Calls that are made once more, under their id or their Idempotency-Key: the same, and another. */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code } from "./flows/repeat.ts";
 
 afterEach(() => {
   code.refuses = false;
   code.label = null;
+  vi.useRealTimers();
 });
 
 const starts = "POST /v1/workflows/repeat-changing/runs";
@@ -129,5 +130,24 @@ describe("a signal that is repeated", () => {
     expect(await refusal(call, { ...sent, json: { n: 3 } })).toBe("422 signal_invalid");
     code.refuses = false;
     expect(await refusal(call, { ...sent, json: { n: 3 } })).toBe("409 idempotency_conflict");
+  });
+});
+
+describe("a deletion that is repeated", () => {
+  it("is known for a day, and not for as long as a later run of that id is there", async () => {
+    const id = newId("deleted");
+    const headers = { "idempotency-key": "delete it" };
+    const begun = async (): Promise<void> => {
+      await begin({ id, input: { n: 1 } });
+      await ask(`POST /v1/runs/${id}/terminate`);
+    };
+    await begun();
+    expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
+    await begun();
+    expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
+    expect((await ask(`GET /v1/runs/${id}`)).status).toBe(200);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 25 * 3_600_000 });
+    expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
+    expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
 });
