@@ -42,9 +42,10 @@ function row(placed: Placed): Row {
 function folded(placed: readonly Placed[]): readonly Row[] {
   const groups = Map.groupBy(placed, ({ draft }) => groupOf(draft));
   return placed.flatMap((each): Row[] => {
-    const [first = each, ...others] = groups.get(groupOf(each.draft)) ?? [];
-    if (others.length < maxApart) return [row(each)];
-    if (first !== each) return [];
+    const group = groups.get(groupOf(each.draft)) ?? [];
+    if (group.length <= maxApart) return [row(each)];
+    if (group[0] !== each) return [];
+    const [first = each, ...others] = group;
     const failed = [first, ...others].filter(({ draft }) => isFailed(draft)).slice(0, maxFailed);
     return [{ kind: "calls", of: [first, ...others] }, ...failed.map(row)];
   });

@@ -28,11 +28,12 @@ export function labelsOf({ name, labels }: Labelled, input: Stored, given: Label
 
 /** The labels that were not made of the input. @param make what the run's own version makes its labels with */
 export function givenLabels(
-  { labels, input }: Pick<EntryOf<"run.created">, "labels" | "input">,
+  { labels, input, sent = input }: Pick<EntryOf<"run.created">, "labels" | "input" | "sent">,
   make: Definition["labels"],
 ): Labels {
-  const made = madeLabels(make, input);
-  return Object.fromEntries(Object.entries(labels).filter(([label, value]) => made[label] !== value));
+  const [made, first] = [madeLabels(make, input), madeLabels(make, sent)];
+  const isGiven = ([label, value]: [string, string]): boolean => made[label] !== value && first[label] !== value;
+  return Object.fromEntries(Object.entries(labels).filter(isGiven));
 }
 
 /** A function that no longer takes the input has made nothing of it. */

@@ -93,7 +93,7 @@ export class Adoption {
   /** The run rests: what the code has gone past without asking for it, nobody waits for any more. */
   rest(): void {
     const facts = this.#removals();
-    if (facts.length > 0) this.#course.ledger.append(...facts);
+    if (facts.length > 0) this.#course.guard(() => this.#course.ledger.append(...facts));
   }
 
   #removals(): Fact[] {

@@ -89,6 +89,8 @@ export class Children {
     if (this.#course.state.marked.has(`step.removed:${pending.key}`)) {
       const { child, until, policy } = call;
       this.#course.record({ kind: "child.started", step: pending.id, child, until, policy });
+      // It may have told of its end meanwhile, and was told that nobody cares.
+      this.#ask(pending, watch);
     }
     // It may have told of its end while this run had ended, and was told that nobody cares.
     if (this.#course.state.retriedSeq > 0) this.#ask(pending, watch);

@@ -86,6 +86,15 @@ export class Waits {
     });
   }
 
+  /** A signal that came by this instant is about to be handed to a wait. */
+  owes(at: number): boolean {
+    for (const [name, open] of this.#open) {
+      if (open.length === 0 || this.#asks.hears(name)) continue;
+      if ((firstSignal(this.#course.state, name)?.at ?? Infinity) <= at) return true;
+    }
+    return false;
+  }
+
   closed(pending: Pending): void {
     const open = this.#open.get(pending.name);
     const index = open?.indexOf(pending) ?? -1;

@@ -4,10 +4,11 @@
  * and child runs (children) themselves.
  * Invariant 1: nothing begins before the replay is over, nor while the run is paused or held by its lanes.
  */
+import { callKey } from "../core/state.ts";
 import type { Adoption } from "./adoption.ts";
 import type { Asks } from "./asks.ts";
 import { Attempts } from "./attempts.ts";
-import { isAttempted } from "./call.ts";
+import { isAttempted, recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { Children } from "./children.ts";
@@ -27,6 +28,8 @@ export class Work {
   readonly #adoption: Adoption;
   readonly #waits: Waits;
   readonly #deadlines: Deadlines;
+  /** What is being caught up with; nothing else falls due meanwhile. */
+  #catching: readonly Happening[] | null = null;
 
   constructor(course: Course, calls: Calls, asks: Asks, adoption: Adoption) {
     this.#course = course;
@@ -56,6 +59,7 @@ export class Work {
     if (changed !== null) return this.#course.halt(changed);
     pending.begun = true;
     const { plan } = pending;
+    this.#comeBack(pending);
     switch (plan.kind) {
       case "run":
       case "undo": {
@@ -76,6 +80,14 @@ export class Work {
     }
   }
 
+  /** The code still makes a call that was taken for removed. What others put on record anew tells so by itself. */
+  #comeBack({ id, plan }: Pending): void {
+    const { marked } = this.#course.state;
+    if (marked.size === 0 || (plan.kind !== "run" && plan.kind !== "received")) return;
+    const call = recordKind(plan);
+    if (marked.has(`step.removed:${callKey(call, id)}`)) this.#course.record({ kind: "step.added", step: id, call });
+  }
+
   /** Begins what a replay or a pause held back. */
   beginHeld(): void {
     for (const pending of [...this.#pending.values()]) if (!pending.begun) this.begin(pending, true);
@@ -87,13 +99,33 @@ export class Work {
   /** What came and what fell due meanwhile happens in the order in which it would have happened. */
   #catchUp(): void {
     const due = this.#deadlines.due(this.#course.world.clock.now()).map((pending): Happening => {
-      const happen = (): void => this.#course.post(() => this.#fire(pending));
+      const happen = (): void => this.#fire(pending);
       return { at: this.#deadlines.of(pending), seq: Infinity, happen };
     });
     const happenings = [...this.#waits.arrived(), ...this.#asks.arrived(), ...due];
     // A signal that came at the very instant of a deadline came in time.
     happenings.sort((one, other) => one.at - other.at || one.seq - other.seq);
-    for (const { happen } of happenings) happen();
+    if (happenings.length === 0) return;
+    this.#catching = happenings;
+    this.#goThrough(happenings, 0, -1);
+  }
+
+  /** One after the other: what the handler makes of a signal may be to wait for the next, which came in time as well. */
+  #goThrough(happenings: readonly Happening[], index: number, seen: number): void {
+    this.#course.post(() => {
+      if (this.#catching !== happenings) return;
+      const next = happenings[index];
+      const { seq } = this.#course.state;
+      if (next === undefined || this.#course.held) {
+        this.#catching = null;
+        return this.tick(this.#course.world.clock.now());
+      }
+      if (next.seq === Infinity && seq !== seen && this.#waits.owes(next.at)) {
+        return this.#goThrough(happenings, index, seq);
+      }
+      next.happen();
+      this.#goThrough(happenings, index + 1, -1);
+    });
   }
 
   /** Nobody waits for the call any more. */
@@ -128,7 +160,7 @@ export class Work {
 
   /** Does what is due. */
   tick(now: number): void {
-    if (!this.#course.live || this.#course.held) return;
+    if (!this.#course.live || this.#course.held || this.#catching !== null) return;
     for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
   }
 

@@ -96,6 +96,36 @@ describe("guarantee 7: within a version", () => {
     expect([ended.output, marks(ended)]).toEqual(["went", ["added wait go", "removed wait gone"]]);
   });
 
+  test("what was taken for removed and comes later after all is waited for again, visibly", async () => {
+    const flaky = (step: Step): Promise<never> =>
+      step.run("flaky", () => Promise.reject(new Error("no")), { retry: { delay: "1 h", jitter: 0 } });
+    const received = async (step: Step): Promise<unknown> => await (await step.webhook("pay")).received();
+    for (const [call, kind] of [
+      [flaky, "retry"],
+      [received, "webhook"],
+    ] as const) {
+      const old = await new Host(async (_input, step) => await call(step)).drive(startAt);
+      const later: Flow = async (_input, step) => {
+        for (const name of ["one", "two"]) await step.sleep(name, "1 m");
+        return await call(step);
+      };
+      const host = old.reopen({ definition: later, deployment: "two", cold: false });
+      await host.drive(startAt + 10 * 60_000);
+      expect(host.entries("step.removed")).toHaveLength(1);
+      expect(host.snapshot.waitingFor).toMatchObject([{ kind }]);
+    }
+  });
+
+  test("guarantee 8: a mark that cannot be written is a failure of the journal's, and no rejection that nobody hears", async () => {
+    const old = await new Host(async (_input, step) => await step.waitFor("gone")).drive(startAt);
+    const after: Flow = async (_input, step) => [await step.waitFor("go"), await step.waitFor("third")];
+    const host = old.reopen({ definition: after, deployment: "two", cold: false });
+    host.journal.beforeAppend = (entries) => {
+      if (entries.some(({ kind }) => kind === "step.removed")) throw new Error("the disk is full");
+    };
+    await expect(host.signalAt(startAt + 1000, "go", 1).drive()).rejects.toThrow("the disk is full");
+  });
+
   test("a step that is no longer in the code is undone as far as the code knows how, and has not changed its kind", async () => {
     const before: Flow = async (_input, step) => {
       await step.run("charge", () => 1, { undo: () => {} });

@@ -543,6 +543,28 @@ describe("news of a child's end", () => {
     expect(family.snapshot(child).status).toBe("cancelled");
   });
 
+  test("that came while its call seemed removed is asked for when the call is made after all", async () => {
+    const child = flow("child", async (_input, step) => {
+      await step.sleep("90 s");
+      return "done";
+    });
+    const family = await new Family(
+      flow("parent", async (_input, step) => await step.invoke("child")),
+      child,
+    )
+      .begin("parent")
+      .drive(startAt + 1000);
+    const later: Handler = async (_input, step) => {
+      for (const name of ["one", "two"]) await step.sleep(name, "1 minute");
+      return await step.invoke("child");
+    };
+    family.definitions.set("parent", flow("parent", later));
+    family.evict("parent");
+    family.wake("parent");
+    await family.drive(startAt + 130_000);
+    expect(family.output("parent")).toBe("done");
+  });
+
   test("to a parent whose code is gone is told once it is back", async () => {
     const parent = flow("parent", async (_input, step) => await step.invoke("patient"));
     const family = await new Family(patient, parent).begin("parent").drive();

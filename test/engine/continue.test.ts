@@ -115,6 +115,18 @@ describe("a run that goes on as new", () => {
     expect(() => checkSameStart(now, { ...start, labels: now.labels })).toThrow("another run");
   });
 
+  test("has them too where the lives before kept those of the first input", async () => {
+    const flow = define(times(2), { labels: ({ round }: { round: number }) => ({ round: `${round}` }) });
+    const first = { ...created({ round: 1 }), sent: encode({ round: 0 }, "x"), labels: { round: "0", tier: "gold" } };
+    const continuation = { count: 1, createdAt: startAt - 5, keys: [] };
+    const entries = [
+      { seq: 5, at: startAt, kind: "run.created", ...first, continuation },
+      { seq: 6, at: startAt, kind: "run.started", deployment: "one" },
+    ];
+    const host = await new Host(flow, { commits: [JSON.stringify(entries)] }).drive();
+    expect(host.snapshot.labels).toEqual({ round: "2", tier: "gold" });
+  });
+
   test("hears of an input that no label or key can be made from", async () => {
     const handler: Handler = async (_input, step) =>
       await step.continueAsNew(null).catch((error: Caught) => error.code);

@@ -174,6 +174,26 @@ describe("signals", () => {
     }
   });
 
+  test("guarantee 4: signals that came in time are heard one after the other, before what fell due after them", async () => {
+    const flow: Handler = async (_input, step) => {
+      const got: unknown[] = [];
+      const { key } = await step.race({
+        all: async () => {
+          for (let count = 0; count < 3; count++) got.push(await step.waitFor("s"));
+        },
+        late: () => step.sleep("10s"),
+      });
+      return [key, got];
+    };
+    const host = (await new Host(flow).drive(startAt)).reopen({ cold: false });
+    for (const n of [1, 2, 3]) {
+      host.clock.set(startAt + n * 1000);
+      signal(host.run, "s", n);
+    }
+    host.clock.set(startAt + 11_000);
+    expect((await host.drive()).output).toEqual(["all", [1, 2, 3]]);
+  });
+
   test("guarantee 5: a signal too late for the oldest wait goes to the next, also after a pause", async () => {
     const host = await new Host(async (_input, step) => {
       const short = { timeout: "1 m" };

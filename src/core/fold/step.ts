@@ -14,6 +14,10 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
     case "step.abandoned":
       return null;
     case "step.added":
+      // One that was taken for removed has come back.
+      state.marked.delete(`step.removed:${callKey(entry.call, entry.step)}`);
+      state.marked.add(`step.added:${callKey(entry.call, entry.step)}`);
+      return null;
     case "step.removed":
       state.marked.add(`${entry.kind}:${callKey(entry.call, entry.step)}`);
       return null;
