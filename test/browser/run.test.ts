@@ -418,6 +418,12 @@ describe("actions on a run", () => {
       (text) => text === "1",
     );
     expect(await author(id, "update.accepted")).toEqual(["Ana Lima", undefined]);
+    // Sent once more, it is another.
+    await update.locator("[data-submit]").click();
+    await until(
+      () => update.locator("[data-answer]").innerText(),
+      (text) => text === "2",
+    );
     expect(await accessibility(page)).toEqual([]);
     await page.keyboard.press("Escape");
     await open("Ask a query");
@@ -436,6 +442,14 @@ describe("actions on a run", () => {
       (text) => text.includes("ahoy"),
     );
     await picture(page, "run-query-light", false);
+    // An answer does not stay above the refusal of another question.
+    await query.locator("#query-name").fill("wrods");
+    await query.locator("[data-submit]").click();
+    await until(
+      () => query.locator(".problem").innerText(),
+      (text) => text.includes("words"),
+    );
+    expect(await query.locator("[data-answer]").isVisible()).toBe(false);
     await stage.leave(page);
   });
 

@@ -61,8 +61,7 @@ export function startActions(): void {
 function open(form: HTMLFormElement): void {
   keys.set(form, crypto.randomUUID());
   complain(form, null);
-  const answer = form.querySelector<HTMLElement>("[data-answer]");
-  if (answer !== null) answer.hidden = true;
+  conceal(form);
   const actor = form.querySelector<HTMLInputElement>("[data-header=actor]");
   const reason = form.querySelector<HTMLInputElement>("[data-header=reason]");
   if (reason !== null) reason.value = "";
@@ -77,6 +76,7 @@ async function send(form: HTMLFormElement): Promise<void> {
   const button = form.querySelector<HTMLButtonElement>("[data-submit]");
   if (button?.disabled === true) return;
   complain(form, null);
+  conceal(form);
   try {
     const request = read(form, form.dataset["action"] ?? "");
     if (button !== null) button.disabled = true;
@@ -98,6 +98,12 @@ async function send(form: HTMLFormElement): Promise<void> {
   }
 }
 
+/** What was answered before is no answer to what is asked now. */
+function conceal(form: HTMLFormElement): void {
+  const answer = form.querySelector<HTMLElement>("[data-answer]");
+  if (answer !== null) answer.hidden = true;
+}
+
 function refuse(form: HTMLFormElement, problem: Problem & Json): void {
   // The key belongs to what was refused; what is sent next may be another body.
   keys.set(form, crypto.randomUUID());
@@ -113,6 +119,8 @@ function succeed(form: HTMLFormElement, json: Json): void {
   if (answer !== null) {
     answer.textContent = JSON.stringify("result" in json ? json["result"] : json, null, 2);
     answer.hidden = false;
+    // Whoever sends it again, having seen the answer, means it.
+    keys.set(form, crypto.randomUUID());
     return void refresh();
   }
   form.closest("dialog")?.close();
