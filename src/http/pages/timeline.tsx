@@ -166,6 +166,8 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
   const status = barStatus(bar);
   const length = barLength(bar, now);
   const { attemptCount: attempts } = bar;
+  // Which one of its name it is stays legible where the name is cut off.
+  const [nth = ""] = /#\d+$/.exec(bar.name) ?? [];
   return (
     <a
       class={`bar-row kind-${bar.kind} ${barTone(bar)}`}
@@ -178,7 +180,8 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
       <span class="bar-name" title={bar.name}>
         <Icon sign={barSigns[bar.kind]} />
         <span class="sr">{barWords[bar.kind]} </span>
-        <span class="bar-text">{bar.name}</span>
+        <span class="bar-text">{bar.name.slice(0, bar.name.length - nth.length)}</span>
+        {nth === "" ? null : <span class="bar-nth">{nth}</span>}
         {attempts > 1 ? <span class="tries">×{attempts}</span> : null}
         <span class="sr">
           , {status}
