@@ -19,6 +19,8 @@ export const maxReason = 500;
 /** What people wrote: names as far as they may go. */
 const maxName = 256;
 
+const idle = "running its handler, which is at no step";
+
 /** One line of at most 500 characters, true at `now` (epoch ms); null where there is nothing to say. */
 export function reasonAt(run: Told, now: number): string | null {
   const pieces = piecesAt(run, now);
@@ -27,8 +29,11 @@ export function reasonAt(run: Told, now: number): string | null {
 
 /** The same sentence, not cut, as pieces that stay true while the run itself does not change. */
 export function piecesAt({ status, waitingFor, reason, lead, ...told }: Told, now: number): readonly Piece[] {
-  const [oldest] = told.active ?? [];
-  if (status === "running" && lead === null && oldest !== undefined) return work(oldest, told.steps?.running ?? 1);
+  const { active } = told;
+  if (status === "running" && lead === null && active !== undefined) {
+    // It awaits something of its own, for as long as that takes: what that is, nobody can see.
+    return active[0] === undefined ? [idle] : work(active[0], told.steps?.running ?? 1);
+  }
   const isHeld = status === "queued" || status === "waiting";
   // Of a run that an older deployment listed there is the sentence of that time only.
   const wait = isHeld && lead !== undefined ? foremost(waitingFor, now) : [];
