@@ -12,7 +12,13 @@ import { Stage } from "./stage.ts";
 import type { Commit } from "./stage.ts";
 
 /** Something that was asked of a run at an instant; `upTo` so many commits all that came of it is on record. */
-export type Act = { readonly at: number; upTo: number; readonly perform: (stage: Stage) => Promise<unknown> };
+export type Act = {
+  readonly at: number;
+  upTo: number;
+  /** The error by which it was refused then. */
+  refusal: Error | null;
+  readonly perform: (stage: Stage) => Promise<unknown>;
+};
 
 const longestShown = 300;
 
@@ -47,16 +53,22 @@ export async function crashEverywhere(
 async function revive(reference: Stage, acts: readonly Act[], past: readonly Commit[]) {
   const stage = new Stage(reference.script, past.at(-1)?.at ?? 0, past);
   await stage.settle();
-  for (const { at, upTo, perform } of acts) {
+  for (const { at, upTo, perform, refusal } of acts) {
     if (upTo <= past.length) continue;
     await stage.pass(at);
     await perform(stage).catch((error: unknown) => {
       // It was refused before as well, or has been done.
-      if (!(error instanceof HoldfastError)) throw error;
+      if (error instanceof HoldfastError || isAlike(error, refusal)) return;
+      throw error;
     });
   }
   await stage.pass(reference.clock.at);
   return stage;
+}
+
+/** By what kind of error an update's function refuses; a message may tell of what is made anew each time. */
+function isAlike(error: unknown, refusal: Error | null): boolean {
+  return error instanceof Error && error.name === refusal?.name;
 }
 
 type Found = {

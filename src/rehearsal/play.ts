@@ -214,10 +214,13 @@ export class Play<Output> implements Rehearsal<Output> {
         ask(stage, key).finally(() => process !== undefined && (process.woken = true)),
       );
     };
-    const act = { at: this.#stage.clock.at, upTo: Infinity, perform };
+    const act: Act = { at: this.#stage.clock.at, upTo: Infinity, refusal: null, perform };
     this.#acts.push(act);
     try {
       return await perform(this.#stage);
+    } catch (error) {
+      if (error instanceof Error) act.refusal = error;
+      throw error;
     } finally {
       act.upTo = this.#stage.log.length;
       await this.settle();

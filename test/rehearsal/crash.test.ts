@@ -3,6 +3,7 @@ import { defineWorkflow } from "holdfast";
 import type { Step } from "holdfast";
 import { rehearse } from "holdfast/testing";
 import { expect, test } from "vitest";
+import * as z from "zod";
 
 const flow = <Output>(handler: (input: unknown, step: Step) => Promise<Output>, options: object = {}) =>
   defineWorkflow("flow", { handler, ...options });
@@ -113,4 +114,35 @@ test("a run that goes on as new, and one that sleeps among deaths of its own", a
   await run.crash();
   expect(await run.result()).toBe("done 3");
   await run.crashEverywhere();
+});
+
+test("an update that its own function refused may be refused again, whenever the process dies", async () => {
+  const guarded = flow(async (_input, step) => {
+    step.update("add", z.number(), async (n) => {
+      if (n === 0) await step.run("check", () => 1);
+      if (n <= 0) throw new RangeError(`${n} is not above 0`);
+      return n;
+    });
+    return await step.waitFor("go");
+  });
+  const run = await rehearse(guarded);
+  await expect(run.update("add", -1)).rejects.toThrow("-1 is not above 0");
+  await expect(run.update("add", 0)).rejects.toThrow("0 is not above 0");
+  expect(await run.update("add", 1)).toBe(1);
+  await run.signal("go", 5);
+  expect(run.output).toBe(5);
+  expect((await run.crashEverywhere()).deaths).toBeGreaterThan(3);
+});
+
+test("an update that is refused only after a death is found", async () => {
+  let calls = 0;
+  const moody = flow(async (_input, step) => {
+    step.update("add", undefined, () => {
+      if (++calls > 1) throw new Error("once only");
+    });
+    return await step.waitFor("go");
+  });
+  const run = await rehearse(moody);
+  await run.update("add");
+  await expect(run.crashEverywhere()).rejects.toThrow(/when the process died after commit .*: once only/);
 });
