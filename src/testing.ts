@@ -1,6 +1,6 @@
 /** Everything a test of a workflow needs: it runs in memory and in virtual time, under Node as in workerd. */
 export { RehearsalError } from "./rehearsal/error.ts";
 export { rehearse } from "./rehearsal/start.ts";
-export { hang } from "./rehearsal/process.ts";
+export { hang } from "./rehearsal/hang.ts";
 export type { CrashOptions, HistoryEntry, HookCall, HookReply, Rehearsal, Standing } from "./rehearsal/rehearsal.ts";
 export type { ChildPart, RehearsalOptions, SentSignal, StandIn, StandInContext, StandIns } from "./rehearsal/script.ts";

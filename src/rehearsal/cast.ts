@@ -6,7 +6,7 @@
  */
 import type { Definition } from "../core/definition.ts";
 import type { AttemptContext, Step } from "../core/step.ts";
-import { hang } from "./process.ts";
+import { hang } from "./hang.ts";
 import type { Life } from "./process.ts";
 import type { Script, StandIn, StandInContext } from "./script.ts";
 

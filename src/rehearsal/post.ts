@@ -10,7 +10,8 @@ import { callKey } from "../core/state.ts";
 import { encode } from "../core/value.ts";
 import { receiveAnswer } from "../engine/errand.ts";
 import type { Couriers } from "../engine/world.ts";
-import { hang, processOf } from "./process.ts";
+import { hang } from "./hang.ts";
+import { processOf } from "./process.ts";
 import type { Company, Life } from "./process.ts";
 import type { StandInContext } from "./script.ts";
 

@@ -6,15 +6,11 @@ import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Run } from "../engine/run.ts";
 import type { ManualClock } from "./clock.ts";
+import { hang } from "./hang.ts";
 import type { MemoryJournal } from "./journal.ts";
 import type { Script } from "./script.ts";
 
 export type Creation = Omit<EntryOf<"run.created">, "kind" | "seq" | "at">;
-
-/** A step that never ends: it comes to its timeout, or is told to stop. To be given in the place of a step. */
-export function hang(): Promise<never> {
-  return new Promise(() => {});
-}
 
 /** From the birth of the process to its death. */
 export class Life {

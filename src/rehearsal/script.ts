@@ -12,6 +12,7 @@ import type { SignalRequest } from "../core/service.ts";
 import type { AttemptContext, Step } from "../core/step.ts";
 import { decode } from "../core/value.ts";
 import { RehearsalError } from "./error.ts";
+import { hang } from "./hang.ts";
 
 /** What a stand-in is told: all that the function in whose place it stands is told, and more. */
 export type StandInContext = AttemptContext & {
@@ -88,7 +89,8 @@ export class Script {
     this.#root = root;
     this.#workflows.set(root.name, root);
     for (const [name, part] of Object.entries(options.children ?? {})) {
-      if (typeof part === "function") this.#workflows.set(name, answering(name, part));
+      if (part === hang) this.#workflows.set(name, hanging(name));
+      else if (typeof part === "function") this.#workflows.set(name, answering(name, part));
       else if (part.workflow !== undefined) this.learn(part.workflow);
     }
   }
@@ -158,10 +160,19 @@ export class Script {
 
 /** A workflow that does nothing but answer, once. */
 function answering(name: string, answer: Answer): Definition {
+  return standIn(name, (input, step) => step.run("answer", () => answer(input)));
+}
+
+/** One that never ends: whoever waits for it comes to a timeout of its own. */
+function hanging(name: string): Definition {
+  return standIn(name, (_input, step) => step.waitFor("hang"));
+}
+
+function standIn(name: string, handler: (input: unknown, step: Step) => unknown): Definition {
   return {
     name,
     version: "1",
-    handler: (input: unknown, step: Step<never>) => step.run("answer", () => answer(input)),
+    handler,
     ...{ input: undefined, output: undefined, signals: {}, labels: undefined, timeoutMs: null, schedules: [] },
     retry: { limit: 0 },
     retentionMs: Infinity,

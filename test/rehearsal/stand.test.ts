@@ -140,6 +140,26 @@ test("a whole child is replaced by what it answers, or throws", async () => {
   await run.crashEverywhere();
 });
 
+test("a child that hangs comes to the timeout of whoever waits for it; end() names it where there is none", async () => {
+  const since = performance.now();
+  const children = { elsewhere: hang };
+  const patient = flow((_input, step) =>
+    step.invoke("elsewhere", {}, { timeout: "2 days" }).catch((error: Error) => error.cause),
+  );
+  const run = await rehearse(patient, undefined, { children });
+  expect(run.waitingFor).toMatchObject([{ kind: "run", workflow: "elsewhere" }]);
+  expect(await run.result()).toMatchObject({ code: "step_timeout" });
+  await run.crashEverywhere();
+  const endless = await rehearse(
+    flow((_input, step) => step.invoke("elsewhere", {})),
+    undefined,
+    { children },
+  );
+  await expect(endless.end()).rejects.toThrow(/does not end by itself: waiting for run .*elsewhere/);
+  // No real time is waited for.
+  expect(performance.now() - since).toBeLessThan(3000);
+});
+
 test("a child that nobody knows is the rehearsal's fault, not the run's", async () => {
   const parent = flow((_input, step) => step.invoke("elsewhere", {}).catch(() => "caught"));
   await expect(rehearse(parent)).rejects.toThrow(/a child of workflow elsewhere, which the rehearsal does not know/);
