@@ -60,7 +60,7 @@ class Part {
         return learning((workflow) => api.map(name, items, workflow, options))(fn);
       },
       fetch: (name: unknown, target: unknown, options: unknown) => {
-        this.#script.ask(this.#workflow, String(name));
+        this.#script.ask(this.#workflow, "steps", String(name));
         return api.fetch(name, target, this.#options(info.id, name, options));
       },
       invoke: learning(api.invoke),
@@ -70,7 +70,7 @@ class Part {
   }
 
   #step(run: string, name: unknown, fn: unknown, translate: Translate): unknown {
-    this.#script.ask(this.#workflow, String(name));
+    this.#script.ask(this.#workflow, "steps", String(name));
     // What is wrong with it is the engine's to say.
     if (typeof fn !== "function") return fn;
     return this.#play(run, name, this.#script.standIns(this.#workflow).steps?.[String(name)], fn as Call, translate);
@@ -80,6 +80,7 @@ class Part {
   #options(run: string, name: unknown, options: unknown): unknown {
     const { undo } = (options ?? {}) as { readonly undo?: unknown };
     if (typeof undo !== "function") return options;
+    this.#script.ask(this.#workflow, "undos", String(name));
     const { steps, undos } = this.#script.standIns(this.#workflow);
     // The step never happened, so that there is nothing to be undone in earnest.
     const standIn = undos?.[String(name)] ?? (steps?.[String(name)] === undefined ? undefined : () => {});
@@ -87,7 +88,11 @@ class Part {
       result,
       ...(index === undefined ? {} : { item, index }),
     });
-    return { ...(options as object), undo: this.#play(run, name, standIn, undo as Call, translate) };
+    const own: Call = (...args) => {
+      this.#script.noteUndone(this.#workflow);
+      return (undo as Call)(...args);
+    };
+    return { ...(options as object), undo: this.#play(run, name, standIn, own, translate) };
   }
 
   #play(run: string, name: unknown, standIn: StandIn | undefined, fn: Call, translate: Translate): Call {

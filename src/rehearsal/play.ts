@@ -12,7 +12,7 @@ import { receiveHook } from "../engine/hook.ts";
 import { receiveUpdate } from "../engine/update.ts";
 import { crashEverywhere } from "./crash.ts";
 import type { Act } from "./crash.ts";
-import { RehearsalError } from "./error.ts";
+import { RehearsalError, checkKnown } from "./error.ts";
 import { readHookUrl } from "./hook.ts";
 import type { CrashOptions, HistoryEntry, HookCall, HookReply, Rehearsal } from "./rehearsal.ts";
 import { runOf } from "./stage.ts";
@@ -181,7 +181,9 @@ export class Play<Output> implements Rehearsal<Output> {
     await this.settle();
   }
 
-  async crashEverywhere({ compare = standing }: CrashOptions = {}): Promise<{ readonly deaths: number }> {
+  async crashEverywhere(options: CrashOptions = {}): Promise<{ readonly deaths: number }> {
+    checkKnown(options, ["compare"]);
+    const { compare = standing } = options;
     await this.settle();
     const view = (stage: Stage): unknown => compare(new Play(stage, this.id, []));
     return { deaths: await crashEverywhere(this.#stage, this.#acts, view) };
@@ -190,9 +192,10 @@ export class Play<Output> implements Rehearsal<Output> {
   /** Lets everything happen that can at this instant. */
   async settle(): Promise<void> {
     await this.#stage.settle();
-    const [first = this.id] = this.#stage.ids;
-    // A run that ended otherwise has left out what was to come.
-    if (runOf(this.#stage, first).state.end?.kind === "run.completed") this.#stage.script.checkAsked();
+    const states = this.#stage.ids.map((id) => runOf(this.#stage, id).state);
+    this.#stage.script.checkAsked((workflow) =>
+      states.filter(({ created }) => created?.workflow === workflow).map(({ end }) => end?.kind ?? null),
+    );
   }
 
   #move(kind: Exclude<RunAction["kind"], "delete">, reason?: string): Promise<void> {

@@ -68,6 +68,9 @@ export type RehearsalOptions = StandIns & {
 /** A signal that a run of the rehearsal sent to one outside of it. */
 export type SentSignal = { readonly to: string; readonly name: string; readonly payload: unknown };
 
+type Part = "steps" | "undos";
+type EndKind = "run.completed" | "run.failed" | "run.cancelled";
+
 const defaultPatienceMs = 4000;
 
 export class Script {
@@ -79,8 +82,12 @@ export class Script {
   readonly sent: SentSignal[] = [];
   readonly #root: Definition;
   readonly #workflows = new Map<string, Definition>();
-  /** Steps that the rehearsed workflow asked for, and children that were. */
-  readonly #asked = { steps: new Set<string>(), children: new Set<string>() };
+  /** Children that were started. */
+  readonly #children = new Set<string>();
+  /** Steps that workflows asked for, and those of them that may be undone, by the workflow's name. */
+  readonly #asked = new Map<string, Record<Part, Set<string>>>();
+  /** Workflows that undid a step themselves. */
+  readonly #undone = new Set<string>();
   readonly #keys = new Set<string>();
 
   constructor(root: Definition, options: RehearsalOptions) {
@@ -109,7 +116,7 @@ export class Script {
 
   /** The workflow of a child. @throws HoldfastError workflow_not_found */
   child(name: string): Definition {
-    this.#asked.children.add(name);
+    this.#children.add(name);
     const definition = this.find(name);
     if (definition !== undefined) return definition;
     const why = `the run starts a child of workflow ${name}, which the rehearsal does not know`;
@@ -128,9 +135,14 @@ export class Script {
     return typeof part === "object" ? part : {};
   }
 
-  /** A step of this name was asked for. */
-  ask(workflow: string, step: string): void {
-    if (workflow === this.#root.name) this.#asked.steps.add(step);
+  /** A step of this name was asked for, or one that may be undone. */
+  ask(workflow: string, part: Part, step: string): void {
+    this.#askedOf(workflow)[part].add(step);
+  }
+
+  /** A step is undone by its own function. */
+  noteUndone(workflow: string): void {
+    this.#undone.add(workflow);
   }
 
   /** A signal to a run that is not here; one with a key that was sent is the same. */
@@ -144,17 +156,50 @@ export class Script {
     this.misuse ??= new RehearsalError(message);
   }
 
-  /** Once the run has completed. @throws RehearsalError for a stand-in that was never asked for */
-  checkAsked(): void {
+  /**
+   * @param ends how the runs of a workflow ended; null where one has not
+   * @throws RehearsalError for a stand-in that was never asked for, though nothing is to come that could
+   */
+  checkAsked(ends: (workflow: string) => readonly (EndKind | null)[]): void {
     if (this.options.lenient === true) return;
-    for (const part of ["steps", "children"] as const) {
-      for (const name of Object.keys(this.options[part] ?? {})) {
-        if (this.#asked[part].has(name)) continue;
-        const asked = [...this.#asked[part]].join(", ") || "none";
-        const why = `the run has completed and never came to it; its ${part} were: ${asked}`;
-        throw new RehearsalError(`${part}: ${JSON.stringify(name)}: ${why} (lenient: true allows it)`);
-      }
+    const { name } = this.#root;
+    const root = this.#askedOf(name);
+    const [end = null] = ends(name);
+    if (end === "run.failed" && this.#undone.has(name)) {
+      check(this.options, "undos", root.undos, "the run undid steps itself and never came to it; what may be undone");
     }
+    // A run that ended otherwise has left out what was to come.
+    if (end !== "run.completed") return;
+    const why = "the run has completed and never came to it; its";
+    check(this.options, "steps", root.steps, `${why} steps`);
+    check(this.options, "undos", root.undos, `${why} steps that may be undone`);
+    check(this.options, "children", this.#children, `${why} children`);
+    for (const [child, given] of Object.entries(this.options.children ?? {})) {
+      if (typeof given === "function" || !ends(child).every((kind) => kind === "run.completed")) continue;
+      const asked = this.#askedOf(child);
+      const whose = `the children of workflow ${child} have completed and never came to it; their`;
+      check(given, "steps", asked.steps, `${whose} steps`);
+      check(given, "undos", asked.undos, `${whose} steps that may be undone`);
+    }
+  }
+
+  #askedOf(workflow: string): Record<Part, Set<string>> {
+    const asked = this.#asked.get(workflow) ?? { steps: new Set(), undos: new Set() };
+    this.#asked.set(workflow, asked);
+    return asked;
+  }
+}
+
+function check<Given extends string>(
+  given: { readonly [part in Given]?: object },
+  part: Given,
+  asked: ReadonlySet<string>,
+  why: string,
+): void {
+  for (const name of Object.keys(given[part] ?? {})) {
+    if (asked.has(name)) continue;
+    const known = [...asked].join(", ") || "none";
+    throw new RehearsalError(`${part}: ${JSON.stringify(name)}: ${why} were: ${known} (lenient: true allows it)`);
   }
 }
 

@@ -8,11 +8,11 @@ import { validate } from "../core/schema.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Workflow } from "../objects/workflow.ts";
-import { RehearsalError } from "./error.ts";
+import { RehearsalError, checkKnown } from "./error.ts";
 import { Play } from "./play.ts";
 import type { Rehearsal } from "./rehearsal.ts";
 import { Script } from "./script.ts";
-import type { RehearsalOptions } from "./script.ts";
+import type { RehearsalOptions, StandIns } from "./script.ts";
 import { Stage } from "./stage.ts";
 
 const defaultStartAt = Date.UTC(2026, 0, 5, 9);
@@ -50,15 +50,28 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
   return play;
 }
 
+const partOptions = ["steps", "undos"] as const;
+const ownOptions = [...partOptions, "children", "id", "startAt", "labels", "schedule", "lenient", "patience"];
+
 function checkOptions(options: RehearsalOptions): void {
-  const known = ["steps", "undos", "children", "id", "startAt", "labels", "schedule", "lenient", "patience"];
-  for (const option of Object.keys(options)) {
-    if (!known.includes(option)) throw new RehearsalError(`"${option}" is no option; there are ${known.join(", ")}`);
+  checkKnown(options, ownOptions);
+  checkStandIns(options);
+  for (const [child, part] of Object.entries(options.children ?? {})) {
+    if (typeof part === "function") continue;
+    const where = `children: ${JSON.stringify(child)}: `;
+    if (typeof part !== "object" || part === null) {
+      throw new RehearsalError(`${where}must be a function, or { workflow, steps, undos }`);
+    }
+    checkKnown(part, ["workflow", ...partOptions], where);
+    checkStandIns(part, where);
   }
-  for (const part of ["steps", "undos"] as const) {
-    for (const [step, standIn] of Object.entries(options[part] ?? {})) {
+}
+
+function checkStandIns(given: StandIns, where = ""): void {
+  for (const part of partOptions) {
+    for (const [step, standIn] of Object.entries(given[part] ?? {})) {
       if (typeof standIn !== "function")
-        throw new RehearsalError(`${part}: ${JSON.stringify(step)} must be a function`);
+        throw new RehearsalError(`${where}${part}: ${JSON.stringify(step)} must be a function`);
     }
   }
 }

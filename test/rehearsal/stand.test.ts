@@ -202,11 +202,46 @@ test("a stand-in that is never asked for is an error once the run has completed"
   await expect(rehearse(branch, { pay: true }, { children })).rejects.toThrow(/"none".* were: none/);
 });
 
+test("a mistyped undo, or step of a child, is an error as well", async () => {
+  const undo = () => {};
+  const saga = flow(async (fails, step) => {
+    await step.run("a", () => 1, { undo });
+    await step.run("b", () => 1);
+    return fails === true ? step.fail(new Error("no")) : 1;
+  });
+  for (const name of ["aa", "b"]) {
+    const undos = { [name]: undo };
+    await expect(rehearse(saga, false, { undos })).rejects.toThrow(`undos: "${name}": the run has completed and`);
+    await expect(rehearse(saga, true, { undos })).rejects.toThrow(/the run undid steps itself .* were: a \(lenient/);
+  }
+  expect((await rehearse(saga, true, { undos: { a: undo } })).error?.undone).toEqual(["a"]);
+  // What was to come may be among what all tests share.
+  const shared = { steps: { a: () => 1 }, undos: { later: undo } };
+  expect((await rehearse(saga, true, shared)).status).toBe("failed");
+
+  const parent = flow((_input, step) => step.map("each", [{ n: 1 }], child));
+  const children = { child: { steps: { dobule: () => 4 } } };
+  const run = await rehearse(parent, undefined, { children });
+  await expect(run.child(child).signal("extra", 1)).rejects.toThrow(
+    'steps: "dobule": the children of workflow child have completed and never came to it; their steps were: double',
+  );
+});
+
 test("wrong use is refused by name", async () => {
   const plain = flow(async () => 1);
   await expect(rehearse({} as typeof plain)).rejects.toThrow(/takes a workflow/);
   await expect(rehearse(plain, undefined, { step: {} } as object)).rejects.toThrow(/"step" is no option/);
   await expect(rehearse(plain, undefined, { steps: { a: 1 } } as object)).rejects.toThrow(/"a" must be a function/);
+  const wrong: readonly (readonly [unknown, RegExp])[] = [
+    [{ step: {} }, /children: "c": "step" is no option; there are workflow, steps, undos/],
+    [{ steps: { a: 1 } }, /children: "c": steps: "a" must be a function/],
+    [5, /children: "c": must be a function, or/],
+  ];
+  for (const [c, why] of wrong) {
+    await expect(rehearse(plain, undefined, { children: { c } } as object)).rejects.toThrow(why);
+  }
+  const mistyped = { comapre: () => 1 } as object;
+  await expect((await rehearse(plain)).crashEverywhere(mistyped)).rejects.toThrow('"comapre" is no option');
   await expect(rehearse(plain, undefined, { id: "no id" })).rejects.toMatchObject({ code: "id_invalid" });
   await expect(rehearse(child, { n: "4" } as unknown as { n: number })).rejects.toMatchObject({
     code: "input_invalid",
