@@ -7,6 +7,7 @@ import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { tell } from "../core/tale.ts";
 import { idempotencyKey } from "../engine/record.ts";
+import { difference } from "./difference.ts";
 import { RehearsalError } from "./error.ts";
 import { Stage } from "./stage.ts";
 import type { Commit } from "./stage.ts";
@@ -19,8 +20,6 @@ export type Act = {
   refusal: Error | null;
   readonly perform: (stage: Stage) => Promise<unknown>;
 };
-
-const longestShown = 300;
 
 /**
  * @param view what has to be the same
@@ -94,7 +93,7 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
     throw new RehearsalError(`${where}, the handler did not do what it had done: ${tell(entry)}; ${why}`);
   }
   if (dequal(expected, seen)) return;
-  throw new RehearsalError(`${where}, it came to something else: ${show(seen)} instead of ${show(expected)}`);
+  throw new RehearsalError(`${where}, it came to something else: ${difference(seen, expected)}`);
 }
 
 /** Of entries which say that a replay asked for something else than is on record. */
@@ -132,9 +131,4 @@ function describe(past: readonly Commit[], all: number): string {
   const last = (JSON.parse(text) as Entry[]).at(-1);
   const what = last === undefined ? "nothing" : tell(last);
   return `when the process died after commit ${past.length} of ${all} (${what})`;
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value, (_key, inner: unknown) => (typeof inner === "bigint" ? `${inner}n` : inner));
-  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }

@@ -15,11 +15,10 @@ const values: ReadonlySet<string> = new Set([
 
 /** What deaths must leave the same. */
 export function standing({ status, output, error, waitingFor }: Standing): unknown {
-  const { name, message, code } = error ?? {};
   return {
     status,
     output,
-    error: { name, message, code },
+    error: error && { name: error.name, message: error.message, code: error.code },
     waitingFor: waitingFor.map(({ kind, name }) => ({ kind, name })),
   };
 }
