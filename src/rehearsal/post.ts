@@ -69,25 +69,42 @@ async function exchange(company: Company, life: Life, order: Order): Promise<Ord
   };
   try {
     life.calls.push(key);
-    return await read(order, toResponse(await standIn(context)), company.clock.at);
+    const answer = await standIn(context);
+    const response = toResponse(answer);
+    if (response !== null) return await read(order, response, company.clock.at);
+    const what = `the stand-in of step ${step} answers ${shown(answer)}`;
+    company.script.refuse(`${what}: a request is answered by a Response, or by { status?, headers?, body? }`);
   } catch (error) {
     return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
   }
+  return await hang();
 }
 
-/** What a stand-in answers, as what it stands for. */
-function toResponse(answer: unknown): Response {
-  if (answer instanceof Response) return answer;
-  const {
-    status = 200,
-    headers,
-    body = null,
-  } = (answer ?? {}) as Partial<Record<"status" | "body", unknown>> & {
-    headers?: Record<string, string>;
-  };
-  const init = { status: status as number, ...(headers === undefined ? {} : { headers }) };
+function shown(answer: unknown): string {
+  return typeof answer === "object" && answer !== null ? `{ ${Object.keys(answer).join(", ")} }` : String(answer);
+}
+
+type Reply = { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: unknown };
+
+const parts = ["status", "headers", "body"];
+
+/** What a stand-in answers, as what it stands for; null for what is no answer. */
+function toResponse(answer: unknown): Response | null {
+  // One that is a constant is read again by the next request.
+  if (answer instanceof Response) return answer.clone();
+  const reply = answer ?? {};
+  if (!isReply(reply)) return null;
+  const { status = 200, headers, body = null } = reply;
+  const init = { status, ...(headers === undefined ? {} : { headers }) };
   const isRaw = body === null || typeof body === "string" || body instanceof Uint8Array;
   return isRaw ? new Response(body as BodyInit | null, init) : Response.json(body, init);
+}
+
+function isReply(answer: object): answer is Reply {
+  return (
+    Object.prototype.toString.call(answer) === "[object Object]" &&
+    Object.keys(answer).every((key) => parts.includes(key))
+  );
 }
 
 async function read({ request, step }: Order, response: Response, at: number): Promise<OrderEnd> {
