@@ -111,7 +111,10 @@ export interface Rehearsal<Output = unknown, Signals extends SignalTypes = Signa
   /** The n-th child, counted from 0, that any run of the rehearsal started of this workflow. */
   child<ChildOutput = unknown>(workflow: string | { readonly name: string }, n?: number): Rehearsal<ChildOutput>;
 
-  /** The process dies now, with all it had in memory; the next one finds what is on record. */
+  /**
+   * The process dies now, with all that the handlers held; the next one finds what is on record. State in the module
+   * (a memo, a Map) outlives it, as the module stays loaded: in earnest that is lost as well.
+   */
   crash(): Promise<void>;
   /**
    * Rehearses all that has happened so far once for each commit of its history, and has the process die right after

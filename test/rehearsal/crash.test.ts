@@ -188,3 +188,19 @@ test("an error that only one of two lives came to is told apart from none", asyn
   await expect(run.crashEverywhere()).rejects.toThrow('status: "failed" instead of "completed"');
   await expect(run.crashEverywhere({ compare })).rejects.toThrow(/error: \w+\("late"\) instead of null/);
 });
+
+test("state in the module outlives a rehearsed death, as docs/testing.md says, unless a stand-in resets it", async () => {
+  const memo = new Map<string, number>();
+  const careless = flow(async (_input, step) => {
+    await step.run("load", () => void memo.set("rate", 2));
+    await step.sleep("1 day");
+    return memo.get("rate") ?? null;
+  });
+  const hidden = await rehearse(careless);
+  await hidden.crash();
+  expect(await hidden.result()).toBe(2);
+  await hidden.crashEverywhere();
+  memo.clear();
+  const run = await rehearse(careless, undefined, { steps: { load: () => memo.clear() } });
+  expect(await run.result()).toBe(null);
+});
