@@ -16,9 +16,10 @@ const values: ReadonlySet<string> = new Set([
 /** What deaths must leave the same. */
 export function standing({ status, output, error, waitingFor }: Standing): unknown {
   return {
+    // First, as the first difference is what is told: an error says more than that the run has failed.
+    error: error && { name: error.name, message: error.message, code: error.code },
     status,
     output,
-    error: error && { name: error.name, message: error.message, code: error.code },
     waitingFor: waitingFor.map(({ kind, name }) => ({ kind, name })),
   };
 }

@@ -185,7 +185,7 @@ test("an error that only one of two lives came to is told apart from none", asyn
     }),
   );
   const compare = ({ error }: { error: Error | null }) => ({ error });
-  await expect(run.crashEverywhere()).rejects.toThrow('status: "failed" instead of "completed"');
+  await expect(run.crashEverywhere()).rejects.toThrow(/: error: \{.*"message": "late".*\} instead of null$/);
   await expect(run.crashEverywhere({ compare })).rejects.toThrow(/error: \w+\("late"\) instead of null/);
 });
 
