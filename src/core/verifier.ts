@@ -1,5 +1,5 @@
 /** Who judges a call of a webhook beyond yes and no: the senders we know (objects/verify). */
-import type { Delivery, Verify } from "./step.ts";
+import type { Delivery } from "./step.ts";
 
 export interface Verifier {
   (call: Delivery): Promise<boolean>;
@@ -16,6 +16,7 @@ export interface Verifier {
   readonly credential?: string;
 }
 
-export function isVerifier(verify: Verify): verify is Verifier {
-  return "judge" in verify && "identify" in verify;
+export function isVerifier(verify: unknown): verify is Verifier {
+  const isSomething = typeof verify === "function" || (typeof verify === "object" && verify !== null);
+  return isSomething && "judge" in verify && "identify" in verify;
 }

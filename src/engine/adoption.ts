@@ -22,7 +22,7 @@ export class Adoption {
   readonly #blocking: ReadonlySet<string>;
   /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
   #orphaned: ReadonlyMap<string, Call> = new Map();
-  /** Those of them that are open. */
+  /** Those of them that are open, until it is told which of them the code has gone past. */
   #gone: readonly Call[] = [];
   /** Keys of calls the code added: behind them, those that seem removed may still come. */
   #added: ReadonlySet<string> = new Set();
@@ -96,15 +96,29 @@ export class Adoption {
     if (facts.length > 0) this.#course.guard(() => this.#course.ledger.append(...facts));
   }
 
+  /** The code makes a call after all that was taken for removed. What others put on record anew tells so by itself. */
+  comeBack({ id, plan }: Pending): void {
+    const { marked } = this.#state;
+    if (marked.size === 0 || (plan.kind !== "run" && plan.kind !== "received")) return;
+    const call = recordKind(plan);
+    if (marked.has(`step.removed:${callKey(call, id)}`)) this.#course.record({ kind: "step.added", step: id, call });
+  }
+
   #removals(): Fact[] {
     if (this.#gone.length === 0 || [...this.#added].some((key) => this.#calls.pending.has(key))) return [];
-    return this.#marks(this.#gone.filter((call) => !call.done && !this.#isMade(call)));
+    const passed = this.#passed();
+    this.#gone = [];
+    return this.#marks(passed);
   }
 
   /** At the end of the run: what is on record and was never asked for again. */
   leftovers(): readonly Fact[] {
-    if (this.#unclaimed.size === 0 && this.#gone.length === 0) return [];
-    return this.#marks(this.#orphans().filter((call) => call.done || this.#gone.includes(call)));
+    const done = this.#unclaimed.size === 0 ? [] : this.#orphans().filter((call) => call.done);
+    return this.#marks([...done, ...this.#passed()]);
+  }
+
+  #passed(): Call[] {
+    return this.#gone.filter((call) => !call.done && !this.#isMade(call));
   }
 
   #marks(calls: readonly Call[]): Fact[] {

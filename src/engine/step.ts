@@ -187,8 +187,7 @@ function webhookPlan(name: unknown, options: WebhookOptions = {}): Plan {
   const what = `webhook ${String(name)}`;
   checkOptions(options, ["timeout", "verify", "respond"], what);
   const { verify, respond } = options;
-  const isObject = typeof verify === "object" && verify !== null;
-  if (verify !== undefined && typeof verify !== "function" && !(isObject && isVerifier(verify))) {
+  if (verify !== undefined && typeof verify !== "function" && !isVerifier(verify)) {
     throw refused(what, "verify", "must be a function, or one of those that `verify` makes");
   }
   if (respond !== undefined && typeof respond !== "function") throw refused(what, "respond", "must be a function");

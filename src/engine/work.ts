@@ -4,11 +4,10 @@
  * and child runs (children) themselves.
  * Invariant 1: nothing begins before the replay is over, nor while the run is paused or held by its lanes.
  */
-import { callKey } from "../core/state.ts";
 import type { Adoption } from "./adoption.ts";
 import type { Asks } from "./asks.ts";
 import { Attempts } from "./attempts.ts";
-import { isAttempted, recordKind } from "./call.ts";
+import { isAttempted } from "./call.ts";
 import type { Pending } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { Children } from "./children.ts";
@@ -59,7 +58,7 @@ export class Work {
     if (changed !== null) return this.#course.halt(changed);
     pending.begun = true;
     const { plan } = pending;
-    this.#comeBack(pending);
+    this.#adoption.comeBack(pending);
     switch (plan.kind) {
       case "run":
       case "undo": {
@@ -78,14 +77,6 @@ export class Work {
       default:
         return plan satisfies never;
     }
-  }
-
-  /** The code still makes a call that was taken for removed. What others put on record anew tells so by itself. */
-  #comeBack({ id, plan }: Pending): void {
-    const { marked } = this.#course.state;
-    if (marked.size === 0 || (plan.kind !== "run" && plan.kind !== "received")) return;
-    const call = recordKind(plan);
-    if (marked.has(`step.removed:${callKey(call, id)}`)) this.#course.record({ kind: "step.added", step: id, call });
   }
 
   /** Begins what a replay or a pause held back. */
