@@ -27,7 +27,6 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "../core/service.ts";
-import { checkSameRun, isSameStart, refuseKey } from "../core/start.ts";
 import type { Ticket } from "../core/ticket.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
@@ -48,9 +47,9 @@ import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
 import { Courier } from "./courier.ts";
 import { remainsOf } from "./damage.ts";
-import { creationOf, fittedSignal, forkOf } from "./creation.ts";
-import { fetchHistory, forkRun } from "./fork.ts";
+import { forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
+import { Intake } from "./intake.ts";
 import { meterCalls } from "./meter.ts";
 import { Register } from "./register.ts";
 import { pack } from "./parcel.ts";
@@ -61,7 +60,6 @@ import type {
   Arrival,
   Departure,
   Leg,
-  Branch,
   CheckedStart,
   CourierRpc,
   Enrolled,
@@ -94,6 +92,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   readonly #host: Host;
   readonly #alias: Alias;
+  readonly #intake: Intake;
   /** Used where this object stands for a shard of the directory, and for no run. */
   readonly #register: Register;
   /** Used where this object is a courier, and no run. */
@@ -107,6 +106,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     super(ctx, env as never);
     this.#host = new Host(ctx, find, startRun);
     this.#alias = new Alias(ctx.storage);
+    this.#intake = new Intake(ctx.storage, this.#host, this.#alias);
     this.#register = new Register(ctx.storage);
     this.#courier = new Courier(ctx);
     this.#find = find;
@@ -114,25 +114,11 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   start(request: CheckedStart): Promise<Answer<{ run: Parcel; created: boolean }>> {
-    return answer(async () => {
-      const created = this.#begin(request) || (await this.#startOver(request));
-      return { run: await this.#started(request), created };
-    });
+    return answer(() => this.#intake.take(request));
   }
 
   repeat(request: RepeatedStart): Promise<Answer<Parcel | null>> {
-    return answer(async () => {
-      const created = this.#firstStart();
-      if (created === null || !isSameStart(created, request)) return null;
-      await this.#bring(created, request.signal);
-      return await this.#started(request);
-    });
-  }
-
-  /** The run that a start made or found, at its end where that is waited for. */
-  async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
-    this.#host.proceed();
-    return pack(waitMs > 0 ? await this.#host.settled(waitMs) : this.#host.run.snapshot());
+    return answer(() => this.#intake.repeat(request));
   }
 
   died(): Promise<void> {
@@ -444,62 +430,6 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     const { run } = this.#host;
     if (run.state.created === null) throw new HoldfastError("run_not_found", "no run has this id");
     return run;
-  }
-
-  /** Mostly there is no run, and then nobody need look for one. */
-  #begin(request: CheckedStart): boolean {
-    const { fork, key, died } = request;
-    if (fork !== undefined || (key !== undefined && this.#alias.isBound)) return false;
-    return this.#host.begin((run) => run.create(creationOf(request), fittedSignal(request), died));
-  }
-
-  /** Whatever there may be already. */
-  async #startOver(request: CheckedStart): Promise<boolean> {
-    const { fork } = request;
-    const isNew = this.#host.run.state.created === null;
-    const history = fork === undefined || !isNew ? [] : await fetchHistory(fork);
-    const { run } = this.#host;
-    const created = this.#firstStart();
-    if (created !== null) await this.#join(created, request);
-    else if (request.key !== undefined && this.#alias.isBound) refuseKey();
-    else if (fork !== undefined) this.#branch(run, request, fork, history);
-    else run.create(creationOf(request), fittedSignal(request), request.died);
-    return created === null;
-  }
-
-  /** A start whose run is there already. */
-  async #join(created: EntryOf<"run.created">, request: CheckedStart): Promise<void> {
-    checkSameRun(created, request);
-    if (request.signal === undefined) return;
-    const { fitted: _fitted, ...signal } = request.signal;
-    await this.#bring(created, signal);
-  }
-
-  /** The signal of a start whose run is there already. */
-  async #bring(created: EntryOf<"run.created">, signal: SignalRequest | undefined): Promise<void> {
-    if (signal === undefined) return;
-    const { key } = signal;
-    // The key stands for a start that brought no signal.
-    if (key !== undefined && key === created.key && !this.#host.run.state.signalKeys.has(key)) refuseKey();
-    await this.#host.signal(signal, false);
-  }
-
-  /** What a repeated start is compared with: a debounce may have made another of it since. */
-  #firstStart(): EntryOf<"run.created"> | null {
-    const { created } = this.#host.run.state;
-    if (created === null) return null;
-    const [first] = this.#host.journal.page(0, 1);
-    return first?.kind === "run.created" ? first : created;
-  }
-
-  #branch(run: Run, request: CheckedStart, branch: Branch, history: readonly Entry[]): void {
-    const { created, facts } = forkOf(request, branch, history, run.now());
-    try {
-      this.ctx.storage.transactionSync(() => run.fork(created, facts));
-    } catch (error) {
-      this.#host.forget();
-      throw error;
-    }
   }
 
   #present(): Run {

@@ -1,0 +1,103 @@
+/**
+ * Owns: what a start finds in the object that it comes to: nothing, and begins a run; the run that it made before;
+ * another, or a key that stands for one.
+ * Does not own: what it had to pass before (admission), what its code made of it (fitting), what the run does (host).
+ */
+import type { Entry, EntryOf } from "../core/entry.ts";
+import type { SignalRequest } from "../core/service.ts";
+import { checkSameRun, isSameStart, refuseKey } from "../core/start.ts";
+import type { Run } from "../engine/run.ts";
+import type { Alias } from "./alias.ts";
+import { creationOf, fittedSignal, forkOf } from "./creation.ts";
+import { fetchHistory } from "./fork.ts";
+import type { Host } from "./host.ts";
+import { pack } from "./parcel.ts";
+import type { Branch, CheckedStart, Parcel, RepeatedStart } from "./rpc.ts";
+
+export class Intake {
+  readonly #storage: DurableObjectStorage;
+  readonly #host: Host;
+  readonly #alias: Alias;
+
+  constructor(storage: DurableObjectStorage, host: Host, alias: Alias) {
+    this.#storage = storage;
+    this.#host = host;
+    this.#alias = alias;
+  }
+
+  /** @throws HoldfastError run_exists, idempotency_conflict, and what a signal throws */
+  async take(request: CheckedStart): Promise<{ run: Parcel; created: boolean }> {
+    const created = this.#begin(request) || (await this.#startOver(request));
+    return { run: await this.#started(request), created };
+  }
+
+  /** The run that this very start made before; null where there is none. */
+  async repeat(request: RepeatedStart): Promise<Parcel | null> {
+    const created = this.#firstStart();
+    if (created === null || !isSameStart(created, request)) return null;
+    await this.#bring(created, request.signal);
+    return await this.#started(request);
+  }
+
+  /** The run that a start made or found, at its end where that is waited for. */
+  async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
+    this.#host.proceed();
+    return pack(waitMs > 0 ? await this.#host.settled(waitMs) : this.#host.run.snapshot());
+  }
+
+  /** Mostly there is no run, and then nobody need look for one. */
+  #begin(request: CheckedStart): boolean {
+    const { fork, key, died } = request;
+    if (fork !== undefined || (key !== undefined && this.#alias.isBound)) return false;
+    return this.#host.begin((run) => run.create(creationOf(request), fittedSignal(request), died));
+  }
+
+  /** Whatever there may be already. */
+  async #startOver(request: CheckedStart): Promise<boolean> {
+    const { fork } = request;
+    const isNew = this.#host.run.state.created === null;
+    const history = fork === undefined || !isNew ? [] : await fetchHistory(fork);
+    const { run } = this.#host;
+    const created = this.#firstStart();
+    if (created !== null) await this.#join(created, request);
+    else if (request.key !== undefined && this.#alias.isBound) refuseKey();
+    else if (fork !== undefined) this.#branch(run, request, fork, history);
+    else run.create(creationOf(request), fittedSignal(request), request.died);
+    return created === null;
+  }
+
+  /** A start whose run is there already. */
+  async #join(created: EntryOf<"run.created">, request: CheckedStart): Promise<void> {
+    checkSameRun(created, request);
+    if (request.signal === undefined) return;
+    const { fitted: _fitted, ...signal } = request.signal;
+    await this.#bring(created, signal);
+  }
+
+  /** The signal of a start whose run is there already. */
+  async #bring(created: EntryOf<"run.created">, signal: SignalRequest | undefined): Promise<void> {
+    if (signal === undefined) return;
+    const { key } = signal;
+    // The key stands for a start that brought no signal.
+    if (key !== undefined && key === created.key && !this.#host.run.state.signalKeys.has(key)) refuseKey();
+    await this.#host.signal(signal, false);
+  }
+
+  /** What a repeated start is compared with: a debounce may have made another of it since. */
+  #firstStart(): EntryOf<"run.created"> | null {
+    const { created } = this.#host.run.state;
+    if (created === null) return null;
+    const [first] = this.#host.journal.page(0, 1);
+    return first?.kind === "run.created" ? first : created;
+  }
+
+  #branch(run: Run, request: CheckedStart, branch: Branch, history: readonly Entry[]): void {
+    const { created, facts } = forkOf(request, branch, history, run.now());
+    try {
+      this.#storage.transactionSync(() => run.fork(created, facts));
+    } catch (error) {
+      this.#host.forget();
+      throw error;
+    }
+  }
+}
