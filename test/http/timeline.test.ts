@@ -87,6 +87,14 @@ describe("the scale of a timeline", () => {
     }
   });
 
+  test("who waits to this day goes through the fold that ends there, however long both are", () => {
+    for (let ms = 1; ms < 3000; ms++) {
+      const scale = new Scale({ startedAt: 0, endedAt: 7 + ms, idle: [{ fromAt: 7, untilAt: 7 + ms }] });
+      expect(scale.foldsWithin(3, 7 + ms)).toEqual(scale.folds);
+      expect([scale.foldsWithin(3, 6 + ms), scale.foldsWithin(8, 7 + ms)]).toEqual([[], []]);
+    }
+  });
+
   test("zooming adds ticks and takes none away", () => {
     const ticks = new Scale({ startedAt: 0, endedAt: 60_000, idle: [] }).ticks();
     expect(ticks.filter(({ level }) => level === 0).map(({ label }) => label)).toEqual([

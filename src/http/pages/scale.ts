@@ -61,6 +61,15 @@ export class Scale {
     return Math.min(100, folded + (clamped - startedAt - foldedMs) * this.#rate);
   }
 
+  /** The folds that a span goes through from end to end; by its instants, as places are rounded. */
+  foldsWithin(fromInstant: number, untilInstant: number): Fold[] {
+    const { idle } = this.#measures;
+    return this.folds.filter((_, index) => {
+      const { fromAt, untilAt } = idle[index] ?? { fromAt: -Infinity, untilAt: Infinity };
+      return fromInstant <= fromAt && untilInstant >= untilAt;
+    });
+  }
+
   /** Marks of the ruler, by how long after the start they are; those that zooming adds have higher levels. */
   ticks(): Tick[] {
     const found = new Map<number, Tick>();

@@ -22,7 +22,8 @@ export function Folds({ scale }: { readonly scale: Scale }) {
 }
 
 export function Track({ bar, scale, now }: TrackProps) {
-  const [from, until] = [scale.at(bar.startedAt), scale.at(bar.endedAt ?? now)];
+  const endedAt = bar.endedAt ?? now;
+  const [from, until] = [scale.at(bar.startedAt), scale.at(endedAt)];
   const isStep = bar.kind === "run" || bar.kind === "undo";
   return (
     <>
@@ -33,11 +34,9 @@ export function Track({ bar, scale, now }: TrackProps) {
       {bar.rejected.map(({ at }) => (
         <circle class="rejected" cx={percent(scale.at(at))} cy={middle} r="3.5" />
       ))}
-      {scale.folds
-        .filter(({ x, width }) => from <= x && until >= x + width)
-        .map((fold) => (
-          <Break fold={fold} />
-        ))}
+      {scale.foldsWithin(bar.startedAt, endedAt).map((fold) => (
+        <Break fold={fold} />
+      ))}
     </>
   );
 }
