@@ -32,7 +32,7 @@ export type {
   WebhookOptions,
   WebhookResponse,
 } from "./core/step.ts";
-export type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "./objects/handle.ts";
+export type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "./core/handle.ts";
 export type { Delivered, InboundWebhook, InboundWebhookOptions } from "./objects/webhook.ts";
 export type { BasicOptions, HmacOptions, Secret, TokenOptions, ToleranceOption } from "./objects/verify.ts";
 export type { Verifier } from "./core/verifier.ts";

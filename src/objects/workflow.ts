@@ -7,6 +7,7 @@ import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkFlow, flowOptions } from "../core/flow.ts";
+import type { RunHandle, StartOptions } from "../core/handle.ts";
 import { checkSegment } from "../core/name.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { Retry } from "../core/retry.ts";
@@ -14,7 +15,6 @@ import { checkRule } from "../core/schedule.ts";
 import type { Schema } from "../core/schema.ts";
 import type { SignalTypes, Step } from "../core/step.ts";
 import { createHandle, startWorkflow } from "./handle.ts";
-import type { RunHandle, StartOptions } from "./handle.ts";
 
 /** Validators of a workflow's signals, by name. */
 export type SignalSchemas = Readonly<Record<string, Schema>>;
