@@ -24,7 +24,7 @@ const target = values.to ?? join(root, "dist", "package");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Manifest;
 /** What README names, besides what is built. */
 const along = ["README.md", "LICENSE", "wrangler.toml", "docs", "examples"];
-/** The doors: "index", "testing". */
+/** The doors: "index", "client", "testing". */
 const doors = Object.values(manifest.exports).map((path) => path.replace(/^\.\/src\/(.*)\.ts$/, "$1"));
 
 /** `cloudflare:workers` by a name that the package resolves. */

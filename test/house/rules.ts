@@ -25,6 +25,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   objects: ["core", "engine", "store", "objects"],
   http: ["core", "http"],
   rehearsal: ["core", "engine", "objects", "rehearsal"],
+  client: ["core", "client"],
 };
 
 const world = ["performance", "setTimeout", "setInterval", "setImmediate", "scheduler", "crypto", "fetch", "process"];
@@ -84,6 +85,12 @@ export const rules: readonly Rule[] = [
     broken: { path: "src/rehearsal/stage.ts", text: `import { turn } from "../objects/turn.ts"; turn;` },
   },
   {
+    name: "a client runs anywhere: it knows nothing of Cloudflare, Hono or Node",
+    about: /^src\/client\//,
+    find: (source) => importsOf(source, /^(?:cloudflare:|node:|hono$|hono\/)/),
+    broken: { path: "src/client/run.ts", text: `import { env } from "cloudflare:workers"; env;` },
+  },
+  {
     name: "objects know nothing of Hono",
     about: /^src\/objects\//,
     find: (source) => importsOf(source, /^hono(?:\/|$)/),
@@ -108,8 +115,8 @@ export const rules: readonly Rule[] = [
     broken: { path: "src/http/pages/plain.tsx", text: "export const plain = <p></p>;" },
   },
   {
-    name: "engine, objects and rehearsal say what they own and what they do not",
-    about: /^src\/(?:engine|objects|rehearsal)\//,
+    name: "engine, objects, rehearsal and client say what they own and what they do not",
+    about: /^src\/(?:engine|objects|rehearsal|client)\//,
     find: (source) => {
       const [header] = source.comments.filter(({ end }) => end <= source.beginsAt);
       const complete = header?.value.includes("Owns:") === true && header.value.includes("Does not own:");

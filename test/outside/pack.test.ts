@@ -54,6 +54,22 @@ const refused = await run.signal("late").catch(isOurs);
 console.log(JSON.stringify({ output, deaths: deaths > 5, refused }));
 `;
 
+/** A program that has no Worker, and the types of one. */
+const caller = `
+import { ApiError, createClient } from "holdfast/client";
+import type { approve } from "./workflows.ts";
+const client = createClient({ url: "http://127.0.0.1:1", patience: 0 });
+const start = client.workflow<typeof approve>("approve").start({ id: "7" });
+const approved: Promise<boolean> = start.then((run) => run.result()).then((output) => output.approved);
+const refused: unknown = await approved.catch((error: unknown) => error);
+console.log(refused instanceof ApiError && refused.code);
+`;
+const stranger = `
+import { createClient } from "holdfast/client";
+const run = createClient({ url: "http://127.0.0.1:1" }).getRun<Date>("order-7");
+export const year = async (): Promise<number> => (await run.result()).getFullYear();
+`;
+
 beforeAll(() => {
   rmSync(project, { recursive: true, force: true });
   mkdirSync(join(project, "node_modules"), { recursive: true });
@@ -61,7 +77,7 @@ beforeAll(() => {
   const { status, stderr } = spawnSync(process.execPath, pack, { cwd: root, encoding: "utf8" });
   expect([status, stderr]).toEqual([0, ""]);
   writeFileSync(join(project, "package.json"), `{ "type": "module" }`);
-  for (const [name, text] of Object.entries({ workflows, worker, rehearsal })) {
+  for (const [name, text] of Object.entries({ workflows, worker, rehearsal, caller, stranger })) {
     writeFileSync(join(project, `${name}.ts`), text);
   }
 });
@@ -127,4 +143,25 @@ test("Node rehearses a workflow with it", async () => {
   const { stdout } = await run(process.execPath, ["rehearsal.ts"], { cwd: project });
   const output = { charge: { key: "charge" }, approved: true };
   expect(JSON.parse(stdout)).toEqual({ output, deaths: true, refused: true });
+});
+
+test("a program outside of the Worker compiles with its client, and without anything of Cloudflare's, and runs", async () => {
+  expect(await compile(["caller.ts"], { skipLibCheck: true, types: ["node"] })).toBe("");
+  expect(await compile(["stranger.ts"], { skipLibCheck: false, types: ["node"] })).toBe("");
+  expect(await compile(["stranger.ts"], { skipLibCheck: false, types: [], lib: ["ES2022", "DOM"] })).toBe("");
+  expect((await run(process.execPath, ["caller.ts"], { cwd: project })).stdout).toBe("unreachable\n");
+});
+
+test("a program in a browser gets the client, and nothing of the engine", async () => {
+  const { metafile } = await build({
+    entryPoints: [join(project, "stranger.ts")],
+    bundle: true,
+    write: false,
+    minify: true,
+    format: "esm",
+    metafile: true,
+  });
+  const [output] = Object.values(metafile.outputs);
+  expect(output?.imports).toEqual([]);
+  expect(output?.bytes).toBeLessThan(40_000);
 });

@@ -13,6 +13,7 @@ import { createWorker } from "../../src/index.ts";
 import { askWorkflows } from "./flows/asks.ts";
 import { canaryWorkflows } from "./flows/canary.ts";
 import { childWorkflows } from "./flows/children.ts";
+import { heldWorkflows } from "./flows/client.ts";
 import { damageWorkflows } from "./flows/damage.ts";
 import { deepWorkflows } from "./flows/deep.ts";
 import { directoryWorkflows } from "./flows/directory.ts";
@@ -71,6 +72,7 @@ const worker = createWorker({
     ...flowWorkflows,
     ...forkWorkflows,
     ...gatedWorkflows,
+    ...heldWorkflows,
     ...httpWorkflows,
     ...interruptionWorkflows,
     ...laneWorkflows,

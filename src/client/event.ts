@@ -1,0 +1,92 @@
+/**
+ * Owns: following a run: its history and then what happens, over connections that come and go.
+ * Does not own: reading server-sent events (eventsource-parser).
+ *
+ * 1. Each entry comes once and in its order: who was cut off comes back behind the last one it had.
+ * 2. A connection on which nothing is said for long, not even a heartbeat, is dead.
+ */
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import type { EventSourceMessage } from "eventsource-parser/stream";
+import { pause } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { HistoryEntry } from "./view.ts";
+
+export type FollowOptions = {
+  /** The `seq` of the last entry that is known already. */
+  readonly after?: number;
+  /** Ends it; the iteration then throws the signal's reason. */
+  readonly signal?: AbortSignal;
+};
+
+/** The API says something every 15 seconds. */
+const silenceMs = 45_000;
+/** After which, so it asks, a client should come back. */
+const returnMs = 1000;
+
+/** @throws ApiError run_not_found, and unreachable where nobody answers for as long as the client has patience */
+export async function* followRun(
+  connection: Connection,
+  path: string,
+  { after = 0, signal }: FollowOptions = {},
+): AsyncGenerator<HistoryEntry> {
+  for (let last = after; ;) {
+    const line = new Line(signal);
+    try {
+      const response = await connection.open(`${path}/events`, { "last-event-id": String(last) }, line.signal);
+      for await (const { event, data } of line.read(response)) {
+        if (event === "end") return;
+        const entry = JSON.parse(data) as HistoryEntry;
+        last = entry.seq;
+        yield entry;
+      }
+    } finally {
+      line.end();
+    }
+    await pause(returnMs, signal);
+  }
+}
+
+/** One connection. */
+class Line {
+  readonly #control = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(signal: AbortSignal | undefined) {
+    if (signal?.aborted === true) this.#control.abort(signal.reason);
+    signal?.addEventListener("abort", () => this.#control.abort(signal.reason), { signal: this.#control.signal });
+  }
+
+  get signal(): AbortSignal {
+    return this.#control.signal;
+  }
+
+  /** What is said until the connection ends, however it does. */
+  async *read({ body }: Response): AsyncGenerator<EventSourceMessage> {
+    if (body === null) return;
+    this.#heard();
+    const parser = new EventSourceParserStream({ onComment: () => this.#heard() });
+    const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(parser).getReader();
+    // Whoever makes the call in the place of `fetch` may take no notice of its signal.
+    this.signal.addEventListener("abort", () => void events.cancel().catch(() => {}));
+    for (;;) {
+      const next = await events.read().catch(() => null);
+      if (next === null || next.done) return;
+      this.#heard();
+      yield next.value;
+    }
+  }
+
+  end(): void {
+    this.#hush();
+    this.#control.abort();
+  }
+
+  #heard(): void {
+    this.#hush();
+    this.#timer = setTimeout(() => this.#control.abort(), silenceMs);
+  }
+
+  #hush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+}

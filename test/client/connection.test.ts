@@ -1,0 +1,165 @@
+/** How a client calls: what it asks again and what it does not. The world is a function in the place of `fetch`. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createClient } from "../../src/client.ts";
+import type { Client } from "../../src/client.ts";
+
+type Answer = () => Response | Promise<Response>;
+
+const run = { id: "r1", status: "completed", output: 5, input: null, error: null, progress: null, active: [] };
+const times = {
+  createdAt: "2027-01-01T00:00:00Z",
+  startedAt: null,
+  updatedAt: "2027-01-01T00:00:00Z",
+  finishedAt: null,
+};
+const fine: Answer = () => Response.json({ ...run, ...times, waitingFor: [] });
+const lost: Answer = () => {
+  throw new TypeError("fetch failed");
+};
+
+function refuse(status: number, code: string, headers: Record<string, string> = {}): Answer {
+  const body = JSON.stringify({ code, detail: `it is ${code}`, status });
+  return () => new Response(body, { status, headers: { ...headers, "content-type": "application/problem+json" } });
+}
+
+/** A client to which the world answers so, the last answer for ever. */
+function against(answers: readonly Answer[], patience = "30 s"): { client: Client; asked: Request[] } {
+  const asked: Request[] = [];
+  const fetch = async (request: Request): Promise<Response> => {
+    asked.push(request);
+    return await (answers[asked.length - 1] ?? answers.at(-1) ?? fine)();
+  };
+  return { client: createClient({ url: "https://orders.example.com/flows/", token: "t", patience, fetch }), asked };
+}
+
+/** Lets virtual time go on until the work is over; how long it took and what came of it. */
+async function finish(work: Promise<unknown>): Promise<{ ms: number; value?: unknown; error?: unknown }> {
+  const before = Date.now();
+  const settled = work.then(
+    (value) => ({ value, ms: Date.now() - before }),
+    (error: unknown) => ({ error, ms: Date.now() - before }),
+  );
+  await vi.runAllTimersAsync();
+  return await settled;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a call is made again", () => {
+  test.each([
+    ["nobody answers", lost],
+    ["a proxy answers", () => new Response("<h1>Bad Gateway</h1>", { status: 502 })],
+    ["a network wants somebody to sign in", () => new Response("<h1>Welcome</h1>", { status: 511 })],
+    ["the object was unavailable", refuse(503, "unavailable")],
+    ["the object has too much to do", refuse(503, "overloaded")],
+  ] as const)("where %s, with the same key, until there is an answer", async (_what, failing) => {
+    const { client, asked } = against([failing, failing, failing, fine]);
+    expect((await finish(client.getRun("r1").signal("go", { fast: true }))).error).toBeUndefined();
+    expect(new Set(asked.map(({ headers }) => headers.get("idempotency-key"))).size).toBe(1);
+    expect(asked[0]?.headers.get("idempotency-key")).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await Promise.all(asked.map((request) => request.text()))).toEqual(Array(4).fill('{"fast":true}'));
+    expect(asked[3]?.url).toBe("https://orders.example.com/flows/v1/runs/r1/signals/go");
+    expect(asked[3]?.headers.get("authorization")).toBe("Bearer t");
+  });
+
+  test("when it was said to be worth it", async () => {
+    const { client, asked } = against([refuse(503, "overloaded", { "retry-after": "5" }), fine]);
+    expect((await finish(client.getRun("r1").status())).ms).toBe(5000);
+    expect(asked.map(({ headers }) => headers.get("idempotency-key"))).toEqual([null, null]);
+  });
+
+  test("for as long as there is patience, at growing pauses", async () => {
+    const { client, asked } = against([lost]);
+    const { error, ms } = await finish(client.getRun("r1").pause());
+    expect(error).toMatchObject({
+      name: "ApiError",
+      code: "unreachable",
+      status: null,
+      cause: { message: "fetch failed" },
+    });
+    expect(ms).toBeLessThanOrEqual(30_000);
+    expect(asked.length).toBeGreaterThan(8);
+    expect(asked.length).toBeLessThan(20);
+    const hasty = against([lost], "0 s");
+    expect((await finish(hasty.client.getRun("r1").pause())).ms).toBe(0);
+    expect(hasty.asked.length).toBe(1);
+  });
+});
+
+describe("a refusal is final", () => {
+  test.each([
+    [404, "run_not_found"],
+    [409, "idempotency_conflict"],
+    [422, "input_invalid"],
+    [429, "rate_limited"],
+    [503, "auth_unconfigured"],
+    [507, "storage_full"],
+    [500, "internal"],
+  ])("%d %s", async (status, code) => {
+    const { client, asked } = against([refuse(status, code, { "retry-after": "7" })]);
+    const { error } = await finish(client.workflow("w").start({}));
+    expect(error).toMatchObject({ code, status, message: `it is ${code}`, retryAfterMs: 7000 });
+    expect(asked.length).toBe(1);
+  });
+
+  test("so is the answer of a page that is none of Holdfast's", async () => {
+    const { client, asked } = against([() => new Response("<h1>Nothing here</h1>", { status: 404 })]);
+    const { error } = await finish(client.getRun("r1").status());
+    expect(error).toMatchObject({ code: "unreachable", status: 404, message: expect.stringContaining("Nothing here") });
+    const page = against([() => new Response("<h1>Welcome</h1>")]);
+    expect((await finish(page.client.getRun("r1").status())).error).toMatchObject({ code: "unreachable", status: 200 });
+    expect([asked.length, page.asked.length]).toEqual([1, 1]);
+  });
+});
+
+test("who gives up waiting is told at once, by the reason given", async () => {
+  const { client } = against([lost]);
+  const control = new AbortController();
+  const waited = client.getRun("r1").result({ signal: control.signal });
+  setTimeout(() => control.abort(new Error("had enough")), 1234);
+  const { error, ms } = await finish(waited);
+  expect([String(error), ms]).toEqual(["Error: had enough", 1234]);
+  const before = client.getRun("r1").result({ signal: AbortSignal.abort(new Error("before")) });
+  await expect(before).rejects.toThrow("before");
+});
+
+test("a connection on which nothing is said any more is given up, and the follower comes back behind what it had", async () => {
+  const mute = (): Response =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode('id: 3\ndata: {"seq":3}\n\n')),
+      }),
+    );
+  const rest = (): Response => new Response('id: 4\ndata: {"seq":4}\n\nevent: end\ndata: {}\n\n');
+  const { client, asked } = against([mute, rest]);
+  const seen: number[] = [];
+  const followed = (async () => {
+    for await (const { seq } of client.getRun("r1").events({ after: 2 })) seen.push(seq);
+  })();
+  const { ms } = await finish(followed);
+  expect(seen).toEqual([3, 4]);
+  expect(asked.map(({ headers }) => headers.get("last-event-id"))).toEqual(["2", "3"]);
+  expect(ms).toBe(46_000);
+});
+
+test("values come as they are; what stands for none comes as the JSON it is", async () => {
+  const shown =
+    (output: unknown): Answer =>
+    () =>
+      Response.json({ ...run, ...times, waitingFor: [], output });
+  const date = against([shown({ $type: "Date", value: "2027-01-01T00:00:00.000Z" })]);
+  expect((await finish(date.client.getRun("r1").result())).value).toEqual(new Date("2027-01-01"));
+  const veiled = { $type: "Shape", value: { type: "object" } };
+  const { value } = await finish(
+    against([shown(veiled)])
+      .client.getRun("r1")
+      .result(),
+  );
+  expect(value).toEqual(veiled);
+});
