@@ -150,6 +150,8 @@ export class Run {
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */
   fitSignal(signal: SignalRequest): FittedSignal | Promise<FittedSignal> {
+    // What was taken once stays so, whatever its schema makes of it now.
+    if (this.hasHeard(signal)) return signal;
     const fitted = fitPayload(this.#drive.definition, signal.name, signal.payload);
     return fitted instanceof Promise ? fitted.then((payload) => refit(signal, payload)) : refit(signal, fitted);
   }
@@ -160,14 +162,20 @@ export class Run {
     return known?.name === name && isSame(known.payload, payload);
   }
 
-  /** @throws run_ended, idempotency_conflict, signal_invalid */
-  signal(request: FittedSignal): { duplicate: boolean } {
+  /**
+   * @param onlyIfWaiting a new one is refused where no wait for its name is open
+   * @throws not_waiting, run_ended, idempotency_conflict, signal_invalid
+   */
+  signal(request: FittedSignal, onlyIfWaiting = false): { duplicate: boolean } {
     const { name, payload, sent, key, reason, trace } = request;
     if (key !== undefined && this.state.signalKeys.has(key)) {
       // An older journal has only what the schema made of it.
       const isKnown = this.hasHeard(request) || (sent !== undefined && this.hasHeard({ ...request, payload: sent }));
       if (isKnown) return { duplicate: true };
       throw new HoldfastError("idempotency_conflict", `the key ${key} was used for another signal`);
+    }
+    if (onlyIfWaiting && this.openWaits(name) === 0) {
+      throw new HoldfastError("not_waiting", `the run does not wait for ${name}`);
     }
     refuseEnded(this.state, "be signalled");
     if (decode(payload) === null) throw new HoldfastError("signal_invalid", "the payload of a signal cannot be null");

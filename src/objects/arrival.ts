@@ -165,7 +165,7 @@ async function additions(
   for (const call of state.end === null ? openCalls(state) : []) {
     if (call.kind !== "webhook" || call.url === null) continue;
     const generation = call.generation + 1;
-    const url = await hookUrl({ runId: id, createdAt: runAt, call: call.id, generation }, origin);
+    const url = await hookUrl({ id, at: runAt, origin }, call.id, generation);
     const why = "the run was imported, and its addresses are those of another deployment";
     facts.push({
       kind: "webhook.revoked",

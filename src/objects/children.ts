@@ -16,6 +16,7 @@ import { unpack } from "./parcel.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer, Parcel } from "./rpc.ts";
 import { sendSignal } from "./service.ts";
+import type { HookedRun } from "./token.ts";
 
 const atOnce = 50;
 /** An answer that takes longer is asked for again, later. */
@@ -27,8 +28,8 @@ export type StartRun = (
   start: Start,
 ) => Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
 
-/** The run that has the children; `origin` is where webhooks point when PUBLIC_URL is not set. */
-export type Self = ParentRun & { readonly origin: string | null };
+/** The run that has the children. */
+export type Self = ParentRun & HookedRun;
 
 /** @param self asked anew each time: the object is there before its run is */
 export function createChildren(self: () => Self, startRun: StartRun): Children {

@@ -60,17 +60,7 @@ export class Debts {
 
   /** Something is under way: this memory has to stay for the answer. */
   get busy(): boolean {
-    return this.owing || this.reporting;
-  }
-
-  /** Others than the directory and the scheduler are being told. */
-  get owing(): boolean {
-    return this.#kin.busy || this.#exporter.busy || this.#notifier.busy;
-  }
-
-  /** The directory or the scheduler is being told. */
-  get reporting(): boolean {
-    return this.#reporter.busy;
+    return this.#kin.busy || this.#exporter.busy || this.#notifier.busy || this.#reporter.busy;
   }
 
   /**

@@ -16,19 +16,15 @@ import type { RunAction, SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { Run } from "../engine/run.ts";
 import type { Find, Next } from "../engine/drive.ts";
-import type { World } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
 import { Alarm, aheadOf, deadlineOf, errandAt, isErrand, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import { commitsOf } from "./arrival.ts";
 import type { Arrived } from "./arrival.ts";
 import { Audience } from "./audience.ts";
-import { createChildren } from "./children.ts";
-import { createCouriers } from "./couriers.ts";
 import type { StartRun } from "./children.ts";
 import { Debts } from "./debts.ts";
 import { isDamage, isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
-import { deploymentId } from "./deployment.ts";
 import { Expiry } from "./expiry.ts";
 import { markExported } from "./exporter.ts";
 import { newestKey, vaultOf } from "./keys.ts";
@@ -40,8 +36,7 @@ import type { Parcel, Resealing, RunSaid } from "./rpc.ts";
 import { Scribe } from "./scribe.ts";
 import { Slots } from "./slots.ts";
 import { earlier, timer } from "./timer.ts";
-import { hookUrl } from "./token.ts";
-import { longTurns } from "./turn.ts";
+import { createWorld } from "./world.ts";
 
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
@@ -52,17 +47,19 @@ type Memory = {
   readonly run: Run;
   readonly journal: SqlJournal;
   readonly debts: Debts;
+  /** The first look of it is still to come. */
+  isCold: boolean;
 };
 
 export class Host {
-  /** Rings when the run may have changed for whoever waits for its end. */
-  readonly changed = new Bell();
   readonly audience: Audience;
   readonly #ctx: DurableObjectState;
   readonly #vault: Vault;
   readonly #find: Find;
   readonly #startRun: StartRun;
   readonly #nudge = new Bell();
+  /** Rings when the run may have ended. */
+  readonly #ended = new Bell();
   readonly #slots = new Slots(
     () => this.proceed(),
     () => this.meter.called(),
@@ -72,8 +69,6 @@ export class Host {
   #open: Memory | null = null;
   #loop: Promise<void> | null = null;
   readonly #alarm: Alarm;
-  /** The first look of this memory is still to come. */
-  #cold = true;
   /** The run is being removed: what would be accepted now would go with it. */
   removing = false;
   readonly #expiry = new Expiry();
@@ -117,12 +112,11 @@ export class Host {
   /** Looks at the run now, and keeps it going for as long as it is busy. */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
-    const judged = this.#cold && alarm !== undefined && !isErrand(alarm);
+    const judged = this.#isCold && alarm !== undefined && !isErrand(alarm);
     this.#keepGoing(judged && this.run.wasCutOff(dueBy(alarm)));
   }
 
   #keepGoing(died: boolean): void {
-    this.#cold = false;
     // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
     if (died) this.#alarm.watch();
     this.#loop = this.#drive(died)
@@ -138,29 +132,26 @@ export class Host {
    * is on record the next time, before it can do so again.
    */
   noteDeath(): void {
-    if (this.#cold && this.#loop === null && this.run.wasCutOff(-Infinity)) this.#keepGoing(true);
+    if (this.#isCold && this.#loop === null && this.run.wasCutOff(-Infinity)) this.#keepGoing(true);
+  }
+
+  /** Goes on with the run while a call of it is judged, and once it was: by then it may be at rest, without a watch. */
+  during<Value>(judged: Promise<Value>): Promise<Value> {
+    this.proceed();
+    return judged.finally(() => this.proceed());
   }
 
   /** Keeps the run going if this memory is new and nothing else would. */
   wake(): void {
-    if (this.#cold && this.run.isDue()) this.proceed();
+    if (this.#isCold && this.run.isDue()) this.proceed();
   }
 
   /** @throws HoldfastError signal_invalid, not_waiting, run_ended, idempotency_conflict */
   async signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<{ duplicate: boolean }> {
-    // What was taken once stays so, whatever its schema makes of it now.
-    if (this.run.hasHeard(signal)) {
-      this.proceed();
-      return { duplicate: true };
-    }
     const fitted = this.run.fitSignal(signal);
     // Awaited only where it must be, so that signals keep the order in which they came.
     const ready = fitted instanceof Promise ? await fitted : fitted;
-    const known = signal.key !== undefined && this.run.state.signalKeys.has(signal.key);
-    if (onlyIfWaiting && !known && this.run.openWaits(signal.name) === 0) {
-      throw new HoldfastError("not_waiting", `the run does not wait for ${signal.name}`);
-    }
-    const received = this.run.signal(ready);
+    const received = this.run.signal(ready, onlyIfWaiting);
     this.proceed();
     return received;
   }
@@ -212,14 +203,7 @@ export class Host {
   async discard(damage: HoldfastError): Promise<Parcel> {
     const id = this.#ctx.id.name ?? "";
     if (this.removing) throw new HoldfastError("run_not_found", "the run is being removed");
-    this.removing = true;
-    try {
-      const listed = await unlist(id);
-      await this.#clear();
-      return remainsOf(id, listed, damage.message);
-    } finally {
-      this.removing = false;
-    }
+    return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
   }
 
   /** Seals rows of the journal anew, from that one on; no memory is needed for it. @throws HoldfastError as the journal, config_invalid */
@@ -254,7 +238,7 @@ export class Host {
     void limit.over.then(() => {
       timedOut = true;
     });
-    while (!timedOut && this.run.state.end === null) await Promise.race([this.changed.heard(), limit.over]);
+    while (!timedOut && this.run.state.end === null) await Promise.race([this.#ended.heard(), limit.over]);
     limit.cancel();
     return this.run.snapshot();
   }
@@ -318,7 +302,6 @@ export class Host {
   /** Gives up the memory of a run that could not be written. */
   forget(): void {
     this.#open = null;
-    this.#cold = true;
   }
 
   /** Removes everything that is kept of the run; its id is free again. */
@@ -341,28 +324,31 @@ export class Host {
 
   async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {
     const { created } = this.run.state;
-    this.removing = true;
-    try {
+    await this.#clear(async () => {
       if (created !== null) await takeOut(created);
-      await this.#clear();
-    } finally {
-      this.removing = false;
-    }
+    });
     this.#log.flush();
     if (created !== null) logRemoval(created, Date.now(), by);
   }
 
-  /** Nothing is left of the run, neither stored nor in memory. */
-  async #clear(): Promise<void> {
-    await this.#ctx.storage.deleteAll();
-    this.audience.tell("gone");
-    this.meter = new Meter(() => this.#ctx.storage.sql.databaseSize);
-    this.#open = null;
-    this.#alarm.gone();
-    this.#cold = true;
+  /** Nothing is left of the run, neither stored nor in memory, once others have let go of it. */
+  async #clear<Told>(takenOut: () => Promise<Told>): Promise<Told> {
+    this.removing = true;
+    try {
+      const told = await takenOut();
+      await this.#ctx.storage.deleteAll();
+      this.audience.tell("gone");
+      this.meter = new Meter(() => this.#ctx.storage.sql.databaseSize);
+      this.forget();
+      this.#alarm.gone();
+      return told;
+    } finally {
+      this.removing = false;
+    }
   }
 
   async #drive(died: boolean): Promise<void> {
+    this.#memory().isCold = false;
     for (let first = true; ; first = false) {
       this.#slots.deliver(this.run);
       const next = this.run.advance(first && died);
@@ -374,13 +360,13 @@ export class Host {
       const { created } = this.run.state;
       if (created === null) return;
       // Before it is removed: a run that is not kept at all has an end to tell as well.
-      if (this.run.state.end !== null) this.changed.ring();
+      if (this.run.state.end !== null) this.#ended.ring();
       const { debts } = this.#memory();
       const owedAt = debts.attend(next.expired);
       if (this.run.state.end !== null && !this.audience.isEmpty) this.audience.tell(this.#standing());
       // What has expired stays until it owes nothing.
-      const removable = next.expired && owedAt === null && !debts.owing;
-      if (removable && !debts.reporting) {
+      const removable = next.expired && owedAt === null;
+      if (removable && !debts.busy) {
         const { end } = this.run.state;
         if (await this.#expire(debts)) return;
         // Tried again meanwhile: what was to be done next is no longer.
@@ -388,7 +374,7 @@ export class Host {
       }
       const reportAt = debts.report(next.busy);
       const wakeAt = next.expired ? null : next.wakeAt;
-      const expiryAt = removable && !debts.reporting ? this.#expiry.dueAt : null;
+      const expiryAt = removable && !debts.busy ? this.#expiry.dueAt : null;
       const dueAt = earlier(earlier(reportAt, owedAt), earlier(expiryAt, this.#log.attend()));
       const alarmAt = wakeAt === null ? null : aheadOf(wakeAt);
       const now = Date.now();
@@ -435,12 +421,15 @@ export class Host {
   async #giveUp(error: unknown): Promise<void> {
     console.error(`run ${this.#open?.run.state.created?.id} lost its memory and will resume`, error);
     this.#log.flush();
-    this.#open = null;
-    this.#cold = true;
+    this.forget();
     // An object that is being torn down takes no alarm; the one that guards its work is still there.
     // No death is to be read out of it where the journal itself is at fault.
     const at = isUnreadable(error) ? this.#lookAgainAt(error, true) : Date.now() + watchdogMs;
     await this.#alarm.rearm(at);
+  }
+
+  get #isCold(): boolean {
+    return this.#open?.isCold ?? true;
   }
 
   #memory(): Memory {
@@ -452,14 +441,7 @@ export class Host {
   }
 
   #remember(journal: SqlJournal): Memory {
-    const children = createChildren(() => this.#self(), this.#startRun);
-    const world: World = {
-      clock: { now: () => Date.now(), turn: longTurns() },
-      deployment: deploymentId(),
-      hookUrl: (call) => this.hookUrl(call, 0),
-      children,
-      couriers: createCouriers(),
-    };
+    const world = createWorld(() => this.#self(), this.#startRun);
     const scribe = new Scribe(journal, {
       measure: (entries) => this.meter.record(entries),
       heard: (entries) => this.#recorded(entries),
@@ -470,13 +452,13 @@ export class Host {
       run,
       journal,
       kv: this.#ctx.storage.kv,
-      children,
+      children: world.children,
       receive: (signal) => answer(() => this.#take(signal)),
       meter: () => this.meter,
       isCurrent: () => this.#open?.run === run,
       changed: () => this.#nudge.ring(),
     });
-    return { run, journal, debts };
+    return { run, journal, debts, isCold: true };
   }
 
   /** Every commit of the run passes here once it is written. */
@@ -489,12 +471,6 @@ export class Host {
     const { created } = this.run.state;
     if (created === null) throw new Error("a run that was never created does nothing");
     return created;
-  }
-
-  /** The address of a webhook of this run that was revoked so often before. */
-  async hookUrl(call: string, generation: number): Promise<string> {
-    const created = this.#self();
-    return await hookUrl({ runId: created.id, createdAt: created.at, call, generation }, created.origin);
   }
 }
 

@@ -54,6 +54,7 @@ import { meterCalls } from "./meter.ts";
 import { Register } from "./register.ts";
 import { pack } from "./parcel.ts";
 import { drawTimeline, tellStory } from "./timeline.ts";
+import { hookUrl } from "./token.ts";
 import type {
   Answer,
   Answering,
@@ -322,18 +323,14 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       // What would be on record of one that is being removed would go with it.
       if (run.state.created?.at !== createdAt || this.#host.removing)
         throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
-      const received = receiveHook(run, call, request, generation);
-      this.#host.proceed();
-      // Whoever judges a call may take time, and the run rest meanwhile: what is accepted then needs a watch again.
-      return await received.finally(() => this.#host.proceed());
+      return await this.#host.during(receiveHook(run, call, request, generation));
     });
   }
 
   revokeHook(call: string, request: HookRevocation): Promise<Answer<{ url: string }>> {
     return answer(async () => {
-      const revoked = await revokeHook(this.#existing(), call, request, (generation) =>
-        this.#host.hookUrl(call, generation),
-      );
+      const addressOf = (generation: number): Promise<string> => hookUrl(this.#life(), call, generation);
+      const revoked = await revokeHook(this.#existing(), call, request, addressOf);
       this.#host.proceed();
       return revoked;
     });
@@ -341,28 +338,20 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   childEnded(news: ChildNews): Promise<Answer<null>> {
     return answer(async () => {
-      const heard = receiveNews(this.#host.run, news);
-      this.#host.proceed();
-      await heard.finally(() => this.#host.proceed());
+      await this.#host.during(receiveNews(this.#host.run, news));
       return null;
     });
   }
 
   orderEnded(news: OrderNews): Promise<Answer<null>> {
     return answer(async () => {
-      const heard = receiveAnswer(this.#host.run, news);
-      this.#host.proceed();
-      await heard.finally(() => this.#host.proceed());
+      await this.#host.during(receiveAnswer(this.#host.run, news));
       return null;
     });
   }
 
   repeatOrder(id: OrderId): Promise<Answer<Order | null>> {
-    return answer(async () => {
-      const asked = repeatOrder(this.#host.run, id);
-      this.#host.proceed();
-      return await asked.finally(() => this.#host.proceed());
-    });
+    return answer(() => this.#host.during(repeatOrder(this.#host.run, id)));
   }
 
   override async fetch(request: Request): Promise<Response> {

@@ -14,8 +14,14 @@ export type HookTarget = HookAddress & { readonly runId: string };
 
 const minSecret = 16;
 
-/** @throws webhook_unavailable, naming the variable that is missing */
-export async function hookUrl(target: HookTarget, origin: string | null): Promise<string> {
+/** One life of a run that has webhooks; `origin` is where they point when PUBLIC_URL is not set. */
+export type HookedRun = { readonly id: string; readonly at: number; readonly origin: string | null };
+
+/**
+ * The address of a webhook that was revoked so often before.
+ * @throws webhook_unavailable, naming the variable that is missing
+ */
+export async function hookUrl({ id, at, origin }: HookedRun, call: string, generation = 0): Promise<string> {
   const base = variable("PUBLIC_URL") || origin;
   if (!base) {
     throw new HoldfastError(
@@ -23,10 +29,10 @@ export async function hookUrl(target: HookTarget, origin: string | null): Promis
       "PUBLIC_URL is not set, so a webhook of a run that no request started has no address",
     );
   }
-  return `${base.replace(/\/+$/, "")}/hooks/${await sign(target)}`;
+  return `${base.replace(/\/+$/, "")}/hooks/${await sign({ runId: id, createdAt: at, call, generation })}`;
 }
 
-async function sign({ runId, createdAt, call, generation = 0 }: HookTarget): Promise<string> {
+async function sign({ runId, createdAt, call, generation }: Required<HookTarget>): Promise<string> {
   const place = [runId, createdAt, call, ...(generation === 0 ? [] : [generation])];
   const payload = new TextEncoder().encode(JSON.stringify(place));
   const [first = ""] = secrets();

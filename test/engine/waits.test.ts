@@ -125,6 +125,30 @@ describe("signals", () => {
     expect(codeOf(() => run.signal(other))).toBe("idempotency_conflict");
   });
 
+  test("guarantee 5: what was taken once stays so, whatever its schema makes of it now", async () => {
+    const flow = define(async (_input, step) => await step.waitFor("a"));
+    const sent = { name: "a", payload: encode(1, ""), key: "k", by: "test" };
+    const host = await new Host({ ...flow, signals: { a: z.number() } }).drive();
+    host.run.signal(await host.run.fitSignal(sent));
+    const { run } = new Host({ ...flow, signals: { a: z.string() } }, { commits: host.journal.commits });
+    expect(run.signal(await run.fitSignal(sent))).toEqual({ duplicate: true });
+    expect(codeOf(() => run.fitSignal({ ...sent, key: "other" }))).toBe("signal_invalid");
+  });
+
+  test("one that is for whoever waits is refused where nobody does, unless it came before", async () => {
+    const host = await new Host(async (_input, step) => await step.waitFor("a")).drive();
+    const sent = { name: "a", payload: encode(1, ""), key: "k", by: "test" };
+    const take = (request: typeof sent): unknown => host.run.signal(request, true);
+    expect(codeOf(() => take({ ...sent, name: "b" }))).toBe("not_waiting");
+    expect(take(sent)).toEqual({ duplicate: false });
+    expect(codeOf(() => take({ ...sent, key: "l" }))).toBe("not_waiting");
+    expect(take(sent)).toEqual({ duplicate: true });
+    expect(codeOf(() => take({ ...sent, payload: encode(2, "") }))).toBe("idempotency_conflict");
+    await host.drive();
+    expect(codeOf(() => take({ ...sent, key: "l" }))).toBe("not_waiting");
+    expect([take(sent), host.output]).toEqual([{ duplicate: true }, 1]);
+  });
+
   test("null is the word for a timeout and no payload; undefined is one", async () => {
     const host = await new Host(async (_input, step) => await step.waitFor("a")).drive();
     expect(codeOf(() => signal(host.run, "a", null))).toBe("signal_invalid");
