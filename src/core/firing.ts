@@ -1,6 +1,6 @@
 /**
  * What a schedule does next. Every function takes the state and the clock and answers the new state;
- * nothing here waits, stores or starts. `objects/scheduler.ts` does, in this order:
+ * nothing here waits, stores or starts. `objects/firings.ts` does, in this order:
  * see → judge → admit → release → start → acknowledge, refuse or defer → end.
  *
  * Invariants

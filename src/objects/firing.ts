@@ -1,7 +1,7 @@
 /**
  * Owns: what the scheduler needs of the Worker it is part of, and what becomes of one attempt to start
  * the run of a firing.
- * Does not own: which firings there are, and what follows from an attempt (scheduler, backfill).
+ * Does not own: which firings there are, and what follows from an attempt (firings, backfill).
  */
 import { HoldfastError } from "../core/error.ts";
 import type { ScheduleFiring } from "../core/origin.ts";

@@ -1,0 +1,152 @@
+/**
+ * Owns: the firings of the schedules: deciding one, keeping it and starting its run, in this order.
+ * Does not own: which schedules there are (roster), the clock and the alarm (scheduler), what is decided
+ * (`core/firing.ts`), slots of the past (backfill), how a run is started (`SchedulerApp`).
+ *
+ * Invariants
+ * 1. A slot is recorded as decided together with the start owed for it, before the start is made; the
+ *    debt is struck out only when the run is known to exist, was refused for good, or is too late.
+ * 2. Starts are idempotent by run id, which is made of schedule and slot: a debt paid twice is one run.
+ * 3. Work on one schedule is serial; state changes read and write in one turn, so that the end of a run,
+ *    reported at any time, is never written over. `ended` waits for nothing, because the run that
+ *    reports may be the one that the scheduler is waiting for.
+ */
+import { HoldfastError } from "../core/error.ts";
+import * as firing from "../core/firing.ts";
+import type { ScheduleState, Starting } from "../core/firing.ts";
+import { firingStartAt } from "../core/schedule.ts";
+import type { Rule } from "../core/schedule.ts";
+import { undefinedValue } from "../core/value.ts";
+import { attempt, callLimitMs } from "./firing.ts";
+import type { SchedulerApp } from "./firing.ts";
+import { describe, within } from "./patience.ts";
+import type { Roster } from "./roster.ts";
+
+/** When to look again at a schedule that could not be judged. */
+const brokenMs = 60_000;
+
+export class Firings {
+  readonly #roster: Roster;
+  readonly #app: SchedulerApp;
+  /** Told whenever what is owed has changed, and is on record. */
+  readonly #kept: () => void;
+  /** The tail of the work on each schedule. */
+  readonly #lines = new Map<string, Promise<void>>();
+
+  constructor(roster: Roster, app: SchedulerApp, kept: () => void) {
+    this.#roster = roster;
+    this.#app = app;
+    this.#kept = kept;
+  }
+
+  /** Queues behind the work on the same schedule. Never rejects. */
+  work(id: string): Promise<void> {
+    const line = (this.#lines.get(id) ?? Promise.resolve())
+      .then(() => this.#advance(id))
+      .catch((error: unknown) => {
+        // Without this, an alarm that is always due would fire over and over.
+        this.#roster.rest(id, Date.now() + brokenMs);
+        console.error(`schedule ${id}: ${describe(error)}`);
+      })
+      .then(() => void (this.#lines.get(id) === line && this.#lines.delete(id)));
+    this.#lines.set(id, line);
+    return line;
+  }
+
+  async #advance(id: string): Promise<void> {
+    const rule = this.#roster.rule(id);
+    const seen = this.#roster.change(id, (_, state) => state);
+    if (rule === undefined || seen === null) return;
+    const now = Date.now();
+    const { due } = firing.judge(rule, seen, now);
+    const asks = due !== null || (seen.checkAt !== null && firing.isReached(seen.checkAt, now));
+    if (asks && (rule.overlap !== "allow-all" || rule.pauseOnFailure)) await this.#confirm(id);
+    // The same judgement, over what `running` is now; it is on record before anything is done for it.
+    const admitted = this.#roster.change(id, (rule, state) => admit(rule, state, now));
+    const stop = admitted === null ? null : firing.toStop(this.#roster.rule(id) ?? rule, admitted);
+    if (stop !== null && asks) await this.#stop(id, stop.kind, stop.runIds);
+    const released = this.#roster.change(id, (rule, state, now) => firing.release(rule, state, now));
+    this.#kept();
+    if (released === null || released.paused !== null) return;
+    const owed = released.starting.filter(
+      (one) => !admitted?.starting.includes(one) || firing.isReached(one.retryAt, Date.now()),
+    );
+    await Promise.all(owed.map((one) => this.#start(id, one)));
+    this.#kept();
+  }
+
+  /** Asks the runs themselves whether they go on: the report of an end may have been lost. */
+  async #confirm(id: string): Promise<void> {
+    await Promise.all(this.#roster.running(id).map((runId) => this.#look(id, runId)));
+  }
+
+  /** A run that cannot be asked is taken to go on: better late than twice. */
+  async #look(id: string, runId: string): Promise<void> {
+    const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
+    if (run === undefined || (run !== null && run.finishedAt === null)) return;
+    this.ended(id, runId, run?.status === "failed" ? (run.finishedAt ?? Date.now()) : null);
+  }
+
+  async #stop(id: string, kind: "cancel" | "terminate", runIds: readonly string[]): Promise<void> {
+    await Promise.all(
+      runIds.map(async (runId) => {
+        try {
+          await within(this.#app.cancel(runId, kind), callLimitMs);
+        } catch (error) {
+          const gone = error instanceof HoldfastError && (error.code === "run_ended" || error.code === "run_not_found");
+          if (!gone) console.error(`schedule ${id}: could not ${kind} run ${runId}: ${describe(error)}`);
+        }
+        await this.#look(id, runId);
+      }),
+    );
+  }
+
+  async #start(id: string, starting: Starting): Promise<void> {
+    const rule = this.#roster.rule(id);
+    if (rule === undefined) return;
+    const { slotAt, runId } = starting;
+    const made = await attempt(this.#app, {
+      workflow: rule.workflow,
+      input: rule.input ?? undefinedValue,
+      id: runId,
+      by: `schedule:${id}`,
+      schedule: { id, at: slotAt },
+      ...(rule.jitterMs > 0 && { startAt: firingStartAt(rule, slotAt) }),
+    });
+    this.#roster.change(id, (rule, state, now) => {
+      switch (made.kind) {
+        case "started":
+          return firing.acknowledge(rule, state, runId);
+        case "refused":
+          return firing.refuse(state, starting, made.message, now);
+        case "failed":
+          return firing.defer(rule, state, starting, made.message, now);
+        default:
+          return made satisfies never;
+      }
+    });
+  }
+
+  /** A run of the schedule is over, or never was. @param failedAt null where it is not known to have failed */
+  ended(id: string, runId: string, failedAt: number | null): ScheduleState | null {
+    return this.#roster.change(id, (rule, state, now) => {
+      const left = firing.end(state, [runId]);
+      return failedAt === null ? left : firing.fail(rule, left, runId, failedAt, now);
+    });
+  }
+}
+
+/** The slot that is due, taken in or passed over. */
+function admit(rule: Rule, state: ScheduleState, now: number): ScheduleState {
+  const judged = firing.judge(rule, state, now);
+  if (judged.missed !== null) {
+    const [from, to] = [judged.missed.fromAt, judged.missed.toAt].map((at) => new Date(at).toISOString());
+    console.warn(`schedule ${rule.id}: missed ${from === to ? from : `from ${from} to ${to}`}`);
+  }
+  if (judged.due === null) return judged.state;
+  const admitted = firing.admit(rule, judged.state, judged.due);
+  if (admitted.skipped) {
+    console.warn(`schedule ${rule.id}: ${new Date(judged.due).toISOString()} skipped, an earlier run has not ended`);
+  }
+  return admitted.state;
+}
