@@ -1,26 +1,15 @@
 /**
  * Owns: the bars of a timeline, made in one pass over a journal.
- * Does not own: which of them are shown (core/chart), what a call gave (core/story), or what entries mean to
- * the run itself (core/fold): a bar goes on where a retry sets a step free, and shows all that was tried.
+ * Does not own: how attempts are counted (core/draft), which bars are shown (core/chart), what a call gave
+ * (core/story), or what entries mean to the run itself (core/fold): a bar goes on where a retry sets a step free,
+ * and shows all that was tried.
  * Long because every kind of entry stands here once, so that one that is missing does not compile.
  */
+import { addAttempt, draftOf, grant, interrupt, keyOf, startOver } from "./draft.ts";
+import type { Attempted, Draft } from "./draft.ts";
 import type { CallKind, Entry, EntryOf } from "./entry.ts";
 import type { StoredError } from "./error.ts";
-import type { Bar, BarAttempt, BarKind, BarStatus } from "./timeline.ts";
-
-type Mutable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
-
-/** A bar in the making; its place among the others is known at the end. */
-export type Draft = Mutable<Omit<Bar, "index" | "attempts" | "rejected">> & {
-  readonly attempts: Mutable<BarAttempt>[];
-  readonly rejected: Bar["rejected"][number][];
-  /** It was still open as the run ended: a retry of the run opens it again. */
-  cutShort: boolean;
-  /** How many attempts the newest that failed had, by its own count; null where that is not on record. */
-  limit: number | null;
-  /** Of these, so many a person granted on top, as those before them failed. */
-  granted: number;
-};
+import type { BarKind, BarStatus } from "./timeline.ts";
 
 /** An attempt in flight that nothing on record tells of yet. */
 export type Underway = { readonly step: string; readonly attempt: number; readonly since: number };
@@ -181,10 +170,9 @@ export class Bars {
       case "undo.attempt_failed": {
         const { attempt, retryAt, at } = entry;
         const error = this.#keep(draft.key, entry.error);
-        this.#attempt(draft, { attempt, startedAt, endedAt: at, error, retryAt });
-        draft.limit = entry.limit ?? draft.limit;
+        this.#attempt(draft, { attempt, startedAt, endedAt: at, error, retryAt }, entry.limit);
         draft.until = retryAt;
-        return limitBy(draft, attempt);
+        return;
       }
       case "step.completed":
       case "undo.completed":
@@ -276,7 +264,7 @@ export class Bars {
     for (const draft of this.#open) {
       const last = draft.attempts.at(-1);
       const since = last?.endedAt ?? draft.startedAt;
-      if (last?.retryAt === null && last.error !== null) grant(draft, last.attempt);
+      grant(draft);
       if (draft.until !== null) draft.until += Math.min(shiftMs, Math.max(0, at - since));
       if (last !== undefined && last.error !== null) last.retryAt = draft.until ??= at;
     }
@@ -292,7 +280,7 @@ export class Bars {
       if (draft.cutShort || isFreed) this.#reopen(draft);
       const last = draft.attempts.at(-1);
       if (isFreed || (hadEnded && draft.kind === "undo")) startOver(draft);
-      else if (draft.status === "open" && last?.retryAt === null && last.error !== null) grant(draft, last.attempt);
+      else if (draft.status === "open") grant(draft);
       // The next attempt is now.
       if (draft.status !== "open" || last === undefined || last.error === null) continue;
       last.retryAt = draft.until = entry.at;
@@ -315,11 +303,7 @@ export class Bars {
       known.lastSeq = seq;
       return known;
     }
-    const draft: Draft = {
-      ...{ key, kind, name: id, status: "open", startedAt: at, endedAt: null, until: null },
-      ...{ attempts: [], attemptCount: 0, attemptLimit: null, child: null, error: null, rejected: [] },
-      ...{ firstSeq: seq, lastSeq: seq, cutShort: false, limit: null, granted: 0 },
-    };
+    const draft = draftOf(kind, id, at, seq);
     this.startedAt = Math.min(this.startedAt, at);
     this.all.set(key, draft);
     this.#open.add(draft);
@@ -332,13 +316,8 @@ export class Bars {
     for (let count = 2; ; count++) if (!this.all.has(keyOf(kind, `${name}#${count}`))) return `${name}#${count}`;
   }
 
-  #attempt(draft: Draft, made: Partial<BarAttempt> & Pick<BarAttempt, "attempt" | "startedAt">): void {
-    const last = draft.attempts.at(-1);
-    // One that was on record as begun, and now has its end.
-    if (last !== undefined && isInFlight(last) && last.attempt === made.attempt) draft.attempts.pop();
-    else draft.attemptCount++;
-    draft.attempts.push({ endedAt: null, error: null, interrupted: false, retryAt: null, ...made });
-    limitBy(draft, made.attempt);
+  #attempt(draft: Draft, made: Attempted, limit?: number): void {
+    addAttempt(draft, made, limit);
     if (draft.status !== "open") this.#reopen(draft);
   }
 
@@ -395,49 +374,8 @@ type WaitEntry = Extract<
   { kind: `timer.${string}` | `webhook.${string}` | "wait.started" | "wait.timed_out" | "signal.consumed" }
 >;
 
-export function keyOf(kind: BarKind, id: string): string {
-  return `${kind}:${id}`;
-}
-
 function kindOf(entry: WaitEntry): CallKind {
   if (entry.kind === "timer.set" || entry.kind === "timer.fired") return "sleep";
   if (entry.kind === "wait.timed_out") return entry.wait === "webhook" ? "webhook" : "wait";
   return entry.kind.startsWith("webhook.") ? "webhook" : "wait";
-}
-
-function isInFlight({ endedAt, interrupted }: BarAttempt): boolean {
-  return endedAt === null && !interrupted;
-}
-
-/** The attempt that was cut off: the one on record as begun, or one of which nothing says when it began. */
-function interrupt(draft: Draft, at: number): void {
-  const last = draft.attempts.at(-1);
-  if (last !== undefined && isInFlight(last)) {
-    last.interrupted = true;
-    return;
-  }
-  const startedAt = Math.min(last?.retryAt ?? at, at);
-  const attempt = last === undefined ? 1 : last.error === null ? last.attempt : last.attempt + 1;
-  draft.attempts.push({ attempt, startedAt, endedAt: null, error: null, interrupted: true, retryAt: null });
-  draft.attemptCount++;
-  limitBy(draft, attempt);
-}
-
-/** All that are shown count: so do those that were cut off, and those from before a retry set the step free. */
-function limitBy(draft: Draft, newest: number): void {
-  if (draft.limit !== null) draft.attemptLimit = draft.limit + draft.attemptCount - newest;
-}
-
-/** The next attempt is the first again, of as many as the policy allows. */
-function startOver(draft: Draft): void {
-  if (draft.limit !== null) draft.limit -= draft.granted;
-  draft.granted = 0;
-  limitBy(draft, 0);
-}
-
-/** None was left: whoever retries or resumes the run grants as many anew. */
-function grant(draft: Draft, failed: number): void {
-  if (draft.limit !== null) draft.limit += failed - draft.granted;
-  draft.granted = failed;
-  limitBy(draft, failed);
 }

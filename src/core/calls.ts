@@ -1,5 +1,5 @@
 /** Calls of one name, as a map or a loop makes them: one row of a timeline where they are many. */
-import type { Draft } from "./bars.ts";
+import type { Draft } from "./draft.ts";
 import { nameOfCall } from "./name.ts";
 import type { Calls, Grouping, Place } from "./timeline.ts";
 

@@ -1,8 +1,9 @@
 /** A part of a run's timeline, made of its journal. */
 import { Bars } from "./bars.ts";
-import type { Draft, Underway } from "./bars.ts";
+import type { Underway } from "./bars.ts";
 import { asOne, rowsOf } from "./calls.ts";
 import type { Row } from "./calls.ts";
+import type { Draft } from "./draft.ts";
 import type { Entry } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import type { Bar, BarKind, Grouping, Timeline } from "./timeline.ts";

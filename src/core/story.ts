@@ -1,9 +1,10 @@
 /** All that is on record of one call, made of its run's journal. */
-import { Bars, keyOf } from "./bars.ts";
-import type { Draft } from "./bars.ts";
+import { Bars } from "./bars.ts";
 import { placeOf } from "./calls.ts";
 import { brief, toBar } from "./chart.ts";
 import type { Present } from "./chart.ts";
+import { keyOf } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import type { Entry } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import type { BarKind, Story } from "./timeline.ts";
