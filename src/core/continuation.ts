@@ -86,7 +86,7 @@ function strays({ orphans }: RunState): Fact[] {
 }
 
 function unconsumed({ inboxes }: RunState): EntryOf<"signal.received">[] {
-  const signals = [...inboxes.values()].flatMap(({ items, head }) => items.slice(head));
+  const signals = [...inboxes.values()].flatMap((inbox) => inbox.list());
   return signals.toSorted((one, other) => one.seq - other.seq);
 }
 

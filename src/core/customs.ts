@@ -12,8 +12,7 @@ import type { Check } from "./grammar.ts";
 import { endStatus, readObject, refuseLine } from "./manifest.ts";
 import type { Manifest, Seal } from "./manifest.ts";
 import { checkName, checkRunId } from "./name.ts";
-import { emptyState } from "./state.ts";
-import type { RunState } from "./state.ts";
+import { RunState } from "./state.ts";
 import { parseTrace } from "./trace.ts";
 import { decode, encode, undefinedValue } from "./value.ts";
 import type { Stored } from "./value.ts";
@@ -31,7 +30,7 @@ export type Open = (sealed: string, entry: EntryOf<"step.completed">) => string;
 
 /** One text on its way in, entry by entry. */
 export class Customs {
-  readonly state: RunState = emptyState();
+  readonly state = new RunState();
   readonly #manifest: Manifest;
   readonly #now: number;
   readonly #open: Open;

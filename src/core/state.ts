@@ -1,10 +1,10 @@
 /**
  * What the journal says about a run so far, in a form to ask: the engine, the directory and the
  * views read it, and only `fold` (core/fold.ts) writes it.
- * Long because all that may be asked of a run stands here once.
  */
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
+import type { Inbox } from "./inbox.ts";
 import type { Dispatch } from "./order.ts";
 import type { ChildPolicy, ChildRun, UpdateEnd } from "./origin.ts";
 import type { Tallies } from "./tally.ts";
@@ -131,132 +131,82 @@ export type Outcome = {
     | { readonly kind: "heard"; readonly payload: Stored };
 };
 
-export type BufferedSignal = EntryOf<"signal.received">;
-
-/** Signals of one name that nobody consumed yet, oldest first, from `head` on. */
-export type Inbox = { readonly items: BufferedSignal[]; head: number };
-
-export type RunState = {
-  created: EntryOf<"run.created"> | null;
-  seq: number;
+export class RunState {
+  created: EntryOf<"run.created"> | null = null;
+  seq = 0;
   /** The newest entry's instant. */
-  at: number;
-  startedAt: number | null;
-  end: EntryOf<"run.completed"> | EntryOf<"run.failed"> | EntryOf<"run.cancelled"> | null;
-  paused: EntryOf<"run.paused"> | null;
-  cancelling: EntryOf<"run.cancel_requested"> | null;
+  at = 0;
+  startedAt: number | null = null;
+  end: EntryOf<"run.completed"> | EntryOf<"run.failed"> | EntryOf<"run.cancelled"> | null = null;
+  paused: EntryOf<"run.paused"> | null = null;
+  cancelling: EntryOf<"run.cancel_requested"> | null = null;
   /** The run is being undone and will end like this. */
-  ending: EntryOf<"undo.started"> | null;
+  ending: EntryOf<"undo.started"> | null = null;
   /** Completed steps that can be undone, in the order in which they completed. */
-  undoable: Set<string>;
-  undone: string[];
-  notUndone: { readonly step: string; readonly error: StoredError }[];
+  readonly undoable = new Set<string>();
+  undone: string[] = [];
+  notUndone: { readonly step: string; readonly error: StoredError }[] = [];
   /** Children to be stopped because nobody waits for them any more, by id. */
-  orphans: Map<string, { readonly child: ChildRun; readonly policy: ChildPolicy }>;
+  readonly orphans = new Map<string, { readonly child: ChildRun; readonly policy: ChildPolicy }>();
   /** Children whose failure a retry of this run set free, by step. */
-  formerChildren: Map<string, ChildRun>;
+  readonly formerChildren = new Map<string, ChildRun>();
   /** Names that `onSignal` takes. */
-  listeners: Set<string>;
-  updates: Map<string, Update>;
+  readonly listeners = new Set<string>();
+  readonly updates = new Map<string, Update>();
   /** `Idempotency-Key`s of updates; the value is the update's id. */
-  updateKeys: Map<string, string>;
-  patches: Set<string>;
+  readonly updateKeys = new Map<string, string>();
+  readonly patches = new Set<string>();
   /** Limits that hold the run or its steps, by lane and step. */
-  queued: Map<string, EntryOf<"lane.queued">>;
-  calls: Map<string, Call>;
+  readonly queued = new Map<string, EntryOf<"lane.queued">>();
+  readonly calls = new Map<string, Call>();
   /** Those of the calls that are not done, in their order: there may be thousands that are. */
-  open: Set<Call>;
-  inboxes: Map<string, Inbox>;
+  readonly open = new Set<Call>();
+  readonly inboxes = new Map<string, Inbox>();
   /** What tells repeated starts that were merged into this one by a debounce. */
-  debounceKeys: Set<string>;
+  readonly debounceKeys = new Set<string>();
   /** `Idempotency-Key`s of signals. */
-  signalKeys: Map<string, { readonly name: string; readonly payload: Stored }>;
+  readonly signalKeys = new Map<string, { readonly name: string; readonly payload: Stored }>();
   /** `Idempotency-Key`s of control actions. */
-  actionKeys: Map<string, { readonly kind: string; readonly reason: string | null; readonly url?: string }>;
+  readonly actionKeys = new Map<
+    string,
+    { readonly kind: string; readonly reason: string | null; readonly url?: string }
+  >();
   /** Steps that a retry of the run set free, and that have no outcome yet. */
-  cleared: Set<string>;
+  readonly cleared = new Set<string>();
   /** The `seq` of the newest `run.retried`; of a fork, at first that of the newest entry it copied. */
-  retriedSeq: number;
+  retriedSeq = 0;
   /** Log lines and progress values since the newest outcome, as {@link spoken} writes them. */
-  said: string[];
-  progress: Stored | null;
+  said: string[] = [];
+  progress: Stored | null = null;
   /** How its steps went, by name, over all its lives. */
-  tallies: Tallies;
-  steps: { completed: number; failed: number };
+  tallies: Tallies = new Map();
+  steps: { completed: number; failed: number } = { completed: 0, failed: 0 };
   /** Calls marked as added or removed, so that each is marked once. */
-  marked: Set<string>;
+  readonly marked = new Set<string>();
   /** The deployment that last left its name. */
-  deployment: string | null;
+  deployment: string | null = null;
   /** The one under which its handler first began; null before, and once it was cut off under another. */
-  startedUnder: string | null;
+  startedUnder: string | null = null;
   /** Deaths in a row, without any progress between them, that are held against the run. */
-  deaths: number;
+  deaths = 0;
   /** All deaths in a row, those by deploys included. */
-  lives: number;
+  lives = 0;
   /** The `seq` of the newest `run.recovered`; 0 before. */
-  recoveredSeq: number;
+  recoveredSeq = 0;
   /** What the run's own timeout counts from. */
-  timedFrom: number;
+  timedFrom = 0;
   /** The `seq` of the newest `run.retried` that had an ended run go on; 0 before. */
-  episode: number;
+  episode = 0;
   /** The newest on record. */
-  used: Usage;
+  used: Usage = noUsage;
   /** By the `seq` of an end, the addresses of which nobody has begun to tell them. */
-  untold: Map<number, Set<string>>;
+  readonly untold = new Map<number, Set<string>>();
   /** The runs that tell its ends, oldest first. */
-  notices: string[];
+  notices: string[] = [];
   /** What is before it came from another deployment. */
-  imported: EntryOf<"run.imported"> | null;
+  imported: EntryOf<"run.imported"> | null = null;
   /** Steps whose result stayed behind there. */
-  omitted: Set<string>;
-};
-
-export function emptyState(): RunState {
-  return {
-    created: null,
-    seq: 0,
-    at: 0,
-    startedAt: null,
-    end: null,
-    paused: null,
-    cancelling: null,
-    ending: null,
-    undoable: new Set(),
-    undone: [],
-    notUndone: [],
-    orphans: new Map(),
-    formerChildren: new Map(),
-    listeners: new Set(),
-    updates: new Map(),
-    updateKeys: new Map(),
-    patches: new Set(),
-    queued: new Map(),
-    calls: new Map(),
-    open: new Set(),
-    inboxes: new Map(),
-    debounceKeys: new Set(),
-    signalKeys: new Map(),
-    actionKeys: new Map(),
-    cleared: new Set(),
-    retriedSeq: 0,
-    said: [],
-    progress: null,
-    tallies: new Map(),
-    steps: { completed: 0, failed: 0 },
-    marked: new Set(),
-    deployment: null,
-    startedUnder: null,
-    deaths: 0,
-    lives: 0,
-    recoveredSeq: 0,
-    timedFrom: 0,
-    episode: 0,
-    used: noUsage,
-    untold: new Map(),
-    notices: [],
-    imported: null,
-    omitted: new Set(),
-  };
+  readonly omitted = new Set<string>();
 }
 
 /** Names and occurrences are counted per kind, so the kind is part of a call's key. */
@@ -307,39 +257,6 @@ export type CallOut = Call & { readonly order: Dispatch };
 
 export function callsOut({ open }: Pick<RunState, "open">): CallOut[] {
   return [...open].filter((call): call is CallOut => call.order !== null);
-}
-
-export function inboxOf(state: RunState, name: string): Inbox {
-  const known = state.inboxes.get(name);
-  if (known !== undefined) return known;
-  const inbox: Inbox = { items: [], head: 0 };
-  state.inboxes.set(name, inbox);
-  return inbox;
-}
-
-/** The oldest signal of that name that nobody consumed. */
-export function firstSignal(state: RunState, name: string): BufferedSignal | undefined {
-  const inbox = state.inboxes.get(name);
-  return inbox?.items[inbox.head];
-}
-
-/** Signals of that name that nobody consumed. */
-export function countSignals({ inboxes }: RunState, name: string): number {
-  const inbox = inboxes.get(name);
-  return inbox === undefined ? 0 : inbox.items.length - inbox.head;
-}
-
-/** Takes the oldest signal out. */
-export function takeSignal(inbox: Inbox): BufferedSignal {
-  const item = inbox.items[inbox.head];
-  if (item === undefined) throw new Error("the journal consumes a signal that was never received");
-  inbox.head++;
-  // Moves the array only once in a while, so that thousands of buffered signals stay linear.
-  if (inbox.head > 1024) {
-    inbox.items.splice(0, inbox.head);
-    inbox.head = 0;
-  }
-  return item;
 }
 
 /** A log line or a progress value as text to compare. */

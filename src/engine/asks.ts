@@ -13,7 +13,7 @@ import type { Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import type { Schema } from "../core/schema.ts";
-import { countSignals, firstSignal, handlerKey } from "../core/state.ts";
+import { handlerKey } from "../core/state.ts";
 import type { Outcome } from "../core/state.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
@@ -86,7 +86,7 @@ export class Asks {
     this.#register({ kind: "listener", name: signal, fn: checkFunction(fn, `the listener to signal ${signal}`) });
     if (!this.#course.live || this.#course.over) return;
     this.#announce(signal);
-    for (let count = countSignals(this.#course.state, signal); count > 0; count--) this.match(signal);
+    for (let count = this.#course.state.inboxes.get(signal)?.count ?? 0; count > 0; count--) this.match(signal);
   }
 
   /** Whether `onSignal` takes signals of this name. */
@@ -139,7 +139,7 @@ export class Asks {
     const { inboxes } = this.#course.state;
     return [...this.#handlers.values()].flatMap(({ kind, name }) => {
       const inbox = kind === "listener" ? inboxes.get(name) : undefined;
-      const signals = inbox?.items.slice(inbox.head) ?? [];
+      const signals = inbox?.list() ?? [];
       return signals.map(({ at, seq }): Happening => ({ at, seq, happen: () => this.match(name) }));
     });
   }
@@ -169,7 +169,7 @@ export class Asks {
 
   #take(name: string): void {
     const { state, held } = this.#course;
-    const signal = firstSignal(state, name);
+    const signal = state.inboxes.get(name)?.first;
     if (held || this.#handler.silent || signal === undefined || !this.hears(name)) return;
     this.#course.record({ kind: "signal.consumed", name, call: name, signal: signal.seq, listener: true });
   }

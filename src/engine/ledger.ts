@@ -8,8 +8,8 @@ import { corrupt } from "../core/commit.ts";
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 import { fold } from "../core/fold.ts";
-import { callKey, emptyState } from "../core/state.ts";
-import type { Outcome, RunState } from "../core/state.ts";
+import { callKey, RunState } from "../core/state.ts";
+import type { Outcome } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
 
 const partings: ReadonlySet<Fact["kind"]> = new Set([
@@ -21,7 +21,7 @@ const partings: ReadonlySet<Fact["kind"]> = new Set([
 ]);
 
 export class Ledger {
-  state: RunState = emptyState();
+  state = new RunState();
   /** The deployment that had last left its name when the journal was opened. */
   openedUnder: string | null;
   /** When the newest entry of earlier lives was made; 0 where there were none. */
@@ -76,7 +76,7 @@ export class Ledger {
     let seq = this.state.seq;
     const entries = facts.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
     this.#journal.restart(entries);
-    this.state = emptyState();
+    this.state = new RunState();
     for (const entry of entries) fold(this.state, entry);
     this.#recorded = [];
     this.openedUnder = this.state.deployment;

@@ -7,7 +7,7 @@
  */
 import { deadlineOf } from "../core/child.ts";
 import type { Fact } from "../core/entry.ts";
-import { countSignals, openCalls } from "../core/state.ts";
+import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
 import { Bell } from "./bell.ts";
@@ -174,7 +174,8 @@ export class Porter {
   #isSignalled(): boolean {
     const { state } = this.#run;
     if (state.seq <= this.#restSeq) return false;
-    const names = new Set([...state.inboxes.keys()].filter((name) => countSignals(state, name) > 0));
+    const names = new Set<string>();
+    for (const [name, { count }] of state.inboxes) if (count > 0) names.add(name);
     if (names.size === 0) return false;
     if ([...state.listeners].some((name) => names.has(name))) return true;
     return openCalls(state).some((call) => call.kind === "wait" && names.has(call.name));

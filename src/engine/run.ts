@@ -198,8 +198,7 @@ export class Run {
     if (this.state.listeners.has(name)) return Infinity;
     let open = 0;
     for (const call of this.state.open) if (call.kind === "wait" && call.name === name) open++;
-    const inbox = this.state.inboxes.get(name);
-    return open - (inbox === undefined ? 0 : inbox.items.length - inbox.head);
+    return open - (this.state.inboxes.get(name)?.count ?? 0);
   }
 
   /**

@@ -8,7 +8,7 @@
  */
 import type { Fact } from "../core/entry.ts";
 import type { Call } from "../core/state.ts";
-import { callKey, firstSignal } from "../core/state.ts";
+import { callKey } from "../core/state.ts";
 import type { Asks } from "./asks.ts";
 import type { ChildPlan, Pending, Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
@@ -61,7 +61,7 @@ export class Waits {
     if (plan.kind === "sleep") return this.#course.record({ kind: "timer.fired", name, call: id });
     if (plan.kind === "wait") {
       // A signal that came in time counts, also when nobody was there to hand it over.
-      const signal = firstSignal(this.#course.state, name);
+      const signal = this.#course.state.inboxes.get(name)?.first;
       const until = this.#recordOf(pending)?.until ?? Infinity;
       if (signal !== undefined && signal.at <= until && this.#oldest(name) === pending) return this.#consume(name);
     }
@@ -77,8 +77,7 @@ export class Waits {
   /** The signals that open waits can have. */
   arrived(): Happening[] {
     return [...this.#open].flatMap(([name, open]) => {
-      const inbox = this.#course.state.inboxes.get(name);
-      const signals = inbox?.items.slice(inbox.head, inbox.head + open.length) ?? [];
+      const signals = this.#course.state.inboxes.get(name)?.list(open.length) ?? [];
       const happen = (): void => this.match(name);
       const happenings = signals.map(({ at, seq }): Happening => ({ at, seq, happen }));
       // Waits that were begun just before a pause are put on record.
@@ -90,7 +89,7 @@ export class Waits {
   owes(at: number): boolean {
     for (const [name, open] of this.#open) {
       if (open.length === 0 || this.#asks.hears(name)) continue;
-      if ((firstSignal(this.#course.state, name)?.at ?? Infinity) <= at) return true;
+      if ((this.#course.state.inboxes.get(name)?.first?.at ?? Infinity) <= at) return true;
     }
     return false;
   }
@@ -125,7 +124,7 @@ export class Waits {
     else open.push(pending);
     const known = this.#recordOf(pending)?.until ?? null;
     if (known !== null) this.#course.expect(known);
-    const buffered = firstSignal(this.#course.state, pending.name) !== undefined;
+    const buffered = this.#course.state.inboxes.get(pending.name)?.first !== undefined;
     if (!buffered || this.#oldest(pending.name) === undefined) this.#recordWait(pending);
     else if (!held) this.match(pending.name);
   }
@@ -145,7 +144,7 @@ export class Waits {
   #consume(name: string): void {
     const { state } = this.#course;
     if (this.#course.held) return;
-    const signal = firstSignal(state, name);
+    const signal = state.inboxes.get(name)?.first;
     const wait = this.#oldest(name);
     if (wait !== undefined && signal !== undefined) {
       const until = this.#recordOf(wait)?.until ?? Infinity;

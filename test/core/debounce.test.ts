@@ -4,8 +4,7 @@ import type { DebouncedStart } from "../../src/core/debounce.ts";
 import type { EntryOf, Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import type { LaneNeed } from "../../src/core/need.ts";
-import { emptyState } from "../../src/core/state.ts";
-import type { RunState } from "../../src/core/state.ts";
+import { RunState } from "../../src/core/state.ts";
 import { encode } from "../../src/core/value.ts";
 
 const stored = (value: unknown) => encode(value, "the input");
@@ -18,7 +17,7 @@ function append(state: RunState, at: number, fact: Fact): void {
 
 /** A run that was started for the first time at `firstAt`, with a period of a second. */
 function waiting(fields: Partial<EntryOf<"run.created">> = {}): RunState {
-  const state = emptyState();
+  const state = new RunState();
   append(state, firstAt, {
     kind: "run.created",
     id: "one",
@@ -110,7 +109,7 @@ describe("a start that is merged", () => {
     const error = { name: "Cancelled", message: "no", code: "cancelled" };
     append(ended, firstAt + 500, { kind: "run.cancelled", error, by: "test", reason: null });
     const continued = waiting({ continuation: { count: 1, createdAt: 0, keys: [] } });
-    for (const state of [begun, ended, continued, emptyState(), waiting({ workflow: "others" })]) {
+    for (const state of [begun, ended, continued, new RunState(), waiting({ workflow: "others" })]) {
       expect(decideMerge(state, again(2), firstAt + 600)).toEqual({ kind: "late" });
     }
   });

@@ -3,8 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Entry, EntryOf, Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { planFork } from "../../src/core/fork.ts";
-import { emptyState } from "../../src/core/state.ts";
-import type { RunState } from "../../src/core/state.ts";
+import { RunState } from "../../src/core/state.ts";
 import { forkedFacts } from "../../src/core/transcript.ts";
 import { encode } from "../../src/core/value.ts";
 import type { Stored } from "../../src/core/value.ts";
@@ -83,7 +82,7 @@ function preview(entries: readonly Entry[], from: string | null, given: readonly
 
 /** What the fork's journal folds to. */
 function stateOf(facts: readonly Fact[]): RunState {
-  const state = emptyState();
+  const state = new RunState();
   const fork = { id: "original", step: null, upTo: facts.length + 1, reason: null };
   const all: readonly Fact[] = [{ ...createdFact, fork }, ...facts];
   for (const [i, fact] of all.entries()) fold(state, { seq: i + 1, at: forkedAt, ...fact });

@@ -3,8 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { snapshot } from "../../src/core/snapshot.ts";
-import { emptyState, openCalls } from "../../src/core/state.ts";
-import type { RunState } from "../../src/core/state.ts";
+import { RunState, openCalls } from "../../src/core/state.ts";
 import { encode } from "../../src/core/value.ts";
 
 const nothing = encode(null, "nothing");
@@ -28,7 +27,7 @@ const created: Fact = {
 const beginning: readonly Fact[] = [created, { kind: "run.started", deployment: "one" }];
 
 function stateOf(facts: readonly Fact[]): RunState {
-  const state = emptyState();
+  const state = new RunState();
   for (const [index, fact] of facts.entries()) fold(state, { seq: index + 1, at: index, ...fact });
   return state;
 }

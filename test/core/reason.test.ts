@@ -8,8 +8,7 @@ import { piecesAt, reasonAt } from "../../src/core/reason.ts";
 import type { RunSnapshot, RunStatus } from "../../src/core/run.ts";
 import { snapshot } from "../../src/core/snapshot.ts";
 import type { Activity } from "../../src/core/snapshot.ts";
-import { emptyState } from "../../src/core/state.ts";
-import type { RunState } from "../../src/core/state.ts";
+import { RunState } from "../../src/core/state.ts";
 import { encode } from "../../src/core/value.ts";
 import { createPick } from "./sample.ts";
 
@@ -29,7 +28,7 @@ const error = { name: "Error", message: "503 from the bank" };
 
 /** The state of a run with these facts on record, each at its instant. */
 function stateOf(...facts: readonly (Fact | readonly [at: number, fact: Fact])[]): RunState {
-  const state = emptyState();
+  const state = new RunState();
   for (const [i, each] of facts.entries()) {
     const [when, fact] = "kind" in each ? [at, each] : each;
     fold(state, { ...fact, seq: i + 1, at: when });

@@ -5,7 +5,7 @@ import { fold } from "../../src/core/fold.ts";
 import { Sampler } from "../../src/core/sample.ts";
 import type { Sample, SampledRun, SampleQuery } from "../../src/core/sample.ts";
 import { Sketcher } from "../../src/core/sketch.ts";
-import { emptyState } from "../../src/core/state.ts";
+import { RunState } from "../../src/core/state.ts";
 import { sliceLength, sumUp } from "../../src/core/summation.ts";
 import { foremostTallies, otherSteps } from "../../src/core/tally.ts";
 import { encode } from "../../src/core/value.ts";
@@ -198,7 +198,7 @@ describe("tallies of a run", () => {
 
   /** One entry each 10 ms. */
   function talliesOf(...facts: readonly Fact[]) {
-    const state = emptyState();
+    const state = new RunState();
     for (const [index, fact] of facts.entries()) fold(state, { seq: index + 1, at: 10 * index, ...fact });
     return Object.fromEntries(state.tallies);
   }

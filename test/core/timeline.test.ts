@@ -5,7 +5,7 @@ import { timelineOf } from "../../src/core/chart.ts";
 import type { Present } from "../../src/core/chart.ts";
 import type { Entry, Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
-import { emptyState } from "../../src/core/state.ts";
+import { RunState } from "../../src/core/state.ts";
 import { storyOf } from "../../src/core/story.ts";
 import { tell } from "../../src/core/tale.ts";
 import type { Bar, Timeline } from "../../src/core/timeline.ts";
@@ -341,7 +341,7 @@ describe("a run's timeline", () => {
 
 /** Calls that are over, and how, are the same in the run's own state as in its timeline. */
 function checkAgainstFold(entries: readonly Entry[]): void {
-  const state = emptyState();
+  const state = new RunState();
   for (const entry of entries) fold(state, entry);
   const timeline = timelineOf(entries, presentAt(0), { from: 0, limit: Infinity });
   const bars = new Map(timeline.bars.map((each) => [each.key, each]));

@@ -4,7 +4,7 @@ import { NonRetryableError } from "../../src/core/error.ts";
 import { fold } from "../../src/core/fold.ts";
 import type { LaneNeed } from "../../src/core/need.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { emptyState } from "../../src/core/state.ts";
+import { RunState } from "../../src/core/state.ts";
 import type { Step } from "../../src/core/step.ts";
 import { encode } from "../../src/core/value.ts";
 import { Gate } from "../../src/engine/gate.ts";
@@ -643,7 +643,7 @@ describe("a run that begins again", () => {
 
 describe("a slot that a run said it does not hold", () => {
   function gateOf(lanes: readonly LaneNeed[]): { gate: Gate; enter: () => Slot } {
-    const state = emptyState();
+    const state = new RunState();
     fold(state, { kind: "run.created", seq: 1, at: startAt, ...created({}), lanes });
     fold(state, { kind: "run.started", seq: 2, at: startAt, deployment: "one" });
     const gate = new Gate(() => state, startAt);

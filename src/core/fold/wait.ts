@@ -1,7 +1,8 @@
 /** What the entries of sleeps, signals, webhooks and children mean. */
 import type { Entry, EntryOf } from "../entry.ts";
 import { nameOfCall } from "../name.ts";
-import { callKey, handlerKey, inboxOf, recordOf, revocationOf, takeSignal } from "../state.ts";
+import { Inbox } from "../inbox.ts";
+import { callKey, handlerKey, recordOf, revocationOf } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
 import { count } from "./tally.ts";
 import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
@@ -39,11 +40,11 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
       return outcome(entry, callKey(hook ? "received" : "wait", entry.call), { kind: "timed_out" });
     }
     case "signal.received":
-      inboxOf(state, entry.name).items.push(entry);
+      inboxOf(state, entry.name).put(entry);
       keep(state, entry);
       return null;
     case "signal.consumed": {
-      const { payload } = takeSignal(inboxOf(state, entry.name));
+      const { payload } = inboxOf(state, entry.name).take();
       if (entry.listener === true) {
         progress(state);
         return outcome(entry, handlerKey("listener", entry.name), { kind: "heard", payload });
@@ -126,4 +127,12 @@ export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
+}
+
+function inboxOf({ inboxes }: RunState, name: string): Inbox {
+  const known = inboxes.get(name);
+  if (known !== undefined) return known;
+  const inbox = new Inbox();
+  inboxes.set(name, inbox);
+  return inbox;
 }
