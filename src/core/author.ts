@@ -4,6 +4,9 @@
  */
 export type Author = { readonly by: string; readonly role?: string };
 
+/** Who asks and why, and how a repetition of the same request is known. */
+export type Asked = Author & { readonly reason: string | null; readonly key?: string };
+
 export function authorOf({ by, role }: Author): Author {
   return role === undefined ? { by } : { by, role };
 }

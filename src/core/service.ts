@@ -4,7 +4,7 @@
  * as {@link Stored} text, instants as epoch ms.
  * Long because it is everything a deployment can be asked, in one place.
  */
-import type { Author } from "./author.ts";
+import type { Asked, Author } from "./author.ts";
 import type { ForkCut, ForkPlan } from "./fork.ts";
 import type { Entry } from "./entry.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
@@ -107,7 +107,7 @@ export type RunNews =
   | { readonly kind: "entries"; readonly entries: readonly Entry[] }
   | { readonly kind: "ended"; readonly status: RunStatus | "deleted" };
 
-export type ForkRequest = {
+export type ForkRequest = Asked & {
   /** The id of the call to go on from; null for none, from the start. */
   readonly from: string | null;
   /** Takes the place of the run's own. */
@@ -115,43 +115,30 @@ export type ForkRequest = {
   /** Take the place of the outcomes of these steps, or are the outcomes of steps that have none. */
   readonly results: ReadonlyMap<string, Stored>;
   readonly id?: string;
-  readonly key?: string;
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin?: string;
-  readonly by: string;
-  readonly role?: string;
-  readonly reason: string | null;
 };
 
-export type ImportRequest = {
+export type ImportRequest = Author & {
   /** The run's own unless given. */
   readonly id?: string;
   readonly key?: string;
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin?: string;
-  readonly by: string;
-  readonly role?: string;
   readonly reason?: string;
 };
 
 /** Ids of calls: those that have their outcome already, and those of the history that are made again. */
 export type ForkPreview = Pick<ForkPlan, "kept" | "rerun">;
 
-export type BulkRequest = {
-  readonly action: RunAction["kind"];
-  readonly filter: RunFilter;
-  readonly key?: string;
-  readonly by: string;
-  readonly role?: string;
-  readonly reason: string | null;
-};
+export type BulkRequest = Asked & { readonly action: RunAction["kind"]; readonly filter: RunFilter };
 
 export type RunFilter = Omit<RunQuery, "limit" | "cursor">;
 
 /** `update` is there where the start brought one. */
 export type Started = { readonly run: RunSnapshot; readonly created: boolean; readonly update?: UpdateAnswer };
 
-export type StartRequest = {
+export type StartRequest = Author & {
   readonly workflow: string;
   readonly input: Stored;
   readonly id?: string;
@@ -175,8 +162,6 @@ export type StartRequest = {
   readonly waitMs?: number;
   /** W3C traceparent of the request, or of the step, that starts it. */
   readonly trace?: string;
-  readonly by: string;
-  readonly role?: string;
   /** Why, where somebody says. */
   readonly reason?: string;
 };
@@ -199,12 +184,8 @@ export type RunQuery = {
   readonly cursor?: string;
 };
 
-export type RunAction = {
+export type RunAction = Asked & {
   readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "delete";
-  readonly by: string;
-  readonly role?: string;
-  readonly reason: string | null;
-  readonly key?: string;
   /** The run that asks, as the one that started this: what others started it leaves alone. */
   readonly parent?: string;
 };
@@ -219,7 +200,7 @@ export interface Signals {
   broadcast(signal: SignalRequest): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
 }
 
-export type SignalRequest = {
+export type SignalRequest = Author & {
   readonly name: string;
   readonly payload: Stored;
   /** Why, where somebody says. */
@@ -227,8 +208,6 @@ export type SignalRequest = {
   /** W3C traceparent of the request. */
   readonly trace?: string;
   readonly key?: string;
-  readonly by: string;
-  readonly role?: string;
 };
 
 /** What a run's handler answers from its own variables. */
@@ -251,13 +230,11 @@ export type QueryAnswer =
   | { readonly kind: "answered"; readonly result: Stored }
   | { readonly kind: "failed"; readonly error: StoredError };
 
-export type UpdateRequest = {
+export type UpdateRequest = Author & {
   readonly name: string;
   readonly argument: Stored;
   /** The same key is the same update. */
   readonly key?: string;
-  readonly by: string;
-  readonly role?: string;
   /** Why, where somebody says. */
   readonly reason?: string;
 };
@@ -276,7 +253,7 @@ export interface Hooks {
    * before is dead.
    * @throws run_not_found, webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
    */
-  revoke(id: string, call: string, request: HookRevocation): Promise<{ readonly url: string }>;
+  revoke(id: string, call: string, request: Asked): Promise<{ readonly url: string }>;
   /** Webhooks of the deployment, which start runs, in the order in which they were listed. */
   list(): Promise<readonly TriggerInfo[]>;
   /** @throws webhook_not_found */
@@ -284,13 +261,6 @@ export interface Hooks {
   /** @throws webhook_not_found, webhook_rejected, body_invalid, and what a start throws */
   trigger(name: string, call: TriggerRequest): Promise<TriggerAnswer>;
 }
-
-export type HookRevocation = {
-  readonly by: string;
-  readonly role?: string;
-  readonly reason: string | null;
-  readonly key?: string;
-};
 
 /** A webhook that starts runs. */
 export type TriggerInfo = {
@@ -428,15 +398,10 @@ export type DirectoryChange =
   | { readonly kind: "listed"; readonly run: RunSummary }
   | { readonly kind: "removed"; readonly id: string };
 
-export type RebuildRequest = {
-  /** Which shard; all of them where none is named. */
-  readonly shard?: number;
-  readonly key?: string;
-  readonly by: string;
-  readonly role?: string;
-};
+export type RekeyRequest = Author & { readonly key?: string };
 
-export type RekeyRequest = { readonly key?: string; readonly by: string; readonly role?: string };
+/** Which shard is rebuilt; all of them where none is named. */
+export type RebuildRequest = RekeyRequest & { readonly shard?: number };
 
 export interface Statistics {
   /**

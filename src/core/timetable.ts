@@ -1,5 +1,5 @@
 /** What a deployed Holdfast can be asked about its schedules; a part of `Service`. */
-import type { Author } from "./author.ts";
+import type { Asked, Author } from "./author.ts";
 import type { Duration } from "./duration.ts";
 import type { RunSnapshot } from "./run.ts";
 import type { Stored } from "./value.ts";
@@ -40,9 +40,6 @@ export type Overlap = "skip" | "buffer-one" | "buffer-all" | "cancel-other" | "t
 
 /** A backfill starts every slot, so it knows only beside each other and one after the other. */
 export type BackfillOverlap = Extract<Overlap, "allow-all" | "buffer-all">;
-
-/** Who asks, and how a repetition of the same request is known. */
-export type Asked = Author & { readonly reason: string | null; readonly key?: string };
 
 /** What may be said of a schedule; what is absent is the default, or stays. */
 export type ScheduleFields = {

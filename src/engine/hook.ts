@@ -9,9 +9,10 @@
  */
 import { refuseEnded } from "../core/action.ts";
 import { authorOf } from "../core/author.ts";
+import type { Asked } from "../core/author.ts";
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { HookAnswer, HookRequest, HookRevocation } from "../core/service.ts";
+import type { HookAnswer, HookRequest } from "../core/service.ts";
 import type { Call } from "../core/state.ts";
 import { callKey, revocationOf } from "../core/state.ts";
 import type { WebhookCall, WebhookOptions } from "../core/step.ts";
@@ -168,7 +169,7 @@ function endOf({ failure }: Execution["course"]): unknown {
 export async function revokeHook(
   run: Run,
   id: string,
-  request: HookRevocation,
+  request: Asked,
   sign: (generation: number) => Promise<string>,
 ): Promise<{ readonly url: string }> {
   for (;;) {
@@ -186,7 +187,7 @@ export async function revokeHook(
   }
 }
 
-function knownRevocation({ state }: Run, id: string, { key, reason }: HookRevocation): string | null {
+function knownRevocation({ state }: Run, id: string, { key, reason }: Asked): string | null {
   const before = key === undefined ? undefined : state.actionKeys.get(key);
   if (before === undefined) return null;
   if (before.kind === revocationOf(id) && before.reason === reason && before.url !== undefined) return before.url;

@@ -1,8 +1,9 @@
 /** Routes of schedules: those in the code, and those that are made here. */
+import type { Asked } from "../core/author.ts";
 import { toInstant } from "../core/duration.ts";
 import { overlaps } from "../core/schedule.ts";
 import type { Service } from "../core/service.ts";
-import type { Asked, BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/timetable.ts";
+import type { BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/timetable.ts";
 import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";

@@ -9,6 +9,7 @@
  * 2. A check that waits is made of the rule as it was; if that is another rule by then, it is made again.
  */
 import { authorOf } from "../core/author.ts";
+import type { Asked } from "../core/author.ts";
 import { countSlots, maxFirings } from "../core/backfill.ts";
 import { HoldfastError } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
@@ -17,7 +18,7 @@ import { changeRule, changesMoreThanPause, digestOf, isSamePlan, makePlan } from
 import type { Plan } from "../core/plan.ts";
 import { cronOf, triggerRunId } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
-import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import { undefinedValue } from "../core/value.ts";
 import type { ScheduleStore } from "../store/schedules.ts";
 import type { Backfills } from "./backfill.ts";

@@ -7,7 +7,7 @@
  * added, never changed. A refusal is an answer, not a throw, because classes do not survive the wire.
  * Long because everything that crosses from one object to another stands here once.
  */
-import type { Author } from "../core/author.ts";
+import type { Asked, Author } from "../core/author.ts";
 import type { Window } from "../core/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import type { Entry } from "../core/entry.ts";
@@ -22,7 +22,6 @@ import type {
   GroupField,
   HookAnswer,
   HookRequest,
-  HookRevocation,
   LaneAsked,
   LaneInfo,
   RunAction,
@@ -43,7 +42,7 @@ import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origi
 import type { Followed } from "../core/slot.ts";
 import type { ComparedStart, Wish } from "../core/start.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
-import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import type { OrderNews } from "../engine/errand.ts";
@@ -188,7 +187,7 @@ export interface RunRpc {
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>>;
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
   /** Gives an open webhook another address. */
-  revokeHook(call: string, request: HookRevocation): Promise<Answer<{ readonly url: string }>>;
+  revokeHook(call: string, request: Asked): Promise<Answer<{ readonly url: string }>>;
   /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */
   childEnded(news: ChildNews): Promise<Answer<null>>;
   /** What came of a request that a courier made for this run. Told again until it is answered, or the run is gone. */

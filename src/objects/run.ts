@@ -4,6 +4,7 @@
  * Long because every call that such an object takes is here once.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { Asked } from "../core/author.ts";
 import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import type { Window } from "../core/chart.ts";
@@ -20,7 +21,6 @@ import type {
   ForkRequest,
   HookAnswer,
   HookRequest,
-  HookRevocation,
   QueryAnswer,
   RunAction,
   SignalRequest,
@@ -327,7 +327,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     });
   }
 
-  revokeHook(call: string, request: HookRevocation): Promise<Answer<{ url: string }>> {
+  revokeHook(call: string, request: Asked): Promise<Answer<{ url: string }>> {
     return answer(async () => {
       const addressOf = (generation: number): Promise<string> => hookUrl(this.#life(), call, generation);
       const revoked = await revokeHook(this.#existing(), call, request, addressOf);

@@ -7,9 +7,10 @@
  * 1. No schedule waits for another, nor the alarm for a start that hangs.
  * 2. `alarm()` never throws, and never arms for an instant that has come.
  */
+import type { Asked } from "../core/author.ts";
 import { DurableObject } from "cloudflare:workers";
 import type { ScheduleFiring } from "../core/origin.ts";
-import type { Asked, BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import type { Resealed } from "../store/reseal.ts";
 import { ScheduleStore } from "../store/schedules.ts";
 import { setAlarm } from "./alarm.ts";
