@@ -6,12 +6,12 @@
  */
 import type { Asked, Author } from "./author.ts";
 import type { ForkCut, ForkPlan } from "./fork.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Entry } from "./entry.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
 import type { ScheduleInfo, Schedules } from "./timetable.ts";
 import type { StoredError } from "./error.ts";
 import type { Census, Stats, StatsQuery } from "./stats.ts";
-import type { Setting } from "./slot.ts";
 import type { WorkflowTerms } from "./terms.ts";
 import type { BarKind, Grouping, Story, Timeline } from "./timeline.ts";
 import type { Stored } from "./value.ts";
@@ -301,51 +301,6 @@ export type HookAnswer = {
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string;
   };
-};
-
-export interface Lanes {
-  /**
-   * Lanes by name, those in the code and those in use, each with its first holders and waiters.
-   * @throws cursor_invalid
-   */
-  list(query: LaneQuery): Promise<{ readonly lanes: readonly LaneInfo[]; readonly cursor: string | null }>;
-  /** With up to `limit` holders and waiters. @throws lane_not_found, name_invalid */
-  find(name: string, limit: number): Promise<LaneInfo>;
-  /**
-   * Sets the limit that counts instead of the code's, at once and until it is set to null. That of
-   * `concurrency:orders` counts for its keys too, where they have none of their own.
-   * @throws lane_not_found, name_invalid, idempotency_conflict
-   */
-  override(name: string, limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo>;
-}
-
-/** Who sets a limit, and why. */
-export type LaneAsked = Author & { readonly reason: string | null };
-
-export type LaneQuery = { readonly limit: number; readonly cursor?: string };
-
-export type LaneInfo = {
-  readonly name: string;
-  /** The limit that counts now; null for none. */
-  readonly limit: number | null;
-  /** The limit set at run time; null where the code's counts. */
-  readonly override: number | null;
-  /** Who set it, where somebody said so; not of one that stands for all keys, but at that itself. */
-  readonly setting?: Setting;
-  /** Of a rate: the span its limit speaks of. */
-  readonly periodMs: number | null;
-  readonly used: number;
-  readonly waiting: number;
-  /** Longest first. */
-  readonly holders: readonly { readonly run: string; readonly step: string | null; readonly sinceAt: number }[];
-  /** Next first; `position` counts from 1. */
-  readonly queue: readonly {
-    readonly run: string;
-    readonly step: string | null;
-    readonly priority: number;
-    readonly sinceAt: number;
-    readonly position: number;
-  }[];
 };
 
 /** The index of runs as a whole. */

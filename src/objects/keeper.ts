@@ -1,7 +1,8 @@
 /**
  * Owns: one lane in its object: its memory, its one alarm, the messages to those who are granted a
  * slot, the questions to those who hold one, and its place on the roll.
- * Does not own: who is next (core/lane), how it is stored (store/lanes), what a run does with a slot.
+ * Does not own: who is next (core/lane), how it looks (core/lanes), how it is stored (store/lanes), what a run does
+ * with a slot.
  * Long because all that a lane tells and asks hangs on its one memory and its one alarm.
  *
  * Invariants
@@ -14,7 +15,8 @@
 import { decideClaim, stillHolds } from "../core/claim.ts";
 import type { HolderRun, KeyHolder } from "../core/claim.ts";
 import { Lane } from "../core/lane.ts";
-import type { LaneAsked, LaneInfo } from "../core/service.ts";
+import { infoOf } from "../core/lanes.ts";
+import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
 import type { CodeTerms, Followed, Slot } from "../core/slot.ts";
 import { kindOf } from "../core/ticket.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
@@ -306,32 +308,6 @@ export class Keeper {
     const armed = setAlarm(this.#ctx.storage, at, () => this.#armedAt === at);
     this.#ctx.waitUntil(armed);
   }
-}
-
-/** @param holder who has the key, of which there is one */
-function infoOf(name: string, lane: Lane, limit: number, holder: KeyHolder | null): LaneInfo {
-  const keyed = holder === null ? [] : [{ run: holder.runId, step: null, sinceAt: holder.claimedAt }];
-  const slots = lane.holders(limit).map(({ ticket, grantedAt }) => ({
-    run: ticket.runId,
-    step: ticket.step,
-    sinceAt: grantedAt ?? 0,
-  }));
-  return {
-    ...{ name, limit: lane.limit ?? (holder === null ? null : 1) },
-    override: lane.terms.override ?? lane.terms.followed.limit,
-    ...(lane.terms.setting === undefined ? {} : { setting: lane.terms.setting }),
-    periodMs: lane.terms.periodMs,
-    used: lane.used + keyed.length,
-    waiting: lane.waiting,
-    holders: [...keyed, ...slots].slice(0, limit),
-    queue: lane.queue(limit).map(({ ticket, priority, enqueuedAt }, index) => ({
-      run: ticket.runId,
-      step: ticket.step,
-      priority,
-      sinceAt: enqueuedAt,
-      position: index + 1,
-    })),
-  };
 }
 
 /** Null when there is no such run. @throws when it cannot be asked */

@@ -5,7 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { limitIn } from "../core/limit.ts";
 import type { CodeLimit } from "../core/limit.ts";
-import type { LaneAsked, LaneInfo } from "../core/service.ts";
+import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
 import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import { lanePrefix } from "./address.ts";

@@ -6,7 +6,7 @@ import { HoldfastError } from "../core/error.ts";
 import { limitIn } from "../core/limit.ts";
 import type { CodeLimit } from "../core/limit.ts";
 import { compareNames, fromNameCursor, toNameCursor } from "../core/page.ts";
-import type { LaneAsked, LaneInfo, LaneQuery, Lanes } from "../core/service.ts";
+import type { LaneAsked, LaneInfo, LaneQuery, Lanes } from "../core/lanes.ts";
 import { baseOf, checkLane, kindOf } from "../core/ticket.ts";
 import { laneObject, laneRoll } from "./address.ts";
 

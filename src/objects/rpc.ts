@@ -15,6 +15,7 @@ import type { ErrorCode } from "../core/code.ts";
 import type { Issue } from "../core/error.ts";
 import type { ForkCut, ForkPlan } from "../core/fork.ts";
 import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
+import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
 import type {
   Cause,
   ForkPreview,
@@ -22,8 +23,6 @@ import type {
   GroupField,
   HookAnswer,
   HookRequest,
-  LaneAsked,
-  LaneInfo,
   RunAction,
   RunFilter,
   RunQuery,

@@ -7,7 +7,8 @@
 import { HoldfastError } from "../core/error.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
-import type { LaneInfo, Lanes, Statistics } from "../core/service.ts";
+import type { LaneInfo, Lanes } from "../core/lanes.ts";
+import type { Statistics } from "../core/service.ts";
 import type { Census, Stats, StatsQuery } from "../core/stats.ts";
 import { sliceLength, sumUp } from "../core/summation.ts";
 import type { Catalog } from "./catalog.ts";

@@ -6,7 +6,7 @@ import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { StoredError } from "../../src/core/error.ts";
 import type { RunSummary } from "../../src/core/run.ts";
-import type { LaneInfo } from "../../src/core/service.ts";
+import type { LaneInfo } from "../../src/core/lanes.ts";
 import { outlineOf } from "../../src/core/shape.ts";
 import { tell } from "../../src/core/tale.ts";
 import type { Bar, Story, Timeline } from "../../src/core/timeline.ts";
