@@ -100,4 +100,7 @@ export type ActiveAttempt = {
 /** What the directory keeps of a run. */
 export type RunSummary = Omit<RunSnapshot, "input" | "output" | "progress" | "active">;
 
+/** The run that a request made, or that it made before. */
+export type Made<Run = RunSnapshot> = { readonly run: Run; readonly created: boolean };
+
 export type HistoryPage = { readonly entries: readonly Entry[]; readonly next: number | null };

@@ -8,7 +8,7 @@ import type { Asked, Author } from "./author.ts";
 import type { ForkCut, ForkPlan } from "./fork.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Entry } from "./entry.ts";
-import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
+import type { HistoryPage, Made, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
 import type { ScheduleInfo, Schedules } from "./timetable.ts";
 import type { StoredError } from "./error.ts";
 import type { Census, Stats, StatsQuery } from "./stats.ts";
@@ -79,7 +79,7 @@ export interface Runs {
    * @throws run_not_found, fork_invalid, workflow_not_found, input_invalid, id_invalid, run_exists,
    * idempotency_conflict, rate_limited
    */
-  fork(id: string, request: ForkRequest): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
+  fork(id: string, request: ForkRequest): Promise<Made>;
   /** What such a fork would do. @throws run_not_found, fork_invalid */
   previewFork(id: string, cut: ForkCut): Promise<ForkPreview>;
   /**
@@ -92,10 +92,7 @@ export interface Runs {
    * @throws import_invalid, run_exists, id_invalid, value_too_large, key_missing, webhook_unavailable,
    * idempotency_conflict (the key is that of another run)
    */
-  import(
-    text: ReadableStream<Uint8Array> | null,
-    request: ImportRequest,
-  ): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
+  import(text: ReadableStream<Uint8Array> | null, request: ImportRequest): Promise<Made>;
   /** Starts the run that does the action to all runs of the filter, or finds the one of the same key. @throws idempotency_conflict */
   bulk(request: BulkRequest): Promise<RunSnapshot>;
   /** How many runs that would act on, by the directory. */
@@ -136,7 +133,7 @@ export type BulkRequest = Asked & { readonly action: RunAction["kind"]; readonly
 export type RunFilter = Omit<RunQuery, "limit" | "cursor">;
 
 /** `update` is there where the start brought one. */
-export type Started = { readonly run: RunSnapshot; readonly created: boolean; readonly update?: UpdateAnswer };
+export type Started = Made & { readonly update?: UpdateAnswer };
 
 export type StartRequest = Author & {
   readonly workflow: string;

@@ -1,7 +1,7 @@
 /** What a deployed Holdfast can be asked about its schedules; a part of `Service`. */
 import type { Asked, Author } from "./author.ts";
 import type { Duration } from "./duration.ts";
-import type { RunSnapshot } from "./run.ts";
+import type { Made } from "./run.ts";
 import type { Stored } from "./value.ts";
 
 export interface Schedules {
@@ -26,7 +26,7 @@ export interface Schedules {
    * Starts a run now, also while the schedule is paused or a run of it goes on; with a key, once.
    * @throws schedule_not_found, and what `Runs.start` throws
    */
-  trigger(id: string, request: TriggerRequest): Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
+  trigger(id: string, request: TriggerRequest): Promise<Made>;
   /**
    * Starts one run for each slot of the past that has none yet; they are started after the answer.
    * @throws schedule_not_found, backfill_too_large, idempotency_conflict

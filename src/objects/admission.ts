@@ -19,6 +19,7 @@ import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Gates } from "../core/flow.ts";
 import { isEnded } from "../core/run.ts";
+import type { Made } from "../core/run.ts";
 import { kindOf } from "../core/ticket.ts";
 import type { Claimed } from "../core/ticket.ts";
 import { laneObject, runObject } from "./address.ts";
@@ -28,14 +29,12 @@ import { describe } from "./patience.ts";
 import type { Answer, Answering, CheckedStart, Parcel, StartToken } from "./rpc.ts";
 import { isOverloaded } from "./witness.ts";
 
-export type Started = { readonly run: Parcel; readonly created: boolean };
-
 /**
  * Starts the run as its workflow's limits allow, or answers the run that stands for it.
  * @param isNew the id was made for this start, so that nothing can be known of it
  * @throws HoldfastError rate_limited, run_exists, idempotency_conflict
  */
-export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): Promise<Started> {
+export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): Promise<Made<Parcel>> {
   if (gates.rateLimit === null && gates.debounce === null && gates.singleton === null) return await create(start);
   const token = await tokenOf(start);
   const admission = new Admission(start, gates, token);
@@ -58,7 +57,7 @@ export async function reclaim({ id, workflow, claims = [] }: EntryOf<"run.create
 }
 
 /** Should the object die under the start, nothing of the run need be left: it is started again, with care. */
-async function create(start: CheckedStart): Promise<Started> {
+async function create(start: CheckedStart): Promise<Made<Parcel>> {
   try {
     return unwrap(await runObject(start.id).start(start));
   } catch (error) {
@@ -81,7 +80,7 @@ class Admission {
   }
 
   /** What became of this start when it came before; null when it has not. */
-  async recall(): Promise<Started | null> {
+  async recall(): Promise<Made<Parcel> | null> {
     const known = unwrap(await runObject(this.#start.id).recall(this.#token));
     switch (known.kind) {
       case "new":
@@ -98,7 +97,7 @@ class Admission {
     }
   }
 
-  async pass(): Promise<Started> {
+  async pass(): Promise<Made<Parcel>> {
     const { rateLimit, debounce, singleton } = this.#gates;
     if (rateLimit !== null) await this.#count(rateLimit);
     try {
@@ -125,7 +124,7 @@ class Admission {
   }
 
   /** The run that this start becomes part of; null when it makes the first of a period. */
-  async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Started | null> {
+  async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
     const { id } = this.#start;
     for (const patience = new Patience(); ; await patience.next()) {
       const { claimed, holder } = await laneObject(debounce.lane).claim({ runId: id, until: "begun", force: false });
@@ -137,7 +136,7 @@ class Admission {
   }
 
   /** Null where the run has begun, or is not there. */
-  async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Started | null> {
+  async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
     const { workflow, version, input, sent, labels, lanes, notify } = this.#start;
     const { startAt, notAfter, reason, waitMs = 0 } = this.#start;
     const start: DebouncedStart = {
@@ -170,11 +169,11 @@ class Admission {
   }
 
   /** The run that is in the way of this one; null once none is. */
-  async #single({ lane, mode }: NonNullable<Gates["singleton"]>): Promise<Started | null> {
+  async #single({ lane, mode }: NonNullable<Gates["singleton"]>): Promise<Made<Parcel> | null> {
     return mode === "skip" ? await this.#skip(lane) : await this.#replace(lane);
   }
 
-  async #skip(lane: string): Promise<Started | null> {
+  async #skip(lane: string): Promise<Made<Parcel> | null> {
     for (const patience = new Patience(); ; await patience.next()) {
       const { claimed, holder } = await this.#claim(lane, null);
       if (claimed || holder === null) return null;
@@ -220,7 +219,7 @@ class Admission {
     }
   }
 
-  async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Started | null> {
+  async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Made<Parcel> | null> {
     const run = found(await runObject(runId).read(waitMs));
     return run === null ? null : { run, created: false };
   }

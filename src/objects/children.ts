@@ -5,7 +5,7 @@
  */
 import type { ParentRun } from "../core/origin.ts";
 import { isEnded } from "../core/run.ts";
-import type { RunSnapshot } from "../core/run.ts";
+import type { Made } from "../core/run.ts";
 import type { StoredError } from "../core/error.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../engine/world.ts";
 import { runObject } from "./address.ts";
@@ -23,10 +23,7 @@ const atOnce = 50;
 const patienceMs = 60_000;
 
 /** Starts a run of the workflow's newest version. @throws HoldfastError */
-export type StartRun = (
-  workflow: string,
-  start: Start,
-) => Promise<{ readonly run: RunSnapshot; readonly created: boolean }>;
+export type StartRun = (workflow: string, start: Start) => Promise<Made>;
 
 /** The run that has the children. */
 export type Self = ParentRun & HookedRun;

@@ -14,7 +14,7 @@ import type { Entry, EntryOf } from "../core/entry.ts";
 import { planFork } from "../core/fork.ts";
 import { HoldfastError } from "../core/error.ts";
 import { givenLabels } from "../core/label.ts";
-import type { RunSnapshot } from "../core/run.ts";
+import type { Made } from "../core/run.ts";
 import type { ForkRequest } from "../core/service.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
@@ -34,7 +34,7 @@ export async function forkRun(
   made: Definition["labels"],
   history: Iterable<Entry>,
   request: ForkRequest,
-): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
+): Promise<Made> {
   const { input, id, key, origin } = request;
   const branch = await branchOf(created, history, request);
   // What started a run that went on as new since is not what this life of it took.

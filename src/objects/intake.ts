@@ -4,6 +4,7 @@
  * Does not own: what it had to pass before (admission), what its code made of it (fitting), what the run does (host).
  */
 import type { Entry, EntryOf } from "../core/entry.ts";
+import type { Made } from "../core/run.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { checkSameRun, isSameStart, refuseKey } from "../core/start.ts";
 import type { Run } from "../engine/run.ts";
@@ -26,7 +27,7 @@ export class Intake {
   }
 
   /** @throws HoldfastError run_exists, idempotency_conflict, and what a signal throws */
-  async take(request: CheckedStart): Promise<{ run: Parcel; created: boolean }> {
+  async take(request: CheckedStart): Promise<Made<Parcel>> {
     const created = this.#begin(request) || (await this.#startOver(request));
     return { run: await this.#started(request), created };
   }

@@ -14,7 +14,7 @@ import type { Entry } from "../core/entry.ts";
 import type { ErrorCode } from "../core/code.ts";
 import type { Issue } from "../core/error.ts";
 import type { ForkCut, ForkPlan } from "../core/fork.ts";
-import type { HistoryPage, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
+import type { HistoryPage, Made, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
 import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
 import type {
   Cause,
@@ -141,7 +141,7 @@ export type Parcel = Omit<RunSnapshot, "input"> & {
 export interface RunRpc {
   /** The object died under a call, which nobody has answered. */
   died(): Promise<void>;
-  start(request: CheckedStart): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
+  start(request: CheckedStart): Promise<Answer<Made<Parcel>>>;
   /** The run that this very start made before, or null; nothing is made. Refused with idempotency_conflict, and as a signal is. */
   repeat(start: RepeatedStart): Promise<Answer<Parcel | null>>;
   /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. */
@@ -161,7 +161,7 @@ export interface RunRpc {
   /** Without the input of a child, which is in the child's own journal. */
   story(key: string): Promise<Answer<Story>>;
   act(action: RunAction): Promise<Answer<Parcel>>;
-  fork(request: ForkRequest): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
+  fork(request: ForkRequest): Promise<Answer<Made<Parcel>>>;
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
   /** History of this life of the run for a fork of it, as `history` pages it. Refused with run_not_found once it is gone. */
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
@@ -170,10 +170,7 @@ export interface RunRpc {
   /** The next lines of that text. Refused with run_not_found once this life of the run is gone. */
   carry(leg: Leg): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
   /** Makes the run of a text, all of it or nothing; found where the same text made it before. Refused with import_invalid, run_exists. */
-  arrive(
-    text: ReadableStream<Uint8Array>,
-    asked: Arrival,
-  ): Promise<Answer<{ readonly run: Parcel; readonly created: boolean }>>;
+  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>>;
   /** What the world is told of an end of this life of the run: the body, as text. Refused with run_not_found once it is gone. */
   notice(createdAt: number, end: number): Promise<Answer<string>>;
   /**

@@ -15,7 +15,7 @@ import { planFork } from "../core/fork.ts";
 import type { ForkCut } from "../core/fork.ts";
 import { isEndEntry, noticeOf } from "../core/notice.ts";
 import type { Order, OrderId } from "../core/order.ts";
-import type { HistoryPage } from "../core/run.ts";
+import type { HistoryPage, Made } from "../core/run.ts";
 import type {
   ForkPreview,
   ForkRequest,
@@ -114,7 +114,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     this.#startRun = startRun;
   }
 
-  start(request: CheckedStart): Promise<Answer<{ run: Parcel; created: boolean }>> {
+  start(request: CheckedStart): Promise<Answer<Made<Parcel>>> {
     return answer(() => this.#intake.take(request));
   }
 
@@ -251,7 +251,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     await retried;
   }
 
-  fork(request: ForkRequest): Promise<Answer<{ run: Parcel; created: boolean }>> {
+  fork(request: ForkRequest): Promise<Answer<Made<Parcel>>> {
     return answer(async () => {
       const original = this.#life();
       const made = this.#find(original.workflow, original.version)?.labels;
@@ -283,7 +283,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     return answer(() => linesOf(this.#life(), this.#host.journal, leg));
   }
 
-  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<{ run: Parcel; created: boolean }>> {
+  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
     return answer(async () => {
       const arrived = await receive(text, asked, this.#find, () => this.#refuseTaken());
       const { state } = this.#host.run;

@@ -5,7 +5,7 @@
 import { authorOf } from "../core/author.ts";
 import { HoldfastError } from "../core/error.ts";
 import { newRunId } from "../core/name.ts";
-import type { RunSnapshot } from "../core/run.ts";
+import type { Made } from "../core/run.ts";
 import type { Schedules, TriggerRequest } from "../core/timetable.ts";
 import { runObject, schedulerObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
@@ -13,8 +13,7 @@ import { digestOf } from "./digest.ts";
 import type { FiringStart } from "./firing.ts";
 import { unpack } from "./parcel.ts";
 
-type Started = { readonly run: RunSnapshot; readonly created: boolean };
-type StartRun = (request: FiringStart) => Promise<Started>;
+type StartRun = (request: FiringStart) => Promise<Made>;
 
 export function createSchedules(start: StartRun): Schedules {
   return {
@@ -29,7 +28,7 @@ export function createSchedules(start: StartRun): Schedules {
   };
 }
 
-async function trigger(start: StartRun, id: string, request: TriggerRequest): Promise<Started> {
+async function trigger(start: StartRun, id: string, request: TriggerRequest): Promise<Made> {
   const { origin, waitMs, ...asked } = request;
   const token = await tokenOf(asked.key);
   const { workflow, input, runId, at } = unwrap(await schedulerObject().trigger(id, { ...asked, token }));
@@ -55,7 +54,7 @@ async function tokenOf(key: string | undefined): Promise<string> {
  * Starts the run of a firing, or finds it, also where its schedule was given another workflow or input
  * since the run began: a firing has one run.
  */
-export async function startOnce(start: StartRun, { since = 0, ...request }: FiringStart): Promise<Started> {
+export async function startOnce(start: StartRun, { since = 0, ...request }: FiringStart): Promise<Made> {
   try {
     return await start(request);
   } catch (error) {

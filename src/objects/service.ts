@@ -8,7 +8,7 @@ import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
 import { checkSignal } from "../core/payload.ts";
 import { runStatuses } from "../core/run.ts";
-import type { RunSnapshot, RunStatus } from "../core/run.ts";
+import type { Made, RunStatus } from "../core/run.ts";
 import { toJsonSchema } from "../core/schema.ts";
 import { termsOf } from "../core/terms.ts";
 import type {
@@ -25,7 +25,6 @@ import type {
 import type { ScheduleInfo } from "../core/timetable.ts";
 import { runObject, schedulerObject, shardCount } from "./address.ts";
 import { admit } from "./admission.ts";
-import type { Started as Admitted } from "./admission.ts";
 import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
@@ -39,7 +38,7 @@ import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
 import { asTheyStand } from "./place.ts";
-import type { CheckedStart } from "./rpc.ts";
+import type { CheckedStart, Parcel } from "./rpc.ts";
 import { rebuild, rebuildStart } from "./rebuild.ts";
 import { rekey, rekeyStart } from "./rekey.ts";
 import { createSchedules } from "./schedules.ts";
@@ -103,7 +102,7 @@ function createRuns(catalog: Catalog): Runs {
 }
 
 /** @throws HoldfastError run_not_found, fork_invalid, and what a start throws */
-export async function forkRun(id: string, request: ForkRequest): Promise<{ run: RunSnapshot; created: boolean }> {
+export async function forkRun(id: string, request: ForkRequest): Promise<Made> {
   if (request.id !== undefined) checkRunId(request.id);
   const { run, created } = unwrap(await runObject(checkRunId(id)).fork(request));
   return { run: await unpack(run), created };
@@ -129,7 +128,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
 type AskedStart = Start & Pick<CheckedStart, "workflow" | "wish" | "waitMs">;
 
 /** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, and what a signal throws */
-async function makeRun({ version }: Definition, start: AskedStart, { fitted, gates }: Fit): Promise<Admitted> {
+async function makeRun({ version }: Definition, start: AskedStart, { fitted, gates }: Fit): Promise<Made<Parcel>> {
   const { signal: _sent, ...rest } = start;
   const checked: CheckedStart = {
     ...rest,
@@ -154,7 +153,7 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
  * The run that this very start made before: what was taken once stays so, although the code, or the time, is another
  * by now. @throws the refusal, where there is no such run
  */
-async function findRun(start: AskedStart, refusal: unknown): Promise<Admitted> {
+async function findRun(start: AskedStart, refusal: unknown): Promise<Made<Parcel>> {
   const { id = start.key === undefined ? undefined : await idOfKey(start.key) } = start;
   if (!(refusal instanceof HoldfastError) || id === undefined) throw refusal;
   const { signal: _sent, ...rest } = start;

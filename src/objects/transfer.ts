@@ -7,7 +7,7 @@
 import { authorOf } from "../core/author.ts";
 import { readManifest, refuseLine } from "../core/manifest.ts";
 import { checkRunId } from "../core/name.ts";
-import type { RunSnapshot } from "../core/run.ts";
+import type { Made } from "../core/run.ts";
 import type { ImportRequest } from "../core/service.ts";
 import { runObject, shardCount } from "./address.ts";
 import { unwrap } from "./answer.ts";
@@ -78,7 +78,7 @@ class Carrier {
 export async function importRun(
   text: ReadableStream<Uint8Array> | null,
   { id, key, origin, reason, ...author }: ImportRequest,
-): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
+): Promise<Made> {
   if (id !== undefined) checkRunId(id);
   const reader = text?.getReader();
   try {
@@ -101,7 +101,7 @@ async function importFrom(
   reader: Reader | undefined,
   { id, key }: { readonly id: string | undefined; readonly key: string | undefined },
   asked: Omit<Arrival, "id">,
-): Promise<{ readonly run: RunSnapshot; readonly created: boolean }> {
+): Promise<Made> {
   const head = await readHead(reader);
   const manifest = readManifest(head.line);
   const target = id ?? manifest.run;
