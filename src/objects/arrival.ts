@@ -1,7 +1,7 @@
 /**
  * Owns: taking a run in that comes as a text from another deployment: reading it, having it looked at, and what is
  * on record of it then.
- * Does not own: what an entry must be (core/customs), what a run is given here (core/passage), writing it (host).
+ * Does not own: what an entry must be (core/customs), what a run is given here (core/passage), writing it (memory).
  *
  * Invariants
  * 1. All of it was found to be sound before any of it is written; what is refused leaves nothing behind.

@@ -4,19 +4,17 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../core/service.ts";
+import type { Run } from "../engine/run.ts";
 import { receiveUpdate } from "../engine/update.ts";
 import type { Host } from "./host.ts";
-
-/** What keeps the run going, as far as it is asked. */
-type Asked = Pick<Host, "run" | "proceed">;
 
 const longestQueryMs = 10_000;
 /** Past it the caller is told that the update is under way. */
 const longestUpdateMs = 60_000;
 
 /** @throws HoldfastError query_not_found, query_timeout, version_missing */
-export async function askQuery(host: Asked, name: string): Promise<QueryAnswer> {
-  const replica = host.run.replica();
+export async function askQuery(run: Run, name: string): Promise<QueryAnswer> {
+  const replica = run.replica();
   const limit = startLimit(longestQueryMs);
   try {
     const answer = await Promise.race([replica.answer(name), limit.over]);
@@ -29,10 +27,10 @@ export async function askQuery(host: Asked, name: string): Promise<QueryAnswer> 
 }
 
 /** @throws HoldfastError as engine/update */
-export async function makeUpdate(host: Asked, request: UpdateRequest): Promise<UpdateAnswer> {
+export async function makeUpdate(run: Run, host: Pick<Host, "proceed">, request: UpdateRequest): Promise<UpdateAnswer> {
   const limit = startLimit(longestUpdateMs);
   let isWanted = true;
-  const received = receiveUpdate(host.run, request, () => isWanted);
+  const received = receiveUpdate(run, request, () => isWanted);
   host.proceed();
   try {
     const accepted = await Promise.race([received, limit.over]);

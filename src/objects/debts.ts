@@ -33,7 +33,7 @@ type Debtor = {
 };
 
 export class Debts {
-  readonly #run: Run;
+  readonly run: Run;
   readonly #reporter: Reporter;
   readonly #kin: Kin;
   readonly #exporter: Exporter;
@@ -43,7 +43,7 @@ export class Debts {
     const { run, journal, kv, children, receive } = debtor;
     const changed = (): void => debtor.changed();
     const state = (): Run["state"] => run.state;
-    this.#run = run;
+    this.run = run;
     this.#kin = new Kin(run, children, {
       stopped: (child, policy) => debtor.isCurrent() && run.noteStopped(child, policy),
       changed,
@@ -73,14 +73,14 @@ export class Debts {
 
   /** The same of the report. @param busy the run is at work */
   report(busy: boolean): number | null {
-    const run = this.#run;
+    const run = this.run;
     const { created, imported } = run.state;
     return this.#reporter.attend(run.glance(), () => run.snapshot(), created?.shards, busy, imported === null);
   }
 
   /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */
   async renew(): Promise<void> {
-    const run = this.#run;
+    const run = this.run;
     await this.#reporter.renew(() => run.snapshot(), run.state.created?.shards);
   }
 
@@ -91,8 +91,8 @@ export class Debts {
 
   /** Resolves once all that is on record is safe, what came meanwhile included. */
   async #safe(journal: SqlJournal): Promise<void> {
-    for (let seq: number | null = null; seq !== this.#run.state.seq;) {
-      seq = this.#run.state.seq;
+    for (let seq: number | null = null; seq !== this.run.state.seq;) {
+      seq = this.run.state.seq;
       await journal.durable();
     }
   }

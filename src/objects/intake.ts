@@ -12,16 +12,19 @@ import type { Alias } from "./alias.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory } from "./fork.ts";
 import type { Host } from "./host.ts";
+import type { Memory } from "./memory.ts";
 import { pack } from "./parcel.ts";
 import type { Branch, CheckedStart, Parcel, RepeatedStart } from "./rpc.ts";
 
 export class Intake {
   readonly #storage: DurableObjectStorage;
+  readonly #memory: Memory;
   readonly #host: Host;
   readonly #alias: Alias;
 
-  constructor(storage: DurableObjectStorage, host: Host, alias: Alias) {
+  constructor(storage: DurableObjectStorage, memory: Memory, host: Host, alias: Alias) {
     this.#storage = storage;
+    this.#memory = memory;
     this.#host = host;
     this.#alias = alias;
   }
@@ -43,22 +46,22 @@ export class Intake {
   /** The run that a start made or found, at its end where that is waited for. */
   async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
     this.#host.proceed();
-    return pack(waitMs > 0 ? await this.#host.settled(waitMs) : this.#host.run.snapshot());
+    return pack(waitMs > 0 ? await this.#host.settled(waitMs) : this.#memory.run.snapshot());
   }
 
   /** Mostly there is no run, and then nobody need look for one. */
   #begin(request: CheckedStart): boolean {
     const { fork, key, died } = request;
     if (fork !== undefined || (key !== undefined && this.#alias.isBound)) return false;
-    return this.#host.begin((run) => run.create(creationOf(request), fittedSignal(request), died));
+    return this.#memory.begin((run) => run.create(creationOf(request), fittedSignal(request), died));
   }
 
   /** Whatever there may be already. */
   async #startOver(request: CheckedStart): Promise<boolean> {
     const { fork } = request;
-    const isNew = this.#host.run.state.created === null;
+    const isNew = this.#memory.run.state.created === null;
     const history = fork === undefined || !isNew ? [] : await fetchHistory(fork);
-    const { run } = this.#host;
+    const { run } = this.#memory;
     const created = this.#firstStart();
     if (created !== null) await this.#join(created, request);
     else if (request.key !== undefined && this.#alias.isBound) refuseKey();
@@ -80,15 +83,15 @@ export class Intake {
     if (signal === undefined) return;
     const { key } = signal;
     // The key stands for a start that brought no signal.
-    if (key !== undefined && key === created.key && !this.#host.run.state.signalKeys.has(key)) refuseKey();
+    if (key !== undefined && key === created.key && !this.#memory.run.state.signalKeys.has(key)) refuseKey();
     await this.#host.signal(signal, false);
   }
 
   /** What a repeated start is compared with: a debounce may have made another of it since. */
   #firstStart(): EntryOf<"run.created"> | null {
-    const { created } = this.#host.run.state;
+    const { created } = this.#memory.run.state;
     if (created === null) return null;
-    const [first] = this.#host.journal.page(0, 1);
+    const [first] = this.#memory.journal.page(0, 1);
     return first?.kind === "run.created" ? first : created;
   }
 
@@ -97,7 +100,7 @@ export class Intake {
     try {
       this.#storage.transactionSync(() => run.fork(created, facts));
     } catch (error) {
-      this.#host.forget();
+      this.#memory.forget();
       throw error;
     }
   }

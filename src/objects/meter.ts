@@ -1,6 +1,6 @@
 /**
  * Owns: measuring what a run takes of the platform: rows, calls, time awake, bytes; and what of it goes on record.
- * Does not own: prices (core/price), what writes and calls (host, alarm, slots, reporter).
+ * Does not own: prices (core/price), what writes and calls (memory, alarm, slots, reporter).
  * Invariant 1: what is shown is on record with an entry, and never becomes less, whatever dies: a later life goes
  * on from it.
  * Invariant 2: it costs no row: it travels with entries that are written anyway.

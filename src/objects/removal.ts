@@ -1,6 +1,6 @@
 /**
  * Owns: taking a run that is removed out of what others keep of it: the listing, its lanes, its key.
- * Does not own: what its own object keeps (host).
+ * Does not own: what its own object keeps (memory).
  * Invariant 1: it can be done again, as a whole, after it failed half-way.
  */
 import type { EntryOf } from "../core/entry.ts";

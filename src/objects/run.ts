@@ -1,6 +1,6 @@
 /**
  * Owns: the Durable Object of one run, as it is called by the Worker and by its alarm.
- * Does not own: anything else: it forwards to the host and turns refusals into answers.
+ * Does not own: anything else: it reads the memory, has the host go on, and turns refusals into answers.
  * Long because every call that such an object takes is here once.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -50,6 +50,8 @@ import { remainsOf } from "./damage.ts";
 import { forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
 import { Intake } from "./intake.ts";
+import { newestKey } from "./keys.ts";
+import { Memory } from "./memory.ts";
 import { meterCalls } from "./meter.ts";
 import { Register } from "./register.ts";
 import { pack } from "./parcel.ts";
@@ -88,9 +90,10 @@ export function createRunObject(find: Find, startRun: StartRun): RunObjectClass 
 
 class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc, CourierRpc {
   static {
-    meterCalls(this.prototype, (object) => object.#host.meter);
+    meterCalls(this.prototype, (object) => object.#memory.meter);
   }
 
+  readonly #memory: Memory;
   readonly #host: Host;
   readonly #alias: Alias;
   readonly #intake: Intake;
@@ -105,9 +108,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   constructor(ctx: DurableObjectState, env: unknown, find: Find, startRun: StartRun) {
     super(ctx, env as never);
-    this.#host = new Host(ctx, find, startRun);
+    this.#memory = new Memory(ctx, find, startRun);
+    this.#host = new Host(ctx, this.#memory);
     this.#alias = new Alias(ctx.storage);
-    this.#intake = new Intake(ctx.storage, this.#host, this.#alias);
+    this.#intake = new Intake(ctx.storage, this.#memory, this.#host, this.#alias);
     this.#register = new Register(ctx.storage);
     this.#courier = new Courier(ctx);
     this.#find = find;
@@ -130,28 +134,28 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   /** Keeps which run id an Idempotency-Key came with; this object stands for the key. */
   bind(id: string): Promise<Answer<null>> {
     return answer(async () => {
-      await this.#alias.bind(id, this.#host.run.state.created?.id);
+      await this.#alias.bind(id, this.#memory.run.state.created?.id);
       return null;
     });
   }
 
   unbind(id: string): Promise<Answer<null>> {
     return answer(async () => {
-      await this.#alias.unbind(id, this.#host.run.state.created?.id);
+      await this.#alias.unbind(id, this.#memory.run.state.created?.id);
       return null;
     });
   }
 
   recall(start: StartToken | null): Promise<Answer<Recalled>> {
     return answer(() => {
-      if (this.#host.run.state.created !== null) return { kind: "decided" };
+      if (this.#memory.run.state.created !== null) return { kind: "decided" };
       return start === null ? { kind: "new" } : this.#alias.recall(start);
     });
   }
 
   remember(answering: Answering): Promise<Answer<null>> {
     return answer(async () => {
-      if (this.#host.run.state.created === null) await this.#alias.remember(answering);
+      if (this.#memory.run.state.created === null) await this.#alias.remember(answering);
       return null;
     });
   }
@@ -198,10 +202,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   history(after: number, limit: number): Promise<Answer<HistoryPage>> {
     return answer(() => {
-      const damage = this.#host.damage();
+      const damage = this.#memory.damage();
       if (damage !== null) return this.#salvaged(damage, after, limit);
       const { seq } = this.#existing().state;
-      const entries = this.#host.journal.page(after, limit);
+      const entries = this.#memory.journal.page(after, limit);
       const last = entries.at(-1)?.seq ?? seq;
       return { entries, next: last < seq ? last : null };
     });
@@ -209,18 +213,18 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   /** Up to the damage a journal can be read; who asks for more is told why there is none. */
   #salvaged(damage: HoldfastError, after: number, limit: number): HistoryPage {
-    const entries = this.#host.salvage(after, limit);
+    const entries = this.#memory.openJournal().page(after, limit);
     const last = entries.at(-1);
     if (last === undefined) throw damage;
     return { entries, next: last.seq };
   }
 
   timeline(window: Window): Promise<Answer<Timeline>> {
-    return answer(() => drawTimeline(this.#existing(), this.#host.journal, window));
+    return answer(() => drawTimeline(this.#existing(), this.#memory.journal, window));
   }
 
   story(key: string): Promise<Answer<Story>> {
-    return answer(() => tellStory(this.#existing(), this.#host.journal, key));
+    return answer(() => tellStory(this.#existing(), this.#memory.journal, key));
   }
 
   signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ duplicate: boolean }>> {
@@ -238,7 +242,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       else await this.#present().act({ ...action, kind });
       this.#host.proceed();
       // Its handler may have something to clean up; mostly it has not.
-      return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : this.#host.run.snapshot());
+      return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : this.#memory.run.snapshot());
     });
   }
 
@@ -255,7 +259,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     return answer(async () => {
       const original = this.#life();
       const made = this.#find(original.workflow, original.version)?.labels;
-      const { run, created } = await forkRun(this.#startRun, original, made, this.#host.journal.read(), request);
+      const { run, created } = await forkRun(this.#startRun, original, made, this.#memory.journal.read(), request);
       return { run: pack(run), created };
     });
   }
@@ -263,40 +267,42 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>> {
     return answer(() => {
       this.#existing();
-      const { kept, rerun } = planFork(this.#host.journal.read(), cut);
+      const { kept, rerun } = planFork(this.#memory.journal.read(), cut);
       return { kept, rerun };
     });
   }
 
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>> {
     return answer(() => {
-      if (this.#life().at === createdAt) return this.#host.journal.page(after, Infinity);
+      if (this.#life().at === createdAt) return this.#memory.journal.page(after, Infinity);
       throw new HoldfastError("run_not_found", "the run that is being forked has gone on as new, or is gone");
     });
   }
 
   depart(): Promise<Answer<Departure>> {
-    return answer(() => departureOf(this.#existing(), this.#host.journal));
+    return answer(() => departureOf(this.#existing(), this.#memory.journal));
   }
 
   carry(leg: Leg): Promise<Answer<{ text: string; last: number; entries: number }>> {
-    return answer(() => linesOf(this.#life(), this.#host.journal, leg));
+    return answer(() => linesOf(this.#life(), this.#memory.journal, leg));
   }
 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
     return answer(async () => {
       const arrived = await receive(text, asked, this.#find, () => this.#refuseTaken());
-      const { state } = this.#host.run;
+      const { state } = this.#memory.run;
       const { created } = state;
-      if (created === null) this.#host.install(arrived);
-      else if (!isTheSame(arrived, state, this.#host.journal.read())) throw taken(created.id);
-      return { run: pack(this.#host.run.snapshot()), created: created === null };
+      if (created === null) {
+        this.#memory.install(arrived);
+        this.#host.proceed();
+      } else if (!isTheSame(arrived, state, this.#memory.journal.read())) throw taken(created.id);
+      return { run: pack(this.#memory.run.snapshot()), created: created === null };
     });
   }
 
   notice(createdAt: number, end: number): Promise<Answer<string>> {
     return answer(() => {
-      const [entry] = this.#host.journal.page(end - 1, 1);
+      const [entry] = this.#memory.journal.page(end - 1, 1);
       const created = this.#life();
       if (created.at === createdAt && entry !== undefined && isEndEntry(entry)) return noticeOf(created, entry);
       throw new HoldfastError("run_not_found", "the run that has ended is gone, or has gone on as new");
@@ -304,22 +310,16 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   query(name: string): Promise<Answer<QueryAnswer>> {
-    return answer(async () => {
-      this.#existing();
-      return await askQuery(this.#host, name);
-    });
+    return answer(() => askQuery(this.#existing(), name));
   }
 
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>> {
-    return answer(async () => {
-      this.#existing();
-      return await makeUpdate(this.#host, update);
-    });
+    return answer(() => makeUpdate(this.#existing(), this.#host, update));
   }
 
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
-      const { run } = this.#host;
+      const { run } = this.#memory;
       // What would be on record of one that is being removed would go with it.
       if (run.state.created?.at !== createdAt || this.#host.removing)
         throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
@@ -338,20 +338,20 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   childEnded(news: ChildNews): Promise<Answer<null>> {
     return answer(async () => {
-      await this.#host.during(receiveNews(this.#host.run, news));
+      await this.#host.during(receiveNews(this.#memory.run, news));
       return null;
     });
   }
 
   orderEnded(news: OrderNews): Promise<Answer<null>> {
     return answer(async () => {
-      await this.#host.during(receiveAnswer(this.#host.run, news));
+      await this.#host.during(receiveAnswer(this.#memory.run, news));
       return null;
     });
   }
 
   repeatOrder(id: OrderId): Promise<Answer<Order | null>> {
-    return answer(() => this.#host.during(repeatOrder(this.#host.run, id)));
+    return answer(() => this.#host.during(repeatOrder(this.#memory.run, id)));
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -360,7 +360,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   rekey(from: number): Promise<Answer<Resealing<number>>> {
-    return answer(() => this.#host.rekey(from));
+    return answer(() => {
+      newestKey();
+      return this.#memory.openJournal().reseal(from, rekeyRows);
+    });
   }
 
   relist(): Promise<Answer<null>> {
@@ -402,7 +405,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   /** An id that is no run's that could have been imported. */
   #refuseTaken(): void {
-    const { created, imported } = this.#host.run.state;
+    const { created, imported } = this.#memory.run.state;
     if (created !== null && imported === null) throw taken(created.id);
     if (created === null && this.#alias.isBound) {
       throw new HoldfastError("run_exists", "the id stands for an Idempotency-Key; import the run under another");
@@ -410,13 +413,13 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   #life(): EntryOf<"run.created"> {
-    const { created } = this.#host.run.state;
+    const { created } = this.#memory.run.state;
     if (created === null) throw new HoldfastError("run_not_found", "no run has this id");
     return created;
   }
 
   #existing(): Run {
-    const { run } = this.#host;
+    const { run } = this.#memory;
     if (run.state.created === null) throw new HoldfastError("run_not_found", "no run has this id");
     return run;
   }
@@ -430,7 +433,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   async #delete(action: RunAction): Promise<Parcel> {
     if (await this.#alias.hasRemoved(action)) return remainsOf(this.ctx.id.name ?? "", null, "the run was deleted");
     // One that cannot be read can still be removed.
-    const damage = this.#host.damage();
+    const damage = this.#memory.damage();
     const gone = damage === null ? await this.#remove(this.#present(), action) : await this.#host.discard(damage);
     await this.#alias.noteRemoval(action);
     return gone;
@@ -452,5 +455,7 @@ function taken(id: string): HoldfastError {
   );
 }
 
+/** Rows that are sealed anew in one call. */
+const rekeyRows = 500;
 /** How long a cancellation waits for the run to end before it is answered. */
 const unwindMs = 500;

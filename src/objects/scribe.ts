@@ -1,7 +1,7 @@
 /**
  * Owns: the journal of a run as it is written: what the run has taken by then is noted with it, and whoever
  * listens hears of every commit.
- * Does not own: how it is kept (store/journal), what is measured (meter), what is made of it (host).
+ * Does not own: how it is kept (store/journal), what is measured (meter), what is made of it (memory).
  * Invariant 1: a commit is heard of once it is on record, in order; a listener that fails harms nothing.
  */
 import type { Entry } from "../core/entry.ts";

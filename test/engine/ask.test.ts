@@ -21,19 +21,19 @@ async function slow(_input: never, step: Step) {
 
 function hosted() {
   const host = new Host(slow);
-  return { host, asked: { run: host.run, proceed: () => void host.drive(), rest: () => {} } };
+  return { host, run: host.run, keeper: { proceed: () => void host.drive() } };
 }
 
 const argument = encode(undefined, "");
 
 test("an update that goes on after a minute is on record, and its caller is told so", async () => {
-  const { host, asked } = hosted();
+  const { host, run, keeper } = hosted();
   await host.drive();
-  const answer = makeUpdate(asked, { name: "patient", argument, key: "k", by: "test" });
+  const answer = makeUpdate(run, keeper, { name: "patient", argument, key: "k", by: "test" });
   await host.clock.idle();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(await answer).toEqual({ kind: "open", update: "update-1" });
-  const again = makeUpdate(asked, { name: "patient", argument, key: "k", by: "test" });
+  const again = makeUpdate(run, keeper, { name: "patient", argument, key: "k", by: "test" });
   host.run.signal({ name: "go", payload: encode("gone", ""), by: "test" });
   await host.drive();
   expect(await again).toEqual({ kind: "completed", update: "update-1", result: encode("gone", "") });
@@ -41,9 +41,9 @@ test("an update that goes on after a minute is on record, and its caller is told
 });
 
 test("an update whose schema never answers is not taken, then or later", async () => {
-  const { host, asked } = hosted();
+  const { host, run, keeper } = hosted();
   await host.drive();
-  const answer = makeUpdate(asked, { name: "stuck", argument, by: "test" }).catch((error: unknown) => error);
+  const answer = makeUpdate(run, keeper, { name: "stuck", argument, by: "test" }).catch((error: unknown) => error);
   await host.clock.idle();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(await answer).toMatchObject({ code: "update_not_found" });
@@ -51,9 +51,9 @@ test("an update whose schema never answers is not taken, then or later", async (
 });
 
 test("a query that is not answered within ten seconds is given up", async () => {
-  const { host, asked } = hosted();
+  const { host, run } = hosted();
   await host.drive();
-  const answer = askQuery(asked, "never").catch((error: unknown) => error);
+  const answer = askQuery(run, "never").catch((error: unknown) => error);
   await host.clock.idle();
   await vi.advanceTimersByTimeAsync(9_999);
   expect(vi.getTimerCount()).toBe(1);

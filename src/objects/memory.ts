@@ -1,0 +1,176 @@
+/**
+ * Owns: the run of one object as it is stored and as it is known: its journal, the run that is made of it, and who
+ * hears of every commit (the meter, the log, those who follow).
+ * Does not own: when the run is looked at, its alarm, its removal (host), the journal's format (store/journal).
+ * Invariant 1: of one journal there is one run at a time; one that could not be written is forgotten, and the next
+ * is made of what is stored.
+ */
+import type { Vault } from "../core/cipher.ts";
+import type { Entry, EntryOf } from "../core/entry.ts";
+import type { HoldfastError } from "../core/error.ts";
+import type { Find } from "../engine/drive.ts";
+import { Run } from "../engine/run.ts";
+import type { Children } from "../engine/world.ts";
+import { SqlJournal } from "../store/journal.ts";
+import { commitsOf } from "./arrival.ts";
+import type { Arrived } from "./arrival.ts";
+import { Audience } from "./audience.ts";
+import type { StartRun } from "./children.ts";
+import { isDamage } from "./damage.ts";
+import { markExported } from "./exporter.ts";
+import { vaultOf } from "./keys.ts";
+import { Log } from "./logline.ts";
+import { Meter } from "./meter.ts";
+import { Scribe } from "./scribe.ts";
+import { createWorld } from "./world.ts";
+
+type Opened = {
+  readonly run: Run;
+  readonly journal: SqlJournal;
+  readonly children: Children;
+  /** The first look at it is still to come. */
+  isCold: boolean;
+};
+
+export class Memory {
+  readonly audience: Audience;
+  readonly log = new Log();
+  /** Of the run that is in this object. */
+  meter: Meter;
+  readonly #ctx: DurableObjectState;
+  readonly #vault: Vault;
+  readonly #find: Find;
+  readonly #startRun: StartRun;
+  #opened: Opened | null = null;
+
+  constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
+    this.#ctx = ctx;
+    this.#vault = vaultOf(ctx);
+    this.audience = new Audience(ctx);
+    this.meter = this.#newMeter();
+    this.#find = find;
+    this.#startRun = startRun;
+  }
+
+  get run(): Run {
+    return this.#open().run;
+  }
+
+  get journal(): SqlJournal {
+    return this.#open().journal;
+  }
+
+  get children(): Children {
+    return this.#open().children;
+  }
+
+  /** Nobody has looked at the run since it was made of its journal, if it was. */
+  get isCold(): boolean {
+    return this.#opened?.isCold ?? true;
+  }
+
+  /** The run is looked at. */
+  warm(): void {
+    this.#open().isCold = false;
+  }
+
+  isCurrent(run: Run): boolean {
+    return this.#opened?.run === run;
+  }
+
+  /**
+   * Begins a run without a look for one that may be here: its journal is made with its first row, or the storage
+   * refuses. False where it did: nothing has happened, and whoever looks then is told why.
+   */
+  begin(create: (run: Run) => void): boolean {
+    if (this.#opened !== null) return false;
+    this.#opened = this.#make(this.openJournal(false));
+    try {
+      create(this.#opened.run);
+    } catch {
+      this.forget();
+      return false;
+    }
+    this.meter.begin();
+    return true;
+  }
+
+  /** Gives up a run that could not be written. */
+  forget(): void {
+    this.#opened = null;
+  }
+
+  /** Removes all that is stored, and what is known of it. */
+  async clear(): Promise<void> {
+    await this.#ctx.storage.deleteAll();
+    this.audience.tell("gone");
+    this.meter = this.#newMeter();
+    this.forget();
+  }
+
+  /** Writes a run that has come from elsewhere, all of it or nothing. @throws what the storage throws */
+  install(arrived: Arrived): void {
+    const { end } = arrived.state;
+    const journal = this.openJournal();
+    this.#ctx.storage.transactionSync(() => {
+      for (const commit of commitsOf(arrived)) journal.append(commit);
+      if (end !== null) markExported(this.#ctx.storage.kv, end);
+    });
+    this.forget();
+    // It goes on from what the run took before.
+    this.meter = this.#newMeter();
+    const { created, imported } = this.run.state;
+    if (imported !== null) this.log.note([imported], created);
+  }
+
+  /** Why no run can be made of the journal, where its bytes are at fault; null where one can. @throws key_missing, config_invalid */
+  damage(): HoldfastError | null {
+    try {
+      void this.run;
+      return null;
+    } catch (error) {
+      if (isDamage(error)) return error;
+      throw error;
+    }
+  }
+
+  /** The journal as it is stored, whether or not a run can be made of it. @param expected there may be one */
+  openJournal(expected = true): SqlJournal {
+    return new SqlJournal(this.#ctx.storage, (rows, size) => this.meter.wrote(rows, size), this.#vault, expected);
+  }
+
+  #open(): Opened {
+    if (this.#opened === null) {
+      this.#opened = this.#make(this.openJournal());
+      this.meter.open(this.#opened.run.state.used);
+    }
+    return this.#opened;
+  }
+
+  #make(journal: SqlJournal): Opened {
+    const world = createWorld(() => this.#self(), this.#startRun);
+    const scribe = new Scribe(journal, {
+      measure: (entries) => this.meter.record(entries),
+      heard: (entries) => this.#recorded(entries),
+    });
+    const run = new Run(scribe, world, this.#find);
+    run.measure = () => this.meter.usage;
+    return { run, journal, children: world.children, isCold: true };
+  }
+
+  /** Every commit of the run passes here once it is written. */
+  #recorded(entries: readonly Entry[]): void {
+    this.audience.tellCommit(entries);
+    this.log.note(entries, this.#opened?.run.state.created ?? null);
+  }
+
+  #newMeter(): Meter {
+    return new Meter(() => this.#ctx.storage.sql.databaseSize);
+  }
+
+  #self(): EntryOf<"run.created"> {
+    const { created } = this.run.state;
+    if (created === null) throw new Error("a run that was never created does nothing");
+    return created;
+  }
+}
