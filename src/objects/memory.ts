@@ -7,7 +7,7 @@
  */
 import type { Vault } from "../core/cipher.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
-import type { HoldfastError } from "../core/error.ts";
+import { HoldfastError } from "../core/error.ts";
 import type { Find } from "../engine/drive.ts";
 import { Run } from "../engine/run.ts";
 import type { Children } from "../engine/world.ts";
@@ -54,6 +54,19 @@ export class Memory {
 
   get run(): Run {
     return this.#open().run;
+  }
+
+  /** The run, where there is one. @throws HoldfastError run_not_found */
+  existing(): Run {
+    this.life();
+    return this.run;
+  }
+
+  /** Its creation; of one that has gone on as new, that of its newest life. @throws HoldfastError run_not_found */
+  life(): EntryOf<"run.created"> {
+    const { created } = this.run.state;
+    if (created === null) throw new HoldfastError("run_not_found", "no run has this id");
+    return created;
   }
 
   get journal(): SqlJournal {
@@ -148,7 +161,7 @@ export class Memory {
   }
 
   #make(journal: SqlJournal): Opened {
-    const world = createWorld(() => this.#self(), this.#startRun);
+    const world = createWorld(() => this.life(), this.#startRun);
     const scribe = new Scribe(journal, {
       measure: (entries) => this.meter.record(entries),
       heard: (entries) => this.#recorded(entries),
@@ -166,11 +179,5 @@ export class Memory {
 
   #newMeter(): Meter {
     return new Meter(() => this.#ctx.storage.sql.databaseSize);
-  }
-
-  #self(): EntryOf<"run.created"> {
-    const { created } = this.run.state;
-    if (created === null) throw new Error("a run that was never created does nothing");
-    return created;
   }
 }

@@ -9,7 +9,7 @@ import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import type { Window } from "../core/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
-import type { Entry, EntryOf } from "../core/entry.ts";
+import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { planFork } from "../core/fork.ts";
 import type { ForkCut } from "../core/fork.ts";
@@ -162,7 +162,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>> {
     return answer(async () => {
-      const run = this.#existing();
+      const run = this.#memory.existing();
       if (!run.debounce(start)) return null;
       this.#host.proceed();
       return pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot());
@@ -173,7 +173,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     return answer(async () => {
       // A lane that asks whether the run still has its key hears what becomes of it.
       await this.#retrying;
-      this.#existing();
+      this.#memory.existing();
       this.#host.wake();
       if (waitMs > 0) await this.#host.settled(waitMs);
       return pack(await this.#host.located());
@@ -182,7 +182,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   granted(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
     return answer(() => {
-      const wanted = this.#existing().porter.granted(lane, ticket, turn);
+      const wanted = this.#memory.existing().porter.granted(lane, ticket, turn);
       if (wanted) this.#host.proceed();
       return wanted;
     });
@@ -190,21 +190,21 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   holds(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
     return answer(() => {
-      const holds = this.#existing().porter.holds(lane, ticket, turn);
+      const holds = this.#memory.existing().porter.holds(lane, ticket, turn);
       if (holds) this.#host.wake();
       return holds;
     });
   }
 
   value(field: ValueField): Promise<Answer<Stored | null>> {
-    return answer(() => this.#existing().snapshot()[field]);
+    return answer(() => this.#memory.existing().snapshot()[field]);
   }
 
   history(after: number, limit: number): Promise<Answer<HistoryPage>> {
     return answer(() => {
       const damage = this.#memory.damage();
       if (damage !== null) return this.#salvaged(damage, after, limit);
-      const { seq } = this.#existing().state;
+      const { seq } = this.#memory.existing().state;
       const entries = this.#memory.journal.page(after, limit);
       const last = entries.at(-1)?.seq ?? seq;
       return { entries, next: last < seq ? last : null };
@@ -220,16 +220,16 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   timeline(window: Window): Promise<Answer<Timeline>> {
-    return answer(() => drawTimeline(this.#existing(), this.#memory.journal, window));
+    return answer(() => drawTimeline(this.#memory.existing(), this.#memory.journal, window));
   }
 
   story(key: string): Promise<Answer<Story>> {
-    return answer(() => tellStory(this.#existing(), this.#memory.journal, key));
+    return answer(() => tellStory(this.#memory.existing(), this.#memory.journal, key));
   }
 
   signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ duplicate: boolean }>> {
     return answer(() => {
-      this.#existing();
+      this.#memory.existing();
       return this.#host.signal(signal, onlyIfWaiting);
     });
   }
@@ -250,14 +250,14 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     const run = this.#present();
     if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
     // It gave its key away when it ended.
-    const retried = reclaim(this.#life()).then(() => this.#present().act(action));
+    const retried = reclaim(this.#memory.life()).then(() => this.#present().act(action));
     this.#retrying = Promise.allSettled([this.#retrying, retried]);
     await retried;
   }
 
   fork(request: ForkRequest): Promise<Answer<Made<Parcel>>> {
     return answer(async () => {
-      const original = this.#life();
+      const original = this.#memory.life();
       const made = this.#find(original.workflow, original.version)?.labels;
       const { run, created } = await forkRun(this.#startRun, original, made, this.#memory.journal.read(), request);
       return { run: pack(run), created };
@@ -266,7 +266,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>> {
     return answer(() => {
-      this.#existing();
+      this.#memory.existing();
       const { kept, rerun } = planFork(this.#memory.journal.read(), cut);
       return { kept, rerun };
     });
@@ -274,17 +274,17 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>> {
     return answer(() => {
-      if (this.#life().at === createdAt) return this.#memory.journal.page(after, Infinity);
+      if (this.#memory.life().at === createdAt) return this.#memory.journal.page(after, Infinity);
       throw new HoldfastError("run_not_found", "the run that is being forked has gone on as new, or is gone");
     });
   }
 
   depart(): Promise<Answer<Departure>> {
-    return answer(() => departureOf(this.#existing(), this.#memory.journal));
+    return answer(() => departureOf(this.#memory.existing(), this.#memory.journal));
   }
 
   carry(leg: Leg): Promise<Answer<{ text: string; last: number; entries: number }>> {
-    return answer(() => linesOf(this.#life(), this.#memory.journal, leg));
+    return answer(() => linesOf(this.#memory.life(), this.#memory.journal, leg));
   }
 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
@@ -303,18 +303,18 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   notice(createdAt: number, end: number): Promise<Answer<string>> {
     return answer(() => {
       const [entry] = this.#memory.journal.page(end - 1, 1);
-      const created = this.#life();
+      const created = this.#memory.life();
       if (created.at === createdAt && entry !== undefined && isEndEntry(entry)) return noticeOf(created, entry);
       throw new HoldfastError("run_not_found", "the run that has ended is gone, or has gone on as new");
     });
   }
 
   query(name: string): Promise<Answer<QueryAnswer>> {
-    return answer(() => askQuery(this.#existing(), name));
+    return answer(() => askQuery(this.#memory.existing(), name));
   }
 
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>> {
-    return answer(() => makeUpdate(this.#existing(), this.#host, update));
+    return answer(() => makeUpdate(this.#memory.existing(), this.#host, update));
   }
 
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
@@ -329,8 +329,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   revokeHook(call: string, request: Asked): Promise<Answer<{ url: string }>> {
     return answer(async () => {
-      const addressOf = (generation: number): Promise<string> => hookUrl(this.#life(), call, generation);
-      const revoked = await revokeHook(this.#existing(), call, request, addressOf);
+      const addressOf = (generation: number): Promise<string> => hookUrl(this.#memory.life(), call, generation);
+      const revoked = await revokeHook(this.#memory.existing(), call, request, addressOf);
       this.#host.proceed();
       return revoked;
     });
@@ -368,7 +368,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   relist(): Promise<Answer<null>> {
     return answer(async () => {
-      this.#existing();
+      this.#memory.existing();
       await this.#host.relist();
       return null;
     });
@@ -412,20 +412,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     }
   }
 
-  #life(): EntryOf<"run.created"> {
-    const { created } = this.#memory.run.state;
-    if (created === null) throw new HoldfastError("run_not_found", "no run has this id");
-    return created;
-  }
-
-  #existing(): Run {
-    const { run } = this.#memory;
-    if (run.state.created === null) throw new HoldfastError("run_not_found", "no run has this id");
-    return run;
-  }
-
   #present(): Run {
-    const run = this.#existing();
+    const run = this.#memory.existing();
     if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
     return run;
   }
