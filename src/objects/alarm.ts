@@ -1,7 +1,8 @@
 /**
  * Owns: the one alarm of an object, as its memory knows it, and setting it where the platform refuses to.
- * Does not own: when it is needed (host).
- * Invariant 1: it is never set at or before now, which would strand the object.
+ * Does not own: when it is needed (host, keeper, scheduler).
+ * Invariant 1: it is never set at or before now, nor for when the one that is handled was to come: either would
+ * strand the object.
  * Invariant 2: one that could not be set is set again until it is, or another is wanted: an object that
  * rests without it would rest for ever.
  */
@@ -67,20 +68,34 @@ export class Alarm {
   readonly #written: () => void;
   /** When it is set for; null when it is not set, undefined when this memory does not know. */
   #armedAt: number | null | undefined;
+  /** When the one that is handled was to come; 0 where none is, or nobody says. */
+  #handledAt = 0;
   /** Grows with everything that is wanted of it. */
   #wish = 0;
   /** It is being handled, and whoever handles it waits for the work: should the process die, it comes again. */
   handled = false;
 
   /** @param written told of every time it is set, which the platform counts as a row */
-  constructor(storage: DurableObjectStorage, written: () => void) {
+  constructor(storage: DurableObjectStorage, written: () => void = () => {}) {
     this.#storage = storage;
     this.#written = written;
   }
 
-  /** It has come. One that could not be set yet is still to be. */
-  fired(): void {
+  /** It has come. One that could not be set yet is still to be. @param scheduledAt when it was to come */
+  fired(scheduledAt = 0): void {
     this.#armedAt = null;
+    this.#handledAt = scheduledAt;
+  }
+
+  /** What it came for is done. */
+  over(): void {
+    this.#handledAt = 0;
+  }
+
+  /** Sees whether it is set as this memory believes: one that was lost, or passed without firing, is set anew. */
+  async verify(): Promise<void> {
+    const setFor = await this.#storage.getAlarm();
+    if (setFor === null || setFor <= Date.now()) this.#armedAt = undefined;
   }
 
   /** Everything that is stored was removed. */
@@ -90,10 +105,16 @@ export class Alarm {
   }
 
   arm(at: number): void {
-    const wakeAt = Math.min(Math.max(Math.ceil(at), Date.now() + 1), lastAlarmAt);
+    const wakeAt = Math.min(Math.max(Math.ceil(at), Date.now() + 1, this.#handledAt + 1), lastAlarmAt);
     if (this.#armedAt === wakeAt) return;
     this.#armedAt = wakeAt;
     void this.#set(wakeAt);
+  }
+
+  /** Sets it for then, unless it comes before: whoever is woken early finds nothing to do, and sets the next. */
+  armBy(at: number): void {
+    const armedAt = this.#armedAt ?? 0;
+    if (armedAt <= Date.now() || armedAt > at) this.arm(at);
   }
 
   /** The watchdog of work that is over would find an object at rest, and take it for one that died. */

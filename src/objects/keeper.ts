@@ -24,7 +24,7 @@ import { LaneStore } from "../store/lanes.ts";
 import type { LaneState, LimitRequest } from "../store/lanes.ts";
 import { holderObject, laneRoll, runObject } from "./address.ts";
 import { vaultOf } from "./keys.ts";
-import { setAlarm } from "./alarm.ts";
+import { Alarm } from "./alarm.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer } from "./rpc.ts";
 
@@ -55,13 +55,12 @@ export class Keeper {
   #registering = false;
   #registerAt = 0;
   #usedAt = 0;
-  /** Null when this memory does not know of an alarm to come. */
-  #armedAt: number | null = null;
-  #alarmAt = 0;
+  readonly #alarm: Alarm;
 
   /** @param code what this deployment says of the lane; null where it does not name it */
   constructor(ctx: DurableObjectState, name: string, code: CodeTerms | null) {
     this.#ctx = ctx;
+    this.#alarm = new Alarm(ctx.storage);
     this.#name = name;
     this.#code = code;
   }
@@ -137,8 +136,7 @@ export class Keeper {
   }
 
   async alarm(scheduledAt: number): Promise<void> {
-    this.#armedAt = null;
-    this.#alarmAt = scheduledAt;
+    this.#alarm.fired(scheduledAt);
     try {
       const now = Date.now();
       if (this.#open().store.exists) {
@@ -151,9 +149,9 @@ export class Keeper {
     } catch (error) {
       console.error(`lane ${this.#name}: ${describe(error)}`);
       this.#memory = null;
-      this.#setAlarm(Date.now() + rollRetryMs);
+      this.#alarm.arm(Date.now() + rollRetryMs);
     }
-    this.#alarmAt = 0;
+    this.#alarm.over();
   }
 
   #open(): Memory {
@@ -286,7 +284,7 @@ export class Keeper {
     this.#memory = null;
     await this.#ctx.storage.deleteAll();
     this.#memory = null;
-    this.#armedAt = null;
+    this.#alarm.gone();
   }
 
   #arm(): void {
@@ -296,17 +294,7 @@ export class Keeper {
     const registerAt = this.#isListed() && !store.state.registered ? this.#registerAt : null;
     const idleAt = (this.#usedAt === 0 ? now : this.#usedAt) + idleMs;
     const times = [lane.wakeAt(now), registerAt, idleAt];
-    const at = Math.min(...times.filter((time) => time !== null));
-    // One that comes early finds nothing to do, and sets the next.
-    if (this.#armedAt !== null && this.#armedAt > now && this.#armedAt <= at) return;
-    this.#setAlarm(at);
-  }
-
-  #setAlarm(dueAt: number): void {
-    const at = Math.max(Math.ceil(dueAt), Date.now() + 1, this.#alarmAt + 1);
-    this.#armedAt = at;
-    const armed = setAlarm(this.#ctx.storage, at, () => this.#armedAt === at);
-    this.#ctx.waitUntil(armed);
+    this.#alarm.armBy(Math.min(...times.filter((time) => time !== null)));
   }
 }
 

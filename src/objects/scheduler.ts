@@ -13,7 +13,7 @@ import type { ScheduleFiring } from "../core/origin.ts";
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
 import type { Resealed } from "../store/reseal.ts";
 import { ScheduleStore } from "../store/schedules.ts";
-import { setAlarm } from "./alarm.ts";
+import { Alarm, setAlarm } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import { Backfills } from "./backfill.ts";
 import type { SchedulerApp } from "./firing.ts";
@@ -127,11 +127,11 @@ class Scheduler {
   readonly #roster: Roster;
   readonly #firings: Firings;
   readonly #backfills: Backfills;
-  #armedAt: number | null = null;
-  #alarmAt = 0;
+  readonly #alarm: Alarm;
 
   constructor(ctx: DurableObjectState, app: SchedulerApp) {
     this.#ctx = ctx;
+    this.#alarm = new Alarm(ctx.storage);
     const store = new ScheduleStore(ctx.storage.sql, vaultOf(ctx));
     this.#store = store;
     this.#roster = new Roster(store, app.rules);
@@ -156,21 +156,18 @@ class Scheduler {
   }
 
   async alarm(scheduledAt: number): Promise<void> {
-    this.#armedAt = null;
-    this.#alarmAt = scheduledAt;
+    this.#alarm.fired(scheduledAt);
     try {
       await this.#round();
       this.#arm();
     } catch (error) {
       console.error(`schedules: ${describe(error)}`);
     }
-    this.#alarmAt = 0;
+    this.#alarm.over();
   }
 
   async tick(): Promise<void> {
-    const alarmAt = await this.#ctx.storage.getAlarm();
-    // One that was lost, or passed without firing, is armed anew.
-    if (alarmAt === null || alarmAt <= Date.now()) this.#armedAt = null;
+    await this.#alarm.verify();
     await this.#round();
     this.#arm();
   }
@@ -214,11 +211,6 @@ class Scheduler {
   #arm(): void {
     const now = Date.now();
     const wakes = [...this.#roster.wakes, ...this.#backfills.wakes(now)];
-    if (wakes.length === 0) return;
-    const at = Math.max(Math.min(...wakes, now + maxAlarmMs), now + 1, this.#alarmAt + 1);
-    if (at === this.#armedAt) return;
-    this.#armedAt = at;
-    const armed = setAlarm(this.#ctx.storage, at, () => this.#armedAt === at);
-    this.#ctx.waitUntil(armed);
+    if (wakes.length > 0) this.#alarm.arm(Math.min(...wakes, now + maxAlarmMs));
   }
 }
