@@ -1,7 +1,7 @@
 /** What failed runs have in common: the workflow, the step, the code, and the message but for its numbers. */
 import type { StoredError } from "./error.ts";
 import { nameOfCall } from "./name.ts";
-import type { Cause } from "./service.ts";
+import type { Cause } from "./directory.ts";
 
 /** A run that failed, as far as its cause is told from it. `at` is its end, epoch ms. */
 export type Failure = {

@@ -3,7 +3,7 @@
  * bound to the filter it was made under, because a page of one filter is no place in another.
  */
 import { HoldfastError } from "./error.ts";
-import type { RunQuery } from "./service.ts";
+import type { RunQuery } from "./directory.ts";
 
 /** A run's place in the listing: newest first, equal instants by id, descending. */
 export type Position = { readonly createdAt: number; readonly id: string };

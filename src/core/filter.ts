@@ -4,7 +4,7 @@
  */
 import { causeOf } from "./cause.ts";
 import type { RunSummary } from "./run.ts";
-import type { RunFilter } from "./service.ts";
+import type { RunFilter } from "./directory.ts";
 
 export function fits(run: RunSummary, filter: RunFilter): boolean {
   return mayHaveFitted(run, filter) && fitsNow(run, filter);

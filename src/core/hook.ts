@@ -1,6 +1,6 @@
 /** A call of a webhook, as the workflow sees it. */
 import { HoldfastError } from "./error.ts";
-import type { HookRequest } from "./service.ts";
+import type { HookRequest } from "./hooks.ts";
 import type { WebhookCall } from "./step.ts";
 
 /**

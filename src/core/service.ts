@@ -1,11 +1,13 @@
 /**
  * What a deployed Holdfast can be asked. The web layer and the typed handles speak to this and to
  * nothing below it. Every method may throw {@link HoldfastError} with a stable code; values travel
- * as {@link Stored} text, instants as epoch ms.
- * Long because it is everything a deployment can be asked, in one place.
+ * as {@link Stored} text, instants as epoch ms. What is asked of schedules, lanes, webhooks and the directory
+ * stands with their words.
  */
 import type { Asked, Author } from "./author.ts";
+import type { Directory, RunFilter, RunQuery } from "./directory.ts";
 import type { ForkCut, ForkPlan } from "./fork.ts";
+import type { Hooks } from "./hooks.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Entry } from "./entry.ts";
 import type { HistoryPage, Made, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
@@ -130,8 +132,6 @@ export type ForkPreview = Pick<ForkPlan, "kept" | "rerun">;
 
 export type BulkRequest = Asked & { readonly action: RunAction["kind"]; readonly filter: RunFilter };
 
-export type RunFilter = Omit<RunQuery, "limit" | "cursor">;
-
 /** `update` is there where the start brought one. */
 export type Started = Made & { readonly update?: UpdateAnswer };
 
@@ -161,24 +161,6 @@ export type StartRequest = Author & {
   readonly trace?: string;
   /** Why, where somebody says. */
   readonly reason?: string;
-};
-
-export type RunQuery = {
-  readonly workflow?: string;
-  readonly status?: readonly RunStatus[];
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Inclusive. */
-  readonly createdAfter?: number;
-  /** Exclusive. */
-  readonly createdBefore?: number;
-  /** What the ids begin with. */
-  readonly idPrefix?: string;
-  /** The code of the run's error. */
-  readonly errorCode?: string;
-  /** The id of a cause: runs that failed of it. */
-  readonly cause?: string;
-  readonly limit: number;
-  readonly cursor?: string;
 };
 
 export type RunAction = Asked & {
@@ -241,119 +223,6 @@ export type UpdateAnswer =
   | { readonly kind: "completed"; readonly update: string; readonly result: Stored }
   | { readonly kind: "failed"; readonly update: string; readonly error: StoredError }
   | { readonly kind: "open"; readonly update: string };
-
-export interface Hooks {
-  /** @throws webhook_not_found, webhook_expired, webhook_revoked, run_ended, webhook_rejected, body_invalid */
-  receive(token: string, call: HookRequest): Promise<HookAnswer>;
-  /**
-   * Gives the open webhook `call` (`approve`, `approve#2`) of the run another address, which it answers; the one
-   * before is dead.
-   * @throws run_not_found, webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
-   */
-  revoke(id: string, call: string, request: Asked): Promise<{ readonly url: string }>;
-  /** Webhooks of the deployment, which start runs, in the order in which they were listed. */
-  list(): Promise<readonly TriggerInfo[]>;
-  /** @throws webhook_not_found */
-  find(name: string): Promise<TriggerInfo>;
-  /** @throws webhook_not_found, webhook_rejected, body_invalid, and what a start throws */
-  trigger(name: string, call: TriggerRequest): Promise<TriggerAnswer>;
-}
-
-/** A webhook that starts runs. */
-export type TriggerInfo = {
-  readonly name: string;
-  readonly workflow: string;
-  readonly methods: readonly string[];
-  /** The sender that is known, `custom` for a function of the author's, `none` where anybody may call. */
-  readonly verify: string;
-  readonly maxBytes: number;
-};
-
-export type TriggerRequest = HookRequest & {
-  /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
-  readonly origin: string;
-  /** W3C traceparent of the request. */
-  readonly trace?: string;
-};
-
-/** `ignored`: nothing was to be done. */
-export type TriggerAnswer = {
-  readonly kind: "accepted" | "duplicate" | "ignored";
-  readonly response?: NonNullable<HookAnswer["response"]>;
-};
-
-/** A call as it came in; header names are lower case. `body` is the raw bytes. */
-export type HookRequest = {
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-};
-
-export type HookAnswer = {
-  readonly duplicate: boolean;
-  /** What the workflow's own `respond` answered, if it has one. */
-  readonly response?: {
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string;
-  };
-};
-
-/** The index of runs as a whole. */
-export interface Directory {
-  /** How many runs fit the filter, in groups; the largest first, at most 1,000 groups. */
-  count(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Counts>;
-  /** Failed runs of the filter by what they have in common: the most frequent first, at most 100. */
-  causes(filter: RunFilter): Promise<readonly Cause[]>;
-  /**
-   * Runs of the filter as their listing changes, newest state only, in batches. The first says `ready`, as
-   * does one after changes that may have been missed: who shows a list reads it then. Cancelled, it lets go
-   * of the directory.
-   */
-  follow(filter: RunFilter): Promise<ReadableStream<readonly DirectoryChange[]>>;
-  /** Starts the run that asks every run of a shard, or of all of them, to be listed anew. @throws shard_invalid */
-  rebuild(request: RebuildRequest): Promise<RunSnapshot>;
-  /** Starts the run that has everything sealed anew with the newest key. @throws config_invalid: there is none */
-  rekey(request: RekeyRequest): Promise<RunSnapshot>;
-}
-
-/** `label.KEY` for a label. */
-export type GroupField = "workflow" | "status" | "errorCode" | `label.${string}`;
-
-export type Counts = {
-  readonly total: number;
-  /** `key` has the fields that were asked for; null where a run has none. */
-  readonly groups: readonly { readonly key: Readonly<Record<string, string | null>>; readonly count: number }[];
-};
-
-export type Cause = {
-  /** Letters and digits; the same for as long as failures are told apart like this. */
-  readonly id: string;
-  readonly workflow: string;
-  readonly code: string | null;
-  /** The step that failed, by name. */
-  readonly step: string | null;
-  /** Of the newest of them. Messages that differ in their numbers only are one cause. */
-  readonly message: string;
-  readonly count: number;
-  /** Ends of the first and the newest of them. */
-  readonly firstAt: number;
-  readonly lastAt: number;
-  /** The newest of them. */
-  readonly run: string;
-};
-
-/** `removed`: gone, or none of the filter's any more; perhaps it never was. */
-export type DirectoryChange =
-  | { readonly kind: "ready" }
-  | { readonly kind: "listed"; readonly run: RunSummary }
-  | { readonly kind: "removed"; readonly id: string };
-
-export type RekeyRequest = Author & { readonly key?: string };
-
-/** Which shard is rebuilt; all of them where none is named. */
-export type RebuildRequest = RekeyRequest & { readonly shard?: number };
 
 export interface Statistics {
   /**

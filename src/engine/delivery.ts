@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import { readHookCall } from "../core/hook.ts";
-import type { HookAnswer, HookRequest } from "../core/service.ts";
+import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import type { Delivery, Verify, WebhookCall, WebhookResponse } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
 

@@ -12,7 +12,7 @@ import { authorOf } from "../core/author.ts";
 import type { Asked } from "../core/author.ts";
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { HookAnswer, HookRequest } from "../core/service.ts";
+import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import type { Call } from "../core/state.ts";
 import { callKey, revocationOf } from "../core/state.ts";
 import type { WebhookCall, WebhookOptions } from "../core/step.ts";

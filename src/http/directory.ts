@@ -2,7 +2,8 @@
  * Owns: the index of runs as a whole over HTTP: counts, causes of failures, having it made, or sealed, anew.
  * Does not own: its listing (run) and its feed (events).
  */
-import type { Cause, Service } from "../core/service.ts";
+import type { Cause } from "../core/directory.ts";
+import type { Service } from "../core/service.ts";
 import { invalidField, readFields, readKey } from "./body.ts";
 import { filterNames, readFilter, readGroupBy, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";

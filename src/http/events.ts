@@ -6,7 +6,8 @@
  * 2. What a client does not take is not read either: it waits where it is on record. A WebSocket, which does
  *    not tell, is closed after so much that this holds for it as well.
  */
-import type { DirectoryChange, RunNews, Service } from "../core/service.ts";
+import type { DirectoryChange } from "../core/directory.ts";
+import type { RunNews, Service } from "../core/service.ts";
 import { RequestError } from "./problem.ts";
 import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";

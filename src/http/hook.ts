@@ -4,7 +4,8 @@
  * is the workflow's to judge. And what operators ask about them.
  */
 import { HoldfastError } from "../core/error.ts";
-import type { HookAnswer, HookRequest, Service, TriggerAnswer } from "../core/service.ts";
+import type { HookAnswer, HookRequest, TriggerAnswer } from "../core/hooks.ts";
+import type { Service } from "../core/service.ts";
 import { readReason } from "./author.ts";
 import { readBytes, readFields, readKey } from "./body.ts";
 import { RequestError } from "./problem.ts";

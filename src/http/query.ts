@@ -6,7 +6,7 @@ import { isCauseId } from "../core/cause.ts";
 import { toInstant, toMs } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
-import type { GroupField, RunFilter } from "../core/service.ts";
+import type { GroupField, RunFilter } from "../core/directory.ts";
 import { isLonger } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
 import { urlOf } from "./url.ts";

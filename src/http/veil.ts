@@ -6,7 +6,8 @@
  * way, past this one, is refused to who sees shapes.
  */
 import { HoldfastError } from "../core/error.ts";
-import type { Hooks, Runs, Service } from "../core/service.ts";
+import type { Hooks } from "../core/hooks.ts";
+import type { Runs, Service } from "../core/service.ts";
 import type { Schedules } from "../core/timetable.ts";
 import { hidden, veils } from "../core/veil.ts";
 import type { Sight, Veil } from "../core/veil.ts";

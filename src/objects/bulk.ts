@@ -12,7 +12,8 @@
 import { authorOf } from "../core/author.ts";
 import type { Author } from "../core/author.ts";
 import { toInstant } from "../core/duration.ts";
-import type { BulkRequest, RunAction, RunFilter, StartRequest } from "../core/service.ts";
+import type { RunFilter } from "../core/directory.ts";
+import type { BulkRequest, RunAction, StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import { runObject } from "./address.ts";

@@ -7,7 +7,7 @@
  * Invariant 2: a reader, however slow, costs the newest state of `longest` runs at most.
  */
 import { fits, mayHaveFitted } from "../core/filter.ts";
-import type { DirectoryChange, RunFilter } from "../core/service.ts";
+import type { DirectoryChange, RunFilter } from "../core/directory.ts";
 import { Bell } from "../engine/bell.ts";
 import { directoryShard, directoryShards } from "./address.ts";
 import { Line } from "./line.ts";

@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
-import type { Hooks } from "../core/service.ts";
+import type { Hooks } from "../core/hooks.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { verifyToken } from "./token.ts";

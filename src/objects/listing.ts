@@ -9,7 +9,7 @@ import { byNewest, fromCursor, toCursor } from "../core/cursor.ts";
 import type { Position } from "../core/cursor.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
-import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../core/service.ts";
+import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
 import { listingShards } from "./lag.ts";
 import type { DirectoryRpc } from "./rpc.ts";
 

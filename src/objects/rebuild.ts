@@ -10,7 +10,8 @@
  */
 import { authorOf } from "../core/author.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { RebuildRequest, StartRequest } from "../core/service.ts";
+import type { RebuildRequest } from "../core/directory.ts";
+import type { StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import { directoryShard, registerObject, runObject, shardCount } from "./address.ts";

@@ -9,7 +9,8 @@
  *    `failed` is 0.
  */
 import { authorOf } from "../core/author.ts";
-import type { RekeyRequest, StartRequest } from "../core/service.ts";
+import type { RekeyRequest } from "../core/directory.ts";
+import type { StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import {

@@ -16,16 +16,12 @@ import type { Issue } from "../core/error.ts";
 import type { ForkCut, ForkPlan } from "../core/fork.ts";
 import type { HistoryPage, Made, RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
 import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
+import type { Cause, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
+import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import type {
-  Cause,
   ForkPreview,
   ForkRequest,
-  GroupField,
-  HookAnswer,
-  HookRequest,
   RunAction,
-  RunFilter,
-  RunQuery,
   QueryAnswer,
   SignalRequest,
   StartRequest,

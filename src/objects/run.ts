@@ -16,11 +16,10 @@ import type { ForkCut } from "../core/fork.ts";
 import { isEndEntry, noticeOf } from "../core/notice.ts";
 import type { Order, OrderId } from "../core/order.ts";
 import type { HistoryPage, Made } from "../core/run.ts";
+import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import type {
   ForkPreview,
   ForkRequest,
-  HookAnswer,
-  HookRequest,
   QueryAnswer,
   RunAction,
   SignalRequest,

@@ -6,7 +6,8 @@
  * the Idempotency-Key of the start.
  */
 import { HoldfastError } from "../core/error.ts";
-import type { StartRequest, Started, TriggerAnswer, TriggerRequest } from "../core/service.ts";
+import type { TriggerAnswer, TriggerRequest } from "../core/hooks.ts";
+import type { StartRequest, Started } from "../core/service.ts";
 import type { Delivery } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
 import { encode } from "../core/value.ts";

@@ -6,7 +6,7 @@
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
-import type { TriggerInfo } from "../core/service.ts";
+import type { TriggerInfo } from "../core/hooks.ts";
 import type { Delivery, Verify, WebhookResponse } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
 import type { Catalog } from "./catalog.ts";

@@ -3,7 +3,7 @@
  * filter leaves, and a cause reads their errors: some 0.1 and 0.5 seconds for 100,000 of them.
  */
 import { Causes } from "../core/cause.ts";
-import type { Cause, GroupField, RunFilter } from "../core/service.ts";
+import type { Cause, GroupField, RunFilter } from "../core/directory.ts";
 import { codeColumn, conditionOf, labelsColumn } from "./condition.ts";
 import type { Condition } from "./condition.ts";
 import { errorOf } from "./rest.ts";

@@ -4,7 +4,7 @@
  * keys) has nothing to get wrong.
  */
 import type { Position } from "../core/cursor.ts";
-import type { RunFilter } from "../core/service.ts";
+import type { RunFilter } from "../core/directory.ts";
 
 /** What stands behind WHERE, and the values of its question marks. */
 export type Condition = { readonly where: string; readonly values: readonly (string | number)[] };

@@ -9,7 +9,7 @@ import { HoldfastError } from "../core/error.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Position } from "../core/cursor.ts";
-import type { Cause, GroupField, RunFilter, RunQuery } from "../core/service.ts";
+import type { Cause, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
 import { SignalBuffer, bufferTables } from "./buffer.ts";
 import { countGroups, countRuns, listCauses } from "./census.ts";
 import { conditionOf, quoted } from "./condition.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { fits, mayHaveFitted } from "../../src/core/filter.ts";
 import { outline } from "../../src/core/cause.ts";
 import type { RunSummary } from "../../src/core/run.ts";
-import type { RunFilter } from "../../src/core/service.ts";
+import type { RunFilter } from "../../src/core/directory.ts";
 import { causes, someFilter, someRun } from "./filters.ts";
 
 /** Each condition by itself, as text says it. */

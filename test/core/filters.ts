@@ -4,7 +4,7 @@ import type { Failed } from "../../src/core/cause.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { runStatuses } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
-import type { RunFilter } from "../../src/core/service.ts";
+import type { RunFilter } from "../../src/core/directory.ts";
 import { summaryOf } from "../workers/summary.ts";
 
 const random = createRandom("filter");

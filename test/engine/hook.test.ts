@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { HookRequest } from "../../src/core/service.ts";
+import type { HookRequest } from "../../src/core/hooks.ts";
 import type { Step, WebhookOptions } from "../../src/core/step.ts";
 import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
 import { verify } from "../../src/objects/verify.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { HookRequest } from "../../src/core/service.ts";
+import type { HookRequest } from "../../src/core/hooks.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { failingService, reached, tokens } from "./service.ts";

@@ -6,7 +6,7 @@ import { byNewest } from "../../src/core/cursor.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { runStatuses } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
-import type { RunFilter } from "../../src/core/service.ts";
+import type { RunFilter } from "../../src/core/directory.ts";
 import { directoryOf, directoryShards, registerObject } from "../../src/objects/address.ts";
 import { countGroups, countMatching, listCauses, listRuns } from "../../src/objects/listing.ts";
 import { summaryOf } from "./summary.ts";

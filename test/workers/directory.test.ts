@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { byNewest } from "../../src/core/cursor.ts";
 import { runStatuses } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
-import type { RunQuery } from "../../src/core/service.ts";
+import type { RunQuery } from "../../src/core/directory.ts";
 import { directoryOf } from "../../src/objects/address.ts";
 import { countRuns, listRuns } from "../../src/objects/listing.ts";
 import { Directory, openDirectory } from "../../src/store/directory.ts";

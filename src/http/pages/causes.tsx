@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: failures by what they have in common, and the one such cause that a list is about. */
-import type { Cause } from "../../core/service.ts";
+import type { Cause } from "../../core/directory.ts";
 import { queryOf } from "./filter.ts";
 import type { Asked } from "./filter.ts";
 import { Icon } from "./icon.tsx";

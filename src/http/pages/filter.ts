@@ -1,7 +1,7 @@
 /** Owns: which runs a page of runs is about, as its address says: the names of `GET /v1/runs`, and how links change them. */
 import { runStatuses } from "../../core/run.ts";
 import type { RunStatus } from "../../core/run.ts";
-import type { RunFilter } from "../../core/service.ts";
+import type { RunFilter } from "../../core/directory.ts";
 import { filterNames, readQuery } from "../query.ts";
 
 /** Parameters of the address that are given, in the order in which links write them. */
