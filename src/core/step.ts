@@ -158,7 +158,8 @@ export type RunInfo = {
   readonly id: string;
   readonly workflow: string;
   readonly version: string;
-  /** Epoch ms. */
+  /** Epoch ms: when the run was accepted, and when it began. */
+  readonly createdAt: number;
   readonly startedAt: number;
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;

@@ -242,7 +242,8 @@ function createInfo(caller: Caller): RunInfo {
   const [parent, schedule] = [frozen(created.parent), frozen(created.schedule)];
   const [labels, author] = [Object.freeze({ ...created.labels }), Object.freeze(authorOf(created))];
   return Object.freeze({
-    ...{ id, workflow, version, startedAt: startedAt ?? created.at, parent, schedule, labels, author, continued },
+    ...{ id, workflow, version, createdAt: created.at, startedAt: startedAt ?? created.at },
+    ...{ parent, schedule, labels, author, continued },
   });
 }
 

@@ -161,6 +161,16 @@ describe("cancel, terminate, timeout", () => {
     expect(late.snapshot).toMatchObject({ status: "cancelled", error: { code: "start_expired" } });
   });
 
+  test("it is told when it was accepted, and when it began", async () => {
+    const host = new Host((_input, step) => [step.info.createdAt, step.info.startedAt], {
+      commits: ["[]"],
+      cold: false,
+    });
+    host.run.create({ ...created(null), startAt: startAt + 1000 });
+    await host.drive();
+    expect(host.output).toEqual([startAt, startAt + 1000]);
+  });
+
   test("nor does one begin that came too late without a delay", async () => {
     const seen: string[] = [];
     const host = new Host(() => seen.push("began"), { commits: ["[]"], cold: false });
