@@ -70,7 +70,10 @@ async function bundle(): Promise<ReadonlySet<string>> {
     logLevel: "warning",
     plugins: [anywhere],
   });
-  writeFileSync(join(target, "js", "workers.js"), `export { DurableObject, env } from "cloudflare:workers";\n`);
+  writeFileSync(
+    join(target, "js", "workers.js"),
+    `export { DurableObject, env, waitUntil } from "cloudflare:workers";\n`,
+  );
   const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
   const outside = imports.filter(({ external, path }) => external === true && !/^(?:#|node:)/.test(path));
   return new Set(outside.map(({ path }) => /^(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path));

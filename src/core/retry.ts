@@ -158,7 +158,8 @@ function backOff(retry: ResolvedPolicy, attempt: number, random: () => number): 
   return Math.max(0, Math.round(delay * (1 + retry.jitter * (2 * random() - 1))));
 }
 
-function growth(backoff: Backoff, attempt: number): number {
+/** By what the delay after this attempt is longer than that after the first. */
+export function growth(backoff: Backoff, attempt: number): number {
   switch (backoff) {
     case "exponential":
       // Bounded, because no delay times Infinity is not a number.

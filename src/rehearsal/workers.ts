@@ -30,4 +30,7 @@ export class DurableObject {
   }
 }
 
+/** Nothing ends before it is over here. */
+export function waitUntil(): void {}
+
 export { DurableObject as RpcTarget, DurableObject as WorkerEntrypoint, DurableObject as WorkflowEntrypoint };

@@ -26,6 +26,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   http: ["core", "http"],
   rehearsal: ["core", "engine", "objects", "rehearsal"],
   client: ["core", "client"],
+  cloudflare: ["core", "objects", "cloudflare"],
 };
 
 const world = ["performance", "setTimeout", "setInterval", "setImmediate", "scheduler", "crypto", "fetch", "process"];
@@ -91,6 +92,15 @@ export const rules: readonly Rule[] = [
     broken: { path: "src/client/run.ts", text: `import { env } from "cloudflare:workers"; env;` },
   },
   {
+    name: "who does not come from Cloudflare Workflows does not pay for those who do",
+    about: /^src\/(?!cloudflare(?:\/|\.ts$))/,
+    find: (source) =>
+      source.imports
+        .filter(({ path }) => path !== null && /^src\/cloudflare(?:\/|\.ts$)/.test(path))
+        .map(({ node, from }) => ({ at: node.start, what: `imports ${from}` })),
+    broken: { path: "src/worker.ts", text: `import { toWorkflow } from "./cloudflare/workflow.ts"; toWorkflow;` },
+  },
+  {
     name: "objects know nothing of Hono",
     about: /^src\/objects\//,
     find: (source) => importsOf(source, /^hono(?:\/|$)/),
@@ -115,8 +125,8 @@ export const rules: readonly Rule[] = [
     broken: { path: "src/http/pages/plain.tsx", text: "export const plain = <p></p>;" },
   },
   {
-    name: "engine, objects, rehearsal and client say what they own and what they do not",
-    about: /^src\/(?:engine|objects|rehearsal|client)\//,
+    name: "engine, objects, rehearsal, client and cloudflare say what they own and what they do not",
+    about: /^src\/(?:engine|objects|rehearsal|client|cloudflare)\//,
     find: (source) => {
       const [header] = source.comments.filter(({ end }) => end <= source.beginsAt);
       const complete = header?.value.includes("Owns:") === true && header.value.includes("Does not own:");

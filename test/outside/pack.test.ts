@@ -24,11 +24,26 @@ export const approve = defineWorkflow("approve", {
 });
 export const isOurs = (error: unknown): boolean => error instanceof HoldfastError && error.code === "run_ended";
 `;
+const moved = `
+import { toWorkflow, WorkflowEntrypoint, NonRetryableError } from "holdfast/cloudflare";
+import type { WorkflowEvent, WorkflowStep } from "holdfast/cloudflare";
+class Orders extends WorkflowEntrypoint<{ KEY: string }, { total: number }> {
+  override async run({ payload }: WorkflowEvent<{ total: number }>, step: WorkflowStep) {
+    return await step.do("charge", async ({ attempt }) => {
+      if (payload.total < 0) throw new NonRetryableError("negative", "Negative");
+      return { attempt, key: typeof this.env.KEY };
+    });
+  }
+}
+export const orders = toWorkflow("orders", Orders);
+export const binding: Workflow<{ total: number }> = orders.binding;
+`;
 const worker = `
 import { DurableObject } from "cloudflare:workers";
 import { createWorker, getRun } from "holdfast";
 import { approve } from "./workflows.ts";
-const holdfast = createWorker({ workflows: [approve] });
+import { orders } from "./moved.ts";
+const holdfast = createWorker({ workflows: [approve, orders] });
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = holdfast.objects;
 export class Basket extends DurableObject {}
 export default {
@@ -45,13 +60,15 @@ export default {
 const rehearsal = `
 import { rehearse } from "holdfast/testing";
 import { approve, isOurs } from "./workflows.ts";
+import { orders } from "./moved.ts";
+const order = await rehearse(orders, { total: 1 });
 const run = await rehearse(approve, { id: "7" }, { steps: { charge: ({ step }) => ({ key: step }) } });
 await run.signal("approval:7", { approved: true });
 await run.end();
 const output: { approved: boolean } | null = run.output;
 const { deaths } = await run.crashEverywhere();
 const refused = await run.signal("late").catch(isOurs);
-console.log(JSON.stringify({ output, deaths: deaths > 5, refused }));
+console.log(JSON.stringify({ output, deaths: deaths > 5, refused, order: order.output }));
 `;
 
 /** A program that has no Worker, and the types of one. */
@@ -77,7 +94,7 @@ beforeAll(() => {
   const { status, stderr } = spawnSync(process.execPath, pack, { cwd: root, encoding: "utf8" });
   expect([status, stderr]).toEqual([0, ""]);
   writeFileSync(join(project, "package.json"), `{ "type": "module" }`);
-  for (const [name, text] of Object.entries({ workflows, worker, rehearsal, caller, stranger })) {
+  for (const [name, text] of Object.entries({ workflows, moved, worker, rehearsal, caller, stranger })) {
     writeFileSync(join(project, `${name}.ts`), text);
   }
 });
@@ -142,7 +159,7 @@ test("it is bundled for Cloudflare, with what Cloudflare has left outside", asyn
 test("Node rehearses a workflow with it", async () => {
   const { stdout } = await run(process.execPath, ["rehearsal.ts"], { cwd: project });
   const output = { charge: { key: "charge" }, approved: true };
-  expect(JSON.parse(stdout)).toEqual({ output, deaths: true, refused: true });
+  expect(JSON.parse(stdout)).toEqual({ output, deaths: true, refused: true, order: { attempt: 1, key: "undefined" } });
 });
 
 test("a program outside of the Worker compiles with its client, and without anything of Cloudflare's, and runs", async () => {

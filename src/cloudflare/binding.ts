@@ -1,0 +1,100 @@
+/**
+ * Owns: what the binding of a Cloudflare Workflow offers, for the runs of one workflow.
+ * Does not own: a single instance (instance), starting a run (service).
+ */
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+import { checkRunId } from "../core/name.ts";
+import { encode } from "../core/value.ts";
+import { startRun } from "../objects/service.ts";
+import { Instance } from "./instance.ts";
+
+type Batch<Params> = WorkflowBatchCreateOptions<Params> | WorkflowInstanceCreateOptions<Params>[];
+
+const largestBatch = 100;
+/** What Cloudflare's answers to batches call them. */
+const codes = { missing: 10400, exists: 10405 } as const;
+
+export class Binding<Params> implements Workflow<Params> {
+  readonly #definition: Definition;
+
+  constructor(definition: Definition) {
+    this.#definition = definition;
+  }
+
+  /** @throws HoldfastError run_exists, id_invalid, input_invalid, options_invalid, rate_limited */
+  async create(options: WorkflowInstanceCreateOptions<Params> = {}): Promise<WorkflowInstance> {
+    const { name } = this.#definition;
+    const { id, params = {}, retention } = options;
+    if (retention !== undefined) {
+      throw new HoldfastError("options_invalid", `how long runs of ${name} are kept, its option "retention" says`);
+    }
+    const start = { input: encode(params, `the params of ${name}`), by: "worker", ...(id === undefined ? {} : { id }) };
+    const exists = `(instance.already_exists) there is a run ${id} already: ids are those of all workflows of a Worker`;
+    const { run, created } = await startRun(this.#definition, start).catch((error: unknown) => {
+      throw hasCode(error, "run_exists") ? new HoldfastError("run_exists", exists) : error;
+    });
+    if (created || run.id !== id) return new Instance(this.#definition, run.id);
+    throw new HoldfastError("run_exists", exists);
+  }
+
+  /** @throws HoldfastError run_not_found: none of this workflow has the id; id_invalid */
+  async get(id: string): Promise<WorkflowInstance> {
+    const instance = new Instance(this.#definition, id);
+    await instance.status();
+    return instance;
+  }
+
+  createBatch(options: WorkflowBatchCreateOptions<Params>): Promise<WorkflowBatchCreateResult>;
+  createBatch(batch: WorkflowInstanceCreateOptions<Params>[]): Promise<WorkflowInstance[]>;
+  async createBatch(given: Batch<Params>): Promise<WorkflowBatchCreateResult | WorkflowInstance[]> {
+    const batch = listOf(given);
+    checkBatch(batch);
+    // One that can be none leaves all of them uncreated, as there.
+    for (const { id } of batch) if (id !== undefined) checkRunId(id);
+    const made = await Promise.allSettled(batch.map((options) => this.create(options)));
+    const created = made.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    const errors = made.flatMap((each, index) => {
+      if (each.status === "fulfilled") return [];
+      if (!hasCode(each.reason, "run_exists")) throw each.reason;
+      return [{ index, ...idOf(batch[index]), code: codes.exists, message: each.reason.message }];
+    });
+    return Array.isArray(given) ? created : { created, errors };
+  }
+
+  async deleteBatch(ids: string[]): Promise<WorkflowBatchDeleteResult> {
+    checkBatch(ids);
+    const result: WorkflowBatchDeleteResult = { deleted: [], errors: [] };
+    const gone = await Promise.allSettled(ids.map(async (id) => await (await this.get(id)).delete()));
+    for (const [index, each] of gone.entries()) {
+      const id = ids[index] ?? "";
+      if (each.status === "fulfilled" || ids.indexOf(id) < index) result.deleted.push({ id });
+      else if (hasCode(each.reason, "run_not_found")) {
+        result.errors.push({ id, code: codes.missing, message: each.reason.message });
+      } else throw each.reason;
+    }
+    return result;
+  }
+}
+
+function listOf<Params>(given: Batch<Params>): WorkflowInstanceCreateOptions<Params>[] {
+  if (Array.isArray(given)) return given;
+  if (given.instances !== undefined) return given.instances;
+  const { count, ...same } = given;
+  if (Number.isInteger(count) && count > 0)
+    return Array.from({ length: Math.min(count, largestBatch + 1) }, () => same);
+  throw new HoldfastError("options_invalid", "the count of a batch is a whole number above 0");
+}
+
+function checkBatch(batch: readonly unknown[]): void {
+  if (batch.length > 0 && batch.length <= largestBatch) return;
+  throw new HoldfastError("options_invalid", `a batch has 1 to ${largestBatch} instances`);
+}
+
+function idOf(options: { readonly id?: string } = {}): { readonly id?: string } {
+  return options.id === undefined ? {} : { id: options.id };
+}
+
+function hasCode(reason: unknown, code: HoldfastError["code"]): reason is HoldfastError {
+  return reason instanceof HoldfastError && reason.code === code;
+}

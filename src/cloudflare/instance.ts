@@ -1,0 +1,120 @@
+/**
+ * Owns: a run as an instance of a Cloudflare Workflow.
+ * Does not own: what becomes of it (handle, service).
+ */
+import { waitUntil } from "cloudflare:workers";
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { RunHandle, RunView } from "../core/handle.ts";
+import { isEnded } from "../core/run.ts";
+import type { RunStatus } from "../core/run.ts";
+import { encode } from "../core/value.ts";
+import { runObject } from "../objects/address.ts";
+import { unwrap } from "../objects/answer.ts";
+import { createHandle } from "../objects/handle.ts";
+import { startRun } from "../objects/service.ts";
+
+const by = "worker";
+
+const statuses = {
+  queued: "queued",
+  running: "running",
+  waiting: "waiting",
+  paused: "paused",
+  completed: "complete",
+  failed: "errored",
+  cancelled: "terminated",
+} as const satisfies Record<RunStatus, InstanceStatus["status"]>;
+
+export class Instance implements WorkflowInstance {
+  readonly id: string;
+  readonly #definition: Definition;
+  readonly #run: RunHandle;
+
+  /** @throws HoldfastError id_invalid */
+  constructor(definition: Definition, id: string) {
+    this.id = id;
+    this.#definition = definition;
+    this.#run = createHandle(id);
+  }
+
+  /** @throws HoldfastError run_not_found */
+  async status(): Promise<InstanceStatus> {
+    const { status, output, error } = await this.#view();
+    const failed = status === "failed" && error !== null ? { error: { name: error.name, message: error.message } } : {};
+    return { status: statuses[status], ...failed, output: output ?? null };
+  }
+
+  /** @throws HoldfastError run_not_found, run_ended, value_uncloneable, value_too_large */
+  async sendEvent({ type, payload }: { type: string; payload: unknown }): Promise<void> {
+    // The event itself, and not its payload alone: it keeps when it was sent, and a payload may be null.
+    await this.#run.signal(type, { payload, timestamp: new Date(), type });
+  }
+
+  /** @throws HoldfastError run_not_found, run_ended */
+  async pause(): Promise<void> {
+    await this.#run.pause();
+  }
+
+  /** @throws HoldfastError run_not_found, run_ended */
+  async resume(): Promise<void> {
+    await this.#run.resume();
+  }
+
+  /** @throws HoldfastError run_not_found, run_ended */
+  async terminate({ rollback = false }: WorkflowInstanceTerminateOptions = {}): Promise<void> {
+    await (rollback ? this.#run.cancel() : this.#run.terminate());
+  }
+
+  /**
+   * The run is deleted, and started again with its id, its input and its labels.
+   * @throws HoldfastError run_not_found, options_invalid, and what a start throws
+   */
+  async restart({ from }: WorkflowInstanceRestartOptions = {}): Promise<void> {
+    if (from !== undefined) {
+      const instead = `getRun("${this.id}").fork({ from }) starts another from there, and retry() goes on from what failed`;
+      throw new HoldfastError("options_invalid", `a run starts again from its beginning: ${instead}`);
+    }
+    const { input, labels } = await this.#view();
+    const start = { id: this.id, input: encode(input, `the input of ${this.#definition.name}`), labels, by };
+    const restarted = this.delete().then(() => startRun(this.#definition, start));
+    // Nobody who goes away meanwhile leaves the run deleted.
+    waitUntil(restarted.catch(() => {}));
+    await restarted;
+  }
+
+  /** @throws HoldfastError run_not_found */
+  async delete(): Promise<void> {
+    const { status } = await this.#view();
+    if (!isEnded(status)) await this.#run.terminate().catch(passEnded);
+    unwrap(await runObject(this.id).act({ kind: "delete", by, reason: null }));
+  }
+
+  /** There is no such thing here. */
+  subscribe(): Promise<never> {
+    const instead = `run ${this.id} is followed at GET /v1/runs/${this.id}/events`;
+    return Promise.reject(new HoldfastError("options_invalid", instead));
+  }
+
+  async #view(): Promise<RunView> {
+    const view = await this.#run.status().catch((error: unknown) => {
+      throw isMissing(error) ? this.#missing() : error;
+    });
+    // Runs of all workflows have their ids in common.
+    if (view.workflow !== this.#definition.name) throw this.#missing();
+    return view;
+  }
+
+  #missing(): HoldfastError {
+    return new HoldfastError("run_not_found", `(instance.not_found) no run of ${this.#definition.name} is ${this.id}`);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof HoldfastError && error.code === "run_not_found";
+}
+
+/** It has ended in the meantime, which is what was wanted. */
+function passEnded(error: unknown): void {
+  if (!(error instanceof HoldfastError && error.code === "run_ended")) throw error;
+}

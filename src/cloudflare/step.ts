@@ -1,0 +1,94 @@
+/**
+ * Owns: the `step` of a Cloudflare Workflow, each call of it as a call of Holdfast's.
+ * Does not own: what these do (engine), what a configuration means (config).
+ */
+import type {
+  WorkflowSleepDuration,
+  WorkflowStep,
+  WorkflowStepConfig,
+  WorkflowStepContext,
+  WorkflowStepRollbackOptions,
+} from "cloudflare:workers";
+import { toMs } from "../core/duration.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { RevivedError } from "../core/error.ts";
+import type { AttemptContext, RunOptions, Step } from "../core/step.ts";
+import { contextOf, countOf, optionsOf, placeOf, toDuration } from "./config.ts";
+
+type Callback = (ctx: WorkflowStepContext) => unknown;
+type Rollback = WorkflowStepRollbackOptions;
+type Event = { readonly payload: unknown; readonly timestamp: Date; readonly type: string };
+type Options = { readonly type: string; readonly timeout?: WorkflowSleepDuration };
+
+/** What the run failed of, for those who undo its steps. */
+export type Failure = { error: unknown };
+
+export function createStep(step: Step, failure: Failure): WorkflowStep {
+  const adapted = {
+    do: async (name: string, ...rest: readonly unknown[]) => {
+      const [config, callback, rollback] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
+      if (typeof callback !== "function") throw new HoldfastError("options_invalid", `step ${name} needs a function`);
+      const task = { name, config: (config ?? {}) as WorkflowStepConfig, callback: callback as Callback };
+      if (rollback === undefined) return await run(step, task);
+      return await runUndoable(step, task, failure, rollback as Rollback);
+    },
+    sleep: (name: string, duration: WorkflowSleepDuration) => step.sleep(name, toDuration(duration)),
+    sleepUntil: (name: string, timestamp: Date | number) => step.sleepUntil(name, timestamp),
+    waitForEvent: (_name: string, { type, timeout }: Options) => waitFor(step, type, timeout || "24 hours"),
+  };
+  return adapted as unknown as WorkflowStep;
+}
+
+type Task = { readonly name: string; readonly config: WorkflowStepConfig; readonly callback: Callback };
+
+function run(step: Step, { name, config, callback }: Task, more: RunOptions<unknown> = {}): Promise<unknown> {
+  let seen = contextOf(name, config, { count: 1, attempt: 1 });
+  const attempt = (context: AttemptContext) => callback((seen = contextOf(name, config, placeOf(context))));
+  return step.run<unknown>(name, attempt, { ...optionsOf(config, () => seen), ...more });
+}
+
+/**
+ * Cloudflare has undone what failed, too. Holdfast has nothing to undo of it, so a step that does nothing goes on
+ * record behind it, and is undone in its place.
+ */
+async function runUndoable(step: Step, task: Task, failure: Failure, options: Rollback): Promise<unknown> {
+  const { name, config } = task;
+  const { rollback, rollbackConfig } = options;
+  const refuse = (why: string) => new HoldfastError("options_invalid", `the rollback of step ${name} ${why}`);
+  if (typeof rollback !== "function") throw refuse("must be a function");
+  if (rollbackConfig !== undefined) throw refuse("has the retries and the timeout of its step, and no rollbackConfig");
+  const undo = (ctx: WorkflowStepContext, output: unknown) =>
+    rollback({ ctx, output, error: toError(failure.error), stepName: `${name}-${ctx.step.count}` });
+  try {
+    return await run(step, task, {
+      undo: (output, context) => undo(contextOf(name, config, placeOf(context)), output),
+    });
+  } catch (error) {
+    const { step: id, attempts = 1 } = error as RevivedError;
+    // One that was refused never began.
+    if (id === undefined) throw error;
+    const ctx = contextOf(name, config, { count: countOf(id), attempt: attempts });
+    const nothing = { name: `failed: ${name.slice(0, 200)}`.toWellFormed(), config, callback: () => undefined };
+    await run(step, nothing, { undo: () => undo(ctx, undefined) });
+    throw error;
+  }
+}
+
+async function waitFor(step: Step, type: string, timeout: WorkflowSleepDuration): Promise<Event> {
+  const timeoutMs = toMs(toDuration(timeout), `the timeout of the wait for ${type}`);
+  const sent = await step.waitFor<unknown>(type, { timeout: timeoutMs });
+  if (sent === null) throw new Error(`the wait for an event of type ${type} timed out after ${timeoutMs} ms`);
+  return isEvent(sent, type) ? sent : { payload: sent, timestamp: new Date(step.now()), type };
+}
+
+/** An event that the binding sent is a signal with all of it; a signal of the API's is no more than its payload. */
+function isEvent(sent: unknown, wanted: string): sent is Event {
+  if (typeof sent !== "object" || sent === null || !("payload" in sent && "timestamp" in sent && "type" in sent)) {
+    return false;
+  }
+  return sent.timestamp instanceof Date && sent.type === wanted;
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

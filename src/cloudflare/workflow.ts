@@ -1,0 +1,92 @@
+/**
+ * Owns: making a workflow of Holdfast's of a class that was written for Cloudflare Workflows.
+ * Does not own: what its steps do (step), what callers hold (binding).
+ */
+import { env } from "cloudflare:workers";
+import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
+import type { Definition } from "../core/definition.ts";
+import { HoldfastError } from "../core/error.ts";
+import { collectSchedules } from "../core/schedule.ts";
+import type { Schema } from "../core/schema.ts";
+import type { RunInfo, Step } from "../core/step.ts";
+import { defineWorkflow } from "../objects/workflow.ts";
+import type { PlainOptions, Workflow as Defined } from "../objects/workflow.ts";
+import { Binding } from "./binding.ts";
+import { usualRetry } from "./config.ts";
+import { WorkflowEntrypoint } from "./entrypoint.ts";
+import { createStep } from "./step.ts";
+
+/** A class as it stands in the code, with the types that it gives to its event and to what it returns. */
+type Entrypoint<Env, Params, Output> = new (
+  ctx: ExecutionContext,
+  env: Env,
+) => {
+  run(event: Readonly<WorkflowEvent<Params>>, step: WorkflowStep): Promise<Output>;
+};
+
+type NoSignals = Record<never, never>;
+
+/** Those of `defineWorkflow`, but for what the class says itself: its handler, its retries, its events. */
+export type MoveOptions<Params, Output> = Omit<
+  PlainOptions<Params, Output, NoSignals>,
+  "handler" | "input" | "signals" | "retries" | "retry"
+> & {
+  /** Validates the params. */
+  readonly input?: Schema<unknown, Params>;
+};
+
+/** A workflow as `createWorker` takes it, with what was the binding of the Worker's environment. */
+export interface MovedWorkflow<Params, Output> extends Defined<Params, Output> {
+  readonly binding: Workflow<Params>;
+}
+
+/**
+ * A workflow of Holdfast's that runs the class as it is. `name` stays with its runs for ever.
+ * @throws HoldfastError options_invalid, name_invalid, duration_invalid, naming the option
+ */
+export function toWorkflow<Env, Params, Output>(
+  name: string,
+  Entry: Entrypoint<Env, Params, Output>,
+  options: MoveOptions<Params, Output> = {},
+): MovedWorkflow<Params, Output> {
+  if (!(Entry.prototype instanceof WorkflowEntrypoint)) {
+    const why = "its class is derived from WorkflowEntrypoint as holdfast/cloudflare has it";
+    throw new HoldfastError("options_invalid", `workflow ${name}: ${why}`);
+  }
+  const handler = async (params: Params, step: Step): Promise<Output> => {
+    const failure = { error: new Error("the run was ended from outside") as unknown };
+    try {
+      return await new Entry(context, env as Env).run(
+        eventOf(defined.definition, params, step.info),
+        createStep(step, failure),
+      );
+    } catch (error) {
+      failure.error = error;
+      throw error;
+    }
+  };
+  const own = { ...options, handler, retry: usualRetry } as unknown as PlainOptions<Params, Output, NoSignals>;
+  const defined = defineWorkflow<Params, Output>(name, own);
+  return { ...defined, binding: new Binding<Params>(defined.definition) };
+}
+
+/** Whatever is waited for keeps the object of a run awake. */
+const context = {
+  waitUntil: (promise: Promise<unknown>) =>
+    void Promise.resolve(promise).catch((error: unknown) => console.error(error)),
+  passThroughOnException: () => {},
+  props: {},
+} as unknown as ExecutionContext;
+
+function eventOf<Params>(definition: Definition, params: Params | undefined, info: RunInfo): WorkflowEvent<Params> {
+  const { id, workflow, createdAt, schedule } = info;
+  // Of a schedule that is in no code, the rule is with the scheduler alone.
+  const rule = schedule === null ? undefined : collectSchedules([definition]).find((each) => each.id === schedule.id);
+  return {
+    payload: params === undefined ? ({} as Params) : params,
+    timestamp: new Date(createdAt),
+    instanceId: id,
+    workflowName: workflow,
+    ...(schedule && rule ? { schedule: { cron: rule.cron, scheduledTime: schedule.at } } : {}),
+  };
+}

@@ -1,0 +1,308 @@
+/** The same class on the hosted product's local emulator and on Holdfast: what it sees, and what its callers are told. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { delays } from "./cloudflare/programs.ts";
+import type { Program } from "./cloudflare/programs.ts";
+import { serve } from "./cloudflare/server.ts";
+import type { Server } from "./cloudflare/server.ts";
+
+const complete = (output: unknown) => ({ status: "complete", output, error: null });
+const errored = (name: string, message: unknown) => ({ status: "errored", output: null, error: { name, message } });
+
+/** What each program comes to, in both worlds. */
+const results: Partial<Record<Program, unknown>> = {
+  names: complete([
+    ["a", 1, 1],
+    ["a", 2, 1],
+    ["b", 1, 1],
+    ["a#2", 1, 1],
+    ["é", 1, 1],
+    ["é", 2, 1],
+    ["a", 3, 1],
+    ["b", 2, 1],
+    ["c", 1, 1],
+  ]),
+  context: complete({
+    usual: {
+      step: { name: "usual", count: 1 },
+      attempt: 1,
+      config: { retries: { limit: 5, backoff: "exponential" }, timeout: "10 minutes" },
+    },
+    full: {
+      step: { name: "full", count: 1 },
+      attempt: 1,
+      config: { retries: { limit: 3, delay: "2 seconds", backoff: "linear" }, timeout: "1 minute" },
+    },
+    partly: { retries: { limit: 1, delay: 5, backoff: "exponential" }, timeout: "10 minutes" },
+    timed: 2000,
+    asked: { retries: { limit: 1, backoff: "exponential" }, timeout: "10 minutes" },
+    secret: "output",
+  }),
+  retried: complete(3),
+  exhausted: complete({ error: { name: "TypeError", message: "no 3" }, attempts: 3 }),
+  late: complete({ name: expect.any(String), message: expect.stringMatching(/time/) }),
+  lateOnce: complete(2),
+  refused: complete({ error: { name: expect.any(String), message: expect.stringMatching(/declined$/) }, attempts: 1 }),
+  uncaughtRefusal: errored(expect.any(String), expect.any(String)),
+  uncaught: errored("RangeError", "too far"),
+  thrown: errored("Error", "outside of every step"),
+  thrownText: errored("Error", "only text"),
+  values: complete(["undefined", null, 7, [1], [1, 2], ["a"]]),
+  silent: complete(null),
+  sleeps: complete("undefined"),
+  event: complete({
+    payload: { program: "event", given: 7 },
+    instanceId: "event",
+    workflowName: "main",
+    dated: true,
+    keys: ["instanceId", "payload", "timestamp", "workflowName"],
+    env: "hello",
+  }),
+  waitInVain: complete({ name: "Error", message: expect.stringMatching(/timed out after 30/) }),
+  waitInVainUncaught: errored("Error", expect.stringMatching(/timed out after 30/)),
+};
+
+describe.each(["hosted", "moved"] as const)("%s", (world) => {
+  let server: Server;
+  beforeAll(async () => void (server = await serve(world)));
+  afterAll(() => server.close());
+  const call = <Value>(...args: Parameters<Server["call"]>) => server.call<Value>(...args);
+
+  test.each(Object.entries(results) as [Program, unknown][])("%s", async (program, result) => {
+    expect(await server.run(program)).toEqual(result);
+  });
+
+  test("a function that says the delay is told of the attempt that failed", async () => {
+    const { output } = await server.run("delays");
+    expect(output).toEqual(Array.from({ length: 6 }, (_, at) => [(at % 3) + 1, "no"]));
+    // What Holdfast makes of it is told exactly in virtual time alone: see test/rehearsal.
+    if (world === "hosted") expect((await call("delays", "delays")).value).toEqual(delays);
+  });
+
+  test.each([
+    ["a text", "now", "now"],
+    ["null", null, "object"],
+    ["nothing", undefined, "undefined"],
+    ["what looks like an event", { payload: 1, type: "go" }, { payload: 1, type: "go" }],
+  ])("an event with %s", async (what, payload, seen) => {
+    const id = `wait-${what.replaceAll(" ", "-")}`;
+    await server.create(id, { program: "wait" });
+    expect(await call("sendEvent", id, { type: "go", payload })).toMatchObject({ error: null });
+    const { output } = await server.until(id, "complete");
+    expect(output).toEqual([seen, "go", true, ["payload", "timestamp", "type"]]);
+  });
+
+  test("events that came before their wait are kept, first in first out, by type", async () => {
+    await server.create("waits", { program: "waits" });
+    for (const [type, payload] of Object.entries({ a: 1, b: 2 })) await call("sendEvent", "waits", { type, payload });
+    for (const payload of [3, 4]) await call("sendEvent", "waits", { type: "a", payload });
+    expect(await server.until("waits", "complete")).toEqual(complete([1, 3, 2, 4]));
+  });
+
+  test("an event has the time when it was sent, not when it was waited for", async () => {
+    await server.create("stamp", { program: "stamp" });
+    const before = Date.now();
+    await call("sendEvent", "stamp", { type: "go", payload: 1 });
+    const after = Date.now();
+    await call("sendEvent", "stamp", { type: "ready", payload: 1 });
+    const { output } = await server.until("stamp", "complete");
+    expect(output).toBeGreaterThanOrEqual(before);
+    expect(output).toBeLessThanOrEqual(after);
+  });
+
+  test("an id is taken once, whatever the params are; without params there are empty ones", async () => {
+    await server.create("taken", { program: "silent" });
+    const again = await call("create", "", { id: "taken", params: { program: "silent" } });
+    expect(again.error?.message).toMatch(/^\(instance\.already_exists\)/);
+    const other = await call("create", "", { id: "taken" });
+    expect(other.error?.message).toMatch(/^\(instance\.already_exists\)/);
+    expect((await call("create", "", { id: "a b" })).error).not.toBeNull();
+    const { value: id } = await call<string>("create", "");
+    expect(await server.until(id, "complete")).toMatchObject({ output: { payload: {}, instanceId: id } });
+  });
+
+  test("nobody is found who is not there", async () => {
+    expect((await call("get", "nobody")).error?.message).toMatch(/instance\.not_found/);
+    expect((await call("status", "nobody")).error?.message).toMatch(/instance\.not_found/);
+  });
+
+  test("batches leave out, or tell, what is there already", async () => {
+    const params = { program: "silent" };
+    const [one, two, three] = ["batch-1", "batch-2", "batch-3"].map((id) => ({ id, params }));
+    expect((await call("createBatch", "", [one, one, two])).value).toEqual(["batch-1", "batch-2"]);
+    expect((await call("createBatch", "", { instances: [three, one, three] })).value).toEqual({
+      created: ["batch-3"],
+      errors: [
+        [1, "batch-1"],
+        [2, "batch-3"],
+      ],
+    });
+    const { value } = await call<{ created: string[] }>("createBatch", "", { count: 2, params });
+    expect(new Set(value.created).size).toBe(2);
+    for (const bad of [[], { count: 0 }, { count: 101 }, [{ id: "batch-4" }, { id: "b b" }]])
+      expect((await call("createBatch", "", bad)).error).not.toBeNull();
+    expect((await call("get", "batch-4")).error).not.toBeNull();
+  });
+
+  test("a paused instance takes events and goes on when it is resumed", async () => {
+    await server.create("paused", { program: "wait" });
+    await server.until("paused", "running", "waiting");
+    await call("pause", "paused");
+    await server.until("paused", "paused");
+    expect(await call("pause", "paused")).toMatchObject({ error: null });
+    await call("sendEvent", "paused", { type: "go", payload: "now" });
+    expect(await server.status("paused")).toEqual({ status: "paused", output: null, error: null });
+    expect(await call("resume", "paused")).toMatchObject({ error: null });
+    expect(await server.until("paused", "complete")).toMatchObject({ output: ["now", "go", true, expect.anything()] });
+  });
+
+  test("an instance is terminated once", async () => {
+    await server.create("ended", { program: "wait" });
+    await server.until("ended", "running", "waiting");
+    expect(await call("terminate", "ended")).toMatchObject({ error: null });
+    expect(await server.status("ended")).toEqual({ status: "terminated", output: null, error: null });
+    expect((await call("terminate", "ended")).error).not.toBeNull();
+  });
+
+  test("an instance starts again under its id, with its params, however it stands", async () => {
+    expect(await server.run("again")).toEqual(complete({ times: 1, given: 7 }));
+    expect(await call("restart", "again")).toMatchObject({ error: null });
+    expect(await server.until("again", "complete")).toEqual(complete({ times: 2, given: 7 }));
+    await server.create("restarted", { program: "wait" });
+    await server.until("restarted", "running", "waiting");
+    expect(await call("restart", "restarted")).toMatchObject({ error: null });
+    await call("sendEvent", "restarted", { type: "go", payload: "now" });
+    expect(await server.until("restarted", "complete")).toMatchObject({
+      output: ["now", "go", true, expect.anything()],
+    });
+  });
+
+  test("what is deleted is gone, and its id is free", async () => {
+    await server.run("silent", "deleted");
+    expect(await call("delete", "deleted")).toMatchObject({ error: null });
+    expect((await call("get", "deleted")).error).not.toBeNull();
+    expect(await server.run("silent", "deleted")).toEqual(complete(null));
+    await server.create("deleted-2", { program: "wait" });
+    await server.until("deleted-2", "running", "waiting");
+    expect((await call("deleteBatch", "", ["deleted", "nobody", "deleted", "deleted-2"])).value).toEqual({
+      deleted: ["deleted", "deleted", "deleted-2"],
+      errors: [["nobody", 10400]],
+    });
+  });
+
+  test("what failed is rolled back, the last first, with what each step gave", async () => {
+    await server.run("undone");
+    const rolled = (what: string, name: string, count: number, limit: number, output?: number) => {
+      return {
+        what,
+        name: "Error",
+        stepName: `${name}-${count}`,
+        of: { name, count },
+        limit,
+        ...(output && { output }),
+      };
+    };
+    expect((await call("undone", "")).value).toEqual([
+      rolled("four", "broken", 1, 0),
+      rolled("three", "caught", 1, 0),
+      rolled("two", "twice", 2, 0, 2),
+      rolled("one", "twice", 1, 5, 1),
+    ]);
+  });
+
+  test("who terminates may have it rolled back", async () => {
+    await server.create("unwound", { program: "unwound" });
+    await expect.poll(async () => (await call("counted", "unwound")).value, { timeout: 30_000 }).toBe(1);
+    expect(await call("terminate", "unwound", { rollback: true })).toMatchObject({ error: null });
+    expect(await server.until("unwound", "terminated")).toMatchObject({ error: null });
+    expect((await call("undone", "")).value).toMatchObject([{ what: "one", output: 1 }]);
+  });
+});
+
+describe("Holdfast alone", () => {
+  let server: Server;
+  beforeAll(async () => void (server = await serve("moved")));
+  afterAll(() => server.close());
+
+  test.each([
+    ["past", {}],
+    ["nested", { name: "HoldfastError", message: expect.stringMatching(/^inner was called inside of step outer/) }],
+    ["misnamed", { name: "HoldfastError", message: expect.stringMatching(/over 256 characters$/) }],
+    ["misconfigured", { name: "HoldfastError", message: expect.stringMatching(/^retry\.limit must be/) }],
+    ["mistyped", { name: "HoldfastError", message: 'the config of a step has no "timeOut"' }],
+    ["rollbackConfig", { name: "HoldfastError", message: expect.stringMatching(/and no rollbackConfig$/) }],
+    ["askedLater", { name: "HoldfastError", message: expect.stringMatching(/is not a span of time/) }],
+    ["function", { name: "HoldfastError", message: "the result of step x cannot be kept: it is a function" }],
+    ["stream", { name: "HoldfastError", message: expect.stringMatching(/^the result of step x cannot be kept/) }],
+    ["renamed", { error: { name: "Declined", message: "declined" }, attempts: 1 }],
+  ] as const)("where it differs, it says so: %s", async (program, output) => {
+    expect(await server.run(program)).toEqual(complete(output));
+  });
+
+  const refusal = async (...args: Parameters<Server["call"]>) => (await server.call(...args)).error?.code;
+
+  test("a refusal keeps its name and message; nobody matches those of another", async () => {
+    expect(await server.run("refused")).toMatchObject({
+      output: { error: { name: "NonRetryableError", message: "declined" }, attempts: 1 },
+    });
+    expect(await server.run("uncaughtRefusal")).toEqual(errored("NonRetryableError", "declined"));
+    await server.call("create", "", { id: "hosted", params: { program: "uncaughtRefusal" } }, "/others");
+    const { entries } = await readHistory(server, "hosted");
+    expect(entries.map(({ kind }) => kind)).toEqual(["run.created", "run.started", "step.failed", "run.failed"]);
+  });
+
+  test("what is not there is refused by name", async () => {
+    const params = { program: "wait" };
+    const retention = { successRetention: "1 day" };
+    expect(await refusal("create", "", { id: "kept", params, retention })).toBe("options_invalid");
+    await server.create("refusals", { program: "wait" });
+    expect(await refusal("restart", "refusals", { from: { name: "x" } })).toBe("options_invalid");
+    expect(await refusal("subscribe", "refusals")).toBe("options_invalid");
+    expect(await refusal("get", "none of all")).toBe("id_invalid");
+    expect(await refusal("create", "", { id: "_7" })).toBe("id_invalid");
+    expect(await refusal("get", "kept")).toBe("run_not_found");
+    await server.call("terminate", "refusals");
+    for (const op of ["pause", "resume", "terminate"] as const)
+      expect([op, await refusal(op, "refusals")]).toEqual([op, "run_ended"]);
+    expect(await refusal("sendEvent", "refusals", { type: "go", payload: 1 })).toBe("run_ended");
+  });
+
+  test("ids are those of all workflows, and a binding sees the runs of its own", async () => {
+    await server.create("common", { program: "wait" });
+    expect(await refusal("create", "", { id: "common", params: { program: "wait" } }, "/others")).toBe("run_exists");
+    expect(await refusal("get", "common", undefined, "/others")).toBe("run_not_found");
+    expect(await server.until("common", "waiting")).toEqual({ status: "waiting", output: null, error: null });
+  });
+
+  test("an event may come from the API: its body is the payload", async () => {
+    await server.create("posted", { program: "wait" });
+    const headers = { "content-type": "application/json" };
+    await server.fetch("/v1/runs/posted/signals/go", { method: "POST", body: `{"ok":true}`, headers });
+    const { output } = await server.until("posted", "complete");
+    expect(output).toEqual([{ ok: true }, "go", true, ["payload", "timestamp", "type"]]);
+  });
+
+  test("an instance that lost its memory goes on where it stood", async () => {
+    await server.create("held", { program: "held" });
+    await server.until("held", "waiting");
+    await server.evict("held");
+    await server.call("sendEvent", "held", { type: "go", payload: "now" });
+    expect(await server.until("held", "complete")).toEqual(complete([1, "now", [2, 2]]));
+  });
+
+  test("what is rolled back after a loss of memory is rolled back as before", async () => {
+    await server.create("unwound", { program: "unwound" });
+    await server.until("unwound", "waiting");
+    await server.evict("unwound");
+    await server.call("terminate", "unwound", { rollback: true });
+    expect(await server.until("unwound", "terminated")).toMatchObject({ error: null });
+    expect((await server.call("undone", "")).value).toMatchObject([{ what: "one", output: 1, stepName: "one-1" }]);
+  });
+});
+
+/** When the run has ended. */
+async function readHistory(server: Server, id: string): Promise<{ readonly entries: readonly Entry[] }> {
+  await server.fetch(`/v1/runs/${id}?wait=60s`);
+  return (await (await server.fetch(`/v1/runs/${id}/history?limit=200`)).json()) as { entries: Entry[] };
+}
+
+type Entry = { readonly kind: string };

@@ -1,0 +1,22 @@
+import { NonRetryableError as Hosted } from "cloudflare:workflows";
+import { createWorker } from "../../../src/index.ts";
+import { NonRetryableError, toWorkflow, WorkflowEntrypoint } from "../../../src/cloudflare.ts";
+import { answer, defineMain } from "./programs.ts";
+
+class Main extends defineMain({ WorkflowEntrypoint, NonRetryableError }) {}
+
+const main = toWorkflow("main", Main);
+/** A file whose second import was forgotten. */
+class Other extends defineMain({ WorkflowEntrypoint, NonRetryableError: Hosted }) {}
+const other = toWorkflow("other", Other);
+const worker = createWorker({ workflows: [main, other] });
+export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;
+
+export default {
+  fetch(request: Request, env: unknown, ctx: ExecutionContext) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/flows") return answer(request, main.binding);
+    if (pathname === "/others") return answer(request, other.binding);
+    return worker.fetch(request, env, ctx);
+  },
+};
