@@ -21,8 +21,8 @@ export type Decision = {
 };
 
 /**
- * Null when the run is already as the action wants it, when the same action with the same key was taken, or when a
- * parent asks that did not start it.
+ * Null when the same action with the same key was taken, when a parent asks that did not start it, or when the run is
+ * already as the action wants it and nobody will look for that on record.
  * @throws HoldfastError run_ended, not_retryable, idempotency_conflict
  */
 export function decide(state: RunState, action: Action, now: number): Decision | null {
@@ -67,21 +67,38 @@ function end(state: RunState, action: Action, name: string, code: "cancelled" | 
 function cancel(state: RunState, action: Action): Decision | null {
   const ended = end(state, action, "Cancelled", "cancelled");
   if (state.startedAt === null) return ended;
-  if (state.cancelling !== null || state.ending !== null || ended.fact.kind !== "run.cancelled") return null;
+  if (state.cancelling !== null || state.ending !== null || ended.fact.kind !== "run.cancelled")
+    return unchanged(state, action, "cancel");
   return { fact: { ...ended.fact, kind: "run.cancel_requested", awaited: [] }, effect: "unwind" };
 }
 
 function pause(state: RunState, action: Action): Decision | null {
   refuseEnded(state, "be paused");
-  return state.paused === null ? { fact: { kind: "run.paused", ...signature(action) }, effect: "none" } : null;
+  if (state.paused !== null) return unchanged(state, action, "pause");
+  return { fact: { kind: "run.paused", ...signature(action) }, effect: "none" };
 }
 
 function resume(state: RunState, action: Action, now: number): Decision | null {
   refuseEnded(state, "be resumed");
   const { paused } = state;
-  if (paused === null) return null;
+  if (paused === null) return unchanged(state, action, "resume");
   const shiftMs = Math.max(0, now - paused.at);
   return { fact: { kind: "run.resumed", shiftMs, ...signature(action) }, effect: "begin" };
+}
+
+/**
+ * It changes nothing. A key is on record all the same, so that the action, repeated when the run is no longer as it
+ * was, is the same one (guarantee 5); and so is the first cancellation that comes too late (guarantee 8).
+ */
+export function noted(state: RunState, action: Action, kind: "cancel" | "pause" | "resume"): Fact[] {
+  const isNews = kind === "cancel" && state.cancelling === null && !state.cancelNoted;
+  if (action.key === undefined && !isNews) return [];
+  return [{ kind: "run.action_noted", action: kind, ...signature(action) }];
+}
+
+function unchanged(state: RunState, action: Action, kind: "cancel" | "pause" | "resume"): Decision | null {
+  const [fact] = noted(state, action, kind);
+  return fact === undefined ? null : { fact, effect: "none" };
 }
 
 function retry(state: RunState, action: Action): Decision {

@@ -136,6 +136,7 @@ export class Bars {
       case "run.interrupted":
       case "run.recovered":
       case "run.imported":
+      case "run.action_noted":
       case "notice.started":
       case "step.added":
       case "child.stopped":

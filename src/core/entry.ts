@@ -351,6 +351,15 @@ export type Fact =
       /** Steps in flight that can be undone: whether they must be is told by how they end. */
       readonly awaited: readonly string[];
     }
+  /** Somebody asked for what changed nothing: the run was as they wanted it, or stays on its way to its end. */
+  | {
+      readonly kind: "run.action_noted";
+      readonly action: "cancel" | "pause" | "resume";
+      readonly by: string;
+      readonly role?: string;
+      readonly reason: string | null;
+      readonly key?: string;
+    }
   /** The run `run` of the built-in workflow tells the address of an end of this one; `of` is its `seq`. */
   | { readonly kind: "notice.started"; readonly url: string; readonly of: number; readonly run: string }
   /** The history up to here came from another deployment. */

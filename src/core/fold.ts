@@ -79,6 +79,7 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
     case "run.imported":
     case "notice.started":
     case "run.cancel_requested":
+    case "run.action_noted":
     case "run.completed":
     case "run.failed":
     case "run.cancelled":

@@ -86,6 +86,7 @@ export const grammar: Grammar = {
   "run.resumed": { ...asked, shiftMs: instant },
   "run.retried": { ...asked, cleared: listOf(text) },
   "run.cancel_requested": { ...asked, error, awaited: listOf(text) },
+  "run.action_noted": { ...asked, action: oneOf("cancel", "pause", "resume") },
   "run.completed": { output: stored },
   "run.failed": { error },
   "run.cancelled": { ...asked, error, givenUp: maybe(isTrue) },

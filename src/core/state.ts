@@ -140,6 +140,8 @@ export class RunState {
   end: EntryOf<"run.completed"> | EntryOf<"run.failed"> | EntryOf<"run.cancelled"> | null = null;
   paused: EntryOf<"run.paused"> | null = null;
   cancelling: EntryOf<"run.cancel_requested"> | null = null;
+  /** A cancellation came that could not change how the run ends, and is on record. */
+  cancelNoted = false;
   /** The run is being undone and will end like this. */
   ending: EntryOf<"undo.started"> | null = null;
   /** Completed steps that can be undone, in the order in which they completed. */

@@ -47,6 +47,7 @@ function say(entry: Entry, time: Time): string {
     case "run.retried":
     case "run.imported":
     case "run.cancel_requested":
+    case "run.action_noted":
     case "run.cancelled":
       return sayOfAction(entry);
     case "step.attempt_failed":
@@ -149,7 +150,8 @@ function creation(entry: EntryOf<"run.created">, time: Time): string {
   return `${from} started ${what}${begins}${because(entry.reason)}`;
 }
 
-type ActionEntry = EntryOf<`run.${"paused" | "resumed" | "retried" | "imported" | "cancel_requested" | "cancelled"}`>;
+type ActionEntry =
+  EntryOf<`run.${"paused" | "resumed" | "retried" | "imported" | "cancel_requested" | "action_noted" | "cancelled"}`>;
 
 /** Who did what to the run, and why. */
 function sayOfAction(entry: ActionEntry): string {
@@ -167,6 +169,8 @@ function sayOfAction(entry: ActionEntry): string {
       return `${who(entry)} imported the run, which was ${name(entry.from.id)} in another deployment${why}`;
     case "run.cancel_requested":
       return `${who(entry)} cancelled the run, which cleans up first${why}`;
+    case "run.action_noted":
+      return `${who(entry)} wanted to ${entry.action} the run, which changed nothing${why}`;
     case "run.cancelled": {
       const how = entry.error.code === "terminated" ? "terminated" : "cancelled";
       const late = entry.givenUp === true ? "; its clean-up came to nothing and was not waited for" : "";

@@ -308,6 +308,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   lane: "kept",
   awaited: "kept",
   givenUp: "kept",
+  action: "kept",
   // An address that is told of the end is often a credential as well.
   notify: "dropped",
   run: "kept",

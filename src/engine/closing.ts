@@ -43,22 +43,23 @@ export class Closing {
     if (this.#end !== null) this.#course.post(this.#end);
   }
 
-  /** The handler hears of the cancellation through its open calls; resolves once that is on record. */
-  async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited">): Promise<void> {
-    const { state, rested, stopped } = this.#course;
-    const requested = new Promise<void>((resolve) => {
-      this.#course.post(() => {
-        // A run on its way to another end stays on it: a replay could not tell which of the two came first.
-        if (state.cancelling === null && state.ending === null && this.#awaited === null && state.end === null) {
-          this.#course.record({ ...request, awaited: this.#attempts.stop(new Error(request.error.message)) });
-          // The handler may be over already, with its end in line behind this.
-          if (!this.finished) rested.ring();
-        }
-        resolve();
-      });
+  /**
+   * The handler hears of the cancellation through its open calls; resolves once that is on record, or to false where
+   * the run is on its way to its end already.
+   */
+  async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited">): Promise<boolean> {
+    const { state, rested } = this.#course;
+    const requested = await this.#course.turn(() => {
+      // A run on its way to another end stays on it: a replay could not tell which of the two came first.
+      if (state.cancelling !== null || state.ending !== null || this.#awaited !== null || state.end !== null)
+        return false;
+      this.#course.record({ ...request, awaited: this.#attempts.stop(new Error(request.error.message)) });
+      // The handler may be over already, with its end in line behind this.
+      if (!this.finished) rested.ring();
+      return true;
     });
-    await Promise.race([requested, stopped.heard()]);
     if (this.#course.failure !== null) throw this.#course.failure;
+    return requested === true;
   }
 
   /** Ends the run from outside, whatever the handler makes of it. */

@@ -5,7 +5,7 @@
  * Invariant 1: what is answered is on record first (guarantee 1).
  */
 import { authorOf } from "../core/author.ts";
-import { decide, refuseEnded } from "../core/action.ts";
+import { decide, noted, refuseEnded } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import { decideMerge } from "../core/debounce.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
@@ -273,14 +273,18 @@ export class Run {
   /** Through the handler, where there is one: it hears of it in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
     const execution = this.#drive.definition === undefined ? null : await this.awake().catch(unlessStuck);
-    if (execution !== null) await execution.closing.cancel(request);
+    if (execution !== null && (await execution.closing.cancel(request))) return;
     // It went on as new before it could hear of it.
-    if (execution?.renewal.done === true) await this.act(action);
-    else if (execution !== null || decide(this.state, action, this.now()) === null) return;
-    else if (this.state.undoable.size > 0) this.#drive.append(request);
+    if (execution?.renewal.done === true) return await this.act(action);
+    const fact = decide(this.state, action, this.now())?.fact;
+    if (fact === undefined) return;
+    if (fact.kind !== request.kind) return this.#drive.append(fact);
+    // Its handler has ended, and what that comes to is not on record yet.
+    if (execution?.course.over === false) return this.#drive.append(...noted(this.state, action, "cancel"));
+    if (this.state.undoable.size > 0) this.#drive.append(request);
     // Nobody is there to clean up.
     else this.#drive.append({ ...request, kind: "run.cancelled" });
-    if (execution === null && this.execution?.course.over === true) this.#drive.reopen();
+    if (this.execution?.course.over === true) this.#drive.reopen();
   }
 }
 

@@ -149,6 +149,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   lane: "plain",
   awaited: "plain",
   givenUp: "plain",
+  action: "plain",
   notify: "plain",
   run: "plain",
   of: "plain",

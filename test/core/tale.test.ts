@@ -91,6 +91,12 @@ const tales: {
       "ana (operate) cancelled the run, which cleans up first: not needed",
     ],
   ],
+  "run.action_noted": [
+    [
+      { ...ana, action: "cancel", reason: "not needed" },
+      "ana (operate) wanted to cancel the run, which changed nothing: not needed",
+    ],
+  ],
   "run.completed": [[{ output: secret }, "the run completed"]],
   "run.failed": [[{ error }, "the run failed: 503 from the bank"]],
   "run.cancelled": [

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
+import type { Run } from "../../src/engine/run.ts";
 import { Host, act, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 
@@ -127,6 +128,14 @@ describe("cancel", () => {
     await host.drive();
     expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["a"] } });
     expect(host.entries("run.cancel_requested")).toHaveLength(1);
+    expect(host.entries("run.action_noted").map(({ action, key }) => [action, key])).toEqual([
+      ["cancel", "key 2000"],
+      ["cancel", "key 3000"],
+    ]);
+    // Each was answered, and is when it is repeated after the end.
+    for (const at of [1000, 2000, 3000]) await act(host.run, "cancel", `key ${at}`);
+    await expect(async () => act(host.run, "pause", "key 2000")).rejects.toThrow("was used to cancel");
+    expect(host.entries("run.action_noted")).toHaveLength(2);
   });
 
   test("guarantee 3: one that comes while a failed run waits for a step in flight changes nothing, in any life", async () => {
@@ -142,13 +151,50 @@ describe("cancel", () => {
     host.plan(startAt + 1000, (run) => act(run, "cancel"));
     await host.drive();
     const died = host.journal.commits.findIndex((text) => text.includes("undo.started"));
-    for (const keep of [host.journal.commits.length, died, died - 1]) {
+    for (const keep of [host.journal.commits.length, died, died - 1, died - 2]) {
       host = host.reopen({ keep });
       await host.drive();
       expect(host.snapshot).toMatchObject({ status: "failed", error: { message: "no use", undone: ["slow"] } });
       expect(host.entries("run.cancel_requested")).toEqual([]);
     }
     expect(seen).not.toContain("cancelled");
+  });
+
+  test("guarantees 5, 8: one that comes too late is on record, and with its key is the same one ever after", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      void step.run("slow", () => host.clock.after(2000), { undo: () => host.clock.after(2000) });
+      await step.sleep(500);
+      throw new Error("no use");
+    });
+    const late = (run: Run): Promise<unknown> => {
+      return Promise.all([act(run, "cancel"), act(run, "cancel"), act(run, "cancel", "k"), act(run, "cancel", "k")]);
+    };
+    // The handler has ended, and its step is waited for; then the run is being undone.
+    for (const at of [1000, 3000]) host.plan(startAt + at, late);
+    await host.drive();
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { undone: ["slow"] } });
+    expect(host.entries("run.action_noted").map(({ at, by, action, key }) => [at - startAt, by, action, key])).toEqual([
+      [1000, "test", "cancel", undefined],
+      [1000, "test", "cancel", "k"],
+    ]);
+    await act(host.run, "cancel", "k");
+    await expect(async () => act(host.run, "cancel", "other")).rejects.toMatchObject({ code: "run_ended" });
+  });
+
+  test("guarantee 8: one that comes when its run has just come to its end is told so", async () => {
+    let cancelled: Promise<unknown> | undefined;
+    const host: Host = new Host(async (_input, step) => {
+      await step.sleep(1000);
+      // The handler's end stands in line before it.
+      queueMicrotask(() => {
+        cancelled = Promise.resolve(act(host.run, "cancel", "k"));
+        cancelled.catch(() => {});
+      });
+      return "done";
+    });
+    await host.drive();
+    expect([host.status, host.journal.kinds.slice(-2)]).toEqual(["completed", ["timer.fired", "run.completed"]]);
+    await expect(cancelled).rejects.toMatchObject({ code: "run_ended" });
   });
 
   test("a run whose code is gone ends at once", async () => {

@@ -130,6 +130,27 @@ describe("cancel, terminate, timeout", () => {
     expect([retried.status, retried.clock.at]).toEqual(["completed", startAt + 100_000]);
   });
 
+  test("guarantee 5: a pause that changed nothing is the same one when it is repeated after the run was resumed", async () => {
+    const host = await new Host(async (_input, step) => await step.waitFor("never")).drive();
+    for (const kind of ["resume", "pause"] as const) {
+      // The second finds the run as it wants it.
+      await act(host.run, kind, `first ${kind}`);
+      await act(host.run, kind, `second ${kind}`);
+    }
+    await act(host.run, "resume");
+    await act(host.run, "pause", "second pause");
+    expect(host.run.state.paused).toBeNull();
+    await act(host.run, "pause");
+    await act(host.run, "resume", "second resume");
+    expect(host.run.state.paused).not.toBeNull();
+    const noted = host.entries("run.action_noted").map(({ action, key }) => [action, key]);
+    expect(noted).toEqual([
+      ["resume", "first resume"],
+      ["resume", "second resume"],
+      ["pause", "second pause"],
+    ]);
+  });
+
   test("an attempt in flight times out though the run is paused, and then rests", async () => {
     const host = new Host((_input, step) =>
       step.run("a", () => new Promise(() => {}), { timeout: "1 m", retry: { limit: 1, jitter: 0 } }),

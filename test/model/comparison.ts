@@ -105,7 +105,7 @@ function checkRequests({ requests, history }: Observation): void {
       )
         if (taken.length > 0 && own[0]?.what === "signal") fail("the first is none, the next are duplicates");
       if (new Set(taken.map(({ answer }) => answer)).size > 1) fail("answered in two ways");
-    } else if (entries > 1) fail("done twice");
+    } else if (entries !== (taken.length > 0 ? 1 : 0)) fail("what was answered is not on record once");
     for (const { answer, at } of refused)
       // A run that is being undone hears signals, and takes no updates any more.
       if (answer === "run_ended" && own[0]?.what !== "update" && (ended === undefined || ended.at > at))

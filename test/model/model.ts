@@ -229,6 +229,8 @@ export class Model {
         return this.#calls.retry();
       case "cancel_requested":
         return this.#cancel(entry["awaited"] as readonly string[]);
+      case "action_noted":
+        return claim(this.#isInVain(entry["action"]), `to ${String(entry["action"])} it would have changed something`);
       case "completed":
       case "failed":
       case "cancelled":
@@ -257,6 +259,12 @@ export class Model {
     // Whoever is told to end may clean up at once.
     this.#calls.pausedAt = null;
     for (const call of this.#calls.open) if (!flying.includes(call)) call.reject(this.#cancelled);
+  }
+
+  /** The run is as the action wants it, or on its way to its end. */
+  #isInVain(action: unknown): boolean {
+    if (action === "cancel") return this.#cancelled !== null || this.#wanted !== null;
+    return (this.#calls.pausedAt !== null) === (action === "pause");
   }
 
   /** A cancellation that came just as the handler ended may count, or not. */

@@ -160,8 +160,11 @@ class Performance {
 
   #act(id: string, kind: "pause" | "resume" | "retry" | "cancel" | "terminate", key: string): void {
     const at = this.#family.clock.at;
-    const answer = (said: string): void =>
-      void (id === rootId && this.#requests.push({ what: kind, key, at, answer: said }));
+    const process = this.#family.journal(id);
+    const answer = (said: string): void => {
+      // Nothing is answered by a dead process.
+      if (id === rootId && !process.closed) this.#requests.push({ what: kind, key, at, answer: said });
+    };
     try {
       const done = this.#family.act(id, kind, key);
       if (done instanceof Promise)

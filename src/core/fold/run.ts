@@ -52,13 +52,14 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       return null;
     case "run.cancel_requested":
       return cancel(state, entry);
+    case "run.action_noted":
+      if (entry.action === "cancel") state.cancelNoted = true;
+      remember(state, entry, entry.action);
+      return null;
     case "run.completed":
     case "run.failed":
-      end(state, entry);
-      return null;
     case "run.cancelled":
       end(state, entry);
-      remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
       return null;
     default:
       return unreachable(entry);
@@ -107,6 +108,8 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
 
 function end(state: RunState, entry: NonNullable<RunState["end"]>): void {
   state.end = entry;
+  if (entry.kind === "run.cancelled")
+    remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
   const { notify = [] } = state.created ?? {};
   if (notify.length > 0) state.untold.set(entry.seq, new Set(notify));
   state.queued.clear();
@@ -183,6 +186,7 @@ function recall(call: Call): void {
 function reopen(state: RunState): void {
   state.ending = null;
   state.cancelling = null;
+  state.cancelNoted = false;
   state.undone = [];
   state.notUndone = [];
   for (const [key, call] of state.calls) {
