@@ -209,6 +209,7 @@ function subjectOf(entry: Entry): { readonly kind: CallKind; readonly id: string
     case "step.attempt_started":
     case "step.dispatched":
     case "step.interrupted":
+    case "step.abandoned":
     case "step.completed":
     case "step.failed":
       return { kind: "run", id: entry.step };

@@ -38,7 +38,12 @@ export class Closing {
     this.#leftovers = leftovers;
   }
 
-  /** The replay is over: what it came to happens now. */
+  /** The replay is over. Where it came to the end, nothing begins again but what may have to be undone. */
+  letGo(): void {
+    if (this.#end !== null && this.#course.state.ending === null) this.#freeze();
+  }
+
+  /** What the replay came to happens now. */
   goLive(): void {
     if (this.#end !== null) this.#course.post(this.#end);
   }
@@ -86,8 +91,7 @@ export class Closing {
     const { over, state, live } = this.#course;
     this.#calls.frozen = true;
     if (over || (live && state.ending !== null) || this.#awaited !== null) return;
-    // A step in flight that can be undone is waited for; after a death, once it is in flight again.
-    this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || !live));
+    this.#freeze();
     // A replay comes here once more on its way to what is on record.
     if (state.ending !== null) return;
     if (!live) return this.#finish(() => this.conclude(wanted));
@@ -95,6 +99,7 @@ export class Closing {
     if (end.kind === "run.completed") return this.#endRun(end);
     this.#awaited = end;
     this.#attempts.stop(new Error("the run is ending"));
+    if (this.#attempts.running > 0) this.#noteLost();
     // Those that are waited for have less time than they had.
     this.#course.expect(this.#attempts.timeoutAt);
     this.#endAtRest();
@@ -154,6 +159,18 @@ export class Closing {
     if (this.#end !== null) return;
     this.#end = end;
     if (this.#course.live) this.#course.post(end);
+  }
+
+  /** What is left behind is on record before what is waited for: a death meanwhile would keep it from there. */
+  #noteLost(): void {
+    const lost = this.#attempts.lost.takeNoted();
+    if (lost.length > 0) this.#course.guard(() => this.#course.ledger.append(...lost));
+  }
+
+  /** A step in flight that can be undone is waited for; after a death, once it is in flight again. */
+  #freeze(): void {
+    const { live } = this.#course;
+    this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || !live));
   }
 
   /** Once no step is in flight that may have to be undone. */

@@ -151,6 +151,7 @@ export class Execution {
     if (course.over) return;
     const added = state.ending === null ? await this.#adopt() : new Set<string>();
     if (added === null || course.over) return;
+    this.closing.letGo();
     const open = [...this.calls.pending.values()].filter(({ key }) => !added.has(key));
     if (resumed) await this.work.attempts.mark(open);
     if (course.over) return;

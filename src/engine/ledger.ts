@@ -11,6 +11,7 @@ import { fold } from "../core/fold.ts";
 import { callKey, RunState } from "../core/state.ts";
 import type { Outcome } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
+import { ordersLeft } from "./lost.ts";
 
 const partings: ReadonlySet<Fact["kind"]> = new Set([
   "run.cancel_requested",
@@ -29,7 +30,9 @@ export class Ledger {
   /** Nothing was on record, when the journal was opened, of what came after a recovery. */
   openedRecovered: boolean;
   /** What is put on record before the run ends, or stops waiting for its children, in the same commit. */
-  beforeParting: (parting: readonly Fact[]) => readonly Fact[] = () => [];
+  beforeParting: (parting: readonly Fact[]) => readonly Fact[] = (parting) => {
+    return ordersLeft(parting, this.state);
+  };
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #sealed: boolean;

@@ -175,6 +175,14 @@ describe("the cut", () => {
     expect(preview(history, "up")).toEqual({ kept: ["a"], rerun: ["answer", "clean", "up"] });
   });
 
+  test("a step that is on record only as left behind can be gone on from, and given a result", () => {
+    const left: Fact = { kind: "step.abandoned", step: "slow", attempt: 1, startedAt: 500 };
+    const history = historyOf(completed("a"), left, { kind: "run.failed", error });
+    expect(preview(history, "slow")).toEqual({ kept: ["a"], rerun: ["slow"] });
+    expect(kindsOf(forkOf(history, "slow"))).toEqual(["step.completed a"]);
+    expect(planFork(history, { from: "slow", given: ["slow"] })).toMatchObject({ kept: ["a", "slow"], rerun: [] });
+  });
+
   test("an unknown step is refused, and the known ones are named", () => {
     expect(() => planFork(entries, { from: "d", given: [] })).toThrow(
       expect.objectContaining({ code: "fork_invalid", message: expect.stringMatching(/"d".*a, nap, b, c, b#2/) }),

@@ -222,7 +222,20 @@ describe("the end of a handler", () => {
       .map(({ step, attempt, startedAt, at }) => [step, attempt, at - startedAt]);
     // What can be undone is waited for, unless nothing is to be undone.
     const kept = how === "returns" || how === "is terminated" ? [["kept", 1, 300]] : [];
-    expect(left).toEqual([["charge", 1, how === "fails" ? 400 : 300], ...kept]);
+    expect(left).toEqual([["charge", 1, 300], ...kept]);
+  });
+
+  test("guarantee 8: what is left behind is on record whenever the process dies while another step is waited for", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      void step.run("charge", () => host.clock.after(5000)).catch(() => {});
+      void step.run("kept", () => host.clock.after(400), { undo: () => {} }).catch(() => {});
+      await step.sleep(300);
+      throw new Error("enough");
+    });
+    await host.drive(startAt + 350);
+    expect(host.journal.kinds.slice(-2)).toEqual(["timer.fired", "step.abandoned"]);
+    const again = await host.reopen().drive();
+    expect([again.status, again.entries("step.abandoned").map(({ step }) => step)]).toEqual(["failed", ["charge"]]);
   });
 
   test("steps nobody awaited are let go", async () => {

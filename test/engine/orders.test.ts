@@ -368,6 +368,61 @@ describe("a run that does not wait for it any more", () => {
     expect(post.host.entries("step.completed")).toEqual([]);
   });
 
+  const abandoned = ({ host }: Post) => {
+    return host.entries("step.abandoned").map(({ step, attempt, startedAt }) => [step, attempt, startedAt - startAt]);
+  };
+
+  test.each([true, false])(
+    "guarantee 8: one that an end leaves behind is on record (in memory: %s)",
+    async (isThere) => {
+      const post = new Post(ask, () => null);
+      await post.drive(startAt + 1000);
+      if (!isThere) post.reopen();
+      await act(post.host.run, "terminate");
+      expect(post.host.journal.kinds.slice(-2)).toEqual(["step.abandoned", "run.cancelled"]);
+      expect(abandoned(post)).toEqual([["ask", 1, 0]]);
+      const late = new Post(define(ask, { timeoutMs: minuteMs }), () => null);
+      await late.drive(startAt + 1000);
+      if (!isThere) late.reopen();
+      late.host.clock.set(startAt + minuteMs);
+      await late.drive();
+      expect(late.host.snapshot.error?.code).toBe("run_timeout");
+      expect(abandoned(late)).toEqual([["ask", 1, 0]]);
+    },
+  );
+
+  test("guarantee 8: so is one that a handler without its code leaves behind, cancelled with something to undo", async () => {
+    const handler: Handler = async (_input, step) => {
+      await step.run("book", () => 1, { undo: () => {} });
+      await step.fetch("ask", url);
+    };
+    const post = new Post(handler, () => null);
+    await post.drive(startAt + 1000);
+    const { definition } = post.host;
+    post.reopen().host.definition = undefined;
+    await act(post.host.run, "cancel");
+    expect(abandoned(post)).toEqual([["ask", 1, 0]]);
+    post.host.definition = definition;
+    await post.drive();
+    expect(post.host.snapshot.error?.undone).toEqual(["book"]);
+    expect(abandoned(post)).toHaveLength(1);
+  });
+
+  test("guarantee 8: one that is left behind by a run that is undone is on record once, and at work no more", async () => {
+    const handler: Handler = async (_input, step) => {
+      await step.run("book", () => 1, { undo: () => post.host.clock.after(5000) });
+      void step.fetch("ask", url).catch(() => {});
+      await step.sleep(1000);
+      throw new Error("enough");
+    };
+    const post: Post = new Post(handler, () => null);
+    await post.drive(startAt + 3000);
+    expect(post.host.journal.kinds.slice(-2)).toEqual(["step.abandoned", "undo.started"]);
+    expect(post.reopen().host.snapshot.active).toEqual([]);
+    await post.drive();
+    expect([post.host.status, abandoned(post)]).toEqual(["failed", [["ask", 1, 0]]]);
+  });
+
   test("a race it lost goes on to its end, as any step at work does", async () => {
     const handler: Handler = async (_input, step) => {
       const { key } = await step.race({ ask: () => step.fetch("ask", url), nap: () => step.sleep("nap", 1000) });

@@ -26,6 +26,13 @@ export function finish(state: RunState, call: Call, failed = false): void {
   if (state.cleared.size > 0) state.cleared.delete(call.key);
 }
 
+/** Nobody brings the answer of a request any more; made again, the attempt is another request. */
+export function recall(call: Call): void {
+  if (call.order === null) return;
+  call.order = null;
+  call.until = null;
+}
+
 /** Children that nobody will wait for any more are to be stopped, unless their policy lets them be. */
 export function orphan(state: RunState, { child, policy }: Pick<Call, "child" | "policy">): void {
   if (child !== null && policy !== "abandon") state.orphans.set(child.id, { child, policy });

@@ -1,8 +1,8 @@
 /** What the entries of the run itself mean. */
 import type { Entry, EntryOf } from "../entry.ts";
 import { callKey, cancelKey } from "../state.ts";
-import type { Call, Outcome, RunState } from "../state.ts";
-import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
+import type { Outcome, RunState } from "../state.ts";
+import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
 
 type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
 
@@ -173,13 +173,6 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     call.retryFrom = entry.at;
   }
   remember(state, entry, "retry");
-}
-
-/** Nobody brings the answer of a request any more: the attempt is made again. */
-function recall(call: Call): void {
-  if (call.order === null) return;
-  call.order = null;
-  call.until = null;
 }
 
 /** The run had ended: what its end set going is over. */

@@ -4,15 +4,18 @@ import { nameOfCall } from "../name.ts";
 import { callKey, endedOf, recordOf, undoKey } from "../state.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
 import { count } from "./tally.ts";
-import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
+import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
 
 type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
 
 export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
   switch (entry.kind) {
     // It tells of no outcome, and a life after a retry begins the step as if it never had.
-    case "step.abandoned":
+    case "step.abandoned": {
+      const call = state.calls.get(callKey("run", entry.step));
+      if (call !== undefined) recall(call);
       return null;
+    }
     case "step.added":
       // One that was taken for removed has come back.
       state.marked.delete(`step.removed:${callKey(entry.call, entry.step)}`);
