@@ -230,10 +230,14 @@ export class Calls {
   }
 }
 
-/** After a death nobody could tell its calls from those of the handler: they have no place in the journal. */
+/**
+ * After a death nobody could tell its calls from those of the handler: they have no place in the journal. A queue that
+ * has the function call back what the handler gave it cannot be told from that here, but can be there.
+ */
 function refuseIn(outer: string, name: string): Promise<never> {
-  const message = `${name} was called inside of step ${outer}, whose function makes no calls of step: make it beside`;
-  return Promise.reject(new HoldfastError("step_nested", message));
+  const what = `${name} was called inside of step ${outer}, whose function makes no calls of step: make it beside`;
+  const way = "where a queue of both called it back, give that the function wrapped in AsyncLocalStorage.bind";
+  return Promise.reject(new HoldfastError("step_nested", `${what}, or, ${way}`));
 }
 
 /** What a handler that cleans up no longer waits for. */

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import type { Retry } from "../../src/core/retry.ts";
@@ -15,6 +16,26 @@ async function caught(call: () => unknown): Promise<Caught> {
     return error as Caught;
   }
   throw new Error("nothing was thrown");
+}
+
+/** Does one after the other, as libraries do it: the end of one calls the next. */
+function oneByOne(): <Result>(task: () => Promise<Result>) => Promise<Result> {
+  const waiting: (() => void)[] = [];
+  let isBusy = false;
+  return (task) =>
+    new Promise((resolve, reject) => {
+      const begin = (): void => {
+        isBusy = true;
+        void task()
+          .then(resolve, reject)
+          .then(() => {
+            isBusy = false;
+            waiting.shift()?.();
+          });
+      };
+      if (isBusy) waiting.push(begin);
+      else begin();
+    });
 }
 
 /** What a run's first call of a kind that is never right is refused with. */
@@ -327,6 +348,26 @@ describe("inside of a step", () => {
     expect(host.output).toEqual([refused, refused, refused, refused, "fine"]);
     expect(host.entries("step.attempt_failed")).toEqual([]);
     expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["opens", "beside"]);
+  });
+
+  test("a queue that both use calls back where the handler gave it the function, if that was bound", async () => {
+    type Task = () => Promise<string>;
+    const flow = (bind: (task: Task) => Task) => async (_input: unknown, step: Step) => {
+      const queue = oneByOne();
+      const first = step.run("first", () => queue(async () => await Promise.resolve()));
+      const second = queue(bind(() => step.run("second", () => "fine"))).catch(({ code }: Caught) => code);
+      await first;
+      return await second;
+    };
+    expect((await play(flow((task) => task))).output).toBe("step_nested");
+    // Nothing but the function's scope is bound: it sees the same order in every life.
+    const host = await play(flow((task) => AsyncLocalStorage.bind(task)));
+    expect(host.output).toBe("fine");
+    const again = await host.reopen({ keep: 2 }).drive();
+    expect([again.output, again.entries("step.completed").map(({ step }) => step)]).toEqual([
+      "fine",
+      ["first", "second"],
+    ]);
   });
 
   test("nor is one in an undo, which fails for it and does not hang", async () => {
