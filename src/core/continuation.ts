@@ -59,6 +59,7 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
       keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
       ...newestUpdates(state),
       ...newestActions(state),
+      ...newestStarts(state),
       ...foremostSteps(state),
       ...firstLabels(created, life),
     },
@@ -113,6 +114,11 @@ function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> 
     kept.push(one);
   }
   return kept.length === 0 ? {} : { actions: kept.toReversed() };
+}
+
+/** Starts that are repeated find the run that they became part of. */
+function newestStarts({ debounceKeys }: RunState): Pick<Continuation, "debounced"> {
+  return debounceKeys.size === 0 ? {} : { debounced: [...debounceKeys].slice(-maxKeys) };
 }
 
 /** A repeated start is compared with them. */

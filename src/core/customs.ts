@@ -234,6 +234,7 @@ const shapes: Readonly<Record<string, Check>> = {
   continuation: exactly({
     ...{ count, createdAt: isInstant, keys: listOf(exactly({ key: text, name: text, payload: stored })) },
     updates: maybe(listOf(exactly({ key: text, id: text, name: text, sent: stored, end: updateEnd }))),
+    debounced: maybe(listOf(text)),
     actions: maybe(listOf(exactly({ key: text, kind: text, reason: orNull(isText), url: maybe(isWebUrl) }))),
     tallies: maybe(listOf((value) => Array.isArray(value) && value.length === 2 && text(value[0]) && tally(value[1]))),
     labels: maybe(labels),

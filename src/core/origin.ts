@@ -45,6 +45,8 @@ export type Continuation = {
   readonly updates?: readonly KeptUpdate[];
   /** The newest actions that came with an `Idempotency-Key`; absent where there are none. */
   readonly actions?: readonly KeptAction[];
+  /** What tells the newest starts that a debounce made part of it; absent where there are none. */
+  readonly debounced?: readonly string[];
   /** How its steps went, by name; absent where there were none. */
   readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
   /** Those of the first; absent where they are what they were. */

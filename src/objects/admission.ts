@@ -41,6 +41,19 @@ export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): 
   return (isNew ? null : await admission.recall()) ?? (await admission.pass());
 }
 
+type Repeated = Parameters<typeof tokenOf>[0] & Pick<CheckedStart, "waitMs">;
+
+/** The run that answered this very start when it came before, whatever its code makes of it by now; null where none did. */
+export async function findAnswering(start: Repeated): Promise<Parcel | null> {
+  const { id, waitMs = 0 } = start;
+  const token = await tokenOf(start);
+  const known = token === null ? null : unwrap(await runObject(id).recall(token));
+  if (token === null || known?.kind !== "answered") return null;
+  const object = runObject(known.runId);
+  // Of a debounce only the run knows whether it has heard of the start.
+  return found(await (known.by === "singleton" ? object.read(waitMs) : object.debounced(token.token, waitMs)));
+}
+
 /**
  * Claims the key of its singleton anew, for a run that has ended and is to go on.
  * @throws HoldfastError singleton_held
@@ -275,8 +288,11 @@ function sorted(labels: Readonly<Record<string, string>>): [string, string][] {
 }
 
 /** By its Idempotency-Key; children and firings by their ids, which were made for them alone. */
-async function tokenOf(start: CheckedStart): Promise<StartToken | null> {
-  const { id, key, parent, schedule, workflow, sent, input, wish, labels } = start;
+async function tokenOf(
+  start: Pick<CheckedStart, "id" | "key" | "workflow" | "sent" | "input" | "wish" | "labels"> &
+    Partial<Pick<CheckedStart, "parent" | "schedule">>,
+): Promise<StartToken | null> {
+  const { id, key, parent = null, schedule = null, workflow, sent, input, wish, labels } = start;
   if (key === undefined && parent === null && schedule === null) return null;
   const text = JSON.stringify([workflow, sent ?? input, sorted(wish?.labels ?? labels)]);
   return { token: key ?? id, print: await digestOf(text), isKey: key !== undefined };

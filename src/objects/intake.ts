@@ -43,6 +43,11 @@ export class Intake {
     return await this.#started(request);
   }
 
+  /** The run, if the start that this tells became part of it before; null where it did not. */
+  async debounced(token: string, waitMs: number): Promise<Parcel | null> {
+    return this.#host.run.state.debounceKeys.has(token) ? await this.#started({ waitMs }) : null;
+  }
+
   /** The run that a start made or found, at its end where that is waited for. */
   async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
     this.#host.proceed();

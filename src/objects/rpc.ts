@@ -150,6 +150,8 @@ export interface RunRpc {
   remember(answering: Answering): Promise<Answer<null>>;
   /** Another start within the period of a debounce: the run with it, or null where it came too late. */
   debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>>;
+  /** The run, if the start that this tells became part of it before; else null. */
+  debounced(token: string, waitMs: number): Promise<Answer<Parcel | null>>;
   read(waitMs: number): Promise<Answer<Parcel>>;
   value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;

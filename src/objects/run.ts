@@ -168,6 +168,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     });
   }
 
+  debounced(token: string, waitMs: number): Promise<Answer<Parcel | null>> {
+    return answer(() => this.#intake.debounced(token, waitMs));
+  }
+
   read(waitMs: number): Promise<Answer<Parcel>> {
     return answer(async () => {
       // A lane that asks whether the run still has its key hears what becomes of it.

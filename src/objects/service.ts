@@ -24,7 +24,7 @@ import type {
 } from "../core/service.ts";
 import type { ScheduleInfo } from "../core/timetable.ts";
 import { runObject, schedulerObject, shardCount } from "./address.ts";
-import { admit } from "./admission.ts";
+import { admit, findAnswering } from "./admission.ts";
 import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
@@ -150,23 +150,26 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
 }
 
 /**
- * The run that this very start made before: what was taken once stays so, although the code, or the time, is another
- * by now. @throws the refusal, where there is no such run
+ * The run that this very start made before, or that answered it: what was taken once stays so, although the code, or
+ * the time, is another by now. @throws the refusal, where there is no such run
  */
 async function findRun(start: AskedStart, refusal: unknown): Promise<Made<Parcel>> {
   const { id = start.key === undefined ? undefined : await idOfKey(start.key) } = start;
   if (!(refusal instanceof HoldfastError) || id === undefined) throw refusal;
   const { signal: _sent, ...rest } = start;
   const signal = broughtSignal(start);
-  const asked = { ...rest, labels: start.labels ?? {}, ...(signal === undefined ? {} : { signal }) };
+  const asked = { ...rest, labels: start.labels ?? {} };
   const object = runObject(checkRunId(id));
-  // An object that still runs the code of before has no such call.
-  const found = await object.repeat(asked).catch((error: unknown) => {
+  // An object that still runs the code of before has no such calls.
+  const late = (error: unknown): never => {
     throw error instanceof TypeError ? refusal : error;
-  });
-  const run = unwrap(found);
-  if (run === null) throw refusal;
-  return { run, created: false };
+  };
+  const own = unwrap(await object.repeat(signal === undefined ? asked : { ...asked, signal }).catch(late));
+  if (own !== null) return { run: own, created: false };
+  const other = await findAnswering({ ...asked, id }).catch(late);
+  if (other === null) throw refusal;
+  if (signal !== undefined) unwrap(await runObject(other.id).signal(signal, false));
+  return { run: other, created: false };
 }
 
 /** @throws HoldfastError run_not_found, query_not_found, query_timeout, version_missing, name_invalid */

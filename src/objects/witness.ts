@@ -14,6 +14,7 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
   "start",
   "repeat",
   "debounce",
+  "debounced",
   "act",
   "signal",
   "update",

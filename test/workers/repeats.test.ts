@@ -75,6 +75,42 @@ describe("a start that is repeated", () => {
   });
 });
 
+describe("a start that another run answered", () => {
+  it("finds that run although its input is refused by now, and brings its signal once (guarantee 5)", async () => {
+    const call = "POST /v1/workflows/repeat-held/runs";
+    const [, id] = await begin({ input: { n: 1 } }, undefined, call);
+    const json = { input: { n: 2 }, signal: { name: "go", payload: { n: 3 } } };
+    const key = newId("held");
+    expect(await begin(json, key, call)).toEqual([200, id]);
+    await runThatIs(String(id), { status: "completed", output: { n: 3 } });
+    code.refuses = true;
+    expect(await begin(json, key, call)).toEqual([200, id]);
+    expect(await begin({ ...json, input: { n: 4 } }, key, call)).toEqual(conflict);
+    expect(await begin(json, newId("other"), call)).toEqual([422, "input_invalid"]);
+    expect((await historyOf(String(id))).filter(({ kind }) => kind === "signal.received")).toHaveLength(1);
+  });
+
+  it("is part of its run although its input is refused by now, and the run has gone on as new (guarantee 5)", async () => {
+    const call = "POST /v1/workflows/repeat-merged/runs";
+    const keys = [newId("merged"), newId("merged")];
+    const [, id] = await begin({ input: { n: 1 } }, keys[0], call);
+    expect(await begin({ input: { n: 1 } }, keys[1], call)).toEqual([200, id]);
+    await runThatIs(String(id), { status: "waiting" });
+    for (const refuses of [false, true]) {
+      code.refuses = refuses;
+      for (const key of keys) expect(await begin({ input: { n: 1 } }, key, call)).toEqual([200, id]);
+    }
+    code.refuses = false;
+    await ask(`POST /v1/runs/${String(id)}/signals/next`);
+    await expect.poll(async () => (await historyOf(String(id)))[0]?.["continuation"]).toMatchObject({ count: 1 });
+    for (const refuses of [false, true]) {
+      code.refuses = refuses;
+      for (const key of keys) expect(await begin({ input: { n: 1 } }, key, call)).toEqual([200, id]);
+    }
+    await ask(`POST /v1/runs/${String(id)}/terminate`);
+  });
+});
+
 describe("the same Idempotency-Key with another body is 409", () => {
   const input = { n: 1 };
 

@@ -74,6 +74,7 @@ function create(state: RunState, entry: EntryOf<"run.created">): void {
   state.tallies = new Map(continuation?.tallies);
   for (const { key, name, payload } of continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
   for (const { key, ...action } of continuation?.actions ?? []) state.actionKeys.set(key, action);
+  for (const key of continuation?.debounced ?? []) state.debounceKeys.add(key);
   for (const { key, ...update } of continuation?.updates ?? []) {
     state.updates.set(update.id, update);
     state.updateKeys.set(key, update.id);

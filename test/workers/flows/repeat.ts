@@ -25,6 +25,24 @@ const single = defineWorkflow("repeat-single", {
   handler: async (_input: unknown, step) => await step.waitFor("go"),
 });
 
+/** One at a time, of what is taken. */
+const held = defineWorkflow("repeat-held", {
+  input: item,
+  signals: { go: item },
+  singleton: { mode: "skip" },
+  handler: async (_input, step) => await step.waitFor("go"),
+});
+
+/** One for all that come within the hour; goes on as new as often as it is told to. */
+const merged = defineWorkflow("repeat-merged", {
+  input: item,
+  debounce: { period: 400, key: ({ n }) => String(n) },
+  handler: async (input, step) => {
+    await step.waitFor("next");
+    return await step.continueAsNew(input);
+  },
+});
+
 /** Goes on as new for as long as it is told to. */
 const renewed = defineWorkflow("repeat-renewed", {
   handler: async (_input: unknown, step) => {
@@ -33,4 +51,4 @@ const renewed = defineWorkflow("repeat-renewed", {
   },
 });
 
-export const repeatWorkflows = [changing, single, renewed];
+export const repeatWorkflows = [changing, single, held, merged, renewed];
