@@ -11,6 +11,8 @@ export class Calls {
   /** The instant of the newest entry. */
   at = 0;
   pausedAt: number | null = null;
+  /** A step without an attempt left has paused the run, whether or not anybody waits for it by now. */
+  #isExhausted = false;
   #resumedAt = 0;
   readonly #counts = new Map<string, number>();
   readonly #clock: Clock;
@@ -66,6 +68,7 @@ export class Calls {
     claim(byEngine ? isExhausted : this.pausedAt === null, "nobody paused the run, or twice");
     this.tie();
     this.pausedAt ??= this.at;
+    this.#isExhausted ||= byEngine;
   }
 
   /** The pause is over, and steps that had no attempt left have all of them again. */
@@ -73,7 +76,7 @@ export class Calls {
     const fuzzMs = this.#clock.slackMs === Infinity ? momentMs : 0;
     near(shiftMs, this.at - (this.pausedAt ?? this.at), fuzzMs, "the length of the pause");
     for (const call of this.open) call.shift(this.at, this.pausedAt ?? this.at);
-    [this.pausedAt, this.#resumedAt] = [null, this.at];
+    [this.pausedAt, this.#resumedAt, this.#isExhausted] = [null, this.at, false];
     for (const call of this.open) call.release(this.at);
   }
 
@@ -84,7 +87,7 @@ export class Calls {
     const isAgain = open.some(({ state, attempt }) => state === "flying" && attempt > 1);
     // One that runs at most once has not begun again at the instant at which a pause ended.
     const isNext = open.some(({ state, attempt }) => state === "called" && attempt > 1);
-    const isExhausted = open.some(({ state }) => state === "exhausted");
+    const isExhausted = this.pausedAt !== null && this.#isExhausted;
     claim(isExhausted || isAgain || isNext || resting.length > 0, "nothing is there to be tried again");
     // A step without an attempt left had it paused for this decision, which ends the pause.
     if (isExhausted) this.resume(this.at - (this.pausedAt ?? this.at));

@@ -1,7 +1,10 @@
 /** Holds what was observed of a run against the model. */
+import { createRandom } from "../../src/core/random.ts";
+import type { Random } from "../../src/core/random.ts";
 import { Disagreement } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { Model } from "./model.ts";
+import type { Order } from "./model.ts";
 import { perform } from "./player.ts";
 import type { Input } from "./program.ts";
 import type { Effect } from "./workflow.ts";
@@ -28,13 +31,40 @@ export type Observation = {
   readonly error: unknown;
 };
 
+/** Orders in which the branches of a cancelled handler may hear of it that are tried at most. */
+const maxOrders = 200;
+
 /**
  * @param slackMs how late anything may come
  * @throws Disagreement the first difference
  */
 export async function compare(observed: Observation, slackMs: number, turn: () => Promise<void>): Promise<void> {
+  const wasCancelled = observed.history.some(({ kind }) => kind === "run.cancel_requested");
+  // Which branch of a cancelled handler is the first to hear of it, nobody says: one order must tell the history.
+  const orders: (Order | null)[] = [null];
+  for (let i = 0; wasCancelled && i < maxOrders; i++) orders.push(shuffle(createRandom(`order ${i}`)));
+  let first: unknown = null;
+  for (const order of orders) {
+    const different = await compareIn(observed, new Model({ slackMs }, turn, order)).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    if (different === null) return;
+    if (!(different instanceof Disagreement)) throw different;
+    first ??= different;
+  }
+  throw first;
+}
+
+function shuffle(random: Random): Order {
+  return (calls) => {
+    const drawn = calls.map((call) => ({ call, at: random.next() }));
+    return drawn.toSorted((one, other) => one.at - other.at).map(({ call }) => call);
+  };
+}
+
+async function compareIn(observed: Observation, model: Model): Promise<void> {
   const { input, history } = observed;
-  const model = new Model({ slackMs }, turn);
   for (const [i, entry] of history.entries()) {
     try {
       if (entry.seq !== i + 1) throw new Disagreement("the history has a gap");

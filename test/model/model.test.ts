@@ -26,6 +26,15 @@ async function check(seed: number): Promise<{ runs: number; entries: number }> {
   return { runs: observations.length, entries: observations.reduce((sum, { history }) => sum + history.length, 0) };
 }
 
+test.each([
+  ["a branch begins to clean up before the handler has settled", 52809],
+  ["a branch that hears of the cancellation first wins the race", 63160],
+  ["a branch refused its wait goes on before the handler has settled", 106292],
+  ["a step that was left behind still holds the run that it paused", 203497],
+])("a run that the model once took for wrong: %s", async (_what, seed) => {
+  expect((await check(seed)).runs).toBeGreaterThan(0);
+});
+
 test("guarantees 1 to 5 and 8: the engine does what the model of a run says", { timeout: 3_600_000 }, async () => {
   let [runs, entries] = [0, 0];
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {

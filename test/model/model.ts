@@ -22,6 +22,8 @@ const ended = /^(step|undo)\.completed$/;
 /** What does not begin or fire while the run is paused. */
 const held = /^(timer\.|wait\.(started|timed_out)|signal\.consumed)/;
 
+export type Order = (calls: readonly Call[]) => readonly Call[];
+
 export class Model {
   /** What attempts there may have been, by path and number: at least, and at most, how often. */
   readonly deeds: Deeds = new Map();
@@ -29,11 +31,14 @@ export class Model {
   end: Ending | null = null;
   readonly #clock: Clock;
   readonly #turn: () => Promise<void>;
+  readonly #order: Order | null;
   readonly #calls: Calls;
   /** Signals that nobody consumed. */
   readonly #inbox: Seen[] = [];
   readonly #updates = new Updates();
   readonly #unsaid: unknown[] = [];
+  /** What is yet to hear of a cancellation. */
+  readonly #told: (() => void)[] = [];
   #last: Pick<Seen, "kind" | "at"> = { kind: "", at: 0 };
   readonly #undoable: string[] = [];
   readonly #undone: string[] = [];
@@ -44,9 +49,13 @@ export class Model {
   /** How the handler wants the run to end; it has no more say. */
   #wanted: Ending | null = null;
 
-  /** @param turn resolves once no microtask is left */
-  constructor(clock: Clock, turn: () => Promise<void>) {
+  /**
+   * @param turn resolves once no microtask is left
+   * @param order in which the open calls hear of a cancellation, one after the other; null: all at once
+   */
+  constructor(clock: Clock, turn: () => Promise<void>, order: Order | null = null) {
     this.#clock = clock;
+    this.#order = order;
     this.#calls = new Calls(clock);
     this.#turn = turn;
   }
@@ -67,6 +76,10 @@ export class Model {
     if (kind === "run.started") this.#perform(handler);
     else this.#apply(entry);
     await this.#turn();
+    for (let next = this.#told.shift(); next !== undefined; next = this.#told.shift()) {
+      next();
+      await this.#turn();
+    }
   }
 
   /** How the run looks between two entries; null where that is a matter of a moment. */
@@ -258,7 +271,11 @@ export class Model {
     this.#isLate = this.#wanted !== null;
     // Whoever is told to end may clean up at once.
     this.#calls.pausedAt = null;
-    for (const call of this.#calls.open) if (!flying.includes(call)) call.reject(this.#cancelled);
+    const { open } = this.#calls;
+    const reject = (call: Call): void => call.reject(this.#cancelled);
+    const told = open.filter((call) => !flying.includes(call));
+    if (this.#order === null) for (const call of told) reject(call);
+    else this.#told.push(...this.#order(told).map((call) => () => reject(call)));
   }
 
   /** The run is as the action wants it, or on its way to its end. */
