@@ -138,8 +138,11 @@ export type WebhookOptions = {
   /** Refuses a call by answering false or throwing; `verify` has those of known senders. */
   readonly verify?: Verify;
   /** What the caller is answered; 202 `{ "accepted": true, "duplicate": false }` unless set. */
-  readonly respond?: (call: WebhookCall) => WebhookResponse | Promise<WebhookResponse>;
+  readonly respond?: (call: WebhookCall) => WebhookReply | Promise<WebhookReply>;
 };
+
+/** What a caller is answered: one of these, or the platform's own `Response`. */
+export type WebhookReply = WebhookResponse | Response;
 
 export type WebhookResponse = {
   readonly status?: number;

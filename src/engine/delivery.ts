@@ -5,7 +5,7 @@
 import { HoldfastError } from "../core/error.ts";
 import { readHookCall } from "../core/hook.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
-import type { Delivery, Verify, WebhookCall, WebhookResponse } from "../core/step.ts";
+import type { Delivery, Verify, WebhookCall, WebhookReply } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
 
 /** @param at when it came, epoch ms @throws HoldfastError body_invalid */
@@ -54,10 +54,12 @@ export function refusalOf(error: unknown): HoldfastError {
 
 /** What the author of the workflow answers the caller. */
 export async function answerOf(
-  respond: () => WebhookResponse | Promise<WebhookResponse>,
+  respond: () => WebhookReply | Promise<WebhookReply>,
 ): Promise<NonNullable<HookAnswer["response"]>> {
   try {
-    const { status = 200, headers = {}, body } = await respond();
+    const answer = await respond();
+    if (answer instanceof Response) return await readAnswer(answer);
+    const { status = 200, headers = {}, body } = answer;
     if (body === undefined) return { status, headers, body: "" };
     if (typeof body === "string") return { status, headers, body };
     return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
@@ -66,6 +68,12 @@ export async function answerOf(
     console.error("a webhook's respond failed", error);
     return { status: 202, headers: {}, body: "" };
   }
+}
+
+/** One that is a constant is read again for the next call. */
+async function readAnswer(answer: Response): Promise<NonNullable<HookAnswer["response"]>> {
+  const { status, headers } = answer;
+  return { status, headers: Object.fromEntries(headers), body: await answer.clone().text() };
 }
 
 function isMultipart({ headers, body }: HookRequest): boolean {

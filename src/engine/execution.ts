@@ -80,9 +80,12 @@ export class Execution {
   }
 
   get working(): boolean {
-    // With no call open, the handler awaits something that is not ours to see.
-    const elsewhere = this.calls.pending.size === 0 && !this.finished && !this.listening;
-    return this.work.goesOn || elsewhere;
+    return this.work.goesOn || this.isElsewhere;
+  }
+
+  /** With no call open, the handler awaits something that is not ours to see. */
+  get isElsewhere(): boolean {
+    return this.calls.pending.size === 0 && !this.finished && !this.listening;
   }
 
   get crowded(): boolean {

@@ -7,7 +7,7 @@ import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
 import type { TriggerInfo } from "../core/hooks.ts";
-import type { Delivery, Verify, WebhookResponse } from "../core/step.ts";
+import type { Delivery, Verify, WebhookReply } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
 import type { Catalog } from "./catalog.ts";
 
@@ -37,7 +37,7 @@ export type InboundWebhookOptions<Input = unknown> = {
    */
   readonly id?: (call: Delivery) => string | null | Promise<string | null>;
   /** What the sender is answered, once the run is safe. */
-  readonly respond?: (call: Delivery, run: Delivered) => WebhookResponse | Promise<WebhookResponse>;
+  readonly respond?: (call: Delivery, run: Delivered) => WebhookReply | Promise<WebhookReply>;
   /** POST unless set. */
   readonly methods?: readonly string[];
   /** Of a body; 1 MiB unless set, 16 MiB at most. */

@@ -98,11 +98,12 @@ export class Play<Output> implements Rehearsal<Output> {
     return await this.#act((stage) => receiveHook(runOf(stage, address.run), address.call, request), address.run);
   }
 
-  async query<Result>(name: string): Promise<Result> {
-    const replica = runOf(this.#stage, this.id).replica();
-    const answer = await replica.answer(name);
-    if (answer.kind === "failed") throw reviveError(answer.error);
-    return decode(answer.result) as Result;
+  query<Result>(name: string): Promise<Result> {
+    return this.#stage.line.take(async () => {
+      const answer = await runOf(this.#stage, this.id).replica().answer(name);
+      if (answer.kind === "failed") throw reviveError(answer.error);
+      return decode(answer.result) as Result;
+    });
   }
 
   async update<Result>(name: string, argument?: unknown): Promise<Result> {
@@ -144,18 +145,22 @@ export class Play<Output> implements Rehearsal<Output> {
     return this.#move("retry", reason);
   }
 
-  async skip(duration: Duration): Promise<void> {
-    await this.#stage.pass(this.#stage.clock.at + toMs(duration));
-    await this.settle();
+  skip(duration: Duration): Promise<void> {
+    return this.#stage.line.take(async () => {
+      await this.#stage.pass(this.#stage.clock.at + toMs(duration));
+      await this.settle();
+    });
   }
 
-  async end(): Promise<void> {
-    const { reason } = this.#snapshot;
-    const run = () => runOf(this.#stage, this.id);
-    if (!(await this.#stage.passUntil(() => run().state.end !== null))) {
-      throw stuck(this.#stage, this.id, `run ${this.id} does not end by itself`, reason);
-    }
-    await this.settle();
+  end(): Promise<void> {
+    return this.#stage.line.take(async () => {
+      const { reason } = this.#snapshot;
+      const run = () => runOf(this.#stage, this.id);
+      if (!(await this.#stage.passUntil(() => run().state.end !== null))) {
+        throw stuck(this.#stage, this.id, `run ${this.id} does not end by itself`, reason);
+      }
+      await this.settle();
+    });
   }
 
   async result(): Promise<Output> {
@@ -176,17 +181,21 @@ export class Play<Output> implements Rehearsal<Output> {
     return new Play<ChildOutput>(this.#stage, id, this.#acts);
   }
 
-  async crash(): Promise<void> {
-    this.#stage.die();
-    await this.settle();
+  crash(): Promise<void> {
+    return this.#stage.line.take(async () => {
+      this.#stage.die();
+      await this.settle();
+    });
   }
 
-  async crashEverywhere(options: CrashOptions = {}): Promise<{ readonly deaths: number }> {
-    checkKnown(options, ["compare"]);
-    const { compare = standing } = options;
-    await this.settle();
-    const view = (stage: Stage): unknown => compare(new Play(stage, this.id, []));
-    return { deaths: await crashEverywhere(this.#stage, this.#acts, view) };
+  crashEverywhere(options: CrashOptions = {}): Promise<{ readonly deaths: number }> {
+    return this.#stage.line.take(async () => {
+      checkKnown(options, ["compare"]);
+      const { compare = standing } = options;
+      await this.settle();
+      const view = (stage: Stage): unknown => compare(new Play(stage, this.id, []));
+      return { deaths: await crashEverywhere(this.#stage, this.#acts, view) };
+    });
   }
 
   /** Lets everything happen that can at this instant. */
@@ -205,7 +214,11 @@ export class Play<Output> implements Rehearsal<Output> {
   }
 
   /** Asks something of the run, and remembers it: after a death it is asked once more, by the same key. */
-  async #act<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id = this.id): Promise<Value> {
+  #act<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id = this.id): Promise<Value> {
+    return this.#stage.line.take(() => this.#actNow(ask, id));
+  }
+
+  async #actNow<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id: string): Promise<Value> {
     await this.#stage.settle();
     const key = `${by} ${this.#acts.length + 1}`;
     const perform = (stage: Stage): Promise<Value> => {

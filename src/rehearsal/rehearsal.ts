@@ -41,10 +41,10 @@ export type HookReply = {
 };
 
 /** How a run stands: what the deaths of it are compared by, unless told otherwise. */
-export type Standing = Pick<Rehearsal, "status" | "output" | "error" | "waitingFor" | "history">;
+export type Standing = Pick<Rehearsal, "status" | "output" | "error" | "waitingFor" | "progress" | "history">;
 
 export type CrashOptions = {
-  /** What has to be the same whenever the process dies; status, output, error and open waits unless set. */
+  /** What has to be the same whenever the process dies; status, output, error, open waits and progress unless set. */
   readonly compare?: (run: Standing) => unknown;
 };
 

@@ -61,7 +61,7 @@ export type RehearsalOptions = StandIns & {
   readonly schedule?: ScheduleFiring;
   /** Stand-ins that are never asked for are no error. */
   readonly lenient?: boolean;
-  /** How long a step's function may take in real time; 4 s unless set. */
+  /** How long a step's function, or what a handler awaits besides, may take in real time; 4 s unless set. */
   readonly patience?: Duration;
 };
 

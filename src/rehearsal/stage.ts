@@ -15,6 +15,7 @@ import { ManualClock, nap } from "./clock.ts";
 import { hookUrl } from "./hook.ts";
 import { MemoryJournal } from "./journal.ts";
 import { Kin } from "./kin.ts";
+import { Line } from "./line.ts";
 import { couriers } from "./post.ts";
 import { RehearsalError } from "./error.ts";
 import { Life, Process, processOf } from "./process.ts";
@@ -43,6 +44,8 @@ export class Stage implements Company {
   readonly script: Script;
   /** Every commit of every run, in order. */
   readonly log: Commit[];
+  /** What is asked of its runs, each once what was asked before is over. */
+  readonly line = new Line();
   life = new Life();
   #processes = new Map<string, Process>();
   readonly #kin = new Kin(this);
@@ -90,7 +93,7 @@ export class Stage implements Company {
         [pauseMs, pausedMs] = [0, 0];
         continue;
       }
-      const isQuiet = this.life.atWork.size === 0 && isOver();
+      const isQuiet = this.#atWork.length === 0 && isOver();
       if (isQuiet && (pausedMs >= graceMs || !this.#mayStir())) return;
       if (!isQuiet && pausedMs >= this.script.patienceMs) throw this.#impatient();
       await nap(pauseMs);
@@ -157,8 +160,21 @@ export class Stage implements Company {
     });
   }
 
+  /** What goes on in real time: functions of steps, and what handlers await besides. */
+  get #atWork(): string[] {
+    const elsewhere = [...this.#processes.values()].filter(({ run: { state, execution } }) => {
+      // One that was cancelled is given up in virtual time.
+      if (state.end !== null || state.paused !== null || state.cancelling !== null) return false;
+      return execution?.course.over === false && execution.isElsewhere;
+    });
+    const own = elsewhere.map(
+      ({ run }) => `what the handler of ${run.state.created?.workflow} awaits besides its steps`,
+    );
+    return [...this.life.atWork.values(), ...own];
+  }
+
   #impatient(): RehearsalError {
-    const work = [...this.life.atWork.values()].join(", ") || "what was asked of the run";
+    const work = this.#atWork.join(", ") || "what was asked of the run";
     const why = `${work} took more than ${this.script.patienceMs} ms of real time`;
     return new RehearsalError(`${why}: replace it (with hang, where it is to come to its timeout), or set patience`);
   }

@@ -14,13 +14,18 @@ const values: ReadonlySet<string> = new Set([
 ]);
 
 /** What deaths must leave the same. */
-export function standing({ status, output, error, waitingFor }: Standing): unknown {
+export function standing({ status, output, error, waitingFor, progress }: Standing): unknown {
   return {
     // First, as the first difference is what is told: an error says more than that the run has failed.
     error: error && { name: error.name, message: error.message, code: error.code },
     status,
     output,
-    waitingFor: waitingFor.map(({ kind, name }) => ({ kind, name })),
+    waitingFor: waitingFor.map(({ kind, name, until }) => ({
+      kind,
+      name,
+      until: until === null ? null : new Date(until),
+    })),
+    progress,
   };
 }
 

@@ -157,6 +157,16 @@ test("what respond answers goes to the caller; when it throws the call is accept
   expect(response).toEqual({ status: 201, headers: { "content-type": "application/json" }, body: '{"got":7}' });
 });
 
+test("respond may answer a Response, also the same one to each call", async () => {
+  const thanks = new Response("thanks", { status: 203, headers: { "x-for": "you" } });
+  const waiter = () => new Host(waiting({ respond: () => thanks })).drive();
+  for (const host of [await waiter(), await waiter()]) {
+    const { response } = await receiveHook(host.run, "pay", post("7"));
+    const headers = { "content-type": "text/plain;charset=UTF-8", "x-for": "you" };
+    expect(response).toEqual({ status: 203, headers, body: "thanks" });
+  }
+});
+
 /** The codes of what was refused, in order. */
 function refused(host: Host): unknown[] {
   return host.entries("webhook.rejected").map((entry) => entry.code);

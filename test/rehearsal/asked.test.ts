@@ -88,6 +88,20 @@ test("queries, updates and signals", async () => {
   await run.crashEverywhere();
 });
 
+test("what nobody awaited comes in its order all the same", async () => {
+  const run = await rehearse(account);
+  void run.update("add", 1);
+  void run.update("slow");
+  void run.skip("1 hour");
+  void run.update("add", 2);
+  const total = run.query("total");
+  void run.signal("close", { by: "ann" });
+  const output = run.result();
+  expect([await total, await output]).toEqual([3, 3]);
+  expect(run.now).toEqual(new Date("2026-01-07T10:00:00Z"));
+  await run.crashEverywhere();
+});
+
 test("pause, resume, retry, cancel and terminate", async () => {
   const undone: string[] = [];
   const long = flow(async (_input, step) => {

@@ -56,6 +56,23 @@ test("a handler that looks at the world comes to something else, and is told aft
   );
 });
 
+test.each([
+  [
+    "another deadline",
+    (world: number, step: Step) => step.sleep(world * 3_600_000),
+    /waitingFor\[0\]\.until: Date\(.*\) instead of Date\(/,
+  ],
+  [
+    "another progress",
+    (world: number, step: Step) => (step.progress({ seen: world }), step.waitFor("go")),
+    /progress\.seen: 2 instead of 1$/,
+  ],
+])("%s is something else as well", async (_what, wait, told) => {
+  let world = 0;
+  const run = await rehearse(flow((_input, step) => wait(++world, step)));
+  await expect(run.crashEverywhere()).rejects.toThrow(told);
+});
+
 test("a handler that asks for other steps when it is run again is found", async () => {
   let lives = 0;
   const run = await rehearse(

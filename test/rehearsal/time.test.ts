@@ -68,6 +68,26 @@ test("a handler's own moments are waited for", async () => {
   expect((await rehearse(own)).output).toBe(1);
 });
 
+test("what a handler awaits besides its steps is waited for as long as a step is, and named if it takes longer", async () => {
+  const own = (ms: number) =>
+    flow(async (_input, step) => {
+      await later(null, ms);
+      const one = await step.run("one", () => 1);
+      await later(null, ms);
+      return one;
+    });
+  expect((await rehearse(own(80))).output).toBe(1);
+  const slow = rehearse(own(60_000), undefined, { patience: 40 });
+  await expect(slow).rejects.toThrow(/what the handler of flow awaits besides its steps took more than 40 ms/);
+});
+
+test("a cancelled handler that awaits something of its own is given up in virtual time", async () => {
+  const lost = await rehearse(flow((_input, step) => step.sleep("1 day").catch(() => new Promise(() => {}))));
+  await lost.cancel();
+  await lost.end();
+  expect([lost.status, lost.history.at(-1)?.["givenUp"]]).toEqual(["cancelled", true]);
+});
+
 test("false timers of the test's own do not stop it", async () => {
   vi.useFakeTimers();
   try {
