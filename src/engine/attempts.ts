@@ -16,7 +16,7 @@ import type { Course } from "./course.ts";
 import { crashError, interruptionError } from "./failure.ts";
 import { Lost } from "./lost.ts";
 import { Orders } from "./orders.ts";
-import { completion, idempotencyKey, interruption, startMark, storedOf, traceparent } from "./record.ts";
+import { completion, idempotencyKey, startMark, storedOf, traceparent } from "./record.ts";
 import { Suspects } from "./suspects.ts";
 import { condemn, judge } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
@@ -25,8 +25,6 @@ import type { Verdict } from "./verdict.ts";
 const crashLimit = 5;
 /** The same where every death came with a deploy: generous, but not without end. */
 const interruptionLimit = 20;
-/** Deaths after which suspects run one at a time. */
-const suspicionLimit = 2;
 /** How long a step that was told to stop may take to do so, where what it did must be known. */
 const graceMs = 30_000;
 
@@ -35,6 +33,8 @@ export class Attempts {
   readonly #inFlight = new Map<string, { readonly attempt: Attempt; readonly plan: RunPlan; readonly id: string }>();
   /** Steps that run at most once, while their start is put on record. */
   readonly #starting = new Map<string, Pending>();
+  /** Steps whose failure, which no attempt of this life has seen, is in line to go on record. */
+  readonly #condemned = new Map<string, Pending>();
   /** Steps whose next attempt waits for its slot. */
   readonly #waiting = new Map<string, Pending>();
   /** Those that are requests, which couriers make. */
@@ -55,7 +55,8 @@ export class Attempts {
 
   get count(): number {
     // A pause holds suspects back like everything that has not begun.
-    return this.#inFlight.size + this.#starting.size + (this.#course.held ? 0 : this.#suspects.waiting);
+    const begun = this.#inFlight.size + this.#starting.size + this.#condemned.size;
+    return begun + (this.#course.held ? 0 : this.#suspects.waiting);
   }
 
   /** By call, the oldest first. */
@@ -97,40 +98,13 @@ export class Attempts {
 
   /** Its attempt is under way, or waits for nothing but its slot, or other suspects. */
   isRunning(key: string): boolean {
-    const hasBegun = this.#inFlight.has(key) || this.#starting.has(key);
+    const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#condemned.has(key);
     return hasBegun || this.#waiting.has(key) || this.#suspects.isWaiting(key);
   }
 
-  /**
-   * Of these calls, the steps that were at work when the last life ended: marks them, durably. So are
-   * retries that fell due before this life began marked: whether they had begun, nothing tells.
-   */
+  /** Of these calls, marks the steps that were at work when the last life ended, durably. */
   async mark(open: readonly Pending[]): Promise<void> {
-    const facts: Fact[] = [];
-    const { calls, paused } = this.#course.state;
-    // What falls due in a pause does not begin in it.
-    const now = paused?.at ?? this.#course.world.clock.now();
-    let suspects = 0;
-    for (const { id, key, plan } of open) {
-      const { retryAt = null, interruptions = 0, attempts = 0, exhausted = false } = calls.get(key) ?? {};
-      if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
-      // What runs at most once, or elsewhere, has a mark of its own; what waited for its slot had not begun.
-      if (
-        plan.atMostOnce ||
-        plan.request !== undefined ||
-        exhausted ||
-        (plan.kind === "run" && this.#course.gate.isQueued(id))
-      )
-        continue;
-      if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
-      else if (interruptions < suspicionLimit) facts.push(interruption(this.#course, plan, id));
-      else {
-        this.#suspects.accuse(key);
-        suspects++;
-      }
-    }
-    if (facts.length > 0) this.#course.ledger.append(...facts);
-    if (facts.length + suspects > 0) await this.#course.durable();
+    await this.#suspects.mark(open);
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
@@ -177,6 +151,7 @@ export class Attempts {
     }
     this.#inFlight.clear();
     this.#starting.clear();
+    this.#condemned.clear();
     this.#suspects.clear();
     this.#waiting.clear();
     this.#course.gate.leaveAll();
@@ -200,6 +175,10 @@ export class Attempts {
         this.orders.end(key);
         this.#suspects.abandon(key);
       }
+    }
+    for (const [key, { id, plan }] of this.#condemned) {
+      if (isAttempted(plan) && plan.undo !== null) awaited.push(id);
+      else this.#condemned.delete(key);
     }
     this.#starting.clear();
     this.#suspects.clear();
@@ -292,6 +271,11 @@ export class Attempts {
   /** A failure that no attempt of this life has seen. */
   #failUnseen(pending: Pending, plan: RunPlan, error: StoredError): void {
     const made = { step: pending.id, attempt: error.attempts ?? 1, startedAt: this.#course.world.clock.now() };
-    this.#course.post(() => this.#carryOut(condemn(this.#course.state, plan, { ...made, error }, false)));
+    this.#condemned.set(pending.key, pending);
+    this.#course.post(() => {
+      if (this.#condemned.get(pending.key) !== pending) return;
+      this.#condemned.delete(pending.key);
+      this.#carryOut(condemn(this.#course.state, plan, { ...made, error }, false));
+    });
   }
 }

@@ -1,13 +1,18 @@
 /**
- * Owns: steps that were at work in one death after the other: which of them may begin, and when.
+ * Owns: steps that were at work when the process died: marking them; which of those that were so in one death after
+ * the other may begin, and when.
  * Does not own: attempts, counting deaths (core/state), which step is held to be their cause (attempts).
  * Invariant 1: from the third death in a row on, suspects run one at a time, each behind a durable mark: the
  * innocent finish (guarantee 4).
  */
+import type { Fact } from "../core/entry.ts";
 import { isAttempted } from "./call.ts";
 import type { Pending, RunPlan } from "./call.ts";
 import type { Course } from "./course.ts";
-import { interruption } from "./record.ts";
+import { interruption, startMark } from "./record.ts";
+
+/** Deaths after which suspects run one at a time. */
+const suspicionLimit = 2;
 
 export class Suspects {
   readonly #course: Course;
@@ -28,9 +33,36 @@ export class Suspects {
     return this.#waiting.size;
   }
 
-  /** The step was at work when its process died, and not for the first time. */
-  accuse(key: string): void {
-    this.#keys.add(key);
+  /**
+   * Of these calls, the steps that were at work when the last life ended: marks them, durably. So are
+   * retries that fell due before this life began marked: whether they had begun, nothing tells.
+   */
+  async mark(open: readonly Pending[]): Promise<void> {
+    const facts: Fact[] = [];
+    const { calls, paused } = this.#course.state;
+    // What falls due in a pause does not begin in it.
+    const now = paused?.at ?? this.#course.world.clock.now();
+    let suspects = 0;
+    for (const { id, key, plan } of open) {
+      const { retryAt = null, interruptions = 0, attempts = 0, exhausted = false } = calls.get(key) ?? {};
+      if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
+      // What runs at most once, or elsewhere, has a mark of its own; what waited for its slot had not begun.
+      if (
+        plan.atMostOnce ||
+        plan.request !== undefined ||
+        exhausted ||
+        (plan.kind === "run" && this.#course.gate.isQueued(id))
+      )
+        continue;
+      if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
+      else if (interruptions < suspicionLimit) facts.push(interruption(this.#course, plan, id));
+      else {
+        this.#keys.add(key);
+        suspects++;
+      }
+    }
+    if (facts.length > 0) this.#course.ledger.append(...facts);
+    if (facts.length + suspects > 0) await this.#course.durable();
   }
 
   has(key: string): boolean {

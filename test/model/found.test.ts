@@ -104,6 +104,21 @@ test.each<[string, Handler, number]>([
   expect([host.status, host.journal.kinds[length]]).toEqual(["completed", "run.resumed"]);
 });
 
+test("a step that a death cut off, and that is not made again, has failed on record before anything is undone (guarantee 8)", async () => {
+  const host: Host = new Host(async (_input: never, step: Step) => {
+    await step.run("done", () => {}, { undo: () => {} });
+    const once = { atMostOnce: true, undo: () => {} } as const;
+    void step.run("once", () => host.clock.after(5 * minuteMs), once).catch(() => {});
+    await step.sleep(minuteMs);
+    refuse();
+  });
+  await host.drive(startAt + minuteMs + 1000);
+  const again = await host.reopen().drive();
+  expect(again.snapshot.error?.undone).toEqual(["done"]);
+  const kinds = again.journal.kinds.filter((kind) => /^(step|undo)\./.test(kind)).slice(-3);
+  expect(kinds).toEqual(["step.failed", "undo.started", "undo.completed"]);
+});
+
 test.each(["fail", "bail"] as const)(
   "a handler that has returned is not made to %s by what it left behind",
   async (end) => {
