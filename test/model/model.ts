@@ -263,9 +263,10 @@ export class Model {
   #cancel(awaited: readonly string[]): void {
     claim(this.#cancelled === null && this.#toUndo === null, "cancelled though it is on its way to its end");
     this.#cancelled = Object.assign(new Given(), { code: "cancelled" });
-    // What a death cut off in a pause is not in flight any more.
-    const flying = this.#calls.undecided.filter(({ id }) => this.#clock.slackMs === 0 || awaited.includes(id));
     this.#calls.tie();
+    // What a death cut off in a pause is not in flight any more, and what falls due at this instant may be, or not.
+    const isSure = ({ unsure }: Call): boolean => this.#clock.slackMs === 0 && !unsure;
+    const flying = this.#calls.undecided.filter((call) => isSure(call) || awaited.includes(call.id));
     same(awaited.toSorted(), flying.map(({ id }) => id).toSorted(), "the steps that are waited for");
     for (const call of flying) call.stop(this.#calls.at);
     this.#isLate = this.#wanted !== null;
