@@ -4,7 +4,7 @@ import { parseKeys, Vault } from "../../src/core/cipher.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { checkDeaths, checkProgram } from "./crash.ts";
 import { MemoryJournal } from "./memory.ts";
-import { makeProgram } from "./program.ts";
+import { makeProgram, makeWideProgram } from "./program.ts";
 
 /** How many programs are tried; CRASH_SEED says where to begin. */
 const programs = Number(process.env["CRASH_PROGRAMS"] ?? 500);
@@ -36,6 +36,15 @@ test("guarantees 2, 4, 5, 8: a run survives several deaths in a row", { timeout:
   await eachProgram(async (seed) => {
     const random = createRandom(`deaths ${seed}`);
     await checkDeaths(makeProgram(seed), (limit) => Math.floor(random.next() * limit));
+  });
+});
+
+test("guarantees 2, 3, 4, 5, 8: so does one of requests, maps, webhooks and races", { timeout: 120_000 }, async () => {
+  await eachProgram(async (seed) => {
+    const random = createRandom(`wide deaths ${seed}`);
+    // Half of them, for the time that it takes.
+    if (seed % 4 < 2) await checkProgram(makeWideProgram(seed));
+    await checkDeaths(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
   });
 });
 

@@ -1,8 +1,15 @@
 /** The crash property: what must hold of a run however and whenever its process dies. */
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
-import { Host, act, signal, startAt } from "./host.ts";
+import { HoldfastError } from "../../src/core/error.ts";
+import type { Order } from "../../src/core/order.ts";
+import { receiveHook } from "../../src/engine/hook.ts";
+import type { Run } from "../../src/engine/run.ts";
+import { act, signal, startAt } from "./host.ts";
+import type { Host } from "./host.ts";
 import { define, MemoryJournal } from "./memory.ts";
+import { Post, answered } from "./post.ts";
+import type { Reply } from "./post.ts";
 import { interpret } from "./program.ts";
 import type { Life, Program } from "./program.ts";
 
@@ -36,7 +43,13 @@ export function hostProgram(
   };
   const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
   const around = { after, turn: () => host.clock.turn(), outcome: () => outcome };
-  const host: Host = new Host(define(interpret(program, life, around)), { commits, at, cold });
+  const reply: Reply = (order) => {
+    const sent = host.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
+    const attempt = sent?.attempt ?? 0;
+    life.effects.push({ path: String(order.request.body), key: order.key, attempt, outcome });
+    return replyTo(order, attempt);
+  };
+  const { host }: Post = new Post(define(interpret(program, life, around)), reply, { commits, at, cold });
   notice(host.journal.entries);
   host.journal.onAppend = notice;
   for (const { at: offset, name, payload, key } of program.signals) {
@@ -50,9 +63,30 @@ export function hostProgram(
     host.plan(Math.max(at, startAt + offset), (run) => act(run, "pause"));
     host.plan(Math.max(at, startAt + offset + ms), (run) => act(run, "resume"));
   }
+  for (const { at: offset, webhook } of program.calls) {
+    host.plan(Math.max(at, startAt + offset), (run) => callTwice(run, webhook, { offset }));
+  }
   const { cancelAt } = program;
   if (cancelAt !== null) host.plan(Math.max(at, startAt + cancelAt), (run) => act(run, "cancel"));
   return { host, life };
+}
+
+/** What a request comes to, as its address says: so long, and refused so often. */
+function replyTo({ request }: Order, attempt: number): ReturnType<Reply> {
+  const [ms = 0, fails = 0] = new URL(request.url).pathname.slice(1).split("/").map(Number);
+  const refused = { kind: "refused", status: 503, begins: "", waitMs: null } as const;
+  return { end: attempt > fails ? answered("told") : refused, ms };
+}
+
+/** As a sender does that got no answer; what it is told, a run tells each time anew. */
+async function callTwice(run: Run, webhook: string, body: unknown): Promise<void> {
+  const bytes = new TextEncoder().encode(JSON.stringify(body));
+  const request = { method: "POST", headers: { "content-type": "application/json" }, query: {}, body: bytes };
+  for (let i = 0; i < 2; i++) {
+    await receiveHook(run, webhook, request).catch((error: unknown) => {
+      if (!(error instanceof HoldfastError)) throw error;
+    });
+  }
 }
 
 /** Drives to the end; a run that is parked on signals for ever is given one, an hour later. */
@@ -66,6 +100,11 @@ export async function finish({ host }: Hosted): Promise<void> {
       continue;
     }
     const waited = host.snapshot.waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
+    const hook = [...host.run.state.open].find(({ kind, until }) => kind === "webhook" && until === null);
+    if (waited === undefined && hook !== undefined && fed <= 200) {
+      host.plan(host.clock.at + 3_600_000, (run) => callTwice(run, hook.id, { fed }));
+      continue;
+    }
     if (waited === undefined || fed > 200) throw new Error(`stranded: ${JSON.stringify(host.snapshot)}`);
     host.signalAt(host.clock.at + 3_600_000, waited.name, `fed ${host.journal.commits.length}`);
   }
@@ -76,8 +115,10 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
   const reference = hostProgram(program, [], startAt);
   await finish(reference);
   const { commits } = reference.host.journal;
+  // What comes behind the end, a late call, moves no handler.
+  const end = commits.findLastIndex((text) => !text.includes('"webhook.rejected"'));
   let crashes = 0;
-  for (let keep = 1 + (program.seed % every); keep < commits.length; keep += every) {
+  for (let keep = 1 + (program.seed % every); keep <= end; keep += every) {
     await checkCrash(program, reference, keep);
     crashes++;
   }
@@ -151,7 +192,7 @@ export function checkJournal(entries: readonly Entry[]): void {
       const id =
         "step" in entry
           ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}`
-          : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}`;
+          : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}${entry.kind === "webhook.created" ? " address" : ""}`;
       const place = id.replace(/^signal/, "wait");
       expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
       outcomes.add(place);
@@ -166,7 +207,9 @@ export function checkJournal(entries: readonly Entry[]): void {
       consumed.add(entry.signal);
     }
   }
-  expect(entries.at(-1)?.kind).toMatch(/^run\.(completed|failed|cancelled)$/);
+  // A call that comes after the end is on record behind it.
+  const end = entries.findLast(({ kind }) => kind !== "webhook.rejected");
+  expect(end?.kind).toMatch(/^run\.(completed|failed|cancelled)$/);
 }
 
 /** An ended run stays as it is. */

@@ -1,5 +1,5 @@
 /** Random workflows, made as data from a seed, and the handler that interprets them. */
-import { NonRetryableError } from "../../src/core/error.ts";
+import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { AttemptContext, Step } from "../../src/core/step.ts";
 import { joined } from "../model/player.ts";
@@ -28,7 +28,27 @@ export type Node =
   | { readonly t: "par"; readonly mode: "all" | "allSettled" | "race" | "any"; readonly nodes: readonly Node[] }
   | { readonly t: "try"; readonly body: Node; readonly rescue: Node | null; readonly last: Node | null }
   | { readonly t: "loop"; readonly count: number; readonly body: Node }
-  | { readonly t: "peek" | "log" | "progress" | "throw" | "bail" | "fail" };
+  | { readonly t: "peek" | "log" | "progress" | "throw" | "bail" | "fail" }
+  | Wide;
+
+/** What wide programs have besides. */
+export type Wide =
+  | {
+      readonly t: "map";
+      readonly name: string;
+      /** How long each item takes. */
+      readonly spans: readonly number[];
+      readonly bad: readonly number[];
+      readonly fan: { readonly concurrency: number; readonly tolerate: number };
+      readonly undo: boolean;
+    }
+  | { readonly t: "contest"; readonly nodes: readonly Node[] }
+  | { readonly t: "until"; readonly ms: number }
+  | { readonly t: "hook"; readonly name: string; readonly timeoutMs: number | null }
+  /** `fails` requests are refused before one is answered. */
+  | { readonly t: "fetch"; readonly name: string; readonly ms: number; readonly fails: number; readonly undo: boolean }
+  /** Retried as a function says, or as the error does. */
+  | { readonly t: "own"; readonly name: string; readonly how: "function" | "after"; readonly fails: number };
 
 export type Program = {
   readonly seed: number;
@@ -38,6 +58,8 @@ export type Program = {
   readonly pauses: readonly Pause[];
   /** When somebody cancels the run, counted from its start. */
   readonly cancelAt: number | null;
+  /** When webhooks are called, counted from its start. */
+  readonly calls: readonly { readonly at: number; readonly webhook: string }[];
 };
 
 /** From `at` on, counted from the start of the run, for `ms`. */
@@ -61,10 +83,19 @@ const signalNames: readonly string[] = ["go", "stop"];
  */
 export function makeProgram(seed: number): Program {
   const random = createRandom(`program ${seed}`);
-  const maker = new Maker((limit) => Math.floor(random.next() * limit), seed % 2 === 0);
+  return made(seed, new Maker((limit) => Math.floor(random.next() * limit), seed % 2 === 0));
+}
+
+/** One that also has what steps are besides functions: items of a map, requests, webhooks, branches of a race. */
+export function makeWideProgram(seed: number): Program {
+  const random = createRandom(`wide program ${seed}`);
+  return made(seed, new WideMaker((limit) => Math.floor(random.next() * limit), seed % 2 === 0));
+}
+
+function made(seed: number, maker: Maker): Program {
   const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3, false) };
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
-  return { seed, tame: maker.tame, body, signals, pauses, cancelAt };
+  return { seed, tame: maker.tame, body, signals, pauses, cancelAt, calls: maker.calls() };
 }
 
 class Maker {
@@ -163,10 +194,63 @@ class Maker {
     return this.tame || this.below(4) > 0 ? null : this.pick(spans) + this.below(3);
   }
 
+  calls(): Program["calls"] {
+    return [];
+  }
+
   pick<Item>(items: readonly Item[]): Item {
     return items[this.below(items.length)] as Item;
   }
 }
+
+class WideMaker extends Maker {
+  override node(depth: number, parallel: boolean): Node {
+    return this.below(3) > 0 ? super.node(depth, parallel) : this.wide(depth, parallel);
+  }
+
+  wide(depth: number, parallel: boolean): Node {
+    switch (this.below(this.tame || depth === 0 ? 6 : 8)) {
+      case 0:
+      case 1:
+        return this.fetch();
+      case 2:
+        return this.map();
+      case 3:
+        return { t: "until", ms: this.pick(spans) - 60_000 };
+      case 4: {
+        const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(spans);
+        return { t: "hook", name: this.pick(hookNames), timeoutMs };
+      }
+      case 5:
+        return { t: "own", name: "own", how: this.pick(["function", "after"] as const), fails: this.below(4) };
+      default:
+        return { t: "contest", nodes: this.nodes(2 + this.below(2), depth - 1, parallel) };
+    }
+  }
+
+  fetch(): Node {
+    const fails = this.below(3) === 0 ? 1 + this.below(3) : 0;
+    return { t: "fetch", name: "ask", ms: this.pick([0, 1, 250, 60_000, hourMs]), fails, undo: this.below(3) === 0 };
+  }
+
+  map(): Node {
+    const times = Array.from({ length: 1 + this.below(4) }, () => this.pick(spans));
+    // Which items of several that fail are begun at all, time decides.
+    const bad = times.flatMap((_ms, item) => (!this.tame && this.below(4) === 0 ? [item] : []));
+    const fan = { concurrency: 1 + this.below(3), tolerate: this.below(2) };
+    return { t: "map", name: this.pick(["each", "b"]), spans: times, bad, fan, undo: this.below(3) === 0 };
+  }
+
+  override calls(): Program["calls"] {
+    return Array.from({ length: this.below(5) }, () => {
+      const nth = 1 + this.below(2);
+      const name = this.pick(hookNames);
+      return { at: this.pick(spans) + this.below(3), webhook: nth === 1 ? name : `${name}#${nth}` };
+    });
+  }
+}
+
+const hookNames: readonly string[] = ["paid", "signed"];
 
 /** What a life of the handler did: in which order, and after which outcome. */
 export type Life = {
@@ -240,9 +324,86 @@ class Player {
         return this.note(path, node.mode);
       case "try":
         return await this.guard(node, path);
+      case "map":
+      case "contest":
+      case "until":
+      case "hook":
+      case "fetch":
+      case "own":
+        return await this.watch(path, this.wide(node, path));
       default:
         return this.aside(node.t, path);
     }
+  }
+
+  async watch(path: string, work: Promise<unknown>): Promise<void> {
+    try {
+      this.note(path, JSON.stringify((await work) ?? null));
+    } catch (error) {
+      this.note(path, `${(error as Error).message} ${String((error as { code?: unknown }).code)}`);
+      throw error;
+    }
+  }
+
+  async wide(node: Wide, path: string): Promise<unknown> {
+    const { step } = this;
+    switch (node.t) {
+      case "map":
+        return await this.map(node, path);
+      case "contest": {
+        const branches = node.nodes.map((inner, i) => [`k${i}`, () => this.play(inner, `${path}^${i}`)] as const);
+        return (await step.race(Object.fromEntries(branches))).key;
+      }
+      case "until":
+        return await step.sleepUntil(new Date(step.now() + node.ms));
+      case "hook": {
+        const options = node.timeoutMs === null ? {} : { timeout: node.timeoutMs };
+        const hook = await step.webhook(node.name, options);
+        this.note(path, hook.url);
+        return (await hook.received())?.body;
+      }
+      case "fetch": {
+        const request = { url: `https://example.com/${node.ms}/${node.fails}`, method: "POST", body: { path } };
+        const undo = node.undo ? { undo: this.undo(path, 0) } : {};
+        const retry = { limit: 2, delay: 700, jitter: 0.5 };
+        return (await step.fetch(node.name, request, { retry, timeout: "10 m", ...undo })).body;
+      }
+      case "own": {
+        const fn = ({ attempt, idempotencyKey: key }: AttemptContext): string => {
+          this.effect(path, key, attempt);
+          if (attempt > node.fails) return `own ${attempt}`;
+          throw node.how === "after" ? new RetryAfterError(`${path} ${attempt}`, 5000) : new TypeError(path);
+        };
+        const told = (_error: unknown, attempt: number): string | null => (attempt > 2 ? null : `${attempt} s`);
+        return await step.run(node.name, fn, { retry: node.how === "after" ? { limit: 2 } : told });
+      }
+      default:
+        return node satisfies never;
+    }
+  }
+
+  async map({ name, spans: times, bad, fan, undo }: Extract<Wide, { t: "map" }>, path: string): Promise<unknown> {
+    const item = async (ms: number, { index, attempt, idempotencyKey: key }: AttemptContext & { index: number }) => {
+      this.effect(`${path}:${index}`, key, attempt);
+      await this.around.after(ms);
+      if (bad.includes(index)) throw new NonRetryableError(`${path}:${index}`);
+      return index;
+    };
+    // An item gives its index.
+    const undone = (index: number, context: AttemptContext) => this.undo(`${path}:${index}`, 0)(index, context);
+    const options = { ...fan, ...(undo ? { undo: undone } : {}) };
+    return await this.step.map(name, times, item, options);
+  }
+
+  effect(path: string, key: string, attempt: number): void {
+    this.life.effects.push({ path, key, attempt, outcome: this.around.outcome() });
+  }
+
+  undo(path: string, ms: number): (result: unknown, context: AttemptContext) => Promise<void> {
+    return async (_result, { attempt, idempotencyKey: key }) => {
+      this.effect(`${path} undone`, key, attempt);
+      await this.around.after(ms);
+    };
   }
 
   async attempt(

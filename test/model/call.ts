@@ -50,6 +50,8 @@ export class Call {
   stopped = false;
   /** Whether its attempt is under way: it fell due at the instant of something else, or a death may have cut it off. */
   unsure = false;
+  /** A death cut it off, and a pause holds it back since: others that died with it may begin before it. */
+  #isCutOff = false;
   /** When what it waits for may come, and when it must have come. */
   earliest: number;
   latest: number;
@@ -95,7 +97,7 @@ export class Call {
     this.begin(entry.at, true);
     // What runs at most once begins by its mark, which a pause may have overtaken.
     if (held && this.plan.how.once) this.latest = Infinity;
-    else if (held) this.state = "called";
+    else if (held) [this.state, this.#isCutOff] = ["called", true];
     // One that begins on the way to the end is told to stop at once.
     if (ending && this.plan.how.undo !== null) this.stopped = true;
     if (this.stopped) this.earliest = 0;
@@ -137,7 +139,12 @@ export class Call {
     if (this.state === "called") {
       [this.fixedAt, this.earliest] = [at, at];
       if (this.kind !== "child") this.latest = at;
-      return this.#fallDue();
+      this.#fallDue();
+      if (!this.#isCutOff) return;
+      this.#isCutOff = false;
+      this.begin(at);
+      [this.latest, this.unsure] = [Infinity, true];
+      return;
     }
     const shiftMs = at - Math.max(pausedAt, this.fixedAt);
     if (this.state === "waiting" || this.state === "resting") this.earliest += shiftMs - this.fuzzMs;
