@@ -50,6 +50,8 @@ export class Call {
   stopped = false;
   /** Whether its attempt is under way: it fell due at the instant of something else, or a death may have cut it off. */
   unsure = false;
+  /** When it was last marked as cut off, or as begun. */
+  markedAt = 0;
   /** A death cut it off, and a pause holds it back since: others that died with it may begin before it. */
   #isCutOff = false;
   /** When what it waits for may come, and when it must have come. */
@@ -94,6 +96,7 @@ export class Call {
   mark(entry: Seen, held: boolean, ending: boolean): void {
     if (entry.kind.endsWith("attempt_started")) same(entry["attempt"], this.attempt, `the attempt of ${this.id}`);
     claim(!this.plan.how.once || this.state !== "flying", `${this.id} runs at most once`);
+    this.markedAt = entry.at;
     this.begin(entry.at, true);
     // What runs at most once begins by its mark, which a pause may have overtaken.
     if (held && this.plan.how.once) this.latest = Infinity;

@@ -56,6 +56,12 @@ export class Calls {
     for (const call of tied) [call.latest, call.unsure] = [Infinity, true];
   }
 
+  /** A step was cut off by a death: so were others, which begin again with it, or after it. */
+  doubt(at: number): void {
+    for (const call of this.open)
+      if (call.state === "flying" && call.markedAt !== at) [call.latest, call.unsure] = [Infinity, true];
+  }
+
   /** The id of a call that is being made. */
   identify(kind: Call["kind"], name: string): string {
     const count = (this.#counts.get(`${kind} ${name}`) ?? 0) + 1;

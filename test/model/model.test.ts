@@ -32,6 +32,7 @@ test.each([
   ["a branch refused its wait goes on before the handler has settled", 106292],
   ["a step that was left behind still holds the run that it paused", 203497],
   ["a step that was cut off in a pause waits for another suspect", 1139233],
+  ["a suspect waits for another in a life that a deadline woke", 1165922],
   ["an attempt falls due at the instant of a cancellation, and has begun", 1100209],
 ])("a run that the model once took for wrong: %s", async (_what, seed) => {
   expect((await check(seed)).runs).toBeGreaterThan(0);

@@ -180,6 +180,7 @@ export class Model {
   #stepped(kind: "run" | "undo", verb: string, entry: Seen): void {
     const call = this.#calls.find(kind, entry["step"]);
     if (verb === "interrupted" || verb === "attempt_started") {
+      if (verb === "interrupted") this.#calls.doubt(entry.at);
       return call.mark(entry, this.#calls.pausedAt !== null, this.#wanted !== null);
     }
     same(entry["attempt"], call.attempt, `the attempt of ${call.id}`);
