@@ -50,7 +50,7 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
     ...before,
     ...life,
     // A repeated start is compared with what started the first life.
-    sent: created.sent ?? created.input,
+    sent: state.sent ?? created.input,
     startAt: null,
     notAfter: null,
     continuation: {

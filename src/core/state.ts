@@ -133,6 +133,8 @@ export type Outcome = {
 
 export class RunState {
   created: EntryOf<"run.created"> | null = null;
+  /** What its first start sent: a debounce may have made another of it since. */
+  sent: Stored | null = null;
   seq = 0;
   /** The newest entry's instant. */
   at = 0;

@@ -45,7 +45,7 @@ export class Intake {
 
   /** The run, if the start that this tells became part of it before; null where it did not. */
   async debounced(token: string, waitMs: number): Promise<Parcel | null> {
-    return this.#host.run.state.debounceKeys.has(token) ? await this.#started({ waitMs }) : null;
+    return this.#memory.run.state.debounceKeys.has(token) ? await this.#started({ waitMs }) : null;
   }
 
   /** The run that a start made or found, at its end where that is waited for. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { continuationOf } from "../../src/core/continuation.ts";
 import { beginAt, decideMerge } from "../../src/core/debounce.ts";
 import type { DebouncedStart } from "../../src/core/debounce.ts";
 import type { EntryOf, Fact } from "../../src/core/entry.ts";
@@ -123,6 +124,17 @@ describe("a start that is merged", () => {
     append(state, firstAt + 1200, { kind: "run.started", deployment: "one" });
     expect(decideMerge(state, again(3, { key: "k3" }), firstAt + 9000)).toEqual({ kind: "merged", fact: null });
     expect(decideMerge(state, again(4, { key: "k4" }), firstAt + 9000)).toEqual({ kind: "late" });
+  });
+
+  test("guarantee 5: does not keep the first start, when that is repeated, from finding a run that went on as new", () => {
+    const state = waiting();
+    merge(state, again(2, { sent: stored("2"), key: "other" }), firstAt);
+    append(state, firstAt + 2000, { kind: "run.started", deployment: "one" });
+    const [renewed] = continuationOf(state, { input: stored(3), labels: {} }, "one");
+    expect(renewed).toMatchObject({ input: stored(3), sent: stored("1"), continuation: { debounced: ["other"] } });
+    const next = new RunState();
+    if (renewed !== undefined) append(next, firstAt + 3000, renewed);
+    expect(decideMerge(next, again(2, { key: "other" }), firstAt + 3000)).toEqual({ kind: "merged", fact: null });
   });
 
   test("leaves a run that is due its place in line, and changes what it begins with", () => {

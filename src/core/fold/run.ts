@@ -69,6 +69,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
 function create(state: RunState, entry: EntryOf<"run.created">): void {
   const { fork, continuation } = entry;
   state.created = entry;
+  state.sent = entry.sent ?? entry.input;
   // What was copied may well not be asked for again: no change of the code.
   if (fork !== undefined) state.retriedSeq = fork.upTo;
   state.tallies = new Map(continuation?.tallies);
