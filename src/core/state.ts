@@ -177,6 +177,8 @@ export class RunState {
   >();
   /** Steps that a retry of the run set free, and that have no outcome yet. */
   readonly cleared = new Set<string>();
+  /** Steps that were undone and that a retry set free to be done again, and how often. */
+  readonly renewed = new Map<string, number>();
   /** The `seq` of the newest `run.retried`; of a fork, at first that of the newest entry it copied. */
   retriedSeq = 0;
   /** Log lines and progress values since the newest outcome, as {@link spoken} writes them. */

@@ -12,7 +12,7 @@ import type { Schema } from "./schema.ts";
 export type AttemptContext = {
   /** 1 for the first attempt. */
   readonly attempt: number;
-  /** The same for every attempt of this step of this run, in printable ASCII. */
+  /** The same for every attempt of this step of this run, in printable ASCII; another where it is done again after it was undone. */
   readonly idempotencyKey: string;
   /** Aborts when the attempt times out and when the run ends. */
   readonly signal: AbortSignal;

@@ -214,7 +214,7 @@ export class Attempts {
         step: pending.id,
         number,
         traceparent: () => traceparent(state, { kind: plan.kind, id: pending.id, attempt: number }),
-        idempotencyKey: idempotencyKey(state, plan.kind === "undo" ? `${pending.id}:undo` : pending.id),
+        idempotencyKey: idempotencyKey(state, plan.kind, pending.id),
         startedAt: (isOrder ? order?.startedAt : undefined) ?? this.#course.world.clock.now(),
         timeoutMs: plan.timeoutMs,
         scope: pending.scope,

@@ -160,7 +160,7 @@ export class Orders {
     const { pending, plan, attempt } = out;
     if (created === null || plan.request === undefined) throw new Error("there is no request to be made");
     const id = { runId: created.id, createdAt: created.at, seq };
-    const key = idempotencyKey(this.#course.state, pending.id);
+    const key = idempotencyKey(this.#course.state, "run", pending.id);
     out.order = { id, step: pending.id, request: plan.request, key };
     out.courier = courier;
     // From here on the record says when it is over.

@@ -62,11 +62,18 @@ function kept(value: unknown, plan: RunPlan, step: string): Kept {
 
 /**
  * Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
- * instant of creation is in it because a run's id is free again once the run was deleted.
+ * instant of creation is in it because a run's id is free again once the run was deleted. What was undone and
+ * is done again is another deed: under the old key, a bank would answer with the payment that it gave back.
  */
-export function idempotencyKey({ created }: Pick<RunState, "created">, step: string): string {
+export function idempotencyKey(
+  { created, renewed }: Pick<RunState, "created" | "renewed">,
+  kind: "run" | "undo",
+  step: string,
+): string {
   const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
-  return `${created?.id}:${created?.at.toString(36)}:${plain}`;
+  const times = renewed.get(step);
+  const again = times === undefined ? "" : `.${times}`;
+  return `${created?.id}:${created?.at.toString(36)}${again}:${plain}${kind === "undo" ? ":undo" : ""}`;
 }
 
 /** The W3C traceparent of one attempt, or of a child run's call: whatever it calls becomes a part of the run's trace. */

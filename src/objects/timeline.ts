@@ -51,8 +51,7 @@ export function tellStory(run: Run, journal: Journal, key: string): Story {
   const story = storyOf(journal.read(), presentOf(run), key);
   if (story === null) throw new HoldfastError("step_not_found", `nothing on record of this run is called ${key}`);
   const { kind, name } = story.bar;
-  const made = kind === "undo" ? `${name}:undo` : name;
-  return { ...story, idempotencyKey: kind === "run" || kind === "undo" ? idempotencyKey(run.state, made) : null };
+  return { ...story, idempotencyKey: kind === "run" || kind === "undo" ? idempotencyKey(run.state, kind, name) : null };
 }
 
 function presentOf(run: Run): Present {

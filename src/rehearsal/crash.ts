@@ -5,6 +5,8 @@
 import { dequal } from "dequal";
 import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
+import { fold } from "../core/fold.ts";
+import { RunState } from "../core/state.ts";
 import { tell } from "../core/tale.ts";
 import { idempotencyKey } from "../engine/record.ts";
 import { difference } from "./difference.ts";
@@ -106,12 +108,15 @@ type Told = { readonly id: string; readonly entry: Entry; readonly key: string |
 
 /** Entries in the order in which they came; of a step that is done also its key. */
 function* facts(log: readonly Commit[]): Generator<Told> {
-  const created = new Map<string, Entry & { kind: "run.created" }>();
+  const states = new Map<string, RunState>();
   for (const { id, texts } of log) {
     for (const entry of texts.flatMap((text) => JSON.parse(text) as Entry[])) {
-      if (entry.kind === "run.created") created.set(id, entry);
-      const of = { created: created.get(id) ?? null };
-      yield { id, entry, key: entry.kind === "step.completed" ? idempotencyKey(of, entry.step) : null };
+      // One that goes on as new begins with nothing.
+      const known = entry.kind === "run.created" ? undefined : states.get(id);
+      const state = known ?? new RunState();
+      if (known === undefined) states.set(id, state);
+      fold(state, entry);
+      yield { id, entry, key: entry.kind === "step.completed" ? idempotencyKey(state, "run", entry.step) : null };
     }
   }
 }

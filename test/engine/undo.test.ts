@@ -228,6 +228,31 @@ describe("undo", () => {
     expect(seen).toEqual(["keep", "book", "unbook", "book", "pay", "book", "pay"]);
   });
 
+  test("what is done again after it was undone has a key of its own, whatever dies; what only failed keeps its key", async () => {
+    const seen = ledger();
+    const pays: string[] = [];
+    const pay = async (step: Step) => {
+      const refuse = ({ idempotencyKey }: { idempotencyKey: string }) => {
+        pays.push(idempotencyKey);
+        throw new Error("no");
+      };
+      await step.run("pay", refuse, { retry: { limit: 0 } });
+    };
+    const host = await play(saga(seen, pay));
+    for (const failures of [2, 3]) {
+      const again = host.reopen({ keep: host.journal.commits.length });
+      void act(again.run, "retry");
+      // The one life goes on, the other dies right behind the retry.
+      await (failures === 2 ? again : again.reopen()).drive();
+      expect(pays).toHaveLength(failures);
+    }
+    const [first, second, ...others] = seen.keys.get("car") ?? [];
+    expect([first, others]).toEqual([expect.stringMatching(/^run-1:[^:.]+:car$/), []]);
+    expect(second).toBe(first?.replace(":car", ".1:car"));
+    expect([...(seen.keys.get("not car's result") ?? [])]).toEqual([`${first}:undo`, `${second}:undo`]);
+    expect(new Set(pays).size).toBe(1);
+  });
+
   test("the sentence of a run that is being undone says so", async () => {
     const host = new Host(async (_input, step) => {
       const undo = (_result: unknown, { attempt }: { attempt: number }) => {

@@ -32,6 +32,20 @@ test("guarantee 2: what was done is not done again, what was under way is, with 
   expect(Math.max(...paid.values())).toBeGreaterThan(1);
 });
 
+test("what a retry does again because it was undone is no step that was done again", async () => {
+  const paid = new Set<string>();
+  const shop = flow(async (_input, step) => {
+    await step.run("charge", ({ idempotencyKey }) => void paid.add(idempotencyKey), { undo: () => "refund" });
+    await step.run("ship", () => Promise.reject(new Error("no carrier")), { retry: { limit: 0 } });
+  });
+  const run = await rehearse(shop);
+  await run.retry();
+  expect(run.status).toBe("failed");
+  await run.crashEverywhere();
+  // The payment that was given back, and the one that took its place.
+  expect(paid.size).toBe(2);
+});
+
 test("a run that has not ended is compared where it stands", async () => {
   const run = await rehearse(flow(async (_input, step) => [await step.run("a", () => 1), await step.waitFor("go")]));
   await run.crashEverywhere();

@@ -203,7 +203,10 @@ function clear(state: RunState, step: string, undone: boolean): void {
     if (call?.done !== true || !(call.failed || (undone && kind === "run"))) continue;
     if (kind === "run") state.undoable.delete(step);
     if (kind === "run" && call.failed) state.steps.failed--;
-    if (kind === "run" && !call.failed) state.steps.completed--;
+    if (kind === "run" && !call.failed) {
+      state.steps.completed--;
+      state.renewed.set(step, (state.renewed.get(step) ?? 0) + 1);
+    }
     if (call.child !== null) state.formerChildren.set(step, call.child);
     state.calls.delete(key);
     state.cleared.add(key);
