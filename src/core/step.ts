@@ -112,6 +112,11 @@ export type InvokeOptions = StartChildOptions & {
   readonly timeout?: Duration;
 };
 
+/** The input may be left out where none is needed. */
+type Given<Input, Options> = undefined extends Input
+  ? [input?: Input, options?: Options]
+  : [input: Input, options?: Options];
+
 /** What `race` resolves with. */
 export type Raced<Branches extends Readonly<Record<string, () => unknown>>> = {
   readonly [Key in keyof Branches & string]: { readonly key: Key; readonly value: Awaited<ReturnType<Branches[Key]>> };
@@ -211,30 +216,12 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * instead of a function each item is the input of a child run, as `invoke` starts it.
    * @throws an error with code map_failed, `step` and `errors`, sparse, by index
    */
-  map<Item, Result>(
+  map<Output = unknown>(
     name: string,
-    items: readonly Item[],
-    fn: (item: Item, context: MapContext) => Result,
-    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly settled: true },
-  ): Promise<PromiseSettledResult<Awaited<Result>>[]>;
-  map<Item, Result>(
-    name: string,
-    items: readonly Item[],
-    fn: (item: Item, context: MapContext) => Result,
-    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate: number; readonly settled?: false },
-  ): Promise<(Awaited<Result> | undefined)[]>;
-  map<Item, Result>(
-    name: string,
-    items: readonly Item[],
-    fn: (item: Item, context: MapContext) => Result,
-    options?: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate?: undefined; readonly settled?: false },
-  ): Promise<Awaited<Result>[]>;
-  map<Item, Result>(
-    name: string,
-    items: readonly Item[],
-    fn: (item: Item, context: MapContext) => Result,
-    options: MapOptions<Item, NoInfer<Awaited<Result>>>,
-  ): Promise<(Awaited<Result> | undefined)[] | PromiseSettledResult<Awaited<Result>>[]>;
+    items: readonly unknown[],
+    workflow: string,
+    options?: MapRunsOptions,
+  ): Promise<Output[]>;
   map<Input, Output>(
     name: string,
     items: readonly NoInfer<Input>[],
@@ -259,22 +246,46 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
     workflow: Invocable<Input, Output>,
     options: MapRunsOptions,
   ): Promise<(Output | undefined)[] | PromiseSettledResult<Output>[]>;
-  map<Output = unknown>(
+  map<Item, Result>(
     name: string,
-    items: readonly unknown[],
-    workflow: string,
-    options?: MapRunsOptions,
-  ): Promise<Output[]>;
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly settled: true },
+  ): Promise<PromiseSettledResult<Awaited<Result>>[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate: number; readonly settled?: false },
+  ): Promise<(Awaited<Result> | undefined)[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options?: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate?: undefined; readonly settled?: false },
+  ): Promise<Awaited<Result>[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>>,
+  ): Promise<(Awaited<Result> | undefined)[] | PromiseSettledResult<Awaited<Result>>[]>;
 
   /**
    * Starts a child run and waits for its output.
    * @throws an error with code child_failed, `step`, `child` (its id) and the child's error as cause
    */
-  invoke<Input, Output>(workflow: Invocable<Input, Output>, input: Input, options?: InvokeOptions): Promise<Output>;
   invoke<Output = unknown>(workflow: string, input?: unknown, options?: InvokeOptions): Promise<Output>;
+  invoke<Input, Output>(
+    workflow: Invocable<Input, Output>,
+    ...given: Given<NoInfer<Input>, InvokeOptions>
+  ): Promise<Output>;
   /** Starts a child run and does not wait for it. @throws an error with code child_failed */
-  start<Input>(workflow: Invocable<Input>, input: Input, options?: StartChildOptions): Promise<{ readonly id: string }>;
   start(workflow: string, input?: unknown, options?: StartChildOptions): Promise<{ readonly id: string }>;
+  start<Input>(
+    workflow: Invocable<Input>,
+    ...given: Given<NoInfer<Input>, StartChildOptions>
+  ): Promise<{ readonly id: string }>;
 
   /**
    * Calls every branch; the first to settle settles the race. What the others still wait for is

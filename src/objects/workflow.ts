@@ -92,14 +92,14 @@ type NoSignals = Record<never, never>;
  * Defines a durable workflow. `name` is 1 to 256 characters and stays with its runs for ever.
  * @throws HoldfastError options_invalid, name_invalid, duration_invalid, naming the option
  */
-export function defineWorkflow<Input extends Schema, Output, Signals extends SignalSchemas = NoSignals>(
-  name: string,
-  options: SchemaOptions<Input, Output, Signals>,
-): Workflow<InputOf<Input>, Output, Sent<Signals>>;
 export function defineWorkflow<Input, Output, Signals extends SignalSchemas = NoSignals>(
   name: string,
   options: PlainOptions<Input, Output, Signals>,
 ): Workflow<Input, Output, Sent<Signals>>;
+export function defineWorkflow<Input extends Schema, Output, Signals extends SignalSchemas = NoSignals>(
+  name: string,
+  options: SchemaOptions<Input, Output, Signals>,
+): Workflow<InputOf<Input>, Output, Sent<Signals>>;
 export function defineWorkflow(name: string, options: LooseOptions): Workflow<unknown, unknown> {
   const definition = toDefinition(checkSegment(name, "workflow"), options);
   return {

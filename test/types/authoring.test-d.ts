@@ -96,6 +96,19 @@ export default worker satisfies ExportedHandler;
 
 // @ts-expect-error a workflow needs a handler
 defineWorkflow("none", {});
+// What is wrong is said where it is, with a schema as without.
+defineWorkflow("typo", {
+  input: z.object({}),
+  // @ts-expect-error no such option
+  retrys: 3,
+  handler: () => 1,
+});
+defineWorkflow("typo", {
+  input: z.object({}),
+  // @ts-expect-error no such answer to an overlap
+  schedule: { cron: "0 7 * * *", overlap: "wait" },
+  handler: () => 1,
+});
 // @ts-expect-error what the handler returns must fit the output schema
 defineWorkflow("mismatch", { input: z.object({}), output: z.object({ n: z.number() }), handler: () => ({ n: "1" }) });
 

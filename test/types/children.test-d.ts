@@ -17,6 +17,9 @@ export const parent = defineWorkflow("parent", {
     expectTypeOf(shipped).toEqualTypeOf<{ tracking: string }>();
     expectTypeOf(await step.invoke(tally, { n: 1 }, { id: "t", timeout: "5 m" })).toEqualTypeOf<number>();
     expectTypeOf(await step.invoke(bare, undefined)).toEqualTypeOf<string>();
+    // One that takes nothing is given nothing.
+    expectTypeOf(await step.invoke(bare)).toEqualTypeOf<string>();
+    expectTypeOf(await step.start(bare)).toEqualTypeOf<{ readonly id: string }>();
     expectTypeOf(await step.start(ship, { order: "o-1" }, { labels: { a: "b" } })).toEqualTypeOf<{
       readonly id: string;
     }>();
@@ -27,6 +30,21 @@ export const parent = defineWorkflow("parent", {
     expectTypeOf(await step.start("bare")).toEqualTypeOf<{ readonly id: string }>();
     expectTypeOf(await step.signal("run-1", "go", { any: "thing" })).toEqualTypeOf<void>();
 
+    // @ts-expect-error it needs an input
+    void step.invoke(ship);
+    // The compiler says what is wrong where it is, and not that a workflow is no name.
+    void step.invoke(ship, {
+      // @ts-expect-error the order is text
+      order: 7,
+    });
+    void step.start(
+      ship,
+      { order: "o-1" },
+      {
+        // @ts-expect-error no such option
+        label: {},
+      },
+    );
     // @ts-expect-error the order is missing
     void step.invoke(ship, {});
     // @ts-expect-error n is a number

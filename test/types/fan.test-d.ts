@@ -80,6 +80,10 @@ defineWorkflow("fan", {
     void step.map("size", input.ids);
     // @ts-expect-error the width is called concurrency
     void step.map("size", input.ids, (id) => id, { window: 5 });
+    void step.map("size", input.ids, (id) => id.length, {
+      // @ts-expect-error said where it is, and the item is typed all the same
+      window: 5,
+    });
     // @ts-expect-error an order has an id
     void step.map("ship", [{ id: "a" }], ship);
     // @ts-expect-error every child run would have the same id
