@@ -126,7 +126,7 @@ function others(count: number): string {
   return count > 1 ? ` (and ${count - 1} more)` : "";
 }
 
-/** What held it, then somebody who is waited for, then a clock; of these the wait that ends first. */
+/** What held it, then somebody who is waited for, then a clock, then what is listened for; of these the wait that ends first. */
 function foremost(waitingFor: readonly Waiting[], now: number): readonly Piece[] {
   const [first] = waitingFor.toSorted(
     (one, other) =>
@@ -136,8 +136,9 @@ function foremost(waitingFor: readonly Waiting[], now: number): readonly Piece[]
   return [...sentence(first, now), others(waitingFor.length)].filter((piece) => piece !== "");
 }
 
-function rank({ kind }: Waiting): number {
+function rank({ kind, listener }: Waiting): number {
   if (kind === "lane") return 0;
+  if (listener === true) return 3;
   return kind === "timer" || kind === "retry" || kind === "start" ? 2 : 1;
 }
 

@@ -36,6 +36,8 @@ export type Waiting = {
   readonly url?: string;
   /** Of a child: its workflow. */
   readonly workflow?: string;
+  /** A signal that `onSignal` takes whenever it comes: nothing is held up by it. */
+  readonly listener?: true;
 } & Partial<Place> &
   Partial<NextAttempt>;
 

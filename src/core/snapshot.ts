@@ -158,7 +158,7 @@ function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
 
 /** What `onSignal` takes is waited for as long as the run goes on. */
 function heardOf({ listeners, startedAt }: RunState): Waiting[] {
-  return [...listeners].map((name) => ({ kind: "signal", name, since: startedAt ?? 0, until: null }));
+  return [...listeners].map((name) => ({ kind: "signal", name, since: startedAt ?? 0, until: null, listener: true }));
 }
 
 function waitOf(call: Call): Waiting[] {

@@ -68,7 +68,7 @@ function viewCost(usage: Usage): Json {
 }
 
 function viewWaiting({ since, until, ...waiting }: Waiting): Json {
-  const { kind, name, ...rest } = waiting;
+  const { kind, name, listener: _listener, ...rest } = waiting;
   return { kind, name, since: viewInstant(since), until: viewInstant(until), ...rest };
 }
 

@@ -106,6 +106,21 @@ describe("a run that waits says for what", () => {
     expect(reasonOf(state)).toBe("waiting for signal a since 14:02, times out in 1 h (and 3 more)");
   });
 
+  test("a signal that is only listened for comes last: it holds nothing up", () => {
+    const listens: Fact = { kind: "listener.added", name: "note" };
+    const sleeps: Fact = { kind: "timer.set", name: "nap", call: "nap", wakeAt: at + 3 * dayMs };
+    expect(reasonOf(stateOf(created, started, listens, failed(4, 6)))).toBe(
+      "next attempt of charge in 4 min 12 s (attempt 5 of 6: 503 from the bank) (and 1 more)",
+    );
+    expect(reasonOf(stateOf(created, started, listens, sleeps))).toBe(
+      "sleeping (nap) for another 3 days, until 6 Nov 14:02 (and 1 more)",
+    );
+    expect(reasonOf(stateOf(created, started, listens, waits("go", null)))).toBe(
+      "waiting for signal go since 14:02 (and 1 more)",
+    );
+    expect(reasonOf(stateOf(created, started, listens))).toBe("waiting for signal note since 14:02");
+  });
+
   test("a pause has moved the deadline, not the wait", () => {
     const resumed: Fact = { kind: "run.resumed", by: "ana", reason: null, shiftMs: hourMs };
     const state = stateOf(created, started, waits("a", at + hourMs), [at, paused], [at + hourMs, resumed]);
