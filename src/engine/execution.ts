@@ -64,7 +64,8 @@ export class Execution {
       ...this.#adoption.leftovers(),
       ...this.asks.leftovers(),
     ]);
-    this.patches = new Patches(course, this.calls);
+    const { withdrawals } = this.work;
+    this.patches = new Patches(course, this.calls, { said: this.said, adoption: this.#adoption, withdrawals });
     this.renewal = new Renewal(definition, course, this.calls, this.closing);
   }
 

@@ -9,6 +9,9 @@ import type { SignalRequest } from "../core/service.ts";
 import type { Stored } from "../core/value.ts";
 import type { Clock } from "./clock.ts";
 
+/** The deployment of a rehearsal: no other code ever drives its runs. */
+export const onlyDeployment = "rehearsal";
+
 export interface World {
   readonly clock: Clock;
   /** Which deployment of the code this is; two lives with the same one ran the same code. */

@@ -9,6 +9,7 @@ import type { Definition } from "../core/definition.ts";
 import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { Run } from "../engine/run.ts";
+import { onlyDeployment } from "../engine/world.ts";
 import type { World } from "../engine/world.ts";
 import { cast } from "./cast.ts";
 import { ManualClock, nap } from "./clock.ts";
@@ -207,7 +208,7 @@ export class Stage implements Company {
   #world(id: string): World {
     return {
       clock: this.clock,
-      deployment: "rehearsal",
+      deployment: onlyDeployment,
       hookUrl: (call) => Promise.resolve(hookUrl(id, call)),
       children: this.#kin.children(id, this.life),
       couriers: couriers(this, this.life),

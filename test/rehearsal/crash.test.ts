@@ -46,6 +46,21 @@ test("what a retry does again because it was undone is no step that was done aga
   expect(paid.size).toBe(2);
 });
 
+test("a change behind patched is taken in every life: a rehearsal knows no other code", async () => {
+  const changed = flow(async (_input, step) => {
+    const parts = Promise.all([1, 2, 3].map((n) => step.run("part", async () => await Promise.resolve(n))));
+    const sides: unknown[] = [await parts, step.patched("a")];
+    const won = await step.race({ go: () => step.waitFor("go"), nap: () => step.sleep("1 h") });
+    sides.push(won.key, step.patched("b"));
+    await step.run("late", () => 1);
+    return [...sides, step.patched("c")];
+  });
+  const run = await rehearse(changed);
+  await run.end();
+  expect(run.output).toEqual([[1, 2, 3], true, "nap", true, true]);
+  await run.crashEverywhere();
+});
+
 test("a run that has not ended is compared where it stands", async () => {
   const run = await rehearse(flow(async (_input, step) => [await step.run("a", () => 1), await step.waitFor("go")]));
   await run.crashEverywhere();

@@ -42,7 +42,7 @@ async function play(step: Step, next: Next, depth: number): Promise<unknown> {
     case 5:
       return (await step.fetch("ask", "https://api.example.com/")).body;
     case 6:
-      return [step.uuid(), step.now()];
+      return [step.uuid(), step.now(), step.patched(`change ${next(3)}`)];
     case 7:
       return await step.invoke(child, 1 + next(3)).catch((error: { code: string }) => error.code);
     case 8:
