@@ -53,8 +53,12 @@ export function decide(state: RunState, action: Action, now: number): Decision |
 /** @throws HoldfastError run_ended */
 export function refuseEnded({ end, created }: RunState, what: string): void {
   if (end === null) return;
-  const ended = end.kind.slice("run.".length);
-  throw new HoldfastError("run_ended", `run ${created?.id} has ${ended} and cannot ${what}`);
+  throw new HoldfastError("run_ended", `run ${created?.id} has ${endedOf(end)} and cannot ${what}`);
+}
+
+/** As it goes on behind "it has". */
+function endedOf({ kind }: NonNullable<RunState["end"]>): string {
+  return kind === "run.cancelled" ? "been cancelled" : kind.slice("run.".length);
 }
 
 function end(state: RunState, action: Action, name: string, code: "cancelled" | "terminated"): Decision {
@@ -104,8 +108,7 @@ function unchanged(state: RunState, action: Action, kind: "cancel" | "pause" | "
 function retry(state: RunState, action: Action): Decision {
   const { end } = state;
   if (end !== null && end.kind !== "run.failed") {
-    const ended = end.kind === "run.completed" ? "completed" : "been cancelled";
-    throw new HoldfastError("not_retryable", `the run cannot be retried: it has ${ended}`);
+    throw new HoldfastError("not_retryable", `the run cannot be retried: it has ${endedOf(end)}`);
   }
   if (state.omitted.size > 0) {
     const steps = [...state.omitted].join(", ");

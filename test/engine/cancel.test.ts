@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
 import type { Run } from "../../src/engine/run.ts";
-import { Host, act, startAt } from "./host.ts";
+import { Host, act, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 
 /** Driven until somebody cancels it a second after its start, and on to its end. */
@@ -117,6 +117,12 @@ describe("cancel", () => {
     await paused.drive();
     expect(paused.status).toBe("cancelled");
     expect(seen).toEqual(["clean"]);
+  });
+
+  test("whoever comes too late is told in a sentence that it has been cancelled", async () => {
+    const { run } = await cancelled(async (_input, step) => await step.waitFor("never"));
+    expect(() => signal(run, "go", 1)).toThrow("run run-1 has been cancelled and cannot be signalled");
+    expect(() => act(run, "pause")).toThrow("run run-1 has been cancelled and cannot be paused");
   });
 
   test("a second cancellation, and one while the run is being undone, change nothing", async () => {
