@@ -15,6 +15,7 @@ import { authorOf } from "../core/author.ts";
 import { startingMs } from "../core/claim.ts";
 import { beginAt } from "../core/debounce.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
+import { describeMs } from "../core/duration.ts";
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Gates } from "../core/flow.ts";
@@ -132,7 +133,8 @@ class Admission {
     const admission = await laneObject(lane).admit({ id, limit, periodMs });
     if (admission.ok) return;
     const { retryAfterMs } = admission;
-    const message = `${workflow} takes ${limit} starts in ${periodMs} ms; this one may be made in ${retryAfterMs} ms`;
+    const starts = limit === 1 ? "one start" : `${limit} starts`;
+    const message = `${workflow} takes ${starts} in ${describeMs(periodMs)}; this one may be made in ${describeMs(retryAfterMs)}`;
     throw new HoldfastError("rate_limited", message, { retryAfterMs });
   }
 

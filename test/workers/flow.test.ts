@@ -112,6 +112,10 @@ describe("rateLimit", () => {
     const refused = await rated.start({ key, n: 3 }).catch((error: unknown) => error);
     expect(refused).toMatchObject({ name: "HoldfastError", code: "rate_limited", retryAfterMs: expect.any(Number) });
     expect((refused as { retryAfterMs: number }).retryAfterMs).toBeGreaterThan(3_500_000);
+    // In words for people, as all spans are told.
+    expect((refused as Error).message).toMatch(
+      / takes 3 starts in 1 h; this one may be made in (?:59 min(?: \d+ s)?|1 h)$/,
+    );
   });
 
   it("never refuses a start that finds its run, by id or by key", async () => {
