@@ -173,11 +173,14 @@ export class Orders {
     out.busy = true;
     this.#resting.delete(out.pending.key);
     this.#course.ledger.durable().then(
-      () =>
+      () => {
+        // Its answer may have come meanwhile: it would be made once more.
+        if (!this.#isOpen(out)) return;
         this.#course.world.couriers.send(out.courier, order).then(
           () => this.#course.post(() => this.#rest(out)),
           () => this.#postpone(out),
-        ),
+        );
+      },
       (error: unknown) => this.#course.failInTurn(error),
     );
   }

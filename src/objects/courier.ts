@@ -32,6 +32,8 @@ const maxBytes = 32 * 1024 * 1024;
 const reservedMs = 10_000;
 /** By then its run has given up the attempt, or asks again. */
 const forgottenMs = 20 * 60_000;
+/** A call that hands a request over may come so late, or later than the next: whoever made it has given it up. */
+const lateMs = 60_000;
 const longestPauseMs = 30_000;
 /** A run may have to be read from its journal first. */
 const patienceMs = 60_000;
@@ -49,6 +51,8 @@ export class Courier implements CourierRpc {
   readonly #carried = new Map<string, Carried>();
   /** Places that are kept for what is to come, the oldest first. */
   #reserved: { readonly lapsesAt: number; readonly bytes: number }[] = [];
+  /** Requests that are over, until when they are known for it; the oldest first. */
+  readonly #over = new Map<string, number>();
   readonly #idle = new Bell();
   /** An alarm is being handled, or about to be. */
   #watched = false;
@@ -71,7 +75,7 @@ export class Courier implements CourierRpc {
   async carryOrder(order: Order): Promise<void> {
     this.#reserved.shift();
     const name = nameOf(order.id);
-    if (this.#carried.has(name)) return;
+    if (this.#carried.has(name) || (this.#over.get(name) ?? 0) > Date.now()) return;
     this.#ctx.storage.kv.put(name, true);
     this.#carry(name, order.id, order);
     this.#watch();
@@ -79,6 +83,7 @@ export class Courier implements CourierRpc {
 
   async dropOrder(id: OrderId): Promise<void> {
     const name = nameOf(id);
+    this.#close(name);
     this.#carried.get(name)?.stop.abort(new Error("the run does not wait for it any more"));
     this.#ctx.storage.kv.delete(name);
   }
@@ -104,7 +109,21 @@ export class Courier implements CourierRpc {
   #watch(): void {
     if (this.#watched) return;
     this.#watched = true;
-    this.#ctx.waitUntil(setAlarm(this.#ctx.storage, Date.now() + 1, () => this.#carried.size > 0));
+    const armed = setAlarm(this.#ctx.storage, Date.now() + 1, () => this.#carried.size > 0).then((failures) => {
+      // It was given up: nothing was carried any more.
+      if (failures > 0 && this.#carried.size === 0) this.#watched = false;
+    });
+    this.#ctx.waitUntil(armed);
+  }
+
+  /** Nobody asks for its answer once more. */
+  #close(name: string): void {
+    const now = Date.now();
+    for (const [over, until] of this.#over) {
+      if (until > now) break;
+      this.#over.delete(over);
+    }
+    this.#over.set(name, now + lateMs);
   }
 
   #carry(name: string, id: OrderId, order: Order | null): void {
@@ -130,6 +149,7 @@ export class Courier implements CourierRpc {
     const { end, leave }: Exchanged = await exchange(order, this.#hold, stop);
     try {
       await persist(() => run().orderEnded({ ...id, end }), stop);
+      this.#close(nameOf(id));
     } finally {
       leave();
     }

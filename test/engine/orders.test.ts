@@ -42,6 +42,20 @@ describe("a request that is made elsewhere", () => {
     expect(completed).toMatchObject({ step: "ask", attempt: 1, startedAt: startAt, at: startAt + slowMs });
   });
 
+  test("is not made once more where the answer comes while it is about to be handed over again (guarantee 2)", async () => {
+    const post = new Post(ask, () => ({ end: answered("yes"), ms: minuteMs + 1000 }));
+    await post.drive(startAt + 1000);
+    const safe = Promise.withResolvers<void>();
+    let asked = 0;
+    post.host.journal.durable = () => (asked++ === 0 ? safe.promise : Promise.resolve());
+    await post.drive();
+    expect(post.host.output).toBe("yes");
+    expect(asked).toBeGreaterThan(0);
+    safe.resolve();
+    for (let turns = 0; turns < 10; turns++) await Promise.resolve();
+    expect(post.made).toHaveLength(1);
+  });
+
   test("carries method, body, headers and the step's idempotency key", async () => {
     const post = await new Post(ask, () => ({ end: answered("yes"), ms: 1 })).drive();
     const [order] = post.made;

@@ -191,6 +191,43 @@ describe("while a request is under way", () => {
     expect(await runThat(id, {})).toMatchObject({ output: { body: 1 } });
   });
 
+  it("an order that comes once more, late, is not carried out again (2)", async () => {
+    const { id, box } = await began({ body: "1" });
+    await runThat(id, { status: "completed" });
+    const [sent] = await dispatches(id);
+    const order = { runId: id, createdAt: (await entriesOf(id))[0]?.at ?? 0, seq: sent?.seq ?? 0 };
+    const request = { method: "GET", url: address({ box, body: "1" }), headers: [], body: null, accepted: [] };
+    await courierObject(sent?.courier ?? 0).carryOrder({ id: order, step: "ask", request, key: "once" });
+    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id), {
+      timeout: 10_000,
+    });
+    expect(await boxOf(box)).toHaveLength(1);
+  });
+
+  it("its courier sets an alarm, also after one that could not be set was not needed any more (4)", async () => {
+    const name = ".courier-1999";
+    const carry = async (box: string): Promise<void> => {
+      const id = { runId: newId("nobody"), createdAt: 1, seq: 2 };
+      const request = { method: "GET", url: address({ box, body: "1" }), headers: [], body: null, accepted: [] };
+      await courierObject(1999).carryOrder({ id, step: "ask", request, key: "once" });
+      await arrived(box);
+      await vi.waitFor(async () => expect(await keptBy(1999)).toEqual([]), { timeout: 10_000 });
+    };
+    await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
+      vi.spyOn(storage, "setAlarm").mockRejectedValue(new Error("a spending limit holds alarms back"));
+    });
+    await carry(newId("box"));
+    // Longer than the pause before it is tried again.
+    await runInDurableObject(env.RUNS.getByName(name), async (_object, { storage }) => {
+      await scheduler.wait(1500);
+      vi.mocked(storage.setAlarm).mockReset();
+    });
+    await carry(newId("box"));
+    await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
+      expect(storage.setAlarm).toHaveBeenCalledTimes(1);
+    });
+  });
+
   it("who has it ended, is heard: the courier hangs up and forgets", async () => {
     const { id, box } = await began({ gate: newId("gate") });
     await arrived(box);
