@@ -18,8 +18,8 @@ const keptMs = 30 * 24 * 3_600_000;
 /** Whoever got no answer asks again soon. */
 const removalKeptMs = 24 * 3_600_000;
 
-/** A request that removed a run, in digests: nothing of the run is left, nor of why. */
-type Removal = { readonly key: string; readonly reason: string; readonly at?: number };
+/** A request that removes a run, in digests: nothing of the run is left, nor of why. */
+export type Removal = { readonly key: string; readonly reason: string; readonly at?: number };
 
 export class Alias {
   readonly #storage: DurableObjectStorage;
@@ -61,8 +61,7 @@ export class Alias {
   }
 
   /** This very request removed the run that was here; what may be here by now is another. @throws HoldfastError idempotency_conflict */
-  async hasRemoved(action: RunAction): Promise<boolean> {
-    const removal = await removalOf(action);
+  hasRemoved(removal: Removal | null): boolean {
     const known = this.#storage.kv.get<Removal>(removedBy);
     if (removal === null || known?.key !== removal.key) return false;
     // A run that came since keeps the mark for as long as it is there.
@@ -71,8 +70,8 @@ export class Alias {
     throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to delete a run for another reason");
   }
 
-  async noteRemoval(action: RunAction): Promise<void> {
-    const removal = await removalOf(action);
+  /** To be called in the turn in which the run went: the alarm would be that of the next. */
+  async noteRemoval(removal: Removal | null): Promise<void> {
     if (removal !== null) await this.#keep(removedBy, { ...removal, at: Date.now() }, removalKeptMs);
   }
 
@@ -83,7 +82,8 @@ export class Alias {
   }
 }
 
-async function removalOf({ key, reason }: RunAction): Promise<Removal | null> {
+/** Null of a request that nobody will repeat. */
+export async function removalOf({ key, reason }: RunAction): Promise<Removal | null> {
   if (key === undefined) return null;
   return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16) };
 }

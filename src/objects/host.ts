@@ -20,6 +20,7 @@ import { isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./dam
 import { Debts } from "./debts.ts";
 import { Expiry } from "./expiry.ts";
 import { logRemoval } from "./logline.ts";
+import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
 import { describe } from "./patience.ts";
 import { takeOut } from "./removal.ts";
@@ -97,9 +98,11 @@ export class Host {
 
   /** @throws HoldfastError signal_invalid, not_waiting, run_ended, idempotency_conflict */
   async signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<{ duplicate: boolean }> {
+    const { bornAt } = this.#memory;
     const fitted = this.#run.fitSignal(signal);
     // Awaited only where it must be, so that signals keep the order in which they came.
     const ready = fitted instanceof Promise ? await fitted : fitted;
+    if (this.#memory.bornAt !== bornAt) throw gone();
     const received = this.#run.signal(ready, onlyIfWaiting);
     this.proceed();
     return received;
@@ -146,8 +149,8 @@ export class Host {
     await Promise.race([this.#loop, guard.over]);
     guard.cancel();
     this.#alarm.handled = false;
-    // Still at work: the next alarm takes over the watch.
-    if (this.#loop !== null) this.#alarm.watch();
+    // Still at work, or being removed: the next alarm takes over the watch.
+    if (this.#loop !== null || this.removing) this.#alarm.watch();
   }
 
   /** The run once it has ended, or as it is when the time is up. */
@@ -264,8 +267,10 @@ export class Host {
       if (end !== null) this.#ended.ring();
       const owedAt = debts.attend(next.expired);
       if (end !== null && !this.#memory.audience.isEmpty) this.#memory.audience.tell(this.#standing());
+      // Whoever removes it has the say, and waits for what is under way: removed twice, the next of its id would go.
+      if (this.removing && !debts.busy) return;
       // What has expired stays until it owes nothing.
-      const removable = next.expired && owedAt === null;
+      const removable = next.expired && owedAt === null && !this.removing;
       if (removable && !debts.busy) {
         if (await this.#expire(debts)) return;
         // Tried again meanwhile: what was to be done next is no longer.

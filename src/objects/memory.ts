@@ -77,6 +77,11 @@ export class Memory {
     return this.#open().children;
   }
 
+  /** When the first life of the run began; undefined where there is none. */
+  get bornAt(): number | undefined {
+    return bornOf(this.run);
+  }
+
   /** Nobody has looked at the run since it was made of its journal, if it was. */
   get isCold(): boolean {
     return this.#opened?.isCold ?? true;
@@ -163,12 +168,19 @@ export class Memory {
   #make(journal: SqlJournal): Opened {
     const world = createWorld(() => this.life(), this.#startRun);
     const scribe = new Scribe(journal, {
+      admit: () => this.#refuseFormer(run),
       measure: (entries) => this.meter.record(entries),
       heard: (entries) => this.#recorded(entries),
     });
     const run = new Run(scribe, world, this.#find);
     run.measure = () => this.meter.usage;
     return { run, journal, children: world.children, isCold: true };
+  }
+
+  /** @throws HoldfastError run_not_found; another error where this run was given up, and goes on in the next memory */
+  #refuseFormer(run: Run): void {
+    if (this.isCurrent(run)) return;
+    throw this.bornAt === bornOf(run) ? new Error("this memory of the run was given up") : gone();
   }
 
   /** Every commit of the run passes here once it is written. */
@@ -180,4 +192,13 @@ export class Memory {
   #newMeter(): Meter {
     return new Meter(() => this.#ctx.storage.sql.databaseSize);
   }
+}
+
+function bornOf({ state: { created } }: Run): number | undefined {
+  return created?.continuation?.createdAt ?? created?.at;
+}
+
+/** What it came for was removed while it was looked at. */
+export function gone(): HoldfastError {
+  return new HoldfastError("run_not_found", "the run was removed meanwhile");
 }

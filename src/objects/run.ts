@@ -38,7 +38,7 @@ import type { Find } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
 import { isCourier } from "./address.ts";
 import { reclaim } from "./admission.ts";
-import { Alias } from "./alias.ts";
+import { Alias, removalOf } from "./alias.ts";
 import { isTheSame, receive } from "./arrival.ts";
 import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
@@ -422,11 +422,12 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   async #delete(action: RunAction): Promise<Parcel> {
-    if (await this.#alias.hasRemoved(action)) return remainsOf(this.ctx.id.name ?? "", null, "the run was deleted");
+    const removal = await removalOf(action);
+    if (this.#alias.hasRemoved(removal)) return remainsOf(this.ctx.id.name ?? "", null, "the run was deleted");
     // One that cannot be read can still be removed.
     const damage = this.#memory.damage();
     const gone = damage === null ? await this.#remove(this.#present(), action) : await this.#host.discard(damage);
-    await this.#alias.noteRemoval(action);
+    await this.#alias.noteRemoval(removal);
     return gone;
   }
 

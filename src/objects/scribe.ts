@@ -3,6 +3,7 @@
  * listens hears of every commit.
  * Does not own: how it is kept (store/journal), what is measured (meter), what is made of it (memory).
  * Invariant 1: a commit is heard of once it is on record, in order; a listener that fails harms nothing.
+ * Invariant 2: a memory that does not speak for the run any more writes nothing: the journal may be another run's.
  */
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
@@ -10,6 +11,8 @@ import type { Usage } from "../core/usage.ts";
 
 /** Who has a part in every commit. */
 export type Chronicler = {
+  /** @throws where this memory does not speak for the run any more */
+  admit(): void;
   /** What of the run's usage goes on record with these entries; null: nothing. */
   measure(entries: readonly Entry[]): Usage | null;
   heard(entries: readonly Entry[]): void;
@@ -29,12 +32,14 @@ export class Scribe implements Journal {
   }
 
   append(entries: readonly Entry[]): void {
+    this.#chronicler.admit();
     const measured = this.#measured(entries);
     this.#journal.append(measured);
     this.#tell(measured);
   }
 
   restart(entries: readonly Entry[]): void {
+    this.#chronicler.admit();
     const measured = this.#measured(entries);
     this.#journal.restart(measured);
     this.#tell(measured);

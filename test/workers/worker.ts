@@ -30,6 +30,7 @@ import { laneWorkflows } from "./flows/lanes.ts";
 import { modelWorkflows } from "./flows/model.ts";
 import { mortalWorkflows } from "./flows/mortal.ts";
 import { orderWorkflows } from "./flows/orders.ts";
+import { overlapWorkflows } from "./flows/overlap.ts";
 import { timelineWorkflows } from "./flows/timeline.ts";
 import { reasonWorkflows } from "./flows/reason.ts";
 import { repeatWorkflows } from "./flows/repeat.ts";
@@ -79,6 +80,7 @@ const worker = createWorker({
     ...modelWorkflows,
     ...mortalWorkflows,
     ...orderWorkflows,
+    ...overlapWorkflows,
     ...erasureWorkflows,
     ...toldWorkflows,
     ...travelWorkflows,

@@ -1,0 +1,118 @@
+/** Calls that meet while one of them waits: what one of them found is another's by then. */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { ask, newId, runThatIs } from "./client.ts";
+import { judging } from "./flows/overlap.ts";
+import { removalsOf, trouble } from "./shards.ts";
+import { shardOf } from "../../src/objects/address.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+describe("a run that begins while the deletion of the one before is noted", () => {
+  it("keeps its alarm (guarantee 4)", async () => {
+    const id = newId("overlap");
+    const begun = (json: object) => ask("POST /v1/workflows/overlap-sleep/runs", { json: { id, ...json } });
+    expect((await begun({ input: 0 })).status).toBe(201);
+    await runThatIs(id, { status: "completed" });
+    const key = newId("key");
+    const digest = crypto.subtle.digest.bind(crypto.subtle);
+    let held = true;
+    vi.spyOn(crypto.subtle, "digest").mockImplementation(async (how, data) => {
+      const isKey = new TextDecoder().decode(data) === key;
+      while (held && isKey && removalsOf(shardOf(id)).includes(id)) await scheduler.wait(5);
+      return await digest(how, data);
+    });
+    const deleted = ask(`DELETE /v1/runs/${id}`, { headers: { "idempotency-key": key } });
+    const again = async () => expect((await begun({ input: 3_600_000 })).status).toBe(201);
+    await vi.waitFor(again, { timeout: 10_000 });
+    await runThatIs(id, { status: "waiting" });
+    held = false;
+    expect((await deleted).status).toBe(204);
+    const at = await runInDurableObject(env.RUNS.getByName(id), (_run, { storage }) => storage.getAlarm());
+    expect(((at ?? 0) - Date.now()) / 60_000).toBeLessThan(61);
+  });
+});
+
+describe("a signal that is judged while its run goes", () => {
+  const call = (id: string) => `POST /v1/runs/${id}/signals/go`;
+
+  async function judgedRun(): Promise<{ id: string; signalled: ReturnType<typeof ask> }> {
+    const id = newId("judged");
+    await ask("POST /v1/workflows/overlap-judged/runs", { json: { id } });
+    await runThatIs(id, { status: "waiting" });
+    judging.isOpen = false;
+    const signalled = ask(call(id), { json: { n: 1 } });
+    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0));
+    await ask(`POST /v1/runs/${id}/terminate`);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    return { id, signalled };
+  }
+
+  it("is refused, and leaves nothing behind", async () => {
+    const { id, signalled } = await judgedRun();
+    judging.isOpen = true;
+    expect(await signalled).toMatchObject({ status: 404, body: { code: "run_not_found" } });
+    expect((await ask("POST /v1/workflows/overlap-judged/runs", { json: { id } })).status).toBe(201);
+    await runThatIs(id, { status: "waiting" });
+  });
+
+  it("is not for the next run of that id", async () => {
+    const { id, signalled } = await judgedRun();
+    await ask("POST /v1/workflows/overlap-judged/runs", { json: { id } });
+    judging.isOpen = true;
+    expect(await signalled).toMatchObject({ status: 404, body: { code: "run_not_found" } });
+    await runThatIs(id, { status: "waiting" });
+  });
+});
+
+describe("a call of a webhook that is judged while its run goes", () => {
+  it("is refused, and leaves the next run of that id alone", async () => {
+    const id = newId("hooked");
+    const json = { id };
+    await ask("POST /v1/workflows/overlap-hooked/runs", { json });
+    const { waitingFor } = await runThatIs(id, { status: "waiting" });
+    judging.isOpen = false;
+    const called = ask(`POST ${new URL(waitingFor[0]?.url ?? "").pathname}`, { token: null, json: {} });
+    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0));
+    await ask(`POST /v1/runs/${id}/terminate`);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    await ask("POST /v1/workflows/overlap-hooked/runs", { json });
+    await runThatIs(id, { status: "waiting" });
+    judging.isOpen = true;
+    expect([404, 410]).toContain((await called).status);
+    await evictDurableObject(env.RUNS.getByName(id));
+    expect((await runThatIs(id, { status: "waiting" })).waitingFor).toHaveLength(1);
+  });
+});
+
+describe("a run whose retention ends while it is deleted", () => {
+  it("is removed once: the next of that id stays (guarantee 1)", async () => {
+    const id = newId("brief");
+    const shard = shardOf(id);
+    const object = env.RUNS.getByName(id);
+    const begun = () => ask("POST /v1/workflows/overlap-sleep/runs", { json: { id, input: 0 } });
+    await begun();
+    await runThatIs(id, { status: "completed" });
+    const list = "GET /v1/runs?workflow=overlap-sleep&status=completed";
+    await vi.waitFor(async () => expect((await ask(list)).text).toContain(id));
+    const removals = () => removalsOf(shard).filter((removed) => removed === id).length;
+    trouble(shard, "hangs");
+    const deleted = ask(`DELETE /v1/runs/${id}`);
+    await vi.waitFor(() => expect(removals()).toBe(1));
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * 3_600_000 });
+    trouble(shard, "mute");
+    const rung = runDurableObjectAlarm(object);
+    expect((await deleted).status).toBe(204);
+    vi.useRealTimers();
+    expect((await begun()).status).toBe(201);
+    trouble(shard, null);
+    await rung;
+    await runInDurableObject(object, () => scheduler.wait(100));
+    await evictDurableObject(object).catch(() => {});
+    await runThatIs(id, { status: "completed" });
+  });
+});
