@@ -33,11 +33,12 @@ export class Alias {
     return this.#storage.kv.get(boundTo) !== undefined;
   }
 
-  /** @param own the run in this object, if there is one @throws HoldfastError idempotency_conflict */
-  async bind(id: string, own: string | undefined): Promise<void> {
+  /** Whether nobody knew of it before. @param own the run in this object, if there is one @throws HoldfastError idempotency_conflict */
+  async bind(id: string, own: string | undefined): Promise<boolean> {
     const bound = own ?? this.#storage.kv.get<string>(boundTo);
     if (bound !== undefined && bound !== id) refuseKey();
     if (bound === undefined) await this.#keep(boundTo, id, keptMs);
+    return bound === undefined;
   }
 
   /** The run of that id is gone, and the key is free as the id is. @param own the run in this object, if there is one */

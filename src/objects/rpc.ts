@@ -140,8 +140,8 @@ export interface RunRpc {
   start(request: CheckedStart): Promise<Answer<Made<Parcel>>>;
   /** The run that this very start made before, or null; nothing is made. Refused with idempotency_conflict, and as a signal is. */
   repeat(start: RepeatedStart): Promise<Answer<Parcel | null>>;
-  /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. */
-  bind(id: string): Promise<Answer<null>>;
+  /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. Older code answers null. */
+  bind(id: string): Promise<Answer<{ readonly isNew: boolean } | null>>;
   /** The run of this id was removed: the key is free, if it belonged to it. */
   unbind(id: string): Promise<Answer<null>>;
   /** Whether a start for this id may make a run. A token is null where nobody will repeat it. */

@@ -131,11 +131,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   /** Keeps which run id an Idempotency-Key came with; this object stands for the key. */
-  bind(id: string): Promise<Answer<null>> {
-    return answer(async () => {
-      await this.#alias.bind(id, this.#memory.run.state.created?.id);
-      return null;
-    });
+  bind(id: string): Promise<Answer<{ isNew: boolean }>> {
+    return answer(async () => ({ isNew: await this.#alias.bind(id, this.#memory.run.state.created?.id) }));
   }
 
   unbind(id: string): Promise<Answer<null>> {

@@ -107,15 +107,15 @@ async function importFrom(
   const target = id ?? manifest.run;
   const keyId = key === undefined ? target : await idOfKey(key);
   // For one run and no other; which text made that run, it knows itself.
-  if (keyId !== target) unwrap(await runObject(keyId).bind(target));
+  const bound = keyId === target ? null : unwrap(await runObject(keyId).bind(target));
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
   // Fails where whoever takes it has read enough to refuse it, which is what the answer says.
   void send(writer, head.bytes, reader);
   try {
     const arrived = await runObject(target).arrive(readable, { id: target, ...asked });
-    // The right text may come under this key yet, for another id.
-    if (!arrived.ok && keyId !== target) unwrap(await runObject(keyId).unbind(target));
+    // The right text may come under this key yet, for another id; not where the key is of a run that came before.
+    if (!arrived.ok && bound?.isNew === true) unwrap(await runObject(keyId).unbind(target));
     const { run, created } = unwrap(arrived);
     return { run: await unpack(run), created };
   } finally {

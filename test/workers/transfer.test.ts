@@ -293,6 +293,18 @@ describe("an id", () => {
     expect(await refusal(echo, { json: {}, headers })).toBe("409 idempotency_conflict");
   });
 
+  it("keeps its Idempotency-Key for the run that it made, also where another text comes under it", async () => {
+    const text = await takeOut(await pausedRun());
+    const headers = { "idempotency-key": newId("import") };
+    const id = newId("kept");
+    expect((await ask(`POST /v1/runs/import?id=${id}`, { raw: text, headers })).status).toBe(201);
+    expect(await refusal(`POST /v1/runs/import?id=${id}`, { raw: "{}", headers })).toBe("422 import_invalid");
+    const other = await exported(await completedRun());
+    expect(await refusal(`POST /v1/runs/import?id=${id}`, { raw: other, headers })).toBe("409 run_exists");
+    const copy = `POST /v1/runs/import?id=${newId("copy")}`;
+    expect(await refusal(copy, { raw: text, headers })).toBe("409 idempotency_conflict");
+  });
+
   it("of a run that its own Idempotency-Key named is no other under it", async () => {
     const headers = { "idempotency-key": newId("own") };
     const { body } = await ask("POST /v1/workflows/wanderer/runs", { json: { input: {} }, headers });
