@@ -162,6 +162,7 @@ class Scheduler {
       this.#arm();
     } catch (error) {
       console.error(`schedules: ${describe(error)}`);
+      this.#alarm.arm(Date.now() + brokenMs);
     }
     this.#alarm.over();
   }

@@ -194,6 +194,23 @@ describe("the alarm", () => {
     });
   });
 
+  it("is set again within a minute where the storage failed as it came", async () => {
+    const kept = ruleOf({ id: "hourly", cron: "0 * * * *" });
+    await live(new World(kept, ruleOf()), (scheduler) => scheduler.tick());
+    // What is known of a schedule that is gone from the code cannot be written.
+    await live(new World(kept), async (scheduler, ctx) => {
+      const exec = ctx.storage.sql.exec.bind(ctx.storage.sql);
+      ctx.storage.sql.exec = (query, ...bindings) => {
+        if (query.startsWith("INSERT")) throw new Error("disk I/O error: SQLITE_IOERR");
+        return exec(query, ...bindings);
+      };
+      await ctx.storage.deleteAlarm();
+      await scheduler.alarm({ isRetry: false, retryCount: 0, scheduledTime: noon - 1 });
+      ctx.storage.sql.exec = exec;
+      expect(await ctx.storage.getAlarm()).toBe(noon - 1 + minuteMs);
+    });
+  });
+
   it("is for every schedule, also in a life that begins with the end of one's run", async () => {
     const hourly = ruleOf({ id: "hourly", cron: "0 * * * *", overlap: "buffer-one" });
     const world = new World(hourly, ruleOf({ cron: "*/10 * * * *" }));
