@@ -68,14 +68,21 @@ export class Debts {
    * @param expired the run is not kept any longer
    */
   attend(expired: boolean): number | null {
-    return earlier(earlier(this.#kin.attend(), this.#exporter.attend(expired)), this.#notifier.attend());
+    const told = earlier(this.#kin.attend(), this.#exporter.attend(expired));
+    return earlier(told, earlier(this.#notifier.attend(), this.#tellScheduler()));
+  }
+
+  /** A schedule that started it is of this deployment, unless the run came from elsewhere. */
+  #tellScheduler(): number | null {
+    const { created, end, imported } = this.run.state;
+    if (end === null || imported !== null || created === null || created.schedule === null) return null;
+    return this.#reporter.attendEnd(this.run.glance());
   }
 
   /** The same of the report. @param busy the run is at work */
   report(busy: boolean): number | null {
     const run = this.run;
-    const { created, imported } = run.state;
-    return this.#reporter.attend(run.glance(), () => run.snapshot(), created?.shards, busy, imported === null);
+    return this.#reporter.attend(run.glance(), () => run.snapshot(), run.state.created?.shards, busy);
   }
 
   /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */

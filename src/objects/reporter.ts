@@ -6,7 +6,7 @@
  * Invariants
  * 1. The journal is the outbox: what a memory has not told, it owes. A new memory owes everything.
  * 2. What is owed is under way (`busy`, and whoever hosts the run keeps an alarm for it), or due at an instant
- *    that `attend` names.
+ *    that `attend` and `attendEnd` name.
  * 3. One report at a time, so that they arrive in their order; one that takes too long is given up.
  */
 import type { RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
@@ -71,25 +71,19 @@ export class Reporter {
   }
 
   /**
-   * Begins to tell what is due; answers when more will be, null where nothing is left to begin. Epoch ms.
+   * Begins to tell the directory what is due; answers when more will be, null where nothing is left to begin. Epoch ms.
    * @param run as it is now
    * @param read all of it, as it is when it is asked: only what is told is worth that
    * @param shards how many the directory had when the run was created
    * @param busy the run is at work
-   * @param isOurs the schedule that started it, if one did, is of this deployment
    */
-  attend(
-    run: Glance,
-    read: () => RunSnapshot,
-    shards: number | undefined,
-    busy: boolean,
-    isOurs: boolean,
-  ): number | null {
-    const listAt = this.#listAt(run, busy);
-    return earlier(
-      this.#begin(this.#listing, run, listAt, () => this.#list(read, shards)),
-      this.#begin(this.#firing, run, isOurs && this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run)),
-    );
+  attend(run: Glance, read: () => RunSnapshot, shards: number | undefined, busy: boolean): number | null {
+    return this.#begin(this.#listing, run, this.#listAt(run, busy), () => this.#list(read, shards));
+  }
+
+  /** The same of the scheduler, where it started the run: it hears how that ended. */
+  attendEnd(run: Glance): number | null {
+    return this.#begin(this.#firing, run, this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run));
   }
 
   /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */

@@ -147,7 +147,7 @@ describe("an end that is told with others", () => {
         progress: null,
         active: [],
       };
-      reporter.attend(run, () => run, 4, false, true);
+      reporter.attend(run, () => run, 4, false);
       await tellEnd(shard, ended(id));
       expect(reportsTo(shard)).toContain(id);
       expect(reportsTo(shard)).not.toContain(unsafe);

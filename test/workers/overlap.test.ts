@@ -116,3 +116,16 @@ describe("a run whose retention ends while it is deleted", () => {
     await runThatIs(id, { status: "completed" });
   });
 });
+
+describe("a run of a schedule that is not kept", () => {
+  it("is gone once its schedule has heard how it ended", async () => {
+    const id = newId("failing");
+    const rule = { id, workflow: "overlap-failing", cron: "0 0 1 1 *", pauseOnFailure: true };
+    expect((await ask("POST /v1/schedules", { json: rule })).status).toBe(201);
+    const { body } = await ask(`POST /v1/schedules/${id}/trigger`);
+    const gone = async () => expect((await ask(`GET /v1/runs/${String(body["id"])}`)).status).toBe(404);
+    await vi.waitFor(gone, { timeout: 10_000 });
+    expect((await ask(`GET /v1/schedules/${id}`)).body).toMatchObject({ paused: true, pausedBy: "schedule" });
+    await ask(`DELETE /v1/schedules/${id}`);
+  });
+});

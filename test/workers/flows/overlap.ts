@@ -31,4 +31,10 @@ const hooked = defineWorkflow("overlap-hooked", {
   },
 });
 
-export const overlapWorkflows = [sleeping, judged, hooked];
+/** Nothing is kept of it. */
+const failing = defineWorkflow("overlap-failing", {
+  retention: 0,
+  handler: (_input: unknown, step) => step.fail(new Error("as it was told")),
+});
+
+export const overlapWorkflows = [sleeping, judged, hooked, failing];
