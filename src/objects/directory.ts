@@ -3,7 +3,7 @@
  * Does not own: the truth about any run; everything here can be reported anew.
  *
  * 1. The alarm is at or before the next instant at which something expires or must be looked after.
- * 2. `alarm` throws only where its own storage fails: the platform gives up on one that does.
+ * 2. `alarm` never throws: the platform gives up on one that does.
  * 3. A claim that was not settled in time is delivered to its claimer again, and passes to another
  *    run only after the claimer has refused it.
  * 4. What is read shows every report that came before, unless the register takes long to be reached.
@@ -23,6 +23,7 @@ import { listed } from "../store/rest.ts";
 import { Statistics } from "../store/statistics.ts";
 import type { OldestOpen } from "../store/statistics.ts";
 import { directoryShard, shardName } from "./address.ts";
+import { setAlarm } from "./alarm.ts";
 import { Audience } from "./audience.ts";
 import { deliver, settle, waitersOf } from "./broadcast.ts";
 import { digestOf } from "./digest.ts";
@@ -213,6 +214,16 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   }
 
   override async alarm(): Promise<void> {
+    try {
+      await this.#attend();
+    } catch (error) {
+      console.error(`${this.ctx.id.name}: ${describe(error)}`);
+      await setAlarm(this.ctx.storage, Date.now() + claimMs, () => true);
+    }
+  }
+
+  /** Looks after what has expired, or nobody took. @throws where its own storage fails */
+  async #attend(): Promise<void> {
     const now = Date.now();
     this.#signals.purge(now);
     const unattended = this.#signals.unattended(now);

@@ -256,6 +256,24 @@ describe("a broadcast", () => {
     await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 10_000 });
   });
 
+  it("is looked after again where the shard's storage failed as its alarm came (guarantee 4)", async () => {
+    await runInDurableObject(env.DIRECTORY.getByName(`alone-${++made}`), async (object, { storage }) => {
+      const { signals } = openDirectory(storage.sql);
+      signals.hold("kept", signalOf("kept"), null, Date.now() + dayMs, Date.now());
+      const exec = storage.sql.exec.bind(storage.sql);
+      vi.spyOn(storage.sql, "exec").mockImplementation((query, ...bindings) => {
+        if (query.startsWith("DELETE")) throw new Error("disk I/O error: SQLITE_IOERR");
+        return exec(query, ...bindings);
+      });
+      await object.alarm?.();
+      vi.mocked(storage.sql.exec).mockImplementation(exec);
+      const at = await storage.getAlarm();
+      expect(at).toBeGreaterThan(0);
+      expect(at).toBeLessThanOrEqual(Date.now() + claimMs);
+      await storage.deleteAlarm();
+    });
+  });
+
   it("claimed by a process that died reaches its claimer all the same (guarantees 1 and 4)", async () => {
     const id = await startInbox("dead");
     await listed("item", [id]);
