@@ -54,6 +54,8 @@ export class Keeper {
   #talks = 0;
   #registering = false;
   #registerAt = 0;
+  /** The roll could not be told that it is forgotten, and may have its name. */
+  #lingers = false;
   #usedAt = 0;
   readonly #alarm: Alarm;
 
@@ -272,13 +274,15 @@ export class Keeper {
       this.#usedAt = Date.now();
       return this.#arm();
     }
-    if (this.#open().store.state.registered) {
-      this.#save({ registered: false });
+    if (this.#open().store.state.registered || this.#lingers) {
       // Whoever comes from here on registers it again, after this.
+      this.#save({ registered: false });
       this.#registering = true;
+      this.#lingers = true;
       await within(laneRoll().unregister(this.#name), callLimitMs).finally(() => {
         this.#registering = false;
       });
+      this.#lingers = false;
     }
     if (this.#isListed() || this.#open().store.state.holder !== null) return this.#register();
     this.#memory = null;

@@ -9,6 +9,7 @@ import { laneObject, laneRoll } from "../../src/objects/address.ts";
 import { LaneStore } from "../../src/store/lanes.ts";
 import { RollStore } from "../../src/store/roll.ts";
 import { newId, start } from "./client.ts";
+import { lay } from "./faults/injector.ts";
 import { speakFor } from "./holders.ts";
 import { Rows } from "./rows.ts";
 
@@ -438,6 +439,21 @@ describe("what is left behind", () => {
     expect([await listed(), await lane.rpc.read(1)]).toEqual([false, null]);
     await lane.enter("b");
     await until(async () => expect(await listed()).toBe(true));
+  });
+
+  test("an idle lane leaves the roll also where that could not be reached at first", async () => {
+    const lane = newLane();
+    await lane.enter("a");
+    const listed = async () => (await laneRoll().names(lane.name.slice(0, -1), 200)).includes(lane.name);
+    await until(async () => expect(await listed()).toBe(true));
+    await lane.leave("a");
+    passTime(hourMs + secondMs);
+    lay("roll", ({ of }) => (of === "unregister" ? "unsent" : null));
+    await lane.ring();
+    lay("roll", null);
+    expect([await listed(), await lane.rpc.read(1)]).toEqual([true, expect.objectContaining({ used: 0 })]);
+    await lane.ring();
+    expect([await listed(), await lane.rpc.read(1)]).toEqual([false, null]);
   });
 
   test("a lane in use, or with a limit of its own, is not idle", async () => {
