@@ -5,8 +5,10 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { directoryOf, directoryShard, directoryShards, registerObject, shardOf } from "../../src/objects/address.ts";
 import { rebuild as builtIn } from "../../src/objects/rebuild.ts";
+import { RegisterStore } from "../../src/store/register.ts";
 import { ask, newId, refusal, runThatIs, start } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
+import { Rows } from "./rows.ts";
 import { summaryOf } from "./summary.ts";
 
 /** Everything that the shard kept is gone, and its memory with it. */
@@ -151,6 +153,25 @@ describe("a shard that is new, or was lost", () => {
     const next = Array.from({ length: 100 }, () => newId("next")).find((each) => shardOf(each) === shard) ?? "";
     await vi.waitFor(() => directoryOf(next).report(summaryOf(next)), { timeout: 10_000 });
     expect([await isEnrolled(id), await isEnrolled(next)]).toEqual([true, true]);
+  });
+});
+
+describe("a register", () => {
+  it("strikes thousands at once with some reads for each, and leaves those that came later", async () => {
+    await runInDurableObject(env.RUNS.getByName(".register-alone"), (_object, { storage }) => {
+      const rows = new Rows(storage.sql);
+      const store = new RegisterStore(rows.sql);
+      const runs = Array.from({ length: 2000 }, (_, index) => ({ id: `run-${index}`, createdAt: 10 + index }));
+      const later = runs.slice(0, 3).map(({ id, createdAt }) => ({ id, createdAt: createdAt + 1 }));
+      store.enrol(runs);
+      store.enrol(later);
+      rows.forget();
+      store.strike(runs);
+      expect(rows.read).toBeLessThan(10 * runs.length);
+      expect(store.page("", 10)).toEqual(later);
+      store.strike([...later, ...later]);
+      expect(store.page("", 10)).toEqual([]);
+    });
   });
 });
 

@@ -1,4 +1,4 @@
-/** Counts rows written, as the storage itself reports them. */
+/** Counts rows written and read, as the storage itself reports them. */
 export class Rows {
   /** The storage, with every statement counted. */
   readonly sql: SqlStorage;
@@ -19,6 +19,10 @@ export class Rows {
 
   get written(): number {
     return this.#cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+  }
+
+  get read(): number {
+    return this.#cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0);
   }
 
   forget(): void {
