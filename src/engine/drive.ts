@@ -31,7 +31,13 @@ export type Next = {
   readonly expired: boolean;
 };
 
-export type Find = (workflow: string, version: string) => Definition | undefined;
+/** A version of a workflow; null: the newest there is. */
+export type Find = (workflow: string, version: string | null) => Definition | undefined;
+
+/** How long an ended run is kept: as its version says or, where that is gone, the newest of its workflow. */
+export function retentionOf(find: Find, { workflow, version }: { workflow: string; version: string }): number {
+  return (find(workflow, version) ?? find(workflow, null))?.retentionMs ?? defaultRetentionMs;
+}
 
 const idle: Next = { busy: false, wakeAt: null, expired: false };
 
@@ -230,8 +236,9 @@ export class Drive {
   }
 
   #ended(now: number): Next {
-    const { end } = this.state;
-    const removeAt = (end?.at ?? now) + (this.definition?.retentionMs ?? defaultRetentionMs);
+    const { end, created } = this.state;
+    const retentionMs = created === null ? defaultRetentionMs : retentionOf(this.#find, created);
+    const removeAt = (end?.at ?? now) + retentionMs;
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
   }
 

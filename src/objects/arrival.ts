@@ -22,6 +22,7 @@ import type { Placement } from "../core/passage.ts";
 import { group } from "../core/size.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
+import { retentionOf } from "../engine/drive.ts";
 import type { Find } from "../engine/drive.ts";
 import { travelVault } from "./keys.ts";
 import type { Arrival } from "./rpc.ts";
@@ -33,7 +34,6 @@ const maxLine = 32 * 1024 * 1024;
 const newline = 10;
 /** Characters after which a commit is full: far fewer rows than entries, and none that is large. */
 const commitLength = 50_000;
-const defaultRetentionMs = 30 * 24 * 3_600_000;
 
 /** An entry as it is kept here, and how many characters its line has. */
 type Placed = { readonly entry: Entry; readonly length: number };
@@ -72,7 +72,7 @@ export async function receive(
   const { created } = state;
   if (created === null) throw refuseLine(lines, "there is no entry");
   const definition = find(created.workflow, created.version);
-  refuseExpired(state, definition);
+  refuseExpired(state, retentionOf(find, created));
   const placement = placementOf(created, asked, state.end === null ? definition : undefined);
   const from = { id: manifest.run, digest: seal.sha256 };
   const added = await additions(state, placement, asked, from);
@@ -135,8 +135,7 @@ export function placeOf(
 }
 
 /** A run is kept for so long from its end on, wherever that was. */
-function refuseExpired({ end }: RunState, definition: Definition | undefined): void {
-  const retentionMs = definition?.retentionMs ?? defaultRetentionMs;
+function refuseExpired({ end }: RunState, retentionMs: number): void {
   const ageMs = end === null ? 0 : Date.now() - end.at;
   if (ageMs <= retentionMs) return;
   const kept = `such a run is kept for ${describeMs(retentionMs)} here: it would be gone at once`;

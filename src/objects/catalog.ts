@@ -52,10 +52,11 @@ export class Catalog {
     return [...(this.#versions.get(name)?.values() ?? [])];
   }
 
-  find(name: string, version: string): Definition | undefined {
+  /** @param version null: the newest */
+  find(name: string, version: string | null): Definition | undefined {
     const own = builtIn.get(name);
-    if (own !== undefined) return version === own.version ? own : undefined;
-    return this.#versions.get(name)?.get(version);
+    if (own !== undefined) return version === null || version === own.version ? own : undefined;
+    return version === null ? this.versions(name).at(-1) : this.#versions.get(name)?.get(version);
   }
 
   /** @throws HoldfastError workflow_not_found */

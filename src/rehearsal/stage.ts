@@ -8,6 +8,7 @@
 import type { Definition } from "../core/definition.ts";
 import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
+import type { Find } from "../engine/drive.ts";
 import { Run } from "../engine/run.ts";
 import { onlyDeployment } from "../engine/world.ts";
 import type { World } from "../engine/world.ts";
@@ -193,9 +194,9 @@ export class Stage implements Company {
       this.log.push({ id, texts, anew, at: this.clock.at });
     });
     const roles = new Map<Definition, Definition>();
-    const find = (name: string, version: string): Definition | undefined => {
+    const find: Find = (name, version) => {
       const definition = this.script.find(name);
-      if (definition?.version !== version) return undefined;
+      if (definition === undefined || (version !== null && definition.version !== version)) return undefined;
       const role = roles.get(definition) ?? cast(definition, this.script, life);
       roles.set(definition, role);
       return role;

@@ -4,6 +4,17 @@ import type { Step } from "../../src/core/step.ts";
 import { Host, act, created, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 
+test("an ended run whose version is gone is kept as long as the newest version says", async () => {
+  const dayMs = 86_400_000;
+  const host = await new Host(define(() => 1, { retentionMs: 365 * dayMs })).drive(startAt);
+  expect(host.run.advance()).toMatchObject({ wakeAt: startAt + 365 * dayMs, expired: false });
+  host.definition = define(() => 1, { version: "2", retentionMs: 90 * dayMs });
+  host.clock.at = startAt + 31 * dayMs;
+  expect(host.run.advance()).toMatchObject({ wakeAt: startAt + 90 * dayMs, expired: false });
+  host.definition = undefined;
+  expect(host.run.advance()).toMatchObject({ wakeAt: startAt + 30 * dayMs, expired: true });
+});
+
 describe("bail and fail", () => {
   test.each([
     ["an error", new RangeError("too far"), "too far"],

@@ -48,7 +48,7 @@ export class Host {
     this.clock = new ManualClock(at);
     const world = memoryWorld(this.clock, deployment);
     this.run = new Run(this.journal, { ...world, couriers: options.couriers ?? world.couriers }, (_name, version) =>
-      this.definition?.version === version ? this.definition : undefined,
+      version === null || this.definition?.version === version ? this.definition : undefined,
     );
     this.#cold = options.cold ?? commits.length > 0;
     if (commits.length === 0) this.run.create(created(options.input));
