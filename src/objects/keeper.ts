@@ -14,6 +14,7 @@
  */
 import { decideClaim, stillHolds } from "../core/claim.ts";
 import type { HolderRun, KeyHolder } from "../core/claim.ts";
+import type { ErrorCode } from "../core/code.ts";
 import { Lane } from "../core/lane.ts";
 import { infoOf } from "../core/lanes.ts";
 import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
@@ -43,6 +44,9 @@ const maxRequests = 100;
 const keyKeptMs = 86_400_000;
 /** When the roll is tried again. */
 const rollRetryMs = 5_000;
+
+/** Of a run that is gone, has ended, or is damaged: should that be restored, it asks for its slots anew. */
+const wantsNothing: ReadonlySet<ErrorCode> = new Set(["run_not_found", "run_ended", "journal_corrupt"]);
 
 type Memory = { readonly lane: Lane; readonly store: LaneStore };
 
@@ -210,12 +214,12 @@ export class Keeper {
     if (held === false) this.#write(({ lane }) => lane.lost(slot, Date.now()));
   }
 
-  /** What a run answers; null when it cannot be asked. One that is gone or has ended wants nothing. */
+  /** What a run answers; null when it cannot be asked. */
   async #hear(ask: () => Promise<Answer<boolean>>): Promise<boolean | null> {
     try {
       const answer = await within(ask(), callLimitMs);
       if (answer.ok) return answer.value;
-      return answer.refusal.code === "run_not_found" || answer.refusal.code === "run_ended" ? false : null;
+      return wantsNothing.has(answer.refusal.code) ? false : null;
     } catch {
       return null;
     }

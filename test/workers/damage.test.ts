@@ -1,5 +1,5 @@
 /** Journals that are damaged or come from the future: refused, left as they are, and nobody else is the worse for it. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { gcm } from "../../src/core/aes.ts";
@@ -165,6 +165,20 @@ describe("a journal with", () => {
       await runThatIs(id, { status: "completed" });
       expect((await historyOf(id)).map(({ kind }) => kind)).not.toContain("run.interrupted");
     }
+  });
+
+  it("has no slot of a lane: it goes to the next", async () => {
+    const [id, next] = [newId("holder"), newId("next")];
+    await start("damage-holder", { id });
+    await runThatIs(id, { status: "waiting" });
+    await start("damage-holder", { id: next });
+    await runThatIs(next, { status: "queued" });
+    await damage(id, drop(rowOf(1)));
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 6 * 60_000 });
+    await runDurableObjectAlarm(env.LANES.getByName("lane:concurrency:damage-holder"));
+    vi.useRealTimers();
+    await runThatIs(next, { status: "waiting" });
+    await ask(`DELETE /v1/runs/${id}`);
   });
 
   it("harms nobody else: others get their broadcast, and are listed anew", async () => {

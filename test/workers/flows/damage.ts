@@ -15,4 +15,10 @@ const victim = defineWorkflow("damage-victim", {
   },
 });
 
-export const damageWorkflows = [victim];
+/** One at a time, parked or not. */
+const holder = defineWorkflow("damage-holder", {
+  concurrency: { limit: 1, hold: true },
+  handler: async (_input: unknown, step) => await step.waitFor("go"),
+});
+
+export const damageWorkflows = [victim, holder];
