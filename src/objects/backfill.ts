@@ -25,6 +25,8 @@ import type { Roster } from "./roster.ts";
 const batchStarts = 200;
 const batchMs = 10_000;
 const watchMs = 1_000;
+/** When work that failed is tried again: where the storage takes nothing, it is due all the time. */
+const brokenMs = 60_000;
 /** No alarm lies further off, whatever the clock was. */
 const maxWaitMs = 300_000;
 
@@ -37,6 +39,8 @@ export class Backfills {
   readonly #broken = new Set<number>();
   /** Schedules that are worked on, and when to see whether they still are. */
   readonly #watches = new Map<string, number>();
+  /** Schedules whose work failed, and until when they rest. */
+  readonly #rests = new Map<string, number>();
   #last: number;
 
   constructor(store: ScheduleStore, roster: Roster, app: SchedulerApp) {
@@ -91,6 +95,7 @@ export class Backfills {
     for (const schedule of this.#watches.keys()) this.#watches.set(schedule, now + watchMs);
     return this.#fronts()
       .filter(([, one]) => !this.#watches.has(one.schedule) && backfill.isDue(one, now))
+      .filter(([, { schedule }]) => this.#restsUntil(schedule, now) <= now)
       .map(([, { schedule }]) => schedule);
   }
 
@@ -101,8 +106,15 @@ export class Backfills {
 
   wakes(now: number): number[] {
     return this.#fronts().map(([, one]) => {
-      return this.#watches.get(one.schedule) ?? Math.min(backfill.dueAt(one, now), now + maxWaitMs);
+      const dueAt = Math.max(backfill.dueAt(one, now), this.#restsUntil(one.schedule, now));
+      return this.#watches.get(one.schedule) ?? Math.min(dueAt, now + maxWaitMs);
     });
+  }
+
+  /** No longer than that: a clock may have been set back. */
+  #restsUntil(schedule: string, now: number): number {
+    const at = this.#rests.get(schedule) ?? 0;
+    return at > now + brokenMs ? 0 : at;
   }
 
   /** The backfill of each schedule whose turn it is. */
@@ -129,10 +141,12 @@ export class Backfills {
   async work(schedule: string): Promise<void> {
     const startedAt = Date.now();
     this.#watches.set(schedule, startedAt + watchMs);
+    this.#rests.set(schedule, startedAt + brokenMs);
     try {
       for (let starts = 0; starts < batchStarts && Date.now() - startedAt <= batchMs; starts += 1) {
-        if (!(await this.#step(schedule))) return;
+        if (!(await this.#step(schedule))) break;
       }
+      this.#rests.delete(schedule);
     } finally {
       this.#watches.delete(schedule);
     }

@@ -452,6 +452,27 @@ describe("guarantee 6: a backfill", () => {
     expect(world.runs.size).toBe(450);
   });
 
+  it("is tried again in a minute, and not at once, where the storage takes nothing", async () => {
+    const world = new World();
+    await live(world, async (scheduler, ctx) => {
+      await make(scheduler, { paused: true });
+      const exec = ctx.storage.sql.exec.bind(ctx.storage.sql);
+      let puts = 0;
+      vi.spyOn(ctx.storage.sql, "exec").mockImplementation((query, ...bindings) => {
+        if (query.startsWith("INSERT INTO backfills") && ++puts === 2) throw new Error("database or disk is full");
+        return exec(query, ...bindings);
+      });
+      take(await scheduler.backfill("minutely", { fromAt: noon - 2 * minuteMs, untilAt: noon, ...by }));
+      const armedAt = async () => (await ctx.storage.getAlarm()) ?? 0;
+      await vi.waitFor(async () => expect(await armedAt()).toBe(noon - 1 + minuteMs), { timeout: 10_000 });
+      at(1);
+      await wake(scheduler, ctx);
+      await drained(scheduler);
+      vi.mocked(ctx.storage.sql.exec).mockRestore();
+    });
+    expect(world.runs.size).toBe(2);
+  });
+
   it("one after the other, each waits for the run before, reported or not", async () => {
     const world = new World();
     const range = { fromAt: noon - 3 * minuteMs, untilAt: noon, overlap: "buffer-all", ...by } as const;
