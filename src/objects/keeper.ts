@@ -35,6 +35,8 @@ const callLimitMs = 30_000;
 const readLimitMs = 10_000;
 /** Messages and questions under way at once. */
 const atOnce = 50;
+/** When to look again where that many do not answer. */
+const fullMs = 5_000;
 /** How long an unused lane is remembered. */
 const idleMs = 3_600_000;
 /** Holders and waiters in an answer that nobody asked them for. */
@@ -301,7 +303,10 @@ export class Keeper {
     const now = Date.now();
     const registerAt = this.#isListed() && !store.state.registered ? this.#registerAt : null;
     const idleAt = (this.#usedAt === 0 ? now : this.#usedAt) + idleMs;
-    const times = [lane.wakeAt(now), registerAt, idleAt];
+    const wakeAt = lane.wakeAt(now);
+    // While as many are spoken to as may be, nothing can be done at once; whoever answers makes room.
+    const dueAt = wakeAt === null || this.#talks < atOnce ? wakeAt : Math.max(wakeAt, now + fullMs);
+    const times = [dueAt, registerAt, idleAt];
     this.#alarm.armBy(Math.min(...times.filter((time) => time !== null)));
   }
 }

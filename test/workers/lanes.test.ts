@@ -282,6 +282,19 @@ describe("when processes die", () => {
     await until(() => expect(next.heard).toHaveLength(1));
   });
 
+  test("while as many as can be spoken to at once do not answer, its alarm comes in seconds, and not at once", async () => {
+    const lane = newLane(0);
+    const runs = Array.from({ length: 60 }, (_, index) => newId(`mute-${index}`));
+    const told = runs.map((runId) => speakFor(runId, { granted: () => new Promise(() => {}) }));
+    for (const runId of runs) await lane.enter(runId);
+    await lane.rpc.override(60);
+    await until(() => expect(told.filter(({ heard }) => heard.length > 0)).toHaveLength(50));
+    passTime(20 * secondMs);
+    await lane.ring();
+    expect(((await lane.inside((ctx) => ctx.storage.getAlarm())) ?? 0) - Date.now()).toBeGreaterThan(secondMs);
+    await lane.kill();
+  });
+
   test("one that holds its slot while it is parked is woken less often", async () => {
     const lane = newLane(1);
     const holder = speakFor("p");
