@@ -6,15 +6,18 @@
 import { HoldfastError } from "../core/error.ts";
 import type { RunAction } from "../core/service.ts";
 import { refuseKey } from "../core/start.ts";
+import { runObject } from "./address.ts";
 import { errandAt } from "./alarm.ts";
 import { digestOf } from "./digest.ts";
+import { within } from "./patience.ts";
 import type { Answering, Recalled, StartToken } from "./rpc.ts";
 
 const boundTo = "bound-to";
 const answeredBy = "answered-by";
 const removedBy = "removed-by";
-/** As long as a run is kept unless its workflow says otherwise. */
+/** As long as a run is kept unless its workflow says otherwise; a key is looked at again then. */
 const keptMs = 30 * 24 * 3_600_000;
+const callLimitMs = 30_000;
 /** Whoever got no answer asks again soon. */
 const removalKeptMs = 24 * 3_600_000;
 
@@ -39,6 +42,15 @@ export class Alias {
     if (bound !== undefined && bound !== id) refuseKey();
     if (bound === undefined) await this.#keep(boundTo, id, keptMs);
     return bound === undefined;
+  }
+
+  /** The time of what is kept is up: whether the run that the key stands for is there still, and the key with it. */
+  async outlasts(): Promise<boolean> {
+    const id = this.#storage.kv.get<string>(boundTo);
+    if (id === undefined || !(await isThere(id))) return false;
+    // Both may have gone meanwhile.
+    if (this.#storage.kv.get(boundTo) === id) await this.#keep(boundTo, id, keptMs);
+    return true;
   }
 
   /** The run of that id is gone, and the key is free as the id is. @param own the run in this object, if there is one */
@@ -80,6 +92,16 @@ export class Alias {
   async #keep(name: string, value: unknown, ms: number): Promise<void> {
     this.#storage.kv.put(name, value);
     await this.#storage.setAlarm(errandAt(Date.now() + ms));
+  }
+}
+
+/** One that cannot be asked is. */
+async function isThere(id: string): Promise<boolean> {
+  try {
+    const found = await within(runObject(id).read(0), callLimitMs);
+    return found.ok || found.refusal.code !== "run_not_found";
+  } catch {
+    return true;
   }
 }
 

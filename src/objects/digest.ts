@@ -3,9 +3,16 @@
  * Does not own: what is told apart.
  */
 
+const keyPrefix = "key-";
+
 /** The id of the run that an Idempotency-Key starts, where none is given: the same key finds the same run. */
 export async function idOfKey(key: string): Promise<string> {
-  return `key-${await digestOf(key, 16)}`;
+  return `${keyPrefix}${await digestOf(key, 16)}`;
+}
+
+/** Whether the object of that name may stand for a key. */
+export function isOfKey(name: string | undefined): boolean {
+  return name?.startsWith(keyPrefix) === true;
 }
 
 /** The first so many bytes of the SHA-256, two hex digits each. */

@@ -46,6 +46,7 @@ import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
 import { Courier } from "./courier.ts";
 import { remainsOf } from "./damage.ts";
+import { isOfKey } from "./digest.ts";
 import { forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
 import { Intake } from "./intake.ts";
@@ -400,7 +401,18 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     if (isCourier(this.ctx.id.name)) return await this.#courier.alarm();
+    if (isOfKey(this.ctx.id.name) && (await this.#outlasts())) return;
     await this.#host.alarm(info);
+  }
+
+  /** Whether there is no run here, and the key that this object stands for is one of a run that is there still. */
+  async #outlasts(): Promise<boolean> {
+    try {
+      return this.#memory.run.state.created === null && (await this.#alias.outlasts());
+    } catch {
+      // What cannot be read is looked at again, as a run is.
+      return false;
+    }
   }
 
   /** An id that is no run's that could have been imported. */

@@ -1,7 +1,8 @@
 /** Calls that are made once more, under their id or their Idempotency-Key: the same, and another. */
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { idOfKey } from "../../src/objects/digest.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code } from "./flows/repeat.ts";
 
@@ -148,6 +149,34 @@ describe("the same Idempotency-Key with another body is 409", () => {
     expect(await begin({ reason: "one" }, key, call)).toEqual([200, fork]);
     expect(await begin({ reason: "two" }, key, call)).toEqual(conflict);
     expect(await begin({}, key, call)).toEqual(conflict);
+  });
+});
+
+describe("an Idempotency-Key that came with an id", () => {
+  it("stands for its run as long as that is there, and is free afterwards", async () => {
+    const [id, other, key] = [newId("long"), newId("other"), newId("key")];
+    expect(await begin({ id, input: { n: 1 } }, key)).toEqual([201, id]);
+    const object = env.RUNS.getByName(await idOfKey(key));
+    const kept = () => runInDurableObject(object, (_run, { storage }) => [...storage.kv.list()]);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 31 * 24 * 3_600_000 });
+    await runDurableObjectAlarm(object);
+    expect(await begin({ id: other, input: { n: 1 } }, key)).toEqual(conflict);
+    expect(await begin({ id, input: { n: 1 } }, key)).toEqual([200, id]);
+    await ask(`POST /v1/runs/${id}/terminate`);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    expect(await kept()).toEqual([]);
+    expect(await begin({ id: other, input: { n: 1 } }, key)).toEqual([201, other]);
+  });
+
+  it("of a start that was refused is free after its time", async () => {
+    const [id, other, key] = [newId("taken"), newId("other"), newId("key")];
+    await begin({ id, input: { n: 1 } });
+    expect(await begin({ id, input: { n: 2 } }, key)).toEqual([409, "run_exists"]);
+    await ask(`POST /v1/runs/${id}/terminate`);
+    await ask(`DELETE /v1/runs/${id}`);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 31 * 24 * 3_600_000 });
+    await runDurableObjectAlarm(env.RUNS.getByName(await idOfKey(key)));
+    expect(await begin({ id: other, input: { n: 1 } }, key)).toEqual([201, other]);
   });
 });
 
