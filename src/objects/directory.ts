@@ -160,7 +160,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   #hold(id: string, signal: SignalRequest, digest: string | null, expiresAt: number): Hold {
     try {
-      return this.#signals.hold(id, signal, digest, expiresAt, Date.now());
+      return this.#whole(() => this.#signals.hold(id, signal, digest, expiresAt, Date.now()));
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
       return { kind: "unreadable", code: error.code, message: error.message };
@@ -192,7 +192,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   }
 
   async settle(id: string, delivered: number): Promise<void> {
-    this.#signals.settle(id, delivered);
+    this.#whole(() => this.#signals.settle(id, delivered));
   }
 
   async outcome(id: string): Promise<BroadcastOutcome> {
@@ -205,7 +205,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
       const { next, ...counts } = this.#runs.reseal(from.after, resealRows);
       return { ...counts, next: next === null ? { kind: "signals", after: 0 } : { kind: "runs", after: next } };
     }
-    const { next, ...counts } = this.#signals.reseal(from.after, resealSignals);
+    const { next, ...counts } = this.#whole(() => this.#signals.reseal(from.after, resealSignals));
     return { ...counts, next: next === null ? null : { kind: "signals", after: next } };
   }
 
@@ -238,6 +238,11 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
       }
     }
     await this.#armNext();
+  }
+
+  /** All that is written, or nothing where the storage fails: a signal without its payload would be taken for one. */
+  #whole<Value>(write: () => Value): Value {
+    return this.ctx.storage.transactionSync(write);
   }
 
   /** Whoever reads is shown what was reported before. */

@@ -8,7 +8,7 @@ import { decode, encode } from "../../src/core/value.ts";
 import { directoryOf, directoryShard, runObject } from "../../src/objects/address.ts";
 import { broadcast, claimOffers, settle, waitersOf } from "../../src/objects/broadcast.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
-import type { Answer } from "../../src/objects/rpc.ts";
+import type { Answer, DirectoryRpc } from "../../src/objects/rpc.ts";
 import { createService } from "../../src/objects/service.ts";
 import { claimMs } from "../../src/store/buffer.ts";
 import type { SignalBuffer } from "../../src/store/buffer.ts";
@@ -254,6 +254,32 @@ describe("a broadcast", () => {
     await directoryShard(0).release(open[0] ?? "", "dying");
     expect(await outputOf(id)).toEqual([3]);
     await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 10_000 });
+  });
+
+  it.each([
+    ["kept", "INSERT INTO payloads"],
+    ["settled", "DELETE FROM broadcasts WHERE id"],
+  ])("is whole or not there where it is %s while the storage fails (guarantee 1)", async (what, statement) => {
+    const object = `alone-${++made}`;
+    const shard = env.DIRECTORY.getByName(object) as unknown as DirectoryRpc;
+    const fail = (fails: boolean) =>
+      runInDurableObject(env.DIRECTORY.getByName(object), (_object, { storage }) => {
+        if (!fails) return void vi.mocked(storage.sql.exec).mockRestore();
+        const exec = storage.sql.exec.bind(storage.sql);
+        vi.spyOn(storage.sql, "exec").mockImplementation((query, ...bindings) => {
+          if (query.startsWith(statement)) throw new Error("database or disk is full: SQLITE_FULL");
+          return exec(query, ...bindings);
+        });
+      });
+    const signal = signalOf("whole", { n: 7 });
+    const hold = () => shard.hold("whole", signal, Date.now() + dayMs);
+    if (what === "settled") await hold();
+    await fail(true);
+    await expect(what === "settled" ? shard.settle("whole", 1) : hold()).rejects.toThrow("SQLITE_FULL");
+    await fail(false);
+    if (what === "kept") expect(await shard.claim("whole", "run", [])).toBeNull();
+    expect(await hold()).toEqual({ kind: "open" });
+    expect(await shard.claim("whole", "run", [])).toEqual({ id: "whole", signal });
   });
 
   it("is looked after again where the shard's storage failed as its alarm came (guarantee 4)", async () => {
