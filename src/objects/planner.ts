@@ -72,8 +72,7 @@ export class Planner {
     const created = !found && !this.#isMade(plan);
     if (created) {
       this.#checkRoom(plan.rule);
-      this.#roster.make(plan);
-      if (plan.madePaused) this.#pause(id, true, request);
+      this.#roster.make(plan, request);
     }
     deed.done(null);
     return { schedule: this.find(id, shownFirings), created };

@@ -10,6 +10,7 @@
  * 3. One whose rows cannot be read is no schedule to anybody who acts (`rule`, `change`, `due`, `sweep`), so that
  *    its rows stay as they are until they can be read, or it is removed.
  */
+import type { Asked } from "../core/author.ts";
 import type { Backfill } from "../core/backfill.ts";
 import { describeBackfill } from "../core/backfill.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -187,13 +188,18 @@ export class Roster {
     return state;
   }
 
-  make(plan: Plan): void {
-    const { id } = plan.rule;
-    // What the storage does not take, the memory does not know either.
+  make(plan: Plan, asked: Asked): void {
+    const { rule } = plan;
+    const now = Date.now();
+    const made = firing.make(rule, this.#states.get(rule.id), now);
+    const state = plan.madePaused ? firing.pause(made, asked, now) : made;
+    // First what holds it back: a rule that stands alone would fire. What the storage does not take, the memory does
+    // not know either.
+    this.#save(rule.id, state);
     this.#store.putPlan(plan);
-    this.#plans.set(id, plan);
-    this.#rules.set(id, plan.rule);
-    this.change(id, (rule, _, now) => firing.make(rule, this.#states.get(id), now));
+    this.#plans.set(rule.id, plan);
+    this.#rules.set(rule.id, rule);
+    this.#wake(rule.id, rule, state);
   }
 
   replace(plan: Plan): void {

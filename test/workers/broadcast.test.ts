@@ -264,7 +264,7 @@ describe("a broadcast", () => {
     const shard = env.DIRECTORY.getByName(object) as unknown as DirectoryRpc;
     const fail = (fails: boolean) =>
       runInDurableObject(env.DIRECTORY.getByName(object), (_object, { storage }) => {
-        if (!fails) return void vi.mocked(storage.sql.exec).mockRestore();
+        if (!fails) return vi.mocked(storage.sql.exec).mockRestore();
         const exec = storage.sql.exec.bind(storage.sql);
         vi.spyOn(storage.sql, "exec").mockImplementation((query, ...bindings) => {
           if (query.startsWith(statement)) throw new Error("database or disk is full: SQLITE_FULL");

@@ -63,6 +63,25 @@ describe("guarantee 6: a schedule made by a request", () => {
     expect(world.asked[0]).toMatchObject({ workflow: "report", input: encode({ n: 1 }, "it") });
   });
 
+  it.each([1, 2, 3])("that is made paused never fires, though the storage failed at write %i", async (nth) => {
+    const world = new World();
+    await live(world, async (scheduler, ctx) => {
+      const exec = ctx.storage.sql.exec.bind(ctx.storage.sql);
+      let writes = 0;
+      vi.spyOn(ctx.storage.sql, "exec").mockImplementation((query, ...bindings) => {
+        if (query.startsWith("INSERT") && ++writes === nth) throw new Error("database or disk is full");
+        return exec(query, ...bindings);
+      });
+      await make(scheduler, { paused: true }).catch(() => undefined);
+      expect((await make(scheduler, { paused: true })).paused).not.toBeNull();
+    });
+    for (const minute of [0, 1]) {
+      at(minute);
+      await live(world, (scheduler) => scheduler.tick());
+    }
+    expect(world.started).toEqual([]);
+  });
+
   it.each<[Overlap, number[], string[]]>([
     ["skip", [0, 3], []],
     ["buffer-one", [0, 1], []],
