@@ -1,8 +1,8 @@
 /**
  * Owns: what a start passes before there is a run: the rate limit, the debounce, the singleton of its
- * workflow, in this order; finding again what answered a start that is repeated; and what a run passes that
- * has ended and is retried.
- * Does not own: what the limits are (core/flow), who has a key (the lane objects), the run itself.
+ * workflow, in this order; and finding again what answered a start that is repeated.
+ * Does not own: what the limits are (core/flow), who has a key (the lane objects), the run itself, what a run passes
+ * that has ended and is retried (reclaim).
  *
  * Invariants
  * 1. A start whose run exists finds it, whatever the limits say.
@@ -16,12 +16,10 @@ import { startingMs } from "../core/claim.ts";
 import { beginAt } from "../core/debounce.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import { describeMs } from "../core/duration.ts";
-import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Gates } from "../core/flow.ts";
 import { isEnded } from "../core/run.ts";
 import type { Made } from "../core/run.ts";
-import { kindOf } from "../core/ticket.ts";
 import type { Claimed } from "../core/ticket.ts";
 import { laneObject, runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
@@ -53,21 +51,6 @@ export async function findAnswering(start: Repeated): Promise<Parcel | null> {
   const object = runObject(known.runId);
   // Of a debounce only the run knows whether it has heard of the start.
   return found(await (known.by === "singleton" ? object.read(waitMs) : object.debounced(token.token, waitMs)));
-}
-
-/**
- * Claims the key of its singleton anew, for a run that has ended and is to go on.
- * @throws HoldfastError singleton_held
- */
-export async function reclaim({ id, workflow, claims = [] }: EntryOf<"run.created">): Promise<void> {
-  for (const lane of claims) {
-    // A debounce is over once its run has begun.
-    if (kindOf(lane) !== "singleton") continue;
-    const { claimed, holder } = await laneObject(lane).claim({ runId: id, until: "ended", force: false });
-    if (claimed) continue;
-    const why = `run ${holder} goes on, and of ${workflow} one run at a time may; it has the key of ${lane}`;
-    throw new HoldfastError("singleton_held", `run ${id} cannot go on: ${why}`);
-  }
 }
 
 /** Should the object die under the start, nothing of the run need be left: it is started again, with care. */
