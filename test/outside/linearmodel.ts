@@ -99,13 +99,15 @@ function act(state: Run, kind: "pause" | "resume" | "cancel" | "terminate", key:
   if (known !== undefined) return refused(409, "idempotency_conflict", state);
   if (state.ended) return refused(409, "run_ended", state);
   const done = (log: string): Run => noted(state, log, `a ${key}`, own);
+  // What changes nothing has used its key all the same.
+  const idle = { ...state, keys: { ...state.keys, [`a ${key}`]: own } };
   switch (kind) {
     case "pause":
-      return fine(state.paused ? state : { ...done("paused"), paused: true });
+      return fine(state.paused ? idle : { ...done("paused"), paused: true });
     case "resume":
-      return fine(state.paused ? { ...done("resumed"), paused: false } : state);
+      return fine(state.paused ? { ...done("resumed"), paused: false } : idle);
     case "cancel":
-      return fine(state.ending ? state : { ...done("cancel_requested"), ending: true, paused: false });
+      return fine(state.ending ? idle : { ...done("cancel_requested"), ending: true, paused: false });
     case "terminate":
       return fine({ ...done("cancelled"), ending: false, ended: true });
     default:
