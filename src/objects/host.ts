@@ -211,14 +211,15 @@ export class Host {
   /** Removes everything that is kept of the run; its id is free again. */
   async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
     this.removing = true;
-    this.#debts?.stop();
-    // A report under way must not list the run again after its removal.
-    await this.#loop;
-    // Should the process die half-way, the run is listed again.
-    this.#alarm.guard();
     try {
+      this.#owed().stop();
+      // A report under way must not list the run again after its removal.
+      await this.#loop;
+      // Should the process die half-way, the run is listed again.
+      this.#alarm.guard();
       await this.#erase(by);
     } catch (error) {
+      this.removing = false;
       // Nor does this memory know what the shard made of it.
       this.#memory.forget();
       this.proceed();

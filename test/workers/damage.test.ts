@@ -8,7 +8,9 @@ import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
+import { shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+import { reportsTo, trouble } from "./shards.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const seed = settings["DAMAGE_SEED"] || String(Date.now());
@@ -179,6 +181,39 @@ describe("a journal with", () => {
     vi.useRealTimers();
     await runThatIs(next, { status: "waiting" });
     await ask(`DELETE /v1/runs/${id}`);
+  });
+
+  it("damage that comes to light as the run is being removed leaves a run that can be removed", async () => {
+    const id = await victim();
+    const shard = shardOf(id, shardCount());
+    const told = () => reportsTo(shard).filter((each) => each === id).length;
+    const before = told();
+    trouble(shard, "hangs");
+    try {
+      expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
+      // Its end is being told, and its object still at work.
+      await vi.waitFor(() => expect(told()).toBeGreaterThan(before), { timeout: 10_000 });
+      const sound = await inRun(id, (ctx) => {
+        const { data } = ctx.storage.sql.exec<Row>("SELECT row, data FROM journal WHERE row = ?", rowOf(1)).one();
+        ctx.storage.sql.exec("UPDATE journal SET data = '{' WHERE row = ?", rowOf(1));
+        // Whatever it comes to next, it gives its memory up.
+        ctx.getWebSockets = () => {
+          throw new Error("no sockets");
+        };
+        return data;
+      });
+      const removed = refusal(`DELETE /v1/runs/${id}`);
+      await expect.poll(() => refusal(`POST /v1/runs/${id}/pause`), { timeout: 10_000 }).toBe("404 run_not_found");
+      trouble(shard, null);
+      expect(await removed).toBe("503 journal_corrupt");
+      await inRun(id, (ctx) => {
+        Reflect.deleteProperty(ctx, "getWebSockets");
+        ctx.storage.sql.exec("UPDATE journal SET data = ? WHERE row = ?", sound, rowOf(1));
+      });
+      expect(await refusal(`DELETE /v1/runs/${id}`)).toBe("204 undefined");
+    } finally {
+      trouble(shard, null);
+    }
   });
 
   it("harms nobody else: others get their broadcast, and are listed anew", async () => {

@@ -3,9 +3,11 @@ import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
 import { parseTrace } from "../../src/core/trace.ts";
+import { shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
 import { given, mend, tracedListener } from "./flows/traced.ts";
+import { removalsOf, reportsTo, trouble } from "./shards.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
@@ -330,6 +332,32 @@ describe("the collector", () => {
     // Whoever waited for the collector would wait for ten seconds.
     expect(Date.now() - from).toBeLessThan(9000);
     expect((await ask(`GET /v1/runs/${run.id}`)).status).toBe(404);
+  });
+
+  it("gets nothing of a run that is being removed, by whatever its object is woken meanwhile", async () => {
+    const box = await collect([{ status: 503, headers: { "retry-after": "60" } }]);
+    const run = await begin("traced-stairs", { steps: 1 });
+    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(1), { timeout: 10_000 });
+    const shard = shardOf(run.id, shardCount());
+    await vi.waitFor(() => expect(reportsTo(shard)).toContain(run.id), { timeout: 10_000 });
+    const object = env.RUNS.getByName(run.id);
+    await evictDurableObject(object);
+    trouble(shard, "hangs");
+    try {
+      const removed = ask(`DELETE /v1/runs/${run.id}`);
+      await vi.waitFor(() => expect(removalsOf(shard)).toContain(run.id), { timeout: 10_000 });
+      // All that it owes it begins at once.
+      await runInDurableObject(object, (woken) => void woken.alarm?.());
+      trouble(shard, null);
+      expect((await removed).status).toBe(204);
+    } finally {
+      trouble(shard, null);
+    }
+    const other = await begin("traced-stairs", { steps: 1 });
+    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 20_000 });
+    // Its own, which was refused, and that of the other.
+    expect(await postsTo(box)).toHaveLength(2);
+    expect(await marked(run.id)).toBe(false);
   });
 
   it("gets nothing of a trace that nobody records", async () => {
