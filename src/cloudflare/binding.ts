@@ -6,6 +6,7 @@ import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
 import { encode } from "../core/value.ts";
+import { describe } from "../objects/patience.ts";
 import { startRun } from "../objects/service.ts";
 import { Instance } from "./instance.ts";
 
@@ -13,7 +14,7 @@ type Batch<Params> = WorkflowBatchCreateOptions<Params> | WorkflowInstanceCreate
 
 const largestBatch = 100;
 /** What Cloudflare's answers to batches call them. */
-const codes = { missing: 10400, exists: 10405 } as const;
+const codes = { missing: 10400, exists: 10405, repeated: 10415, internal: 10001 } as const;
 
 export class Binding<Params> implements Workflow<Params> {
   readonly #definition: Definition;
@@ -50,31 +51,45 @@ export class Binding<Params> implements Workflow<Params> {
   async createBatch(given: Batch<Params>): Promise<WorkflowBatchCreateResult | WorkflowInstance[]> {
     const batch = listOf(given);
     checkBatch(batch);
+    const ids = batch.map(({ id }) => id);
     // One that can be none leaves all of them uncreated, as there.
-    for (const { id } of batch) if (id !== undefined) checkRunId(id);
-    const made = await Promise.allSettled(batch.map((options) => this.create(options)));
+    for (const id of ids) if (id !== undefined) checkRunId(id);
+    const isRepeated = (index: number): boolean => ids[index] !== undefined && ids.indexOf(ids[index]) < index;
+    const made = await Promise.allSettled(
+      batch.map((options, index) => (isRepeated(index) ? refuseRepeated() : this.create(options))),
+    );
     const created = made.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
     const errors = made.flatMap((each, index) => {
       if (each.status === "fulfilled") return [];
       if (!hasCode(each.reason, "run_exists")) throw each.reason;
-      return [{ index, ...idOf(batch[index]), code: codes.exists, message: each.reason.message }];
+      const code = isRepeated(index) ? codes.repeated : codes.exists;
+      return [{ index, ...idOf(batch[index]), code, message: each.reason.message }];
     });
     return Array.isArray(given) ? created : { created, errors };
   }
 
+  /** Each is deleted once, however often it is named, and told for every time. */
   async deleteBatch(ids: string[]): Promise<WorkflowBatchDeleteResult> {
     checkBatch(ids);
+    for (const id of ids) checkRunId(id);
+    const unique = [...new Set(ids)];
+    const gone = await Promise.allSettled(unique.map(async (id) => await (await this.get(id)).delete()));
+    const ends = new Map(unique.map((id, index) => [id, gone[index]]));
     const result: WorkflowBatchDeleteResult = { deleted: [], errors: [] };
-    const gone = await Promise.allSettled(ids.map(async (id) => await (await this.get(id)).delete()));
-    for (const [index, each] of gone.entries()) {
-      const id = ids[index] ?? "";
-      if (each.status === "fulfilled" || ids.indexOf(id) < index) result.deleted.push({ id });
-      else if (hasCode(each.reason, "run_not_found")) {
-        result.errors.push({ id, code: codes.missing, message: each.reason.message });
-      } else throw each.reason;
+    for (const id of ids) {
+      const end = ends.get(id);
+      if (end?.status !== "rejected") result.deleted.push({ id });
+      else {
+        const code = hasCode(end.reason, "run_not_found") ? codes.missing : codes.internal;
+        result.errors.push({ id, code, message: describe(end.reason) });
+      }
     }
     return result;
   }
+}
+
+function refuseRepeated(): Promise<never> {
+  return Promise.reject(new HoldfastError("run_exists", "the batch has an instance of this id already"));
 }
 
 function listOf<Params>(given: Batch<Params>): WorkflowInstanceCreateOptions<Params>[] {

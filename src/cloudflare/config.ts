@@ -86,7 +86,8 @@ type Failed = { readonly error: unknown; readonly attempt: number; readonly ctx:
 /** What the function says grows as a delay that is none does. */
 function delayed(delay: WorkflowDelayFunction, backoff: WorkflowBackoff, { error, attempt, ctx }: Failed): Duration {
   const given: unknown = delay({ ctx, error: error instanceof Error ? error : new Error(String(error)) });
-  // What is no duration the engine refuses, and a promise of one is none.
+  // What is no duration the engine refuses, and a promise of one is none: nobody hears what becomes of it.
+  if (given instanceof Promise) given.catch(() => {});
   if (typeof given !== "string" && typeof given !== "number") return given as Duration;
   return toMs(toDuration(given)) * growth(backoff, attempt);
 }

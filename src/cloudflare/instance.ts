@@ -76,7 +76,9 @@ export class Instance implements WorkflowInstance {
       throw new HoldfastError("options_invalid", `a run starts again from its beginning: ${instead}`);
     }
     const { input, labels } = await this.#view();
-    const start = { id: this.id, input: encode(input, `the input of ${this.#definition.name}`), labels, by };
+    // The schema of the params has made it what it is.
+    const taken = { input: encode(input, `the input of ${this.#definition.name}`), taken: true } as const;
+    const start = { id: this.id, ...taken, labels, by };
     const restarted = this.delete().then(() => startRun(this.#definition, start));
     // Nobody who goes away meanwhile leaves the run deleted.
     waitUntil(restarted.catch(() => {}));

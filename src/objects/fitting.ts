@@ -25,6 +25,8 @@ export type Start = Omit<StartRequest, "workflow"> & {
   readonly parent?: ParentRun;
   readonly reply?: Reply;
   readonly fork?: Branch;
+  /** Its input is that of a run: what the schema made of what was sent. */
+  readonly taken?: true;
 };
 
 /** What takes the place of what was sent, and what the start has to pass. */
@@ -36,8 +38,8 @@ export type Fit = {
 /** @throws HoldfastError input_invalid, label_invalid, notify_invalid, signal_invalid, name_invalid, value_too_large */
 export async function fit(definition: Definition, start: Start): Promise<Fit> {
   const sent = start.input;
-  // What a fork has of the run it comes from was taken before.
-  const input = start.fork?.input ?? (await accept(definition, sent));
+  // What it has of another run was taken before.
+  const input = start.fork?.input ?? (start.taken === true ? sent : await accept(definition, sent));
   const { lanes, gates } = limitsOf(definition, input);
   const signal = await fitSignal(definition, start);
   if (start.update !== undefined) checkName(start.update.name, "update");

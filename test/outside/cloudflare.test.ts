@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { delays } from "./cloudflare/programs.ts";
 import type { Program } from "./cloudflare/programs.ts";
 import { serve } from "./cloudflare/server.ts";
-import type { Server } from "./cloudflare/server.ts";
+import type { Server, Status } from "./cloudflare/server.ts";
 
 const complete = (output: unknown) => ({ status: "complete", output, error: null });
 const errored = (name: string, message: unknown) => ({ status: "errored", output: null, error: { name, message } });
@@ -132,8 +132,8 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
     expect((await call("createBatch", "", { instances: [three, one, three] })).value).toEqual({
       created: ["batch-3"],
       errors: [
-        [1, "batch-1"],
-        [2, "batch-3"],
+        [1, "batch-1", 10405],
+        [2, "batch-3", 10415],
       ],
     });
     const { value } = await call<{ created: string[] }>("createBatch", "", { count: 2, params });
@@ -183,9 +183,12 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
     expect(await server.run("silent", "deleted")).toEqual(complete(null));
     await server.create("deleted-2", { program: "wait" });
     await server.until("deleted-2", "running", "waiting");
-    expect((await call("deleteBatch", "", ["deleted", "nobody", "deleted", "deleted-2"])).value).toEqual({
+    expect((await call("deleteBatch", "", ["deleted", "nobody", "deleted", "nobody", "deleted-2"])).value).toEqual({
       deleted: ["deleted", "deleted", "deleted-2"],
-      errors: [["nobody", 10400]],
+      errors: [
+        ["nobody", 10400],
+        ["nobody", 10400],
+      ],
     });
   });
 
@@ -264,6 +267,22 @@ describe("Holdfast alone", () => {
     for (const op of ["pause", "resume", "terminate"] as const)
       expect([op, await refusal(op, "refusals")]).toEqual([op, "run_ended"]);
     expect(await refusal("sendEvent", "refusals", { type: "go", payload: 1 })).toBe("run_ended");
+  });
+
+  test("what the schema of the params took is not taken again by a restart", async () => {
+    await server.call("create", "", { id: "strict", params: { program: "again", given: "7" } }, "/strict");
+    for (const times of [1, 2]) {
+      await server.fetch("/v1/runs/strict?wait=60s");
+      const { value } = await server.call<Status>("status", "strict", undefined, "/strict");
+      expect(value).toEqual(complete({ times, given: 7 }));
+      expect(await refusal("restart", "strict", undefined, "/strict")).toBeUndefined();
+    }
+  });
+
+  test("a batch of which one can be none deletes none", async () => {
+    await server.create("batched", { program: "silent" });
+    expect(await refusal("deleteBatch", "", ["batched", "b b"])).toBe("id_invalid");
+    expect(await refusal("get", "batched")).toBeUndefined();
   });
 
   test("ids are those of all workflows, and a binding sees the runs of its own", async () => {

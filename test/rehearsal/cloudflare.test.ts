@@ -53,6 +53,12 @@ test("delays grow as the backoff says, those that a function says too, as they d
   expect(seen).toEqual(delays);
 });
 
+test("a delay that is a promise is refused, and what becomes of it is nobody's", async () => {
+  const delay = async (): Promise<number> => await fail();
+  const run = await rest(define((step) => step.do("broken", { retries: { limit: 1, delay } }, fail)));
+  expect([run.status, run.error?.code]).toEqual(["failed", "duration_invalid"]);
+});
+
 test("a delay is never cut short", async () => {
   const retries = { limit: 3, delay: "1 month", backoff: "linear" } as const;
   const run = await rest(define((step) => step.do("broken", { retries }, fail)));
@@ -145,6 +151,22 @@ test("wherever the process dies, it comes to the same", async () => {
   expect(rolled).toEqual(["refused", "first"]);
   const { deaths } = await run.crashEverywhere();
   expect(deaths).toBeGreaterThan(10);
+});
+
+test("steps that ran beside each other are rolled back in the reverse order of their ends", async () => {
+  const rolled: string[] = [];
+  const both = define(async (step) => {
+    const run = (name: string, callback: () => Promise<void>) =>
+      step.do(name, callback, { rollback: async () => void rolled.push(name) });
+    let end = (): void => {};
+    const slow = run("slow", async () => await new Promise<void>((resolve) => (end = resolve)));
+    await run("quick", async () => {});
+    end();
+    await slow;
+    await fail();
+  });
+  await rest(both);
+  expect(rolled).toEqual(["slow", "quick"]);
 });
 
 test("a class of another WorkflowEntrypoint is refused", () => {

@@ -1,4 +1,5 @@
 import { NonRetryableError as Hosted } from "cloudflare:workflows";
+import * as z from "zod";
 import { createWorker } from "../../../src/index.ts";
 import { NonRetryableError, toWorkflow, WorkflowEntrypoint } from "../../../src/cloudflare.ts";
 import { answer, defineMain } from "./programs.ts";
@@ -9,7 +10,11 @@ const main = toWorkflow("main", Main);
 /** A file whose second import was forgotten. */
 class Other extends defineMain({ WorkflowEntrypoint, NonRetryableError: Hosted }) {}
 const other = toWorkflow("other", Other);
-const worker = createWorker({ workflows: [main, other] });
+/** Params that its schema makes something else of. */
+const strict = toWorkflow("strict", class extends Main {}, {
+  input: z.object({ program: z.literal("again"), given: z.string().transform(Number) }),
+});
+const worker = createWorker({ workflows: [main, other, strict] });
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;
 
 export default {
@@ -17,6 +22,7 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname === "/flows") return answer(request, main.binding);
     if (pathname === "/others") return answer(request, other.binding);
+    if (pathname === "/strict") return answer(request, strict.binding);
     return worker.fetch(request, env, ctx);
   },
 };

@@ -269,7 +269,10 @@ async function act(binding: Workflow<Params>, { op, id, argument }: Call): Promi
     case "createBatch": {
       if (Array.isArray(argument)) return (await binding.createBatch(argument)).map((made) => made.id);
       const { created, errors } = await binding.createBatch(argument as WorkflowBatchCreateOptions<Params>);
-      return { created: created.map((made) => made.id), errors: errors.map((each) => [each.index, each.id]) };
+      return {
+        created: created.map((made) => made.id),
+        errors: errors.map((each) => [each.index, each.id, each.code]),
+      };
     }
     case "deleteBatch": {
       const { deleted, errors } = await binding.deleteBatch(argument as string[]);
