@@ -166,7 +166,7 @@ export type RunInfo = {
   readonly id: string;
   readonly workflow: string;
   readonly version: string;
-  /** Epoch ms: when the run was accepted, and when it began. */
+  /** Epoch ms: when the run was accepted, whatever lives it has had since, and when this life of it began. */
   readonly createdAt: number;
   readonly startedAt: number;
   readonly parent: ParentRun | null;

@@ -237,12 +237,12 @@ function createInfo(caller: Caller): RunInfo {
   const { created, startedAt } = caller.course.state;
   if (created === null) throw new Error("a run that was never created has no handler");
   const { id, workflow, version, continuation } = created;
-  const continued = continuation?.count ?? 0;
+  const { count: continued, createdAt } = continuation ?? { count: 0, createdAt: created.at };
   // Copies: what the run itself goes by is not the handler's to change.
   const [parent, schedule] = [frozen(created.parent), frozen(created.schedule)];
   const [labels, author] = [Object.freeze({ ...created.labels }), Object.freeze(authorOf(created))];
   return Object.freeze({
-    ...{ id, workflow, version, createdAt: created.at, startedAt: startedAt ?? created.at },
+    ...{ id, workflow, version, createdAt, startedAt: startedAt ?? created.at },
     ...{ parent, schedule, labels, author, continued },
   });
 }

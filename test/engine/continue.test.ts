@@ -30,6 +30,12 @@ describe("a run that goes on as new", () => {
     expect(decode(host.snapshot.input)).toEqual({ round: 3 });
   });
 
+  test("was accepted once, in its first life, as it is shown", async () => {
+    const told: number[] = [];
+    const host = await play(times(3, (step) => told.push(step.info.createdAt)));
+    expect(new Set(told)).toEqual(new Set([host.snapshot.createdAt]));
+  });
+
   test("counts on: what is newer has a higher seq, and no two lives were created at one instant", async () => {
     const lives: { seq: number; at: number }[] = [];
     const host = new Host(times(5));
