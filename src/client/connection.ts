@@ -18,9 +18,9 @@ export type ClientOptions = {
   readonly token?: string | undefined;
   /** Who is behind the calls, as the history names them; the token's role unless given. */
   readonly actor?: string;
-  /** How long a call is made again that nobody answers; 30 seconds unless given, 0 for never. */
+  /** How long after it first failed a call is made again that nobody answers; 30 seconds unless given, 0 for never. */
   readonly patience?: Duration;
-  /** Makes the calls; that of a service binding is `(request) => env.HOLDFAST.fetch(request)`. */
+  /** Makes the calls, and ends them by their signals; that of a service binding is `(request) => env.HOLDFAST.fetch(request)`. */
   readonly fetch?: (request: Request) => Promise<Response>;
 };
 
@@ -35,6 +35,8 @@ export type CallOptions = {
   /** Ends the call, which then throws the signal's reason. What was asked for may have been done. */
   readonly signal?: AbortSignal | undefined;
 };
+
+type Asked = CallOptions & { readonly signal: AbortSignal };
 
 const known = ["url", "token", "actor", "patience", "fetch"];
 const retry = resolveRetry({ limit: Infinity, delay: 100, maxDelay: "5 s" });
@@ -51,8 +53,7 @@ export class Connection {
   constructor(options: ClientOptions) {
     const { url, token, actor, patience = "30 s", fetch = (request) => globalThis.fetch(request), ...rest } = options;
     for (const option of Object.keys(rest)) throw refused(`has no option "${option}"; it has ${known.join(", ")}`);
-    if (!URL.canParse(url)) throw refused(`needs a url such as https://orders.example.com, not ${String(url)}`);
-    this.#url = String(url).replace(/\/+$/, "");
+    this.#url = baseOf(url);
     this.#headers = {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(actor === undefined ? {} : { "holdfast-actor": encodeURIComponent(actor) }),
@@ -64,36 +65,44 @@ export class Connection {
   /** The JSON of the answer, undefined where it has none. @throws ApiError; what a function of the workflow's threw */
   async call(method: Method, path: string, options: CallOptions = {}): Promise<unknown> {
     const key = method === "GET" ? undefined : (options.idempotencyKey ?? crypto.randomUUID());
-    return await this.#insist(options.signal, async () => {
-      const signal = both(options.signal, AbortSignal.timeout(longestAnswerMs));
+    return await this.#insist(options.signal, async (signal) => {
       const response = await this.#ask(method, path, { ...options, idempotencyKey: key, signal }, {});
       const text = await response.text().catch(unanswered);
       return text === "" ? undefined : parse(text, response);
     });
   }
 
-  /** An answer whose body is read as it comes. @param headers besides those of every call @throws ApiError */
+  /** Events, read as they come. @param headers besides those of every call @throws ApiError */
   async open(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
-    return await this.#insist(signal, () => this.#ask("GET", path, { signal }, headers));
+    return await this.#insist(signal, async (within) => {
+      const response = await this.#ask("GET", path, { signal: within }, headers);
+      if (response.headers.get("content-type")?.startsWith("text/event-stream") === true) return response;
+      throw strange(response, await response.text().catch(unanswered));
+    });
   }
 
-  async #insist<Answer>(signal: AbortSignal | undefined, ask: () => Promise<Answer>): Promise<Answer> {
-    const giveUpAt = Date.now() + this.#patienceMs;
+  async #insist<Answer>(signal: AbortSignal | undefined, ask: (within: AbortSignal) => Promise<Answer>) {
+    // An answer may be long in coming by rights: patience is with what fails.
+    let giveUpAt: number | null = null;
     for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted();
       try {
-        return await ask();
+        return await inTime(signal, ask);
       } catch (error) {
         signal?.throwIfAborted();
         if (!isPassing(error)) throw error;
-        const pauseMs = error.retryAfterMs ?? nextDelayMs(retry, error, attempt, Math.random) ?? 0;
+        giveUpAt ??= Date.now() + this.#patienceMs;
+        const pauseMs = Math.max(error.retryAfterMs ?? 0, nextDelayMs(retry, error, attempt, Math.random) ?? 0);
         if (Date.now() + pauseMs > giveUpAt) throw error;
         await pause(pauseMs, signal);
       }
     }
   }
 
-  async #ask(method: Method, path: string, options: CallOptions, more: Readonly<Record<string, string>>) {
-    const { body, idempotencyKey, traceparent, signal } = options;
+  async #ask(method: Method, path: string, asked: Asked, more: Readonly<Record<string, string>>): Promise<Response> {
+    // Else it would be a part of the host's name, and the token somebody else's.
+    if (!path.startsWith("/")) throw new HoldfastError("options_invalid", "a path begins with /, as /v1/lanes does");
+    const { body, idempotencyKey, traceparent, signal } = asked;
     const headers = {
       ...this.#headers,
       ...(body === undefined ? {} : { "content-type": "application/json" }),
@@ -101,11 +110,45 @@ export class Connection {
       ...(typeof traceparent === "string" ? { traceparent } : {}),
       ...more,
     };
-    const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-    const request = new Request(`${this.#url}${path}`, signal === undefined ? init : { ...init, signal });
+    const request = toRequest(`${this.#url}${path}`, { method, headers, signal }, body);
     const response = await this.#fetch(request).catch(unanswered);
     if (!response.ok) throw refusalOf(response, await response.text().catch(unanswered));
     return response;
+  }
+}
+
+/** @throws HoldfastError options_invalid */
+function baseOf(given: string | URL): string {
+  const url = URL.canParse(given) ? new URL(given) : null;
+  const base = url === null ? "" : url.origin + url.pathname;
+  // A query, a user and a place on the page would come to stand before the path of a call.
+  if (/^https?:/.test(base) && base === url?.href) return base.replace(/\/+$/, "");
+  throw refused("needs a url such as https://orders.example.com: scheme, host and path, and nothing else");
+}
+
+/** @throws HoldfastError options_invalid: a key, a token or a value of which no request can be made */
+function toRequest(url: string, init: RequestInit, body: unknown): Request {
+  try {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    // Whoever follows makes a GET of a POST, and takes a page on which to sign in for the answer.
+    return new Request(url, { ...init, ...sent, redirect: "manual" });
+  } catch (cause) {
+    const told = cause instanceof Error ? cause.message : String(cause);
+    throw new HoldfastError("options_invalid", `the call cannot be made: ${told}`, { cause });
+  }
+}
+
+/** Asks, and leaves no timer behind: in a Durable Object it would be paid for. */
+async function inTime<Answer>(
+  given: AbortSignal | undefined,
+  ask: (within: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new Error("it took too long")), longestAnswerMs);
+  try {
+    return await ask(given === undefined ? late.signal : AbortSignal.any([given, late.signal]));
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -121,10 +164,6 @@ function parse(text: string, response: Response): unknown {
   } catch {
     throw strange(response, text);
   }
-}
-
-function both(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
-  return one === undefined ? other : AbortSignal.any([one, other]);
 }
 
 /** @throws the signal's reason, at once */

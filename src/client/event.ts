@@ -35,6 +35,7 @@ export async function* followRun(
       const response = await connection.open(`${path}/events`, { "last-event-id": String(last) }, line.signal);
       for await (const { event, data } of line.read(response)) {
         if (event === "end") return;
+        if (event !== undefined) continue;
         const entry = JSON.parse(data) as HistoryEntry;
         last = entry.seq;
         yield entry;

@@ -61,9 +61,11 @@ export function strange(response: Response, text: string): ApiError {
 }
 
 function readProblem(response: Response, text: string): Problem | null {
-  if (response.headers.get("content-type") !== "application/problem+json") return null;
+  if (response.headers.get("content-type")?.startsWith("application/problem+json") !== true) return null;
   try {
-    return JSON.parse(text) as Problem;
+    const problem = JSON.parse(text) as Problem | null;
+    // Others speak RFC 9457 as well, which has no codes.
+    return typeof problem?.code === "string" ? problem : null;
   } catch {
     return null;
   }

@@ -35,8 +35,8 @@ export interface ClientRun<Output = unknown, Signals extends SignalTypes = Signa
   events(options?: FollowOptions): AsyncIterable<HistoryEntry>;
 }
 
-/** The longest that the API waits for an end. */
-const wait = "60s";
+/** How long the API waits for an end: less than the minute after which proxies hang up. */
+const wait = "50s";
 
 /** @throws HoldfastError id_invalid */
 export function createRun<Output, Signals extends SignalTypes>(

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createClient } from "../../src/client.ts";
 import type { Client } from "../../src/client.ts";
 
-type Answer = () => Response | Promise<Response>;
+type Answer = (request: Request) => Response | Promise<Response>;
 
 const run = { id: "r1", status: "completed", output: 5, input: null, error: null, progress: null, active: [] };
 const times = {
@@ -17,6 +17,16 @@ const lost: Answer = () => {
   throw new TypeError("fetch failed");
 };
 
+/** Never, and heeds the call's signal as `fetch` does. */
+const none = ({ signal }: Request): Promise<Response> =>
+  new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+
+function events(body: BodyInit): Response {
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
 function refuse(status: number, code: string, headers: Record<string, string> = {}): Answer {
   const body = JSON.stringify({ code, detail: `it is ${code}`, status });
   return () => new Response(body, { status, headers: { ...headers, "content-type": "application/problem+json" } });
@@ -27,7 +37,7 @@ function against(answers: readonly Answer[], patience = "30 s"): { client: Clien
   const asked: Request[] = [];
   const fetch = async (request: Request): Promise<Response> => {
     asked.push(request);
-    return await (answers[asked.length - 1] ?? answers.at(-1) ?? fine)();
+    return await (answers[asked.length - 1] ?? answers.at(-1) ?? fine)(request);
   };
   return { client: createClient({ url: "https://orders.example.com/flows/", token: "t", patience, fetch }), asked };
 }
@@ -74,6 +84,29 @@ describe("a call is made again", () => {
     expect(asked.map(({ headers }) => headers.get("idempotency-key"))).toEqual([null, null]);
   });
 
+  test("and again, by its own pauses at the least, whatever a proxy takes for worth it", async () => {
+    const { client, asked } = against([() => new Response("", { status: 503, headers: { "retry-after": "0" } })]);
+    expect((await finish(client.getRun("r1").status())).error).toMatchObject({ code: "unreachable", status: 503 });
+    expect(asked.length).toBeLessThan(20);
+  });
+
+  test("also after a long wait: patience is with what fails", async () => {
+    const cut: Answer = () => new Promise((_, reject) => setTimeout(() => reject(new TypeError("cut")), 45_000));
+    const { client, asked } = against([cut, lost, fine]);
+    expect((await finish(client.getRun("r1").result())).value).toBe(5);
+    // Proxies hang up after a minute.
+    expect(asked[0]?.url).toBe("https://orders.example.com/flows/v1/runs/r1?wait=50s");
+  });
+
+  test("where the answer never comes, and leaves no timer", async () => {
+    const { client, asked } = against([none, fine]);
+    const { error, ms } = await finish(client.getRun("r1").status());
+    expect([error, asked.length]).toEqual([undefined, 2]);
+    expect(ms).toBeGreaterThan(90_000);
+    await client.getRun("r1").status();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test("for as long as there is patience, at growing pauses", async () => {
     const { client, asked } = against([lost]);
     const { error, ms } = await finish(client.getRun("r1").pause());
@@ -108,6 +141,25 @@ describe("a refusal is final", () => {
     expect(asked.length).toBe(1);
   });
 
+  test("whatever a proxy adds to its type", async () => {
+    const type = { "content-type": "application/problem+json; charset=utf-8" };
+    const answer = (): Response => new Response('{"code":"unavailable","detail":"no"}', { status: 503, headers: type });
+    const { error } = await finish(against([answer], "0 s").client.getRun("r1").status());
+    expect(error).toMatchObject({ code: "unavailable", message: "no", status: 503 });
+  });
+
+  test("so is a redirection, and a problem of somebody else's", async () => {
+    const moved = against([() => new Response(null, { status: 301, headers: { location: "https://x.example" } })]);
+    const { error } = await finish(moved.client.getRun("r1").pause());
+    expect(error).toMatchObject({ code: "unreachable", status: 301 });
+    // Who follows one makes a GET of a POST.
+    expect(moved.asked.map(({ method, redirect }) => [method, redirect])).toEqual([["POST", "manual"]]);
+    const type = { "content-type": "application/problem+json" };
+    const foreign = against([() => new Response('{"title":"Forbidden"}', { status: 403, headers: type })]);
+    const refused = (await finish(foreign.client.getRun("r1").pause())).error;
+    expect(refused).toMatchObject({ code: "unreachable", message: expect.stringContaining("Forbidden"), status: 403 });
+  });
+
   test("so is the answer of a page that is none of Holdfast's", async () => {
     const { client, asked } = against([() => new Response("<h1>Nothing here</h1>", { status: 404 })]);
     const { error } = await finish(client.getRun("r1").status());
@@ -115,7 +167,31 @@ describe("a refusal is final", () => {
     const page = against([() => new Response("<h1>Welcome</h1>")]);
     expect((await finish(page.client.getRun("r1").status())).error).toMatchObject({ code: "unreachable", status: 200 });
     expect([asked.length, page.asked.length]).toEqual([1, 1]);
+    const followed = page.client.getRun("r1").events()[Symbol.asyncIterator]().next();
+    expect((await finish(followed)).error).toMatchObject({ code: "unreachable", status: 200 });
+    expect(page.asked.length).toBe(2);
   });
+});
+
+test("what cannot be asked is not", async () => {
+  for (const url of [
+    "localhost:8787",
+    "orders",
+    "https://o.example/?v=1",
+    "https://o.example/#v1",
+    "https://u:p@o.example",
+  ]) {
+    expect(() => createClient({ url })).toThrow(expect.objectContaining({ code: "options_invalid" }));
+  }
+  const { client, asked } = against([fine]);
+  const refused = { name: "HoldfastError", code: "options_invalid" };
+  // At the root of a host it would go to another one, token and all.
+  await expect(client.request("GET", ".evil.example/v1/runs")).rejects.toMatchObject(refused);
+  await expect(client.request("POST", "/v1/schedules", { body: { input: 1n } })).rejects.toMatchObject(refused);
+  await expect(client.workflow("w").start(1, { idempotencyKey: "☃" })).rejects.toMatchObject(refused);
+  const over = { signal: AbortSignal.abort(new Error("before")) };
+  await expect(client.request("POST", "/v1/runs/r1/cancel", over)).rejects.toThrow("before");
+  expect(asked).toEqual([]);
 });
 
 test("who gives up waiting is told at once, by the reason given", async () => {
@@ -131,12 +207,13 @@ test("who gives up waiting is told at once, by the reason given", async () => {
 
 test("a connection on which nothing is said any more is given up, and the follower comes back behind what it had", async () => {
   const mute = (): Response =>
-    new Response(
+    events(
       new ReadableStream({
         start: (controller) => controller.enqueue(new TextEncoder().encode('id: 3\ndata: {"seq":3}\n\n')),
       }),
     );
-  const rest = (): Response => new Response('id: 4\ndata: {"seq":4}\n\nevent: end\ndata: {}\n\n');
+  const news = "event: of a later version\ndata: {}\n\n";
+  const rest = (): Response => events(`${news}id: 4\ndata: {"seq":4}\n\nevent: end\ndata: {}\n\n`);
   const { client, asked } = against([mute, rest]);
   const seen: number[] = [];
   const followed = (async () => {
@@ -146,6 +223,13 @@ test("a connection on which nothing is said any more is given up, and the follow
   expect(seen).toEqual([3, 4]);
   expect(asked.map(({ headers }) => headers.get("last-event-id"))).toEqual(["2", "3"]);
   expect(ms).toBe(46_000);
+});
+
+test("so is one that is not even answered", async () => {
+  const { client, asked } = against([none, () => events("event: end\ndata: {}\n\n")]);
+  const next = client.getRun("r1").events()[Symbol.asyncIterator]().next();
+  expect((await finish(next)).value).toEqual({ done: true, value: undefined });
+  expect(asked.length).toBe(2);
 });
 
 test("values come as they are; what stands for none comes as the JSON it is", async () => {
