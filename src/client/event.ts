@@ -13,9 +13,9 @@ import type { HistoryEntry } from "./view.ts";
 
 export type FollowOptions = {
   /** The `seq` of the last entry that is known already. */
-  readonly after?: number;
+  readonly after?: number | undefined;
   /** Ends it; the iteration then throws the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 };
 
 /** The API says something every 15 seconds. */

@@ -24,7 +24,7 @@ export interface ClientRun<Output = unknown, Signals extends SignalTypes = Signa
    * The output, once the run has completed; waits for it as long as it takes.
    * @throws the run's error when it failed or was cancelled, with its `code`; ApiError run_not_found
    */
-  result(options?: { readonly signal?: AbortSignal }): Promise<Output>;
+  result(options?: { readonly signal?: AbortSignal | undefined }): Promise<Output>;
   /** @throws ApiError run_not_found, fork_invalid, input_invalid, id_invalid, run_exists, rate_limited */
   fork(options?: ForkOptions): Promise<ClientRun<Output, Signals>>;
   /** Removes the run, once it has ended, and all that is stored of it. @throws ApiError run_not_found, run_not_ended */

@@ -232,6 +232,16 @@ test("so is one that is not even answered", async () => {
   expect(asked.length).toBe(2);
 });
 
+test("an update that takes long is asked for again, by its key, until it is done", async () => {
+  const open: Answer = () => Response.json({ accepted: true, update: "u1" }, { status: 202 });
+  const { client, asked } = against([open, lost, open, () => Response.json({ result: { $type: "undefined" } })]);
+  const { value, error } = await finish(client.getRun("r1").update("put", { item: 7n }));
+  expect([value, error]).toEqual([undefined, undefined]);
+  expect(new Set(asked.map(({ headers }) => headers.get("idempotency-key"))).size).toBe(1);
+  const sent = new Set(await Promise.all(asked.map((request) => request.text())));
+  expect([...sent]).toEqual(['{"item":{"$type":"BigInt","value":"7"}}']);
+});
+
 test("values come as they are; what stands for none comes as the JSON it is", async () => {
   const shown =
     (output: unknown): Answer =>

@@ -12,6 +12,28 @@ const order = defineWorkflow("order", {
 
 const nightly = defineWorkflow("nightly", { handler: async (_input: undefined) => 7n });
 
+const shipment = defineWorkflow("shipment", {
+  input: z
+    .union([z.object({ by: z.literal("sea"), days: z.string().transform(Number) }), z.object({ by: z.literal("air") })])
+    .default({ by: "air" }),
+  signals: { left: z.undefined(), seen: z.object({ at: z.coerce.date() }), weighed: z.number().optional() },
+  handler: async (input) => (input.by === "sea" ? input.days : null),
+});
+
+async function inferred(token: string | undefined, signal: AbortSignal | undefined): Promise<void> {
+  const shipments = createClient({ url: "http://localhost:8787", token }).workflow<typeof shipment>("shipment");
+  await shipments.start({ by: "sea", days: "12" }, { delay: "1 hour" });
+  // @ts-expect-error what is sent is what the schema takes, not what it makes of it
+  await shipments.start({ by: "sea", days: 12 });
+  const run = await shipments.start();
+  expectTypeOf(await run.result({ signal })).toEqualTypeOf<number | null>();
+  await run.signal("left");
+  await run.signal("weighed", 7, { idempotencyKey: "scales" });
+  // @ts-expect-error a signal whose schema needs something
+  await run.signal("seen");
+  for await (const { seq } of run.events({ signal })) expectTypeOf(seq).toEqualTypeOf<number>();
+}
+
 async function clients(): Promise<void> {
   const client = createClient({ url: "http://localhost:8787", token: "t" });
   const orders = client.workflow<typeof order>("order");
@@ -37,3 +59,4 @@ async function clients(): Promise<void> {
 }
 
 void clients;
+void inferred;
