@@ -67,8 +67,10 @@ class Line {
     this.#heard();
     const parser = new EventSourceParserStream({ onComment: () => this.#heard() });
     const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(parser).getReader();
+    const leave = (): void => void events.cancel().catch(() => {});
     // Whoever makes the call in the place of `fetch` may take no notice of its signal.
-    this.signal.addEventListener("abort", () => void events.cancel().catch(() => {}));
+    if (this.signal.aborted) leave();
+    this.signal.addEventListener("abort", leave);
     for (;;) {
       const next = await events.read().catch(() => null);
       if (next === null || next.done) return;

@@ -232,6 +232,19 @@ test("so is one that is not even answered", async () => {
   expect(asked.length).toBe(2);
 });
 
+test("who follows no more is told, and the connection closed, also by a fetch that heeds no signal", async () => {
+  const control = new AbortController();
+  let closed = 0;
+  const endless: Answer = () => {
+    control.abort(new Error("had enough"));
+    return events(new ReadableStream({ cancel: () => void closed++ }));
+  };
+  const { client } = against([endless]);
+  const next = client.getRun("r1").events({ signal: control.signal })[Symbol.asyncIterator]().next();
+  expect(String((await finish(next)).error)).toBe("Error: had enough");
+  expect(closed).toBe(1);
+});
+
 test("an update that takes long is asked for again, by its key, until it is done", async () => {
   const open: Answer = () => Response.json({ accepted: true, update: "u1" }, { status: 202 });
   const { client, asked } = against([open, lost, open, () => Response.json({ result: { $type: "undefined" } })]);
