@@ -23,7 +23,7 @@ export type ClientOptions = {
   readonly fetch?: (request: Request) => Promise<Response>;
 };
 
-export type Method = "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
+export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 export type CallOptions = {
   /** JSON; none unless given. */
@@ -52,6 +52,7 @@ export class Connection {
   constructor(options: ClientOptions) {
     const { url, token, actor, patience = "30 s", fetch = (request) => globalThis.fetch(request), ...rest } = options;
     for (const option of Object.keys(rest)) throw refused(`has no option "${option}"; it has ${known.join(", ")}`);
+    if (actor?.isWellFormed() === false) throw refused("needs an actor of well-formed text");
     this.#url = baseOf(url);
     this.#headers = {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

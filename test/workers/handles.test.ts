@@ -151,6 +151,7 @@ describe("a client", () => {
     await expect(reader.workflow("held-parcel").start(parcel)).rejects.toMatchObject({ code: "role_insufficient" });
     await expect(client.workflow("no-such").start()).rejects.toMatchObject({ code: "workflow_not_found" });
     expect(() => createClient({ url: "orders" })).toThrow(/needs a url/);
+    expect(() => createClient({ url: "http://x", actor: "\ud800" })).toThrow(/well-formed/);
     expect(() => createClient({ url: "http://x", tokn: "t" } as never)).toThrow(/no option "tokn"/);
   });
 });
