@@ -9,7 +9,8 @@
  *    that `attend` and `attendEnd` name.
  * 3. One report at a time, so that they arrive in their order; one that takes too long is given up.
  */
-import type { RunSnapshot, RunStatus, RunSummary } from "../core/run.ts";
+import { dequal } from "dequal";
+import type { RunSnapshot, RunSummary } from "../core/run.ts";
 import { isEnded } from "../core/run.ts";
 import type { Glance } from "../core/snapshot.ts";
 import { directoryShard, schedulerObject, shardOf } from "./address.ts";
@@ -47,13 +48,16 @@ type Listener = {
 
 type Account = { failures: number; failure: unknown; retryAt: number; underWay: Promise<void> | null };
 
+/** What the directory shows of a run that may change while it goes on. */
+type Listed = Pick<Glance, "status" | "waitingFor">;
+
 export class Reporter {
   readonly #listener: Listener;
   readonly #listing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
   readonly #firing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
   readonly #openedAt = Date.now();
-  #told = "";
-  #toldStatus: RunStatus | null = null;
+  /** What was told last; null before the first time. */
+  #told: Listed | null = null;
   #toldNames: ReadonlySet<string> = new Set();
   #toldAt = 0;
   /** Since when the run at work is listed as something else; null when it is not. */
@@ -96,16 +100,16 @@ export class Reporter {
   /** When the run as it is should be listed; null when nobody needs to hear of it. */
   #listAt(run: Glance, busy: boolean): number | null {
     const { status } = run;
-    if (!busy || status === this.#toldStatus) this.#strayedAt = null;
-    if (digest(run) === this.#told) return null;
+    if (!busy || status === this.#told?.status) this.#strayedAt = null;
+    if (this.#told !== null && isListedAlike(this.#told, run)) return null;
     // Also what telling takes to prepare lets the answers go first.
     if (isEnded(status)) return (run.finishedAt ?? 0) + answersMs;
     // A broadcast reaches the runs that are known to wait, so a new name is told soon, at rest at once.
     const unheard = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#toldNames.has(name));
-    if (!busy) return unheard !== undefined || this.#told === "" ? 0 : this.#toldAt + intervalMs;
-    if (this.#told === "") return Math.max(run.createdAt, this.#openedAt) + patienceMs;
+    if (!busy) return unheard !== undefined || this.#told === null ? 0 : this.#toldAt + intervalMs;
+    if (this.#told === null) return Math.max(run.createdAt, this.#openedAt) + patienceMs;
     const unheardAt = unheard === undefined ? null : unheard.since + patienceMs;
-    if (status === this.#toldStatus) return unheardAt;
+    if (status === this.#told?.status) return unheardAt;
     this.#strayedAt ??= Date.now();
     return earlier(unheardAt, Math.max(this.#strayedAt + strayMs, this.#toldAt + intervalMs));
   }
@@ -144,13 +148,11 @@ export class Reporter {
 
   async #list(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
     const run = read();
-    const told = digest(run);
     const { offers, rows, refused } = await this.#tell(shardOf(run.id, shards), run);
     this.#listener.reported(rows);
     if (refused === true) throw new Error("its removal was begun a short while ago");
     if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
-    this.#told = told;
-    this.#toldStatus = run.status;
+    this.#told = { status: run.status, waitingFor: run.waitingFor };
     this.#toldNames = new Set(signalNames(run));
     this.#toldAt = Date.now();
   }
@@ -178,9 +180,10 @@ function endOf({ status, finishedAt }: Glance): string {
   return `${status} ${finishedAt}`;
 }
 
-/** What the directory shows of the run, as text: when it is the same, there is nothing to tell. */
-function digest({ status, waitingFor }: Glance): string {
-  return JSON.stringify([status, waitingFor]);
+/** The same is shown of both. Of a run that waits for thousands, mostly their number tells. */
+function isListedAlike(one: Listed, other: Listed): boolean {
+  if (one.status !== other.status || one.waitingFor.length !== other.waitingFor.length) return false;
+  return dequal(one.waitingFor, other.waitingFor);
 }
 
 function signalNames({ waitingFor }: Glance): string[] {
