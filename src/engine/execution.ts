@@ -64,8 +64,7 @@ export class Execution {
       ...this.#adoption.leftovers(),
       ...this.asks.leftovers(),
     ]);
-    const { withdrawals } = this.work;
-    this.patches = new Patches(course, this.calls, { said: this.said, adoption: this.#adoption, withdrawals });
+    this.patches = new Patches(course, this.calls);
     this.renewal = new Renewal(definition, course, this.calls, this.closing);
   }
 

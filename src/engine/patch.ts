@@ -5,27 +5,19 @@
  * else the old one (guarantee 7).
  */
 import { checkName } from "../core/name.ts";
-import type { Adoption } from "./adoption.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "./course.ts";
-import type { Said } from "./said.ts";
-import type { Withdrawals } from "./withdrawal.ts";
 import { onlyDeployment } from "./world.ts";
-
-/** Who knows how far the handler is in the record. */
-type Told = { readonly said: Said; readonly adoption: Adoption; readonly withdrawals: Withdrawals };
 
 export class Patches {
   readonly #course: Course;
   readonly #calls: Calls;
-  readonly #record: Told;
   /** Those that an earlier life passed without them. */
   readonly #passed = new Set<string>();
 
-  constructor(course: Course, calls: Calls, record: Told) {
+  constructor(course: Course, calls: Calls) {
     this.#course = course;
     this.#calls = calls;
-    this.#record = record;
   }
 
   /** @throws HoldfastError name_invalid */
@@ -40,21 +32,9 @@ export class Patches {
     return ahead;
   }
 
-  /** No earlier life can have come to where the handler is. */
+  /** No earlier life can have come to where the handler is, or it was with this code, and a death took its mark back. */
   get #isAhead(): boolean {
-    return (this.#course.live || this.#course.first || this.#isAtEdge) && !this.#calls.frozen;
-  }
-
-  /**
-   * The handler has heard all that is on record, and asked again for all that is open there. If a life came to here, it
-   * was with this code, and a death took that back. In earnest nobody knows: a deployment may have come and gone
-   * between two entries, and what it had in flight would be done on the other side as well.
-   */
-  get #isAtEdge(): boolean {
-    const { said, adoption, withdrawals } = this.#record;
-    if (this.#course.world.deployment !== onlyDeployment || said.isPast || said.muted) return false;
-    // What it let go of is open no more.
-    withdrawals.tell();
-    return adoption.awaited().every((key) => this.#calls.pending.has(key));
+    const { live, first, world } = this.#course;
+    return (live || first || world.deployment === onlyDeployment) && !this.#calls.frozen;
   }
 }
