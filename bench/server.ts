@@ -16,7 +16,7 @@ const state = join(import.meta.dirname, "..", ".wrangler", "bench");
  * Nothing is fetched and nothing is sent. The local trace store is switched off for all alike:
  * left on, it costs several times what is measured.
  */
-const settings = {
+export const settings = {
   WRANGLER_SEND_METRICS: "false",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
   X_LOCAL_OBSERVABILITY: "false",

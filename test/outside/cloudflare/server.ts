@@ -2,16 +2,8 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createTestHarness } from "wrangler";
+import { settings } from "../../../bench/server.ts";
 import type { Call, Params, Program } from "./programs.ts";
-
-/** Nothing is fetched, nothing is sent. */
-const settings = {
-  WRANGLER_SEND_METRICS: "false",
-  CLOUDFLARE_CF_FETCH_ENABLED: "false",
-  X_LOCAL_OBSERVABILITY: "false",
-  X_LOCAL_EXPLORER: "false",
-  WRANGLER_LOG: "error",
-};
 
 export type Told = { readonly name: string; readonly message: string };
 export type Status = { readonly status: string; readonly output: unknown; readonly error: Told | null };
