@@ -44,11 +44,15 @@ export class Log {
   note(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
     if (isSilent()) return;
     let run = created;
-    for (const entry of entries) {
+    for (const [index, entry] of entries.entries()) {
       if (entry.kind === "run.created") run = entry;
       // What a fork copied happened to another run.
       if (run === null || (run.fork !== undefined && entry.seq > run.seq && entry.seq <= run.fork.upTo)) continue;
-      const event = eventOf(entry, run);
+      const before = entries[index - 1];
+      // A run that begins at once says so with its creation: a deployment pays for each line.
+      if (entry.kind === "run.started" && before?.kind === "run.created") continue;
+      const begins = entries[index + 1]?.kind === "run.started";
+      const event = eventOf(entry, run, begins);
       if (event === null) continue;
       if (this.#lines.length === 0) this.#dueAt = Date.now() + answersMs;
       this.#lines.push({ level: levelOf(entry), run, at: entry.at, event });
@@ -96,12 +100,14 @@ export function logDelivery(
   console.warn(JSON.stringify({ event, webhook: name, workflow, at: new Date(at).toISOString(), error }));
 }
 
-function eventOf(entry: Entry, run: EntryOf<"run.created">): Event | null {
+/** @param begins a creation: the run begins with it */
+function eventOf(entry: Entry, run: EntryOf<"run.created">, begins: boolean): Event | null {
   const { kind: event, seq } = entry;
   switch (entry.kind) {
     case "run.created": {
       const renewed = entry.continuation !== undefined && entry.fork === undefined;
-      return { event: renewed ? "run.continued" : event, seq, ...authorOf(entry) };
+      const status = begins ? "running" : "queued";
+      return { event: renewed ? "run.continued" : event, seq, status, ...authorOf(entry) };
     }
     case "run.started":
       return { event, seq, status: "running" };

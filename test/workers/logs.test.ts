@@ -48,8 +48,7 @@ describe("the log", () => {
     await written(id, "run.completed");
     const names = { run: id, workflow: "traced-stairs", version: "1", trace: body["trace"], level: "log" };
     expect(of(id)).toEqual([
-      { ...names, event: "run.created", seq: 1, at: body["createdAt"], by: "ana", role: "admin" },
-      { ...names, event: "run.started", seq: 2, at: body["startedAt"], status: "running" },
+      { ...names, event: "run.created", seq: 1, at: body["createdAt"], status: "running", by: "ana", role: "admin" },
       {
         ...{ ...names, event: "run.completed", seq: 5, at: body["finishedAt"], status: "completed" },
         durationMs: Date.parse(String(body["finishedAt"])) - Date.parse(String(body["createdAt"])),
@@ -71,7 +70,7 @@ describe("the log", () => {
       role,
       reason,
     }));
-    expect(brief.slice(2)).toMatchObject([
+    expect(brief.slice(1)).toMatchObject([
       { event: "step.failed", level: "warn", error },
       { event: "run.failed", level: "error", error },
       { event: "run.retried", level: "log", by: "ana", role: "admin", reason: "the invoice" },
@@ -87,31 +86,39 @@ describe("the log", () => {
     const asked = { by: "ana", role: "admin", reason: "the invoice" };
     expect(eventsOf(id)).toEqual([
       "run.created",
-      "run.started",
       "run.paused",
       "run.resumed",
       "run.cancel_requested",
       "run.cancelled",
       "run.deleted",
     ]);
-    expect(of(id).slice(2)).toMatchObject([asked, asked, asked, { ...asked, error: { code: "cancelled" } }, asked]);
+    expect(of(id).slice(1)).toMatchObject([asked, asked, asked, { ...asked, error: { code: "cancelled" } }, asked]);
   });
 
   it("says where a run went on as new", async () => {
     const id = await begin("traced-relay", { left: 1 });
     await written(id, "run.completed");
-    expect(eventsOf(id)).toEqual(["run.created", "run.started", "run.continued", "run.started", "run.completed"]);
+    expect(eventsOf(id)).toEqual(["run.created", "run.continued", "run.completed"]);
   });
 
   it("says that the process died under a run (guarantee 8)", async () => {
     const id = await begin("traced-listener", { count: 1 }, "");
     await runThatIs(id, { status: "waiting" });
-    await written(id, "run.started");
+    await written(id, "run.created");
     await abortAllDurableObjects();
     // Nothing of it was at work: no event.
     await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
     await written(id, "run.completed");
-    expect(eventsOf(id)).toEqual(["run.created", "run.started", "run.completed"]);
+    expect(eventsOf(id)).toEqual(["run.created", "run.completed"]);
+  });
+
+  it("says that a run which was queued has begun", async () => {
+    const id = newId("traced-stairs");
+    await ask("POST /v1/workflows/traced-stairs/runs?wait=10s", { json: { id, input: { steps: 1 }, delay: "50ms" } });
+    await written(id, "run.completed");
+    const [created, started] = of(id);
+    expect(created).toMatchObject({ event: "run.created", status: "queued" });
+    expect(started).toMatchObject({ event: "run.started", status: "running", level: "log" });
   });
 
   it("says when a run is kept no longer", async () => {
