@@ -2,7 +2,8 @@
  * Owns: calls of the API over HTTP, made again for as long as that can help.
  * Does not own: what is asked and answered (client, run).
  *
- * 1. A call that changes something has a key, so that one whose answer was lost is not carried out twice.
+ * 1. A call that changes something is known by a key, or a start by its id, so that one whose answer was lost is not
+ *    carried out twice.
  * 2. A refusal is final; no answer, and the answers of who had no time, are not.
  */
 import { toMs } from "../core/duration.ts";
@@ -28,8 +29,8 @@ export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 export type CallOptions = {
   /** JSON; none unless given. */
   readonly body?: unknown;
-  /** The same key again is the same call; one is made up for a call that changes something. */
-  readonly idempotencyKey?: string | undefined;
+  /** The same key again is the same call; one is made up for a call that changes something. Null: its body tells it. */
+  readonly idempotencyKey?: string | null | undefined;
   readonly traceparent?: string | null | undefined;
   /** Ends the call, which then throws the signal's reason. What was asked for may have been done. */
   readonly signal?: AbortSignal | undefined;
@@ -64,9 +65,9 @@ export class Connection {
 
   /** The JSON of the answer, undefined where it has none. @throws ApiError; what a function of the workflow's threw */
   async call(method: Method, path: string, options: CallOptions = {}): Promise<unknown> {
-    const key = method === "GET" ? undefined : (options.idempotencyKey ?? crypto.randomUUID());
+    const { idempotencyKey = method === "GET" ? null : crypto.randomUUID() } = options;
     return await this.#insist(options.signal, async (signal) => {
-      const response = await this.#ask(method, path, { ...options, idempotencyKey: key, signal }, {});
+      const response = await this.#ask(method, path, { ...options, idempotencyKey, signal }, {});
       const text = await response.text().catch(unanswered);
       return text === "" ? undefined : parse(text, response);
     });
@@ -106,7 +107,7 @@ export class Connection {
     const headers = {
       ...this.#headers,
       ...(body === undefined ? {} : { "content-type": "application/json" }),
-      ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),
+      ...(typeof idempotencyKey === "string" ? { "idempotency-key": idempotencyKey } : {}),
       ...(typeof traceparent === "string" ? { traceparent } : {}),
       ...more,
     };

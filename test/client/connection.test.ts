@@ -78,6 +78,29 @@ describe("a call is made again", () => {
     expect(asked[3]?.headers.get("authorization")).toBe("Bearer t");
   });
 
+  test("as the same start, which its id tells; what it brings has a key, for the id would let it come twice", async () => {
+    const begun: Answer = () => Response.json({ id: "r1" }, { status: 201 });
+    const { client, asked } = against([lost, begun, lost, begun, lost, begun]);
+    const orders = client.workflow("w");
+    const keyed = { signal: { name: "go" } };
+    await finish(
+      (async () => [
+        await orders.start(1),
+        await orders.start(1, keyed),
+        await orders.start(1, { idempotencyKey: "k" }),
+      ])(),
+    );
+    const bodies = await Promise.all(asked.map((request): Promise<{ id?: string }> => request.json()));
+    const keys = asked.map(({ headers }) => headers.get("idempotency-key"));
+    expect(bodies.map(({ id }) => id)).toEqual(
+      [0, 0, 2, 2].map((index) => bodies[index]?.id).concat(undefined, undefined),
+    );
+    expect(bodies[0]?.id).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/);
+    expect(bodies[2]?.id).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/);
+    expect(keys).toEqual([null, null, keys[2], keys[2], "k", "k"]);
+    expect(keys[2]).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
   test("when it was said to be worth it", async () => {
     const { client, asked } = against([refuse(503, "overloaded", { "retry-after": "5" }), fine]);
     expect((await finish(client.getRun("r1").status())).ms).toBe(5000);
