@@ -2,7 +2,7 @@
 import { figure, limit } from "./budget.ts";
 import type { Figure } from "./budget.ts";
 import type { Field, Plan } from "./field.ts";
-import { median } from "./sample.ts";
+import { trimmedMean } from "./sample.ts";
 import type { Samples } from "./sample.ts";
 import type { LocalSystem } from "./system.ts";
 import { coldResume, evict, signalToDone } from "./workload.ts";
@@ -40,7 +40,8 @@ export async function timeCold({ holdfast, floorA }: Field<LocalSystem>, { pace,
   ];
 }
 
+/** By means: the collector takes some milliseconds at once, now and then, and a median has all of that or nothing. */
 function bend(resumed: ReadonlyMap<number, Samples>): Samples {
-  const at = (count: number): number => median(resumed.get(count)?.holdfast ?? []);
+  const at = (count: number): number => trimmedMean(resumed.get(count)?.holdfast ?? [], 0.1);
   return { holdfast: [(at(5000) - at(1000)) / 4000 / ((at(1000) - at(100)) / 900)] };
 }

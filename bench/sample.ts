@@ -17,6 +17,13 @@ export function median(samples: readonly number[]): number {
   return quantile(samples, 0.5);
 }
 
+/** The mean of all samples but this share of them at either end. NaN of none. */
+export function trimmedMean(samples: readonly number[], share: number): number {
+  const cut = Math.floor(samples.length * share);
+  const kept = samples.toSorted((one, other) => one - other).slice(cut, samples.length - cut);
+  return kept.reduce((sum, each) => sum + each, 0) / kept.length;
+}
+
 /** One of several figures that each round answered together: every `of`-th sample, from `index` on. */
 export function part(samples: Samples, index: number, of: number): Samples {
   return mapSamples(samples, (each) => each.filter((_, at) => at % of === index));

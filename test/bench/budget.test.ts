@@ -1,8 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { atLeast, atMost, figure, isMet, judge, limit, perStep } from "../../bench/budget.ts";
-import { mapSamples, median, part, quantile } from "../../bench/sample.ts";
+import { mapSamples, median, part, quantile, trimmedMean } from "../../bench/sample.ts";
 
 describe("samples", () => {
+  it("a trimmed mean leaves out a share at either end, whole samples only", () => {
+    expect(trimmedMean([1000, 1, 2, 3, 4, 5, 6, 7, 8, -1000], 0.1)).toBe(4.5);
+    expect(trimmedMean([9, 1, 2], 0.1)).toBe(4);
+    expect(trimmedMean([], 0.1)).toBeNaN();
+  });
+
   it("a quantile is the sample that so many do not exceed", () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
     expect([quantile(hundred, 0.5), quantile(hundred, 0.95), quantile(hundred, 1)]).toEqual([50, 95, 100]);
