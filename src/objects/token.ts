@@ -86,10 +86,12 @@ function toBase64Url(bytes: Uint8Array): string {
     .replaceAll("=", "");
 }
 
+/** Null where the text is not how these bytes are written: a decoder takes several texts for one. */
 function fromBase64Url(text: string): Uint8Array | null {
   try {
-    const padded = text.replaceAll("-", "+").replaceAll("_", "/");
-    return Uint8Array.from(atob(padded), (char) => char.charCodeAt(0));
+    const standard = text.replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(standard), (char) => char.charCodeAt(0));
+    return toBase64Url(bytes) === text ? bytes : null;
   } catch {
     return null;
   }

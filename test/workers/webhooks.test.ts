@@ -73,6 +73,20 @@ describe("what is refused", () => {
     expect(await refusals(late.id)).toEqual(["webhook_expired"]);
   });
 
+  it("guarantee 8: an address is its own text and no other that reads as the same bytes", async () => {
+    const { id, paths } = await open({});
+    const [path = ""] = paths;
+    // The last of the 43 characters says four bits of the signature, and has room for two that say nothing.
+    const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const last = digits.indexOf(path.slice(-1));
+    const others = [1, 2, 3].map((bits) => `${path.slice(0, -1)}${digits[last + bits]}`);
+    for (const other of [...others, `${path}=`, path.replace(".", "=."), path.replace(".", "%20.")]) {
+      expect(await refusal(`POST ${other}`, { token: null })).toBe("404 webhook_not_found");
+    }
+    expect(await refusals(id)).toEqual([]);
+    expect((await ask(`POST ${path}`, { token: null })).status).toBe(202);
+  });
+
   it("a run that ended is not kept longer, nor listed anew, by calls of its old address", async () => {
     const { id, paths } = await open({});
     const [path = ""] = paths;
