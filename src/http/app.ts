@@ -137,14 +137,14 @@ async function refuseRoute(context: Context, { readConfig, guard }: Door): Promi
     if (!openPath.test(urlOf(request).pathname)) await authorise(request, readConfig(), "read", guard);
     throw new RequestError("route_not_found", "There is nothing at this address.");
   } catch (error) {
-    return wantsPage(request) ? refusalPage(request, error) : problem(error);
+    return wantsPage(context) ? refusalPage(request, error) : problem(error);
   }
 }
 
 /** Whether somebody went to an address that the dashboard might have. */
-function wantsPage({ method, url, headers }: Request): boolean {
-  const isVisit = method === "GET" && headers.get("accept")?.includes("text/html") === true;
-  return isVisit && !new URL(url).pathname.startsWith("/v1/");
+function wantsPage({ req }: Context): boolean {
+  const isVisit = req.method === "GET" && req.header("accept")?.includes("text/html") === true;
+  return isVisit && !req.path.startsWith("/v1/");
 }
 
 function refuseMethod(context: Context, methods: readonly string[]): Response {
@@ -172,6 +172,6 @@ const seals: Readonly<Record<string, string>> = {
 const secureSeals = { ...seals, "strict-transport-security": "max-age=31536000" };
 
 function seal(request: Request, headers: Headers): void {
-  const wanted = urlOf(request).protocol === "https:" ? secureSeals : seals;
+  const wanted = request.url.startsWith("https:") ? secureSeals : seals;
   for (const [name, value] of Object.entries(wanted)) if (!headers.has(name)) headers.set(name, value);
 }

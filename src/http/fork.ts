@@ -7,6 +7,7 @@ import { invalidField, readFields, readKey, readText, readValueField } from "./b
 import type { Fields } from "./body.ts";
 import { readFlag, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
+import { urlOf } from "./url.ts";
 import { viewRun } from "./view.ts";
 
 /** A step's name of 256 characters, twice over, and its occurrence. */
@@ -18,7 +19,7 @@ export function forkRoutes(service: Service): Route[] {
 async function fork(service: Service, call: Call): Promise<Response> {
   const { request, param, author } = call;
   const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
-  const asked = { ...readKey(request), ...(await readFork(request)), origin: new URL(request.url).origin, ...author };
+  const asked = { ...readKey(request), ...(await readFork(request)), origin: urlOf(request).origin, ...author };
   if (isDry) {
     const { from, results } = asked;
     const { kept, rerun } = await service.runs.previewFork(param("id"), { from, given: [...results.keys()] });

@@ -12,6 +12,7 @@ import { RequestError } from "./problem.ts";
 import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { readTrace } from "./trace.ts";
+import { urlOf } from "./url.ts";
 
 const maxHookBytes = 1024 * 1024;
 /** By these Cloudflare Access knows who calls. */
@@ -32,7 +33,7 @@ export function hookRoutes(service: Service): Route[] {
 
 async function list(service: Service, { request, config }: Call): Promise<Response> {
   readQuery(request);
-  const origin = config().publicUrl ?? new URL(request.url).origin;
+  const origin = config().publicUrl ?? urlOf(request).origin;
   const webhooks = await service.hooks.list();
   const views = webhooks.map(({ name, workflow, methods, verify }) => {
     const url = `${origin}/webhooks/${encodeURIComponent(name)}`;
@@ -73,7 +74,7 @@ async function trigger(service: Service, { request, param }: Call): Promise<Resp
     throw new RequestError("method_not_allowed", `This webhook takes ${allow}.`, { headers: { allow } });
   }
   const hook = await readHook(request, maxBytes);
-  const { origin } = new URL(request.url);
+  const { origin } = urlOf(request);
   return tell(await service.hooks.trigger(name, { ...hook, origin, ...readTrace(request) }));
 }
 
@@ -97,7 +98,7 @@ async function readHook(request: Request, limit: number): Promise<HookRequest> {
   return {
     method: request.method,
     headers: headersOf(request),
-    query: Object.fromEntries(new URL(request.url).searchParams),
+    query: Object.fromEntries(urlOf(request).searchParams),
     body: await readBytes(request, limit),
   };
 }

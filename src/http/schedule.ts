@@ -10,6 +10,7 @@ import type { Fields } from "./body.ts";
 import { RequestError } from "./problem.ts";
 import { readCount, readName, readQuery, readWait } from "./query.ts";
 import type { Call, Route } from "./route.ts";
+import { urlOf } from "./url.ts";
 import { viewRun, viewSchedule } from "./view.ts";
 
 const maxText = 256;
@@ -70,7 +71,7 @@ async function remove(service: Service, call: Call): Promise<Response> {
 async function trigger(service: Service, call: Call): Promise<Response> {
   const waitMs = readWait(readQuery(call.request, ["wait"]));
   const asked = readAsked(call, await readFields(call.request, ["reason"]));
-  const { origin } = new URL(call.request.url);
+  const { origin } = urlOf(call.request);
   const { run, created } = await service.schedules.trigger(call.param("id"), { ...asked, origin, waitMs });
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), created ? { status: 201, headers } : { status: 200, headers });

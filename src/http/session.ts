@@ -125,7 +125,7 @@ export function isOwn(request: Request): boolean {
   if (site !== null) return site === "same-origin";
   const origin = request.headers.get("origin");
   if (origin === null || !URL.canParse(origin)) return false;
-  const { host, origin: own } = new URL(request.url);
+  const { host, origin: own } = urlOf(request);
   // Behind a proxy that ends TLS the scheme may differ, the host may not.
   return origin === own || new URL(origin).host === (request.headers.get("host") ?? host);
 }

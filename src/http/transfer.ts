@@ -5,6 +5,7 @@ import { readWhy } from "./author.ts";
 import { readFields, readKey } from "./body.ts";
 import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
+import { urlOf } from "./url.ts";
 import { viewRun } from "./view.ts";
 
 const type = "application/x-ndjson";
@@ -30,7 +31,7 @@ async function exportRun(service: Service, { request, param }: Call): Promise<Re
 async function importRun(service: Service, { request, author }: Call): Promise<Response> {
   const id = readQuery(request, ["id"]).get("id");
   const key = readKey(request);
-  const { origin } = new URL(request.url);
+  const { origin } = urlOf(request);
   // Unread, so that the connection is not cut under who sends it.
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     throw new HoldfastError("value_too_large", "the text is over 67,108,864 bytes (64 MiB)");

@@ -1,10 +1,16 @@
 /** Owns: the address of a request, taken apart once however many look at it. */
+import { RequestError } from "./problem.ts";
 
 const known = new WeakMap<Request, URL>();
 
-/** Not to be changed by who looks at it. */
+/** Not to be changed by who looks at it. @throws RequestError header_invalid: the runtime makes it of any Host */
 export function urlOf(request: Request): Readonly<URL> {
-  const url = known.get(request) ?? new URL(request.url);
+  const url = known.get(request) ?? parse(request.url);
   known.set(request, url);
   return url;
+}
+
+function parse(text: string): URL {
+  if (URL.canParse(text)) return new URL(text);
+  throw new RequestError("header_invalid", "The header Host is not a host, or a host and a port.");
 }

@@ -56,6 +56,21 @@ describe("every answer", () => {
     },
   );
 
+  test.each([...calls, ...astray])("$method $path with a host that is none is no failure", async ({ method, path }) => {
+    for (const host of ["localhost:99999", "a b", "["]) {
+      for (const headers of [{}, admin, { ...admin, accept: "text/html" }]) {
+        const request = new Request(`http://localhost${path}`, { method, headers });
+        // workerd makes the address of whatever was sent; nobody can make such a request in here.
+        Object.defineProperty(request, "url", { value: `http://${host}${path}` });
+        const answer = await app.fetch(request);
+        const { code } = (await answer.json().catch(() => ({ code: null }))) as { code: string | null };
+        if (path.startsWith("/v1/")) expect([400, 404, 405, 204]).toContain(answer.status);
+        expect([null, "header_invalid", "run_not_found", "method_not_allowed"]).toContain(code);
+        expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+      }
+    }
+  });
+
   test("asks for https for ever only where it was https", async () => {
     const answer = await app.request("http://localhost:8787/v1/runs", { headers: admin });
     expect(answer.headers.get("strict-transport-security")).toBeNull();

@@ -3,6 +3,7 @@
 /** Owns: what a person sees where a program would get problem+json. */
 import type { Caller } from "../auth.ts";
 import { problem } from "../problem.ts";
+import { urlOf } from "../url.ts";
 import { Icon } from "./icon.tsx";
 import { answer, Page } from "./page.tsx";
 
@@ -41,7 +42,7 @@ export async function refusalPage(request: Request, thrown: unknown): Promise<Re
 }
 
 function toSignIn(request: Request): Response {
-  const { pathname, search } = new URL(request.url);
+  const { pathname, search } = urlOf(request);
   const next = `${pathname}${search}`;
   const location = next === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(next)}`;
   return new Response(null, { status: 303, headers: { location } });
