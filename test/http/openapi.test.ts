@@ -19,6 +19,9 @@ test("every route of the API is described, and nothing else", () => {
 test("it is served, and holds all of it", async () => {
   const response = await app.request("http://localhost/openapi.json");
   expect(response.headers.get("content-type")).toBe("application/openapi+json");
+  expect(document.paths["/openapi.json"]?.["get"]).toMatchObject({
+    responses: { 200: { content: { "application/openapi+json": {} } } },
+  });
   expect(await response.json()).toEqual(JSON.parse(JSON.stringify(document)));
   expect(document.openapi).toMatch(/^3\.1\.\d$/);
 });

@@ -76,7 +76,11 @@ const schedule = {
 /** By method and path. */
 export const operations: Readonly<Record<string, Operation>> = {
   "GET /health": { summary: "Liveness; no token", answers: { 200: object({ status: text }) } },
-  "GET /openapi.json": { summary: "This description", answers: { 200: { type: "object" } } },
+  "GET /openapi.json": {
+    summary: "This description",
+    answers: { 200: { type: "object" } },
+    type: "application/openapi+json",
+  },
   "GET /v1/workflows": {
     summary: "The workflows of this deployment",
     answers: { 200: object({ workflows: listOf(ref("Workflow")) }) },
