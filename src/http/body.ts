@@ -67,9 +67,7 @@ function tooLarge(limit: number): RequestError {
  * @throws RequestError body_too_large, json_invalid, content_type_unsupported
  */
 async function readJson(request: Request): Promise<unknown> {
-  if (/^multipart\//i.test(request.headers.get("content-type") ?? "")) {
-    throw new RequestError("content_type_unsupported", "Send the body as JSON, not as a form with parts.");
-  }
+  refusePacked(request.headers);
   const bytes = await readBytes(request, maxJsonBytes);
   if (bytes.byteLength === 0) return undefined;
   try {
@@ -78,6 +76,15 @@ async function readJson(request: Request): Promise<unknown> {
     const why = error instanceof SyntaxError ? "is not JSON" : "is not UTF-8 text";
     throw new RequestError("json_invalid", `The body ${why}.`);
   }
+}
+
+/** Nobody undoes a coding on the way here: what is packed would be told as text that is broken. */
+function refusePacked(headers: Headers): void {
+  if (/^multipart\//i.test(headers.get("content-type") ?? "")) {
+    throw new RequestError("content_type_unsupported", "Send the body as JSON, not as a form with parts.");
+  }
+  if (/^(?:identity)?$/i.test(headers.get("content-encoding")?.trim() ?? "")) return;
+  throw new RequestError("content_type_unsupported", "Send the body as it is, without a Content-Encoding.");
 }
 
 /**
@@ -123,6 +130,18 @@ export function readValueField(fields: Fields, name: string): Stored {
     if (!(error instanceof HoldfastError) || error.code !== "body_invalid") throw error;
     const issues = error.issues?.map(({ path, message }) => ({ path: `/${name}${path}`, message })) ?? [];
     throw new HoldfastError(error.code, `In ${name}: ${error.message}`, { issues });
+  }
+}
+
+/** What is read inside of a field: the places of what is wrong there are told from the body's own root. */
+export function readInside<Value>(field: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RequestError || error instanceof HoldfastError) || error.issues === undefined) throw error;
+    const issues = error.issues.map(({ path, message }) => ({ path: `/${field}${path}`, message }));
+    if (error instanceof HoldfastError) throw new HoldfastError(error.code, error.message, { issues });
+    throw new RequestError(error.code, error.message, { issues });
   }
 }
 

@@ -7,7 +7,7 @@ import type { RunFilter } from "../core/directory.ts";
 import type { BulkRequest, RunAction, Service } from "../core/service.ts";
 import { isLonger } from "../core/size.ts";
 import { readReason } from "./author.ts";
-import { invalidField, readFields, readKey } from "./body.ts";
+import { invalidField, readFields, readInside, readKey } from "./body.ts";
 import type { Fields } from "./body.ts";
 import { RequestError } from "./problem.ts";
 import { isIdPrefix, readFlag, readQuery } from "./query.ts";
@@ -55,7 +55,7 @@ function readFilter({ filter }: Fields): RunFilter {
     const issues = unknown.slice(0, 100).map((name) => issueOf(name, "is not a field of the filter"));
     throw new RequestError("field_unknown", `The filter takes ${known.join(", ")}.`, { issues });
   }
-  const labels = readLabels(fields);
+  const labels = readInside("filter", () => readLabels(fields));
   const wanted = {
     workflow: readName(fields, "workflow"),
     status: readStatuses(fields),

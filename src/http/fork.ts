@@ -3,7 +3,7 @@ import type { ForkRequest, Service } from "../core/service.ts";
 import { checkRunId } from "../core/name.ts";
 import type { Stored } from "../core/value.ts";
 import { readReason } from "./author.ts";
-import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
+import { invalidField, readFields, readInside, readKey, readText, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";
 import { readFlag, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
@@ -48,5 +48,7 @@ function readResults({ results = {} }: Fields): ReadonlyMap<string, Stored> {
     throw invalidField("results", "must be an object: the result of each step by its name");
   }
   const fields = results as Fields;
-  return new Map(Object.keys(fields).map((step) => [step, readValueField(fields, step)]));
+  return readInside("results", () => {
+    return new Map(Object.keys(fields).map((step) => [step, readValueField(fields, step)]));
+  });
 }

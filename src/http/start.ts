@@ -4,7 +4,7 @@ import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId } from "../core/name.ts";
 import type { StartRequest } from "../core/service.ts";
 import type { Stored } from "../core/value.ts";
-import { invalidField, readFields, readValueField } from "./body.ts";
+import { invalidField, readFields, readInside, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";
 
 const maxLabels = 64;
@@ -61,7 +61,7 @@ function readNamed(field: string, json: unknown, valueField: string): { name: st
   const unknown = Object.keys(json).find((key) => key !== "name" && key !== valueField);
   if (unknown !== undefined) throw invalidField(field, `has a field that it does not take, ${JSON.stringify(unknown)}`);
   const fields = json as Fields;
-  return { name: checkName(fields["name"], field), value: readValueField(fields, valueField) };
+  return { name: checkName(fields["name"], field), value: readInside(field, () => readValueField(fields, valueField)) };
 }
 
 function readBegin(fields: Fields, now: number): Pick<Start, "startAt" | "delayMs"> {

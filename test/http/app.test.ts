@@ -157,6 +157,13 @@ describe("bodies", () => {
     expect(await post(form)).toEqual([415, "content_type_unsupported"]);
   });
 
+  test("that are packed are told to be so, and not taken for text that is broken", async () => {
+    const packed = new Blob(["{}"]).stream().pipeThrough(new CompressionStream("gzip"));
+    const answer = await post(await new Response(packed).arrayBuffer(), { "content-encoding": "gzip" });
+    expect(answer).toEqual([415, "content_type_unsupported"]);
+    expect(await post("{}", { "content-encoding": "identity" })).toEqual([404, "run_not_found"]);
+  });
+
   test("are counted as they come in, and no further than the limit", async () => {
     let sent = 0;
     const endless = new ReadableStream<Uint8Array>({
@@ -172,6 +179,20 @@ describe("bodies", () => {
   test("up to the limit are taken, in pieces too", async () => {
     const pieces = [`{"input":"`, "x".repeat(1_000_000), `é"}`].map((text) => new TextEncoder().encode(text));
     expect(await post(new Blob(pieces).stream())).toEqual([404, "run_not_found"]);
+  });
+
+  test.each([
+    ["runs/a/fork", { results: { pay: { $type: "Nothing" } } }, "/results/pay/$type"],
+    ["runs/bulk", { action: "cancel", filter: { labels: { team: 7 } } }, "/filter/labels"],
+    ["runs/bulk", { action: "cancel", filter: { labels: { "": "x" } } }, "/filter/labels"],
+    ["runs/bulk", { action: "cancel", filter: { status: 7 } }, "/filter/status"],
+    ["workflows/a/runs", { signal: { name: "go", payload: [{ $type: "Nothing" }] } }, "/signal/payload/0/$type"],
+    ["workflows/a/runs", { update: { name: "go", argument: { $type: "Date" } } }, "/update/argument/value"],
+    ["workflows/a/runs", { input: { $type: "Nothing" } }, "/input/$type"],
+  ])("%s of %j is refused at %s", async (path, body, place) => {
+    const init = { method: "POST", body: JSON.stringify(body), headers };
+    const response = await app.request(`/v1/${path}`, init);
+    expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ path: place }] }]);
   });
 
   test("of runs that arrive are limited to 64 MiB, by what they say before any of it is read", async () => {
