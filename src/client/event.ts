@@ -4,6 +4,7 @@
  *
  * 1. Each entry comes once and in its order: who was cut off comes back behind the last one it had.
  * 2. A connection on which nothing is said for long, not even a heartbeat, is dead.
+ * 3. The run has ended once a comment says so: a connection that merely closes was cut.
  */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import type { EventSourceMessage } from "eventsource-parser/stream";
@@ -34,12 +35,12 @@ export async function* followRun(
     try {
       const response = await connection.open(`${path}/events`, { "last-event-id": String(last) }, line.signal);
       for await (const { event, data } of line.read(response)) {
-        if (event === "end") return;
         if (event !== undefined) continue;
         const entry = JSON.parse(data) as HistoryEntry;
         last = entry.seq;
         yield entry;
       }
+      if (line.isLast) return;
     } finally {
       line.end();
     }
@@ -49,6 +50,8 @@ export async function* followRun(
 
 /** One connection. */
 class Line {
+  /** Whether it was said that nothing comes after what was. */
+  isLast = false;
   readonly #control = new AbortController();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -65,7 +68,11 @@ class Line {
   async *read({ body }: Response): AsyncGenerator<EventSourceMessage> {
     if (body === null) return;
     this.#heard();
-    const parser = new EventSourceParserStream({ onComment: () => this.#heard() });
+    const onComment = (comment: string): void => {
+      this.#heard();
+      this.isLast ||= /^end\b/.test(comment);
+    };
+    const parser = new EventSourceParserStream({ onComment });
     const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(parser).getReader();
     const leave = (): void => void events.cancel().catch(() => {});
     // Whoever makes the call in the place of `fetch` may take no notice of its signal.

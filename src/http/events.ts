@@ -5,6 +5,7 @@
  * 1. A comment comes where nothing else does for a while, made here: it wakes nobody.
  * 2. What a client does not take is not read either: it waits where it is on record. A WebSocket, which does
  *    not tell, is closed after so much that this holds for it as well.
+ * 3. Of a run, every server-sent event is an entry: that it has ended is told by a comment.
  */
 import type { DirectoryChange } from "../core/directory.ts";
 import type { RunNews, Service } from "../core/service.ts";
@@ -13,8 +14,11 @@ import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { viewEntry, viewSummary } from "./view.ts";
 
-/** What is sent: `id` and no name for an entry of a run, a name for anything else. */
-type Event = { readonly id: number; readonly data: unknown } | { readonly name: string; readonly data: unknown };
+/** What is sent: an entry of a run, that the run has ended, a change of the listing. */
+type Event =
+  | { readonly id: number; readonly data: unknown }
+  | { readonly end: unknown }
+  | { readonly name: string; readonly data: unknown };
 /** How an event looks as a message of a WebSocket. */
 type ToMessage = (event: Event) => unknown;
 
@@ -44,8 +48,7 @@ async function run(service: Service, { request, param }: Call, heartbeatMs: numb
   const after = readCount(readQuery(request, ["after"]), "after");
   const news = await service.runs.follow(param("id"), readLastEvent(request) ?? after ?? 0);
   const events = sourceOf(news, (said) => runEvents(param("id"), said));
-  const toMessage: ToMessage = (event) => ("name" in event ? { [event.name]: event.data } : event);
-  return respond(request, events, toMessage, heartbeatMs);
+  return respond(request, events, (event) => event, heartbeatMs);
 }
 
 function runEvents(id: string, news: RunNews): readonly Event[] {
@@ -53,7 +56,7 @@ function runEvents(id: string, news: RunNews): readonly Event[] {
     case "entries":
       return news.entries.map((entry) => ({ id: entry.seq, data: viewEntry(entry) }));
     case "ended":
-      return [{ name: "end", data: { id, status: news.status } }];
+      return [{ end: { id, status: news.status } }];
     default:
       return news satisfies never;
   }
@@ -137,6 +140,7 @@ function toText(events: Source, heartbeatMs: number): ReadableStream<Uint8Array>
 }
 
 function line(event: Event): string {
+  if ("end" in event) return `: end ${JSON.stringify(event.end)}\n\n`;
   const head = "name" in event ? `event: ${event.name}` : `id: ${event.id}`;
   return `${head}\ndata: ${JSON.stringify(event.data)}\n\n`;
 }

@@ -250,6 +250,8 @@ describe("actions on a run", () => {
       () => sentence(page),
       (text) => text.startsWith("Completed in"),
     );
+    // Nothing comes after its last entry, and the browser does not come back for it.
+    await page.locator("#live[data-state=ended]").waitFor();
     expect((await read(id)).output).toMatchObject({ first: "approval" });
     expect(await author(id, "signal.received")).toEqual(ana);
     await stage.leave(page);

@@ -236,7 +236,7 @@ test("a connection on which nothing is said any more is given up, and the follow
       }),
     );
   const news = "event: of a later version\ndata: {}\n\n";
-  const rest = (): Response => events(`${news}id: 4\ndata: {"seq":4}\n\nevent: end\ndata: {}\n\n`);
+  const rest = (): Response => events(`${news}id: 4\ndata: {"seq":4}\n\n: end {}\n\n`);
   const { client, asked } = against([mute, rest]);
   const seen: number[] = [];
   const followed = (async () => {
@@ -249,7 +249,7 @@ test("a connection on which nothing is said any more is given up, and the follow
 });
 
 test("so is one that is not even answered", async () => {
-  const { client, asked } = against([none, () => events("event: end\ndata: {}\n\n")]);
+  const { client, asked } = against([none, () => events(": end {}\n\n")]);
   const next = client.getRun("r1").events()[Symbol.asyncIterator]().next();
   expect((await finish(next)).value).toEqual({ done: true, value: undefined });
   expect(asked.length).toBe(2);

@@ -64,13 +64,12 @@ class Follower {
   #take(lines: readonly string[]): void {
     const field = (name: string): string | undefined =>
       lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+    const end = lines.find((line) => line.startsWith(": end "))?.slice(6);
     const data = field("data");
+    if (end !== undefined) this.end = JSON.parse(end);
     if (data === undefined) return;
-    if (field("event") === "end") this.end = JSON.parse(data);
-    else {
-      this.ids.push(Number(field("id")));
-      this.entries.push(JSON.parse(data) as Entry);
-    }
+    this.ids.push(Number(field("id")));
+    this.entries.push(JSON.parse(data) as Entry);
   }
 }
 

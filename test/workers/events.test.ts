@@ -56,6 +56,13 @@ describe("the events of a run that has ended", () => {
     );
   });
 
+  it("are entries and nothing else: what has an id or data is one, and what has neither says nothing", async () => {
+    const { id, history } = await told();
+    const { text } = await ask(`GET ${events(id)}`);
+    const blocks = text.split("\n\n").filter((block) => /^(?:id|data|event)\b/m.test(block));
+    expect(blocks).toEqual(history.map((entry) => `id: ${entry.seq}\ndata: ${JSON.stringify(entry)}`));
+  });
+
   it("begin at the beginning where Last-Event-ID is empty", async () => {
     const { id } = await start("web-echo", {}, "?wait=10s");
     const { status, text } = await ask(`GET ${events(id)}`, { headers: { "last-event-id": "" } });
@@ -150,7 +157,7 @@ describe("the events of a run that goes on", () => {
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     await start("live-parked", { id });
     const text = await response.text();
-    expect(text).toContain(`event: end\ndata: ${JSON.stringify({ id, status: "deleted" })}\n\n`);
+    expect(text).toContain(`: end ${JSON.stringify({ id, status: "deleted" })}\n\n`);
     expect(text).not.toContain("live-parked");
   });
 });

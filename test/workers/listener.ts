@@ -72,7 +72,11 @@ export class Listener {
   #note(lines: readonly string[]): void {
     const field = (name: string): string | null =>
       lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? null;
-    this.comments.push(...lines.filter((line) => line.startsWith(":")));
+    const comments = lines.filter((line) => line.startsWith(":"));
+    this.comments.push(...comments);
+    for (const end of comments.filter((line) => line.startsWith(": end "))) {
+      this.told.push({ id: null, name: "end", data: JSON.parse(end.slice(6)) as Record<string, unknown> });
+    }
     this.retry ??= field("retry");
     const data = field("data");
     if (data === null) return;

@@ -22,6 +22,8 @@ const words: Readonly<Record<State, string>> = {
 let source: EventSource | null = null;
 /** The feed that has come to its end, if one has. */
 let ended: string | null = null;
+/** Whether the feed has told of an entry that ends its run: when it closes, there is no more. */
+let isOver = false;
 let retryMs = 1000;
 let isDue = false;
 let drawnAt = 0;
@@ -65,26 +67,39 @@ function connect(url: string): void {
   source?.close();
   source = opened;
   ended = null;
+  isOver = false;
   show("connecting");
   opened.addEventListener("open", () => {
     retryMs = 1000;
     show("live");
   });
-  for (const name of ["message", "run", "removed", "ready"]) opened.addEventListener(name, () => changed());
-  opened.addEventListener("end", () => {
-    opened.close();
-    ended = url;
-    show("ended");
+  for (const name of ["run", "removed", "ready"]) opened.addEventListener(name, () => changed());
+  opened.addEventListener("message", ({ data }: MessageEvent<string>) => {
+    isOver ||= isEnd(data);
     changed();
   });
   opened.addEventListener("error", () => {
     if (ended !== null || source !== opened) return;
+    if (isOver) return end(opened, url);
     show("offline");
     // The browser tries again by itself, unless it was refused.
     if (opened.readyState !== EventSource.CLOSED) return;
     setTimeout(reconnect, retryMs);
     retryMs = Math.min(2 * retryMs, maxRetryMs);
   });
+}
+
+/** The browser would come back for what comes next, and there is nothing. */
+function end(opened: EventSource, url: string): void {
+  opened.close();
+  ended = url;
+  show("ended");
+  changed();
+}
+
+function isEnd(data: string): boolean {
+  const { kind } = JSON.parse(data) as { kind: string };
+  return ["run.completed", "run.failed", "run.cancelled"].includes(kind);
 }
 
 function changed(): void {
