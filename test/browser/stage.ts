@@ -46,10 +46,13 @@ export class Stage {
     this.client = new Client(runtime.origin);
   }
 
-  /** @param variables of the Worker; those of the runtime (AUTH: "none") count less */
-  static async open(variables: Readonly<Record<string, string>> = {}): Promise<Stage> {
-    const worker = join(import.meta.dirname, "worker.ts");
-    const [browser, runtime] = await Promise.all([launch(), Runtime.build(worker, variables)]);
+  /**
+   * @param variables of the Worker; those of the runtime (AUTH: "none") count less
+   * @param worker the file of it, beside this one
+   */
+  static async open(variables: Readonly<Record<string, string>> = {}, worker = "worker.ts"): Promise<Stage> {
+    const file = join(import.meta.dirname, worker);
+    const [browser, runtime] = await Promise.all([launch(), Runtime.build(file, variables)]);
     await runtime.start();
     return new Stage(runtime, browser);
   }

@@ -1,0 +1,56 @@
+/** Every page with names as long as they may be: nothing is pushed off the screen, on a big one or a small one. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { isTooWide, screens, Stage, until } from "./stage.ts";
+
+const longName = "Maximiliane".repeat(24).slice(0, 256);
+const failing = `${longName.slice(1)}f`;
+const run = "w".repeat(128);
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open({}, "wordy.ts");
+  await stage.client.start(longName, run, { [longName]: longName });
+  await stage.client.start(longName, "in-line", { [longName]: longName });
+  await stage.client.start(failing, "failed", {});
+  await until(
+    () => stage.client.call<{ total: number }>({ method: "GET", path: "/v1/directory/counts?status=waiting,failed" }),
+    ({ total }) => total === 3,
+  );
+});
+
+afterAll(async () => {
+  await stage.close();
+});
+
+const pages = [
+  "/",
+  `/runs/${run}`,
+  `/runs/${run}?step=run:${longName}`,
+  `/runs/${longName.slice(0, 128)}`,
+  "/runs/in-line",
+  "/runs/failed",
+  "/workflows",
+  `/workflows/${longName}`,
+  `/workflows/${failing}`,
+  "/schedules",
+  "/lanes",
+  "/stats",
+  `/stats?workflow=${failing}`,
+];
+
+test.each(screens)("fits, %s", { timeout: 120_000 }, async (screen) => {
+  const page = await stage.visit("/", screen);
+  const wide: string[] = [];
+  for (const path of pages) {
+    const answer = await page.goto(`${stage.origin}${path}`);
+    expect(answer?.status()).toBe(200);
+    if (await isTooWide(page)) wide.push(path.slice(0, 30));
+  }
+  expect(wide).toEqual([]);
+  await stage.leave(page);
+});
+
+test("no page complained of anything", () => {
+  expect(stage.complaints).toEqual([]);
+});
