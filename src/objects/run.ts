@@ -38,6 +38,7 @@ import type { Find } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
 import { isCourier } from "./address.ts";
 import { Alias, removalOf } from "./alias.ts";
+import type { Removal } from "./alias.ts";
 import { isTheSame, receive } from "./arrival.ts";
 import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
@@ -105,6 +106,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   readonly #startRun: StartRun;
   /** Whether the run goes on again is being decided. */
   #retrying: Promise<unknown> = Promise.resolve();
+  /** The removal under way: the same request, made side by side, is answered as one that is made later. */
+  #removing: Promise<unknown> = Promise.resolve();
 
   constructor(ctx: DurableObjectState, env: unknown, find: Find, startRun: StartRun) {
     super(ctx, env as never);
@@ -432,6 +435,12 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   async #delete(action: RunAction): Promise<Parcel> {
     const removal = await removalOf(action);
+    const removed = this.#removing.then(() => this.#removeOnce(action, removal));
+    this.#removing = Promise.allSettled([removed]);
+    return await removed;
+  }
+
+  async #removeOnce(action: RunAction, removal: Removal | null): Promise<Parcel> {
     if (this.#alias.hasRemoved(removal)) return remainsOf(this.ctx.id.name ?? "", null, "the run was deleted");
     // One that cannot be read can still be removed.
     const damage = this.#memory.damage();

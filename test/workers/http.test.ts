@@ -450,6 +450,17 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
     expect((await start("web-echo", { id, input: 1 }, "?wait=10s")).output).toBe(1);
   });
 
+  it("DELETE with an Idempotency-Key has one answer, also while it is being done", async () => {
+    for (let round = 0; round < 5; round++) {
+      const { id } = await start("web-echo", {}, "?wait=10s");
+      const remove = (reason: string) =>
+        refusal(`DELETE /v1/runs/${id}`, { json: { reason }, headers: { "idempotency-key": id } });
+      expect(await Promise.all(["one", "one", "one", "one"].map(remove))).toEqual(Array(4).fill("204 undefined"));
+      expect(await remove("two")).toBe("409 idempotency_conflict");
+      expect(await refusal(`DELETE /v1/runs/${id}`)).toBe("404 run_not_found");
+    }
+  });
+
   it("DELETE with an Idempotency-Key is done once, and removes no later run of that id", async () => {
     const id = newId("deleted");
     await start("web-echo", { id }, "?wait=10s");
