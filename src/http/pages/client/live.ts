@@ -19,10 +19,13 @@ const words: Readonly<Record<State, string>> = {
   ended: "at rest",
 };
 
+/** Kinds of the entry that ends a run; others may come behind it. */
+const ends: readonly string[] = ["run.completed", "run.failed", "run.cancelled"];
+
 let source: EventSource | null = null;
 /** The feed that has come to its end, if one has. */
 let ended: string | null = null;
-/** Whether the feed has told of an entry that ends its run: when it closes, there is no more. */
+/** Whether the feed has told of the end of its run, and of no retry since: when it closes, there is no more. */
 let isOver = false;
 let retryMs = 1000;
 let isDue = false;
@@ -75,7 +78,8 @@ function connect(url: string): void {
   });
   for (const name of ["run", "removed", "ready"]) opened.addEventListener(name, () => changed());
   opened.addEventListener("message", ({ data }: MessageEvent<string>) => {
-    isOver ||= isEnd(data);
+    const { kind } = JSON.parse(data) as { kind: string };
+    isOver = ends.includes(kind) || (isOver && kind !== "run.retried");
     changed();
   });
   opened.addEventListener("error", () => {
@@ -95,11 +99,6 @@ function end(opened: EventSource, url: string): void {
   ended = url;
   show("ended");
   changed();
-}
-
-function isEnd(data: string): boolean {
-  const { kind } = JSON.parse(data) as { kind: string };
-  return ["run.completed", "run.failed", "run.cancelled"].includes(kind);
 }
 
 function changed(): void {
