@@ -2,6 +2,7 @@
  * Where a listing goes on: the last run of a page, as text that means nothing to its bearer. It is
  * bound to the filter it was made under, because a page of one filter is no place in another.
  */
+import { fromBase64Url, toBase64Url } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
 import type { RunQuery } from "./directory.ts";
 
@@ -12,13 +13,14 @@ type Filter = Omit<RunQuery, "cursor" | "limit">;
 
 /** The cursor after `position`; letters, digits, `-` and `_` only. */
 export function toCursor(position: Position, filter: Filter): string {
-  const text = btoa([position.createdAt.toString(36), fingerprint(filter), position.id].join(" "));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const text = [position.createdAt.toString(36), fingerprint(filter), position.id].join(" ");
+  return toBase64Url(new TextEncoder().encode(text));
 }
 
 /** @throws HoldfastError cursor_invalid: not a cursor, or one of another filter. */
 export function fromCursor(cursor: string, filter: Filter): Position {
-  const [created = "", print, id = "", ...more] = decode(cursor).split(" ");
+  const text = new TextDecoder().decode(fromBase64Url(cursor) ?? undefined);
+  const [created = "", print, id = "", ...more] = text.split(" ");
   const position = { createdAt: Number.parseInt(created, 36), id };
   const whole = more.length === 0 && id !== "" && Number.isSafeInteger(position.createdAt);
   if (!whole) throw new HoldfastError("cursor_invalid", "the cursor is not one that a listing gave out");
@@ -37,14 +39,6 @@ export function byNewest(left: Position, right: Position): number {
   if (left.createdAt !== right.createdAt) return right.createdAt - left.createdAt;
   if (left.id === right.id) return 0;
   return left.id < right.id ? 1 : -1;
-}
-
-function decode(cursor: string): string {
-  try {
-    return atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
-  } catch {
-    return "";
-  }
 }
 
 /** The same for every spelling of the same filter: order and repetition say nothing. */

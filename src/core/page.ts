@@ -1,4 +1,5 @@
 /** Pages of a listing that is sorted by name. */
+import { fromBase64Url, toBase64Url } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
 
 /** By code points, as the storage sorts text too. */
@@ -17,25 +18,15 @@ const prefix = "name ";
 
 /** The cursor of the page after this name: letters, digits, `-` and `_` only. */
 export function toNameCursor(name: string): string {
-  const bytes = new TextEncoder().encode(prefix + name);
-  const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return toBase64Url(new TextEncoder().encode(prefix + name));
 }
 
 /** @throws HoldfastError cursor_invalid */
 export function fromNameCursor(cursor: string): string {
-  const name = decode(cursor)?.slice(prefix.length) ?? null;
-  // The same place spelt in another way was not made here.
-  if (name !== null && toNameCursor(name) === cursor) return name;
+  const name = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true })
+    .decode(fromBase64Url(cursor) ?? undefined)
+    .slice(prefix.length);
+  // What is no cursor, or the same place spelt in another way, was not made here.
+  if (toNameCursor(name) === cursor) return name;
   throw new HoldfastError("cursor_invalid", "the cursor is not one that this listing gave out");
-}
-
-function decode(cursor: string): string | null {
-  try {
-    const text = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
-    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
 }

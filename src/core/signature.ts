@@ -1,19 +1,20 @@
 /** What a sender says in its headers about a signature: reading it, without judging it. */
-import { fromBase64 } from "./bytes.ts";
+import { fromBase64, fromBase64Url, fromHex } from "./bytes.ts";
 
 export type Encoding = "hex" | "base64" | "base64url";
 
 /** The bytes of a signature; null where the text is none. Case does not matter in hex, nor padding in base64url. */
 export function readSignature(text: string, encoding: Encoding): Uint8Array<ArrayBuffer> | null {
-  if (encoding === "hex") return readHex(text);
-  if (encoding === "base64") return fromBase64(text);
-  const padded = text.replaceAll("-", "+").replaceAll("_", "/").replace(/=+$/, "");
-  return fromBase64(padded.padEnd(Math.ceil(padded.length / 4) * 4, "="));
-}
-
-function readHex(text: string): Uint8Array<ArrayBuffer> | null {
-  if (!/^(?:[0-9a-f]{2})+$/i.test(text)) return null;
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  switch (encoding) {
+    case "hex":
+      return fromHex(text);
+    case "base64":
+      return fromBase64(text);
+    case "base64url":
+      return fromBase64Url(text);
+    default:
+      return encoding satisfies never;
+  }
 }
 
 /** Seconds since 1970, as senders write when they signed; some write milliseconds. Epoch ms; null for anything else. */

@@ -2,6 +2,7 @@
  * Owns: who is asking, and whether they may. Closed by default: without a configured token every
  * call is refused, and `AUTH=none` answers on this machine only.
  */
+import { fromHex, isSameBytes } from "../core/bytes.ts";
 import type { Sight } from "../core/veil.ts";
 import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
 import { rankOf, roles } from "./config.ts";
@@ -134,7 +135,7 @@ export function refuseUnconfigured(config: Config): void {
  */
 export async function findToken(text: string, tokens: readonly Token[]): Promise<Token> {
   const given = await digest(text);
-  const found = (await digests(tokens)).filter((known) => isSame(given, known.digest)).map(({ token }) => token);
+  const found = (await digests(tokens)).filter((known) => isSameBytes(given, known.digest)).map(({ token }) => token);
   const [lowest] = found.toSorted((one, other) => rankOf(one) - rankOf(other));
   if (lowest !== undefined) return lowest;
   throw new RequestError("token_unknown", "This token is not known here.", { headers: badChallenge });
@@ -155,17 +156,11 @@ async function digests(tokens: readonly Token[]): Promise<readonly Known[]> {
 
 async function digestOf(token: Token): Promise<Uint8Array> {
   if ("text" in token) return await digest(token.text);
-  return Uint8Array.from(token.sha256.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+  return fromHex(token.sha256) ?? new Uint8Array();
 }
 
 async function digest(text: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-}
-
-function isSame(left: Uint8Array, right: Uint8Array): boolean {
-  let difference = left.length ^ right.length;
-  for (const [index, byte] of left.entries()) difference |= byte ^ (right[index] ?? 0);
-  return difference === 0;
 }
 
 /**

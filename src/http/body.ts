@@ -2,6 +2,7 @@
  * Owns: bodies, from bytes to checked fields. A body that declares no length is counted as it
  * comes in. All are read as JSON whatever their Content-Type says: `curl -d` sends a form's.
  */
+import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
 import { fromJson } from "../core/json.ts";
 import { isLonger } from "../core/size.ts";
@@ -38,24 +39,12 @@ async function readPieces(request: Request, limit: number): Promise<Uint8Array> 
     }
     chunks.push(value);
   }
-  return join(chunks, length);
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : joinBytes(chunks);
 }
 
 /** The runtime's own error has the marks of one that passes; this one does not. */
 function refuseHalf(): never {
   throw new RequestError("body_incomplete", "The body broke off, or its chunks are not what they say.");
-}
-
-function join(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const [only] = chunks;
-  if (only !== undefined && chunks.length === 1) return only;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
 }
 
 function tooLarge(limit: number): RequestError {

@@ -5,6 +5,7 @@
  * SHA-256 is configured, the HMAC is under a key made of that and SIGNING_SECRET: whoever learns the one
  * without the other opens no session.
  */
+import { fromHex, toHex } from "../core/bytes.ts";
 import { signingSecrets } from "./config.ts";
 import type { Config, Token } from "./config.ts";
 import { urlOf } from "./url.ts";
@@ -29,7 +30,7 @@ function isSecure(request: Request): boolean {
 export async function createSession(request: Request, token: Token, config: Config, now: number): Promise<string> {
   const expires = String(now + sessionMs);
   const secret = "text" in token ? "" : (signingSecrets(config)[0] ?? "");
-  const proof = toText(await prove(await keyOf(token, secret), expires));
+  const proof = toHex(await prove(await keyOf(token, secret), expires));
   return cookie(request, `${expires}.${proof}`, sessionMs / 1000);
 }
 
@@ -62,7 +63,7 @@ export function expiryOf(session: string): number {
 export async function tokenOfSession(session: string, config: Config, now: number): Promise<Token | null> {
   const [, expires, proof] = /^(\d{1,15})\.([0-9a-f]{64})$/.exec(session) ?? [];
   if (expires === undefined || proof === undefined || Number(expires) <= now) return null;
-  const given = fromText(proof);
+  const given = fromHex(proof) ?? new Uint8Array();
   let found: Token | null = null;
   for (const token of config.auth.kind === "token" ? config.auth.tokens : []) {
     for (const secret of "text" in token ? [""] : knownSecrets(config)) {
@@ -103,14 +104,6 @@ function messageOf(expires: string): Uint8Array {
 
 function encoded(text: string): Uint8Array {
   return new TextEncoder().encode(text);
-}
-
-function toText(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function fromText(text: string): Uint8Array {
-  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
 /**

@@ -8,6 +8,7 @@
  * 2. The text is read twice and kept as bytes: what is made of a line is let go of before the next.
  */
 import { authorOf } from "../core/author.ts";
+import { toHex } from "../core/bytes.ts";
 import { Customs, unseal } from "../core/customs.ts";
 import type { Open } from "../core/customs.ts";
 import type { Definition } from "../core/definition.ts";
@@ -278,5 +279,5 @@ async function digestOf(chunks: readonly Uint8Array[], length: number): Promise<
     left -= chunk.length;
   }
   await writer.close();
-  return Array.from(new Uint8Array(await digest.digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(new Uint8Array(await digest.digest));
 }

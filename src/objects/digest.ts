@@ -2,6 +2,7 @@
  * Owns: what a text, or bytes, are told apart by, of equal length whatever it is.
  * Does not own: what is told apart.
  */
+import { toHex } from "../core/bytes.ts";
 
 const keyPrefix = "key-";
 
@@ -19,5 +20,5 @@ export function isOfKey(name: string | undefined): boolean {
 export async function digestOf(content: string | Uint8Array, bytes = 32): Promise<string> {
   const bytesOf = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf));
-  return Array.from(digest.subarray(0, bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(digest.subarray(0, bytes));
 }

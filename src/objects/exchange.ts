@@ -4,6 +4,7 @@
  * Invariant 1: no more is read than a value may hold, and only one body at a time is held that is large: however
  * many requests are under way, they fit into the memory of one object.
  */
+import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
 import { readBody } from "../core/hook.ts";
 import { isAnswer, longestOrderMs, pauseOf } from "../core/order.ts";
@@ -117,13 +118,7 @@ class Body {
       this.#length += value.byteLength;
       this.#chunks.push(value);
     }
-    const bytes = new Uint8Array(this.#length);
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      bytes.set(chunk, at);
-      at += chunk.byteLength;
-    }
-    return bytes;
+    return joinBytes(this.#chunks);
   }
 
   /** Nobody reads on. */

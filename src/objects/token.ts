@@ -6,6 +6,7 @@
  * call, and of how often the address was revoked before, where it was; the mac is HMAC-SHA-256 over it with
  * the first secret of SIGNING_SECRET. A mac of any of them is taken.
  */
+import { fromBase64Url, toBase64Url } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
 import { variable } from "./address.ts";
 import type { HookAddress } from "./rpc.ts";
@@ -42,7 +43,7 @@ async function sign({ runId, createdAt, call, generation }: Required<HookTarget>
 
 /** @throws webhook_not_found for anything this deployment did not sign */
 export async function verifyToken(token: string): Promise<HookTarget> {
-  const [payload, mac, ...rest] = token.split(".").map(fromBase64Url);
+  const [payload, mac, ...rest] = token.split(".").map(fromText);
   if (payload && mac && rest.length === 0 && (await isSigned(payload, mac))) {
     const [runId, createdAt, call, generation = 0] = JSON.parse(new TextDecoder().decode(payload)) as [
       ...[string, number, string],
@@ -79,20 +80,8 @@ async function keyOf(secret: string): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
 }
 
-function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
-}
-
 /** Null where the text is not how these bytes are written: a decoder takes several texts for one. */
-function fromBase64Url(text: string): Uint8Array | null {
-  try {
-    const standard = text.replaceAll("-", "+").replaceAll("_", "/");
-    const bytes = Uint8Array.from(atob(standard), (char) => char.charCodeAt(0));
-    return toBase64Url(bytes) === text ? bytes : null;
-  } catch {
-    return null;
-  }
+function fromText(text: string): Uint8Array | null {
+  const bytes = fromBase64Url(text);
+  return bytes !== null && toBase64Url(bytes) === text ? bytes : null;
 }

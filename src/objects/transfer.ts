@@ -5,6 +5,7 @@
  * Invariant 1: neither way is a text ever whole in the Worker's memory.
  */
 import { authorOf } from "../core/author.ts";
+import { joinBytes, toHex } from "../core/bytes.ts";
 import { readManifest, refuseLine } from "../core/manifest.ts";
 import { checkRunId } from "../core/name.ts";
 import type { Made } from "../core/run.ts";
@@ -57,10 +58,8 @@ class Carrier {
       return await this.#send(controller, text);
     }
     await this.#digesting.close();
-    const sha256 = Array.from(new Uint8Array(await this.#digest.digest), (byte) => byte.toString(16).padStart(2, "0"));
-    controller.enqueue(
-      new TextEncoder().encode(`${JSON.stringify({ entries: this.#entries, sha256: sha256.join("") })}\n`),
-    );
+    const sha256 = toHex(new Uint8Array(await this.#digest.digest));
+    controller.enqueue(new TextEncoder().encode(`${JSON.stringify({ entries: this.#entries, sha256 })}\n`));
     controller.close();
   }
 
@@ -152,10 +151,7 @@ async function readHead(reader: Reader | undefined): Promise<{ readonly line: st
     if (done || value === undefined) {
       throw refuseLine(1, bytes.length === 0 ? "there is nothing" : "the text ends within it");
     }
-    const more = new Uint8Array(bytes.length + value.length);
-    more.set(bytes);
-    more.set(value, bytes.length);
-    bytes = more;
+    bytes = joinBytes([bytes, value]);
   }
 }
 

@@ -6,6 +6,7 @@
  * Long because every sender that is known stands here once.
  */
 import { Webhook } from "standardwebhooks";
+import { isSameBytes, joinBytes } from "../core/bytes.ts";
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -87,7 +88,7 @@ export const verify = {
     const judge = hmacJudge("slack", {
       ...{ secret: secrets, header: "x-slack-signature", prefix: "v0=", timestampHeader: "x-slack-request-timestamp" },
       ...options,
-      content: (timestamp, body) => join(text.encode(`v0:${timestamp}:`), body),
+      content: (timestamp, body) => joinBytes([text.encode(`v0:${timestamp}:`), body]),
     });
     // Sent once more, an event is signed anew and keeps its id.
     const identify = (call: Delivery) => idIn(call, "event_id") ?? judge.identify(call);
@@ -169,7 +170,7 @@ function judgeStandard({ headers, raw, at }: Delivery, keys: readonly Webhook[],
   if (body === null) return "its body is not UTF-8 text, which the standard signs";
   const given = sent.split(" ").map((each) => text.encode(each));
   const right = keys.map((key) => text.encode(key.sign(id, new Date(signedAt), body)));
-  return given.some((each) => right.some((one) => isEqual(each, one))) ? null : "its signature is not right";
+  return given.some((each) => right.some((one) => isSameBytes(each, one))) ? null : "its signature is not right";
 }
 
 async function judgeStripe(call: Delivery, secrets: readonly string[], toleranceMs: number): Promise<string | null> {
@@ -180,7 +181,7 @@ async function judgeStripe(call: Delivery, secrets: readonly string[], tolerance
   if (said === null || signedAt === null) return "its stripe-signature is malformed";
   const stale = staleness(signedAt, call.at, toleranceMs);
   if (stale !== null) return stale;
-  const content = join(text.encode(`${said.t}.`), call.raw);
+  const content = joinBytes([text.encode(`${said.t}.`), call.raw]);
   return (await isSigned(content, said.v1, secrets, "SHA-256", "hex")) ? null : "its signature is not right";
 }
 
@@ -219,7 +220,7 @@ function judgeAge({ headers, at }: Delivery, header: string, toleranceMs: number
 }
 
 function withTimestamp(timestamp: string, body: Uint8Array): Uint8Array {
-  return timestamp === "" ? body : join(text.encode(`${timestamp}.`), body);
+  return timestamp === "" ? body : joinBytes([text.encode(`${timestamp}.`), body]);
 }
 
 /** Whether one of the signatures is that of one of the secrets. */
@@ -251,7 +252,7 @@ function credentialJudge(
     const given = read(withoutScheme(sent, scheme) ?? "") ?? "";
     const digests = await Promise.all([given, ...wanted].map(digest));
     const [own, ...right] = digests;
-    const isRight = own !== undefined && right.some((one) => isEqual(own, one));
+    const isRight = own !== undefined && right.some((one) => isSameBytes(own, one));
     return isRight ? null : `its ${header} is not right`;
   };
   const identify = ({ headers }: Delivery) => headers["idempotency-key"] ?? headers["webhook-id"] ?? null;
@@ -273,14 +274,6 @@ async function digest(given: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", text.encode(given)));
 }
 
-/** In a time that depends on the length alone. */
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false;
-  let difference = 0;
-  for (const [i, byte] of one.entries()) difference |= byte ^ (other[i] ?? 0);
-  return difference === 0;
-}
-
 /** Text of the body's own, where the body is JSON that has it. */
 function idIn({ body }: Delivery, name: string): string | null {
   if (typeof body !== "object" || body === null || !Object.hasOwn(body, name)) return null;
@@ -294,11 +287,4 @@ function readUtf8(bytes: Uint8Array): string | null {
   } catch {
     return null;
   }
-}
-
-function join(head: Uint8Array, body: Uint8Array): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(head.length + body.length);
-  whole.set(head);
-  whole.set(body, head.length);
-  return whole;
 }
