@@ -5,6 +5,7 @@
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
+import { defined } from "../core/record.ts";
 import { encode } from "../core/value.ts";
 import { describe } from "../objects/patience.ts";
 import { startRun } from "../objects/service.ts";
@@ -30,7 +31,7 @@ export class Binding<Params> implements Workflow<Params> {
     if (retention !== undefined) {
       throw new HoldfastError("options_invalid", `how long runs of ${name} are kept, its option "retention" says`);
     }
-    const start = { input: encode(params, `the params of ${name}`), by: "worker", ...(id === undefined ? {} : { id }) };
+    const start = { input: encode(params, `the params of ${name}`), by: "worker", ...defined({ id }) };
     const exists = `(instance.already_exists) there is a run ${id} already: ids are those of all workflows of a Worker`;
     const { run, created } = await startRun(this.#definition, start).catch((error: unknown) => {
       throw hasCode(error, "run_exists") ? new HoldfastError("run_exists", exists) : error;

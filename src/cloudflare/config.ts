@@ -11,6 +11,7 @@ import type {
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 import { growth } from "../core/retry.ts";
 import type { Retry, RetryPolicy } from "../core/retry.ts";
 import type { AttemptContext, RunOptions } from "../core/step.ts";
@@ -49,7 +50,7 @@ export function contextOf(name: string, config: WorkflowStepConfig, { count, att
       // A delay that is a function is told to nobody.
       retries: (typeof delay === "function" ? rest : { ...rest, delay }) as Retries & { delay: number },
       timeout,
-      ...(sensitive === undefined ? {} : { sensitive }),
+      ...defined({ sensitive }),
     },
   };
 }

@@ -4,6 +4,7 @@ import type { Author } from "./author.ts";
 import type { Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { StoredError } from "./error.ts";
+import { defined } from "./record.ts";
 import type { RunAction } from "./service.ts";
 import { callKey, openCalls } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
@@ -161,5 +162,5 @@ function hasFailed(state: RunState, kind: "run" | "child", step: string): boolea
 
 function signature(action: Action): Author & { reason: string | null; key?: string } {
   const { reason, key } = action;
-  return { ...authorOf(action), reason, ...(key === undefined ? {} : { key }) };
+  return { ...authorOf(action), reason, ...defined({ key }) };
 }

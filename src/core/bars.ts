@@ -9,6 +9,7 @@ import { addAttempt, draftOf, grant, interrupt, keyOf, startOver } from "./draft
 import type { Attempted, Draft } from "./draft.ts";
 import type { CallKind, Entry, EntryOf } from "./entry.ts";
 import type { StoredError } from "./error.ts";
+import { defined } from "./record.ts";
 import type { BarKind, BarStatus } from "./timeline.ts";
 
 /** An attempt in flight that nothing on record tells of yet. */
@@ -231,7 +232,7 @@ export class Bars {
     const draft = this.all.get(keyOf("webhook", call));
     if (draft === undefined) return;
     draft.lastSeq = seq;
-    draft.rejected.push({ at, reason, ...(code === undefined ? {} : { code }) });
+    draft.rejected.push({ at, reason, ...defined({ code }) });
     if (draft.rejected.length > maxRejected) draft.rejected.shift();
   }
 

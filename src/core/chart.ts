@@ -6,6 +6,7 @@ import type { Row } from "./calls.ts";
 import type { Draft } from "./draft.ts";
 import type { Entry } from "./entry.ts";
 import type { StoredError } from "./error.ts";
+import { defined } from "./record.ts";
 import type { Bar, BarKind, Grouping, Timeline } from "./timeline.ts";
 
 /** What only the memory of the run knows: attempts in flight, and what time it is (epoch ms). */
@@ -73,9 +74,7 @@ export function brief({ name, message, code, step, child }: StoredError): Stored
   return {
     name,
     message: message.length > maxMessage ? `${message.slice(0, maxMessage - 1)}…` : message,
-    ...(code === undefined ? {} : { code }),
-    ...(step === undefined ? {} : { step }),
-    ...(child === undefined ? {} : { child }),
+    ...defined({ code, step, child }),
   };
 }
 

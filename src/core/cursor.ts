@@ -5,6 +5,7 @@
 import { fromBase64Url, toBase64Url } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
 import type { RunQuery } from "./directory.ts";
+import { sortedEntries } from "./record.ts";
 
 /** A run's place in the listing: newest first, equal instants by id, descending. */
 export type Position = { readonly createdAt: number; readonly id: string };
@@ -43,7 +44,7 @@ export function byNewest(left: Position, right: Position): number {
 
 /** The same for every spelling of the same filter: order and repetition say nothing. */
 function fingerprint(filter: Filter): string {
-  const labels = Object.entries(filter.labels ?? {}).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  const labels = sortedEntries(filter.labels ?? {});
   const statuses = [...new Set(filter.status)].toSorted();
   const { workflow = null, createdAfter = null, createdBefore = null, idPrefix, errorCode, cause } = filter;
   // Those that came later are not there unless given: a cursor of old keeps its place.

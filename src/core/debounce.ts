@@ -2,6 +2,7 @@
 import { authorOf } from "./author.ts";
 import type { Fact } from "./entry.ts";
 import type { LaneNeed } from "./need.ts";
+import { defined } from "./record.ts";
 import type { RunState } from "./state.ts";
 import type { Stored } from "./value.ts";
 
@@ -49,12 +50,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
     labels,
     startAt: isDue ? (created.startAt ?? created.at) : beginAt(start, created.at, now),
     ...authorOf(start),
-    ...(start.reason === undefined ? {} : { reason: start.reason }),
-    ...(sent === undefined ? {} : { sent }),
-    ...(lanes === undefined ? {} : { lanes }),
-    ...(notify === undefined ? {} : { notify }),
-    ...(notAfter === undefined ? {} : { notAfter }),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ reason: start.reason, sent, lanes, notify, notAfter, key }),
   };
   return { kind: "merged", fact };
 }

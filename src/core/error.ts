@@ -3,6 +3,7 @@
  * changed, and nothing ever matches a message.
  */
 import type { ErrorCode } from "./code.ts";
+import { defined } from "./record.ts";
 
 /** One problem in a value that a schema refused; `path` is a JSON pointer (RFC 6901). */
 export type Issue = { readonly path: string; readonly message: string };
@@ -118,7 +119,7 @@ function store(thrown: unknown, budget: Budget): StoredError {
   const cause = storeInner(read(thrown, "cause"), budget);
   const errors = membersOf(thrown)?.map((member) => storeInner(member, budget));
   budget.above.pop();
-  return withoutGaps({
+  return defined({
     name: text("name", maxNameLength) ?? "Error",
     message: text("message", maxMessageLength) ?? "",
     code: text("code", maxNameLength),
@@ -140,11 +141,6 @@ function storeInner(thrown: unknown, budget: Budget): StoredError | undefined {
   if (thrown === undefined || thrown === null || budget.left <= 0) return undefined;
   if (budget.above.length > maxCauseDepth || budget.above.includes(thrown)) return undefined;
   return store(thrown, budget);
-}
-
-/** Absent, not undefined: what is stored is compared and written as JSON. */
-function withoutGaps(error: { [Key in keyof StoredError]: StoredError[Key] | undefined }): StoredError {
-  return Object.fromEntries(Object.entries(error).filter(([, value]) => value !== undefined)) as StoredError;
 }
 
 /** `errors` of other classes may hold anything: they are members only where each of them is an error. */

@@ -2,6 +2,7 @@
 import type { Author } from "./author.ts";
 import type { KeyHolder } from "./claim.ts";
 import type { Lane } from "./lane.ts";
+import { defined } from "./record.ts";
 import type { Setting } from "./slot.ts";
 
 export interface Lanes {
@@ -63,7 +64,7 @@ export function infoOf(name: string, lane: Lane, limit: number, holder: KeyHolde
   return {
     ...{ name, limit: lane.limit ?? (holder === null ? null : 1) },
     override: lane.terms.override ?? lane.terms.followed.limit,
-    ...(lane.terms.setting === undefined ? {} : { setting: lane.terms.setting }),
+    ...defined({ setting: lane.terms.setting }),
     periodMs: lane.terms.periodMs,
     used: lane.used + keyed.length,
     waiting: lane.waiting,

@@ -5,6 +5,7 @@
 import { HoldfastError } from "./error.ts";
 import type { RunState } from "./state.ts";
 import { checkName, checkRunId } from "./name.ts";
+import { defined } from "./record.ts";
 
 const format = "holdfast.run";
 const version = 1;
@@ -72,7 +73,7 @@ export function readManifest(text: string): Manifest {
   if (omitted !== undefined && !isCount(omitted)) throw refuseLine(1, "its omitted is no whole number");
   return {
     ...{ format, version, run: name(run, checkRunId), workflow: name(workflow, checkWorkflow), workflowVersion },
-    ...{ status: known, seq, ...(omitted === undefined ? {} : { omitted }) },
+    ...{ status: known, seq, ...defined({ omitted }) },
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Entry, EntryOf } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import { toJson } from "./json.ts";
+import { defined } from "./record.ts";
 import { utf8Length } from "./size.ts";
 import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
@@ -69,15 +70,12 @@ function errorOf(error: StoredError): object {
   const { name, message, code } = error;
   const shown = plain(error);
   if (utf8Length(JSON.stringify(shown)) <= maxPart) return shown;
-  return { name, message: `${message.slice(0, maxMessage)}…`, ...(code === undefined ? {} : { code }) };
+  return { name, message: `${message.slice(0, maxMessage)}…`, ...defined({ code }) };
 }
 
 function plain({ name, message, code, step, attempts, cause }: StoredError): object {
   return {
     ...{ name, message },
-    ...(code === undefined ? {} : { code }),
-    ...(step === undefined ? {} : { step }),
-    ...(attempts === undefined ? {} : { attempts }),
-    ...(cause === undefined ? {} : { cause: plain(cause) }),
+    ...defined({ code, step, attempts, cause: cause && plain(cause) }),
   };
 }

@@ -2,6 +2,7 @@
 import { HoldfastError } from "./error.ts";
 import { checkSegment } from "./name.ts";
 import { createRandom } from "./random.ts";
+import { defined } from "./record.ts";
 import { settleTiming, timingProblem } from "./schedule.ts";
 import type { Rule, Timing } from "./schedule.ts";
 import type { ScheduleFields, ScheduleRequest } from "./timetable.ts";
@@ -30,7 +31,7 @@ export function changeRule(rule: Rule, change: ScheduleFields): Rule {
   const before = { cron, timezone, overlap, catchUp: catchUpMs, jitter: jitterMs, pauseOnFailure };
   const next = {
     ...rule,
-    ...settle({ ...before, ...withoutGaps(change) }),
+    ...settle({ ...before, ...defined(change) }),
     workflow: change.workflow ?? rule.workflow,
     input: checkSize(change.input) ?? rule.input,
   };
@@ -86,9 +87,4 @@ function checkSize(input: Stored | undefined): Stored | undefined {
     `the input of a schedule has at most ${maxInputLength} characters in stored form, not ${input.length}`,
     { issues },
   );
-}
-
-/** Absent, not undefined: what is spread must not cover what was there. */
-function withoutGaps(change: ScheduleFields): ScheduleFields {
-  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
 }

@@ -1,5 +1,6 @@
 /** The fields of a form that hold one value each, from the words of their JSON Schema. */
 import type { Field, Json, Shape, TextFormat } from "./field.ts";
+import { defined } from "./record.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -22,12 +23,8 @@ const formats: Readonly<Record<string, TextFormat>> = {
 const longText = 200;
 
 export function textOf(schema: Schema): Shape {
-  const minLength = numberOf(schema["minLength"]);
   const maxLength = numberOf(schema["maxLength"]);
-  const length = {
-    ...(minLength === undefined ? {} : { minLength }),
-    ...(maxLength === undefined ? {} : { maxLength }),
-  };
+  const length = defined({ minLength: numberOf(schema["minLength"]), maxLength });
   const format = formats[String(schema["format"])];
   // A format's own pattern says nothing that the format does not.
   if (format !== undefined) return { kind: "text", format, ...length };
@@ -47,14 +44,13 @@ function isRegular(pattern: string): boolean {
 }
 
 export function boundsOf(schema: Schema) {
-  const bounds = {
+  return defined({
     min: safe(numberOf(schema["minimum"])),
     max: safe(numberOf(schema["maximum"])),
     above: numberOf(schema["exclusiveMinimum"]),
     below: numberOf(schema["exclusiveMaximum"]),
     step: numberOf(schema["multipleOf"]),
-  };
-  return Object.fromEntries(Object.entries(bounds).filter(([, value]) => value !== undefined));
+  });
 }
 
 /** The ends of the exact whole numbers are no rule that anybody made. */

@@ -3,6 +3,7 @@ import { dequal } from "dequal";
 import type { EntryOf } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { ForkOrigin } from "./origin.ts";
+import { sortedEntries } from "./record.ts";
 import type { StartRequest } from "./service.ts";
 import { isSame } from "./value.ts";
 import type { Stored } from "./value.ts";
@@ -55,9 +56,14 @@ type Wished = Pick<StartRequest, "labels" | "notify" | "delayMs" | "startAt" | "
 
 /** As text, the same for the same. Of what comes with a start the name: the value is compared where it is kept. */
 export function wordingOf({ labels = {}, notify = [], delayMs, startAt, signal, update }: Wished): string {
-  const sorted = Object.entries(labels).toSorted(([one], [other]) => (one < other ? -1 : 1));
   const begins = delayMs === undefined ? { startAt } : { delayMs };
-  return JSON.stringify({ labels: sorted, notify, ...begins, signal: signal?.name, update: update?.name });
+  return JSON.stringify({
+    labels: sortedEntries(labels),
+    notify,
+    ...begins,
+    signal: signal?.name,
+    update: update?.name,
+  });
 }
 
 /**

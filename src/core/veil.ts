@@ -12,6 +12,7 @@ import { reasonAt } from "./reason.ts";
 import type { RunSnapshot, RunSummary, Waiting } from "./run.ts";
 import type { LaneInfo } from "./lanes.ts";
 import type { Cause } from "./directory.ts";
+import { defined } from "./record.ts";
 import type { QueryAnswer, UpdateAnswer, WorkflowInfo } from "./service.ts";
 import { outlineOf } from "./shape.ts";
 import type { Bar, Story, Timeline } from "./timeline.ts";
@@ -98,15 +99,9 @@ function veilError(error: StoredError): StoredError {
   return {
     name,
     message: hidden,
-    ...(code === undefined ? {} : { code }),
-    ...(step === undefined ? {} : { step }),
-    ...(attempts === undefined ? {} : { attempts }),
-    ...(index === undefined ? {} : { index }),
-    ...(child === undefined ? {} : { child }),
-    ...(cause === undefined ? {} : { cause: veilError(cause) }),
-    ...(errors === undefined ? {} : { errors: errors.map(veilError) }),
-    ...(undone === undefined ? {} : { undone }),
-    ...(notUndone === undefined ? {} : { notUndone: notUndone.map(({ step: of }) => ({ step: of, message: hidden })) }),
+    ...defined({ code, step, attempts, index, child }),
+    ...defined({ cause: cause && veilError(cause), errors: errors?.map(veilError), undone }),
+    ...defined({ notUndone: notUndone?.map(({ step: of }) => ({ step: of, message: hidden })) }),
   };
 }
 
@@ -183,9 +178,9 @@ function veilBar(bar: Bar): Bar {
       return { attempt, startedAt: beganAt, endedAt: overAt, error: errorOrNull(thrown), interrupted, retryAt };
     }),
     ...{ attemptCount, attemptLimit, child, error: errorOrNull(error) },
-    rejected: rejected.map(({ at, code }) => ({ at, reason: hidden, ...(code === undefined ? {} : { code }) })),
+    rejected: rejected.map(({ at, code }) => ({ at, reason: hidden, ...defined({ code }) })),
     ...{ firstSeq, lastSeq },
-    ...(calls === undefined ? {} : { calls }),
+    ...defined({ calls }),
   };
 }
 

@@ -13,6 +13,7 @@ import type { Asked } from "../core/author.ts";
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
+import { defined } from "../core/record.ts";
 import type { Call } from "../core/state.ts";
 import { callKey, revocationOf } from "../core/state.ts";
 import type { WebhookCall, WebhookOptions } from "../core/step.ts";
@@ -181,7 +182,7 @@ export async function revokeHook(
     // Whatever became of the wait while the address was made is looked at once more.
     if (run.state.created?.at !== life || revocable(run, id).generation !== generation) continue;
     const { reason, key } = request;
-    const asked = { ...authorOf(request), reason, ...(key === undefined ? {} : { key }) };
+    const asked = { ...authorOf(request), reason, ...defined({ key }) };
     run.append({ kind: "webhook.revoked", name, call: id, url, generation: generation + 1, ...asked });
     return { url };
   }

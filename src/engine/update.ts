@@ -9,6 +9,7 @@
 import { authorOf } from "../core/author.ts";
 import { refuseEnded } from "../core/action.ts";
 import { HoldfastError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 import { validate } from "../core/schema.ts";
 import type { UpdateAnswer, UpdateRequest } from "../core/service.ts";
 import type { RunState, Update } from "../core/state.ts";
@@ -111,9 +112,7 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
     update,
     argument,
     ...authorOf(request),
-    ...(reason === undefined ? {} : { reason }),
-    ...(argument === sent ? {} : { sent }),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ reason, sent: argument === sent ? undefined : sent, key }),
   });
   return update;
 }

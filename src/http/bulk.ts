@@ -4,6 +4,7 @@ import { toInstant } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { RunFilter } from "../core/directory.ts";
+import { defined } from "../core/record.ts";
 import type { BulkRequest, RunAction, Service } from "../core/service.ts";
 import { isLonger } from "../core/size.ts";
 import { readReason } from "./author.ts";
@@ -66,7 +67,7 @@ function readFilter({ filter }: Fields): RunFilter {
     errorCode: readName(fields, "errorCode"),
     cause: readCause(fields),
   };
-  const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
+  const given = defined(wanted);
   if (Object.keys(given).length > 0) return given;
   const issues = [{ path: "/filter", message: "must name at least one condition" }];
   throw new RequestError("body_invalid", "A filter without a condition would mean every run there is.", {

@@ -3,6 +3,7 @@
  * Does not own: its listing (run) and its feed (events).
  */
 import type { Cause } from "../core/directory.ts";
+import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
 import { invalidField, readFields, readKey } from "./body.ts";
 import { filterNames, readFilter, readGroupBy, readQuery } from "./query.ts";
@@ -41,7 +42,7 @@ async function rebuild(service: Service, { request, author }: Call): Promise<Res
   if (shard !== undefined && !(typeof shard === "number" && Number.isSafeInteger(shard) && shard >= 0)) {
     throw invalidField("shard", "must be a whole number, 0 or more");
   }
-  const run = await service.directory.rebuild({ ...key, ...author, ...(shard === undefined ? {} : { shard }) });
+  const run = await service.directory.rebuild({ ...key, ...author, ...defined({ shard }) });
   return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
 }
 

@@ -5,6 +5,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { HookAnswer, HookRequest, TriggerAnswer } from "../core/hooks.ts";
+import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
 import { readReason } from "./author.ts";
 import { readBytes, readFields, readKey } from "./body.ts";
@@ -118,7 +119,7 @@ function headersOf(request: Request): Record<string, string> {
 }
 
 function reply({ duplicate, response }: HookAnswer): Response {
-  return tell({ kind: duplicate ? "duplicate" : "accepted", ...(response === undefined ? {} : { response }) });
+  return tell({ kind: duplicate ? "duplicate" : "accepted", ...defined({ response }) });
 }
 
 function tell({ kind, response }: TriggerAnswer): Response {

@@ -5,6 +5,7 @@
 import { HoldfastError } from "../core/error.ts";
 import type { ErrorCode } from "../core/code.ts";
 import type { Issue, StoredError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 
 /** Refusals that only the web layer knows. */
 export type WebErrorCode =
@@ -203,7 +204,7 @@ function refusal(error: RequestError | HoldfastError): Response {
     status,
     detail: shorten(error.message),
     code: error.code,
-    ...(error.issues === undefined ? {} : { errors: error.issues }),
+    ...defined({ errors: error.issues }),
     ...(error instanceof RequestError && error.error !== undefined ? { error: error.error } : {}),
   };
   return new Response(JSON.stringify(body), {

@@ -7,6 +7,7 @@ import { toInstant, toMs } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { GroupField, RunFilter } from "../core/directory.ts";
+import { defined } from "../core/record.ts";
 import { isLonger } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
 import { urlOf } from "./url.ts";
@@ -119,7 +120,7 @@ export const filterNames = [
 
 /** Which runs are meant. @throws RequestError parameter_invalid */
 export function readFilter(query: Query): RunFilter {
-  const filter = {
+  return defined({
     workflow: readName(query, "workflow"),
     status: readStatuses(query),
     labels: readLabels(query),
@@ -128,8 +129,7 @@ export function readFilter(query: Query): RunFilter {
     idPrefix: readIdPrefix(query),
     errorCode: readName(query, "errorCode"),
     cause: readCause(query),
-  };
-  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+  });
 }
 
 /** What an id may begin with. */

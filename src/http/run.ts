@@ -1,4 +1,5 @@
 /** Routes of runs and their signals. */
+import { defined } from "../core/record.ts";
 import type { RunAction, Service, SignalRequest } from "../core/service.ts";
 import { viewUpdate } from "./ask.ts";
 import { readReason, readWhy } from "./author.ts";
@@ -58,7 +59,7 @@ async function list(service: Service, { request }: Call): Promise<Response> {
   const page = await service.runs.list({
     ...filter,
     limit: readLimit(query, 50),
-    ...(cursor === undefined ? {} : { cursor }),
+    ...defined({ cursor }),
   });
   return Response.json({ runs: page.runs.map(viewSummary), cursor: page.cursor });
 }

@@ -1,6 +1,7 @@
 /** Routes of schedules: those in the code, and those that are made here. */
 import type { Asked } from "../core/author.ts";
 import { toInstant } from "../core/duration.ts";
+import { defined } from "../core/record.ts";
 import { overlaps } from "../core/schedule.ts";
 import type { Service } from "../core/service.ts";
 import type { BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/timetable.ts";
@@ -112,7 +113,7 @@ function needText(fields: Fields, name: string): string {
 
 /** The fields that are there, of the right types. What they say is judged by the rules of a schedule. */
 function readChange(fields: Fields): ScheduleFields {
-  const given = {
+  return defined({
     workflow: readText(fields, "workflow", maxText),
     cron: readText(fields, "cron", maxText),
     timezone: readText(fields, "timezone", maxText),
@@ -122,8 +123,7 @@ function readChange(fields: Fields): ScheduleFields {
     jitter: readSpan(fields, "jitter"),
     paused: readSwitch(fields, "paused"),
     pauseOnFailure: readSwitch(fields, "pauseOnFailure"),
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  });
 }
 
 function readOneOf<Overlap extends string>({ overlap }: Fields, known: readonly Overlap[]): Overlap | undefined {

@@ -2,6 +2,7 @@
 import { toInstant, toMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId } from "../core/name.ts";
+import { defined } from "../core/record.ts";
 import type { StartRequest } from "../core/service.ts";
 import type { Stored } from "../core/value.ts";
 import { invalidField, readFields, readInside, readValueField } from "./body.ts";
@@ -25,7 +26,7 @@ export async function readStart(request: Request, now: number): Promise<Start> {
   return {
     input: readValueField(fields, "input"),
     ...(id === undefined ? {} : { id: checkRunId(id) }),
-    ...(labels === undefined ? {} : { labels }),
+    ...defined({ labels }),
     ...readBegin(fields, now),
     ...readNotify(fields),
     ...readMessage(fields),

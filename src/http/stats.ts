@@ -2,6 +2,7 @@
  * Owns: the route of the statistics: which window is asked for, and how they look in JSON.
  * Does not own: what is counted.
  */
+import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
 import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../core/stats.ts";
 import { RequestError } from "./problem.ts";
@@ -36,7 +37,7 @@ function toStatsQuery(query: Query, now: number): StatsQuery {
     throw refused(`from must be before to: ${early} is not before ${late}`);
   }
   if (until - from > maxWindowDays * dayMs) throw refused(`from and to must be at most ${maxWindowDays} days apart`);
-  return { ...(workflow === undefined ? {} : { workflow }), from, until };
+  return { ...defined({ workflow }), from, until };
 }
 
 function refused(rule: string): RequestError {

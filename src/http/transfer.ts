@@ -1,5 +1,6 @@
 /** Owns: runs that travel between deployments, over HTTP: a text of lines of JSON, out and in. */
 import { HoldfastError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
 import { readWhy } from "./author.ts";
 import { readFields, readKey } from "./body.ts";
@@ -36,7 +37,7 @@ async function importRun(service: Service, { request, author }: Call): Promise<R
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     throw new HoldfastError("value_too_large", "the text is over 67,108,864 bytes (64 MiB)");
   }
-  const asked = { ...(id === undefined ? {} : { id }), ...key, origin, ...author, ...readWhy(request) };
+  const asked = { ...defined({ id }), ...key, origin, ...author, ...readWhy(request) };
   const { run, created } = await service.runs.import(request.body, asked);
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), { status: created ? 201 : 200, headers });

@@ -6,6 +6,7 @@ import type { Entry } from "../core/entry.ts";
 import type { Continuation } from "../core/origin.ts";
 import { toJson } from "../core/json.ts";
 import { costOf } from "../core/price.ts";
+import { defined } from "../core/record.ts";
 import { tell } from "../core/tale.ts";
 import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run.ts";
 import type { WorkflowInfo } from "../core/service.ts";
@@ -53,10 +54,7 @@ function viewTimes(run: RunSummary, now: Json = {}): Json {
 
 /** What an older deployment listed has neither. */
 function viewMeasured({ trace, usage }: Partial<Pick<RunSummary, "trace" | "usage">>): Json {
-  return {
-    ...(trace === undefined ? {} : { trace }),
-    ...(usage === undefined ? {} : { cost: viewCost(usage) }),
-  };
+  return defined({ trace, cost: usage && viewCost(usage) });
 }
 
 /** What the run took, and what that is in US dollars: for what it took once, and for 30 days of what it keeps. */

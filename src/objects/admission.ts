@@ -18,6 +18,7 @@ import type { DebouncedStart } from "../core/debounce.ts";
 import { describeMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Gates } from "../core/flow.ts";
+import { defined, sortedEntries } from "../core/record.ts";
 import { isEnded } from "../core/run.ts";
 import type { Made } from "../core/run.ts";
 import type { Claimed } from "../core/ticket.ts";
@@ -145,13 +146,7 @@ class Admission {
       periodMs,
       maxMs,
       ...authorOf(this.#start),
-      ...(reason === undefined ? {} : { reason }),
-      ...(sent === undefined ? {} : { sent }),
-      ...(lanes === undefined ? {} : { lanes }),
-      ...(notify === undefined ? {} : { notify }),
-      ...(startAt === undefined ? {} : { startAt }),
-      ...(notAfter === undefined ? {} : { notAfter }),
-      ...(this.#token === null ? {} : { key: this.#token.token }),
+      ...defined({ reason, sent, lanes, notify, startAt, notAfter, key: this.#token?.token }),
     };
     const run = found(await runObject(holder).debounce(start, waitMs));
     return run === null ? null : { run, created: false };
@@ -268,10 +263,6 @@ class Patience {
   }
 }
 
-function sorted(labels: Readonly<Record<string, string>>): [string, string][] {
-  return Object.entries(labels).toSorted(([one], [other]) => (one < other ? -1 : 1));
-}
-
 /** By its Idempotency-Key; children and firings by their ids, which were made for them alone. */
 async function tokenOf(
   start: Pick<CheckedStart, "id" | "key" | "workflow" | "sent" | "input" | "wish" | "labels"> &
@@ -279,6 +270,6 @@ async function tokenOf(
 ): Promise<StartToken | null> {
   const { id, key, parent = null, schedule = null, workflow, sent, input, wish, labels } = start;
   if (key === undefined && parent === null && schedule === null) return null;
-  const text = JSON.stringify([workflow, sent ?? input, sorted(wish?.labels ?? labels)]);
+  const text = JSON.stringify([workflow, sent ?? input, sortedEntries(wish?.labels ?? labels)]);
   return { token: key ?? id, print: await digestOf(text), isKey: key !== undefined };
 }

@@ -3,6 +3,7 @@
  * Does not own: which refusals there are (core/error).
  */
 import { HoldfastError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 import type { Answer, Refusal } from "./rpc.ts";
 
 /** What the function returns, or its HoldfastError as a refusal. Anything else it throws is thrown on. */
@@ -17,8 +18,7 @@ export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<
       refusal: {
         code,
         message,
-        ...(issues === undefined ? {} : { issues }),
-        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        ...defined({ issues, retryAfterMs }),
       },
     };
   }

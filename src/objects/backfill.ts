@@ -14,6 +14,7 @@ import type { Backfill } from "../core/backfill.ts";
 import { HoldfastError } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
 import type { Starting } from "../core/firing.ts";
+import { defined } from "../core/record.ts";
 import { undefinedValue } from "../core/value.ts";
 import type { Kept, ScheduleStore } from "../store/schedules.ts";
 import { attempt, callLimitMs } from "./firing.ts";
@@ -182,7 +183,7 @@ export class Backfills {
       input: rule.input ?? undefinedValue,
       id: runId,
       ...authorOf(asked),
-      ...(reason === undefined ? {} : { reason }),
+      ...defined({ reason }),
       schedule: { id: schedule, at: slotAt },
       since: this.#roster.madeAt(schedule),
     });

@@ -13,6 +13,7 @@ import { authorOf } from "../core/author.ts";
 import type { Author } from "../core/author.ts";
 import { toInstant } from "../core/duration.ts";
 import type { RunFilter } from "../core/directory.ts";
+import { defined } from "../core/record.ts";
 import type { BulkRequest, RunAction, StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
@@ -68,7 +69,7 @@ export function bulkStart({
     },
     reason,
   };
-  return { input: encode(order, "the bulk action"), ...authorOf(author), ...(key === undefined ? {} : { key }) };
+  return { input: encode(order, "the bulk action"), ...authorOf(author), ...defined({ key }) };
 }
 
 async function handle({ action: kind, filter, reason }: Order, step: Step): Promise<unknown> {
@@ -123,7 +124,7 @@ async function select({ createdAfter, createdBefore, ...rest }: Order["filter"],
 }
 
 async function selectPage(filter: RunFilter, cursor: string | undefined) {
-  const page = await listRuns({ ...filter, limit: pageLimit, ...(cursor === undefined ? {} : { cursor }) });
+  const page = await listRuns({ ...filter, limit: pageLimit, ...defined({ cursor }) });
   const runs = page.runs.filter(({ workflow }) => workflow !== bulk.name).map(({ id }) => id);
   return { runs, cursor: page.cursor };
 }

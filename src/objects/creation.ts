@@ -6,6 +6,7 @@ import { authorOf } from "../core/author.ts";
 import type { Entry, Fact } from "../core/entry.ts";
 import { refit } from "../core/payload.ts";
 import type { FittedSignal } from "../core/payload.ts";
+import { defined } from "../core/record.ts";
 import { forkedFacts } from "../core/transcript.ts";
 import type { Run } from "../engine/run.ts";
 import type { Branch, CheckedStart } from "./rpc.ts";
@@ -24,7 +25,7 @@ export function forkOf(
   at: number,
 ): { readonly created: Creation; readonly facts: readonly Fact[] } {
   const facts = forkedFacts(history, plan, results, at);
-  const fork = { id, step, upTo: facts.length + 1, reason, ...(print === undefined ? {} : { print }) };
+  const fork = { id, step, upTo: facts.length + 1, reason, ...defined({ print }) };
   const continuation = continued === 0 ? {} : { continuation: { count: continued, createdAt: at, keys: [] } };
   return { created: { ...creationOf(request), fork, seed, ...continuation }, facts };
 }
@@ -51,15 +52,10 @@ export function creationOf(request: CheckedStart): Creation {
     notAfter: notAfter ?? null,
     origin: origin ?? null,
     ...authorOf(request),
-    ...(reason === undefined ? {} : { reason }),
-    ...(sent === undefined ? {} : { sent }),
-    ...(key === undefined ? {} : { key }),
-    ...(wish === undefined ? {} : { print: wish.print }),
-    ...(trace === undefined ? {} : { trace }),
-    ...(shards === undefined ? {} : { shards }),
+    ...defined({ reason, sent, key, print: wish?.print, trace, shards }),
     ...(lanes.length === 0 ? {} : { lanes }),
     ...(claims.length === 0 ? {} : { claims }),
-    ...(reply === undefined ? {} : { reply }),
+    ...defined({ reply }),
     ...(notify.length === 0 ? {} : { notify }),
   };
 }

@@ -11,6 +11,7 @@ import { labelsOf } from "../core/label.ts";
 import { checkName } from "../core/name.ts";
 import type { ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import { checkSignal, fitPayload } from "../core/payload.ts";
+import { defined } from "../core/record.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalRequest, StartRequest } from "../core/service.ts";
 import { wordingOf } from "../core/start.ts";
@@ -46,7 +47,7 @@ export async function fit(definition: Definition, start: Start): Promise<Fit> {
   const fitted: Fit["fitted"] = {
     input,
     ...(input === sent ? {} : { sent }),
-    ...(signal === undefined ? {} : { signal }),
+    ...defined({ signal }),
     labels: labelsOf(definition, input, start.labels),
     ...subscribersOf(definition, input, start.notify),
     ...(lanes.length === 0 ? {} : { lanes }),

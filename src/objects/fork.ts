@@ -14,6 +14,7 @@ import type { Entry, EntryOf } from "../core/entry.ts";
 import { planFork } from "../core/fork.ts";
 import { HoldfastError } from "../core/error.ts";
 import { givenLabels } from "../core/label.ts";
+import { defined } from "../core/record.ts";
 import type { Made } from "../core/run.ts";
 import type { ForkRequest } from "../core/service.ts";
 import type { Stored } from "../core/value.ts";
@@ -45,9 +46,7 @@ export async function forkRun(
     ...authorOf(request),
     fork: input === undefined ? { ...branch, input: created.input } : branch,
     ...(created.schedule === null ? {} : { schedule: created.schedule }),
-    ...(id === undefined ? {} : { id }),
-    ...(key === undefined ? {} : { key }),
-    ...(origin === undefined ? {} : { origin }),
+    ...defined({ id, key, origin }),
   });
 }
 

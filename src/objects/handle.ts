@@ -7,6 +7,7 @@ import { toInstant, toMs } from "../core/duration.ts";
 import { HoldfastError, reviveError } from "../core/error.ts";
 import type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "../core/handle.ts";
 import { checkRunId } from "../core/name.ts";
+import { defined } from "../core/record.ts";
 import { isEnded } from "../core/run.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import type { ForkRequest, RunAction, SignalRequest } from "../core/service.ts";
@@ -89,10 +90,8 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   const { run } = await startRun(definition, {
     input: encode(input, `the input of ${definition.name}`),
     by,
-    ...(id === undefined ? {} : { id }),
-    ...(beginAt === undefined ? {} : { startAt: beginAt }),
+    ...defined({ id, startAt: beginAt, labels }),
     ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter) }),
-    ...(labels === undefined ? {} : { labels }),
     ...(notify === undefined ? {} : { notify: typeof notify === "string" ? [notify] : notify }),
     ...(signal === undefined ? {} : { signal: toBrought(signal) }),
     ...acceptTrace(traceparent),
@@ -121,7 +120,7 @@ function toSignal(name: string, payload: unknown, options: SignalOptions = {}): 
   const { idempotencyKey, traceparent } = options;
   const stored = encode(payload, `the payload of signal ${name}`);
   const key = readText(idempotencyKey, "the idempotency key", longestKey);
-  return { name, payload: stored, by, ...(key === undefined ? {} : { key }), ...acceptTrace(traceparent) };
+  return { name, payload: stored, by, ...defined({ key }), ...acceptTrace(traceparent) };
 }
 
 /** An empty one is none. @throws HoldfastError options_invalid */
@@ -146,8 +145,7 @@ function toFork(options: ForkOptions = {}): ForkRequest {
     by,
     reason: readReason(reason),
     ...("input" in options ? { input: encode(options.input, "the input") } : {}),
-    ...(id === undefined ? {} : { id }),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ id, key }),
   };
 }
 

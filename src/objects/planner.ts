@@ -16,6 +16,7 @@ import * as firing from "../core/firing.ts";
 import type { ScheduleState } from "../core/firing.ts";
 import { changeRule, changesMoreThanPause, digestOf, isSamePlan, makePlan } from "../core/plan.ts";
 import type { Plan } from "../core/plan.ts";
+import { defined, sortedEntries } from "../core/record.ts";
 import { cronOf, triggerRunId } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
@@ -233,9 +234,7 @@ function changed({ rule, plan }: Scheduled, change: ScheduleChange): Plan | null
 
 /** The request as its sender wrote it: without key and caller, its fields in one order. */
 function bare({ key: _key, by: _by, role: _role, ...request }: Asked): unknown {
-  return Object.entries(request)
-    .filter(([, value]) => value !== undefined)
-    .toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return sortedEntries(defined(request));
 }
 
 function tooLarge(fromAt: number, untilAt: number): HoldfastError {

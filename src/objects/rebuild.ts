@@ -11,6 +11,7 @@
 import { authorOf } from "../core/author.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RebuildRequest } from "../core/directory.ts";
+import { defined } from "../core/record.ts";
 import type { StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
@@ -49,7 +50,7 @@ export function rebuildStart({
     throw new HoldfastError("shard_invalid", `there is no shard ${shard}: they are 0 to ${count - 1}`);
   }
   const order: Order = { shard: shard ?? null };
-  return { input: encode(order, "the rebuild"), ...authorOf(author), ...(key === undefined ? {} : { key }) };
+  return { input: encode(order, "the rebuild"), ...authorOf(author), ...defined({ key }) };
 }
 
 async function handle({ shard }: Order, step: Step): Promise<unknown> {

@@ -10,6 +10,7 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { RekeyRequest } from "../core/directory.ts";
+import { defined } from "../core/record.ts";
 import type { StartRequest } from "../core/service.ts";
 import type { Step } from "../core/step.ts";
 import { encode } from "../core/value.ts";
@@ -60,7 +61,7 @@ export function rekeyStart({ key, ...author }: RekeyRequest): Pick<StartRequest,
     // The same request under another newest key is another one.
     input: encode({ key: newest }, "the rekeying"),
     ...authorOf(author),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ key }),
   };
 }
 

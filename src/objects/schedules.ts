@@ -5,6 +5,7 @@
 import { authorOf } from "../core/author.ts";
 import { HoldfastError } from "../core/error.ts";
 import { newRunId } from "../core/name.ts";
+import { defined } from "../core/record.ts";
 import type { Made } from "../core/run.ts";
 import type { Schedules, TriggerRequest } from "../core/timetable.ts";
 import { runObject, schedulerObject } from "./address.ts";
@@ -39,8 +40,7 @@ async function trigger(start: StartRun, id: string, request: TriggerRequest): Pr
     ...authorOf(asked),
     ...(asked.reason === null ? {} : { reason: asked.reason }),
     schedule: { id, at },
-    ...(origin === undefined ? {} : { origin }),
-    ...(waitMs === undefined ? {} : { waitMs }),
+    ...defined({ origin, waitMs }),
   });
 }
 

@@ -8,6 +8,7 @@ import { timelineOf } from "../core/chart.ts";
 import type { Present, Window } from "../core/chart.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
+import { defined } from "../core/record.ts";
 import { storyOf } from "../core/story.ts";
 import type { BarKind, Grouping, Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
@@ -25,7 +26,7 @@ export async function readTimeline(
   only?: BarKind,
   grouping?: Grouping,
 ): Promise<Timeline> {
-  const which = { ...(only === undefined ? {} : { only }), ...(grouping === undefined ? {} : { grouping }) };
+  const which = { ...defined({ only, grouping }) };
   return unwrap(await runObject(id).timeline({ from, limit, ...which }));
 }
 

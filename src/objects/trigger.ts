@@ -7,6 +7,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { TriggerAnswer, TriggerRequest } from "../core/hooks.ts";
+import { defined } from "../core/record.ts";
 import type { StartRequest, Started } from "../core/service.ts";
 import type { Delivery } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
@@ -71,7 +72,7 @@ async function startOnce(
   start: StartByName,
 ): Promise<NonNullable<Delivered>> {
   const key = await keyOf(trigger, delivery);
-  const more = { ...(key === null ? {} : { key }), ...(trace === undefined ? {} : { trace }) };
+  const more = { ...(key === null ? {} : { key }), ...defined({ trace }) };
   try {
     const { run, created } = await start(trigger.workflow, { input, origin, by: `webhook:${trigger.name}`, ...more });
     // A limit of the workflow's may have another run answer, which is no delivery that came before.

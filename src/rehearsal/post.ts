@@ -6,6 +6,7 @@ import { HoldfastError } from "../core/error.ts";
 import { readBody } from "../core/hook.ts";
 import { isAnswer, pauseOf } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
+import { defined } from "../core/record.ts";
 import { callKey } from "../core/state.ts";
 import { encode } from "../core/value.ts";
 import { receiveAnswer } from "../engine/errand.ts";
@@ -95,7 +96,7 @@ function toResponse(answer: unknown): Response | null {
   const reply = answer ?? {};
   if (!isReply(reply)) return null;
   const { status = 200, headers, body = null } = reply;
-  const init = { status, ...(headers === undefined ? {} : { headers }) };
+  const init = { status, ...defined({ headers }) };
   const isRaw = body === null || typeof body === "string" || body instanceof Uint8Array;
   return isRaw ? new Response(body as BodyInit | null, init) : Response.json(body, init);
 }

@@ -3,6 +3,7 @@ import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
 import type { KeyHolder } from "../core/claim.ts";
 import { HoldfastError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 import { noTerms } from "../core/slot.ts";
 import type { LaneBook, Setting, Slot, Terms } from "../core/slot.ts";
 import type { Ticket } from "../core/ticket.ts";
@@ -134,8 +135,7 @@ export class LaneStore implements LaneBook {
   }
 
   #opened({ terms: { setting, ...terms }, ...state }: StoredState): LaneState {
-    if (typeof setting !== "string")
-      return { ...state, terms: { ...terms, ...(setting === undefined ? {} : { setting }) } };
+    if (typeof setting !== "string") return { ...state, terms: { ...terms, ...defined({ setting }) } };
     try {
       const opened = JSON.parse(this.#vault.open(setting, settingPlace)) as Setting;
       return { ...state, terms: { ...terms, setting: opened } };

@@ -5,6 +5,7 @@
 import type { Vault } from "../core/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 import type { RunSummary } from "../core/run.ts";
 import { resealed } from "./reseal.ts";
 
@@ -78,9 +79,7 @@ function shortened({ lead, ...all }: Rest): Rest {
   const error = {
     name: cut(name),
     message: cut(message),
-    ...(code === undefined ? {} : { code }),
-    ...(step === undefined ? {} : { step }),
-    ...(attempts === undefined ? {} : { attempts }),
+    ...defined({ code, step, attempts }),
   };
   return { ...rest, waitingFor, reason, error, tallies };
 }

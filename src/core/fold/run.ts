@@ -1,5 +1,6 @@
 /** What the entries of the run itself mean. */
 import type { Entry, EntryOf } from "../entry.ts";
+import { defined } from "../record.ts";
 import { callKey, cancelKey } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
 import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
@@ -101,9 +102,7 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
     labels,
     startAt,
     notAfter,
-    ...(sent === undefined ? {} : { sent }),
-    ...(lanes === undefined ? {} : { lanes }),
-    ...(notify === undefined ? {} : { notify }),
+    ...defined({ sent, lanes, notify }),
   };
   if (key !== undefined) state.debounceKeys.add(key);
 }
