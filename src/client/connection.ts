@@ -8,7 +8,7 @@
  */
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, messageOf } from "../core/error.ts";
 import { ApiError, isPassing, refusalOf, strange } from "./refusal.ts";
 
 export type ClientOptions = {
@@ -134,7 +134,7 @@ function toRequest(url: string, init: RequestInit, body: unknown): Request {
     // Whoever follows makes a GET of a POST, and takes a page on which to sign in for the answer.
     return new Request(url, { ...init, ...sent, redirect: "manual" });
   } catch (cause) {
-    const told = cause instanceof Error ? cause.message : String(cause);
+    const told = messageOf(cause);
     throw new HoldfastError("options_invalid", `the call cannot be made: ${told}`, { cause });
   }
 }
@@ -160,7 +160,7 @@ async function inTime<Answer>(
 
 /** What the runtimes throw, each in words of its own. */
 function unanswered(cause: unknown): never {
-  const told = cause instanceof Error ? cause.message : String(cause);
+  const told = messageOf(cause);
   throw new ApiError("unreachable", `nobody answered: ${told}`, { cause });
 }
 

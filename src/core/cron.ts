@@ -7,6 +7,7 @@
  *   the first time round.
  * - Anything else keeps its rhythm: a time that the day skips does not fire, one it repeats fires twice.
  */
+import { messageOf } from "./error.ts";
 import { Cron as Croner } from "croner";
 
 export type Cron = {
@@ -41,7 +42,7 @@ export function cronProblem(pattern: unknown): string | null {
     const first = read(pattern, "UTC").nextRun(new Date(calendarStartAt));
     return first === null ? "names a date that no calendar has" : null;
   } catch (error) {
-    return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return `cannot be read: ${messageOf(error)}`;
   }
 }
 

@@ -5,6 +5,7 @@
 import { fromBase64Url, toBase64Url } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
 import type { RunQuery } from "./directory.ts";
+import { fnv1a } from "./hash.ts";
 import { sortedEntries } from "./record.ts";
 
 /** A run's place in the listing: newest first, equal instants by id, descending. */
@@ -50,14 +51,5 @@ function fingerprint(filter: Filter): string {
   // Those that came later are not there unless given: a cursor of old keeps its place.
   const named = idPrefix === undefined && errorCode === undefined ? [] : [idPrefix ?? null, errorCode ?? null];
   const later = cause === undefined ? named : [idPrefix ?? null, errorCode ?? null, cause];
-  return hash(JSON.stringify([workflow, statuses, labels, createdAfter, createdBefore, ...later]));
-}
-
-/** FNV-1a, 32 bits: a mistake is noticed; nothing secret hangs on it. */
-function hash(text: string): string {
-  let sum = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) {
-    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
-  }
-  return (sum >>> 0).toString(36);
+  return fnv1a(JSON.stringify([workflow, statuses, labels, createdAfter, createdBefore, ...later])).toString(36);
 }

@@ -5,7 +5,7 @@
  */
 import { keyIdOf } from "./cipher.ts";
 import type { Entry, EntryOf } from "./entry.ts";
-import { HoldfastError } from "./error.ts";
+import { HoldfastError, messageOf } from "./error.ts";
 import { fold } from "./fold.ts";
 import { grammar } from "./grammar.ts";
 import type { Check } from "./grammar.ts";
@@ -104,7 +104,7 @@ export class Customs {
       if (entry.kind === "run.created") checkCreated(entry, this.#manifest);
       fold(this.state, entry);
     } catch (error) {
-      throw refuseLine(line, error instanceof Error ? error.message : String(error));
+      throw refuseLine(line, messageOf(error));
     }
     this.#entries++;
   }

@@ -256,6 +256,11 @@ function describe(thrown: unknown): string {
   }
 }
 
+/** What whoever wrote it would read of it. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** The beginning of a text that is too long, marked, and never longer than the limit. */
 function cut(text: string, limit: number): string {
   if (text.length <= limit) return text;

@@ -1,8 +1,9 @@
 /** Limits of starts and of runs: checking what an author wrote, and what it means for one input. */
 import type { Definition, Flow } from "./definition.ts";
 import { toMs } from "./duration.ts";
-import { HoldfastError } from "./error.ts";
+import { HoldfastError, messageOf } from "./error.ts";
 import type { LaneNeed } from "./need.ts";
+import { isRecord } from "./record.ts";
 import { checkLaneName, laneOf } from "./ticket.ts";
 import type { LaneKind } from "./ticket.ts";
 import { decode } from "./value.ts";
@@ -50,7 +51,7 @@ function checkBase(workflow: string, isLimited: boolean): void {
   try {
     laneOf("concurrency", workflow);
   } catch (cause) {
-    throw new HoldfastError("options_invalid", `workflow ${workflow}: ${describe(cause)}`, { cause });
+    throw new HoldfastError("options_invalid", `workflow ${workflow}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -60,7 +61,7 @@ function checkLane(value: unknown, refuse: Refuse): void {
   try {
     checkLaneName(name);
   } catch (error) {
-    refuse(`is refused: ${describe(error)}`, isName ? undefined : "name");
+    refuse(`is refused: ${messageOf(error)}`, isName ? undefined : "name");
   }
   if (!isName) checkLimit(limit, refuse);
 }
@@ -101,13 +102,13 @@ function checkPriority(value: unknown, refuse: Refuse): void {
 }
 
 function fieldsOf(value: unknown, known: readonly string[], refuse: Refuse): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isRecord(value)) {
     return refuse(`must be an object with ${known.slice(0, 2).join(" and ")}`);
   }
   for (const field of Object.keys(value)) {
     if (!known.includes(field)) refuse(`is unknown; there are ${known.join(", ")}`, field);
   }
-  return value as Fields;
+  return value;
 }
 
 function checkLimit(limit: unknown, refuse: Refuse): void {
@@ -127,7 +128,7 @@ function checkSpan(span: unknown, field: string, refuse: Refuse): void {
   try {
     ms = toMs(span, field);
   } catch (error) {
-    refuse(`is refused: ${describe(error)}`, field);
+    refuse(`is refused: ${messageOf(error)}`, field);
   }
   if (ms === 0) refuse("must be longer than nothing", field);
 }
@@ -244,7 +245,7 @@ function laneFor({ name }: Limited, kind: LaneKind, key: Key, input: unknown): s
   try {
     return laneOf(kind, name, made);
   } catch (cause) {
-    throw unfit(what, describe(cause), cause);
+    throw unfit(what, messageOf(cause), cause);
   }
 }
 
@@ -261,17 +262,13 @@ function make(how: (input: never) => unknown, input: unknown, what: string): unk
   try {
     return how(input as never);
   } catch (cause) {
-    throw unfit(what, describe(cause), cause);
+    throw unfit(what, messageOf(cause), cause);
   }
 }
 
 function unfit(what: string, why: string, cause?: unknown): HoldfastError {
   const message = `${what} cannot be made from this input: ${why}`;
   return new HoldfastError("input_invalid", message, cause === undefined ? {} : { cause });
-}
-
-function describe(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 function show(value: unknown): string {

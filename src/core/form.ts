@@ -5,6 +5,7 @@
  */
 import { anyJson } from "./field.ts";
 import type { Field, Json, Member, Shape, Variant } from "./field.ts";
+import { isRecord } from "./record.ts";
 import { boundsOf, choiceOf, numberOf, textOf } from "./scalar.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -23,7 +24,7 @@ export function fieldOf(schema: object | null): Field {
 
 function draw(schema: unknown, scope: Scope): Field {
   scope.budget.left--;
-  if (!isObject(schema) || scope.budget.left < 0) return anyJson;
+  if (!isRecord(schema) || scope.budget.left < 0) return anyJson;
   if (typeof schema["$ref"] === "string") return drawReference(schema["$ref"], schema, scope);
   if (Array.isArray(schema["allOf"])) {
     const merged = merge(schema, schema["allOf"], scope);
@@ -69,9 +70,9 @@ function resolve(ref: string, root: Schema): Schema | null {
   let at: unknown = root;
   for (const part of ref.slice(2).split("/")) {
     const name = decode(part).replaceAll("~1", "/").replaceAll("~0", "~");
-    at = isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined;
+    at = isRecord(at) && Object.hasOwn(at, name) ? at[name] : undefined;
   }
-  return isObject(at) ? at : null;
+  return isRecord(at) ? at : null;
 }
 
 function decode(text: string): string {
@@ -86,8 +87,8 @@ function decode(text: string): string {
 function merge(schema: Schema, parts: readonly unknown[], scope: Scope): Schema | null {
   let merged = without(schema, ["allOf"]);
   for (const part of parts) {
-    const whole = isObject(part) && typeof part["$ref"] === "string" ? resolve(part["$ref"], scope.root) : part;
-    if (!isObject(whole) || "allOf" in whole || "$ref" in whole) return null;
+    const whole = isRecord(part) && typeof part["$ref"] === "string" ? resolve(part["$ref"], scope.root) : part;
+    if (!isRecord(whole) || "allOf" in whole || "$ref" in whole) return null;
     const { properties, required, ...rest } = whole;
     const clash = Object.entries(rest).some(
       ([name, value]) => Object.hasOwn(merged, name) && JSON.stringify(merged[name]) !== JSON.stringify(value),
@@ -112,7 +113,7 @@ function drawVariants(schema: Schema, alternatives: readonly unknown[], scope: S
     return wordsOf(schema, { kind: "json" });
   }
   const fields = alternatives
-    .filter((each) => !(isObject(each) && (each["type"] === "null" || each["const"] === null)))
+    .filter((each) => !(isRecord(each) && (each["type"] === "null" || each["const"] === null)))
     .map((each) => ({ schema: each, field: draw(each, scope) }));
   const nullable = fields.length < alternatives.length || fields.some(({ field }) => field.nullable);
   const [first] = fields;
@@ -204,8 +205,8 @@ function shapeOf(schema: Schema, scope: Scope): Shape | Field {
 }
 
 function guess(schema: Schema): string | null {
-  if (isObject(schema["properties"])) return "object";
-  return isObject(schema["items"]) || Array.isArray(schema["prefixItems"]) ? "array" : null;
+  if (isRecord(schema["properties"])) return "object";
+  return isRecord(schema["items"]) || Array.isArray(schema["prefixItems"]) ? "array" : null;
 }
 
 function listShape(schema: Schema, scope: Scope): Shape {
@@ -220,9 +221,9 @@ function listShape(schema: Schema, scope: Scope): Shape {
 
 function objectShape(schema: Schema, scope: Scope): Shape {
   const { additionalProperties: others } = schema;
-  const names = isObject(schema["propertyNames"]) ? schema["propertyNames"]["enum"] : undefined;
+  const names = isRecord(schema["propertyNames"]) ? schema["propertyNames"]["enum"] : undefined;
   // A record whose names are known is an object like any other.
-  const known = Array.isArray(names) && isObject(others) ? names.map((name) => [String(name), others] as const) : null;
+  const known = Array.isArray(names) && isRecord(others) ? names.map((name) => [String(name), others] as const) : null;
   const properties = known ?? Object.entries(entriesOf(schema["properties"]));
   const required = listOf(schema["required"]);
   const members: Member[] = properties.map(([name, each]) => ({
@@ -230,10 +231,10 @@ function objectShape(schema: Schema, scope: Scope): Shape {
     field: draw(each, scope),
     required: required.includes(name),
   }));
-  const further = known === null && isObject(others) && Object.keys(others).length > 0 ? draw(others, scope) : null;
+  const further = known === null && isRecord(others) && Object.keys(others).length > 0 ? draw(others, scope) : null;
   if (members.length === 0 && further === null && others !== false) {
     // Nothing is known of it: any names with any values.
-    return isObject(others) || schema["propertyNames"] !== undefined
+    return isRecord(others) || schema["propertyNames"] !== undefined
       ? { kind: "object", members, others: anyJson }
       : { kind: "json" };
   }
@@ -245,13 +246,9 @@ function without(schema: Schema, names: readonly string[]): Schema {
 }
 
 function entriesOf(value: unknown): Schema {
-  return isObject(value) ? value : {};
+  return isRecord(value) ? value : {};
 }
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function isObject(value: unknown): value is Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

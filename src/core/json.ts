@@ -20,6 +20,7 @@
 import { bytesOf, createBytes, fromBase64, isByteType, toBase64 } from "./bytes.ts";
 import { toInstant } from "./duration.ts";
 import { createError, hide, HoldfastError } from "./error.ts";
+import { isRecord } from "./record.ts";
 import { Shape } from "./shape.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -223,10 +224,6 @@ function reviveTyped(json: object, path: Path): unknown {
     default:
       return reviveBytes(type, value, path);
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function listOf(value: unknown, path: Path): readonly unknown[] {

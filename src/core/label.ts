@@ -1,7 +1,8 @@
 /** Labels of a run: those that its definition makes of the input, and those given at its start, which count more. */
 import type { Definition } from "./definition.ts";
 import type { EntryOf } from "./entry.ts";
-import { HoldfastError } from "./error.ts";
+import { HoldfastError, messageOf } from "./error.ts";
+import { isRecord } from "./record.ts";
 import { isLonger } from "./size.ts";
 import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
@@ -17,12 +18,14 @@ type Labelled = Pick<Definition, "name" | "labels">;
 export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}): Labels {
   try {
     const made: unknown = labels?.(decode(input) as never) ?? {};
-    if (!isRecord(made)) throw new TypeError("what the function returned is no object of texts");
-    return checkLabels({ ...made, ...given });
+    // A list, or a promise of labels, would be spread to something, or to nothing, in silence.
+    if (!isRecord(made) || made instanceof Promise)
+      throw new TypeError("what the function returned is no object of texts");
+    return checkLabels({ ...(made as Labels), ...given });
   } catch (cause) {
     if (cause instanceof HoldfastError && cause.code === "label_invalid") throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new HoldfastError("label_invalid", `the labels of ${name} cannot be made from this input: ${why}`, { cause });
+    const message = `the labels of ${name} cannot be made from this input: ${messageOf(cause)}`;
+    throw new HoldfastError("label_invalid", message, { cause });
   }
 }
 
@@ -43,11 +46,6 @@ function madeLabels(make: Definition["labels"], input: Stored): Labels {
   } catch {
     return {};
   }
-}
-
-/** A list, or a promise of labels, would be spread to something, or to nothing, in silence. */
-function isRecord(made: unknown): made is object {
-  return typeof made === "object" && made !== null && !Array.isArray(made) && !(made instanceof Promise);
 }
 
 function checkLabels(labels: Labels): Labels {

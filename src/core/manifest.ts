@@ -5,7 +5,7 @@
 import { HoldfastError } from "./error.ts";
 import type { RunState } from "./state.ts";
 import { checkName, checkRunId } from "./name.ts";
-import { defined } from "./record.ts";
+import { defined, isRecord } from "./record.ts";
 
 const format = "holdfast.run";
 const version = 1;
@@ -93,7 +93,7 @@ export function readObject(text: string, line: number): Readonly<Record<string, 
   } catch {
     throw refuseLine(line, "it is no JSON");
   }
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  if (isRecord(json)) return json;
   throw refuseLine(line, "it is no JSON object");
 }
 

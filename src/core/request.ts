@@ -1,5 +1,5 @@
 /** What `step.fetch` is asked to send: looked at where it is asked for, so that nothing is sent that cannot be. */
-import { HoldfastError } from "./error.ts";
+import { HoldfastError, messageOf } from "./error.ts";
 import type { OrderRequest } from "./order.ts";
 import { group, maxValueBytes, utf8Length } from "./size.ts";
 
@@ -92,8 +92,7 @@ function partOf(given: unknown, what: string): Part {
   try {
     return { body: JSON.stringify(given), type: "application/json" };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw refusal(what, `body cannot be written as JSON: ${why}`);
+    throw refusal(what, `body cannot be written as JSON: ${messageOf(cause)}`);
   }
 }
 

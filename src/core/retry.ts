@@ -2,6 +2,7 @@
 import { toMs } from "./duration.ts";
 import type { Duration } from "./duration.ts";
 import { HoldfastError, isNonRetryable, retryAfterOf } from "./error.ts";
+import { isRecord } from "./record.ts";
 
 /** Every field is optional; policies merge default ← workflow ← step. */
 export type RetryPolicy = {
@@ -67,7 +68,7 @@ export function resolveRetry(...policies: readonly (Retry | undefined)[]): Resol
 const fields: readonly string[] = ["limit", "delay", "backoff", "maxDelay", "jitter"] satisfies (keyof RetryPolicy)[];
 
 function merge(base: ResolvedPolicy, policy: RetryPolicy): ResolvedPolicy {
-  if (typeof policy !== "object" || policy === null || Array.isArray(policy)) {
+  if (!isRecord(policy)) {
     throw new HoldfastError("options_invalid", "retry must be a policy object or a function");
   }
   const unknown = Object.keys(policy).find((key) => !fields.includes(key));

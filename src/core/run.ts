@@ -21,6 +21,11 @@ export const runStatuses: readonly RunStatus[] = [
   "cancelled",
 ];
 
+/** A count of runs by their status, all of them 0. */
+export function noRuns(): Record<RunStatus, number> {
+  return Object.fromEntries(runStatuses.map((status) => [status, 0])) as Record<RunStatus, number>;
+}
+
 /** Completed, failed and cancelled runs have ended. */
 export function isEnded(status: RunStatus): status is "completed" | "failed" | "cancelled" {
   return status === "completed" || status === "failed" || status === "cancelled";

@@ -3,7 +3,7 @@ import { cronProblem, parseCron, timezoneProblem } from "./cron.ts";
 import type { Cron } from "./cron.ts";
 import type { Definition, ScheduleRule } from "./definition.ts";
 import { toMs } from "./duration.ts";
-import { HoldfastError } from "./error.ts";
+import { HoldfastError, messageOf } from "./error.ts";
 import { checkSegment } from "./name.ts";
 import { createRandom } from "./random.ts";
 import { validate } from "./schema.ts";
@@ -93,7 +93,7 @@ function problemOf(field: string, read: () => unknown): Problem | null {
     read();
     return null;
   } catch (cause) {
-    return { field, text: `is not valid: ${cause instanceof Error ? cause.message : String(cause)}`, cause };
+    return { field, text: `is not valid: ${messageOf(cause)}`, cause };
   }
 }
 

@@ -2,7 +2,7 @@
  * Owns: making of what came in a call that can be judged, and having it judged.
  * Does not own: what a refusal or a yes leads to (hook, objects/trigger), the known senders (objects/verify).
  */
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, messageOf } from "../core/error.ts";
 import { readHookCall } from "../core/hook.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import type { Delivery, Verify, WebhookCall, WebhookReply } from "../core/step.ts";
@@ -48,7 +48,7 @@ export async function verifyDelivery(verify: Verify | undefined, delivery: Deliv
 /** What JSON can say and a journal cannot keep, a key named __proto__, is a bad body like any other. */
 export function refusalOf(error: unknown): HoldfastError {
   if (error instanceof HoldfastError && error.code !== "value_uncloneable") return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new HoldfastError("body_invalid", message, { cause: error });
 }
 

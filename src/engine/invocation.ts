@@ -5,6 +5,7 @@
 import { toMs } from "../core/duration.ts";
 import type { ChildPolicy } from "../core/origin.ts";
 import { checkName, checkRunId } from "../core/name.ts";
+import { isRecord } from "../core/record.ts";
 import type { AttemptContext, InvokeOptions, StartChildOptions } from "../core/step.ts";
 import { encode } from "../core/value.ts";
 import type { ChildPlan } from "./call.ts";
@@ -45,8 +46,7 @@ function childPlan(name: string, what: string, input: unknown, options: StartChi
   const { id, labels = {}, onParentEnd } = options;
   if (onParentEnd !== undefined && !policies.includes(onParentEnd))
     throw refused(what, "onParentEnd", 'must be "cancel", "terminate" or "abandon"');
-  const plain = typeof labels === "object" && labels !== null && !Array.isArray(labels);
-  if (!plain || Object.values(labels).some((value) => typeof value !== "string"))
+  if (!isRecord(labels) || Object.values(labels).some((value) => typeof value !== "string"))
     throw refused(what, "labels", "must be an object whose values are text");
   return {
     kind: "child",

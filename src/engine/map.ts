@@ -4,7 +4,7 @@
  * Invariant 1: an item begins in the very turn in which one before it settles, so that replay begins them alike.
  * Invariant 2: work and memory are linear in the items: nothing looks at all of them for each.
  */
-import { HoldfastError, hide } from "../core/error.ts";
+import { hide, HoldfastError, messageOf } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import type { InvokeOptions, MapContext, RunOptions } from "../core/step.ts";
 import type { ChildPlan, Plan, RunPlan } from "./call.ts";
@@ -128,7 +128,7 @@ class Mapping {
   #failure(): HoldfastError {
     const { step, items } = this.#work;
     const first = this.#errors.find((each) => each !== undefined);
-    const message = first instanceof Error ? first.message : String(first);
+    const message = messageOf(first);
     const told = `${this.#failed} of ${items.length} items of "${step}" failed; the first: ${message}`;
     const error = Object.assign(new HoldfastError("map_failed", told), { step });
     hide(error, "errors", this.#errors);

@@ -5,6 +5,7 @@
 import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
 import { fromJson } from "../core/json.ts";
+import { isRecord } from "../core/record.ts";
 import { isLonger } from "../core/size.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
@@ -94,7 +95,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 export async function readFields(request: Request, known: readonly string[]): Promise<Fields> {
   const json = await readJson(request);
   if (json === undefined) return {};
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+  if (!isRecord(json)) {
     throw new RequestError("body_invalid", "The body must be a JSON object.", {
       issues: [{ path: "", message: "must be an object" }],
     });
@@ -102,7 +103,7 @@ export async function readFields(request: Request, known: readonly string[]): Pr
   const issues = Object.keys(json)
     .filter((name) => !known.includes(name))
     .map((name) => ({ path: pointer(name), message: "is not a field of this call" }));
-  if (issues.length === 0) return json as Fields;
+  if (issues.length === 0) return json;
   const listing = known.length === 0 ? "It takes none." : `Known: ${known.join(", ")}.`;
   throw new RequestError("field_unknown", `The body has fields that this call does not take. ${listing}`, {
     issues: issues.slice(0, 100),

@@ -4,7 +4,7 @@ import { toInstant } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { RunFilter } from "../core/directory.ts";
-import { defined } from "../core/record.ts";
+import { defined, isRecord } from "../core/record.ts";
 import type { BulkRequest, RunAction, Service } from "../core/service.ts";
 import { isLonger } from "../core/size.ts";
 import { readReason } from "./author.ts";
@@ -46,11 +46,8 @@ function isAction(text: string): text is RunAction["kind"] {
 
 const known = ["workflow", "status", "labels", "createdAfter", "createdBefore", "idPrefix", "errorCode", "cause"];
 
-function readFilter({ filter }: Fields): RunFilter {
-  if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
-    throw invalidField("filter", "must be an object that says which runs are meant");
-  }
-  const fields = filter as Fields;
+function readFilter({ filter: fields }: Fields): RunFilter {
+  if (!isRecord(fields)) throw invalidField("filter", "must be an object that says which runs are meant");
   const unknown = Object.keys(fields).filter((name) => !known.includes(name));
   if (unknown.length > 0) {
     const issues = unknown.slice(0, 100).map((name) => issueOf(name, "is not a field of the filter"));

@@ -1,6 +1,7 @@
 /** Owns: forks over HTTP: what their body may say, and how they are answered. */
 import type { ForkRequest, Service } from "../core/service.ts";
 import { checkRunId } from "../core/name.ts";
+import { isRecord } from "../core/record.ts";
 import type { Stored } from "../core/value.ts";
 import { readReason } from "./author.ts";
 import { invalidField, readFields, readInside, readKey, readText, readValueField } from "./body.ts";
@@ -44,11 +45,8 @@ async function readFork(request: Request): Promise<Pick<ForkRequest, "from" | "i
 }
 
 function readResults({ results = {} }: Fields): ReadonlyMap<string, Stored> {
-  if (typeof results !== "object" || results === null || Array.isArray(results)) {
-    throw invalidField("results", "must be an object: the result of each step by its name");
-  }
-  const fields = results as Fields;
+  if (!isRecord(results)) throw invalidField("results", "must be an object: the result of each step by its name");
   return readInside("results", () => {
-    return new Map(Object.keys(fields).map((step) => [step, readValueField(fields, step)]));
+    return new Map(Object.keys(results).map((step) => [step, readValueField(results, step)]));
   });
 }

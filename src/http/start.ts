@@ -2,7 +2,7 @@
 import { toInstant, toMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId } from "../core/name.ts";
-import { defined } from "../core/record.ts";
+import { defined, isRecord } from "../core/record.ts";
 import type { StartRequest } from "../core/service.ts";
 import type { Stored } from "../core/value.ts";
 import { invalidField, readFields, readInside, readValueField } from "./body.ts";
@@ -56,13 +56,10 @@ function readMessage({ signal, update }: Fields): Pick<Start, "signal" | "update
 }
 
 function readNamed(field: string, json: unknown, valueField: string): { name: string; value: Stored } {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw invalidField(field, `must be an object of name and ${valueField}`);
-  }
+  if (!isRecord(json)) throw invalidField(field, `must be an object of name and ${valueField}`);
   const unknown = Object.keys(json).find((key) => key !== "name" && key !== valueField);
   if (unknown !== undefined) throw invalidField(field, `has a field that it does not take, ${JSON.stringify(unknown)}`);
-  const fields = json as Fields;
-  return { name: checkName(fields["name"], field), value: readInside(field, () => readValueField(fields, valueField)) };
+  return { name: checkName(json["name"], field), value: readInside(field, () => readValueField(json, valueField)) };
 }
 
 function readBegin(fields: Fields, now: number): Pick<Start, "startAt" | "delayMs"> {
@@ -83,16 +80,13 @@ function readBegin(fields: Fields, now: number): Pick<Start, "startAt" | "delayM
 
 export function readLabels({ labels }: Fields): Readonly<Record<string, string>> | undefined {
   if (labels === undefined) return undefined;
-  if (typeof labels !== "object" || labels === null || Array.isArray(labels)) {
-    throw invalidField("labels", "must be an object of text");
-  }
+  if (!isRecord(labels)) throw invalidField("labels", "must be an object of text");
   const entries = Object.entries(labels);
   if (entries.length > maxLabels) throw invalidLabel(`There may be at most ${maxLabels} labels.`);
-  for (const [key, value] of entries) checkLabel(key, value);
-  return Object.fromEntries(entries);
+  return Object.fromEntries(entries.map(([key, value]) => [key, checkLabel(key, value)]));
 }
 
-function checkLabel(key: string, value: unknown): void {
+function checkLabel(key: string, value: unknown): string {
   if (typeof value !== "string") throw invalidField("labels", "must be an object of text");
   if (key === "" || key.length > maxLabelKey) throw invalidLabel(`A label's key is 1 to ${maxLabelKey} characters.`);
   if (value.length > maxLabelValue) throw invalidLabel(`A label is at most ${maxLabelValue} characters.`);
@@ -100,6 +94,7 @@ function checkLabel(key: string, value: unknown): void {
   const isSafe = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
   if (!isSafe(key) || !isSafe(value)) throw invalidLabel("A label is well-formed text without NUL.");
   if (key === "__proto__") throw invalidLabel("A label cannot be called __proto__.");
+  return value;
 }
 
 function invalidLabel(message: string): HoldfastError {

@@ -6,6 +6,7 @@
  */
 import { env } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
+import { fnv1a } from "../core/hash.ts";
 import type {
   CourierRpc,
   DirectoryRpc,
@@ -70,7 +71,7 @@ export function directoryOf(runId: string, shards?: number): DirectoryRpc {
 
 /** The index of that shard. */
 export function shardOf(runId: string, shards = defaultShards): number {
-  return hash(runId) % shards;
+  return fnv1a(runId) % shards;
 }
 
 /** Every shard; the first also keeps the signals that wait for a waiter. */
@@ -124,13 +125,4 @@ function named<Rpc>(binding: string, name: string): Rpc {
     throw new HoldfastError("config_invalid", `the Durable Object binding ${binding} is missing; see wrangler.toml`);
   }
   return namespace.getByName(name) as unknown as Rpc;
-}
-
-/** FNV-1a, 32 bits: even spread, the same for ever. */
-function hash(text: string): number {
-  let sum = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) {
-    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
-  }
-  return sum >>> 0;
 }

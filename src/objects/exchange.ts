@@ -5,7 +5,7 @@
  * many requests are under way, they fit into the memory of one object.
  */
 import { joinBytes } from "../core/bytes.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, messageOf } from "../core/error.ts";
 import { readBody } from "../core/hook.ts";
 import { isAnswer, longestOrderMs, pauseOf } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
@@ -95,7 +95,7 @@ function result(step: string, { status, headers }: Response, bytes: Uint8Array):
 }
 
 function failure(error: unknown): OrderEnd {
-  return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+  return { kind: "failed", message: messageOf(error) };
 }
 
 /** A body as it comes in. */

@@ -7,9 +7,9 @@
 import { Causes } from "../core/cause.ts";
 import { byNewest, fromCursor, toCursor } from "../core/cursor.ts";
 import type { Position } from "../core/cursor.ts";
-import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
+import { noRuns } from "../core/run.ts";
 import { listingShards } from "./lag.ts";
 import type { DirectoryRpc } from "./rpc.ts";
 
@@ -122,8 +122,4 @@ export async function listCauses(filter: RunFilter): Promise<readonly Cause[]> {
   const causes = new Causes(Infinity);
   for (const cause of parts.flat()) causes.merge(cause);
   return causes.top(maxCauses);
-}
-
-function noRuns(): Record<RunStatus, number> {
-  return Object.fromEntries(runStatuses.map((status) => [status, 0])) as Record<RunStatus, number>;
 }

@@ -8,7 +8,7 @@
 import { Webhook } from "standardwebhooks";
 import { fromBase64 } from "../core/bytes.ts";
 import type { Definition } from "../core/definition.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, messageOf } from "../core/error.ts";
 import { checkSubscribers, parseHosts } from "../core/subscriber.ts";
 import type { AllowedHost } from "../core/subscriber.ts";
 import { decode } from "../core/value.ts";
@@ -49,10 +49,8 @@ function named(workflow: string, notify: NonNullable<Definition["notify"]>, inpu
     const urls: unknown = notify(decode(input) as never) ?? [];
     return Array.isArray(urls) ? urls : [urls];
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new HoldfastError("notify_invalid", `notify of ${workflow} cannot be made from this input: ${why}`, {
-      cause,
-    });
+    const message = `notify of ${workflow} cannot be made from this input: ${messageOf(cause)}`;
+    throw new HoldfastError("notify_invalid", message, { cause });
   }
 }
 

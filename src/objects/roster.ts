@@ -13,7 +13,7 @@
 import type { Asked } from "../core/author.ts";
 import type { Backfill } from "../core/backfill.ts";
 import { describeBackfill } from "../core/backfill.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, messageOf } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
 import type { ScheduleState } from "../core/firing.ts";
 import type { Plan } from "../core/plan.ts";
@@ -113,7 +113,7 @@ export class Roster {
     try {
       this.#wakes.set(id, firing.wakeAt(rule, state, Date.now()));
     } catch (error) {
-      const reason = `its cron or time zone cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+      const reason = `its cron or time zone cannot be read: ${messageOf(error)}`;
       this.#save(id, firing.pause(state, { by: "schedule", reason }, Date.now()));
       this.#wakes.set(id, null);
     }

@@ -7,8 +7,8 @@ import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
 import { checkSignal } from "../core/payload.ts";
-import { runStatuses } from "../core/run.ts";
 import type { Made, RunStatus } from "../core/run.ts";
+import { noRuns } from "../core/run.ts";
 import { toJsonSchema } from "../core/schema.ts";
 import { termsOf } from "../core/terms.ts";
 import type {
@@ -234,8 +234,6 @@ function info(
     ),
     schedules: schedules.filter(({ workflow }) => workflow === name),
     terms: termsOf(current),
-    counts: counts.get(name) ?? noRuns,
+    counts: counts.get(name) ?? noRuns(),
   };
 }
-
-const noRuns = Object.fromEntries(runStatuses.map((status) => [status, 0])) as Record<RunStatus, number>;

@@ -5,9 +5,8 @@
  * An answer is whole or it is an error: a shard that cannot be asked is never left out.
  */
 import { HoldfastError } from "../core/error.ts";
-import { runStatuses } from "../core/run.ts";
-import type { RunStatus } from "../core/run.ts";
 import type { LaneInfo, Lanes } from "../core/lanes.ts";
+import { noRuns } from "../core/run.ts";
 import type { Statistics } from "../core/service.ts";
 import type { Census, Stats, StatsQuery } from "../core/stats.ts";
 import { sliceLength, sumUp } from "../core/summation.ts";
@@ -81,8 +80,4 @@ async function takeCensus(catalog: Catalog): Promise<Census> {
     .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(([workflow, counts]) => ({ workflow, counts, oldestOpenAt: oldest.get(workflow) ?? null }));
   return { workflows, shards: shards.length };
-}
-
-function noRuns(): Record<RunStatus, number> {
-  return Object.fromEntries(runStatuses.map((status) => [status, 0])) as Record<RunStatus, number>;
 }

@@ -4,7 +4,7 @@
  */
 import { dequal } from "dequal";
 import type { Entry } from "../core/entry.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, messageOf } from "../core/error.ts";
 import { fold } from "../core/fold.ts";
 import { RunState } from "../core/state.ts";
 import { tell } from "../core/tale.ts";
@@ -43,7 +43,7 @@ export async function crashEverywhere(
     deaths++;
     const where = describe(past, log.length);
     const stage = await revive(reference, acts, past).catch((error: unknown) => {
-      throw new RehearsalError(`${where}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new RehearsalError(`${where}: ${messageOf(error)}`, { cause: error });
     });
     check(stage, { expected, seen: view(stage), past, log, where });
   }

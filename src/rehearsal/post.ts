@@ -2,7 +2,7 @@
  * Owns: requests of `step.fetch`, which stand-ins answer.
  * Does not own: what an answer is to the step (core/order).
  */
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, messageOf } from "../core/error.ts";
 import { readBody } from "../core/hook.ts";
 import { isAnswer, pauseOf } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
@@ -76,7 +76,7 @@ async function exchange(company: Company, life: Life, order: Order): Promise<Ord
     const what = `the stand-in of step ${step} answers ${shown(answer)}`;
     company.script.refuse(`${what}: a request is answered by a Response, or by { status?, headers?, body? }`);
   } catch (error) {
-    return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+    return { kind: "failed", message: messageOf(error) };
   }
   return await hang();
 }

@@ -10,6 +10,7 @@ import { HoldfastError } from "../core/error.ts";
 import { unseen } from "../core/firing.ts";
 import type { ScheduleState } from "../core/firing.ts";
 import type { Plan } from "../core/plan.ts";
+import { isRecord } from "../core/record.ts";
 import { resealed } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";
 
@@ -180,7 +181,7 @@ const sealedColumns = [
 
 /** Null of what no such row holds. */
 function toState(value: unknown): ScheduleState | null {
-  if (!isObject(value)) return null;
+  if (!isRecord(value)) return null;
   const state = { ...unseen, ...value };
   return [state.queue, state.starting, state.running].every((list) => Array.isArray(list)) ? state : null;
 }
@@ -195,11 +196,7 @@ function toPlan(value: unknown, id: string): Plan | null {
 }
 
 function toBackfill(value: unknown): Backfill | null {
-  return isObject(value) && typeof value["schedule"] === "string" ? (value as Backfill) : null;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isRecord(value) && typeof value["schedule"] === "string" ? (value as Backfill) : null;
 }
 
 function placeOf(table: string, key: string | number): string {
