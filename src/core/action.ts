@@ -1,6 +1,8 @@
 /** What a person's action does to a run: which fact it makes, and what follows; or why it may not. */
 import { authorOf } from "./author.ts";
 import type { Author } from "./author.ts";
+import { endStatus } from "./end.ts";
+import type { EndEntry } from "./end.ts";
 import type { Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { StoredError } from "./error.ts";
@@ -58,8 +60,8 @@ export function refuseEnded({ end, created }: RunState, what: string): void {
 }
 
 /** As it goes on behind "it has". */
-function endedOf({ kind }: NonNullable<RunState["end"]>): string {
-  return kind === "run.cancelled" ? "been cancelled" : kind.slice("run.".length);
+function endedOf(end: EndEntry): string {
+  return end.kind === "run.cancelled" ? "been cancelled" : endStatus(end);
 }
 
 function end(state: RunState, action: Action, name: string, code: "cancelled" | "terminated"): Decision {

@@ -4,12 +4,13 @@
  * known, no value that could not have been stored, nothing that does not follow from what is before it.
  */
 import { keyIdOf } from "./cipher.ts";
+import { endStatus } from "./end.ts";
 import type { Entry, EntryOf } from "./entry.ts";
 import { HoldfastError, messageOf } from "./error.ts";
 import { fold } from "./fold.ts";
 import { grammar } from "./grammar.ts";
 import type { Check } from "./grammar.ts";
-import { endStatus, readObject, refuseLine } from "./manifest.ts";
+import { readObject, refuseLine } from "./manifest.ts";
 import type { Manifest, Seal } from "./manifest.ts";
 import { checkName, checkRunId } from "./name.ts";
 import { RunState } from "./state.ts";
@@ -64,7 +65,7 @@ export class Customs {
     if (entries !== this.#entries) throw refuseLine(line, `it says ${entries} entries, and there are ${this.#entries}`);
     if (created === null || seq !== last)
       throw refuseLine(line - 1, `the last entry is not entry ${last}, as line 1 says`);
-    const stands = end !== null ? endStatus(end.kind) : paused !== null ? "paused" : "unfinished";
+    const stands = end !== null ? endStatus(end) : paused !== null ? "paused" : "unfinished";
     if (stands === "unfinished") throw refuseLine(line - 1, "a run that has not ended travels only while it is paused");
     if (stands !== status) throw refuseLine(1, `its status is ${status}, and by its entries it is ${stands}`);
     for (const call of calls.values()) {

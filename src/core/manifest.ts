@@ -2,6 +2,7 @@
  * A run as a text that travels (`docs/transfer.md`): lines of JSON. The first says what it is, the last how many
  * entries there are and the SHA-256 of all lines before it; each between is one entry as the journal has it.
  */
+import { endStatus } from "./end.ts";
 import { HoldfastError } from "./error.ts";
 import type { RunState } from "./state.ts";
 import { checkName, checkRunId } from "./name.ts";
@@ -39,21 +40,8 @@ export function refuseLine(line: number, why: string): HoldfastError {
 export function manifestOf({ created, end, seq }: RunState, omitted: number): Manifest {
   if (created === null) throw new Error("a run that was never created cannot travel");
   const { id: run, workflow, version: workflowVersion } = created;
-  const status = end === null ? "paused" : endStatus(end.kind);
+  const status = end === null ? "paused" : endStatus(end);
   return { format, version, run, workflow, workflowVersion, status, seq, ...(omitted === 0 ? {} : { omitted }) };
-}
-
-export function endStatus(kind: NonNullable<RunState["end"]>["kind"]): Exclude<Manifest["status"], "paused"> {
-  switch (kind) {
-    case "run.completed":
-      return "completed";
-    case "run.failed":
-      return "failed";
-    case "run.cancelled":
-      return "cancelled";
-    default:
-      return kind satisfies never;
-  }
 }
 
 /** @throws HoldfastError import_invalid */

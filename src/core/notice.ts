@@ -1,17 +1,13 @@
 /** What the world is told of a run's end, and when it is told again; both as Standard Webhooks 1.0 advises. */
-import type { Entry, EntryOf } from "./entry.ts";
+import { endError, endStatus } from "./end.ts";
+import type { EndEntry } from "./end.ts";
+import type { EntryOf } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import { toJson } from "./json.ts";
 import { defined } from "./record.ts";
 import { utf8Length } from "./size.ts";
 import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
-
-type EndEntry = EntryOf<"run.completed" | "run.failed" | "run.cancelled">;
-
-export function isEndEntry(entry: Entry): entry is EndEntry {
-  return entry.kind === "run.completed" || entry.kind === "run.failed" || entry.kind === "run.cancelled";
-}
 
 /** In JSON, bytes: what is larger is left out. */
 const maxPart = 262_144;
@@ -40,12 +36,13 @@ export function noticePause(attempt: number, askedMs: number, random: number): n
 export function noticeOf(created: EntryOf<"run.created">, end: EndEntry): string {
   const { id, workflow, version, labels, at, continuation } = created;
   const output = end.kind === "run.completed" ? outputOf(end.output) : { output: null };
+  const error = endError(end);
   return JSON.stringify({
     type: end.kind,
     timestamp: instant(end.at),
     data: {
-      ...{ id, workflow, version, status: end.kind.slice("run.".length), ...output },
-      error: end.kind === "run.completed" ? null : errorOf(end.error),
+      ...{ id, workflow, version, status: endStatus(end), ...output },
+      error: error === null ? null : errorOf(error),
       labels,
       createdAt: instant(continuation?.createdAt ?? at),
       finishedAt: instant(end.at),

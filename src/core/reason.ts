@@ -1,5 +1,6 @@
 /** Why a run does not go on, in one true sentence for people. */
 import { describeMs } from "./duration.ts";
+import { endError } from "./end.ts";
 import { attemptOf, because, inLine, ordinal, timeOf, untilText } from "./phrase.ts";
 import type { ActiveAttempt, RunSnapshot, RunStatus, RunSummary, Waiting } from "./run.ts";
 import type { RunState } from "./state.ts";
@@ -90,7 +91,7 @@ function outcomeOf({ end }: RunState, status: "failed" | "cancelled"): string {
   if (end?.kind === "run.cancelled" && isSomebody(end.by) && hows.has(end.error.code)) {
     return `${end.error.code} ${byWhom(end)}`;
   }
-  const error = end === null || end.kind === "run.completed" ? null : end.error;
+  const error = end === null ? null : endError(end);
   return inLine(error?.message ?? "", maxReason) || `${status} without a word of why`;
 }
 

@@ -1,4 +1,5 @@
 /** How a run looks from outside, made from its state. */
+import { endError, endStatus } from "./end.ts";
 import type { EntryOf } from "./entry.ts";
 import { inLine, maxWords } from "./phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
@@ -57,7 +58,7 @@ export function snapshot(state: RunState, memory: Activity, now: number): RunSna
     version: created.version,
     input: created.input,
     output: end?.kind === "run.completed" ? end.output : null,
-    error: end === null ? (state.paused?.error ?? null) : end.kind === "run.completed" ? null : end.error,
+    error: end === null ? (state.paused?.error ?? null) : endError(end),
     labels: created.labels,
     progress: state.progress,
     parent: created.parent,
@@ -122,8 +123,7 @@ function activeOf({ calls }: RunState, { inFlight }: Activity): ActiveAttempt[] 
 
 function statusOf(state: RunState, activity: Activity, waitingFor: readonly Waiting[]): RunStatus {
   const { end } = state;
-  if (end !== null)
-    return end.kind === "run.completed" ? "completed" : end.kind === "run.failed" ? "failed" : "cancelled";
+  if (end !== null) return endStatus(end);
   if (state.paused !== null) return "paused";
   if (state.startedAt === null) return "queued";
   if (activity.stuck !== null) return "waiting";

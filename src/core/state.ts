@@ -2,6 +2,7 @@
  * What the journal says about a run so far, in a form to ask: the engine, the directory and the
  * views read it, and only `fold` (core/fold.ts) writes it.
  */
+import type { EndEntry } from "./end.ts";
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import type { Inbox } from "./inbox.ts";
@@ -139,7 +140,7 @@ export class RunState {
   /** The newest entry's instant. */
   at = 0;
   startedAt: number | null = null;
-  end: EntryOf<"run.completed"> | EntryOf<"run.failed"> | EntryOf<"run.cancelled"> | null = null;
+  end: EndEntry | null = null;
   paused: EntryOf<"run.paused"> | null = null;
   cancelling: EntryOf<"run.cancel_requested"> | null = null;
   /** A cancellation came that could not change how the run ends, and is on record. */

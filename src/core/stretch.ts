@@ -1,6 +1,14 @@
 /** The stretches of a run: what lies between its creation, or a retry of its end, and an end. */
+import { isEnd } from "./end.ts";
 import type { Entry } from "./entry.ts";
-import type { Stretch } from "./weave.ts";
+
+/** What of the run is told: from its creation, or from a retry, to an end. Both are `seq`. */
+export type Stretch = {
+  /** The `run.retried` it begins with; 0 for the creation. */
+  readonly episode: number;
+  /** The run's end. */
+  readonly end: number;
+};
 
 /**
  * Those that ended behind the entry `after` and not before `since` (epoch ms), oldest first.
@@ -10,12 +18,13 @@ export function stretchesOf(entries: Iterable<Entry>, after: number, since: numb
   const stretches: Stretch[] = [];
   let episode = 0;
   let ended = false;
-  for (const { kind, seq, at } of entries) {
+  for (const entry of entries) {
+    const { kind, seq, at } = entry;
     if (kind === "run.retried" && ended) {
       episode = seq;
       ended = false;
     }
-    if (kind !== "run.completed" && kind !== "run.failed" && kind !== "run.cancelled") continue;
+    if (!isEnd(entry)) continue;
     ended = true;
     if (seq > after && at >= since) stretches.push({ episode, end: seq });
   }

@@ -2,22 +2,16 @@
  * A run as spans of a trace, made of its journal alone: the run, every attempt of every step, and what it waited
  * for. Pure: the same entries make the same spans with the same ids. No value of the run is in them.
  */
+import { endStatus } from "./end.ts";
+import type { EndEntry } from "./end.ts";
 import type { Entry, EntryOf } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import { exceptionOf } from "./span.ts";
 import type { Attributes, Span, SpanEvent } from "./span.ts";
+import type { Stretch } from "./stretch.ts";
 import { parseTrace, parentTrace, runTrace, spotTrace } from "./trace.ts";
 import type { Spot, Trace } from "./trace.ts";
 
-/** What of the run is told: from its creation, or from a retry, to an end. Both are `seq`. */
-export type Stretch = {
-  /** The `run.retried` it begins with; 0 for the creation. */
-  readonly episode: number;
-  /** The run's end. */
-  readonly end: number;
-};
-
-type End = EntryOf<"run.completed"> | EntryOf<"run.failed"> | EntryOf<"run.cancelled">;
 type Created = EntryOf<"run.created">;
 
 /** Something that is waited for. */
@@ -194,7 +188,7 @@ class Weaver {
   }
 
   /** What is still open ends with the run, which is the last to be told. */
-  #end(entry: End): Span[] {
+  #end(entry: EndEntry): Span[] {
     const { at, seq } = entry;
     if (seq !== this.#stretch.end) return [];
     const open = [...this.#open.values()].flatMap(({ kind, id }) => this.#close(kind, id, at, "left"));
@@ -209,7 +203,7 @@ class Weaver {
       endAt: Math.max(this.#startAt, at),
       attributes: {
         ...own,
-        "holdfast.status": entry.kind.slice("run.".length),
+        "holdfast.status": endStatus(entry),
         ...(parent === null ? {} : { "holdfast.parent.run": parent.id }),
         ...(schedule === null ? {} : { "holdfast.schedule": schedule.id }),
         ...(fork === undefined ? {} : { "holdfast.fork.run": fork.id }),

@@ -3,6 +3,7 @@
  * Does not own: telling it until it was heard (objects/kin), what the end is to the handler (children).
  * Invariant 1: news that is answered is on record, or nobody will ever ask for it (guarantee 4).
  */
+import type { EndEntry } from "../core/end.ts";
 import { HoldfastError } from "../core/error.ts";
 import { callKey } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
@@ -41,4 +42,10 @@ function concerns({ created, end, calls }: RunState, { createdAt, step, child }:
   if (created?.at !== createdAt || end !== null) return false;
   const call = calls.get(callKey("child", step));
   return call === undefined || (!call.done && call.child?.id === child);
+}
+
+/** How a run has ended, as its parent hears of it. */
+export function childEnd(end: EndEntry): ChildEnd {
+  if (end.kind === "run.completed") return { kind: "completed", output: end.output };
+  return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };
 }

@@ -15,6 +15,7 @@ import type { Start } from "./fitting.ts";
 import { unpack } from "./parcel.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer, Parcel } from "./rpc.ts";
+import { Semaphore } from "./semaphore.ts";
 import { sendSignal } from "./service.ts";
 import type { HookedRun } from "./token.ts";
 
@@ -30,14 +31,15 @@ export type Self = ParentRun & HookedRun;
 
 /** @param self asked anew each time: the object is there before its run is */
 export function createChildren(self: () => Self, startRun: StartRun): Children {
-  const line = new Line();
+  const places = new Semaphore(atOnce);
+  const pass = <Value>(act: () => Promise<Value>): Promise<Value> => places.pass(() => within(act(), patienceMs));
   const by = () => `parent ${self().id}`;
   return {
-    start: (request) => line.pass(() => start(self(), startRun, request).catch(postpone)),
-    end: (id) => line.pass(() => endOf(id)),
+    start: (request) => pass(() => start(self(), startRun, request).catch(postpone)),
+    end: (id) => pass(() => endOf(id)),
     signal: async (id, signal) => void (await sendSignal(id, signal)),
     stop: (id, policy) =>
-      line.pass(async () => {
+      pass(async () => {
         if (policy === "abandon") return;
         const reason = "its parent does not wait for it any more";
         const stopped = await runObject(id).act({ kind: policy, by: by(), parent: self().id, reason });
@@ -110,22 +112,3 @@ const gone: StoredError = {
   message: "the run was removed before its end was known",
   code: "run_not_found",
 };
-
-/** Lets so many pass at once, in the order in which they came. */
-class Line {
-  #inside = 0;
-  readonly #waiting: (() => void)[] = [];
-
-  async pass<Value>(act: () => Promise<Value>): Promise<Value> {
-    if (this.#inside >= atOnce) await new Promise<void>((enter) => this.#waiting.push(enter));
-    else this.#inside++;
-    try {
-      return await within(act(), patienceMs);
-    } finally {
-      // Whoever is next takes the place over.
-      const enter = this.#waiting.shift();
-      if (enter === undefined) this.#inside--;
-      else enter();
-    }
-  }
-}

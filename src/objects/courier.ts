@@ -15,11 +15,11 @@ import { Bell } from "../engine/bell.ts";
 import { runObject } from "./address.ts";
 import { setAlarm } from "./alarm.ts";
 import { unwrap } from "./answer.ts";
-import { Berths } from "./berth.ts";
 import { exchange } from "./exchange.ts";
 import type { Exchanged, Hold } from "./exchange.ts";
 import { backoff, describe, within } from "./patience.ts";
 import type { Answer, CourierRpc } from "./rpc.ts";
+import { Semaphore } from "./semaphore.ts";
 import { timer } from "./timer.ts";
 
 /** The platform lets an object wait for the headers of so many answers at once; more stand in line, unseen. */
@@ -47,7 +47,7 @@ type Carried = { readonly stop: AbortController; readonly bytes: number };
 
 export class Courier implements CourierRpc {
   readonly #ctx: DurableObjectState;
-  readonly #hold: Hold = { waiting: new Berths(maxWaiting), large: new Berths(1) };
+  readonly #hold: Hold = { waiting: new Semaphore(maxWaiting), large: new Semaphore(1) };
   readonly #carried = new Map<string, Carried>();
   /** Places that are kept for what is to come, the oldest first. */
   #reserved: { readonly lapsesAt: number; readonly bytes: number }[] = [];

@@ -4,6 +4,7 @@
  * Invariant 1: no more is read than a value may hold, and only one body at a time is held that is large: however
  * many requests are under way, they fit into the memory of one object.
  */
+import type { Semaphore } from "./semaphore.ts";
 import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
 import { readBody } from "../core/hook.ts";
@@ -11,7 +12,6 @@ import { isAnswer, longestOrderMs, pauseOf } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
 import { group, maxValueBytes } from "../core/size.ts";
 import { encode } from "../core/value.ts";
-import type { Berths } from "./berth.ts";
 
 /** Of a body that is no result so much is kept, to say what was wrong. */
 const beginningBytes = 1024;
@@ -19,7 +19,7 @@ const beginningBytes = 1024;
 const smallBytes = 1024 * 1024;
 
 /** What an object can carry at once: requests that wait for their headers, and large bodies. */
-export type Hold = { readonly waiting: Berths; readonly large: Berths };
+export type Hold = { readonly waiting: Semaphore; readonly large: Semaphore };
 
 /** What came of it; `leave` is called once that is held no longer. */
 export type Exchanged = { readonly end: OrderEnd; readonly leave: () => void };
@@ -28,12 +28,12 @@ export type Exchanged = { readonly end: OrderEnd; readonly leave: () => void };
 export async function exchange(order: Order, hold: Hold, stop: AbortSignal): Promise<Exchanged> {
   let leave = (): void => {};
   const late = new AbortController();
-  const berth = await hold.waiting.take();
+  const leaveWaiting = await hold.waiting.take();
   // A timer that is left behind would keep the object awake.
   const timer = setTimeout(() => late.abort(new Error("it took too long")), longestOrderMs);
   try {
     const response = await send(order, AbortSignal.any([stop, late.signal]));
-    berth();
+    leaveWaiting();
     const end = await read(order, response, async () => {
       leave = await hold.large.take();
     });
@@ -44,7 +44,7 @@ export async function exchange(order: Order, hold: Hold, stop: AbortSignal): Pro
     return { end: failure(error), leave: () => {} };
   } finally {
     clearTimeout(timer);
-    berth();
+    leaveWaiting();
   }
 }
 

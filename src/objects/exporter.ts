@@ -6,6 +6,7 @@
  * that are sent twice are the same spans.
  * Invariant 3: where no endpoint is set, nothing is written and nothing is done.
  */
+import type { EndEntry } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
@@ -28,8 +29,6 @@ const spansAtOnce = 500;
 /** Entries read at once, so that no cursor is open while a collector takes its time. */
 const entriesAtOnce = 500;
 
-type End = NonNullable<RunState["end"]>;
-
 /** Whoever hosts the run. */
 type Owner = {
   state(): RunState;
@@ -40,7 +39,7 @@ type Owner = {
 };
 
 /** Spans of an end that another deployment recorded are sent from there. */
-export function markExported(kv: SyncKvStorage, end: End): void {
+export function markExported(kv: SyncKvStorage, end: EndEntry): void {
   kv.put(mark, end.seq);
 }
 
@@ -91,12 +90,12 @@ export class Exporter {
     this.#sending?.abort();
   }
 
-  #isSettled(end: End): boolean {
+  #isSettled(end: EndEntry): boolean {
     if (this.#settled < 0) this.#settled = this.#kv.get<number>(mark) ?? 0;
     return this.#settled >= end.seq;
   }
 
-  async #pay(collector: Collector, end: End, episode: number): Promise<void> {
+  async #pay(collector: Collector, end: EndEntry, episode: number): Promise<void> {
     try {
       // Whoever waits for the end hears of it first.
       await turn();
@@ -108,7 +107,7 @@ export class Exporter {
     this.#owner.changed();
   }
 
-  async #send(collector: Collector, end: End, episode: number): Promise<void> {
+  async #send(collector: Collector, end: EndEntry, episode: number): Promise<void> {
     const { signal } = (this.#sending = new AbortController());
     for (const batch of batches(this.#owed(end, episode))) {
       const delivery = await deliver(collector, batch, signal);
@@ -126,7 +125,7 @@ export class Exporter {
   }
 
   /** As long as it has been owed already: by that, a later life knows as well. */
-  #postpone(end: End, why: string, waitMs: number): void {
+  #postpone(end: EndEntry, why: string, waitMs: number): void {
     if (this.#stopped) return;
     const now = Date.now();
     const pauseMs = Math.min(longestPauseMs, Math.max(shortestPauseMs, waitMs, now - end.at));
@@ -140,7 +139,7 @@ export class Exporter {
   }
 
   /** All that has ended since the newest that is settled: a run may be retried before its spans were taken. */
-  *#owed(end: End, episode: number): Generator<Span> {
+  *#owed(end: EndEntry, episode: number): Generator<Span> {
     const newest = [{ episode, end: end.seq }];
     const since = end.at - keptMs;
     const owed = episode === 0 ? newest : stretchesOf(this.#entries(end.seq), this.#settled, since);

@@ -5,10 +5,10 @@
  * Invariant 1: a debt that was not paid is due again at a time it names, also in a later life: what it
  * owes, a run's journal tells. One that was paid by an earlier life is paid once more, which does no harm.
  */
+import { childEnd } from "../engine/news.ts";
 import type { ChildPolicy, ChildRun } from "../core/origin.ts";
-import type { RunState } from "../core/state.ts";
 import type { Run } from "../engine/run.ts";
-import type { ChildEnd, Children } from "../engine/world.ts";
+import type { Children } from "../engine/world.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { describe, within } from "./patience.ts";
@@ -86,7 +86,7 @@ export class Kin {
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
     const key = `news of its end (${end.seq}) to parent ${parent.id}`;
-    yield { key, pay: () => tell(parent.id, { ...reply, child: created.id, end: endOf(end) }) };
+    yield { key, pay: () => tell(parent.id, { ...reply, child: created.id, end: childEnd(end) }) };
   }
 
   async #stop(key: string, child: ChildRun, policy: ChildPolicy): Promise<void> {
@@ -101,17 +101,4 @@ async function tell(parentId: string, news: Parameters<ReturnType<typeof runObje
   const told = await within(runObject(parentId).childEnded(news), patienceMs);
   if (told.ok || told.refusal.code === "run_ended" || told.refusal.code === "run_not_found") return;
   unwrap(told);
-}
-
-function endOf(end: NonNullable<RunState["end"]>): ChildEnd {
-  switch (end.kind) {
-    case "run.completed":
-      return { kind: "completed", output: end.output };
-    case "run.failed":
-      return { kind: "failed", error: end.error };
-    case "run.cancelled":
-      return { kind: "cancelled", error: end.error };
-    default:
-      return end satisfies never;
-  }
 }

@@ -9,11 +9,12 @@ import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import type { Window } from "../core/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
+import { isEnd } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { planFork } from "../core/fork.ts";
 import type { ForkCut } from "../core/fork.ts";
-import { isEndEntry, noticeOf } from "../core/notice.ts";
+import { noticeOf } from "../core/notice.ts";
 import type { Order, OrderId } from "../core/order.ts";
 import type { HistoryPage, Made } from "../core/run.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
@@ -308,7 +309,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     return answer(() => {
       const [entry] = this.#memory.journal.page(end - 1, 1);
       const created = this.#memory.life();
-      if (created.at === createdAt && entry !== undefined && isEndEntry(entry)) return noticeOf(created, entry);
+      if (created.at === createdAt && entry !== undefined && isEnd(entry)) return noticeOf(created, entry);
       throw new HoldfastError("run_not_found", "the run that has ended is gone, or has gone on as new");
     });
   }

@@ -7,8 +7,7 @@ import type { ChildPolicy } from "../core/origin.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { decode, encode, isSame } from "../core/value.ts";
-import { receiveNews } from "../engine/news.ts";
-import type { Run } from "../engine/run.ts";
+import { childEnd, receiveNews } from "../engine/news.ts";
 import type { ChildEnd, ChildStart, ChildStarted, Children, FormerChild } from "../engine/world.ts";
 import { processOf } from "./process.ts";
 import type { Company, Life, Process } from "./process.ts";
@@ -46,7 +45,7 @@ export class Kin {
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
     void this.#pay(process, `tell ${end.seq}`, async () => {
-      const news = { ...reply, child: process.id, end: endOf(end) };
+      const news = { ...reply, child: process.id, end: childEnd(end) };
       await this.#ask(parent.id, ({ run }) => receiveNews(run, news));
     });
   }
@@ -115,7 +114,7 @@ export class Kin {
   async #endOf(id: string): Promise<ChildEnd | null> {
     await this.#company.clock.turn();
     const { end } = processOf(this.#company, id).run.state;
-    return end === null ? null : endOf(end);
+    return end === null ? null : childEnd(end);
   }
 
   async #stop(by: string, id: string, policy: ChildPolicy): Promise<void> {
@@ -144,9 +143,4 @@ export class Kin {
       target.woken = true;
     }
   }
-}
-
-function endOf(end: NonNullable<Run["state"]["end"]>): ChildEnd {
-  if (end.kind === "run.completed") return { kind: "completed", output: end.output };
-  return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };
 }

@@ -6,6 +6,7 @@
 import type { Definition } from "../core/definition.ts";
 import { toMs } from "../core/duration.ts";
 import type { Duration, Instant } from "../core/duration.ts";
+import type { EndEntry } from "../core/end.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { ScheduleFiring } from "../core/origin.ts";
 import type { SignalRequest } from "../core/service.ts";
@@ -69,7 +70,6 @@ export type RehearsalOptions = StandIns & {
 export type SentSignal = { readonly to: string; readonly name: string; readonly payload: unknown };
 
 type Part = "steps" | "undos";
-type EndKind = "run.completed" | "run.failed" | "run.cancelled";
 
 const defaultPatienceMs = 4000;
 
@@ -160,7 +160,7 @@ export class Script {
    * @param ends how the runs of a workflow ended; null where one has not
    * @throws RehearsalError for a stand-in that was never asked for, though nothing is to come that could
    */
-  checkAsked(ends: (workflow: string) => readonly (EndKind | null)[]): void {
+  checkAsked(ends: (workflow: string) => readonly (EndEntry["kind"] | null)[]): void {
     if (this.options.lenient === true) return;
     const { name } = this.#root;
     const root = this.#askedOf(name);

@@ -9,7 +9,7 @@ import { HoldfastError } from "../../src/core/error.ts";
 import type { ChildPolicy } from "../../src/core/origin.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
 import { decode } from "../../src/core/value.ts";
-import { receiveNews } from "../../src/engine/news.ts";
+import { childEnd, receiveNews } from "../../src/engine/news.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/drive.ts";
 import type { ChildEnd, ChildStart, World } from "../../src/engine/world.ts";
@@ -211,7 +211,7 @@ export class Family {
     const { created: made, end } = state;
     if (made?.reply === undefined || made.parent === null || end === null || this.mute.has(process.id)) return;
     const { parent, reply } = made;
-    const news = { ...reply, child: process.id, end: endOf(end) };
+    const news = { ...reply, child: process.id, end: childEnd(end) };
     void this.#pay(process, `tell ${end.seq}`, async () => {
       await this.#call("hear", parent.id, async (heard) => {
         const hearing = receiveNews(heard.run, news);
@@ -309,7 +309,7 @@ export class Family {
   async #endOf(id: string): Promise<ChildEnd | null> {
     try {
       const { end } = await this.#call("end", id, async ({ run }) => await Promise.resolve(run.state));
-      return end === null ? null : endOf(end);
+      return end === null ? null : childEnd(end);
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
       return { kind: "failed", error: { name: "HoldfastError", message: "gone", code: "run_not_found" } };
@@ -384,9 +384,4 @@ export class Family {
     if (process === undefined) throw new Error(`no run ${id}; there are ${this.ids().join(", ")}`);
     return process;
   }
-}
-
-function endOf(end: NonNullable<Run["state"]["end"]>): ChildEnd {
-  if (end.kind === "run.completed") return { kind: "completed", output: end.output };
-  return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };
 }

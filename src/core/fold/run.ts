@@ -1,4 +1,5 @@
 /** What the entries of the run itself mean. */
+import type { EndEntry } from "../end.ts";
 import type { Entry, EntryOf } from "../entry.ts";
 import { defined } from "../record.ts";
 import { callKey, cancelKey } from "../state.ts";
@@ -107,7 +108,7 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
   if (key !== undefined) state.debounceKeys.add(key);
 }
 
-function end(state: RunState, entry: NonNullable<RunState["end"]>): void {
+function end(state: RunState, entry: EndEntry): void {
   state.end = entry;
   if (entry.kind === "run.cancelled")
     remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
