@@ -7,8 +7,8 @@ import type { Context } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { TrieRouter } from "hono/router/trie-router";
 import type { Service } from "../core/service.ts";
-import { sights } from "../core/veil.ts";
-import type { Sight } from "../core/veil.ts";
+import { sights } from "../core/redaction.ts";
+import type { Sight } from "../core/redaction.ts";
 import { askRoutes } from "./ask.ts";
 import { authorise } from "./auth.ts";
 import { readAuthor } from "./author.ts";
@@ -34,7 +34,7 @@ import { statsRoutes } from "./stats.ts";
 import { timelineRoutes } from "./timeline.ts";
 import { transferRoutes } from "./transfer.ts";
 import { urlOf } from "./url.ts";
-import { veil } from "./veil.ts";
+import { redact } from "./redaction.ts";
 import { workflowRoutes } from "./workflow.ts";
 
 /** Every route there is; the app has no others. */
@@ -67,7 +67,7 @@ export function createApp(service: Service, readConfig: () => Config): Hono {
   // What Hono's own choice comes to for a table with `/v1/runs/bulk` beside `/v1/runs/:id`, after trying another.
   const app = new Hono({ router: new TrieRouter() });
   const door: Door = { readConfig, guard: new Guard() };
-  const [whole, unaddressed, shapes] = sights.map((sight) => routesOf(veil(service, sight)));
+  const [whole, unaddressed, shapes] = sights.map((sight) => routesOf(redact(service, sight)));
   for (const [index, route] of (whole ?? []).entries()) {
     const routes = { whole: route, unaddressed: unaddressed?.[index] ?? route, shapes: shapes?.[index] ?? route };
     app.on(route.method, route.path, (context) => frame(context, door, () => serve(routes, context, door)));

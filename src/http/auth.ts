@@ -3,7 +3,7 @@
  * call is refused, and `AUTH=none` answers on this machine only.
  */
 import { fromHex, isSameBytes } from "../core/bytes.ts";
-import type { Sight } from "../core/veil.ts";
+import type { Sight } from "../core/redaction.ts";
 import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
 import { rankOf, roles } from "./config.ts";
 import type { Access, Config, Right, Role, Token } from "./config.ts";

@@ -7,7 +7,7 @@ import type { Continuation } from "../core/origin.ts";
 import { toJson } from "../core/json.ts";
 import { costOf } from "../core/price.ts";
 import { defined } from "../core/record.ts";
-import { tell } from "../core/tale.ts";
+import { sentenceOf } from "../core/sentence.ts";
 import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run.ts";
 import type { WorkflowInfo } from "../core/service.ts";
 import type { ScheduleInfo } from "../core/timetable.ts";
@@ -162,7 +162,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
 
 export function viewEntry(entry: Entry): Json {
   const { seq, at, kind, ...rest } = entry;
-  const view: Record<string, unknown> = { seq, at: viewInstant(at), kind, text: tell(entry) };
+  const view: Record<string, unknown> = { seq, at: viewInstant(at), kind, text: sentenceOf(entry) };
   for (const [name, value] of Object.entries(rest)) {
     if (name === "result" && "sensitive" in rest) continue;
     const shown = viewField(name as FieldOf<Entry>, value);

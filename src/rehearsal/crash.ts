@@ -7,7 +7,7 @@ import type { Entry } from "../core/entry.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
 import { fold } from "../core/fold.ts";
 import { RunState } from "../core/state.ts";
-import { tell } from "../core/tale.ts";
+import { sentenceOf } from "../core/sentence.ts";
 import { idempotencyKey } from "../engine/record.ts";
 import { difference } from "./difference.ts";
 import { RehearsalError } from "./error.ts";
@@ -84,7 +84,7 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
   const done = new Map([...facts(past)].flatMap(({ entry, key }) => (key === null ? [] : [[key, entry]])));
   for (const call of stage.life.calls) {
     const entry = done.get(call);
-    if (entry !== undefined) throw new RehearsalError(`${where}, a step was done again: ${tell(entry)}`);
+    if (entry !== undefined) throw new RehearsalError(`${where}, a step was done again: ${sentenceOf(entry)}`);
   }
   const known = new Set([...facts(log)].map(({ id, entry }) => strange(id, entry)));
   for (const { id, entry } of facts(stage.log)) {
@@ -92,7 +92,7 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
     if (strangeness === null || known.has(strangeness)) continue;
     const why =
       "a handler has to ask for the same steps whenever it is run again (no clock, chance or world outside a step)";
-    throw new RehearsalError(`${where}, the handler did not do what it had done: ${tell(entry)}; ${why}`);
+    throw new RehearsalError(`${where}, the handler did not do what it had done: ${sentenceOf(entry)}; ${why}`);
   }
   if (dequal(expected, seen)) return;
   throw new RehearsalError(`${where}, it came to something else: ${difference(seen, expected)}`);
@@ -134,6 +134,6 @@ function isOnce(past: readonly Commit[]): boolean {
 function describe(past: readonly Commit[], all: number): string {
   const [text = "[]"] = past.at(-1)?.texts.slice(-1) ?? [];
   const last = (JSON.parse(text) as Entry[]).at(-1);
-  const what = last === undefined ? "nothing" : tell(last);
+  const what = last === undefined ? "nothing" : sentenceOf(last);
   return `when the process died after commit ${past.length} of ${all} (${what})`;
 }

@@ -3,7 +3,7 @@
  * Does not own: either.
  */
 import type { Entry } from "../core/entry.ts";
-import { tell } from "../core/tale.ts";
+import { sentenceOf } from "../core/sentence.ts";
 import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import type { HistoryEntry, Standing } from "./rehearsal.ts";
@@ -33,7 +33,7 @@ export function legible(entry: Entry): HistoryEntry {
   const fields = Object.entries(entry).map(([field, value]: [string, unknown]) => {
     return [field, values.has(field) && typeof value === "string" ? decode(value as Stored) : value];
   });
-  return { ...(Object.fromEntries(fields) as typeof entry), at: new Date(entry.at), text: tell(entry) };
+  return { ...(Object.fromEntries(fields) as typeof entry), at: new Date(entry.at), text: sentenceOf(entry) };
 }
 
 /** Type and bytes of a body; the type is null where there is none. */

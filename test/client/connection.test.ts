@@ -285,11 +285,11 @@ test("values come as they are; what stands for none comes as the JSON it is", as
       Response.json({ ...run, ...times, waitingFor: [], output });
   const date = against([shown({ $type: "Date", value: "2027-01-01T00:00:00.000Z" })]);
   expect((await finish(date.client.getRun("r1").result())).value).toEqual(new Date("2027-01-01"));
-  const veiled = { $type: "Shape", value: { type: "object" } };
+  const redacted = { $type: "Shape", value: { type: "object" } };
   const { value } = await finish(
-    against([shown(veiled)])
+    against([shown(redacted)])
       .client.getRun("r1")
       .result(),
   );
-  expect(value).toEqual(veiled);
+  expect(value).toEqual(redacted);
 });

@@ -4,7 +4,7 @@ import { toOtlp } from "../../src/core/otlp.ts";
 import type { Span } from "../../src/core/span.ts";
 import { runTrace, spotTrace } from "../../src/core/trace.ts";
 import { encode } from "../../src/core/value.ts";
-import { spansOf } from "../../src/core/weave.ts";
+import { spansOf } from "../../src/core/tracer.ts";
 
 const startAt = 1_700_000_000_000;
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };

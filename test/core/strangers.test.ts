@@ -12,9 +12,9 @@ import { planFork } from "../../src/core/fork.ts";
 import { readManifest } from "../../src/core/manifest.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { snapshot } from "../../src/core/snapshot.ts";
-import { tell } from "../../src/core/tale.ts";
+import { sentenceOf } from "../../src/core/sentence.ts";
 import { encode } from "../../src/core/value.ts";
-import { spansOf } from "../../src/core/weave.ts";
+import { spansOf } from "../../src/core/tracer.ts";
 import { viewHistory, viewRun } from "../../src/http/view.ts";
 import golden from "../golden/001-every-kind.json" with { type: "json" };
 
@@ -115,7 +115,7 @@ function verdictOn(lines: readonly string[]): string {
   }
   const { state } = customs;
   const run = snapshot(state, { running: 0, inFlight: new Map(), busy: false, stuck: null }, now);
-  JSON.stringify([viewRun(run), viewHistory({ entries, next: null }), entries.map(tell)]);
+  JSON.stringify([viewRun(run), viewHistory({ entries, next: null }), entries.map(sentenceOf)]);
   for (const span of spansOf(entries, { episode: 0, end: state.seq })) JSON.stringify(span);
   planFork(entries, { from: null, given: [] });
   const { bars, startedAt, endedAt } = timelineOf(entries, { underway: [], now }, { from: 0, limit: 200 });

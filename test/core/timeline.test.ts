@@ -7,7 +7,7 @@ import type { Entry, Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { RunState } from "../../src/core/state.ts";
 import { storyOf } from "../../src/core/story.ts";
-import { tell } from "../../src/core/tale.ts";
+import { sentenceOf } from "../../src/core/sentence.ts";
 import type { Bar, Timeline } from "../../src/core/timeline.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { finish, hostProgram } from "../engine/crash.ts";
@@ -437,7 +437,7 @@ describe("the story of one call", () => {
     expect(tries()).toBe("2 of 4");
     await host.drive();
     expect(tries()).toBe("4 of 4");
-    expect(host.journal.entries.filter(({ kind }) => kind === "step.attempt_failed").map(tell)).toEqual([
+    expect(host.journal.entries.filter(({ kind }) => kind === "step.attempt_failed").map(sentenceOf)).toEqual([
       "charge: attempt 1 of 2 failed after 0 ms (503); next in 1 s",
       "charge: attempt 2 of 2 failed after 0 ms (503); no attempt is left",
       "charge: attempt 3 of 4 failed after 0 ms (503); next in 1 s",

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
-import { tell } from "../../src/core/tale.ts";
+import { sentenceOf } from "../../src/core/sentence.ts";
 import { noUsage } from "../../src/core/usage.ts";
 import { encode } from "../../src/core/value.ts";
 import { viewEntry, viewRun, viewSummary } from "../../src/http/view.ts";
@@ -159,7 +159,7 @@ test.each<[Entry, unknown]>([
     },
   ],
 ])("entry %#", (entry, view) => {
-  expect(viewEntry(entry)).toEqual({ ...(view as object), text: tell(entry) });
+  expect(viewEntry(entry)).toEqual({ ...(view as object), text: sentenceOf(entry) });
   expect(Object.keys(viewEntry(entry)).slice(0, 4)).toEqual(["seq", "at", "kind", "text"]);
 });
 

@@ -37,7 +37,7 @@ import { repeatWorkflows } from "./flows/repeat.ts";
 import { statsWorkflows } from "./flows/stats.ts";
 import { tracedWorkflows } from "./flows/traced.ts";
 import { venomWorkflows } from "./flows/venom.ts";
-import { veilWorkflows } from "./flows/veil.ts";
+import { redactionWorkflows } from "./flows/redaction.ts";
 import { inject, intercept } from "./faults/injector.ts";
 import { erasureWorkflows } from "./flows/erasure.ts";
 import { toldWorkflows } from "./flows/told.ts";
@@ -90,7 +90,7 @@ const worker = createWorker({
     ...reasonWorkflows,
     ...timelineWorkflows,
     ...venomWorkflows,
-    ...veilWorkflows,
+    ...redactionWorkflows,
     ...webhookWorkflows,
   ],
   webhooks: [...webhooks, pushWebhook("the secret of the repository")],

@@ -2,7 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the raw history of a run on its page: every entry as a sentence, and as JSON when it is opened. */
 import type { Entry, Fact } from "../../core/entry.ts";
-import { tellZoned } from "../../core/tale.ts";
+import { zonedSentenceOf } from "../../core/sentence.ts";
 import { viewEntry } from "../view.ts";
 import { Instant } from "./instant.tsx";
 import { Block } from "./list.tsx";
@@ -112,8 +112,8 @@ export function HistoryRows({ run, entries, only, next, last }: RowsProps) {
             <span class="entry-seq">{entry.seq}</span>
             <Instant at={entry.at} form="exact" />
             <code class="entry-kind">{entry.kind}</code>
-            <span class="entry-text" title={tellZoned(entry)}>
-              {tellZoned(entry)}
+            <span class="entry-text" title={zonedSentenceOf(entry)}>
+              {zonedSentenceOf(entry)}
             </span>
           </summary>
           <Block id={`entry-${entry.seq}`} src={`${address}/history/${entry.seq}`} rows={3} rowHeight={rowHeight} />

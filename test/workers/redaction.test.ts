@@ -8,7 +8,7 @@ import { routesOf } from "../../src/http/app.ts";
 import { failingService, reached } from "../http/service.ts";
 import { ask, newId, runThatIs } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
-import { sensitiveWord } from "./flows/veil.ts";
+import { sensitiveWord } from "./flows/redaction.ts";
 import { connect } from "./listener.ts";
 
 const settings = env as unknown as Record<string, string>;
@@ -18,7 +18,7 @@ type Who = keyof typeof tokens;
 /** Of a length of which base64 is the same wherever it stands. */
 const word = "canary-3b1f9c7e5d20";
 const forms = [word, btoa(word), encodeURIComponent(word)];
-const marks = { "holdfast-reason": `because ${word}`, "idempotency-key": newId("veil") };
+const marks = { "holdfast-reason": `because ${word}`, "idempotency-key": newId("redaction") };
 
 function says(text: string): boolean {
   return forms.some((form) => text.includes(form));
@@ -39,11 +39,11 @@ async function done(call: string, options: Ask = {}): Promise<Answer> {
 
 const reason = { "holdfast-reason": marks["holdfast-reason"] };
 
-/** A run of `veil-all` that has the word everywhere, and that ends as it is told. */
+/** A run of `redaction-all` that has the word everywhere, and that ends as it is told. */
 async function fill(ends?: "whole" | "broken" | "bailed"): Promise<string> {
-  const id = newId("veil");
+  const id = newId("redaction");
   const input = { word, ...(ends === undefined ? {} : { ends }) };
-  await done("POST /v1/workflows/veil-all/runs", { json: { id, input }, headers: reason });
+  await done("POST /v1/workflows/redaction-all/runs", { json: { id, input }, headers: reason });
   const early = await runThatIs(id, {
     waitingFor: expect.arrayContaining([expect.objectContaining({ name: "typed" })]),
   });
@@ -68,7 +68,7 @@ async function fill(ends?: "whole" | "broken" | "bailed"): Promise<string> {
 }
 
 const runs = { open: "", whole: "", broken: "", bailed: "", cancelled: "", paused: "", again: "" };
-const schedule = newId("veil");
+const schedule = newId("redaction");
 
 beforeAll(async () => {
   const shapes = "read.shapes:rs-token-123,admin.shapes:as-token-123";
@@ -76,23 +76,23 @@ beforeAll(async () => {
   const [open, whole, broken, bailed, cancelled, paused] = await Promise.all([
     ...[fill(), fill("whole"), fill("broken"), fill("bailed"), fill(), fill()],
   ]);
-  Object.assign(runs, { open, whole, broken, bailed, cancelled, paused, again: newId("veil") });
+  Object.assign(runs, { open, whole, broken, bailed, cancelled, paused, again: newId("redaction") });
   await done(`POST /v1/runs/${cancelled}/cancel`, { json: { reason: `why ${word}` } });
   await done(`POST /v1/runs/${paused}/pause`, { json: { reason: `why ${word}` } });
-  await done("POST /v1/workflows/veil-again/runs", { json: { id: runs.again, input: { word, turn: 0 } } });
-  const keyed = { json: word, headers: { "idempotency-key": newId("veil") } };
+  await done("POST /v1/workflows/redaction-again/runs", { json: { id: runs.again, input: { word, turn: 0 } } });
+  const keyed = { json: word, headers: { "idempotency-key": newId("redaction") } };
   await done(`POST /v1/runs/${runs.again}/signals/go`, keyed);
   await done("POST /v1/schedules", {
     json: {
       id: schedule,
-      workflow: "veil-all",
+      workflow: "redaction-all",
       cron: "0 3 1 1 *",
       input: { word },
       paused: true,
       reason: `why ${word}`,
     },
   });
-  await done("PATCH /v1/lanes/veil-lane", { json: { limit: 7 }, headers: reason });
+  await done("PATCH /v1/lanes/redaction-lane", { json: { limit: 7 }, headers: reason });
   await runThatIs(runs.cancelled, { status: "cancelled" });
 }, 60_000);
 
@@ -119,8 +119,12 @@ const visits: Readonly<Record<string, () => Promise<string[]>>> = {
   "GET /openapi.json": async () => ["/openapi.json"],
   "GET /metrics": async () => ["/metrics"],
   "GET /v1/workflows": async () => ["/v1/workflows"],
-  "GET /v1/workflows/:name": async () => ["/v1/workflows/veil-all"],
-  "GET /v1/runs": async () => ["/v1/runs?workflow=veil-all&limit=200", "/v1/runs?workflow=veil-child", "/v1/runs"],
+  "GET /v1/workflows/:name": async () => ["/v1/workflows/redaction-all"],
+  "GET /v1/runs": async () => [
+    "/v1/runs?workflow=redaction-all&limit=200",
+    "/v1/runs?workflow=redaction-child",
+    "/v1/runs",
+  ],
   "GET /v1/runs/:id": each((id) => `/v1/runs/${id}`),
   "GET /v1/runs/:id/history": each((id) => `/v1/runs/${id}/history`),
   "GET /v1/runs/:id/events": async () =>
@@ -130,14 +134,14 @@ const visits: Readonly<Record<string, () => Promise<string[]>>> = {
   "GET /v1/runs/:id/queries/:name": async () =>
     ["word", "broken", "absent"].map((name) => `/v1/runs/${runs.open}/queries/${name}`),
   "GET /v1/directory/counts": async () => ["/v1/directory/counts?groupBy=workflow,status,errorCode"],
-  "GET /v1/directory/causes": async () => ["/v1/directory/causes?workflow=veil-all"],
+  "GET /v1/directory/causes": async () => ["/v1/directory/causes?workflow=redaction-all"],
   "GET /v1/schedules": async () => ["/v1/schedules"],
   "GET /v1/schedules/:id": async () => [`/v1/schedules/${schedule}`],
   "GET /v1/lanes": async () => ["/v1/lanes"],
-  "GET /v1/lanes/:name": async () => ["/v1/lanes/veil-lane"],
+  "GET /v1/lanes/:name": async () => ["/v1/lanes/redaction-lane"],
   "GET /v1/stats": async () => ["/v1/stats"],
   "GET /v1/webhooks": async () => ["/v1/webhooks"],
-  "GET /": async () => ["/", "/?status=failed", "/?workflow=veil-all"],
+  "GET /": async () => ["/", "/?status=failed", "/?workflow=redaction-all"],
   "GET /runs/:id": async () => [
     ...Object.values(runs).map((id) => `/runs/${id}`),
     ...["result", "lost", "webhook:early", "wait:typed"].map((step) => `/runs/${runs.broken}?step=${step}`),
@@ -147,9 +151,9 @@ const visits: Readonly<Record<string, () => Promise<string[]>>> = {
   "GET /runs/:id/history": each((id) => `/runs/${id}/history`),
   "GET /runs/:id/history/:seq": entries,
   "GET /workflows": async () => ["/workflows"],
-  "GET /workflows/:name": async () => ["/workflows/veil-all"],
+  "GET /workflows/:name": async () => ["/workflows/redaction-all"],
   "GET /schedules": async () => ["/schedules"],
-  "GET /lanes": async () => ["/lanes", "/lanes?name=veil-lane"],
+  "GET /lanes": async () => ["/lanes", "/lanes?name=redaction-lane"],
   "GET /stats": async () => ["/stats"],
 };
 
@@ -244,20 +248,20 @@ describe("live events", () => {
   });
 });
 
-/** What is asked of each route that changes something; `:id` is a run of `veil-all` that waits. */
+/** What is asked of each route that changes something; `:id` is a run of `redaction-all` that waits. */
 const deeds: Readonly<Record<string, readonly (readonly [path: string, options?: Ask])[]>> = {
   "POST /v1/workflows/:name/runs": [
-    ["/v1/workflows/veil-child/runs?wait=5s", { json: { input: { word } } }],
-    ["/v1/workflows/veil-child/runs?wait=5s", { json: { input: { word, broken: true } } }],
-    ["/v1/workflows/veil-all/runs", { json: { input: { word }, update: { name: "echo", argument: word } } }],
-    ["/v1/workflows/veil-all/runs", { json: { input: { word }, update: { name: "broken" } } }],
+    ["/v1/workflows/redaction-child/runs?wait=5s", { json: { input: { word } } }],
+    ["/v1/workflows/redaction-child/runs?wait=5s", { json: { input: { word, broken: true } } }],
+    ["/v1/workflows/redaction-all/runs", { json: { input: { word }, update: { name: "echo", argument: word } } }],
+    ["/v1/workflows/redaction-all/runs", { json: { input: { word }, update: { name: "broken" } } }],
   ],
   "POST /v1/runs/:id/updates/:name": [
     ["/v1/runs/:id/updates/echo", { json: word }],
     ["/v1/runs/:id/updates/broken", { json: word }],
   ],
   "POST /v1/runs/:id/signals/:name": [["/v1/runs/:id/signals/note", { json: word, headers: reason }]],
-  "POST /v1/signals/:name": [["/v1/signals/veil-nobody", { json: word }]],
+  "POST /v1/signals/:name": [["/v1/signals/redaction-nobody", { json: word }]],
   "POST /v1/runs/:id/webhooks/:name/revoke": [["/v1/runs/:id/webhooks/open/revoke", { json: { reason: word } }]],
   "POST /v1/runs/:id/pause": [["/v1/runs/:id/pause", { json: { reason: word } }]],
   "POST /v1/runs/:id/resume": [["/v1/runs/:id/resume", { json: { reason: word } }]],
@@ -280,7 +284,7 @@ const deeds: Readonly<Record<string, readonly (readonly [path: string, options?:
   "POST /v1/runs/import": [],
   "POST /v1/runs/:id/export": [],
   "POST /v1/schedules": [
-    ["/v1/schedules", { json: { id: newId("made"), workflow: "veil-child", cron: "0 3 1 1 *", input: { word } } }],
+    ["/v1/schedules", { json: { id: newId("made"), workflow: "redaction-child", cron: "0 3 1 1 *", input: { word } } }],
   ],
   "PATCH /v1/schedules/:id": [[`/v1/schedules/${schedule}`, { json: { timezone: "UTC", reason: word } }]],
   "POST /v1/schedules/:id/trigger": [[`/v1/schedules/${schedule}/trigger`, { json: { reason: word } }]],
@@ -288,7 +292,7 @@ const deeds: Readonly<Record<string, readonly (readonly [path: string, options?:
     [`/v1/schedules/${schedule}/backfill`, { json: { from: "2026-01-02T00:00:00Z", to: "2026-01-03T00:00:00Z" } }],
   ],
   "DELETE /v1/schedules/:id": [[`/v1/schedules/${schedule}`, { json: { reason: word } }]],
-  "PATCH /v1/lanes/:name": [["/v1/lanes/veil-lane", { json: { limit: 8 }, headers: reason }]],
+  "PATCH /v1/lanes/:name": [["/v1/lanes/redaction-lane", { json: { limit: 8 }, headers: reason }]],
 };
 
 describe("whatever changes something", () => {
@@ -318,7 +322,7 @@ describe("whatever changes something", () => {
     };
     const refused = (json: object) => codeOf(`POST /v1/runs/${runs.whole}/fork`, json);
     const notified = { input: { word }, notify: "https://example.com/end" };
-    expect(await codeOf("POST /v1/workflows/veil-child/runs", notified)).toBe("403 payload_hidden");
+    expect(await codeOf("POST /v1/workflows/redaction-child/runs", notified)).toBe("403 payload_hidden");
     expect(await codeOf(`POST /v1/runs/${runs.whole}/export`, {})).toBe("403 payload_hidden");
     expect(await codeOf("POST /v1/runs/import", {})).toBe("403 payload_hidden");
     expect(await refused({ from: "lost", results: { result: { word: "mine" } } })).toBe("403 payload_hidden");
@@ -335,7 +339,7 @@ describe("whatever changes something", () => {
         ends: "text, up to 16 characters",
       },
     });
-    const again = await fetched("all", "POST /v1/workflows/veil-child/runs", { json: { input: body["input"] } });
+    const again = await fetched("all", "POST /v1/workflows/redaction-child/runs", { json: { input: body["input"] } });
     expect([again.status, again.body["code"]]).toEqual([400, "body_invalid"]);
   });
 });

@@ -14,12 +14,12 @@ const maxName = 256;
 const maxListed = 5;
 
 /** One line of at most 500 characters; never empty. An entry of a kind that only newer code knows is told by its kind. */
-export function tell(entry: Entry): string {
+export function sentenceOf(entry: Entry): string {
   return line(entry, timeOf);
 }
 
 /** The same for whoever reads it beside times of another zone. */
-export function tellZoned(entry: Entry): string {
+export function zonedSentenceOf(entry: Entry): string {
   return line(entry, (at, now) => `${timeOf(at, now)} UTC`);
 }
 

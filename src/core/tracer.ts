@@ -33,15 +33,15 @@ const maxLinks = 100;
  * @param entries the journal from its beginning; read no further than the stretch's end
  */
 export function* spansOf(entries: Iterable<Entry>, stretch: Stretch): Generator<Span> {
-  let weaver: Weaver | null = null;
+  let tracer: Tracer | null = null;
   for (const entry of entries) {
-    if (entry.kind === "run.created") weaver = new Weaver(entry, stretch);
-    if (weaver !== null) yield* weaver.take(entry);
+    if (entry.kind === "run.created") tracer = new Tracer(entry, stretch);
+    if (tracer !== null) yield* tracer.take(entry);
     if (entry.seq >= stretch.end) return;
   }
 }
 
-class Weaver {
+class Tracer {
   readonly #created: Created;
   readonly #stretch: Stretch;
   readonly #run: Trace;

@@ -8,15 +8,15 @@ import type { StoredError } from "../../src/core/error.ts";
 import type { RunSummary } from "../../src/core/run.ts";
 import type { LaneInfo } from "../../src/core/lanes.ts";
 import { outlineOf } from "../../src/core/shape.ts";
-import { tell } from "../../src/core/tale.ts";
+import { sentenceOf } from "../../src/core/sentence.ts";
 import type { Bar, Story, Timeline } from "../../src/core/timeline.ts";
 import type { ScheduleInfo } from "../../src/core/timetable.ts";
 import { encode, undefinedValue } from "../../src/core/value.ts";
-import { veils } from "../../src/core/veil.ts";
+import { redactions } from "../../src/core/redaction.ts";
 import { viewEntry } from "../../src/http/view.ts";
 import { createPick, randomValue } from "./sample.ts";
 
-const { shapes, unaddressed } = veils;
+const { shapes, unaddressed } = redactions;
 const word = "canary";
 const stored = encode({ word }, "it");
 const base = { seq: 1, at: 0 };
@@ -90,7 +90,7 @@ describe("entries", () => {
     };
     expect(says(shapes.entry(created))).toBe(false);
     expect(shapes.entry(created)).toMatchObject({ fork: { id: "b", step: "charge", upTo: 3 } });
-    expect(tell(shapes.entry(created))).toContain("forked run b from charge on");
+    expect(sentenceOf(shapes.entry(created))).toContain("forked run b from charge on");
   });
 
   test("have no field that this deployment does not know", () => {
@@ -215,7 +215,7 @@ test("a refusal that may quote what is stored says its code only; any other is a
   expect(shapes.refusal(plain)).toBe(plain);
 });
 
-const seed = process.env["VEIL_SEED"] ?? "veil";
+const seed = process.env["REDACTION_SEED"] ?? "redaction";
 
 test("no text of a value is in its shape, wherever it stands in it", () => {
   const pick = createPick(seed);

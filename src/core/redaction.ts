@@ -32,7 +32,7 @@ export const sights = ["whole", "unaddressed", "shapes"] as const satisfies read
 export const hidden = "(hidden)";
 
 /** How each kind of thing is shown to one sight. `now` is epoch ms, for sentences. */
-export type Veil = {
+export type Redaction = {
   readonly run: (run: RunSnapshot, now: number) => RunSnapshot;
   readonly summary: (run: RunSummary, now: number) => RunSummary;
   readonly entry: (entry: Entry) => Entry;
@@ -50,39 +50,39 @@ export type Veil = {
 
 const same = <Value>(value: Value): Value => value;
 
-export const veils: Readonly<Record<Exclude<Sight, "whole">, Veil>> = {
+export const redactions: Readonly<Record<Exclude<Sight, "whole">, Redaction>> = {
   unaddressed: {
     run: (run) => ({ ...run, waitingFor: run.waitingFor.map(withoutUrl) }),
     summary: (run) => ({ ...run, waitingFor: run.waitingFor.map(withoutUrl) }),
-    entry: (entry) => veilEntry(entry, new Set(["address"])),
+    entry: (entry) => redactEntry(entry, new Set(["address"])),
     ...{ timeline: same, story: same, schedule: same, workflow: same, lane: same, cause: same },
     ...{ query: same, update: same, refusal: same },
   },
   shapes: {
-    run: veilRun,
-    summary: veilSummary,
-    entry: (entry) => veilEntry(entry, null),
+    run: redactRun,
+    summary: redactSummary,
+    entry: (entry) => redactEntry(entry, null),
     timeline: ({ bars, from, total, count, startedAt, endedAt, ended, idle }) => {
-      return { bars: bars.map(veilBar), from, total, count, startedAt, endedAt, ended, idle };
+      return { bars: bars.map(redactBar), from, total, count, startedAt, endedAt, ended, idle };
     },
     story: ({ bar, place, input, output, sensitive, idempotencyKey }) => {
       const shapes = { input: shapeOrNull(input), output: shapeOrNull(output) };
-      return { bar: veilBar(bar), place, ...shapes, sensitive, idempotencyKey };
+      return { bar: redactBar(bar), place, ...shapes, sensitive, idempotencyKey };
     },
-    schedule: veilSchedule,
+    schedule: redactSchedule,
     workflow: ({ name, version, versions, input, signals, schedules, terms, counts }) => {
-      return { name, version, versions, input, signals, schedules: schedules.map(veilSchedule), terms, counts };
+      return { name, version, versions, input, signals, schedules: schedules.map(redactSchedule), terms, counts };
     },
-    lane: veilLane,
+    lane: redactLane,
     cause: ({ id, workflow, code, step, count, firstAt, lastAt, run }) => {
       return { id, workflow, code, step, message: hidden, count, firstAt, lastAt, run };
     },
     query: (answer) => {
-      if (answer.kind === "failed") return { kind: answer.kind, error: veilError(answer.error) };
+      if (answer.kind === "failed") return { kind: answer.kind, error: redactError(answer.error) };
       return { kind: answer.kind, result: shapeOf(answer.result) };
     },
-    update: veilUpdate,
-    refusal: veilRefusal,
+    update: redactUpdate,
+    refusal: redactRefusal,
   },
 };
 
@@ -94,19 +94,19 @@ function shapeOrNull(stored: Stored | null): Stored | null {
   return stored === null ? null : shapeOf(stored);
 }
 
-function veilError(error: StoredError): StoredError {
+function redactError(error: StoredError): StoredError {
   const { name, code, step, attempts, index, child, cause, errors, undone, notUndone } = error;
   return {
     name,
     message: hidden,
     ...defined({ code, step, attempts, index, child }),
-    ...defined({ cause: cause && veilError(cause), errors: errors?.map(veilError), undone }),
+    ...defined({ cause: cause && redactError(cause), errors: errors?.map(redactError), undone }),
     ...defined({ notUndone: notUndone?.map(({ step: of }) => ({ step: of, message: hidden })) }),
   };
 }
 
 function errorOrNull(error: StoredError | null): StoredError | null {
-  return error === null ? null : veilError(error);
+  return error === null ? null : redactError(error);
 }
 
 function wordsOf<Words extends string | null>(words: Words): Words | typeof hidden {
@@ -117,26 +117,26 @@ function withoutUrl({ url: _url, ...wait }: Waiting): Waiting {
   return wait;
 }
 
-function veilWaiting(waiting: Waiting): Waiting {
+function redactWaiting(waiting: Waiting): Waiting {
   const { error, ...wait } = withoutUrl(waiting);
   return error === undefined ? wait : { ...wait, error: hidden };
 }
 
-function veilRun(run: RunSnapshot, now: number): RunSnapshot {
+function redactRun(run: RunSnapshot, now: number): RunSnapshot {
   const { input, output, progress, active } = run;
   return {
-    ...veilSummary(run, now),
+    ...redactSummary(run, now),
     ...{ input: shapeOf(input), output: shapeOrNull(output), progress: shapeOrNull(progress), active },
   };
 }
 
-function veilSummary(run: RunSummary, now: number): RunSummary {
+function redactSummary(run: RunSummary, now: number): RunSummary {
   const { id, workflow, version, status, labels, parent, schedule, fork, createdAt, startedAt, updatedAt } = run;
   const { finishedAt, steps, usage, tallies, trace, seq } = run;
-  const waitingFor = run.waitingFor.map(veilWaiting);
+  const waitingFor = run.waitingFor.map(redactWaiting);
   return {
     ...{ id, workflow, version, status, error: errorOrNull(run.error), labels, parent, schedule, fork },
-    ...{ createdAt, startedAt, updatedAt, finishedAt, waitingFor, ...veilReason(run, waitingFor, now) },
+    ...{ createdAt, startedAt, updatedAt, finishedAt, waitingFor, ...redactReason(run, waitingFor, now) },
     ...{ steps, usage, tallies, trace, seq },
   };
 }
@@ -145,7 +145,11 @@ function veilSummary(run: RunSummary, now: number): RunSummary {
 const parting = "on its way to its end";
 
 /** The sentence made anew where it is made of names and times, and told by the status alone where it is not. */
-function veilReason(run: RunSummary, waitingFor: readonly Waiting[], now: number): Pick<RunSummary, "reason" | "lead"> {
+function redactReason(
+  run: RunSummary,
+  waitingFor: readonly Waiting[],
+  now: number,
+): Pick<RunSummary, "reason" | "lead"> {
   const { status, error, reason } = run;
   const lead = typeof run.lead === "string" ? parting : run.lead;
   switch (status) {
@@ -168,7 +172,7 @@ function veilReason(run: RunSummary, waitingFor: readonly Waiting[], now: number
   }
 }
 
-function veilBar(bar: Bar): Bar {
+function redactBar(bar: Bar): Bar {
   const { index, key, kind, name, status, startedAt, endedAt, until, attempts, attemptCount, attemptLimit } = bar;
   const { child, error, rejected, firstSeq, lastSeq, calls } = bar;
   return {
@@ -184,7 +188,7 @@ function veilBar(bar: Bar): Bar {
   };
 }
 
-function veilSchedule(info: ScheduleInfo): ScheduleInfo {
+function redactSchedule(info: ScheduleInfo): ScheduleInfo {
   const { id, workflow, cron, timezone, input, overlap, catchUpMs, jitterMs, pauseOnFailure, source } = info;
   const { paused, lastError, backfills, next } = info;
   return {
@@ -195,16 +199,16 @@ function veilSchedule(info: ScheduleInfo): ScheduleInfo {
   };
 }
 
-function veilLane({ setting, ...lane }: LaneInfo): LaneInfo {
+function redactLane({ setting, ...lane }: LaneInfo): LaneInfo {
   return setting === undefined ? lane : { ...lane, setting: { ...setting, reason: wordsOf(setting.reason) } };
 }
 
-function veilUpdate(answer: UpdateAnswer): UpdateAnswer {
+function redactUpdate(answer: UpdateAnswer): UpdateAnswer {
   switch (answer.kind) {
     case "completed":
       return { kind: answer.kind, update: answer.update, result: shapeOf(answer.result) };
     case "failed":
-      return { kind: answer.kind, update: answer.update, error: veilError(answer.error) };
+      return { kind: answer.kind, update: answer.update, error: redactError(answer.error) };
     case "open":
       return answer;
     default:
@@ -223,7 +227,7 @@ const quoting: ReadonlySet<string> = new Set([
   "value_uncloneable",
 ]);
 
-function veilRefusal(thrown: unknown): unknown {
+function redactRefusal(thrown: unknown): unknown {
   if (!(thrown instanceof HoldfastError) || !quoting.has(thrown.code)) return thrown;
   return new HoldfastError(thrown.code, `what it was refused for is not shown with this sight: ${hidden}`);
 }
@@ -317,7 +321,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
 };
 
 /** @param only the manners that count; the fields of others stay as they are. Null: all of them. */
-function veilEntry(entry: Entry, only: ReadonlySet<Manner> | null): Entry {
+function redactEntry(entry: Entry, only: ReadonlySet<Manner> | null): Entry {
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(entry)) {
     // An entry of a newer deployment may have fields that this one does not know.
@@ -336,7 +340,7 @@ function tellField(manner: Manner, value: unknown): unknown {
     case "value":
       return shapeOf(value as Stored);
     case "error":
-      return veilError(value as StoredError);
+      return redactError(value as StoredError);
     case "address":
       return hidden;
     case "words":

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, Fact } from "../../src/core/entry.ts";
 import { inLine } from "../../src/core/phrase.ts";
-import { tell, tellZoned } from "../../src/core/tale.ts";
+import { sentenceOf, zonedSentenceOf } from "../../src/core/sentence.ts";
 import { encode } from "../../src/core/value.ts";
 
 const at = Date.UTC(2026, 2, 2, 14, 2);
@@ -273,7 +273,7 @@ const told = Object.entries(tales).flatMap(([kind, each]) =>
 );
 
 describe("an entry says", () => {
-  test.each(told)("%s", (text, entry) => expect(tell(entry)).toBe(text));
+  test.each(told)("%s", (text, entry) => expect(sentenceOf(entry)).toBe(text));
 });
 
 /** The entry with every name and message in it made of this text. */
@@ -288,27 +288,27 @@ function filled(value: unknown, text: string, key = ""): unknown {
 
 test("beside times of another zone it says that its own are UTC", () => {
   const nap = { kind: "timer.set", name: "nap", call: "nap", wakeAt: at + 24 * hourMs, seq: 1, at } as const;
-  expect(tellZoned(nap)).toBe("sleeps (nap) for 1 day, until 3 Mar 14:02 UTC");
+  expect(zonedSentenceOf(nap)).toBe("sleeps (nap) for 1 day, until 3 Mar 14:02 UTC");
 });
 
 test("whatever people wrote, it is one line of 1 to 500 characters", () => {
   for (const text of ["", "x".repeat(5000), "a\nb\u2028c\u0000", "\ud800", "😀".repeat(400), "\u202eabc"]) {
     for (const [, entry] of told) {
-      const tale = tell(filled(entry, text) as Entry);
-      expect(tale.length).toBeGreaterThan(0);
-      expect(tale.length).toBeLessThanOrEqual(500);
-      expect(tale).toBe(inLine(tale, 500));
+      const sentence = sentenceOf(filled(entry, text) as Entry);
+      expect(sentence.length).toBeGreaterThan(0);
+      expect(sentence.length).toBeLessThanOrEqual(500);
+      expect(sentence).toBe(inLine(sentence, 500));
     }
   }
 });
 
 test("it shows no value that the run works on, no key and no address", () => {
   for (const [text, entry] of told) {
-    expect(JSON.stringify(tell(entry))).not.toMatch(/secret/);
+    expect(JSON.stringify(sentenceOf(entry))).not.toMatch(/secret/);
     expect(text).not.toContain("secret");
   }
 });
 
 test("an entry of a kind that only newer code knows is told by its kind", () => {
-  expect(tell({ kind: "moon.rose", seq: 1, at } as unknown as Entry)).toBe("moon.rose");
+  expect(sentenceOf({ kind: "moon.rose", seq: 1, at } as unknown as Entry)).toBe("moon.rose");
 });

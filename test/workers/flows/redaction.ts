@@ -13,8 +13,8 @@ function wordy(word: string): Error {
   return new RangeError(`message ${word}`, { cause });
 }
 
-const child = defineWorkflow("veil-child", {
-  lane: { name: "veil-lane", limit: 50 },
+const child = defineWorkflow("redaction-child", {
+  lane: { name: "redaction-lane", limit: 50 },
   retries: 0,
   handler: (input: { word: string; broken?: boolean }, step) => {
     if (input.broken === true) throw wordy(input.word);
@@ -23,7 +23,7 @@ const child = defineWorkflow("veil-child", {
   },
 });
 
-const all = defineWorkflow("veil-all", {
+const all = defineWorkflow("redaction-all", {
   signals: { typed: z.object({ word: z.string() }) },
   retry: { delay: "1 hour", limit: 3 },
   handler: async (input: Given, step) => {
@@ -67,7 +67,7 @@ function fail(word: string): never {
 }
 
 /** Goes on as new with a signal that came with a key, and the word as its input. */
-const again = defineWorkflow("veil-again", {
+const again = defineWorkflow("redaction-again", {
   handler: async (input: { word: string; turn: number }, step) => {
     const heard = await step.waitFor<unknown>("go");
     if (input.turn === 0) return await step.continueAsNew({ word: input.word, turn: 1 });
@@ -75,4 +75,4 @@ const again = defineWorkflow("veil-again", {
   },
 });
 
-export const veilWorkflows = [all, child, again];
+export const redactionWorkflows = [all, child, again];

@@ -1,6 +1,6 @@
 /**
  * Owns: a service that answers no more than its caller may see.
- * Does not own: what is left of each thing (core/veil).
+ * Does not own: what is left of each thing (core/redaction).
  *
  * Calls are passed on as they are: who may make them is judged before. Only what would carry data out on another
  * way, past this one, is refused to who sees shapes.
@@ -9,74 +9,74 @@ import { HoldfastError } from "../core/error.ts";
 import type { Hooks } from "../core/hooks.ts";
 import type { Runs, Service } from "../core/service.ts";
 import type { Schedules } from "../core/timetable.ts";
-import { hidden, veils } from "../core/veil.ts";
-import type { Sight, Veil } from "../core/veil.ts";
+import { hidden, redactions } from "../core/redaction.ts";
+import type { Sight, Redaction } from "../core/redaction.ts";
 
 /** The service itself for who may see all of it. */
-export function veil(service: Service, sight: Sight): Service {
+export function redact(service: Service, sight: Sight): Service {
   if (sight === "whole") return service;
-  const eye = veils[sight];
+  const redaction = redactions[sight];
   const { workflows, signals, asks, lanes, directory, stats } = service;
   return {
     workflows: {
-      list: async () => (await workflows.list()).map(eye.workflow),
-      find: async (name) => eye.workflow(await workflows.find(name)),
+      list: async () => (await workflows.list()).map(redaction.workflow),
+      find: async (name) => redaction.workflow(await workflows.find(name)),
     },
-    runs: veilRuns(service.runs, eye, sight === "shapes"),
+    runs: redactRuns(service.runs, redaction, sight === "shapes"),
     signals,
-    schedules: veilSchedules(service.schedules, eye),
-    hooks: veilHooks(service.hooks, sight === "shapes"),
+    schedules: redactSchedules(service.schedules, redaction),
+    hooks: redactHooks(service.hooks, sight === "shapes"),
     asks: {
-      query: async (id, name) => eye.query(await quoted(eye, asks.query(id, name))),
-      update: async (id, update) => eye.update(await quoted(eye, asks.update(id, update))),
+      query: async (id, name) => redaction.query(await quoted(redaction, asks.query(id, name))),
+      update: async (id, update) => redaction.update(await quoted(redaction, asks.update(id, update))),
     },
     lanes: {
       list: async (query) => {
         const page = await lanes.list(query);
-        return { lanes: page.lanes.map(eye.lane), cursor: page.cursor };
+        return { lanes: page.lanes.map(redaction.lane), cursor: page.cursor };
       },
-      find: async (name, limit) => eye.lane(await lanes.find(name, limit)),
-      override: async (name, limit, asked, key) => eye.lane(await lanes.override(name, limit, asked, key)),
+      find: async (name, limit) => redaction.lane(await lanes.find(name, limit)),
+      override: async (name, limit, asked, key) => redaction.lane(await lanes.override(name, limit, asked, key)),
     },
     directory: {
       count: (filter, groupBy) => directory.count(filter, groupBy),
-      causes: async (filter) => (await directory.causes(filter)).map(eye.cause),
+      causes: async (filter) => (await directory.causes(filter)).map(redaction.cause),
       follow: async (filter) =>
         mapped(await directory.follow(filter), (changes) =>
           changes.map((change) =>
-            change.kind === "listed" ? { kind: change.kind, run: eye.summary(change.run, Date.now()) } : change,
+            change.kind === "listed" ? { kind: change.kind, run: redaction.summary(change.run, Date.now()) } : change,
           ),
         ),
-      rebuild: async (request) => eye.run(await directory.rebuild(request), Date.now()),
-      rekey: async (request) => eye.run(await directory.rekey(request), Date.now()),
+      rebuild: async (request) => redaction.run(await directory.rebuild(request), Date.now()),
+      rekey: async (request) => redaction.run(await directory.rekey(request), Date.now()),
     },
     stats,
   };
 }
 
-function veilRuns(runs: Runs, eye: Veil, isBlind: boolean): Runs {
-  const show = async (run: ReturnType<Runs["read"]>) => eye.run(await quoted(eye, run), Date.now());
+function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
+  const show = async (run: ReturnType<Runs["read"]>) => redaction.run(await quoted(redaction, run), Date.now());
   return {
     start: async (request) => {
       if (isBlind && request.notify !== undefined) throw refused("have the end told to an address");
       const { run, update, ...rest } = await runs.start(request);
-      const answered = update === undefined ? {} : { update: eye.update(update) };
-      return { ...rest, run: eye.run(run, Date.now()), ...answered };
+      const answered = update === undefined ? {} : { update: redaction.update(update) };
+      return { ...rest, run: redaction.run(run, Date.now()), ...answered };
     },
     read: (id, waitMs) => show(runs.read(id, waitMs)),
     history: async (id, after, limit) => {
       const { entries, next } = await runs.history(id, after, limit);
-      return { entries: entries.map(eye.entry), next };
+      return { entries: entries.map(redaction.entry), next };
     },
     follow: async (id, after) =>
       mapped(await runs.follow(id, after), (news) =>
-        news.kind === "entries" ? { kind: news.kind, entries: news.entries.map(eye.entry) } : news,
+        news.kind === "entries" ? { kind: news.kind, entries: news.entries.map(redaction.entry) } : news,
       ),
-    timeline: async (...asked) => eye.timeline(await runs.timeline(...asked)),
-    story: async (id, key) => eye.story(await runs.story(id, key)),
+    timeline: async (...asked) => redaction.timeline(await runs.timeline(...asked)),
+    story: async (id, key) => redaction.story(await runs.story(id, key)),
     list: async (query) => {
       const page = await runs.list(query);
-      return { runs: page.runs.map((run) => eye.summary(run, Date.now())), cursor: page.cursor };
+      return { runs: page.runs.map((run) => redaction.summary(run, Date.now())), cursor: page.cursor };
     },
     act: (id, action) => show(runs.act(id, action)),
     fork: async (id, request) => {
@@ -84,8 +84,8 @@ function veilRuns(runs: Runs, eye: Veil, isBlind: boolean): Runs {
       if (isBlind && (request.input !== undefined || request.results.size > 0)) {
         throw refused("give the data of somebody else's run another course");
       }
-      const { run, created } = await quoted(eye, runs.fork(id, request));
-      return { run: eye.run(run, Date.now()), created };
+      const { run, created } = await quoted(redaction, runs.fork(id, request));
+      return { run: redaction.run(run, Date.now()), created };
     },
     previewFork: (id, cut) => runs.previewFork(id, cut),
     export: async (id) => {
@@ -96,33 +96,33 @@ function veilRuns(runs: Runs, eye: Veil, isBlind: boolean): Runs {
       // A text may be made up: of a run that tells an address the end of another one, for instance.
       if (isBlind) throw refused("bring in a run, whose history may have it read others");
       const { run, created } = await runs.import(text, request);
-      return { run: eye.run(run, Date.now()), created };
+      return { run: redaction.run(run, Date.now()), created };
     },
     bulk: (request) => show(runs.bulk(request)),
     count: (filter) => runs.count(filter),
   };
 }
 
-function veilSchedules(schedules: Schedules, eye: Veil): Schedules {
+function redactSchedules(schedules: Schedules, redaction: Redaction): Schedules {
   return {
-    list: async (workflow) => (await schedules.list(workflow)).map(eye.schedule),
-    find: async (id, next) => eye.schedule(await schedules.find(id, next)),
+    list: async (workflow) => (await schedules.list(workflow)).map(redaction.schedule),
+    find: async (id, next) => redaction.schedule(await schedules.find(id, next)),
     create: async (request) => {
       const { schedule, created } = await schedules.create(request);
-      return { schedule: eye.schedule(schedule), created };
+      return { schedule: redaction.schedule(schedule), created };
     },
-    change: async (id, change) => eye.schedule(await quoted(eye, schedules.change(id, change))),
+    change: async (id, change) => redaction.schedule(await quoted(redaction, schedules.change(id, change))),
     remove: (id, request) => schedules.remove(id, request),
     trigger: async (id, request) => {
-      const { run, created } = await quoted(eye, schedules.trigger(id, request));
-      return { run: eye.run(run, Date.now()), created };
+      const { run, created } = await quoted(redaction, schedules.trigger(id, request));
+      return { run: redaction.run(run, Date.now()), created };
     },
-    backfill: (id, request) => quoted(eye, schedules.backfill(id, request)),
+    backfill: (id, request) => quoted(redaction, schedules.backfill(id, request)),
     tick: () => schedules.tick(),
   };
 }
 
-function veilHooks(hooks: Hooks, isBlind: boolean): Hooks {
+function redactHooks(hooks: Hooks, isBlind: boolean): Hooks {
   return {
     ...hooks,
     revoke: async (id, call, request) => {
@@ -137,11 +137,11 @@ function refused(what: string): HoldfastError {
 }
 
 /** A refusal may quote what is stored. */
-async function quoted<Value>(eye: Veil, asked: Promise<Value>): Promise<Value> {
+async function quoted<Value>(redaction: Redaction, asked: Promise<Value>): Promise<Value> {
   try {
     return await asked;
   } catch (error) {
-    throw eye.refusal(error);
+    throw redaction.refusal(error);
   }
 }
 
