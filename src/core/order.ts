@@ -3,8 +3,11 @@
  * and when a run whose answer does not come looks after it.
  */
 import { HoldfastError, NonRetryableError, RetryAfterError } from "./error.ts";
+import { readBody } from "./hook.ts";
+import { readRetryAfter } from "./retry.ts";
 import { utf8Length } from "./size.ts";
 import type { Stored } from "./value.ts";
+import { encode } from "./value.ts";
 
 /** What is sent, checked; plain data. */
 export type OrderRequest = {
@@ -84,12 +87,35 @@ export function orderError({ request, step }: Order, end: Exclude<OrderEnd, { ki
   }
 }
 
-/** Seconds or a date (RFC 9110, 10.2.3); null where it is neither. @param at when it was said, epoch ms */
-export function pauseOf(retryAfter: string | null, at: number): number | null {
-  if (retryAfter === null) return null;
-  const text = retryAfter.trim();
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - at;
-  return Number.isSafeInteger(ms) && ms >= 0 ? ms : null;
+/** What it goes out with: its key, unless it brings one. */
+export function headersOf({ request, key }: Order): Headers {
+  const headers = new Headers(request.headers.map(([name, value]): [string, string] => [name, value]));
+  if (!headers.has("idempotency-key")) headers.set("idempotency-key", key);
+  return headers;
+}
+
+/** Of a body that is no result so much is told, to say what was wrong. */
+export const beginningBytes = 1024;
+
+/** Of a status that is no answer. @param body at least its beginning @param at when it came, epoch ms */
+export function refusedEnd({ status, headers }: Response, body: Uint8Array, at: number): OrderEnd {
+  const begins = new TextDecoder().decode(body.subarray(0, beginningBytes)).trim();
+  return { kind: "refused", status, begins, waitMs: readRetryAfter(headers.get("retry-after"), at) };
+}
+
+/** Of an answer, as far as it may be a result. @param body all of it */
+export function answeredEnd({ step }: Order, { status, headers }: Response, bytes: Uint8Array): OrderEnd {
+  try {
+    const body = readBody(headers.get("content-type") ?? "", bytes);
+    const value = encode({ status, headers: Object.fromEntries(headers), body }, `the answer of step ${step}`);
+    return { kind: "answered", value };
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const { code, message } = error;
+    if (code === "value_too_large" || code === "value_uncloneable") return { kind: "unusable", code, message };
+    // A body that is not what it says broke off, perhaps.
+    return { kind: "failed", message };
+  }
 }
 
 const firstLookMs = 60_000;

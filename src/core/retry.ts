@@ -173,3 +173,11 @@ export function growth(backoff: Backoff, attempt: number): number {
       return backoff satisfies never;
   }
 }
+
+/** Milliseconds of a `Retry-After`: seconds or a date (RFC 9110, 10.2.3); null where it is neither. @param at when it came, epoch ms */
+export function readRetryAfter(header: string | null, at: number): number | null {
+  if (header === null) return null;
+  const text = header.trim();
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - at;
+  return Number.isSafeInteger(ms) && ms >= 0 ? ms : null;
+}

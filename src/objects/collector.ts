@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import { toOtlp } from "../core/otlp.ts";
+import { readRetryAfter } from "../core/retry.ts";
 import type { Span } from "../core/span.ts";
 import { variable } from "./address.ts";
 
@@ -66,8 +67,7 @@ async function post(
   const why = `${response.status} ${(await response.text()).slice(0, 200)}`.trim();
   if (response.ok) return { kind: "taken" };
   if (!passing.has(response.status)) return { kind: "refused", why };
-  const seconds = Number(response.headers.get("retry-after") ?? "0");
-  return { kind: "busy", why, waitMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0 };
+  return { kind: "busy", why, waitMs: readRetryAfter(response.headers.get("retry-after"), Date.now()) ?? 0 };
 }
 
 function text(name: string): string {

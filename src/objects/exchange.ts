@@ -6,15 +6,11 @@
  */
 import type { Semaphore } from "./semaphore.ts";
 import { joinBytes } from "../core/bytes.ts";
-import { HoldfastError, messageOf } from "../core/error.ts";
-import { readBody } from "../core/hook.ts";
-import { isAnswer, longestOrderMs, pauseOf } from "../core/order.ts";
+import { messageOf } from "../core/error.ts";
+import { answeredEnd, beginningBytes, headersOf, isAnswer, longestOrderMs, refusedEnd } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
 import { group, maxValueBytes } from "../core/size.ts";
-import { encode } from "../core/value.ts";
 
-/** Of a body that is no result so much is kept, to say what was wrong. */
-const beginningBytes = 1024;
 /** A body beyond this is read while no other such is. */
 const smallBytes = 1024 * 1024;
 
@@ -48,22 +44,18 @@ export async function exchange(order: Order, hold: Hold, stop: AbortSignal): Pro
   }
 }
 
-async function send({ request, key }: Order, signal: AbortSignal): Promise<Response> {
-  const { method, url, body } = request;
+async function send(order: Order, signal: AbortSignal): Promise<Response> {
+  const { method, url, body } = order.request;
   signal.throwIfAborted();
-  const headers = new Headers(request.headers.map(([name, value]): [string, string] => [name, value]));
-  if (!headers.has("idempotency-key")) headers.set("idempotency-key", key);
-  return await fetch(url, { method, headers, body, signal });
+  return await fetch(url, { method, headers: headersOf(order), body, signal });
 }
 
-async function read({ request, step }: Order, response: Response, enlarge: () => Promise<void>): Promise<OrderEnd> {
-  const { status, headers } = response;
+async function read(order: Order, response: Response, enlarge: () => Promise<void>): Promise<OrderEnd> {
   const parts = new Body(response);
-  if (!isAnswer(status, request.accepted)) {
+  if (!isAnswer(response.status, order.request.accepted)) {
     const bytes = await parts.read(beginningBytes);
     await parts.leave();
-    const begins = new TextDecoder().decode(bytes.subarray(0, beginningBytes)).trim();
-    return { kind: "refused", status, begins, waitMs: pauseOf(headers.get("retry-after"), Date.now()) };
+    return refusedEnd(response, bytes, Date.now());
   }
   let bytes = await parts.read(smallBytes);
   if (bytes.byteLength > smallBytes) {
@@ -75,23 +67,7 @@ async function read({ request, step }: Order, response: Response, enlarge: () =>
     const message = `the answer has more than ${group(maxValueBytes)} bytes, which is what a result may have`;
     return { kind: "unusable", code: "value_too_large", message };
   }
-  return result(step, response, bytes);
-}
-
-function result(step: string, { status, headers }: Response, bytes: Uint8Array): OrderEnd {
-  try {
-    const body = readBody(headers.get("content-type") ?? "", bytes);
-    return {
-      kind: "answered",
-      value: encode({ status, headers: Object.fromEntries(headers), body }, `the answer of step ${step}`),
-    };
-  } catch (error) {
-    if (!(error instanceof HoldfastError)) throw error;
-    const { code, message } = error;
-    if (code === "value_too_large" || code === "value_uncloneable") return { kind: "unusable", code, message };
-    // A body that is not what it says broke off, perhaps.
-    return { kind: "failed", message };
-  }
+  return answeredEnd(order, response, bytes);
 }
 
 function failure(error: unknown): OrderEnd {

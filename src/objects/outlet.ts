@@ -9,6 +9,7 @@ import { Webhook } from "standardwebhooks";
 import { fromBase64 } from "../core/bytes.ts";
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
+import { readRetryAfter } from "../core/retry.ts";
 import { checkSubscribers, parseHosts } from "../core/subscriber.ts";
 import type { AllowedHost } from "../core/subscriber.ts";
 import { decode } from "../core/value.ts";
@@ -125,12 +126,5 @@ function read({ ok, status, headers }: Response, at: number): Delivery {
   if (status === 410) return { kind: "gone" };
   const why =
     status >= 300 && status < 400 ? `it answered ${status}, and redirects are not followed` : `it answered ${status}`;
-  return { kind: "failed", why, waitMs: pauseOf(headers.get("retry-after"), at) };
-}
-
-/** Seconds or a date (RFC 9110, 10.2.3); 0 where it is neither. */
-function pauseOf(text: string | null, at: number): number {
-  if (text === null) return 0;
-  const ms = /^\d+$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - at;
-  return Number.isFinite(ms) && ms > 0 ? ms : 0;
+  return { kind: "failed", why, waitMs: readRetryAfter(headers.get("retry-after"), at) ?? 0 };
 }

@@ -2,22 +2,17 @@
  * Owns: requests of `step.fetch`, which stand-ins answer.
  * Does not own: what an answer is to the step (core/order).
  */
-import { HoldfastError, messageOf } from "../core/error.ts";
-import { readBody } from "../core/hook.ts";
-import { isAnswer, pauseOf } from "../core/order.ts";
+import { messageOf } from "../core/error.ts";
+import { answeredEnd, headersOf, isAnswer, refusedEnd } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
 import { defined } from "../core/record.ts";
 import { callKey } from "../core/state.ts";
-import { encode } from "../core/value.ts";
 import { receiveAnswer } from "../engine/errand.ts";
 import type { Couriers } from "../engine/world.ts";
 import { hang } from "./hang.ts";
 import { processOf } from "./process.ts";
 import type { Company, Life } from "./process.ts";
 import type { StandInContext } from "./script.ts";
-
-/** Of what was refused so much is told. */
-const beginning = 1024;
 
 export function couriers(company: Company, life: Life): Couriers {
   const under = new Set<string>();
@@ -59,14 +54,12 @@ async function exchange(company: Company, life: Life, order: Order): Promise<Ord
     return await hang();
   }
   const { method, url, body } = request;
-  const headers = new Headers(request.headers.map(([name, value]): [string, string] => [name, value]));
-  if (!headers.has("idempotency-key")) headers.set("idempotency-key", key);
   const { calls, created } = processOf(company, order.id.runId).run.state;
   const attempt = calls.get(callKey("run", step))?.order?.attempt ?? 1;
   const context: StandInContext = {
     ...{ step, attempt, idempotencyKey: key, signal: new AbortController().signal },
     traceparent: created?.trace ?? "",
-    request: new Request(url, { method, headers, body: body as string | null }),
+    request: new Request(url, { method, headers: headersOf(order), body: body as string | null }),
   };
   try {
     life.calls.push(key);
@@ -108,19 +101,8 @@ function isReply(answer: object): answer is Reply {
   );
 }
 
-async function read({ request, step }: Order, response: Response, at: number): Promise<OrderEnd> {
-  const { status, headers } = response;
+async function read(order: Order, response: Response, at: number): Promise<OrderEnd> {
   const bytes = new Uint8Array(await response.arrayBuffer());
-  if (!isAnswer(status, request.accepted)) {
-    const begins = new TextDecoder().decode(bytes.subarray(0, beginning)).trim();
-    return { kind: "refused", status, begins, waitMs: pauseOf(headers.get("retry-after"), at) };
-  }
-  try {
-    const body = readBody(headers.get("content-type") ?? "", bytes);
-    const value = encode({ status, headers: Object.fromEntries(headers), body }, `the answer of step ${step}`);
-    return { kind: "answered", value };
-  } catch (error) {
-    if (!(error instanceof HoldfastError)) throw error;
-    return { kind: "failed", message: error.message };
-  }
+  if (isAnswer(response.status, order.request.accepted)) return answeredEnd(order, response, bytes);
+  return refusedEnd(response, bytes, at);
 }

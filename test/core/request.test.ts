@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { nextLookAt, pauseOf } from "../../src/core/order.ts";
+import { nextLookAt } from "../../src/core/order.ts";
 import { readRequest } from "../../src/core/request.ts";
+import { readRetryAfter } from "../../src/core/retry.ts";
 
 const url = "https://example.com/a?b=1";
 const read = (target: unknown) => readRequest(target, [], "step ask");
@@ -98,7 +99,7 @@ test("Retry-After is seconds or a date", () => {
   const at = Date.UTC(2026, 0, 1);
   expect(
     ["7", " 0 ", "Thu, 01 Jan 2026 00:01:00 GMT", "soon", null, "Thu, 01 Jan 2025 00:00:00 GMT"].map((text) =>
-      pauseOf(text, at),
+      readRetryAfter(text, at),
     ),
   ).toEqual([7000, 0, 60_000, null, null, null]);
 });

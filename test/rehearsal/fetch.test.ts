@@ -35,3 +35,15 @@ test("a response that is a constant answers every request, whoever dies meanwhil
   expect(run.output).toEqual([200, { id: 7 }, 200, { id: 7 }]);
   await run.crashEverywhere();
 });
+
+test("an answer that no result can be made of fails the step at once, as it does in earnest", async () => {
+  let answers = 0;
+  const headers = { "content-type": "application/json" };
+  const ask = (): Response => {
+    answers++;
+    return new Response('{"__proto__":1}', { headers });
+  };
+  const run = await rehearse(asking, undefined, { steps: { ask } });
+  await run.end();
+  expect([run.status, run.error?.code, run.error?.step, answers]).toEqual(["failed", "value_uncloneable", "ask", 1]);
+});
