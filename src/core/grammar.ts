@@ -3,52 +3,27 @@
  * is read, so that what was damaged or comes from a newer version is refused before anything is made of it.
  * Fields that are not named here are let be: a kind may be given more of them, and an old journal stays what it is.
  */
+import { listOf, maybe, object, oneOf, orNull, text } from "./check.ts";
+import type { Check } from "./check.ts";
 import type { Fact } from "./entry.ts";
+import { isRecord } from "./record.ts";
 
-/** Whether a field is what its kind says. */
-export type Check = (value: unknown) => boolean;
 /** The checks of one kind's fields; none that an entry must have can be left out. */
 type Fields<Of> = { readonly [Field in keyof Of as Of[Field] extends undefined ? never : Field]: Check };
 type Grammar = { readonly [Kind in Fact["kind"]]: Fields<Omit<Extract<Fact, { kind: Kind }>, "kind">> };
 
-const text: Check = (value) => typeof value === "string";
 const whole: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
 /** Epoch ms, or ms: of what was made with fractions, too. */
 const instant: Check = (value) => typeof value === "number" && Number.isFinite(value);
 const flag: Check = (value) => typeof value === "boolean";
 const isTrue: Check = (value) => value === true;
-const object: Check = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 /** The forms of stored values there are: devalue text, which begins like this. */
 const stored: Check = (value) => typeof value === "string" && /^(?:\[|-[1-6]$)/.test(value);
-const error: Check = (value) => {
-  if (!object(value)) return false;
-  const { name, message } = value as { readonly name?: unknown; readonly message?: unknown };
-  return typeof name === "string" && typeof message === "string";
-};
-const child: Check = (value) => object(value) && text((value as { readonly id?: unknown }).id);
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-const maybe =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value);
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check);
-const oneOf =
-  (...values: readonly string[]): Check =>
-  (value) =>
-    values.includes(value as string);
+const error: Check = (value) => isRecord(value) && text(value["name"]) && text(value["message"]);
+const child: Check = (value) => isRecord(value) && text(value["id"]);
 const call = oneOf("run", "sleep", "wait", "webhook", "child", "undo");
 const policy = oneOf("cancel", "terminate", "abandon");
-const withdrawnCall: Check = (value) => {
-  if (!object(value)) return false;
-  const { call: kind, id } = value as { readonly call?: unknown; readonly id?: unknown };
-  return call(kind) && text(id);
-};
+const withdrawnCall: Check = (value) => isRecord(value) && call(value["call"]) && text(value["id"]);
 
 const author = { by: text, role: maybe(text) };
 const asked = { ...author, reason: orNull(text), key: maybe(text) };

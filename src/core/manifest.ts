@@ -27,7 +27,7 @@ export type Manifest = {
 };
 
 /** The last line. */
-export type Seal = { readonly entries: number; readonly sha256: string };
+export type Trailer = { readonly entries: number; readonly sha256: string };
 
 /** What is said of a text that is not taken, and of which of its lines; the first is 1. */
 export function refuseLine(line: number, why: string): HoldfastError {
@@ -66,10 +66,10 @@ export function readManifest(text: string): Manifest {
 }
 
 /** @throws HoldfastError import_invalid */
-export function readSeal(text: string, line: number): Seal {
+export function readTrailer(text: string, line: number): Trailer {
   const { entries, sha256, ...rest } = readObject(text, line);
-  const isSeal = isCount(entries) && typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256);
-  if (isSeal && Object.keys(rest).length === 0) return { entries, sha256 };
+  const isTrailer = isCount(entries) && typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256);
+  if (isTrailer && Object.keys(rest).length === 0) return { entries, sha256 };
   throw refuseLine(line, "the text ends without its last line, { entries, sha256 }: a part of it is missing");
 }
 

@@ -8,7 +8,7 @@ import { undefinedValue } from "./value.ts";
 import type { Stored } from "./value.ts";
 
 /** How a run stands, besides what is on its record. */
-export type Luggage = {
+export type Readiness = {
   /** Attempts in flight. */
   readonly running: number;
   /** Results of sensitive steps that are there. */
@@ -18,7 +18,7 @@ export type Luggage = {
 };
 
 /** @throws HoldfastError not_exportable, which says what to do */
-export function refuseDeparture(state: RunState, { running, secrets, isSealable }: Luggage): void {
+export function refuseDeparture(state: RunState, { running, secrets, isSealable }: Readiness): void {
   const { created, end, paused, orphans } = state;
   if (end !== null) return;
   const refuse = (why: string): never => {

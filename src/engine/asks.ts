@@ -133,7 +133,6 @@ export class Asks {
     for (const end of this.#unsaid.splice(0)) this.#end(end);
   }
 
-  /** Hands over what was held back, in order of arrival. */
   /** The signals that listeners have not heard. */
   arrived(): Happening[] {
     const { inboxes } = this.#course.state;

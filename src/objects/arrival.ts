@@ -1,7 +1,7 @@
 /**
  * Owns: taking a run in that comes as a text from another deployment: reading it, having it looked at, and what is
  * on record of it then.
- * Does not own: what an entry must be (core/customs), what a run is given here (core/passage), writing it (memory).
+ * Does not own: what an entry must be (core/inspection), what a run is given here (core/passage), writing it (memory).
  *
  * Invariants
  * 1. All of it was found to be sound before any of it is written; what is refused leaves nothing behind.
@@ -9,15 +9,15 @@
  */
 import { authorOf } from "../core/author.ts";
 import { toHex } from "../core/bytes.ts";
-import { Customs, unseal } from "../core/customs.ts";
-import type { Open } from "../core/customs.ts";
+import { Inspection, unseal } from "../core/inspection.ts";
+import type { Open } from "../core/inspection.ts";
 import type { Definition } from "../core/definition.ts";
 import { describeMs } from "../core/duration.ts";
 import type { Entry, EntryOf, Fact } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { limitsOf } from "../core/flow.ts";
-import { readManifest, readObject, readSeal, refuseLine } from "../core/manifest.ts";
-import type { Manifest, Seal } from "../core/manifest.ts";
+import { readManifest, readObject, readTrailer, refuseLine } from "../core/manifest.ts";
+import type { Manifest, Trailer } from "../core/manifest.ts";
 import { arriving } from "../core/passage.ts";
 import type { Placement } from "../core/passage.ts";
 import { group } from "../core/size.ts";
@@ -62,23 +62,23 @@ export async function receive(
   refuse: () => void,
 ): Promise<Arrived> {
   refuse();
-  const parcel = await Parcel.read(text);
-  const { manifest, seal, lines } = parcel;
+  const received = await Received.read(text);
+  const { manifest, trailer, lines } = received;
   if (manifest.workflow.startsWith("holdfast.")) throw refuseLine(1, "runs of built-in workflows do not travel");
   const open = opener(manifest);
-  const customs = new Customs(manifest, Date.now(), open);
-  for (const { text: entry, line } of parcel.entries()) customs.admit(entry, line);
-  customs.finish(seal, lines);
-  const { state } = customs;
+  const inspection = new Inspection(manifest, Date.now(), open);
+  for (const { text: entry, line } of received.entries()) inspection.admit(entry, line);
+  inspection.finish(trailer, lines);
+  const { state } = inspection;
   const { created } = state;
   if (created === null) throw refuseLine(lines, "there is no entry");
   const definition = find(created.workflow, created.version);
   refuseExpired(state, retentionOf(find, created));
   const placement = placementOf(created, asked, state.end === null ? definition : undefined);
-  const from = { id: manifest.run, digest: seal.sha256 };
+  const from = { id: manifest.run, digest: trailer.sha256 };
   const added = await additions(state, placement, asked, from);
   const entries = function* (): Generator<Placed> {
-    for (const { text, line } of parcel.entries()) {
+    for (const { text, line } of received.entries()) {
       const entry = unseal(readObject(text, line) as unknown as Entry, open);
       yield { entry: arriving(entry, placement), length: text.length };
     }
@@ -183,21 +183,21 @@ async function additions(
 }
 
 /** A text that was received whole, as its bytes. */
-class Parcel {
+class Received {
   readonly manifest: Manifest;
-  readonly seal: Seal;
+  readonly trailer: Trailer;
   /** How many lines there are. */
   readonly lines: number;
   readonly #chunks: readonly Uint8Array[];
 
-  private constructor(chunks: readonly Uint8Array[], manifest: Manifest, seal: Seal, lines: number) {
+  private constructor(chunks: readonly Uint8Array[], manifest: Manifest, trailer: Trailer, lines: number) {
     this.#chunks = chunks;
     this.manifest = manifest;
-    this.seal = seal;
+    this.trailer = trailer;
     this.lines = lines;
   }
 
-  static async read(text: ReadableStream<Uint8Array>): Promise<Parcel> {
+  static async read(text: ReadableStream<Uint8Array>): Promise<Received> {
     const chunks = await readAll(text);
     let lines = 0;
     let first = "";
@@ -208,12 +208,12 @@ class Parcel {
       last = line;
     }
     const manifest = readManifest(first);
-    const seal = readSeal(last, lines);
+    const trailer = readTrailer(last, lines);
     const before = lengthOf(chunks) - new TextEncoder().encode(last).length - 1;
-    if ((await digestOf(chunks, before)) !== seal.sha256) {
+    if ((await digestOf(chunks, before)) !== trailer.sha256) {
       throw refuseLine(lines, "its sha256 is not that of the lines before it: one of them was changed");
     }
-    return new Parcel(chunks, manifest, seal, lines);
+    return new Received(chunks, manifest, trailer, lines);
   }
 
   *entries(): Generator<{ readonly text: string; readonly line: number }> {

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { timelineOf } from "../../src/core/chart.ts";
-import { Customs } from "../../src/core/customs.ts";
+import { Inspection } from "../../src/core/inspection.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { planFork } from "../../src/core/fork.ts";
@@ -101,19 +101,19 @@ function parsed(line: string): Record<string, unknown> | null {
 /** "taken" or "refused". @throws whatever else becomes of it */
 function verdictOn(lines: readonly string[]): string {
   const entries: Entry[] = [];
-  let customs: Customs;
+  let inspection: Inspection;
   try {
     const closed = (): never => {
       throw new HoldfastError("key_missing", "there is no key");
     };
-    customs = new Customs(readManifest(lines[0] ?? ""), now, closed);
-    for (const [index, text] of lines.entries()) if (index > 0) entries.push(customs.admit(text, index + 1));
-    customs.finish({ entries: entries.length, sha256: "" }, lines.length + 1);
+    inspection = new Inspection(readManifest(lines[0] ?? ""), now, closed);
+    for (const [index, text] of lines.entries()) if (index > 0) entries.push(inspection.admit(text, index + 1));
+    inspection.finish({ entries: entries.length, sha256: "" }, lines.length + 1);
   } catch (error) {
     if (error instanceof HoldfastError && /^(?:import_invalid|key_missing)$/.test(error.code)) return "refused";
     throw error;
   }
-  const { state } = customs;
+  const { state } = inspection;
   const run = snapshot(state, { running: 0, inFlight: new Map(), busy: false, stuck: null }, now);
   JSON.stringify([viewRun(run), viewHistory({ entries, next: null }), entries.map(sentenceOf)]);
   for (const span of spansOf(entries, { episode: 0, end: state.seq })) JSON.stringify(span);

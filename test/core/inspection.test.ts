@@ -1,9 +1,9 @@
 /** What entries from elsewhere must be: each way in which a text may lie, and what is said of it. */
 import { describe, expect, it } from "vitest";
-import { Customs } from "../../src/core/customs.ts";
+import { Inspection } from "../../src/core/inspection.ts";
 import type { Entry, Fact } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { readManifest, readSeal } from "../../src/core/manifest.ts";
+import { readManifest, readTrailer } from "../../src/core/manifest.ts";
 import { encode } from "../../src/core/value.ts";
 import type { Stored } from "../../src/core/value.ts";
 
@@ -47,10 +47,10 @@ function verdict(lines: Lines, count = lines.length - 1): string {
   };
   try {
     const texts = lines.map((line) => JSON.stringify(line));
-    const customs = new Customs(readManifest(texts[0] ?? ""), now, closed);
-    for (const [index, text] of texts.entries()) if (index > 0) customs.admit(text, index + 1);
-    customs.finish({ entries: count, sha256: "" }, lines.length + 1);
-    return `taken, ${customs.state.seq}`;
+    const inspection = new Inspection(readManifest(texts[0] ?? ""), now, closed);
+    for (const [index, text] of texts.entries()) if (index > 0) inspection.admit(text, index + 1);
+    inspection.finish({ entries: count, sha256: "" }, lines.length + 1);
+    return `taken, ${inspection.state.seq}`;
   } catch (error) {
     return error instanceof HoldfastError ? `${error.code} ${error.message}` : `thrown ${String(error)}`;
   }
@@ -283,9 +283,9 @@ describe("no other is", () => {
       "[]",
       "null",
     ];
-    for (const text of none) expect(() => readSeal(text, 9)).toThrow(/^line 9: /);
-    const seal = { entries: 1, sha256: "0".repeat(64) };
-    expect(readSeal(JSON.stringify(seal), 9)).toEqual(seal);
-    expect(() => readSeal(JSON.stringify({ ...seal, more: 1 }), 9)).toThrow(/^line 9: /);
+    for (const text of none) expect(() => readTrailer(text, 9)).toThrow(/^line 9: /);
+    const trailer = { entries: 1, sha256: "0".repeat(64) };
+    expect(readTrailer(JSON.stringify(trailer), 9)).toEqual(trailer);
+    expect(() => readTrailer(JSON.stringify({ ...trailer, more: 1 }), 9)).toThrow(/^line 9: /);
   });
 });

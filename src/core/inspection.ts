@@ -3,16 +3,18 @@
  * `core/grammar.ts` says; a text that anybody may have written is looked at field by field: nothing that is not
  * known, no value that could not have been stored, nothing that does not follow from what is before it.
  */
+import { listOf, maybe, object, orNull, text } from "./check.ts";
+import type { Check } from "./check.ts";
 import { keyIdOf } from "./cipher.ts";
 import { endStatus } from "./end.ts";
 import type { Entry, EntryOf } from "./entry.ts";
 import { HoldfastError, messageOf } from "./error.ts";
 import { fold } from "./fold.ts";
 import { grammar } from "./grammar.ts";
-import type { Check } from "./grammar.ts";
 import { readObject, refuseLine } from "./manifest.ts";
-import type { Manifest, Seal } from "./manifest.ts";
+import type { Manifest, Trailer } from "./manifest.ts";
 import { checkName, checkRunId } from "./name.ts";
+import { isRecord } from "./record.ts";
 import { RunState } from "./state.ts";
 import { parseTrace } from "./trace.ts";
 import { decode, encode, undefinedValue } from "./value.ts";
@@ -30,7 +32,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export type Open = (sealed: string, entry: EntryOf<"step.completed">) => string;
 
 /** One text on its way in, entry by entry. */
-export class Customs {
+export class Inspection {
   readonly state = new RunState();
   readonly #manifest: Manifest;
   readonly #now: number;
@@ -58,8 +60,8 @@ export class Customs {
     return entry;
   }
 
-  /** All of it is there. @param line that of the seal @throws HoldfastError import_invalid */
-  finish({ entries }: Seal, line: number): void {
+  /** All of it is there. @param line that of the trailer @throws HoldfastError import_invalid */
+  finish({ entries }: Trailer, line: number): void {
     const { end, paused, seq, calls, created } = this.state;
     const { status, seq: last } = this.#manifest;
     if (entries !== this.#entries) throw refuseLine(line, `it says ${entries} entries, and there are ${this.#entries}`);
@@ -176,27 +178,15 @@ function isWebUrl(value: unknown): boolean {
   return typeof value === "string" && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 }
 
-const text: Check = (value) => typeof value === "string" && value.length <= maxText;
+const word: Check = (value) => typeof value === "string" && value.length <= maxText;
 const count: Check = (value) => typeof value === "number" && Number.isFinite(value) && value >= 0;
 const stored: Check = (value) => typeof value === "string" && problemOfValue(value) === null;
-const maybe =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value);
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check);
 
 /** An object with these fields and no others. */
 const exactly =
   (checks: Readonly<Record<string, Check>>): Check =>
   (value) =>
-    isPlain(value) &&
+    isRecord(value) &&
     Object.keys(value).every((name) => Object.hasOwn(checks, name)) &&
     Object.entries(checks).every(([name, isFit]) => isFit(value[name]));
 
@@ -208,15 +198,15 @@ function errorWithin(depth: number): Check {
   const inner: Check = (value) => depth > 0 && errorWithin(depth - 1)(value);
   return exactly({
     ...{
-      name: isText,
-      message: isText,
-      code: maybe(text),
-      step: maybe(text),
+      name: text,
+      message: text,
+      code: maybe(word),
+      step: maybe(word),
       attempts: maybe(count),
-      stack: maybe(isText),
+      stack: maybe(text),
     },
-    ...{ cause: maybe(inner), errors: maybe(listOf(inner)), index: maybe(count), child: maybe(text) },
-    ...{ undone: maybe(listOf(text)), notUndone: maybe(listOf(exactly({ step: text, message: isText }))) },
+    ...{ cause: maybe(inner), errors: maybe(listOf(inner)), index: maybe(count), child: maybe(word) },
+    ...{ undone: maybe(listOf(word)), notUndone: maybe(listOf(exactly({ step: word, message: text }))) },
   });
 }
 
@@ -230,34 +220,26 @@ const shapes: Readonly<Record<string, Check>> = {
   labels,
   parent: link,
   child: link,
-  schedule: exactly({ id: text, at: isInstant }),
-  fork: exactly({ id: runId, step: orNull(text), upTo: count, reason: orNull(isText), print: maybe(text) }),
+  schedule: exactly({ id: word, at: isInstant }),
+  fork: exactly({ id: runId, step: orNull(word), upTo: count, reason: orNull(text), print: maybe(word) }),
   continuation: exactly({
-    ...{ count, createdAt: isInstant, keys: listOf(exactly({ key: text, name: text, payload: stored })) },
-    updates: maybe(listOf(exactly({ key: text, id: text, name: text, sent: stored, end: updateEnd }))),
-    debounced: maybe(listOf(text)),
-    actions: maybe(listOf(exactly({ key: text, kind: text, reason: orNull(isText), url: maybe(isWebUrl) }))),
-    tallies: maybe(listOf((value) => Array.isArray(value) && value.length === 2 && text(value[0]) && tally(value[1]))),
+    ...{ count, createdAt: isInstant, keys: listOf(exactly({ key: word, name: word, payload: stored })) },
+    updates: maybe(listOf(exactly({ key: word, id: word, name: word, sent: stored, end: updateEnd }))),
+    debounced: maybe(listOf(word)),
+    actions: maybe(listOf(exactly({ key: word, kind: word, reason: orNull(text), url: maybe(isWebUrl) }))),
+    tallies: maybe(listOf((value) => Array.isArray(value) && value.length === 2 && word(value[0]) && tally(value[1]))),
     labels: maybe(labels),
   }),
-  from: exactly({ id: runId, digest: text }),
+  from: exactly({ id: runId, digest: word }),
   used: exactly({ rowsWritten: count, requests: count, awakeMs: count, bytesStored: count }),
   error,
-  ...{ reply: isPlain, lanes: listOf(isPlain), claims: listOf(text) },
-  calls: listOf(exactly({ call: text, id: text })),
-  ...{ steps: listOf(text), cleared: listOf(text), awaited: listOf(text) },
+  ...{ reply: object, lanes: listOf(object), claims: listOf(word) },
+  calls: listOf(exactly({ call: word, id: word })),
+  ...{ steps: listOf(word), cleared: listOf(word), awaited: listOf(word) },
 };
 
 function labels(value: unknown): boolean {
-  return isPlain(value) && !Object.hasOwn(value, "__proto__") && Object.values(value).every(text);
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === "string";
-}
-
-function isPlain(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isRecord(value) && !Object.hasOwn(value, "__proto__") && Object.values(value).every(word);
 }
 
 function passes(check: () => unknown): boolean {
