@@ -2,8 +2,8 @@
  * Requests that a run has made elsewhere, so that it can rest meanwhile: what one asks for, what may come of it,
  * and when a run whose answer does not come looks after it.
  */
+import { readBody } from "./body.ts";
 import { HoldfastError, NonRetryableError, RetryAfterError } from "./error.ts";
-import { readBody } from "./hook.ts";
 import { readRetryAfter } from "./retry.ts";
 import { utf8Length } from "./size.ts";
 import type { Stored } from "./value.ts";

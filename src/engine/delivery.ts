@@ -2,16 +2,18 @@
  * Owns: making of what came in a call that can be judged, and having it judged.
  * Does not own: what a refusal or a yes leads to (hook, objects/trigger), the known senders (objects/verify).
  */
+import { readBody } from "../core/body.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
-import { readHookCall } from "../core/hook.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import type { Delivery, Verify, WebhookCall, WebhookReply } from "../core/step.ts";
 import { isVerifier } from "../core/verifier.ts";
 
 /** @param at when it came, epoch ms @throws HoldfastError body_invalid */
 export async function readDelivery(request: HookRequest, at: number): Promise<Delivery> {
-  const call = isMultipart(request) ? await readMultipart(request) : readHookCall(request);
-  return { ...call, raw: request.body, at };
+  const { method, headers, query, body: raw } = request;
+  const type = headers["content-type"] ?? "";
+  const body = isMultipart(type) && raw.byteLength > 0 ? await readMultipart(type, raw) : readBody(type, raw);
+  return { method, headers: { ...headers }, query: { ...query }, body, raw, at };
 }
 
 /** The call without what only a judge needs. */
@@ -76,21 +78,20 @@ async function readAnswer(answer: Response): Promise<NonNullable<HookAnswer["res
   return { status, headers: Object.fromEntries(headers), body: await answer.clone().text() };
 }
 
-function isMultipart({ headers, body }: HookRequest): boolean {
-  return body.byteLength > 0 && /^multipart\/form-data\b/i.test(headers["content-type"] ?? "");
+function isMultipart(type: string): boolean {
+  return /^multipart\/form-data\b/i.test(type);
 }
 
 /** A form that may hold files: its fields as text, each file as `{ name, type, bytes }`. */
-async function readMultipart({ method, headers, query, body }: HookRequest): Promise<WebhookCall> {
-  const type = headers["content-type"] ?? "";
-  const sent = new Response(new Uint8Array(body), { headers: { "content-type": type } });
+async function readMultipart(type: string, bytes: Uint8Array): Promise<object> {
+  const sent = new Response(new Uint8Array(bytes), { headers: { "content-type": type } });
   const form = await sent.formData().catch((cause: unknown): never => {
     throw new HoldfastError("body_invalid", "the body is not the form that its content type says it is", { cause });
   });
   const fields: [string, unknown][] = [];
   for (const [name, value] of form.entries())
     fields.push([name, typeof value === "string" ? value : await readFile(value)]);
-  return { method, headers: { ...headers }, query: { ...query }, body: Object.fromEntries(fields) };
+  return Object.fromEntries(fields);
 }
 
 async function readFile(file: File): Promise<{ name: string; type: string; bytes: Uint8Array }> {

@@ -258,7 +258,7 @@ class Patience {
   }
 
   async rest(): Promise<void> {
-    await new Promise<void>((resolve) => setTimeout(resolve, this.#restMs));
+    await scheduler.wait(this.#restMs);
     this.#restMs = Math.min(1.5 * this.#restMs, longestRestMs);
   }
 }

@@ -56,7 +56,8 @@ class Relay {
   async pull(controller: ReadableStreamDefaultController<readonly DirectoryChange[]>): Promise<void> {
     while (!this.#isDue()) await this.#news.heard();
     if (this.#isCancelled) return;
-    await pause(this.#flushedAt + flushMs - Date.now());
+    const waitMs = this.#flushedAt + flushMs - Date.now();
+    if (waitMs > 0) await scheduler.wait(waitMs);
     if (this.#isCancelled) return;
     if (this.#failure !== null) {
       this.#close();
@@ -115,8 +116,4 @@ class Relay {
   #close(): void {
     for (const line of this.#lines) line.close();
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return ms <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms));
 }

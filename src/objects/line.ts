@@ -127,15 +127,11 @@ export async function patiently<Value>(
 ): Promise<Value> {
   const giveUpAt = Date.now() + patienceMs;
   for (let failed = failures; ; failed++) {
-    if (failed > 0) await pause(Math.min(longestPauseMs, 25 * 2 ** failed));
+    if (failed > 0) await scheduler.wait(Math.min(longestPauseMs, 25 * 2 ** failed));
     try {
       return await ask();
     } catch (error) {
       if (error instanceof HoldfastError || unwanted() || Date.now() > giveUpAt) throw error;
     }
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -81,7 +81,7 @@ async function persist<Value>(lane: string, call: () => Promise<Value>): Promise
     } catch (error) {
       console.warn(`lane ${lane} could not be reached`, error);
     }
-    if (pauseMs !== null) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    if (pauseMs !== null) await scheduler.wait(pauseMs);
   }
   return null;
 }

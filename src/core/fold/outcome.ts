@@ -1,6 +1,8 @@
-/** What every fold does alike: noting that a call is over, and what its promise settles with. */
+/** What every fold does alike: noting that a call is over, counting how it went, and what its promise settles with. */
 import type { Entry } from "../entry.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
+import { addTally } from "../tally.ts";
+import type { StepTally } from "../tally.ts";
 
 export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): Outcome {
   return { key, seq: entry.seq, at: entry.at, settle };
@@ -24,6 +26,15 @@ export function finish(state: RunState, call: Call, failed = false): void {
   if (call.lastError !== null) call.lastError = null;
   if (call.order !== null) call.order = null;
   if (state.cleared.size > 0) state.cleared.delete(call.key);
+}
+
+/** Names that are told apart in one run: a run may make names of its data. */
+const maxNames = 200;
+
+/** Of a fork, what was copied is left out: it went so in the run it comes from, and counts there. */
+export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
+  if (seq <= (state.created?.fork?.upTo ?? 0)) return;
+  addTally(state.tallies, name, part, maxNames);
 }
 
 /** Nobody brings the answer of a request any more; made again, the attempt is another request. */

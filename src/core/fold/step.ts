@@ -3,8 +3,7 @@ import type { Entry, EntryOf } from "../entry.ts";
 import { nameOfCall } from "../name.ts";
 import { callKey, endedOf, recordOf, undoKey } from "../state.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
-import { count } from "./tally.ts";
-import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
+import { count, finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
 
 type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
 

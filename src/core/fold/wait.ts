@@ -4,8 +4,7 @@ import { nameOfCall } from "../name.ts";
 import { Inbox } from "../inbox.ts";
 import { callKey, handlerKey, recordOf, revocationOf } from "../state.ts";
 import type { Outcome, RunState } from "../state.ts";
-import { count } from "./tally.ts";
-import { finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
+import { count, finish, orphan, outcome, progress, unreachable } from "./outcome.ts";
 
 type WaitEntry = Extract<
   Entry,

@@ -1,18 +1,11 @@
-/** A call of a webhook, as the workflow sees it. */
+/** The body of a request or of an answer, by its content type. */
 import { HoldfastError } from "./error.ts";
-import type { HookRequest } from "./hooks.ts";
-import type { WebhookCall } from "./step.ts";
 
 /**
- * Parses the body by its content type: JSON, a form's fields as an object, `text/*` as a string, both in the charset
- * that it names; anything else as bytes, an empty one as null.
- * @throws HoldfastError body_invalid where the body is not what its content type says.
+ * JSON is parsed, a form's fields are an object, `text/*` is a string, both in the charset that the type names; anything
+ * else is bytes, and an empty body null.
+ * @throws HoldfastError body_invalid where the body is not what its content type says
  */
-export function readHookCall({ method, headers, query, body }: HookRequest): WebhookCall {
-  return { method, headers: { ...headers }, query: { ...query }, body: readBody(headers["content-type"] ?? "", body) };
-}
-
-/** A body by its content type. @throws HoldfastError body_invalid */
 export function readBody(contentType: string, bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return null;
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
