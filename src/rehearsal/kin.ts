@@ -3,6 +3,7 @@
  * Does not own: what they make of it (engine).
  */
 import { HoldfastError } from "../core/error.ts";
+import { labelsOf } from "../core/label.ts";
 import type { ChildPolicy } from "../core/origin.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalRequest } from "../core/service.ts";
@@ -89,7 +90,7 @@ export class Kin {
         workflow,
         version: definition.version,
         input,
-        labels: script.labels(definition, fitted, labels),
+        labels: labelsOf(definition, input, labels),
       };
       const from = { parent: { id: parent, workflow: of.workflow }, by: `parent ${parent}`, trace };
       const rest = { schedule: null, startAt: null, notAfter: null, origin: null };

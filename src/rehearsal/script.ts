@@ -124,10 +124,6 @@ export class Script {
     throw new HoldfastError("workflow_not_found", `no workflow is called ${name}`);
   }
 
-  labels(definition: Definition, input: unknown, given: RehearsalOptions["labels"]): Readonly<Record<string, string>> {
-    return { ...definition.labels?.(input as never), ...given };
-  }
-
   /** What stands in for steps of this workflow. */
   standIns(workflow: string): StandIns {
     if (workflow === this.#root.name) return this.options;

@@ -3,6 +3,7 @@
  * Does not own: what is asked of the run then (play).
  */
 import { toInstant } from "../core/duration.ts";
+import { labelsOf } from "../core/label.ts";
 import { checkRunId } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalTypes } from "../core/step.ts";
@@ -19,7 +20,7 @@ const defaultStartAt = Date.UTC(2026, 0, 5, 9);
 
 /**
  * Starts a run of the workflow in memory and lets it go as far as it can without time passing.
- * @throws HoldfastError input_invalid, id_invalid, duration_invalid; RehearsalError
+ * @throws HoldfastError input_invalid, label_invalid, id_invalid, duration_invalid; RehearsalError
  */
 export async function rehearse<Input, Output, Signals extends SignalTypes>(
   workflow: Workflow<Input, Output, Signals>,
@@ -37,12 +38,12 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
   const { name, version } = definition;
   const what = `the input of ${name}`;
   const sent = encode(given, what);
-  const input = await validate(definition.input, decode(sent), "input_invalid", what);
+  const input = encode(await validate(definition.input, decode(sent), "input_invalid", what), what);
   const script = new Script(definition, options);
   const stage = new Stage(script, toInstant(startAt));
   stage.create({
-    ...{ id: checkRunId(id), workflow: name, version, input: encode(input, what), by: "rehearsal" },
-    labels: script.labels(definition, input, labels),
+    ...{ id: checkRunId(id), workflow: name, version, input, by: "rehearsal" },
+    labels: labelsOf(definition, input, labels),
     ...{ parent: null, schedule, startAt: null, notAfter: null, origin: null },
   });
   const play = new Play<Output>(stage, id, []);

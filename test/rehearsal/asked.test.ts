@@ -162,3 +162,11 @@ test("how it stands: labels, progress, history, schedule", async () => {
   const [created] = run.history;
   expect(created?.["input"]).toEqual({ to: "ann", when: new Date("2026-02-03") });
 });
+
+test("labels that no run may begin with are refused, of the run and of its children", async () => {
+  const labels = () => ({ late: "x".repeat(1025) });
+  const long = defineWorkflow("long", { labels, handler: async () => 1 });
+  await expect(rehearse(long)).rejects.toMatchObject({ code: "label_invalid" });
+  const parent = flow((_input, step) => step.invoke(long, undefined).catch(String));
+  expect((await rehearse(parent)).output).toMatch(/label "late" must be text/);
+});
