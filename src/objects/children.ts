@@ -6,7 +6,7 @@
 import type { ParentRun } from "../core/origin.ts";
 import { isEnded } from "../core/run.ts";
 import type { Made } from "../core/run.ts";
-import type { StoredError } from "../core/error.ts";
+import { goneError } from "../engine/news.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../engine/world.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
@@ -100,15 +100,9 @@ function isOver(answer: Answer<Parcel>): boolean {
 
 async function endOf(id: string): Promise<ChildEnd | null> {
   const found = await runObject(id).read(0);
-  if (!found.ok && found.refusal.code === "run_not_found") return { kind: "failed", error: gone };
+  if (!found.ok && found.refusal.code === "run_not_found") return { kind: "failed", error: goneError };
   const { status, output, error } = await unpack(unwrap(found));
   if (!isEnded(status)) return null;
   if (status === "completed") return output === null ? null : { kind: "completed", output };
-  return { kind: status, error: error ?? gone };
+  return { kind: status, error: error ?? goneError };
 }
-
-const gone: StoredError = {
-  name: "HoldfastError",
-  message: "the run was removed before its end was known",
-  code: "run_not_found",
-};

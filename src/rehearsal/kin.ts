@@ -1,26 +1,34 @@
 /**
- * Owns: what runs of a rehearsal say to each other: starts, ends, stops, signals.
+ * Owns: what runs in one memory say to each other, as their objects do: starts, ends, stops, signals.
  * Does not own: what they make of it (engine).
  */
 import { HoldfastError } from "../core/error.ts";
 import { labelsOf } from "../core/label.ts";
 import type { ChildPolicy } from "../core/origin.ts";
+import { defined } from "../core/record.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { decode, encode, isSame } from "../core/value.ts";
-import { childEnd, receiveNews } from "../engine/news.ts";
+import { childEnd, goneError, receiveNews } from "../engine/news.ts";
+import type { Run } from "../engine/run.ts";
 import type { ChildEnd, ChildStart, ChildStarted, Children, FormerChild } from "../engine/world.ts";
 import { processOf } from "./process.ts";
-import type { Company, Life, Process } from "./process.ts";
+import type { Company, Creation, Life, Process } from "./process.ts";
+import type { Script } from "./script.ts";
 
 const firstPauseMs = 500;
 const longestPauseMs = 3_600_000;
 
-export class Kin {
-  readonly #company: Company;
+/** Who there is, which workflows children may be of, and what becomes of a signal to somebody else. */
+export type Relations = Pick<Company, "clock" | "find" | "create"> & {
+  readonly script: Pick<Script, "child" | "send">;
+};
 
-  constructor(company: Company) {
-    this.#company = company;
+export class Kin {
+  readonly #relations: Relations;
+
+  constructor(relations: Relations) {
+    this.#relations = relations;
   }
 
   /** The port of the run `id`. */
@@ -47,101 +55,124 @@ export class Kin {
     const { parent, reply } = created;
     void this.#pay(process, `tell ${end.seq}`, async () => {
       const news = { ...reply, child: process.id, end: childEnd(end) };
-      await this.#ask(parent.id, ({ run }) => receiveNews(run, news));
+      await this.#act("hear", parent.id, (run) => receiveNews(run, news));
     });
   }
 
   async #pay(process: Process, name: string, pay: () => Promise<void>): Promise<void> {
     const debt = process.debts.get(name) ?? { dueAt: 0, tries: 0 };
     process.debts.set(name, debt);
-    const { clock } = this.#company;
+    const { clock } = this.#relations;
     if (debt.dueAt > clock.at) return;
     debt.dueAt = Infinity;
     try {
       await pay();
     } catch (error) {
-      if (!(error instanceof HoldfastError)) throw error;
-      if (error.code === "run_not_found" || error.code === "run_ended") return;
+      if (error instanceof HoldfastError && (error.code === "run_not_found" || error.code === "run_ended")) return;
       debt.dueAt = clock.at + Math.min(longestPauseMs, firstPauseMs * 2 ** debt.tries++);
     }
     process.woken = true;
   }
 
   async #start(parent: string, request: ChildStart): Promise<ChildStarted> {
-    const { workflow, id, labels, reply, former, trace } = request;
-    const { clock, script } = this.#company;
-    const of = processOf(this.#company, parent).run.snapshot();
-    const isOwn = (child: string) => processOf(this.#company, child).run.state.created?.parent?.id === parent;
+    const { workflow, id, former } = request;
+    const { script } = this.#relations;
+    const isOwn = ({ state }: Run): boolean => state.created?.parent?.id === parent;
     if (former !== null && (await this.#goesOn(former))) {
-      return { child: former.child, existed: true, own: isOwn(former.child.id), createdAt: null };
+      const own = isOwn(processOf(this.#relations, former.child.id).run);
+      return { child: former.child, existed: true, own, createdAt: null };
     }
     const definition = script.child(workflow);
-    const given = decode(request.input);
-    const fitted = await validate(definition.input, given, "input_invalid", `the input of ${workflow}`);
-    const input = encode(fitted, `the input of ${workflow}`);
-    await clock.turn();
-    const before = this.#company.find(id)?.run.state.created;
-    if (before !== undefined && before !== null) {
-      const same = before.workflow === workflow && isSame(before.input, input);
-      if (!same) throw new HoldfastError("run_exists", `there is another run with the id ${id}`);
-    } else {
-      const own = {
-        id,
-        workflow,
-        version: definition.version,
-        input,
-        labels: labelsOf(definition, input, labels),
-      };
-      const from = { parent: { id: parent, workflow: of.workflow }, by: `parent ${parent}`, trace };
-      const rest = { schedule: null, startAt: null, notAfter: null, origin: null };
-      this.#company.create({ ...own, ...from, ...rest, ...(reply === null ? {} : { reply }) });
+    const what = `the input of ${workflow}`;
+    const input = encode(await validate(definition.input, decode(request.input), "input_invalid", what), what);
+    const labels = labelsOf(definition, input, request.labels);
+    await this.reach("start", id);
+    const before = this.#relations.find(id)?.run.state.created;
+    if (before === undefined || before === null) {
+      this.#create(parent, request, { version: definition.version, input, labels });
+    } else if (before.workflow !== workflow || !isSame(before.input, input)) {
+      throw new HoldfastError("run_exists", `there is another run with the id ${id}`);
     }
-    await clock.turn();
-    const { createdAt } = processOf(this.#company, id).run.snapshot();
-    return { child: { id, workflow }, existed: before !== undefined, own: isOwn(id), createdAt };
+    await this.reach("started", id);
+    const { run } = processOf(this.#relations, id);
+    const { createdAt } = run.snapshot();
+    return { child: { id, workflow }, existed: before !== undefined, own: isOwn(run), createdAt };
+  }
+
+  #create(
+    parent: string,
+    { id, workflow, reply, trace }: ChildStart,
+    made: Pick<Creation, "version" | "input" | "labels">,
+  ): void {
+    const of = processOf(this.#relations, parent).run.snapshot();
+    this.#relations.create({
+      ...{ id, workflow, ...made, by: `parent ${parent}` },
+      parent: { id: parent, workflow: of.workflow },
+      ...{ schedule: null, startAt: null, notAfter: null, origin: null },
+      ...defined({ trace, reply: reply ?? undefined }),
+    });
   }
 
   async #goesOn({ child, key, kept }: FormerChild): Promise<boolean> {
     try {
-      await this.#ask(child.id, ({ run }) => run.act({ kind: "retry", by: "parent", reason: null, key }));
+      await this.#act("retry", child.id, (run) => run.act({ kind: "retry", by: "parent", reason: null, key }));
       return true;
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
     }
-    const { end } = this.#company.find(child.id)?.run.state ?? {};
+    const { end } = this.#relations.find(child.id)?.run.state ?? {};
     return end?.kind === "run.completed" || (kept && end === null);
   }
 
   async #endOf(id: string): Promise<ChildEnd | null> {
-    await this.#company.clock.turn();
-    const { end } = processOf(this.#company, id).run.state;
-    return end === null ? null : childEnd(end);
+    try {
+      const { end } = await this.call("end", id, ({ state }) => state);
+      return end === null ? null : childEnd(end);
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      return { kind: "failed", error: goneError };
+    }
   }
 
   async #stop(by: string, id: string, policy: ChildPolicy): Promise<void> {
     if (policy === "abandon") return;
     const action = { kind: policy, by: `parent ${by}`, parent: by, reason: null };
-    await this.#ask(id, ({ run }) => run.act(action)).catch((error: unknown) => {
+    await this.#act("stop", id, (run) => run.act(action)).catch((error: unknown) => {
       if (!(error instanceof HoldfastError)) throw error;
     });
   }
 
   async #signal(to: string, request: SignalRequest): Promise<void> {
-    await this.#company.clock.turn();
+    const { script } = this.#relations;
+    if (this.#relations.find(to) !== undefined) {
+      return await this.#act("signal", to, async (run) => void run.signal(await run.fitSignal(request)));
+    }
     // A run that is elsewhere: what it is sent can be looked at.
-    if (this.#company.find(to) === undefined) return this.#company.script.send(to, request);
-    await this.#ask(to, async ({ run }) => void run.signal(await run.fitSignal(request)));
+    await this.reach("signal", to);
+    script.send(to, request);
   }
 
-  /** A call to another run, which gets there a turn later. */
-  async #ask(id: string, ask: (target: Process) => void | Promise<void>): Promise<void> {
-    await this.#company.clock.turn();
-    const target = processOf(this.#company, id);
-    target.woken = true;
-    try {
-      await ask(target);
-    } finally {
+  /** A call that changes something: whoever drives the run looks at it at once, and when it is over. */
+  async #act(what: string, id: string, act: (run: Run) => void | Promise<void>): Promise<void> {
+    await this.call(what, id, async (run) => {
+      const target = processOf(this.#relations, id);
       target.woken = true;
-    }
+      try {
+        await act(run);
+      } finally {
+        target.woken = true;
+      }
+    });
+  }
+
+  /** A call to another run. */
+  protected async call<Value>(what: string, id: string, ask: (run: Run) => Value | Promise<Value>): Promise<Value> {
+    await this.reach(what, id);
+    return await ask(processOf(this.#relations, id).run);
+  }
+
+  /** It gets there a turn later. */
+  protected async reach(_what: string, _id: string): Promise<void> {
+    await this.#relations.clock.turn();
   }
 }

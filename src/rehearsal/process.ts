@@ -76,6 +76,22 @@ export class Process {
     this.cold = journal.commits.length > 0;
   }
 
+  /**
+   * Looks at the run as its object would: it is woken again when what it does rests, or something was said to it.
+   * One that has ended is kept for as long as anybody may look at it.
+   */
+  advance(now: number): void {
+    const { run } = this;
+    this.woken = false;
+    const cold = this.cold && run.wasCutOff(now);
+    this.cold = false;
+    const next = run.advance(cold);
+    this.wakeAt = this.ended ? null : next.wakeAt;
+    const wake = (): void => void (this.woken = true);
+    if (next.busy) void run.rested().then(wake);
+    else if (!this.ended) void run.stirred().then(wake);
+  }
+
   get dueAt(): number {
     let first = this.wakeAt ?? Infinity;
     for (const { dueAt } of this.debts.values()) first = Math.min(first, dueAt);
@@ -96,7 +112,7 @@ export interface Company {
 }
 
 /** @throws HoldfastError run_not_found */
-export function processOf(company: Company, id: string): Process {
+export function processOf(company: Pick<Company, "find">, id: string): Process {
   const process = company.find(id);
   if (process === undefined) throw new HoldfastError("run_not_found", `no run has the id ${id}`);
   return process;

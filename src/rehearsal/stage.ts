@@ -141,16 +141,7 @@ export class Stage implements Company {
   }
 
   #advance(process: Process): void {
-    const { run } = process;
-    process.woken = false;
-    const cold = process.cold && run.wasCutOff(this.clock.at);
-    process.cold = false;
-    const next = run.advance(cold);
-    // A run that has ended is kept for as long as anybody may look at it.
-    process.wakeAt = process.ended ? null : next.wakeAt;
-    const wake = (): void => void (process.woken = true);
-    if (next.busy) void run.rested().then(wake);
-    else if (!process.ended) void run.stirred().then(wake);
+    process.advance(this.clock.at);
     this.#kin.settle(process);
   }
 

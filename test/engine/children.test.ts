@@ -500,7 +500,7 @@ describe("news of a child's end", () => {
     expect(family.output("parent")).toMatchObject({
       code: "child_failed",
       child: idOf("patient"),
-      cause: "run_not_found gone",
+      cause: "run_not_found the run was removed before its end was known",
     });
     expect(family.clock.at).toBe(startAt + 5 * minuteMs);
   });
