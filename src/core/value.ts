@@ -4,9 +4,9 @@ import { parse } from "devalue";
 import { createError, hide } from "./error.ts";
 import { Shape } from "./shape.ts";
 import type { Outline } from "./shape.ts";
-import { unreadable } from "./tag.ts";
-import { Writer } from "./writer.ts";
-import type { ErrorPayload } from "./writer.ts";
+import { unreadable } from "./value/tag.ts";
+import { Writer } from "./value/writer.ts";
+import type { ErrorPayload } from "./value/writer.ts";
 
 /** A value as devalue text; only `encode` makes one. */
 export type Stored = string & { readonly __stored: unique symbol };

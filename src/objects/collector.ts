@@ -3,9 +3,9 @@
  * Does not own: which spans, and when (exporter).
  */
 import { HoldfastError } from "../core/error.ts";
-import { toOtlp } from "../core/otlp.ts";
+import { toOtlp } from "../core/trace/otlp.ts";
 import { readRetryAfter } from "../core/retry.ts";
-import type { Span } from "../core/span.ts";
+import type { Span } from "../core/trace/span.ts";
 import { variable } from "./address.ts";
 
 export type Collector = {

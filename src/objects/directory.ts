@@ -13,7 +13,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { RunSummary } from "../core/run.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
 import type { SignalRequest } from "../core/service.ts";
-import type { Sample, SampleQuery } from "../core/sample.ts";
+import type { Sample, SampleQuery } from "../core/stats/sample.ts";
 import type { Position } from "../core/cursor.ts";
 import { claimMs } from "../store/buffer.ts";
 import type { BroadcastOutcome, Held, Hold, SignalBuffer } from "../store/buffer.ts";

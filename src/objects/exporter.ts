@@ -1,6 +1,6 @@
 /**
  * Owns: sending the spans of a run that has ended to the collector, until they were taken, for a day at most.
- * Does not own: what the spans are (core/tracer), where they go (collector), keeping the memory meanwhile (host).
+ * Does not own: what the spans are (core/trace), where they go (collector), keeping the memory meanwhile (host).
  * Invariant 1: it holds nothing up: a run is answered, retried, listed and removed without waiting for it.
  * Invariant 2: what is owed follows from the journal, the clock and one mark; a later life goes on with it. Spans
  * that are sent twice are the same spans.
@@ -10,11 +10,11 @@ import type { EndEntry } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
-import type { Span } from "../core/span.ts";
+import type { Span } from "../core/trace/span.ts";
 import type { RunState } from "../core/state.ts";
-import { stretchesOf } from "../core/stretch.ts";
+import { stretchesOf } from "../core/trace/stretch.ts";
 import { runTrace } from "../core/trace.ts";
-import { spansOf } from "../core/tracer.ts";
+import { spansOf } from "../core/trace/tracer.ts";
 import { deliver, findCollector } from "./collector.ts";
 import type { Collector } from "./collector.ts";
 import { describe } from "./patience.ts";

@@ -8,7 +8,7 @@
  * Long because everything that crosses from one object to another stands here once.
  */
 import type { Asked, Author } from "../core/author.ts";
-import type { Window } from "../core/chart.ts";
+import type { Window } from "../core/timeline/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import type { Entry } from "../core/entry.ts";
 import type { ErrorCode } from "../core/code.ts";
@@ -28,7 +28,7 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "../core/service.ts";
-import type { Sample, SampleQuery } from "../core/sample.ts";
+import type { Sample, SampleQuery } from "../core/stats/sample.ts";
 import type { Manifest } from "../core/manifest.ts";
 import type { LaneNeed } from "../core/need.ts";
 import type { Placement } from "../core/passage.ts";

@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Asked } from "../core/author.ts";
 import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
-import type { Window } from "../core/chart.ts";
+import type { Window } from "../core/timeline/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import { isEnd } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";

@@ -1,6 +1,6 @@
 /**
  * Owns: statistics over all shards of the directory and all lanes.
- * Does not own: what a shard counts (store/statistics), what the sums come to (core/summation).
+ * Does not own: what a shard counts (store/statistics), what the sums come to (core/stats).
  *
  * An answer is whole or it is an error: a shard that cannot be asked is never left out.
  */
@@ -9,7 +9,7 @@ import type { LaneInfo, Lanes } from "../core/lanes.ts";
 import { noRuns } from "../core/run.ts";
 import type { Statistics } from "../core/service.ts";
 import type { Census, Stats, StatsQuery } from "../core/stats.ts";
-import { sliceLength, sumUp } from "../core/summation.ts";
+import { sliceLength, sumUp } from "../core/stats/summation.ts";
 import type { Catalog } from "./catalog.ts";
 import { listingShards } from "./lag.ts";
 

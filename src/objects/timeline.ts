@@ -1,15 +1,15 @@
 /**
  * Owns: asking a run's object for its timeline, and what the object answers.
- * Does not own: what a timeline is made of (core/chart, core/story).
+ * Does not own: what a timeline is made of (core/timeline).
  * Invariant 1: the run is read and never moved, and nothing of what is read is kept: a look at a parked run
  * leaves it as it was.
  */
-import { timelineOf } from "../core/chart.ts";
-import type { Present, Window } from "../core/chart.ts";
+import { timelineOf } from "../core/timeline/chart.ts";
+import type { Present, Window } from "../core/timeline/chart.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import { defined } from "../core/record.ts";
-import { storyOf } from "../core/story.ts";
+import { storyOf } from "../core/timeline/story.ts";
 import type { BarKind, Grouping, Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import { idempotencyKey } from "../engine/record.ts";

@@ -7,8 +7,8 @@ import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
 import { isEnded, runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
-import { Sampler } from "../core/sample.ts";
-import type { Sample, SampledRun, SampleQuery } from "../core/sample.ts";
+import { Sampler } from "../core/stats/sample.ts";
+import type { Sample, SampledRun, SampleQuery } from "../core/stats/sample.ts";
 import { readRest } from "./rest.ts";
 import type { RowKey } from "./rest.ts";
 

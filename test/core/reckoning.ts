@@ -1,6 +1,6 @@
 /** Statistics by the plainest means: every run is looked at again for every question. */
 import type { RunStatus } from "../../src/core/run.ts";
-import type { SampledRun } from "../../src/core/sample.ts";
+import type { SampledRun } from "../../src/core/stats/sample.ts";
 import type { StepTally } from "../../src/core/tally.ts";
 import { runStatuses } from "../../src/core/run.ts";
 import { createPick } from "./sample.ts";

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Entry, Fact } from "../../src/core/entry.ts";
-import { toOtlp } from "../../src/core/otlp.ts";
-import type { Span } from "../../src/core/span.ts";
+import { toOtlp } from "../../src/core/trace/otlp.ts";
+import type { Span } from "../../src/core/trace/span.ts";
 import { runTrace, spotTrace } from "../../src/core/trace.ts";
 import { encode } from "../../src/core/value.ts";
-import { spansOf } from "../../src/core/tracer.ts";
+import { spansOf } from "../../src/core/trace/tracer.ts";
 
 const startAt = 1_700_000_000_000;
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };

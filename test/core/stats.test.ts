@@ -2,11 +2,11 @@
 import { describe, expect, it, test } from "vitest";
 import type { Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
-import { Sampler } from "../../src/core/sample.ts";
-import type { Sample, SampledRun, SampleQuery } from "../../src/core/sample.ts";
-import { Sketcher } from "../../src/core/sketch.ts";
+import { Sampler } from "../../src/core/stats/sample.ts";
+import type { Sample, SampledRun, SampleQuery } from "../../src/core/stats/sample.ts";
+import { Sketcher } from "../../src/core/stats/sketch.ts";
 import { RunState } from "../../src/core/state.ts";
-import { sliceLength, sumUp } from "../../src/core/summation.ts";
+import { sliceLength, sumUp } from "../../src/core/stats/summation.ts";
 import { foremostTallies, otherSteps } from "../../src/core/tally.ts";
 import { encode } from "../../src/core/value.ts";
 import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "./reckoning.ts";

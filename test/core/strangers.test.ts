@@ -4,7 +4,7 @@
  * one again.
  */
 import { expect, test } from "vitest";
-import { timelineOf } from "../../src/core/chart.ts";
+import { timelineOf } from "../../src/core/timeline/chart.ts";
 import { Inspection } from "../../src/core/inspection.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
@@ -14,7 +14,7 @@ import { createRandom } from "../../src/core/random.ts";
 import { snapshot } from "../../src/core/snapshot.ts";
 import { sentenceOf } from "../../src/core/sentence.ts";
 import { encode } from "../../src/core/value.ts";
-import { spansOf } from "../../src/core/tracer.ts";
+import { spansOf } from "../../src/core/trace/tracer.ts";
 import { viewHistory, viewRun } from "../../src/http/view.ts";
 import golden from "../golden/001-every-kind.json" with { type: "json" };
 

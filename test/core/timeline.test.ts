@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { timelineOf } from "../../src/core/chart.ts";
-import type { Present } from "../../src/core/chart.ts";
+import { timelineOf } from "../../src/core/timeline/chart.ts";
+import type { Present } from "../../src/core/timeline/chart.ts";
 import type { Entry, Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { RunState } from "../../src/core/state.ts";
-import { storyOf } from "../../src/core/story.ts";
+import { storyOf } from "../../src/core/timeline/story.ts";
 import { sentenceOf } from "../../src/core/sentence.ts";
 import type { Bar, Timeline } from "../../src/core/timeline.ts";
 import { decode, encode } from "../../src/core/value.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { maxValueBytes } from "../../src/core/size.ts";
 import { decode, encode, isSame, undefinedValue } from "../../src/core/value.ts";
-import { maxValueDepth } from "../../src/core/writer.ts";
+import { maxValueDepth } from "../../src/core/value/writer.ts";
 import { createPick, randomValue } from "./sample.ts";
 
 const what = "the result of step charge";

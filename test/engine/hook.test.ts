@@ -3,7 +3,7 @@ import type { HookRequest } from "../../src/core/hooks.ts";
 import type { Step, WebhookOptions } from "../../src/core/step.ts";
 import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
 import { verify } from "../../src/objects/verify.ts";
-import { timelineOf } from "../../src/core/chart.ts";
+import { timelineOf } from "../../src/core/timeline/chart.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 
 function post(body: string, type = "application/json"): HookRequest {

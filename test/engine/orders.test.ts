@@ -1,6 +1,6 @@
 /** Requests that couriers make for a run while it rests. */
 import { describe, expect, test } from "vitest";
-import { Bars } from "../../src/core/bars.ts";
+import { Bars } from "../../src/core/timeline/bars.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { planFork } from "../../src/core/fork.ts";
 import type { OrderEnd } from "../../src/core/order.ts";

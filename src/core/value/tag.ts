@@ -1,6 +1,6 @@
 /** Why a stored value cannot be read: its text is damaged, or holds a type that only a newer version knows. */
-import { isByteType } from "./bytes.ts";
-import { HoldfastError } from "./error.ts";
+import { isByteType } from "../bytes.ts";
+import { HoldfastError } from "../error.ts";
 
 /** Those that are written, beside the kinds of bytes. */
 const known: ReadonlySet<string> = new Set([

@@ -1,16 +1,16 @@
 /**
  * Owns: the bars of a timeline, made in one pass over a journal.
- * Does not own: how attempts are counted (core/draft), which bars are shown (core/chart), what a call gave
- * (core/story), or what entries mean to the run itself (core/fold): a bar goes on where a retry sets a step free,
+ * Does not own: how attempts are counted (draft), which bars are shown (chart), what a call gave
+ * (story), or what entries mean to the run itself (core/fold): a bar goes on where a retry sets a step free,
  * and shows all that was tried.
  * Long because every kind of entry stands here once, so that one that is missing does not compile.
  */
+import type { CallKind, Entry, EntryOf } from "../entry.ts";
+import type { StoredError } from "../error.ts";
+import { defined } from "../record.ts";
+import type { BarKind, BarStatus } from "../timeline.ts";
 import { addAttempt, draftOf, grant, interrupt, keyOf, startOver } from "./draft.ts";
 import type { Attempted, Draft } from "./draft.ts";
-import type { CallKind, Entry, EntryOf } from "./entry.ts";
-import type { StoredError } from "./error.ts";
-import { defined } from "./record.ts";
-import type { BarKind, BarStatus } from "./timeline.ts";
 
 /** An attempt in flight that nothing on record tells of yet. */
 export type Underway = { readonly step: string; readonly attempt: number; readonly since: number };

@@ -1,6 +1,6 @@
 /** Spans of a trace, as far as they concern us, before they take the form in which they travel. */
-import type { StoredError } from "./error.ts";
-import type { Trace } from "./trace.ts";
+import type { StoredError } from "../error.ts";
+import type { Trace } from "../trace.ts";
 
 export type Attributes = Readonly<Record<string, string | number>>;
 

@@ -1,7 +1,7 @@
 /** Calls of one name, as a map or a loop makes them: one row of a timeline where they are many. */
+import { nameOfCall } from "../name.ts";
+import type { Calls, Grouping, Place } from "../timeline.ts";
 import type { Draft } from "./draft.ts";
-import { nameOfCall } from "./name.ts";
-import type { Calls, Grouping, Place } from "./timeline.ts";
 
 /** A bar in the making, and its place among all bars. */
 export type Placed = { readonly draft: Draft; readonly index: number };

@@ -1,9 +1,9 @@
 /** Statistics of all shards together, made of what each says for itself. */
+import type { Durations, SliceCounts, Stats, StatsQuery, StepStats, WorkflowStats } from "../stats.ts";
+import { addTally, byFailures } from "../tally.ts";
+import type { StepTally, Tallies } from "../tally.ts";
 import type { Sample, SampleQuery } from "./sample.ts";
 import { Sketcher } from "./sketch.ts";
-import type { Durations, SliceCounts, Stats, StatsQuery, StepStats, WorkflowStats } from "./stats.ts";
-import { addTally, byFailures } from "./tally.ts";
-import type { StepTally, Tallies } from "./tally.ts";
 
 const maxSlices = 60;
 const maxSteps = 20;

@@ -5,11 +5,11 @@
  * takes up to six characters for one, knows no errors, and does not say no to what is too large.
  * Long because the kinds of values are many, each is written by a few lines, and they write each other.
  */
-import { toBase64 } from "./bytes.ts";
-import { builtInOf, HoldfastError } from "./error.ts";
+import { toBase64 } from "../bytes.ts";
+import { builtInOf, HoldfastError } from "../error.ts";
+import { group, maxValueBytes, utf8Length } from "../size.ts";
 import { describePath, insideError, insideMap, insideMapKey, insideSet } from "./place.ts";
 import type { Place } from "./place.ts";
-import { group, maxValueBytes, utf8Length } from "./size.ts";
 
 /** Levels of nesting: what can be written can be read, also from deep within a call stack. */
 export const maxValueDepth = 500;

@@ -2,15 +2,15 @@
  * A run as spans of a trace, made of its journal alone: the run, every attempt of every step, and what it waited
  * for. Pure: the same entries make the same spans with the same ids. No value of the run is in them.
  */
-import { endStatus } from "./end.ts";
-import type { EndEntry } from "./end.ts";
-import type { Entry, EntryOf } from "./entry.ts";
-import type { StoredError } from "./error.ts";
+import { endStatus } from "../end.ts";
+import type { EndEntry } from "../end.ts";
+import type { Entry, EntryOf } from "../entry.ts";
+import type { StoredError } from "../error.ts";
+import { parseTrace, parentTrace, runTrace, spotTrace } from "../trace.ts";
+import type { Spot, Trace } from "../trace.ts";
 import { exceptionOf } from "./span.ts";
 import type { Attributes, Span, SpanEvent } from "./span.ts";
 import type { Stretch } from "./stretch.ts";
-import { parseTrace, parentTrace, runTrace, spotTrace } from "./trace.ts";
-import type { Spot, Trace } from "./trace.ts";
 
 type Created = EntryOf<"run.created">;
 

@@ -2,13 +2,13 @@
  * What one shard of the directory says about its runs of a window: only what can be added to what the
  * others say.
  */
-import { isEnded } from "./run.ts";
-import type { RunSummary } from "./run.ts";
+import { isEnded } from "../run.ts";
+import type { RunSummary } from "../run.ts";
+import type { SliceCounts, StatsQuery } from "../stats.ts";
+import { addTally, foremostTallies } from "../tally.ts";
+import type { StepTally, Tallies } from "../tally.ts";
 import { Sketcher } from "./sketch.ts";
 import type { Sketch } from "./sketch.ts";
-import type { SliceCounts, StatsQuery } from "./stats.ts";
-import { addTally, foremostTallies } from "./tally.ts";
-import type { StepTally, Tallies } from "./tally.ts";
 
 export type SampleQuery = StatsQuery & { readonly sliceMs: number };
 

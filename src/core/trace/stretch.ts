@@ -1,6 +1,6 @@
 /** The stretches of a run: what lies between its creation, or a retry of its end, and an end. */
-import { isEnd } from "./end.ts";
-import type { Entry } from "./entry.ts";
+import { isEnd } from "../end.ts";
+import type { Entry } from "../entry.ts";
 
 /** What of the run is told: from its creation, or from a retry, to an end. Both are `seq`. */
 export type Stretch = {

@@ -1,13 +1,13 @@
 /** A part of a run's timeline, made of its journal. */
+import type { Entry } from "../entry.ts";
+import type { StoredError } from "../error.ts";
+import { defined } from "../record.ts";
+import type { Bar, BarKind, Grouping, Timeline } from "../timeline.ts";
 import { Bars } from "./bars.ts";
 import type { Underway } from "./bars.ts";
 import { asOne, rowsOf } from "./calls.ts";
 import type { Row } from "./calls.ts";
 import type { Draft } from "./draft.ts";
-import type { Entry } from "./entry.ts";
-import type { StoredError } from "./error.ts";
-import { defined } from "./record.ts";
-import type { Bar, BarKind, Grouping, Timeline } from "./timeline.ts";
 
 /** What only the memory of the run knows: attempts in flight, and what time it is (epoch ms). */
 export type Present = { readonly underway: readonly Underway[]; readonly now: number };

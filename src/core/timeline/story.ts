@@ -1,14 +1,14 @@
 /** All that is on record of one call, made of its run's journal. */
+import type { Entry } from "../entry.ts";
+import type { StoredError } from "../error.ts";
+import type { BarKind, Story } from "../timeline.ts";
+import type { Stored } from "../value.ts";
 import { Bars } from "./bars.ts";
 import { placeOf } from "./calls.ts";
 import { brief, toBar } from "./chart.ts";
 import type { Present } from "./chart.ts";
 import { keyOf } from "./draft.ts";
 import type { Draft } from "./draft.ts";
-import type { Entry } from "./entry.ts";
-import type { StoredError } from "./error.ts";
-import type { BarKind, Story } from "./timeline.ts";
-import type { Stored } from "./value.ts";
 
 const maxAttempts = 200;
 /** Characters of whole errors, the newest first; those of older attempts are kept as lists have them. */
