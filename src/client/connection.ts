@@ -9,7 +9,7 @@
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
-import { ApiError, isPassing, refusalOf, strange } from "./refusal.ts";
+import { ApiError, isTransient, refusalOf, strange } from "./refusal.ts";
 
 export type ClientOptions = {
   /** Where the Worker answers: scheme, host, and a path where it is mounted under one. */
@@ -91,7 +91,7 @@ export class Connection {
         return await inTime(signal, ask);
       } catch (error) {
         signal?.throwIfAborted();
-        if (!isPassing(error)) throw error;
+        if (!isTransient(error)) throw error;
         giveUpAt ??= Date.now() + this.#patienceMs;
         const pauseMs = Math.max(error.retryAfterMs ?? 0, backoff(attempt));
         if (Date.now() + pauseMs > giveUpAt) throw error;

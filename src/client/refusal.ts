@@ -78,7 +78,7 @@ function pauseOf({ headers }: Response): number | undefined {
 }
 
 /** It may be otherwise in a moment: nobody was there, or had no time. */
-export function isPassing(error: unknown): error is ApiError {
+export function isTransient(error: unknown): error is ApiError {
   if (!(error instanceof ApiError)) return false;
   const { code, status } = error;
   if (code !== "unreachable") return code === "overloaded" || code === "unavailable";

@@ -11,7 +11,7 @@
  * 4. A turn is never used twice, and is what every answer about a slot must name.
  */
 import { Leases, retryMs, watchMs } from "./lease.ts";
-import { Queue } from "./queue.ts";
+import { PriorityQueue } from "./queue.ts";
 import { clampPriority, inOrder, limitOf, overridden, rankOf, ticketKey, underCode } from "./slot.ts";
 import type { CodeTerms, Followed, LaneBook, Setting, Slot, Terms } from "./slot.ts";
 import type { Admission, Entrance, Place, Ticket } from "./ticket.ts";
@@ -25,7 +25,7 @@ export class Lane {
   #terms: Terms;
   #turn = 0;
   readonly #entries = new Map<string, Entry>();
-  readonly #queue = new Queue<Entry>();
+  readonly #queue = new PriorityQueue<Entry>();
   /** Counted as used, in the order in which they were granted. */
   readonly #used = new Set<Entry>();
   /** Granted, and their holders have not been told yet; those told without an answer so far. */

@@ -5,7 +5,7 @@ type Item<Value> = { readonly rank: number; readonly turn: number; readonly valu
 /** How many that have left are kept before their places are cleared away. */
 const maxLeft = 1024;
 
-export class Queue<Value> {
+export class PriorityQueue<Value> {
   readonly #items: (Item<Value> | undefined)[] = [];
   /** Where the line begins: what is before has left. */
   #head = 0;

@@ -43,7 +43,7 @@ export type Waiting = {
   readonly workflow?: string;
   /** A signal that `onSignal` takes whenever it comes: nothing is held up by it. */
   readonly listener?: true;
-} & Partial<Place> &
+} & Partial<Position> &
   Partial<NextAttempt>;
 
 /** Of a wait for the next attempt: its number, of how many where that is known, and what the last one failed of, in one line. */
@@ -56,7 +56,7 @@ export type NextAttempt = {
 };
 
 /** Where a run stands in the line before a lane; 1 is next. `limit` null: none. */
-export type Place = { readonly position: number; readonly used: number; readonly limit: number | null };
+export type Position = { readonly position: number; readonly used: number; readonly limit: number | null };
 
 export type RunSnapshot = {
   readonly id: string;

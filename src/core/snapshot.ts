@@ -3,7 +3,7 @@ import { endError, endStatus } from "./end.ts";
 import type { EntryOf } from "./entry.ts";
 import { inLine, maxWords } from "./phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
-import type { ActiveAttempt, NextAttempt, Place, RunSnapshot, RunStatus, Waiting } from "./run.ts";
+import type { ActiveAttempt, NextAttempt, Position, RunSnapshot, RunStatus, Waiting } from "./run.ts";
 import { callKey, callsOut } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
@@ -27,7 +27,7 @@ export type Activity = {
   /** Why the run cannot be driven by this deployment. */
   readonly stuck: string | null;
   /** Where it stands in the lanes that hold it, as far as they were asked. */
-  readonly places?: ReadonlyMap<string, Place>;
+  readonly places?: ReadonlyMap<string, Position>;
   /** What the run has taken by now, where that is measured. */
   readonly usage?: Usage;
 };

@@ -87,7 +87,10 @@ export type Calls = {
 export type Grouping = { readonly kind: "folded" } | { readonly kind: "within"; readonly key: string };
 
 /** Where a bar stands in a folded timeline: the row, and which of its calls it is where they are told as one. */
-export type Place = { readonly row: number; readonly within: { readonly key: string; readonly call: number } | null };
+export type RowPlace = {
+  readonly row: number;
+  readonly within: { readonly key: string; readonly call: number } | null;
+};
 
 /** A part of a run's timeline. */
 export type Timeline = {
@@ -109,7 +112,7 @@ export type Timeline = {
 /** All that is on record of one call. */
 export type Story = {
   readonly bar: Bar;
-  readonly place: Place;
+  readonly place: RowPlace;
   /** What it was given, where that is on record: a child's input, an update's argument. */
   readonly input: Stored | null;
   /** What came of it; null where nothing did yet, or it is never shown. */

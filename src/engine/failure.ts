@@ -27,7 +27,7 @@ export function stepError(thrown: unknown, step: string, attempts: number): Stor
 }
 
 /** It may go better next time. */
-export function isPassing({ code }: StoredError): boolean {
+export function isTransient({ code }: StoredError): boolean {
   return code === "step_failed" || code === "step_timeout";
 }
 

@@ -10,7 +10,7 @@
 import type { Fact } from "../core/entry.ts";
 import { laneKey } from "../core/fold/ask.ts";
 import type { LaneNeed } from "../core/need.ts";
-import type { Place as Position } from "../core/run.ts";
+import type { Position } from "../core/run.ts";
 import { callKey, callsOut } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";

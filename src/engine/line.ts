@@ -3,7 +3,7 @@
  * Does not own: when it sets out and what it keeps (gate).
  */
 import type { LaneNeed } from "../core/need.ts";
-import type { Place } from "../core/run.ts";
+import type { Position } from "../core/run.ts";
 import type { Entrance, Ticket } from "../core/ticket.ts";
 
 /** A need and how far it is met; what a lane answers to an `enter` is about the slot that it was asked for. */
@@ -24,7 +24,7 @@ export type Slot = {
   toldTurn: number | null;
   /** When the lane is asked again by itself. */
   askAt: number;
-  place: Place | null;
+  place: Position | null;
 };
 
 /** Something a lane is to be told. Those about one ticket are carried in their order, one after the other. */

@@ -10,7 +10,7 @@ import { attemptLimit, nextDelayMs } from "../core/retry.ts";
 import { callKey } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { RunPlan } from "./call.ts";
-import { isPassing, stepError } from "./failure.ts";
+import { isTransient, stepError } from "./failure.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Failed, Made } from "./record.ts";
 
@@ -48,7 +48,7 @@ function appraise(
   stopped: boolean,
 ): { error: StoredError; delayMs: number | null } {
   const error = stepError(thrown, step, attempt);
-  if (!isPassing(error) || stopped) return { error, delayMs: null };
+  if (!isTransient(error) || stopped) return { error, delayMs: null };
   const random = createRandom(`${created?.id}:${step}:${attempt}`);
   const counted = attempt - (calls.get(callKey(plan.kind, step))?.forgiven ?? 0);
   try {

@@ -10,7 +10,7 @@ import { goneError } from "../engine/news.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../engine/world.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
-import { isPassing } from "./damage.ts";
+import { isTransient } from "./damage.ts";
 import type { Start } from "./fitting.ts";
 import { unpack } from "./parcel.ts";
 import { describe, within } from "./patience.ts";
@@ -68,7 +68,7 @@ async function start(self: Self, startRun: StartRun, request: ChildStart): Promi
 
 /** What is no refusal for good is none that the parent may hear: the start is made again. */
 function postpone(error: unknown): never {
-  if (isPassing(error)) throw new Error(`it cannot be started now: ${describe(error)}`, { cause: error });
+  if (isTransient(error)) throw new Error(`it cannot be started now: ${describe(error)}`, { cause: error });
   throw error;
 }
 

@@ -38,7 +38,7 @@ export function isUnreadable(error: unknown): error is HoldfastError {
 }
 
 /** It passes by itself once a key or a version is deployed: whoever asked is to ask again, and nothing is refused for good. */
-export function isPassing(error: unknown): error is HoldfastError {
+export function isTransient(error: unknown): error is HoldfastError {
   return isUnreadable(error) && error.code !== "journal_corrupt";
 }
 

@@ -8,7 +8,7 @@ import type { ScheduleFiring } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import type { Rule } from "../core/schedule.ts";
 import type { StartRequest } from "../core/service.ts";
-import { isPassing } from "./damage.ts";
+import { isTransient } from "./damage.ts";
 import { describe, within } from "./patience.ts";
 
 /** A start whose run id is made of schedule and slot, so that making it twice starts one run. */
@@ -55,5 +55,5 @@ export async function attempt(app: SchedulerApp, request: FiringStart): Promise<
 
 /** What passes by itself, or what a deployment can put right, is no refusal. */
 function isFinal(error: unknown): boolean {
-  return error instanceof HoldfastError && error.code !== "rate_limited" && !isPassing(error);
+  return error instanceof HoldfastError && error.code !== "rate_limited" && !isTransient(error);
 }

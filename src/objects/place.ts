@@ -6,7 +6,7 @@
  * A lane that cannot be asked costs the places in it and nothing else: no run is ever asked, so none is woken.
  */
 import { reasonAt } from "../core/reason.ts";
-import type { Place, RunSummary } from "../core/run.ts";
+import type { Position, RunSummary } from "../core/run.ts";
 import { laneObject } from "./address.ts";
 import { within } from "./patience.ts";
 
@@ -37,8 +37,8 @@ function lanesOf(waitingFor: RunSummary["waitingFor"]): string[] {
 }
 
 /** The first place of each run that waits in the lane. */
-async function ask(lane: string): Promise<ReadonlyMap<string, Place>> {
-  const places = new Map<string, Place>();
+async function ask(lane: string): Promise<ReadonlyMap<string, Position>> {
+  const places = new Map<string, Position>();
   try {
     const info = await within(laneObject(lane).read(maxPlaces), askLimitMs);
     for (const { run, position } of info?.queue ?? []) {

@@ -1,6 +1,6 @@
 /** Calls of one name, as a map or a loop makes them: one row of a timeline where they are many. */
 import { nameOfCall } from "../name.ts";
-import type { Calls, Grouping, Place } from "../timeline.ts";
+import type { Calls, Grouping, RowPlace } from "../timeline.ts";
 import type { Draft } from "./draft.ts";
 
 /** A bar in the making, and its place among all bars. */
@@ -52,7 +52,7 @@ function folded(placed: readonly Placed[]): readonly Row[] {
 }
 
 /** Where the bar stands in the timeline as it is drawn: its own row, or one of the calls of a row. */
-export function placeOf(drafts: readonly Draft[], draft: Draft): Place {
+export function placeOf(drafts: readonly Draft[], draft: Draft): RowPlace {
   const rows = folded(drafts.map((each, index) => ({ draft: each, index })));
   const own = rows.findIndex((each) => each.kind === "call" && each.draft === draft);
   if (own !== -1) return { row: own, within: null };

@@ -8,8 +8,8 @@
 import { toBase64 } from "../bytes.ts";
 import { builtInOf, HoldfastError } from "../error.ts";
 import { group, maxValueBytes, utf8Length } from "../size.ts";
-import { describePath, insideError, insideMap, insideMapKey, insideSet } from "./place.ts";
-import type { Place } from "./place.ts";
+import { describePath, insideError, insideMap, insideMapKey, insideSet } from "./path.ts";
+import type { Segment } from "./path.ts";
 
 /** Levels of nesting: what can be written can be read, also from deep within a call stack. */
 export const maxValueDepth = 500;
@@ -39,7 +39,7 @@ export class Writer {
   /** Each distinct value is written once, at its index; the first is the whole. */
   readonly parts: string[] = [];
   readonly indexes = new Map<unknown, number>();
-  readonly path: Place[] = [];
+  readonly path: Segment[] = [];
   /** Characters written so far, and how many of them are only the way bytes are written. */
   length = 1;
   spared = 1;
@@ -80,9 +80,9 @@ export class Writer {
   }
 
   /** The same, one step further down the path. */
-  inside(place: Place, value: unknown): number {
+  inside(segment: Segment, value: unknown): number {
     if (this.path.length >= maxValueDepth) throw this.tooDeep();
-    this.path.push(place);
+    this.path.push(segment);
     const index = this.visit(value);
     this.path.pop();
     return index;
@@ -210,8 +210,8 @@ export class Writer {
     let text = '["Map"';
     for (const [key, value] of map) {
       const at = this.inside(insideMapKey, key);
-      const place: Place = typeof key === "string" ? { phrase: `.get(${JSON.stringify(key)})` } : insideMap;
-      text += `,${at},${this.inside(place, value)}`;
+      const segment: Segment = typeof key === "string" ? { phrase: `.get(${JSON.stringify(key)})` } : insideMap;
+      text += `,${at},${this.inside(segment, value)}`;
       this.check(text.length);
     }
     return `${text}]`;

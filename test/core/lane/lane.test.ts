@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { decideClaim, startingMs, stillHolds } from "../../../src/core/claim.ts";
 import { Lane } from "../../../src/core/lane.ts";
-import { Queue } from "../../../src/core/queue.ts";
+import { PriorityQueue } from "../../../src/core/queue.ts";
 import { noTerms } from "../../../src/core/slot.ts";
 import type { Slot } from "../../../src/core/slot.ts";
 import type { Ticket } from "../../../src/core/ticket.ts";
@@ -202,7 +202,7 @@ test("a slot of ten thousand costs what the first does", () => {
 });
 
 test("a queue keeps its order however it is used", () => {
-  const queue = new Queue<number>();
+  const queue = new PriorityQueue<number>();
   for (let turn = 0; turn < 5000; turn++) queue.add(turn, turn % 7, turn);
   for (let turn = 0; turn < 5000; turn += 3) queue.remove(turn % 7, turn);
   queue.remove(3, 99_999);
