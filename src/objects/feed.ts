@@ -1,6 +1,6 @@
 /**
  * Owns: the changes of the listing as one stream in the Worker: those of all shards, of one filter, merged.
- * Does not own: the lines on which the shards tell of them (line, audience), what the filter means (core/filter).
+ * Does not own: the sockets on which the shards tell of them (socket, audience), what the filter means (core/filter).
  *
  * A shard tells every follower everything, written out once; whom it concerns is found here.
  * Invariant 1: what a reader was not told is followed by `ready`, so that it reads the list again.
@@ -10,8 +10,8 @@ import { fits, mayHaveFitted } from "../core/filter.ts";
 import type { DirectoryChange, RunFilter } from "../core/directory.ts";
 import { Bell } from "../engine/bell.ts";
 import { directoryShard, directoryShards } from "./address.ts";
-import { Line } from "./line.ts";
 import type { ShardSaid } from "./rpc.ts";
+import { LiveSocket } from "./socket.ts";
 
 /** Changes are passed on at most this often. */
 const flushMs = 250;
@@ -27,7 +27,7 @@ function dial(shard: number): Promise<Response> {
 
 class Relay {
   readonly #filter: RunFilter;
-  readonly #lines: readonly Line[];
+  readonly #sockets: readonly LiveSocket[];
   readonly #news = new Bell();
   /** Shards that have not said yet that they are followed. */
   readonly #silent: Set<number>;
@@ -43,14 +43,14 @@ class Relay {
     this.#filter = filter;
     const shards = [...directoryShards().keys()];
     this.#silent = new Set(shards);
-    this.#lines = shards.map((shard) => {
+    this.#sockets = shards.map((shard) => {
       const heard = (text: string): void => this.#hear(shard, JSON.parse(text) as ShardSaid);
-      return new Line(() => dial(shard), { heard, failed: (error) => this.#fail(error) });
+      return new LiveSocket(() => dial(shard), { heard, failed: (error) => this.#fail(error) });
     });
   }
 
   start(): void {
-    for (const line of this.#lines) line.open().catch((error: unknown) => this.#fail(error));
+    for (const socket of this.#sockets) socket.open().catch((error: unknown) => this.#fail(error));
   }
 
   async pull(controller: ReadableStreamDefaultController<readonly DirectoryChange[]>): Promise<void> {
@@ -89,7 +89,7 @@ class Relay {
 
   #hear(shard: number, said: ShardSaid): void {
     if (said === "subscribed") {
-      // Again: its line was broken, and what happened meanwhile is not known.
+      // Again: its socket was broken, and what happened meanwhile is not known.
       if (!this.#silent.delete(shard)) this.#isOwedReady = true;
     } else if ("listed" in said) {
       const { listed: run } = said;
@@ -114,6 +114,6 @@ class Relay {
   }
 
   #close(): void {
-    for (const line of this.#lines) line.close();
+    for (const socket of this.#sockets) socket.close();
   }
 }

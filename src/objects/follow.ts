@@ -1,6 +1,6 @@
 /**
  * Owns: a run's history and what it writes from then on, as one stream in the Worker.
- * Does not own: the line on which the run tells of it (line, audience), how it is shown (http).
+ * Does not own: the socket on which the run tells of it (socket, audience), how it is shown (http).
  *
  * The Worker waits, and the object sleeps: entries that come while nobody reads are not kept but read from
  * the history once somebody does.
@@ -14,8 +14,9 @@ import type { RunNews } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
-import { Line, patiently } from "./line.ts";
+import { patiently } from "./patience.ts";
 import type { Refusal, RunSaid } from "./rpc.ts";
+import { LiveSocket } from "./socket.ts";
 
 const pageLimit = 500;
 /** Entries, and characters of the messages that brought them, that wait for the reader. */
@@ -38,7 +39,7 @@ async function dial(id: string): Promise<Response> {
 
 class Relay {
   readonly #id: string;
-  readonly #line: Line;
+  readonly #socket: LiveSocket;
   readonly #news = new Bell();
   /** Passed on, up to and with this one. */
   #position: number;
@@ -55,14 +56,14 @@ class Relay {
   constructor(id: string, after: number) {
     this.#id = id;
     this.#position = after;
-    this.#line = new Line(() => dial(id), {
+    this.#socket = new LiveSocket(() => dial(id), {
       heard: (text) => this.#hear(JSON.parse(text) as RunSaid, text.length),
       failed: (error) => this.#fail(error),
     });
   }
 
   open(): Promise<void> {
-    return this.#line.open();
+    return this.#socket.open();
   }
 
   async pull(controller: ReadableStreamDefaultController<RunNews>): Promise<void> {
@@ -73,7 +74,7 @@ class Relay {
       controller.enqueue({ kind: "entries", entries });
       return;
     }
-    this.#line.close();
+    this.#socket.close();
     if (this.#failure !== null) return controller.error(this.#failure);
     if (this.#status !== null) controller.enqueue({ kind: "ended", status: this.#status });
     controller.close();
@@ -81,7 +82,7 @@ class Relay {
 
   cancel(): void {
     this.#isCancelled = true;
-    this.#line.close();
+    this.#socket.close();
     this.#news.ring();
   }
 
@@ -155,7 +156,7 @@ class Relay {
 
   #delete(): void {
     this.#status = "deleted";
-    this.#line.close();
+    this.#socket.close();
     this.#news.ring();
   }
 }

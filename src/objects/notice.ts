@@ -20,9 +20,8 @@ import { encode } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { builtIn } from "./builtin.ts";
 import { digestOf } from "./digest.ts";
-import { patiently } from "./line.ts";
+import { patiently, within } from "./patience.ts";
 import { allowedHosts, post } from "./outlet.ts";
-import { within } from "./patience.ts";
 
 /** Which life of which run, the `seq` of its end, and who is told. */
 type Order = { readonly run: string; readonly createdAt: number; readonly end: number; readonly url: string };

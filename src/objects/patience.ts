@@ -4,6 +4,10 @@
  */
 import { HoldfastError } from "../core/error.ts";
 
+/** How long an object is asked that cannot be reached. */
+const patienceMs = 60_000;
+const longestPauseMs = 5000;
+
 /** The pause before another attempt: from a second on, doubled with each failure, a fifth more or less by chance. */
 export function backoff(failures: number, longestMs: number): number {
   return Math.min(longestMs, 500 * 2 ** failures) * (0.8 + 0.4 * Math.random());
@@ -29,4 +33,24 @@ function late(limitMs: number): Error {
 export function describe(error: unknown): string {
   if (error instanceof HoldfastError) return `${error.code}: ${error.message}`;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+/**
+ * Asks again, at growing intervals, where it fails with anything but a HoldfastError.
+ * @throws the last error, once that has gone on for a minute or nobody wants it any more
+ */
+export async function patiently<Value>(
+  ask: () => Promise<Value>,
+  unwanted: () => boolean,
+  failures = 0,
+): Promise<Value> {
+  const giveUpAt = Date.now() + patienceMs;
+  for (let failed = failures; ; failed++) {
+    if (failed > 0) await scheduler.wait(Math.min(longestPauseMs, 25 * 2 ** failed));
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof HoldfastError || unwanted() || Date.now() > giveUpAt) throw error;
+    }
+  }
 }

@@ -99,7 +99,7 @@ export class Play<Output> implements Rehearsal<Output> {
   }
 
   query<Result>(name: string): Promise<Result> {
-    return this.#stage.line.take(async () => {
+    return this.#stage.mutex.take(async () => {
       const answer = await runOf(this.#stage, this.id).replica().answer(name);
       if (answer.kind === "failed") throw reviveError(answer.error);
       return decode(answer.result) as Result;
@@ -146,14 +146,14 @@ export class Play<Output> implements Rehearsal<Output> {
   }
 
   skip(duration: Duration): Promise<void> {
-    return this.#stage.line.take(async () => {
+    return this.#stage.mutex.take(async () => {
       await this.#stage.pass(this.#stage.clock.at + toMs(duration));
       await this.settle();
     });
   }
 
   end(): Promise<void> {
-    return this.#stage.line.take(async () => {
+    return this.#stage.mutex.take(async () => {
       const { reason } = this.#snapshot;
       const run = () => runOf(this.#stage, this.id);
       if (!(await this.#stage.passUntil(() => run().state.end !== null))) {
@@ -182,14 +182,14 @@ export class Play<Output> implements Rehearsal<Output> {
   }
 
   crash(): Promise<void> {
-    return this.#stage.line.take(async () => {
+    return this.#stage.mutex.take(async () => {
       this.#stage.die();
       await this.settle();
     });
   }
 
   crashEverywhere(options: CrashOptions = {}): Promise<{ readonly deaths: number }> {
-    return this.#stage.line.take(async () => {
+    return this.#stage.mutex.take(async () => {
       checkKnown(options, ["compare"]);
       const { compare = standing } = options;
       await this.settle();
@@ -215,7 +215,7 @@ export class Play<Output> implements Rehearsal<Output> {
 
   /** Asks something of the run, and remembers it: after a death it is asked once more, by the same key. */
   #act<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id = this.id): Promise<Value> {
-    return this.#stage.line.take(() => this.#actNow(ask, id));
+    return this.#stage.mutex.take(() => this.#actNow(ask, id));
   }
 
   async #actNow<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id: string): Promise<Value> {

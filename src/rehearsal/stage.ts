@@ -17,7 +17,7 @@ import { ManualClock, nap } from "./clock.ts";
 import { hookUrl } from "./hook.ts";
 import { MemoryJournal } from "./journal.ts";
 import { Kin } from "./kin.ts";
-import { Line } from "./line.ts";
+import { Mutex } from "./mutex.ts";
 import { couriers } from "./post.ts";
 import { RehearsalError } from "./error.ts";
 import { Life, Process, processOf } from "./process.ts";
@@ -47,7 +47,7 @@ export class Stage implements Company {
   /** Every commit of every run, in order. */
   readonly log: Commit[];
   /** What is asked of its runs, each once what was asked before is over. */
-  readonly line = new Line();
+  readonly mutex = new Mutex();
   life = new Life();
   #processes = new Map<string, Process>();
   readonly #kin = new Kin(this);

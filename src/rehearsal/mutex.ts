@@ -2,7 +2,7 @@
  * Owns: that calls come one after the other, also those that nobody awaited.
  * Does not own: what they do.
  */
-export class Line {
+export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 
   /** Calls it once everything that came before is over, however that ended. */

@@ -1,13 +1,12 @@
 /**
- * Owns: a live line from the Worker to an object: it is opened again when it breaks, and given up when
+ * Owns: a WebSocket from the Worker to an object: it is opened again when it breaks, and given up when
  * that fails for long.
  * Does not own: what is said on it; what was missed while it was broken.
- * Invariant 1: the first that is heard on a line, and each time it was opened again, is the object's hello.
+ * Invariant 1: the first that is heard on it, and each time it was opened again, is the object's hello.
  * Invariant 2: it costs the object nothing while nothing is said: pings are answered without it.
  */
-import { HoldfastError } from "../core/error.ts";
 import { ping, pong } from "./audience.ts";
-import { within } from "./patience.ts";
+import { patiently, within } from "./patience.ts";
 
 type Listener = {
   heard(text: string): void;
@@ -15,14 +14,13 @@ type Listener = {
   failed(error: unknown): void;
 };
 
-/** A line on which a ping was not answered by the time of the next is broken. */
+/** One on which a ping was not answered by the time of the next is broken. */
 const pingMs = 20_000;
 const dialMs = 20_000;
-/** How long an object is asked that cannot be reached. */
-const patienceMs = 60_000;
-const longestPauseMs = 5000;
+/** One that held for longer has not broken as soon as it was open. */
+const stableMs = 10_000;
 
-export class Line {
+export class LiveSocket {
   readonly #dial: () => Promise<Response>;
   readonly #listener: Listener;
   readonly #pinging: ReturnType<typeof setInterval>;
@@ -100,7 +98,7 @@ export class Line {
   #broke(socket: WebSocket): void {
     if (this.#socket !== socket) return;
     // One that breaks as soon as it is open must not be opened in a circle.
-    this.#failures = Date.now() - this.#openedAt > 2 * longestPauseMs ? 0 : this.#failures + 1;
+    this.#failures = Date.now() - this.#openedAt > stableMs ? 0 : this.#failures + 1;
     this.#hangUp();
     this.open().catch((error: unknown) => this.#listener.failed(error));
   }
@@ -112,26 +110,6 @@ export class Line {
       socket?.close(1000);
     } catch {
       // It has closed already.
-    }
-  }
-}
-
-/**
- * Asks again, at growing intervals, where it fails with anything but a HoldfastError.
- * @throws the last error, once that has gone on for a minute or nobody wants it any more
- */
-export async function patiently<Value>(
-  ask: () => Promise<Value>,
-  unwanted: () => boolean,
-  failures = 0,
-): Promise<Value> {
-  const giveUpAt = Date.now() + patienceMs;
-  for (let failed = failures; ; failed++) {
-    if (failed > 0) await scheduler.wait(Math.min(longestPauseMs, 25 * 2 ** failed));
-    try {
-      return await ask();
-    } catch (error) {
-      if (error instanceof HoldfastError || unwanted() || Date.now() > giveUpAt) throw error;
     }
   }
 }
