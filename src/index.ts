@@ -16,7 +16,6 @@ export type { Concurrency, Debounce, Rate, ScheduleRule, Singleton } from "./cor
 export type { Schema } from "./core/schema.ts";
 export type {
   AttemptContext,
-  Delivery,
   FetchAnswer,
   FetchOptions,
   FetchRequest,
@@ -26,15 +25,18 @@ export type {
   RunInfo,
   RunOptions,
   Step,
+} from "./core/step.ts";
+export type {
+  Delivery,
+  Verifier,
   Verify,
   Webhook,
   WebhookCall,
   WebhookOptions,
   WebhookResponse,
-} from "./core/step.ts";
+} from "./core/webhook.ts";
 export type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "./core/handle.ts";
 export type { Delivered, InboundWebhook, InboundWebhookOptions } from "./objects/webhook.ts";
 export type { BasicOptions, HmacOptions, Secret, TokenOptions, ToleranceOption } from "./objects/verify.ts";
-export type { Verifier } from "./core/verifier.ts";
 export type { Workflow } from "./objects/workflow.ts";
 export type { WorkerOptions } from "./worker.ts";

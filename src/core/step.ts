@@ -8,6 +8,7 @@ import type { LogLevel } from "./entry.ts";
 import type { ChildPolicy, ParentRun, ScheduleFiring } from "./origin.ts";
 import type { Retry } from "./retry.ts";
 import type { Schema } from "./schema.ts";
+import type { Webhook, WebhookOptions } from "./webhook.ts";
 
 export type AttemptContext = {
   /** 1 for the first attempt. */
@@ -121,46 +122,6 @@ type Given<Input, Options> = undefined extends Input
 export type Raced<Branches extends Readonly<Record<string, () => unknown>>> = {
   readonly [Key in keyof Branches & string]: { readonly key: Key; readonly value: Awaited<ReturnType<Branches[Key]>> };
 }[keyof Branches & string];
-
-export type WebhookCall = {
-  readonly method: string;
-  /** Names in lower case. */
-  readonly headers: Record<string, string>;
-  readonly query: Record<string, string>;
-  /** Parsed JSON, a form's fields (a file as `{ name, type, bytes }`), text, bytes, or null when there was no body. */
-  readonly body: unknown;
-};
-
-/** A call as whoever verifies it is given it: `raw` is the body as it came, `at` when it came, epoch ms. */
-export type Delivery = WebhookCall & { readonly raw: Uint8Array; readonly at: number };
-
-/** Answers whether the call comes from whom it says; throwing is a no. */
-export type Verify = (call: Delivery) => boolean | Promise<boolean>;
-
-export type WebhookOptions = {
-  /** Counts from the call of `webhook`. */
-  readonly timeout?: Duration;
-  /** Refuses a call by answering false or throwing; `verify` has those of known senders. */
-  readonly verify?: Verify;
-  /** What the caller is answered; 202 `{ "accepted": true, "duplicate": false }` unless set. */
-  readonly respond?: (call: WebhookCall) => WebhookReply | Promise<WebhookReply>;
-};
-
-/** What a caller is answered: one of these, or the platform's own `Response`. */
-export type WebhookReply = WebhookResponse | Response;
-
-export type WebhookResponse = {
-  readonly status?: number;
-  readonly headers?: Record<string, string>;
-  /** Text goes out as it is, anything else as JSON. */
-  readonly body?: unknown;
-};
-
-export type Webhook = {
-  readonly url: string;
-  /** The first accepted call, also one that came before this was asked; null on timeout. */
-  received(): Promise<WebhookCall | null>;
-};
 
 export type RunInfo = {
   readonly id: string;

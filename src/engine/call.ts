@@ -6,8 +6,9 @@ import type { CallKind } from "../core/entry.ts";
 import type { OrderRequest } from "../core/order.ts";
 import type { ChildPolicy } from "../core/origin.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
-import type { AttemptContext, WebhookOptions } from "../core/step.ts";
+import type { AttemptContext } from "../core/step.ts";
 import type { Stored } from "../core/value.ts";
+import type { WebhookOptions } from "../core/webhook.ts";
 import type { Scope } from "./scope.ts";
 
 /** A function that is attempted until it succeeds: a step, or the undoing of one. */

@@ -5,8 +5,8 @@
 import { readBody } from "../core/body.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
-import type { Delivery, Verify, WebhookCall, WebhookReply } from "../core/step.ts";
-import { isVerifier } from "../core/verifier.ts";
+import { isVerifier } from "../core/webhook.ts";
+import type { Delivery, Verify, WebhookCall, WebhookReply } from "../core/webhook.ts";
 
 /** @param at when it came, epoch ms @throws HoldfastError body_invalid */
 export async function readDelivery(request: HookRequest, at: number): Promise<Delivery> {

@@ -26,10 +26,10 @@ import type {
   StartChildOptions,
   Step,
   WaitOptions,
-  WebhookOptions,
 } from "../core/step.ts";
 import { encode } from "../core/value.ts";
-import { isVerifier } from "../core/verifier.ts";
+import { isVerifier } from "../core/webhook.ts";
+import type { WebhookOptions } from "../core/webhook.ts";
 import type { Asks } from "./asks.ts";
 import type { Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";

@@ -12,8 +12,7 @@ import type { Duration } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import { readPairs, readSignature, readTimestamp, staleness } from "../core/signature.ts";
 import type { Encoding } from "../core/signature.ts";
-import type { Delivery } from "../core/step.ts";
-import type { Verifier } from "../core/verifier.ts";
+import type { Delivery, Verifier } from "../core/webhook.ts";
 
 /** One, or several while one takes the place of another. */
 export type Secret = string | readonly string[];

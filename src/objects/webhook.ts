@@ -7,8 +7,8 @@ import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
 import type { TriggerInfo } from "../core/hooks.ts";
-import type { Delivery, Verify, WebhookReply } from "../core/step.ts";
-import { isVerifier } from "../core/verifier.ts";
+import { isVerifier } from "../core/webhook.ts";
+import type { Delivery, Verify, WebhookReply } from "../core/webhook.ts";
 import type { Catalog } from "./catalog.ts";
 
 /** A workflow whose input is known, as `defineWorkflow` makes it. */

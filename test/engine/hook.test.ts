@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { HookRequest } from "../../src/core/hooks.ts";
-import type { Step, WebhookOptions } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/step.ts";
+import type { WebhookOptions } from "../../src/core/webhook.ts";
 import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
 import { verify } from "../../src/objects/verify.ts";
 import { timelineOf } from "../../src/core/timeline/chart.ts";

@@ -5,8 +5,7 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { readSignature, readTimestamp } from "../../src/core/signature.ts";
-import type { Delivery } from "../../src/core/step.ts";
-import type { Verifier } from "../../src/core/verifier.ts";
+import type { Delivery, Verifier } from "../../src/core/webhook.ts";
 import { verify } from "../../src/objects/verify.ts";
 
 const at = Date.UTC(2026, 2, 1, 9);
