@@ -3,10 +3,11 @@
  * Does not own: which spans, and when (exporter).
  */
 import { HoldfastError } from "../core/error.ts";
-import { toOtlp } from "../core/trace/otlp.ts";
 import { readRetryAfter } from "../core/retry.ts";
+import { toOtlp } from "../core/trace/otlp.ts";
 import type { Span } from "../core/trace/span.ts";
 import { variable } from "./address.ts";
+import { inTime } from "./patience.ts";
 
 export type Collector = {
   readonly url: string;
@@ -41,14 +42,7 @@ export function findCollector(): Collector | null {
 
 /** @throws what `fetch` throws: the collector could not be reached, or took too long; AbortError when stopped */
 export async function deliver(collector: Collector, spans: readonly Span[], stop: AbortSignal): Promise<Delivery> {
-  const late = new AbortController();
-  // A timer that is left behind would keep the object awake.
-  const timer = setTimeout(() => late.abort(new Error(`no answer within ${patienceMs} ms`)), patienceMs);
-  try {
-    return await post(collector, spans, AbortSignal.any([stop, late.signal]));
-  } finally {
-    clearTimeout(timer);
-  }
+  return await inTime(stop, patienceMs, (signal) => post(collector, spans, signal));
 }
 
 async function post(

@@ -4,12 +4,13 @@
  * Invariant 1: no more is read than a value may hold, and only one body at a time is held that is large: however
  * many requests are under way, they fit into the memory of one object.
  */
-import type { Semaphore } from "./semaphore.ts";
 import { joinBytes } from "../core/bytes.ts";
 import { messageOf } from "../core/error.ts";
 import { answeredEnd, beginningBytes, headersOf, isAnswer, longestOrderMs, refusedEnd } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
 import { group, maxValueBytes } from "../core/size.ts";
+import { inTime } from "./patience.ts";
+import type { Semaphore } from "./semaphore.ts";
 
 /** A body beyond this is read while no other such is. */
 const smallBytes = 1024 * 1024;
@@ -23,23 +24,22 @@ export type Exchanged = { readonly end: OrderEnd; readonly leave: () => void };
 /** Rejects only where it was told to `stop`. */
 export async function exchange(order: Order, hold: Hold, stop: AbortSignal): Promise<Exchanged> {
   let leave = (): void => {};
-  const late = new AbortController();
   const leaveWaiting = await hold.waiting.take();
-  // A timer that is left behind would keep the object awake.
-  const timer = setTimeout(() => late.abort(new Error("it took too long")), longestOrderMs);
-  try {
-    const response = await send(order, AbortSignal.any([stop, late.signal]));
+  const ask = async (signal: AbortSignal): Promise<OrderEnd> => {
+    const response = await send(order, signal);
     leaveWaiting();
-    const end = await read(order, response, async () => {
+    return await read(order, response, async () => {
       leave = await hold.large.take();
     });
+  };
+  try {
+    const end = await inTime(stop, longestOrderMs, ask, "it took too long");
     return { end, leave };
   } catch (error) {
     leave();
     stop.throwIfAborted();
     return { end: failure(error), leave: () => {} };
   } finally {
-    clearTimeout(timer);
     leaveWaiting();
   }
 }

@@ -15,6 +15,7 @@ import type { AllowedHost } from "../core/subscriber.ts";
 import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { variable } from "./address.ts";
+import { inTime } from "./patience.ts";
 
 /** How long an address may take. */
 const patienceMs = 20_000;
@@ -92,33 +93,25 @@ function findSecrets(): readonly string[] {
  */
 export async function post(url: string, id: string, body: string, at: number, stop: AbortSignal): Promise<Delivery> {
   const signatures = findSecrets().map((secret) => new Webhook(secret).sign(id, new Date(at), body));
-  const late = new AbortController();
-  // A timer that is left behind would keep the object awake.
-  const timer = setTimeout(() => late.abort(), patienceMs);
-  try {
-    const response = await fetch(url, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        "user-agent": "Holdfast",
-        "webhook-id": id,
-        "webhook-timestamp": String(Math.floor(at / 1000)),
-        "webhook-signature": signatures.join(" "),
-      },
-      body,
-      // Where it leads was not checked.
-      redirect: "manual",
-      signal: AbortSignal.any([stop, late.signal]),
-    });
-    await response.body?.cancel();
-    return read(response, at);
-  } catch (error) {
-    if (stop.aborted) throw error;
-    const why = late.signal.aborted ? `no answer within ${patienceMs / 1000} s` : "it could not be reached";
-    return { kind: "failed", why, waitMs: 0 };
-  } finally {
-    clearTimeout(timer);
-  }
+  const headers = {
+    "content-type": "application/json",
+    "user-agent": "Holdfast",
+    "webhook-id": id,
+    "webhook-timestamp": String(Math.floor(at / 1000)),
+    "webhook-signature": signatures.join(" "),
+  };
+  return await inTime(stop, patienceMs, async (signal) => {
+    try {
+      // Where a redirect leads was not checked.
+      const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
+      await response.body?.cancel();
+      return read(response, at);
+    } catch (error) {
+      if (stop.aborted) throw error;
+      const why = signal.aborted ? `no answer within ${patienceMs / 1000} s` : "it could not be reached";
+      return { kind: "failed", why, waitMs: 0 };
+    }
+  });
 }
 
 function read({ ok, status, headers }: Response, at: number): Delivery {

@@ -26,6 +26,25 @@ export async function within<Value>(work: Promise<Value>, limitMs: number): Prom
   }
 }
 
+/**
+ * Asks with a signal that aborts as `stop` does, or once it takes longer. A timer that is left behind, as that of
+ * `AbortSignal.timeout` is, would keep the object awake.
+ */
+export async function inTime<Answer>(
+  stop: AbortSignal,
+  limitMs: number,
+  ask: (signal: AbortSignal) => Promise<Answer>,
+  why = `no answer within ${limitMs} ms`,
+): Promise<Answer> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new Error(why)), limitMs);
+  try {
+    return await ask(AbortSignal.any([stop, limit.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function late(limitMs: number): Error {
   return Object.assign(new Error(`no answer within ${limitMs} ms`), { retryable: true });
 }
