@@ -24,7 +24,7 @@ const creation = {
 } as const;
 
 /** A kind that is not here does not compile. */
-const tales: {
+const sentences: {
   readonly [Kind in Fact["kind"]]: readonly (readonly [Omit<Extract<Fact, { kind: Kind }>, "kind">, string])[];
 } = {
   "run.created": [
@@ -268,7 +268,7 @@ const tales: {
   ],
 };
 
-const told = Object.entries(tales).flatMap(([kind, each]) =>
+const told = Object.entries(sentences).flatMap(([kind, each]) =>
   each.map(([fields, text]) => [text, { ...fields, kind, seq: 9, at } as unknown as Entry] as const),
 );
 

@@ -2,24 +2,11 @@ import { describe, expect, test } from "vitest";
 import { NonRetryableError } from "../../src/core/error.ts";
 import type { MapOptions, Step } from "../../src/core/step.ts";
 import { cpuMs } from "../core/usage.ts";
+import { caught } from "./caught.ts";
+import type { Caught } from "./caught.ts";
 import { Family } from "./family.ts";
 import { Host, act, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
-
-type Caught = Error & {
-  code?: string;
-  step?: string;
-  errors?: (Error & { index: number; code: string; step: string })[];
-};
-
-async function caught(call: () => unknown): Promise<Caught> {
-  try {
-    await call();
-  } catch (error) {
-    return error as Caught;
-  }
-  throw new Error("nothing was thrown");
-}
 
 const once = { retry: { limit: 0 } } as const;
 

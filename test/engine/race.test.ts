@@ -2,21 +2,12 @@ import { describe, expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { Step } from "../../src/core/step.ts";
+import { caught } from "./caught.ts";
+import type { Caught } from "./caught.ts";
 import { Family } from "./family.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
-
-type Caught = Error & { code?: string };
-
-async function caught(call: () => unknown): Promise<Caught> {
-  try {
-    await call();
-  } catch (error) {
-    return error as Caught;
-  }
-  throw new Error("nothing was thrown");
-}
 
 function withdrawn(host: Host): string[][] {
   return host.entries("wait.withdrawn").map(({ calls }) => calls.map(({ call, id }) => `${call} ${id}`));

@@ -3,20 +3,10 @@ import { describe, expect, test } from "vitest";
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import type { Retry } from "../../src/core/retry.ts";
 import type { Step } from "../../src/core/step.ts";
+import { caught } from "./caught.ts";
+import type { Caught } from "./caught.ts";
 import { Host, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
-
-type Caught = Error & { code?: string; step?: string; attempts?: number };
-
-/** The error a call rejects with. */
-async function caught(call: () => unknown): Promise<Caught> {
-  try {
-    await call();
-  } catch (error) {
-    return error as Caught;
-  }
-  throw new Error("nothing was thrown");
-}
 
 /** Does one after the other, as libraries do it: the end of one calls the next. */
 function oneByOne(): <Result>(task: () => Promise<Result>) => Promise<Result> {
