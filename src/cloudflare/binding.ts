@@ -3,7 +3,7 @@
  * Does not own: a single instance (instance), starting a run (service).
  */
 import type { Definition } from "../core/definition.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
 import { defined } from "../core/record.ts";
 import { encode } from "../core/value.ts";
@@ -109,8 +109,4 @@ function checkBatch(batch: readonly unknown[]): void {
 
 function idOf(options: { readonly id?: string } = {}): { readonly id?: string } {
   return options.id === undefined ? {} : { id: options.id };
-}
-
-function hasCode(reason: unknown, code: HoldfastError["code"]): reason is HoldfastError {
-  return reason instanceof HoldfastError && reason.code === code;
 }

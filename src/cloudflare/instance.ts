@@ -4,7 +4,7 @@
  */
 import { waitUntil } from "cloudflare:workers";
 import type { Definition } from "../core/definition.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import type { RunHandle, RunView } from "../core/handle.ts";
 import { isEnded } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
@@ -100,7 +100,7 @@ export class Instance implements WorkflowInstance {
 
   async #view(): Promise<RunView> {
     const view = await this.#run.status().catch((error: unknown) => {
-      throw isMissing(error) ? this.#missing() : error;
+      throw hasCode(error, "run_not_found") ? this.#missing() : error;
     });
     // Runs of all workflows have their ids in common.
     if (view.workflow !== this.#definition.name) throw this.#missing();
@@ -112,11 +112,7 @@ export class Instance implements WorkflowInstance {
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof HoldfastError && error.code === "run_not_found";
-}
-
 /** It has ended in the meantime, which is what was wanted. */
 function passEnded(error: unknown): void {
-  if (!(error instanceof HoldfastError && error.code === "run_ended")) throw error;
+  if (!hasCode(error, "run_ended")) throw error;
 }

@@ -28,6 +28,11 @@ export class HoldfastError extends Error {
   }
 }
 
+/** Whether it was refused with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is HoldfastError {
+  return error instanceof HoldfastError && codes.includes(error.code);
+}
+
 /** An error in the journal: structure, never a rendered string. */
 export type StoredError = {
   readonly name: string;

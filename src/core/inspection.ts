@@ -8,7 +8,7 @@ import type { Check } from "./check.ts";
 import { keyIdOf } from "./cipher.ts";
 import { endStatus } from "./end.ts";
 import type { Entry, EntryOf } from "./entry.ts";
-import { HoldfastError, messageOf } from "./error.ts";
+import { HoldfastError, hasCode, messageOf } from "./error.ts";
 import { fold } from "./fold.ts";
 import { grammar } from "./grammar.ts";
 import { readObject, refuseLine } from "./manifest.ts";
@@ -94,7 +94,7 @@ export class Inspection {
     try {
       return unseal(entry, this.#open);
     } catch (thrown) {
-      if (!(thrown instanceof HoldfastError) || thrown.code !== "journal_corrupt") throw thrown;
+      if (!hasCode(thrown, "journal_corrupt")) throw thrown;
       throw refuseLine(
         line,
         "its sealed result does not open: it was changed, or is another run's, or the key is another",

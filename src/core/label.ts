@@ -1,7 +1,7 @@
 /** Labels of a run: those that its definition makes of the input, and those given at its start, which count more. */
 import type { Definition } from "./definition.ts";
 import type { EntryOf } from "./entry.ts";
-import { HoldfastError, messageOf } from "./error.ts";
+import { HoldfastError, hasCode, messageOf } from "./error.ts";
 import { isRecord } from "./record.ts";
 import { isLonger } from "./size.ts";
 import { decode } from "./value.ts";
@@ -23,7 +23,7 @@ export function labelsOf({ name, labels }: Labelled, input: Stored, given: Label
       throw new TypeError("what the function returned is no object of texts");
     return checkLabels({ ...(made as Labels), ...given });
   } catch (cause) {
-    if (cause instanceof HoldfastError && cause.code === "label_invalid") throw cause;
+    if (hasCode(cause, "label_invalid")) throw cause;
     const message = `the labels of ${name} cannot be made from this input: ${messageOf(cause)}`;
     throw new HoldfastError("label_invalid", message, { cause });
   }

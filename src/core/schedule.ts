@@ -3,7 +3,7 @@ import { cronProblem, parseCron, timezoneProblem } from "./cron.ts";
 import type { Cron } from "./cron.ts";
 import type { Definition, ScheduleRule } from "./definition.ts";
 import { toMs } from "./duration.ts";
-import { HoldfastError, messageOf } from "./error.ts";
+import { HoldfastError, hasCode, messageOf } from "./error.ts";
 import { checkSegment } from "./name.ts";
 import { createRandom } from "./random.ts";
 import { validate } from "./schema.ts";
@@ -153,7 +153,7 @@ function checkInput(rule: ScheduleRule, id: string, { name, input: schema }: Def
     const verdict = validate(schema, rule.input, "input_invalid", "it");
     if (verdict instanceof Promise) verdict.catch(() => undefined);
   } catch (cause) {
-    if (!(cause instanceof HoldfastError) || cause.code !== "input_invalid") return;
+    if (!hasCode(cause, "input_invalid")) return;
     throw refused(name, "schedule.input", `of ${JSON.stringify(id)}: ${cause.message}`, cause);
   }
 }

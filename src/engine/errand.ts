@@ -3,7 +3,7 @@
  * Does not own: what that is to the handler (orders), telling it until it was heard (whoever makes the request).
  * Invariant 1: what is answered is on record, or nobody will ever ask for it (guarantee 4).
  */
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../core/order.ts";
 import { callKey, callsOut } from "../core/state.ts";
 import type { CallOut, RunState } from "../core/state.ts";
@@ -46,7 +46,7 @@ async function awake<Value>(run: Run, act: (execution: Awake) => Value | Promise
     if (execution.course.failure !== null) throw execution.course.failure;
     return value;
   } catch (error) {
-    if (error instanceof HoldfastError && error.code === "run_ended") return null;
+    if (hasCode(error, "run_ended")) return null;
     throw error;
   }
 }

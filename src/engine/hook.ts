@@ -11,7 +11,7 @@ import { refuseEnded } from "../core/action.ts";
 import { authorOf } from "../core/author.ts";
 import type { Asked } from "../core/author.ts";
 import type { ErrorCode } from "../core/code.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import { defined } from "../core/record.ts";
 import type { Call } from "../core/state.ts";
@@ -65,7 +65,7 @@ async function deliver(run: Run, id: string, request: HookRequest, generation: n
     return await admit(run, known, request, generation);
   } catch (error) {
     // The run may have ended meanwhile because of a call that was faster than this one.
-    if (known.received && error instanceof HoldfastError && error.code === "run_ended") return { duplicate: true };
+    if (known.received && hasCode(error, "run_ended")) return { duplicate: true };
     throw error;
   }
 }

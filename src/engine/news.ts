@@ -4,7 +4,7 @@
  * Invariant 1: news that is answered is on record, or nobody will ever ask for it (guarantee 4).
  */
 import type { EndEntry } from "../core/end.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { callKey } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
@@ -34,7 +34,7 @@ export async function receiveNews(run: Run, news: ChildNews): Promise<void> {
       throw new HoldfastError("not_waiting", `the run does not wait for its child ${news.child} yet`);
     }
   } catch (error) {
-    if (!(error instanceof HoldfastError && error.code === "run_ended")) throw error;
+    if (!hasCode(error, "run_ended")) throw error;
   }
 }
 

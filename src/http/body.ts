@@ -3,7 +3,7 @@
  * comes in. All are read as JSON whatever their Content-Type says: `curl -d` sends a form's.
  */
 import { joinBytes } from "../core/bytes.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import { fromJson } from "../core/json.ts";
 import { isRecord } from "../core/record.ts";
 import { isLonger } from "../core/size.ts";
@@ -117,7 +117,7 @@ export function readValueField(fields: Fields, name: string): Stored {
   try {
     return encode(fromJson(json), name);
   } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code !== "body_invalid") throw error;
+    if (!hasCode(error, "body_invalid")) throw error;
     const issues = error.issues?.map(({ path, message }) => ({ path: `/${name}${path}`, message })) ?? [];
     throw new HoldfastError(error.code, `In ${name}: ${error.message}`, { issues });
   }

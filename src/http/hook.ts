@@ -3,7 +3,7 @@
  * those of webhooks that start runs, which know their senders. Both are read leniently: whatever the world sends
  * is the workflow's to judge. And what operators ask about them.
  */
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import type { HookAnswer, HookRequest, TriggerAnswer } from "../core/hooks.ts";
 import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
@@ -58,7 +58,7 @@ async function receive(service: Service, { request, param }: Call): Promise<Resp
     return reply(await service.hooks.receive(param("token"), await readHook(request, maxHookBytes)));
   } catch (error) {
     // Elsewhere a conflict; here the address is of no more use, like one that has expired.
-    if (error instanceof HoldfastError && error.code === "run_ended") {
+    if (hasCode(error, "run_ended")) {
       throw new RequestError(error.code, error.message, { status: 410 });
     }
     throw error;

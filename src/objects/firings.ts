@@ -11,7 +11,7 @@
  *    reported at any time, is never written over. `ended` waits for nothing, because the run that
  *    reports may be the one that the scheduler is waiting for.
  */
-import { HoldfastError } from "../core/error.ts";
+import { hasCode } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
 import type { ScheduleState, Starting } from "../core/firing.ts";
 import { firingStartAt } from "../core/schedule.ts";
@@ -93,7 +93,7 @@ export class Firings {
         try {
           await within(this.#app.cancel(runId, kind), callLimitMs);
         } catch (error) {
-          const gone = error instanceof HoldfastError && (error.code === "run_ended" || error.code === "run_not_found");
+          const gone = hasCode(error, "run_ended", "run_not_found");
           if (!gone) console.error(`schedule ${id}: could not ${kind} run ${runId}: ${describe(error)}`);
         }
         await this.#look(id, runId);

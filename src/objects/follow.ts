@@ -8,7 +8,7 @@
  * Invariant 2: a reader, however slow, costs one page of history and `buffered` live entries at most.
  */
 import type { Entry } from "../core/entry.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import type { HistoryPage, RunStatus } from "../core/run.ts";
 import type { RunNews } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
@@ -149,7 +149,7 @@ class Relay {
   }
 
   #fail(error: unknown): void {
-    if (error instanceof HoldfastError && error.code === "run_not_found") return this.#delete();
+    if (hasCode(error, "run_not_found")) return this.#delete();
     this.#failure = error;
     this.#news.ring();
   }

@@ -9,7 +9,7 @@
  * 3. It is told of by nobody: neither this nor any other workflow of ours has subscribers.
  */
 import type { EntryOf } from "../core/entry.ts";
-import { HoldfastError, NonRetryableError } from "../core/error.ts";
+import { HoldfastError, NonRetryableError, hasCode } from "../core/error.ts";
 import { noticePause } from "../core/notice.ts";
 import type { ParentRun } from "../core/origin.ts";
 import type { StartRequest } from "../core/service.ts";
@@ -77,7 +77,7 @@ async function deliver({ run, createdAt, end, url }: Order, id: string, signal: 
 
 /** An address that may not be called will not be by waiting; a person may change what is allowed, and try again. */
 function pauseAfter(error: unknown, attempt: number): number | null {
-  if (error instanceof HoldfastError && error.code === "notify_invalid") return null;
+  if (hasCode(error, "notify_invalid")) return null;
   const { waitMs = 0 } = error as { readonly waitMs?: number };
   return noticePause(attempt, waitMs, Math.random());
 }

@@ -3,7 +3,7 @@
  * Does not own: the schedules; how a run is started (`startRun`, which is handed in).
  */
 import { authorOf } from "../core/author.ts";
-import { HoldfastError } from "../core/error.ts";
+import { hasCode } from "../core/error.ts";
 import { newRunId } from "../core/name.ts";
 import { defined } from "../core/record.ts";
 import type { Made } from "../core/run.ts";
@@ -58,7 +58,7 @@ export async function startOnce(start: StartRun, { since = 0, ...request }: Firi
   try {
     return await start(request);
   } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code !== "run_exists") throw error;
+    if (!hasCode(error, "run_exists")) throw error;
     const run = await unpack(unwrap(await runObject(request.id).read(0)));
     if (run.schedule?.id !== request.schedule.id || run.createdAt < since) throw error;
     return { run, created: false };

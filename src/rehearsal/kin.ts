@@ -2,7 +2,7 @@
  * Owns: what runs in one memory say to each other, as their objects do: starts, ends, stops, signals.
  * Does not own: what they make of it (engine).
  */
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/label.ts";
 import type { ChildPolicy } from "../core/origin.ts";
 import { defined } from "../core/record.ts";
@@ -68,7 +68,7 @@ export class Kin {
     try {
       await pay();
     } catch (error) {
-      if (error instanceof HoldfastError && (error.code === "run_not_found" || error.code === "run_ended")) return;
+      if (hasCode(error, "run_not_found", "run_ended")) return;
       debt.dueAt = clock.at + Math.min(longestPauseMs, firstPauseMs * 2 ** debt.tries++);
     }
     process.woken = true;

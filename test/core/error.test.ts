@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import {
   HoldfastError,
-  isNonRetryable,
   NonRetryableError,
   RetryAfterError,
+  hasCode,
+  isNonRetryable,
   retryAfterOf,
   reviveError,
   storeError,
@@ -125,6 +126,13 @@ describe("reviving", () => {
     expect((many as unknown as AggregateError).errors[0]).toBeInstanceOf(RangeError);
     expect(reviveError({ name: "constructor", message: "" }).name).toBe("constructor");
   });
+});
+
+test("a refusal is known by its code", () => {
+  const refused = new HoldfastError("run_ended", "it is over");
+  expect(hasCode(refused, "run_not_found", "run_ended")).toBe(true);
+  expect(hasCode(refused, "run_not_found")).toBe(false);
+  expect(hasCode(Object.assign(new Error("it is over"), { code: "run_ended" }), "run_ended")).toBe(false);
 });
 
 describe("errors that steer retries", () => {

@@ -1,8 +1,9 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the fragments that the blocks of a run's page are filled with. */
+import type { ErrorCode } from "../../core/code.ts";
 import type { Entry } from "../../core/entry.ts";
-import { HoldfastError } from "../../core/error.ts";
+import { hasCode } from "../../core/error.ts";
 import type { Service } from "../../core/service.ts";
 import { RequestError } from "../problem.ts";
 import { readCount, readQuery } from "../query.ts";
@@ -93,11 +94,11 @@ export function readGroup(query: Query): Group | null {
 }
 
 /** Null where it is refused with this code. */
-export async function orNull<Value>(asked: Promise<Value>, code: HoldfastError["code"]): Promise<Value | null> {
+export async function orNull<Value>(asked: Promise<Value>, code: ErrorCode): Promise<Value | null> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof HoldfastError && error.code === code) return null;
+    if (hasCode(error, code)) return null;
     throw error;
   }
 }
