@@ -31,25 +31,25 @@ export async function* followRun(
   { after = 0, signal }: FollowOptions = {},
 ): AsyncGenerator<HistoryEntry> {
   for (let last = after; ;) {
-    const line = new Line(signal);
+    const stream = new EventStream(signal);
     try {
-      const response = await connection.open(`${path}/events`, { "last-event-id": String(last) }, line.signal);
-      for await (const { event, data } of line.read(response)) {
+      const response = await connection.open(`${path}/events`, { "last-event-id": String(last) }, stream.signal);
+      for await (const { event, data } of stream.read(response)) {
         if (event !== undefined) continue;
         const entry = JSON.parse(data) as HistoryEntry;
         last = entry.seq;
         yield entry;
       }
-      if (line.isLast) return;
+      if (stream.isLast) return;
     } finally {
-      line.end();
+      stream.end();
     }
     await pause(returnMs, signal);
   }
 }
 
 /** One connection. */
-class Line {
+class EventStream {
   /** Whether it was said that nothing comes after what was. */
   isLast = false;
   readonly #control = new AbortController();

@@ -3,21 +3,17 @@
  * Does not own: what happened; a listener looks for itself.
  */
 export class Bell {
-  #ringing: Promise<void> | null = null;
-  #release: (() => void) | null = null;
+  #next: PromiseWithResolvers<void> | null = null;
 
   /** Resolves at the next ring. */
   heard(): Promise<void> {
-    this.#ringing ??= new Promise((resolve) => {
-      this.#release = resolve;
-    });
-    return this.#ringing;
+    this.#next ??= Promise.withResolvers();
+    return this.#next.promise;
   }
 
   ring(): void {
-    const release = this.#release;
-    this.#ringing = null;
-    this.#release = null;
-    release?.();
+    const next = this.#next;
+    this.#next = null;
+    next?.resolve();
   }
 }

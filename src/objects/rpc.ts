@@ -2,9 +2,8 @@
  * Owns: what the objects say to each other, and the Worker to them.
  * Does not own: what they do about it.
  *
- * Arguments and answers are plain data,
- * so that a Worker and an object of neighbouring deployments understand each other: fields are
- * added, never changed. A refusal is an answer, not a throw, because classes do not survive the wire.
+ * Arguments and answers are plain data, so that a Worker and an object of neighbouring deployments understand each
+ * other: fields are added, never changed. A refusal is an answer, not a throw, because classes do not survive the wire.
  * Long because everything that crosses from one object to another stands here once.
  */
 import type { Asked, Author } from "../core/author.ts";

@@ -21,18 +21,18 @@ type Kind = "cancel" | "terminate" | "pause" | "resume" | "retry";
 /** One life of one run, in a process of its own. */
 class Process extends OneLife {
   declare readonly journal: MemoryJournal;
-  /** Rejects once it has. */
-  readonly died: Promise<never>;
   readonly #life: Life;
-  #die: ((error: Error) => void) | null = null;
+  readonly #death = Promise.withResolvers<never>();
 
   constructor(id: string, journal: MemoryJournal, run: Run, life: Life) {
     super(id, journal, run);
     this.#life = life;
-    this.died = new Promise((_resolve, reject) => {
-      this.#die = reject;
-    });
     this.died.catch(() => {});
+  }
+
+  /** Rejects once it has. */
+  get died(): Promise<never> {
+    return this.#death.promise;
   }
 
   get dead(): boolean {
@@ -42,7 +42,7 @@ class Process extends OneLife {
   die(): void {
     this.#life.dead = true;
     this.journal.closed = true;
-    this.#die?.(new Error("its process died"));
+    this.#death.reject(new Error("its process died"));
   }
 }
 
