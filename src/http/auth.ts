@@ -67,7 +67,7 @@ async function identify(request: Request, config: Config, guard: Guard): Promise
   if (isOld && assertion === null) throw ended();
   return await guarded(request, guard, async () => {
     const token = session === null || isOld ? null : await tokenOfSession(session, config, now);
-    if (token !== null && !isOwn(request)) {
+    if (token !== null && !isOwnOrPlain(request)) {
       throw foreign("With the dashboard's cookie, only the dashboard itself may call this.");
     }
     if (token !== null) return callerOf(token, "session");

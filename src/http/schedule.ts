@@ -92,7 +92,9 @@ function readAsked({ request, author }: Call, fields: Fields): Asked {
 
 function readSchedule(call: Call, fields: Fields): ScheduleRequest {
   const asked = readAsked(call, fields);
-  const id = needText(fields, "id");
+  const workflow = needText(fields, "workflow");
+  // As a rule in the code that has no id of its own.
+  const id = readText(fields, "id", maxText) ?? workflow;
   if (id === "" || !id.isWellFormed() || id.includes("\0") || id === "." || id === "..") {
     throw invalidField("id", "must be well-formed text of 1 to 256 characters without NUL, and not . or .. alone");
   }
@@ -100,7 +102,7 @@ function readSchedule(call: Call, fields: Fields): ScheduleRequest {
     ...asked,
     ...readChange(fields),
     id,
-    workflow: needText(fields, "workflow"),
+    workflow,
     cron: needText(fields, "cron"),
   };
 }

@@ -123,7 +123,7 @@ export function isOwn(request: Request): boolean {
   return origin === own || new URL(origin).host === (request.headers.get("host") ?? host);
 }
 
-/** The same, or of no page at all: browsers say where a request that changes something comes from. */
+/** The same, or by no page at all: browsers say where a request that changes something comes from, and programs do not. */
 export function isOwnOrPlain(request: Request): boolean {
   const isPlain = !request.headers.has("sec-fetch-site") && !request.headers.has("origin");
   return isPlain || isOwn(request);

@@ -63,6 +63,15 @@ describe("POST /v1/schedules", () => {
     expect(workflow["schedules"]).toContainEqual(body);
   });
 
+  it("calls it like its workflow where it is given no id", async () => {
+    const json = { workflow: "web-listen", cron: yearly };
+    const made = await ask("POST /v1/schedules", { json });
+    expect([made.status, made.body["id"]]).toEqual([201, "web-listen"]);
+    const other = { ...json, cron: "0 4 1 1 *" };
+    expect((await ask("POST /v1/schedules", { json: other })).status).toBe(409);
+    expect((await ask("DELETE /v1/schedules/web-listen")).status).toBe(204);
+  });
+
   it("makes it once: the same again is 200, another under its id 409", async () => {
     const json = { id: newId("made"), workflow: "web-echo", cron: yearly };
     expect((await ask("POST /v1/schedules", { json })).status).toBe(201);
@@ -92,7 +101,6 @@ describe("POST /v1/schedules", () => {
   });
 
   it.each<[Record<string, unknown>, string]>([
-    [{ id: undefined }, "400 body_invalid /id"],
     [{ id: "" }, "400 body_invalid /id"],
     [{ id: 7 }, "400 body_invalid /id"],
     [{ id: "x".repeat(257) }, "400 body_invalid /id"],

@@ -241,7 +241,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   "POST /v1/schedules": {
     summary: "Make a schedule",
     fields: { id: text, ...schedule },
-    needed: ["id", "workflow", "cron"],
+    needed: ["workflow", "cron"],
     keyed: true,
     answers: { 200: ref("Schedule"), 201: ref("Schedule") },
   },

@@ -6,7 +6,7 @@ import { readBytes } from "../body.ts";
 import { RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { createSession, endSession, isOwn } from "../session.ts";
+import { createSession, endSession, isOwnOrPlain } from "../session.ts";
 import { answer, Page } from "./page.tsx";
 import { refusalPage } from "./refusal.tsx";
 
@@ -43,7 +43,7 @@ async function show(call: Call): Promise<Response> {
 async function signIn(call: Call): Promise<Response> {
   const { request } = call;
   readQuery(request);
-  if (!isOwn(request)) throw new RequestError("origin_refused", "Only the sign-in page itself may sign in.");
+  if (!isOwnOrPlain(request)) throw new RequestError("origin_refused", "Only the sign-in page itself may sign in.");
   const form = new URLSearchParams(new TextDecoder().decode(await readBytes(request, maxFormBytes)));
   const next = ownPath(form.get("next") ?? "/");
   const config = call.config();
@@ -62,7 +62,7 @@ async function signIn(call: Call): Promise<Response> {
 
 async function signOut({ request }: Call): Promise<Response> {
   readQuery(request);
-  if (!isOwn(request)) throw new RequestError("origin_refused", "Only the dashboard itself may sign out.");
+  if (!isOwnOrPlain(request)) throw new RequestError("origin_refused", "Only the dashboard itself may sign out.");
   return seeOther("/sign-in", endSession(request));
 }
 
