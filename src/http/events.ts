@@ -5,9 +5,11 @@
  * 1. A comment comes where nothing else does for a while, made here: it wakes nobody.
  * 2. What a client does not take is not read either: it waits where it is on record. A WebSocket, which does
  *    not tell, is closed after so much that this holds for it as well.
- * 3. Of a run, every server-sent event is an entry: that it has ended is told by a comment.
+ * 3. Of a run, every server-sent event is an entry: that it has ended is told by a comment, and by 204 to an event
+ *    source that comes back for more.
  */
 import type { DirectoryChange } from "../core/directory.ts";
+import { isEnded } from "../core/run.ts";
 import type { RunNews, Service } from "../core/service.ts";
 import { RequestError } from "./problem.ts";
 import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
@@ -46,9 +48,18 @@ export function eventRoutes(service: Service, heartbeatMs = everyMs): Route[] {
 
 async function run(service: Service, { request, param }: Call, heartbeatMs: number): Promise<Response> {
   const after = readCount(readQuery(request, ["after"]), "after");
-  const news = await service.runs.follow(param("id"), readLastEvent(request) ?? after ?? 0);
-  const events = sourceOf(news, (said) => runEvents(param("id"), said));
+  const last = readLastEvent(request);
+  const id = param("id");
+  if (last && isEventSource(request) && (await isOver(service, id, last))) return new Response(null, { status: 204 });
+  const news = await service.runs.follow(id, last ?? after ?? 0);
+  const events = sourceOf(news, (said) => runEvents(id, said));
   return respond(request, events, (event) => event, heartbeatMs);
+}
+
+/** The run has ended, and whoever has seen this entry has seen all. */
+async function isOver({ runs }: Service, id: string, last: number): Promise<boolean> {
+  if (!isEnded((await runs.read(id)).status)) return false;
+  return (await runs.history(id, last, 1)).entries.length === 0;
 }
 
 function runEvents(id: string, news: RunNews): readonly Event[] {
@@ -102,6 +113,11 @@ function sourceOf<News>(stream: ReadableStream<News>, toEvents: (news: News) => 
     },
     cancel: () => reader.cancel(),
   };
+}
+
+/** One comes back after each close, whatever it was told, unless it is answered 204. */
+function isEventSource({ headers }: Request): boolean {
+  return headers.get("accept")?.includes("text/event-stream") === true;
 }
 
 async function respond(request: Request, events: Source, toMessage: ToMessage, heartbeatMs: number): Promise<Response> {

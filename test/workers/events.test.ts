@@ -69,6 +69,18 @@ describe("the events of a run that has ended", () => {
     expect([status, text.split("\n").find((line) => line.startsWith("id:"))]).toEqual([200, "id: 1"]);
   });
 
+  it("are over for an event source that comes back with the last entry: 204, by which it stays away", async () => {
+    const { id, history } = await told();
+    const comeBack = (last: number, path = events(id)) =>
+      ask(`GET ${path}`, { headers: { accept: "text/event-stream", "last-event-id": String(last) } });
+    for (const last of [history.length, history.length + 7]) {
+      const { status, text } = await comeBack(last);
+      expect([status, text]).toEqual([204, ""]);
+    }
+    expect((await comeBack(history.length - 1)).text).toContain(`id: ${history.length}\n`);
+    expect((await comeBack(0, `${events(id)}?after=${history.length}`)).text).toContain("id: 1\n");
+  });
+
   it("begin behind ?after=, and behind Last-Event-ID where both are there", async () => {
     const { id, history } = await told();
     const byParameter = await listen(`${events(id)}?after=3`);

@@ -118,7 +118,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: "Its history and what follows, as server-sent events or over a WebSocket",
     query: { after: count },
     headers: { "Last-Event-ID": "The id of the last event that is known; counts where there is an after as well." },
-    answers: { 200: text },
+    answers: { 200: text, 204: null },
     type: "text/event-stream",
   },
   "GET /v1/runs/:id/timeline": {
