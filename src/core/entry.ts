@@ -144,6 +144,8 @@ export type Fact =
       readonly ends: "failed" | "cancelled";
       readonly error: StoredError;
       readonly steps: readonly string[];
+      /** Its idempotency keys are told from those of steps; in journals of before, a step's name may be that of an undo. */
+      readonly apart?: true;
       readonly reason: string | null;
     } & Author)
   | ({

@@ -74,7 +74,10 @@ export const grammar: Grammar = {
   "step.failed": { ...ended, error },
   "step.added": { step: text, call },
   "step.removed": { step: text, call },
-  "undo.started": { ...author, reason: orNull(text), ends: oneOf("failed", "cancelled"), error, steps: listOf(text) },
+  "undo.started": {
+    ...{ ...author, reason: orNull(text), ends: oneOf("failed", "cancelled"), error, steps: listOf(text) },
+    apart: maybe(isTrue),
+  },
   "undo.attempt_failed": { ...failed, retryAt: instant },
   "undo.attempt_started": begun,
   "undo.interrupted": cutOff,

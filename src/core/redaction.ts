@@ -295,6 +295,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   sensitive: "kept",
   ends: "kept",
   steps: "kept",
+  apart: "dropped",
   child: "kept",
   policy: "kept",
   detached: "kept",

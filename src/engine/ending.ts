@@ -35,11 +35,9 @@ export function endOf(wanted: End | null, state: RunState): End {
 export function undoing(end: Exclude<End, { kind: "run.completed" }>, { undoable }: RunState): Fact | null {
   if (undoable.size === 0) return null;
   const { error } = end;
-  const steps = [...undoable].toReversed();
-  if (end.kind === "run.failed") {
-    return { kind: "undo.started", ends: "failed", error, steps, by: "engine", reason: null };
-  }
-  return { kind: "undo.started", ends: "cancelled", error, steps, ...authorOf(end), reason: end.reason };
+  const begun = { kind: "undo.started", error, steps: [...undoable].toReversed(), apart: true } as const;
+  if (end.kind === "run.failed") return { ...begun, ends: "failed", by: "engine", reason: null };
+  return { ...begun, ends: "cancelled", ...authorOf(end), reason: end.reason };
 }
 
 /** The error of a run that ends at once though steps of it could have been undone. */

@@ -158,6 +158,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   // Which object it is, is nobody's business.
   courier: "hidden",
   print: "hidden",
+  apart: "hidden",
 };
 
 export function viewEntry(entry: Entry): Json {

@@ -113,5 +113,5 @@ class Part {
 /** The step that an idempotency key of this run speaks of. */
 function stepOf(run: string, key: string): string {
   const rest = key.slice(run.length + 1);
-  return decodeURIComponent(rest.slice(rest.indexOf(":") + 1)).replace(/:undo$/, "");
+  return decodeURIComponent(rest.slice(rest.indexOf(":") + 1));
 }

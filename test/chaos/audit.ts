@@ -73,23 +73,31 @@ function isOver({ status }: RunView): boolean {
 }
 
 /** `s3#2`, and `s3:undo` where it was undone, out of an Idempotency-Key. */
-function stepOf({ run, key }: Effect): string {
+function stepOf(effect: Effect): string {
+  const life = lifeOf(effect);
+  const step = effect.key.slice(effect.run.length + life.length + 2);
+  return life.endsWith(".undo") ? `${step}:undo` : step;
+}
+
+/** When the run was created, and which of what is done under one name it is. */
+function lifeOf({ run, key }: Effect): string {
   const rest = key.slice(run.length + 1);
-  return rest.slice(rest.indexOf(":") + 1);
+  return rest.slice(0, rest.indexOf(":"));
 }
 
 /** The steps of the run's present life: a run that went on as new has those of its last creation only. */
 function auditSteps(entries: readonly Told[], effects: readonly Effect[]): string[] {
   const wrong: string[] = [];
-  for (const [key, own] of groups(effects, ({ key }) => key)) {
-    const step = stepOf(own[0] as Effect);
+  for (const own of groups(effects, ({ key }) => key).values()) {
+    const first = own[0] as Effect;
+    const step = stepOf(first);
     const lives = groups(own, ({ attempt, life }) => `${attempt} in life ${life}`);
     for (const [attempt, same] of lives) {
       if (same.length > 1) wrong.push(`(2) ${step} attempt ${attempt} was made ${same.length} times`);
     }
     // Whether a later attempt had begun when its time had come, only the ledger knows.
     const again = Math.max(0, own.filter(({ attempt }) => attempt === 1).length - 1);
-    const { current, marks } = marksOf(entries, step, key);
+    const { current, marks } = marksOf(entries, step, lifeOf(first));
     if (current && again > marks)
       wrong.push(`(8) ${step} was made again ${again} times, its journal has ${marks} marks`);
   }
@@ -106,13 +114,13 @@ function auditSteps(entries: readonly Told[], effects: readonly Effect[]): strin
 }
 
 /** How often the journal says that the step was interrupted; what it was before it went on as new is not on record. */
-function marksOf(entries: readonly Told[], step: string, key: string): { current: boolean; marks: number } {
+function marksOf(entries: readonly Told[], step: string, life: string): { current: boolean; marks: number } {
   const created = entries.find(({ kind }) => kind === "run.created");
   const name = step.replace(/:undo$/, "");
   const kinds = step.endsWith(":undo") ? undoMarks : stepMarks;
   const marks = entries.filter((entry) => kinds.has(entry.kind) && entry.step === name).length;
   const birth = created === undefined ? "" : Date.parse(created.at).toString(36);
-  return { current: key.split(":").includes(birth), marks };
+  return { current: life.split(".")[0] === birth, marks };
 }
 
 const stepMarks: ReadonlySet<string> = new Set(["step.interrupted", "step.attempt_started"]);

@@ -170,9 +170,9 @@ function attemptOf({ step, attempt }: { readonly step: string; readonly attempt:
 
 /** The step an idempotency key belongs to. */
 function stepOf(key: string): string {
-  const step = /^run-1:[^:]+:([^:]+(?::undo)?)$/.exec(key)?.[1];
+  const [, undo, step] = /^run-1:[^:.]+(?:\.\d+)?(\.undo)?:([^:]+)$/.exec(key) ?? [];
   if (step === undefined) throw new Error(`an idempotency key of an unknown form: ${key}`);
-  return step;
+  return undo === undefined ? step : `${step}:undo`;
 }
 
 function logs({ host }: Hosted): string[] {

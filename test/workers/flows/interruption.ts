@@ -23,8 +23,8 @@ export function note(
   run: string,
   { attempt, idempotencyKey: key }: Pick<Deed, "attempt"> & { idempotencyKey: string },
 ) {
-  const [, , ...rest] = key.split(":");
-  const step = rest.join(":");
+  const [, life, ...rest] = key.split(":");
+  const step = `${rest.join(":")}${life?.endsWith(".undo") === true ? ":undo" : ""}`;
   deeds.push({ run, step, attempt, key, repeated: isOver(run, step) });
 }
 
