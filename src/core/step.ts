@@ -251,7 +251,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /**
    * Calls every branch; the first to settle settles the race. What the others still wait for is
    * withdrawn, so that a lost race takes no later signal, and stays pending for ever; a step of theirs
-   * that is at work goes on to its end, and nothing they call after that begins.
+   * that is at work goes on to its end, and nothing they call after that begins, or ends the run.
    */
   race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
 

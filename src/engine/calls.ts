@@ -75,6 +75,11 @@ export class Calls {
     return scope === undefined || rootOf(scope) !== this.root ? this.root : scope;
   }
 
+  /** The handler is in a branch that lost its race: what is called there waits for nothing. */
+  get isInVain(): boolean {
+    return isWithdrawn(this.scope);
+  }
+
   get made(): number {
     return this.#tally.made;
   }

@@ -35,6 +35,7 @@ import type { Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Closing } from "./closing.ts";
 import type { Course } from "./course.ts";
+import type { End } from "./ending.ts";
 import type { Errors } from "./errors.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
@@ -53,7 +54,7 @@ export interface Caller extends Racer {
   readonly course: Course;
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
-  readonly calls: Pick<Calls, "make" | "refusal" | "scope" | "seenAt">;
+  readonly calls: Pick<Calls, "make" | "refusal" | "scope" | "isInVain" | "seenAt">;
   readonly closing: Pick<Closing, "leave">;
   readonly errors: Errors;
   readonly said: Pick<Said, "say">;
@@ -71,6 +72,8 @@ const plain: Omit<RunPlan, "fn" | "retry"> = {
 
 /** What bail and fail throw to leave the handler; the run's end is on record before. */
 const left = new Error("the run has ended");
+/** What they throw instead in a branch that has lost its race. */
+const lost = new Error("the race was won by others");
 
 export function createStep(caller: Caller): Step {
   const random = createRandom(seedOf(caller.course.state));
@@ -92,7 +95,7 @@ export function createStep(caller: Caller): Step {
       make(caller, workflow, () => startPlan(workflow, input, options), workflowName),
     signal: (runId: unknown, name: unknown, payload?: unknown) => signal(caller, runId, name, payload),
     patched: (id: unknown) => caller.patches.has(id),
-    continueAsNew: (input: unknown) => caller.renewal.request(input),
+    continueAsNew: (input: unknown) => continueAsNew(caller, input),
     query: (name: unknown, fn: unknown) => caller.asks.query(name, fn),
     update: (name: unknown, schema: unknown, fn: unknown) => caller.asks.update(name, schema, fn),
     onSignal: (name: unknown, fn: unknown) => caller.asks.listen(name, fn),
@@ -212,13 +215,22 @@ function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown)
 function bail(caller: Caller, given: unknown): never {
   const reason = given === undefined || given === null ? null : storeError(given).message;
   const error = { name: "Bailed", message: reason ?? "the workflow bailed out", code: "bailed" };
-  caller.closing.leave({ kind: "run.cancelled", error, by: "workflow", reason });
-  throw left;
+  return leave(caller, { kind: "run.cancelled", error, by: "workflow", reason });
 }
 
 function fail(caller: Caller, error: unknown): never {
-  caller.closing.leave({ kind: "run.failed", error: caller.errors.toRunError(error) });
+  return leave(caller, { kind: "run.failed", error: caller.errors.toRunError(error) });
+}
+
+/** A branch that lost its race gets no further: how the run goes on is no longer its to say. */
+function leave({ calls, closing }: Caller, end: End): never {
+  if (calls.isInVain) throw lost;
+  closing.leave(end);
   throw left;
+}
+
+function continueAsNew({ calls, renewal }: Caller, input: unknown): Promise<never> {
+  return calls.isInVain ? new Promise(() => {}) : renewal.request(input);
 }
 
 function createLog(caller: Caller): Step["log"] {

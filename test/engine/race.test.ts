@@ -161,6 +161,25 @@ describe("guarantee 5: the losers take no later signal", () => {
     expect(withdrawn(host)).toEqual([]);
   });
 
+  test.each([
+    ["bails", (step: Step) => step.bail("lost")],
+    ["fails", (step: Step) => step.fail(new Error("lost"))],
+    ["goes on as new", (step: Step) => step.continueAsNew("lost")],
+  ])("a branch that lost and then %s has no say in how the run goes on", async (_how, leave) => {
+    const host: Host = new Host(async (input, step) => {
+      const work = async () => {
+        await step.run("slow", () => host.clock.after(5000));
+        return await leave(step);
+      };
+      const { key } = await step.race({ work, tired: () => step.sleep("1 s") });
+      await step.sleep("1 h");
+      return [input ?? null, key];
+    });
+    await host.drive();
+    expect(host.output).toEqual([null, "tired"]);
+    expect((await host.reopen({ keep: host.journal.commits.length - 1 }).drive()).output).toEqual([null, "tired"]);
+  });
+
   test("a step of a loser goes on to its end, its retries too", async () => {
     const host: Host = new Host(async (_input, step) => {
       const retry = { delay: 1000, jitter: 0 } as const;
