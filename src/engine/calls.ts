@@ -75,6 +75,11 @@ export class Calls {
     return scope === undefined || rootOf(scope) !== this.root ? this.root : scope;
   }
 
+  /** The step inside of whose function the code is that asks, or of whose undo; null outside of all. */
+  get step(): string | null {
+    return stepAround(this.scope);
+  }
+
   /** The handler is in a branch that lost its race: what is called there waits for nothing. */
   get isInVain(): boolean {
     return isWithdrawn(this.scope);
@@ -102,7 +107,7 @@ export class Calls {
 
   /** Rejects with step_nested inside of a step; null elsewhere. */
   refusal(name: string): Promise<never> | null {
-    const outer = stepAround(this.scope);
+    const outer = this.step;
     return outer === null ? null : refuseIn(outer, name);
   }
 

@@ -36,9 +36,10 @@ export class Said {
     this.#known = [];
   }
 
-  /** Unless an earlier life said it. */
+  /** Unless an earlier life said it. A handler that has no more say is silent; the undoing of its steps is not. */
   say(fact: Parameters<typeof spoken>[0]): void {
-    if (!this.#course.over && !this.#calls.frozen && this.#isNews(spoken(fact))) this.#course.record(fact);
+    if (this.#course.over || (this.#calls.frozen && this.#calls.step === null)) return;
+    if (this.#isNews(spoken(fact))) this.#course.record(fact);
   }
 
   #isNews(line: string): boolean {

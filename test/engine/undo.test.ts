@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
+import { encode } from "../../src/core/value.ts";
 import { Host, act, play, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 
@@ -252,6 +253,28 @@ describe("undo", () => {
     const undone = [first, second].map((key) => key?.replace(":car", ".undo:car"));
     expect([...(seen.keys.get("not car's result") ?? [])]).toEqual(undone);
     expect(new Set(pays).size).toBe(1);
+  });
+
+  test("guarantee 8: what undoes a step may speak, once, whatever dies; the handler has no more say", async () => {
+    const flow: Handler = async (_input, step) => {
+      const undo = (name: string) => () => {
+        step.log.info(`undoing ${name}`);
+        step.progress(name);
+      };
+      try {
+        for (const name of ["a", "b"]) await step.run(name, () => 1, { undo: undo(name) });
+        step.bail("no");
+      } finally {
+        step.log.info("too late");
+      }
+    };
+    const host = await play(flow);
+    const said = (one: Host) => one.entries("log.written").map(({ message }) => message);
+    expect(said(host)).toEqual(["undoing b", "undoing a"]);
+    expect(host.snapshot.progress).toEqual(encode("a", "the progress"));
+    for (let keep = 1; keep < host.journal.commits.length; keep++) {
+      expect(said(await host.reopen({ keep }).drive())).toEqual(said(host));
+    }
   });
 
   test("the undoing of a step has a key that no other step has, whatever that is called", async () => {
