@@ -18,6 +18,11 @@ export interface Schema<Input = unknown, Output = Input> {
   };
 }
 
+export function isSchema(value: unknown): value is Schema {
+  const standard = (value as Partial<Schema> | null | undefined)?.["~standard"];
+  return typeof standard?.validate === "function";
+}
+
 type Validated<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };

@@ -12,6 +12,7 @@
 import type { Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
+import { isSchema } from "../core/schema.ts";
 import type { Schema } from "../core/schema.ts";
 import { handlerKey } from "../core/state.ts";
 import type { Outcome } from "../core/state.ts";
@@ -217,8 +218,7 @@ function checkFunction(fn: unknown, what: string): (value: unknown) => unknown {
 
 function checkSchema(schema: unknown, update: string): Schema | undefined {
   if (schema === undefined || schema === null) return undefined;
-  const standard = (schema as Partial<Schema>)["~standard"];
-  if (typeof standard?.validate === "function") return schema as Schema;
+  if (isSchema(schema)) return schema;
   const message = `the schema of update ${update} must be a Standard Schema, such as zod makes, or null for any argument`;
   throw new HoldfastError("options_invalid", message);
 }

@@ -16,7 +16,7 @@ import { checkName } from "../core/name.ts";
 import { createRandom } from "../core/random.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
-import { validate } from "../core/schema.ts";
+import { isSchema, validate } from "../core/schema.ts";
 import type { RunState } from "../core/state.ts";
 import type {
   FetchOptions,
@@ -175,11 +175,15 @@ function sleep(caller: Caller, args: readonly unknown[], plan: (value: unknown) 
 }
 
 function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Promise<unknown> {
-  const payload = make(caller, name, () => {
-    checkOptions(options, ["timeout", "schema"], `the wait for ${String(name)}`);
-    return { kind: "wait", timeoutMs: waitMs(options, `the wait for ${String(name)}`) };
-  });
   const { schema } = options ?? {};
+  const payload = make(caller, name, () => {
+    const what = `the wait for ${String(name)}`;
+    checkOptions(options, ["timeout", "schema"], what);
+    // Found out with the signal in hand, that would be lost.
+    if (schema !== undefined && !isSchema(schema))
+      throw refused(what, "schema", "must be a Standard Schema, such as zod makes");
+    return { kind: "wait", timeoutMs: waitMs(options, what) };
+  });
   if (schema === undefined) return payload;
   return payload.then((value) =>
     value === null ? null : validate(schema, value, "signal_invalid", `the payload of signal ${String(name)}`),

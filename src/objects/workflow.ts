@@ -12,6 +12,7 @@ import { checkSegment } from "../core/name.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { Retry } from "../core/retry.ts";
 import { checkRule } from "../core/schedule.ts";
+import { isSchema } from "../core/schema.ts";
 import type { Schema } from "../core/schema.ts";
 import type { SignalTypes, Step } from "../core/step.ts";
 import { createHandle, startWorkflow } from "./handle.ts";
@@ -148,9 +149,9 @@ function toDefinition(name: string, options: LooseOptions): Definition {
   if (labels !== undefined && typeof labels !== "function") refuse("labels", "must be a function of the input");
   if (typeof version !== "string" || version === "" || version.length > 256)
     refuse("version", "must be text of 1 to 256 characters");
-  for (const [option, schema] of Object.entries({ input, output, ...signals })) {
-    if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function")
-      refuse(option, "must be a Standard Schema, such as zod makes");
+  // One after the other: a signal may be called input.
+  for (const [option, schema] of [...Object.entries({ input, output }), ...Object.entries(signals)]) {
+    if (schema !== undefined && !isSchema(schema)) refuse(option, "must be a Standard Schema, such as zod makes");
   }
   for (const signal of Object.keys(signals)) checkSegment(signal, "signal");
   const retry = retries === undefined ? options.retry : mergeRetries(retries, options.retry);
@@ -208,7 +209,7 @@ function toLimits(limits: Limits | undefined, refuse: (option: string, why: stri
   const { steps = 100_000, perStep = {}, ...rest } = limits ?? {};
   if (typeof perStep !== "object" || perStep === null) refuse("limits.perStep", "must be an object");
   for (const option of Object.keys(rest)) refuse(`limits.${option}`, "is not a limit");
-  for (const [limit, count] of Object.entries({ steps, ...perStep })) {
+  for (const [limit, count] of [["steps", steps] as const, ...Object.entries(perStep)]) {
     if (!Number.isInteger(count) || count < 0) refuse(`limits: ${limit}`, "must be a whole number, 0 or more");
   }
   return { steps, perStep };

@@ -157,6 +157,18 @@ describe("signals", () => {
     expect([host.status, host.output]).toEqual(["completed", undefined]);
   });
 
+  test("what is no schema is told at the call, and no signal is lost to it", async () => {
+    const host = new Host(async (_input, step) => {
+      const refused: unknown[] = [];
+      for (const schema of [{}, null, "text", z.string]) {
+        await step.waitFor("a", { schema: schema as never }).catch(({ code }) => refused.push(code));
+      }
+      return [refused, await step.waitFor("a")];
+    });
+    await host.signalAt(startAt + 1000, "a", "kept").drive();
+    expect(host.output).toEqual([Array(4).fill("options_invalid"), "kept"]);
+  });
+
   test("guarantee 5: a wait that timed out takes no later signal; the next wait does", async () => {
     const host = new Host(async (_input, step) => {
       const first = await step.waitFor("a", { timeout: "1 m" });

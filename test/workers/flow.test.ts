@@ -45,6 +45,10 @@ describe("options", () => {
     expect(define({ rateLimit: { limit: 1, period: "soon" } })).toThrow(/workflow bad: rateLimit\.period/);
     expect(define({ singleton: { mode: "skip", keys: handler } })).toThrow(/workflow bad: singleton\.keys is unknown/);
     expect(define({ concurency: 1 })).toThrow(/"concurency" is not an option/);
+    // What is called like an option stands for none.
+    const schema = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } };
+    expect(define({ input: {}, signals: { input: schema } })).toThrow(/workflow bad: input must be a Standard Schema/);
+    expect(define({ limits: { steps: -1, perStep: { steps: 1 } } })).toThrow(/workflow bad: limits: steps/);
   });
 
   it("of two workflows that give one lane different limits are refused where they come together", () => {
