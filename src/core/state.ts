@@ -29,6 +29,10 @@ export class Call {
   done = false;
   /** Its recorded outcome is an error. */
   declare failed: boolean;
+  /** A race was won by others: it waits for nothing any more. */
+  declare withdrawn: boolean;
+  /** Of one that failed, can be undone or was withdrawn: the `seq` of the entry that ended it; 0 for others. */
+  declare endedSeq: number;
   /** Attempts that failed. */
   declare attempts: number;
   /** Of these, the ones before the newest time somebody had it tried again: they no longer count. */
@@ -79,6 +83,8 @@ export class Call {
 
 const untouched: Omit<Call, "key" | "id" | "kind" | "name" | "since" | "done"> = {
   failed: false,
+  withdrawn: false,
+  endedSeq: 0,
   attempts: 0,
   forgiven: 0,
   limit: null,

@@ -240,6 +240,24 @@ describe("a run's timeline", () => {
     });
   });
 
+  test("what lost a race to a step that is retried waits again, and what had lost before does not", () => {
+    const lost = (id: string): Fact => ({ kind: "wait.withdrawn", calls: [{ call: "wait", id }] });
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "wait.started", name: "early", call: "early", until: null }],
+      [1, lost("early")],
+      [1, { kind: "wait.started", name: "answer", call: "answer", until: null }],
+      [2, { kind: "step.failed", step: "charge", attempt: 1, startedAt: startAt + second, error: broken }],
+      [2, lost("answer")],
+      [3, { kind: "run.failed", error: broken }],
+      [20, { kind: "run.retried", ...asked, cleared: ["charge"] }],
+    );
+    const timeline = timelineOf(entries, presentAt(startAt + 25 * second), { from: 0, limit: 10 });
+    expect(bar(timeline, "wait:answer")).toMatchObject({ status: "open", endedAt: null });
+    expect(bar(timeline, "wait:early")).toMatchObject({ status: "withdrawn", endedAt: startAt + second });
+  });
+
   test("an attempt that was cut off by a death is told, with no time made up for its end", () => {
     const entries = journal(
       [0, createdFact],

@@ -406,6 +406,91 @@ describe("child runs in a race", () => {
   });
 });
 
+describe("a retry of what decided it", () => {
+  const once = { retry: { limit: 0 } };
+
+  /** Pays once the bank is open. */
+  function payer(): { pay: () => string; open: () => void } {
+    let isOpen = false;
+    const pay = (): string => {
+      if (isOpen) return "paid";
+      throw new Error("the bank is closed");
+    };
+    return { pay, open: () => void (isOpen = true) };
+  }
+
+  test.each([["lives on"], ["dies"]])(
+    "has its losers wait again, and those of no other race: a run that %s",
+    async (how) => {
+      const { pay, open } = payer();
+      const host = await play(async (_input, step) => {
+        await step.race({ quick: () => step.run("quick", () => 1), lost: () => step.waitFor("told") });
+        return await step.race({
+          work: async () => {
+            await step.run("pay", pay, once);
+            await step.sleep("work", "5 h");
+          },
+          called: async () => await (await step.webhook("called")).received(),
+          told: () => step.waitFor("told", { timeout: "3 h" }),
+          late: () => step.sleep("late", "2 h"),
+        });
+      });
+      expect(host.snapshot.error).toMatchObject({ code: "step_failed", step: "pay" });
+      open();
+      const again = host.reopen({ cold: false });
+      void act(again.run, "retry");
+      const end = how === "dies" ? again.reopen() : again;
+      await end.drive(startAt + 1000);
+      expect(end.snapshot.waitingFor.map(({ kind, name }) => `${kind} ${name}`).toSorted()).toEqual([
+        "signal told",
+        "timer late",
+        "timer work",
+        "webhook called",
+      ]);
+      await end.signalAt(startAt + 2000, "told", 7).drive();
+      expect(end.output).toEqual({ key: "told", value: 7 });
+      expect(withdrawn(end).at(-1)?.toSorted()).toEqual(["sleep late", "sleep work", "webhook called"]);
+    },
+  );
+
+  test("lets go of them once more where the same branch wins", async () => {
+    const { pay, open } = payer();
+    const host = await play((_input, step) =>
+      step.race({ pay: () => step.run("pay", pay, once), told: () => step.waitFor("told") }),
+    );
+    open();
+    const again = host.reopen({ cold: false });
+    void act(again.run, "retry");
+    await again.drive();
+    expect(again.output).toEqual({ key: "pay", value: "paid" });
+    expect(withdrawn(again)).toEqual([["wait told"], ["wait told"]]);
+  });
+
+  test("starts a child anew that was stopped because it had lost", async () => {
+    const { pay, open } = payer();
+    const parent = define(
+      (_input, step) =>
+        step.race({
+          work: async () => {
+            await step.sleep("1 s");
+            await step.run("pay", pay, once);
+            await step.sleep("3 m");
+          },
+          child: () => step.invoke("child", 1, { timeout: "2 m" }),
+        }),
+      { name: "parent" },
+    );
+    const child = define((_input, step) => step.sleep("1 m").then(() => "done"), { name: "child" });
+    const family = await new Family(parent, child).begin("parent").drive();
+    expect(family.snapshot("parent").error).toMatchObject({ step: "pay" });
+    open();
+    const retriedAt = family.clock.at + 200_000;
+    await family.plan(retriedAt, () => family.act("parent", "retry")).drive(retriedAt + 240_000);
+    expect(family.output("parent")).toEqual({ key: "child", value: "done" });
+    expect(family.entries("parent", "child.started")).toHaveLength(2);
+  });
+});
+
 describe("the run around it", () => {
   test("a cancelled run's race rejects, and nothing is withdrawn", async () => {
     let error: Caught | undefined;

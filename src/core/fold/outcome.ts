@@ -21,6 +21,8 @@ export function finish(state: RunState, call: Call, failed = false): void {
   state.open.delete(call);
   // What is so already is not written: most calls have nothing of their own but this.
   if (call.failed !== failed) call.failed = failed;
+  if (failed) call.endedSeq = state.seq;
+  if (call.withdrawn) call.withdrawn = false;
   if (call.retryAt !== null) call.retryAt = null;
   if (call.exhausted) call.exhausted = false;
   if (call.lastError !== null) call.lastError = null;

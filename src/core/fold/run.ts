@@ -159,6 +159,7 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     if (state.end.kind === "run.failed" && state.end.error.code === "run_timeout") state.timedFrom = entry.at;
     else state.timedFrom += Math.max(0, entry.at - state.end.at);
     reopen(state);
+    contest(state, entry.cleared);
   } else if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
     // It was paused for this decision, which ends the pause.
     shift(state, { at: entry.at, shiftMs: Math.max(0, entry.at - state.paused.at) });
@@ -191,6 +192,30 @@ function reopen(state: RunState): void {
     if (call.kind !== "undo" && !stopped) continue;
     state.calls.delete(key);
     state.open.delete(call);
+  }
+}
+
+/**
+ * Races that these steps may have decided are open again, and what their losers waited for is waited for. Where the
+ * same branch wins once more, replay lets go of it as before.
+ */
+function contest(state: RunState, cleared: readonly string[]): void {
+  let decidedSeq = Infinity;
+  for (const step of cleared) {
+    for (const kind of ["run", "child"] as const) {
+      const { endedSeq = 0 } = state.calls.get(callKey(kind, step)) ?? {};
+      if (endedSeq > 0) decidedSeq = Math.min(decidedSeq, endedSeq);
+    }
+  }
+  for (const call of state.calls.values()) {
+    if (!call.withdrawn || call.endedSeq < decidedSeq) continue;
+    call.withdrawn = false;
+    call.done = false;
+    state.open.add(call);
+    // One that was stopped has no result any more; it is started anew.
+    if (call.kind !== "child" || call.policy === "abandon") continue;
+    call.child = null;
+    call.until = null;
   }
 }
 

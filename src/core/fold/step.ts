@@ -76,7 +76,7 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
       finish(state, call);
       state.steps.completed++;
       count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
-      if (entry.undo === true) state.undoable.add(entry.step);
+      if (entry.undo === true) undoable(state, call);
       if (entry.omitted === true) state.omitted.add(entry.step);
       return outcome(entry, key, { kind: "value", value: entry.result });
     case "step.failed":
@@ -95,6 +95,11 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
+}
+
+function undoable(state: RunState, call: Call): void {
+  state.undoable.add(call.id);
+  call.endedSeq = state.seq;
 }
 
 function dispatch(call: Call, { seq, attempt, startedAt, until, courier }: EntryOf<"step.dispatched">): void {

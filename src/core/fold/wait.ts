@@ -30,6 +30,8 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
         orphan(state, known);
         // No outcome: replay does not stop here, so what was said since the last one is still to be compared.
         known.done = true;
+        known.withdrawn = true;
+        known.endedSeq = entry.seq;
         state.open.delete(known);
       }
       return null;

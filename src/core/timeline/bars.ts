@@ -277,9 +277,14 @@ export class Bars {
     this.ended = false;
     this.#undoing = false;
     this.#unpause(entry);
+    const cleared = new Set(entry.cleared);
+    const freed = new Set([...this.all.values()].filter((draft) => this.#isVoid(draft) && cleared.has(draft.name)));
+    const decidedSeq = [...freed].reduce((first, { lastSeq }) => Math.min(first, lastSeq), Infinity);
     for (const draft of this.all.values()) {
-      const isFreed = this.#isVoid(draft) && entry.cleared.includes(draft.name);
-      if (draft.cutShort || isFreed) this.#reopen(draft);
+      const isFreed = freed.has(draft);
+      // Races that these may have decided are open again.
+      const isContested = hadEnded && draft.status === "withdrawn" && draft.lastSeq >= decidedSeq;
+      if (draft.cutShort || isFreed || isContested) this.#reopen(draft);
       const last = draft.attempts.at(-1);
       if (isFreed || (hadEnded && draft.kind === "undo")) startOver(draft);
       else if (draft.status === "open") grant(draft);
