@@ -49,8 +49,8 @@ export class Course {
   readonly yielded = new Bell();
   /** Rings when it is stopped. */
   readonly stopped = new Bell();
-  /** No handler of this run has ever begun before, or none that left anything. */
-  first = false;
+  /** No handler of this run has come further than the newest outcome on record, or only with this very code. */
+  foremost = false;
   /** The replay is over. */
   live = false;
   /** The last life was cut off, and nothing that happened since has brought the handler to rest. */

@@ -64,7 +64,7 @@ export class Execution {
       ...this.#adoption.leftovers(),
       ...this.asks.leftovers(),
     ]);
-    this.patches = new Patches(course, this.calls);
+    this.patches = new Patches(course, this.calls, this.said);
     this.renewal = new Renewal(definition, course, this.calls, this.closing);
   }
 
@@ -147,7 +147,7 @@ export class Execution {
     if (course.over) return;
     const recorded = course.ledger.takeRecorded();
     this.said.begin(recorded.length > 0);
-    course.first = recorded.length === 0 && (first || this.#isUnheard);
+    course.foremost = (first && recorded.length === 0) || this.#isForemost;
     if (first && recorded.length === 0 && state.said.length === 0) return this.#beginAnew();
     this.#startHandler();
     await course.replay.play(recorded, this);
@@ -165,11 +165,10 @@ export class Execution {
     this.drained();
   }
 
-  /** Earlier lives ran the same code, and nothing of what they did is on record: a death took it back. */
-  get #isUnheard(): boolean {
-    const { startedUnder, calls, said, listeners, updates, retriedSeq } = this.course.state;
-    const unheard = calls.size + said.length + listeners.size + updates.size + retriedSeq === 0;
-    return unheard && startedUnder === this.course.world.deployment;
+  /** Earlier lives ran the same code, and what they did behind the newest outcome, a death took back. */
+  get #isForemost(): boolean {
+    const { state, ledger, world } = this.course;
+    return ledger.openedSilent && state.retriedSeq === 0 && state.startedUnder === world.deployment;
   }
 
   /** With nothing to replay it is live from the beginning. */

@@ -21,6 +21,16 @@ const partings: ReadonlySet<Fact["kind"]> = new Set([
   "run.cancelled",
 ]);
 
+/** What may be on record behind an outcome though no handler has made anything of it yet. */
+const silent: ReadonlySet<Fact["kind"]> = new Set([
+  "run.created",
+  "run.started",
+  "run.interrupted",
+  "step.interrupted",
+  "signal.received",
+  "patch.adopted",
+]);
+
 export class Ledger {
   state = new RunState();
   /** The deployment that had last left its name when the journal was opened. */
@@ -29,6 +39,8 @@ export class Ledger {
   openedAt: number;
   /** Nothing was on record, when the journal was opened, of what came after a recovery. */
   openedRecovered: boolean;
+  /** Nothing told, when the journal was opened, of a handler that had come further than the newest outcome. */
+  openedSilent = true;
   /** What is put on record before the run ends, or stops waiting for its children, in the same commit. */
   beforeParting: (parting: readonly Fact[]) => readonly Fact[] = (parting) => {
     return ordersLeft(parting, this.state);
@@ -50,6 +62,7 @@ export class Ledger {
       const ended = this.state.end !== null;
       const outcome = fold(this.state, entry);
       if (outcome !== null) this.#recorded.push(outcome);
+      this.openedSilent = outcome !== null || (this.openedSilent && silent.has(entry.kind));
       if (entry.kind === "run.retried" && ended) this.#forget(entry.cleared);
     }
     this.openedUnder = this.state.deployment;

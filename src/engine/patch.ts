@@ -7,17 +7,20 @@
 import { checkName } from "../core/name.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "./course.ts";
+import type { Said } from "./said.ts";
 import { onlyDeployment } from "./world.ts";
 
 export class Patches {
   readonly #course: Course;
   readonly #calls: Calls;
+  readonly #said: Said;
   /** Those that an earlier life passed without them. */
   readonly #passed = new Set<string>();
 
-  constructor(course: Course, calls: Calls) {
+  constructor(course: Course, calls: Calls, said: Said) {
     this.#course = course;
     this.#calls = calls;
+    this.#said = said;
   }
 
   /** @throws HoldfastError name_invalid */
@@ -34,7 +37,8 @@ export class Patches {
 
   /** No earlier life can have come to where the handler is, or it was with this code, and a death took its mark back. */
   get #isAhead(): boolean {
-    const { live, first, world } = this.#course;
-    return (live || first || world.deployment === onlyDeployment) && !this.#calls.frozen;
+    const { live, foremost, world } = this.#course;
+    const isFirst = foremost && !this.#said.isPast;
+    return (live || isFirst || world.deployment === onlyDeployment) && !this.#calls.frozen;
   }
 }

@@ -1,9 +1,9 @@
-/** Runs that fan out, race, go on as new, change their code and share a lane, whose process ends wherever it can. */
+/** Runs that fan out, race, go on as new and share a lane, whose process ends wherever it can. */
 import { overlaps } from "./flows/mortal.ts";
-import { is, outputOf, sent } from "./play.ts";
+import { is, sent } from "./play.ts";
 import type { Call, Program, When } from "./play.ts";
 import { interrupted } from "./stage.ts";
-import { deedsOf, traceOf } from "./trace.ts";
+import { traceOf } from "./trace.ts";
 
 /** In its so many-th round. */
 const round =
@@ -47,26 +47,6 @@ const programs: readonly Program[] = [
     ],
   },
   { title: "a change of its code before it began", workflow: "mortal-patched", input: () => ({}), calls: [] },
-  {
-    title: "a change of its code as its process ends",
-    workflow: "mortal-changed",
-    input: () => ({}),
-    calls: [],
-    // Which side it takes depends on where it was by then; it is one, to the end.
-    trace: (ending) => {
-      const [first, second] = outputOf(ending.run) as boolean[];
-      const { doubled } = traceOf(ending);
-      const done = new Set(deedsOf(ending.run.id).map(({ step }) => step));
-      const side = first ? ["before", "new", "new#2"] : ["before", "old", "old#2"];
-      return {
-        status: ending.run.status,
-        same: first === second,
-        doubled,
-        others: [...done].filter((step) => !side.includes(step)),
-        missing: side.filter((step) => !done.has(step)),
-      };
-    },
-  },
   {
     title: "two runs with one slot",
     workflow: "mortal-laned",
