@@ -11,6 +11,7 @@
  */
 import type { Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
+import type { StoredError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import { isSchema } from "../core/schema.ts";
 import type { Schema } from "../core/schema.ts";
@@ -20,6 +21,7 @@ import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { Bell } from "./bell.ts";
 import type { Course } from "./course.ts";
+import { left } from "./errors.ts";
 import type { Happening } from "./happening.ts";
 
 /** Whose functions they are. */
@@ -148,8 +150,7 @@ export class Asks {
   leftovers(): Fact[] {
     const open = [...this.#course.state.updates.values()].filter(({ end }) => end === null);
     if (open.length === 0) return [];
-    const error = storeError(new HoldfastError("run_ended", "the run ended before the update did"));
-    return open.map(({ id, name }) => ({ kind: "update.failed", name, update: id, error }));
+    return open.map(({ id, name }) => ({ kind: "update.failed", name, update: id, error: toError(left) }));
   }
 
   #register(handler: UpdateHandler | Listener): void {
@@ -186,7 +187,7 @@ export class Asks {
       .then((value) => encode(value, `the result of update ${name}`))
       .then(
         (result) => this.#end({ kind: "update.completed", name, update, result }),
-        (error: unknown) => this.#end({ kind: "update.failed", name, update, error: storeError(error) }),
+        (error: unknown) => this.#end({ kind: "update.failed", name, update, error: toError(error) }),
       );
   }
 
@@ -201,6 +202,12 @@ export class Asks {
     this.#course.record(end);
     this.answered.ring();
   }
+}
+
+/** Why the update has failed: one that ended the run itself, as one that the run's end overtook. */
+function toError(thrown: unknown): StoredError {
+  const ended = new HoldfastError("run_ended", "the run ended before the update did");
+  return storeError(thrown === left ? ended : thrown);
 }
 
 /** Calls the function at once; what it throws is a rejection. @throws HoldfastError: the value cannot be read */

@@ -36,6 +36,7 @@ import type { Calls } from "./calls.ts";
 import type { Closing } from "./closing.ts";
 import type { Course } from "./course.ts";
 import type { End } from "./ending.ts";
+import { left } from "./errors.ts";
 import type { Errors } from "./errors.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
@@ -70,9 +71,7 @@ const plain: Omit<RunPlan, "fn" | "retry"> = {
   ...{ atMostOnce: false, sensitive: false },
 };
 
-/** What bail and fail throw to leave the handler; the run's end is on record before. */
-const left = new Error("the run has ended");
-/** What they throw instead in a branch that has lost its race. */
+/** What bail and fail throw in a branch that has lost its race, and end nothing. */
 const lost = new Error("the race was won by others");
 
 export function createStep(caller: Caller): Step {

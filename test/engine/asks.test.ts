@@ -257,6 +257,26 @@ describe("an update", () => {
     expect(host.journal.kinds.slice(-3)).toEqual(["update.accepted", "update.completed", "run.completed"]);
   });
 
+  test("whose function ends the run is answered so, whoever dies, and whatever is undone first", async () => {
+    for (const undo of [undefined, () => new Promise(() => {})]) {
+      const flow: Handler = async (_input, step) => {
+        step.update("bail", null, () => step.bail("enough"));
+        await step.run("work", () => 1, undo === undefined ? {} : { undo });
+        await step.waitFor("never");
+      };
+      const host = await new Host(flow).drive();
+      const answer = begin(host, "bail", 1, { key: "k" });
+      await host.drive(startAt + 1000);
+      expect(await answer).toBe("run_ended");
+      // The process dies once the update is accepted, and nothing else of it is on record.
+      const accepted = host.journal.commits.findIndex((commit) => commit.includes('"update.accepted"'));
+      const again = host.reopen({ keep: accepted + 1 });
+      await again.drive(startAt + 1000);
+      expect(again.entries("update.failed").map(({ error }) => error.code)).toEqual(["run_ended"]);
+      expect(await begin(again, "bail", 1, { key: "k" })).toBe("run_ended");
+    }
+  });
+
   test("whose function bails out ends the run", async () => {
     const host = await new Host(async (_input: never, step: Step) => {
       step.update("bail", null, () => step.bail("enough"));
