@@ -77,7 +77,7 @@ export class Adoption {
   #mark(): ReadonlySet<string> {
     // A call that is on record nowhere was added, or was made just before the process died. It was
     // added if the record went on without it, or goes on with calls that are not made.
-    const goesOn = this.#gone.some((call) => this.#isNew(removed(call)));
+    const goesOn = !this.#isOnItsWay && this.#gone.some((call) => this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
       return this.#orphaned.size > 0 && (goesOn || this.#blocking.has(key));
@@ -105,7 +105,8 @@ export class Adoption {
   }
 
   #removals(): Fact[] {
-    if (this.#gone.length === 0 || [...this.#added].some((key) => this.#calls.pending.has(key))) return [];
+    if (this.#gone.length === 0 || this.#isOnItsWay) return [];
+    if ([...this.#added].some((key) => this.#calls.pending.has(key))) return [];
     const passed = this.#passed();
     this.#gone = [];
     return this.#marks(passed);
@@ -115,6 +116,12 @@ export class Adoption {
   leftovers(): readonly Fact[] {
     const done = this.#unclaimed.size === 0 ? [] : this.#orphans().filter((call) => call.done);
     return this.#marks([...done, ...this.#passed()]);
+  }
+
+  /** It does once more what a retry set free: behind that, what seems removed may still come. */
+  get #isOnItsWay(): boolean {
+    for (const key of this.#state.cleared) if (this.#calls.pending.has(key)) return true;
+    return false;
   }
 
   #passed(): Call[] {

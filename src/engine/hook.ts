@@ -40,7 +40,7 @@ const recorded: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /**
  * @param generation of the address that was called
  * @throws webhook_not_found, webhook_expired, webhook_revoked, webhook_rejected, body_invalid, run_ended,
- * version_missing
+ * version_missing, webhook_unavailable
  */
 export async function receiveHook(run: Run, id: string, request: HookRequest, generation = 0): Promise<HookAnswer> {
   const life = run.state.created?.at;
@@ -85,9 +85,12 @@ async function admit(run: Run, known: Call, request: HookRequest, generation: nu
   return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call)) };
 }
 
-/** What a call is answered that finds no wait. */
+/** What a call is answered that finds no wait. One that is open on record, the handler has yet to come back to. */
 function closed(run: Run, id: string, generation: number): HookAnswer {
-  return openCall(run, id, generation) === "duplicate" ? { duplicate: true } : notFound(id);
+  if (openCall(run, id, generation) === "duplicate") return { duplicate: true };
+  if (isGone(run, id)) return notFound(id);
+  const message = `the run is on its way back to webhook ${id}, and takes its call later`;
+  throw new HoldfastError("webhook_unavailable", message);
 }
 
 function openCall(run: Run, id: string, generation: number): Call | "duplicate" {
@@ -198,10 +201,12 @@ function knownRevocation({ state }: Run, id: string, { key, reason }: Asked): st
 /** @throws webhook_not_found, run_ended */
 function revocable(run: Run, id: string): Call {
   refuseEnded(run.state, "have its webhooks revoked");
-  const { calls, ending, marked } = run.state;
-  const key = callKey("webhook", id);
-  const call = calls.get(key);
+  const call = run.state.calls.get(callKey("webhook", id));
   if (call === undefined || call.address === null || isOver(run, call)) return notFound(id);
-  // The handler has no more say, or its code knows the webhook no more.
-  return ending !== null || marked.has(`step.removed:${key}`) ? notFound(id) : call;
+  return isGone(run, id) ? notFound(id) : call;
+}
+
+/** The handler has no more say, or its code knows the webhook no more. */
+function isGone({ state: { ending, marked } }: Run, id: string): boolean {
+  return ending !== null || marked.has(`step.removed:${callKey("webhook", id)}`);
 }

@@ -6,6 +6,7 @@ import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts
 import { verify } from "../../src/objects/verify.ts";
 import { timelineOf } from "../../src/core/timeline/chart.ts";
 import { Host, act, signal, startAt } from "./host.ts";
+import { define } from "./memory.ts";
 
 function post(body: string, type = "application/json"): HookRequest {
   return { method: "POST", headers: { "content-type": type }, query: { q: "1" }, body: new TextEncoder().encode(body) };
@@ -399,6 +400,36 @@ test("what is being undone, or is no longer in the code, has no address to revok
   await renewed.drive();
   expect(renewed.entries("step.removed")).toMatchObject([{ step: "pay", call: "webhook" }]);
   expect(await code(revokeHook(renewed.run, "pay", asked, sign))).toBe("webhook_not_found");
+});
+
+test("a retried run that does once more what was undone comes back to what is open, and turns nobody away for good", async () => {
+  let charges = 0;
+  const flow = define(
+    async (_input: never, step: Step) => {
+      const charge = (): void => {
+        if (++charges === 2) throw new Error("the bank is closed");
+      };
+      await step.run("charge", charge, { undo: () => null, retry: { delay: "1 h", jitter: 0 } });
+      const hook = await step.webhook("pay");
+      const [call, told] = await Promise.all([hook.received(), step.waitFor("told")]);
+      return [call?.body, told];
+    },
+    { timeoutMs: 2 * 3_600_000 },
+  );
+  const host = await new Host(flow).drive();
+  expect(host.snapshot.error).toMatchObject({ code: "run_timeout", undone: ["charge"] });
+  const again = host.reopen({ cold: false });
+  void act(again.run, "retry");
+  await again.drive(again.clock.at + 1000);
+  const waiting = again.snapshot.waitingFor.map(({ kind, name }) => `${kind} ${name}`);
+  expect(waiting).toEqual(["webhook pay", "signal told", "retry charge"]);
+  expect(await code(receiveHook(again.run, "pay", post("1")))).toBe("webhook_unavailable");
+  await again.drive(again.clock.at + 3_700_000);
+  expect(await receiveHook(again.run, "pay", post("1"))).toEqual({ duplicate: false });
+  signal(again.run, "told", 2);
+  await again.drive();
+  expect(again.output).toEqual([1, 2]);
+  expect(again.journal.kinds.filter((kind) => kind === "step.removed" || kind === "step.added")).toEqual([]);
 });
 
 test("guarantee 4: a pause moves the deadline, so a call that comes within it is in time", async () => {
