@@ -17,6 +17,7 @@ import { crashError, interruptionError } from "./failure.ts";
 import { Lost } from "./lost.ts";
 import { Orders } from "./orders.ts";
 import { completion, idempotencyKey, startMark, storedOf, traceparent } from "./record.ts";
+import { isWithdrawn } from "./scope.ts";
 import { Suspects } from "./suspects.ts";
 import { condemn, judge } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
@@ -236,7 +237,7 @@ export class Attempts {
     if (!stored.ok) {
       return this.#course.post(() => {
         if (!this.#leave(pending, plan, attempt)) return;
-        this.#carryOut(judge(this.#course.ledger, plan, stored.error, made, attempt.stopped));
+        this.#carryOut(judge(this.#course.ledger, wanted(pending, plan), stored.error, made, attempt.stopped));
       });
     }
     const { value } = stored;
@@ -275,7 +276,12 @@ export class Attempts {
     this.#course.post(() => {
       if (this.#condemned.get(pending.key) !== pending) return;
       this.#condemned.delete(pending.key);
-      this.#carryOut(condemn(this.#course.state, plan, { ...made, error }, false));
+      this.#carryOut(condemn(this.#course.state, wanted(pending, plan), { ...made, error }, false));
     });
   }
+}
+
+/** Of a branch that lost its race: nobody waits for the step, so the run is not paused over it. */
+function wanted({ scope }: Pending, plan: RunPlan): RunPlan {
+  return isWithdrawn(scope) ? { ...plan, onExhausted: "fail" } : plan;
 }

@@ -48,6 +48,28 @@ describe("onExhausted: pause", () => {
     expect(host.output).toBe("charged");
   });
 
+  test("nobody is asked about a step of a branch that lost its race: it fails, whoever dies, and the run goes on", async () => {
+    const state = { broken: true, attempts: [] as number[] };
+    const flow: Handler = async (_input, step) => {
+      const { key } = await step.race({
+        work: () => fragile(state)(undefined as never, step),
+        late: () => step.sleep(1500),
+      });
+      await step.sleep("1 h");
+      return key;
+    };
+    const host = await play(flow);
+    expect([host.status, host.output]).toEqual(["completed", "late"]);
+    expect(host.entries("step.failed")).toMatchObject([{ step: "charge", attempt: 3 }]);
+    const lost = host.journal.kinds.indexOf("timer.fired");
+    const again = await host.reopen({ keep: lost, at: startAt + 1500 }).drive();
+    expect([again.status, again.output, again.entries("step.failed")]).toMatchObject([
+      "completed",
+      "late",
+      [{ attempt: 3 }],
+    ]);
+  });
+
   test("guarantee 4: the other deadlines move by the length of the pause, whoever ends it", async () => {
     for (const how of ["retry", "resume"] as const) {
       const state = { broken: true, attempts: [] as number[] };
