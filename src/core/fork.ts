@@ -110,8 +110,8 @@ class History {
   add(entry: Entry): void {
     if (entry.kind === "wait.withdrawn") return this.#withdraw(entry.seq, entry.calls);
     // Superseded, wherever it was: a retry cleared it, or it was undone.
-    if (entry.kind === "run.retried") for (const step of entry.cleared) this.#reset(step);
-    else if (entry.kind === "undo.completed") this.#reset(entry.step);
+    if (entry.kind === "run.retried") this.#retry(entry.cleared);
+    else if (entry.kind === "undo.completed") this.#stepsOf(entry.step).forEach(forget);
     // What a handler does once it was told to clean up, it does for that reason alone.
     else if (entry.kind === "run.cancel_requested") this.#cut = true;
     const call = this.#callOf(entry);
@@ -152,14 +152,17 @@ class History {
     }
   }
 
-  #reset(step: string): void {
-    for (const kind of ["run", "child"] as const) {
-      const call = this.calls.get(callKey(kind, step));
-      if (call === undefined) continue;
-      call.open.length = 0;
-      call.endedBy = null;
-      call.withdrawn = false;
-    }
+  /** Races that these steps may have decided are open again, as they are in the run. */
+  #retry(cleared: readonly string[]): void {
+    const freed = cleared.flatMap((step) => this.#stepsOf(step));
+    const decidedBy = freed.reduce((first, { endedBy }) => Math.min(first, endedBy ?? Infinity), Infinity);
+    for (const call of this.calls.values()) if (call.withdrawn && (call.endedBy ?? 0) >= decidedBy) forget(call);
+    freed.forEach(forget);
+  }
+
+  #stepsOf(id: string): Known[] {
+    const calls = (["run", "child"] as const).map((kind) => this.calls.get(callKey(kind, id)));
+    return calls.filter((call) => call !== undefined);
   }
 
   #callOf(entry: Entry): Known | null {
@@ -173,6 +176,13 @@ class History {
     this.calls.set(key, call);
     return call;
   }
+}
+
+/** It is made again. */
+function forget(call: Known): void {
+  call.open.length = 0;
+  call.endedBy = null;
+  call.withdrawn = false;
 }
 
 /** What a call that was withdrawn has on record, so that it stays withdrawn; and the address of a webhook. */

@@ -344,6 +344,23 @@ describe("webhooks, races and children", () => {
     ]);
   });
 
+  test("what lost a race to a step that was retried waits again, and what had lost before does not", () => {
+    const lost = (id: string): Fact => ({ kind: "wait.withdrawn", calls: [{ call: "wait", id }] });
+    const history = historyOf(
+      waits("early"),
+      lost("early"),
+      waits("answer"),
+      failed("pay"),
+      lost("answer"),
+      { kind: "run.failed", error },
+      { kind: "run.retried", cleared: ["pay"], by: "test", reason: null },
+      completed("a"),
+    );
+    expect(preview(history, "a")).toEqual({ kept: ["early"], rerun: ["answer", "pay", "a"] });
+    const open = [...stateOf(forkOf(history, "a")).calls.values()].map(({ id, done }) => [id, done]);
+    expect(open).toEqual([["early", true]]);
+  });
+
   test("a step that lost a race and ended all the same is kept with its end", () => {
     const history = historyOf(
       attemptFailed("slow"),
