@@ -161,6 +161,8 @@ export class RunState {
   readonly orphans = new Map<string, { readonly child: ChildRun; readonly policy: ChildPolicy }>();
   /** Children whose failure a retry of this run set free, by step. */
   readonly formerChildren = new Map<string, ChildRun>();
+  /** Steps whose child was stopped as nobody waited for it, and is started anew by a retry: the id that it had is taken. */
+  readonly restarted = new Set<string>();
   /** Names that `onSignal` takes. */
   readonly listeners = new Set<string>();
   readonly updates = new Map<string, Update>();

@@ -14,14 +14,16 @@ export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<Ent
 
 /** The same call always asks for the same child. */
 export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {
-  const { formerChildren, retriedSeq } = state;
+  const { formerChildren, restarted, retriedSeq } = state;
   const birth = birthOf(state, step);
   const derived = childId({ ...birth, retriedSeq });
   const former = formerChildren.get(step);
+  // Where one is started anew, a given id is that of the run before, which has ended.
+  const isTaken = former !== undefined || restarted.has(step);
   return {
     workflow: plan.workflow,
     input: plan.input,
-    id: plan.id ?? derived,
+    id: plan.id === null || isTaken ? derived : plan.id,
     labels: plan.labels,
     reply: plan.detached ? null : { createdAt: birth.createdAt, step },
     former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },

@@ -685,6 +685,31 @@ describe("a parent that is tried again", () => {
     expect(family.entries(idOf("broken"), "run.retried")).toHaveLength(1);
   });
 
+  test.each(["is stopped with its parent", "was cancelled by somebody"])(
+    "one of a given id that %s is started anew under another: that one is taken",
+    async (how) => {
+      const mood = { good: false };
+      const parent = flow("parent", async (_input, step) => {
+        return await Promise.all([step.invoke("patient", null, { id: "kid" }), step.invoke("moody")]);
+      });
+      const family = new Family(patient, moody(mood), parent).begin("parent");
+      if (how === "was cancelled by somebody") {
+        mood.good = true;
+        await family.drive();
+        await family.plan(family.clock.at + 1000, () => family.act("kid", "cancel")).drive();
+      } else await family.drive();
+      expect([family.snapshot("parent").status, family.snapshot("kid").status]).toEqual(["failed", "cancelled"]);
+      mood.good = true;
+      await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive();
+      const ids = family
+        .entries("parent", "child.started")
+        .flatMap(({ step, child }) => (step === "patient" ? [child.id] : []));
+      expect(ids).toEqual(["kid", expect.stringMatching(/^parent\..*\.patient\.\d+$/)]);
+      await signalled(family, ids[1] ?? "", "again");
+      expect(family.output("parent")).toEqual(["again", "good mood"]);
+    },
+  );
+
   test("a child that ended while its parent had failed is found", async () => {
     const mood = { good: false };
     const family = await new Family(

@@ -3,7 +3,7 @@ import type { EndEntry } from "../end.ts";
 import type { Entry, EntryOf } from "../entry.ts";
 import { defined } from "../record.ts";
 import { callKey, cancelKey } from "../state.ts";
-import type { Outcome, RunState } from "../state.ts";
+import type { Call, Outcome, RunState } from "../state.ts";
 import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
 
 type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
@@ -126,6 +126,7 @@ function settle(state: RunState, entry: EntryOf<"run.imported">): void {
   state.notices.length = 0;
   state.orphans.clear();
   state.formerChildren.clear();
+  state.restarted.clear();
   for (const call of state.calls.values()) {
     recall(call);
     if (call.kind !== "child") continue;
@@ -190,6 +191,7 @@ function reopen(state: RunState): void {
     // A child that was stopped with the run has no result any more; it is started anew.
     const stopped = call.kind === "child" && !call.done && call.policy !== "abandon";
     if (call.kind !== "undo" && !stopped) continue;
+    if (stopped) restart(state, call);
     state.calls.delete(key);
     state.open.delete(call);
   }
@@ -213,10 +215,14 @@ function contest(state: RunState, cleared: readonly string[]): void {
     call.done = false;
     state.open.add(call);
     // One that was stopped has no result any more; it is started anew.
-    if (call.kind !== "child" || call.policy === "abandon") continue;
-    call.child = null;
-    call.until = null;
+    if (call.kind === "child" && call.policy !== "abandon") restart(state, call);
   }
+}
+
+function restart(state: RunState, call: Call): void {
+  if (call.child !== null) state.restarted.add(call.id);
+  call.child = null;
+  call.until = null;
 }
 
 /** The step runs again: its outcome no longer counts. */

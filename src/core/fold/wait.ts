@@ -113,6 +113,7 @@ export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
       call.until = entry.until;
       call.detached = entry.detached === true;
       state.formerChildren.delete(entry.step);
+      state.restarted.delete(entry.step);
       if (entry.detached !== true) return null;
       finish(state, call);
       return outcome(entry, key, { kind: "child", child: entry.child });
