@@ -42,7 +42,7 @@ export class Calls {
   readonly pending = new Map<string, Pending>();
   /** The handler has had several calls open at once. */
   crowded = false;
-  /** Keys of calls that were open when the handler had no more say. */
+  /** Keys of calls that were open when the handler had no more say, or when, in replay, the branch they are in lost. */
   readonly left = new Set<string>();
   /** The scope of what is in no branch of a race. */
   readonly root: Scope = openScope(null);
@@ -129,6 +129,7 @@ export class Calls {
   withdraw(): void {
     for (const pending of [...this.pending.values()]) {
       if (!isWait(pending.plan) || !isWithdrawn(pending.scope)) continue;
+      if (!this.#course.live) this.left.add(pending.key);
       this.#drop(pending);
       this.#opener.withdrawn(pending);
     }

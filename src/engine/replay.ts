@@ -28,7 +28,7 @@ export interface Replayed {
   readonly calls: {
     /** Those that are open, by key. */
     readonly pending: ReadonlyMap<string, unknown>;
-    /** Keys of those that were open when the handler had no more say. */
+    /** Keys of those that were open when the handler, or the branch they are in, had no more say. */
     readonly left: ReadonlySet<string>;
     /** How many were made so far. */
     readonly made: number;
@@ -70,10 +70,11 @@ export class Replay {
     for (const outcome of outcomes) {
       await this.#pace.settle(longestBurst);
       if (this.#claims.length > 0) await this.#playClaims(handler);
-      // It went on record beside the outcome upon which the handler ended.
-      if (handler.calls.left.has(outcome.key)) continue;
-      if (!handler.expects(outcome.key)) await this.#await(outcome.key, handler);
+      // What went on record beside, or behind, the outcome upon which the handler ended, or its branch lost, nobody awaits.
+      const isLeft = handler.calls.left.has(outcome.key);
+      if (!isLeft && !handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.isPast = outcome.seq < newest;
+      if (isLeft) continue;
       if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);
       else this.#passOver(outcome, handler);
     }

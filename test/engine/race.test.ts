@@ -202,6 +202,14 @@ describe("guarantee 5: the losers take no later signal", () => {
     expect(host.entries("webhook.created")).toHaveLength(1);
     expect(withdrawn(host)).toEqual([["webhook h"]]);
     expect(host.snapshot.waitingFor.map(({ name }) => name)).toEqual(["end"]);
+    // It is in the code all the same, wherever the process dies.
+    for (let keep = 1; keep < host.journal.commits.length; keep++) {
+      const again = await host.reopen({ keep, at: startAt }).drive();
+      signal(again.run, "end", 1);
+      await again.drive();
+      expect([keep, again.status]).toEqual([keep, "completed"]);
+      expect(again.journal.kinds.filter((kind) => kind === "step.removed" || kind === "step.added")).toEqual([]);
+    }
   });
 
   test("a webhook that was made outside stays, though waiting for it lost", async () => {
