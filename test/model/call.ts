@@ -2,6 +2,7 @@
 import { Given, claim, near, same } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import type { Deed, How } from "./player.ts";
+import { isLost } from "./race.ts";
 import type { Scope } from "./race.ts";
 
 export type Plan = {
@@ -187,11 +188,11 @@ export class Call {
     const left = this.#claimFailure(code, entry.at);
     if (!entry.kind.endsWith("attempt_failed")) {
       claim(left === 0 || this.stopped, `${this.id} has ${left} attempts left`);
-      claim(this.stopped || !this.plan.how.pauses, `${this.id} pauses the run rather than fails`);
+      claim(this.stopped || !this.#pauses, `${this.id} pauses the run rather than fails`);
       return this.reject(this.#failure(code));
     }
     if (entry["retryAt"] !== null) return this.#rest(left, entry.at, entry["retryAt"] as number);
-    claim(this.plan.how.pauses && left === 0, `${this.id} has attempts left, or fails`);
+    claim(this.#pauses && left === 0, `${this.id} has attempts left, or fails`);
     this.state = "exhausted";
   }
 
@@ -204,6 +205,11 @@ export class Call {
   reject(error: unknown): void {
     this.state = "over";
     this.#settle.reject(error);
+  }
+
+  /** Nobody waits for a step of a branch that lost its race, so nobody is asked about it. */
+  get #pauses(): boolean {
+    return this.plan.how.pauses && !isLost(this.scope);
   }
 
   get #now(): Deed {

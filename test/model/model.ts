@@ -106,14 +106,20 @@ export class Model {
       race: (branches) => race(branches, withdraw),
       update: (name, fn) => this.#updates.register(name, fn),
       log: (line) => void (this.#wanted === null && this.#unsaid.push(line)),
-      bail: (message) => this.#leave({ ends: "cancelled", told: { code: "bailed", message } }),
-      fail: ({ name, message }) => this.#leave({ ends: "failed", told: { code: "handler_failed", name, message } }),
+      bail: (message) => this.#end({ ends: "cancelled", told: { code: "bailed", message } }),
+      fail: ({ name, message }) => this.#end({ ends: "failed", told: { code: "handler_failed", name, message } }),
     };
     handler(tools).then(
       // As it is now: a handler that has returned may yet change what it returned.
       (output) => this.#leave({ ends: "completed", told: { output: structuredClone(output) } }),
       (error: Parameters<typeof failed>[0]) => this.#leave(failed(error)),
     );
+  }
+
+  /** A branch that lost its race has no say in how the run ends. */
+  #end(wanted: Ending): Promise<never> {
+    if (!isLost(scopes.getStore() ?? null)) return this.#leave(wanted);
+    return Promise.reject(Object.assign(new Given(), { name: "Error", message: "the race was won by others" }));
   }
 
   /** The handler has no more say; what it did that can be undone and is under way is waited for. */
