@@ -39,6 +39,18 @@ export const bufferTables = `
     number INTEGER NOT NULL, part INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (number, part)
   ) WITHOUT ROWID, STRICT;`;
 
+/**
+ * What is asked for all the time is found where it stands, however much is buffered: what a name has for anybody, what
+ * a run has claimed, what somebody must look after, what has expired. The index of before held both of the first two.
+ */
+export const bufferIndexes = `
+  DROP INDEX IF EXISTS broadcasts_open;
+  CREATE INDEX IF NOT EXISTS broadcasts_free ON broadcasts (name, number) WHERE delivered IS NULL AND claimed_by IS NULL;
+  CREATE INDEX IF NOT EXISTS broadcasts_claimed ON broadcasts (claimed_by) WHERE claimed_by IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS broadcasts_checked ON broadcasts (check_at) WHERE check_at IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS broadcasts_expiry ON broadcasts (expires_at);
+  CREATE INDEX IF NOT EXISTS offers_expiry ON offers (expires_at);`;
+
 /** How long a claimer has before somebody looks after its claim. */
 export const claimMs = 60_000;
 
@@ -97,7 +109,8 @@ export class SignalBuffer {
     if (names.length === 0) return [];
     const wanted = JSON.stringify([...new Set(names)].map((name) => JSON.stringify(name)));
     const rows = this.#sql.exec<{ name: string }>(
-      "SELECT DISTINCT name FROM offers WHERE name IN (SELECT value FROM json_each(?)) AND expires_at > ?",
+      `SELECT value AS name FROM json_each(?)
+       WHERE EXISTS (SELECT 1 FROM offers WHERE name = value AND expires_at > ?)`,
       wanted,
       now,
     );
@@ -154,20 +167,20 @@ export class SignalBuffer {
    * again: those behind it do not pass it. @throws HoldfastError key_missing, journal_corrupt, journal_newer
    */
   claim(name: string, runId: string, except: readonly string[], now: number): Held | null {
-    const rows = this.#sql.exec<Row>(
-      `SELECT number, id, name, sender FROM broadcasts
-       WHERE name = ? AND delivered IS NULL AND expires_at > ? AND (claimed_by IS NULL OR claimed_by = ?)
-       ORDER BY claimed_by IS NULL, number`,
-      name,
-      now,
-      runId,
-    );
-    for (const row of rows) {
+    for (const row of this.#open(name, runId, now)) {
       if (except.includes(row.id)) continue;
       const held = this.#opened(row, now + claimMs);
       return this.take(row.id, runId, now) ? held : null;
     }
     return null;
+  }
+
+  /** What the run has claimed of the name, then what anybody may: read one by one, as far as it is looked at. */
+  *#open(name: string, runId: string, now: number): Generator<Row> {
+    const open = `SELECT number, id, name, sender FROM broadcasts
+      WHERE name = ? AND delivered IS NULL AND expires_at > ?`;
+    yield* this.#sql.exec<Row>(`${open} AND claimed_by = ? ORDER BY number`, name, now, runId);
+    yield* this.#sql.exec<Row>(`${open} AND claimed_by IS NULL ORDER BY number`, name, now);
   }
 
   /** Claims this very signal; false where it is gone or another run's. */
@@ -218,8 +231,9 @@ export class SignalBuffer {
 
   /** Signals somebody must look after now, oldest first, with the run that claimed them. */
   unattended(now: number): { readonly id: string; readonly claimedBy: string | null }[] {
+    // The sign keeps it from going through all of them in their order.
     const rows = this.#sql.exec<{ id: string; claimed_by: string | null }>(
-      "SELECT id, claimed_by FROM broadcasts WHERE delivered IS NULL AND check_at <= ? ORDER BY number",
+      "SELECT id, claimed_by FROM broadcasts WHERE delivered IS NULL AND check_at <= ? ORDER BY +number",
       now,
     );
     return Array.from(rows, (row) => ({ id: row.id, claimedBy: row.claimed_by }));
@@ -256,7 +270,7 @@ export class SignalBuffer {
         `SELECT min(at) AS at FROM (
            SELECT min(expires_at) AS at FROM offers
            UNION ALL SELECT min(expires_at) FROM broadcasts
-           UNION ALL SELECT min(check_at) FROM broadcasts WHERE delivered IS NULL)`,
+           UNION ALL SELECT min(check_at) FROM broadcasts WHERE delivered IS NULL AND check_at IS NOT NULL)`,
       )
       .one().at;
   }

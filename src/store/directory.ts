@@ -10,7 +10,7 @@ import { runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Position } from "../core/cursor.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
-import { SignalBuffer, bufferTables } from "./buffer.ts";
+import { SignalBuffer, bufferIndexes, bufferTables } from "./buffer.ts";
 import { countGroups, countRuns, listCauses } from "./census.ts";
 import { conditionOf, quoted } from "./condition.ts";
 import { migrate } from "./migration.ts";
@@ -35,6 +35,7 @@ const migrations: readonly string[] = [
    ${bufferTables}`,
   // Read out of the row when it is asked for: the quoted code of the error, null where there is none.
   "ALTER TABLE runs ADD COLUMN code TEXT GENERATED ALWAYS AS (rest -> '$.error.code') VIRTUAL",
+  bufferIndexes,
 ];
 
 const maxWaits = 300_000;
