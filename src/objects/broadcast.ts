@@ -7,6 +7,8 @@
  * 2. A buffered signal is claimed by one run before that run receives it, and a claim passes on only
  *    after the claimer has refused.
  * 3. Towards a run a broadcast has one key, `broadcast:<id>`: delivering it again is a duplicate.
+ * 4. However many runs wait, nobody calls more of them for one request than the platform allows: beyond a hundred
+ *    the shards call them, portion by portion, each with calls of its own.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";
@@ -15,8 +17,10 @@ import { unwrap } from "./answer.ts";
 import type { Answer } from "./rpc.ts";
 
 const keptMs = 86_400_000;
-/** Runs that are called at once. */
+/** Runs that are called at once, and the most that whoever sends the signal calls itself. */
 const atOnce = 100;
+/** Runs that one call of a shard delivers to: with calls that are made again, fewer than the platform lets it make. */
+const portion = 200;
 
 /**
  * To every run that waits for the name; kept for the next waiter, for a day, if none does. With a
@@ -104,19 +108,45 @@ export async function settle(id: string, name: string, delivered: number): Promi
   await Promise.allSettled(directoryShards().map((shard) => shard.withdraw(id, name)));
 }
 
+/** @throws what a run could not be asked for: every other run has it by then, and the same key again reaches the rest */
 async function deliverToAll(runIds: readonly string[], id: string, signal: SignalRequest): Promise<number> {
+  if (runIds.length <= atOnce) return await deliverToEach(runIds, id, signal);
+  const portions = slices(runIds, portion);
   let delivered = 0;
   const failures: unknown[] = [];
-  for (let from = 0; from < runIds.length; from += atOnce) {
-    const batch = runIds.slice(from, from + atOnce);
-    for (const outcome of await Promise.allSettled(batch.map((runId) => deliver(runId, id, signal)))) {
+  // A shard has new calls to make with each that it takes, so it takes one after the other.
+  const work = async (index: number): Promise<void> => {
+    for (const part of portions) {
+      const send = () => directoryShard(index).deliver(part, id, signal);
+      try {
+        const took = unwrap(await send().catch(send));
+        delivered += took;
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(directoryShards().map((_shard, index) => work(index)));
+  if (failures.length > 0) throw failures[0];
+  return delivered;
+}
+
+/** How many of these runs took it. @throws as `deliverToAll` */
+export async function deliverToEach(runIds: readonly string[], id: string, signal: SignalRequest): Promise<number> {
+  let delivered = 0;
+  const failures: unknown[] = [];
+  for (const part of slices(runIds, atOnce)) {
+    for (const outcome of await Promise.allSettled(part.map((runId) => deliver(runId, id, signal)))) {
       if (outcome.status === "rejected") failures.push(outcome.reason);
       else if (outcome.value) delivered++;
     }
   }
-  // Every other run has it by now; the same key again reaches those that could not be asked.
   if (failures.length > 0) throw failures[0];
   return delivered;
+}
+
+function* slices<Item>(items: readonly Item[], length: number): Generator<readonly Item[]> {
+  for (let from = 0; from < items.length; from += length) yield items.slice(from, from + length);
 }
 
 function addressed(id: string, signal: SignalRequest): SignalRequest {

@@ -24,13 +24,14 @@ import { Statistics } from "../store/statistics.ts";
 import type { OldestOpen } from "../store/statistics.ts";
 import { directoryShard, shardName } from "./address.ts";
 import { setAlarm } from "./alarm.ts";
+import { answer } from "./answer.ts";
 import { Audience } from "./audience.ts";
-import { deliver, settle, waitersOf } from "./broadcast.ts";
+import { deliver, deliverToEach, settle, waitersOf } from "./broadcast.ts";
 import { digestOf } from "./digest.ts";
 import { Enrolment } from "./enrolment.ts";
 import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
-import type { DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc.ts";
+import type { Answer, DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc.ts";
 
 /** In the storage: the offers of signals that were buffered before this shard was there are here too. */
 const learntMark = "offers-learnt";
@@ -136,6 +137,10 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   async waiters(name: string): Promise<readonly string[]> {
     return this.#runs.waiters(name);
+  }
+
+  deliver(runIds: readonly string[], id: string, signal: SignalRequest): Promise<Answer<number>> {
+    return answer(() => deliverToEach(runIds, id, signal));
   }
 
   async offer(id: string, name: string, expiresAt: number): Promise<void> {

@@ -300,6 +300,8 @@ export interface DirectoryRpc {
   count(filter: RunFilter, except: string): Promise<number>;
   /** Ids of runs that wait for a signal of this name; now and then of one that does not. */
   waiters(name: string): Promise<readonly string[]>;
+  /** Hands a broadcast to these runs, as far as they wait for it; answers how many took it. */
+  deliver(runIds: readonly string[], id: string, signal: SignalRequest): Promise<Answer<number>>;
   /** Tells this shard that a signal of this name is buffered, until `expiresAt`. */
   offer(id: string, name: string, expiresAt: number): Promise<void>;
   withdraw(id: string, name: string): Promise<void>;

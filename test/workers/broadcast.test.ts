@@ -10,10 +10,10 @@ import { broadcast, claimOffers, settle, waitersOf } from "../../src/objects/bro
 import { Catalog } from "../../src/objects/catalog.ts";
 import type { Answer, DirectoryRpc } from "../../src/objects/rpc.ts";
 import { createService } from "../../src/objects/service.ts";
-import { claimMs } from "../../src/store/buffer.ts";
-import type { SignalBuffer } from "../../src/store/buffer.ts";
+import { SignalBuffer, claimMs } from "../../src/store/buffer.ts";
 import { openDirectory } from "../../src/store/directory.ts";
 import { engineWorkflows, openGate } from "./flows/engine.ts";
+import { Rows } from "./rows.ts";
 import { summaryOf, waitFor } from "./summary.ts";
 
 const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
@@ -142,6 +142,40 @@ describe("the buffer", () => {
     });
   });
 
+  it("reads as many rows however much is buffered, claimed and offered (budget)", async () => {
+    const read = async (count: number, claimed: number): Promise<Record<string, number>> => {
+      const rows: Record<string, number> = {};
+      await inBuffer((_signals, sql) => {
+        const counted = new Rows(sql);
+        const signals = new SignalBuffer(counted.sql);
+        for (let index = 0; index < count; index++) {
+          signals.hold(`s${index}`, signalOf("go"), null, dayMs + index, 0);
+          signals.offer(`s${index}`, "go", dayMs + index);
+        }
+        for (let index = 0; index < claimed; index++) signals.claim("go", `run${index}`, [], 1);
+        const asked: Record<string, () => unknown> = {
+          offered: () => signals.offered(["go"], 2),
+          claim: () => signals.claim("go", "new", [], 2),
+          again: () => signals.claim("go", "new", [], 3),
+          release: () => signals.release(`s${claimed}`, "new", 4),
+          unattended: () => signals.unattended(4),
+          rest: () => signals.rest(`s${claimed}`),
+          dueAt: () => signals.dueAt(),
+          settle: () => signals.settle(`s${claimed}`, 1),
+          withdraw: () => signals.withdraw(`s${claimed}`, "go"),
+          hold: () => signals.hold("one more", signalOf("go"), "digest", dayMs, 5),
+        };
+        for (const [what, ask] of Object.entries(asked)) {
+          counted.forget();
+          ask();
+          rows[what] = counted.read;
+        }
+      });
+      return rows;
+    };
+    expect(await read(2000, 1000)).toEqual(await read(4, 2));
+  });
+
   it("offers a name as often as it is waited for, whatever is in it", async () => {
     await inBuffer((signals) => {
       for (const name of ["a", "b%", '"', "ü\u0000😀"]) signals.offer("1", name, dayMs);
@@ -166,6 +200,35 @@ describe("a broadcast", () => {
     await directoryOf("ghost").report(summaryOf("ghost", { status: "waiting", waitingFor: [waitFor("haunt")] }));
     expect(await waitersOf("haunt")).toEqual(["ghost"]);
     expect(await broadcast(signalOf("haunt"))).toEqual({ delivered: 0, buffered: true });
+  });
+
+  it("reaches more runs than one request may call: the shards call them, in portions (guarantee 1)", async () => {
+    const ghosts = Array.from({ length: 450 }, (_, index) => `crowd-${index}`);
+    const crowd = summaryOf("crowd", { status: "waiting", waitingFor: [waitFor("item")] });
+    for (const id of ghosts) await directoryOf(id).report({ ...crowd, id });
+    const ids = await Promise.all(["crowd-a", "crowd-b", "crowd-c"].map((id) => startInbox(id)));
+    await listed("item", ids);
+    const waiters = (await waitersOf("item")).toSorted();
+    const portions: (readonly string[])[] = [];
+    const shards = await runInDurableObject(env.DIRECTORY.getByName("shard-0"), (object) => {
+      let prototype = object as unknown as DirectoryRpc;
+      while (!Object.hasOwn(prototype, "deliver")) prototype = Object.getPrototypeOf(prototype) as DirectoryRpc;
+      return prototype;
+    });
+    const own = shards.deliver;
+    const spy = vi.spyOn(shards, "deliver").mockImplementation(function (this: DirectoryRpc, ...given) {
+      portions.push(given[0]);
+      // One that dies with the call is called again.
+      return portions.length === 1 ? Promise.reject(new Error("told to throw")) : own.apply(this, given);
+    });
+    const sent = () => broadcast(signalOf("item", { n: 5 }, "key-crowd"));
+    expect(await sent()).toEqual({ delivered: 3, buffered: false });
+    expect(await sent()).toEqual({ delivered: 3, buffered: false });
+    spy.mockRestore();
+    expect(portions.every((part) => part.length <= 200)).toBe(true);
+    expect(portions.slice(1).flat().toSorted()).toEqual(waiters);
+    for (const id of ids) expect(await outputOf(id)).toEqual([5]);
+    for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
   });
 
   it("is one with a key, however often it is sent, also all at once (guarantee 5)", async () => {
