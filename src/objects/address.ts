@@ -17,6 +17,7 @@ import type {
   RunRpc,
   SchedulerRpc,
 } from "./rpc.ts";
+import { limited } from "./patience.ts";
 import { witnessed } from "./witness.ts";
 
 /** Also what there were when a run did not yet note how many. */
@@ -32,9 +33,12 @@ export function holderObject(runId: string): HolderRpc {
   return witnessed(named<HolderRpc>("RUNS", runId), () => named<RunRpc>("RUNS", runId));
 }
 
-/** @param name as `laneOf` or `checkLaneName` answered it */
+/** Longer than any healthy call of a lane takes, also of one that asks a run first. */
+const laneLimitMs = 30_000;
+
+/** A call that it does not answer is given up, and may be made again. @param name as `laneOf` or `checkLaneName` answered it */
 export function laneObject(name: string): LaneRpc {
-  return named<LaneRpc>("LANES", lanePrefix + name);
+  return limited(named<LaneRpc>("LANES", lanePrefix + name), laneLimitMs);
 }
 
 /** Keeps apart what users name and what is ours. */

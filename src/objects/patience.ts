@@ -45,6 +45,17 @@ export async function inTime<Answer>(
   }
 }
 
+/** The object, none of whose calls is waited for any longer; what was begun goes on. */
+export function limited<Rpc extends object>(object: Rpc, limitMs: number): Rpc {
+  return new Proxy(object, {
+    get(target, name) {
+      const call = Reflect.get(target, name) as unknown;
+      if (typeof call !== "function") return call;
+      return (...args: unknown[]) => within(Promise.resolve(Reflect.apply(call, target, args)), limitMs);
+    },
+  });
+}
+
 function late(limitMs: number): Error {
   return Object.assign(new Error(`no answer within ${limitMs} ms`), { retryable: true });
 }

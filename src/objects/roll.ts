@@ -89,7 +89,7 @@ export class Roll {
 
   async #tell(lane: string, override: Followed): Promise<boolean> {
     try {
-      await within(laneObject(lane).follow(override), callLimitMs);
+      await laneObject(lane).follow(override);
       this.#store.keepUp(lane, override.version);
       return true;
     } catch (error) {

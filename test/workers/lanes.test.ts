@@ -5,7 +5,9 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { Lane } from "../../src/core/lane.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { Entrance, Ticket } from "../../src/core/ticket.ts";
+import { Line } from "../../src/engine/line.ts";
 import { laneObject, laneRoll } from "../../src/objects/address.ts";
+import { Slots } from "../../src/objects/slots.ts";
 import { LaneStore } from "../../src/store/lanes.ts";
 import { RollStore } from "../../src/store/roll.ts";
 import { newId, start } from "./client.ts";
@@ -243,6 +245,38 @@ describe("when processes die", () => {
     await until(() => expect(b.heard.length).toBeGreaterThan(lost));
     expect(await lane.state()).toEqual({ holders: ["b"], queue: ["c"] });
     expect([b.heard.length, c.heard.length]).toEqual([lost + 1, 0]);
+  });
+
+  test("guarantee 4: a call that the lane never answers is given up, and made again", async () => {
+    const name = newId("lane");
+    const granted = { granted: true, turn: 7 };
+    const answers = [new Promise<never>(() => {}), Promise.resolve(granted)];
+    const hanging = { enter: () => answers.shift() };
+    const own = env.LANES.getByName.bind(env.LANES);
+    const named = vi
+      .spyOn(env.LANES, "getByName")
+      .mockImplementation((object) => (object === `lane:${name}` ? (hanging as never) : own(object)));
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const need = { lane: name, scope: "run", limit: 1, periodMs: null, hold: false, priority: 0 } as const;
+    const [slot] = new Line([need], ticketOf("patient"), false, null).slots;
+    const entrance = { ticket: ticketOf("patient"), limit: 1, periodMs: null, priority: 0, hold: false };
+    const heard: unknown[] = [];
+    const porter = {
+      takeErrands: () => [{ kind: "enter", slot, entrance }],
+      answered: (...got: unknown[]) => heard.push(...got),
+    };
+    const slots = new Slots(
+      () => {},
+      () => {},
+    );
+    const run = { porter } as never;
+    slots.attend(run);
+    await vi.advanceTimersByTimeAsync(30_000);
+    vi.useRealTimers();
+    await slots.idle();
+    named.mockRestore();
+    slots.deliver(run);
+    expect(heard).toEqual([slot, granted]);
   });
 
   test("guarantee 4: a dead run gives its slot back once somebody waits, and not before", async () => {
