@@ -22,7 +22,7 @@ import type { CodeTerms, Followed, Slot } from "../core/slot.ts";
 import { kindOf } from "../core/ticket.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
 import { LaneStore } from "../store/lanes.ts";
-import type { LaneState, LimitRequest } from "../store/lanes.ts";
+import type { LaneState } from "../store/lanes.ts";
 import { holderObject, laneRoll, runObject } from "./address.ts";
 import { vaultOf } from "./keys.ts";
 import { Alarm } from "./alarm.ts";
@@ -41,8 +41,7 @@ const fullMs = 5_000;
 const idleMs = 3_600_000;
 /** Holders and waiters in an answer that nobody asked them for. */
 const shown = 20;
-/** Requests for a limit that are known by their keys, and for how long. */
-const maxRequests = 100;
+/** How long a request for a limit is known by its key. */
 const keyKeptMs = 86_400_000;
 /** When the roll is tried again. */
 const rollRetryMs = 5_000;
@@ -86,23 +85,18 @@ export class Keeper {
   /** The limit that counts instead of the code's; null for the code's. Answers null where its key came with another. */
   async override(limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo | null> {
     const { store } = this.#open();
-    const known = store.state.requests?.find((request) => request.key === key);
+    const since = Date.now() - keyKeptMs;
+    const known = key === undefined ? undefined : store.requests(since, key)[0];
     if (known !== undefined && known.limit !== limit) return null;
     // Nothing to go back from: a lane that nobody has used stays so.
     if (known === undefined && (limit !== null || key !== undefined || store.exists)) {
       this.change((lane, now) => {
         lane.override(limit, now, asked);
-        if (key !== undefined) this.#remember({ key, limit, at: now });
+        if (key !== undefined) store.remember({ key, limit, at: now }, since);
       }, limit !== null);
     }
     const holder = await this.#keyHolder();
     return infoOf(this.#name, this.#open().lane, shown, holder);
-  }
-
-  #remember(request: LimitRequest): void {
-    const { store } = this.#open();
-    const recent = (store.state.requests ?? []).filter(({ at }) => at > request.at - keyKeptMs);
-    store.save({ ...store.state, requests: [...recent, request].slice(-maxRequests) });
   }
 
   /** The override of all keys of this one's kind; of no use to a lane that is forgotten. */
@@ -274,7 +268,7 @@ export class Keeper {
     const held = await this.#keyHolder();
     // It may have been claimed meanwhile, also by the same run.
     if (holder !== null && held === null && this.#usedAt === usedAt) this.release(holder.runId);
-    const isKnown = this.#open().store.state.requests?.some(({ at }) => at > Date.now() - keyKeptMs) === true;
+    const isKnown = this.#open().store.requests(Date.now() - keyKeptMs).length > 0;
     if (this.#isListed() || this.#open().store.state.holder !== null || isKnown) {
       // Looked at again in as long, and not at once.
       this.#usedAt = Date.now();

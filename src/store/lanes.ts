@@ -26,13 +26,18 @@ const migrations = [
    CREATE TABLE IF NOT EXISTS lane (one INTEGER PRIMARY KEY, state TEXT NOT NULL)`,
 ];
 
-/** All of a lane but its tickets. */
+/** Requests with an Idempotency-Key that set the lane's limit. Few lanes have one, and the others are spared its rows. */
+const requestTable = `CREATE TABLE IF NOT EXISTS requests (
+  key TEXT PRIMARY KEY, "limit" INTEGER, at INTEGER NOT NULL
+) WITHOUT ROWID, STRICT`;
+
+/** All of a lane but its tickets and requests. */
 export type LaneState = {
   readonly terms: Terms;
   readonly holder: KeyHolder | null;
   /** The roll has its name. */
   readonly registered: boolean;
-  /** Requests with an Idempotency-Key that set its limit, the oldest first; absent where there are none. */
+  /** Requests with an Idempotency-Key that set its limit, where an older version kept them. */
   readonly requests?: readonly LimitRequest[];
 };
 
@@ -113,6 +118,29 @@ export class LaneStore implements LaneBook {
   save(state: LaneState): void {
     this.#open().exec("INSERT OR REPLACE INTO lane VALUES (1, ?)", JSON.stringify(this.#sealed(state)));
     this.#state = state;
+  }
+
+  /** Those after `since` that are known; of one key, or of any. */
+  requests(since: number, key: string | null = null): LimitRequest[] {
+    const old = this.#state.requests?.filter((request) => request.at > since && request.key === (key ?? request.key));
+    if (!hasTable(this.#sql, "requests")) return old ?? [];
+    const rows = this.#sql.exec<LimitRequest>(
+      `SELECT key, "limit", at FROM requests WHERE at > ? AND key = ifnull(?, key)`,
+      since,
+      key,
+    );
+    return [...rows, ...(old ?? [])];
+  }
+
+  /** Forgets those of up to `since`. */
+  remember(request: LimitRequest, since: number): void {
+    const sql = this.#open();
+    sql.exec(requestTable);
+    sql.exec("DELETE FROM requests WHERE at <= ?", since);
+    const { requests = [], ...state } = this.#state;
+    for (const { key, limit, at } of [...requests.filter(({ at }) => at > since), request])
+      sql.exec("INSERT OR REPLACE INTO requests VALUES (?, ?, ?)", key, limit, at);
+    if (requests.length > 0) this.save(state);
   }
 
   /** Seals who set its limit anew, with the newest key; `failed` where that cannot be opened, and stays as it is. */

@@ -526,6 +526,50 @@ describe("what is left behind", () => {
     expect(await lane.rpc.override(4, undefined, "k1")).toMatchObject({ override: null });
   });
 
+  test("a lane knows every request of a day by its key, however many came after it", async () => {
+    const lane = newLane();
+    const set = (limit: number, key?: string) => laneObject(lane.name).override(limit, undefined, key);
+    for (let index = 0; index < 150; index++) await set(index, `k${index}`);
+    await set(500);
+    await lane.kill();
+    expect(await set(0, "k0")).toMatchObject({ override: 500 });
+    expect(await set(7, "k0")).toBeNull();
+    passTime(25 * hourMs);
+    expect(await set(8, "k1")).toMatchObject({ override: 8 });
+    expect(await lane.inside(({ storage }) => storage.sql.exec("SELECT key FROM requests").toArray())).toEqual([
+      { key: "k1" },
+    ]);
+  });
+
+  test("a lane knows the requests that an older version kept, and keeps them with its own", async () => {
+    const lane = newLane();
+    const set = (limit: number, key?: string) => laneObject(lane.name).override(limit, undefined, key);
+    await set(5);
+    const stateOf = (): Promise<string> =>
+      lane.inside(({ storage }) => storage.sql.exec<{ state: string }>("SELECT state FROM lane").one().state);
+    // It writes once more when it is on the roll.
+    await until(async () => expect(await stateOf()).toContain('"registered":true'));
+    const at = Date.now();
+    await lane.inside(({ storage }) => {
+      const kept = JSON.stringify([
+        { key: "old", limit: 3, at },
+        { key: "older", limit: 2, at: at - 25 * hourMs },
+      ]);
+      storage.sql.exec("UPDATE lane SET state = json_set(state, '$.requests', json(?))", kept);
+    });
+    await lane.kill();
+    expect(await set(3, "old")).toMatchObject({ override: 5 });
+    await set(6, "new");
+    await lane.kill();
+    expect(await set(3, "old")).toMatchObject({ override: 6 });
+    expect(
+      await lane.inside(({ storage }) => [
+        storage.sql.exec("SELECT key FROM requests ORDER BY key").toArray(),
+        storage.sql.exec("SELECT state -> '$.requests' AS requests FROM lane").one(),
+      ]),
+    ).toEqual([[{ key: "new" }, { key: "old" }], { requests: null }]);
+  });
+
   test("a key that nobody has any more is forgotten", async () => {
     const lane = newLane();
     await lane.rpc.claim({ runId: newId("gone"), until: "ended", force: false });
