@@ -247,7 +247,7 @@ export function fail(rule: Rule, state: ScheduleState, runId: string, endedAt: n
   return pause(state, { by: "schedule", reason: `run ${runId} failed` }, now);
 }
 
-/** A run that was started by hand: like that of a firing, it is in the way of those to come. */
+/** A run that was started, or retried, by hand: like that of a firing, it is in the way of those to come. */
 export function adopt(rule: Rule, state: ScheduleState, runId: string): ScheduleState {
   if (state.running.includes(runId)) return state;
   return { ...state, running: rule.overlap === "allow-all" ? [runId] : [...state.running, runId].slice(-maxRunning) };

@@ -5,6 +5,7 @@ import type { Definition, ScheduleRule } from "./definition.ts";
 import { toMs } from "./duration.ts";
 import { HoldfastError, hasCode, messageOf } from "./error.ts";
 import { checkSegment } from "./name.ts";
+import type { ScheduleFiring } from "./origin.ts";
 import { createRandom } from "./random.ts";
 import { validate } from "./schema.ts";
 import type { Overlap } from "./timetable.ts";
@@ -202,6 +203,16 @@ export function firingRunId(scheduleId: string, slotAt: number): string {
     .replace(/\.\d+Z$/, "Z")
     .replaceAll(/[-:]/g, "");
   return runIdOf(scheduleId, time);
+}
+
+/** Who starts the run of a firing. */
+export function firingAuthor(scheduleId: string): string {
+  return `schedule:${scheduleId}`;
+}
+
+/** Whether a run of the schedule was started by a backfill, under the id that its firing would have: it is in no firing's way. */
+export function isOfBackfill(run: { readonly id: string; readonly by: string }, { id, at }: ScheduleFiring): boolean {
+  return run.id === firingRunId(id, at) && run.by !== firingAuthor(id);
 }
 
 /** The id of a run that was started by hand: `nightly:trigger.` and the token, at most 26 letters and digits. */

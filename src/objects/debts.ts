@@ -7,6 +7,7 @@
  * 1. What is owed is under way, and `busy` says so, or due at an instant that `attend` or `report` names.
  * 2. A memory that was given up puts nothing on record any more: another owes the same.
  */
+import { isOfBackfill } from "../core/schedule.ts";
 import type { Run } from "../engine/run.ts";
 import type { Children } from "../engine/world.ts";
 import type { SqlJournal } from "../store/journal.ts";
@@ -77,6 +78,13 @@ export class Debts {
     const { created, end, imported } = this.run.state;
     if (end === null || imported !== null || created === null || created.schedule === null) return null;
     return this.#reporter.attendEnd(this.run.glance());
+  }
+
+  /** The run has ended and is about to go on again. @throws when its schedule could not be told, in whose way it is then */
+  async revive(): Promise<void> {
+    const { created, imported } = this.run.state;
+    if (imported !== null || created === null || created.schedule === null) return;
+    if (!isOfBackfill(created, created.schedule)) await this.#reporter.revive(this.run.glance());
   }
 
   /** The same of the report. @param busy the run is at work */

@@ -14,7 +14,7 @@
 import { hasCode } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
 import type { ScheduleState, Starting } from "../core/firing.ts";
-import { firingStartAt } from "../core/schedule.ts";
+import { firingAuthor, firingStartAt } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
 import { undefinedValue } from "../core/value.ts";
 import { attempt, callLimitMs } from "./firing.ts";
@@ -109,7 +109,7 @@ export class Firings {
       workflow: rule.workflow,
       input: rule.input ?? undefinedValue,
       id: runId,
-      by: `schedule:${id}`,
+      by: firingAuthor(id),
       schedule: { id, at: slotAt },
       ...(rule.jitterMs > 0 && { startAt: firingStartAt(rule, slotAt) }),
     });

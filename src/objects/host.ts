@@ -208,6 +208,11 @@ export class Host {
     await listed;
   }
 
+  /** The run has ended and is about to go on again: whoever counts those that go on is told before. @throws as `Debts` */
+  async revive(): Promise<void> {
+    await this.#owed().revive();
+  }
+
   /** Removes everything that is kept of the run; its id is free again. */
   async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
     this.removing = true;

@@ -148,11 +148,16 @@ export class Planner {
     const runId = triggerRunId(id, request.token);
     const at = typeof deed.known === "number" ? deed.known : Date.now();
     if (deed.known === undefined) {
-      this.#roster.change(id, (rule, state) => firing.adopt(rule, state, runId));
+      this.adopt(id, runId);
       deed.done(at);
       console.warn(`schedule ${id}: run ${runId} started by ${request.by}${because(request.reason)}`);
     }
     return { workflow: rule.workflow, input: rule.input ?? undefinedValue, runId, at };
+  }
+
+  /** A run that somebody sets going by hand is in the way of firings, where there is such a schedule. */
+  adopt(id: string, runId: string): void {
+    this.#roster.change(id, (rule, state) => firing.adopt(rule, state, runId));
   }
 
   async backfill(id: string, request: BackfillRequest): Promise<{ firings: number }> {

@@ -90,6 +90,25 @@ export class Reporter {
     return this.#begin(this.#firing, run, this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run));
   }
 
+  /**
+   * The run that has ended goes on again: its schedule counts it once more, and hears no more of the end that was,
+   * which would be taken for the one to come. @throws when the scheduler was not reached
+   */
+  async revive(run: Glance): Promise<void> {
+    if (run.schedule === null || run.fork !== null) return;
+    while (this.#firing.underWay !== null) await this.#firing.underWay;
+    const heard = this.#heardEnd;
+    this.#heardEnd = endOf(run);
+    try {
+      await within(schedulerObject().revived(run.schedule, run.id), callLimitMs);
+    } catch (error) {
+      // One that still runs the code of before has no such call.
+      if (error instanceof TypeError) return;
+      this.#heardEnd = heard;
+      throw error;
+    }
+  }
+
   /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */
   async renew(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
     while (this.#listing.underWay !== null) await this.#listing.underWay;

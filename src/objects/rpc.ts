@@ -347,6 +347,8 @@ export interface SchedulerRpc {
   backfill(id: string, request: BackfillRequest): Promise<Answer<{ readonly firings: number }>>;
   /** A run that a schedule started has ended: with which status, and when, is told by newer runs only. */
   ended(firing: ScheduleFiring, runId: string, end?: RunEnd): Promise<void>;
+  /** A run of the schedule that had ended is about to go on: from now on it is in the way of firings again. */
+  revived(firing: ScheduleFiring, runId: string): Promise<void>;
   /** Seals all it keeps anew, with the newest key. */
   rekey(): Promise<Answer<{ readonly rows: number; readonly sealed: number }>>;
 }

@@ -254,8 +254,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   async #retry(action: Action): Promise<void> {
     const run = this.#present();
     if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
-    // It gave its key away when it ended.
-    const retried = reclaim(this.#memory.life()).then(() => this.#present().act(action));
+    // It gave its key away when it ended, and its schedule took it for over.
+    const retried = reclaim(this.#memory.life())
+      .then(() => this.#host.revive())
+      .then(() => this.#present().act(action));
     this.#retrying = Promise.allSettled([this.#retrying, retried]);
     await retried;
   }

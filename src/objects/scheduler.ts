@@ -77,6 +77,10 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
     this.#scheduler.ended(of.id, runId, end);
   }
 
+  async revived(of: ScheduleFiring, runId: string): Promise<void> {
+    this.#scheduler.planner.adopt(of.id, runId);
+  }
+
   rekey(): Promise<Answer<Resealed>> {
     return answer(() => this.#scheduler.reseal());
   }

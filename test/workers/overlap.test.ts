@@ -117,6 +117,62 @@ describe("a run whose retention ends while it is deleted", () => {
   });
 });
 
+describe("a run of a schedule that failed and is retried", () => {
+  /** Runs that the schedule takes to go on. */
+  async function goingOn(schedule: string): Promise<readonly string[]> {
+    return await runInDurableObject(env.SCHEDULER.getByName("scheduler"), (_object, { storage }) => {
+      const { state } = storage.sql.exec<{ state: string }>("SELECT state FROM schedules WHERE id = ?", schedule).one();
+      return (JSON.parse(state) as { readonly running: readonly string[] }).running;
+    });
+  }
+
+  async function made(): Promise<string> {
+    const id = newId("reviving");
+    const rule = { id, workflow: "overlap-reviving", cron: "0 0 1 1 *", timezone: "Europe/Berlin" };
+    expect((await ask("POST /v1/schedules", { json: rule })).status).toBe(201);
+    return id;
+  }
+
+  async function retried(run: string): Promise<void> {
+    await runThatIs(run, { status: "failed" });
+    expect((await ask(`POST /v1/runs/${run}/retry`)).status).toBe(200);
+    await runThatIs(run, { status: "waiting" });
+  }
+
+  async function endedOf(schedule: string, run: string): Promise<void> {
+    await ask(`POST /v1/runs/${run}/signals/go`, { json: {} });
+    await runThatIs(run, { status: "completed" });
+    await vi.waitFor(async () => expect(await goingOn(schedule)).toEqual([]), { timeout: 10_000 });
+  }
+
+  it.each(["at once", "later", "out of memory"])(
+    "is in the way of its firings again, until it ends: %s",
+    async (where) => {
+      const id = await made();
+      const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
+      await runThatIs(run, { status: "failed" });
+      if (where !== "at once") await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 10_000 });
+      if (where === "out of memory") await evictDurableObject(env.RUNS.getByName(run));
+      await retried(run);
+      expect(await goingOn(id)).toEqual([run]);
+      await endedOf(id, run);
+      await ask(`DELETE /v1/schedules/${id}`);
+    },
+  );
+
+  it("is in no firing's way where a backfill started it", async () => {
+    const id = await made();
+    const json = { from: "2025-12-31T00:00:00Z", to: "2026-01-02T00:00:00Z" };
+    expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 1 });
+    const run = `${id}:20251231T230000Z`;
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${run}`)).status).toBe(200), { timeout: 10_000 });
+    await retried(run);
+    expect(await goingOn(id)).toEqual([]);
+    await endedOf(id, run);
+    await ask(`DELETE /v1/schedules/${id}`);
+  });
+});
+
 describe("a run of a schedule that is not kept", () => {
   it("is gone once its schedule has heard how it ended", async () => {
     const id = newId("failing");

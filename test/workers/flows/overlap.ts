@@ -37,4 +37,19 @@ const failing = defineWorkflow("overlap-failing", {
   handler: (_input: unknown, step) => step.fail(new Error("as it was told")),
 });
 
-export const overlapWorkflows = [sleeping, judged, hooked, failing];
+const tried = new Set<string>();
+
+/** Fails the first time, and waits for a signal when it is retried. */
+const reviving = defineWorkflow("overlap-reviving", {
+  retry: { limit: 0 },
+  handler: async (_input: unknown, step) => {
+    await step.run("try", () => {
+      if (tried.has(step.info.id)) return;
+      tried.add(step.info.id);
+      throw new Error("the first time");
+    });
+    await step.waitFor("go");
+  },
+});
+
+export const overlapWorkflows = [sleeping, judged, hooked, failing, reviving];
