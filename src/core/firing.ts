@@ -35,6 +35,8 @@ export type ScheduleState = {
   readonly starting: readonly Starting[];
   /** Runs that have not ended as far as is known; only the newest where they may overlap. */
   readonly running: readonly string[];
+  /** Those of them that somebody set going by hand, and when: they begin a moment later. */
+  readonly adopted: readonly { readonly runId: string; readonly at: number }[];
   /** When to ask again whether `running` has ended, for the sake of `queue`. */
   readonly checkAt: number | null;
   readonly checks: number;
@@ -55,6 +57,8 @@ const removedKeptMs = 7 * 86_400_000;
 const minGiveUpMs = 60_000;
 /** Of runs started by hand, so many of the newest are in the way of firings. */
 const maxRunning = 100;
+/** A run that was set going by hand, and is not there yet, is on its way for this long. */
+const comingMs = 30_000;
 const maxRetryMs = 300_000;
 /** A start that the process did not survive is made again after this long. */
 const watchMs = 1_000;
@@ -75,6 +79,7 @@ export const unseen: ScheduleState = {
   queue: [],
   starting: [],
   running: [],
+  adopted: [],
   checkAt: null,
   checks: 0,
   lastError: null,
@@ -248,9 +253,22 @@ export function fail(rule: Rule, state: ScheduleState, runId: string, endedAt: n
 }
 
 /** A run that was started, or retried, by hand: like that of a firing, it is in the way of those to come. */
-export function adopt(rule: Rule, state: ScheduleState, runId: string): ScheduleState {
-  if (state.running.includes(runId)) return state;
-  return { ...state, running: rule.overlap === "allow-all" ? [runId] : [...state.running, runId].slice(-maxRunning) };
+export function adopt(rule: Rule, state: ScheduleState, runId: string, now: number): ScheduleState {
+  const others = state.running.filter((other) => other !== runId);
+  const running = rule.overlap === "allow-all" ? [runId] : [...others, runId].slice(-maxRunning);
+  const coming = state.adopted.filter((one) => one.runId !== runId && isComing(one.at, now));
+  return { ...state, running, adopted: [...coming, { runId, at: now }].slice(-maxRunning) };
+}
+
+/** What is found of a run that is said to go on: whether it is over. @param endedAt null where there is no such run */
+export function isOver({ adopted }: ScheduleState, runId: string, endedAt: number | null, now: number): boolean {
+  const at = adopted.find((one) => one.runId === runId)?.at ?? Number.NEGATIVE_INFINITY;
+  // Whoever set it going is told so first, and starts it then.
+  return (endedAt ?? Number.NEGATIVE_INFINITY) >= at || !isComing(at, now);
+}
+
+function isComing(at: number, now: number): boolean {
+  return at <= now && now - at < comingMs;
 }
 
 /** Has the time come? Also when it lies too far off, because the clock was set back. */

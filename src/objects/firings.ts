@@ -77,26 +77,33 @@ export class Firings {
 
   /** Asks the runs themselves whether they go on: the report of an end may have been lost. */
   async #confirm(id: string): Promise<void> {
-    await Promise.all(this.#roster.running(id).map((runId) => this.#look(id, runId)));
+    await Promise.all(this.#roster.running(id).map((runId) => this.#look(id, runId, false)));
   }
 
-  /** A run that cannot be asked is taken to go on: better late than twice. */
-  async #look(id: string, runId: string): Promise<void> {
+  /**
+   * A run that cannot be asked is taken to go on: better late than twice. @param isThere what has been set going by hand
+   * is known to have begun
+   */
+  async #look(id: string, runId: string, isThere: boolean): Promise<void> {
     const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
     if (run === undefined || (run !== null && run.finishedAt === null)) return;
-    this.ended(id, runId, run?.status === "failed" ? (run.finishedAt ?? Date.now()) : null);
+    const endedAt = run?.finishedAt ?? null;
+    if (isThere || this.#roster.isOver(id, runId, endedAt))
+      this.ended(id, runId, run?.status === "failed" ? endedAt : null);
   }
 
   async #stop(id: string, kind: "cancel" | "terminate", runIds: readonly string[]): Promise<void> {
     await Promise.all(
       runIds.map(async (runId) => {
+        let isThere = false;
         try {
           await within(this.#app.cancel(runId, kind), callLimitMs);
+          isThere = true;
         } catch (error) {
           const gone = hasCode(error, "run_ended", "run_not_found");
           if (!gone) console.error(`schedule ${id}: could not ${kind} run ${runId}: ${describe(error)}`);
         }
-        await this.#look(id, runId);
+        await this.#look(id, runId, isThere);
       }),
     );
   }

@@ -155,6 +155,11 @@ export class Roster {
     return this.#states.get(id)?.running ?? [];
   }
 
+  /** Whether a run of the schedule is over of which this was found. */
+  isOver(id: string, runId: string, endedAt: number | null): boolean {
+    return firing.isOver(this.#states.get(id) ?? firing.unseen, runId, endedAt, Date.now());
+  }
+
   /** Those that may have something to do. */
   due(now: number): string[] {
     // After the clock was set back, no instant on record says when anything is due.

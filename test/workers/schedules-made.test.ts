@@ -570,6 +570,62 @@ describe("guarantee 6: a backfill", () => {
   });
 });
 
+describe("a run that is set going by hand", () => {
+  it.each(["triggered", "retried"])("is in the way of a firing that comes before it has begun: %s", async (how) => {
+    const world = new World();
+    await live(world, async (scheduler) => {
+      await make(scheduler, { overlap: "skip" });
+      at(0);
+      await scheduler.tick();
+      const first = slot(0);
+      world.running.delete(first);
+      world.ended.set(first, { status: "failed", finishedAt: noon + 1000 });
+      at(1);
+      // The firing is due as it is asked for, and nobody has started it, or tried it again, yet.
+      if (how === "retried") await scheduler.revived({ id: "minutely", at: noon }, first);
+      else take(await scheduler.trigger("minutely", { ...by, token: "T1" }));
+      await scheduler.tick();
+      expect(world.started).toEqual([first]);
+      // Nobody ever did: it holds up nothing for long.
+      at(2);
+      await scheduler.tick();
+      expect(world.started).toEqual([first, slot(2)]);
+    });
+  });
+
+  it("is over where it has ended since, whether or not that was reported", async () => {
+    const world = new World();
+    await live(world, async (scheduler) => {
+      await make(scheduler, { overlap: "skip", cron: "*/10 * * * * *" });
+      take(await scheduler.trigger("minutely", { ...by, token: "T1" }));
+      world.ended.set("minutely:trigger.T1", { status: "completed", finishedAt: Date.now() + 1 });
+      at(0);
+      await scheduler.tick();
+    });
+    expect(world.started).toEqual([slot(0)]);
+  });
+
+  it("is stopped once it is there, and the firing starts then", async () => {
+    const world = new World();
+    await live(world, async (scheduler) => {
+      await make(scheduler, { overlap: "cancel-other" });
+      const { cancel } = world;
+      world.cancel = async (runId, kind) => {
+        if (!world.running.has(runId)) throw new HoldfastError("run_not_found", "it is not there yet");
+        await cancel.call(world, runId, kind);
+      };
+      take(await scheduler.trigger("minutely", { ...by, token: "T1" }));
+      at(0);
+      await scheduler.tick();
+      expect([world.started, world.stopped]).toEqual([[], []]);
+      world.running.add("minutely:trigger.T1");
+      at(0, 2000);
+      await scheduler.tick();
+    });
+    expect([world.started, world.stopped]).toEqual([[slot(0)], ["cancel minutely:trigger.T1"]]);
+  });
+});
+
 describe("a trigger", () => {
   it("names one run for a key, now, and that run is in the way of firings until it ends", async () => {
     const world = new World();

@@ -84,8 +84,9 @@ class Reference {
     for (const owed of this.#owed.splice(0)) this.#begin(idOf(owed));
   }
 
-  get owes(): boolean {
-    return this.#owed.length > 0;
+  /** A start waits to be made again, or a run to be asked whether it goes on. */
+  get waits(): boolean {
+    return this.#owed.length > 0 || [...this.#going].some((id) => this.#lost.has(id));
   }
 
   get #stops(): boolean {
@@ -106,7 +107,25 @@ class Reference {
 
   trigger(id: string): void {
     this.started.add(id);
+    this.revive(id);
+  }
+
+  /** Set going by hand, for the first time or again. */
+  revive(id: string): void {
+    this.#lost.delete(id);
     this.#begin(id);
+  }
+
+  /** Removed, and made again under the same id: what waited is gone, and what goes on is in the way as before. */
+  remake(pattern: Pattern, overlap: Overlap, now: number): void {
+    this.#queue = [];
+    this.#owed = [];
+    this.paused = false;
+    this.#seenAt = now;
+    this.#resumedAt = now;
+    this.pattern = pattern;
+    this.overlap = overlap;
+    this.look(now);
   }
 
   end(id: string, failed: boolean, now: number): void {
@@ -116,7 +135,7 @@ class Reference {
     if (this.#queue.length > 0) this.look(now);
   }
 
-  /** Nobody is told; the scheduler finds out when it asks. */
+  /** The scheduler finds out when it asks. */
   lose(id: string): void {
     this.#lost.add(id);
   }
@@ -162,12 +181,16 @@ class Play {
 
   async begin(): Promise<void> {
     const { pattern, overlap, catchUpMs, pauseOnFailure } = this.#reference;
-    const request = { id: "modelled", workflow: "report", cron: pattern.cron, overlap, pauseOnFailure, ...asked };
     this.#tell(`made: ${pattern.cron} ${overlap} ${catchUpMs} ${pauseOnFailure}`);
     await live(this.world, async (scheduler) => {
-      const made = await scheduler.create({ ...request, catchUp: catchUpMs });
+      const made = await scheduler.create(this.#request(pattern, overlap));
       expect(made).toMatchObject({ ok: true, value: { created: true } });
     });
+  }
+
+  #request(pattern: Pattern, overlap: Overlap) {
+    const { catchUpMs: catchUp, pauseOnFailure } = this.#reference;
+    return { id: "modelled", workflow: "report", cron: pattern.cron, overlap, pauseOnFailure, catchUp, ...asked };
   }
 
   async step(): Promise<void> {
@@ -182,7 +205,9 @@ class Play {
     else if (what < 0.74) await this.#change();
     else if (what < 0.78) await this.#back();
     else if (what < 0.92) await this.#crash(this.#pick(["before", "after"]));
-    else if (what < 0.95) await this.#trigger();
+    else if (what < 0.94) await this.#trigger();
+    else if (what < 0.96) await this.#revive();
+    else if (what < 0.975) await this.#remake();
     else await this.#backfill(this.#random.next() < 0.5);
   }
 
@@ -217,7 +242,6 @@ class Play {
     if (id === undefined) return;
     this.#tell(`${id} completed, unreported`);
     this.#finish(id, false);
-    this.#reference.lose(id);
     this.#setClock(this.#latestAt + 301_000);
     await this.#advance();
   }
@@ -225,6 +249,8 @@ class Play {
   #finish(id: string, failed: boolean): void {
     this.world.running.delete(id);
     this.world.ended.set(id, { status: failed ? "failed" : "completed", finishedAt: this.#now });
+    // Whatever is reported: a slot that waits may have its run already, by a backfill, and that has ended.
+    this.#reference.lose(id);
   }
 
   async #toggle(): Promise<void> {
@@ -250,9 +276,9 @@ class Play {
     });
   }
 
-  /** The clock is set back; not while a start waits to be made again, which then takes a while longer. */
+  /** The clock is set back; not while something waits for its time, which then takes a while longer. */
   async #back(): Promise<void> {
-    if (this.#reference.owes) return;
+    if (this.#reference.waits) return;
     this.#setClock(this.#now - this.#below(240) * 1_000);
     this.#tell("clock set back");
     await this.#check(async (scheduler) => {
@@ -296,6 +322,31 @@ class Play {
       this.world.running.add(runId);
       this.#reference.trigger(runId);
       this.#reference.look(this.#now);
+    });
+  }
+
+  /** A run that has ended is retried. */
+  async #revive(): Promise<void> {
+    const id = this.#pick([...this.world.ended.keys()]);
+    if (id === undefined) return;
+    this.#tell(`${id} retried`);
+    await this.#check(async (scheduler) => {
+      this.world.ended.delete(id);
+      this.world.running.add(id);
+      await scheduler.revived({ id: "modelled", at: 0 }, id);
+      this.#reference.revive(id);
+      await scheduler.tick();
+      this.#reference.look(this.#now);
+    });
+  }
+
+  async #remake(): Promise<void> {
+    const [pattern, overlap] = [this.#pick(patterns), this.#pick(overlaps)];
+    this.#tell(`removed and made again: ${pattern.cron} ${overlap}`);
+    await this.#check(async (scheduler) => {
+      expect(await scheduler.remove("modelled", asked)).toMatchObject({ ok: true });
+      expect(await scheduler.create(this.#request(pattern, overlap))).toMatchObject({ value: { created: true } });
+      this.#reference.remake(pattern, overlap, this.#now);
     });
   }
 
@@ -372,8 +423,11 @@ async function openBackfills(scheduler: Scheduler): Promise<number> {
 /** Everything that waits for nothing outside is done. */
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
 
+/** Where a firing came between the request to trigger a run and its beginning, it started beside it. */
+const found = [1126, 1166, 1293, 1356];
+
 describe("guarantee 6: whatever happens to a schedule, the slots of a plain reference are started, each once", () => {
-  it.each(Array.from({ length: 40 }, (_, seed) => seed))("seed %i", async (seed) => {
+  it.each([...Array.from({ length: 40 }, (_, seed) => seed), ...found])("seed %i", async (seed) => {
     vi.spyOn(console, "warn").mockReturnValue();
     const play = new Play(seed);
     await play.begin();
