@@ -28,6 +28,7 @@ import { httpWorkflows } from "./flows/http.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
 import { laneWorkflows } from "./flows/lanes.ts";
 import { modelWorkflows } from "./flows/model.ts";
+import { listenWorkflows } from "./flows/listen.ts";
 import { mortalWorkflows } from "./flows/mortal.ts";
 import { orderWorkflows } from "./flows/orders.ts";
 import { overlapWorkflows } from "./flows/overlap.ts";
@@ -78,6 +79,7 @@ const worker = createWorker({
     ...interruptionWorkflows,
     ...laneWorkflows,
     ...modelWorkflows,
+    ...listenWorkflows,
     ...mortalWorkflows,
     ...orderWorkflows,
     ...overlapWorkflows,
