@@ -130,13 +130,17 @@ function retry(state: RunState, action: Action): Decision {
 }
 
 /**
- * Steps whose failure the error tells of. Where it tells of none and is the handler's own, the handler may
- * have made it of any failure it caught: every step that has failed runs again.
+ * Steps whose failure the error tells of, and those that failed behind the first of these: beside it, so that they would
+ * fail the run once more. Where it tells of none and is the handler's own, the handler may have made it of any failure it
+ * caught: every step that has failed runs again.
  */
 function failedSteps(state: RunState, error: StoredError): string[] {
   const told = toldSteps(state, error);
-  if (told.length > 0 || error.code === "run_timeout" || error.code === "handler_crashed") return told;
-  return failedCalls(state).map(({ id }) => id);
+  if (told.length === 0 && (error.code === "run_timeout" || error.code === "handler_crashed")) return told;
+  const failed = failedCalls(state);
+  const decidedSeq = Math.min(...failed.filter(({ id }) => told.includes(id)).map(({ endedSeq }) => endedSeq));
+  const behind = failed.filter(({ endedSeq }) => told.length === 0 || endedSeq > decidedSeq);
+  return [...new Set([...told, ...behind.map(({ id }) => id)])];
 }
 
 function toldSteps(state: RunState, error: StoredError): string[] {

@@ -472,6 +472,25 @@ describe("a run that is retried", () => {
     expect((await host.drive()).output).toEqual(["yes", "yes"]);
   });
 
+  test("a step that failed beside the one that the error tells of is freed with it; one that was dealt with before is not", async () => {
+    let healed = false;
+    const work = (): string => {
+      if (!healed) throw new NonRetryableError("no");
+      return "yes";
+    };
+    const host = new Host(async (_input, step) => {
+      const found = await step.run("find", work).catch(() => "made");
+      const both = await Promise.all([step.run("one", work), step.run("two", work)]);
+      return [found, ...both];
+    });
+    await host.drive();
+    expect(host.snapshot.error).toMatchObject({ code: "non_retryable", step: "one" });
+    healed = true;
+    await act(host.run, "retry");
+    expect(host.entries("run.retried")[0]?.cleared).toEqual(["one", "two"]);
+    expect((await host.drive()).output).toEqual(["made", "yes", "yes"]);
+  });
+
   test("a run that timed out keeps the failures it had dealt with", async () => {
     const flow = define(
       async (_input, step) => {
