@@ -117,9 +117,8 @@ async function deliverToAll(runIds: readonly string[], id: string, signal: Signa
   // A shard has new calls to make with each that it takes, so it takes one after the other.
   const work = async (index: number): Promise<void> => {
     for (const part of portions) {
-      const send = () => directoryShard(index).deliver(part, id, signal);
       try {
-        const took = unwrap(await send().catch(send));
+        const took = await deliverBy(index, part, id, signal);
         delivered += took;
       } catch (error) {
         failures.push(error);
@@ -129,6 +128,18 @@ async function deliverToAll(runIds: readonly string[], id: string, signal: Signa
   await Promise.all(directoryShards().map((_shard, index) => work(index)));
   if (failures.length > 0) throw failures[0];
   return delivered;
+}
+
+/** As `deliverToEach`, with calls of that shard's. */
+async function deliverBy(index: number, runIds: readonly string[], id: string, signal: SignalRequest): Promise<number> {
+  const send = () => directoryShard(index).deliver(runIds, id, signal);
+  try {
+    return unwrap(await send().catch(send));
+  } catch (error) {
+    // One that still runs the code of before has no such call.
+    if (error instanceof TypeError) return await deliverToEach(runIds, id, signal);
+    throw error;
+  }
 }
 
 /** How many of these runs took it. @throws as `deliverToAll` */

@@ -210,11 +210,7 @@ describe("a broadcast", () => {
     await listed("item", ids);
     const waiters = (await waitersOf("item")).toSorted();
     const portions: (readonly string[])[] = [];
-    const shards = await runInDurableObject(env.DIRECTORY.getByName("shard-0"), (object) => {
-      let prototype = object as unknown as DirectoryRpc;
-      while (!Object.hasOwn(prototype, "deliver")) prototype = Object.getPrototypeOf(prototype) as DirectoryRpc;
-      return prototype;
-    });
+    const shards = await prototypeOfShards();
     const own = shards.deliver;
     const spy = vi.spyOn(shards, "deliver").mockImplementation(function (this: DirectoryRpc, ...given) {
       portions.push(given[0]);
@@ -228,6 +224,23 @@ describe("a broadcast", () => {
     expect(portions.every((part) => part.length <= 200)).toBe(true);
     expect(portions.slice(1).flat().toSorted()).toEqual(waiters);
     for (const id of ids) expect(await outputOf(id)).toEqual([5]);
+    for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
+  });
+
+  it("reaches them also while the shards run code that knows no portions (guarantee 1)", async () => {
+    const ghosts = Array.from({ length: 110 }, (_, index) => `former-${index}`);
+    const crowd = summaryOf("former", { status: "waiting", waitingFor: [waitFor("item")] });
+    for (const id of ghosts) await directoryOf(id).report({ ...crowd, id });
+    const id = await startInbox("former-a");
+    await listed("item", [id]);
+    const shards = await prototypeOfShards();
+    const spy = vi.spyOn(shards, "deliver").mockImplementation(() => {
+      return Promise.reject(new TypeError('The RPC receiver does not implement the method "deliver".'));
+    });
+    expect(await broadcast(signalOf("item", { n: 6 }))).toEqual({ delivered: 1, buffered: false });
+    expect(spy).toHaveBeenCalled();
+    spy.mockRestore();
+    expect(await outputOf(id)).toEqual([6]);
     for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
   });
 
@@ -440,6 +453,15 @@ async function outputOf(id: string): Promise<number[]> {
   const { status, output } = answer.value;
   expect(status).toBe("completed");
   return output === null ? [] : (decode(output) as number[]);
+}
+
+/** Where the shards have their way to deliver. */
+async function prototypeOfShards(): Promise<DirectoryRpc> {
+  return await runInDurableObject(env.DIRECTORY.getByName("shard-0"), (object) => {
+    let prototype = object as unknown as DirectoryRpc;
+    while (!Object.hasOwn(prototype, "deliver")) prototype = Object.getPrototypeOf(prototype) as DirectoryRpc;
+    return prototype;
+  });
 }
 
 /** Ids of the signals of that name that are not delivered. */
