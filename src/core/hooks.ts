@@ -2,7 +2,10 @@
 import type { Asked } from "./author.ts";
 
 export interface Hooks {
-  /** @throws webhook_not_found, webhook_expired, webhook_revoked, run_ended, webhook_rejected, body_invalid */
+  /**
+   * @throws webhook_not_found, webhook_expired, webhook_revoked, run_ended, webhook_rejected, body_invalid,
+   * webhook_unavailable
+   */
   receive(token: string, call: HookRequest): Promise<HookAnswer>;
   /**
    * Gives the open webhook `call` (`approve`, `approve#2`) of the run another address, which it answers; the one
@@ -14,7 +17,7 @@ export interface Hooks {
   list(): Promise<readonly TriggerInfo[]>;
   /** @throws webhook_not_found */
   find(name: string): Promise<TriggerInfo>;
-  /** @throws webhook_not_found, webhook_rejected, body_invalid, and what a start throws */
+  /** @throws webhook_not_found, webhook_rejected, webhook_unavailable, body_invalid, and what a start throws */
   trigger(name: string, call: TriggerRequest): Promise<TriggerAnswer>;
 }
 

@@ -8,6 +8,15 @@ import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import { isVerifier } from "../core/webhook.ts";
 import type { Delivery, Verify, WebhookCall, WebhookReply } from "../core/webhook.ts";
 
+type Respond = () => WebhookReply | Promise<WebhookReply>;
+type Reply = NonNullable<HookAnswer["response"]>;
+
+/** Waits for what a function of an author's makes, for as long as it may take; null where it takes longer. */
+export type Limit = <Value>(made: Promise<Value>) => Promise<Value | null>;
+
+/** As long as it takes. */
+export const unlimited: Limit = (made) => made;
+
 /** @param at when it came, epoch ms @throws HoldfastError body_invalid */
 export async function readDelivery(request: HookRequest, at: number): Promise<Delivery> {
   const { method, headers, query, body: raw } = request;
@@ -30,21 +39,43 @@ export function judged(delivery: Delivery, verify: Verify | undefined): Delivery
   return { ...delivery, headers };
 }
 
-/** @param what whose call it is, as in `webhook paid` @throws HoldfastError webhook_rejected */
-export async function verifyDelivery(verify: Verify | undefined, delivery: Delivery, what: string): Promise<void> {
+/**
+ * @param what whose call it is, as in `webhook paid`
+ * @throws HoldfastError webhook_rejected, webhook_unavailable
+ */
+export async function verifyDelivery(
+  verify: Verify | undefined,
+  delivery: Delivery,
+  what: string,
+  limit: Limit,
+): Promise<void> {
   if (verify === undefined) return;
-  let why: string | null;
-  let cause: unknown;
-  try {
-    why = isVerifier(verify) ? await verify.judge(delivery) : (await verify(delivery)) ? null : "";
-  } catch (error) {
-    // What it threw may hold what nobody outside is to see.
-    why = "";
-    cause = error;
-  }
+  const verdict = await limit(judge(verify, delivery));
+  if (verdict === null) throw undecided(what, "verify");
+  const { why, cause } = verdict;
   if (why === null) return;
   const message = `${what} refused the call${why === "" ? "" : `: ${why}`}`;
   throw new HoldfastError("webhook_rejected", message, { cause });
+}
+
+/** Never rejects: whoever waits for it may have gone. */
+async function judge(
+  verify: Verify,
+  delivery: Delivery,
+): Promise<{ readonly why: string | null; readonly cause?: unknown }> {
+  try {
+    if (isVerifier(verify)) return { why: await verify.judge(delivery) };
+    return { why: (await verify(delivery)) ? null : "" };
+  } catch (cause) {
+    // What it threw may hold what nobody outside is to see.
+    return { why: "", cause };
+  }
+}
+
+/** A function of the author's has not said in time what is to become of the call: it may come again. */
+export function undecided(what: string, option: string): HoldfastError {
+  console.error(`${option} of ${what} took too long over a call`);
+  return new HoldfastError("webhook_unavailable", `${what} takes too long over the call, and may take it later`);
 }
 
 /** What JSON can say and a journal cannot keep, a key named __proto__, is a bad body like any other. */
@@ -55,9 +86,14 @@ export function refusalOf(error: unknown): HoldfastError {
 }
 
 /** What the author of the workflow answers the caller. */
-export async function answerOf(
-  respond: () => WebhookReply | Promise<WebhookReply>,
-): Promise<NonNullable<HookAnswer["response"]>> {
+export async function answerOf(respond: Respond, limit: Limit): Promise<Reply> {
+  const answered = await limit(replyOf(respond));
+  if (answered !== null) return answered;
+  console.error("a webhook's respond took too long");
+  return plainly;
+}
+
+async function replyOf(respond: Respond): Promise<Reply> {
   try {
     const answer = await respond();
     if (answer instanceof Response) return await readAnswer(answer);
@@ -66,14 +102,16 @@ export async function answerOf(
     if (typeof body === "string") return { status, headers, body };
     return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
   } catch (error) {
-    // The call is accepted and on record: a broken answer must not make the caller send it again.
     console.error("a webhook's respond failed", error);
-    return { status: 202, headers: {}, body: "" };
+    return plainly;
   }
 }
 
+/** The call is accepted and on record: a broken answer must not make the caller send it again. */
+const plainly: Reply = { status: 202, headers: {}, body: "" };
+
 /** One that is a constant is read again for the next call. */
-async function readAnswer(answer: Response): Promise<NonNullable<HookAnswer["response"]>> {
+async function readAnswer(answer: Response): Promise<Reply> {
   const { status, headers } = answer;
   return { status, headers: Object.fromEntries(headers), body: await answer.clone().text() };
 }

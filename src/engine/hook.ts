@@ -19,7 +19,8 @@ import { callKey, revocationOf } from "../core/state.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import type { WebhookCall, WebhookOptions } from "../core/webhook.ts";
-import { answerOf, callOf, readDelivery, refusalOf, verifyDelivery } from "./delivery.ts";
+import { answerOf, callOf, readDelivery, refusalOf, unlimited, verifyDelivery } from "./delivery.ts";
+import type { Limit } from "./delivery.ts";
 import type { Execution } from "./execution.ts";
 import type { Run } from "./run.ts";
 
@@ -39,17 +40,24 @@ const recorded: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /**
  * @param generation of the address that was called
+ * @param limit how long the author's functions may take that judge and answer it
  * @throws webhook_not_found, webhook_expired, webhook_revoked, webhook_rejected, body_invalid, run_ended,
  * version_missing, webhook_unavailable
  */
-export async function receiveHook(run: Run, id: string, request: HookRequest, generation = 0): Promise<HookAnswer> {
+export async function receiveHook(
+  run: Run,
+  id: string,
+  request: HookRequest,
+  generation = 0,
+  limit: Limit = unlimited,
+): Promise<HookAnswer> {
   const life = run.state.created?.at;
   const refuse = (code: ErrorCode, reason: string): void => {
     // A run that went on as new meanwhile has no such webhook, or another.
     if (run.state.created?.at === life) reject(run, id, code, reason);
   };
   try {
-    const answer = await deliver(run, id, request, generation);
+    const answer = await deliver(run, id, { request, generation, limit });
     if (answer.duplicate) refuse("webhook_duplicate", `webhook ${id} has had its call`);
     return answer;
   } catch (error) {
@@ -58,11 +66,14 @@ export async function receiveHook(run: Run, id: string, request: HookRequest, ge
   }
 }
 
-async function deliver(run: Run, id: string, request: HookRequest, generation: number): Promise<HookAnswer> {
-  const known = openCall(run, id, generation);
+/** A call of an address. */
+type Knock = { readonly request: HookRequest; readonly generation: number; readonly limit: Limit };
+
+async function deliver(run: Run, id: string, knock: Knock): Promise<HookAnswer> {
+  const known = openCall(run, id, knock.generation);
   if (known === "duplicate") return { duplicate: true };
   try {
-    return await admit(run, known, request, generation);
+    return await admit(run, known, knock);
   } catch (error) {
     // The run may have ended meanwhile because of a call that was faster than this one.
     if (known.received && hasCode(error, "run_ended")) return { duplicate: true };
@@ -70,19 +81,19 @@ async function deliver(run: Run, id: string, request: HookRequest, generation: n
   }
 }
 
-async function admit(run: Run, known: Call, request: HookRequest, generation: number): Promise<HookAnswer> {
+async function admit(run: Run, known: Call, { request, generation, limit }: Knock): Promise<HookAnswer> {
   const { id } = known;
   const execution = await run.awake();
   const pending = execution.calls.pending.get(callKey("received", id));
   if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
   const { options } = pending.plan;
-  const { call, stored } = await examine(options, request, id, run.now());
+  const { call, stored } = await examine(options, { request, limit }, id, run.now());
   const taken = await take(execution, known, stored, generation);
   // Another call was faster, or the time was up, or the address revoked, while this one was looked at.
   if (!taken) return closed(run, id, generation);
   const duplicate = false;
   const { respond } = options;
-  return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call)) };
+  return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call), limit) };
 }
 
 /** What a call is answered that finds no wait. One that is open on record, the handler has yet to come back to. */
@@ -126,14 +137,19 @@ function reject(run: Run, id: string, code: ErrorCode, message: string): void {
 
 type Admitted = { readonly call: WebhookCall; readonly stored: Stored };
 
-/** The call as the workflow may see it. @throws body_invalid, webhook_rejected */
-async function examine({ verify }: WebhookOptions, request: HookRequest, id: string, at: number): Promise<Admitted> {
+/** The call as the workflow may see it. @throws body_invalid, webhook_rejected, webhook_unavailable */
+async function examine(
+  { verify }: WebhookOptions,
+  { request, limit }: Pick<Knock, "request" | "limit">,
+  id: string,
+  at: number,
+): Promise<Admitted> {
   const what = `webhook ${id}`;
   try {
     const delivery = await readDelivery(request, at);
     const call = callOf(delivery, verify);
     const stored = encode(call, `the call of ${what}`);
-    await verifyDelivery(verify, delivery, what);
+    await verifyDelivery(verify, delivery, what, limit);
     return { call, stored };
   } catch (error) {
     throw refusalOf(error);

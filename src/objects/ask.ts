@@ -7,6 +7,7 @@ import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../core/service.t
 import type { Run } from "../engine/run.ts";
 import { receiveUpdate } from "../engine/update.ts";
 import type { Host } from "./host.ts";
+import { upTo } from "./patience.ts";
 
 const longestQueryMs = 10_000;
 /** Past it the caller is told that the update is under way. */
@@ -15,13 +16,11 @@ const longestUpdateMs = 60_000;
 /** @throws HoldfastError query_not_found, query_timeout, version_missing */
 export async function askQuery(run: Run, name: string): Promise<QueryAnswer> {
   const replica = run.replica();
-  const limit = startLimit(longestQueryMs);
   try {
-    const answer = await Promise.race([replica.answer(name), limit.over]);
+    const answer = await upTo(longestQueryMs, replica.answer(name));
     if (answer !== null) return answer;
     throw new HoldfastError("query_timeout", `query ${name} was not answered within ${longestQueryMs} ms`);
   } finally {
-    limit.cancel();
     replica.stop();
   }
 }

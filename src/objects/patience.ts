@@ -3,10 +3,12 @@
  * Does not own: what is done when there was no answer.
  */
 import { HoldfastError } from "../core/error.ts";
+import type { Limit } from "../engine/delivery.ts";
 
 /** How long an object is asked that cannot be reached. */
 const patienceMs = 60_000;
 const longestPauseMs = 5000;
+const hookLimitMs = 30_000;
 
 /** The pause before another attempt: from a second on, doubled with each failure, a fifth more or less by chance. */
 export function backoff(failures: number, longestMs: number): number {
@@ -25,6 +27,20 @@ export async function within<Value>(work: Promise<Value>, limitMs: number): Prom
     clearTimeout(timer);
   }
 }
+
+/** What comes of the work; null where it takes longer. No timer is left behind. */
+export async function upTo<Value>(limitMs: number, work: Promise<Value>): Promise<Value | null> {
+  const { promise, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), limitMs);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** For functions of authors that judge, or answer, the call of a webhook: whoever calls waits no longer. */
+export const callLimit: Limit = (made) => upTo(hookLimitMs, made);
 
 /**
  * Asks with a signal that aborts as `stop` does, or once it takes longer. A timer that is left behind, as that of

@@ -57,6 +57,7 @@ import { meterCalls } from "./meter.ts";
 import { reclaim } from "./reclaim.ts";
 import { Register } from "./register.ts";
 import { pack } from "./parcel.ts";
+import { callLimit } from "./patience.ts";
 import { drawTimeline, tellStory } from "./timeline.ts";
 import { hookUrl } from "./token.ts";
 import type {
@@ -330,7 +331,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       // What would be on record of one that is being removed would go with it.
       if (run.state.created?.at !== createdAt || this.#host.removing)
         throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
-      return await this.#host.during(receiveHook(run, call, request, generation));
+      return await this.#host.during(receiveHook(run, call, request, generation, callLimit));
     });
   }
 

@@ -13,49 +13,58 @@ import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { isVerifier } from "../core/webhook.ts";
 import type { Delivery } from "../core/webhook.ts";
-import { answerOf, judged, readDelivery, refusalOf, verifyDelivery } from "../engine/delivery.ts";
+import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../engine/delivery.ts";
+import type { Limit } from "../engine/delivery.ts";
 import { digestOf, idOfKey } from "./digest.ts";
 import { logDelivery } from "./logline.ts";
+import { callLimit } from "./patience.ts";
 import type { Delivered, Trigger } from "./webhook.ts";
 
 /** Starts a run of a workflow by its name. */
 export type StartByName = (workflow: string, start: Omit<StartRequest, "workflow">) => Promise<Started>;
 
-/** @throws HoldfastError webhook_rejected, body_invalid, input_invalid, and what a start throws */
+/**
+ * @param limit how long each of the author's functions may take
+ * @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and what a start throws
+ */
 export async function receiveTrigger(
   trigger: Trigger,
   request: TriggerRequest,
   start: StartByName,
+  limit: Limit = callLimit,
 ): Promise<TriggerAnswer> {
   const at = Date.now();
   try {
-    return await receive(trigger, request, start, at);
+    return await receive({ ...trigger, limit }, request, start, at);
   } catch (error) {
     if (error instanceof HoldfastError) logDelivery(trigger, error, at);
     throw error;
   }
 }
 
+/** A trigger that is called. */
+type Called = Trigger & { readonly limit: Limit };
+
 async function receive(
-  trigger: Trigger,
+  trigger: Called,
   request: TriggerRequest,
   start: StartByName,
   at: number,
 ): Promise<TriggerAnswer> {
-  const { name } = trigger;
+  const { name, limit } = trigger;
   const verify = trigger.verify === "none" ? undefined : trigger.verify;
   const sent = await readDelivery(request, at);
-  await verifyDelivery(verify, sent, `webhook ${name}`);
+  await verifyDelivery(verify, sent, `webhook ${name}`, limit);
   const delivery = judged(sent, verify);
   const input = await inputOf(trigger, delivery);
   const run = input === null ? null : await startOnce(trigger, delivery, input, request, start);
   const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";
   const { respond } = trigger;
-  return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run)) };
+  return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), limit) };
 }
 
 /** Null where nothing is to be done. @throws HoldfastError input_invalid, body_invalid, value_too_large */
-async function inputOf(trigger: Trigger, delivery: Delivery): Promise<Stored | null> {
+async function inputOf(trigger: Called, delivery: Delivery): Promise<Stored | null> {
   const made = await ask(trigger, "input", () => trigger.input(delivery));
   try {
     return made === null ? null : encode(made, `the input that webhook ${trigger.name} makes`);
@@ -65,7 +74,7 @@ async function inputOf(trigger: Trigger, delivery: Delivery): Promise<Stored | n
 }
 
 async function startOnce(
-  trigger: Trigger,
+  trigger: Called,
   delivery: Delivery,
   input: Stored,
   { origin, trace }: TriggerRequest,
@@ -89,7 +98,7 @@ async function startOnce(
 const conflicts: ReadonlySet<string> = new Set(["idempotency_conflict", "run_exists"]);
 
 /** What tells the delivery from others, within this webhook; null where nothing does. */
-async function keyOf(trigger: Trigger, delivery: Delivery): Promise<string | null> {
+async function keyOf(trigger: Called, delivery: Delivery): Promise<string | null> {
   const { verify, id } = trigger;
   const own = id === undefined ? null : await ask(trigger, "id", () => id(delivery));
   if (own !== null && typeof own !== "string") throw unusable(trigger, "id", `gave ${typeof own} instead of text`);
@@ -99,10 +108,13 @@ async function keyOf(trigger: Trigger, delivery: Delivery): Promise<string | nul
   return identity === null ? null : `webhook:${trigger.name}:${await digestOf(identity)}`;
 }
 
-/** Asks a function of the author's. @throws HoldfastError input_invalid */
-async function ask(trigger: Trigger, option: string, fn: () => unknown): Promise<unknown> {
+/** Asks a function of the author's. @throws HoldfastError input_invalid, webhook_unavailable */
+async function ask(trigger: Called, option: string, fn: () => unknown): Promise<unknown> {
+  const made = async (): Promise<{ readonly value: unknown }> => ({ value: await fn() });
   try {
-    return await fn();
+    const answered = await trigger.limit(made());
+    if (answered === null) throw undecided(`webhook ${trigger.name}`, option);
+    return answered.value;
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
     throw unusable(trigger, option, "failed", cause);

@@ -109,6 +109,35 @@ test("guarantee 4: its timeout counts from the call of webhook; what comes later
   expect(await code(receiveHook(host.run, "pay", post("1")))).toBe("run_ended");
 });
 
+/** As time goes on while nobody says anything. */
+const outOfPatience = async (): Promise<null> => null;
+
+test("guarantee 4: a verify that never says anything keeps no caller waiting, and the wait is open as before", async () => {
+  const { promise, reject } = Promise.withResolvers<boolean>();
+  let judged = 0;
+  const verify = () => (judged++ === 0 ? promise : true);
+  const host = await new Host(waiting({ verify })).drive();
+  expect(await code(receiveHook(host.run, "pay", post("1"), 0, outOfPatience))).toBe("webhook_unavailable");
+  // What it says too late is heard by nobody.
+  reject(new Error("too late"));
+  await host.drive();
+  expect([host.status, host.entries("webhook.rejected"), host.entries("webhook.received")]).toEqual([
+    "waiting",
+    [],
+    [],
+  ]);
+  expect(await receiveHook(host.run, "pay", post("2"))).toEqual({ duplicate: false });
+  await host.drive();
+  expect(host.output).toMatchObject({ body: 2 });
+});
+
+test("guarantee 1: a respond that never says anything is no reason to send the call again", async () => {
+  const host = await new Host(waiting({ respond: () => new Promise(() => {}) })).drive();
+  const { response } = await receiveHook(host.run, "pay", post("1"), 0, outOfPatience);
+  await host.drive();
+  expect([response, host.status]).toEqual([{ status: 202, headers: {}, body: "" }, "completed"]);
+});
+
 test("the end of the run, or of the wait, while a call is being verified", async () => {
   let go: (value: boolean) => void = () => {};
   const verify = () =>

@@ -1,7 +1,7 @@
 /** Webhooks of runs as the world meets them: what is refused is on record, addresses are revoked, secrets rotate. */
 import { createHmac } from "node:crypto";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
@@ -12,6 +12,7 @@ const secret = settings["SIGNING_SECRET"];
 const json = { "content-type": "application/json" };
 
 afterEach(() => {
+  vi.restoreAllMocks();
   settings["SIGNING_SECRET"] = secret;
 });
 
@@ -37,6 +38,36 @@ function signed(key: string, body: string): Ask {
 async function refusals(id: string): Promise<unknown[]> {
   return (await historyOf(id)).flatMap(({ kind, code }) => (kind === "webhook.rejected" ? [code] : []));
 }
+
+/** Whoever waits for so long waits no time at all, until the mocks are restored. */
+function impatient(ms: number): void {
+  const wait = globalThis.setTimeout;
+  vi.spyOn(globalThis, "setTimeout").mockImplementation((act: () => void, after?: number) => {
+    return wait(act, after === ms ? 0 : after);
+  });
+}
+
+describe("functions of authors that never say anything", () => {
+  it("guarantee 4: the caller is told so in time; the wait of a verify stays open, and what respond owes is no loss", async () => {
+    const { id, paths } = await open({ silent: true });
+    const [path = ""] = paths;
+    impatient(30_000);
+    expect(await refusal(`POST ${path}`, { token: null })).toBe("503 webhook_unavailable");
+    const { status, text } = await ask(`POST ${path}`, { token: null, raw: "1", headers: json });
+    expect([status, text]).toEqual([202, ""]);
+    await runThatIs(id, { status: "completed", output: [1] });
+    expect(await refusals(id)).toEqual([]);
+  });
+
+  it("guarantee 4: nothing is started by a call that no function of the author's says anything of", async () => {
+    impatient(30_000);
+    for (const silent of ["verify", "input", "id"]) {
+      const refused = await refusal(`POST /webhooks/silent?silent=${silent}`, { token: null });
+      expect([silent, refused]).toEqual([silent, "503 webhook_unavailable"]);
+    }
+    expect((await ask("POST /webhooks/silent?silent=respond", { token: null })).status).toBe(202);
+  });
+});
 
 describe("what is refused", () => {
   it("guarantee 8: forged, broken, repeated, late and behind the end: answered as the contract says, and on record", async () => {

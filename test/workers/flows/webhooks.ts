@@ -3,23 +3,29 @@ import { z } from "zod";
 import { defineWebhook, defineWorkflow, verify } from "../../../src/index.ts";
 import type { Step } from "../../../src/index.ts";
 
+/** What a function makes that never says anything. */
+const never = new Promise<never>(() => {});
+
 type Waits = {
   readonly timeout?: string;
   readonly secret?: string;
   readonly names?: readonly string[];
   readonly end?: boolean;
+  /** Says nothing of a call that has no body. */
+  readonly silent?: boolean;
 };
 
 /** Waits for the first call of each of its webhooks; then, unless it is to end, for a signal. */
 const awaitsCalls = defineWorkflow("awaits-calls", {
   handler: async (input: Waits, step: Step) => {
-    const { names = ["paid"], secret, timeout, end = true } = input;
+    const { names = ["paid"], secret, timeout, end = true, silent = false } = input;
     const hooks = [];
     for (const name of names) {
       hooks.push(
         await step.webhook(name, {
           ...(timeout === undefined ? {} : { timeout }),
           ...(secret === undefined ? {} : { verify: verify.github(secret) }),
+          ...(silent ? { verify: ({ body }) => (body === null ? never : true), respond: () => never } : {}),
         }),
       );
     }
@@ -80,4 +86,12 @@ export const webhooks = [
     },
   }),
   defineWebhook("few", { verify: verify.token({ token: "the token" }), workflow: takesFew }),
+  // One of its functions says nothing: that of which the call speaks.
+  defineWebhook("silent", {
+    verify: ({ query }) => (query["silent"] === "verify" ? never : true),
+    workflow: takesAnything,
+    input: ({ query }) => (query["silent"] === "input" ? never : query),
+    id: ({ query }) => (query["silent"] === "id" ? never : null),
+    respond: ({ query }) => (query["silent"] === "respond" ? never : {}),
+  }),
 ];
