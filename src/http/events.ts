@@ -48,10 +48,13 @@ export function eventRoutes(service: Service, heartbeatMs = everyMs): Route[] {
 
 async function run(service: Service, { request, param }: Call, heartbeatMs: number): Promise<Response> {
   const after = readCount(readQuery(request, ["after"]), "after");
-  const last = readLastEvent(request);
+  // One that began behind an entry, and was told nothing since, comes back without a header.
+  const last = readLastEvent(request) ?? after ?? 0;
   const id = param("id");
-  if (last && isEventSource(request) && (await isOver(service, id, last))) return new Response(null, { status: 204 });
-  const news = await service.runs.follow(id, last ?? after ?? 0);
+  if (last > 0 && isEventSource(request) && (await isOver(service, id, last))) {
+    return new Response(null, { status: 204 });
+  }
+  const news = await service.runs.follow(id, last);
   const events = sourceOf(news, (said) => runEvents(id, said));
   return respond(request, events, (event) => event, heartbeatMs);
 }

@@ -77,6 +77,10 @@ describe("the events of a run that has ended", () => {
       const { status, text } = await comeBack(last);
       expect([status, text]).toEqual([204, ""]);
     }
+    // It was given no entry, so it has no id to name.
+    const behind = `GET ${events(id)}?after=${history.length}`;
+    expect((await ask(behind, { headers: { accept: "text/event-stream" } })).status).toBe(204);
+    expect((await ask(behind)).status).toBe(200);
     expect((await comeBack(history.length - 1)).text).toContain(`id: ${history.length}\n`);
     expect((await comeBack(0, `${events(id)}?after=${history.length}`)).text).toContain("id: 1\n");
   });
