@@ -210,7 +210,13 @@ export class Host {
 
   /** The run has ended and is about to go on again: whoever counts those that go on is told before. @throws as `Debts` */
   async revive(): Promise<void> {
-    await this.#owed().revive();
+    try {
+      await this.#owed().revive();
+    } catch (error) {
+      // It does not go on, and whoever looked meanwhile saw nothing that is owed for its end.
+      this.proceed();
+      throw error;
+    }
   }
 
   /** Removes everything that is kept of the run; its id is free again. */

@@ -1,8 +1,8 @@
 /**
  * Owns: carrying what one run asks its lanes, and what they answer.
  * Does not own: what is asked and given back (engine/gate), who gets a slot (objects/lane).
- * Invariant 1: what concerns one ticket is carried in its order, each after the answer to the one before,
- * so that no slot is given back after it was asked for again.
+ * Invariant 1: what concerns one ticket is carried in its order, each after the answer to the one before, or once
+ * that was given up, so that no slot is given back after it was asked for again.
  * Invariant 2: an answer reaches the memory that asked, or nobody: another asks by itself.
  */
 import type { Entrance, Place, Ticket } from "../core/ticket.ts";

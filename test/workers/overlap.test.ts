@@ -6,6 +6,7 @@ import { ask, newId, runThatIs } from "./client.ts";
 import { judging } from "./flows/overlap.ts";
 import { removalsOf, trouble } from "./shards.ts";
 import { shardOf } from "../../src/objects/address.ts";
+import type { SchedulerRpc } from "../../src/objects/rpc.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -133,6 +134,18 @@ describe("a run of a schedule that failed and is retried", () => {
     return id;
   }
 
+  async function alarmOf(run: string): Promise<number | null> {
+    return await runInDurableObject(env.RUNS.getByName(run), (_object, { storage }) => storage.getAlarm());
+  }
+
+  async function prototypeOfScheduler(): Promise<SchedulerRpc> {
+    return await runInDurableObject(env.SCHEDULER.getByName("scheduler"), (object) => {
+      let prototype = object as unknown as SchedulerRpc;
+      while (!Object.hasOwn(prototype, "revived")) prototype = Object.getPrototypeOf(prototype) as SchedulerRpc;
+      return prototype;
+    });
+  }
+
   async function retried(run: string): Promise<void> {
     await runThatIs(run, { status: "failed" });
     expect((await ask(`POST /v1/runs/${run}/retry`)).status).toBe(200);
@@ -159,6 +172,27 @@ describe("a run of a schedule that failed and is retried", () => {
       await ask(`DELETE /v1/schedules/${id}`);
     },
   );
+
+  it("has ended after all where nobody could be told that it goes on, and that is told (guarantee 4)", async () => {
+    const scheduler = await prototypeOfScheduler();
+    const id = await made();
+    const told = vi.spyOn(scheduler, "ended").mockRejectedValue(new Error("out of reach"));
+    const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
+    await vi.waitFor(() => expect(told).toHaveBeenCalled(), { timeout: 10_000 });
+    await runThatIs(run, { status: "failed" });
+    const gate = Promise.withResolvers<undefined>();
+    const revived = vi.spyOn(scheduler, "revived").mockReturnValue(gate.promise);
+    const asked = ask(`POST /v1/runs/${run}/retry`);
+    await vi.waitFor(() => expect(revived).toHaveBeenCalled(), { timeout: 10_000 });
+    // Its next try to tell is due, and finds nothing.
+    await vi.waitFor(async () => expect(await alarmOf(run)).toBeGreaterThan(Date.now() + 60_000), { timeout: 10_000 });
+    told.mockRestore();
+    gate.reject(new Error("out of reach"));
+    expect((await asked).status).toBeGreaterThanOrEqual(500);
+    revived.mockRestore();
+    await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 10_000 });
+    await ask(`DELETE /v1/schedules/${id}`);
+  });
 
   it("is in no firing's way where a backfill started it", async () => {
     const id = await made();
