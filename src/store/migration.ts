@@ -9,8 +9,8 @@
  * its table and one for its row, once, and one when it changes. A database that is up to date is
  * not written to.
  *
- * Steps add and fill, they never take away: a database that a newer deployment has already moved on
- * is left as it is, so that a rollback finds its tables.
+ * Steps add and fill, they never take away, but for an index that others take the place of: a database
+ * that a newer deployment has already moved on is left as it is, so that a rollback finds its tables.
  */
 export function migrate(sql: SqlStorage, steps: readonly string[]): void {
   const [first, ...later] = steps;
