@@ -173,6 +173,16 @@ describe("a run of a schedule that failed and is retried", () => {
     },
   );
 
+  it("goes on also where the scheduler runs code that knows no such call", async () => {
+    const id = await made();
+    const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
+    const unknown = new TypeError('The RPC receiver does not implement the method "revived".');
+    vi.spyOn(await prototypeOfScheduler(), "revived").mockRejectedValue(unknown);
+    await retried(run);
+    await endedOf(id, run);
+    await ask(`DELETE /v1/schedules/${id}`);
+  });
+
   it("has ended after all where nobody could be told that it goes on, and that is told (guarantee 4)", async () => {
     const scheduler = await prototypeOfScheduler();
     const id = await made();
