@@ -74,7 +74,8 @@ export class Lane {
     const entry = this.#entries.get(ticketKey(ticket)) ?? this.#enqueue(ticket, clampPriority(priority), hold, now);
     this.#grant(now);
     if (entry.slot.grantedAt !== null) {
-      this.#tell(entry, now);
+      if (entry.slot.told) this.#count(entry, now);
+      else this.#tell(entry, now);
       this.#leases.give(entry, now);
     }
     this.#write();
@@ -265,15 +266,21 @@ export class Lane {
     if (!entry.slot.told) this.#untold.add(entry);
   }
 
-  /** The holder knows, and goes on. Of a rate, its span begins now: it may have begun as late as this. */
+  /** The holder knows, and goes on. */
   #tell(entry: Entry, now: number): void {
     if (entry.slot.told) return;
     this.#untold.delete(entry);
     this.#unanswered.delete(entry);
     entry.slot = { ...entry.slot, told: true };
     this.#changed.add(entry);
-    if (this.#terms.periodMs === null) return;
+    this.#count(entry, now);
+  }
+
+  /** Of a rate, a span begins now, and whoever asks has not begun: it may have heard nothing, or was paused since. */
+  #count(entry: Entry, now: number): void {
+    if (this.#terms.periodMs === null || entry.slot.grantedAt === now) return;
     entry.slot = { ...entry.slot, grantedAt: now };
+    this.#changed.add(entry);
     this.#used.delete(entry);
     this.#used.add(entry);
   }

@@ -64,12 +64,13 @@ export class Gate implements Doorway {
     if (this.#state().created?.lanes === undefined) return;
     const { queued } = this.#state();
     const inLine = all || this.isQueued(null);
+    const hasBegun = this.#state().startedAt !== null;
     for (const [index, slot] of [...this.#line().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
         continue;
-      // What counts in a rate has been.
-      if (slot.phase === "held" && slot.need.periodMs !== null) continue;
+      // What counts in a rate has been, once the run has begun; one that has not asks again when it does.
+      if (slot.phase === "held" && slot.need.periodMs !== null && hasBegun) continue;
       this.#giveBack(slot, inLine);
     }
   }

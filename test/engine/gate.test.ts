@@ -112,6 +112,35 @@ describe("a run that needs a slot", () => {
     expect(ships.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
   });
 
+  test("is let in by a rate as it begins, whatever is paused, evicted or dies between the two", async () => {
+    const [limit, periodMs, latencyMs] = [2, 10_000, 10];
+    for (let seed = 0; seed < 40; seed++) {
+      const random = createRandom(`rate ${seed}`);
+      const below = (count: number): number => Math.floor(random.next() * count);
+      const fleet = new Fleet(`rate ${seed}`);
+      const ledger = new Ledger(fleet);
+      for (let run = 0; run < 8; run++) {
+        const ms = below(20_000);
+        fleet.at(ms, () => fleet.add(`run-${run}`, worker(ledger), [need("rate", limit, { periodMs })]));
+        for (let times = below(3), at = ms + below(8); times > 0; times--, at += 2 * below(8_000)) {
+          const ship = (): Ship | undefined => fleet.ships.get(`run-${run}`);
+          const what = below(3);
+          if (what === 0) fleet.at(at, () => ship()?.kill());
+          if (what === 1) fleet.at(at, () => ship()?.evict());
+          fleet.at(at + 1, () => ship()?.act((one) => act(one, "pause")));
+          fleet.at(at + 2 + below(9_000), () => ship()?.act((one) => act(one, "resume")));
+        }
+      }
+      await fleet.drive();
+      const ships = [...fleet.ships.values()];
+      expect(ships.map(({ status }) => status)).toEqual(ships.map(() => "completed"));
+      const begun = ships.map((ship) => ship.entries("run.started")[0]?.at ?? 0).sort((one, other) => one - other);
+      for (const [index, at] of begun.slice(limit).entries()) {
+        expect(at - (begun[index] ?? 0), `seed ${seed}`).toBeGreaterThanOrEqual(periodMs - latencyMs);
+      }
+    }
+  });
+
   test("that may not begin after an instant is cancelled in its line", async () => {
     const fleet = new Fleet();
     fleet.add("a", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);

@@ -172,6 +172,17 @@ describe("a rate of starts", () => {
     expect([lane.used, lane.admit("same", 1, 1000, 1000), lane.used]).toEqual([1, { ok: true }, 1]);
   });
 
+  test("of runs counts from when one last asks, because it has not begun before", () => {
+    const { lane } = laneWith();
+    const granted = (runId: string, now: number): boolean =>
+      lane.enter({ ...entrance(runId, 1), periodMs: 1000 }, now).granted;
+    expect([granted("a", 0), granted("b", 10), granted("a", 900)]).toEqual([true, false, true]);
+    lane.advance(1899);
+    expect([waiting(lane), lane.wakeAt(1899)]).toEqual([["b"], 1900]);
+    lane.advance(1900);
+    expect(waiting(lane)).toEqual([]);
+  });
+
   test("closed or lowered, it names a time all the same", () => {
     const { lane } = laneWith();
     for (const id of ["a", "b", "c"]) lane.admit(id, 3, 1000, 0);

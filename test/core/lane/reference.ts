@@ -56,6 +56,8 @@ export class Reference {
     this.grant(now);
     if (held.grantedAt === null) return false;
     this.#tell(held, now);
+    // Who asks has not begun.
+    if (this.#periodMs !== null) held.grantedAt = now;
     held.lookAt = now + leaseOf(held);
     this.grant(now);
     return true;
