@@ -28,7 +28,10 @@ export function decideClaim(
   { runId, force, from }: Claim,
   now: number,
 ): { readonly claimed: Claimed; readonly holder: KeyHolder } {
-  if (held?.runId === runId) return { claimed: { claimed: true, holder: null, sinceAt: held.sinceAt }, holder: held };
+  if (held?.runId === runId) {
+    // The start has come again, and makes its run from now.
+    return { claimed: { claimed: true, holder: null, sinceAt: held.sinceAt }, holder: { ...held, claimedAt: now } };
+  }
   if (held !== null && (!force || (from !== undefined && from !== held.runId))) {
     return { claimed: { claimed: false, holder: held.runId, sinceAt: held.sinceAt }, holder: held };
   }

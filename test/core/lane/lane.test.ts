@@ -258,4 +258,11 @@ describe("the key of a singleton or a debounce", () => {
     });
     expect(decideClaim(holder, { ...ask, runId: "a" }, 200).claimed).toMatchObject({ claimed: true, holder: null });
   });
+
+  test("is held for half a minute more by a start that is repeated", () => {
+    const at = holder.claimedAt + startingMs - 1;
+    const again = decideClaim(holder, { runId: "a", until: "ended", force: false }, at).holder;
+    expect(again).toEqual({ ...holder, claimedAt: at });
+    expect(stillHolds(again, null, "ended", at + startingMs - 1)).toBe(true);
+  });
 });
