@@ -114,7 +114,11 @@ export function resume(state: ScheduleState, now: number): ScheduleState {
  * fires nothing twice; null after that. What it had not started it never starts.
  */
 export function leave(state: ScheduleState, now: number): ScheduleState | null {
-  if (state.removedAt === null) return { ...state, removedAt: now, queue: [], starting: [], checkAt: null, checks: 0 };
+  if (state.removedAt === null) {
+    // Its process may have died right after it made one of these runs.
+    const running = [...state.running, ...state.starting.map(({ runId }) => runId)].slice(-maxRunning);
+    return { ...state, removedAt: now, queue: [], starting: [], running, checkAt: null, checks: 0 };
+  }
   return now - state.removedAt > removedKeptMs ? null : state;
 }
 

@@ -108,6 +108,30 @@ describe("guarantee 6: a firing starts one run", () => {
     expect(world.started).toEqual([slot(0)]);
   });
 
+  it("none beside a run that was started as its process died, right before the rule left the code for a while", async () => {
+    const world = new World(ruleOf({ overlap: "skip" }));
+    await live(world, (scheduler) => scheduler.tick());
+    at(0);
+    world.after = never;
+    await live(world, async (scheduler) => {
+      void scheduler.tick();
+      await vi.waitFor(() => expect([...world.running]).toEqual([slot(0)]));
+    });
+    world.after = () => Promise.resolve();
+    const { rules } = world;
+    world.rules = [];
+    await live(world, (scheduler) => scheduler.tick());
+    world.rules = rules;
+    await live(world, (scheduler) => scheduler.tick());
+    at(1);
+    await live(world, (scheduler) => scheduler.tick());
+    expect([...world.runs]).toEqual([slot(0)]);
+    world.running.clear();
+    at(2);
+    await live(world, (scheduler) => scheduler.tick());
+    expect([...world.runs]).toEqual([slot(0), slot(2)]);
+  });
+
   it("with its jitter as a delayed start of the nominal slot", async () => {
     const world = new World(ruleOf({ jitterMs: 30_000 }));
     await live(world, async (scheduler) => {
