@@ -167,6 +167,8 @@ export type RunAction = Asked & {
   readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "delete";
   /** The run that asks, as the one that started this: what others started it leaves alone. */
   readonly parent?: string;
+  /** A run that was created at this instant or later is another one, which has come to the id since. */
+  readonly createdBefore?: number;
 };
 
 export interface Signals {

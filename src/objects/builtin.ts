@@ -28,11 +28,20 @@ export function builtIn(name: string, handler: Definition["handler"]): Definitio
 
 /**
  * Some at once. All that was begun has ended before it rejects, so that an attempt leaves nothing under way.
+ * @param stop once it aborts, nothing more is begun
+ * @throws also the reason of `stop`
  */
-export async function actOnEach<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
+export async function actOnEach<Item>(
+  items: readonly Item[],
+  act: (item: Item) => Promise<void>,
+  stop?: AbortSignal,
+): Promise<void> {
   const line = items.values();
   const work = async (): Promise<void> => {
-    for (const item of line) await act(item);
+    for (const item of line) {
+      stop?.throwIfAborted();
+      await act(item);
+    }
   };
   const ends = await Promise.allSettled(Array.from({ length: atOnce }, work));
   for (const end of ends) if (end.status === "rejected") throw end.reason;

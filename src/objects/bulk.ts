@@ -6,7 +6,8 @@
  * Invariants
  * 1. The runs are selected before the first of them is acted on: an action that changes what the
  *    filter asks for changes nothing about who is meant.
- * 2. An action is taken once by each run, whatever dies: the key of its step says so. One that was deleted is gone.
+ * 2. An action is taken once by each run, whatever dies: the key of its step says so. One that was deleted is gone,
+ *    and so is one whose id another run has by now.
  * 3. It acts neither on itself nor on others like it.
  */
 import { authorOf } from "../core/author.ts";
@@ -20,6 +21,7 @@ import { encode } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { listRuns } from "./listing.ts";
+import { within } from "./patience.ts";
 
 /** What the run is given: instants are RFC 3339 text. */
 type Order = {
@@ -48,6 +50,8 @@ const pageLimit = 200;
 /** Runs of one step. */
 const stepRuns = 100;
 const maxRefusals = 100;
+/** Longer than any healthy run takes to answer. */
+const callLimitMs = 30_000;
 
 export const bulk = builtIn("holdfast.bulk", handle);
 
@@ -74,6 +78,7 @@ export function bulkStart({
 
 async function handle({ action: kind, filter, reason }: Order, step: Step): Promise<unknown> {
   const why = reasonOf(reason, step.info.author);
+  const action = { kind, by: `bulk ${step.info.id}`, reason: why, createdBefore: beforeOf(step) };
   await step.sleep("settle", settleMs);
   const runs = await select(filter, step);
   const tally: Tally = { total: runs.length, done: 0, succeeded: 0, skipped: 0, failed: 0 };
@@ -81,8 +86,8 @@ async function handle({ action: kind, filter, reason }: Order, step: Step): Prom
   step.progress({ ...tally });
   for (let from = 0; from < runs.length; from += stepRuns) {
     const part = runs.slice(from, from + stepRuns);
-    const refused = await step.run("act", ({ attempt, idempotencyKey: key }) =>
-      act(part, { kind, by: `bulk ${step.info.id}`, reason: why, ...keyOf(kind, key) }, attempt > retries),
+    const refused = await step.run("act", ({ attempt, idempotencyKey: key, signal }) =>
+      act(part, { ...action, ...keyOf(kind, key) }, attempt > retries, signal),
     );
     const failed = refused.filter(({ outcome }) => outcome === "failed").length;
     tally.done += part.length;
@@ -106,12 +111,17 @@ function reasonOf(reason: string | null, { by, role }: Author): string | null {
   return reason === null ? `asked for by ${by}` : `${reason} (asked for by ${by})`;
 }
 
+/** What was created from then on is not meant. */
+function beforeOf({ info }: Step): number {
+  return info.startedAt + 1;
+}
+
 /** The runs that fit and were there when this one began, newest first. */
 async function select({ createdAfter, createdBefore, ...rest }: Order["filter"], step: Step): Promise<string[]> {
   const filter: RunFilter = {
     ...rest,
     ...(createdAfter === undefined ? {} : { createdAfter: toInstant(createdAfter) }),
-    createdBefore: Math.min(createdBefore === undefined ? Infinity : toInstant(createdBefore), step.info.startedAt + 1),
+    createdBefore: Math.min(createdBefore === undefined ? Infinity : toInstant(createdBefore), beforeOf(step)),
   };
   const selected: string[] = [];
   for (let cursor: string | null | undefined; cursor !== null;) {
@@ -132,12 +142,13 @@ async function selectPage(filter: RunFilter, cursor: string | undefined) {
 /**
  * Acts on each run; those that have taken the action before know its key.
  * @param isLast no attempt is left: runs that cannot be asked are counted, and stop nobody
+ * @param stop somebody cancels this run, or the attempt took too long
  */
-async function act(runs: readonly string[], action: RunAction, isLast: boolean): Promise<Refused[]> {
+async function act(runs: readonly string[], action: RunAction, isLast: boolean, stop: AbortSignal): Promise<Refused[]> {
   const refused: Refused[] = [];
-  await actOnEach(runs, async (run) => {
+  const actOn = async (run: string): Promise<void> => {
     try {
-      const answer = await runObject(run).act(action);
+      const answer = await within(runObject(run).act(action), callLimitMs);
       if (answer.ok) return;
       const { code, message } = answer.refusal;
       const isGone = action.kind === "delete" && code === "run_not_found";
@@ -146,6 +157,7 @@ async function act(runs: readonly string[], action: RunAction, isLast: boolean):
       if (!isLast) throw error;
       refused.push({ run, outcome: "failed", code: "unavailable", message: String(error) });
     }
-  });
+  };
+  await actOnEach(runs, actOn, stop);
   return refused.toSorted((one, other) => runs.indexOf(one.run) - runs.indexOf(other.run));
 }

@@ -245,15 +245,15 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       const { kind } = action;
       if (kind === "delete") return await this.#delete(action);
       if (kind === "retry") await this.#retry({ ...action, kind });
-      else await this.#present().act({ ...action, kind });
+      else await this.#meant(action).act({ ...action, kind });
       this.#host.proceed();
       // Its handler may have something to clean up; mostly it has not.
       return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : this.#memory.run.snapshot());
     });
   }
 
-  async #retry(action: Action): Promise<void> {
-    const run = this.#present();
+  async #retry(action: Action & Pick<RunAction, "createdBefore">): Promise<void> {
+    const run = this.#meant(action);
     if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
     // It gave its key away when it ended, and its schedule took it for over.
     const retried = reclaim(this.#memory.life())
@@ -437,6 +437,15 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     return run;
   }
 
+  /** The run that the action is for. @throws HoldfastError run_not_found */
+  #meant({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
+    const run = this.#present();
+    const { created } = run.state;
+    const createdAt = created?.continuation?.createdAt ?? created?.at ?? 0;
+    if (createdAt < createdBefore) return run;
+    throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
+  }
+
   async #delete(action: RunAction): Promise<Parcel> {
     const removal = await removalOf(action);
     const removed = this.#removing.then(() => this.#removeOnce(action, removal));
@@ -448,7 +457,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     if (this.#alias.hasRemoved(removal)) return remainsOf(this.ctx.id.name ?? "", null, "the run was deleted");
     // One that cannot be read can still be removed.
     const damage = this.#memory.damage();
-    const gone = damage === null ? await this.#remove(this.#present(), action) : await this.#host.discard(damage);
+    const gone = damage === null ? await this.#remove(this.#meant(action), action) : await this.#host.discard(damage);
     await this.#alias.noteRemoval(removal);
     return gone;
   }

@@ -1,5 +1,6 @@
 /** Actions on many runs: selecting, acting, counting, whatever dies meanwhile. */
-import { describe, expect, it, vi } from "vitest";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { bulk as builtIn } from "../../src/objects/bulk.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
@@ -188,6 +189,95 @@ describe("a bulk action that is cut off", () => {
     expect(watched(id).blows).toEqual([]);
     expect((await historyOf(id)).map(({ kind }) => kind)).toContain("step.interrupted");
     for (const each of ids) expect(await refusal(`GET /v1/runs/${each}`)).toBe("404 run_not_found");
+  });
+});
+
+/** What the attempts of its steps are given, and what is done before each. */
+type Attempt = {
+  readonly attempt: number;
+  readonly signal?: AbortSignal;
+  readonly before?: (step: string) => Promise<void>;
+};
+
+/** A bulk action whose steps are attempted by the test. */
+function played(action: string, batch: string, { attempt, signal, before }: Attempt): Promise<unknown> {
+  const context = { attempt, idempotencyKey: newId("bulk-step"), signal: signal ?? new AbortController().signal };
+  const step = {
+    info: { id: newId("played"), startedAt: Date.now(), author: { by: "admin" } },
+    sleep: () => Promise.resolve(),
+    progress: () => undefined,
+    run: async (name: string, fn: (given: typeof context) => unknown) => {
+      await before?.(name);
+      return await fn(context);
+    },
+  };
+  const order = { action, filter: { labels: { batch } }, reason: null };
+  return Promise.resolve(builtIn.handler(order as never, step as never));
+}
+
+/** Objects of these runs do not answer until they are let go. */
+function silence(ids: readonly string[]): { readonly calls: () => number; readonly release: () => void } {
+  let calls = 0;
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const act = async (): Promise<never> => {
+    calls++;
+    await released;
+    throw new Error("let go");
+  };
+  const own = env.RUNS.getByName.bind(env.RUNS);
+  vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => (ids.includes(name) ? ({ act } as never) : own(name)));
+  return { calls: () => calls, release };
+}
+
+describe("a bulk action, while runs come and go or do not answer", () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  it.each(["cancel", "delete"])("leaves a run alone that has the id of one that is gone: %s", async (action) => {
+    const [workflow, status] = action === "cancel" ? ["bulk-parked", "waiting"] : ["bulk-failing", "failed"];
+    const { batch, ids } = await batchOf(workflow, 2, status);
+    const [other = "", gone = ""] = ids;
+    const before = async (step: string): Promise<void> => {
+      if (step !== "act") return;
+      if (action === "cancel") await ask(`POST /v1/runs/${gone}/terminate`);
+      expect((await ask(`DELETE /v1/runs/${gone}`)).status).toBe(204);
+      await start(workflow, { id: gone, input: { batch: newId("later") } });
+      await runThatIs(gone, { status });
+    };
+    const output = await played(action, batch, { attempt: 1, before });
+    // What was to be deleted, and is gone, was deleted.
+    expect(output).toMatchObject(
+      action === "cancel"
+        ? { succeeded: 1, skipped: 1, refusals: [{ run: gone, code: "run_not_found" }] }
+        : { succeeded: 2, skipped: 0, refusals: [] },
+    );
+    await runThatIs(gone, { status });
+    if (action === "cancel") await runThatIs(other, { status: "cancelled" });
+    else expect(await refusal(`GET /v1/runs/${other}`)).toBe("404 run_not_found");
+  });
+
+  it("gives up runs that never answer, and counts them", async () => {
+    const { batch, ids } = await batchOf("bulk-parked", 3, "waiting");
+    const { calls } = silence(ids);
+    const own = globalThis.setTimeout;
+    const halfMinuteMs = 30_000;
+    vi.spyOn(globalThis, "setTimeout").mockImplementation(((then: () => void, ms: number) =>
+      own(then, ms === halfMinuteMs && calls() > 0 ? 1 : ms)) as never);
+    expect(await played("cancel", batch, { attempt: 9 })).toMatchObject({
+      ...{ total: 3, done: 3, succeeded: 0, failed: 3 },
+      refusals: ids.toReversed().map((run) => ({ run, outcome: "failed", code: "unavailable" })),
+    });
+  });
+
+  it("asks no more runs once it is cancelled", async () => {
+    const { batch, ids } = await batchOf("bulk-parked", 50, "waiting");
+    const { calls, release } = silence(ids);
+    const stop = new AbortController();
+    const output = played("cancel", batch, { attempt: 9, signal: stop.signal }).catch(String);
+    await vi.waitFor(() => expect(calls()).toBe(20), { timeout: 10_000 });
+    stop.abort(new Error("cancelled"));
+    release();
+    expect([await output, calls()]).toEqual(["Error: cancelled", 20]);
   });
 });
 
