@@ -184,11 +184,12 @@ class Admission {
    * take it is the one that goes on, and one that dies on its way leaves nobody going on beside it.
    */
   async #replace(lane: string): Promise<null> {
+    const patience = new Patience();
     for (let cancelled: string | null = null; ;) {
       const { claimed, holder } = await this.#claim(lane, cancelled);
       if (claimed || holder === null) return null;
-      await this.#cancel(holder);
-      cancelled = holder;
+      cancelled = (await this.#cancel(holder)) ? holder : null;
+      if (cancelled === null) await patience.rest();
     }
   }
 
@@ -198,18 +199,13 @@ class Admission {
     return laneObject(lane).claim(from === null ? { ...claim, force: false } : { ...claim, force: true, from });
   }
 
-  /** One that is about to be started is waited for. */
-  async #cancel(holder: string): Promise<void> {
-    const { id } = this.#start;
-    for (const patience = new Patience(); !patience.isOver; await patience.rest()) {
-      const answer = await runObject(holder).act({
-        kind: "cancel",
-        ...authorOf(this.#start),
-        reason: `replaced by ${id}`,
-      });
-      if (answer.ok || answer.refusal.code === "run_ended") return;
-      if (answer.refusal.code !== "run_not_found") unwrap(answer);
-    }
+  /** False where it is not there: it is about to be started, or was removed, and its lane knows which. */
+  async #cancel(holder: string): Promise<boolean> {
+    const reason = `replaced by ${this.#start.id}`;
+    const answer = await runObject(holder).act({ kind: "cancel", ...authorOf(this.#start), reason });
+    if (answer.ok || answer.refusal.code === "run_ended") return true;
+    if (answer.refusal.code !== "run_not_found") unwrap(answer);
+    return false;
   }
 
   async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Made<Parcel> | null> {

@@ -3,9 +3,11 @@ import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { createWorker, defineWorkflow } from "../../src/index.ts";
+import type { RunAction } from "../../src/core/service.ts";
 import { encode } from "../../src/core/value.ts";
 import { laneObject } from "../../src/objects/address.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
+import type { RunRpc } from "../../src/objects/rpc.ts";
 import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
@@ -273,6 +275,28 @@ describe("singleton", () => {
     // It is the one that has the key: the next start replaces it.
     await start("flow-newest", { key, n: 24 });
     await runThatIs(String(going?.["id"]), { status: "cancelled" });
+  });
+
+  it("replace: waits for no run that is removed before it can be cancelled", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-newest", { key });
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    // A stub is of the request or object that asked for it.
+    const held = (): RunRpc => own(run.id) as unknown as RunRpc;
+    let calls = 0;
+    const act = async (action: RunAction): Promise<unknown> => {
+      if (calls++ === 0) {
+        await held().act({ kind: "terminate", by: "admin", reason: null });
+        await held().act({ kind: "delete", by: "admin", reason: null });
+      }
+      return await held().act(action);
+    };
+    const meddled = (): RunRpc =>
+      new Proxy(held(), { get: (object, name) => (name === "act" ? act : Reflect.get(object, name)) as unknown });
+    const named = vi.spyOn(env.RUNS, "getByName");
+    named.mockImplementation((name) => (name === run.id ? (meddled() as never) : own(name)));
+    const next = await start("flow-newest", { key }).finally(() => named.mockRestore());
+    expect([next.status, calls]).toEqual([201, 1]);
   });
 
   it("replace: the same start again replaces nothing", async () => {
