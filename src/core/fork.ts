@@ -110,8 +110,8 @@ class History {
   add(entry: Entry): void {
     if (entry.kind === "wait.withdrawn") return this.#withdraw(entry.seq, entry.calls);
     // Superseded, wherever it was: a retry cleared it, or it was undone.
-    if (entry.kind === "run.retried") this.#retry(entry.cleared);
-    else if (entry.kind === "undo.completed") this.#stepsOf(entry.step).forEach(forget);
+    if (entry.kind === "run.retried") this.#free(entry.cleared);
+    else if (entry.kind === "undo.completed") this.#free([entry.step]);
     // What a handler does once it was told to clean up, it does for that reason alone.
     else if (entry.kind === "run.cancel_requested") this.#cut = true;
     const call = this.#callOf(entry);
@@ -152,9 +152,9 @@ class History {
     }
   }
 
-  /** Races that these steps may have decided are open again, as they are in the run. */
-  #retry(cleared: readonly string[]): void {
-    const freed = cleared.flatMap((step) => this.#stepsOf(step));
+  /** They are made again, and races that they may have decided are open again, as they are in a run that is retried. */
+  #free(steps: readonly string[]): void {
+    const freed = steps.flatMap((step) => this.#stepsOf(step));
     const decidedBy = freed.reduce((first, { endedBy }) => Math.min(first, endedBy ?? Infinity), Infinity);
     for (const call of this.calls.values()) if (call.withdrawn && (call.endedBy ?? 0) >= decidedBy) forget(call);
     freed.forEach(forget);

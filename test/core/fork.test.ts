@@ -361,6 +361,28 @@ describe("webhooks, races and children", () => {
     expect(open).toEqual([["early", true]]);
   });
 
+  test("what lost a race to a step that was undone waits again, whether or not the run was retried", () => {
+    const history = historyOf(
+      waits("early"),
+      { kind: "wait.withdrawn", calls: [{ call: "wait", id: "early" }] },
+      waits("answer"),
+      { ...completed("book"), undo: true } as Fact,
+      { kind: "wait.withdrawn", calls: [{ call: "wait", id: "answer" }] },
+      failed("pay"),
+      { kind: "undo.started", ends: "failed", error, steps: ["book"], by: "engine", reason: null },
+      { kind: "undo.completed", step: "book", attempt: 1, startedAt: 500 },
+      { kind: "run.failed", error },
+    );
+    const retried = [
+      ...history,
+      ...historyOf({ kind: "run.retried", cleared: ["pay", "book"], by: "test", reason: null }).slice(2),
+    ];
+    for (const entries of [history, retried]) {
+      expect(preview(entries, "pay")).toEqual({ kept: ["early"], rerun: ["answer", "book", "pay"] });
+      expect([...stateOf(forkOf(entries, "pay")).calls.keys()]).toEqual(["wait:early"]);
+    }
+  });
+
   test("a step that lost a race and ended all the same is kept with its end", () => {
     const history = historyOf(
       attemptFailed("slow"),
