@@ -277,6 +277,25 @@ describe("undo", () => {
     }
   });
 
+  test("guarantee 8: what an undo says at each attempt is on record, also where the process died between them", async () => {
+    let attempts = 0;
+    const undo = (_result: unknown, { attempt }: { attempt: number }): void => {
+      attempts = attempt;
+      step.log.info("undoing");
+      if (attempt < 3) throw new Error("not yet");
+    };
+    let step: Step;
+    const flow: Handler = async (_input, given) => {
+      step = given;
+      await step.run("a", () => 1, { undo, retry: { delay: "1 h", limit: 3, jitter: 0 } });
+      step.bail("no");
+    };
+    const host = (await new Host(flow).drive(startAt + 1000)).reopen();
+    await host.drive();
+    expect(attempts).toBe(3);
+    expect(host.entries("log.written")).toHaveLength(3);
+  });
+
   test("the undoing of a step has a key that no other step has, whatever that is called", async () => {
     const keys: string[] = [];
     const take = ({ idempotencyKey }: { idempotencyKey: string }) => void keys.push(idempotencyKey);

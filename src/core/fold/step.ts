@@ -45,18 +45,7 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
   switch (entry.kind) {
     case "step.attempt_failed":
     case "undo.attempt_failed":
-      progress(state);
-      call.attempts = entry.attempt;
-      call.limit = entry.limit ?? null;
-      call.retryAt = entry.retryAt;
-      call.exhausted = entry.retryAt === null;
-      call.retryFrom = entry.at;
-      call.lastError = entry.error;
-      call.order = null;
-      if (kind === "run") call.until = null;
-      if (kind === "run") count(state, entry.seq, call.name, { failedAttempts: 1 });
-      call.crashes = 0;
-      call.interruptions = 0;
+      failAttempt(state, call, entry);
       return null;
     case "step.attempt_started":
     case "undo.attempt_started":
@@ -95,6 +84,23 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
+}
+
+function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_failed" | "undo.attempt_failed">): void {
+  progress(state);
+  call.attempts = entry.attempt;
+  call.limit = entry.limit ?? null;
+  call.retryAt = entry.retryAt;
+  call.exhausted = entry.retryAt === null;
+  call.retryFrom = entry.at;
+  call.lastError = entry.error;
+  call.order = null;
+  call.crashes = 0;
+  call.interruptions = 0;
+  // The next attempt speaks for itself; what a step says is compared beside what the handler has said.
+  if (call.kind === "undo") return void (state.said = []);
+  call.until = null;
+  count(state, entry.seq, call.name, { failedAttempts: 1 });
 }
 
 function undoable(state: RunState, call: Call): void {
