@@ -55,8 +55,10 @@ export class Children {
 
   /** The call was closed in replay: where it lost a race, an earlier life may have been starting its child. */
   closed({ key, id, plan, scope }: Pending): void {
-    if (plan.kind !== "child" || !isWithdrawn(scope) || this.#course.state.calls.has(key)) return;
-    const { state, ledger } = this.#course;
+    if (plan.kind !== "child" || !isWithdrawn(scope)) return;
+    const { state, ledger, resumed } = this.#course;
+    const call = state.calls.get(key);
+    if (call !== undefined && !(resumed && isToStart(call))) return;
     this.#strays.push(startOf(id, plan, requestOf(state, id, plan), ledger.now()));
   }
 
@@ -222,7 +224,10 @@ export class Children {
   /** Children that may be there and are not on record. */
   underWay(): Launch["fact"][] {
     const { calls } = this.#course.state;
-    return [...this.#launches].flatMap(([key, { fact }]) => (calls.has(key) ? [] : [fact]));
+    return [...this.#launches].flatMap(([key, { fact }]) => {
+      const call = calls.get(key);
+      return call === undefined || isToStart(call) ? [fact] : [];
+    });
   }
 
   /** What is on record has it stopped as well, but perhaps before it was there. */
@@ -263,4 +268,9 @@ export class Children {
   #recordOf({ key }: Pending): Call | undefined {
     return this.#course.state.calls.get(key);
   }
+}
+
+/** One is started anew, and is not on record yet: the one that was has been stopped, or is another deployment's. */
+function isToStart({ done, child }: Call): boolean {
+  return !done && child === null;
 }

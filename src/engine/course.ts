@@ -51,6 +51,8 @@ export class Course {
   readonly stopped = new Bell();
   /** No handler of this run has come further than the newest outcome on record, or only with this very code. */
   foremost = false;
+  /** An earlier life may have had something in flight. */
+  resumed = false;
   /** The replay is over. */
   live = false;
   /** The last life was cut off, and nothing that happened since has brought the handler to rest. */

@@ -141,6 +141,7 @@ export class Execution {
   async #begin(resumed: boolean, first: boolean): Promise<void> {
     const { course } = this;
     const { state } = course;
+    course.resumed = resumed;
     course.careful = state.lives > 0 || course.ledger.openedRecovered;
     // What was noted of earlier deaths must be safe before anything can kill the process again.
     if (course.careful) await course.durable();

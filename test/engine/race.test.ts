@@ -474,6 +474,38 @@ describe("a retry of what decided it", () => {
     expect(withdrawn(again)).toEqual([["wait told"], ["wait told"]]);
   });
 
+  test.each([["the network holds"], ["a word to stop is lost"]])(
+    "leaves no child behind that was started anew and lost again, whenever the process dies: %s",
+    async (how) => {
+      const patient = define((_input, step) => step.waitFor("never"), { name: "patient" });
+      for (let commit = 1; ; commit++) {
+        const { pay, open } = payer();
+        const parent = define(
+          async (_input, step) => {
+            const both = { pay: () => step.run("pay", pay, once), child: () => step.invoke("patient") };
+            await step.race(both);
+            await step.sleep("1 m");
+          },
+          { name: "parent" },
+        );
+        const family = await new Family(patient, parent).begin("parent").drive();
+        open();
+        const before = family.journal("parent").commits.length;
+        if (how !== "the network holds") {
+          let lost = 0;
+          family.fails = (what) => what === "stop" && lost++ === 0;
+        }
+        family.deaths.push({ id: "parent", commit: before + commit });
+        await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive();
+        expect(family.snapshot("parent").status).toBe("completed");
+        const children = family.ids().filter((id) => id !== "parent");
+        const left = children.filter((id) => family.snapshot(id).finishedAt === null);
+        expect({ commit, left }).toEqual({ commit, left: [] });
+        if (family.deaths.length > 0) break;
+      }
+    },
+  );
+
   test("starts a child anew that was stopped because it had lost", async () => {
     const { pay, open } = payer();
     const parent = define(
