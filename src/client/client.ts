@@ -6,7 +6,7 @@ import { toInstant } from "../core/duration.ts";
 import type { Instant } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RunHandle, SignalOptions, StartOptions as OwnOptions } from "../core/handle.ts";
-import { checkSegment, newRunId } from "../core/name.ts";
+import { checkSegment } from "../core/name.ts";
 import type { RunStatus } from "../core/run.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { Connection } from "./connection.ts";
@@ -18,7 +18,7 @@ import { viewListed } from "./view.ts";
 import type { ListedRun, RunJson } from "./view.ts";
 
 export type StartOptions = Omit<OwnOptions, "notAfter"> & {
-  /** The same key again finds the same run. */
+  /** The same key again finds the same run; one is made up for a start without an `id`. */
   readonly idempotencyKey?: string;
 };
 
@@ -123,31 +123,25 @@ async function startRun(
   input: unknown,
   options: StartOptions = {},
 ): Promise<string> {
-  const { startAt, signal, idempotencyKey: _given, traceparent, ...rest } = options;
-  const { id, idempotencyKey } = tellsApart(options);
+  const { startAt, signal, idempotencyKey, traceparent, ...rest } = options;
   const body = {
     ...rest,
-    ...(id === undefined ? {} : { id }),
     ...(input === undefined ? {} : { input: sent(input, `the input of ${name}`) }),
     ...(startAt === undefined ? {} : { startAt: toText(startAt) }),
     ...(signal === undefined ? {} : { signal: toBrought(signal) }),
   };
   const path = `/v1/workflows/${segment(name, "workflow")}/runs`;
-  return ((await connection.call("POST", path, { body, idempotencyKey, traceparent })) as RunJson).id as string;
+  const asked = { body, idempotencyKey: idempotencyKey ?? (isKnownById(options) ? null : undefined), traceparent };
+  return ((await connection.call("POST", path, asked)) as RunJson).id as string;
 }
 
 /**
- * What the start is known by when it is made again. An id is enough, and spares the Worker an object that stands for
- * the key; but what a start brings would come twice.
+ * An id of the caller's choice is enough to find the run again, and spares the Worker an object that stands for the
+ * key; but what a start brings would come twice. One of our own is none: by a key alone is a start known that another
+ * run has answered, for its singleton's or its debounce's sake.
  */
-function tellsApart({
-  id,
-  idempotencyKey,
-  signal,
-}: StartOptions): Pick<CallOptions, "idempotencyKey"> & { id?: string } {
-  if (idempotencyKey !== undefined) return { idempotencyKey, ...(id === undefined ? {} : { id }) };
-  const own = id ?? newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
-  return signal === undefined ? { id: own, idempotencyKey: null } : { id: own };
+function isKnownById({ id, signal }: StartOptions): boolean {
+  return id !== undefined && signal === undefined;
 }
 
 function toBrought({ name, payload }: NonNullable<StartOptions["signal"]>): object {

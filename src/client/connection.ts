@@ -2,8 +2,8 @@
  * Owns: calls of the API over HTTP, made again for as long as that can help.
  * Does not own: what is asked and answered (client, run).
  *
- * 1. A call that changes something is known by a key, or a start by its id, so that one whose answer was lost is not
- *    carried out twice.
+ * 1. A call that changes something is known by a key, or a start by the id that it was given, so that one whose answer
+ *    was lost is not carried out twice.
  * 2. A refusal is final; no answer, and the answers of who had no time, are not.
  */
 import { toMs } from "../core/duration.ts";

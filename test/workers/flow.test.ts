@@ -1,7 +1,8 @@
 /** What a start passes before there is a run, over HTTP and in the objects. */
 import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { createClient } from "../../src/client.ts";
 import { createWorker, defineWorkflow } from "../../src/index.ts";
 import type { RunAction } from "../../src/core/service.ts";
 import { encode } from "../../src/core/value.ts";
@@ -9,7 +10,7 @@ import { laneObject } from "../../src/objects/address.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import type { RunRpc } from "../../src/objects/rpc.ts";
 import { createService } from "../../src/objects/service.ts";
-import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
+import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { flowWorkflows, maxMs, periodMs, rushMs } from "./flows/flow.ts";
 import { LaneObject } from "./worker.ts";
@@ -218,6 +219,25 @@ describe("singleton", () => {
     expect(await refusal("POST /v1/workflows/flow-single/runs", other)).toBe("409 idempotency_conflict");
     // Without the key it is a new start.
     expect((await start("flow-single", { key, n: 2 })).status).toBe(201);
+  });
+
+  it("guarantee 5: skip: a start of a client whose answer was lost finds the run that answered it, also after its end", async () => {
+    const key = newId("k");
+    const { run } = await start("flow-single", { key, n: 1 });
+    let isLost = false;
+    const client = createClient({
+      url: "http://example.com",
+      token: tokens.admin,
+      fetch: async (request) => {
+        const answer = await exports.default.fetch(request);
+        if (isLost) return answer;
+        isLost = true;
+        await end(run.id);
+        throw new TypeError("the connection was cut");
+      },
+    });
+    const { id } = await client.workflow("flow-single").start({ key, n: 2 });
+    expect(id).toBe(run.id);
   });
 
   it("skip: whoever has claimed the key and is on its way is waited for", async () => {
