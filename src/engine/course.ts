@@ -142,8 +142,8 @@ export class Course {
 
   /** Delivers once more what came before somebody was there to hear it. */
   redeliver(outcome: Outcome): void {
-    if (this.live) this.post(() => this.#handler.deliver(outcome));
-    else this.replay.defer(outcome);
+    if (!this.live) this.replay.defer(outcome);
+    else if (!this.over) this.#queue.redeliver(() => this.guard(() => this.#handler.deliver(outcome)));
   }
 
   /** There is something to do at this instant. */

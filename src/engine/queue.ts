@@ -4,6 +4,8 @@
  * Invariant 1: one outcome a turn, in the order in which they went on record (guarantee 3).
  * Invariant 2: outcomes are delivered before the next event: what has ended beside each other goes on record
  * together, and what the handler makes of the first comes behind the last, in the line as on record.
+ * Invariant 3: what was on record before the call that it settles is delivered as soon as that is made, before anything
+ * that is on record later: replay gives it then.
  */
 import type { Fact } from "../core/entry.ts";
 import type { Pace } from "./pace.ts";
@@ -45,6 +47,8 @@ export class Queue {
   /** Outcomes that are on record and have not been delivered, in order. */
   #outcomes: (() => void)[] = [];
   #delivered = 0;
+  /** Outcomes that were passed over in replay, in the order in which their calls were made. */
+  #claims: (() => void)[] = [];
   #pumping = false;
   /** The handler has shown what it made of the last outcome. */
   #settled = false;
@@ -71,7 +75,14 @@ export class Queue {
     if (!this.#pumping) void this.#pump();
   }
 
+  /** Delivers an outcome that replay had passed over. */
+  redeliver(outcome: () => void): void {
+    this.#claims.push(outcome);
+    if (!this.#pumping) void this.#pump();
+  }
+
   clear(): void {
+    this.#claims = [];
     this.#events = [];
     this.#next = 0;
     this.#outcomes = [];
@@ -79,14 +90,18 @@ export class Queue {
   }
 
   get #isEmpty(): boolean {
-    return this.#next === this.#events.length && this.#delivered === this.#outcomes.length;
+    return !this.#owesDelivery && this.#next === this.#events.length;
+  }
+
+  get #owesDelivery(): boolean {
+    return this.#claims.length > 0 || this.#delivered < this.#outcomes.length;
   }
 
   async #pump(): Promise<void> {
     this.#pumping = true;
     while (!this.#isEmpty) {
       if (!this.#settled) await this.#settle();
-      if (this.#delivered < this.#outcomes.length) await this.#deliverNext();
+      if (this.#owesDelivery) await this.#deliverNext();
       else this.#pass();
       // What the handler makes of the last event shows a moment later; a burst is not over before.
       if (this.#isEmpty && !(this.#owner.expecting && this.#pace.isExact())) await this.#settle();
@@ -104,15 +119,20 @@ export class Queue {
   async #deliverNext(): Promise<void> {
     if (this.#owesDurable || this.#owner.careful) await this.#owner.durable();
     this.#owesDurable = false;
-    const deliver = this.#outcomes[this.#delivered++];
-    if (this.#delivered >= this.#outcomes.length) {
-      this.#outcomes = [];
-      this.#delivered = 0;
-    }
+    const deliver = this.#claims.shift() ?? this.#nextOutcome();
     // None where the line was cleared meanwhile.
     if (deliver === undefined) return;
     this.#settled = false;
     deliver();
+  }
+
+  #nextOutcome(): (() => void) | undefined {
+    const outcome = this.#outcomes[this.#delivered++];
+    if (this.#delivered >= this.#outcomes.length) {
+      this.#outcomes = [];
+      this.#delivered = 0;
+    }
+    return outcome;
   }
 
   #pass(): void {
@@ -121,7 +141,7 @@ export class Queue {
     this.#advance();
     head?.();
     // What it put on record is delivered in its turn; else it may have spoken to the handler itself.
-    if (this.#delivered === this.#outcomes.length) this.#settled = false;
+    if (!this.#owesDelivery) this.#settled = false;
   }
 
   /** Those that have ended go on record together. */

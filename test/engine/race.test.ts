@@ -506,6 +506,42 @@ describe("a retry of what decided it", () => {
     },
   );
 
+  test.each<[string, (step: Step, note: Promise<unknown>) => Record<string, () => Promise<unknown>>]>([
+    [
+      "a signal that has come",
+      (step) => ({ told: () => step.waitFor("told"), clock: () => step.sleep("clock", 1000) }),
+    ],
+    ["what ended beside it", (step, note) => ({ note: () => note, clock: () => step.sleep("clock", 1000) })],
+  ])("guarantee 3: of what was heard before, and %s, the same wins in every life", async (_what, branches) => {
+    let isOpen = false;
+    const winners: string[] = [];
+    const flow: Handler = async (_input, step) => {
+      // It ends in the turn in which the payment does, and behind it.
+      const work = (): Promise<void> => host.clock.after(2000).then(() => host.clock.after(3000));
+      const note = step.run("note", work, once);
+      const pay = async (): Promise<void> => {
+        if (!isOpen) throw new Error("the bank is closed");
+        await host.clock.after(5000);
+      };
+      const paid = await step.run("pay", pay, once).catch((error: unknown) => error);
+      const { key } = await step.race(branches(step, note));
+      winners.push(key);
+      if (paid instanceof Error) throw paid;
+      await step.sleep("1 h");
+    };
+    let host = new Host(flow);
+    await host.drive();
+    expect([host.snapshot.error?.step, winners]).toEqual(["pay", ["clock"]]);
+    isOpen = true;
+    host = host.reopen({ cold: false });
+    void act(host.run, "retry");
+    const retriedAt = host.clock.at;
+    await host.signalAt(retriedAt + 1000, "told", 1).drive(retriedAt + 60_000);
+    host = host.reopen();
+    await host.drive();
+    expect([host.status, winners]).toEqual(["completed", ["clock", "clock", "clock"]]);
+  });
+
   test("starts a child anew that was stopped because it had lost", async () => {
     const { pay, open } = payer();
     const parent = define(
