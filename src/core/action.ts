@@ -135,11 +135,11 @@ function retry(state: RunState, action: Action): Decision {
  * caught: every step that has failed runs again.
  */
 function failedSteps(state: RunState, error: StoredError): string[] {
-  const told = toldSteps(state, error);
-  if (told.length === 0 && (error.code === "run_timeout" || error.code === "handler_crashed")) return told;
+  const told = new Set(toldSteps(state, error));
+  if (told.size === 0 && (error.code === "run_timeout" || error.code === "handler_crashed")) return [];
   const failed = failedCalls(state);
-  const decidedSeq = Math.min(...failed.filter(({ id }) => told.includes(id)).map(({ endedSeq }) => endedSeq));
-  const behind = failed.filter(({ endedSeq }) => told.length === 0 || endedSeq > decidedSeq);
+  const first = failed.reduce((seq, { id, endedSeq }) => (told.has(id) ? Math.min(seq, endedSeq) : seq), Infinity);
+  const behind = failed.filter(({ endedSeq }) => told.size === 0 || endedSeq > first);
   return [...new Set([...told, ...behind.map(({ id }) => id)])];
 }
 
