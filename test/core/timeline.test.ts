@@ -258,6 +258,21 @@ describe("a run's timeline", () => {
     expect(bar(timeline, "wait:early")).toMatchObject({ status: "withdrawn", endedAt: startAt + second });
   });
 
+  test("a webhook that had lost before is not open again for a call that was refused since", () => {
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "webhook.created", name: "early", call: "early", url: "https://example.com/hooks/t", until: null }],
+      [1, { kind: "wait.withdrawn", calls: [{ call: "webhook", id: "early" }] }],
+      [2, { kind: "step.failed", step: "charge", attempt: 1, startedAt: startAt + second, error: broken }],
+      [3, { kind: "run.failed", error: broken }],
+      [4, { kind: "webhook.rejected", name: "early", call: "early", reason: "too late", code: "webhook_expired" }],
+      [20, { kind: "run.retried", ...asked, cleared: ["charge"] }],
+    );
+    const timeline = timelineOf(entries, presentAt(startAt + 25 * second), { from: 0, limit: 10 });
+    expect(bar(timeline, "webhook:early")).toMatchObject({ status: "withdrawn", endedAt: startAt + second });
+  });
+
   test("an attempt that was cut off by a death is told, with no time made up for its end", () => {
     const entries = journal(
       [0, createdFact],

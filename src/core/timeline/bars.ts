@@ -279,11 +279,11 @@ export class Bars {
     this.#unpause(entry);
     const cleared = new Set(entry.cleared);
     const freed = new Set([...this.all.values()].filter((draft) => this.#isVoid(draft) && cleared.has(draft.name)));
-    const decidedSeq = [...freed].reduce((first, { lastSeq }) => Math.min(first, lastSeq), Infinity);
+    const decidedSeq = [...freed].reduce((first, { endedSeq }) => Math.min(first, endedSeq), Infinity);
     for (const draft of this.all.values()) {
       const isFreed = freed.has(draft);
       // Races that these may have decided are open again.
-      const isContested = hadEnded && draft.status === "withdrawn" && draft.lastSeq >= decidedSeq;
+      const isContested = hadEnded && draft.status === "withdrawn" && draft.endedSeq >= decidedSeq;
       if (draft.cutShort || isFreed || isContested) this.#reopen(draft);
       const last = draft.attempts.at(-1);
       if (isFreed || (hadEnded && draft.kind === "undo")) startOver(draft);
@@ -336,7 +336,7 @@ export class Bars {
   #end(draft: Draft, { at, seq }: Pick<Entry, "at" | "seq">, status: BarStatus, error?: StoredError): void {
     draft.status = status;
     draft.endedAt = at;
-    draft.lastSeq = seq;
+    draft.lastSeq = draft.endedSeq = seq;
     if (error !== undefined) draft.error = this.#keep(draft.key, error);
     if (draft.kind === "run" || draft.kind === "undo") draft.until = null;
     draft.cutShort = false;

@@ -65,7 +65,7 @@ function barOf(row: Row): Bar {
 
 /** @param newest how many attempts are kept */
 export function toBar(draft: Draft, index: number, newest: number): Bar {
-  const { cutShort: _cutShort, limit: _limit, granted: _granted, attempts, ...bar } = draft;
+  const { endedSeq: _endedSeq, cutShort: _cutShort, limit: _limit, granted: _granted, attempts, ...bar } = draft;
   return { index, ...bar, attempts: attempts.slice(-newest) };
 }
 

@@ -10,6 +10,8 @@ type Mutable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
 export type Draft = Mutable<Omit<Bar, "index" | "attempts" | "rejected">> & {
   readonly attempts: Mutable<BarAttempt>[];
   readonly rejected: Bar["rejected"][number][];
+  /** The entry that ended it, by its `seq`; 0 where none has. Others may tell of it later. */
+  endedSeq: number;
   /** It was still open as the run ended: a retry of the run opens it again. */
   cutShort: boolean;
   /** How many attempts the newest that failed had, by its own count; null where that is not on record. */
@@ -26,7 +28,7 @@ export function draftOf(kind: BarKind, id: string, at: number, seq: number): Dra
   return {
     ...{ key: keyOf(kind, id), kind, name: id, status: "open", startedAt: at, endedAt: null, until: null },
     ...{ attempts: [], attemptCount: 0, attemptLimit: null, child: null, error: null, rejected: [] },
-    ...{ firstSeq: seq, lastSeq: seq, cutShort: false, limit: null, granted: 0 },
+    ...{ firstSeq: seq, lastSeq: seq, endedSeq: 0, cutShort: false, limit: null, granted: 0 },
   };
 }
 
