@@ -68,7 +68,8 @@ export class Adoption {
     const now = recordKind(plan);
     // What is undone has the name of its step, whether or not the code still has that.
     if (before === undefined || before.kind === now || now === "undo") return null;
-    if (this.#state.calls.has(key) || !this.#isOrphan(before)) return null;
+    // What a retry set free was on record as what it is now.
+    if (this.#state.calls.has(key) || this.#state.cleared.has(key) || !this.#isOrphan(before)) return null;
     const message = `${name} is a ${words[before.kind]} in this run's journal and a ${words[now]} in the code`;
     return new HoldfastError("step_kind_changed", message);
   }

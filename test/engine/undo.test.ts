@@ -296,6 +296,26 @@ describe("undo", () => {
     expect(host.entries("log.written")).toHaveLength(3);
   });
 
+  test("a step that is done again has changed no kind, whatever else has its name", async () => {
+    let isWell = false;
+    const options = { undo: () => {}, retry: { limit: 0 } };
+    const work = (): void => {
+      if (!isWell) throw new Error("not yet");
+    };
+    const host = await play(async (_input, step) => {
+      await step.run("first", () => 1, options);
+      const both = [step.run("rest", () => 1, options), step.sleep("rest", "1 h")];
+      await step.run("work", work, options);
+      await Promise.all(both);
+    });
+    expect(host.snapshot.error).toMatchObject({ step: "work", undone: ["rest", "first"] });
+    isWell = true;
+    const again = host.reopen({ cold: false });
+    void act(again.run, "retry");
+    await again.drive();
+    expect([again.status, again.entries("run.paused")]).toEqual(["completed", []]);
+  });
+
   test("the undoing of a step has a key that no other step has, whatever that is called", async () => {
     const keys: string[] = [];
     const take = ({ idempotencyKey }: { idempotencyKey: string }) => void keys.push(idempotencyKey);
