@@ -128,10 +128,7 @@ export class Lane {
   /** Up to `count` slots whose holders must be told now; each is taken to be told until its watch is over. */
   toTell(now: number, count: number): Slot[] {
     const due = [...this.#unanswered].filter((entry) => entry.retryAt <= now);
-    for (const entry of this.#untold) {
-      if (due.length >= count) break;
-      due.push(entry);
-    }
+    for (const entry of this.#untold) if (due.length < count) due.push(entry);
     return due.slice(0, count).map((entry) => {
       this.#untold.delete(entry);
       this.#unanswered.add(entry);
@@ -177,12 +174,7 @@ export class Lane {
 
   /** The first holders, longest first. */
   holders(count: number): Slot[] {
-    const first: Slot[] = [];
-    for (const { slot } of this.#used) {
-      if (first.length >= count) break;
-      first.push(slot);
-    }
-    return first;
+    return [...this.#used].slice(0, count).map(({ slot }) => slot);
   }
 
   /** The first of those that wait, next first. */
