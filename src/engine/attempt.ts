@@ -19,8 +19,8 @@ export type AttemptEnd =
 export type AttemptPlan = {
   readonly step: string;
   readonly number: number;
-  readonly idempotencyKey: string;
-  /** Asked for when the function asks. */
+  /** These are made when the function asks: most ask for neither. */
+  readonly idempotencyKey: () => string;
   readonly traceparent: () => string;
   readonly startedAt: number;
   readonly timeoutMs: number;
@@ -71,12 +71,15 @@ export class Attempt {
     }
   }
 
+  /** The function's own: it may be added to. */
   #context(): AttemptContext {
     const { number, idempotencyKey, traceparent } = this.#plan;
     const signal = (): AbortSignal => this.#signal();
     return {
       attempt: number,
-      idempotencyKey,
+      get idempotencyKey() {
+        return idempotencyKey();
+      },
       get signal() {
         return signal();
       },

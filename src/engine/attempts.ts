@@ -16,7 +16,7 @@ import type { Course } from "./course.ts";
 import { crashError, interruptionError } from "./failure.ts";
 import { Lost } from "./lost.ts";
 import { Orders } from "./orders.ts";
-import { completion, idempotencyKey, startMark, storedOf, traceparent } from "./record.ts";
+import { completion, idempotencyKeyOf, startMark, storedOf, traceparent } from "./record.ts";
 import { isWithdrawn } from "./scope.ts";
 import { Suspects } from "./suspects.ts";
 import { condemn, judge } from "./verdict.ts";
@@ -215,7 +215,7 @@ export class Attempts {
         step: pending.id,
         number,
         traceparent: () => traceparent(state, { kind: plan.kind, id: pending.id, attempt: number }),
-        idempotencyKey: idempotencyKey(state, plan.kind, pending.id),
+        idempotencyKey: idempotencyKeyOf(state, plan.kind, pending.id),
         startedAt: (isOrder ? order?.startedAt : undefined) ?? this.#course.world.clock.now(),
         timeoutMs: plan.timeoutMs,
         scope: pending.scope,

@@ -181,14 +181,9 @@ function stepPlanner(mapper: Mapper, name: string, fn: unknown, options: RunOpti
   const undo = plan.undo as ((result: unknown, context: object) => unknown) | null;
   return (index, item) => ({
     ...plan,
-    fn: (context) => act(item, withMore(context, { index })),
-    undo: undo === null ? null : (result, context) => undo(result, withMore(context, { item, index })),
+    fn: (context) => act(item, Object.assign(context, { index })),
+    undo: undo === null ? null : (result, context) => undo(result, Object.assign(context, { item, index })),
   });
-}
-
-/** The context and more; what it makes only when it is asked for stays so. */
-function withMore<Context extends object, More extends object>(context: Context, more: More): Context & More {
-  return Object.defineProperties(more, Object.getOwnPropertyDescriptors(context)) as Context & More;
 }
 
 function childPlanner(mapper: Mapper, workflow: unknown, options: InvokeOptions, what: string): Planner {

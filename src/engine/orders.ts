@@ -15,7 +15,7 @@ import type { Attempt } from "./attempt.ts";
 import type { Pending, RunPlan } from "./call.ts";
 import type { Hearing } from "./children.ts";
 import type { Course } from "./course.ts";
-import { idempotencyKey } from "./record.ts";
+import { idempotencyKeyOf } from "./record.ts";
 
 /** A request that goes out. */
 type Out = {
@@ -160,7 +160,7 @@ export class Orders {
     const { pending, plan, attempt } = out;
     if (created === null || plan.request === undefined) throw new Error("there is no request to be made");
     const id = { runId: created.id, createdAt: created.at, seq };
-    const key = idempotencyKey(this.#course.state, "run", pending.id);
+    const key = idempotencyKeyOf(this.#course.state, "run", pending.id)();
     out.order = { id, step: pending.id, request: plan.request, key };
     out.courier = courier;
     // From here on the record says when it is over.

@@ -61,23 +61,26 @@ function kept(value: unknown, plan: RunPlan, step: string): Kept {
 }
 
 /**
- * Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
+ * Makes the step's idempotency key, from what is so now: an attempt that is over has its own still, whatever the run
+ * has done since. Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
  * instant of creation is in it because a run's id is free again once the run was deleted. What was undone and
  * is done again is another deed: under the old key, a bank would answer with the payment that it gave back.
  * That it is an undo stands before the step, where no name of a step can say the same. An undoing that began when
  * it stood behind keeps to that: an attempt that a death cut off is made again under its own key.
  */
-export function idempotencyKey(
+export function idempotencyKeyOf(
   { created, renewed, ending }: Pick<RunState, "created" | "renewed" | "ending">,
   kind: "run" | "undo",
   step: string,
-): string {
-  const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
+): () => string {
   const times = renewed.get(step);
-  const life = `${created?.id}:${created?.at.toString(36)}${times === undefined ? "" : `.${times}`}`;
-  if (kind === "run") return `${life}:${plain}`;
   const before = ending !== null && ending.apart !== true;
-  return before ? `${life}:${plain}:undo` : `${life}.undo:${plain}`;
+  return () => {
+    const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
+    const life = `${created?.id}:${created?.at.toString(36)}${times === undefined ? "" : `.${times}`}`;
+    if (kind === "run") return `${life}:${plain}`;
+    return before ? `${life}:${plain}:undo` : `${life}.undo:${plain}`;
+  };
 }
 
 /** The W3C traceparent of one attempt, or of a child run's call: whatever it calls becomes a part of the run's trace. */

@@ -12,7 +12,7 @@ import { defined } from "../core/record.ts";
 import { storyOf } from "../core/timeline/story.ts";
 import type { BarKind, Grouping, Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
-import { idempotencyKey } from "../engine/record.ts";
+import { idempotencyKeyOf } from "../engine/record.ts";
 import type { Run } from "../engine/run.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
@@ -52,7 +52,10 @@ export function tellStory(run: Run, journal: Journal, key: string): Story {
   const story = storyOf(journal.read(), presentOf(run), key);
   if (story === null) throw new HoldfastError("step_not_found", `nothing on record of this run is called ${key}`);
   const { kind, name } = story.bar;
-  return { ...story, idempotencyKey: kind === "run" || kind === "undo" ? idempotencyKey(run.state, kind, name) : null };
+  return {
+    ...story,
+    idempotencyKey: kind === "run" || kind === "undo" ? idempotencyKeyOf(run.state, kind, name)() : null,
+  };
 }
 
 function presentOf(run: Run): Present {

@@ -8,7 +8,7 @@ import { HoldfastError, messageOf } from "../core/error.ts";
 import { fold } from "../core/fold.ts";
 import { RunState } from "../core/state.ts";
 import { sentenceOf } from "../core/sentence.ts";
-import { idempotencyKey } from "../engine/record.ts";
+import { idempotencyKeyOf } from "../engine/record.ts";
 import { difference } from "./difference.ts";
 import { RehearsalError } from "./error.ts";
 import { Stage } from "./stage.ts";
@@ -116,7 +116,7 @@ function* facts(log: readonly Commit[]): Generator<Told> {
       const state = known ?? new RunState();
       if (known === undefined) states.set(id, state);
       fold(state, entry);
-      yield { id, entry, key: entry.kind === "step.completed" ? idempotencyKey(state, "run", entry.step) : null };
+      yield { id, entry, key: entry.kind === "step.completed" ? idempotencyKeyOf(state, "run", entry.step)() : null };
     }
   }
 }
