@@ -40,8 +40,10 @@ type Undoable = { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
   readonly pending = new Map<string, Pending>();
-  /** The handler has had several calls open at once. */
+  /** The handler has had several calls open at once, other than those of one map. */
   crowded = false;
+  /** The map whose calls are open, and no others; null where another's are. */
+  #sole: object | null = null;
   /** Keys of calls that were open when the handler had no more say, or when, in replay, the branch they are in lost. */
   readonly left = new Set<string>();
   /** The scope of what is in no branch of a race. */
@@ -89,8 +91,11 @@ export class Calls {
     return this.#tally.made;
   }
 
-  /** Rejects with limit_exceeded, step_nested; stays pending for ever once the run has ended. */
-  make(name: string, plan: Plan): Promise<unknown> {
+  /**
+   * Rejects with limit_exceeded, step_nested; stays pending for ever once the run has ended.
+   * @param of the map that makes it: what it makes of an outcome, but for the last, is known, and nothing of the handler's
+   */
+  make(name: string, plan: Plan, of: object | null = null): Promise<unknown> {
     const { scope } = this;
     const nested = stepAround(scope);
     if (nested !== null) return refuseIn(nested, name);
@@ -99,7 +104,7 @@ export class Calls {
       const id = toCallId(name, this.#tally.count(plan.kind, name));
       if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
       if (isWithdrawn(scope)) return this.#callInVain(id, plan);
-      return this.#open(callKey(recordKind(plan), id), id, name, plan, scope);
+      return this.#open({ key: callKey(recordKind(plan), id), id, name, plan, scope }, of);
     } catch (error) {
       return Promise.reject(this.#errors.give(error));
     }
@@ -122,7 +127,7 @@ export class Calls {
     const { retry, timeoutMs } = plan ?? { retry: this.#opener.retry, timeoutMs: 0 };
     const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
     const undone = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
-    return this.#open(callKey("undo", step), step, step, undone, this.root);
+    return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root });
   }
 
   /** Lets go of what branches that lost their race wait for: it stays pending for ever. */
@@ -223,11 +228,13 @@ export class Calls {
     pending.reject(this.#errors.give(error));
   }
 
-  #open(key: string, id: string, name: string, plan: Plan, scope: Scope): Promise<unknown> {
+  #open(call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope">, of: object | null = null): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const { key, id, name, plan, scope } = call;
     const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun: false };
+    if (this.pending.size === 0) this.#sole = of;
+    else if (of === null || of !== this.#sole) this.crowded = true;
     this.pending.set(key, pending);
-    if (this.pending.size > 1) this.crowded = true;
     const passedOver = this.#course.replay.claim(key);
     if (passedOver !== undefined) this.#course.redeliver(passedOver);
     this.#opener.opened(pending, passedOver === undefined);
@@ -235,7 +242,8 @@ export class Calls {
   }
 
   #webhook({ key, id, name, scope }: Pending, options: WebhookOptions): Webhook {
-    const received = this.#open(callKey("received", id), id, name, { kind: "received", options }, scope);
+    const plan = { kind: "received", options } as const;
+    const received = this.#open({ key: callKey("received", id), id, name, plan, scope });
     const url = this.#course.state.calls.get(key)?.url ?? "";
     return { url, received: () => received as Promise<WebhookCall | null> };
   }

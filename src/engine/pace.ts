@@ -4,9 +4,9 @@
  * Does not own: which outcome is next (queue, replay).
  *
  * A full turn of the event loop is exact, and lets the storage commit. A handler that has never had two calls open
- * at once has nothing that could overtake anything: it is given some microtasks instead, live and in replay alike,
- * so that a burst of steps that wait for nothing is one commit, with whatever set it going, and what is replayed
- * before it. Now and then it gets a turn all the same, so that no burst is long.
+ * at once, where those of one map count as one, has nothing that could overtake anything: it is given some microtasks
+ * instead, live and in replay alike, so that a burst of steps that wait for nothing is one commit, with whatever set
+ * it going, and what is replayed before it. Now and then it gets a turn all the same, so that no burst is long.
  *
  * Invariant 1: whatever may do several things at once gets full turns (guarantee 3).
  * Invariant 2: so does a handler whose process has died lately: what sets it going is on record, with the alarm that

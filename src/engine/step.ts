@@ -111,11 +111,12 @@ export function createStep(caller: Caller): Step {
 }
 
 function mapper(caller: Caller): Mapper {
-  return {
-    call: (name, plan) => caller.calls.make(name, plan),
+  const mapping: Mapper = {
+    call: (name, plan) => caller.calls.make(name, plan, mapping),
     runPlan: (name, fn, options) => runPlan(caller, name, fn, options),
     invokePlan,
   };
+  return mapping;
 }
 
 function seedOf({ created }: RunState): string {

@@ -248,6 +248,29 @@ describe("cost", () => {
     expect((await turnsFor(1 + 64 * 10)) - few).toBe(10);
   });
 
+  test("so does a map of them; what the handler does beside it has each outcome delivered in a turn of its own", async () => {
+    const items = Array.from({ length: 640 });
+    const turnsOf = async (flow: (step: Step) => Promise<unknown>): Promise<number> => {
+      const host = new Host((_input, step) => flow(step));
+      await host.drive();
+      expect(host.status).toBe("completed");
+      return host.clock.turns;
+    };
+    const none = await turnsOf((step) => step.map("item", [], () => 0));
+    const mapped = await turnsOf((step) => step.map("item", items, () => 0));
+    expect(mapped - none).toBe(10);
+    const twice = await turnsOf(async (step) => [
+      await step.map("a", items, () => 0),
+      await step.map("b", items, () => 0),
+    ]);
+    expect(twice - none).toBe(20);
+    const beside = (other: (step: Step) => Promise<unknown>) =>
+      turnsOf((step) => Promise.all([step.map("item", items, () => 0), other(step)]));
+    expect(await beside((step) => step.run("other", () => 0))).toBeGreaterThan(640);
+    expect(await beside((step) => step.map("other", [0], () => 0))).toBeGreaterThan(640);
+    expect(await turnsOf((step) => Promise.all(items.map(() => step.run("each", () => 0))))).toBeGreaterThan(640);
+  });
+
   test("steps that end together are one commit; those with large results are several", async () => {
     const commitsOf = async (size: number): Promise<number> => {
       const host = new Host(async (_input, step) => {
