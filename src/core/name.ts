@@ -79,14 +79,16 @@ const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
  * `randomBytes`, so that ids sort by the time they were made.
  */
 export function newRunId(now: number, randomBytes: Uint8Array): string {
-  if (!(now >= 0 && now < 2 ** 48)) throw new RangeError("a run id holds instants from 1970 to 10889");
   if (randomBytes.length < 10) throw new RangeError("a run id needs ten random bytes");
-  return time(Math.floor(now)) + chance(randomBytes);
+  return timeOfId(now) + chance(randomBytes);
 }
 
-function time(now: number): string {
+/** The ten characters that an id begins with so that it sorts. @param now epoch ms */
+export function timeOfId(now: number): string {
+  if (!(now >= 0 && now < 2 ** 48)) throw new RangeError("a run id holds instants from 1970 to 10889");
   let text = "";
-  for (let rest = now, i = 0; i < 10; i += 1, rest = Math.floor(rest / 32)) text = crockford.charAt(rest % 32) + text;
+  for (let rest = Math.floor(now), i = 0; i < 10; i += 1, rest = Math.floor(rest / 32))
+    text = crockford.charAt(rest % 32) + text;
   return text;
 }
 

@@ -2,6 +2,7 @@
 import { dequal } from "dequal";
 import type { EntryOf } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
+import { objectName } from "./key.ts";
 import type { ForkOrigin } from "./origin.ts";
 import { sortedEntries } from "./record.ts";
 import type { StartRequest } from "./service.ts";
@@ -78,6 +79,22 @@ export function checkSameRun(
   if (!brings || (start.key !== undefined && start.key === created.key)) return checkSameStart(created, start);
   if (created.workflow === start.workflow) return;
   throw new HoldfastError("run_exists", `run ${created.id} exists, with another workflow`);
+}
+
+/**
+ * A start that gives an id is for the run of that id, and one of an object that stands for a key may have another.
+ * @param start `byKey` where it gave none @throws HoldfastError run_exists, idempotency_conflict
+ */
+export function checkOwnId(
+  created: EntryOf<"run.created">,
+  { id, key, byKey }: { readonly id: string; readonly key?: string; readonly byKey?: true },
+): void {
+  if (id === created.id || byKey === true) return;
+  const isOfKey = key !== undefined && key === created.key;
+  // Older code gave the object's name where none was given.
+  if (isOfKey && objectName(id) === id) return;
+  if (isOfKey) refuseKey();
+  throw new HoldfastError("run_exists", `no run can be called ${id} while there is run ${created.id}, of the same key`);
 }
 
 function isSameFork(one: ComparedFork | undefined, other: ComparedFork | undefined): boolean {

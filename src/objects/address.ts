@@ -7,6 +7,8 @@
 import { env } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
 import { fnv1a } from "../core/hash.ts";
+import { objectName } from "../core/key.ts";
+import { addressed } from "./callee.ts";
 import type {
   CourierRpc,
   DirectoryRpc,
@@ -24,13 +26,19 @@ import { witnessed } from "./witness.ts";
 const defaultShards = 4;
 const maxShards = 1024;
 
+/** @param id of the run, or the name of its object, which has one at a time */
 export function runObject(id: string): RunRpc {
-  return witnessed(named<RunRpc>("RUNS", id), () => named<RunRpc>("RUNS", id));
+  return ofRun<RunRpc>(id);
 }
 
 /** The run as the lanes speak to it. */
 export function holderObject(runId: string): HolderRpc {
-  return witnessed(named<HolderRpc>("RUNS", runId), () => named<RunRpc>("RUNS", runId));
+  return ofRun<HolderRpc>(runId);
+}
+
+function ofRun<Rpc extends object>(id: string): Rpc {
+  const name = objectName(id);
+  return witnessed(addressed(named<Rpc>("RUNS", name), id), () => named<RunRpc>("RUNS", name));
 }
 
 /** Longer than any healthy call of a lane takes, also of one that asks a run first. */

@@ -18,6 +18,7 @@ import type { DebouncedStart } from "../core/debounce.ts";
 import { describeMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Gates } from "../core/flow.ts";
+import { objectName } from "../core/key.ts";
 import { defined, sortedEntries } from "../core/record.ts";
 import { isEnded } from "../core/run.ts";
 import type { Made } from "../core/run.ts";
@@ -68,11 +69,14 @@ async function create(start: CheckedStart): Promise<Made<Parcel>> {
 /** One start on its way. */
 class Admission {
   readonly #start: CheckedStart;
+  /** What it claims keys as: the same however often it comes, whatever the run is called then. */
+  readonly #name: string;
   readonly #gates: Gates;
   readonly #token: StartToken | null;
 
   constructor(start: CheckedStart, gates: Gates, token: StartToken | null) {
     this.#start = start;
+    this.#name = objectName(start.id);
     this.#gates = gates;
     this.#token = token;
   }
@@ -113,8 +117,8 @@ class Admission {
   }
 
   async #count({ lane, limit, periodMs }: NonNullable<Gates["rateLimit"]>): Promise<void> {
-    const { id, workflow } = this.#start;
-    const admission = await laneObject(lane).admit({ id, limit, periodMs });
+    const { workflow } = this.#start;
+    const admission = await laneObject(lane).admit({ id: this.#name, limit, periodMs });
     if (admission.ok) return;
     const { retryAfterMs } = admission;
     const starts = limit === 1 ? "one start" : `${limit} starts`;
@@ -124,9 +128,9 @@ class Admission {
 
   /** The run that this start becomes part of; null when it makes the first of a period. */
   async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
-    const { id } = this.#start;
+    const claim = { runId: this.#name, until: "begun", force: false } as const;
     for (const patience = new Patience(); ; await patience.next()) {
-      const { claimed, holder } = await laneObject(debounce.lane).claim({ runId: id, until: "begun", force: false });
+      const { claimed, holder } = await laneObject(debounce.lane).claim(claim);
       if (claimed || holder === null) return null;
       await this.#remember("debounce", holder);
       const merged = await this.#merge(holder, debounce);
@@ -195,7 +199,7 @@ class Admission {
 
   /** @param from the run from which it may be taken */
   #claim(lane: string, from: string | null): Promise<Claimed> {
-    const claim = { runId: this.#start.id, until: "ended" } as const;
+    const claim = { runId: this.#name, until: "ended" } as const;
     return laneObject(lane).claim(from === null ? { ...claim, force: false } : { ...claim, force: true, from });
   }
 
@@ -220,14 +224,14 @@ class Admission {
     unwrap(await runObject(this.#start.id).remember({ token, print, by, runId }));
   }
 
-  /** Unless a run of this id is there: then it has the keys for as long as it goes on. */
+  /** Unless a run is there: then it has the keys for as long as it goes on. */
   async #giveBack(): Promise<void> {
-    if (found(await runObject(this.#start.id).read(0)) !== null) return;
+    if (found(await runObject(this.#name).read(0)) !== null) return;
     await Promise.all([this.#release(this.#gates.debounce), this.#release(this.#gates.singleton)]);
   }
 
   async #release(gate: { readonly lane: string } | null): Promise<void> {
-    if (gate !== null) await laneObject(gate.lane).release(this.#start.id);
+    if (gate !== null) await laneObject(gate.lane).release(this.#name);
   }
 }
 

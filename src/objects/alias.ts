@@ -4,6 +4,7 @@
  * Does not own: which run answers a start (admission); the run that the object may hold.
  */
 import { HoldfastError } from "../core/error.ts";
+import { defined } from "../core/record.ts";
 import type { RunAction } from "../core/service.ts";
 import { refuseKey } from "../core/start.ts";
 import { runObject } from "./address.ts";
@@ -22,7 +23,13 @@ const callLimitMs = 30_000;
 const removalKeptMs = 24 * 3_600_000;
 
 /** A request that removes a run, in digests: nothing of the run is left, nor of why. */
-export type Removal = { readonly key: string; readonly reason: string; readonly at?: number };
+export type Removal = {
+  readonly key: string;
+  readonly reason: string;
+  /** Of the run, where the object has had others. */
+  readonly id?: string;
+  readonly at?: number;
+};
 
 export class Alias {
   readonly #storage: DurableObjectStorage;
@@ -77,6 +84,7 @@ export class Alias {
   hasRemoved(removal: Removal | null): boolean {
     const known = this.#storage.kv.get<Removal>(removedBy);
     if (removal === null || known?.key !== removal.key) return false;
+    if (removal.id !== undefined && known.id !== undefined && removal.id !== known.id) return false;
     // A run that came since keeps the mark for as long as it is there.
     if (Date.now() - (known.at ?? 0) > removalKeptMs) return false;
     if (known.reason === removal.reason) return true;
@@ -105,8 +113,8 @@ async function isThere(id: string): Promise<boolean> {
   }
 }
 
-/** Null of a request that nobody will repeat. */
-export async function removalOf({ key, reason }: RunAction): Promise<Removal | null> {
+/** Null of a request that nobody will repeat. @param id the one that was asked for, where that need not be the run's */
+export async function removalOf({ key, reason }: RunAction, id?: string): Promise<Removal | null> {
   if (key === undefined) return null;
-  return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16) };
+  return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16), ...defined({ id }) };
 }

@@ -4,6 +4,7 @@
  */
 import { authorOf } from "../core/author.ts";
 import type { Entry, Fact } from "../core/entry.ts";
+import { keyedRunId } from "../core/key.ts";
 import { refit } from "../core/payload.ts";
 import type { FittedSignal } from "../core/payload.ts";
 import { defined } from "../core/record.ts";
@@ -27,7 +28,7 @@ export function forkOf(
   const facts = forkedFacts(history, plan, results, at);
   const fork = { id, step, upTo: facts.length + 1, reason, ...defined({ print }) };
   const continuation = continued === 0 ? {} : { continuation: { count: continued, createdAt: at, keys: [] } };
-  return { created: { ...creationOf(request), fork, seed, ...continuation }, facts };
+  return { created: { ...creationOf(request, at), fork, seed, ...continuation }, facts };
 }
 
 export function fittedSignal({ signal }: CheckedStart): FittedSignal | undefined {
@@ -36,12 +37,13 @@ export function fittedSignal({ signal }: CheckedStart): FittedSignal | undefined
   return refit(sent, fitted);
 }
 
-export function creationOf(request: CheckedStart): Creation {
-  const { id, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
+/** @param at its instant, epoch ms */
+export function creationOf(request: CheckedStart, at: number): Creation {
+  const { id, byKey, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
     request;
   const { lanes = [], claims = [], notify = [], reply, reason, shards, wish } = request;
   return {
-    id,
+    id: byKey === true ? keyedRunId(id, at) : id,
     workflow,
     version,
     input,

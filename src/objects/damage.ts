@@ -76,6 +76,16 @@ export function lastSoundAt(entries: Iterable<Entry>): number {
   return at;
 }
 
+/** What a run is called whose first entry can be read; undefined of any other. */
+export function firstId(read: () => readonly Entry[]): string | undefined {
+  try {
+    const [first] = read();
+    return first?.kind === "run.created" ? first.id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Takes the run off every shard that lists it; answers what the listing said of it. */
 export async function unlist(id: string): Promise<RunSummary | null> {
   let newest: RunSummary | null = null;

@@ -3,17 +3,11 @@
  * Does not own: what is told apart.
  */
 import { toHex } from "../core/bytes.ts";
+import { keyName } from "../core/key.ts";
 
-const keyPrefix = "key-";
-
-/** The id of the run that an Idempotency-Key starts, where none is given: the same key finds the same run. */
-export async function idOfKey(key: string): Promise<string> {
-  return `${keyPrefix}${await digestOf(key, 16)}`;
-}
-
-/** Whether the object of that name may stand for a key. */
-export function isOfKey(name: string | undefined): boolean {
-  return name?.startsWith(keyPrefix) === true;
+/** What the object of an Idempotency-Key is called: it has the run that the key starts where no id is given. */
+export async function nameOfKey(key: string): Promise<string> {
+  return keyName(await digestOf(key, 16));
 }
 
 /** The first so many bytes of the SHA-256, two hex digits each. */

@@ -8,12 +8,13 @@
  * Invariant 2: a reader, however slow, costs one page of history and `buffered` live entries at most.
  */
 import type { Entry } from "../core/entry.ts";
-import { HoldfastError, hasCode } from "../core/error.ts";
+import { hasCode } from "../core/error.ts";
 import type { HistoryPage, RunStatus } from "../core/run.ts";
 import type { RunNews } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { calleeHeader, noRun } from "./callee.ts";
 import { patiently } from "./patience.ts";
 import type { Refusal, RunSaid } from "./rpc.ts";
 import { LiveSocket } from "./socket.ts";
@@ -30,9 +31,9 @@ export async function followRun(id: string, after: number): Promise<ReadableStre
 }
 
 async function dial(id: string): Promise<Response> {
-  const request = new Request("https://run/events", { headers: { upgrade: "websocket" } });
+  const request = new Request("https://run/events", { headers: { upgrade: "websocket", [calleeHeader]: id } });
   const response = await runObject(id).fetch(request);
-  if (response.status === 404) throw new HoldfastError("run_not_found", "no run has this id");
+  if (response.status === 404) throw noRun();
   if (response.status === 503) unwrap({ ok: false, refusal: await response.json<Refusal>() });
   return response;
 }

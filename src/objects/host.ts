@@ -131,8 +131,7 @@ export class Host {
   }
 
   /** Removes a run that cannot be read, for whoever asked; its id is free again. */
-  async discard(damage: HoldfastError): Promise<Parcel> {
-    const id = this.#ctx.id.name ?? "";
+  async discard(id: string, damage: HoldfastError): Promise<Parcel> {
     if (this.removing) throw new HoldfastError("run_not_found", "the run is being removed");
     return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
   }

@@ -6,7 +6,7 @@
 import type { Entry, EntryOf } from "../core/entry.ts";
 import type { Made } from "../core/run.ts";
 import type { SignalRequest } from "../core/service.ts";
-import { checkSameRun, isSameStart, refuseKey } from "../core/start.ts";
+import { checkOwnId, checkSameRun, isSameStart, refuseKey } from "../core/start.ts";
 import type { Run } from "../engine/run.ts";
 import type { Alias } from "./alias.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
@@ -38,7 +38,8 @@ export class Intake {
   /** The run that this very start made before; null where there is none. */
   async repeat(request: RepeatedStart): Promise<Parcel | null> {
     const created = this.#firstStart();
-    if (created === null || !isSameStart(created, request)) return null;
+    const { id = created?.id } = request;
+    if (created === null || id !== created.id || !isSameStart(created, request)) return null;
     await this.#bring(created, request.signal);
     return await this.#started(request);
   }
@@ -58,7 +59,7 @@ export class Intake {
   #begin(request: CheckedStart): boolean {
     const { fork, key, died } = request;
     if (fork !== undefined || (key !== undefined && this.#alias.isBound)) return false;
-    return this.#memory.begin((run) => run.create(creationOf(request), fittedSignal(request), died));
+    return this.#memory.begin((run) => run.create(creationOf(request, run.now()), fittedSignal(request), died));
   }
 
   /** Whatever there may be already. */
@@ -71,12 +72,13 @@ export class Intake {
     if (created !== null) await this.#join(created, request);
     else if (request.key !== undefined && this.#alias.isBound) refuseKey();
     else if (fork !== undefined) this.#branch(run, request, fork, history);
-    else run.create(creationOf(request), fittedSignal(request), request.died);
+    else run.create(creationOf(request, run.now()), fittedSignal(request), request.died);
     return created === null;
   }
 
   /** A start whose run is there already. */
   async #join(created: EntryOf<"run.created">, request: CheckedStart): Promise<void> {
+    checkOwnId(created, request);
     checkSameRun(created, request);
     if (request.signal === undefined) return;
     const { fitted: _fitted, ...signal } = request.signal;

@@ -117,7 +117,7 @@ export class Keeper {
   async claim(claim: Claim): Promise<Claimed> {
     for (;;) {
       const held = this.#open().store.state.holder;
-      const holds = held !== null && (held.runId === claim.runId || (await this.#isHeld(held, claim.until)));
+      const holds = held !== null && (held.runId === claim.runId || (await this.#look(held, claim.until)) !== null);
       // Somebody else may have claimed it meanwhile.
       if (this.#open().store.state.holder !== held) continue;
       const { claimed, holder } = decideClaim(holds ? held : null, claim, Date.now());
@@ -221,13 +221,15 @@ export class Keeper {
     }
   }
 
-  /** A run that cannot be asked is taken to go on: better late than twice. */
-  async #isHeld(held: KeyHolder, until: Claim["until"]): Promise<boolean> {
+  /** The holder as its run is called, if it still has the key. One that cannot be asked is taken to go on: better late than twice. */
+  async #look(held: KeyHolder, until: Claim["until"]): Promise<KeyHolder | null> {
     try {
-      return stillHolds(held, await find(held.runId), until, Date.now());
+      const run = await find(held.runId);
+      if (!stillHolds(held, run, until, Date.now())) return null;
+      return { ...held, runId: run?.id ?? held.runId };
     } catch (error) {
       console.error(`lane ${this.#name}: ${describe(error)}`);
-      return true;
+      return held;
     }
   }
 
@@ -235,7 +237,7 @@ export class Keeper {
   async #keyHolder(): Promise<KeyHolder | null> {
     const { holder } = this.#open().store.state;
     if (holder === null) return null;
-    return (await this.#isHeld(holder, kindOf(this.#name) === "debounce" ? "begun" : "ended")) ? holder : null;
+    return await this.#look(holder, kindOf(this.#name) === "debounce" ? "begun" : "ended");
   }
 
   /** Slots are what the roll lists, not keys that are claimed: who looks at the list would wake all their runs. */
@@ -306,7 +308,7 @@ export class Keeper {
 }
 
 /** Null when there is no such run. @throws when it cannot be asked */
-async function find(runId: string): Promise<HolderRun | null> {
+async function find(runId: string): Promise<(HolderRun & { readonly id: string }) | null> {
   const answer = await within(runObject(runId).read(0), readLimitMs);
   if (answer.ok) return answer.value;
   if (answer.refusal.code === "run_not_found") return null;

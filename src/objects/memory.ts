@@ -15,8 +15,9 @@ import { SqlJournal } from "../store/journal.ts";
 import { commitsOf } from "./arrival.ts";
 import type { Arrived } from "./arrival.ts";
 import { Audience } from "./audience.ts";
+import { noRun } from "./callee.ts";
 import type { StartRun } from "./children.ts";
-import { isDamage } from "./damage.ts";
+import { firstId, isDamage } from "./damage.ts";
 import { markExported } from "./exporter.ts";
 import { vaultOf } from "./keys.ts";
 import { Log } from "./logline.ts";
@@ -65,8 +66,17 @@ export class Memory {
   /** Its creation; of one that has gone on as new, that of its newest life. @throws HoldfastError run_not_found */
   life(): EntryOf<"run.created"> {
     const { created } = this.run.state;
-    if (created === null) throw new HoldfastError("run_not_found", "no run has this id");
+    if (created === null) throw noRun();
     return created;
+  }
+
+  /** What the run is called, as far as anybody can tell; undefined where there is none. */
+  get id(): string | undefined {
+    try {
+      return this.run.state.created?.id;
+    } catch {
+      return firstId(() => this.openJournal().page(0, 1));
+    }
   }
 
   get journal(): SqlJournal {

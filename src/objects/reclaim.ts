@@ -4,6 +4,7 @@
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
+import { objectName } from "../core/key.ts";
 import { kindOf } from "../core/ticket.ts";
 import { laneObject } from "./address.ts";
 
@@ -15,7 +16,7 @@ export async function reclaim({ id, workflow, claims = [] }: EntryOf<"run.create
   for (const lane of claims) {
     // A debounce is over once its run has begun.
     if (kindOf(lane) !== "singleton") continue;
-    const { claimed, holder } = await laneObject(lane).claim({ runId: id, until: "ended", force: false });
+    const { claimed, holder } = await laneObject(lane).claim({ runId: objectName(id), until: "ended", force: false });
     if (claimed) continue;
     const why = `run ${holder} goes on, and of ${workflow} one run at a time may; it has the key of ${lane}`;
     throw new HoldfastError("singleton_held", `run ${id} cannot go on: ${why}`);

@@ -4,8 +4,9 @@
  * Invariant 1: it can be done again, as a whole, after it failed half-way.
  */
 import type { EntryOf } from "../core/entry.ts";
+import { objectName } from "../core/key.ts";
 import { directoryOf, laneObject, runObject } from "./address.ts";
-import { idOfKey } from "./digest.ts";
+import { nameOfKey } from "./digest.ts";
 import { within } from "./patience.ts";
 
 const callLimitMs = 10_000;
@@ -16,8 +17,9 @@ export async function takeOut(created: EntryOf<"run.created">): Promise<void> {
   // It is listed under the creation of its first life.
   await within(directoryOf(id, shards).remove(id, continuation?.createdAt ?? at), callLimitMs);
   // A lane would take a run that it cannot find for one that is on its way.
-  for (const lane of claims ?? []) await within(laneObject(lane).release(id), callLimitMs);
+  const own = objectName(id);
+  for (const lane of claims ?? []) await within(laneObject(lane).release(own), callLimitMs);
   // Where its key came with an id, another object knows which.
-  const keyId = key === undefined ? id : await idOfKey(key);
-  if (keyId !== id) await within(runObject(keyId).unbind(id), callLimitMs);
+  const name = key === undefined ? own : await nameOfKey(key);
+  if (name !== own) await within(runObject(name).unbind(id), callLimitMs);
 }

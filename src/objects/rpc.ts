@@ -57,6 +57,8 @@ export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signa
   /** `fitted` is what the workflow's schema makes of the payload. */
   readonly signal?: SignalRequest & { readonly fitted: Stored };
   readonly id: string;
+  /** The id is the name of the key's object: a run that is made there is called after the instant too. Older code calls it by that name. */
+  readonly byKey?: true;
   readonly version: string;
   readonly input: Stored;
   readonly sent?: Stored;
@@ -79,6 +81,8 @@ export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signa
 
 /** A start in the words in which it came: the code of its workflow refuses it by now. */
 export type RepeatedStart = ComparedStart & {
+  /** The one that it gives. */
+  readonly id?: string;
   readonly signal?: SignalRequest;
   readonly waitMs?: number;
 };
@@ -132,6 +136,9 @@ export type Parcel = Omit<RunSnapshot, "input"> & {
   readonly apart: readonly ValueField[];
 };
 
+/** The run that a call is for, as its last argument, where its object may have had others; older code takes no notice of it. */
+export type Callee = { readonly callee: string };
+
 /** One run. */
 export interface RunRpc {
   /** The object died under a call, which nobody has answered. */
@@ -157,7 +164,7 @@ export interface RunRpc {
   timeline(window: Window): Promise<Answer<Timeline>>;
   /** Without the input of a child, which is in the child's own journal. */
   story(key: string): Promise<Answer<Story>>;
-  act(action: RunAction): Promise<Answer<Parcel>>;
+  act(action: RunAction, to?: Callee): Promise<Answer<Parcel>>;
   fork(request: ForkRequest): Promise<Answer<Made<Parcel>>>;
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
   /** History of this life of the run for a fork of it, as `history` pages it. Refused with run_not_found once it is gone. */

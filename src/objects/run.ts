@@ -14,6 +14,7 @@ import type { Entry } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { planFork } from "../core/fork.ts";
 import type { ForkCut } from "../core/fork.ts";
+import { isKeyName } from "../core/key.ts";
 import { noticeOf } from "../core/notice.ts";
 import type { Order, OrderId } from "../core/order.ts";
 import type { HistoryPage, Made } from "../core/run.ts";
@@ -43,11 +44,11 @@ import type { Removal } from "./alias.ts";
 import { isTheSame, receive } from "./arrival.ts";
 import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
+import { calleeHeader, isOther, noRun, refuseOthers } from "./callee.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
 import { Courier } from "./courier.ts";
 import { remainsOf } from "./damage.ts";
-import { isOfKey } from "./digest.ts";
 import { forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
 import { Intake } from "./intake.ts";
@@ -64,6 +65,7 @@ import type {
   Answer,
   Answering,
   Arrival,
+  Callee,
   Departure,
   Leg,
   CheckedStart,
@@ -93,6 +95,7 @@ export function createRunObject(find: Find, startRun: StartRun): RunObjectClass 
 
 class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc, CourierRpc {
   static {
+    refuseOthers(this.prototype, (object) => object.#memory.id);
     meterCalls(this.prototype, (object) => object.#memory.meter);
   }
 
@@ -240,10 +243,11 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     });
   }
 
-  act(action: RunAction): Promise<Answer<Parcel>> {
+  act(action: RunAction, to?: Callee): Promise<Answer<Parcel>> {
     return answer(async () => {
       const { kind } = action;
-      if (kind === "delete") return await this.#delete(action);
+      if (kind === "delete") return await this.#delete(action, to?.callee);
+      if (this.#isOther(to?.callee)) throw noRun();
       if (kind === "retry") await this.#retry({ ...action, kind });
       else await this.#meant(action).act({ ...action, kind });
       this.#host.proceed();
@@ -297,13 +301,14 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
     return answer(async () => {
-      const arrived = await receive(text, asked, this.#find, () => this.#refuseTaken());
+      const arrived = await receive(text, asked, this.#find, () => this.#refuseTaken(asked.id));
       const { state } = this.#memory.run;
       const { created } = state;
       if (created === null) {
         this.#memory.install(arrived);
         this.#host.proceed();
-      } else if (!isTheSame(arrived, state, this.#memory.journal.read())) throw taken(created.id);
+      } else if (asked.id !== created.id || !isTheSame(arrived, state, this.#memory.journal.read()))
+        throw taken(created.id);
       return { run: pack(this.#memory.run.snapshot()), created: created === null };
     });
   }
@@ -363,6 +368,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   override async fetch(request: Request): Promise<Response> {
+    if (this.#isOther(request.headers.get(calleeHeader))) return new Response(null, { status: 404 });
     const followed = await answer(() => this.#host.follow(request));
     return followed.ok ? followed.value : Response.json(followed.refusal, { status: 503 });
   }
@@ -408,7 +414,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     if (isCourier(this.ctx.id.name)) return await this.#courier.alarm();
-    if (isOfKey(this.ctx.id.name) && (await this.#outlasts())) return;
+    if (isKeyName(this.ctx.id.name) && (await this.#outlasts())) return;
     await this.#host.alarm(info);
   }
 
@@ -423,12 +429,17 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   /** An id that is no run's that could have been imported. */
-  #refuseTaken(): void {
+  #refuseTaken(id: string): void {
     const { created, imported } = this.#memory.run.state;
-    if (created !== null && imported === null) throw taken(created.id);
+    if (created !== null && (imported === null || created.id !== id)) throw taken(created.id);
     if (created === null && this.#alias.isBound) {
       throw new HoldfastError("run_exists", "the id stands for an Idempotency-Key; import the run under another");
     }
+  }
+
+  /** Whether a call for that id is for another run than the one that is here. */
+  #isOther(id: string | null | undefined): boolean {
+    return id !== null && id !== undefined && isOther(id, this.#memory.id);
   }
 
   #present(): Run {
@@ -446,18 +457,22 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
   }
 
-  async #delete(action: RunAction): Promise<Parcel> {
-    const removal = await removalOf(action);
-    const removed = this.#removing.then(() => this.#removeOnce(action, removal));
+  async #delete(action: RunAction, id?: string): Promise<Parcel> {
+    const removal = await removalOf(action, id);
+    const removed = this.#removing.then(() => this.#removeOnce(action, removal, id));
     this.#removing = Promise.allSettled([removed]);
     return await removed;
   }
 
-  async #removeOnce(action: RunAction, removal: Removal | null): Promise<Parcel> {
-    if (this.#alias.hasRemoved(removal)) return remainsOf(this.ctx.id.name ?? "", null, "the run was deleted");
+  async #removeOnce(action: RunAction, removal: Removal | null, id = this.ctx.id.name ?? ""): Promise<Parcel> {
+    if (this.#alias.hasRemoved(removal)) return remainsOf(id, null, "the run was deleted");
     // One that cannot be read can still be removed.
     const damage = this.#memory.damage();
-    const gone = damage === null ? await this.#remove(this.#meant(action), action) : await this.#host.discard(damage);
+    if (this.#isOther(id)) throw noRun();
+    const gone =
+      damage === null
+        ? await this.#remove(this.#meant(action), action)
+        : await this.#host.discard(this.#memory.id ?? id, damage);
     await this.#alias.noteRemoval(removal);
     return gone;
   }

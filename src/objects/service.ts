@@ -5,6 +5,7 @@
 import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
+import { objectName } from "../core/key.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
 import { checkSignal } from "../core/payload.ts";
 import type { Made, RunStatus } from "../core/run.ts";
@@ -29,7 +30,7 @@ import { unwrap } from "./answer.ts";
 import { broadcast } from "./broadcast.ts";
 import { bulk, bulkStart } from "./bulk.ts";
 import type { Catalog } from "./catalog.ts";
-import { idOfKey } from "./digest.ts";
+import { nameOfKey } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
 import { followDirectory } from "./feed.ts";
 import { broughtSignal, fit, keyOf, wishOf } from "./fitting.ts";
@@ -133,7 +134,7 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
   const checked: CheckedStart = {
     ...rest,
     ...fitted,
-    id: await runId(start),
+    ...(await calledAs(start)),
     version,
     parent: start.parent ?? null,
     schedule: start.schedule ?? null,
@@ -145,7 +146,8 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
   const { run } = admitted;
   const { signal } = fitted;
   // A limit of the workflow's had another run answer: what was brought is for that one.
-  if (signal !== undefined && run.id !== checked.id) unwrap(await runObject(run.id).signal(signal, false));
+  if (signal !== undefined && objectName(run.id) !== objectName(checked.id))
+    unwrap(await runObject(run.id).signal(signal, false));
   return admitted;
 }
 
@@ -154,7 +156,7 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
  * the time, is another by now. @throws the refusal, where there is no such run
  */
 async function findRun(start: AskedStart, refusal: unknown): Promise<Made<Parcel>> {
-  const { id = start.key === undefined ? undefined : await idOfKey(start.key) } = start;
+  const { id = start.key === undefined ? undefined : await nameOfKey(start.key) } = start;
   if (!(refusal instanceof HoldfastError) || id === undefined) throw refusal;
   const { signal: _sent, ...rest } = start;
   const signal = broughtSignal(start);
@@ -196,14 +198,14 @@ export async function broadcastSignal(signal: SignalRequest): Promise<{ delivere
   return await broadcast(checkSignal(signal));
 }
 
-/** The caller's id; else one made of the key, so that the same key finds the same run; else a new one. */
-async function runId({ id, key }: Start): Promise<string> {
-  if (key === undefined)
-    return id === undefined ? newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10))) : checkRunId(id);
-  const keyId = await idOfKey(key);
-  if (id === undefined || id === keyId) return keyId;
-  unwrap(await runObject(keyId).bind(checkRunId(id)));
-  return id;
+/** The caller's id; else the key's object, so that the same key finds the same run; else a new one. */
+async function calledAs({ id, key }: Start): Promise<Pick<CheckedStart, "id" | "byKey">> {
+  if (id !== undefined) checkRunId(id);
+  if (key === undefined) return { id: id ?? newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10))) };
+  const name = await nameOfKey(key);
+  if (id === undefined) return { id: name, byKey: true };
+  if (objectName(id) !== name) unwrap(await runObject(name).bind(id));
+  return { id };
 }
 
 async function describeAll(catalog: Catalog): Promise<WorkflowInfo[]> {

@@ -6,13 +6,14 @@
  */
 import { authorOf } from "../core/author.ts";
 import { joinBytes, toHex } from "../core/bytes.ts";
+import { objectName } from "../core/key.ts";
 import { readManifest, refuseLine } from "../core/manifest.ts";
 import { checkRunId } from "../core/name.ts";
 import type { Made } from "../core/run.ts";
 import type { ImportRequest } from "../core/service.ts";
 import { runObject, shardCount } from "./address.ts";
 import { unwrap } from "./answer.ts";
-import { idOfKey } from "./digest.ts";
+import { nameOfKey } from "./digest.ts";
 import { unpack } from "./parcel.ts";
 import { within } from "./patience.ts";
 import type { Arrival, Departure } from "./rpc.ts";
@@ -104,9 +105,10 @@ async function importFrom(
   const head = await readHead(reader);
   const manifest = readManifest(head.line);
   const target = id ?? manifest.run;
-  const keyId = key === undefined ? target : await idOfKey(key);
+  const own = objectName(target);
+  const name = key === undefined ? own : await nameOfKey(key);
   // For one run and no other; which text made that run, it knows itself.
-  const bound = keyId === target ? null : unwrap(await runObject(keyId).bind(target));
+  const bound = name === own ? null : unwrap(await runObject(name).bind(target));
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
   // Fails where whoever takes it has read enough to refuse it, which is what the answer says.
@@ -114,7 +116,7 @@ async function importFrom(
   try {
     const arrived = await runObject(target).arrive(readable, { id: target, ...asked });
     // The right text may come under this key yet, for another id; not where the key is of a run that came before.
-    if (!arrived.ok && bound?.isNew === true) unwrap(await runObject(keyId).unbind(target));
+    if (!arrived.ok && bound?.isNew === true) unwrap(await runObject(name).unbind(target));
     const { run, created } = unwrap(arrived);
     return { run: await unpack(run), created };
   } finally {

@@ -7,6 +7,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { TriggerAnswer, TriggerRequest } from "../core/hooks.ts";
+import { objectName } from "../core/key.ts";
 import { defined } from "../core/record.ts";
 import type { StartRequest, Started } from "../core/service.ts";
 import { encode } from "../core/value.ts";
@@ -15,7 +16,8 @@ import { isVerifier } from "../core/webhook.ts";
 import type { Delivery } from "../core/webhook.ts";
 import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../engine/delivery.ts";
 import type { Limit } from "../engine/delivery.ts";
-import { digestOf, idOfKey } from "./digest.ts";
+import { runObject } from "./address.ts";
+import { digestOf, nameOfKey } from "./digest.ts";
 import { logDelivery } from "./logline.ts";
 import { callLimit } from "./patience.ts";
 import type { Delivered, Trigger } from "./webhook.ts";
@@ -85,13 +87,15 @@ async function startOnce(
   try {
     const { run, created } = await start(trigger.workflow, { input, origin, by: `webhook:${trigger.name}`, ...more });
     // A limit of the workflow's may have another run answer, which is no delivery that came before.
-    const isKnown = !created && key !== null && run.id === (await idOfKey(key));
+    const isKnown = !created && key !== null && objectName(run.id) === (await nameOfKey(key));
     return { id: run.id, duplicate: isKnown };
   } catch (error) {
     // The same delivery, and what is made of it is not the same: a header of the sender's counts its attempts, say.
     const isKnown = error instanceof HoldfastError && conflicts.has(error.code);
     if (key === null || !isKnown) throw error;
-    return { id: await idOfKey(key), duplicate: true };
+    const name = await nameOfKey(key);
+    const known = await runObject(name).read(0);
+    return { id: known.ok ? known.value.id : name, duplicate: true };
   }
 }
 

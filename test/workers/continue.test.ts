@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
+import { objectName } from "../../src/core/key.ts";
 import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
 import { checks } from "./flows/fan.ts";
 import { is, outputOf, play, sent } from "./play.ts";
@@ -76,7 +77,7 @@ describe("a run that went on as new", () => {
     };
     await vi.waitFor(async () => expect(await listed(`tenant=${second}`)).toEqual([id, settler.id].toSorted()), 5000);
     expect([await listed(`tenant=${first}`), await listed(`tier=${second}`)]).toEqual([[], [id]]);
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evictDurableObject(env.RUNS.getByName(objectName(id)));
     await go(settler.id);
     await runThatIs(id, { status: "waiting" });
     expect(await ask("POST /v1/workflows/nomad/runs", begin)).toMatchObject({ status: 200, body: { id } });

@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { createClient } from "../../src/client.ts";
 import { createWorker, defineWorkflow } from "../../src/index.ts";
 import type { RunAction } from "../../src/core/service.ts";
+import { objectName } from "../../src/core/key.ts";
 import { encode } from "../../src/core/value.ts";
 import { laneObject } from "../../src/objects/address.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
@@ -689,7 +690,8 @@ describe("while everything dies again and again", () => {
       { timeout: 10_000, interval: 100 },
     );
     const last = await insist("flow-mortal-newest", key, 40);
-    const error = { message: `replaced by ${last.id}` };
+    // It is known by its key before there is a run.
+    const error = { message: `replaced by ${objectName(last.id)}` };
     await runThatIs(String(one?.id), { status: "cancelled", error });
   }, 60_000);
 

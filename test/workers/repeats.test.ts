@@ -2,7 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { idOfKey } from "../../src/objects/digest.ts";
+import { nameOfKey } from "../../src/objects/digest.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code } from "./flows/repeat.ts";
 
@@ -156,7 +156,7 @@ describe("an Idempotency-Key that came with an id", () => {
   it("stands for its run as long as that is there, and is free afterwards", async () => {
     const [id, other, key] = [newId("long"), newId("other"), newId("key")];
     expect(await begin({ id, input: { n: 1 } }, key)).toEqual([201, id]);
-    const object = env.RUNS.getByName(await idOfKey(key));
+    const object = env.RUNS.getByName(await nameOfKey(key));
     const kept = () => runInDurableObject(object, (_run, { storage }) => [...storage.kv.list()]);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 31 * 24 * 3_600_000 });
     await runDurableObjectAlarm(object);
@@ -175,7 +175,7 @@ describe("an Idempotency-Key that came with an id", () => {
     await ask(`POST /v1/runs/${id}/terminate`);
     await ask(`DELETE /v1/runs/${id}`);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 31 * 24 * 3_600_000 });
-    await runDurableObjectAlarm(env.RUNS.getByName(await idOfKey(key)));
+    await runDurableObjectAlarm(env.RUNS.getByName(await nameOfKey(key)));
     expect(await begin({ id: other, input: { n: 1 } }, key)).toEqual([201, other]);
   });
 });
