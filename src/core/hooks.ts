@@ -7,6 +7,8 @@ export interface Hooks {
    * webhook_unavailable
    */
   receive(token: string, call: HookRequest): Promise<HookAnswer>;
+  /** Whether a call would find its webhook; nothing is resolved or recorded. @throws those of `receive` but the last three */
+  look(token: string): Promise<void>;
   /**
    * Gives the open webhook `call` (`approve`, `approve#2`) of the run another address, which it answers; the one
    * before is dead.

@@ -66,6 +66,14 @@ export async function receiveHook(
   }
 }
 
+/**
+ * For those who only look whether the address is there: it is neither called, nor are they on record.
+ * @throws webhook_not_found, webhook_expired, webhook_revoked, run_ended
+ */
+export function lookAtHook(run: Run, id: string, generation = 0): void {
+  openCall(run, id, generation);
+}
+
 /** A call of an address. */
 type Knock = { readonly request: HookRequest; readonly generation: number; readonly limit: Limit };
 

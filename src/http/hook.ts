@@ -51,10 +51,11 @@ async function revoke(service: Service, { request, param, author }: Call): Promi
 }
 
 async function receive(service: Service, { request, param }: Call): Promise<Response> {
-  // Those who only look whether the address is there must not resolve the wait.
   const look = looked(request, hookMethods);
-  if (look !== null) return look;
   try {
+    // Those who only look whether the address is there must not resolve the wait.
+    if (request.method === "HEAD") await service.hooks.look(param("token"));
+    if (look !== null) return look;
     return reply(await service.hooks.receive(param("token"), await readHook(request, maxHookBytes)));
   } catch (error) {
     // Elsewhere a conflict; here the address is of no more use, like one that has expired.

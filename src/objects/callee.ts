@@ -21,6 +21,7 @@ const unaddressed: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof H
   "remember",
   "arrive",
   "hook",
+  "lookAtHook",
   "rekey",
   "died",
   "fetch",

@@ -186,6 +186,8 @@ export interface RunRpc {
   query(name: string): Promise<Answer<QueryAnswer>>;
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>>;
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
+  /** Refuses as `hook` does where there is no such webhook any more; otherwise it does nothing. */
+  lookAtHook(address: HookAddress): Promise<Answer<null>>;
   /** Gives an open webhook another address. */
   revokeHook(call: string, request: Asked): Promise<Answer<{ readonly url: string }>>;
   /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */

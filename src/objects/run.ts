@@ -33,7 +33,7 @@ import type { Story, Timeline } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import { receiveAnswer, repeatOrder } from "../engine/errand.ts";
 import type { OrderNews } from "../engine/errand.ts";
-import { receiveHook, revokeHook } from "../engine/hook.ts";
+import { lookAtHook, receiveHook, revokeHook } from "../engine/hook.ts";
 import { receiveNews } from "../engine/news.ts";
 import type { ChildNews } from "../engine/news.ts";
 import type { Find } from "../engine/drive.ts";
@@ -332,11 +332,23 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
-      const { run } = this.#memory;
-      // What would be on record of one that is being removed would go with it.
-      if (run.state.created?.at !== createdAt || this.#host.removing)
-        throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+      const run = this.#addressed(createdAt);
       return await this.#host.during(receiveHook(run, call, request, generation, callLimit));
+    });
+  }
+
+  /** The life that a webhook's address is of. */
+  #addressed(createdAt: number): Run {
+    const { run } = this.#memory;
+    // What would be on record of one that is being removed would go with it.
+    if (run.state.created?.at === createdAt && !this.#host.removing) return run;
+    throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+  }
+
+  lookAtHook({ call, createdAt, generation }: HookAddress): Promise<Answer<null>> {
+    return answer(() => {
+      lookAtHook(this.#addressed(createdAt), call, generation);
+      return null;
     });
   }
 

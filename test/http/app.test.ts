@@ -117,7 +117,11 @@ describe("routes and methods", () => {
   });
 
   test("looking at a webhook's address does not call it", async () => {
-    const broken = appThat(new Error("called"));
+    const service = failingService(new Error("called"));
+    const look = () => Promise.resolve();
+    const broken = createApp({ ...service, hooks: { ...service.hooks, look } }, () =>
+      parseConfig({ API_TOKENS: tokens }),
+    );
     expect((await broken.request("/hooks/abc", { method: "HEAD" })).status).toBe(200);
     expect((await broken.request("/hooks/abc", { method: "OPTIONS" })).status).toBe(204);
   });

@@ -592,15 +592,21 @@ describe("ANY /hooks/:token", () => {
     ];
     for (const other of forged) {
       expect([other, (await ask(`POST ${other}`, { token: null })).status]).toEqual([other, 404]);
+      expect([other, (await ask(`HEAD ${other}`, { token: null })).status]).toEqual([other, 404]);
     }
     const { id } = await start("web-open-hook", { input: { timeout: "50ms" } });
     await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "signal", name: "end" }] });
     const created = (await historyOf(id)).find(({ kind }) => kind === "webhook.created");
     const late = new URL(String(created?.["url"])).pathname;
+    const look = async (): Promise<number> => (await ask(`HEAD ${late}`, { token: null })).status;
+    const { length } = await historyOf(id);
+    expect([await look(), (await historyOf(id)).length]).toEqual([410, length]);
     expect(await refusal(`POST ${late}`, { token: null })).toBe("410 webhook_expired");
     await ask(`POST /v1/runs/${id}/terminate`);
+    expect(await look()).toBe(410);
     expect(await refusal(`POST ${late}`, { token: null })).toBe("410 run_ended");
     await ask(`DELETE /v1/runs/${id}`);
+    expect(await look()).toBe(404);
     expect(await refusal(`POST ${late}`, { token: null })).toBe("404 webhook_not_found");
   });
 });
