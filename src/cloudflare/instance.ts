@@ -2,17 +2,14 @@
  * Owns: a run as an instance of a Cloudflare Workflow.
  * Does not own: what becomes of it (handle, service).
  */
-import { waitUntil } from "cloudflare:workers";
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import type { RunHandle, RunView } from "../core/handle.ts";
 import { isEnded } from "../core/run.ts";
 import type { RunStatus } from "../core/run.ts";
-import { encode } from "../core/value.ts";
 import { runObject } from "../objects/address.ts";
 import { unwrap } from "../objects/answer.ts";
 import { createHandle } from "../objects/handle.ts";
-import { startRun } from "../objects/service.ts";
 
 const by = "worker";
 
@@ -67,22 +64,17 @@ export class Instance implements WorkflowInstance {
   }
 
   /**
-   * The run is deleted, and started again with its id, its input and its labels.
-   * @throws HoldfastError run_not_found, options_invalid, and what a start throws
+   * The run begins once more, with its id, its input and the labels that it was given.
+   * @throws HoldfastError run_not_found, options_invalid, singleton_held, label_invalid
    */
   async restart({ from }: WorkflowInstanceRestartOptions = {}): Promise<void> {
     if (from !== undefined) {
       const instead = `getRun("${this.id}").fork({ from }) starts another from there, and retry() goes on from what failed`;
       throw new HoldfastError("options_invalid", `a run starts again from its beginning: ${instead}`);
     }
-    const { input, labels } = await this.#view();
-    // The schema of the params has made it what it is.
-    const taken = { input: encode(input, `the input of ${this.#definition.name}`), taken: true } as const;
-    const start = { id: this.id, ...taken, labels, by };
-    const restarted = this.delete().then(() => startRun(this.#definition, start));
-    // Nobody who goes away meanwhile leaves the run deleted.
-    waitUntil(restarted.catch(() => {}));
-    await restarted;
+    await this.#view();
+    const { name: workflow, version } = this.#definition;
+    unwrap(await runObject(this.id).restart({ workflow, version, by, reason: null }));
   }
 
   /** @throws HoldfastError run_not_found */

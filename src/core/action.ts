@@ -65,7 +65,7 @@ function endedOf(end: EndEntry): string {
 }
 
 function end(state: RunState, action: Action, name: string, code: "cancelled" | "terminated"): Decision {
-  refuseEnded(state, "be cancelled");
+  refuseEnded(state, `be ${code}`);
   const error = { name, message: action.reason ?? `the run was ${code}`, code };
   return { fact: { kind: "run.cancelled", error, ...signature(action) }, effect: "stop" };
 }

@@ -41,12 +41,36 @@ export function lifeOf(definition: Definition, created: EntryOf<"run.created">, 
  * that nobody consumed wait in the order in which they came.
  */
 export function continuationOf(state: RunState, life: Life, deployment: string): Fact[] {
-  const { created } = state;
+  const created = creationIn(state);
+  const signals = unconsumed(state);
+  const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
+  const started: Fact[] = isSettled(created, life) ? [{ kind: "run.started", deployment }] : [];
+  return [renewedOf(state, life, signals), ...started, ...strays(state), ...received];
+}
+
+/**
+ * The whole new journal of a run that has ended and begins once more: what came to it went with the life that ended.
+ * It gave its slots back, and asks for them again.
+ */
+export function restartOf(state: RunState, life: Life & { readonly version: string }, deployment: string): Fact[] {
+  const waits = life.lanes?.some(({ scope }) => scope === "run") === true;
+  const started: Fact[] = waits ? [] : [{ kind: "run.started", deployment }];
+  return [renewedOf(state, life, []), ...started, ...strays(state)];
+}
+
+function creationIn({ created }: RunState): EntryOf<"run.created"> {
   if (created === null) throw new Error("a run that was never created cannot go on");
+  return created;
+}
+
+type Renewed = Extract<Fact, { readonly kind: "run.created" }>;
+
+/** @param signals that go along */
+function renewedOf(state: RunState, life: Life, signals: readonly EntryOf<"signal.received">[]): Renewed {
+  const created = creationIn(state);
   // Without a seed: what is drawn in this life is not what was drawn in the last.
   const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
-  const signals = unconsumed(state);
-  const renewed: Fact = {
+  return {
     ...before,
     ...life,
     // A repeated start is compared with what started the first life.
@@ -64,9 +88,6 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
       ...firstLabels(created, life),
     },
   };
-  const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
-  const started: Fact[] = isSettled(created, life) ? [{ kind: "run.started", deployment }] : [];
-  return [renewed, ...started, ...strays(state), ...received];
 }
 
 /** It is in the lanes that it needs: else it begins once it has its slots, as any run does. */

@@ -4,6 +4,7 @@
  * Invariant 1: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
  */
 import { refuseEnded } from "../core/action.ts";
+import { lifeOf, restartOf } from "../core/continuation.ts";
 import type { Definition } from "../core/definition.ts";
 import type { Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
@@ -105,6 +106,27 @@ export class Drive {
     this.#timedOut = false;
     // What the last execution had in flight was let go, not interrupted by a death.
     this.#fresh = true;
+  }
+
+  /**
+   * The run can begin once more with this version; it does, once it has ended, when that is called.
+   * @throws version_missing, label_invalid, input_invalid
+   */
+  anotherLife(version: string): () => void {
+    const { created } = this.state;
+    const definition = created === null ? undefined : this.#find(created.workflow, version);
+    if (created === null || definition === undefined) {
+      throw new HoldfastError(
+        "version_missing",
+        `version ${version} of ${created?.workflow} is not in this deployment`,
+      );
+    }
+    const life = { ...lifeOf(definition, created, created.input), version };
+    return () => {
+      this.ledger.restart(...restartOf(this.state, life, this.#world.deployment));
+      this.reopen();
+      this.anew();
+    };
   }
 
   /**

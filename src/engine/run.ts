@@ -14,6 +14,7 @@ import type { EntryOf, Fact } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import type { ChildPolicy, ChildRun } from "../core/origin.ts";
+import { defined } from "../core/record.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import { fitPayload, refit } from "../core/payload.ts";
 import type { FittedSignal } from "../core/payload.ts";
@@ -181,12 +182,7 @@ export class Run {
     if (decode(payload) === null) throw new HoldfastError("signal_invalid", "the payload of a signal cannot be null");
     // Waits whose time has come end before the signal is there, so that it is left for the next.
     this.execution?.tick(this.now());
-    const more = {
-      ...(sent === undefined ? {} : { sent }),
-      ...(key === undefined ? {} : { key }),
-      ...(reason === undefined ? {} : { reason }),
-      ...(trace === undefined ? {} : { trace }),
-    };
+    const more = defined({ sent, key, reason, trace });
     this.#drive.append({ kind: "signal.received", name, payload, ...authorOf(request), ...more });
     this.execution?.work.signalled(name);
     return { duplicate: false };
@@ -268,6 +264,13 @@ export class Run {
       default:
         return decision.effect satisfies never;
     }
+  }
+
+  /** From its beginning; one that goes on is terminated for it. @throws version_missing, label_invalid, input_invalid */
+  restart(version: string, author: Omit<Action, "kind">): void {
+    const begin = this.#drive.anotherLife(version);
+    if (this.state.end === null) void this.act({ ...author, kind: "terminate" });
+    begin();
   }
 
   /** Through the handler, where there is one: it hears of it in its turn. */

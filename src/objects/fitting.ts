@@ -26,8 +26,6 @@ export type Start = Omit<StartRequest, "workflow"> & {
   readonly parent?: ParentRun;
   readonly reply?: Reply;
   readonly fork?: Branch;
-  /** Its input is that of a run: what the schema made of what was sent. */
-  readonly taken?: true;
 };
 
 /** What takes the place of what was sent, and what the start has to pass. */
@@ -40,7 +38,7 @@ export type Fit = {
 export async function fit(definition: Definition, start: Start): Promise<Fit> {
   const sent = start.input;
   // What it has of another run was taken before.
-  const input = start.fork?.input ?? (start.taken === true ? sent : await accept(definition, sent));
+  const input = start.fork?.input ?? (await accept(definition, sent));
   const { lanes, gates } = limitsOf(definition, input);
   const signal = await fitSignal(definition, start);
   if (start.update !== undefined) checkName(start.update.name, "update");

@@ -120,6 +120,9 @@ export type Recalled =
   | ({ readonly kind: "answered" } & Pick<Answering, "by" | "runId">)
   | { readonly kind: "new" };
 
+/** A run of that workflow is to begin once more, with the code of that version. */
+export type Restart = Asked & { readonly workflow: string; readonly version: string };
+
 /** Which webhook wait of which life of a run id: an id is free again once its run was deleted. */
 export type HookAddress = {
   readonly call: string;
@@ -186,6 +189,8 @@ export interface RunRpc {
   query(name: string): Promise<Answer<QueryAnswer>>;
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>>;
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
+  /** Begins the run once more, from its beginning: its journal is the old one or the new one. Refused as a retry is, and with version_missing. */
+  restart(request: Restart): Promise<Answer<null>>;
   /** Refuses as `hook` does where there is no such webhook any more; otherwise it does nothing. */
   lookAtHook(address: HookAddress): Promise<Answer<null>>;
   /** Gives an open webhook another address. */

@@ -77,6 +77,7 @@ import type {
   Recalled,
   RegisterRpc,
   RepeatedStart,
+  Restart,
   Resealing,
   RunRpc,
   StartToken,
@@ -259,12 +260,32 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   async #retry(action: Action & Pick<RunAction, "createdBefore">): Promise<void> {
     const run = this.#meant(action);
     if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
-    // It gave its key away when it ended, and its schedule took it for over.
-    const retried = reclaim(this.#memory.life())
+    await this.#revive((ended) => ended.act(action));
+  }
+
+  /** It gave its key away when it ended, and its schedule took it for over. */
+  async #revive(move: (run: Run) => void | Promise<void>): Promise<void> {
+    const revived = reclaim(this.#memory.life())
       .then(() => this.#host.revive())
-      .then(() => this.#present().act(action));
-    this.#retrying = Promise.allSettled([this.#retrying, retried]);
-    await retried;
+      .then(() => move(this.#present()));
+    this.#retrying = Promise.allSettled([this.#retrying, revived]);
+    await revived;
+  }
+
+  restart({ workflow, version, ...asked }: Restart): Promise<Answer<null>> {
+    const begin = (run: Run): void => {
+      // An id is free again once its run was deleted.
+      if (run.state.created?.workflow !== workflow) {
+        throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
+      }
+      run.restart(version, asked);
+    };
+    return answer(async () => {
+      if (this.#present().state.end === null) begin(this.#present());
+      else await this.#revive(begin);
+      this.#host.proceed();
+      return null;
+    });
   }
 
   fork(request: ForkRequest): Promise<Answer<Made<Parcel>>> {

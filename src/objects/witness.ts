@@ -16,6 +16,7 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
   "debounce",
   "debounced",
   "act",
+  "restart",
   "signal",
   "update",
   "hook",

@@ -264,6 +264,7 @@ describe("Holdfast alone", () => {
     expect(await refusal("create", "", { id: "_7" })).toBe("id_invalid");
     expect(await refusal("get", "kept")).toBe("run_not_found");
     await server.call("terminate", "refusals");
+    expect((await server.call("terminate", "refusals")).error?.message).toMatch(/cannot be terminated$/);
     for (const op of ["pause", "resume", "terminate"] as const)
       expect([op, await refusal(op, "refusals")]).toEqual([op, "run_ended"]);
     expect(await refusal("sendEvent", "refusals", { type: "go", payload: 1 })).toBe("run_ended");
@@ -277,6 +278,28 @@ describe("Holdfast alone", () => {
       expect(value).toEqual(complete({ times, given: 7 }));
       expect(await refusal("restart", "strict", undefined, "/strict")).toBeUndefined();
     }
+  });
+
+  test("a restart is one commit, and no start: nothing that refuses a start takes the instance away", async () => {
+    await server.call("create", "", { id: "limited", params: { program: "wait" } }, "/limited");
+    for (const payload of [1, 2]) {
+      expect(await refusal("restart", "limited", undefined, "/limited")).toBeUndefined();
+      await server.evict("limited");
+      await server.call("sendEvent", "limited", { type: "go", payload }, "/limited");
+      const { entries } = await readHistory(server, "limited");
+      expect(entries.map(({ kind }) => kind).filter((kind) => kind.startsWith("run."))).toEqual([
+        "run.created",
+        "run.started",
+        "run.completed",
+      ]);
+      const { value } = await server.call<Status>("status", "limited", undefined, "/limited");
+      expect(value).toMatchObject({ status: "complete", output: [payload, "go", true, expect.anything()] });
+    }
+    const listed = async (): Promise<unknown> => {
+      const { runs } = (await (await server.fetch("/v1/runs?workflow=limited")).json()) as { runs: unknown[] };
+      return runs;
+    };
+    await expect.poll(listed).toMatchObject([{ id: "limited", status: "completed" }]);
   });
 
   test("a batch of which one can be none deletes none", async () => {

@@ -14,7 +14,13 @@ const other = toWorkflow("other", Other);
 const strict = toWorkflow("strict", class extends Main {}, {
   input: z.object({ program: z.literal("again"), given: z.string().transform(Number) }),
 });
-const worker = createWorker({ workflows: [main, other, strict] });
+/** One that takes no second start. */
+const limited = toWorkflow("limited", class extends Main {}, {
+  rateLimit: { limit: 1, period: "1 day" },
+  singleton: { mode: "skip" },
+  concurrency: { limit: 1, hold: true },
+});
+const worker = createWorker({ workflows: [main, other, strict, limited] });
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;
 
 export default {
@@ -23,6 +29,7 @@ export default {
     if (pathname === "/flows") return answer(request, main.binding);
     if (pathname === "/others") return answer(request, other.binding);
     if (pathname === "/strict") return answer(request, strict.binding);
+    if (pathname === "/limited") return answer(request, limited.binding);
     return worker.fetch(request, env, ctx);
   },
 };
