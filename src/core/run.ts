@@ -110,4 +110,9 @@ export type RunSummary = Omit<RunSnapshot, "input" | "output" | "progress" | "ac
 /** The run that a request made, or that it made before. */
 export type Made<Run = RunSnapshot> = { readonly run: Run; readonly created: boolean };
 
-export type HistoryPage = { readonly entries: readonly Entry[]; readonly next: number | null };
+/** `ended`: the run has; absent where that is not known. */
+export type HistoryPage = {
+  readonly entries: readonly Entry[];
+  readonly next: number | null;
+  readonly ended?: boolean;
+};

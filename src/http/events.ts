@@ -9,7 +9,6 @@
  *    source that comes back for more.
  */
 import type { DirectoryChange } from "../core/directory.ts";
-import { isEnded } from "../core/run.ts";
 import type { RunNews, Service } from "../core/service.ts";
 import { RequestError } from "./problem.ts";
 import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
@@ -61,8 +60,8 @@ async function run(service: Service, { request, param }: Call, heartbeatMs: numb
 
 /** The run has ended, and whoever has seen this entry has seen all. */
 async function isOver({ runs }: Service, id: string, last: number): Promise<boolean> {
-  if (!isEnded((await runs.read(id)).status)) return false;
-  return (await runs.history(id, last, 1)).entries.length === 0;
+  const { entries, ended = false } = await runs.history(id, last, 1);
+  return ended && entries.length === 0;
 }
 
 function runEvents(id: string, news: RunNews): readonly Event[] {

@@ -65,8 +65,8 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
     },
     read: (id, waitMs) => show(runs.read(id, waitMs)),
     history: async (id, after, limit) => {
-      const { entries, next } = await runs.history(id, after, limit);
-      return { entries: entries.map(redaction.entry), next };
+      const { entries, ...page } = await runs.history(id, after, limit);
+      return { entries: entries.map(redaction.entry), ...page };
     },
     follow: async (id, after) =>
       mapped(await runs.follow(id, after), (news) =>

@@ -214,10 +214,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     return answer(() => {
       const damage = this.#memory.damage();
       if (damage !== null) return this.#salvaged(damage, after, limit);
-      const { seq } = this.#memory.existing().state;
+      const { seq, end } = this.#memory.existing().state;
       const entries = this.#memory.journal.page(after, limit);
       const last = entries.at(-1)?.seq ?? seq;
-      return { entries, next: last < seq ? last : null };
+      return { entries, next: last < seq ? last : null, ended: end !== null };
     });
   }
 
