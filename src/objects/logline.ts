@@ -44,14 +44,14 @@ export class Log {
   note(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
     if (isSilent()) return;
     let run = created;
-    for (const [index, entry] of entries.entries()) {
+    const kinds = new Set(entries.map(({ kind }) => kind));
+    const begins = kinds.has("run.created") && kinds.has("run.started");
+    for (const entry of entries) {
       if (entry.kind === "run.created") run = entry;
       // What a fork copied happened to another run.
       if (run === null || (run.fork !== undefined && entry.seq > run.seq && entry.seq <= run.fork.upTo)) continue;
-      const before = entries[index - 1];
       // A run that begins at once says so with its creation: a deployment pays for each line.
-      if (entry.kind === "run.started" && before?.kind === "run.created") continue;
-      const begins = entries[index + 1]?.kind === "run.started";
+      if (entry.kind === "run.started" && begins) continue;
       const event = eventOf(entry, run, begins);
       if (event === null) continue;
       if (this.#lines.length === 0) this.#dueAt = Date.now() + answersMs;
@@ -100,7 +100,7 @@ export function logDelivery(
   console.warn(JSON.stringify({ event, webhook: name, workflow, at: new Date(at).toISOString(), error }));
 }
 
-/** @param begins a creation: the run begins with it */
+/** @param begins the run begins with its creation */
 function eventOf(entry: Entry, run: EntryOf<"run.created">, begins: boolean): Event | null {
   const { kind: event, seq } = entry;
   switch (entry.kind) {
