@@ -7,7 +7,7 @@ import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../core/service.t
 import type { Run } from "../engine/run.ts";
 import { receiveUpdate } from "../engine/update.ts";
 import type { Host } from "./host.ts";
-import { upTo } from "./patience.ts";
+import { against, upTo } from "./patience.ts";
 
 const longestQueryMs = 10_000;
 /** Past it the caller is told that the update is under way. */
@@ -27,28 +27,21 @@ export async function askQuery(run: Run, name: string): Promise<QueryAnswer> {
 
 /** @throws HoldfastError as engine/update */
 export async function makeUpdate(run: Run, host: Pick<Host, "proceed">, request: UpdateRequest): Promise<UpdateAnswer> {
-  const limit = startLimit(longestUpdateMs);
   let isWanted = true;
   const received = receiveUpdate(run, request, () => isWanted);
   host.proceed();
   try {
-    const accepted = await Promise.race([received, limit.over]);
-    // The handler, or the update's schema, has not come to rest in all that time.
-    if (accepted === null)
-      throw new HoldfastError("update_not_found", `the run took no update ${request.name} in time`);
-    host.proceed();
-    return (await Promise.race([accepted.end, limit.over])) ?? { kind: "open", update: accepted.update };
+    return await against(longestUpdateMs, async (over) => {
+      const accepted = await Promise.race([received, over]);
+      // The handler, or the update's schema, has not come to rest in all that time.
+      if (accepted === null)
+        throw new HoldfastError("update_not_found", `the run took no update ${request.name} in time`);
+      host.proceed();
+      return (await Promise.race([accepted.end, over])) ?? { kind: "open", update: accepted.update };
+    });
   } finally {
     isWanted = false;
-    limit.cancel();
     // The run may have come to rest while this was waited for: what it made of it needs a watch again.
     host.proceed();
   }
-}
-
-/** `over` resolves with null; nothing is kept awake once it is cancelled. */
-function startLimit(ms: number): { readonly over: Promise<null>; readonly cancel: () => void } {
-  const { promise, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), ms);
-  return { over: promise, cancel: () => clearTimeout(timer) };
 }

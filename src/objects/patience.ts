@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { Limit } from "../engine/delivery.ts";
+import { timer } from "./timer.ts";
 
 /** How long an object is asked that cannot be reached. */
 const patienceMs = 60_000;
@@ -17,35 +18,31 @@ export function backoff(failures: number, longestMs: number): number {
 
 /** Rejects when the work takes longer; the work goes on. What it rejects with says that asking again makes sense. */
 export async function within<Value>(work: Promise<Value>, limitMs: number): Promise<Value> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late(limitMs)), limitMs);
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return await against(limitMs, (over) => Promise.race([work, over.then(() => Promise.reject(late(limitMs)))]));
 }
 
-/** What comes of the work; null where it takes longer. No timer is left behind. */
+/** What comes of the work; null where it takes longer. */
 export async function upTo<Value>(limitMs: number, work: Promise<Value>): Promise<Value | null> {
-  const { promise, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), limitMs);
+  return await against(limitMs, (over) => Promise.race([work, over]));
+}
+
+/**
+ * What is made of a limit, which resolves once it is over. No timer is left behind when that has settled: it would keep
+ * the object awake.
+ */
+export async function against<Value>(limitMs: number, make: (over: Promise<null>) => Promise<Value>): Promise<Value> {
+  const limit = timer(Date.now() + limitMs);
   try {
-    return await Promise.race([work, promise]);
+    return await make(limit.over);
   } finally {
-    clearTimeout(timer);
+    limit.cancel();
   }
 }
 
 /** For functions of authors that judge, or answer, the call of a webhook: whoever calls waits no longer. */
 export const callLimit: Limit = (made) => upTo(hookLimitMs, made);
 
-/**
- * Asks with a signal that aborts as `stop` does, or once it takes longer. A timer that is left behind, as that of
- * `AbortSignal.timeout` is, would keep the object awake.
- */
+/** Asks with a signal that aborts as `stop` does, or once it takes longer. */
 export async function inTime<Answer>(
   stop: AbortSignal,
   limitMs: number,
@@ -53,12 +50,10 @@ export async function inTime<Answer>(
   why = `no answer within ${limitMs} ms`,
 ): Promise<Answer> {
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new Error(why)), limitMs);
-  try {
+  return await against(limitMs, async (over) => {
+    void over.then(() => limit.abort(new Error(why)));
     return await ask(AbortSignal.any([stop, limit.signal]));
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }
 
 /** The object, none of whose calls is waited for any longer; what was begun goes on. */

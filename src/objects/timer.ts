@@ -5,14 +5,14 @@
 /** The platform takes no longer one. Whoever is kept in memory for that long has heard of an alarm before. */
 const longestTimerMs = 2 ** 31 - 1;
 
-export type Timer = { readonly over: Promise<void>; readonly cancel: () => void };
+export type Timer = { readonly over: Promise<null>; readonly cancel: () => void };
 
 /** A timer that keeps nothing awake once it is cancelled; null for never, as is what no timer can be set to. */
 export function timer(at: number | null): Timer {
   if (at === null || at - Date.now() > longestTimerMs) return { over: new Promise(() => {}), cancel: () => {} };
   let handle: ReturnType<typeof setTimeout> | undefined;
-  const over = new Promise<void>((resolve) => {
-    handle = setTimeout(() => resolve(), Math.max(0, at - Date.now()));
+  const over = new Promise<null>((resolve) => {
+    handle = setTimeout(() => resolve(null), Math.max(0, at - Date.now()));
   });
   const cancel = (): void => {
     if (handle !== undefined) clearTimeout(handle);
