@@ -15,7 +15,10 @@ export type StartOptions = {
   readonly delay?: Duration;
   /** Begin at this instant; not beside `delay`. */
   readonly startAt?: Instant;
-  /** Cancel the run instead of beginning it after this instant. */
+  /**
+   * Cancel the run instead of beginning it after this instant, with code `start_expired`; at this instant where it has
+   * not begun by then, whatever it waits for.
+   */
   readonly notAfter?: Instant;
   readonly labels?: Readonly<Record<string, string>>;
   /** Addresses that are told of its end, at most 10, beside those that the workflow names; see docs/webhooks.md. */

@@ -13,7 +13,7 @@ import type { RunState } from "../core/state.ts";
 import { withoutUndoing } from "./ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
-import { Porter } from "./porter.ts";
+import { Porter, decidedAt } from "./porter.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row without any progress after which the handler itself is held to be their cause. */
@@ -164,8 +164,10 @@ export class Drive {
     this.#beginOrExpire(now);
     if (this.state.end !== null) return this.#ended(now);
     if (this.state.paused !== null) return this.#held(now);
-    const { startAt } = this.state.created;
-    if (this.state.startedAt === null && (startAt ?? 0) > now) return { busy: false, wakeAt: startAt, expired: false };
+    const { created, startedAt } = this.state;
+    if (startedAt === null && (created.startAt ?? 0) > now) {
+      return { busy: false, wakeAt: decidedAt(created), expired: false };
+    }
     const { definition } = this;
     if (definition === undefined) {
       // It was at work when its code went, and may have left its slots behind.

@@ -6,7 +6,7 @@
  * Invariant 2: a run that is parked with nothing to do asks for nothing.
  */
 import { deadlineOf } from "../core/child.ts";
-import type { Fact } from "../core/entry.ts";
+import type { EntryOf, Fact } from "../core/entry.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
@@ -182,6 +182,11 @@ export class Porter {
   }
 }
 
+/** When a run that no lane holds begins, or is cancelled because it may not begin any more; epoch ms. */
+export function decidedAt({ startAt, notAfter }: Pick<EntryOf<"run.created">, "startAt" | "notAfter">): number {
+  return Math.min(startAt ?? 0, notAfter === null ? Infinity : notAfter + 1);
+}
+
 /**
  * A deadline has come, or nothing is left to wait for: the run has something to do by itself. When a child
  * is to be asked, its alarm knows: whoever merely looks at the run does not set it to work for that.
@@ -189,7 +194,7 @@ export class Porter {
 export function isDue(state: RunState, now: number): boolean {
   const { created, startedAt, end, paused } = state;
   if (created === null || end !== null || paused !== null) return false;
-  if (startedAt === null) return (created.startAt ?? 0) <= now;
+  if (startedAt === null) return decidedAt(created) <= now;
   const open = openCalls(state);
   return state.queued.size > 0 || open.length === 0 || open.some((call) => deadlineOf(call) <= now);
 }

@@ -193,6 +193,18 @@ describe("cancel, terminate, timeout", () => {
     expect(late.snapshot).toMatchObject({ status: "cancelled", error: { code: "start_expired" } });
   });
 
+  test("one that may not begin any more is cancelled then, however late it would be due", async () => {
+    const host = new Host(() => 1, { commits: ["[]"], cold: false });
+    host.run.create({ ...created(null), startAt: startAt + 86_400_000, notAfter: startAt + 1000 });
+    await host.drive(startAt + 60_000);
+    expect([host.snapshot, host.clock.at]).toMatchObject([
+      { status: "cancelled", error: { code: "start_expired" } },
+      startAt + 1001,
+    ]);
+    const late = host.reopen({ keep: 2, at: startAt + 2000 });
+    expect([late.run.isDue(), late.status]).toEqual([true, "queued"]);
+  });
+
   test("it is told when it was accepted, and when it began", async () => {
     const host = new Host((_input, step) => [step.info.createdAt, step.info.startedAt], {
       commits: ["[]"],
