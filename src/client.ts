@@ -5,7 +5,7 @@ export { HoldfastError } from "./core/error.ts";
 export type { Client, ClientWorkflow, RunFilter, StartOptions } from "./client/client.ts";
 export type { CallOptions, ClientOptions, Method } from "./client/connection.ts";
 export type { FollowOptions } from "./client/event.ts";
-export type { ClientRun } from "./client/run.ts";
+export type { ClientRun, WaitOptions } from "./client/run.ts";
 export type { Cost, HistoryEntry, ListedRun, RunView } from "./client/view.ts";
 export type { ErrorCode } from "./core/code.ts";
 export type { Duration, Instant } from "./core/duration.ts";

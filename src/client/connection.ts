@@ -158,9 +158,10 @@ async function inTime<Answer>(
   }
 }
 
-/** What the runtimes throw, each in words of its own. */
+/** What the runtimes throw, each in words of its own; Node says why in a cause of what it throws. */
 function unanswered(cause: unknown): never {
-  const told = messageOf(cause);
+  const why = cause instanceof Error && cause.cause instanceof Error ? `: ${messageOf(cause.cause)}` : "";
+  const told = messageOf(cause) + why;
   throw new ApiError("unreachable", `nobody answered: ${told}`, { cause });
 }
 

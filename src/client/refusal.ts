@@ -56,7 +56,8 @@ export function refusalOf(response: Response, text: string): Error {
 /** The answer of somebody between here and Holdfast. */
 export function strange(response: Response, text: string): ApiError {
   const { status } = response;
-  const told = `the answer is ${status} and not from Holdfast: ${text.slice(0, 200)}`;
+  const what = response.ok ? "no JSON, as Holdfast's would be" : "not from Holdfast";
+  const told = `the answer is ${status} and ${what}: ${text.slice(0, 200)}`;
   return new ApiError("unreachable", told, { status, retryAfterMs: pauseOf(response) });
 }
 

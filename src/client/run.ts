@@ -13,10 +13,16 @@ import { received, segment, sent } from "./value.ts";
 import { viewRun } from "./view.ts";
 import type { HistoryEntry, RunJson, RunView } from "./view.ts";
 
+/** Who waits for long may give up. */
+export type WaitOptions = {
+  /** Ends the wait, which then throws the signal's reason; what was asked for goes on. */
+  readonly signal?: AbortSignal | undefined;
+};
+
 /** A run, by its id; what is asked of it is asked over HTTP. Each call throws an ApiError where it is refused. */
 export interface ClientRun<Output = unknown, Signals extends SignalTypes = SignalTypes> extends Omit<
   RunHandle<Output, Signals>,
-  "status" | "result" | "fork"
+  "status" | "result" | "update" | "fork"
 > {
   /** @throws ApiError run_not_found */
   status(): Promise<RunView<Output>>;
@@ -24,7 +30,13 @@ export interface ClientRun<Output = unknown, Signals extends SignalTypes = Signa
    * The output, once the run has completed; waits for it as long as it takes.
    * @throws the run's error when it failed or was cancelled, with its `code`; ApiError run_not_found
    */
-  result(options?: { readonly signal?: AbortSignal | undefined }): Promise<Output>;
+  result(options?: WaitOptions): Promise<Output>;
+  /**
+   * What the function registered with `step.update` makes of the argument; waits for it as long as it takes.
+   * @throws what the function threw; ApiError run_not_found, update_not_found, update_invalid, run_paused, run_ended,
+   * version_missing, idempotency_conflict
+   */
+  update<Result = unknown>(name: string, argument?: unknown, options?: UpdateOptions & WaitOptions): Promise<Result>;
   /** @throws ApiError run_not_found, fork_invalid, input_invalid, id_invalid, run_exists, rate_limited */
   fork(options?: ForkOptions): Promise<ClientRun<Output, Signals>>;
   /** Removes the run, once it has ended, and all that is stored of it. @throws ApiError run_not_found, run_not_ended */
@@ -63,7 +75,7 @@ export function createRun<Output, Signals extends SignalTypes>(
     },
     query: async <Result>(name: string) =>
       resultOf(await connection.call("GET", `${path}/queries/${segment(name, "query")}`)) as Result,
-    update: async <Result>(name: string, argument?: unknown, options?: UpdateOptions) =>
+    update: async <Result>(name: string, argument?: unknown, options?: UpdateOptions & WaitOptions) =>
       (await updateRun(connection, path, name, argument, options)) as Result,
     cancel: (reason) => act("cancel", reason),
     terminate: (reason) => act("terminate", reason),
@@ -89,9 +101,9 @@ async function updateRun(
   path: string,
   name: string,
   argument: unknown,
-  { idempotencyKey = crypto.randomUUID() }: UpdateOptions = {},
+  { idempotencyKey = crypto.randomUUID(), signal }: UpdateOptions & WaitOptions = {},
 ): Promise<unknown> {
-  const asked = message(name, argument, { idempotencyKey });
+  const asked = { ...message(name, argument, { idempotencyKey }), signal };
   for (;;) {
     const answer = await connection.call("POST", `${path}/updates/${segment(name, "update")}`, asked);
     if (!Object.hasOwn(answer as object, "accepted")) return resultOf(answer);

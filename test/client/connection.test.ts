@@ -224,6 +224,32 @@ test("who gives up waiting is told at once, by the reason given", async () => {
   await expect(before).rejects.toThrow("before");
 });
 
+test("so is who gives up an update that is under way, which is asked for no more", async () => {
+  const control = new AbortController();
+  const open: Answer = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+    return Response.json({ accepted: true, update: "u1" }, { status: 202 });
+  };
+  const { client, asked } = against([open, none]);
+  const updated = client.getRun("r1").update("put", 7, { signal: control.signal });
+  setTimeout(() => control.abort(new Error("had enough")), 90_000);
+  const { error, ms } = await finish(updated);
+  expect([String(error), ms, asked.length]).toEqual(["Error: had enough", 90_000, 2]);
+});
+
+test("who is not answered is told why, as far as the runtime says", async () => {
+  const refusedBy: Answer = () => {
+    throw new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED 127.0.0.1:8787") });
+  };
+  const told = async (answer: Answer) =>
+    String((await finish(against([answer], "0s").client.request("GET", "/metrics"))).error);
+  expect(await told(refusedBy)).toBe("ApiError: nobody answered: fetch failed: connect ECONNREFUSED 127.0.0.1:8787");
+  expect(await told(lost)).toBe("ApiError: nobody answered: fetch failed");
+  expect(await told(() => new Response("up 1"))).toBe(
+    "ApiError: the answer is 200 and no JSON, as Holdfast's would be: up 1",
+  );
+});
+
 test("a connection on which nothing is said any more is given up, and the follower comes back behind what it had", async () => {
   const mute = (): Response =>
     events(
