@@ -16,7 +16,8 @@ import { checkName } from "../core/name.ts";
 import { createRandom } from "../core/random.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
-import { isSchema, validate } from "../core/schema.ts";
+import { takePayload } from "../core/payload.ts";
+import { isSchema } from "../core/schema.ts";
 import type { RunState } from "../core/state.ts";
 import type {
   FetchOptions,
@@ -186,7 +187,7 @@ function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Prom
   });
   if (schema === undefined) return payload;
   return payload.then((value) =>
-    value === null ? null : validate(schema, value, "signal_invalid", `the payload of signal ${String(name)}`),
+    value === null ? null : takePayload(schema, value, `the payload of signal ${String(name)}`),
   );
 }
 

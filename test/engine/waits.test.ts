@@ -125,6 +125,28 @@ describe("signals", () => {
     expect(codeOf(() => run.signal(other))).toBe("idempotency_conflict");
   });
 
+  test("an empty one is seen as {}, and as nothing by a schema that takes nothing else", async () => {
+    const later = <Output>(schema: z.ZodType<Output>) => schema.refine(async () => await Promise.resolve(true));
+    const taken = async (schema: z.ZodType | undefined, declared: boolean): Promise<unknown> => {
+      const options = declared || schema === undefined ? {} : { schema };
+      const flow = define(async (_input, step) => [await step.waitFor("a", options)]);
+      const host = await new Host({ ...flow, signals: declared && schema !== undefined ? { a: schema } : {} }).drive();
+      host.run.signal(await host.run.fitSignal({ name: "a", payload: encode({}, ""), by: "test" }));
+      return (await host.drive()).output;
+    };
+    for (const declared of [true, false]) {
+      expect(await taken(undefined, declared)).toEqual([{}]);
+      expect(await taken(z.object({ n: z.number().default(1) }), declared)).toEqual([{ n: 1 }]);
+      expect(await taken(z.unknown(), declared)).toEqual([{}]);
+      for (const schema of [z.undefined(), later(z.undefined())])
+        expect(await taken(schema, declared)).toEqual([undefined]);
+      for (const schema of [z.number().default(7), later(z.number().default(7))])
+        expect(await taken(schema, declared)).toEqual([7]);
+    }
+    await expect(taken(z.object({ n: z.number() }), true)).rejects.toMatchObject({ issues: [{ path: "/n" }] });
+    await expect(taken(later(z.number()), true)).rejects.toThrow("expected number, received object");
+  });
+
   test("guarantee 5: what was taken once stays so, whatever its schema makes of it now", async () => {
     const flow = define(async (_input, step) => await step.waitFor("a"));
     const sent = { name: "a", payload: encode(1, ""), key: "k", by: "test" };

@@ -77,6 +77,14 @@ describe.each([
     await expect(run.pause()).rejects.toMatchObject({ code: "run_ended" });
   });
 
+  it("sends nothing where the schema of a signal takes nothing", async () => {
+    const run = await parcels.start(parcel);
+    await run.signal("nudge");
+    await expect(run.signal("nudge", 7 as never)).rejects.toMatchObject({ code: "signal_invalid" });
+    await run.signal("handed", { to: "Ada" });
+    await run.result();
+  });
+
   it("forks, pauses, resumes and retries", async () => {
     const run = await parcels.start(parcel);
     await run.pause("for a moment");
