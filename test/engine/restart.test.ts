@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decode } from "../../src/core/value.ts";
 import { Family } from "./family.ts";
+import { Fleet, need } from "./fleet.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -84,4 +85,21 @@ describe("a run that begins once more", () => {
     expect([...family.made.keys()].map((id) => family.snapshot(id).status)).toEqual(["cancelled", "waiting"]);
     expect([family.snapshot("parent").status, family.run("parent").state.orphans.size]).toEqual(["waiting", 0]);
   });
+});
+
+test("a run that begins once more while it is at work gives back the slots of its steps, and those that it needs no more", async () => {
+  const fleet = new Fleet();
+  const needs = [need("mail", 1, { hold: true }), need("steps", 1, { scope: "step" })];
+  let lives = 0;
+  const handler: Handler = async (_, step) => {
+    if (++lives === 1) await step.run("old", () => fleet.clock.after(60 * minuteMs));
+    else await step.waitFor("never");
+  };
+  const a = fleet.add("a", handler, needs);
+  await fleet.drive(minuteMs);
+  expect([fleet.lane("mail").used, fleet.lane("steps").used]).toEqual([1, 1]);
+  a.run.restart("1", author);
+  fleet.add("b", (_, step) => step.run("work", () => 1), needs);
+  await fleet.drive(10 * minuteMs);
+  expect([...fleet.ships.values()].map(({ status }) => status)).toEqual(["waiting", "completed"]);
 });
