@@ -35,7 +35,7 @@ class Part {
 
   dress(step: Step): Step {
     const { info } = step;
-    const api = step as unknown as Readonly<Record<"run" | "map" | "fetch" | "invoke" | "start", Call>>;
+    const api = step as unknown as Readonly<Record<"run" | "map" | "fetch" | "invoke" | "start" | "patched", Call>>;
     const learning =
       (call: Call): Call =>
       (workflow, ...rest) => {
@@ -65,6 +65,11 @@ class Part {
       },
       invoke: learning(api.invoke),
       start: learning(api.start),
+      patched: (id: unknown) => {
+        const name = String(id);
+        this.#script.ask(this.#workflow, "patches", name);
+        return this.#script.standIns(this.#workflow).patches?.[name] !== false && api.patched(id);
+      },
     };
     return { ...step, ...own } as unknown as Step;
   }

@@ -39,6 +39,8 @@ export type StandIns = {
   readonly steps?: Readonly<Record<string, StandIn>>;
   /** In the place of `undo`, by the step's name. That of a replaced step does nothing unless it stands here. */
   readonly undos?: Readonly<Record<string, StandIn>>;
+  /** `false`: the run has passed this `step.patched` before the change, and takes the old side. */
+  readonly patches?: Readonly<Record<string, boolean>>;
 };
 
 /** Written as a method, so that it may say what input it takes. */
@@ -69,7 +71,7 @@ export type RehearsalOptions = StandIns & {
 /** A signal that a run of the rehearsal sent to one outside of it. */
 export type SentSignal = { readonly to: string; readonly name: string; readonly payload: unknown };
 
-type Part = "steps" | "undos";
+type Part = "steps" | "undos" | "patches";
 
 const defaultPatienceMs = 4000;
 
@@ -84,7 +86,7 @@ export class Script {
   readonly #workflows = new Map<string, Definition>();
   /** Children that were started. */
   readonly #children = new Set<string>();
-  /** Steps that workflows asked for, and those of them that may be undone, by the workflow's name. */
+  /** Steps that workflows asked for, those of them that may be undone, and patches, by the workflow's name. */
   readonly #asked = new Map<string, Record<Part, Set<string>>>();
   /** Workflows that undid a step themselves. */
   readonly #undone = new Set<string>();
@@ -131,9 +133,9 @@ export class Script {
     return typeof part === "object" ? part : {};
   }
 
-  /** A step of this name was asked for, or one that may be undone. */
-  ask(workflow: string, part: Part, step: string): void {
-    this.#askedOf(workflow)[part].add(step);
+  /** A step of this name was asked for, or one that may be undone, or a patch. */
+  ask(workflow: string, part: Part, name: string): void {
+    this.#askedOf(workflow)[part].add(name);
   }
 
   /** A step is undone by its own function. */
@@ -169,6 +171,7 @@ export class Script {
     const why = "the run has completed and never came to it; its";
     check(this.options, "steps", root.steps, `${why} steps`);
     check(this.options, "undos", root.undos, `${why} steps that may be undone`);
+    check(this.options, "patches", root.patches, `${why} patches`);
     check(this.options, "children", this.#children, `${why} children`);
     for (const [child, given] of Object.entries(this.options.children ?? {})) {
       if (typeof given === "function" || !ends(child).every((kind) => kind === "run.completed")) continue;
@@ -176,11 +179,12 @@ export class Script {
       const whose = `the children of workflow ${child} have completed and never came to it; their`;
       check(given, "steps", asked.steps, `${whose} steps`);
       check(given, "undos", asked.undos, `${whose} steps that may be undone`);
+      check(given, "patches", asked.patches, `${whose} patches`);
     }
   }
 
   #askedOf(workflow: string): Record<Part, Set<string>> {
-    const asked = this.#asked.get(workflow) ?? { steps: new Set(), undos: new Set() };
+    const asked = this.#asked.get(workflow) ?? { steps: new Set(), undos: new Set(), patches: new Set() };
     this.#asked.set(workflow, asked);
     return asked;
   }

@@ -52,7 +52,17 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
 }
 
 const partOptions = ["steps", "undos"] as const;
-const ownOptions = [...partOptions, "children", "id", "startAt", "labels", "schedule", "lenient", "patience"];
+const ownOptions = [
+  ...partOptions,
+  "patches",
+  "children",
+  "id",
+  "startAt",
+  "labels",
+  "schedule",
+  "lenient",
+  "patience",
+];
 
 function checkOptions(options: RehearsalOptions): void {
   checkKnown(options, ownOptions);
@@ -61,9 +71,9 @@ function checkOptions(options: RehearsalOptions): void {
     if (typeof part === "function") continue;
     const where = `children: ${JSON.stringify(child)}: `;
     if (typeof part !== "object" || part === null) {
-      throw new RehearsalError(`${where}must be a function, or { workflow, steps, undos }`);
+      throw new RehearsalError(`${where}must be a function, or { workflow, steps, undos, patches }`);
     }
-    checkKnown(part, ["workflow", ...partOptions], where);
+    checkKnown(part, ["workflow", ...partOptions, "patches"], where);
     checkStandIns(part, where);
   }
 }
@@ -74,5 +84,9 @@ function checkStandIns(given: StandIns, where = ""): void {
       if (typeof standIn !== "function")
         throw new RehearsalError(`${where}${part}: ${JSON.stringify(step)} must be a function`);
     }
+  }
+  for (const [patch, side] of Object.entries(given.patches ?? {})) {
+    if (typeof side !== "boolean")
+      throw new RehearsalError(`${where}patches: ${JSON.stringify(patch)} must be true or false`);
   }
 }

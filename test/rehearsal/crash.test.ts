@@ -46,6 +46,30 @@ test("what a retry does again because it was undone is no step that was done aga
   expect(paid.size).toBe(2);
 });
 
+test("the old side of a change is taken in every life where the rehearsal says so, of a child as well", async () => {
+  const sides = async (_input: unknown, step: Step): Promise<boolean[]> => {
+    const one = step.patched("one");
+    await step.run("between", () => 1);
+    return [one, step.patched("two")];
+  };
+  const child = defineWorkflow("child", { handler: sides });
+  const parent = defineWorkflow("parent", {
+    handler: async (input: undefined, step) => [await sides(input, step), await step.invoke(child, null)],
+  });
+  const children = { child: { patches: { two: false } } };
+  const run = await rehearse(parent, undefined, { patches: { one: false, two: true }, children });
+  expect(await run.result()).toEqual([
+    [false, true],
+    [true, false],
+  ]);
+  await run.crashEverywhere();
+  const mistyped = rehearse(child, null, { patches: { tow: false } });
+  await expect(mistyped).rejects.toThrow(
+    'patches: "tow": the run has completed and never came to it; its patches were: one, two',
+  );
+  await expect(rehearse(child, null, { patches: { one: 0 } as never })).rejects.toThrow("must be true or false");
+});
+
 test("a change behind patched is taken in every life: a rehearsal knows no other code", async () => {
   const changed = flow(async (_input, step) => {
     const parts = Promise.all([1, 2, 3].map((n) => step.run("part", async () => await Promise.resolve(n))));
