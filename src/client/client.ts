@@ -34,6 +34,8 @@ export type RunFilter = {
   readonly idPrefix?: string;
   /** The code of the run's error. */
   readonly errorCode?: string;
+  /** The `id` of a cause of failures, as `request("GET", "/v1/directory/causes")` answers it. */
+  readonly cause?: string;
 };
 
 /** The least that a definition is: what `defineWorkflow` makes, or one of which nothing is known. */
@@ -177,4 +179,4 @@ function toQuery({ status, labels = {}, createdAfter, createdBefore, ...texts }:
   return query;
 }
 
-const plain: ReadonlySet<string> = new Set(["workflow", "idPrefix", "errorCode"]);
+const plain: ReadonlySet<string> = new Set(["workflow", "idPrefix", "errorCode", "cause"]);

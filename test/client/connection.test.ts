@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createClient } from "../../src/client.ts";
 import type { Client } from "../../src/client.ts";
+import { filterNames } from "../../src/http/query.ts";
 
 type Answer = (request: Request) => Response | Promise<Response>;
 
@@ -314,4 +315,20 @@ test("values come as they are; what stands for none comes as the JSON it is", as
       .result(),
   );
   expect(value).toEqual(redacted);
+});
+
+test("runs are listed by each filter that the API has", async () => {
+  const { client, asked } = against([() => Response.json({ runs: [], cursor: null })]);
+  const at = new Date("2027-01-01T00:00:00.000Z");
+  const plain = { workflow: "w", idPrefix: "o-", errorCode: "step_failed", cause: "0k3v9qz1m2x7ab" };
+  const given = { ...plain, status: "failed", labels: { team: "north" }, createdAfter: at, createdBefore: at } as const;
+  expect(await finish(client.runs(given)[Symbol.asyncIterator]().next())).toMatchObject({ value: { done: true } });
+  const { limit: _limit, ...query } = Object.fromEntries(new URL(asked[0]?.url ?? "").searchParams);
+  const instant = at.toISOString();
+  expect(query).toEqual({
+    ...plain,
+    ...{ status: "failed", "label.team": "north", createdAfter: instant, createdBefore: instant },
+  });
+  const names = Object.keys(query).map((name) => (name.startsWith("label.") ? "label." : name));
+  expect(new Set(names)).toEqual(new Set(filterNames));
 });
