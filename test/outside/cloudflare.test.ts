@@ -176,6 +176,17 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
     });
   });
 
+  test("an event that nobody had waited for is gone with a restart", async () => {
+    await server.create("early", { program: "waits" });
+    await call("sendEvent", "early", { type: "b", payload: 99 });
+    await server.until("early", "running", "waiting");
+    await call("restart", "early");
+    await server.until("early", "running", "waiting");
+    await call("sendEvent", "early", { type: "b", payload: 2 });
+    for (const payload of [1, 3, 4]) await call("sendEvent", "early", { type: "a", payload });
+    expect(await server.until("early", "complete")).toEqual(complete([1, 3, 2, 4]));
+  });
+
   test("what is deleted is gone, and its id is free", async () => {
     await server.run("silent", "deleted");
     expect(await call("delete", "deleted")).toMatchObject({ error: null });
