@@ -4,6 +4,7 @@
  */
 import type { Duration } from "../core/duration.ts";
 import type { Entry } from "../core/entry.ts";
+import type { RunHandle } from "../core/handle.ts";
 import type { RunStatus, Waiting } from "../core/run.ts";
 import type { SignalTypes } from "../core/step.ts";
 import type { SentSignal } from "./script.ts";
@@ -38,6 +39,12 @@ export type HookReply = {
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string;
   };
+};
+
+/** A workflow, as far as its runs are typed by it. */
+type Handled<Output, Signals extends SignalTypes> = {
+  readonly name: string;
+  get(id: string): RunHandle<Output, Signals>;
 };
 
 /** How a run stands: what the deaths of it are compared by, unless told otherwise. */
@@ -76,8 +83,12 @@ export interface Rehearsal<Output = unknown, Signals extends SignalTypes = Signa
   readonly now: Date;
 
   /** @throws HoldfastError run_ended, signal_invalid */
-  signal<Name extends keyof Signals & string>(name: Name, payload: Signals[Name]): Promise<void>;
-  signal(name: string, payload?: unknown): Promise<void>;
+  signal<Name extends keyof Signals & string>(
+    name: Name,
+    ...args: undefined extends Signals[Name] ? [payload?: Signals[Name]] : [payload: Signals[Name]]
+  ): Promise<void>;
+  /** One that the workflow declares no schema for. */
+  signal<Name extends string>(name: Name extends keyof Signals ? never : Name, payload?: unknown): Promise<void>;
   /**
    * Calls a webhook, by its name (`review`, `review#2`) or its address.
    * @throws HoldfastError webhook_not_found, webhook_expired, webhook_rejected, body_invalid, run_ended
@@ -108,7 +119,11 @@ export interface Rehearsal<Output = unknown, Signals extends SignalTypes = Signa
   /** Lets time pass to the end, and answers the output. @throws the run's error, and as `end` */
   result(): Promise<Output>;
 
-  /** The n-th child, counted from 0, that any run of the rehearsal started of this workflow. */
+  /** The n-th child, counted from 0, that any run of the rehearsal started of this workflow; typed by its definition. */
+  child<ChildOutput, ChildSignals extends SignalTypes>(
+    workflow: Handled<ChildOutput, ChildSignals>,
+    n?: number,
+  ): Rehearsal<ChildOutput, ChildSignals>;
   child<ChildOutput = unknown>(workflow: string | { readonly name: string }, n?: number): Rehearsal<ChildOutput>;
 
   /**

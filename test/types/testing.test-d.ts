@@ -35,6 +35,10 @@ export async function test() {
   expectTypeOf(await run.result()).toEqualTypeOf<{ due: Date; charge: number }>();
   await run.signal("decision", { approved: true });
   await run.signal("anything", 5);
+  // @ts-expect-error the schema of the signal says what it brings
+  await run.signal("decision", { approved: "yes" });
+  // @ts-expect-error and that it brings something
+  await run.signal("decision");
   // @ts-expect-error an input that the workflow does not take
   await rehearse(order, { id: 7 });
   // @ts-expect-error a workflow that takes an input
@@ -42,4 +46,9 @@ export async function test() {
   expectTypeOf(await rehearse(bare)).toExtend<Rehearsal<string>>();
   expectTypeOf(await run.query<number>("total")).toEqualTypeOf<number>();
   expectTypeOf(run.child<string>(bare).output).toEqualTypeOf<string | null>();
+  expectTypeOf(run.child(bare, 1).output).toEqualTypeOf<string | null>();
+  expectTypeOf(run.child("bare").output).toEqualTypeOf<unknown>();
+  await run.child(order).signal("decision", { approved: true });
+  // @ts-expect-error the schema of the child's signal says what it brings
+  await run.child(order).signal("decision", 5);
 }
