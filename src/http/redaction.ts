@@ -9,8 +9,9 @@ import { HoldfastError } from "../core/error.ts";
 import type { Hooks } from "../core/hooks.ts";
 import type { Runs, Service } from "../core/service.ts";
 import type { Schedules } from "../core/timetable.ts";
-import { hidden, redactions } from "../core/redaction.ts";
+import { redactions } from "../core/redaction.ts";
 import type { Sight, Redaction } from "../core/redaction.ts";
+import { hidden } from "../core/redaction/mask.ts";
 
 /** The service itself for who may see all of it. */
 export function redact(service: Service, sight: Sight): Service {

@@ -1,0 +1,139 @@
+/**
+ * What a narrower sight is shown of an entry. Every field that any kind of entry has is here once, with how it is
+ * told: an entry of one kind is told as every other that has the field.
+ */
+import type { Entry } from "../entry.ts";
+import type { StoredError } from "../error.ts";
+import type { Continuation, ForkOrigin } from "../origin.ts";
+import type { Stored } from "../value.ts";
+import { hidden, redactError, shapeOf, wordsOf } from "./mask.ts";
+
+type FieldOf<Each> = Each extends Each ? keyof Each : never;
+
+/** How a field of an entry is told. */
+type Manner = "kept" | "value" | "error" | "words" | "address" | "fork" | "continuation" | "dropped";
+
+/** A field that is not here does not compile. */
+const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
+  seq: "kept",
+  at: "kept",
+  kind: "kept",
+  id: "kept",
+  workflow: "kept",
+  version: "kept",
+  input: "value",
+  sent: "value",
+  labels: "kept",
+  parent: "kept",
+  schedule: "kept",
+  startAt: "kept",
+  notAfter: "kept",
+  origin: "dropped",
+  key: "kept",
+  by: "kept",
+  role: "kept",
+  trace: "kept",
+  shards: "dropped",
+  limit: "kept",
+  used: "kept",
+  deployment: "kept",
+  held: "kept",
+  step: "kept",
+  attempt: "kept",
+  startedAt: "kept",
+  error: "error",
+  retryAt: "kept",
+  result: "value",
+  call: "kept",
+  name: "kept",
+  wakeAt: "kept",
+  wait: "kept",
+  until: "kept",
+  payload: "value",
+  signal: "kept",
+  url: "address",
+  request: "value",
+  reason: "words",
+  level: "kept",
+  message: "words",
+  data: "value",
+  value: "value",
+  shiftMs: "kept",
+  cleared: "kept",
+  output: "value",
+  reply: "dropped",
+  lanes: "kept",
+  claims: "kept",
+  seed: "dropped",
+  fork: "fork",
+  continuation: "continuation",
+  undo: "kept",
+  sensitive: "kept",
+  ends: "kept",
+  steps: "kept",
+  apart: "dropped",
+  child: "kept",
+  policy: "kept",
+  detached: "kept",
+  left: "kept",
+  calls: "kept",
+  listener: "kept",
+  update: "kept",
+  argument: "value",
+  patch: "kept",
+  lane: "kept",
+  awaited: "kept",
+  givenUp: "kept",
+  action: "kept",
+  // An address that is told of the end is often a credential as well.
+  notify: "dropped",
+  run: "kept",
+  from: "kept",
+  omitted: "kept",
+  code: "kept",
+  generation: "kept",
+  courier: "kept",
+  print: "dropped",
+  of: "kept",
+};
+
+/** @param only the manners that count; the fields of others stay as they are. Null: all of them. */
+export function redactEntry(entry: Entry, only: ReadonlySet<Manner> | null): Entry {
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(entry)) {
+    // An entry of a newer deployment may have fields that this one does not know.
+    const manner = Object.hasOwn(manners, name) ? manners[name as FieldOf<Entry>] : "dropped";
+    const told = only === null || only.has(manner) ? tellField(manner, value) : value;
+    if (told !== undefined) shown[name] = told;
+  }
+  return shown as Entry;
+}
+
+/** Undefined where it is not told at all. */
+function tellField(manner: Manner, value: unknown): unknown {
+  switch (manner) {
+    case "kept":
+      return value;
+    case "value":
+      return shapeOf(value as Stored);
+    case "error":
+      return redactError(value as StoredError);
+    case "address":
+      return hidden;
+    case "words":
+      return wordsOf(value as string | null);
+    case "fork": {
+      const { id, step, upTo, reason } = value as ForkOrigin;
+      return { id, step, upTo, reason: wordsOf(reason) } satisfies ForkOrigin;
+    }
+    case "continuation": {
+      // The signals and updates that it brings along are left out.
+      const { count, createdAt } = value as Continuation;
+      return { count, createdAt, keys: [] } satisfies Continuation;
+    }
+    case "dropped":
+      return undefined;
+    default:
+      return manner satisfies never;
+  }
+}

@@ -1,0 +1,36 @@
+/** What stands in the place of a value, of an error and of what people wrote, where a sight does not show them. */
+import type { StoredError } from "../error.ts";
+import { defined } from "../record.ts";
+import { outlineOf } from "../shape.ts";
+import { decode, encodeShape } from "../value.ts";
+import type { Stored } from "../value.ts";
+
+/** Stands where words are not shown. */
+export const hidden = "(hidden)";
+
+export function shapeOf(stored: Stored): Stored {
+  return encodeShape(outlineOf(decode(stored)));
+}
+
+export function shapeOrNull(stored: Stored | null): Stored | null {
+  return stored === null ? null : shapeOf(stored);
+}
+
+export function redactError(error: StoredError): StoredError {
+  const { name, code, step, attempts, index, child, cause, errors, undone, notUndone } = error;
+  return {
+    name,
+    message: hidden,
+    ...defined({ code, step, attempts, index, child }),
+    ...defined({ cause: cause && redactError(cause), errors: errors?.map(redactError), undone }),
+    ...defined({ notUndone: notUndone?.map(({ step: of }) => ({ step: of, message: hidden })) }),
+  };
+}
+
+export function errorOrNull(error: StoredError | null): StoredError | null {
+  return error === null ? null : redactError(error);
+}
+
+export function wordsOf<Words extends string | null>(words: Words): Words | typeof hidden {
+  return words === null ? words : hidden;
+}
