@@ -1,5 +1,7 @@
 /** What the sentences for people are made of: text that fits one line, times of day, numbers in a row. */
+import type { Author } from "./author.ts";
 import { describeMs } from "./duration.ts";
+import type { CallKind } from "./entry.ts";
 
 /** Breaks, control characters, and what turns the direction of the text behind it. */
 const unruly = /[\s\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu;
@@ -60,4 +62,55 @@ export function ordinal(count: number): string {
 /** `attempt 2 of 6`, or `attempt 2` where nobody knows of how many. */
 export function attemptOf(attempt: number, limit: number | null): string {
   return limit === null ? `attempt ${attempt}` : `attempt ${attempt} of ${limit}`;
+}
+
+/** What people wrote: names as far as they may go. */
+const maxName = 256;
+/** Of a list of names so many are told. */
+const maxListed = 5;
+
+export function named(text: string): string {
+  return inLine(text, maxName);
+}
+
+/** `charge, ship and 3 more` */
+export function list(names: readonly string[]): string {
+  const shown = names.slice(0, maxListed).map(named).join(", ");
+  return names.length > maxListed ? `${shown} and ${names.length - maxListed} more` : shown || "nothing";
+}
+
+/** `ana (operate)`: a name that is somebody's word, and the role that let them in. */
+export function who({ by, role }: Author): string {
+  return role === undefined ? named(by) : `${named(by)} (${named(role)})`;
+}
+
+/** `signal approval:7` */
+export function callOf(call: CallKind, id: string): string {
+  const what = { run: "step", sleep: "sleep", wait: "signal", webhook: "webhook", child: "child", undo: "undoing" };
+  return `${what[call]} ${named(id)}`;
+}
+
+/** How an instant is told by another, both epoch ms. */
+export type Time = (at: number, now: number) => string;
+
+/** `after 4 s` */
+export function took({ at, startedAt }: { readonly at: number; readonly startedAt: number }): string {
+  return `after ${describeMs(at - startedAt)}`;
+}
+
+/** `at 14:02`, or `on 3 Nov 14:02` of another day. */
+export function clock(instant: number, { at }: { readonly at: number }, time: Time): string {
+  const day = 86_400_000;
+  return `${Math.floor(instant / day) === Math.floor(at / day) ? "at" : "on"} ${time(instant, at)}`;
+}
+
+/** ` until 14:02`; nothing where there is no end to it. */
+export function until(entry: { readonly at: number; readonly until: number | null }, time: Time): string {
+  return entry.until === null ? "" : ` until ${time(entry.until, entry.at)}`;
+}
+
+/** ` (no such customer)`; nothing where there are no words. */
+export function told(words: string): string {
+  const line = inLine(words, maxWords);
+  return line === "" ? "" : ` (${line})`;
 }

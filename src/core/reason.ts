@@ -1,7 +1,7 @@
 /** Why a run does not go on, in one true sentence for people. */
 import { describeMs } from "./duration.ts";
 import { endError } from "./end.ts";
-import { attemptOf, because, inLine, ordinal, timeOf, untilText } from "./phrase.ts";
+import { attemptOf, because, inLine, named, ordinal, timeOf, untilText } from "./phrase.ts";
 import type { ActiveAttempt, RunSnapshot, RunStatus, RunSummary, Waiting } from "./run.ts";
 import type { RunState } from "./state.ts";
 
@@ -17,8 +17,6 @@ export type Piece = string | { readonly at: number; readonly form: "time" | "in"
 
 /** Characters of a reason. */
 export const maxReason = 500;
-/** What people wrote: names as far as they may go. */
-const maxName = 256;
 
 const idle = "running its handler, which is at no step";
 
@@ -112,15 +110,13 @@ function parting({ ending, cancelling, undone, notUndone }: RunState): string | 
 }
 
 function byWhom({ by, reason }: { readonly by: string; readonly reason: string | null }): string {
-  return `by ${inLine(by, maxName)}${because(reason)}`;
+  return `by ${named(by)}${because(reason)}`;
 }
 
 /** The oldest of so many attempts; a first one needs no number. */
 function work({ step, attempt, of, since }: ActiveAttempt, count: number): readonly Piece[] {
   const which = attempt === 1 ? "" : ` (${attemptOf(attempt, of ?? null)})`;
-  return [`running ${inLine(step, maxName)}${which} since `, time(since), others(count)].filter(
-    (piece) => piece !== "",
-  );
+  return [`running ${named(step)}${which} since `, time(since), others(count)].filter((piece) => piece !== "");
 }
 
 function others(count: number): string {
@@ -144,7 +140,7 @@ function rank({ kind, listener }: Waiting): number {
 }
 
 function sentence(wait: Waiting, now: number): readonly Piece[] {
-  const name = inLine(wait.name, maxName);
+  const name = named(wait.name);
   const since = [" since ", time(wait.since)];
   const giveUp = wait.until === null ? [] : [", times out ", when(wait.until)];
   switch (wait.kind) {
@@ -160,7 +156,7 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
       return [`${ordinal(position)} in lane ${name}, ${used}${limit === null ? "" : ` of ${limit}`} slots in use`];
     }
     case "run": {
-      const workflow = wait.workflow === undefined ? "" : ` of workflow ${inLine(wait.workflow, maxName)}`;
+      const workflow = wait.workflow === undefined ? "" : ` of workflow ${named(wait.workflow)}`;
       return [`waiting for run ${name}${workflow}`, ...since, ...giveUp];
     }
     case "signal":
@@ -173,14 +169,14 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
 
 /** The name of a sleep that nobody gave one says nothing. */
 function nap(name: string, until: number, now: number): readonly Piece[] {
-  const what = name === "sleep" ? "sleeping" : `sleeping (${inLine(name, maxName)})`;
+  const what = name === "sleep" ? "sleeping" : `sleeping (${named(name)})`;
   if (until <= now) return [`${what}, and due to wake`];
   return [`${what} for another `, { at: until, form: "left" }, ", until ", time(until)];
 }
 
 /** Of a step, or of the undoing of one. */
 function nextAttempt({ name, until, attempt = 1, of, error, undo }: Waiting, now: number): readonly Piece[] {
-  const what = `next attempt ${undo === true ? "to undo" : "of"} ${inLine(name, maxName)} `;
+  const what = `next attempt ${undo === true ? "to undo" : "of"} ${named(name)} `;
   return [what, when(until ?? now), ` (${attemptOf(attempt, of ?? null)}${because(error)})`];
 }
 

@@ -2,16 +2,26 @@
  * What an entry of the history says to people, in one sentence made of the entry alone: names, times and
  * messages, and no value that a run works on. Long because every kind has a sentence of its own.
  */
-import type { Author } from "./author.ts";
 import { describeMs } from "./duration.ts";
-import type { CallKind, Entry, EntryOf } from "./entry.ts";
-import { attemptOf, because, inLine, maxWords, ordinal, timeOf } from "./phrase.ts";
+import type { Entry, EntryOf } from "./entry.ts";
+import {
+  attemptOf,
+  because,
+  callOf,
+  clock,
+  inLine,
+  list,
+  named,
+  ordinal,
+  timeOf,
+  told,
+  took,
+  until,
+  who,
+} from "./phrase.ts";
+import type { Time } from "./phrase.ts";
 
 const maxLength = 500;
-/** What people wrote: names as far as they may go. */
-const maxName = 256;
-/** Of a list of names so many are told. */
-const maxListed = 5;
 
 /** One line of at most 500 characters; never empty. An entry of a kind that only newer code knows is told by its kind. */
 export function sentenceOf(entry: Entry): string {
@@ -22,9 +32,6 @@ export function sentenceOf(entry: Entry): string {
 export function zonedSentenceOf(entry: Entry): string {
   return line(entry, (at, now) => `${timeOf(at, now)} UTC`);
 }
-
-/** How an instant is told by another, both epoch ms. */
-type Time = (at: number, now: number) => string;
 
 function line(entry: Entry, time: Time): string {
   return inLine(say(entry, time), maxLength) || entry.kind;
@@ -122,7 +129,7 @@ function sayOfRun(entry: RunEntry, time: Time): string {
     case "run.failed":
       return `the run failed${because(entry.error.message)}`;
     case "notice.started":
-      return `run ${name(entry.run)} tells ${hostOf(entry.url)} of the end`;
+      return `run ${named(entry.run)} tells ${hostOf(entry.url)} of the end`;
     default:
       return nothing(entry);
   }
@@ -130,23 +137,23 @@ function sayOfRun(entry: RunEntry, time: Time): string {
 
 /** The rest of an address may be a secret. */
 function hostOf(url: string): string {
-  return name(/^[a-z]+:\/\/([^/?#]*)/.exec(url)?.[1] ?? "an address");
+  return named(/^[a-z]+:\/\/([^/?#]*)/.exec(url)?.[1] ?? "an address");
 }
 
 function creation(entry: EntryOf<"run.created">, time: Time): string {
   const { workflow, version, startAt, parent, schedule, fork, continuation, at } = entry;
-  const what = `${name(workflow)} (version ${name(version)})`;
+  const what = `${named(workflow)} (version ${named(version)})`;
   const begins = startAt === null || startAt <= at ? "" : `, to begin ${clock(startAt, entry, time)}`;
   if (continuation !== undefined && fork === undefined)
     return `the run went on as new, for the ${ordinal(continuation.count)} time: ${what}`;
   if (fork !== undefined) {
-    const from = fork.step === null ? "from its start" : `from ${name(fork.step)} on`;
-    return `${who(entry)} forked run ${name(fork.id)} ${from}: ${what}${because(fork.reason)}`;
+    const from = fork.step === null ? "from its start" : `from ${named(fork.step)} on`;
+    return `${who(entry)} forked run ${named(fork.id)} ${from}: ${what}${because(fork.reason)}`;
   }
   if (schedule !== null) {
-    return `schedule ${name(schedule.id)} fired for ${time(schedule.at, at)}: ${what}, started by ${who(entry)}${begins}${because(entry.reason)}`;
+    return `schedule ${named(schedule.id)} fired for ${time(schedule.at, at)}: ${what}, started by ${who(entry)}${begins}${because(entry.reason)}`;
   }
-  const from = parent === null ? who(entry) : `run ${name(parent.id)} of workflow ${name(parent.workflow)}`;
+  const from = parent === null ? who(entry) : `run ${named(parent.id)} of workflow ${named(parent.workflow)}`;
   return `${from} started ${what}${begins}${because(entry.reason)}`;
 }
 
@@ -166,7 +173,7 @@ function sayOfAction(entry: ActionEntry): string {
       return `${who(entry)} had the run try again${again}${why}`;
     }
     case "run.imported":
-      return `${who(entry)} imported the run, which was ${name(entry.from.id)} in another deployment${why}`;
+      return `${who(entry)} imported the run, which was ${named(entry.from.id)} in another deployment${why}`;
     case "run.cancel_requested":
       return `${who(entry)} cancelled the run, which cleans up first${why}`;
     case "run.action_noted":
@@ -186,7 +193,7 @@ type AttemptEntry =
   | EntryOf<"step.dispatched" | "step.abandoned">;
 
 function sayOfAttempt(entry: AttemptEntry, time: Time): string {
-  const what = entry.kind.startsWith("undo.") ? `undoing ${name(entry.step)}` : name(entry.step);
+  const what = entry.kind.startsWith("undo.") ? `undoing ${named(entry.step)}` : named(entry.step);
   switch (entry.kind) {
     case "step.attempt_started":
     case "undo.attempt_started":
@@ -217,18 +224,18 @@ function sayOfAttempt(entry: AttemptEntry, time: Time): string {
 
 function sayOfChild(entry: EntryOf<`child.${"started" | "completed" | "failed" | "stopped"}`>, time: Time): string {
   const child =
-    entry.child === undefined ? "a child" : `run ${name(entry.child.id)} of workflow ${name(entry.child.workflow)}`;
+    entry.child === undefined ? "a child" : `run ${named(entry.child.id)} of workflow ${named(entry.child.workflow)}`;
   switch (entry.kind) {
     case "child.started": {
-      if (entry.detached === true) return `${name(entry.step)}: started ${child}, and does not wait for it`;
-      return `${name(entry.step)}: started ${child}, and waits for it${until(entry, time)}`;
+      if (entry.detached === true) return `${named(entry.step)}: started ${child}, and does not wait for it`;
+      return `${named(entry.step)}: started ${child}, and waits for it${until(entry, time)}`;
     }
     case "child.completed":
-      return `${name(entry.step)}: ${child} completed`;
+      return `${named(entry.step)}: ${child} completed`;
     case "child.failed": {
       const left = entry.left === true ? "; it may still go on" : "";
       const how = entry.child === undefined ? "could not be started" : "did not complete";
-      return `${name(entry.step)}: ${child} ${how}${told(entry.error.message)}${left}`;
+      return `${named(entry.step)}: ${child} ${how}${told(entry.error.message)}${left}`;
     }
     case "child.stopped":
       return entry.policy === "abandon" ? `${child} was left to itself` : `${child} was told to stop (${entry.policy})`;
@@ -248,29 +255,29 @@ type WaitEntry = EntryOf<
 function sayOfWait(entry: WaitEntry, time: Time): string {
   switch (entry.kind) {
     case "timer.set":
-      return `sleeps${entry.name === "sleep" ? "" : ` (${name(entry.name)})`} for ${describeMs(entry.wakeAt - entry.at)}, until ${time(entry.wakeAt, entry.at)}`;
+      return `sleeps${entry.name === "sleep" ? "" : ` (${named(entry.name)})`} for ${describeMs(entry.wakeAt - entry.at)}, until ${time(entry.wakeAt, entry.at)}`;
     case "timer.fired":
-      return `woke up${entry.name === "sleep" ? "" : ` (${name(entry.name)})`}`;
+      return `woke up${entry.name === "sleep" ? "" : ` (${named(entry.name)})`}`;
     case "wait.started":
-      return `waits for signal ${name(entry.name)}${until(entry, time)}`;
+      return `waits for signal ${named(entry.name)}${until(entry, time)}`;
     case "wait.withdrawn":
       return `waits no more for ${list(entry.calls.map(({ call, id }) => callOf(call, id)))}: a race was won by another`;
     case "wait.timed_out":
-      return `${entry.wait} ${name(entry.name)} did not come in time`;
+      return `${entry.wait} ${named(entry.name)} did not come in time`;
     case "signal.received":
-      return `signal ${name(entry.name)} came from ${who(entry)}${because(entry.reason)}`;
+      return `signal ${named(entry.name)} came from ${who(entry)}${because(entry.reason)}`;
     case "signal.consumed":
-      return `signal ${name(entry.name)} was ${entry.listener === true ? "heard" : "taken"} by the handler`;
+      return `signal ${named(entry.name)} was ${entry.listener === true ? "heard" : "taken"} by the handler`;
     case "listener.added":
-      return `listens for signal ${name(entry.name)}`;
+      return `listens for signal ${named(entry.name)}`;
     case "webhook.created":
-      return `waits for webhook ${name(entry.name)}${until(entry, time)}`;
+      return `waits for webhook ${named(entry.name)}${until(entry, time)}`;
     case "webhook.received":
-      return `webhook ${name(entry.name)} was called`;
+      return `webhook ${named(entry.name)} was called`;
     case "webhook.rejected":
-      return `a call of webhook ${name(entry.name)} was refused${because(entry.reason)}`;
+      return `a call of webhook ${named(entry.name)} was refused${because(entry.reason)}`;
     case "webhook.revoked":
-      return `the address of webhook ${name(entry.name)} was revoked by ${who(entry)}, and it has another${because(entry.reason)}`;
+      return `the address of webhook ${named(entry.name)} was revoked by ${who(entry)}, and it has another${because(entry.reason)}`;
     default:
       return nothing(entry);
   }
@@ -287,17 +294,17 @@ type WordEntry = EntryOf<
 function sayOfWord(entry: WordEntry): string {
   switch (entry.kind) {
     case "update.accepted":
-      return `update ${name(entry.name)} came from ${who(entry)}${because(entry.reason)}`;
+      return `update ${named(entry.name)} came from ${who(entry)}${because(entry.reason)}`;
     case "update.completed":
-      return `update ${name(entry.name)} was answered`;
+      return `update ${named(entry.name)} was answered`;
     case "update.failed":
-      return `update ${name(entry.name)} failed${because(entry.error.message)}`;
+      return `update ${named(entry.name)} failed${because(entry.error.message)}`;
     case "patch.adopted":
-      return `the run takes the new side of patch ${name(entry.patch)}`;
+      return `the run takes the new side of patch ${named(entry.patch)}`;
     case "lane.queued":
-      return `${entry.step === null ? "the run" : name(entry.step)} waits for a slot in lane ${name(entry.lane)}`;
+      return `${entry.step === null ? "the run" : named(entry.step)} waits for a slot in lane ${named(entry.lane)}`;
     case "lane.entered":
-      return `${entry.step === null ? "the run" : name(entry.step)} has its slot in lane ${name(entry.lane)}`;
+      return `${entry.step === null ? "the run" : named(entry.step)} has its slot in lane ${named(entry.lane)}`;
     case "log.written":
       return `${entry.level}${because(entry.message)}`;
     case "progress.published":
@@ -305,43 +312,6 @@ function sayOfWord(entry: WordEntry): string {
     default:
       return nothing(entry);
   }
-}
-
-/** `ana (operate)`: a name that is somebody's word, and the role that let them in. */
-function who({ by, role }: Author): string {
-  return role === undefined ? name(by) : `${name(by)} (${name(role)})`;
-}
-
-function callOf(call: CallKind, id: string): string {
-  const what = { run: "step", sleep: "sleep", wait: "signal", webhook: "webhook", child: "child", undo: "undoing" };
-  return `${what[call]} ${name(id)}`;
-}
-
-function list(names: readonly string[]): string {
-  const shown = names.slice(0, maxListed).map(name).join(", ");
-  return names.length > maxListed ? `${shown} and ${names.length - maxListed} more` : shown || "nothing";
-}
-
-function took({ at, startedAt }: { readonly at: number; readonly startedAt: number }): string {
-  return `after ${describeMs(at - startedAt)}`;
-}
-
-function clock(instant: number, { at }: { readonly at: number }, time: Time): string {
-  const day = 86_400_000;
-  return `${Math.floor(instant / day) === Math.floor(at / day) ? "at" : "on"} ${time(instant, at)}`;
-}
-
-function until(entry: { readonly at: number; readonly until: number | null }, time: Time): string {
-  return entry.until === null ? "" : ` until ${time(entry.until, entry.at)}`;
-}
-
-function name(text: string): string {
-  return inLine(text, maxName);
-}
-
-function told(words: string): string {
-  const line = inLine(words, maxWords);
-  return line === "" ? "" : ` (${line})`;
 }
 
 /** Code of before meets entries of newer code: a history must be readable all the same. */
