@@ -1,41 +1,51 @@
 /**
- * Owns: the bars of a timeline, made in one pass over a journal.
- * Does not own: how attempts are counted (draft), which bars are shown (chart), what a call gave
- * (story), or what entries mean to the run itself (core/fold): a bar goes on where a retry sets a step free,
- * and shows all that was tried.
+ * Owns: the bars of a timeline, made in one pass over a journal: what each entry says of them.
+ * Does not own: how a bar begins, ends and is opened again (drafts), how attempts are counted (draft), which bars
+ * are shown (chart), what a call gave (story), or what entries mean to the run itself (core/fold): a bar goes on
+ * where a retry sets a step free, and shows all that was tried.
  * Long because every kind of entry stands here once, so that one that is missing does not compile.
  */
 import type { CallKind, Entry, EntryOf } from "../entry.ts";
-import type { StoredError } from "../error.ts";
 import { defined } from "../record.ts";
-import type { BarKind, BarStatus } from "../timeline.ts";
-import { addAttempt, draftOf, grant, interrupt, keyOf, startOver } from "./draft.ts";
-import type { Attempted, Draft } from "./draft.ts";
+import { interrupt } from "./draft.ts";
+import type { Draft } from "./draft.ts";
+import { Drafts } from "./drafts.ts";
+import type { Keep } from "./drafts.ts";
 
 /** An attempt in flight that nothing on record tells of yet. */
 export type Underway = { readonly step: string; readonly attempt: number; readonly since: number };
 
 const maxRejected = 20;
 
-/** How much is kept of an error, by the bar's key. */
-export type Keep = (key: string, error: StoredError) => StoredError;
-
 export class Bars {
-  readonly all = new Map<string, Draft>();
-  startedAt = Infinity;
+  /** When the newest entry was written. */
   at = 0;
   /** The run has ended. */
   ended = false;
   /** Instants at which something happened, oldest first. */
   readonly instants: number[] = [];
-  readonly #keep: Keep;
-  readonly #open = new Set<Draft>();
+  readonly #drafts: Drafts;
   readonly #lanes = new Map<string, Draft>();
+  #firstAt = Infinity;
   #pause: Draft | null = null;
   #undoing = false;
 
   constructor(keep: Keep) {
-    this.#keep = keep;
+    this.#drafts = new Drafts(keep);
+  }
+
+  /** By their keys. */
+  get all(): ReadonlyMap<string, Draft> {
+    return this.#drafts.all;
+  }
+
+  get startedAt(): number {
+    return Math.min(this.#firstAt, this.#drafts.startedAt);
+  }
+
+  /** In the order in which they began. */
+  sorted(): Draft[] {
+    return this.#drafts.sorted();
   }
 
   add(entry: Entry): void {
@@ -43,7 +53,7 @@ export class Bars {
     if (this.ended && entry.kind === "webhook.rejected") return this.#refused(entry);
     if (entry.kind === "notice.started" || entry.kind === "run.imported") return;
     this.at = entry.at;
-    this.startedAt = Math.min(this.startedAt, entry.at);
+    this.#firstAt = Math.min(this.#firstAt, entry.at);
     if (this.instants.at(-1) !== entry.at) this.instants.push(entry.at);
     this.#read(entry);
   }
@@ -51,18 +61,11 @@ export class Bars {
   /** What is in flight now; of a run that is being undone, what undoes. */
   underway(attempts: readonly Underway[], seq: number): void {
     for (const { step, attempt, since } of attempts) {
-      const draft = this.#begin(this.#undoing ? "undo" : "run", step, since, seq);
+      const draft = this.#drafts.begin(this.#undoing ? "undo" : "run", step, { at: since, seq });
       if (draft.attempts.at(-1)?.endedAt === null && draft.attempts.at(-1)?.attempt === attempt) continue;
       draft.until = null;
-      this.#attempt(draft, { attempt, startedAt: since });
+      this.#drafts.attempt(draft, { attempt, startedAt: since });
     }
-  }
-
-  /** In the order in which they began. */
-  sorted(): Draft[] {
-    return [...this.all.values()].toSorted(
-      (one, other) => one.startedAt - other.startedAt || one.firstSeq - other.firstSeq,
-    );
   }
 
   /** Long because every kind stands here once, so that one that is missing does not compile. */
@@ -96,16 +99,14 @@ export class Bars {
       case "webhook.revoked":
         return this.#readWait(entry);
       case "wait.withdrawn":
-        for (const { call, id } of entry.calls) this.#withdraw(this.all.get(keyOf(call, id)), entry);
+        for (const { call, id } of entry.calls) this.#drafts.withdraw(this.#drafts.find(call, id), entry);
         return;
       case "step.removed":
-        return this.#withdraw(this.all.get(keyOf(entry.call, entry.step)), entry);
+        return this.#drafts.withdraw(this.#drafts.find(entry.call, entry.step), entry);
       case "update.accepted":
-        return void (this.#begin("update", entry.update, entry.at, entry.seq).name = entry.name);
       case "update.completed":
-        return this.#end(this.#begin("update", entry.update, entry.at, entry.seq), entry, "completed");
       case "update.failed":
-        return this.#end(this.#begin("update", entry.update, entry.at, entry.seq), entry, "failed", entry.error);
+        return this.#readUpdate(entry);
       case "lane.queued":
       case "lane.entered":
         return this.#readLane(entry);
@@ -113,16 +114,16 @@ export class Bars {
         this.#undoing = true;
         return this.#cut(entry, () => true);
       case "run.created":
-        if (entry.startAt !== null) this.#begin("delay", "start", entry.at, entry.seq).until = entry.startAt;
+        if (entry.startAt !== null) this.#drafts.begin("delay", "start", entry).until = entry.startAt;
         return;
       case "run.debounced":
-        return void (this.#begin("delay", "start", entry.at, entry.seq).until = entry.startAt);
+        return void (this.#drafts.begin("delay", "start", entry).until = entry.startAt);
       case "run.started":
-        return this.#endOf("delay:start", entry);
+        return this.#endDelay(entry);
       case "run.paused":
         return this.#paused(entry);
       case "run.resumed":
-        return this.#resumed(entry, entry.shiftMs);
+        return this.#resumed(entry);
       case "run.retried":
         return this.#retried(entry);
       case "run.cancel_requested":
@@ -156,7 +157,7 @@ export class Bars {
   #readAttempt(entry: AttemptEntry): void {
     const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
     const startedAt = "startedAt" in entry ? entry.startedAt : entry.at;
-    const draft = this.#begin(kind, entry.step, startedAt, entry.seq);
+    const draft = this.#drafts.begin(kind, entry.step, { at: startedAt, seq: entry.seq });
     draft.lastSeq = entry.seq;
     switch (entry.kind) {
       case "step.attempt_started":
@@ -164,27 +165,27 @@ export class Bars {
       case "step.dispatched":
       case "step.abandoned":
         draft.until = null;
-        return this.#attempt(draft, { attempt: entry.attempt, startedAt });
+        return this.#drafts.attempt(draft, { attempt: entry.attempt, startedAt });
       case "step.interrupted":
       case "undo.interrupted":
         return interrupt(draft, entry.at);
       case "step.attempt_failed":
       case "undo.attempt_failed": {
         const { attempt, retryAt, at } = entry;
-        const error = this.#keep(draft.key, entry.error);
-        this.#attempt(draft, { attempt, startedAt, endedAt: at, error, retryAt }, entry.limit);
+        const error = this.#drafts.kept(draft, entry.error);
+        this.#drafts.attempt(draft, { attempt, startedAt, endedAt: at, error, retryAt }, entry.limit);
         draft.until = retryAt;
         return;
       }
       case "step.completed":
       case "undo.completed":
-        this.#attempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at });
-        return this.#end(draft, entry, "completed");
+        this.#drafts.attempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at });
+        return this.#drafts.end(draft, entry, "completed");
       case "step.failed":
       case "undo.failed": {
-        const error = this.#keep(draft.key, entry.error);
-        this.#attempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at, error });
-        return this.#end(draft, entry, "failed", entry.error);
+        const error = this.#drafts.kept(draft, entry.error);
+        this.#drafts.attempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at, error });
+        return this.#drafts.end(draft, entry, "failed", entry.error);
       }
       default:
         return void (entry satisfies never);
@@ -193,17 +194,17 @@ export class Bars {
 
   #readChild(entry: ChildEntry): void {
     const calledAt = entry.kind === "child.started" ? (entry.startedAt ?? entry.at) : entry.at;
-    const draft = this.#begin("child", entry.step, calledAt, entry.seq);
+    const draft = this.#drafts.begin("child", entry.step, { at: calledAt, seq: entry.seq });
     draft.child = entry.child ?? draft.child;
-    if (entry.kind === "child.failed") return this.#end(draft, entry, "failed", entry.error);
-    if (entry.kind === "child.completed" || entry.detached === true) return this.#end(draft, entry, "completed");
+    if (entry.kind === "child.failed") return this.#drafts.end(draft, entry, "failed", entry.error);
+    if (entry.kind === "child.completed" || entry.detached === true) return this.#drafts.end(draft, entry, "completed");
     draft.until = entry.until;
     draft.lastSeq = entry.seq;
   }
 
   #readWait(entry: WaitEntry): void {
     if (entry.kind === "signal.consumed" && entry.listener === true) return;
-    const draft = this.#begin(kindOf(entry), entry.call, entry.at, entry.seq);
+    const draft = this.#drafts.begin(kindOf(entry), entry.call, entry);
     draft.lastSeq = entry.seq;
     switch (entry.kind) {
       case "timer.set":
@@ -216,9 +217,9 @@ export class Bars {
       case "timer.fired":
       case "signal.consumed":
       case "webhook.received":
-        return this.#end(draft, entry, "completed");
+        return this.#drafts.end(draft, entry, "completed");
       case "wait.timed_out":
-        return this.#end(draft, entry, "timed_out");
+        return this.#drafts.end(draft, entry, "timed_out");
       case "webhook.rejected":
         return this.#refused(entry);
       case "webhook.revoked":
@@ -228,8 +229,23 @@ export class Bars {
     }
   }
 
+  #readUpdate(entry: EntryOf<`update.${"accepted" | "completed" | "failed"}`>): void {
+    const draft = this.#drafts.begin("update", entry.update, entry);
+    switch (entry.kind) {
+      case "update.accepted":
+        draft.name = entry.name;
+        return;
+      case "update.completed":
+        return this.#drafts.end(draft, entry, "completed");
+      case "update.failed":
+        return this.#drafts.end(draft, entry, "failed", entry.error);
+      default:
+        return void (entry satisfies never);
+    }
+  }
+
   #refused({ call, at, seq, reason, code }: EntryOf<"webhook.rejected">): void {
-    const draft = this.all.get(keyOf("webhook", call));
+    const draft = this.#drafts.find("webhook", call);
     if (draft === undefined) return;
     draft.lastSeq = seq;
     draft.rejected.push({ at, reason, ...defined({ code }) });
@@ -242,34 +258,26 @@ export class Bars {
     if (entry.kind === "lane.entered") {
       const draft = this.#lanes.get(place);
       this.#lanes.delete(place);
-      return draft === undefined ? undefined : this.#end(draft, entry, "completed");
+      return draft === undefined ? undefined : this.#drafts.end(draft, entry, "completed");
     }
     const name = entry.step === null ? entry.lane : `${entry.lane} · ${entry.step}`;
-    this.#lanes.set(place, this.#begin("lane", this.#another("lane", name), entry.at, entry.seq));
+    this.#lanes.set(place, this.#drafts.beginAnother("lane", name, entry));
   }
 
   #paused(entry: EntryOf<"run.paused">): void {
-    const draft = this.#begin("pause", this.#another("pause", entry.by), entry.at, entry.seq);
-    draft.error = entry.error === undefined ? null : this.#keep(draft.key, entry.error);
+    const draft = this.#drafts.beginAnother("pause", entry.by, entry);
+    draft.error = entry.error === undefined ? null : this.#drafts.kept(draft, entry.error);
     this.#pause = draft;
   }
 
   #unpause(entry: Entry): void {
-    if (this.#pause !== null) this.#end(this.#pause, entry, "completed");
+    if (this.#pause !== null) this.#drafts.end(this.#pause, entry, "completed");
     this.#pause = null;
   }
 
-  /** Deadlines move by the pause, those that were fixed within it by the rest of it; what needed a person goes on. */
-  #resumed({ at, seq }: Entry, shiftMs: number): void {
-    if (this.#pause !== null) this.#end(this.#pause, { at, seq }, "completed");
-    this.#pause = null;
-    for (const draft of this.#open) {
-      const last = draft.attempts.at(-1);
-      const since = last?.endedAt ?? draft.startedAt;
-      grant(draft);
-      if (draft.until !== null) draft.until += Math.min(shiftMs, Math.max(0, at - since));
-      if (last !== undefined && last.error !== null) last.retryAt = draft.until ??= at;
-    }
+  #resumed(entry: EntryOf<"run.resumed">): void {
+    this.#unpause(entry);
+    this.#drafts.resume(entry.at, entry.shiftMs);
   }
 
   #retried(entry: EntryOf<"run.retried">): void {
@@ -277,92 +285,17 @@ export class Bars {
     this.ended = false;
     this.#undoing = false;
     this.#unpause(entry);
-    const cleared = new Set(entry.cleared);
-    const freed = new Set([...this.all.values()].filter((draft) => this.#isVoid(draft) && cleared.has(draft.name)));
-    const decidedSeq = [...freed].reduce((first, { endedSeq }) => Math.min(first, endedSeq), Infinity);
-    for (const draft of this.all.values()) {
-      const isFreed = freed.has(draft);
-      // Races that these may have decided are open again.
-      const isContested = hadEnded && draft.status === "withdrawn" && draft.endedSeq >= decidedSeq;
-      if (draft.cutShort || isFreed || isContested) this.#reopen(draft);
-      const last = draft.attempts.at(-1);
-      if (isFreed || (hadEnded && draft.kind === "undo")) startOver(draft);
-      else if (draft.status === "open") grant(draft);
-      // The next attempt is now.
-      if (draft.status !== "open" || last === undefined || last.error === null) continue;
-      last.retryAt = draft.until = entry.at;
-    }
+    this.#drafts.retry(entry.at, new Set(entry.cleared), hadEnded);
   }
 
-  /** A retry that names it sets it free: it failed, or what it did was undone. */
-  #isVoid({ kind, status, name }: Draft): boolean {
-    if (kind === "child") return status === "failed";
-    if (kind !== "run") return false;
-    return status === "failed" || (status === "completed" && this.all.get(keyOf("undo", name))?.status === "completed");
+  #endDelay(entry: Entry): void {
+    const draft = this.#drafts.find("delay", "start");
+    if (draft !== undefined) this.#drafts.end(draft, entry, "completed");
   }
 
-  #begin(kind: BarKind, id: string, at: number, seq: number): Draft {
-    const key = keyOf(kind, id);
-    const known = this.all.get(key);
-    if (known !== undefined) {
-      if (known.cutShort) this.#reopen(known);
-      known.startedAt = Math.min(known.startedAt, at);
-      known.lastSeq = seq;
-      return known;
-    }
-    const draft = draftOf(kind, id, at, seq);
-    this.startedAt = Math.min(this.startedAt, at);
-    this.all.set(key, draft);
-    this.#open.add(draft);
-    return draft;
-  }
-
-  /** A name that no bar of the kind has yet. */
-  #another(kind: BarKind, name: string): string {
-    if (!this.all.has(keyOf(kind, name))) return name;
-    for (let count = 2; ; count++) if (!this.all.has(keyOf(kind, `${name}#${count}`))) return `${name}#${count}`;
-  }
-
-  #attempt(draft: Draft, made: Attempted, limit?: number): void {
-    addAttempt(draft, made, limit);
-    if (draft.status !== "open") this.#reopen(draft);
-  }
-
-  #endOf(key: string, entry: Entry): void {
-    const draft = this.all.get(key);
-    if (draft !== undefined) this.#end(draft, entry, "completed");
-  }
-
-  #end(draft: Draft, { at, seq }: Pick<Entry, "at" | "seq">, status: BarStatus, error?: StoredError): void {
-    draft.status = status;
-    draft.endedAt = at;
-    draft.lastSeq = draft.endedSeq = seq;
-    if (error !== undefined) draft.error = this.#keep(draft.key, error);
-    if (draft.kind === "run" || draft.kind === "undo") draft.until = null;
-    draft.cutShort = false;
-    this.#open.delete(draft);
-  }
-
-  #withdraw(draft: Draft | undefined, entry: Entry): void {
-    if (draft?.status === "open") this.#end(draft, entry, "withdrawn");
-  }
-
-  /** Open bars end with what is told to all of them. */
   #cut(entry: Entry, isCut: (draft: Draft) => boolean): void {
-    for (const draft of this.#open) {
-      if (!isCut(draft)) continue;
-      this.#end(draft, entry, "withdrawn");
-      draft.cutShort = true;
-    }
+    this.#drafts.cut(entry, isCut);
     this.#lanes.clear();
-  }
-
-  #reopen(draft: Draft): void {
-    draft.status = "open";
-    draft.endedAt = null;
-    draft.error = null;
-    draft.cutShort = false;
-    this.#open.add(draft);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * A bar in the making, and its attempts: how many there were, and how many there may be.
- * Does not know what entries say of it (bars).
+ * Does not know of other bars (drafts), nor what entries say of it (bars).
  */
 import type { Bar, BarAttempt, BarKind } from "../timeline.ts";
 
