@@ -7,17 +7,15 @@
  * A broadcast is open (free, or claimed by one run) and then settled. A claim lasts until the
  * claimer settles or releases it; it never passes to another run by itself, because a second run
  * would consume the signal a second time. `checkAt` is when somebody must look after a claim that
- * was not settled, or after a signal that was given back.
- * Long because every statement about these three tables stands beside the call that makes it.
+ * was not settled, or after a signal that was given back. What is sealed of it is written and read by `signal`.
  */
 import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
-import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";
-import { cut } from "./part.ts";
-import { resealed, resealedParts } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";
+import { Signals } from "./signal.ts";
+import type { Held, SignalRow, Unreadable } from "./signal.ts";
 
 export const bufferTables = `
   CREATE TABLE IF NOT EXISTS offers (
@@ -61,24 +59,16 @@ export type Hold =
   | { readonly kind: "conflict" }
   | Unreadable;
 
-/** What is known of the id cannot be read, and so not compared. */
-export type Unreadable = { readonly kind: "unreadable"; readonly code: ErrorCode; readonly message: string };
-
-/** A buffered broadcast; its signal carries no key. */
-export type Held = { readonly id: string; readonly signal: SignalRequest };
-
 export type BroadcastOutcome = { readonly delivered: number; readonly buffered: boolean };
-
-type Row = { number: number; id: string; name: string; sender: string };
 
 export class SignalBuffer {
   readonly #sql: SqlStorage;
-  readonly #vault: Vault;
+  readonly #signals: Signals;
 
   /** @param vault seals payloads, who sent them, and what tells them apart */
   constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
-    this.#vault = vault;
+    this.#signals = new Signals(sql, vault);
   }
 
   offer(id: string, name: string, expiresAt: number): void {
@@ -131,34 +121,12 @@ export class SignalBuffer {
       )
       .toArray()[0];
     if (known !== undefined) {
-      const same = known.name === signal.name ? this.#isSame(id, known.digest, digest) : false;
+      const same = known.name === signal.name ? this.#signals.isSame(id, known.digest, digest) : false;
       if (same !== true) return same === false ? { kind: "conflict" } : same;
       return known.delivered === null ? { kind: "open" } : { kind: "settled", delivered: known.delivered };
     }
-    const { number } = this.#sql
-      .exec<{ number: number }>(
-        "INSERT INTO broadcasts (id, name, sender, digest, expires_at) VALUES (?, ?, ?, ?, ?) RETURNING number",
-        id,
-        signal.name,
-        this.#vault.seal(senderOf(signal), placeOf(id, "sender")),
-        digest === null ? null : this.#vault.seal(digest, placeOf(id, "digest")),
-        expiresAt,
-      )
-      .one();
-    for (const [part, text] of cut(signal.payload, this.#vault).entries()) {
-      const sealed = this.#vault.seal(text, placeOf(id, `part ${part}`));
-      this.#sql.exec("INSERT INTO payloads (number, part, text) VALUES (?, ?, ?)", number, part, sealed);
-    }
+    this.#signals.insert(id, signal, digest, expiresAt);
     return { kind: "open" };
-  }
-
-  #isSame(id: string, known: string | null, digest: string | null): boolean | Unreadable {
-    try {
-      return (known === null ? null : this.#vault.open(known, placeOf(id, "digest"))) === digest;
-    } catch (error) {
-      if (!(error instanceof HoldfastError)) throw error;
-      return { kind: "unreadable", code: error.code, message: error.message };
-    }
   }
 
   /**
@@ -176,11 +144,11 @@ export class SignalBuffer {
   }
 
   /** What the run has claimed of the name, then what anybody may: read one by one, as far as it is looked at. */
-  *#open(name: string, runId: string, now: number): Generator<Row> {
+  *#open(name: string, runId: string, now: number): Generator<SignalRow> {
     const open = `SELECT number, id, name, sender FROM broadcasts
       WHERE name = ? AND delivered IS NULL AND expires_at > ?`;
-    yield* this.#sql.exec<Row>(`${open} AND claimed_by = ? ORDER BY number`, name, now, runId);
-    yield* this.#sql.exec<Row>(`${open} AND claimed_by IS NULL ORDER BY number`, name, now);
+    yield* this.#sql.exec<SignalRow>(`${open} AND claimed_by = ? ORDER BY number`, name, now, runId);
+    yield* this.#sql.exec<SignalRow>(`${open} AND claimed_by IS NULL ORDER BY number`, name, now);
   }
 
   /** Claims this very signal; false where it is gone or another run's. */
@@ -241,9 +209,9 @@ export class SignalBuffer {
 
   find(id: string): Held | null {
     const row = this.#sql
-      .exec<Row>("SELECT number, id, name, sender FROM broadcasts WHERE id = ? AND delivered IS NULL", id)
+      .exec<SignalRow>("SELECT number, id, name, sender FROM broadcasts WHERE id = ? AND delivered IS NULL", id)
       .toArray()[0];
-    return row === undefined ? null : this.#held(row);
+    return row === undefined ? null : this.#signals.open(row);
   }
 
   /** When somebody looks after it the next time. */
@@ -276,24 +244,13 @@ export class SignalBuffer {
   }
 
   /** @param checkAt when somebody looks after it where it cannot be opened */
-  #opened(row: Row, checkAt: number): Held {
+  #opened(row: SignalRow, checkAt: number): Held {
     try {
-      return this.#held(row);
+      return this.#signals.open(row);
     } catch (error) {
       this.checkAt(row.id, checkAt);
       throw error;
     }
-  }
-
-  #held({ number, id, name, sender }: Row): Held {
-    const parts = this.#partsOf(number).map((text, part) => this.#vault.open(text, placeOf(id, `part ${part}`)));
-    const payload = parts.join("") as SignalRequest["payload"];
-    return { id, signal: { name, payload, ...toSender(this.#vault.open(sender, placeOf(id, "sender"))) } };
-  }
-
-  #partsOf(number: number): string[] {
-    const parts = this.#sql.exec<{ text: string }>("SELECT text FROM payloads WHERE number = ? ORDER BY part", number);
-    return Array.from(parts, ({ text }) => text);
   }
 
   /**
@@ -302,7 +259,7 @@ export class SignalBuffer {
    */
   reseal(after: number, limit: number): Resealed & { readonly failed: number; readonly next: number | null } {
     const rows = this.#sql
-      .exec<Row & { digest: string | null }>(
+      .exec<SignalRow & { digest: string | null }>(
         "SELECT number, id, name, sender, digest FROM broadcasts WHERE number > ? ORDER BY number LIMIT ?",
         after,
         limit,
@@ -311,7 +268,7 @@ export class SignalBuffer {
     const total = { rows: 0, sealed: 0, failed: 0 };
     for (const row of rows) {
       try {
-        const { rows, sealed } = this.#reseal(row);
+        const { rows, sealed } = this.#signals.reseal(row);
         total.rows += rows;
         total.sealed += sealed;
       } catch (error) {
@@ -321,38 +278,4 @@ export class SignalBuffer {
     }
     return { ...total, next: rows.length < limit ? null : (rows.at(-1)?.number ?? null) };
   }
-
-  #reseal({ number, id, sender, digest }: Row & { readonly digest: string | null }): Resealed {
-    const named = resealed(this.#vault, sender, placeOf(id, "sender"));
-    const told = digest === null ? null : resealed(this.#vault, digest, placeOf(id, "digest"));
-    const held = this.#partsOf(number);
-    const parts = resealedParts(this.#vault, held, (part) => placeOf(id, `part ${part}`)) ?? [];
-    if (named !== null || told !== null) {
-      this.#sql.exec(
-        "UPDATE broadcasts SET sender = ?, digest = ? WHERE number = ?",
-        ...[named ?? sender, told ?? digest, number],
-      );
-    }
-    for (const [part, text] of parts.entries()) {
-      this.#sql.exec("INSERT OR REPLACE INTO payloads (number, part, text) VALUES (?, ?, ?)", number, part, text);
-    }
-    return { rows: 1 + held.length, sealed: (named === null && told === null ? 0 : 1) + parts.length };
-  }
-}
-
-/** What a sealed column of a signal is bound to. */
-function placeOf(id: string, what: string): string {
-  return `the ${what} of the buffered signal ${id}`;
-}
-
-/** Who sent a signal and why, as JSON. */
-type Sender = Pick<SignalRequest, "by" | "role" | "reason" | "trace">;
-
-function senderOf({ by, role, reason, trace }: SignalRequest): string {
-  return JSON.stringify({ by, role, reason, trace } satisfies Record<keyof Sender, unknown>);
-}
-
-/** Rows of before hold the name alone, which never began like an object. */
-function toSender(text: string): Sender {
-  return text.startsWith("{") ? (JSON.parse(text) as Sender) : { by: text };
 }
