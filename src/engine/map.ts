@@ -34,7 +34,7 @@ export function map(mapper: Mapper, name: unknown, items: unknown, fn: unknown, 
     const what = `map ${JSON.stringify(step)}`;
     const list = toList(items, what);
     const { concurrency, tolerate, settled, ...rest } = toOptions(options, what);
-    const rules = toRules(concurrency, tolerate, settled, list.length, what);
+    const rules = toRules({ concurrency, tolerate, settled }, list.length, what);
     const plan = typeof fn === "function" ? stepPlanner(mapper, step, fn, rest) : childPlanner(mapper, fn, rest, what);
     new Mapping({
       step,
@@ -143,8 +143,11 @@ function toList(items: unknown, what: string): readonly unknown[] {
   throw new HoldfastError("options_invalid", `${what} needs an array of items, not ${typeof items}`);
 }
 
-/** The map's own options, not yet checked; the rest are those of its steps. */
-type Given = RunOptions & InvokeOptions & { concurrency?: unknown; tolerate?: unknown; settled?: unknown };
+/** The map's own options, not yet checked. */
+type OwnOptions = { readonly concurrency?: unknown; readonly tolerate?: unknown; readonly settled?: unknown };
+
+/** The rest are those of its steps. */
+type Given = RunOptions & InvokeOptions & OwnOptions;
 
 function toOptions(options: unknown, what: string): Given {
   if (options === undefined) return {};
@@ -152,8 +155,11 @@ function toOptions(options: unknown, what: string): Given {
   throw new HoldfastError("options_invalid", `the options of ${what} must be an object`);
 }
 
-function toRules(given: unknown, tolerate: unknown, settled: unknown, count: number, what: string): Rules {
-  const concurrency = given === undefined ? defaultConcurrency : given;
+function toRules(
+  { concurrency = defaultConcurrency, tolerate, settled }: OwnOptions,
+  count: number,
+  what: string,
+): Rules {
   if (!isWhole(concurrency) || concurrency < 1) throw refused(what, "concurrency", wholeFrom(1));
   if (settled !== undefined && typeof settled !== "boolean") throw refused(what, "settled", "must be true or false");
   const rules = { concurrency, settled: settled === true };

@@ -17,20 +17,14 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       debounce(state, entry);
       return null;
     case "run.started":
-      state.startedAt = entry.at;
-      state.timedFrom = entry.at;
-      state.deployment = entry.deployment;
-      state.startedUnder = entry.deployment;
+      start(state, entry);
       return null;
     case "run.recovered":
       progress(state);
       state.recoveredSeq = entry.seq;
       return null;
     case "run.interrupted":
-      if (entry.held) state.deaths++;
-      state.lives++;
-      state.deployment = entry.deployment;
-      if (state.startedUnder !== entry.deployment) state.startedUnder = null;
+      interrupt(state, entry);
       return null;
     case "run.paused":
       // One that is paused already was so before: its deadlines move by all of the pause.
@@ -82,6 +76,20 @@ function create(state: RunState, entry: EntryOf<"run.created">): void {
     state.updates.set(update.id, update);
     state.updateKeys.set(key, update.id);
   }
+}
+
+function start(state: RunState, { at, deployment }: EntryOf<"run.started">): void {
+  state.startedAt = at;
+  state.timedFrom = at;
+  state.deployment = deployment;
+  state.startedUnder = deployment;
+}
+
+function interrupt(state: RunState, { held, deployment }: EntryOf<"run.interrupted">): void {
+  if (held) state.deaths++;
+  state.lives++;
+  state.deployment = deployment;
+  if (state.startedUnder !== deployment) state.startedUnder = null;
 }
 
 function tell({ untold, notices }: RunState, { of, url, run }: EntryOf<"notice.started">): void {

@@ -62,16 +62,10 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
       state.deployment = entry.deployment;
       return null;
     case "step.completed":
-      finish(state, call);
-      state.steps.completed++;
-      count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
-      if (entry.undo === true) undoable(state, call);
-      if (entry.omitted === true) state.omitted.add(entry.step);
+      complete(state, call, entry);
       return outcome(entry, key, { kind: "value", value: entry.result });
     case "step.failed":
-      finish(state, call, true);
-      state.steps.failed++;
-      count(state, entry.seq, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - entry.startedAt });
+      fail(state, call, entry);
       return outcome(entry, key, { kind: "error", error: entry.error });
     case "undo.completed":
       finish(state, call);
@@ -103,9 +97,23 @@ function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_f
   count(state, entry.seq, call.name, { failedAttempts: 1 });
 }
 
+function complete(state: RunState, call: Call, entry: EntryOf<"step.completed">): void {
+  finish(state, call);
+  state.steps.completed++;
+  count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
+  if (entry.undo === true) undoable(state, call);
+  if (entry.omitted === true) state.omitted.add(entry.step);
+}
+
 function undoable(state: RunState, call: Call): void {
   state.undoable.add(call.id);
   call.endedSeq = state.seq;
+}
+
+function fail(state: RunState, call: Call, { seq, at, startedAt }: EntryOf<"step.failed">): void {
+  finish(state, call, true);
+  state.steps.failed++;
+  count(state, seq, call.name, { failed: 1, failedAttempts: 1, ms: at - startedAt });
 }
 
 function dispatch(call: Call, { seq, attempt, startedAt, until, courier }: EntryOf<"step.dispatched">): void {

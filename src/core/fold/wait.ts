@@ -24,16 +24,7 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
       recordOf(state, "wait", entry.call, entry.name, entry.at).until = entry.until;
       return null;
     case "wait.withdrawn":
-      for (const { call, id } of entry.calls) {
-        const known = state.calls.get(callKey(call, id));
-        if (known === undefined) continue;
-        orphan(state, known);
-        // No outcome: replay does not stop here, so what was said since the last one is still to be compared.
-        known.done = true;
-        known.withdrawn = true;
-        known.endedSeq = entry.seq;
-        state.open.delete(known);
-      }
+      withdraw(state, entry);
       return null;
     case "wait.timed_out": {
       const hook = entry.wait === "webhook";
@@ -44,15 +35,8 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
       inboxOf(state, entry.name).put(entry);
       keep(state, entry);
       return null;
-    case "signal.consumed": {
-      const { payload } = inboxOf(state, entry.name).take();
-      if (entry.listener === true) {
-        progress(state);
-        return outcome(entry, handlerKey("listener", entry.name), { kind: "heard", payload });
-      }
-      finish(state, recordOf(state, "wait", entry.call, entry.name, entry.at));
-      return outcome(entry, callKey("wait", entry.call), { kind: "value", value: payload });
-    }
+    case "signal.consumed":
+      return consume(state, entry);
     case "listener.added":
       state.listeners.add(entry.name);
       return null;
@@ -64,6 +48,29 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
     default:
       return unreachable(entry);
   }
+}
+
+/** No outcome: replay does not stop here, so what was said since the last one is still to be compared. */
+function withdraw(state: RunState, { calls, seq }: EntryOf<"wait.withdrawn">): void {
+  for (const { call, id } of calls) {
+    const known = state.calls.get(callKey(call, id));
+    if (known === undefined) continue;
+    orphan(state, known);
+    known.done = true;
+    known.withdrawn = true;
+    known.endedSeq = seq;
+    state.open.delete(known);
+  }
+}
+
+function consume(state: RunState, entry: EntryOf<"signal.consumed">): Outcome {
+  const { payload } = inboxOf(state, entry.name).take();
+  if (entry.listener === true) {
+    progress(state);
+    return outcome(entry, handlerKey("listener", entry.name), { kind: "heard", payload });
+  }
+  finish(state, recordOf(state, "wait", entry.call, entry.name, entry.at));
+  return outcome(entry, callKey("wait", entry.call), { kind: "value", value: payload });
 }
 
 function keep(state: RunState, { key, name, payload, sent = payload }: EntryOf<"signal.received">): void {

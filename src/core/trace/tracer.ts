@@ -5,7 +5,6 @@
 import { endStatus } from "../end.ts";
 import type { EndEntry } from "../end.ts";
 import type { Entry, EntryOf } from "../entry.ts";
-import type { StoredError } from "../error.ts";
 import { parseTrace, parentTrace, runTrace, spotTrace } from "../trace.ts";
 import type { Spot, Trace } from "../trace.ts";
 import { exceptionOf } from "./span.ts";
@@ -22,6 +21,9 @@ type Open = {
   readonly startAt: number;
   readonly attributes: Attributes;
 };
+
+/** How what was waited for is over. */
+type Closing = { readonly at: number; readonly outcome: string } & Partial<Pick<Span, "error" | "links">>;
 
 /** Past these, a span would be a history. */
 const maxEvents = 100;
@@ -93,7 +95,7 @@ class Tracer {
       case "signal.consumed":
         return [this.#consumed(entry)];
       case "wait.withdrawn":
-        return entry.calls.flatMap(({ call, id }) => this.#close(call, id, entry.at, "withdrawn"));
+        return entry.calls.flatMap(({ call, id }) => this.#close(call, id, { at: entry.at, outcome: "withdrawn" }));
       case "child.started":
       case "child.completed":
       case "child.failed":
@@ -115,27 +117,27 @@ class Tracer {
       case "timer.set":
         return this.#begin("sleep", entry.call, `sleep ${entry.name}`, at, { "holdfast.name": entry.name });
       case "timer.fired":
-        return this.#close("sleep", entry.call, at, "fired");
+        return this.#close("sleep", entry.call, { at, outcome: "fired" });
       case "wait.started":
         return this.#begin("wait", entry.call, `wait for ${entry.name}`, at, { "holdfast.name": entry.name });
       case "wait.timed_out":
-        return this.#close(entry.wait === "signal" ? "wait" : "webhook", entry.call, at, "timed_out");
+        return this.#close(entry.wait === "signal" ? "wait" : "webhook", entry.call, { at, outcome: "timed_out" });
       case "webhook.created":
         return this.#begin("webhook", entry.call, `webhook ${entry.name}`, at, { "holdfast.name": entry.name });
       case "webhook.received":
-        return this.#close("webhook", entry.call, at, "received");
+        return this.#close("webhook", entry.call, { at, outcome: "received" });
       case "lane.queued": {
         const step = entry.step === null ? {} : { "holdfast.step": entry.step };
         return this.#begin("lane", laneKey(entry), `lane ${entry.lane}`, at, { "holdfast.lane": entry.lane, ...step });
       }
       case "lane.entered":
-        return this.#close("lane", laneKey(entry), at, "entered");
+        return this.#close("lane", laneKey(entry), { at, outcome: "entered" });
       case "update.accepted":
         return this.#begin("update", entry.update, `update ${entry.name}`, at, { "holdfast.name": entry.name });
       case "update.completed":
-        return this.#close("update", entry.update, at, "completed");
+        return this.#close("update", entry.update, { at, outcome: "completed" });
       case "update.failed":
-        return this.#close("update", entry.update, at, "failed", entry.error);
+        return this.#close("update", entry.update, { at, outcome: "failed", error: entry.error });
       default:
         // Everything else takes no time of its own.
         return [];
@@ -164,7 +166,7 @@ class Tracer {
     const trace = this.#signals.get(signal);
     this.#signals.delete(signal);
     const links = trace === undefined ? [] : [trace];
-    const [waited] = listener === true ? [] : this.#close("wait", call, at, "received", null, links);
+    const [waited] = listener === true ? [] : this.#close("wait", call, { at, outcome: "received", links });
     // One that was there already was not waited for.
     const spot = this.#trace("signal", `${name} ${signal}`, 0);
     const attributes = { "holdfast.name": name };
@@ -173,25 +175,25 @@ class Tracer {
 
   #child(entry: EntryOf<"child.started"> | EntryOf<"child.completed"> | EntryOf<"child.failed">): Span[] {
     const { step, at } = entry;
-    if (entry.kind === "child.completed") return this.#close("child", step, at, "completed");
+    if (entry.kind === "child.completed") return this.#close("child", step, { at, outcome: "completed" });
     if (entry.kind === "child.started") {
       const { id, workflow } = entry.child;
       const attributes = { "holdfast.step": step, "holdfast.child.run": id, "holdfast.child.workflow": workflow };
       // The child was there before its entry; of one that is on record once more the first entry tells.
       const calledAt = this.#open.get(openKey("child", step))?.startAt ?? entry.startedAt ?? at;
       this.#begin("child", step, `run ${workflow}`, calledAt, attributes);
-      return entry.detached === true ? this.#close("child", step, at, "started") : [];
+      return entry.detached === true ? this.#close("child", step, { at, outcome: "started" }) : [];
     }
     // One that was never started is on record with its failure alone.
     if (!this.#open.has(openKey("child", step))) this.#begin("child", step, step, at, { "holdfast.step": step });
-    return this.#close("child", step, at, "failed", entry.error);
+    return this.#close("child", step, { at, outcome: "failed", error: entry.error });
   }
 
   /** What is still open ends with the run, which is the last to be told. */
   #end(entry: EndEntry): Span[] {
     const { at, seq } = entry;
     if (seq !== this.#stretch.end) return [];
-    const open = [...this.#open.values()].flatMap(({ kind, id }) => this.#close(kind, id, at, "left"));
+    const open = [...this.#open.values()].flatMap(({ kind, id }) => this.#close(kind, id, { at, outcome: "left" }));
     const { id, workflow, version, parent, schedule, fork } = this.#created;
     const own = { "holdfast.run": id, "holdfast.workflow": workflow, "holdfast.version": version };
     const first = this.#stretch.episode === 0;
@@ -247,21 +249,14 @@ class Tracer {
   }
 
   /** The span of what was waited for; none where nothing was. */
-  #close(
-    kind: Open["kind"],
-    id: string,
-    endAt: number,
-    outcome: string,
-    error: StoredError | null = null,
-    links: readonly Trace[] = [],
-  ): Span[] {
+  #close(kind: Open["kind"], id: string, { at, outcome, error = null, links = [] }: Closing): Span[] {
     const key = openKey(kind, id);
     const open = this.#open.get(key);
     if (open === undefined) return [];
     this.#open.delete(key);
     const { name, startAt } = open;
     const attributes = { ...open.attributes, "holdfast.outcome": outcome };
-    return [this.#span({ trace: this.#trace(kind, id, 0), name, startAt, endAt, attributes, error, links })];
+    return [this.#span({ trace: this.#trace(kind, id, 0), name, startAt, endAt: at, attributes, error, links })];
   }
 
   #span(
