@@ -15,7 +15,7 @@ import type { ScheduleInfo, Schedules } from "./timetable.ts";
 import type { StoredError } from "./error.ts";
 import type { Census, Stats, StatsQuery } from "./stats.ts";
 import type { WorkflowTerms } from "./terms.ts";
-import type { BarKind, Grouping, Story, Timeline } from "./timeline.ts";
+import type { Story, Timeline, Window } from "./timeline.ts";
 import type { Stored } from "./value.ts";
 
 export interface Service {
@@ -69,7 +69,7 @@ export interface Runs {
    */
   follow(id: string, after: number): Promise<ReadableStream<RunNews>>;
   /** Up to `limit` bars from `from` on, of one kind or of all, with the measures of the whole. @throws run_not_found */
-  timeline(id: string, from: number, limit: number, only?: BarKind, grouping?: Grouping): Promise<Timeline>;
+  timeline(id: string, window: Window): Promise<Timeline>;
   /** One bar, by its key or by the id of a step, and what is on record of it. @throws run_not_found, step_not_found */
   story(id: string, key: string): Promise<Story>;
   /** Newest first. @throws cursor_invalid */

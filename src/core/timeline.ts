@@ -86,6 +86,14 @@ export type Calls = {
 /** `folded`: many calls of one name are one bar, those that failed below it. `within`: such calls alone, by their key. */
 export type Grouping = { readonly kind: "folded" } | { readonly kind: "within"; readonly key: string };
 
+/** Which bars: up to `limit` from `from` on, counted among those of the kind `only` where it is given. */
+export type Window = {
+  readonly from: number;
+  readonly limit: number;
+  readonly only?: BarKind;
+  readonly grouping?: Grouping;
+};
+
 /** Where a bar stands in a folded timeline: the row, and which of its calls it is where they are told as one. */
 export type RowPlace = {
   readonly row: number;

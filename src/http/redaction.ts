@@ -73,7 +73,7 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
       mapped(await runs.follow(id, after), (news) =>
         news.kind === "entries" ? { kind: news.kind, entries: news.entries.map(redaction.entry) } : news,
       ),
-    timeline: async (...asked) => redaction.timeline(await runs.timeline(...asked)),
+    timeline: async (id, window) => redaction.timeline(await runs.timeline(id, window)),
     story: async (id, key) => redaction.story(await runs.story(id, key)),
     list: async (query) => {
       const page = await runs.list(query);

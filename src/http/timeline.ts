@@ -1,4 +1,5 @@
 /** Routes of a run's timeline: its bars, and all that is on record of one of them. */
+import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
 import { barKinds } from "../core/timeline.ts";
 import type { Bar, BarAttempt, BarKind, Story, Timeline } from "../core/timeline.ts";
@@ -17,8 +18,9 @@ export function timelineRoutes(service: Service): Route[] {
 
 async function timeline(service: Service, { request, param }: Call): Promise<Response> {
   const query = readQuery(request, ["from", "limit", "kind"]);
-  const [from, limit, only] = [readCount(query, "from") ?? 0, readLimit(query, 200), readKind(query)];
-  return Response.json(viewTimeline(await service.runs.timeline(param("id"), from, limit, only)));
+  const [from, limit] = [readCount(query, "from") ?? 0, readLimit(query, 200)];
+  const window = { from, limit, ...defined({ only: readKind(query) }) };
+  return Response.json(viewTimeline(await service.runs.timeline(param("id"), window)));
 }
 
 function readKind(query: Query): BarKind | undefined {

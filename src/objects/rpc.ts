@@ -7,7 +7,6 @@
  * Long because everything that crosses from one object to another stands here once.
  */
 import type { Asked, Author } from "../core/author.ts";
-import type { Window } from "../core/timeline/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import type { Entry } from "../core/entry.ts";
 import type { ErrorCode } from "../core/code.ts";
@@ -37,7 +36,7 @@ import type { Followed } from "../core/slot.ts";
 import type { ComparedStart, Wish } from "../core/start.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
-import type { Story, Timeline } from "../core/timeline.ts";
+import type { Story, Timeline, Window } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import type { OrderNews } from "../engine/errand.ts";
 import type { ChildNews } from "../engine/news.ts";

@@ -7,7 +7,6 @@ import { DurableObject } from "cloudflare:workers";
 import type { Asked } from "../core/author.ts";
 import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
-import type { Window } from "../core/timeline/chart.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import { isEnd } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";
@@ -29,7 +28,7 @@ import type {
   UpdateRequest,
 } from "../core/service.ts";
 import type { Ticket } from "../core/ticket.ts";
-import type { Story, Timeline } from "../core/timeline.ts";
+import type { Story, Timeline, Window } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import { receiveAnswer, repeatOrder } from "../engine/errand.ts";
 import type { OrderNews } from "../engine/errand.ts";

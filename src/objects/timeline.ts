@@ -5,12 +5,11 @@
  * leaves it as it was.
  */
 import { timelineOf } from "../core/timeline/chart.ts";
-import type { Present, Window } from "../core/timeline/chart.ts";
+import type { Present } from "../core/timeline/chart.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
-import { defined } from "../core/record.ts";
 import { storyOf } from "../core/timeline/story.ts";
-import type { BarKind, Grouping, Story, Timeline } from "../core/timeline.ts";
+import type { Story, Timeline, Window } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import { idempotencyKeyOf } from "../engine/record.ts";
 import type { Run } from "../engine/run.ts";
@@ -19,15 +18,8 @@ import { unwrap } from "./answer.ts";
 import { unpack } from "./parcel.ts";
 
 /** @throws HoldfastError run_not_found */
-export async function readTimeline(
-  id: string,
-  from: number,
-  limit: number,
-  only?: BarKind,
-  grouping?: Grouping,
-): Promise<Timeline> {
-  const which = { ...defined({ only, grouping }) };
-  return unwrap(await runObject(id).timeline({ from, limit, ...which }));
+export async function readTimeline(id: string, window: Window): Promise<Timeline> {
+  return unwrap(await runObject(id).timeline(window));
 }
 
 /** What a child was given stands in its own journal. @throws HoldfastError run_not_found, step_not_found */

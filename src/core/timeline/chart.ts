@@ -2,7 +2,7 @@
 import type { Entry } from "../entry.ts";
 import type { StoredError } from "../error.ts";
 import { defined } from "../record.ts";
-import type { Bar, BarKind, Grouping, Timeline } from "../timeline.ts";
+import type { Bar, Timeline, Window } from "../timeline.ts";
 import { Bars } from "./bars.ts";
 import type { Underway } from "./bars.ts";
 import { asOne, rowsOf } from "./calls.ts";
@@ -11,14 +11,6 @@ import type { Draft } from "./draft.ts";
 
 /** What only the memory of the run knows: attempts in flight, and what time it is (epoch ms). */
 export type Present = { readonly underway: readonly Underway[]; readonly now: number };
-
-/** Which bars: up to `limit` from `from` on, counted among those of the kind `only` where it is given. */
-export type Window = {
-  readonly from: number;
-  readonly limit: number;
-  readonly only?: BarKind;
-  readonly grouping?: Grouping;
-};
 
 const maxAttempts = 40;
 const maxMessage = 200;

@@ -20,13 +20,13 @@ export async function timelineBlock(service: Service, { request, param }: Call):
   const query = readQuery(request, ["from", "of"]);
   const [from, key] = [readCount(query, "from") ?? 0, query.get("of")];
   const grouping = key === undefined ? folded : ({ kind: "within", key } as const);
-  const timeline = await service.runs.timeline(param("id"), from, barsPerBlock, undefined, grouping);
+  const timeline = await service.runs.timeline(param("id"), { from, limit: barsPerBlock, grouping });
   return await answer(<TimelineRows run={param("id")} timeline={timeline} open={null} />, { fragment: true });
 }
 
 export async function childrenBlock(service: Service, { request, param }: Call): Promise<Response> {
   const from = readCount(readQuery(request, ["from"]), "from") ?? 0;
-  const { bars } = await service.runs.timeline(param("id"), from, childrenPerBlock, "child");
+  const { bars } = await service.runs.timeline(param("id"), { from, limit: childrenPerBlock, only: "child" });
   const rows = await Promise.all(
     bars.map(async (bar): Promise<Child> => {
       const run = bar.child === null ? null : await orNull(service.runs.read(bar.child.id), "run_not_found");

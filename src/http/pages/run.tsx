@@ -78,9 +78,9 @@ async function readView(service: Service, id: string, step: string | null): Prom
   const run = await runs.read(id);
   const waits = (kind: "webhook" | "signal") => run.waitingFor.some((wait) => wait.kind === kind);
   const [timeline, hooks, children, ancestors, history, story, signals] = await Promise.all([
-    runs.timeline(id, 0, barsPerBlock, undefined, folded),
-    waits("webhook") ? runs.timeline(id, 0, 1000, "webhook") : null,
-    runs.timeline(id, 0, 0, "child"),
+    runs.timeline(id, { from: 0, limit: barsPerBlock, grouping: folded }),
+    waits("webhook") ? runs.timeline(id, { from: 0, limit: 1000, only: "webhook" }) : null,
+    runs.timeline(id, { from: 0, limit: 0, only: "child" }),
     ancestorsOf(service, run),
     runs.history(id, 0, 1),
     step === null ? null : orNull(runs.story(id, step), "step_not_found"),
