@@ -54,53 +54,69 @@ export function BulkMenu({ filter, caller }: { readonly filter: RunFilter; reado
 
 /** @param cause the one that the filter names, where any run has failed of it */
 export function BulkDialogs({ filter, cause }: { readonly filter: RunFilter; readonly cause: Cause | null }) {
-  const meant = JSON.stringify(toBulkFilter(filter));
+  const meant = toBulkFilter(filter);
   return (
     <>
       {Object.keys(filter).length === 0
         ? null
-        : bulks.map(({ action, verb, look, lead }) => (
-            <ActionDialog
-              id={`bulk-${action}`}
-              title={`${verb} all runs of this filter`}
-              action="/v1/runs/bulk"
-              preview="/v1/runs/bulk?dryRun=true"
-              submit={verb}
-              submitPreview={`${verb} {count|run|runs}`}
-              look={look}
-              lead={`${lead} Runs for which it makes no sense are skipped.`}
-              done={`${verb}: under way.`}
-              then="/runs/{id}"
-            >
-              <input type="hidden" name="action" value={action} />
-              <input type="hidden" name="filter" value={meant} data-json />
-              <dl class="meant">
-                {Object.entries(toBulkFilter(filter)).map(([name, value]) => (
-                  <div>
-                    <dt>{name}</dt>
-                    <dd>{name === "cause" && cause !== null ? cause.message : textOf(value)}</dd>
-                  </div>
-                ))}
-              </dl>
-            </ActionDialog>
-          ))}
-      <ActionDialog
-        id="rebuild"
-        title="Rebuild the list of runs"
-        action="/v1/directory/rebuild"
-        submit="Rebuild"
-        lead="Asks every run to report itself anew. It is needed only when a part of the list was lost; runs go on meanwhile."
-        done="Rebuilding."
-        then="/runs/{id}"
-      >
-        <label class="field">
-          <span>
-            Shard <small>(optional; all of them without)</small>
-          </span>
-          <input type="number" name="shard" min="0" step="1" />
-        </label>
-      </ActionDialog>
+        : bulks.map((bulk) => <BulkDialog bulk={bulk} meant={meant} cause={cause} />)}
+      <RebuildDialog />
     </>
+  );
+}
+
+type BulkDialogProps = {
+  readonly bulk: (typeof bulks)[number];
+  readonly meant: ReturnType<typeof toBulkFilter>;
+  readonly cause: Cause | null;
+};
+
+function BulkDialog({ bulk: { action, verb, look, lead }, meant, cause }: BulkDialogProps) {
+  return (
+    <ActionDialog
+      id={`bulk-${action}`}
+      title={`${verb} all runs of this filter`}
+      action="/v1/runs/bulk"
+      preview="/v1/runs/bulk?dryRun=true"
+      submit={verb}
+      submitPreview={`${verb} {count|run|runs}`}
+      look={look}
+      lead={`${lead} Runs for which it makes no sense are skipped.`}
+      done={`${verb}: under way.`}
+      then="/runs/{id}"
+    >
+      <input type="hidden" name="action" value={action} />
+      <input type="hidden" name="filter" value={JSON.stringify(meant)} data-json />
+      <dl class="meant">
+        {Object.entries(meant).map(([name, value]) => (
+          <div>
+            <dt>{name}</dt>
+            <dd>{name === "cause" && cause !== null ? cause.message : textOf(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </ActionDialog>
+  );
+}
+
+function RebuildDialog() {
+  return (
+    <ActionDialog
+      id="rebuild"
+      title="Rebuild the list of runs"
+      action="/v1/directory/rebuild"
+      submit="Rebuild"
+      lead="Asks every run to report itself anew. It is needed only when a part of the list was lost; runs go on meanwhile."
+      done="Rebuilding."
+      then="/runs/{id}"
+    >
+      <label class="field">
+        <span>
+          Shard <small>(optional; all of them without)</small>
+        </span>
+        <input type="number" name="shard" min="0" step="1" />
+      </label>
+    </ActionDialog>
   );
 }
 

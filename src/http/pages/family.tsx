@@ -51,34 +51,43 @@ export function Family({ run, ancestors, children }: FamilyProps) {
             {fork.step === null ? " from the start" : ` at ${fork.step}`}
           </p>
         )}
-        <ol class="lineage">
-          {ancestors.map(({ id, workflow, run: known }) => (
-            <li class="kin" data-key={id}>
-              {known === null ? <span class="faint">gone</span> : <Status status={known.status} />}
-              <a href={`/runs/${encodeURIComponent(id)}`}>{id}</a>
-              <span class="faint">{workflow}</span>
-            </li>
-          ))}
-          <li class="kin" data-key="self">
-            <Status status={run.status} />
-            <strong>{run.id}</strong>
-            <span class="faint">{run.workflow}</span>
-          </li>
-        </ol>
-        {children === 0 ? null : (
-          <div class="children">
-            {Array.from({ length: Math.ceil(children / childrenPerBlock) }, (_, index) => {
-              const from = index * childrenPerBlock;
-              const src = `/runs/${encodeURIComponent(run.id)}/children?from=${from}`;
-              const rows = Math.min(childrenPerBlock, children - from);
-              return (
-                <Block id={`children-${index}`} src={src} rows={rows} rowHeight={rowHeight} stamp={String(run.seq)} />
-              );
-            })}
-          </div>
-        )}
+        <Lineage run={run} ancestors={ancestors} />
+        {children === 0 ? null : <Children run={run} count={children} />}
       </div>
     </section>
+  );
+}
+
+function Lineage({ run, ancestors }: Omit<FamilyProps, "children">) {
+  return (
+    <ol class="lineage">
+      {ancestors.map(({ id, workflow, run: known }) => (
+        <li class="kin" data-key={id}>
+          {known === null ? <span class="faint">gone</span> : <Status status={known.status} />}
+          <a href={`/runs/${encodeURIComponent(id)}`}>{id}</a>
+          <span class="faint">{workflow}</span>
+        </li>
+      ))}
+      <li class="kin" data-key="self">
+        <Status status={run.status} />
+        <strong>{run.id}</strong>
+        <span class="faint">{run.workflow}</span>
+      </li>
+    </ol>
+  );
+}
+
+/** In blocks, each of which is fetched as it comes into view. */
+function Children({ run, count }: { readonly run: RunSnapshot; readonly count: number }) {
+  return (
+    <div class="children">
+      {Array.from({ length: Math.ceil(count / childrenPerBlock) }, (_, index) => {
+        const from = index * childrenPerBlock;
+        const src = `/runs/${encodeURIComponent(run.id)}/children?from=${from}`;
+        const rows = Math.min(childrenPerBlock, count - from);
+        return <Block id={`children-${index}`} src={src} rows={rows} rowHeight={rowHeight} stamp={String(run.seq)} />;
+      })}
+    </div>
   );
 }
 

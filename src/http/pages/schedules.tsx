@@ -99,7 +99,7 @@ export function Cron({ cron, timezone }: { readonly cron: string; readonly timez
 type CardProps = { readonly schedule: ScheduleInfo; readonly caller: Caller | null; readonly id: string };
 
 function Card({ schedule, caller, id }: CardProps) {
-  const { workflow, cron, timezone, source, lastError, backfills, input } = schedule;
+  const { workflow, cron, timezone, source, backfills, input } = schedule;
   return (
     <article class="card" data-row data-key={schedule.id} aria-labelledby={id}>
       <div class="card-head">
@@ -121,14 +121,7 @@ function Card({ schedule, caller, id }: CardProps) {
           <Next schedule={schedule} />
         </div>
         <div class="schedule-what">
-          <dl class="rules">
-            {rulesOf(schedule).map(([name, text]) => (
-              <div>
-                <dt>{name}</dt>
-                <dd>{text}</dd>
-              </div>
-            ))}
-          </dl>
+          <RuleList schedule={schedule} />
           {hasInput(schedule) ? (
             <div class="schedule-input">
               <h3>Input</h3>
@@ -136,19 +129,37 @@ function Card({ schedule, caller, id }: CardProps) {
             </div>
           ) : null}
         </div>
-        {lastError === null ? null : (
-          <p class="notice is-failed">
-            <Icon sign="warning" />
-            <span>
-              The firing of <Instant at={lastError.slotAt} /> has no run: {lastError.message}
-            </span>
-          </p>
-        )}
+        <Failure schedule={schedule} />
         {backfills.map((backfill) => (
           <Backfill backfill={backfill} />
         ))}
       </div>
     </article>
+  );
+}
+
+function RuleList({ schedule }: { readonly schedule: ScheduleInfo }) {
+  return (
+    <dl class="rules">
+      {rulesOf(schedule).map(([name, text]) => (
+        <div>
+          <dt>{name}</dt>
+          <dd>{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** The newest firing that could not have its run. */
+function Failure({ schedule: { lastError } }: { readonly schedule: ScheduleInfo }) {
+  return lastError === null ? null : (
+    <p class="notice is-failed">
+      <Icon sign="warning" />
+      <span>
+        The firing of <Instant at={lastError.slotAt} /> has no run: {lastError.message}
+      </span>
+    </p>
   );
 }
 

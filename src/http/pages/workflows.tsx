@@ -2,7 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the page that lists the workflows: what each is, and how it does. */
 import type { Service, WorkflowInfo } from "../../core/service.ts";
-import type { WorkflowStats } from "../../core/stats.ts";
+import type { Stats, WorkflowStats } from "../../core/stats.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { Ratio, Sparkline, total } from "./spark.tsx";
@@ -22,7 +22,6 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
     service.workflows.list(),
     service.stats.read({ from: window.from, until: window.until }),
   ]);
-  const byName = new Map(stats.workflows.map((each) => [each.workflow, each]));
   return await answer(
     <Page request={request} title="Workflows" section="workflows" caller={caller}>
       <div class="head">
@@ -32,40 +31,51 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
           <WindowChooser window={window} path="/workflows" />
         </div>
       </div>
-      {workflows.length === 0 ? (
-        <section class="card">
-          <Empty title="This deployment has no workflows">
-            <p>
-              Give some to <code>createWorker</code> and deploy.
-            </p>
-          </Empty>
-        </section>
-      ) : (
-        <section class="card" data-refresh={refreshSeconds(window)} aria-label="Workflows">
-          <table class="table cards">
-            <thead>
-              <tr>
-                <th scope="col">Workflow</th>
-                <th scope="col">Runs now</th>
-                <th scope="col">Success rate</th>
-                <th scope="col" class="number">
-                  p50
-                </th>
-                <th scope="col" class="number">
-                  p95
-                </th>
-                <th scope="col">The {window.text}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {workflows.map((info) => (
-                <Row info={info} stats={byName.get(info.name)} window={window} />
-              ))}
-            </tbody>
-          </table>
-        </section>
-      )}
+      {workflows.length === 0 ? <None /> : <Table workflows={workflows} stats={stats} window={window} />}
     </Page>,
+  );
+}
+
+function None() {
+  return (
+    <section class="card">
+      <Empty title="This deployment has no workflows">
+        <p>
+          Give some to <code>createWorker</code> and deploy.
+        </p>
+      </Empty>
+    </section>
+  );
+}
+
+type TableProps = { readonly workflows: readonly WorkflowInfo[]; readonly stats: Stats; readonly window: Window };
+
+function Table({ workflows, stats, window }: TableProps) {
+  const byName = new Map(stats.workflows.map((each) => [each.workflow, each]));
+  return (
+    <section class="card" data-refresh={refreshSeconds(window)} aria-label="Workflows">
+      <table class="table cards">
+        <thead>
+          <tr>
+            <th scope="col">Workflow</th>
+            <th scope="col">Runs now</th>
+            <th scope="col">Success rate</th>
+            <th scope="col" class="number">
+              p50
+            </th>
+            <th scope="col" class="number">
+              p95
+            </th>
+            <th scope="col">The {window.text}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {workflows.map((info) => (
+            <Row info={info} stats={byName.get(info.name)} window={window} />
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }
 
