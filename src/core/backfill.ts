@@ -12,7 +12,7 @@ import { parseCron } from "./cron.ts";
 import type { Cron } from "./cron.ts";
 import { backoff, begin, isReached } from "./firing.ts";
 import type { Starting } from "./firing.ts";
-import type { BackfillInfo, BackfillOverlap } from "./timetable.ts";
+import type { BackfillInfo, BackfillOverlap } from "./schedules.ts";
 
 export type Backfill = {
   readonly schedule: string;

@@ -3,7 +3,7 @@ import type { Duration } from "./duration.ts";
 import type { Retry } from "./retry.ts";
 import type { Schema } from "./schema.ts";
 import type { Step } from "./step.ts";
-import type { Overlap } from "./timetable.ts";
+import type { Overlap } from "./schedules.ts";
 
 export type Limits = {
   /** Calls of `step` in one run; 100,000 unless set. */

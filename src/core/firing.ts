@@ -12,7 +12,7 @@
 import { authorOf } from "./author.ts";
 import { cronOf, firingRunId } from "./schedule.ts";
 import type { Rule } from "./schedule.ts";
-import type { ScheduleError, SchedulePause } from "./timetable.ts";
+import type { ScheduleError, SchedulePause } from "./schedules.ts";
 
 /** A firing whose start has not been acknowledged. */
 export type Starting = {

@@ -5,7 +5,7 @@ import { createRandom } from "./random.ts";
 import { defined } from "./record.ts";
 import { settleTiming, timingProblem } from "./schedule.ts";
 import type { Rule, Timing } from "./schedule.ts";
-import type { ScheduleFields, ScheduleRequest } from "./timetable.ts";
+import type { ScheduleFields, ScheduleRequest } from "./schedules.ts";
 import { isSame, undefinedValue } from "./value.ts";
 import type { Stored } from "./value.ts";
 

@@ -14,7 +14,7 @@ import { redactRun, redactSummary, withoutUrl } from "./redaction/run.ts";
 import type { RunSnapshot, RunSummary } from "./run.ts";
 import type { QueryAnswer, UpdateAnswer, WorkflowInfo } from "./service.ts";
 import type { Bar, Story, Timeline } from "./timeline.ts";
-import type { ScheduleInfo } from "./timetable.ts";
+import type { ScheduleInfo } from "./schedules.ts";
 
 /**
  * `whole`: all there is. `unaddressed`: all but the addresses of open webhooks, which are the right to answer

@@ -8,7 +8,7 @@ import { checkSegment } from "./name.ts";
 import type { ScheduleFiring } from "./origin.ts";
 import { createRandom } from "./random.ts";
 import { validate } from "./schema.ts";
-import type { Overlap } from "./timetable.ts";
+import type { Overlap } from "./schedules.ts";
 import { encode } from "./value.ts";
 import type { Stored } from "./value.ts";
 

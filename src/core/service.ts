@@ -11,7 +11,7 @@ import type { Hooks } from "./hooks.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Entry } from "./entry.ts";
 import type { HistoryPage, Made, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
-import type { ScheduleInfo, Schedules } from "./timetable.ts";
+import type { ScheduleInfo, Schedules } from "./schedules.ts";
 import type { StoredError } from "./error.ts";
 import type { Census, Stats, StatsQuery } from "./stats.ts";
 import type { WorkflowTerms } from "./terms.ts";

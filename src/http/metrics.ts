@@ -5,7 +5,7 @@
 import { runStatuses } from "../core/run.ts";
 import type { Service } from "../core/service.ts";
 import type { Census, Stats, StepStats, WorkflowStats } from "../core/stats.ts";
-import type { ScheduleInfo } from "../core/timetable.ts";
+import type { ScheduleInfo } from "../core/schedules.ts";
 import { exposition, expositionType } from "./exposition.ts";
 import type { Family, Sample } from "./exposition.ts";
 import { RequestError } from "./problem.ts";

@@ -8,7 +8,7 @@
 import { HoldfastError } from "../core/error.ts";
 import type { Hooks } from "../core/hooks.ts";
 import type { Runs, Service } from "../core/service.ts";
-import type { Schedules } from "../core/timetable.ts";
+import type { Schedules } from "../core/schedules.ts";
 import { redactions } from "../core/redaction.ts";
 import type { Sight, Redaction } from "../core/redaction.ts";
 import { hidden } from "../core/redaction/mask.ts";

@@ -10,7 +10,7 @@ import { defined } from "../core/record.ts";
 import { sentenceOf } from "../core/sentence.ts";
 import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run.ts";
 import type { WorkflowInfo } from "../core/service.ts";
-import type { ScheduleInfo } from "../core/timetable.ts";
+import type { ScheduleInfo } from "../core/schedules.ts";
 import type { Usage } from "../core/usage.ts";
 import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";

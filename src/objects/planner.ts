@@ -19,7 +19,7 @@ import type { Plan } from "../core/plan.ts";
 import { defined, sortedEntries } from "../core/record.ts";
 import { cronOf, triggerRunId } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
-import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/schedules.ts";
 import { undefinedValue } from "../core/value.ts";
 import type { ScheduleStore } from "../store/schedules.ts";
 import type { Backfills } from "./backfill.ts";

@@ -19,7 +19,7 @@ import type { ScheduleState } from "../core/firing.ts";
 import type { Plan } from "../core/plan.ts";
 import { nextSlots } from "../core/schedule.ts";
 import type { Rule } from "../core/schedule.ts";
-import type { ScheduleError, ScheduleInfo } from "../core/timetable.ts";
+import type { ScheduleError, ScheduleInfo } from "../core/schedules.ts";
 import { undefinedValue } from "../core/value.ts";
 import type { Kept, ScheduleStore } from "../store/schedules.ts";
 

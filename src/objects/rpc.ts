@@ -35,7 +35,7 @@ import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origi
 import type { Followed } from "../core/slot.ts";
 import type { ComparedStart, Wish } from "../core/start.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
-import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/schedules.ts";
 import type { Story, Timeline, Window } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import type { OrderNews } from "../engine/errand.ts";

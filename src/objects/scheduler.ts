@@ -10,7 +10,7 @@
 import type { Asked } from "../core/author.ts";
 import { DurableObject } from "cloudflare:workers";
 import type { ScheduleFiring } from "../core/origin.ts";
-import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/timetable.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/schedules.ts";
 import type { Resealed } from "../store/reseal.ts";
 import { ScheduleStore } from "../store/schedules.ts";
 import { Alarm, setAlarm } from "./alarm.ts";

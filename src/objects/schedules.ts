@@ -7,7 +7,7 @@ import { hasCode } from "../core/error.ts";
 import { newRunId } from "../core/name.ts";
 import { defined } from "../core/record.ts";
 import type { Made } from "../core/run.ts";
-import type { Schedules, TriggerRequest } from "../core/timetable.ts";
+import type { Schedules, TriggerRequest } from "../core/schedules.ts";
 import { runObject, schedulerObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { digestOf } from "./digest.ts";

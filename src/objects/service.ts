@@ -23,7 +23,7 @@ import type {
   UpdateRequest,
   WorkflowInfo,
 } from "../core/service.ts";
-import type { ScheduleInfo } from "../core/timetable.ts";
+import type { ScheduleInfo } from "../core/schedules.ts";
 import { runObject, schedulerObject, shardCount } from "./address.ts";
 import { admit, findAnswering } from "./admission.ts";
 import { unwrap } from "./answer.ts";

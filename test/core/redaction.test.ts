@@ -10,7 +10,7 @@ import type { LaneInfo } from "../../src/core/lanes.ts";
 import { outlineOf } from "../../src/core/shape.ts";
 import { sentenceOf } from "../../src/core/sentence.ts";
 import type { Bar, Story, Timeline } from "../../src/core/timeline.ts";
-import type { ScheduleInfo } from "../../src/core/timetable.ts";
+import type { ScheduleInfo } from "../../src/core/schedules.ts";
 import { encode, undefinedValue } from "../../src/core/value.ts";
 import { redactions } from "../../src/core/redaction.ts";
 import { viewEntry } from "../../src/http/view.ts";

@@ -6,7 +6,7 @@ import type { ScheduleState } from "../../src/core/firing.ts";
 import { changeRule, changesMoreThanPause, isSamePlan, makePlan } from "../../src/core/plan.ts";
 import { firingRunId, triggerRunId } from "../../src/core/schedule.ts";
 import type { Rule } from "../../src/core/schedule.ts";
-import type { ScheduleFields, ScheduleRequest } from "../../src/core/timetable.ts";
+import type { ScheduleFields, ScheduleRequest } from "../../src/core/schedules.ts";
 import { encode } from "../../src/core/value.ts";
 
 const hourMs = 3_600_000;

@@ -8,7 +8,7 @@ import { createRandom } from "../../src/core/random.ts";
 import { checkRule, collectSchedules, cronOf, firingRunId, firingStartAt, nextSlots } from "../../src/core/schedule.ts";
 import type { Rule } from "../../src/core/schedule.ts";
 import type { Schema } from "../../src/core/schema.ts";
-import type { Overlap } from "../../src/core/timetable.ts";
+import type { Overlap } from "../../src/core/schedules.ts";
 import { decode } from "../../src/core/value.ts";
 
 const hourMs = 3_600_000;

@@ -1,7 +1,7 @@
 /** Schedules made by requests, over the real storage and alarm: overlap, pauses, failures, backfills, keys. */
 import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Overlap, ScheduleInfo, ScheduleRequest } from "../../src/core/timetable.ts";
+import type { Overlap, ScheduleInfo, ScheduleRequest } from "../../src/core/schedules.ts";
 import { encode } from "../../src/core/value.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import type { Answer } from "../../src/objects/rpc.ts";

@@ -3,7 +3,7 @@
 /** Owns: the page of schedules: when each fires next, what keeps it from it, and what can be done about it. */
 import { cronInWords } from "../../core/rhythm.ts";
 import type { Service } from "../../core/service.ts";
-import type { BackfillInfo, ScheduleInfo } from "../../core/timetable.ts";
+import type { BackfillInfo, ScheduleInfo } from "../../core/schedules.ts";
 import type { Caller } from "../auth.ts";
 import { readCount, readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";

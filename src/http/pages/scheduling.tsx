@@ -9,7 +9,7 @@ import { fieldOf } from "../../core/form.ts";
 import { overlaps } from "../../core/schedule.ts";
 import type { WorkflowInfo } from "../../core/service.ts";
 import { toJson } from "../../core/json.ts";
-import type { ScheduleInfo } from "../../core/timetable.ts";
+import type { ScheduleInfo } from "../../core/schedules.ts";
 import { decode } from "../../core/value.ts";
 import { ActionDialog } from "./dialog.tsx";
 import { ValueForm } from "./form.tsx";

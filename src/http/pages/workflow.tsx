@@ -6,7 +6,7 @@ import type { Field } from "../../core/field.ts";
 import type { RunSummary } from "../../core/run.ts";
 import type { Service, WorkflowInfo } from "../../core/service.ts";
 import type { Stats } from "../../core/stats.ts";
-import type { ScheduleInfo } from "../../core/timetable.ts";
+import type { ScheduleInfo } from "../../core/schedules.ts";
 import type { Caller } from "../auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
