@@ -1,7 +1,7 @@
 /**
  * Owns: taking a run in that comes as a text from another deployment: reading it, having it looked at, and what is
  * on record of it then.
- * Does not own: what an entry must be (core/inspection), what a run is given here (core/passage), writing it (memory).
+ * Does not own: what an entry must be (core/inspection), what a run is given here (core/transfer), writing it (memory).
  *
  * Invariants
  * 1. All of it was found to be sound before any of it is written; what is refused leaves nothing behind.
@@ -18,8 +18,8 @@ import { HoldfastError } from "../core/error.ts";
 import { limitsOf } from "../core/flow.ts";
 import { readManifest, readObject, readTrailer, refuseLine } from "../core/manifest.ts";
 import type { Manifest, Trailer } from "../core/manifest.ts";
-import { arriving } from "../core/passage.ts";
-import type { Placement } from "../core/passage.ts";
+import { arriving } from "../core/transfer.ts";
+import type { Placement } from "../core/transfer.ts";
 import { group } from "../core/size.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";

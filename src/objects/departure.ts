@@ -1,13 +1,13 @@
 /**
  * Owns: a run as lines of text, as its own object gives them away: whether it may leave, and each page of them.
- * Does not own: the text as a whole (transfer), what stays behind (core/passage).
+ * Does not own: the text as a whole (transfer), what stays behind (core/transfer).
  * Invariant 1: a result of a sensitive step leaves the object sealed, or not at all.
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import { manifestOf } from "../core/manifest.ts";
-import { departing, isSecret, refuseDeparture } from "../core/passage.ts";
+import { departing, isSecret, refuseDeparture } from "../core/transfer.ts";
 import type { Run } from "../engine/run.ts";
 import { placeOf } from "./arrival.ts";
 import { travelVault } from "./keys.ts";

@@ -29,7 +29,7 @@ import type {
 import type { Sample, SampleQuery } from "../core/stats/sample.ts";
 import type { Manifest } from "../core/manifest.ts";
 import type { LaneNeed } from "../core/need.ts";
-import type { Placement } from "../core/passage.ts";
+import type { Placement } from "../core/transfer.ts";
 import type { Order, OrderId } from "../core/order.ts";
 import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import type { Followed } from "../core/slot.ts";

@@ -1,7 +1,7 @@
 /**
  * Owns: runs as texts that travel from one deployment to another, as far as the Worker has a part in it: putting a
  * text together page by page, and handing one that comes in to the object it is for.
- * Does not own: what a text is (core/manifest), what of a run may travel (core/passage), taking it in (arrival).
+ * Does not own: what a text is (core/manifest), what of a run may travel (core/transfer), taking it in (arrival).
  * Invariant 1: neither way is a text ever whole in the Worker's memory.
  */
 import { authorOf } from "../core/author.ts";
