@@ -19,7 +19,7 @@ import { claimMs } from "../store/buffer.ts";
 import type { BroadcastOutcome, Hold, SignalBuffer } from "../store/buffer.ts";
 import { openDirectory } from "../store/directory.ts";
 import type { Directory, RunCount } from "../store/directory.ts";
-import { listed } from "../store/rest.ts";
+import { listed } from "../store/row.ts";
 import type { Held } from "../store/signal.ts";
 import { Statistics } from "../store/statistics.ts";
 import type { OldestOpen } from "../store/statistics.ts";

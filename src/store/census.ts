@@ -6,7 +6,7 @@ import { Causes } from "../core/cause.ts";
 import type { Cause, GroupField, RunFilter } from "../core/directory.ts";
 import { codeColumn, conditionOf, labelsColumn } from "./condition.ts";
 import type { Condition } from "./condition.ts";
-import { errorOf } from "./rest.ts";
+import { errorOf } from "./row.ts";
 import { isOf, toldColumns } from "./sieve.ts";
 import type { Source, Told } from "./sieve.ts";
 

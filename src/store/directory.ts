@@ -15,8 +15,8 @@ import { countGroups, countRuns, listCauses } from "./census.ts";
 import { conditionOf, quoted } from "./condition.ts";
 import { migrate } from "./migration.ts";
 import type { Resealed } from "./reseal.ts";
-import { openRest, readRest, resealRest, restOf, saysTheSame, sealRest } from "./rest.ts";
-import type { RowKey } from "./rest.ts";
+import { openRest, readRest, resealRest, restOf, saysTheSame, sealRest } from "./row.ts";
+import type { RowKey } from "./row.ts";
 import { listOf } from "./sieve.ts";
 import type { Source } from "./sieve.ts";
 

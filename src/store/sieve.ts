@@ -7,8 +7,8 @@ import { causeOf } from "../core/cause.ts";
 import type { Position } from "../core/cursor.ts";
 import type { Vault } from "../core/cipher.ts";
 import type { RunSummary } from "../core/run.ts";
-import { errorColumn, errorOf } from "./rest.ts";
-import type { RowKey } from "./rest.ts";
+import { errorColumn, errorOf } from "./row.ts";
+import type { RowKey } from "./row.ts";
 
 /** The table of runs, and what opens its rows. */
 export type Source = { readonly sql: SqlStorage; readonly vault: Vault };

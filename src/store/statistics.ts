@@ -9,8 +9,8 @@ import { isEnded, runStatuses } from "../core/run.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import { Sampler } from "../core/stats/sample.ts";
 import type { Sample, SampledRun, SampleQuery } from "../core/stats/sample.ts";
-import { readRest } from "./rest.ts";
-import type { RowKey } from "./rest.ts";
+import { readRest } from "./row.ts";
+import type { RowKey } from "./row.ts";
 
 export type OldestOpen = { readonly workflow: string; readonly createdAt: number };
 
