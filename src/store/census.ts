@@ -7,8 +7,8 @@ import type { Cause, GroupField, RunFilter } from "../core/directory.ts";
 import { codeColumn, conditionOf, labelsColumn } from "./condition.ts";
 import type { Condition } from "./condition.ts";
 import { errorOf } from "./row.ts";
-import { isOf, toldColumns } from "./sieve.ts";
-import type { Source, Told } from "./sieve.ts";
+import { isOf, toldColumns } from "./cause.ts";
+import type { Source, Told } from "./cause.ts";
 
 /** `key` in the order of the fields; null where a run has none. */
 export type Group = { readonly key: readonly (string | null)[]; readonly count: number };

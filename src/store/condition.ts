@@ -29,7 +29,7 @@ export function conditionOf(query: RunFilter, before: Position | null): Conditio
   // No character of an id comes after the tilde.
   if (query.idPrefix !== undefined) filter("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}~`);
   if (query.errorCode !== undefined) filter(`${codeColumn} = ?`, JSON.stringify(query.errorCode));
-  // Which cause, SQL cannot say: sieve.ts does, of what is left.
+  // Which cause, SQL cannot say: cause.ts does, of what is left.
   if (query.cause !== undefined) filter("status = 'failed'");
   const labels = Object.entries(query.labels ?? {});
   if (labels.length > 0) {

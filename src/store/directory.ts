@@ -17,8 +17,8 @@ import { migrate } from "./migration.ts";
 import type { Resealed } from "./reseal.ts";
 import { openRest, readRest, resealRest, restOf, saysTheSame, sealRest } from "./row.ts";
 import type { RowKey } from "./row.ts";
-import { listOf } from "./sieve.ts";
-import type { Source } from "./sieve.ts";
+import { listOf } from "./cause.ts";
+import type { Source } from "./cause.ts";
 
 const migrations: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS runs (
