@@ -26,7 +26,7 @@ import type { OldestOpen } from "../store/statistics.ts";
 import { directoryShard, shardName } from "./address.ts";
 import { setAlarm } from "./alarm.ts";
 import { answer } from "./answer.ts";
-import { Audience } from "./audience.ts";
+import { Followers } from "./followers.ts";
 import { deliver, deliverToEach, settle, waitersOf } from "./broadcast.ts";
 import { digestOf } from "./digest.ts";
 import { Enrolment } from "./enrolment.ts";
@@ -47,7 +47,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   readonly #runs: Directory;
   readonly #enrolment: Enrolment;
   readonly #signals: SignalBuffer;
-  readonly #audience: Audience;
+  readonly #followers: Followers;
   readonly #statistics: Statistics;
   /** Reports that are on their way into the list. */
   readonly #arriving = new Set<Promise<unknown>>();
@@ -59,7 +59,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     this.#runs = runs;
     this.#enrolment = new Enrolment(ctx.storage, runs, ctx.id.name ?? "");
     this.#signals = signals;
-    this.#audience = new Audience(ctx);
+    this.#followers = new Followers(ctx);
     this.#statistics = new Statistics(ctx.storage.sql, vault);
   }
 
@@ -88,7 +88,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     if (reported === "older") return { offers: [], rows: enrolled };
     if (reported === "listed") {
       this.#statistics.note(summary);
-      if (!this.#audience.isEmpty) this.#changed({ listed: listed(summary) });
+      if (!this.#followers.isEmpty) this.#changed({ listed: listed(summary) });
     }
     const rows = enrolled + (reported === "listed" ? 1 : 0);
     return { offers: this.#signals.offered(names, Date.now()), rows };
@@ -216,7 +216,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    return this.#audience.admit(request, "subscribed");
+    return this.#followers.admit(request, "subscribed");
   }
 
   override async alarm(): Promise<void> {
@@ -258,7 +258,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   /** Every change of what is listed passes here once it is written. */
   #changed(change: Exclude<ShardSaid, "subscribed">): void {
-    this.#audience.tell(change);
+    this.#followers.tell(change);
   }
 
   /** A shard that is new, or was lost, does not know what was buffered before. */

@@ -1,6 +1,6 @@
 /**
  * Owns: the changes of the listing as one stream in the Worker: those of all shards, of one filter, merged.
- * Does not own: the sockets on which the shards tell of them (socket, audience), what the filter means (core/filter).
+ * Does not own: the sockets on which the shards tell of them (socket, followers), what the filter means (core/filter).
  *
  * A shard tells every follower everything, written out once; whom it concerns is found here.
  * Invariant 1: what a reader was not told is followed by `ready`, so that it reads the list again.

@@ -1,6 +1,6 @@
 /**
  * Owns: a run's history and what it writes from then on, as one stream in the Worker.
- * Does not own: the socket on which the run tells of it (socket, audience), how it is shown (http).
+ * Does not own: the socket on which the run tells of it (socket, followers), how it is shown (http).
  *
  * The Worker waits, and the object sleeps: entries that come while nobody reads are not kept but read from
  * the history once somebody does.

@@ -188,7 +188,7 @@ export class Host {
     const { created } = this.#run.state;
     if (created === null) return new Response(null, { status: 404 });
     this.wake();
-    return this.#memory.audience.admit(request, {
+    return this.#memory.followers.admit(request, {
       ...this.#standing(),
       createdAt: created.continuation?.createdAt ?? created.at,
     });
@@ -277,7 +277,7 @@ export class Host {
       // Before it is removed: a run that is not kept at all has an end to tell as well.
       if (end !== null) this.#ended.ring();
       const owedAt = debts.attend(next.expired);
-      if (end !== null && !this.#memory.audience.isEmpty) this.#memory.audience.tell(this.#standing());
+      if (end !== null && !this.#memory.followers.isEmpty) this.#memory.followers.tell(this.#standing());
       // Whoever removes it has the say, and waits for what is under way: removed twice, the next of its id would go.
       if (this.removing && !debts.busy) return;
       // What has expired stays until it owes nothing.

@@ -14,11 +14,11 @@ import type { Children } from "../engine/world.ts";
 import { SqlJournal } from "../store/journal.ts";
 import { commitsOf } from "./arrival.ts";
 import type { Arrived } from "./arrival.ts";
-import { Audience } from "./audience.ts";
 import { noRun } from "./callee.ts";
 import type { StartRun } from "./children.ts";
 import { firstId, isDamage } from "./damage.ts";
 import { markExported } from "./exporter.ts";
+import { Followers } from "./followers.ts";
 import { vaultOf } from "./keys.ts";
 import { Log } from "./logline.ts";
 import { Meter } from "./meter.ts";
@@ -34,7 +34,7 @@ type Opened = {
 };
 
 export class Memory {
-  readonly audience: Audience;
+  readonly followers: Followers;
   readonly log = new Log();
   /** Of the run that is in this object. */
   meter: Meter;
@@ -47,7 +47,7 @@ export class Memory {
   constructor(ctx: DurableObjectState, find: Find, startRun: StartRun) {
     this.#ctx = ctx;
     this.#vault = vaultOf(ctx);
-    this.audience = new Audience(ctx);
+    this.followers = new Followers(ctx);
     this.meter = this.#newMeter();
     this.#find = find;
     this.#startRun = startRun;
@@ -131,7 +131,7 @@ export class Memory {
   /** Removes all that is stored, and what is known of it. */
   async clear(): Promise<void> {
     await this.#ctx.storage.deleteAll();
-    this.audience.tell("gone");
+    this.followers.tell("gone");
     this.meter = this.#newMeter();
     this.forget();
   }
@@ -195,7 +195,7 @@ export class Memory {
 
   /** Every commit of the run passes here once it is written. */
   #recorded(entries: readonly Entry[]): void {
-    this.audience.tellCommit(entries);
+    this.followers.tellCommit(entries);
     this.log.note(entries, this.#opened?.run.state.created ?? null);
   }
 

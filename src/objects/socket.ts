@@ -5,7 +5,7 @@
  * Invariant 1: the first that is heard on it, and each time it was opened again, is the object's hello.
  * Invariant 2: it costs the object nothing while nothing is said: pings are answered without it.
  */
-import { ping, pong } from "./audience.ts";
+import { ping, pong } from "./followers.ts";
 import { patiently, within } from "./patience.ts";
 
 type Listener = {

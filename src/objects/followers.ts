@@ -14,7 +14,7 @@ export const pong = "pong";
 /** Characters beyond which a commit is only announced: whoever wants it reads the history. */
 const longestMessage = 262_144;
 
-export class Audience {
+export class Followers {
   readonly #ctx: DurableObjectState;
 
   constructor(ctx: DurableObjectState) {
