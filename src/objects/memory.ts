@@ -22,7 +22,7 @@ import { Followers } from "./followers.ts";
 import { vaultOf } from "./keys.ts";
 import { Log } from "./logline.ts";
 import { Meter } from "./meter.ts";
-import { Scribe } from "./scribe.ts";
+import { ObservedJournal } from "./journal.ts";
 import { createWorld } from "./world.ts";
 
 type Opened = {
@@ -177,12 +177,12 @@ export class Memory {
 
   #make(journal: SqlJournal): Opened {
     const world = createWorld(() => this.life(), this.#startRun);
-    const scribe = new Scribe(journal, {
+    const observed = new ObservedJournal(journal, {
       admit: () => this.#refuseFormer(run),
       measure: (entries) => this.meter.record(entries),
       heard: (entries) => this.#recorded(entries),
     });
-    const run = new Run(scribe, world, this.#find);
+    const run = new Run(observed, world, this.#find);
     run.measure = () => this.meter.usage;
     return { run, journal, children: world.children, isCold: true };
   }

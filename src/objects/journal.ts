@@ -10,7 +10,7 @@ import type { Journal } from "../core/journal.ts";
 import type { Usage } from "../core/usage.ts";
 
 /** Who has a part in every commit. */
-export type Chronicler = {
+export type Observer = {
   /** @throws where this memory does not speak for the run any more */
   admit(): void;
   /** What of the run's usage goes on record with these entries; null: nothing. */
@@ -18,13 +18,13 @@ export type Chronicler = {
   heard(entries: readonly Entry[]): void;
 };
 
-export class Scribe implements Journal {
+export class ObservedJournal implements Journal {
   readonly #journal: Journal;
-  readonly #chronicler: Chronicler;
+  readonly #observer: Observer;
 
-  constructor(journal: Journal, chronicler: Chronicler) {
+  constructor(journal: Journal, observer: Observer) {
     this.#journal = journal;
-    this.#chronicler = chronicler;
+    this.#observer = observer;
   }
 
   read(): Iterable<Entry> {
@@ -32,14 +32,14 @@ export class Scribe implements Journal {
   }
 
   append(entries: readonly Entry[]): void {
-    this.#chronicler.admit();
+    this.#observer.admit();
     const measured = this.#measured(entries);
     this.#journal.append(measured);
     this.#tell(measured);
   }
 
   restart(entries: readonly Entry[]): void {
-    this.#chronicler.admit();
+    this.#observer.admit();
     const measured = this.#measured(entries);
     this.#journal.restart(measured);
     this.#tell(measured);
@@ -55,13 +55,13 @@ export class Scribe implements Journal {
 
   #measured(entries: readonly Entry[]): readonly Entry[] {
     const last = entries.at(-1);
-    const used = last === undefined ? null : this.#chronicler.measure(entries);
+    const used = last === undefined ? null : this.#observer.measure(entries);
     return last === undefined || used === null ? entries : [...entries.slice(0, -1), { ...last, used }];
   }
 
   #tell(entries: readonly Entry[]): void {
     try {
-      this.#chronicler.heard(entries);
+      this.#observer.heard(entries);
     } catch (error) {
       console.error("a listener to a run's journal failed", error);
     }
