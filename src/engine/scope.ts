@@ -5,7 +5,7 @@
  * What a branch calls belongs to it, also after it has awaited something, of ours or not: the runtime carries
  * the scope along with the code, as the proposal AsyncContext of TC39 describes it.
  */
-import { Carrier } from "./carrier.js";
+import { AsyncVariable } from "./variable.js";
 
 export type Scope = {
   readonly parent: Scope | null;
@@ -15,7 +15,7 @@ export type Scope = {
   withdrawn: boolean;
 };
 
-const carried = new Carrier<Scope>();
+const carried = new AsyncVariable<Scope>();
 /** Nowhere here was a scope opened in another: looking it up would be in vain, and takes longer than all else about a call. */
 let nested = false;
 
