@@ -1,6 +1,6 @@
 /**
  * Owns: what the news of a child's end does to its parent.
- * Does not own: telling it until it was heard (objects/kin), what the end is to the handler (children).
+ * Does not own: telling it until it was heard (objects/relatives), what the end is to the handler (children).
  * Invariant 1: news that is answered is on record, or nobody will ever ask for it (guarantee 4).
  */
 import type { EndEntry } from "../core/end.ts";

@@ -1,6 +1,6 @@
 /**
  * Owns: reaching the runs that one run starts: starting them, asking after them, stopping them.
- * Does not own: when that is done (engine/children, kin), checking a start (service).
+ * Does not own: when that is done (engine/children, relatives), checking a start (service).
  * Invariant 1: however many children a run has, it speaks to a limited number of them at once.
  */
 import type { ParentRun } from "../core/origin.ts";

@@ -1,6 +1,6 @@
 /**
- * Owns: all that a run owes to others, as one: the directory and the scheduler hear of it (reporter), its relatives
- * (kin), the collector of spans (exporter), and those who are told of its end (notifier).
+ * Owns: all that a run owes to others, as one: the directory and the scheduler hear of it (reporter), its parent and
+ * its children (relatives), the collector of spans (exporter), and those who are told of its end (notifier).
  * Does not own: what each debt is and how it is paid, which is theirs; the alarm, and what becomes of the run (host).
  *
  * Invariants
@@ -13,7 +13,7 @@ import type { Children } from "../engine/world.ts";
 import type { SqlJournal } from "../store/journal.ts";
 import type { Receive } from "./broadcast.ts";
 import { Exporter } from "./exporter.ts";
-import { Kin } from "./kin.ts";
+import { Relatives } from "./relatives.ts";
 import type { Meter } from "./meter.ts";
 import { Notifier } from "./notifier.ts";
 import { Reporter } from "./reporter.ts";
@@ -36,7 +36,7 @@ type Debtor = {
 export class Debts {
   readonly run: Run;
   readonly #reporter: Reporter;
-  readonly #kin: Kin;
+  readonly #relatives: Relatives;
   readonly #exporter: Exporter;
   readonly #notifier: Notifier;
 
@@ -45,7 +45,7 @@ export class Debts {
     const changed = (): void => debtor.changed();
     const state = (): Run["state"] => run.state;
     this.run = run;
-    this.#kin = new Kin(run, children, {
+    this.#relatives = new Relatives(run, children, {
       stopped: (child, policy) => debtor.isCurrent() && run.noteStopped(child, policy),
       changed,
     });
@@ -61,7 +61,7 @@ export class Debts {
 
   /** Something is under way: this memory has to stay for the answer. */
   get busy(): boolean {
-    return this.#kin.busy || this.#exporter.busy || this.#notifier.busy || this.#reporter.busy;
+    return this.#relatives.busy || this.#exporter.busy || this.#notifier.busy || this.#reporter.busy;
   }
 
   /**
@@ -69,7 +69,7 @@ export class Debts {
    * @param expired the run is not kept any longer
    */
   attend(expired: boolean): number | null {
-    const told = earlier(this.#kin.attend(), this.#exporter.attend(expired));
+    const told = earlier(this.#relatives.attend(), this.#exporter.attend(expired));
     return earlier(told, earlier(this.#notifier.attend(), this.#tellScheduler()));
   }
 

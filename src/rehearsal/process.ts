@@ -1,6 +1,6 @@
 /**
  * Owns: one life of one run, and one life of the process that all runs of a rehearsal are in.
- * Does not own: driving them (stage), what they say to each other (kin).
+ * Does not own: driving them (stage), what they say to each other (relatives).
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";

@@ -1,6 +1,6 @@
 /**
  * Owns: the runs of a rehearsal: their one process, which may die, and the virtual time that it is in.
- * Does not own: what a run does (engine), what runs say to each other (kin), what is asked of it (play).
+ * Does not own: what a run does (engine), what runs say to each other (relatives), what is asked of it (play).
  * Invariant 1: time passes only where it is asked to, and never while something is at work in real time.
  * Invariant 2: a run is looked at again only when it rested, a deadline that it named has come, or something from
  * outside has, as a Durable Object would: a wake-up that is forgotten shows.
@@ -16,7 +16,7 @@ import { cast } from "./cast.ts";
 import { ManualClock, nap } from "./clock.ts";
 import { hookUrl } from "./hook.ts";
 import { MemoryJournal } from "./journal.ts";
-import { Kin } from "./kin.ts";
+import { Relatives } from "./relatives.ts";
 import { Mutex } from "./mutex.ts";
 import { couriers } from "./post.ts";
 import { RehearsalError } from "./error.ts";
@@ -50,7 +50,7 @@ export class Stage implements Company {
   readonly mutex = new Mutex();
   life = new Life();
   #processes = new Map<string, Process>();
-  readonly #kin = new Kin(this);
+  readonly #relatives = new Relatives(this);
 
   /** @param log what is left of an earlier process */
   constructor(script: Script, at: number, log: readonly Commit[] = []) {
@@ -142,7 +142,7 @@ export class Stage implements Company {
 
   #advance(process: Process): void {
     process.advance(this.clock.at);
-    this.#kin.settle(process);
+    this.#relatives.settle(process);
   }
 
   /** A handler waits for something that is not on record: for a promise of its own, perhaps. */
@@ -202,7 +202,7 @@ export class Stage implements Company {
       clock: this.clock,
       deployment: onlyDeployment,
       hookUrl: (call) => Promise.resolve(hookUrl(id, call)),
-      children: this.#kin.children(id, this.life),
+      children: this.#relatives.children(id, this.life),
       couriers: couriers(this, this.life),
     };
   }

@@ -10,7 +10,7 @@ import { decode } from "../../src/core/value.ts";
 import type { Find } from "../../src/engine/drive.ts";
 import { Run } from "../../src/engine/run.ts";
 import { hang } from "../../src/rehearsal/hang.ts";
-import { Kin } from "../../src/rehearsal/kin.ts";
+import { Relatives } from "../../src/rehearsal/relatives.ts";
 import { Life, Process as OneLife } from "../../src/rehearsal/process.ts";
 import type { Creation } from "../../src/rehearsal/process.ts";
 import { created, startAt } from "./host.ts";
@@ -47,7 +47,7 @@ class Process extends OneLife {
 }
 
 /** What they say to each other goes through a network that may fail, to processes that may die under it. */
-class FragileKin extends Kin {
+class FragileRelatives extends Relatives {
   readonly #family: Family;
 
   constructor(family: Family) {
@@ -100,7 +100,7 @@ export class Family {
       throw new HoldfastError("run_not_found", `no run ${id}`);
     },
   };
-  readonly #kin = new FragileKin(this);
+  readonly #relatives = new FragileRelatives(this);
   readonly #processes = new Map<string, Process>();
   #events: { readonly at: number; readonly act: () => unknown }[] = [];
 
@@ -194,7 +194,7 @@ export class Family {
       for (const process of [...this.#processes.values()]) {
         if (!process.woken) continue;
         process.advance(this.clock.at);
-        this.#kin.settle(process);
+        this.#relatives.settle(process);
       }
       await this.clock.idle();
       const processes = [...this.#processes.values()];
@@ -222,7 +222,7 @@ export class Family {
 
   #open(id: string, journal: MemoryJournal): Process {
     const life = new Life();
-    const world = { ...memoryWorld(this.clock), children: this.#kin.children(id, life) };
+    const world = { ...memoryWorld(this.clock), children: this.#relatives.children(id, life) };
     const find: Find = (name, version) => {
       const definition = this.definitions.get(name);
       return definition?.version === version ? definition : undefined;

@@ -26,7 +26,7 @@ type Listener = {
 };
 type Account = { failures: number; state: "open" | "busy" | "paid"; dueAt: number };
 
-export class Kin {
+export class Relatives {
   readonly #run: Run;
   readonly #children: Pick<Children, "stop">;
   readonly #listener: Listener;

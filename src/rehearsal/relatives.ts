@@ -24,7 +24,7 @@ export type Relations = Pick<Company, "clock" | "find" | "create"> & {
   readonly script: Pick<Script, "child" | "send">;
 };
 
-export class Kin {
+export class Relatives {
   readonly #relations: Relations;
 
   constructor(relations: Relations) {
