@@ -38,7 +38,7 @@ import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/schedules.ts";
 import type { Story, Timeline, Window } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
-import type { OrderNews } from "../engine/errand.ts";
+import type { OrderNews } from "../engine/dispatch.ts";
 import type { ChildNews } from "../engine/news.ts";
 
 export type Refusal = {

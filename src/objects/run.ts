@@ -30,8 +30,8 @@ import type {
 import type { Ticket } from "../core/ticket.ts";
 import type { Story, Timeline, Window } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
-import { receiveAnswer, repeatOrder } from "../engine/errand.ts";
-import type { OrderNews } from "../engine/errand.ts";
+import { receiveAnswer, repeatOrder } from "../engine/dispatch.ts";
+import type { OrderNews } from "../engine/dispatch.ts";
 import { lookAtHook, receiveHook, revokeHook } from "../engine/hook.ts";
 import { receiveNews } from "../engine/news.ts";
 import type { ChildNews } from "../engine/news.ts";

@@ -7,7 +7,7 @@ import { answeredEnd, headersOf, isAnswer, refusedEnd } from "../core/order.ts";
 import type { Order, OrderEnd } from "../core/order.ts";
 import { defined } from "../core/record.ts";
 import { callKey } from "../core/state.ts";
-import { receiveAnswer } from "../engine/errand.ts";
+import { receiveAnswer } from "../engine/dispatch.ts";
 import type { Couriers } from "../engine/world.ts";
 import { hang } from "./hang.ts";
 import { processOf } from "./process.ts";

@@ -147,7 +147,7 @@ describe("what comes of it", () => {
 
   test("it is recorded once, however often it is told; what comes late is nobody's (2)", async () => {
     const post = new Post(ask, () => ({ end: answered("yes"), ms: 1000 }));
-    const { receiveAnswer } = await import("../../src/engine/errand.ts");
+    const { receiveAnswer } = await import("../../src/engine/dispatch.ts");
     await post.drive(startAt + 10);
     const id = post.made[0]?.id;
     if (id === undefined) throw new Error("nothing was sent");

@@ -2,7 +2,7 @@
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../../src/core/order.ts";
 import { encode } from "../../src/core/value.ts";
-import { receiveAnswer, repeatOrder } from "../../src/engine/errand.ts";
+import { receiveAnswer, repeatOrder } from "../../src/engine/dispatch.ts";
 import type { Couriers } from "../../src/engine/world.ts";
 import { Host } from "./host.ts";
 import type { HostOptions } from "./host.ts";

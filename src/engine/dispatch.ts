@@ -1,5 +1,6 @@
 /**
- * Owns: what a courier asks a run and tells it: the request of an attempt once more, and what came of it.
+ * Owns: what a courier asks a run and tells it of a request that was dispatched: the request once more, and what came
+ * of it.
  * Does not own: what that is to the handler (orders), telling it until it was heard (whoever makes the request).
  * Invariant 1: what is answered is on record, or nobody will ever ask for it (guarantee 4).
  */
