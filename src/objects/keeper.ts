@@ -1,9 +1,8 @@
 /**
- * Owns: one lane in its object: its memory, its one alarm, the messages to those who are granted a
- * slot, the questions to those who hold one, and its place on the roll.
- * Does not own: who is next (core/lane), how it looks (core/lanes), how it is stored (store/lanes), what a run does
- * with a slot.
- * Long because all that a lane tells and asks hangs on its one memory and its one alarm.
+ * Owns: one lane in its object: its memory, its one alarm, when those are told who are granted a slot, when those
+ * are asked who hold one, and its place on the roll.
+ * Does not own: who is next (core/lane), how it looks (core/lanes), how it is stored (store/lanes), speaking to runs
+ * (holder).
  *
  * Invariants
  * 1. Memory and storage change together or not at all: what throws in between gives the memory up.
@@ -12,9 +11,8 @@
  *    and is never set at or before now.
  * 4. The roll is told beside the lane's work, never before it.
  */
-import { decideClaim, stillHolds } from "../core/claim.ts";
-import type { HolderRun, KeyHolder } from "../core/claim.ts";
-import type { ErrorCode } from "../core/code.ts";
+import { decideClaim } from "../core/claim.ts";
+import type { KeyHolder } from "../core/claim.ts";
 import { Lane } from "../core/lane.ts";
 import { infoOf } from "../core/lanes.ts";
 import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
@@ -23,16 +21,14 @@ import { kindOf } from "../core/ticket.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
 import { LaneStore } from "../store/lanes.ts";
 import type { LaneState } from "../store/lanes.ts";
-import { holderObject, laneRoll, runObject } from "./address.ts";
-import { vaultOf } from "./keys.ts";
+import { laneRoll } from "./address.ts";
 import { Alarm } from "./alarm.ts";
+import { askHolder, askHolds, tellGranted } from "./holder.ts";
+import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
-import type { Answer } from "./rpc.ts";
 
-/** Longer than any healthy call takes. */
-const callLimitMs = 30_000;
-/** Somebody waits for this one. */
-const readLimitMs = 10_000;
+/** Longer than any healthy call of the roll takes. */
+const rollLimitMs = 30_000;
 /** Messages and questions under way at once. */
 const atOnce = 50;
 /** When to look again where that many do not answer. */
@@ -45,9 +41,6 @@ const shown = 20;
 const keyKeptMs = 86_400_000;
 /** When the roll is tried again. */
 const rollRetryMs = 5_000;
-
-/** Of a run that is gone, has ended, or is damaged: should that be restored, it asks for its slots anew. */
-const wantsNothing: ReadonlySet<ErrorCode> = new Set(["run_not_found", "run_ended", "journal_corrupt"]);
 
 type Memory = { readonly lane: Lane; readonly store: LaneStore };
 
@@ -117,7 +110,8 @@ export class Keeper {
   async claim(claim: Claim): Promise<Claimed> {
     for (;;) {
       const held = this.#open().store.state.holder;
-      const holds = held !== null && (held.runId === claim.runId || (await this.#look(held, claim.until)) !== null);
+      const holds =
+        held !== null && (held.runId === claim.runId || (await askHolder(this.#name, held, claim.until)) !== null);
       // Somebody else may have claimed it meanwhile.
       if (this.#open().store.state.holder !== held) continue;
       const { claimed, holder } = decideClaim(holds ? held : null, claim, Date.now());
@@ -198,46 +192,20 @@ export class Keeper {
   }
 
   async #tell(slot: Slot): Promise<void> {
-    const { ticket, turn } = slot;
-    const granted = (): Promise<Answer<boolean>> => holderObject(ticket.runId).granted(this.#name, ticket, turn);
-    const wanted = await this.#hear(granted);
+    const wanted = await tellGranted(this.#name, slot);
     this.#write(({ lane }) => lane.told(slot, wanted, Date.now()));
   }
 
   async #ask(slot: Slot): Promise<void> {
-    const { ticket, turn } = slot;
-    const held = await this.#hear(() => holderObject(ticket.runId).holds(this.#name, ticket, turn));
+    const held = await askHolds(this.#name, slot);
     if (held === false) this.#write(({ lane }) => lane.lost(slot, Date.now()));
-  }
-
-  /** What a run answers; null when it cannot be asked. */
-  async #hear(ask: () => Promise<Answer<boolean>>): Promise<boolean | null> {
-    try {
-      const answer = await within(ask(), callLimitMs);
-      if (answer.ok) return answer.value;
-      return wantsNothing.has(answer.refusal.code) ? false : null;
-    } catch {
-      return null;
-    }
-  }
-
-  /** The holder as its run is called, if it still has the key. One that cannot be asked is taken to go on: better late than twice. */
-  async #look(held: KeyHolder, until: Claim["until"]): Promise<KeyHolder | null> {
-    try {
-      const run = await find(held.runId);
-      if (!stillHolds(held, run, until, Date.now())) return null;
-      return { ...held, runId: run?.id ?? held.runId };
-    } catch (error) {
-      console.error(`lane ${this.#name}: ${describe(error)}`);
-      return held;
-    }
   }
 
   /** Who has the key, asked now. Nothing is written: it may be about to claim it again. */
   async #keyHolder(): Promise<KeyHolder | null> {
     const { holder } = this.#open().store.state;
     if (holder === null) return null;
-    return await this.#look(holder, kindOf(this.#name) === "debounce" ? "begun" : "ended");
+    return await askHolder(this.#name, holder, kindOf(this.#name) === "debounce" ? "begun" : "ended");
   }
 
   /** Slots are what the roll lists, not keys that are claimed: who looks at the list would wake all their runs. */
@@ -251,7 +219,7 @@ export class Keeper {
     this.#registering = true;
     this.#registerAt = Date.now() + rollRetryMs;
     this.#arm();
-    const registered = within(laneRoll().register(this.#name), callLimitMs)
+    const registered = within(laneRoll().register(this.#name), rollLimitMs)
       .then((followed) => {
         this.#save({ registered: true });
         this.#write(({ lane }) => lane.follow(followed, Date.now()));
@@ -281,7 +249,7 @@ export class Keeper {
       this.#save({ registered: false });
       this.#registering = true;
       this.#lingers = true;
-      await within(laneRoll().unregister(this.#name), callLimitMs).finally(() => {
+      await within(laneRoll().unregister(this.#name), rollLimitMs).finally(() => {
         this.#registering = false;
       });
       this.#lingers = false;
@@ -305,12 +273,4 @@ export class Keeper {
     const times = [dueAt, registerAt, idleAt];
     this.#alarm.armBy(Math.min(...times.filter((time) => time !== null)));
   }
-}
-
-/** Null when there is no such run. @throws when it cannot be asked */
-async function find(runId: string): Promise<(HolderRun & { readonly id: string }) | null> {
-  const answer = await within(runObject(runId).read(0), readLimitMs);
-  if (answer.ok) return answer.value;
-  if (answer.refusal.code === "run_not_found") return null;
-  throw new Error(`run ${runId} could not be asked: ${answer.refusal.message}`);
 }
