@@ -7,6 +7,7 @@ import { fold } from "../../src/core/fold.ts";
 import type { LaneNeed } from "../../src/core/need.ts";
 import { RunState } from "../../src/core/state.ts";
 import { encode } from "../../src/core/value.ts";
+import { createdFact } from "./created.ts";
 
 const stored = (value: unknown) => encode(value, "the input");
 const lane: LaneNeed = { lane: "l", scope: "run", limit: 1, periodMs: null, priority: 0, hold: false };
@@ -20,20 +21,9 @@ function append(state: RunState, at: number, fact: Fact): void {
 function waiting(fields: Partial<EntryOf<"run.created">> = {}): RunState {
   const state = new RunState();
   append(state, firstAt, {
-    kind: "run.created",
-    id: "one",
-    workflow: "orders",
-    version: "1",
-    input: stored(1),
-    sent: stored("1"),
-    labels: { n: "1" },
-    parent: null,
-    schedule: null,
-    startAt: firstAt + 1000,
-    notAfter: null,
-    origin: null,
-    by: "test",
-    lanes: [lane],
+    ...createdFact,
+    ...{ id: "one", workflow: "orders", input: stored(1), sent: stored("1"), labels: { n: "1" } },
+    ...{ startAt: firstAt + 1000, lanes: [lane] },
     ...fields,
   });
   return state;

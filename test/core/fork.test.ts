@@ -1,33 +1,21 @@
 /** What a fork keeps of a history, and how it has it on record. */
 import { describe, expect, test } from "vitest";
-import type { Entry, EntryOf, Fact } from "../../src/core/entry.ts";
+import type { Entry, Fact } from "../../src/core/entry.ts";
 import { fold } from "../../src/core/fold.ts";
 import { planFork } from "../../src/core/fork.ts";
 import { RunState } from "../../src/core/state.ts";
 import { forkedFacts } from "../../src/core/transcript.ts";
 import { encode } from "../../src/core/value.ts";
 import type { Stored } from "../../src/core/value.ts";
+import { createdFact } from "./created.ts";
 
 const error = { name: "Error", message: "broken", code: "step_failed" };
 const forkedAt = 50_000;
 
-const createdFact: Omit<EntryOf<"run.created">, "seq" | "at"> = {
-  kind: "run.created",
-  id: "original",
-  workflow: "flow",
-  version: "1",
-  input: encode(1, ""),
-  labels: {},
-  parent: null,
-  schedule: null,
-  startAt: null,
-  notAfter: null,
-  origin: null,
-  by: "test",
-};
+const created = { ...createdFact, id: "original", input: encode(1, "") } as const;
 
 function historyOf(...facts: readonly Fact[]): Entry[] {
-  return [createdFact, { kind: "run.started", deployment: "one" } as const, ...facts].map((fact, i) => ({
+  return [created, { kind: "run.started", deployment: "one" } as const, ...facts].map((fact, i) => ({
     seq: i + 1,
     at: 1000 * (i + 1),
     ...fact,
@@ -84,7 +72,7 @@ function preview(entries: readonly Entry[], from: string | null, given: readonly
 function stateOf(facts: readonly Fact[]): RunState {
   const state = new RunState();
   const fork = { id: "original", step: null, upTo: facts.length + 1, reason: null };
-  const all: readonly Fact[] = [{ ...createdFact, fork }, ...facts];
+  const all: readonly Fact[] = [{ ...created, fork }, ...facts];
   for (const [i, fact] of all.entries()) fold(state, { seq: i + 1, at: forkedAt, ...fact });
   return state;
 }
@@ -486,7 +474,7 @@ test("a fork of a fork goes on from the copied history", () => {
   const facts = forkOf(historyOf(completed("a"), received("go", 1), consumed("go", 4), completed("b")), "b");
   const fork = { id: "original", step: "b", upTo: facts.length + 1, reason: null };
   const all: readonly Fact[] = [
-    { ...createdFact, fork },
+    { ...created, fork },
     ...facts,
     { kind: "run.started", deployment: "one" },
     completed("b"),

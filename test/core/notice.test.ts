@@ -3,12 +3,13 @@ import { describe, expect, test } from "vitest";
 import type { EntryOf } from "../../src/core/entry.ts";
 import { noticeOf, noticePause } from "../../src/core/notice.ts";
 import { encode } from "../../src/core/value.ts";
+import { createdFact } from "./created.ts";
 
 const at = Date.UTC(2026, 0, 2, 3, 4, 5);
 const created: EntryOf<"run.created"> = {
-  ...{ kind: "run.created", seq: 1, at, id: "order-7", workflow: "order", version: "2", labels: { team: "sales" } },
-  ...{ input: encode({ secret: "input" }, "input"), parent: null, schedule: null, startAt: null, notAfter: null },
-  ...{ origin: null, by: "operate", notify: ["https://example.com/"] },
+  ...createdFact,
+  ...{ seq: 1, at, id: "order-7", workflow: "order", version: "2", labels: { team: "sales" } },
+  ...{ input: encode({ secret: "input" }, "input"), by: "operate", notify: ["https://example.com/"] },
 };
 const completed = (output: unknown): EntryOf<"run.completed"> => ({
   ...{ kind: "run.completed", seq: 9, at: at + 1000, output: encode(output, "output") },

@@ -5,25 +5,13 @@ import { fold } from "../../src/core/fold.ts";
 import { snapshot } from "../../src/core/snapshot.ts";
 import { RunState, openCalls } from "../../src/core/state.ts";
 import { encode } from "../../src/core/value.ts";
+import { createdFact } from "./created.ts";
 
 const nothing = encode(null, "nothing");
 const failure = { name: "Error", message: "no" };
 const idle = { running: 0, inFlight: new Map(), busy: false, stuck: null };
 
-const created: Fact = {
-  kind: "run.created",
-  id: "open",
-  workflow: "open",
-  version: "1",
-  input: nothing,
-  labels: {},
-  parent: null,
-  schedule: null,
-  startAt: null,
-  notAfter: null,
-  origin: null,
-  by: "test",
-};
+const created: Fact = { ...createdFact, id: "open", workflow: "open", input: nothing };
 const beginning: readonly Fact[] = [created, { kind: "run.started", deployment: "one" }];
 
 function stateOf(facts: readonly Fact[]): RunState {

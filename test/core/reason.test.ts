@@ -11,6 +11,7 @@ import type { Activity } from "../../src/core/snapshot.ts";
 import { RunState } from "../../src/core/state.ts";
 import { encode } from "../../src/core/value.ts";
 import { createPick } from "./sample.ts";
+import { createdFact } from "./created.ts";
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
@@ -19,10 +20,7 @@ const dayMs = 24 * hourMs;
 /** 3 November, 14:02 UTC. */
 const at = Date.UTC(2026, 10, 3, 14, 2);
 
-const created: Fact = {
-  ...{ kind: "run.created", id: "order-7", workflow: "order", version: "1", input: encode({}, "it"), labels: {} },
-  ...{ parent: null, schedule: null, startAt: null, notAfter: null, origin: null, by: "admin" },
-};
+const created: Fact = { ...createdFact, id: "order-7", workflow: "order", by: "admin" };
 const started: Fact = { kind: "run.started", deployment: "one" };
 const error = { name: "Error", message: "503 from the bank" };
 

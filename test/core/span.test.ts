@@ -5,6 +5,7 @@ import type { Span } from "../../src/core/trace/span.ts";
 import { runTrace, spotTrace } from "../../src/core/trace.ts";
 import { encode } from "../../src/core/value.ts";
 import { spansOf } from "../../src/core/trace/tracer.ts";
+import { createdFact } from "./created.ts";
 
 const startAt = 1_700_000_000_000;
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
@@ -14,18 +15,8 @@ const secret = encode(["a secret"], "");
 const one = encode(1, "");
 
 const created: Extract<Fact, { kind: "run.created" }> = {
-  kind: "run.created",
-  id: "run-1",
-  workflow: "order",
-  version: "2",
-  input: secret,
-  labels: { customer: "a secret" },
-  parent: null,
-  schedule: null,
-  startAt: null,
-  notAfter: null,
-  origin: null,
-  by: "test",
+  ...createdFact,
+  ...{ workflow: "order", version: "2", input: secret, labels: { customer: "a secret" } },
 };
 const traced: Fact = { ...created, trace: `00-${caller.traceId}-${caller.spanId}-01` };
 const started: Fact = { kind: "run.started", deployment: "one" };

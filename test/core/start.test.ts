@@ -3,13 +3,14 @@ import { describe, expect, test } from "vitest";
 import type { EntryOf } from "../../src/core/entry.ts";
 import { isSameStart, wordingOf } from "../../src/core/start.ts";
 import { encode } from "../../src/core/value.ts";
+import { createdFact } from "./created.ts";
 
 const input = encode(1, "");
 const labels = { city: "Bremen", made: "one" };
 
 const created: EntryOf<"run.created"> = {
-  ...{ seq: 1, at: 0, kind: "run.created", id: "run", workflow: "flow", version: "1", input, labels, key: "k" },
-  ...{ parent: null, schedule: null, startAt: null, notAfter: null, origin: null, by: "test" },
+  ...createdFact,
+  ...{ seq: 1, at: 0, id: "run", input, labels, key: "k" },
 };
 
 /** With the key of the run, and the labels that its workflow makes by now. */

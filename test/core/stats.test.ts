@@ -11,6 +11,7 @@ import { foremostTallies, otherSteps } from "../../src/core/tally.ts";
 import { encode } from "../../src/core/value.ts";
 import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "./reckoning.ts";
 import { createPick } from "./sample.ts";
+import { createdFact } from "./created.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -190,10 +191,7 @@ describe("the sum over shards", () => {
 describe("tallies of a run", () => {
   const one = encode(1, "a value");
   const error = { name: "Error", message: "no" };
-  const created = {
-    ...{ kind: "run.created", id: "r", workflow: "w", version: "1", input: one, labels: {}, parent: null },
-    ...{ schedule: null, startAt: null, notAfter: null, origin: null, by: "test" },
-  } as const satisfies Fact;
+  const created = { ...createdFact, id: "r", workflow: "w", input: one } as const satisfies Fact;
   const none = { completed: 0, failed: 0, failedAttempts: 0, ms: 0 };
 
   /** One entry each 10 ms. */

@@ -14,6 +14,7 @@ import { finish, hostProgram } from "../engine/crash.ts";
 import { act, Host, play, startAt } from "../engine/host.ts";
 import { define } from "../engine/memory.ts";
 import { makeProgram } from "../engine/program.ts";
+import { createdFact } from "./created.ts";
 
 const second = 1000;
 const day = 86_400_000;
@@ -37,10 +38,6 @@ function journal(...facts: readonly (readonly [seconds: number, fact: Fact])[]):
   return facts.map(([seconds, fact], index) => ({ ...fact, seq: index + 1, at: startAt + seconds * second }));
 }
 
-const createdFact: Fact = {
-  ...{ kind: "run.created", id: "run-1", workflow: "flow", version: "1", input: encode({}, "it"), labels: {} },
-  ...{ parent: null, schedule: null, startAt: null, notAfter: null, origin: null, by: "test" },
-};
 const startedFact: Fact = { kind: "run.started", deployment: "one" };
 const asked = { by: "ana", reason: null };
 const broken = { name: "Error", message: "no" };

@@ -13,6 +13,7 @@ import type { Next } from "../../src/engine/drive.ts";
 import type { Couriers } from "../../src/engine/world.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
 import type { Handler } from "./memory.ts";
+import { createdFact } from "../core/created.ts";
 
 export const startAt = Date.UTC(2026, 0, 5, 9);
 
@@ -163,19 +164,8 @@ export function act(
 }
 
 export function created(input: unknown): Omit<EntryOf<"run.created">, "kind" | "seq" | "at"> {
-  return {
-    id: "run-1",
-    workflow: "flow",
-    version: "1",
-    input: encode(input, "the input"),
-    labels: {},
-    parent: null,
-    schedule: null,
-    startAt: null,
-    notAfter: null,
-    origin: null,
-    by: "test",
-  };
+  const { kind: _kind, ...fields } = createdFact;
+  return { ...fields, input: encode(input, "the input") };
 }
 
 /** Drives a handler from its start to its end. */

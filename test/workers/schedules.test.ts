@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { firingRunId } from "../../src/core/schedule.ts";
 import { unwrap } from "../../src/objects/answer.ts";
-import { at, live, minuteMs, never, noon, ruleOf, slot, useScheduler, World } from "./world.ts";
+import { at, live, minuteMs, never, noon, ruleOf, slot, tickAt, useScheduler, World } from "./world.ts";
 
 useScheduler();
 
@@ -240,10 +240,7 @@ describe("the alarm", () => {
     const world = new World(hourly, ruleOf({ cron: "*/10 * * * *" }));
     await live(world, async (scheduler) => {
       await scheduler.tick();
-      for (const minute of [0, 60]) {
-        at(minute);
-        await scheduler.tick();
-      }
+      await tickAt(scheduler, [0, 60]);
     });
     await live(world, async (scheduler, ctx) => {
       world.running.clear();
@@ -271,10 +268,7 @@ describe("overlap", () => {
     const world = new World(ruleOf({ overlap: "skip" }));
     await live(world, async (scheduler) => {
       await scheduler.tick();
-      for (const minute of [0, 1, 2]) {
-        at(minute);
-        await scheduler.tick();
-      }
+      await tickAt(scheduler, [0, 1, 2]);
       expect(world.started).toEqual([slot(0)]);
       world.running.clear();
       at(3);
@@ -287,10 +281,7 @@ describe("overlap", () => {
     const world = new World(ruleOf({ overlap: "buffer-all" }));
     await live(world, async (scheduler) => {
       await scheduler.tick();
-      for (const minute of [0, 1, 2]) {
-        at(minute);
-        await scheduler.tick();
-      }
+      await tickAt(scheduler, [0, 1, 2]);
       expect(world.started).toEqual([slot(0)]);
       for (const minute of [0, 1, 2]) {
         world.running.delete(slot(minute));
@@ -305,10 +296,7 @@ describe("overlap", () => {
     const world = new World(ruleOf({ cron: "0,1,2 12 * * *", overlap: "buffer-one" }));
     await live(world, async (scheduler, ctx) => {
       await scheduler.tick();
-      for (const minute of [0, 1, 2]) {
-        at(minute);
-        await scheduler.tick();
-      }
+      await tickAt(scheduler, [0, 1, 2]);
       world.running.clear();
       const alarmAt = (await ctx.storage.getAlarm()) ?? 0;
       expect(alarmAt).toBeGreaterThan(noon + 2 * minuteMs);
@@ -329,10 +317,7 @@ describe("overlap", () => {
           await scheduler.ended({ id: "minutely", at: noon }, runId);
         };
         await scheduler.tick();
-        for (const minute of [0, 1]) {
-          at(minute);
-          await scheduler.tick();
-        }
+        await tickAt(scheduler, [0, 1]);
       });
       expect(world.stopped).toEqual([`${kind} ${slot(0)}`]);
       expect(world.started).toEqual([slot(0), slot(1)]);
@@ -344,10 +329,7 @@ describe("overlap", () => {
     world.stopping = () => undefined;
     await live(world, async (scheduler) => {
       await scheduler.tick();
-      for (const minute of [0, 1, 2]) {
-        at(minute);
-        await scheduler.tick();
-      }
+      await tickAt(scheduler, [0, 1, 2]);
       expect(world.started).toEqual([slot(0)]);
       world.running.clear();
       await scheduler.ended({ id: "minutely", at: noon }, slot(0));
@@ -361,10 +343,7 @@ describe("overlap", () => {
     world.look = () => Promise.reject(new Error("connection lost"));
     await live(world, async (scheduler) => {
       await scheduler.tick();
-      for (const minute of [0, 1]) {
-        at(minute);
-        await scheduler.tick();
-      }
+      await tickAt(scheduler, [0, 1]);
     });
     expect(world.started).toEqual([slot(0)]);
   });

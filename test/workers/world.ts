@@ -100,6 +100,14 @@ export function live(world: World, life: Life): Promise<void> {
 export const slot = (minutes: number): string => firingRunId("minutely", noon + minutes * minuteMs);
 export const at = (minutes: number, ms = 0): void => void vi.setSystemTime(noon + minutes * minuteMs + ms);
 
+/** A tick in each of these minutes. */
+export async function tickAt(scheduler: Pick<Scheduler, "tick">, minutes: readonly number[]): Promise<void> {
+  for (const minute of minutes) {
+    at(minute);
+    await scheduler.tick();
+  }
+}
+
 /** The object is let go of in the midst of something, as when its process dies. */
 export const never = (): Promise<void> => new Promise(() => undefined);
 
