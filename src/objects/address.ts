@@ -9,16 +9,12 @@ import { HoldfastError } from "../core/error.ts";
 import { fnv1a } from "../core/hash.ts";
 import { objectName } from "../core/key.ts";
 import { addressed } from "./callee.ts";
-import type {
-  CourierRpc,
-  DirectoryRpc,
-  HolderRpc,
-  LaneRollRpc,
-  LaneRpc,
-  RegisterRpc,
-  RunRpc,
-  SchedulerRpc,
-} from "./rpc.ts";
+import type { CourierRpc } from "./rpc/courier.ts";
+import type { DirectoryRpc } from "./rpc/directory.ts";
+import type { HolderRpc, LaneRollRpc, LaneRpc } from "./rpc/lane.ts";
+import type { RegisterRpc } from "./rpc/register.ts";
+import type { RunRpc } from "./rpc/run.ts";
+import type { SchedulerRpc } from "./rpc/scheduler.ts";
 import { limited } from "./patience.ts";
 import { witnessed } from "./witness.ts";
 

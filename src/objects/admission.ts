@@ -27,7 +27,9 @@ import { laneObject, runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { digestOf } from "./digest.ts";
 import { describe } from "./patience.ts";
-import type { Answer, Answering, CheckedStart, Parcel, StartToken } from "./rpc.ts";
+import type { Answer } from "./answer.ts";
+import type { Parcel } from "./rpc/run.ts";
+import type { Answering, CheckedStart, StartToken } from "./rpc/start.ts";
 import { isOverloaded } from "./witness.ts";
 
 /**

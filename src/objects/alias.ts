@@ -11,7 +11,7 @@ import { runObject } from "./address.ts";
 import { errandAt } from "./alarm.ts";
 import { digestOf } from "./digest.ts";
 import { within } from "./patience.ts";
-import type { Answering, Recalled, StartToken } from "./rpc.ts";
+import type { Answering, Recalled, StartToken } from "./rpc/start.ts";
 
 const boundTo = "bound-to";
 const answeredBy = "answered-by";

@@ -1,10 +1,25 @@
 /**
  * Owns: how a refusal crosses between objects: as an answer, because classes do not survive the wire.
- * Does not own: which refusals there are (core/error).
+ * Does not own: which refusals there are (core/error), what can be asked of which object (rpc/).
+ *
+ * Whatever is asked and answered there is plain data, so that a Worker and an object of neighbouring deployments
+ * understand each other: fields are added, never changed.
  */
+import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
+import type { Issue } from "../core/error.ts";
 import { defined } from "../core/record.ts";
-import type { Answer, Refusal } from "./rpc.ts";
+
+export type Refusal = {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly issues?: readonly Issue[];
+  readonly retryAfterMs?: number;
+};
+
+export type Answer<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 /** What the function returns, or its HoldfastError as a refusal. Anything else it throws is thrown on. */
 export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<Answer<Value>> {

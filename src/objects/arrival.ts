@@ -26,7 +26,7 @@ import type { RunState } from "../core/state.ts";
 import { retentionOf } from "../engine/drive.ts";
 import type { Find } from "../engine/drive.ts";
 import { travelVault } from "./keys.ts";
-import type { Arrival } from "./rpc.ts";
+import type { Arrival } from "./rpc/run.ts";
 import { hookUrl } from "./token.ts";
 
 const maxBytes = 64 * 1024 * 1024;

@@ -14,7 +14,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { directoryShard, directoryShards, runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
-import type { Answer } from "./rpc.ts";
+import type { Answer } from "./answer.ts";
 
 const keptMs = 86_400_000;
 /** Runs that are called at once, and the most that whoever sends the signal calls itself. */

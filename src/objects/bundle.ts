@@ -15,7 +15,7 @@ import type { RunSummary } from "../core/run.ts";
 import { directoryShard } from "./address.ts";
 import { answersMs, lagMs } from "./lag.ts";
 import { within } from "./patience.ts";
-import type { Heard } from "./rpc.ts";
+import type { Heard } from "./rpc/directory.ts";
 
 /** After this long without an answer the sender is taken for dead, or the shard for hung. */
 const sharedMs = 2000;

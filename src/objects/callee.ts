@@ -8,7 +8,8 @@ import { HoldfastError } from "../core/error.ts";
 import { isMeant, objectName } from "../core/key.ts";
 import { isRecord } from "../core/record.ts";
 import { answer } from "./answer.ts";
-import type { Callee, HolderRpc, RunRpc } from "./rpc.ts";
+import type { HolderRpc } from "./rpc/lane.ts";
+import type { Callee, RunRpc } from "./rpc/run.ts";
 
 /** What of it a request says, which has no arguments. */
 export const calleeHeader = "holdfast-callee";

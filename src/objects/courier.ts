@@ -18,7 +18,8 @@ import { unwrap } from "./answer.ts";
 import { exchange } from "./exchange.ts";
 import type { Exchanged, Hold } from "./exchange.ts";
 import { backoff, describe, within } from "./patience.ts";
-import type { Answer, CourierRpc } from "./rpc.ts";
+import type { Answer } from "./answer.ts";
+import type { CourierRpc } from "./rpc/courier.ts";
 import { Semaphore } from "./semaphore.ts";
 import { timer } from "./timer.ts";
 

@@ -10,7 +10,7 @@ import type { FittedSignal } from "../core/payload.ts";
 import { defined } from "../core/record.ts";
 import { forkedFacts } from "../core/transcript.ts";
 import type { Run } from "../engine/run.ts";
-import type { Branch, CheckedStart } from "./rpc.ts";
+import type { Branch, CheckedStart } from "./rpc/start.ts";
 
 type Creation = Parameters<Run["create"]>[0];
 

@@ -12,7 +12,7 @@ import { undefinedValue } from "../core/value.ts";
 import { directoryShards } from "./address.ts";
 import { errandAt } from "./alarm.ts";
 import { within } from "./patience.ts";
-import type { Parcel } from "./rpc.ts";
+import type { Parcel } from "./rpc/run.ts";
 
 /** A key that is back is found within the minute, and not by all runs in one instant. */
 const keyRestMs = 45_000;

@@ -11,7 +11,7 @@ import { departing, isSecret, refuseDeparture } from "../core/transfer.ts";
 import type { Run } from "../engine/run.ts";
 import { placeOf } from "./arrival.ts";
 import { travelVault } from "./keys.ts";
-import type { Departure, Leg } from "./rpc.ts";
+import type { Departure, Leg } from "./rpc/run.ts";
 
 /** @throws HoldfastError not_exportable, config_invalid */
 export function departureOf(run: Run, journal: Journal): Departure {

@@ -32,7 +32,8 @@ import { digestOf } from "./digest.ts";
 import { Enrolment } from "./enrolment.ts";
 import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
-import type { Answer, DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc.ts";
+import type { Answer } from "./answer.ts";
+import type { DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc/directory.ts";
 
 /** In the storage: the offers of signals that were buffered before this shard was there are here too. */
 const learntMark = "offers-learnt";

@@ -11,7 +11,7 @@ import type { Directory } from "../store/directory.ts";
 import { Batch } from "./batch.ts";
 import { registerObject } from "./address.ts";
 import { describe, within } from "./patience.ts";
-import type { Enrolled } from "./rpc.ts";
+import type { Enrolled } from "./rpc/register.ts";
 
 const callLimitMs = 10_000;
 /** Runs that one call names. */

@@ -10,7 +10,7 @@ import { fits, mayHaveFitted } from "../core/filter.ts";
 import type { DirectoryChange, RunFilter } from "../core/directory.ts";
 import { Bell } from "../engine/bell.ts";
 import { directoryShard, directoryShards } from "./address.ts";
-import type { ShardSaid } from "./rpc.ts";
+import type { ShardSaid } from "./rpc/directory.ts";
 import { LiveSocket } from "./socket.ts";
 
 /** Changes are passed on at most this often. */

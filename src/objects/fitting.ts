@@ -19,7 +19,7 @@ import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { digestOf } from "./digest.ts";
 import { subscribersOf } from "./outlet.ts";
-import type { Branch, CheckedStart } from "./rpc.ts";
+import type { Branch, CheckedStart } from "./rpc/start.ts";
 
 export type Start = Omit<StartRequest, "workflow"> & {
   readonly schedule?: ScheduleFiring;

@@ -16,7 +16,8 @@ import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { calleeHeader, noRun } from "./callee.ts";
 import { patiently } from "./patience.ts";
-import type { Refusal, RunSaid } from "./rpc.ts";
+import type { Refusal } from "./answer.ts";
+import type { RunSaid } from "./rpc/run.ts";
 import { LiveSocket } from "./socket.ts";
 
 const pageLimit = 500;

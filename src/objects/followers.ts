@@ -6,7 +6,8 @@
  * Invariant 2: where nobody follows, telling costs one look: below a microsecond, and nothing is written out.
  */
 import type { Entry } from "../core/entry.ts";
-import type { RunSaid, ShardSaid } from "./rpc.ts";
+import type { ShardSaid } from "./rpc/directory.ts";
+import type { RunSaid } from "./rpc/run.ts";
 
 export const ping = "ping";
 export const pong = "pong";

@@ -22,7 +22,7 @@ import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import type { StartRun } from "./children.ts";
 import { digestOf } from "./digest.ts";
-import type { Branch } from "./rpc.ts";
+import type { Branch } from "./rpc/start.ts";
 
 /**
  * @param made what the run's own version makes its labels with

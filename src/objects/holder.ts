@@ -10,7 +10,7 @@ import type { Slot } from "../core/slot.ts";
 import type { Claim } from "../core/ticket.ts";
 import { holderObject, runObject } from "./address.ts";
 import { describe, within } from "./patience.ts";
-import type { Answer } from "./rpc.ts";
+import type { Answer } from "./answer.ts";
 
 /** Longer than any healthy call takes. */
 const callLimitMs = 30_000;

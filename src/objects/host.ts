@@ -24,7 +24,7 @@ import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
 import { describe } from "./patience.ts";
 import { takeOut } from "./removal.ts";
-import type { Parcel, RunSaid } from "./rpc.ts";
+import type { Parcel, RunSaid } from "./rpc/run.ts";
 import { Slots } from "./slots.ts";
 import { earlier, timer } from "./timer.ts";
 

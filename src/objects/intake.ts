@@ -14,7 +14,8 @@ import { fetchHistory } from "./fork.ts";
 import type { Host } from "./host.ts";
 import type { Memory } from "./memory.ts";
 import { pack } from "./parcel.ts";
-import type { Branch, CheckedStart, Parcel, RepeatedStart } from "./rpc.ts";
+import type { Parcel } from "./rpc/run.ts";
+import type { Branch, CheckedStart, RepeatedStart } from "./rpc/start.ts";
 
 export class Intake {
   readonly #storage: DurableObjectStorage;

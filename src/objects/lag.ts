@@ -5,7 +5,7 @@
  * power, before this isolate reads the directory. Elsewhere the listing may be late by this moment.
  */
 import { directoryShards } from "./address.ts";
-import type { DirectoryRpc } from "./rpc.ts";
+import type { DirectoryRpc } from "./rpc/directory.ts";
 
 /**
  * An end is told to others this long after it, so that the answers to those who wait for it go first, and that ends of

@@ -12,7 +12,7 @@ import { lanePrefix } from "./address.ts";
 import { Keeper } from "./keeper.ts";
 import { awaitCipher } from "./keys.ts";
 import { Roll } from "./roll.ts";
-import type { LaneRollRpc, LaneRpc } from "./rpc.ts";
+import type { LaneRollRpc, LaneRpc } from "./rpc/lane.ts";
 
 export type LaneObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => KeptLane;
 

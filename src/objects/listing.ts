@@ -11,7 +11,7 @@ import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
 import { noRuns } from "../core/run.ts";
 import { listingShards } from "./lag.ts";
-import type { DirectoryRpc } from "./rpc.ts";
+import type { DirectoryRpc } from "./rpc/directory.ts";
 
 const maxGroups = 1000;
 const maxCauses = 100;

@@ -6,7 +6,7 @@ import type { RunSnapshot } from "../core/run.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { answered } from "./lag.ts";
-import type { Parcel, ValueField } from "./rpc.ts";
+import type { Parcel, ValueField } from "./rpc/run.ts";
 
 /** Characters that travel together; a character takes one byte or two. */
 const maxTogether = 8_000_000;

@@ -27,7 +27,7 @@ import { callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
 import { within } from "./patience.ts";
 import type { Roster, Scheduled } from "./roster.ts";
-import type { Trigger, TriggerPlan } from "./rpc.ts";
+import type { Trigger, TriggerPlan } from "./rpc/scheduler.ts";
 
 /** All of them are looked at together, and listed together. */
 const maxMade = 1_000;

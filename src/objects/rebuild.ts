@@ -18,7 +18,7 @@ import { encode } from "../core/value.ts";
 import { directoryShard, registerObject, runObject, shardCount } from "./address.ts";
 import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { describe, within } from "./patience.ts";
-import type { Enrolled } from "./rpc.ts";
+import type { Enrolled } from "./rpc/register.ts";
 
 /** What the run is given; null: every shard there is when it begins. */
 type Order = { readonly shard: number | null };

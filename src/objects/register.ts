@@ -3,7 +3,7 @@
  * Does not own: when a run is enrolled or struck off (enrolment).
  */
 import { RegisterStore } from "../store/register.ts";
-import type { Enrolled, RegisterRpc } from "./rpc.ts";
+import type { Enrolled, RegisterRpc } from "./rpc/register.ts";
 
 export class Register implements RegisterRpc {
   readonly #storage: DurableObjectStorage;

@@ -26,7 +26,8 @@ import {
 import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { newestKey } from "./keys.ts";
 import { describe, within } from "./patience.ts";
-import type { Answer, ShardMark } from "./rpc.ts";
+import type { Answer } from "./answer.ts";
+import type { ShardMark } from "./rpc/directory.ts";
 
 /** Of one kind of objects: how many were asked, the rows they have looked at, and those they have sealed anew. */
 type Count = { readonly objects: number; readonly rows: number; readonly sealed: number };

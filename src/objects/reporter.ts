@@ -19,7 +19,7 @@ import type { Receive } from "./broadcast.ts";
 import { tellEnd } from "./bundle.ts";
 import { answersMs, lagMs } from "./lag.ts";
 import { backoff, describe, within } from "./patience.ts";
-import type { Heard } from "./rpc.ts";
+import type { Heard } from "./rpc/directory.ts";
 import { earlier } from "./timer.ts";
 
 /** A change of a run that goes on is told this long after the one before, at the earliest. */

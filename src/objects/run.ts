@@ -60,28 +60,13 @@ import { pack } from "./parcel.ts";
 import { callLimit } from "./patience.ts";
 import { drawTimeline, tellStory } from "./timeline.ts";
 import { hookUrl } from "./token.ts";
-import type {
-  Answer,
-  Answering,
-  Arrival,
-  Callee,
-  Departure,
-  Leg,
-  CheckedStart,
-  CourierRpc,
-  Enrolled,
-  HolderRpc,
-  HookAddress,
-  Parcel,
-  Recalled,
-  RegisterRpc,
-  RepeatedStart,
-  Restart,
-  Resealing,
-  RunRpc,
-  StartToken,
-  ValueField,
-} from "./rpc.ts";
+import type { Answer } from "./answer.ts";
+import type { CourierRpc } from "./rpc/courier.ts";
+import type { HolderRpc } from "./rpc/lane.ts";
+import type { Enrolled, RegisterRpc } from "./rpc/register.ts";
+import type { Arrival, Callee, Departure, Leg, HookAddress, Parcel, RunRpc, ValueField } from "./rpc/run.ts";
+import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartToken } from "./rpc/start.ts";
+import type { Resealing } from "../store/reseal.ts";
 
 export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc & HolderRpc;
 

@@ -22,7 +22,8 @@ import { awaitCipher, vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
 import { Planner } from "./planner.ts";
 import { Roster } from "./roster.ts";
-import type { Answer, RunEnd, SchedulerRpc, Trigger, TriggerPlan } from "./rpc.ts";
+import type { Answer } from "./answer.ts";
+import type { RunEnd, SchedulerRpc, Trigger, TriggerPlan } from "./rpc/scheduler.ts";
 
 type SchedulerClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => DurableObject & SchedulerRpc;
 

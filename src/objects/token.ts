@@ -9,7 +9,7 @@
 import { fromBase64Url, toBase64Url } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
 import { variable } from "./address.ts";
-import type { HookAddress } from "./rpc.ts";
+import type { HookAddress } from "./rpc/run.ts";
 
 export type HookTarget = HookAddress & { readonly runId: string };
 

@@ -16,7 +16,7 @@ import { unwrap } from "./answer.ts";
 import { nameOfKey } from "./digest.ts";
 import { unpack } from "./parcel.ts";
 import { within } from "./patience.ts";
-import type { Arrival, Departure } from "./rpc.ts";
+import type { Arrival, Departure } from "./rpc/run.ts";
 
 /** The first line is never as long. */
 const maxManifest = 65_536;

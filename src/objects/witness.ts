@@ -4,7 +4,8 @@
  * Does not own: what the object makes of it (host), repeating the call (its caller).
  */
 import { within } from "./patience.ts";
-import type { HolderRpc, RunRpc } from "./rpc.ts";
+import type { HolderRpc } from "./rpc/lane.ts";
+import type { RunRpc } from "./rpc/run.ts";
 
 /** Whoever made the call waits for this before it hears that it failed. */
 const limitMs = 2000;

@@ -5,6 +5,9 @@ import { cut } from "./part.ts";
 /** Rows that were looked at, and those of them that were sealed anew. */
 export type Resealed = { readonly rows: number; readonly sealed: number };
 
+/** The same, and where to go on; null at the end. */
+export type Resealing<Mark> = Resealed & { readonly next: Mark | null };
+
 /** The text sealed with the newest key; null where it is already. @throws HoldfastError as the vault does */
 export function resealed(vault: Vault, text: string, place: string): string | null {
   return vault.isStale(text) ? vault.seal(vault.open(text, place), place) : null;

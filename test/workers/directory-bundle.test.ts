@@ -7,7 +7,7 @@ import { encode } from "../../src/core/value.ts";
 import { directoryShard, shardOf } from "../../src/objects/address.ts";
 import { tellEnd } from "../../src/objects/bundle.ts";
 import { Reporter } from "../../src/objects/reporter.ts";
-import type { Heard } from "../../src/objects/rpc.ts";
+import type { Heard } from "../../src/objects/rpc/directory.ts";
 import { ask, newId, start } from "./client.ts";
 import { bundlesTo, reportsTo, trouble } from "./shards.ts";
 import { summaryOf } from "./summary.ts";

@@ -9,7 +9,7 @@ import { objectName } from "../../src/core/key.ts";
 import { encode } from "../../src/core/value.ts";
 import { laneObject } from "../../src/objects/address.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
-import type { RunRpc } from "../../src/objects/rpc.ts";
+import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";

@@ -5,7 +5,8 @@
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Ticket } from "../../src/core/ticket.ts";
 import { answer } from "../../src/objects/answer.ts";
-import type { Answer, HolderRpc } from "../../src/objects/rpc.ts";
+import type { Answer } from "../../src/objects/answer.ts";
+import type { HolderRpc } from "../../src/objects/rpc/lane.ts";
 
 /** What a run answers; "gone": there is no such run; "lost": it cannot be reached. */
 type Reply = boolean | "gone" | "lost";

@@ -6,7 +6,7 @@ import { ask, newId, runThatIs } from "./client.ts";
 import { judging } from "./flows/overlap.ts";
 import { removalsOf, trouble } from "./shards.ts";
 import { shardOf } from "../../src/objects/address.ts";
-import type { SchedulerRpc } from "../../src/objects/rpc.ts";
+import type { SchedulerRpc } from "../../src/objects/rpc/scheduler.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

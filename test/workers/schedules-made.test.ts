@@ -4,7 +4,7 @@ import { HoldfastError } from "../../src/core/error.ts";
 import type { Overlap, ScheduleInfo, ScheduleRequest } from "../../src/core/schedules.ts";
 import { encode } from "../../src/core/value.ts";
 import { unwrap } from "../../src/objects/answer.ts";
-import type { Answer } from "../../src/objects/rpc.ts";
+import type { Answer } from "../../src/objects/answer.ts";
 import { at, live, minuteMs, never, noon, ruleOf, slot, useScheduler, World } from "./world.ts";
 import type { Scheduler } from "./world.ts";
 

@@ -9,7 +9,7 @@ import type { RunStatus } from "../../src/core/run.ts";
 import { firingRunId } from "../../src/core/schedule.ts";
 import type { Rule } from "../../src/core/schedule.ts";
 import type { SchedulerApp } from "../../src/objects/firing.ts";
-import type { SchedulerRpc } from "../../src/objects/rpc.ts";
+import type { SchedulerRpc } from "../../src/objects/rpc/scheduler.ts";
 import { createSchedulerObject } from "../../src/objects/scheduler.ts";
 
 /** Far enough off that no alarm armed here ever fires by itself. */
