@@ -5,8 +5,6 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Asked } from "../core/author.ts";
-import { decide } from "../core/action.ts";
-import type { Action } from "../core/action.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import { isEnd } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";
@@ -38,23 +36,21 @@ import type { ChildNews } from "../engine/news.ts";
 import type { Find } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
 import { isCourier } from "./address.ts";
-import { Alias, removalOf } from "./alias.ts";
-import type { Removal } from "./alias.ts";
+import { Alias } from "./alias.ts";
 import { isTheSame, receive } from "./arrival.ts";
 import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
-import { calleeHeader, isOther, noRun, refuseOthers } from "./callee.ts";
+import { calleeHeader, isOther, refuseOthers } from "./callee.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
+import { Control } from "./control.ts";
 import { Courier } from "./courier.ts";
-import { remainsOf } from "./damage.ts";
 import { forkRun } from "./fork.ts";
 import { Host } from "./host.ts";
 import { Intake } from "./intake.ts";
 import { newestKey } from "./keys.ts";
 import { Memory } from "./memory.ts";
 import { meterCalls } from "./meter.ts";
-import { reclaim } from "./reclaim.ts";
 import { Register } from "./register.ts";
 import { pack } from "./parcel.ts";
 import { callLimit } from "./patience.ts";
@@ -88,16 +84,13 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   readonly #host: Host;
   readonly #alias: Alias;
   readonly #intake: Intake;
+  readonly #control: Control;
   /** Used where this object stands for a shard of the directory, and for no run. */
   readonly #register: Register;
   /** Used where this object is a courier, and no run. */
   readonly #courier: Courier;
   readonly #find: Find;
   readonly #startRun: StartRun;
-  /** Whether the run goes on again is being decided. */
-  #retrying: Promise<unknown> = Promise.resolve();
-  /** The removal under way: the same request, made side by side, is answered as one that is made later. */
-  #removing: Promise<unknown> = Promise.resolve();
 
   constructor(ctx: DurableObjectState, env: unknown, find: Find, startRun: StartRun) {
     super(ctx, env as never);
@@ -105,6 +98,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     this.#host = new Host(ctx, this.#memory);
     this.#alias = new Alias(ctx.storage);
     this.#intake = new Intake(ctx.storage, this.#memory, this.#host, this.#alias);
+    this.#control = new Control(ctx.id.name ?? "", this.#memory, this.#host, this.#alias);
     this.#register = new Register(ctx.storage);
     this.#courier = new Courier(ctx);
     this.#find = find;
@@ -166,7 +160,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   read(waitMs: number): Promise<Answer<Parcel>> {
     return answer(async () => {
       // A lane that asks whether the run still has its key hears what becomes of it.
-      await this.#retrying;
+      await this.#control.decided;
       this.#memory.existing();
       this.#host.wake();
       if (waitMs > 0) await this.#host.settled(waitMs);
@@ -229,45 +223,12 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   act(action: RunAction, to?: Callee): Promise<Answer<Parcel>> {
+    return answer(() => this.#control.act(action, to?.callee));
+  }
+
+  restart(request: Restart): Promise<Answer<null>> {
     return answer(async () => {
-      const { kind } = action;
-      if (kind === "delete") return await this.#delete(action, to?.callee);
-      if (this.#isOther(to?.callee)) throw noRun();
-      if (kind === "retry") await this.#retry({ ...action, kind });
-      else await this.#meant(action).act({ ...action, kind });
-      this.#host.proceed();
-      // Its handler may have something to clean up; mostly it has not.
-      return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : this.#memory.run.snapshot());
-    });
-  }
-
-  async #retry(action: Action & Pick<RunAction, "createdBefore">): Promise<void> {
-    const run = this.#meant(action);
-    if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
-    await this.#revive((ended) => ended.act(action));
-  }
-
-  /** It gave its key away when it ended, and its schedule took it for over. */
-  async #revive(move: (run: Run) => void | Promise<void>): Promise<void> {
-    const revived = reclaim(this.#memory.life())
-      .then(() => this.#host.revive())
-      .then(() => move(this.#present()));
-    this.#retrying = Promise.allSettled([this.#retrying, revived]);
-    await revived;
-  }
-
-  restart({ workflow, version, ...asked }: Restart): Promise<Answer<null>> {
-    const begin = (run: Run): void => {
-      // An id is free again once its run was deleted.
-      if (run.state.created?.workflow !== workflow) {
-        throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
-      }
-      run.restart(version, asked);
-    };
-    return answer(async () => {
-      if (this.#present().state.end === null) begin(this.#present());
-      else await this.#revive(begin);
-      this.#host.proceed();
+      await this.#control.restart(request);
       return null;
     });
   }
@@ -385,7 +346,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   override async fetch(request: Request): Promise<Response> {
-    if (this.#isOther(request.headers.get(calleeHeader))) return new Response(null, { status: 404 });
+    const callee = request.headers.get(calleeHeader);
+    if (callee !== null && isOther(callee, this.#memory.id)) return new Response(null, { status: 404 });
     const followed = await answer(() => this.#host.follow(request));
     return followed.ok ? followed.value : Response.json(followed.refusal, { status: 503 });
   }
@@ -453,54 +415,6 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       throw new HoldfastError("run_exists", "the id stands for an Idempotency-Key; import the run under another");
     }
   }
-
-  /** Whether a call for that id is for another run than the one that is here. */
-  #isOther(id: string | null | undefined): boolean {
-    return id !== null && id !== undefined && isOther(id, this.#memory.id);
-  }
-
-  #present(): Run {
-    const run = this.#memory.existing();
-    if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
-    return run;
-  }
-
-  /** The run that the action is for. @throws HoldfastError run_not_found */
-  #meant({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
-    const run = this.#present();
-    const { created } = run.state;
-    const createdAt = created?.continuation?.createdAt ?? created?.at ?? 0;
-    if (createdAt < createdBefore) return run;
-    throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
-  }
-
-  async #delete(action: RunAction, id?: string): Promise<Parcel> {
-    const removal = await removalOf(action, id);
-    const removed = this.#removing.then(() => this.#removeOnce(action, removal, id));
-    this.#removing = Promise.allSettled([removed]);
-    return await removed;
-  }
-
-  async #removeOnce(action: RunAction, removal: Removal | null, id = this.ctx.id.name ?? ""): Promise<Parcel> {
-    if (this.#alias.hasRemoved(removal)) return remainsOf(id, null, "the run was deleted");
-    // One that cannot be read can still be removed.
-    const damage = this.#memory.damage();
-    if (this.#isOther(id)) throw noRun();
-    const gone =
-      damage === null
-        ? await this.#remove(this.#meant(action), action)
-        : await this.#host.discard(this.#memory.id ?? id, damage);
-    await this.#alias.noteRemoval(removal);
-    return gone;
-  }
-
-  async #remove(run: Run, action: RunAction): Promise<Parcel> {
-    // What was too large to travel with the answer is gone with the run.
-    const snapshot = { ...pack(run.snapshot()), apart: [] };
-    if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
-    await this.#host.remove(action);
-    return snapshot;
-  }
 }
 
 function taken(id: string): HoldfastError {
@@ -512,5 +426,3 @@ function taken(id: string): HoldfastError {
 
 /** Rows that are sealed anew in one call. */
 const rekeyRows = 500;
-/** How long a cancellation waits for the run to end before it is answered. */
-const unwindMs = 500;

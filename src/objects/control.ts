@@ -1,0 +1,131 @@
+/**
+ * Owns: what a person's action does in the object of a run: that it is for the run that is there, that one which has
+ * ended may go on before it does, and that a removal is made once, however often the same request comes.
+ * Does not own: which fact an action makes (core/action), what a run passes that is to go on (reclaim), how all of it
+ * is removed (host).
+ */
+import { decide } from "../core/action.ts";
+import type { Action } from "../core/action.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { RunAction } from "../core/service.ts";
+import type { Run } from "../engine/run.ts";
+import { removalOf } from "./alias.ts";
+import type { Alias, Removal } from "./alias.ts";
+import { isOther, noRun } from "./callee.ts";
+import { remainsOf } from "./damage.ts";
+import type { Host } from "./host.ts";
+import type { Memory } from "./memory.ts";
+import { pack } from "./parcel.ts";
+import { reclaim } from "./reclaim.ts";
+import type { Parcel } from "./rpc/run.ts";
+import type { Restart } from "./rpc/start.ts";
+
+/** How long a cancellation waits for the run to end before it is answered. */
+const unwindMs = 500;
+
+export class Control {
+  readonly #id: string;
+  readonly #memory: Memory;
+  readonly #host: Host;
+  readonly #alias: Alias;
+  #retrying: Promise<unknown> = Promise.resolve();
+  /** The removal under way: the same request, made side by side, is answered as one that is made later. */
+  #removing: Promise<unknown> = Promise.resolve();
+
+  /** @param id what the object is called, as most runs in theirs are */
+  constructor(id: string, memory: Memory, host: Host, alias: Alias) {
+    this.#id = id;
+    this.#memory = memory;
+    this.#host = host;
+    this.#alias = alias;
+  }
+
+  /** Resolves once it is decided whether the run goes on again, where that is being decided. */
+  get decided(): Promise<unknown> {
+    return this.#retrying;
+  }
+
+  /** @param callee the run that it is for, where it says @throws HoldfastError run_not_found, and what the action throws */
+  async act(action: RunAction, callee?: string): Promise<Parcel> {
+    const { kind } = action;
+    if (kind === "delete") return await this.#delete(action, callee);
+    if (callee !== undefined && isOther(callee, this.#memory.id)) throw noRun();
+    if (kind === "retry") await this.#retry({ ...action, kind });
+    else await this.#meant(action).act({ ...action, kind });
+    this.#host.proceed();
+    // Its handler may have something to clean up; mostly it has not.
+    return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : this.#memory.run.snapshot());
+  }
+
+  /** Begins the run once more. @throws HoldfastError run_not_found, and what a retry throws */
+  async restart({ workflow, version, ...asked }: Restart): Promise<void> {
+    const begin = (run: Run): void => {
+      // An id is free again once its run was deleted.
+      if (run.state.created?.workflow !== workflow) {
+        throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
+      }
+      run.restart(version, asked);
+    };
+    if (this.#present().state.end === null) begin(this.#present());
+    else await this.#revive(begin);
+    this.#host.proceed();
+  }
+
+  async #retry(action: Action & Pick<RunAction, "createdBefore">): Promise<void> {
+    const run = this.#meant(action);
+    if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
+    await this.#revive((ended) => ended.act(action));
+  }
+
+  /** It gave its key away when it ended, and its schedule took it for over. */
+  async #revive(move: (run: Run) => void | Promise<void>): Promise<void> {
+    const revived = reclaim(this.#memory.life())
+      .then(() => this.#host.revive())
+      .then(() => move(this.#present()));
+    this.#retrying = Promise.allSettled([this.#retrying, revived]);
+    await revived;
+  }
+
+  #present(): Run {
+    const run = this.#memory.existing();
+    if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
+    return run;
+  }
+
+  /** The run that the action is for. @throws HoldfastError run_not_found */
+  #meant({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
+    const run = this.#present();
+    const { created } = run.state;
+    const createdAt = created?.continuation?.createdAt ?? created?.at ?? 0;
+    if (createdAt < createdBefore) return run;
+    throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
+  }
+
+  async #delete(action: RunAction, callee?: string): Promise<Parcel> {
+    const removal = await removalOf(action, callee);
+    const removed = this.#removing.then(() => this.#removeOnce(action, removal, callee));
+    this.#removing = Promise.allSettled([removed]);
+    return await removed;
+  }
+
+  async #removeOnce(action: RunAction, removal: Removal | null, callee = this.#id): Promise<Parcel> {
+    if (this.#alias.hasRemoved(removal)) return remainsOf(callee, null, "the run was deleted");
+    // One that cannot be read can still be removed.
+    const damage = this.#memory.damage();
+    if (isOther(callee, this.#memory.id)) throw noRun();
+    const gone =
+      damage === null
+        ? await this.#remove(this.#meant(action), action)
+        : await this.#host.discard(this.#memory.id ?? callee, damage);
+    await this.#alias.noteRemoval(removal);
+    return gone;
+  }
+
+  async #remove(run: Run, action: RunAction): Promise<Parcel> {
+    // What was too large to travel with the answer is gone with the run.
+    const snapshot = { ...pack(run.snapshot()), apart: [] };
+    if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
+    await this.#host.remove(action);
+    return snapshot;
+  }
+}
