@@ -14,7 +14,7 @@ import { isAttempted } from "./call.ts";
 import type { Pending, RunPlan } from "./call.ts";
 import type { Course } from "./course.ts";
 import { crashError, interruptionError } from "./failure.ts";
-import { Lost } from "./lost.ts";
+import { Abandonments } from "./abandonments.ts";
 import { Orders } from "./orders.ts";
 import { completion, idempotencyKeyOf, startMark, storedOf, traceparent } from "./record.ts";
 import { isWithdrawn } from "./scope.ts";
@@ -40,7 +40,7 @@ export class Attempts {
   readonly #waiting = new Map<string, Pending>();
   /** Those that are requests, which couriers make. */
   readonly orders: Orders;
-  readonly lost = new Lost();
+  readonly abandonments = new Abandonments();
   readonly #suspects: Suspects;
 
   constructor(course: Course) {
@@ -170,7 +170,7 @@ export class Attempts {
         attempt.stop(reason, this.#course.world.clock.now() + graceMs);
         this.orders.stay(key);
       } else {
-        this.lost.note(key, { attempt, id });
+        this.abandonments.note(key, { attempt, id });
         attempt.abandon(reason);
         this.#inFlight.delete(key);
         this.orders.end(key);

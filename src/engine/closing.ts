@@ -99,7 +99,7 @@ export class Closing {
     if (end.kind === "run.completed") return this.#endRun(end);
     this.#awaited = end;
     this.#attempts.stop(new Error("the run is ending"));
-    if (this.#attempts.running > 0) this.#noteLost();
+    if (this.#attempts.running > 0) this.#noteAbandoned();
     // Those that are waited for have less time than they had.
     this.#course.expect(this.#attempts.timeoutAt);
     this.#endAtRest();
@@ -162,9 +162,9 @@ export class Closing {
   }
 
   /** What is left behind is on record before what is waited for: a death meanwhile would keep it from there. */
-  #noteLost(): void {
-    const lost = this.#attempts.lost.takeNoted();
-    if (lost.length > 0) this.#course.guard(() => this.#course.ledger.append(...lost));
+  #noteAbandoned(): void {
+    const left = this.#attempts.abandonments.takeNoted();
+    if (left.length > 0) this.#course.guard(() => this.#course.ledger.append(...left));
   }
 
   /** A step in flight that can be undone is waited for; after a death, once it is in flight again. */

@@ -11,7 +11,7 @@ import { fold } from "../core/fold.ts";
 import { callKey, RunState } from "../core/state.ts";
 import type { Outcome } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
-import { ordersLeft } from "./lost.ts";
+import { ordersLeft } from "./abandonments.ts";
 
 const partings: ReadonlySet<Fact["kind"]> = new Set([
   "run.cancel_requested",

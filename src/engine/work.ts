@@ -41,7 +41,7 @@ export class Work {
     this.attempts = new Attempts(course);
     course.ledger.beforeParting = (parting) => [
       ...this.children.underWay(),
-      ...this.attempts.lost.take(parting, this.attempts.inFlight, course.state),
+      ...this.attempts.abandonments.take(parting, this.attempts.inFlight, course.state),
     ];
     this.#deadlines = new Deadlines(course, calls.pending, this.attempts, this.children);
   }

@@ -12,7 +12,7 @@ const ofSteps = callKey("run", "");
 
 type Abandoned = Extract<Fact, { kind: "step.abandoned" }>;
 
-export class Lost {
+export class Abandonments {
   #facts: Abandoned[] = [];
 
   /** It was let go of. */
