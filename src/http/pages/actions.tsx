@@ -9,6 +9,7 @@ import { decode } from "../../core/value.ts";
 import type { Caller } from "../auth.ts";
 import { AskingDialogs, NameField } from "./asking.tsx";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
+import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";
 
 type ActionsProps = { readonly run: RunSnapshot; readonly caller: Caller | null };
@@ -214,12 +215,9 @@ function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: s
       wide
       lead="A new run begins with the history of this one up to a step, and goes its own way from there. This run stays as it is."
     >
-      <label class="field" for="fork-from">
-        <span>
-          From step <small>(as charge or charge#2; from the start if left empty)</small>
-        </span>
+      <FormField id="fork-from" label="From step" hint="as charge or charge#2; from the start if left empty">
         <input id="fork-from" name="from" list="fork-steps" maxlength={600} autocomplete="off" spellcheck={false} />
-      </label>
+      </FormField>
       <ForkInput input={JSON.stringify(toJson(decode(run.input)), null, 2) ?? "null"} />
       <ForkPlan />
     </ActionDialog>
@@ -236,8 +234,7 @@ function ForkInput({ input }: { readonly input: string }) {
       {input.length > maxEdited ? (
         <p class="faint">The input is too long to be edited here: give another over the API.</p>
       ) : (
-        <label class="field" for="fork-input">
-          <span>Input as JSON</span>
+        <FormField id="fork-input" label="Input as JSON">
           <textarea
             id="fork-input"
             name="input"
@@ -250,7 +247,7 @@ function ForkInput({ input }: { readonly input: string }) {
           >
             {input}
           </textarea>
-        </label>
+        </FormField>
       )}
     </details>
   );

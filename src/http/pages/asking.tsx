@@ -6,6 +6,7 @@
  */
 import { anyJson } from "../../core/field.ts";
 import { ActionDialog } from "./dialog.tsx";
+import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";
 
 /** @param path of the run in the API */
@@ -43,9 +44,8 @@ export function AskingDialogs({ path }: { readonly path: string }) {
 
 export function NameField({ id, label }: { readonly id: string; readonly label: string }) {
   return (
-    <label class="field" for={id}>
-      <span>{label}</span>
+    <FormField id={id} label={label}>
       <input id={id} name="name" data-part required maxlength={256} autocomplete="off" spellcheck={false} />
-    </label>
+    </FormField>
   );
 }

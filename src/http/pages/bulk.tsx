@@ -5,6 +5,7 @@ import type { Cause, RunFilter } from "../../core/directory.ts";
 import type { RunAction } from "../../core/service.ts";
 import type { Caller } from "../auth.ts";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
+import { FormField } from "./field.tsx";
 import { toBulkFilter } from "./filter.ts";
 
 type Bulk = {
@@ -110,12 +111,9 @@ function RebuildDialog() {
       done="Rebuilding."
       then="/runs/{id}"
     >
-      <label class="field">
-        <span>
-          Shard <small>(optional; all of them without)</small>
-        </span>
+      <FormField label="Shard" hint="optional; all of them without">
         <input type="number" name="shard" min="0" step="1" />
-      </label>
+      </FormField>
     </ActionDialog>
   );
 }

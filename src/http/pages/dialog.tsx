@@ -9,6 +9,7 @@ import type { JSX } from "hono/jsx/jsx-runtime";
 import { mayAs } from "../auth.ts";
 import type { Caller } from "../auth.ts";
 import type { Role } from "../config.ts";
+import { FormField } from "./field.tsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
 
@@ -125,10 +126,9 @@ export function ActionDialog(props: DialogProps) {
 function Author({ id, why }: { readonly id: string; readonly why: "required" | "optional" }) {
   return (
     <div class="author">
-      <label class="field" for={`${id}-actor`}>
-        <span>Your name</span>
+      <FormField id={`${id}-actor`} label="Your name">
         <input id={`${id}-actor`} data-header="actor" required maxlength={256} autocomplete="name" spellcheck={false} />
-      </label>
+      </FormField>
       <label class="field" for={`${id}-reason`}>
         <span>Why{why === "optional" ? <small> (optional)</small> : null}</span>
         <input

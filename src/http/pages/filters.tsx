@@ -1,6 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the form that filters runs. It works without the script; with it, instants are the reader's own and empty fields stay out of the address. */
+import { FormField } from "./field.tsx";
 import { queryOf } from "./filter.ts";
 import type { Asked } from "./filter.ts";
 import { Icon } from "./icon.tsx";
@@ -62,12 +63,10 @@ function RareFilters({ asked }: { readonly asked: Asked }) {
             </a>
           </span>
         ))}
-        <label class="field">
-          <span>Label</span>
+        <FormField label="Label">
           <input name="label" placeholder="key=value" pattern="[^=]+=.*" autocomplete="off" spellcheck={false} />
-        </label>
-        <label class="field">
-          <span>Error code</span>
+        </FormField>
+        <FormField label="Error code">
           <input
             name="errorCode"
             value={asked.get("errorCode") ?? ""}
@@ -75,7 +74,7 @@ function RareFilters({ asked }: { readonly asked: Asked }) {
             maxlength={256}
             spellcheck={false}
           />
-        </label>
+        </FormField>
         <InstantField name="createdAfter" label="Created from" value={asked.get("createdAfter")} />
         <InstantField name="createdBefore" label="Created before" value={asked.get("createdBefore")} />
       </div>
@@ -108,9 +107,8 @@ function InstantField({ name, label, value }: InstantProps) {
   const at = value === undefined ? Number.NaN : Date.parse(value.replace(" ", "+"));
   const given = Number.isNaN(at) ? {} : { value: new Date(at).toISOString().slice(0, 19), "data-at": String(at) };
   return (
-    <label class="field">
-      <span>{label}</span>
+    <FormField label={label}>
       <input type="datetime-local" step="1" name={name} {...given} />
-    </label>
+    </FormField>
   );
 }

@@ -6,6 +6,7 @@ import type { Service } from "../../core/service.ts";
 import type { Caller } from "../auth.ts";
 import { readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
+import { FormField } from "./field.tsx";
 import { Ratio } from "./spark.tsx";
 import { ActionButton, ActionDialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
@@ -130,47 +131,63 @@ function Set({ setting }: { readonly setting: LaneInfo["setting"] | undefined })
 }
 
 function Slots({ lane, isOpen }: { readonly lane: LaneInfo; readonly isOpen: boolean }) {
-  const { name, holders, queue, used, waiting } = lane;
+  const { holders, queue } = lane;
   if (holders.length === 0 && queue.length === 0) return <p class="faint">Nobody holds it, nobody waits.</p>;
   return (
     <details class="slots" open={isOpen || holders.length + queue.length <= 10}>
       <summary>Who holds it, who waits</summary>
       <div class="pair">
-        <div>
-          <h3>Holders</h3>
-          <ol class="lines">
-            {holders.map(({ run, step, sinceAt }) => (
-              <li data-key={`${run} ${step ?? ""}`}>
-                <RunLink run={run} step={step} />
-                <span class="faint lines-end">
-                  for <Instant at={sinceAt} form="since" />
-                </span>
-              </li>
-            ))}
-          </ol>
-          <More name={name} count={used - holders.length} />
-        </div>
-        <div>
-          <h3>Queue</h3>
-          {queue.length === 0 ? <p class="faint">Nobody waits.</p> : null}
-          <ol class="lines">
-            {queue.map(({ run, step, sinceAt, priority, position }) => (
-              <li data-key={`${run} ${step ?? ""}`}>
-                <span class="tag" title="Place in line">
-                  {position}
-                </span>
-                <RunLink run={run} step={step} />
-                {priority === 0 ? null : <span class="tag">priority {priority}</span>}
-                <span class="faint lines-end">
-                  for <Instant at={sinceAt} form="since" />
-                </span>
-              </li>
-            ))}
-          </ol>
-          <More name={name} count={waiting - queue.length} />
-        </div>
+        <Holders lane={lane} />
+        <Queue lane={lane} />
       </div>
     </details>
+  );
+}
+
+function Holders({ lane: { name, holders, used } }: { readonly lane: LaneInfo }) {
+  return (
+    <div>
+      <h3>Holders</h3>
+      <ol class="lines">
+        {holders.map(({ run, step, sinceAt }) => (
+          <li data-key={`${run} ${step ?? ""}`}>
+            <RunLink run={run} step={step} />
+            <Since at={sinceAt} />
+          </li>
+        ))}
+      </ol>
+      <More name={name} count={used - holders.length} />
+    </div>
+  );
+}
+
+function Queue({ lane: { name, queue, waiting } }: { readonly lane: LaneInfo }) {
+  return (
+    <div>
+      <h3>Queue</h3>
+      {queue.length === 0 ? <p class="faint">Nobody waits.</p> : null}
+      <ol class="lines">
+        {queue.map(({ run, step, sinceAt, priority, position }) => (
+          <li data-key={`${run} ${step ?? ""}`}>
+            <span class="tag" title="Place in line">
+              {position}
+            </span>
+            <RunLink run={run} step={step} />
+            {priority === 0 ? null : <span class="tag">priority {priority}</span>}
+            <Since at={sinceAt} />
+          </li>
+        ))}
+      </ol>
+      <More name={name} count={waiting - queue.length} />
+    </div>
+  );
+}
+
+function Since({ at }: { readonly at: number }) {
+  return (
+    <span class="faint lines-end">
+      for <Instant at={at} form="since" />
+    </span>
   );
 }
 
@@ -208,10 +225,7 @@ function LimitDialog() {
       }
     >
       <input type="hidden" name="name" data-part />
-      <label class="field" for="lane-limit">
-        <span>
-          Limit <small>(empty for the one in the code)</small>
-        </span>
+      <FormField id="lane-limit" label="Limit" hint="empty for the one in the code">
         <input
           id="lane-limit"
           name="limit"
@@ -223,7 +237,7 @@ function LimitDialog() {
           data-empty="null"
           autofocus
         />
-      </label>
+      </FormField>
     </ActionDialog>
   );
 }

@@ -12,6 +12,7 @@ import { toJson } from "../../core/json.ts";
 import type { ScheduleInfo } from "../../core/schedules.ts";
 import { decode } from "../../core/value.ts";
 import { ActionDialog } from "./dialog.tsx";
+import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";
 
 /** What the dialogs need to know of a schedule, as text of their fields. `input` is JSON, or "" for none. */
@@ -123,25 +124,18 @@ function Which() {
 function Range() {
   return (
     <div class="fields">
-      <label class="field" for="backfill-from">
-        <span>
-          From <small>(your time)</small>
-        </span>
+      <FormField id="backfill-from" label="From" hint="your time">
         <input id="backfill-from" name="from" type="datetime-local" required />
-      </label>
-      <label class="field" for="backfill-to">
-        <span>
-          To <small>(not itself)</small>
-        </span>
+      </FormField>
+      <FormField id="backfill-to" label="To" hint="not itself">
         <input id="backfill-to" name="to" type="datetime-local" required />
-      </label>
-      <label class="field" for="backfill-overlap">
-        <span>Runs</span>
+      </FormField>
+      <FormField id="backfill-overlap" label="Runs">
         <select id="backfill-overlap" name="overlap">
           <option value="allow-all">side by side</option>
           <option value="buffer-all">one after the other</option>
         </select>
-      </label>
+      </FormField>
     </div>
   );
 }
@@ -160,12 +154,9 @@ function ChangeDialog() {
     >
       <Which />
       <Rules prefix="change" />
-      <label class="field" for="change-input">
-        <span>
-          Input <small>(JSON)</small>
-        </span>
+      <FormField id="change-input" label="Input" hint="JSON">
         <textarea id="change-input" class="code" name="input" rows={6} data-json spellcheck={false}></textarea>
-      </label>
+      </FormField>
     </ActionDialog>
   );
 }
@@ -173,10 +164,9 @@ function ChangeDialog() {
 function CreateDialog({ workflows }: { readonly workflows: readonly WorkflowInfo[] }) {
   return (
     <ActionDialog id="create" title="New schedule" action="/v1/schedules" submit="Create" done="{id} is there." wide>
-      <label class="field" for="create-id">
-        <span>Id</span>
+      <FormField id="create-id" label="Id">
         <input id="create-id" name="id" required maxlength={256} autocomplete="off" spellcheck={false} />
-      </label>
+      </FormField>
       <Rules prefix="create" />
       <ValueForm id="create-start" label="What it starts" field={startField(workflows)} name={null} plain />
     </ActionDialog>
@@ -201,10 +191,7 @@ function startField(workflows: readonly WorkflowInfo[]): Field {
 function Rules({ prefix }: { readonly prefix: string }) {
   return (
     <div class="fields">
-      <label class="field" for={`${prefix}-cron`}>
-        <span>
-          Cron <small>(minute, hour, day, month, weekday)</small>
-        </span>
+      <FormField id={`${prefix}-cron`} label="Cron" hint="minute, hour, day, month, weekday">
         <input
           id={`${prefix}-cron`}
           class="mono"
@@ -215,11 +202,8 @@ function Rules({ prefix }: { readonly prefix: string }) {
           autocomplete="off"
           spellcheck={false}
         />
-      </label>
-      <label class="field" for={`${prefix}-timezone`}>
-        <span>
-          Time zone <small>(UTC unless given)</small>
-        </span>
+      </FormField>
+      <FormField id={`${prefix}-timezone`} label="Time zone" hint="UTC unless given">
         <input
           id={`${prefix}-timezone`}
           name="timezone"
@@ -228,27 +212,20 @@ function Rules({ prefix }: { readonly prefix: string }) {
           autocomplete="off"
           spellcheck={false}
         />
-      </label>
-      <label class="field" for={`${prefix}-overlap`}>
-        <span>While a run goes on</span>
+      </FormField>
+      <FormField id={`${prefix}-overlap`} label="While a run goes on">
         <select id={`${prefix}-overlap`} name="overlap">
           {overlaps.map((overlap) => (
             <option value={overlap}>{overlap}</option>
           ))}
         </select>
-      </label>
-      <label class="field" for={`${prefix}-catch-up`}>
-        <span>
-          Catch up <small>(1 hour unless given)</small>
-        </span>
+      </FormField>
+      <FormField id={`${prefix}-catch-up`} label="Catch up" hint="1 hour unless given">
         <input id={`${prefix}-catch-up`} name="catchUp" maxlength={64} autocomplete="off" />
-      </label>
-      <label class="field" for={`${prefix}-jitter`}>
-        <span>
-          Jitter <small>(none unless given)</small>
-        </span>
+      </FormField>
+      <FormField id={`${prefix}-jitter`} label="Jitter" hint="none unless given">
         <input id={`${prefix}-jitter`} name="jitter" maxlength={64} autocomplete="off" />
-      </label>
+      </FormField>
       <label class="form-check" for={`${prefix}-pauses`}>
         <input id={`${prefix}-pauses`} type="checkbox" name="pauseOnFailure" />
         <span>Pause when a run of it fails</span>

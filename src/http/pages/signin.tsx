@@ -7,6 +7,7 @@ import { RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { createSession, endSession, isOwnOrPlain } from "../session.ts";
+import { FormField } from "./field.tsx";
 import { answer, Page } from "./page.tsx";
 import { refusalPage } from "./refusal.tsx";
 
@@ -111,8 +112,7 @@ function Form({ next, isWrong }: { readonly next: string; readonly isWrong: bool
     <form method="post" action="/sign-in">
       <p class="faint">With a token of this Holdfast. What you may do here is what its role may do.</p>
       <input type="hidden" name="next" value={next} />
-      <label class="field" for="token">
-        <span>Token</span>
+      <FormField id="token" label="Token">
         <input
           id="token"
           name="token"
@@ -123,7 +123,7 @@ function Form({ next, isWrong }: { readonly next: string; readonly isWrong: bool
           spellcheck={false}
           {...(isWrong ? { "aria-invalid": "true", "aria-describedby": "wrong" } : {})}
         />
-      </label>
+      </FormField>
       {isWrong ? (
         <p class="problem" id="wrong" role="alert">
           This token is not known here. Check that all of it was copied, without its role in front.

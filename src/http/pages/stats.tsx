@@ -218,27 +218,33 @@ function LanesCard({ stats }: { readonly stats: Stats }) {
           </tr>
         </thead>
         <tbody>
-          {fullest.map(({ name, limit, used, waiting, nextSinceAt }) => (
-            <tr data-key={name}>
-              <th scope="row">
-                <a href={`/lanes?lane=${encodeURIComponent(name)}`}>{name}</a>
-              </th>
-              <td data-label="In use">
-                <Ratio
-                  share={limit === null || limit === 0 ? null : used / limit}
-                  tone="lane"
-                  label={limit === null ? `${used}` : `${used} of ${limit}`}
-                />
-              </td>
-              <td class="number" data-label="Waiting">
-                {waiting}
-              </td>
-              <td data-label="Next since">{nextSinceAt === null ? "–" : <Instant at={nextSinceAt} form="ago" />}</td>
-            </tr>
+          {fullest.map((lane) => (
+            <LaneRow lane={lane} />
           ))}
         </tbody>
       </table>
       {moreLanes ? <p class="card-body faint">There are more lanes than are looked at here.</p> : null}
     </section>
+  );
+}
+
+function LaneRow({ lane: { name, limit, used, waiting, nextSinceAt } }: { readonly lane: Stats["lanes"][number] }) {
+  return (
+    <tr data-key={name}>
+      <th scope="row">
+        <a href={`/lanes?lane=${encodeURIComponent(name)}`}>{name}</a>
+      </th>
+      <td data-label="In use">
+        <Ratio
+          share={limit === null || limit === 0 ? null : used / limit}
+          tone="lane"
+          label={limit === null ? `${used}` : `${used} of ${limit}`}
+        />
+      </td>
+      <td class="number" data-label="Waiting">
+        {waiting}
+      </td>
+      <td data-label="Next since">{nextSinceAt === null ? "–" : <Instant at={nextSinceAt} form="ago" />}</td>
+    </tr>
   );
 }

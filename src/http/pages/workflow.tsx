@@ -11,6 +11,7 @@ import type { Caller } from "../auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionButton, ActionDialog } from "./dialog.tsx";
+import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";
 import { Instant, Span } from "./instant.tsx";
 import { answer, Page } from "./page.tsx";
@@ -110,10 +111,7 @@ function StartDialog({ info }: { readonly info: WorkflowInfo }) {
       <details class="more">
         <summary>Id, delay, labels</summary>
         <div class="fields">
-          <label class="field" for="start-id">
-            <span>
-              Id <small>(made for you unless given)</small>
-            </span>
+          <FormField id="start-id" label="Id" hint="made for you unless given">
             <input
               id="start-id"
               name="id"
@@ -123,19 +121,13 @@ function StartDialog({ info }: { readonly info: WorkflowInfo }) {
               autocomplete="off"
               spellcheck={false}
             />
-          </label>
-          <label class="field" for="start-delay">
-            <span>
-              Delay <small>(such as 10 minutes)</small>
-            </span>
+          </FormField>
+          <FormField id="start-delay" label="Delay" hint="such as 10 minutes">
             <input id="start-delay" name="delay" maxlength={64} autocomplete="off" spellcheck={false} />
-          </label>
-          <label class="field" for="start-at">
-            <span>
-              or not before <small>(your time)</small>
-            </span>
+          </FormField>
+          <FormField id="start-at" label="or not before" hint="your time">
             <input id="start-at" name="startAt" type="datetime-local" />
-          </label>
+          </FormField>
         </div>
         <ValueForm id="start-labels" label="Labels" field={labels} name="labels" plain />
       </details>
