@@ -201,7 +201,15 @@ export type Fact =
       readonly key?: string;
     } & Author)
   /** `signal` is the `seq` of the `signal.received` it consumed; `listener` where `onSignal` took it. */
-  | ({ readonly kind: "signal.consumed"; readonly signal: number; readonly listener?: true } & Named)
+  | ({
+      readonly kind: "signal.consumed";
+      readonly signal: number;
+      readonly listener?: true;
+      /** What the schema of the wait made of the payload, where that took time; no other life asks it again. */
+      readonly value?: Stored;
+      /** It refused the payload, or did not say in time. */
+      readonly error?: StoredError;
+    } & Named)
   /** From here on `onSignal` takes every signal of this name. */
   | { readonly kind: "listener.added"; readonly name: string }
   /** `update` tells the updates of a run apart. */

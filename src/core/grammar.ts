@@ -99,7 +99,10 @@ export const grammar: Grammar = {
     ...{ name: text, payload: stored, sent: maybe(stored), key: maybe(text), ...author },
     ...{ reason: maybe(text), trace: maybe(text) },
   },
-  "signal.consumed": { ...named, signal: whole, listener: maybe(isTrue) },
+  "signal.consumed": {
+    ...{ ...named, signal: whole, listener: maybe(isTrue) },
+    ...{ value: maybe(stored), error: maybe(error) },
+  },
   "listener.added": { name: text },
   "update.accepted": {
     ...{ name: text, update: text, argument: stored, sent: maybe(stored) },

@@ -143,13 +143,13 @@ function checkCreated({ id, workflow, version }: EntryOf<"run.created">, manifes
   if (version === "" || version.length > 256) throw new Error("its version is none");
 }
 
-const values = new Set(["input", "sent", "result", "payload", "request", "argument", "output", "data"]);
+const values = new Set(["input", "sent", "result", "payload", "request", "argument", "output", "data", "value"]);
 const instants = new Set(["at", "startAt", "notAfter", "retryAt", "startedAt", "until", "wakeAt", "shiftMs"]);
 
 /** What is wrong with the field, beyond what its kind asks for; null where nothing is. */
 function problemOf(name: string, value: unknown, entry: Entry): string | null {
   if (value === null) return null;
-  if (values.has(name) || (name === "value" && entry.kind === "progress.published")) return problemOfValue(value);
+  if (values.has(name)) return problemOfValue(value);
   if (instants.has(name)) return isInstant(value) ? null : "is no time";
   if (name === "omitted")
     return entry.kind === "step.completed" && entry.result === undefinedValue ? null : "stands beside a result";

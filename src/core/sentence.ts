@@ -266,8 +266,10 @@ function sayOfWait(entry: WaitEntry, time: Time): string {
       return `${entry.wait} ${named(entry.name)} did not come in time`;
     case "signal.received":
       return `signal ${named(entry.name)} came from ${who(entry)}${because(entry.reason)}`;
-    case "signal.consumed":
-      return `signal ${named(entry.name)} was ${entry.listener === true ? "heard" : "taken"} by the handler`;
+    case "signal.consumed": {
+      const taken = `signal ${named(entry.name)} was ${entry.listener === true ? "heard" : "taken"} by the handler`;
+      return entry.error === undefined ? taken : `${taken}, whose schema refused it${because(entry.error.message)}`;
+    }
     case "listener.added":
       return `listens for signal ${named(entry.name)}`;
     case "webhook.created":

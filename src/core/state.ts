@@ -125,6 +125,8 @@ export type Outcome = {
   readonly settle:
     | { readonly kind: "value"; readonly value: Stored }
     | { readonly kind: "error"; readonly error: StoredError }
+    /** To a wait for a signal, whose schema says at once what it makes of it. */
+    | { readonly kind: "payload"; readonly payload: Stored }
     | { readonly kind: "elapsed" }
     | { readonly kind: "timed_out" }
     /** A child that nobody waits for has been started. */

@@ -330,6 +330,9 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
 
 export type WaitOptions<Payload = unknown> = {
   readonly timeout?: Duration;
-  /** Validates the payload as it is consumed; one that does not fit rejects with signal_invalid. */
+  /**
+   * Validates the payload as it is consumed; one that does not fit rejects with signal_invalid. Where it takes its time
+   * (30 s at most), what it says is on record; else it says it again in every replay.
+   */
   readonly schema?: Schema<unknown, Payload>;
 };

@@ -6,10 +6,12 @@ import type { CallKind } from "../core/entry.ts";
 import type { OrderRequest } from "../core/order.ts";
 import type { ChildPolicy } from "../core/origin.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
+import type { Schema } from "../core/schema.ts";
 import type { AttemptContext } from "../core/step.ts";
 import type { Stored } from "../core/value.ts";
 import type { WebhookOptions } from "../core/webhook.ts";
 import type { Scope } from "./scope.ts";
+import type { Verdict } from "./trial.ts";
 
 /** A function that is attempted until it succeeds: a step, or the undoing of one. */
 export type RunPlan = {
@@ -41,7 +43,7 @@ export type ChildPlan = {
 export type Plan =
   | RunPlan
   | { readonly kind: "sleep"; readonly wakeAt: (now: number) => number }
-  | { readonly kind: "wait"; readonly timeoutMs: number | null }
+  | { readonly kind: "wait"; readonly timeoutMs: number | null; readonly schema: Schema | null }
   | { readonly kind: "webhook"; readonly timeoutMs: number | null; readonly options: WebhookOptions }
   /** The second half of a webhook: its first accepted call. */
   | { readonly kind: "received"; readonly options: WebhookOptions }
@@ -59,6 +61,8 @@ export type Pending = {
   readonly reject: (error: unknown) => void;
   /** False while replay or a pause holds it back. */
   begun: boolean;
+  /** Of a wait: what its schema has made of the signal that is on its way to it. */
+  verdict?: Verdict;
 };
 
 /** The kind under which the call is on record. */

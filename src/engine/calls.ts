@@ -21,6 +21,8 @@ import type { Errors } from "./errors.ts";
 import { currentScope, isWithdrawn, openScope, rootOf, stepAround } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
+import { judge, lateFor, payloadOf } from "./trial.ts";
+import type { Verdict } from "./trial.ts";
 
 /** Waits that a cancelled handler may ask for in vain before it is no longer answered: it goes round in circles. */
 const patience = 100;
@@ -182,6 +184,8 @@ export class Calls {
         return pending.resolve(decode(settle.value));
       case "error":
         return pending.reject(this.#errors.give(reviveError(settle.error)));
+      case "payload":
+        return this.#take(pending, settle.payload);
       case "elapsed":
         return pending.resolve(plan.kind === "webhook" ? this.#webhook(pending, plan.options) : undefined);
       case "timed_out":
@@ -196,6 +200,25 @@ export class Calls {
       default:
         return settle satisfies never;
     }
+  }
+
+  /** The schema spoke when the signal went on record; in replay it does so now. */
+  #take(pending: Pending, payload: Stored): void {
+    const { name, plan, verdict } = pending;
+    if (plan.kind !== "wait" || plan.schema === null) return pending.resolve(decode(payload));
+    const told = verdict ?? judge(plan.schema, name, payload);
+    if (!(told instanceof Promise)) return this.#tell(pending, told);
+    // An older life, or older code, did not take its time: what it said is not on record.
+    const late = (): HoldfastError => lateFor("signal_invalid", payloadOf(name));
+    this.#course.trials.heard(told, late).then(
+      (spoken) => this.#tell(pending, spoken),
+      (error: HoldfastError) => this.#course.guard(() => this.#course.halt(error)),
+    );
+  }
+
+  #tell({ resolve, reject }: Pending, verdict: Verdict): void {
+    if ("value" in verdict) resolve(verdict.value);
+    else reject(this.#errors.give(verdict.error));
   }
 
   #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {

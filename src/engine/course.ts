@@ -19,6 +19,7 @@ import { Pace } from "./pace.ts";
 import { Queue } from "./queue.ts";
 import type { Ending } from "./queue.ts";
 import { Replay } from "./replay.ts";
+import { Trials } from "./trial.ts";
 import type { World } from "./world.ts";
 
 /** Whose course it is. */
@@ -41,6 +42,8 @@ export class Course {
   /** The lanes that the run and its steps share with others. */
   readonly gate: Doorway;
   readonly replay: Replay;
+  /** Values of its that schemas take their time over. */
+  readonly trials: Trials;
   /** Rings when the handler makes a call or ends. */
   readonly stirred = new Bell();
   /** Rings when nothing is left to do but wait, and when there is something new to wait for, or sooner. */
@@ -74,6 +77,7 @@ export class Course {
     this.#pace = new Pace(world.clock, this);
     this.#queue = new Queue(this.#pace, this);
     this.replay = new Replay(this.#pace, this);
+    this.trials = new Trials(world.clock, this.#pace, (at) => this.expect(at));
   }
 
   get state(): RunState {
@@ -83,6 +87,11 @@ export class Course {
   /** Nothing may begin or fire now. */
   get held(): boolean {
     return this.state.paused !== null || !this.gate.isOpen;
+  }
+
+  /** A schema keeps the handler waiting: nothing is given to it meanwhile. */
+  get heldUp(): boolean {
+    return this.#pace.isHeld;
   }
 
   /** Something is in line. */

@@ -8,23 +8,30 @@ import { isAttempted, recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
 import type { Children } from "./children.ts";
 import type { Course } from "./course.ts";
+import type { Waits } from "./waits.ts";
+
+/** Who carries the calls out. */
+export interface Worked {
+  readonly attempts: Attempts;
+  readonly children: Children;
+  readonly waits: Waits;
+}
 
 export class Deadlines {
   readonly #course: Course;
   readonly #pending: ReadonlyMap<string, Pending>;
-  readonly #attempts: Attempts;
-  readonly #children: Children;
-  constructor(course: Course, pending: ReadonlyMap<string, Pending>, attempts: Attempts, children: Children) {
+  readonly #work: Worked;
+
+  constructor(course: Course, pending: ReadonlyMap<string, Pending>, work: Worked) {
     this.#course = course;
     this.#pending = pending;
-    this.#attempts = attempts;
-    this.#children = children;
+    this.#work = work;
   }
 
-  /** The next one; Infinity when nothing but the world can move the run. */
-  soonest(): number {
-    let soonest = this.#attempts.timeoutAt;
-    if (this.#course.state.paused === null) {
+  /** The next one; Infinity when nothing but the world can move the run. @param all also of what may not end now */
+  soonest(all: boolean): number {
+    let soonest = Math.min(this.#work.attempts.timeoutAt, this.#course.trials.timeoutAt);
+    if (all && this.#course.state.paused === null) {
       for (const pending of this.#pending.values()) soonest = Math.min(soonest, this.of(pending));
     }
     this.#course.toldAt = soonest;
@@ -42,8 +49,10 @@ export class Deadlines {
 
   of(pending: Pending): number {
     if (!pending.begun || pending.plan.kind === "webhook") return Infinity;
-    if (this.#attempts.isRunning(pending.key)) return this.#attempts.dueAt(pending.key);
-    if (pending.plan.kind === "child") return this.#children.dueAt(pending);
+    if (this.#work.attempts.isRunning(pending.key)) return this.#work.attempts.dueAt(pending.key);
+    if (pending.plan.kind === "child") return this.#work.children.dueAt(pending);
+    // A signal that came in time is being judged for it.
+    if (this.#work.waits.isJudging(pending)) return Infinity;
     const call = this.#course.state.calls.get(callKey(recordKind(pending.plan), pending.id));
     if (call === undefined) return Infinity;
     return (isAttempted(pending.plan) ? call.retryAt : call.until) ?? Infinity;

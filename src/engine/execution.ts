@@ -120,7 +120,7 @@ export class Execution {
 
   /** Does what is due. */
   tick(now: number): void {
-    this.work.attempts.expire(now);
+    this.work.expire(now);
     this.closing.tick(now);
     this.work.tick(now);
   }
@@ -275,7 +275,7 @@ export class Execution {
 
   #startHandler(dress = (step: Step): Step => step): void {
     const step = dress(createStep(this));
-    within(this.calls.root, () => callHandler(this.definition, this.course.state, step)).then(
+    within(this.calls.root, () => callHandler(this.definition, this.course, step)).then(
       (output) => this.#leave({ kind: "run.completed", output }),
       (error: unknown) => this.failed(error),
     );

@@ -35,6 +35,8 @@ export class Pace {
   #spared = 0;
   /** How many wait for more than microtasks. */
   #leaves = 0;
+  /** What the handler is kept waiting for by schemas. */
+  readonly #holds = new Set<Promise<unknown>>();
 
   constructor(clock: Clock, handler: Paced) {
     this.#clock = clock;
@@ -43,7 +45,7 @@ export class Pace {
 
   /** Time for what the handler makes of an outcome is a full turn. @param longest as for {@link settle} */
   isExact(longest = longestBurst): boolean {
-    return this.#handler.exacting || this.#spared >= longest;
+    return this.#handler.exacting || this.isHeld || this.#spared >= longest;
   }
 
   /** It waits for more than microtasks: what it wrote is committed meanwhile. */
@@ -51,15 +53,30 @@ export class Pace {
     return this.#leaves > 0;
   }
 
+  /** A schema keeps the handler waiting. */
+  get isHeld(): boolean {
+    return this.#holds.size > 0;
+  }
+
   /** Nothing is left of what was spared: it was nothing that had to be committed. */
   renew(): void {
     this.#spared = 0;
   }
 
-  /** A full turn, which lets everything else go on and the storage commit. */
+  /** The handler is given nothing more before this has settled. */
+  hold(work: Promise<unknown>): void {
+    const free = (): void => void this.#holds.delete(work);
+    this.#holds.add(work);
+    work.then(free, free);
+  }
+
+  /** A full turn, which lets everything else go on and the storage commit; behind whatever holds the handler up. */
   async turn(): Promise<void> {
     this.#spared = 0;
-    await this.leave(() => this.#clock.turn());
+    do {
+      if (this.isHeld) await this.leave(async () => void (await Promise.allSettled(this.#holds)));
+      await this.leave(() => this.#clock.turn());
+    } while (this.isHeld);
   }
 
   /** Waits for more than microtasks. @throws what `wait` throws */
@@ -78,5 +95,6 @@ export class Pace {
     if (this.isExact(longest)) return await this.turn();
     this.#spared++;
     await pass(microtasks);
+    if (this.isHeld) await this.turn();
   }
 }

@@ -9,7 +9,6 @@ import type { Life } from "../core/continuation.ts";
 import { reviveError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import type { Definition } from "../core/definition.ts";
-import { validate } from "../core/schema.ts";
 import { encode } from "../core/value.ts";
 import type { Calls } from "./calls.ts";
 import type { Closing } from "./closing.ts";
@@ -40,7 +39,7 @@ export class Renewal {
 
   /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
   async request(input: unknown): Promise<never> {
-    const fitted = validate(this.#definition.input, input, "input_invalid", "the input");
+    const fitted = this.#course.trials.fit(this.#definition.input, input, "input_invalid", "the input");
     const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
     const { created } = this.#course.state;
     if (created === null) throw new Error("a run that was never created cannot go on");

@@ -16,7 +16,6 @@ import { checkName } from "../core/name.ts";
 import { createRandom } from "../core/random.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
-import { takePayload } from "../core/payload.ts";
 import { isSchema } from "../core/schema.ts";
 import type { RunState } from "../core/state.ts";
 import type {
@@ -176,19 +175,15 @@ function sleep(caller: Caller, args: readonly unknown[], plan: (value: unknown) 
 }
 
 function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Promise<unknown> {
-  const { schema } = options ?? {};
-  const payload = make(caller, name, () => {
+  return make(caller, name, () => {
     const what = `the wait for ${String(name)}`;
     checkOptions(options, ["timeout", "schema"], what);
+    const { schema } = options;
     // Found out with the signal in hand, that would be lost.
     if (schema !== undefined && !isSchema(schema))
       throw refused(what, "schema", "must be a Standard Schema, such as zod makes");
-    return { kind: "wait", timeoutMs: waitMs(options, what) };
+    return { kind: "wait", timeoutMs: waitMs(options, what), schema: schema ?? null };
   });
-  if (schema === undefined) return payload;
-  return payload.then((value) =>
-    value === null ? null : takePayload(schema, value, `the payload of signal ${String(name)}`),
-  );
 }
 
 function webhookPlan(name: unknown, options: WebhookOptions = {}): Plan {

@@ -5,27 +5,43 @@
  * it anew (guarantee 4).
  * Invariant 2: signals go to the oldest open wait of their name, first in first out, each once
  * (guarantee 5); a wait that timed out takes none.
+ * Invariant 3: a signal that a schema takes its time over is on record as taken once that has spoken, with what it said:
+ * the handler hears it in the same place in every life, and no other life asks again (guarantee 3).
  */
-import type { Fact } from "../core/entry.ts";
+import type { EntryOf, Fact } from "../core/entry.ts";
+import { storeError } from "../core/error.ts";
+import type { HoldfastError } from "../core/error.ts";
 import type { Call } from "../core/state.ts";
 import { callKey } from "../core/state.ts";
+import { encode } from "../core/value.ts";
 import type { Asks } from "./asks.ts";
+import { Bell } from "./bell.ts";
 import type { ChildPlan, Pending, Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "./course.ts";
 import type { Happening } from "./happening.ts";
+import { judge, lateFor, payloadOf } from "./trial.ts";
+import type { Verdict } from "./trial.ts";
 import type { Withdrawals } from "./withdrawal.ts";
 
 type WaitPlan = Exclude<Plan, RunPlan | ChildPlan>;
 
+/** The signal is judged for this wait; `drop` where it is no longer. */
+type Judging = { readonly wait: Pending; readonly signal: Received; readonly drop: () => void };
+type Received = EntryOf<"signal.received">;
+
 export class Waits {
   /** Webhooks whose address is being made. */
-  creating = 0;
+  #creating = 0;
   readonly #course: Course;
   readonly #calls: Calls;
   /** Listeners take what they hear before any wait does. */
   readonly #asks: Asks;
   readonly #withdrawals: Withdrawals;
+  /** Signals that the schemas of their waits take their time over, by name. */
+  readonly #judging = new Map<string, Judging>();
+  /** Rings when one of them is over. */
+  readonly #judged = new Bell();
   /** Open waits by name of signal, oldest first. */
   readonly #open = new Map<string, Pending[]>();
 
@@ -34,6 +50,22 @@ export class Waits {
     this.#calls = calls;
     this.#asks = asks;
     this.#withdrawals = withdrawals;
+  }
+
+  /** How many of them go on, and will post. */
+  get running(): number {
+    return this.#creating + this.#judging.size;
+  }
+
+  /** Resolves when a signal has been judged, for as long as one that came by this instant is not; null where none is left. */
+  judged(at: number): Promise<void> | null {
+    const isOpen = [...this.#judging.values()].some(({ signal }) => signal.at <= at);
+    return isOpen ? this.#judged.heard() : null;
+  }
+
+  /** A signal that came in time is being judged for this wait. */
+  isJudging(wait: Pending): boolean {
+    return this.#judging.get(wait.name)?.wait === wait;
   }
 
   /** @param held it was held back: what came meanwhile is handed over in its order */
@@ -98,6 +130,11 @@ export class Waits {
     const open = this.#open.get(pending.name);
     const index = open?.indexOf(pending) ?? -1;
     if (index >= 0) open?.splice(index, 1);
+    // What it was about to be given is the next one's.
+    if (this.isJudging(pending)) {
+      this.#endJudging(pending.name);
+      this.match(pending.name);
+    }
   }
 
   #beginSleep(pending: Pending, wakeAt: (now: number) => number): void {
@@ -152,17 +189,65 @@ export class Waits {
       if (signal.at > until) {
         this.fire(wait);
         this.match(name);
-      } else this.#course.record({ kind: "signal.consumed", name, call: wait.id, signal: signal.seq });
+      } else this.#take(wait, signal);
       return;
     }
     for (const open of this.#open.get(name) ?? []) this.#recordWait(open);
+  }
+
+  /** The signal is the wait's, once its schema has judged what it brings; of each name one is judged at a time. */
+  #take(wait: Pending, signal: Received): void {
+    const { name, id: call, plan } = wait;
+    if (this.#judging.has(name)) return this.#recordWaiting(name);
+    if (plan.kind === "wait" && plan.schema !== null) {
+      const verdict = judge(plan.schema, name, signal.payload);
+      if (verdict instanceof Promise) return this.#judge(wait, signal, verdict);
+      wait.verdict = verdict;
+    }
+    this.#course.record({ kind: "signal.consumed", name, call, signal: signal.seq });
+  }
+
+  /** Meanwhile those wait that no signal is there for. */
+  #recordWaiting(name: string): void {
+    const count = this.#course.state.inboxes.get(name)?.count ?? 0;
+    for (const open of this.#open.get(name)?.slice(count) ?? []) this.#recordWait(open);
+  }
+
+  #judge(wait: Pending, signal: Received, verdict: Promise<Verdict>): void {
+    const { name } = wait;
+    const late = (): HoldfastError => lateFor("signal_invalid", payloadOf(name));
+    const { made, drop } = this.#course.trials.limited(verdict, late);
+    const judging: Judging = { wait, signal, drop };
+    this.#judging.set(name, judging);
+    const conclude = (spoken: Verdict): void => this.#course.post(() => this.#conclude(judging, spoken));
+    made.then(conclude, (error: unknown) => conclude({ error }));
+  }
+
+  #conclude(judging: Judging, verdict: Verdict): void {
+    const { wait, signal } = judging;
+    const { name, id: call } = wait;
+    const consumed = { kind: "signal.consumed", name, call, signal: signal.seq } as const;
+    if (this.#judging.get(name) !== judging) return;
+    this.#endJudging(name);
+    const { state, held } = this.#course;
+    const isNext = this.#oldest(name) === wait && state.inboxes.get(name)?.first === signal;
+    if (isNext && !held) this.#course.record({ ...consumed, ...toldOf(verdict, name) });
+    // A listener has taken the signal, or a pause has come, after which it is judged once more: its deadline counts again.
+    else this.#course.expect(-Infinity);
+    this.match(name);
+  }
+
+  #endJudging(name: string): void {
+    this.#judging.get(name)?.drop();
+    this.#judging.delete(name);
+    this.#judged.ring();
   }
 
   #beginWebhook(pending: Pending, timeoutMs: number | null): void {
     const { world, ledger } = this.#course;
     const { id, name } = pending;
     const until = timeoutMs === null ? null : ledger.now() + timeoutMs;
-    this.creating++;
+    this.#creating++;
     world.hookUrl(id).then(
       (url) => this.#created(() => this.#record({ kind: "webhook.created", name, call: id, url, until })),
       (error: unknown) => this.#created(() => this.#calls.refuse(pending, error)),
@@ -176,7 +261,7 @@ export class Waits {
   }
 
   #created(event: () => void): void {
-    this.creating--;
+    this.#creating--;
     this.#course.post(event);
   }
 
@@ -193,5 +278,15 @@ export class Waits {
   #recordOf(pending: Pending): Call | undefined {
     const kind = pending.plan.kind === "received" ? "webhook" : pending.plan.kind;
     return this.#course.state.calls.get(callKey(kind, pending.id));
+  }
+}
+
+/** What a schema that took its time has said, as it is on record. */
+function toldOf(verdict: Verdict, name: string): Pick<EntryOf<"signal.consumed">, "value" | "error"> {
+  try {
+    if ("value" in verdict) return { value: encode(verdict.value, payloadOf(name)) };
+    return { error: storeError(verdict.error) };
+  } catch (error) {
+    return { error: storeError(error) };
   }
 }

@@ -20,12 +20,12 @@ import { Withdrawals } from "./withdrawal.ts";
 export class Work {
   readonly attempts: Attempts;
   readonly children: Children;
+  readonly waits: Waits;
   readonly withdrawals: Withdrawals;
   readonly #course: Course;
   readonly #pending: ReadonlyMap<string, Pending>;
   readonly #asks: Asks;
   readonly #adoption: Adoption;
-  readonly #waits: Waits;
   readonly #deadlines: Deadlines;
   /** What is being caught up with; nothing else falls due meanwhile. */
   #catching: readonly Happening[] | null = null;
@@ -36,19 +36,21 @@ export class Work {
     this.#asks = asks;
     this.#adoption = adoption;
     this.withdrawals = new Withdrawals(course);
-    this.#waits = new Waits(course, calls, asks, this.withdrawals);
+    this.waits = new Waits(course, calls, asks, this.withdrawals);
     this.children = new Children(course, calls.pending);
     this.attempts = new Attempts(course);
     course.ledger.beforeParting = (parting) => [
       ...this.children.underWay(),
       ...this.attempts.abandonments.take(parting, this.attempts.inFlight, course.state),
     ];
-    this.#deadlines = new Deadlines(course, calls.pending, this.attempts, this.children);
+    this.#deadlines = new Deadlines(course, calls.pending, this);
   }
 
   /** Some of it goes on, and will post. */
   get goesOn(): boolean {
-    return this.attempts.running > 0 || this.#waits.creating > 0 || this.children.starting > 0;
+    return (
+      this.attempts.running > 0 || this.#course.trials.count > 0 || this.waits.running > 0 || this.children.starting > 0
+    );
   }
 
   /** Unless something holds it back. @param held something did, until now */
@@ -71,7 +73,7 @@ export class Work {
       case "wait":
       case "webhook":
       case "received":
-        return this.#waits.begin(pending, plan, held);
+        return this.waits.begin(pending, plan, held);
       case "child":
         return this.children.begin(pending, plan);
       default:
@@ -93,7 +95,7 @@ export class Work {
       const happen = (): void => this.#fire(pending);
       return { at: this.#deadlines.of(pending), seq: Infinity, happen };
     });
-    const happenings = [...this.#waits.arrived(), ...this.#asks.arrived(), ...due];
+    const happenings = [...this.waits.arrived(), ...this.#asks.arrived(), ...due];
     // A signal that came at the very instant of a deadline came in time.
     happenings.sort((one, other) => one.at - other.at || one.seq - other.seq);
     if (happenings.length === 0) return;
@@ -109,9 +111,13 @@ export class Work {
       const { seq } = this.#course.state;
       if (next === undefined || this.#course.held) {
         this.#catching = null;
+        this.#course.expect(-Infinity);
         return this.tick(this.#course.world.clock.now());
       }
-      if (next.seq === Infinity && seq !== seen && this.#waits.owes(next.at)) {
+      // What a schema takes its time over came before.
+      const judged = next.at === Infinity ? null : this.waits.judged(next.at);
+      if (judged !== null) return void judged.then(() => this.#goThrough(happenings, index, -1));
+      if (next.seq === Infinity && seq !== seen && this.waits.owes(next.at)) {
         return this.#goThrough(happenings, index, seq);
       }
       next.happen();
@@ -121,7 +127,7 @@ export class Work {
 
   /** Nobody waits for the call any more. */
   closed(pending: Pending): void {
-    this.#waits.closed(pending);
+    this.waits.closed(pending);
     this.attempts.closed(pending);
     if (!this.#course.live) this.children.closed(pending);
   }
@@ -135,7 +141,12 @@ export class Work {
   signalled(name: string): void {
     if (!this.#course.live || this.#course.held) return;
     if (this.#asks.hears(name)) this.#asks.match(name);
-    else this.#waits.match(name);
+    else this.waits.match(name);
+  }
+
+  /** Whatever falls due has to wait for its turn. */
+  get #isHeldUp(): boolean {
+    return this.#catching !== null || this.#course.heldUp;
   }
 
   /** Something could begin or fire if it were not held. */
@@ -146,12 +157,18 @@ export class Work {
 
   /** When the next deadline is; Infinity when nothing but the world can move the run. */
   soonest(): number {
-    return this.#deadlines.soonest();
+    return this.#deadlines.soonest(!this.#isHeldUp);
+  }
+
+  /** Ends what has had its time, also while nothing may begin. */
+  expire(now: number): void {
+    this.attempts.expire(now);
+    this.#course.trials.expire(now);
   }
 
   /** Does what is due. */
   tick(now: number): void {
-    if (!this.#course.live || this.#course.held || this.#catching !== null) return;
+    if (!this.#course.live || this.#course.held || this.#isHeldUp) return;
     for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
   }
 
@@ -162,6 +179,6 @@ export class Work {
     if (this.#pending.get(key) !== pending || this.#deadlines.of(pending) > this.#course.world.clock.now()) return;
     if (isAttempted(plan)) this.attempts.begin(pending, plan);
     else if (plan.kind === "child") this.children.fire(pending, plan);
-    else this.#waits.fire(pending);
+    else this.waits.fire(pending);
   }
 }

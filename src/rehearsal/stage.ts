@@ -153,7 +153,7 @@ export class Stage implements Company {
     });
   }
 
-  /** What goes on in real time: functions of steps, and what handlers await besides. */
+  /** What goes on in real time: functions of steps, schemas, and what handlers await besides. */
   get #atWork(): string[] {
     const elsewhere = [...this.#processes.values()].filter(({ run: { state, execution } }) => {
       // One that was cancelled is given up in virtual time.
@@ -163,7 +163,11 @@ export class Stage implements Company {
     const own = elsewhere.map(
       ({ run }) => `what the handler of ${run.state.created?.workflow} awaits besides its steps`,
     );
-    return [...this.life.atWork.values(), ...own];
+    const judged = [...this.#processes.values()].filter(({ run: { execution } }) => {
+      return execution?.course.over === false && execution.course.trials.count > 0;
+    });
+    const schemas = judged.map(({ run }) => `a schema of ${run.state.created?.workflow}`);
+    return [...this.life.atWork.values(), ...own, ...schemas];
   }
 
   #impatient(): RehearsalError {

@@ -91,6 +91,8 @@ it("a text that is one is taken, whatever fields entries have", () => {
     ...{ lanes: [{ lane: "a", scope: "run" }], used: { rowsWritten: 1, requests: 1, awakeMs: 1, bytesStored: 1 } },
   };
   expect(verdict(set(whole(), "run.created", more))).toBe("taken, 8");
+  expect(verdict(set(whole(), "signal.consumed", { value: result }))).toBe("taken, 8");
+  expect(verdict(set(whole(), "signal.consumed", { error }))).toBe("taken, 8");
 });
 
 it("a run that is paused is taken, and one with an open child is not", () => {

@@ -220,6 +220,11 @@ const sentences: {
   "signal.consumed": [
     [{ name: "go", call: "go", signal: 3 }, "signal go was taken by the handler"],
     [{ name: "go", call: "go", signal: 3, listener: true }, "signal go was heard by the handler"],
+    [{ name: "go", call: "go", signal: 3, value: secret }, "signal go was taken by the handler"],
+    [
+      { name: "go", call: "go", signal: 3, error: { name: "HoldfastError", message: "it is not valid: no id" } },
+      "signal go was taken by the handler, whose schema refused it: it is not valid: no id",
+    ],
   ],
   "listener.added": [[{ name: "go" }, "listens for signal go"]],
   "update.accepted": [

@@ -139,6 +139,24 @@ describe("the spans of a run", () => {
     ]);
   });
 
+  it("of a signal that its schema refused tell why", () => {
+    const signal: Fact = { kind: "signal.received", name: "yes", payload: one, by: "ana" };
+    const entries = journal(
+      created,
+      { kind: "wait.started", name: "yes", call: "yes", until: null },
+      signal,
+      { kind: "signal.consumed", name: "yes", call: "yes", signal: 3, error: boom },
+      signal,
+      { kind: "signal.consumed", name: "yes", call: "yes#2", signal: 5, error: boom },
+      { kind: "run.completed", output: one },
+    );
+    expect(spans(entries).map(({ name, error }) => [name, error?.message])).toEqual([
+      ["wait for yes", boom.message],
+      ["signal yes", boom.message],
+      ["order", undefined],
+    ]);
+  });
+
   it("of a run that went on after its failure are told once, in two parts", () => {
     const failed = journal(
       created,

@@ -255,6 +255,23 @@ describe("a run's timeline", () => {
     expect(bar(timeline, "wait:early")).toMatchObject({ status: "withdrawn", endedAt: startAt + second });
   });
 
+  test("a wait is given what its schema made of the signal, and has failed where that refused it", () => {
+    const signal: Fact = { kind: "signal.received", name: "go", payload: encode("sent", "it"), by: "test" };
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, signal],
+      [2, { kind: "signal.consumed", name: "go", call: "go", signal: 3, value: encode("made", "it") }],
+      [3, signal],
+      [4, { kind: "signal.consumed", name: "go", call: "go#2", signal: 5, error: broken }],
+    );
+    const timeline = timelineOf(entries, presentAt(startAt + 9 * second), { from: 0, limit: 10 });
+    expect(bar(timeline, "wait:go")).toMatchObject({ status: "completed", error: null });
+    expect(bar(timeline, "wait:go#2")).toMatchObject({ status: "failed", error: { message: broken.message } });
+    const given = (key: string) => storyOf(entries, presentAt(startAt), key)?.output;
+    expect([given("wait:go"), given("wait:go#2")]).toEqual([encode("made", "it"), encode("sent", "it")]);
+  });
+
   test("a webhook that had lost before is not open again for a call that was refused since", () => {
     const entries = journal(
       [0, createdFact],

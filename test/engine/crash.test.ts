@@ -4,7 +4,7 @@ import { parseKeys, Vault } from "../../src/core/cipher.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { checkDeaths, checkProgram } from "./crash.ts";
 import { MemoryJournal } from "./memory.ts";
-import { makeProgram, makeWideProgram } from "./program.ts";
+import { makeJudgedProgram, makeProgram, makeWideProgram } from "./program.ts";
 
 /** How many programs are tried; CRASH_SEED says where to begin. */
 const programs = Number(process.env["CRASH_PROGRAMS"] ?? 500);
@@ -47,6 +47,18 @@ test("guarantees 2, 3, 4, 5, 8: so does one of requests, maps, webhooks and race
     await checkDeaths(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
   });
 });
+
+test(
+  "guarantees 3, 4, 5, 8: so does one whose signals are judged in their own time",
+  { timeout: 120_000 },
+  async () => {
+    await eachProgram(async (seed) => {
+      const random = createRandom(`judged deaths ${seed}`);
+      await checkProgram(makeJudgedProgram(seed), 3);
+      await checkDeaths(makeJudgedProgram(seed), (limit) => Math.floor(random.next() * limit));
+    });
+  },
+);
 
 test("guarantees 2, 3, 4, 8: so does one whose journal is sealed", { timeout: 120_000 }, async () => {
   const ring = parseKeys(`k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(3)))}`);

@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Order } from "../../src/core/order.ts";
+import { createRandom } from "../../src/core/random.ts";
 import { receiveHook } from "../../src/engine/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
 import { act, signal, startAt } from "./host.ts";
@@ -27,6 +28,9 @@ const outcomeKinds: ReadonlySet<string> = new Set([
   "run.cancel_requested",
 ]);
 
+/** How long a schema may take, less than it has. */
+const spans: readonly number[] = [0, 0, 1, 300, 20_000];
+
 /** One life of a program, hosted. */
 export type Hosted = { readonly host: Host; readonly life: Life };
 
@@ -42,7 +46,9 @@ export function hostProgram(
     for (const { kind, seq } of entries) if (outcomeKinds.has(kind)) outcome = seq;
   };
   const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
-  const around = { after, turn: () => host.clock.turn(), outcome: () => outcome };
+  const lags = createRandom(`lags ${program.seed} ${commits.length}`);
+  const lag = (): number => spans[Math.floor(lags.next() * spans.length)] ?? 0;
+  const around = { after, turn: () => host.clock.turn(), lag, outcome: () => outcome };
   const reply: Reply = (order) => {
     const sent = host.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const attempt = sent?.attempt ?? 0;

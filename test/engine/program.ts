@@ -47,6 +47,8 @@ export type Wide =
   | { readonly t: "hook"; readonly name: string; readonly timeoutMs: number | null }
   /** `fails` requests are refused before one is answered. */
   | { readonly t: "fetch"; readonly name: string; readonly ms: number; readonly fails: number; readonly undo: boolean }
+  /** A wait whose schema takes its time, another in every life, and may refuse what comes. */
+  | { readonly t: "judged"; readonly name: string; readonly timeoutMs: number | null; readonly refuses: boolean }
   /** Retried as a function says, or as the error does. */
   | { readonly t: "own"; readonly name: string; readonly how: "function" | "after"; readonly fails: number };
 
@@ -90,6 +92,12 @@ export function makeProgram(seed: number): Program {
 export function makeWideProgram(seed: number): Program {
   const random = createRandom(`wide program ${seed}`);
   return made(seed, new WideMaker((limit) => Math.floor(random.next() * limit), seed % 2 === 0));
+}
+
+/** A wide one, each of whose waits has a schema that takes its time. */
+export function makeJudgedProgram(seed: number): Program {
+  const random = createRandom(`judged program ${seed}`);
+  return made(seed, new JudgedMaker((limit) => Math.floor(random.next() * limit), seed % 2 === 0));
 }
 
 function made(seed: number, maker: Maker): Program {
@@ -228,9 +236,9 @@ class WideMaker extends Maker {
     }
   }
 
-  fetch(): Node {
+  fetch(times: readonly number[] = [0, 1, 250, 60_000, hourMs]): Node {
     const fails = this.below(3) === 0 ? 1 + this.below(3) : 0;
-    return { t: "fetch", name: "ask", ms: this.pick([0, 1, 250, 60_000, hourMs]), fails, undo: this.below(3) === 0 };
+    return { t: "fetch", name: "ask", ms: this.pick(times), fails, undo: this.below(3) === 0 };
   }
 
   map(): Node {
@@ -250,7 +258,25 @@ class WideMaker extends Maker {
   }
 }
 
+class JudgedMaker extends WideMaker {
+  /** Whether one outlasts its time may be told by how long the run is paused over another step. */
+  override fetch(): Node {
+    return super.fetch([0, 1, 250, 60_000]);
+  }
+
+  override node(depth: number, parallel: boolean): Node {
+    return this.below(4) > 0 ? super.node(depth, parallel) : this.wait();
+  }
+
+  override wait(): Node {
+    const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(spans);
+    return { t: "judged", name: this.pick(signalNames), timeoutMs, refuses: !this.tame && this.below(3) === 0 };
+  }
+}
+
 const hookNames: readonly string[] = ["paid", "signed"];
+
+type Verdict = { readonly value: string } | { readonly issues: readonly { readonly message: string }[] };
 
 /** What a life of the handler did: in which order, and after which outcome. */
 export type Life = {
@@ -267,6 +293,8 @@ export type Surroundings = {
   /** Resolves once virtual time has passed. */
   readonly after: (ms: number) => Promise<void>;
   readonly turn: () => Promise<void>;
+  /** How long a schema takes this time, virtual ms. */
+  readonly lag: () => number;
   /** The `seq` of the newest outcome on record. */
   readonly outcome: () => number;
 };
@@ -329,6 +357,7 @@ class Player {
       case "until":
       case "hook":
       case "fetch":
+      case "judged":
       case "own":
         return await this.watch(path, this.wide(node, path));
       default:
@@ -367,6 +396,19 @@ class Player {
         const undo = node.undo ? { undo: this.undo(path, 0) } : {};
         const retry = { limit: 2, delay: 700, jitter: 0.5 };
         return (await step.fetch(node.name, request, { retry, timeout: "10 m", ...undo })).body;
+      }
+      case "judged": {
+        const validate = async (payload: unknown): Promise<Verdict> => {
+          await this.around.after(this.around.lag());
+          if (node.refuses && /[13579]$/.test(String(payload)))
+            return { issues: [{ message: `not ${String(payload)}` }] };
+          return { value: `${String(payload)} judged` };
+        };
+        const schema = { "~standard": { version: 1, vendor: "test", validate } } as const;
+        return await step.waitFor(node.name, {
+          schema,
+          ...(node.timeoutMs === null ? {} : { timeout: node.timeoutMs }),
+        });
       }
       case "own": {
         const fn = ({ attempt, idempotencyKey: key }: AttemptContext): string => {

@@ -81,6 +81,24 @@ test("what a handler awaits besides its steps is waited for as long as a step is
   await expect(slow).rejects.toThrow(/what the handler of flow awaits besides its steps took more than 40 ms/);
 });
 
+test("a schema that takes its time is waited for, takes no virtual time, and is named if it takes longer", async () => {
+  const judged = (ms: number) =>
+    flow(async (_input, step) => {
+      const validate = (value: unknown) => later({ value: value as string }, ms);
+      const schema = { "~standard": { version: 1 as const, vendor: "test", validate } };
+      const beside = step.sleep("10 s");
+      const go = await step.waitFor("go", { schema });
+      await beside;
+      return [go, step.now()];
+    });
+  const run = await rehearse(judged(80));
+  await run.signal("go", "x");
+  expect(await run.result()).toEqual(["x", Date.UTC(2026, 0, 5, 9) + 10_000]);
+  expect(run.history.find(({ kind }) => kind === "signal.consumed")).toMatchObject({ value: "x" });
+  const slow = await rehearse(judged(60_000), undefined, { patience: 40 });
+  await expect(slow.signal("go", "x")).rejects.toThrow(/a schema of flow took more than 40 ms/);
+});
+
 test("a cancelled handler that awaits something of its own is given up in virtual time", async () => {
   const lost = await rehearse(flow((_input, step) => step.sleep("1 day").catch(() => new Promise(() => {}))));
   await lost.cancel();

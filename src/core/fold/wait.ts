@@ -69,8 +69,11 @@ function consume(state: RunState, entry: EntryOf<"signal.consumed">): Outcome {
     progress(state);
     return outcome(entry, handlerKey("listener", entry.name), { kind: "heard", payload });
   }
-  finish(state, recordOf(state, "wait", entry.call, entry.name, entry.at));
-  return outcome(entry, callKey("wait", entry.call), { kind: "value", value: payload });
+  const { call, name, at, value, error } = entry;
+  finish(state, recordOf(state, "wait", call, name, at));
+  const key = callKey("wait", call);
+  if (error !== undefined) return outcome(entry, key, { kind: "error", error });
+  return outcome(entry, key, value === undefined ? { kind: "payload", payload } : { kind: "value", value });
 }
 
 function keep(state: RunState, { key, name, payload, sent = payload }: EntryOf<"signal.received">): void {

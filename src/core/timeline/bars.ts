@@ -214,8 +214,10 @@ export class Bars {
       case "webhook.created":
         draft.until = entry.until;
         return;
-      case "timer.fired":
       case "signal.consumed":
+        if (entry.error !== undefined) return this.#drafts.end(draft, entry, "failed", entry.error);
+        return this.#drafts.end(draft, entry, "completed");
+      case "timer.fired":
       case "webhook.received":
         return this.#drafts.end(draft, entry, "completed");
       case "wait.timed_out":

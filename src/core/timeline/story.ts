@@ -79,7 +79,7 @@ class Values {
         this.#signals.set(entry.seq, entry.payload);
         return;
       case "signal.consumed": {
-        const output = this.#signals.get(entry.signal) ?? null;
+        const output = entry.value ?? this.#signals.get(entry.signal) ?? null;
         this.#signals.delete(entry.signal);
         return entry.listener === true ? undefined : this.#note(keyOf("wait", entry.call), { output });
       }

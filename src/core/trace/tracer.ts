@@ -162,15 +162,18 @@ class Tracer {
     if (parsed !== null) this.#signals.set(seq, parsed);
   }
 
-  #consumed({ name, call, signal, at, listener }: EntryOf<"signal.consumed">): Span {
+  #consumed({ name, call, signal, at, listener, error: refusal }: EntryOf<"signal.consumed">): Span {
     const trace = this.#signals.get(signal);
     this.#signals.delete(signal);
     const links = trace === undefined ? [] : [trace];
-    const [waited] = listener === true ? [] : this.#close("wait", call, { at, outcome: "received", links });
+    const error = refusal ?? null;
+    const end = { at, outcome: "received", error, links };
+    const [waited] = listener === true ? [] : this.#close("wait", call, end);
     // One that was there already was not waited for.
     const spot = this.#trace("signal", `${name} ${signal}`, 0);
     const attributes = { "holdfast.name": name };
-    return waited ?? this.#span({ trace: spot, name: `signal ${name}`, startAt: at, endAt: at, attributes, links });
+    const taken = { trace: spot, name: `signal ${name}`, startAt: at, endAt: at };
+    return waited ?? this.#span({ ...taken, attributes, error, links });
   }
 
   #child(entry: EntryOf<"child.started"> | EntryOf<"child.completed"> | EntryOf<"child.failed">): Span[] {

@@ -1,0 +1,403 @@
+/** Schemas that take their time: a fetch, a timer. */
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import type { Schema } from "../../src/core/schema.ts";
+import { decode } from "../../src/core/value.ts";
+import { caught } from "./caught.ts";
+import { Host, act, signal, startAt } from "./host.ts";
+import type { HostOptions } from "./host.ts";
+import { MemoryJournal, define } from "./memory.ts";
+import type { Handler } from "./memory.ts";
+
+const limitMs = 30_000;
+
+/** A schema that takes as long as it is told, by the clock of the life that asks it. */
+class Slow {
+  /** What it was asked. */
+  readonly asked: unknown[] = [];
+  ms = 0;
+  make: (value: unknown) => unknown = (value) => value;
+  host: Host | null = null;
+  readonly schema: Schema<unknown, never> = {
+    "~standard": { version: 1, vendor: "test", validate: (value) => this.#judge(value) },
+  };
+
+  in(handler: Handler | ReturnType<typeof define>, options: HostOptions = {}): Host {
+    this.host = new Host(handler, options);
+    return this.host;
+  }
+
+  /** Another life, in which it takes so long. */
+  again(host: Host, ms: number, options: Parameters<Host["reopen"]>[0] = {}): Host {
+    this.ms = ms;
+    this.asked.length = 0;
+    this.host = host.reopen(options);
+    return this.host;
+  }
+
+  async #judge(value: unknown): Promise<{ value: never } | { issues: { message: string }[] }> {
+    this.asked.push(value);
+    if (this.ms === Infinity) return await new Promise(() => {});
+    await this.host?.clock.after(this.ms);
+    const made = this.make(value);
+    return made === "bad" ? { issues: [{ message: "it is bad" }] } : { value: made as never };
+  }
+}
+
+const told = ({ host }: { host: Host }) => host.entries("log.written").map(({ message }) => message);
+
+describe("of a wait", () => {
+  /** A wait beside a sleep of a second; what comes first is told by a step. */
+  const beside =
+    (slow: Slow, options: { readonly timeout?: string } = {}): Handler =>
+    async (_input, step) => {
+      const order: unknown[] = [];
+      const go = step.waitFor("go", { schema: slow.schema, ...options }).then((value) => order.push(value));
+      await Promise.all([go, step.sleep("1 s").then(() => order.push("slept"))]);
+      await step.waitFor("end");
+      return order;
+    };
+
+  test.each([
+    [2000, 0, ["slept", "x"]],
+    [0, 2000, ["x", "slept"]],
+  ])("guarantee 3: what it overtook or not in one life (%i ms) is so in another (%i ms)", async (ms, later, order) => {
+    const slow = new Slow();
+    slow.ms = ms;
+    const host = await slow
+      .in(beside(slow))
+      .signalAt(startAt + 500, "go", "x")
+      .drive();
+    expect(host.status).toBe("waiting");
+    const again = await slow
+      .again(host, later)
+      .signalAt(startAt + 10_000, "end", 1)
+      .drive();
+    expect(again.output).toEqual(order);
+  });
+
+  test("what it said is on record with the signal, and no other life asks it", async () => {
+    const slow = new Slow();
+    slow.make = (value) => new Map([[value, 1]]);
+    const host = await slow
+      .in(beside(slow))
+      .signalAt(startAt + 500, "go", "x")
+      .drive();
+    const [consumed] = host.entries("signal.consumed");
+    expect(decode(consumed?.value ?? ("" as never))).toEqual(new Map([["x", 1]]));
+    expect(slow.asked).toEqual(["x"]);
+    const again = await slow
+      .again(host, 0)
+      .signalAt(startAt + 10_000, "end", 1)
+      .drive();
+    expect([again.output, slow.asked]).toEqual([[new Map([["x", 1]]), "slept"], []]);
+    expect(again.journal.kinds.filter((kind) => kind.startsWith("signal."))).toHaveLength(4);
+  });
+
+  test("one that answers at once leaves nothing on record, and is asked once a life", async () => {
+    let asked = 0;
+    const schema = z.string().transform((text) => `${text}${++asked}`);
+    const flow: Handler = async (_input, step) => [await step.waitFor("go", { schema }), await step.waitFor("end")];
+    const host = await new Host(flow).signalAt(startAt + 1, "go", "x").drive();
+    expect(host.entries("signal.consumed").map((entry) => Object.keys(entry).sort())).toEqual([
+      ["at", "call", "kind", "name", "seq", "signal"],
+    ]);
+    expect(asked).toBe(1);
+    const again = await host
+      .reopen()
+      .signalAt(startAt + 10, "end", 1)
+      .drive();
+    expect(again.output).toEqual(["x2", 1]);
+  });
+
+  test.each([
+    ["a refusal", "bad", "signal_invalid", "the payload of signal go is not valid: it is bad"],
+    ["what cannot be kept", () => {}, "value_uncloneable", "the payload of signal go cannot be kept: it is a function"],
+  ])("%s is on record, rejects the call, and stays so", async (_what, made, code, message) => {
+    const slow = new Slow();
+    slow.make = () => made;
+    const flow: Handler = async (_input, step) => {
+      const { code: refusal, message: why } = await caught(() => step.waitFor("go", { schema: slow.schema }));
+      await step.waitFor("end");
+      return [refusal, why];
+    };
+    const host = await slow
+      .in(flow)
+      .signalAt(startAt + 1, "go", "x")
+      .drive();
+    expect(host.entries("signal.consumed")).toMatchObject([{ name: "go", error: { code } }]);
+    slow.make = (value) => value;
+    const again = await slow
+      .again(host, 0)
+      .signalAt(startAt + 10, "end", 1)
+      .drive();
+    expect(again.output).toEqual([code, expect.stringContaining(message)]);
+    expect(slow.asked).toEqual([]);
+  });
+
+  test("guarantee 4: one that never answers is waited for half a minute, and rejects the call", async () => {
+    const slow = new Slow();
+    slow.ms = Infinity;
+    const flow: Handler = async (_input, step) => {
+      const beside = step.waitFor("never", { timeout: "1 d" });
+      const error = await caught(() => step.waitFor("go", { schema: slow.schema }));
+      return [error.message, step.now() - startAt, await beside];
+    };
+    const host = await slow
+      .in(flow)
+      .signalAt(startAt + 1000, "go", "x")
+      .drive();
+    const why = "the payload of signal go is not valid: its schema did not answer within 30 s";
+    expect(host.output).toEqual([why, 1000 + limitMs, null]);
+  });
+
+  test("guarantee 4: a run whose process dies meanwhile is not taken for one that is parked on signals", async () => {
+    const slow = new Slow();
+    slow.ms = 2000;
+    const flow: Handler = async (_input, step) => {
+      const other = step.waitFor("other");
+      await step.waitFor("go", { schema: slow.schema });
+      return await other;
+    };
+    const host = slow
+      .in(flow)
+      .signalAt(startAt + 1, "go", "x")
+      .signalAt(startAt + 9000, "other", "y");
+    await host.drive(startAt + 1000);
+    expect([host.run.advance().busy, host.status]).toEqual([true, "running"]);
+    const again = await slow.again(host, 1).drive();
+    expect([again.output, slow.asked]).toEqual(["y", ["x"]]);
+  });
+
+  test("guarantee 4: what came in time is the wait's, also where its time is over meanwhile", async () => {
+    const slow = new Slow();
+    slow.ms = 5000;
+    const host = await slow
+      .in(beside(slow, { timeout: "2 s" }))
+      .signalAt(startAt + 1900, "go", "x")
+      .drive(startAt + 8000);
+    expect(host.entries("signal.consumed")).toHaveLength(1);
+    expect(host.entries("wait.timed_out")).toEqual([]);
+  });
+
+  test("guarantee 5: a race that is lost meanwhile swallows no signal", async () => {
+    const slow = new Slow();
+    slow.ms = 2000;
+    const flow: Handler = async (_input, step) => {
+      const go = () => step.waitFor("go", { schema: slow.schema });
+      const { key } = await step.race({ go, nap: () => step.sleep("1 s") });
+      return [key, await step.waitFor("go")];
+    };
+    const host = await slow
+      .in(flow)
+      .signalAt(startAt + 500, "go", "x")
+      .drive();
+    expect([host.output, host.clock.at]).toEqual([["nap", "x"], startAt + 1000]);
+  });
+
+  test("guarantee 5: a pause that comes meanwhile loses nothing: it is asked once more", async () => {
+    const slow = new Slow();
+    slow.ms = 2000;
+    const host = slow.in(beside(slow, { timeout: "1 m" })).signalAt(startAt + 500, "go", "x");
+    host.plan(startAt + 1500, (run) => act(run, "pause")).plan(startAt + 100_000, (run) => act(run, "resume"));
+    await host.signalAt(startAt + 200_000, "end", 1).drive();
+    expect([host.output, slow.asked]).toEqual([
+      ["slept", "x"],
+      ["x", "x"],
+    ]);
+    expect(host.entries("signal.consumed").map(({ at }) => at - startAt)).toEqual([102_000, 200_000]);
+  });
+
+  test("guarantee 5: behind one that is being judged the next of its name wait, each for its own", async () => {
+    const slow = new Slow();
+    slow.ms = 2000;
+    const flow: Handler = async (_input, step) => {
+      const first = step.waitFor("go", { schema: slow.schema });
+      return await Promise.all([first, step.waitFor("go"), step.waitFor("go", { timeout: "1 s" })]);
+    };
+    const host = slow
+      .in(flow)
+      .signalAt(startAt + 500, "go", "a")
+      .signalAt(startAt + 600, "go", "b");
+    await host.drive();
+    expect(host.output).toEqual(["a", "b", null]);
+    expect(host.entries("wait.timed_out").map(({ at, call }) => [at - startAt, call])).toEqual([[1000, "go#3"]]);
+  });
+
+  test("guarantee 4: of early signals, a wait behind one that is being judged has its deadline from its beginning", async () => {
+    const slow = new Slow();
+    slow.ms = 10_000;
+    const flow: Handler = async (_input, step) => {
+      await step.sleep("1 s");
+      return await Promise.all([
+        step.waitFor("go", { schema: slow.schema }),
+        step.waitFor("go", { timeout: "2 s" }).then((value) => [value, step.now() - startAt]),
+      ]);
+    };
+    const host = await slow
+      .in(flow)
+      .signalAt(startAt + 1, "go", "a")
+      .drive();
+    expect(host.output).toEqual(["a", [null, 3000]]);
+  });
+
+  test("guarantee 5: a listener that comes meanwhile takes the signal, and the wait goes on without it", async () => {
+    const slow = new Slow();
+    slow.ms = 2000;
+    const flow: Handler = async (_input, step) => {
+      const heard: unknown[] = [];
+      const go = step.waitFor("go", { schema: slow.schema, timeout: "5 s" });
+      await step.sleep("1 s");
+      step.onSignal("go", (value) => heard.push(value));
+      return [await go, heard];
+    };
+    const host = await slow
+      .in(flow)
+      .signalAt(startAt + 500, "go", "x")
+      .drive();
+    expect([host.output, host.clock.at]).toEqual([[null, ["x"]], startAt + 5000]);
+  });
+
+  test("a cancellation does not wait for it", async () => {
+    const slow = new Slow();
+    slow.ms = Infinity;
+    const host = slow.in(beside(slow)).signalAt(startAt + 500, "go", "x");
+    await host.plan(startAt + 600, (run) => act(run, "cancel")).drive();
+    expect([host.status, host.clock.at, host.entries("signal.consumed")]).toEqual(["cancelled", startAt + 600, []]);
+  });
+
+  test("what came in a pause, and what fell due after it, keep their order when the run goes on", async () => {
+    const slow = new Slow();
+    slow.ms = 200;
+    const host = slow.in(beside(slow));
+    host.plan(startAt + 100, (run) => act(run, "pause")).signalAt(startAt + 200, "go", "x");
+    await host.drive(startAt + 5000);
+    const again = slow.again(host, 200, { at: startAt + 5000, cold: false });
+    // Of a pause nothing falls due; after a time in which nobody was there, it does.
+    again.plan(startAt + 5000, (run) => act(run, "resume"));
+    await again.signalAt(startAt + 90_000, "end", 1).drive();
+    expect(again.output).toEqual(["x", "slept"]);
+    const alone = await slow.in(beside(slow)).drive(startAt);
+    signal(alone.run, "go", "x");
+    const late = slow.again(alone, 200, { at: startAt + 60_000, cold: false });
+    await late.signalAt(startAt + 90_000, "end", 1).drive();
+    expect(late.output).toEqual(["x", "slept"]);
+  });
+});
+
+describe("of waits without end", () => {
+  test("guarantee 4: what fell due while nobody was there waits for signals that came before, and for no others", async () => {
+    const slow = new Slow();
+    slow.ms = 5000;
+    const flow: Handler = async (_input, step) => {
+      let over = false;
+      const take = async (name: string) => {
+        while (!over) await step.waitFor(name, { schema: slow.schema, timeout: "1 m" });
+      };
+      const due = step.sleep("10 s").then(() => step.log.info("slept"));
+      await Promise.all([take("a"), take("b"), step.sleep("1 m").then(() => (over = true)), due]);
+    };
+    const host = await slow.in(flow).drive(startAt);
+    signal(host.run, "a", 0);
+    const late = slow.again(host, 5000, { at: startAt + 20_000, cold: false });
+    for (let s = 23; s < 60; s += 8)
+      late.signalAt(startAt + s * 1000, "b", s).signalAt(startAt + (s + 4) * 1000, "a", s);
+    await late.drive();
+    expect(late.status).toBe("completed");
+    expect(late.entries("timer.fired").map(({ at }) => at - startAt)).toEqual([25_000, 60_000]);
+  });
+});
+
+describe("of a wait whose verdict an older life did not put on record", () => {
+  const flow =
+    (slow: Slow): Handler =>
+    async (_input, step) => {
+      const go = step.waitFor("go", { schema: slow.schema }).then((value) => step.log.info(`go ${String(value)}`));
+      await Promise.all([go, step.sleep("1 s").then(() => step.log.info("slept"))]);
+      return await step.waitFor("end");
+    };
+
+  /** A run that has heard the signal, then slept. */
+  async function older(slow: Slow): Promise<Host> {
+    const host = await slow
+      .in(flow(slow))
+      .signalAt(startAt + 500, "go", "x")
+      .drive();
+    expect(told({ host })).toEqual(["go x", "slept"]);
+    const commits = host.journal.commits.map((commit) => commit.replace(/,"value":"(?:[^"\\]|\\.)*"/, ""));
+    expect(new MemoryJournal(commits).entries).not.toEqual(host.journal.entries);
+    return new Host(host.definition, { commits, at: host.clock.at, cold: false });
+  }
+
+  test("guarantee 3: replay gives the handler nothing else until it has answered", async () => {
+    const slow = new Slow();
+    const order: string[] = [];
+    const before = await older(slow);
+    before.definition = define(async (_input, step) => {
+      const go = step.waitFor("go", { schema: slow.schema }).then(() => order.push("go"));
+      await Promise.all([go, step.sleep("1 s").then(() => order.push("slept"))]);
+      return await step.waitFor("end");
+    });
+    const again = await slow.again(before, 2000, { cold: false }).drive();
+    expect([order, slow.asked, again.status]).toEqual([["go", "slept"], ["x"], "waiting"]);
+  });
+
+  test("guarantee 8: one that never answers pauses the run, which says so and can go on", async () => {
+    const slow = new Slow();
+    const again = await slow.again(await older(slow), Infinity, { cold: false }).drive();
+    expect([again.status, again.snapshot.error?.message, again.clock.at - startAt]).toEqual([
+      "paused",
+      "the payload of signal go is not valid: its schema did not answer within 30 s",
+      1000 + limitMs,
+    ]);
+    const later = slow.again(again, 0, { cold: false }).plan(again.clock.at + 1, (run) => act(run, "resume"));
+    expect((await later.signalAt(again.clock.at + 2, "end", "done").drive()).output).toBe("done");
+  });
+});
+
+describe("of the handler's own values", () => {
+  test("guarantee 4: a run whose output is being looked at is at work, though a call is open", async () => {
+    const slow = new Slow();
+    slow.ms = 5000;
+    const handler: Handler = (_input, step) => {
+      void step.waitFor("never");
+      return "done";
+    };
+    const host = await slow.in(define(handler, { output: slow.schema })).drive(startAt + 1000);
+    expect(host.run.advance().busy).toBe(true);
+    const again = await slow.again(host, 0).drive();
+    expect([again.status, again.output]).toEqual(["completed", "done"]);
+  });
+
+  test("an output whose schema never answers fails the run", async () => {
+    const slow = new Slow();
+    slow.ms = Infinity;
+    const host = await slow.in(define(() => "done", { output: slow.schema })).drive();
+    expect([host.status, host.snapshot.error]).toMatchObject([
+      "failed",
+      { code: "output_invalid", message: "the output is not valid: its schema did not answer within 30 s" },
+    ]);
+  });
+
+  test("guarantee 3: nothing overtakes the input of a run that goes on as new", async () => {
+    const slow = new Slow();
+    slow.ms = 2000;
+    slow.make = () => "bad";
+    const lives: string[][] = [];
+    const handler: Handler = async (_input, step) => {
+      const order: string[] = [];
+      lives.push(order);
+      const slept = step.sleep("1 s").then(() => order.push("slept"));
+      await step.continueAsNew("again").catch(({ code }) => order.push(code));
+      await Promise.all([slept, step.waitFor("end")]);
+      return order;
+    };
+    const host = await slow.in(define(handler, { input: slow.schema })).drive(startAt + 10_000);
+    const again = slow.again(host, 0).signalAt(startAt + 20_000, "end", 1);
+    expect((await again.drive()).output).toEqual(["input_invalid", "slept"]);
+    expect(lives).toEqual([
+      ["input_invalid", "slept"],
+      ["input_invalid", "slept"],
+    ]);
+  });
+});
