@@ -139,7 +139,13 @@ export type RunInfo = {
   readonly continued: number;
 };
 
-export type Log = Readonly<Record<LogLevel, (message: string, data?: unknown) => void>>;
+/** Words, and what is to be kept with them as `data`; or that first, with words behind it or none: an object, an error. */
+export type LogLine = {
+  (message: string, ...data: readonly unknown[]): void;
+  (data: object, ...more: readonly unknown[]): void;
+};
+
+export type Log = Readonly<Record<LogLevel, LogLine>>;
 
 /** Payload types of a workflow's declared signals, by name. */
 export type SignalTypes = Readonly<Record<string, unknown>>;
@@ -321,7 +327,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /** A version 4 UUID; the same in every replay. For the handler, as `random`. */
   uuid(): string;
 
-  /** One history entry a line; silent in replay. */
+  /** One history entry a line; silent in replay. @throws value_uncloneable, value_too_large */
   readonly log: Log;
   /** Published with the run; silent in replay. */
   progress(value: unknown): void;

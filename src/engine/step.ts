@@ -14,6 +14,7 @@ import type { LogLevel } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import { createRandom } from "../core/random.ts";
+import { remarkOf } from "../core/remark.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { isSchema } from "../core/schema.ts";
@@ -234,10 +235,10 @@ function continueAsNew({ calls, renewal }: Caller, input: unknown): Promise<neve
 }
 
 function createLog(caller: Caller): Step["log"] {
-  const write = (level: LogLevel) => (message: unknown, data?: unknown) => {
-    const fact = { kind: "log.written", level, message: String(message) } as const;
-    caller.said.say(data === undefined ? fact : { ...fact, data: encode(data, "the data of a log line") });
-  };
+  const write =
+    (level: LogLevel) =>
+    (...said: readonly unknown[]) =>
+      caller.said.say({ kind: "log.written", level, ...remarkOf(said) });
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 

@@ -116,6 +116,27 @@ describe("log and progress", () => {
     }
   });
 
+  test("guarantee 8: a line of an object, or of an error, says what is in it, and is silent in every replay", async () => {
+    const structured: Handler = async (_input, step) => {
+      step.log.info({ order: 7 });
+      await step.run("a", () => step.log.warn({ order: 7 }, "inside a"));
+      step.log.error(new TypeError("boom"));
+      await step.sleep("1 h");
+      step.log.debug("over", 1, 2);
+    };
+    const said = (host: Host) => host.entries("log.written").map(({ level, message, data }) => [level, message, data]);
+    const host = await play(structured);
+    expect(said(host)).toEqual([
+      ["info", '{"order":7}', '[{"order":1},7]'],
+      ["warn", "inside a", '[{"order":1},7]'],
+      ["error", "TypeError: boom", expect.stringContaining('"boom"')],
+      ["debug", "over", "[[1,2],1,2]"],
+    ]);
+    for (let keep = 4; keep < host.journal.commits.length; keep++) {
+      expect(said(await host.reopen({ keep }).drive())).toEqual(said(host));
+    }
+  });
+
   test("a line that cannot be kept is the caller's error", async () => {
     const host = await play((_input, step) => step.log.info("x", () => 1));
     expect(host.snapshot.error?.code).toBe("value_uncloneable");

@@ -1,0 +1,41 @@
+/** What a line of the log says, as loggers take it: words with values behind them, values with or without words, an error. */
+import { toJson } from "./json.ts";
+import { inLine } from "./phrase.ts";
+import { maxValueBytes } from "./size.ts";
+import { encode } from "./value.ts";
+import type { Stored } from "./value.ts";
+
+/** Of values that come without words, so much is said in words; all of it is in `data`. */
+const maxWords = 500;
+const what = "the data of a log line";
+
+/** `data` is the value, or a list of them where there are several. @throws HoldfastError value_uncloneable, value_too_large */
+export function remarkOf([first, ...rest]: readonly unknown[]): { readonly message: string; readonly data?: Stored } {
+  if (typeof first !== "object" || first === null) return { message: wordsOf(String(first)), ...dataOf(rest) };
+  const [words, ...more] = rest;
+  if (typeof words === "string") return { message: wordsOf(words), ...dataOf([first, ...more]) };
+  // What cannot be kept is not told in words either.
+  const data = dataOf([first, ...rest]);
+  return { message: wordsOf(nameOf(first)), ...data };
+}
+
+function dataOf(given: readonly unknown[]): { readonly data?: Stored } {
+  const values = given.filter((value) => value !== undefined);
+  if (values.length === 0) return {};
+  return { data: encode(values.length === 1 ? values[0] : values, what) };
+}
+
+/** @throws HoldfastError value_too_large */
+function wordsOf(words: string): string {
+  // A character is three bytes at most, so most text need not be measured.
+  if (words.length * 3 > maxValueBytes) encode(words, "the text of a log line");
+  return words;
+}
+
+/** A value in words: those that it brings along, or it as JSON. */
+function nameOf(value: object): string {
+  if (value instanceof Error) return value.message === "" ? value.name : `${value.name}: ${value.message}`;
+  const { message, msg } = value as { readonly message?: unknown; readonly msg?: unknown };
+  const own = [message, msg].find((words) => typeof words === "string" && words !== "");
+  return typeof own === "string" ? own : inLine(JSON.stringify(toJson(value)), maxWords);
+}
