@@ -32,6 +32,20 @@ const programs: readonly Program[] = [
     ],
   },
   {
+    title: "signals that a schema takes its time over",
+    workflow: "judged",
+    input: () => ({}),
+    calls: [
+      sent(is("run.started"), "one", { n: 1 }, "one"),
+      sent(waits("two"), "two", { n: 2 }, "two"),
+      sent(is("signal.consumed", "one"), "one", { n: 3 }, "three"),
+    ],
+    trace: (ending) => {
+      const { doubled, repeated } = traceOf(ending);
+      return { status: ending.run.status, output: outputOf(ending.run), doubled, repeated };
+    },
+  },
+  {
     title: "an approval that escalates and is delegated",
     workflow: "ask-approval",
     input: (to) => ({ what: "a boat", approver: to, manager: `r-${to}`, remindAfter: "40ms", escalateAfter: "40ms" }),

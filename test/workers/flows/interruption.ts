@@ -1,7 +1,7 @@
 /** Workflows that are interrupted wherever they can be. */
 import * as z from "zod";
 import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
-import type { RunOptions, Step } from "../../../src/index.ts";
+import type { RunOptions, Schema, Step } from "../../../src/index.ts";
 import { watched } from "../saboteur.ts";
 import { contexts } from "./engine.ts";
 
@@ -126,6 +126,36 @@ async function webhooks(step: Step): Promise<unknown> {
   return [nobody, call?.query, await act(step, "called", "called")];
 }
 
+/** It takes another time in every life. */
+const slow: Schema<unknown, { readonly n: number }> = {
+  "~standard": {
+    version: 1,
+    vendor: "test",
+    validate: async (value) => {
+      await scheduler.wait(Math.random() * 40);
+      return { value: { n: -(value as { readonly n: number }).n } };
+    },
+  },
+};
+
+/** Signals that a schema takes its time over, beside what is quicker and what is slower: what came when, for ever. */
+const judged = defineWorkflow("judged", {
+  handler: async (_input: unknown, step) => {
+    const order: string[] = [];
+    const told = (what: string) => (value: unknown) => void order.push(`${what} ${JSON.stringify(value)}`);
+    await Promise.all([
+      step.waitFor("one", { schema: slow }).then(told("first")),
+      step.waitFor("two", { schema: slow, timeout: "1 hour" }).then(told("two")),
+      step.waitFor("one", { schema: slow }).then(told("second")),
+      step.sleep("nap", 30).then(told("nap")),
+      act(step, "beside", 1).then(told("beside")),
+    ]);
+    const kept = await act(step, "keep", [...order]);
+    await step.sleep("later", 20);
+    return { same: JSON.stringify(kept) === JSON.stringify(order), told: order.sort() };
+  },
+});
+
 /** As many waits as it takes to get all the signals, each wait with a deadline. */
 const volley = defineWorkflow("volley", {
   input: z.object({ signals: z.number().int(), timeout: z.number() }),
@@ -170,4 +200,4 @@ const reckless = defineWorkflow("reckless", {
   },
 });
 
-export const interruptionWorkflows = [gauntlet, volley, parked, reckless];
+export const interruptionWorkflows = [gauntlet, judged, volley, parked, reckless];
