@@ -27,6 +27,6 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: QuickFirst },
     include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
-    env: { CRASH_PROGRAMS: "6", LANE_HISTORIES: "20", RACE_PROGRAMS: "6", CRON_ZONES: "3" },
+    env: { CRASH_PROGRAMS: "6", LANE_HISTORIES: "20", RACE_PROGRAMS: "6", RETRIED_PROGRAMS: "20", CRON_ZONES: "3" },
   },
 });

@@ -20,7 +20,7 @@ export class Adoption {
   readonly #unclaimed: ReadonlyMap<string, Outcome>;
   /** Calls that were open where the record went on without them. */
   readonly #blocking: ReadonlySet<string>;
-  /** Calls on record that nothing in the code had asked for when the replay was over, by name. */
+  /** Calls on record that tell of other code: nothing in this had asked for them when the replay was over. By name. */
   #orphaned: ReadonlyMap<string, Call> = new Map();
   /** Those of them that are open, until it is told which of them the code has gone past. */
   #gone: readonly Call[] = [];
@@ -47,7 +47,7 @@ export class Adoption {
    */
   takeUp(): ReadonlySet<string> | null {
     const orphans = this.#orphans();
-    this.#orphaned = new Map(orphans.map((call) => [call.name, call]));
+    this.#orphaned = new Map(orphans.filter((call) => !this.#isFree(call)).map((call) => [call.name, call]));
     this.#gone = orphans.filter((call) => !call.done);
     // A cancelled run begins none of what it waited for, whatever that is now.
     for (const pending of this.#state.cancelling === null ? this.#calls.pending.values() : []) {
@@ -78,14 +78,14 @@ export class Adoption {
   #mark(): ReadonlySet<string> {
     // A call that is on record nowhere was added, or was made just before the process died. It was
     // added if the record went on without it, or goes on with calls that are not made.
-    const goesOn = !this.#isOnItsWay && this.#gone.some((call) => this.#isNew(removed(call)));
+    const goesOn = !this.#isOnItsWay && this.#gone.some((call) => !this.#isFree(call) && this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
       return this.#orphaned.size > 0 && (goesOn || this.#blocking.has(key));
     });
     this.#added = new Set(added.map(({ key }) => key));
     const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
-    const facts = [...additions.filter((fact) => this.#isNew(fact)), ...this.#removals()];
+    const facts = [...additions.filter((fact) => this.#isNew(fact)), ...this.#removals(false)];
     const fresh = added.filter((_call, i) => facts.includes(additions[i] as Fact));
     if (facts.length > 0) this.#course.ledger.append(...facts);
     return new Set(fresh.map(({ key }) => key));
@@ -93,7 +93,7 @@ export class Adoption {
 
   /** The run rests: what the code has gone past without asking for it, nobody waits for any more. */
   rest(): void {
-    const facts = this.#removals();
+    const facts = this.#removals(true);
     if (facts.length > 0) this.#course.guard(() => this.#course.ledger.append(...facts));
   }
 
@@ -105,18 +105,19 @@ export class Adoption {
     if (marked.has(`step.removed:${callKey(call, id)}`)) this.#course.record({ kind: "step.added", step: id, call });
   }
 
-  #removals(): Fact[] {
+  /** @param free also those that are {@link Adoption.#isFree} */
+  #removals(free: boolean): Fact[] {
     if (this.#gone.length === 0 || this.#isOnItsWay) return [];
     if ([...this.#added].some((key) => this.#calls.pending.has(key))) return [];
     const passed = this.#passed();
-    this.#gone = [];
-    return this.#marks(passed);
+    this.#gone = passed.filter((call) => !free && this.#isFree(call));
+    return this.#marks(passed.filter((call) => free || !this.#isFree(call)));
   }
 
   /** At the end of the run: what is on record and was never asked for again. */
   leftovers(): readonly Fact[] {
     const done = this.#unclaimed.size === 0 ? [] : this.#orphans().filter((call) => call.done);
-    return this.#marks([...done, ...this.#passed()]);
+    return this.#marks([...done, ...this.#passed().filter((call) => !this.#isFree(call))]);
   }
 
   /** It does once more what a retry set free: behind that, what seems removed may still come. */
@@ -150,6 +151,11 @@ export class Adoption {
     const key = callKey(call.kind, call.id);
     if (this.#unclaimed.has(key) || this.#unclaimed.has(callKey("received", call.id))) return true;
     return !call.done && !this.#isMade(call);
+  }
+
+  /** It was open when a retry had the run go on, perhaps another way, on which it does not come again. */
+  #isFree({ done, since }: Call): boolean {
+    return !done && since <= this.#state.retriedAt;
   }
 
   #isMade(call: Call): boolean {

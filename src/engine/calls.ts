@@ -34,8 +34,8 @@ export interface Opener {
   /** A call was made; `fresh` unless its outcome is known already. */
   opened(pending: Pending, fresh: boolean): void;
   closed(pending: Pending): void;
-  /** Nothing waits for the call any more: a race was won by others. */
-  withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">): void;
+  /** Nothing waits for the call any more: a race was won by others. `inVain` where it is made only now. */
+  withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void;
 }
 
 type Undoable = { readonly plan: RunPlan; readonly result: Stored };
@@ -138,13 +138,13 @@ export class Calls {
       if (!isWait(pending.plan) || !isWithdrawn(pending.scope)) continue;
       if (!this.#course.live) this.left.add(pending.key);
       this.#drop(pending);
-      this.#opener.withdrawn(pending);
+      this.#opener.withdrawn(pending, false);
     }
   }
 
   /** A branch that lost its race gets no further than what is at work. */
   #callInVain(id: string, plan: Plan): Promise<never> {
-    this.#opener.withdrawn({ id, plan, begun: false });
+    this.#opener.withdrawn({ id, plan, begun: false }, true);
     return new Promise(() => {});
   }
 

@@ -220,8 +220,8 @@ export class Execution {
     this.work.closed(pending);
   }
 
-  withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">): void {
-    this.work.withdrawals.add(pending);
+  withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void {
+    this.work.withdrawals.add(pending, inVain);
   }
 
   /** The handler can be asked something more. */

@@ -6,7 +6,7 @@
  * Invariant 2: an outcome whose call the code does not make is kept, and given to that call should
  * it come later: a completed step never runs again (guarantee 2), also under new code (guarantee 7).
  */
-import type { Outcome } from "../core/state.ts";
+import type { Outcome, RunState } from "../core/state.ts";
 import type { Bell } from "./bell.ts";
 import type { Pace } from "./pace.ts";
 
@@ -44,6 +44,7 @@ export interface Replayed {
 
 /** What it needs to see of the life that it is part of. */
 export interface Replaying {
+  readonly state: Pick<RunState, "retriedSeq">;
   readonly over: boolean;
   /** Rings when the handler makes a call or ends. */
   readonly stirred: Bell;
@@ -84,6 +85,8 @@ export class Replay {
 
   #passOver(outcome: Outcome, handler: Replayed): void {
     this.unclaimed.set(outcome.key, outcome);
+    // What a retry has made another thing of goes on without what followed it: no call was added before that.
+    if (outcome.seq <= this.#course.state.retriedSeq) return;
     // Once for every call that was made: the others were open then as well.
     if (this.#blockedAt === handler.calls.made) return;
     this.#blockedAt = handler.calls.made;

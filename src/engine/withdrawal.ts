@@ -19,14 +19,15 @@ export class Withdrawals {
     this.#course = course;
   }
 
-  /** Nothing waits for this call any more. */
-  add({ id, plan, begun }: Pick<Pending, "id" | "plan" | "begun">): void {
+  /** Nothing waits for this call any more. @param inVain it is made only now: a retry may have opened it again before */
+  add({ id, plan, begun }: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void {
     const call = recordKind(plan);
     const key = callKey(call, id);
     const known = this.#course.state.calls.get(key);
     // A webhook comes on record only once it has its address.
     const comes = begun && plan.kind === "webhook";
     if (known === undefined ? comes : !known.done) this.#untold.set(key, { call, id });
+    if (inVain && this.#course.live) this.tell();
   }
 
   /** Puts on record those of which there is a record. */

@@ -28,9 +28,10 @@ type Suite = {
 };
 
 const suites: readonly Suite[] = [
-  node("crashes at every entry", "engine/crash", "CRASH_PROGRAMS", "CRASH_SEED", 60),
+  node("crashes at every entry", "engine/crash", "CRASH_PROGRAMS", "CRASH_SEED", 45),
   node("deaths of parents and children", "engine/kinship", "CRASH_PROGRAMS", "CRASH_SEED", 15),
   node("queries and updates over deaths", "engine/inquiry", "CRASH_PROGRAMS", "CRASH_SEED", 15),
+  node("runs that a retry has go another way", "engine/retried", "RETRIED_PROGRAMS", "RETRIED_SEED", 40),
   node("lanes against their model", "core/lane/model", "LANE_HISTORIES", "LANE_SEED", 25),
   { ...node("cron in every kind of zone", "core/cron", "CRON_ZONES", undefined, 1), most: 13 },
   node("the engine against its model", "model/model", "MODEL_COUNT", "MODEL_SEED", 30),
