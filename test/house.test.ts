@@ -1,6 +1,6 @@
 /** Holds the house together: floors, names, sizes and pins, as CONTRIBUTING.md describes them. */
 import { spawnSync } from "node:child_process";
-import { globSync, readFileSync } from "node:fs";
+import { globSync, readFileSync, readdirSync } from "node:fs";
 import { join, sep } from "node:path";
 import { describe, expect, test } from "vitest";
 import { check, rules } from "./house/rules.ts";
@@ -20,6 +20,23 @@ describe.each(rules)("$name", (rule) => {
 
   test("the tree keeps it", () => {
     expect(sources.flatMap((source) => check(rule, source))).toEqual([]);
+  });
+});
+
+describe("docs/design.md tells where each file is to be looked for", () => {
+  const design = readFileSync(join(root, "docs/design.md"), "utf8");
+
+  test.each([
+    ["Where one run is", "engine"],
+    ["Where the objects are", "objects"],
+  ])("%s", (title, floor) => {
+    const section = design.split("\n## ").find((each) => each.startsWith(title)) ?? "";
+    const rows = section.split("\n").filter((line) => line.startsWith("|"));
+    const named = rows.flatMap((row) => [...row.matchAll(/`([a-z]+\/?)`/g)].map(([, name]) => name));
+    const files = readdirSync(join(root, "src", floor), { withFileTypes: true }).map((entry) =>
+      entry.isDirectory() ? `${entry.name}/` : entry.name.replace(/\..*$/, ""),
+    );
+    expect(named.toSorted()).toEqual([...new Set(files)].toSorted());
   });
 });
 
