@@ -284,10 +284,9 @@ export class Run {
     if (fact.kind !== request.kind) return this.#drive.append(fact);
     // Its handler has ended, and what that comes to is not on record yet.
     if (execution?.course.over === false) return this.#drive.append(...noted(this.state, action, "cancel"));
-    if (this.state.undoable.size > 0) this.#drive.append(request);
-    // Nobody is there to clean up.
-    else this.#drive.append({ ...request, kind: "run.cancelled" });
-    if (this.execution?.course.over === true) this.#drive.reopen();
+    // Nobody is there to clean up; where something is to be undone, the handler is told once it begins.
+    this.#drive.append(this.state.undoable.size > 0 ? request : { ...request, kind: "run.cancelled" });
+    if (this.execution === null || this.execution.course.over) this.#drive.reopen();
   }
 }
 

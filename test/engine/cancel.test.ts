@@ -229,6 +229,23 @@ describe("cancel", () => {
     expect(seen).toEqual(["undone"]);
   });
 
+  test("of a run whose code is gone reaches the handler once it is back, in the same memory too", async () => {
+    const seen: string[] = [];
+    const before = await new Host(async (_input, step) => {
+      await step.run("a", () => 1, { undo: () => {} });
+      await step.sleep("1 d").catch((error: { code: string }) => seen.push(error.code));
+      await step.run("tidy", () => seen.push("tidied"));
+    }).drive(startAt);
+    const { definition } = before;
+    const host = before.reopen({ cold: false });
+    host.definition = undefined;
+    await act(host.run, "cancel");
+    host.definition = definition;
+    await host.drive();
+    expect([host.clock.at, seen]).toEqual([startAt, ["cancelled", "tidied"]]);
+    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["a"] } });
+  });
+
   test("guarantees 2, 3: a run killed at every entry of its cancellation ends the same", async () => {
     const flow =
       (seen: string[]): Handler =>
