@@ -43,20 +43,28 @@ export class Relatives {
 
   /** What a run owes: news of its end to its parent, and an end to children that nobody waits for. */
   settle(process: Process): void {
-    const { run } = process;
-    for (const { child, policy } of run.state.orphans.values()) {
-      void this.#pay(process, `stop ${child.id} ${run.state.retriedSeq}`, async () => {
-        await this.#stop(process.id, child.id, policy);
+    const owed = new Map(this.#owed(process));
+    // A run that was tried again has no end to tell of, and nothing comes of what was due for that.
+    for (const [name, { dueAt }] of process.debts) if (dueAt < Infinity && !owed.has(name)) process.debts.delete(name);
+    for (const [name, pay] of owed) void this.#pay(process, name, pay);
+  }
+
+  *#owed({ id, run }: Process): Iterable<[name: string, pay: () => Promise<void>]> {
+    const { created, end, orphans, retriedSeq } = run.state;
+    for (const { child, policy } of orphans.values()) {
+      const stop = async (): Promise<void> => {
+        await this.#stop(id, child.id, policy);
         run.noteStopped(child, policy);
-      });
+      };
+      yield [`stop ${child.id} ${retriedSeq}`, stop];
     }
-    const { created, end } = run.state;
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
-    void this.#pay(process, `tell ${end.seq}`, async () => {
-      const news = { ...reply, child: process.id, end: childEnd(end) };
+    const tell = async (): Promise<void> => {
+      const news = { ...reply, child: id, end: childEnd(end) };
       await this.#act("hear", parent.id, (run) => receiveNews(run, news));
-    });
+    };
+    yield [`tell ${end.seq}`, tell];
   }
 
   async #pay(process: Process, name: string, pay: () => Promise<void>): Promise<void> {

@@ -648,6 +648,21 @@ describe("a parent that is tried again", () => {
     expect(family.entries("parent", "step.completed")).toHaveLength(1);
   });
 
+  test("the child that could not tell of its end, and is tried again, owes nothing of it", async () => {
+    const mood = { good: false };
+    const family = new Family(
+      moody(mood),
+      flow("parent", async (_input, step) => await step.invoke("moody")),
+    ).begin("parent");
+    family.fails = (what) => what === "hear";
+    // Its parent asks by itself.
+    await family.drive(startAt + 1_800_000);
+    expect(family.snapshot("parent").status).toBe("failed");
+    mood.good = true;
+    await family.plan(family.clock.at + 1000, () => family.act("parent", "retry")).drive(startAt + 7_200_000);
+    expect(family.output("parent")).toBe("good mood");
+  });
+
   test("again and again, each time once", async () => {
     const mood = { good: false };
     const family = await new Family(
