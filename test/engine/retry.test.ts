@@ -1,0 +1,59 @@
+/** Runs that have failed and are retried: what was found by the model and by crashes after every prefix, each by itself. */
+import { expect, test } from "vitest";
+import type { Step } from "../../src/core/step.ts";
+import { Host, act } from "./host.ts";
+
+const minuteMs = 60_000;
+const once = { retry: { limit: 0 } } as const;
+
+function refuse(): never {
+  throw new Error("not now");
+}
+
+/** Somebody has it tried again, in a new memory or in the one that it failed in. */
+async function retried(host: Host, anew = true): Promise<Host> {
+  const again = anew ? host.reopen({ cold: false }) : host;
+  await act(again.run, "retry");
+  return again;
+}
+
+test("guarantee 7: a step is no change of a sleep of its name that the handler has not come to again", async () => {
+  let isWell = false;
+  const host: Host = new Host(async (_input, step) => {
+    await step.run("rest", () => 1, { undo: () => {} });
+    const both = [step.run("rest", () => host.clock.after(minuteMs)), step.sleep("rest", "1 h")];
+    await step.run("work", () => (isWell ? 1 : refuse()), once);
+    await Promise.all(both);
+  });
+  await host.drive();
+  expect(host.snapshot.error).toMatchObject({ step: "work", undone: ["rest"] });
+  isWell = true;
+  await (await retried(host, false)).drive();
+  expect([host.status, host.entries("run.paused")]).toEqual(["completed", []]);
+});
+
+test("guarantee 7: what was open when the run had failed is no reason to take a step for added", async () => {
+  let isWell = false;
+  const flow = async (_input: never, step: Step): Promise<void> => {
+    try {
+      await step.run("work", () => (isWell ? 1 : refuse()), once);
+    } catch {
+      void step.sleep("nap", "1 h");
+      await step.run("told", () => {});
+      refuse();
+    }
+    await step.run("next", () => host.clock.after(minuteMs));
+  };
+  let host: Host = new Host(flow);
+  await host.drive();
+  isWell = true;
+  host = await retried(host);
+  await host.drive(host.clock.at);
+  // Its process dies while the next step is in flight, and again.
+  for (let life = 0; life < 2; life++) {
+    host = host.reopen();
+    await host.drive(host.clock.at);
+  }
+  await host.drive();
+  expect([host.status, host.entries("step.added")]).toEqual(["completed", []]);
+});
