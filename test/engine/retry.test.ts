@@ -1,7 +1,8 @@
 /** Runs that have failed and are retried: what was found by the model and by crashes after every prefix, each by itself. */
 import { expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
-import { Host, act } from "./host.ts";
+import { Host, act, startAt } from "./host.ts";
+import { define } from "./memory.ts";
 
 const minuteMs = 60_000;
 const once = { retry: { limit: 0 } } as const;
@@ -56,4 +57,39 @@ test("guarantee 7: what was open when the run had failed is no reason to take a 
   }
   await host.drive();
   expect([host.status, host.entries("step.added")]).toEqual(["completed", []]);
+});
+
+test("guarantee 4: a step without an attempt left no longer pauses a run that failed beside it and is retried", async () => {
+  let isWell = false;
+  const host: Host = new Host(async (_input, step) => {
+    const work = (ms: number) => host.clock.after(ms).then(() => (isWell ? 1 : refuse()));
+    await Promise.all([
+      step.run("one", () => work(0), { ...once, onExhausted: "pause" }),
+      step.run("other", () => work(minuteMs), once),
+    ]);
+  });
+  await host.drive();
+  expect(host.snapshot.error).toMatchObject({ step: "other" });
+  isWell = true;
+  await (await retried(host, false)).drive();
+  expect(host.status).toBe("completed");
+});
+
+test("guarantee 4: the time of a pause that outlasts the end of the run counts once", async () => {
+  let isWell = false;
+  const flow = async (_input: never, step: Step): Promise<void> => {
+    const work = (): Promise<unknown> => host.clock.after(8 * minuteMs).then(() => (isWell ? 1 : refuse()));
+    await step.run("work", work, once);
+    await step.sleep("5 h");
+  };
+  const host: Host = new Host(define(flow, { timeoutMs: 60 * minuteMs }));
+  host.plan(startAt + 5 * minuteMs, (run) => act(run, "pause"));
+  await host.drive();
+  expect([host.status, host.clock.at]).toEqual(["failed", startAt + 8 * minuteMs]);
+  isWell = true;
+  host.clock.set(startAt + 18 * minuteMs);
+  await retried(host, false);
+  expect(host.status).toBe("paused");
+  await host.plan(startAt + 28 * minuteMs, (run) => act(run, "resume")).drive();
+  expect([host.snapshot.error?.code, host.clock.at]).toEqual(["run_timeout", startAt + 83 * minuteMs]);
 });

@@ -167,12 +167,13 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
   if (state.end !== null) {
     state.episode = entry.seq;
     // The time between the failure and its repair is not held against the run's own timeout,
-    // and a run that failed by it is given all of it again.
+    // and a run that failed by it is given all of it again. The end of a pause tells of both.
     if (state.end.kind === "run.failed" && state.end.error.code === "run_timeout") state.timedFrom = entry.at;
-    else state.timedFrom += Math.max(0, entry.at - state.end.at);
+    else if (state.paused === null) state.timedFrom += Math.max(0, entry.at - state.end.at);
     reopen(state);
     contest(state, entry.cleared);
-  } else if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
+  }
+  if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
     // It was paused for this decision, which ends the pause.
     shift(state, { at: entry.at, shiftMs: Math.max(0, entry.at - state.paused.at) });
     state.paused = null;
