@@ -93,3 +93,29 @@ test("guarantee 4: the time of a pause that outlasts the end of the run counts o
   await host.plan(startAt + 28 * minuteMs, (run) => act(run, "resume")).drive();
   expect([host.snapshot.error?.code, host.clock.at]).toEqual(["run_timeout", startAt + 83 * minuteMs]);
 });
+
+test("guarantee 4: deaths before a retry are not held against a step that was in flight in them", async () => {
+  let isWell = false;
+  const flow = async (_input: never, step: Step): Promise<void> => {
+    const beside = async (): Promise<void> => {
+      await step.sleep("1 m");
+      if (!isWell) refuse();
+    };
+    await Promise.all([step.run("slow", () => host.clock.after(2 * minuteMs)), beside()]);
+  };
+  let host: Host = new Host(flow);
+  const die = async (times: number): Promise<void> => {
+    for (let life = 0; life < times; life++) {
+      await host.drive(host.clock.at);
+      host = host.reopen();
+    }
+  };
+  await die(4);
+  await host.drive();
+  expect(host.snapshot.error).toMatchObject({ message: "not now" });
+  isWell = true;
+  host = await retried(host);
+  await die(3);
+  await host.drive();
+  expect([host.status, host.entries("step.failed")]).toEqual(["completed", []]);
+});

@@ -201,6 +201,9 @@ function reopen(state: RunState): void {
   state.notUndone = [];
   for (const [key, call] of state.calls) {
     recall(call);
+    // What it was in flight in, the run has come out of, and somebody has looked at it since.
+    if (call.crashes > 0) call.crashes = 0;
+    if (call.interruptions > 0) call.interruptions = 0;
     // A child that was stopped with the run has no result any more; it is started anew.
     const stopped = call.kind === "child" && !call.done && call.policy !== "abandon";
     if (call.kind !== "undo" && !stopped) continue;
