@@ -8,7 +8,7 @@ import { corrupt } from "../core/commit.ts";
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 import { fold } from "../core/fold.ts";
-import { callKey, RunState } from "../core/state.ts";
+import { callKey, RunState, spoken } from "../core/state.ts";
 import type { Outcome } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
 import { ordersLeft } from "./abandonments.ts";
@@ -30,6 +30,9 @@ const silent: ReadonlySet<Fact["kind"]> = new Set([
   "signal.received",
   "patch.adopted",
 ]);
+
+/** Entries read at once. */
+const pageSize = 1000;
 
 export class Ledger {
   state = new RunState();
@@ -65,6 +68,8 @@ export class Ledger {
       this.openedSilent = outcome !== null || (this.openedSilent && silent.has(entry.kind));
       if (entry.kind === "run.retried" && ended) this.#forget(entry.cleared);
     }
+    const newest = this.#recorded.at(-1)?.seq ?? 0;
+    if (newest < this.state.episode) this.state.said = this.#saidBehind(newest);
     this.openedUnder = this.state.deployment;
     this.openedAt = this.state.at;
     this.openedRecovered = this.state.seq > 0 && this.state.seq === this.state.recoveredSeq;
@@ -118,6 +123,22 @@ export class Ledger {
 
   durable(): Promise<void> {
     return this.#journal.durable();
+  }
+
+  /** The handler comes by there once more where what followed counts no longer; what an undoing said, it never says. */
+  #saidBehind(newest: number): string[] {
+    const said: string[] = [];
+    let undoing = false;
+    for (let after = newest; ;) {
+      const page = this.#journal.page(after, pageSize);
+      if (page.length === 0) return said;
+      for (const entry of page) {
+        after = entry.seq;
+        if (entry.kind === "undo.started" || entry.kind === "run.retried") undoing = entry.kind === "undo.started";
+        const isSaid = entry.kind === "log.written" || entry.kind === "progress.published";
+        if (isSaid && !undoing) said.push(spoken(entry));
+      }
+    }
   }
 
   /** What was cleared, and how the run was undone before it was retried, is not told again. */

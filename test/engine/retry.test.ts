@@ -1,7 +1,7 @@
 /** Runs that have failed and are retried: what was found by the model and by crashes after every prefix, each by itself. */
 import { expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
-import { Host, act, startAt } from "./host.ts";
+import { Host, act, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 
 const minuteMs = 60_000;
@@ -92,6 +92,21 @@ test("guarantee 4: the time of a pause that outlasts the end of the run counts o
   expect(host.status).toBe("paused");
   await host.plan(startAt + 28 * minuteMs, (run) => act(run, "resume")).drive();
   expect([host.snapshot.error?.code, host.clock.at]).toEqual(["run_timeout", startAt + 83 * minuteMs]);
+});
+
+test("guarantee 8: a retry says nothing twice that it said before what is done once more", async () => {
+  let isWell = false;
+  const flow = async (_input: never, step: Step): Promise<void> => {
+    step.log.info("begins");
+    await step.run("first", () => 1);
+    step.log.info("goes on");
+    await step.run("work", () => (isWell ? 1 : refuse()), once);
+    step.log.info("is done");
+  };
+  const failed = await play(flow);
+  isWell = true;
+  const host = await (await retried(failed)).drive();
+  expect(host.entries("log.written").map(({ message }) => message)).toEqual(["begins", "goes on", "is done"]);
 });
 
 test("guarantee 4: deaths before a retry are not held against a step that was in flight in them", async () => {
