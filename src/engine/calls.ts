@@ -254,11 +254,12 @@ export class Calls {
   #open(call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope">, of: object | null = null): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const { key, id, name, plan, scope } = call;
-    const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun: false };
+    const passedOver = this.#course.replay.claim(key);
+    const begun = passedOver !== undefined;
+    const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun };
     if (this.pending.size === 0) this.#sole = of;
     else if (of === null || of !== this.#sole) this.crowded = true;
     this.pending.set(key, pending);
-    const passedOver = this.#course.replay.claim(key);
     if (passedOver !== undefined) this.#course.redeliver(passedOver);
     this.#opener.opened(pending, passedOver === undefined);
     return promise;

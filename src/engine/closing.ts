@@ -38,9 +38,9 @@ export class Closing {
     this.#leftovers = leftovers;
   }
 
-  /** The replay is over. Where it came to the end, nothing begins again but what may have to be undone. */
+  /** The replay is over. Where it came to the end, nothing begins again but what was in flight and may have to be undone. */
   letGo(): void {
-    if (this.#end !== null && this.#course.state.ending === null) this.#freeze();
+    if (this.#end !== null && this.#course.state.ending === null) this.#freeze(this.#course.resumed);
   }
 
   /** What the replay came to happens now. */
@@ -168,9 +168,8 @@ export class Closing {
   }
 
   /** A step in flight that can be undone is waited for; after a death, once it is in flight again. */
-  #freeze(): void {
-    const { live } = this.#course;
-    this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || !live));
+  #freeze(unbegun = !this.#course.live): void {
+    this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || unbegun));
   }
 
   /** Once no step is in flight that may have to be undone. */

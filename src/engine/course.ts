@@ -182,6 +182,8 @@ export class Course {
   goLive(): void {
     this.#pace.renew();
     this.live = true;
+    // What the handler asked for of its own accord since the replay has given the last of them.
+    for (const outcome of this.replay.takeDeferred()) this.redeliver(outcome);
   }
 
   /** A burst is over, unless another has begun. */

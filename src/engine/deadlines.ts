@@ -54,7 +54,8 @@ export class Deadlines {
     // A signal that came in time is being judged for it.
     if (this.#work.waits.isJudging(pending)) return Infinity;
     const call = this.#course.state.calls.get(callKey(recordKind(pending.plan), pending.id));
-    if (call === undefined) return Infinity;
+    // One that is over is about to be settled.
+    if (call === undefined || call.done) return Infinity;
     return (isAttempted(pending.plan) ? call.retryAt : call.until) ?? Infinity;
   }
 }

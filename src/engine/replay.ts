@@ -123,6 +123,11 @@ export class Replay {
     this.#claims.push(outcome);
   }
 
+  /** Those of them that are yet to be delivered. */
+  takeDeferred(): Outcome[] {
+    return this.#claims.splice(0);
+  }
+
   async #playClaims(handler: Replayed): Promise<void> {
     for (let claim = this.#claims.shift(); claim !== undefined; claim = this.#claims.shift()) {
       handler.deliver(claim);

@@ -109,6 +109,54 @@ test("guarantee 8: a retry says nothing twice that it said before what is done o
   expect(host.entries("log.written").map(({ message }) => message)).toEqual(["begins", "goes on", "is done"]);
 });
 
+test("what a handler leaves behind as it comes to its end once more does not begin for that", async () => {
+  const ran: string[] = [];
+  const host: Host = new Host(async (_input, step) => {
+    const slow = (): Promise<void> => {
+      ran.push("slow");
+      return host.clock.after(10 * minuteMs);
+    };
+    void step.run("slow", slow, { undo: () => {} }).catch(() => {});
+    await step.run("quick", () => ran.push("quick"));
+    refuse();
+  });
+  await host.drive();
+  expect(host.entries("step.failed")).toMatchObject([{ step: "slow", error: { code: "step_timeout" } }]);
+  await (await retried(host, false)).drive();
+  expect([host.snapshot.error?.message, ran]).toEqual(["not now", ["slow", "quick"]]);
+});
+
+test("what is kept can be undone, also where the handler ends in the turn in which it asks for it", async () => {
+  let isWell = false;
+  const host = await play(async (_input, step) => {
+    await step.run("first", () => 1, { undo: () => {} });
+    void step.run("second", () => 1, { ...once, undo: () => (isWell ? undefined : refuse()) });
+    step.fail(new Error("no use"));
+  });
+  expect(host.snapshot.error).toMatchObject({ undone: ["first"], notUndone: [{ step: "second", message: "not now" }] });
+  isWell = true;
+  await (await retried(host, false)).drive();
+  expect(host.snapshot.error).toMatchObject({ message: "no use", undone: ["first", "second"] });
+});
+
+test("guarantee 2: what is on record is not begun where a pause ends before it is given to its call", async () => {
+  const ran: string[] = [];
+  let isWell = false;
+  const host: Host = new Host(async (_input, step) => {
+    await step.run("first", () => host.clock.after(minuteMs), { undo: () => {} });
+    const second = step.run("second", () => ran.push("second"));
+    if (isWell) void act(host.run, "resume");
+    await second;
+    if (!isWell) refuse();
+  });
+  await host.drive();
+  isWell = true;
+  await retried(host, false);
+  host.plan(host.clock.at + 1000, (run) => act(run, "pause"));
+  await host.drive();
+  expect([host.status, ran]).toEqual(["completed", ["second"]]);
+});
+
 test("guarantee 4: deaths before a retry are not held against a step that was in flight in them", async () => {
   let isWell = false;
   const flow = async (_input: never, step: Step): Promise<void> => {
@@ -133,4 +181,35 @@ test("guarantee 4: deaths before a retry are not held against a step that was in
   await die(3);
   await host.drive();
   expect([host.status, host.entries("step.failed")]).toEqual(["completed", []]);
+});
+
+test("guarantee 2: what the handler asks for while the last marks are made durable is given to it all the same", async () => {
+  const ran: string[] = [];
+  let goOn = (): void => {};
+  let isLate = false;
+  const flow = async (_input: never, step: Step): Promise<unknown> => {
+    const own = new Promise<void>((resolve) => (goOn = resolve));
+    const late = async (): Promise<unknown> => {
+      if (isLate) await own;
+      return await step.run("late", () => ran.push("late"));
+    };
+    const slow = ({ attempt }: { attempt: number }) => (attempt === 1 ? refuse() : host.clock.after(minuteMs));
+    return await Promise.all([step.run("slow", slow, { retry: { delay: 0 } }), late()]);
+  };
+  let host: Host = new Host(flow);
+  await host.drive(startAt);
+  expect(host.entries("step.completed")).toMatchObject([{ step: "late" }]);
+  isLate = true;
+  host = host.reopen();
+  const durable = host.journal.durable.bind(host.journal);
+  host.journal.durable = async () => {
+    // It is the mark of the attempt that was in flight.
+    if (host.entries("step.attempt_started").length > 0) {
+      goOn();
+      await host.clock.turn();
+    }
+    await durable();
+  };
+  await host.drive();
+  expect([host.status, ran]).toEqual(["completed", ["late"]]);
 });
