@@ -8,31 +8,23 @@ import { receiveHook } from "../../src/engine/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
 import { act, signal, startAt } from "./host.ts";
 import type { Host } from "./host.ts";
+import { checkEffects, checkKeys, outcomeKinds, Progress } from "./effects.ts";
 import { define, MemoryJournal } from "./memory.ts";
 import { Post, answered } from "./post.ts";
 import type { Reply } from "./post.ts";
 import { interpret } from "./program.ts";
 import type { Life, Program } from "./program.ts";
 
-const outcomeKinds: ReadonlySet<string> = new Set([
-  "step.completed",
-  "step.failed",
-  "timer.fired",
-  "wait.timed_out",
-  "signal.consumed",
-  "webhook.created",
-  "webhook.received",
-  "undo.started",
-  "undo.completed",
-  "undo.failed",
-  "run.cancel_requested",
-]);
-
 /** How long a schema may take, less than it has. */
 const spans: readonly number[] = [0, 0, 1, 300, 20_000];
 
 /** One life of a program, hosted. */
-export type Hosted = { readonly host: Host; readonly life: Life };
+export type Hosted = {
+  readonly program: Program;
+  readonly host: Host;
+  readonly life: Life;
+  readonly progress: Progress;
+};
 
 export function hostProgram(
   program: Program,
@@ -40,41 +32,48 @@ export function hostProgram(
   at: number,
   cold = commits.length > 0,
 ): Hosted {
-  const life: Life = { trace: [], effects: [] };
-  let outcome = 0;
-  const notice = (entries: readonly Entry[]) => {
-    for (const { kind, seq } of entries) if (outcomeKinds.has(kind)) outcome = seq;
-  };
+  const life: Life = { handlers: [], trace: [], effects: [] };
+  const progress = new Progress();
+  const [outcome, episode] = [() => progress.outcome, () => progress.episode];
   const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
   const lags = createRandom(`lags ${program.seed} ${commits.length}`);
   const lag = (): number => spans[Math.floor(lags.next() * spans.length)] ?? 0;
-  const around = { after, turn: () => host.clock.turn(), lag, outcome: () => outcome };
+  const around = { after, turn: () => host.clock.turn(), lag, outcome, episode };
   const reply: Reply = (order) => {
     const sent = host.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const attempt = sent?.attempt ?? 0;
-    life.effects.push({ path: String(order.request.body), key: order.key, attempt, outcome });
-    return replyTo(order, attempt);
+    const path = String(order.request.body);
+    life.effects.push({ path, key: order.key, attempt, outcome: outcome(), episode: episode() });
+    return replyTo(order, attempt + episode());
   };
   const { host }: Post = new Post(define(interpret(program, life, around)), reply, { commits, at, cold });
-  notice(host.journal.entries);
-  host.journal.onAppend = notice;
-  for (const { at: offset, name, payload, key } of program.signals) {
-    host.plan(Math.max(at, startAt + offset), (run) => {
-      signal(run, name, payload, key);
+  progress.see(...host.journal.entries);
+  host.journal.onAppend = (entries) => void progress.see(...entries);
+  const hosted = { program, host, life, progress };
+  happen(hosted);
+  return hosted;
+}
+
+/** What happens to a run, from its start on or, once more, from the newest retry on. */
+function happen({ program, host, progress }: Hosted): void {
+  const { episode, retriedAt } = progress;
+  const plan = (offset: number, act: (run: Run) => unknown): void => {
+    host.plan(Math.max(host.clock.at, (retriedAt ?? startAt) + offset), act);
+  };
+  for (const { at, name, payload, key } of program.signals) {
+    const own = episode === 0 ? key : `${key} again ${episode}`;
+    plan(at, (run) => {
+      signal(run, name, payload, own);
       // The same request again, as a client sends it that got no answer.
-      signal(run, name, payload, key);
+      signal(run, name, payload, own);
     });
   }
-  for (const { at: offset, ms } of program.pauses) {
-    host.plan(Math.max(at, startAt + offset), (run) => act(run, "pause"));
-    host.plan(Math.max(at, startAt + offset + ms), (run) => act(run, "resume"));
+  for (const { at, ms } of program.pauses) {
+    plan(at, (run) => act(run, "pause"));
+    plan(at + ms, (run) => act(run, "resume"));
   }
-  for (const { at: offset, webhook } of program.calls) {
-    host.plan(Math.max(at, startAt + offset), (run) => callTwice(run, webhook, { offset }));
-  }
-  const { cancelAt } = program;
-  if (cancelAt !== null) host.plan(Math.max(at, startAt + cancelAt), (run) => act(run, "cancel"));
-  return { host, life };
+  for (const { at, webhook } of program.calls) plan(at, (run) => callTwice(run, webhook, { offset: at }));
+  if (program.cancelAt !== null) plan(program.cancelAt, (run) => act(run, "cancel"));
 }
 
 /** What a request comes to, as its address says: so long, and refused so often. */
@@ -96,10 +95,15 @@ async function callTwice(run: Run, webhook: string, body: unknown): Promise<void
 }
 
 /** Drives to the end; a run that is parked on signals for ever is given one, an hour later. */
-export async function finish({ host }: Hosted): Promise<void> {
+export async function finish(hosted: Hosted): Promise<void> {
+  const { host } = hosted;
   for (let fed = 0; ; fed++) {
     await host.drive();
-    if (host.run.state.end !== null || host.dead) return;
+    if (host.dead) return;
+    if (host.run.state.end !== null) {
+      if (!retry(hosted)) return;
+      continue;
+    }
     if (host.status === "paused") {
       // Somebody looks at a step without an attempt left, and has it tried again.
       void act(host.run, "retry");
@@ -116,6 +120,16 @@ export async function finish({ host }: Hosted): Promise<void> {
   }
 }
 
+/** Somebody has a failed run tried again: a while later, and the next time at once. False where it has ended for good. */
+function retry(hosted: Hosted): boolean {
+  const { host, program, progress } = hosted;
+  if (host.status !== "failed" || progress.episode >= program.retries) return false;
+  if (progress.episode === 0) host.clock.set(host.clock.at + 60_000);
+  void act(host.run, "retry");
+  happen(hosted);
+  return true;
+}
+
 /** The reference run, and every crash of it. */
 export async function checkProgram(program: Program, every = 1): Promise<number> {
   const reference = hostProgram(program, [], startAt);
@@ -128,6 +142,7 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
     await checkCrash(program, reference, keep);
     crashes++;
   }
+  checkRetries(reference);
   await checkEnded(program, reference);
   return crashes;
 }
@@ -137,55 +152,56 @@ async function checkCrash(program: Program, reference: Hosted, keep: number): Pr
   const { entries } = new MemoryJournal(commits);
   const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt);
   await finish(hosted);
-  checkSame(reference, entries, hosted, program.tame);
+  checkSame(reference, entries, hosted);
   expect(hosted.host.journal.commits.slice(0, keep)).toEqual(commits);
 }
 
-function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted, tame: boolean): void {
-  const known = entries.findLast(({ kind }) => outcomeKinds.has(kind))?.seq ?? 0;
-  const seen = before.life.trace.filter(({ outcome }) => outcome <= known);
-  expect(now.life.trace.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.map(({ text }) => text));
-  const done = new Set(
-    entries.flatMap((entry) => {
-      if (entry.kind === "step.completed" || entry.kind === "step.failed") return [entry.step];
-      return entry.kind === "undo.completed" || entry.kind === "undo.failed" ? [`${entry.step}:undo`] : [];
-    }),
+function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted): void {
+  const known = new Progress().see(...entries).outcome;
+  const [episode] = now.life.handlers;
+  const handler = episode === undefined ? -1 : before.life.handlers.lastIndexOf(episode);
+  const seen = before.life.trace.filter((note) => note.handler === handler && note.outcome <= known);
+  const again = now.life.trace.filter((note) => note.handler === 0);
+  expect(again.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.map(({ text }) => text));
+  checkEffects(now.host.journal.entries, now.life.effects, entries.length);
+  checkKeys(
+    before.life.effects.filter(({ outcome }) => outcome <= known),
+    now.life.effects,
   );
-  // An attempt of a step that runs at most once was put on record before it was made.
-  const begun = new Set(entries.flatMap((entry) => (entry.kind === "step.attempt_started" ? [attemptOf(entry)] : [])));
-  const again = now.life.effects.filter(({ key, attempt }) => begun.has(attemptOf({ step: stepOf(key), attempt })));
-  expect(again.filter(({ key }) => stepOf(key).startsWith("once"))).toEqual([]);
-  expect(now.life.effects.filter(({ key }) => done.has(stepOf(key)))).toEqual([]);
-  const keys = new Map(now.life.effects.map(({ path, key }) => [path, key]));
-  for (const { path, key, outcome } of before.life.effects) {
-    if (outcome <= known && keys.has(path)) expect(keys.get(path)).toBe(key);
-  }
   checkJournal(now.host.journal.entries);
-  if (!tame) return;
-  expect(now.host.status).toBe(before.host.status);
+  if (!now.program.tame) return;
   // Of several steps that failed for good beside each other, time decides which one the handler throws, and with it
   // what of them it had heard of by then.
   const failed = before.host.journal.entries.filter(({ kind }) => kind === "step.failed").length;
+  if (failed < 2 || now.program.retries === 0) expect(now.host.status).toBe(before.host.status);
   if (failed < 2) expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
   if (failed < 2 || before.host.status === "completed") expect(logs(now)).toEqual(logs(before));
 }
 
-function attemptOf({ step, attempt }: { readonly step: string; readonly attempt: number }): string {
-  return `${step} ${attempt}`;
-}
-
-/** The step an idempotency key belongs to. */
-function stepOf(key: string): string {
-  const [, undo, step] = /^run-1:[^:.]+(?:\.\d+)?(\.undo)?:([^:]+)$/.exec(key) ?? [];
-  if (step === undefined) throw new Error(`an idempotency key of an unknown form: ${key}`);
-  return undo === undefined ? step : `${step}:undo`;
+/** What a handler saw before the first thing that a retry has done once more, the next one sees (guarantee 3). */
+function checkRetries({ host, life }: Hosted): void {
+  const { entries } = host.journal;
+  for (const [handler, before] of life.handlers.entries()) {
+    const episode = life.handlers[handler + 1];
+    if (episode === undefined) break;
+    const retried = entries.find((entry) => new Progress().see(...entries.slice(0, entry.seq)).episode === episode);
+    if (episode === before || retried?.kind !== "run.retried") continue;
+    const { seq, cleared } = retried;
+    const first = entries.find((entry) => {
+      return /^step\.(completed|failed)$/.test(entry.kind) && "step" in entry && cleared.includes(entry.step ?? "");
+    });
+    const upTo = Math.min(first?.seq ?? Infinity, seq);
+    const [seen, again] = [handler, handler + 1].map((own) => life.trace.filter((note) => note.handler === own));
+    const texts = seen?.filter(({ outcome }) => outcome < upTo).map(({ text }) => text);
+    expect(again?.slice(0, texts?.length).map(({ text }) => text)).toEqual(texts);
+  }
 }
 
 function logs({ host }: Hosted): string[] {
   return host.journal.entries.flatMap((entry) => (entry.kind === "log.written" ? [entry.message] : [])).sort();
 }
 
-/** What holds of every journal: places and times, no outcome twice, each signal consumed once, an end. */
+/** What holds of every journal: places and times, no outcome twice but after a retry, each signal consumed once, an end. */
 export function checkJournal(entries: readonly Entry[]): void {
   const outcomes = new Set<string>();
   const consumed = new Set<number>();
@@ -194,6 +210,11 @@ export function checkJournal(entries: readonly Entry[]): void {
     expect(entry.seq).toBe(i + 1);
     expect(entry.at).toBeGreaterThanOrEqual(last);
     last = entry.at;
+    if (entry.kind === "run.retried") {
+      // What was undone, is being done again.
+      for (const step of entry.cleared) outcomes.delete(`run ${step}`);
+      for (const place of outcomes) if (place.startsWith("undo ")) outcomes.delete(place);
+    }
     if (outcomeKinds.has(entry.kind)) {
       const id =
         "step" in entry

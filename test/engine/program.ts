@@ -62,6 +62,8 @@ export type Program = {
   readonly cancelAt: number | null;
   /** When webhooks are called, counted from its start. */
   readonly calls: readonly { readonly at: number; readonly webhook: string }[];
+  /** How often somebody has it tried again once it has failed; what happened to it then happens once more. */
+  readonly retries: number;
 };
 
 /** From `at` on, counted from the start of the run, for `ms`. */
@@ -103,7 +105,8 @@ export function makeJudgedProgram(seed: number): Program {
 function made(seed: number, maker: Maker): Program {
   const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3, false) };
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
-  return { seed, tame: maker.tame, body, signals, pauses, cancelAt, calls: maker.calls() };
+  const retries = [1, 0, 2, 0][Math.floor(seed / 2) % 4] ?? 0;
+  return { seed, tame: maker.tame, body, signals, pauses, cancelAt, calls: maker.calls(), retries };
 }
 
 class Maker {
@@ -278,14 +281,18 @@ const hookNames: readonly string[] = ["paid", "signed"];
 
 type Verdict = { readonly value: string } | { readonly issues: readonly { readonly message: string }[] };
 
-/** What a life of the handler did: in which order, and after which outcome. */
+/** What a life did: in which order, and after which outcome. */
 export type Life = {
-  readonly trace: { readonly text: string; readonly outcome: number }[];
+  /** Of each handler that began in it, after how many retries of the failed run. */
+  readonly handlers: number[];
+  readonly trace: { readonly text: string; readonly outcome: number; readonly handler: number }[];
   readonly effects: {
     readonly path: string;
     readonly key: string;
     readonly attempt: number;
     readonly outcome: number;
+    /** After how many retries of the failed run. */
+    readonly episode: number;
   }[];
 };
 
@@ -297,6 +304,8 @@ export type Surroundings = {
   readonly lag: () => number;
   /** The `seq` of the newest outcome on record. */
   readonly outcome: () => number;
+  /** How often the run has failed and was retried, by the record. What fails, fails ever less. */
+  readonly episode: () => number;
 };
 
 export function interpret(
@@ -315,15 +324,17 @@ class Player {
   readonly step: Step;
   readonly life: Life;
   readonly around: Surroundings;
+  readonly handler: number;
 
   constructor(step: Step, life: Life, around: Surroundings) {
     this.step = step;
     this.life = life;
     this.around = around;
+    this.handler = life.handlers.push(around.episode()) - 1;
   }
 
   note(path: string, text: unknown): void {
-    this.life.trace.push({ text: `${path} ${String(text)}`, outcome: this.around.outcome() });
+    this.life.trace.push({ text: `${path} ${String(text)}`, outcome: this.around.outcome(), handler: this.handler });
   }
 
   async play(node: Node, path: string): Promise<void> {
@@ -413,7 +424,7 @@ class Player {
       case "own": {
         const fn = ({ attempt, idempotencyKey: key }: AttemptContext): string => {
           this.effect(path, key, attempt);
-          if (attempt > node.fails) return `own ${attempt}`;
+          if (attempt + this.around.episode() > node.fails) return `own ${attempt}`;
           throw node.how === "after" ? new RetryAfterError(`${path} ${attempt}`, 5000) : new TypeError(path);
         };
         const told = (_error: unknown, attempt: number): string | null => (attempt > 2 ? null : `${attempt} s`);
@@ -428,7 +439,7 @@ class Player {
     const item = async (ms: number, { index, attempt, idempotencyKey: key }: AttemptContext & { index: number }) => {
       this.effect(`${path}:${index}`, key, attempt);
       await this.around.after(ms);
-      if (bad.includes(index)) throw new NonRetryableError(`${path}:${index}`);
+      if (bad.includes(index) && this.around.episode() <= index % 2) throw new NonRetryableError(`${path}:${index}`);
       return index;
     };
     // An item gives its index.
@@ -438,7 +449,8 @@ class Player {
   }
 
   effect(path: string, key: string, attempt: number): void {
-    this.life.effects.push({ path, key, attempt, outcome: this.around.outcome() });
+    const { outcome, episode } = this.around;
+    this.life.effects.push({ path, key, attempt, outcome: outcome(), episode: episode() });
   }
 
   undo(path: string, ms: number): (result: unknown, context: AttemptContext) => Promise<void> {
@@ -452,17 +464,17 @@ class Player {
     { name, fails, limit, lasting, ms, turns, timeoutMs, value, ...how }: Extract<Node, { t: "run" }>,
     path: string,
   ): Promise<void> {
-    const { life, around, step } = this;
+    const { around, step } = this;
     const undo = async (_result: unknown, { attempt, idempotencyKey: key }: AttemptContext): Promise<void> => {
-      life.effects.push({ path: `${path} undone`, key, attempt, outcome: around.outcome() });
+      this.effect(`${path} undone`, key, attempt);
       await around.after(ms);
       if (attempt <= fails) throw new Error(`not undone: ${path}`);
     };
     const effect = async (attempt: number, key: string): Promise<unknown> => {
-      life.effects.push({ path, key, attempt, outcome: around.outcome() });
+      this.effect(path, key, attempt);
       await around.after(ms);
       for (let i = 0; i < turns; i++) await around.turn();
-      if (attempt > fails) return values[value];
+      if (attempt + around.episode() > fails) return values[value];
       if (lasting) throw new NonRetryableError(`${path} for good`);
       throw new TypeError(`${path} ${attempt}`);
     };

@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
 import { Host, act, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
+import { checkProgram } from "./crash.ts";
+import { makeProgram, makeWideProgram } from "./program.ts";
 
 const minuteMs = 60_000;
 const once = { retry: { limit: 0 } } as const;
@@ -212,4 +214,12 @@ test("guarantee 2: what the handler asks for while the last marks are made durab
   };
   await host.drive();
   expect([host.status, ran]).toEqual(["completed", ["late"]]);
+});
+
+test.each([
+  ["a step of a name that an open sleep has", { ...makeProgram(3080), retries: 1 }],
+  ["what was said before the step that is done once more", { ...makeProgram(1240), retries: 2 }],
+  ["maps of one name beside each other", { ...makeWideProgram(2271), retries: 1 }],
+])("a program that crashes found wanting, after each prefix: %s", async (_what, program) => {
+  expect(await checkProgram(program)).toBeGreaterThan(0);
 });

@@ -22,8 +22,16 @@ export const simple: Plan = {
   ms: null,
 };
 
-/** How often an attempt may have taken place. */
+/** How often an attempt may have taken place, by {@link placeOf}. */
 export type Deeds = Map<string, { least: number; most: number }>;
+
+/** @param times how often what it did was undone, and done again */
+export function placeOf(path: string, attempt: number, times: number): string {
+  return `${path} ${attempt} ${times}`;
+}
+
+/** What a call was settled with. */
+export type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
 /** How exact the times of a run are. */
 export type Clock = {
@@ -42,6 +50,8 @@ export class Call {
   readonly id: string;
   readonly name: string;
   readonly scope: Scope | null;
+  /** How often what it does was undone before, and is done again. */
+  readonly times: number;
   readonly plan: Plan;
   state: "called" | "flying" | "resting" | "exhausted" | "waiting" | "over" = "called";
   attempt = 1;
@@ -60,28 +70,60 @@ export class Call {
   latest: number;
   /** When that was fixed. */
   fixedAt: number;
+  readonly madeAt: number;
   child: string | null = null;
+  /** By an entry; null while there was none. */
+  outcome: Outcome | null = null;
+  /** What it was doing when nobody waited for it any more. */
+  #lostAs: Call["state"] | null = null;
   readonly #settle: Settle;
   readonly #deeds: Deeds;
   readonly #slackMs: number;
 
   constructor(
-    identity: Pick<Call, "kind" | "id" | "name" | "scope">,
+    identity: Pick<Call, "kind" | "id" | "name" | "scope" | "times">,
     plan: Plan,
     at: number,
     settle: Settle,
     deeds: Deeds,
     clock: Clock,
   ) {
-    const { kind, id, name, scope } = identity;
-    [this.kind, this.id, this.name, this.scope, this.plan] = [kind, id, name, scope, plan];
-    [this.earliest, this.latest, this.fixedAt] = [at, kind === "child" ? Infinity : at, at];
+    const { kind, id, name, scope, times } = identity;
+    [this.kind, this.id, this.name, this.scope, this.times, this.plan] = [kind, id, name, scope, times, plan];
+    [this.earliest, this.latest, this.fixedAt, this.madeAt] = [at, kind === "child" ? Infinity : at, at, at];
     [this.#settle, this.#deeds, this.#slackMs] = [settle, deeds, clock.slackMs];
   }
 
   /** By how much times may differ that should be the same. */
   get fuzzMs(): number {
     return this.#slackMs === Infinity ? momentMs : 0;
+  }
+
+  get key(): string {
+    return `${this.kind} ${this.id}`;
+  }
+
+  /** Nobody waits for it any more. */
+  lose(): void {
+    if (this.state !== "over") [this.#lostAs, this.state] = [this.state, "over"];
+  }
+
+  /** The run had ended and is retried: it is as it was before nobody waited for it. */
+  reopen(): void {
+    this.state = this.#lostAs ?? this.state;
+  }
+
+  /** A handler that has begun anew makes the same call; a child was stopped with the run, and is started anew. */
+  resume(before: Call, at: number): void {
+    const { state, plan, kind } = before;
+    [this.attempt, this.forgiven] = [before.attempt, before.forgiven];
+    if (state === "exhausted") this.forgiven = this.attempt++;
+    if (state === "waiting" && kind !== "child") {
+      [this.state, this.fixedAt] = [state, before.fixedAt];
+      [this.earliest, this.latest] = [before.earliest, Math.max(before.latest, at)];
+    } else if (state === "resting" || state === "exhausted") this.fallDue();
+    // Its mark is on record: it is not made again.
+    else if (state === "flying" && plan.how.once) [this.state, this.earliest, this.latest] = [state, 0, Infinity];
   }
 
   /** An attempt begins, unless it does so by an entry of its own. */
@@ -121,10 +163,16 @@ export class Call {
     );
     if (ms === null) same(until, null, `the deadline of ${this.id}`);
     else near(until as number, at + ms, this.fuzzMs, `the deadline of ${this.id}`);
-    if (this.state === "over") return;
-    this.state = "waiting";
+    if (this.state === "over") this.#lostAs = "waiting";
+    else this.state = "waiting";
     this.fixedAt = at;
     this.earliest = this.latest = ms === null ? Infinity : (until as number);
+  }
+
+  /** It was taken for removed, and is on record once more: it keeps its deadline. */
+  waitAgain(until: unknown): void {
+    claim(this.state === "waiting", `${this.id} does not wait`);
+    same(until, this.earliest === Infinity ? null : this.earliest, `the deadline of ${this.id}`);
   }
 
   /** The child it waits for was started, or has ended. */
@@ -143,7 +191,7 @@ export class Call {
     if (this.state === "called") {
       [this.fixedAt, this.earliest] = [at, at];
       if (this.kind !== "child") this.latest = at;
-      this.#fallDue();
+      this.fallDue();
       if (!this.#isCutOff) return;
       this.#isCutOff = false;
       this.begin(at);
@@ -154,7 +202,7 @@ export class Call {
     if (this.state === "waiting" || this.state === "resting") this.earliest += shiftMs - this.fuzzMs;
     // A death may have cut it off in the pause; suspects begin again one after another.
     if (this.state === "flying" && this.#slackMs > 0) [this.latest, this.unsure] = [Infinity, true];
-    if (this.state !== "flying") this.latest += shiftMs;
+    if (this.state !== "flying") this.latest = Math.max(at, this.latest + shiftMs);
   }
 
   /** A step that had no attempt left has all of them again. */
@@ -162,11 +210,11 @@ export class Call {
     if (this.state !== "exhausted") return;
     this.forgiven = this.attempt++;
     [this.earliest, this.latest, this.fixedAt] = [at, at, at];
-    this.#fallDue();
+    this.fallDue();
   }
 
   /** Its attempt may begin at this instant, at which there may be another pause before it does. */
-  #fallDue(): void {
+  fallDue(): void {
     if ((this.kind === "run" || this.kind === "undo") && !this.plan.how.once) this.state = "resting";
     else this.state = "called";
   }
@@ -197,14 +245,18 @@ export class Call {
   }
 
   settle(value: unknown): void {
-    if (this.state === "flying") this.#count.least = 1;
-    this.state = "over";
-    this.#settle.resolve(value);
+    if (this.state === "flying") this.#count.least++;
+    this.end({ value });
   }
 
   reject(error: unknown): void {
-    this.state = "over";
-    this.#settle.reject(error);
+    this.end({ error });
+  }
+
+  end(outcome: Outcome): void {
+    [this.state, this.outcome] = ["over", outcome];
+    if ("value" in outcome) this.#settle.resolve(outcome.value);
+    else this.#settle.reject(outcome.error);
   }
 
   /** Nobody waits for a step of a branch that lost its race, so nobody is asked about it. */
@@ -222,7 +274,7 @@ export class Call {
   }
 
   get #count(): { least: number; most: number } {
-    const place = `${this.#now.path} ${this.attempt}`;
+    const place = placeOf(this.#now.path, this.attempt, this.times);
     const known = this.#deeds.get(place) ?? { least: 0, most: 0 };
     this.#deeds.set(place, known);
     return known;
@@ -242,7 +294,7 @@ export class Call {
     const isDue = code === "step_interrupted" || at >= this.earliest;
     claim(this.state === "flying" && isDue, `${this.id} cannot have failed yet`);
     if (code === "step_interrupted") return 0;
-    this.#count.least = 1;
+    this.#count.least++;
     return code === "non_retryable" ? 0 : Math.max(0, how.limit + 1 - (this.attempt - this.forgiven));
   }
 

@@ -5,6 +5,13 @@ import { Disagreement, claim, near } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { isLost } from "./race.ts";
 
+/** `besides`: what was open when it had failed and was retried, and its handler has not come to again. */
+export type Looks = {
+  readonly status: string;
+  readonly waitingFor: readonly string[];
+  readonly besides: readonly string[];
+};
+
 export class Calls {
   /** In the order in which they were made. */
   readonly made: Call[] = [];
@@ -16,9 +23,37 @@ export class Calls {
   #resumedAt = 0;
   readonly #counts = new Map<string, number>();
   readonly #clock: Clock;
+  /** Those of earlier handlers that nothing came of yet, by key: a handler that makes them goes on with them. */
+  readonly #known = new Map<string, Call>();
 
-  constructor(clock: Clock) {
+  readonly #left: Call[] = [];
+
+  /** @param before those of the handler before, where the run had ended and is retried */
+  constructor(clock: Clock, before: Calls | null = null) {
     this.#clock = clock;
+    if (before === null) return;
+    [this.at, this.pausedAt] = [before.at, before.pausedAt];
+    [this.#isExhausted, this.#resumedAt] = [before.#isExhausted, before.at];
+    for (const [key, call] of before.#known) this.#known.set(key, call);
+    for (const call of before.made) {
+      call.reopen();
+      if (call.outcome === null) this.#known.set(call.key, call);
+    }
+    // The step without an attempt left had it paused for this decision, which ends the pause.
+    if (this.pausedAt !== null && this.#isExhausted) this.resume(this.at - this.pausedAt);
+  }
+
+  /** Nobody waits for them while the steps of the run are undone; they stay open, for a retry. */
+  leave(): void {
+    this.#left.push(...this.open);
+    for (const call of this.#left) call.lose();
+  }
+
+  make(call: Call): void {
+    const before = this.#known.get(call.key);
+    this.#known.delete(call.key);
+    if (before !== undefined) call.resume(before, this.at);
+    this.made.push(call);
   }
 
   /** Attempts whose time had come by this entry have begun; nothing is written of that. */
@@ -38,7 +73,7 @@ export class Calls {
       if (isEnding && kind !== "undo" && !call.stopped) continue;
       const isFirst = this.firstWait(call.name) === call;
       const signal = isFirst ? inbox.find((each) => each["name"] === call.name) : undefined;
-      const due = signal === undefined ? latest : Math.max(signal.at, call.fixedAt, this.#resumedAt);
+      const due = signal === undefined ? latest : Math.max(signal.at, call.fixedAt, call.madeAt, this.#resumedAt);
       const isLate = state !== "exhausted" && at > due + this.#clock.slackMs;
       claim(!isLate || isLost(call.scope), `${kind} ${id} (${state}) should have gone on at ${due}`);
     }
@@ -81,15 +116,22 @@ export class Calls {
   resume(shiftMs: number): void {
     const fuzzMs = this.#clock.slackMs === Infinity ? momentMs : 0;
     near(shiftMs, this.at - (this.pausedAt ?? this.at), fuzzMs, "the length of the pause");
-    for (const call of this.open) call.shift(this.at, this.pausedAt ?? this.at);
+    const held = [...this.open, ...this.#known.values()];
+    for (const call of held) call.shift(this.at, this.pausedAt ?? this.at);
+    for (const call of this.#left) {
+      call.reopen();
+      call.shift(this.at, this.pausedAt ?? this.at);
+      call.lose();
+    }
     [this.pausedAt, this.#resumedAt, this.#isExhausted] = [null, this.at, false];
-    for (const call of this.open) call.release(this.at);
+    for (const call of held) call.release(this.at);
   }
 
   /** Somebody has what waits for its next attempt, or has none left, tried now. */
   retry(): void {
     const open = this.open;
-    const resting = open.filter(({ state }) => state === "resting");
+    // Also one that the handler has not come to again.
+    const resting = [...open, ...this.#known.values()].filter(({ state }) => state === "resting");
     const isAgain = open.some(({ state, attempt }) => state === "flying" && attempt > 1);
     // One that runs at most once has not begun again at the instant at which a pause ended.
     const isNext = open.some(({ state, attempt }) => state === "called" && attempt > 1);
@@ -101,17 +143,14 @@ export class Calls {
   }
 
   /** What they make the run look like; null where that is a matter of a moment. */
-  look(now: number, isUndoing: boolean): { readonly status: string; readonly waitingFor: readonly string[] } | null {
+  look(now: number, isUndoing: boolean): Looks | null {
     const open = this.open.filter(({ kind }) => !isUndoing || kind === "undo");
     const isMoving = ({ state, latest }: Call): boolean => state === "called" || (state !== "flying" && latest <= now);
     if (open.length === 0 || open.some((call) => call.unsure || isMoving(call))) return null;
-    const waits = open.flatMap(({ kind, id, name, state, child }) => {
-      if (state === "resting") return [`retry ${id}`];
-      if (state !== "waiting") return [];
-      return [kind === "wait" ? `signal ${name}` : kind === "sleep" ? `timer ${name}` : `run ${child}`];
-    });
+    const waits = open.flatMap(waitOf);
+    const besides = isUndoing ? [] : [...this.#known.values()].flatMap((call) => [...waitOf(call), `retry ${call.id}`]);
     const isBusy = waits.length === 0 || open.some(({ state }) => state === "flying");
-    return { status: isBusy ? "running" : "waiting", waitingFor: waits.toSorted() };
+    return { status: isBusy ? "running" : "waiting", waitingFor: waits.toSorted(), besides };
   }
 
   get open(): Call[] {
@@ -129,4 +168,10 @@ export class Calls {
     if (call === undefined) throw new Disagreement(`no open ${kind} ${String(id)}`);
     return call;
   }
+}
+
+function waitOf({ kind, id, name, state, child }: Call): string[] {
+  if (state === "resting") return [`retry ${id}`];
+  if (state !== "waiting") return [];
+  return [kind === "wait" ? `signal ${name}` : kind === "sleep" ? `timer ${name}` : `run ${child}`];
 }

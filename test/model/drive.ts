@@ -80,7 +80,7 @@ class Driver {
           await this.#request(what, key, "updates/add", happening.argument);
         return;
       case "retry":
-        // A run that has failed goes on from an earlier point of its program, which the model cannot.
+        // What fails here does not know how often the run was retried: it would fail for ever.
         if ((await this.#read(this.#id)).status === "failed") return;
         return await this.#request(what, key, what);
       case "pause":

@@ -38,6 +38,28 @@ test.each([
   expect((await check(seed)).runs).toBeGreaterThan(0);
 });
 
+test.each([
+  ["lines before what is done once more were said again", 73],
+  ["what the handler leaves behind as it ends once more was begun for that", 326],
+  ["a step was taken for added, of which the code was as it is", 8164],
+  ["a child owed the news of an end that its retry had taken back, for ever", 11798],
+  ["what is kept was not undone where the handler ended as it asked for it", 11864],
+  ["deaths before a retry were held against what was in flight in them", 13352],
+])("a run that has failed and is retried, found wanting by the model: %s", async (_what, seed) => {
+  expect((await check(seed)).runs).toBeGreaterThan(0);
+});
+
+test.each([
+  ["a pause at the very instant of the retry holds what has not begun", 1054],
+  ["a wait that has lost its race again shows as open until then", 166],
+  ["what nobody has come to cannot be undone", 547],
+  ["a signal that came before the retry", 899],
+  ["a signal that came while the handler had not come to its wait again", 3581],
+  ["a deadline is moved by a pause while the run is undone", 15106],
+])("a run that has failed and is retried, which the model once took for wrong: %s", async (_what, seed) => {
+  expect((await check(seed)).runs).toBeGreaterThan(0);
+});
+
 test("guarantees 1 to 5 and 8: the engine does what the model of a run says", { timeout: 3_600_000 }, async () => {
   let [runs, entries] = [0, 0];
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {

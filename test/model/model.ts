@@ -1,19 +1,25 @@
 /**
  * The reference model of a run: what may be observed of it, by the contract. It never dies, so it knows no
- * journal, no replay and no storage: it performs the handler once, holds what the handler waits for, and is
- * told the run's history entry by entry. An entry that may not come now, or not with this content, is a
- * {@link Disagreement}; so is one that should have come by now. Nothing of the engine is used here.
+ * journal and no storage, and no replay but that of a failed run that is retried: it performs the handler, holds
+ * what the handler waits for, and is told the run's history entry by entry. An entry that may not come now, or not with this content, is a
+ * {@link Disagreement}; so is one that should have come by now. Nothing of the engine is used here. Long because all that an entry may mean stands here once.
  */
 import { Call, simple } from "./call.ts";
 import type { Clock, Deeds, Plan } from "./call.ts";
 import { Calls } from "./calls.ts";
+import type { Looks } from "./calls.ts";
 import { Given, claim, same } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { cancelled, failed } from "./ending.ts";
 import type { Ending } from "./ending.ts";
 import type { How, Tools } from "./player.ts";
+import { Past } from "./past.ts";
+import type { Told } from "./past.ts";
 import { isLost, map, race, scopes } from "./race.ts";
+import { Replay } from "./replay.ts";
 import { Updates } from "./update.ts";
+
+type Handler = (tools: Tools) => Promise<unknown>;
 
 const outcomes =
   /^((step|undo|child)\.(completed|failed)|timer\.fired|wait\.timed_out|signal\.consumed|update\.accepted)$/;
@@ -32,17 +38,24 @@ export class Model {
   readonly #clock: Clock;
   readonly #turn: () => Promise<void>;
   readonly #order: Order | null;
-  readonly #calls: Calls;
+  #calls: Calls;
+  readonly #past = new Past();
+  /** How often the run had failed and was retried. */
+  #episode = 0;
+  readonly #replay: Replay;
+  /** Open calls that were taken for removed from the code, by key. */
+  readonly #removed = new Set<string>();
   /** Signals that nobody consumed. */
   readonly #inbox: Seen[] = [];
-  readonly #updates = new Updates();
-  readonly #unsaid: unknown[] = [];
+  #updates = new Updates();
+  #unsaid: unknown[] = [];
   /** What is yet to hear of a cancellation. */
-  readonly #told: (() => void)[] = [];
+  #told: (() => void)[] = [];
   #last: Pick<Seen, "kind" | "at"> = { kind: "", at: 0 };
-  readonly #undoable: string[] = [];
-  readonly #undone: string[] = [];
+  #undoable: string[] = [];
   #toUndo: string[] | null = null;
+  /** What is to be undone, and its handler has not come to: nobody says how. */
+  #lacking: string | null = null;
   #cancelled: Given | null = null;
   /** It was cancelled while it was on its way to another end. */
   #isLate = false;
@@ -58,13 +71,16 @@ export class Model {
     this.#order = order;
     this.#calls = new Calls(clock);
     this.#turn = turn;
+    this.#replay = new Replay(turn, (told) => this.#give(told));
   }
 
   /** Takes the next entry of the history. @throws Disagreement */
-  async see(entry: Seen, handler: (tools: Tools) => Promise<unknown>): Promise<void> {
+  async see(entry: Seen, handler: Handler): Promise<void> {
     const { kind, at } = entry;
-    claim(this.end === null, `${kind} after the end`);
     claim(at >= this.#calls.at, "time runs backwards");
+    this.#past.see(entry);
+    if (kind === "run.retried" && this.end !== null) return await this.#retry(entry, handler);
+    claim(this.end === null, `${kind} after the end`);
     this.#calls.begin(entry);
     this.#calls.overdue(at, this.#wanted !== null, this.#inbox);
     this.#calls.at = at;
@@ -75,16 +91,28 @@ export class Model {
     claim(this.#calls.pausedAt === null || !held.test(kind), `${kind} while the run is paused`);
     if (kind === "run.started") this.#perform(handler);
     else this.#apply(entry);
+    this.#note(entry);
     await this.#turn();
+    await this.#replay.settle();
     for (let next = this.#told.shift(); next !== undefined; next = this.#told.shift()) {
       next();
       await this.#turn();
+      await this.#replay.settle();
     }
   }
 
+  /** Whoever begins anew is to be given it. */
+  #note(entry: Seen): void {
+    if (!outcomes.test(entry.kind) || entry.kind.startsWith("undo")) return;
+    if (entry.kind === "update.accepted") return this.#past.tell(entry, null);
+    const id = entry["step"] ?? entry["call"];
+    const call = this.#calls.made.find((each) => each.kind === kindOf(entry) && each.id === id);
+    if (call !== undefined) this.#past.tell(entry, call);
+  }
+
   /** How the run looks between two entries; null where that is a matter of a moment. */
-  look(now: number): { readonly status: string; readonly waitingFor: readonly string[] } | null {
-    if (this.end !== null) return { status: this.end.ends, waitingFor: [] };
+  look(now: number): Looks | null {
+    if (this.end !== null) return { status: this.end.ends, waitingFor: [], besides: [] };
     // On its way to its end, or where a death may have cut something off, it is not what it will be.
     const isPassing = this.#wanted !== null && this.#toUndo === null;
     if (now <= this.#calls.at || isPassing || (this.#calls.pausedAt !== null && this.#clock.slackMs > 0)) return null;
@@ -92,10 +120,49 @@ export class Model {
     return looks !== null && this.#calls.pausedAt !== null ? { ...looks, status: "paused" } : looks;
   }
 
-  #perform(handler: (tools: Tools) => Promise<unknown>): void {
-    const run: Tools["run"] = (name, deed, how) => this.#call("run", name, { deed, how });
+  /** A failed run goes on: a new handler is given what is on record and not done once more. */
+  async #retry(entry: Seen, handler: Handler): Promise<void> {
+    claim(this.end?.ends === "failed", "retried though it has not failed");
+    const repeated = this.#past.repeated(this.end?.told ?? {});
+    same((entry["cleared"] as string[]).toSorted(), [...repeated].toSorted(), "what is done once more");
+    this.#undoable = this.#undoable.filter((step) => !this.#past.undone.includes(step));
+    this.#past.clear(repeated);
+    this.#calls.at = entry.at;
+    this.#begin();
+    await this.#replay.play(this.#past, () => this.#perform(handler));
+    this.#unsaid = this.#past.news(this.#unsaid);
+    this.#goLive();
+  }
+
+  /** Where the handler has come to its end once more, nothing of it begins. */
+  #goLive(): void {
+    for (const call of this.#calls.open) {
+      if (this.#wanted !== null) call.unsure = true;
+      else if (call.state === "called" && this.#calls.pausedAt === null) call.fallDue();
+    }
+  }
+
+  /** Nothing is left of the handler before. */
+  #begin(): void {
+    this.#episode++;
+    this.#calls = new Calls(this.#clock, this.#calls);
+    this.#updates = new Updates();
+    [this.#unsaid, this.#told, this.#toUndo, this.#wanted, this.end] = [[], [], null, null, null];
+  }
+
+  #give({ call, entry, outcome }: Told): boolean {
+    if (call === null) this.#updates.see("accepted", entry, true);
+    const open = this.#calls.open.find(({ key }) => key === call?.key);
+    if (outcome !== null) open?.end(outcome);
+    return open !== undefined;
+  }
+
+  #perform(handler: Handler): void {
+    const run: Tools["run"] = (name, deed, how) => {
+      return this.#call("run", name, { deed: (attempt) => deed(attempt, this.#episode), how });
+    };
     const withdraw = (): void => {
-      for (const call of this.#calls.open) if (call.kind !== "run" && isLost(call.scope)) call.state = "over";
+      for (const call of this.#calls.open) if (call.kind !== "run" && isLost(call.scope)) call.lose();
     };
     const tools: Tools = {
       run,
@@ -105,7 +172,7 @@ export class Model {
       map: (name, items, deed, how) => map(name, items, deed, how, (one) => run(name, one, how)),
       race: (branches) => race(branches, withdraw),
       update: (name, fn) => this.#updates.register(name, fn),
-      log: (line) => void (this.#wanted === null && this.#unsaid.push(line)),
+      log: (line) => void (this.#wanted === null && !this.#replay.isPast && this.#unsaid.push(line)),
       bail: (message) => this.#end({ ends: "cancelled", told: { code: "bailed", message } }),
       fail: ({ name, message }) => this.#end({ ends: "failed", told: { code: "handler_failed", name, message } }),
     };
@@ -142,15 +209,16 @@ export class Model {
     return new Promise((resolve, reject) => {
       const whole = { ...simple, ...plan };
       const call = new Call(
-        { kind, id, name, scope },
+        { kind, id, name, scope, times: this.#past.times.get(id) ?? 0 },
         whole,
         this.#calls.at,
         { resolve, reject },
         this.deeds,
         this.#clock,
       );
-      this.#calls.made.push(call);
-      if (this.#calls.pausedAt === null) call.begin(this.#calls.at);
+      this.#calls.make(call);
+      const isHeld = this.#replay.claim(call.key) || this.#replay.isOn || this.#calls.pausedAt !== null;
+      if (!isHeld && call.state === "called") call.begin(this.#calls.at);
     });
   }
 
@@ -184,6 +252,8 @@ export class Model {
   }
 
   #stepped(kind: "run" | "undo", verb: string, entry: Seen): void {
+    if (verb === "removed" || verb === "added") return this.#marked(verb, entry);
+    if (kind === "undo" && entry["step"] === this.#lacking) return this.#lacked(verb, entry);
     const call = this.#calls.find(kind, entry["step"]);
     if (verb === "interrupted" || verb === "attempt_started") {
       if (verb === "interrupted") this.#calls.doubt(entry.at);
@@ -194,12 +264,24 @@ export class Model {
     if (verb === "completed") call.complete(entry);
     else call.fail(entry);
     if (verb === "completed" && call.plan.how.undo !== null) this.#undoable.push(call.id);
-    if (verb === "completed" && kind === "undo") this.#undone.push(call.id);
+    if (verb === "completed" && kind === "undo") this.#past.undone.push(call.id);
     if (kind === "undo" && call.state === "over") this.#undoNext();
+  }
+
+  /** A handler that a retry has had begin anew may go another way, and leave behind what was open. */
+  #marked(verb: string, entry: Seen): void {
+    const key = `${String(entry["call"])} ${String(entry["step"])}`;
+    claim(this.#episode > 0, `the code of ${key} is as it was`);
+    if (verb === "added") return claim(this.#removed.delete(key), `${key} was never taken for removed`);
+    claim(!this.#calls.open.some((call) => call.key === key && !isLost(call.scope)), `${key} is waited for`);
+    this.#removed.add(key);
   }
 
   #timed(kind: "sleep" | "wait", verb: string, entry: Seen): void {
     const id = entry["call"];
+    if ((verb === "set" || verb === "started") && this.#removed.delete(`${kind} ${String(id)}`)) {
+      return this.#calls.find(kind, id).waitAgain(kind === "sleep" ? entry["wakeAt"] : entry["until"]);
+    }
     if (verb === "set" || verb === "started") {
       // Also what was called in the very turn in which it was given up.
       const made = this.#calls.made.find((each) => each.kind === kind && each.id === id);
@@ -304,7 +386,7 @@ export class Model {
     same(entry["ends"], this.#wanted?.ends, "the end it is undone for");
     same(entry["steps"], this.#undoable.toReversed(), "the steps that are undone");
     this.#calls.tie();
-    for (const call of this.#calls.open) call.state = "over";
+    this.#calls.leave();
     this.#toUndo = this.#undoable.toReversed();
     this.#undoNext();
   }
@@ -312,9 +394,16 @@ export class Model {
   #undoNext(): void {
     const step = this.#toUndo?.shift();
     const done = this.#calls.made.find(({ kind, id }) => kind === "run" && id === step);
+    this.#lacking = done === undefined ? (step ?? null) : null;
     if (done === undefined) return;
     const how: How = { ...done.plan.how, once: false, pauses: false, undo: null };
     this.#call("undo", done.id, { deed: done.plan.how.undo ?? simple.deed, how }).catch(() => {});
+  }
+
+  #lacked(verb: string, { error }: Seen): void {
+    if (verb === "interrupted") return;
+    same([verb, (error as { code?: unknown }).code], ["failed", "undo_missing"], "how what nobody can undo ends");
+    this.#undoNext();
   }
 
   #ended(ends: Ending["ends"], entry: Seen): void {
@@ -331,11 +420,18 @@ export class Model {
     if (ends === "completed") return;
     claim(!this.#calls.open.some(({ kind }) => kind === "undo"), "not all is undone");
     claim(this.#toUndo !== null || this.#undoable.length === 0, "nothing is undone");
-    same(error["undone"] ?? [], this.#undone, "what was undone");
+    same(error["undone"] ?? [], this.#past.undone, "what was undone");
   }
 
   /** Steps in flight whose end must be known first, because they may have to be undone. */
   get #awaited(): Call[] {
     return this.#wanted?.ends === "completed" ? [] : this.#calls.undecided;
   }
+}
+
+/** Of which kind the call is that the entry settles. */
+function kindOf({ kind }: Seen): Call["kind"] {
+  if (kind.startsWith("step")) return "run";
+  if (kind.startsWith("child")) return "child";
+  return kind.startsWith("timer") ? "sleep" : "wait";
 }

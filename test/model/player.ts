@@ -26,12 +26,15 @@ export type How = {
 
 export type Fan = { readonly width: number; readonly tolerate: number; readonly settled: boolean };
 
-/** What a handler works with: a small part of `step`, the steps described rather than carried out. */
+/**
+ * What a handler works with: a small part of `step`, the steps described rather than carried out. An `episode` is how
+ * often the run has failed and was retried: what fails, fails ever less.
+ */
 export interface Tools {
-  run(name: string, deed: (attempt: number) => Deed, how: How): Promise<unknown>;
+  run(name: string, deed: (attempt: number, episode: number) => Deed, how: How): Promise<unknown>;
   sleep(name: string, ms: number): Promise<unknown>;
   waitFor(name: string, timeoutMs: number | null): Promise<unknown>;
-  map(name: string, items: number, deed: (item: number, attempt: number) => Deed, how: How & Fan): Promise<unknown>;
+  map(name: string, items: number, deed: (item: number, episode: number) => Deed, how: How & Fan): Promise<unknown>;
   race(branches: Readonly<Record<string, () => Promise<void>>>): Promise<{ readonly key: string }>;
   invoke(input: Input): Promise<unknown>;
   update(name: string, fn: (argument: unknown) => unknown): void;
@@ -46,33 +49,33 @@ export interface Tools {
 const long = 100_000;
 
 /** The handler: does what the input says, and returns what it saw, in order. */
-export async function perform(tools: Tools, { body, unitMs, asks }: Input): Promise<unknown> {
+export async function perform(tools: Tools, input: Input): Promise<unknown> {
   const notes: string[] = [];
   const note = (path: string, what: string): void => {
     notes.push(`${path} ${what}`);
     tools.log(`${path} ${what}`);
   };
   let sum = 0;
-  if (asks)
+  if (input.asks)
     tools.update("add", (argument) => {
       if (typeof argument !== "number" || argument < 10) throw new RangeError(`not added: ${String(argument)}`);
       note("add", String(argument));
       return (sum += argument);
     });
-  await new Player(tools, unitMs, asks, note).play(body, "");
+  await new Player(tools, input, note).play(input.body, "");
   return { notes, sum };
 }
 
 class Player {
   readonly #tools: Tools;
+  readonly #input: Input;
   readonly #unitMs: number;
-  readonly #asks: boolean;
   readonly #note: (path: string, what: string) => void;
 
-  constructor(tools: Tools, unitMs: number, asks: boolean, note: (path: string, what: string) => void) {
+  constructor(tools: Tools, input: Input, note: (path: string, what: string) => void) {
     this.#tools = tools;
-    this.#unitMs = unitMs;
-    this.#asks = asks;
+    this.#input = input;
+    this.#unitMs = input.unitMs;
     this.#note = note;
   }
 
@@ -81,15 +84,18 @@ class Player {
     const ms = this.#unitMs;
     switch (node.t) {
       case "run":
-        return await this.#watch(path, tools.run(node.name, this.#deed(node, path), this.#how(node, path)));
+        return await this.#watch(
+          path,
+          tools.run(this.#name(node, path), this.#deed(node, path), this.#how(node, path)),
+        );
       case "map":
         return await this.#watch(path, this.#map(node, path));
       case "sleep":
-        return await this.#watch(path, tools.sleep(node.name, node.units * ms));
+        return await this.#watch(path, tools.sleep(this.#name(node, path), node.units * ms));
       case "wait":
         return await this.#watch(path, tools.waitFor(node.name, node.timeout === null ? null : node.timeout * ms));
       case "child":
-        return await this.#watch(path, tools.invoke({ body: node.body, unitMs: ms, asks: this.#asks }));
+        return await this.#watch(path, tools.invoke({ ...this.#input, body: node.body }));
       case "seq":
         for (const [i, inner] of node.nodes.entries()) await this.play(inner, `${path}.${i}`);
         return;
@@ -140,11 +146,16 @@ class Player {
     }
   }
 
-  #deed(node: Extract<Node, { t: "run" }>, path: string): (attempt: number) => Deed {
+  /** Where branches have names of their own: that of the node, and where it is among them. */
+  #name({ name }: { readonly name: string }, path: string): string {
+    return this.#input.apart ? [name, ...(path.match(/[|^]\d+/g) ?? [])].join("") : name;
+  }
+
+  #deed(node: Extract<Node, { t: "run" }>, path: string): (attempt: number, episode: number) => Deed {
     const { fails, lasting, units } = node;
-    return (attempt) => {
+    return (attempt, episode) => {
       const failed = { message: `${path} ${attempt}`, lasting };
-      return { path, ms: units * this.#unitMs, end: attempt > fails ? { value: `done ${path}` } : failed };
+      return { path, ms: units * this.#unitMs, end: attempt + episode > fails ? { value: `done ${path}` } : failed };
     };
   }
 
@@ -162,14 +173,21 @@ class Player {
     };
   }
 
-  #map({ name, units, bad, fan }: Extract<Node, { t: "map" }>, path: string): Promise<unknown> {
-    const deed = (item: number): Deed => {
+  #map(node: Extract<Node, { t: "map" }>, path: string): Promise<unknown> {
+    const { units, bad, fan } = node;
+    const deed = (item: number, episode: number): Deed => {
       const failed = { message: `${path}:${item}`, lasting: true };
-      const end = bad.includes(item) ? failed : { value: `done ${path}:${item}` };
+      const isBad = bad.includes(item) && episode <= item % 2;
+      const end = isBad ? failed : { value: `done ${path}:${item}` };
       return { path: `${path}:${item}`, ms: (units[item] ?? 0) * this.#unitMs, end };
     };
     const plain = { limit: 0, backoff: "constant", delayMs: 0, maxDelayMs: 0, once: false, pauses: false } as const;
-    return this.#tools.map(name, units.length, deed, { ...plain, timeoutMs: long * this.#unitMs, undo: null, ...fan });
+    return this.#tools.map(this.#name(node, path), units.length, deed, {
+      ...plain,
+      timeoutMs: long * this.#unitMs,
+      undo: null,
+      ...fan,
+    });
   }
 }
 

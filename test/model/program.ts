@@ -38,8 +38,13 @@ export type Node =
   | { readonly t: "loop"; readonly count: number; readonly body: Node }
   | { readonly t: "throw" | "bail" | "fail" };
 
-/** What a run is started with. */
-export type Input = { readonly body: Node; readonly unitMs: number; readonly asks: boolean };
+/** What a run is started with; `apart`: no two of its branches have steps of one name. */
+export type Input = {
+  readonly body: Node;
+  readonly unitMs: number;
+  readonly asks: boolean;
+  readonly apart: boolean;
+};
 
 /** Something that comes from outside; `at` counts units from the start. */
 export type Happening = { readonly at: number; readonly key: string } & (
@@ -51,7 +56,13 @@ export type Happening = { readonly at: number; readonly key: string } & (
   | { readonly what: "eviction" }
 );
 
-export type Program = { readonly seed: number; readonly input: Input; readonly history: readonly Happening[] };
+export type Program = {
+  readonly seed: number;
+  readonly input: Input;
+  readonly history: readonly Happening[];
+  /** How often somebody has it tried again once it has failed; what happened to it then happens once more. */
+  readonly retries: number;
+};
 
 const names = ["a", "b", "b", "c#2"] as const;
 const signals = ["go", "stop"] as const;
@@ -61,7 +72,8 @@ export function makeProgram(seed: number, unitMs: number): Program {
   const random = createRandom(`model ${seed}`);
   const maker = new Maker((limit) => Math.floor(random.next() * limit));
   const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3) };
-  return { seed, input: { body, unitMs, asks: maker.below(3) === 0 }, history: maker.history() };
+  const input = { body, unitMs, asks: maker.below(3) === 0, apart: seed % 4 === 3 };
+  return { seed, input, history: maker.history(), retries: seed % 3 };
 }
 
 class Maker {

@@ -37,13 +37,13 @@ export function race(
   });
 }
 
-type Item = (deed: (attempt: number) => Deed, how: How) => Promise<unknown>;
+type Item = (deed: (attempt: number, episode: number) => Deed, how: How) => Promise<unknown>;
 
 /** As many items at once as may be, each begun by the one that ends; none once too many have failed. */
 export async function map(
   name: string,
   items: number,
-  deed: (item: number, attempt: number) => Deed,
+  deed: (item: number, episode: number) => Deed,
   how: How & Fan,
   call: Item,
 ): Promise<unknown> {
@@ -55,7 +55,7 @@ export async function map(
     while (next < items && !isFailed()) {
       const item = next++;
       try {
-        const value = await call((attempt) => deed(item, attempt), how);
+        const value = await call((_attempt, episode) => deed(item, episode), how);
         results[item] = how.settled ? { status: "fulfilled", value } : value;
       } catch (error) {
         if ((error as { code?: unknown }).code === "cancelled") throw error;

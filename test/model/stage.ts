@@ -32,6 +32,7 @@ class Performance {
   readonly #looks: Look[] = [];
   readonly #requests: Request[] = [];
   #happenedAt = 0;
+  #plannedUntil = 0;
 
   constructor(program: Program) {
     this.#program = program;
@@ -41,19 +42,33 @@ class Performance {
 
   async play(): Promise<void> {
     const family = this.#family;
+    const { input, retries } = this.#program;
+    this.#plan(startAt, "");
+    family.begin(workflow, input, rootId);
+    for (let [fed, retried] = [0, 0]; ; fed++) {
+      await this.#settle();
+      const open = family.ids().filter((id) => family.run(id).state.end === null);
+      if (open.length === 0 && retried < retries && family.snapshot(rootId).status === "failed") {
+        const at = family.clock.at + input.unitMs;
+        family.plan(at, () => this.#act(rootId, "retry", `again ${retried}`));
+        this.#plan(at, ` again ${++retried}`);
+        continue;
+      }
+      if (open.length === 0) return;
+      if (fed > 300) throw new Error(`stranded: ${JSON.stringify(open.map((id) => family.snapshot(id)))}`);
+      for (const id of open) this.#feed(id, fed);
+    }
+  }
+
+  /** What happens to it, counted from then on. */
+  #plan(from: number, more: string): void {
     const { input, history } = this.#program;
     for (const happening of history) {
       // Memory goes when nothing else happens.
       const lateMs = happening.what === "eviction" ? input.unitMs / 2 : 0;
-      family.plan(startAt + happening.at * input.unitMs + lateMs, () => this.#happen(happening));
-    }
-    family.begin(workflow, input, rootId);
-    for (let fed = 0; ; fed++) {
-      await this.#settle();
-      const open = family.ids().filter((id) => family.run(id).state.end === null);
-      if (open.length === 0) return;
-      if (fed > 300) throw new Error(`stranded: ${JSON.stringify(open.map((id) => family.snapshot(id)))}`);
-      for (const id of open) this.#feed(id, fed);
+      const at = from + happening.at * input.unitMs + lateMs;
+      this.#plannedUntil = Math.max(this.#plannedUntil, at);
+      this.#family.plan(at, () => this.#happen({ ...happening, key: `${happening.key}${more}` }));
     }
   }
 
@@ -70,11 +85,6 @@ class Performance {
 
   get #entries(): number {
     return this.#family.ids().reduce((sum, id) => sum + this.#family.journal(id).commits.length, 0);
-  }
-
-  get #plannedUntil(): number {
-    const { history, input } = this.#program;
-    return startAt + (history.at(-1)?.at ?? 0) * input.unitMs;
   }
 
   observations(): Observation[] {
@@ -99,7 +109,9 @@ class Performance {
     return async (effect) => {
       if (family.run(id) !== own || family.journal(id).closed) return await new Promise(() => {});
       this.#effects.push(effect);
-      return await family.clock.after(effect.ms);
+      const episode = episodeOf(family.journal(id).entries);
+      await family.clock.after(effect.ms);
+      return episode;
     };
   }
 
@@ -135,9 +147,6 @@ class Performance {
         for (let i = 0; i < (happening.again ? 2 : 1); i++) void this.#update(happening.argument, key);
         return;
       case "retry":
-        // A run that has failed goes on from an earlier point of its program, which the model cannot.
-        if (family.run(rootId).state.end !== null) return;
-        return this.#act(rootId, happening.what, key);
       case "pause":
       case "resume":
       case "cancel":
@@ -208,6 +217,14 @@ class Performance {
     const waits = waitingFor.map(({ kind, name }) => `${kind} ${name}`).toSorted();
     this.#looks.push({ seq, at: this.#family.clock.at, status, waitingFor: waits });
   }
+}
+
+/** How often it has failed and was retried. */
+function episodeOf(entries: readonly Entry[]): number {
+  return entries.filter(({ kind }, i) => {
+    const before = entries.slice(0, i).findLast((each) => each.kind === "run.retried" || each.kind === "run.failed");
+    return kind === "run.retried" && before?.kind === "run.failed";
+  }).length;
 }
 
 function answered(act: () => string): string {

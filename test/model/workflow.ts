@@ -14,8 +14,8 @@ export type Effect = {
   readonly ms: number;
 };
 
-/** Takes note of an effect, and resolves after its time. */
-export type World = (effect: Effect) => Promise<unknown>;
+/** Takes note of an effect, and resolves after its time: to how often the run had failed and was retried, if it knows. */
+export type World = (effect: Effect) => Promise<number | void>;
 
 export const workflow = "modelled";
 
@@ -24,16 +24,19 @@ export async function performWith(step: Step, input: Input, world: World): Promi
 }
 
 function toolsOf(step: Step, world: World): Tools {
-  const act = async (deed: Deed, { attempt, idempotencyKey: key }: AttemptContext): Promise<string> => {
-    const { path, ms, end } = deed;
-    await world({ run: step.info.id, path, attempt, key, ms });
+  const act = async (
+    deed: (episode: number) => Deed,
+    { attempt, idempotencyKey: key }: AttemptContext,
+  ): Promise<string> => {
+    const { path, ms } = deed(0);
+    const { end } = deed((await world({ run: step.info.id, path, attempt, key, ms })) ?? 0);
     if ("value" in end) return end.value;
     throw end.lasting ? new NonRetryableError(end.message) : new TypeError(end.message);
   };
   const optionsOf = (how: How): RunOptions<string> => {
     const { limit, backoff, delayMs, maxDelayMs, timeoutMs, once, pauses, undo } = how;
     const undone = async (_result: string, context: AttemptContext): Promise<void> => {
-      if (undo !== null) await act(undo(context.attempt), context);
+      if (undo !== null) await act(() => undo(context.attempt), context);
     };
     return {
       retry: { limit, backoff, delay: delayMs, maxDelay: maxDelayMs, jitter: 0.2 },
@@ -45,13 +48,17 @@ function toolsOf(step: Step, world: World): Tools {
   };
   return {
     run: (name, deed, how) =>
-      step.run<Promise<string>>(name, (context) => act(deed(context.attempt), context), optionsOf(how)),
+      step.run<Promise<string>>(
+        name,
+        (context) => act((episode) => deed(context.attempt, episode), context),
+        optionsOf(how),
+      ),
     sleep: (name, ms) => step.sleep(name, ms),
     waitFor: (name, timeoutMs) => step.waitFor(name, timeoutMs === null ? {} : { timeout: timeoutMs }),
     map: async (name, items, deed, { width, tolerate, settled, ...how }) => {
       const list = Array.from({ length: items }, (_, item) => item);
       const options = { ...optionsOf(how), concurrency: width };
-      const doItem = (item: number, context: AttemptContext) => act(deed(item, context.attempt), context);
+      const doItem = (item: number, context: AttemptContext) => act((episode) => deed(item, episode), context);
       if (!settled) {
         const results = await step.map(name, list, doItem, { ...options, tolerate });
         return results.map((each) => each ?? null);

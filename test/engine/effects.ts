@@ -1,0 +1,125 @@
+/** What attempts did to the world, held against the journal: what is never done again, and under which key what is. */
+import { expect } from "vitest";
+import type { Entry } from "../../src/core/entry.ts";
+import type { Life } from "./program.ts";
+
+type Effect = Life["effects"][number];
+
+/** How far a run has come, by its record. */
+export class Progress {
+  /** The `seq` of the newest outcome. */
+  outcome = 0;
+  /** How often it has failed and was retried. */
+  episode = 0;
+  /** When the newest retry was; null before. */
+  retriedAt: number | null = null;
+  #hasFailed = false;
+
+  see(...entries: readonly Entry[]): this {
+    for (const { kind, seq, at } of entries) {
+      if (outcomeKinds.has(kind)) this.outcome = seq;
+      if (kind === "run.failed") this.#hasFailed = true;
+      if (kind !== "run.retried" || !this.#hasFailed) continue;
+      this.#hasFailed = false;
+      this.episode++;
+      this.retriedAt = at;
+    }
+    return this;
+  }
+}
+
+export const outcomeKinds: ReadonlySet<string> = new Set([
+  "step.completed",
+  "step.failed",
+  "timer.fired",
+  "wait.timed_out",
+  "signal.consumed",
+  "webhook.created",
+  "webhook.received",
+  "undo.started",
+  "undo.completed",
+  "undo.failed",
+  "run.cancel_requested",
+]);
+
+/** The deed that an idempotency key stands for: a step or its undoing, and how often that was done anew. */
+type Deed = { readonly step: string; readonly isUndo: boolean; readonly times: number };
+
+function deedOf(key: string): Deed {
+  const [, times = "0", undo, step] = /^(?:run|fork)-1:[^:.]+(?:\.(\d+))?(\.undo)?:([^:]+)$/.exec(key) ?? [];
+  if (step === undefined) throw new Error(`an idempotency key of an unknown form: ${key}`);
+  return { step, isUndo: undo !== undefined, times: Number(times) };
+}
+
+function nameOf({ step, isUndo, times }: Deed): string {
+  return `${isUndo ? "undo" : "step"} ${step} ${times}`;
+}
+
+/** What the record has of a deed. */
+type Mark = { readonly kind: string; readonly attempt: number; readonly seq: number; readonly episode: number };
+
+/** By deed; a retry that clears what was undone makes another deed of it. */
+function marksOf(entries: readonly Entry[]): Map<string, Mark[]> {
+  const [marks, times, progress]: [Map<string, Mark[]>, Map<string, number>, Progress] = [
+    new Map(),
+    new Map(),
+    new Progress(),
+  ];
+  let undone: string[] = [];
+  for (const entry of entries) {
+    const { episode } = progress;
+    if (progress.see(entry).episode > episode) {
+      for (const step of undone) times.set(step, (times.get(step) ?? 0) + 1);
+      undone = [];
+    }
+    if (entry.kind === "undo.completed") undone.push(entry.step);
+    if (!/^(step|undo)\.(completed|failed|attempt_started)$/.test(entry.kind)) continue;
+    const { kind, step, attempt, seq } = entry as Extract<Entry, { kind: "step.completed" }>;
+    const name = nameOf({ step, isUndo: kind.startsWith("undo"), times: times.get(step) ?? 0 });
+    marks.set(name, [...(marks.get(name) ?? []), { kind, attempt, seq, episode }]);
+  }
+  return marks;
+}
+
+/**
+ * What has succeeded is done no more, whatever dies (guarantee 2); what has failed for good, once the run is retried;
+ * what runs at most once, as often as that is on record.
+ * @param earlier how many of the entries are from lives before this one
+ */
+export function checkEffects(entries: readonly Entry[], effects: readonly Effect[], earlier = 0): void {
+  const marks = marksOf(entries);
+  const begun = new Set<Mark>();
+  for (const effect of effects) {
+    const deed = deedOf(effect.key);
+    const own = marks.get(nameOf(deed)) ?? [];
+    const before = own.find(({ kind, seq, episode }) => {
+      const counts = kind.endsWith(".completed") || (kind.endsWith(".failed") && episode === effect.episode);
+      return counts && seq <= effect.outcome;
+    });
+    if (before !== undefined) expect({ effect, before }).toEqual({ effect });
+    if (!deed.step.startsWith("once") || deed.isUndo) continue;
+    const mark = own.find((each) => {
+      return (
+        each.kind === "step.attempt_started" &&
+        each.seq > earlier &&
+        each.attempt === effect.attempt &&
+        !begun.has(each)
+      );
+    });
+    if (mark === undefined) expect({ effect, mark }).toEqual({ effect, mark: "on record" });
+    else begun.add(mark);
+  }
+}
+
+/**
+ * A deed has the same key in every life; a retry may come to calls of one name in another order where outcomes decide
+ * which of them is made first.
+ */
+export function checkKeys(before: readonly Effect[], now: readonly Effect[]): void {
+  const placeOf = ({ path, key, episode }: Effect): string => `${path} ${deedOf(key).times} ${episode}`;
+  const keys = new Map(before.map((effect) => [placeOf(effect), effect.key]));
+  for (const effect of now) {
+    const known = keys.get(placeOf(effect)) ?? effect.key;
+    if (known !== effect.key) expect(effect.key).toBe(known);
+  }
+}
