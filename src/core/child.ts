@@ -14,7 +14,7 @@ export type Birth = {
   /** When the parent was created, epoch ms. */
   readonly createdAt: number;
   readonly step: string;
-  /** The `seq` of the parent's newest retry; 0 when there was none. */
+  /** The `seq` of the newest retry that had the parent go on though it had ended; 0 when there was none. */
   readonly retriedSeq: number;
 };
 

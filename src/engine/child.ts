@@ -14,9 +14,9 @@ export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<Ent
 
 /** The same call always asks for the same child. */
 export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {
-  const { formerChildren, restarted, retriedSeq } = state;
+  const { formerChildren, restarted, episode } = state;
   const birth = birthOf(state, step);
-  const derived = childId({ ...birth, retriedSeq });
+  const derived = childId({ ...birth, retriedSeq: episode });
   const former = formerChildren.get(step);
   // Where one is started anew, a given id is that of the run before, which has ended.
   const isTaken = former !== undefined || restarted.has(step);

@@ -601,6 +601,23 @@ describe("news of a child's end", () => {
   });
 });
 
+test("guarantee 2: a child whose start was answered to nobody is started once, though an attempt is made now meanwhile", async () => {
+  const family = new Family(
+    flow("child", async (_input, step) => await step.sleep("1 h")),
+    flow("parent", async (_input, step) => {
+      const act = ({ attempt }: { attempt: number }): number => {
+        if (attempt === 1) throw new Error("not now");
+        return attempt;
+      };
+      await Promise.all([step.run("flaky", act, { retry: { limit: 1, delay: "1 d" } }), step.invoke("child")]);
+    }),
+  ).begin("parent");
+  family.fails = (what) => what === "started" && family.clock.at < startAt + 100;
+  family.plan(startAt + 100, () => family.act("parent", "retry"));
+  await family.drive(startAt + 7_200_000);
+  expect([family.snapshot("parent").status, family.ids()]).toEqual(["completed", ["parent", idOf("child")]]);
+});
+
 describe("a parent that is tried again", () => {
   /** Fails until it is told that it may succeed. */
   const moody = (mood: { good: boolean }): Definition =>

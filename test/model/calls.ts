@@ -132,7 +132,7 @@ export class Calls {
     const open = this.open;
     // Also one that the handler has not come to again.
     const resting = [...open, ...this.#known.values()].filter(({ state }) => state === "resting");
-    const isAgain = open.some(({ state, attempt }) => state === "flying" && attempt > 1);
+    const isAgain = [...open, ...this.#known.values()].some(({ state, attempt }) => state === "flying" && attempt > 1);
     // One that runs at most once has not begun again at the instant at which a pause ended.
     const isNext = open.some(({ state, attempt }) => state === "called" && attempt > 1);
     const isExhausted = this.pausedAt !== null && this.#isExhausted;
