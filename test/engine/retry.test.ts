@@ -216,6 +216,30 @@ test("guarantee 2: what the handler asks for while the last marks are made durab
   expect([host.status, ran]).toEqual(["completed", ["late"]]);
 });
 
+test("a run that crashed as it cleaned up, and is retried, goes on cleaning up, and ends as cancelled", async () => {
+  let isWell = false;
+  const tidied: string[] = [];
+  let host: Host = new Host(async (_input, step) => {
+    try {
+      await Promise.all([step.sleep("nap", "1 d"), step.waitFor("never")]);
+    } catch (error) {
+      if (!isWell) {
+        host.dead = true;
+        await new Promise(() => {});
+      }
+      await step.run("tidy", () => tidied.push((error as { code: string }).code));
+    }
+  });
+  host.plan(startAt + 1000, (run) => act(run, "cancel"));
+  await host.drive();
+  for (let life = 0; host.dead && life < 20; life++) await (host = host.reopen()).drive();
+  expect(host.snapshot.error?.code).toBe("handler_crashed");
+  isWell = true;
+  host = await retried(host);
+  await host.drive();
+  expect([host.status, host.snapshot.error?.code, tidied]).toEqual(["cancelled", "cancelled", ["cancelled"]]);
+});
+
 test.each([
   ["a step of a name that an open sleep has", { ...makeProgram(3080), retries: 1 }],
   ["what was said before the step that is done once more", { ...makeProgram(1240), retries: 2 }],

@@ -195,7 +195,6 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
 /** The run had ended: what its end set going is over. */
 function reopen(state: RunState): void {
   state.ending = null;
-  state.cancelling = null;
   state.cancelNoted = false;
   state.undone = [];
   state.notUndone = [];
