@@ -114,7 +114,7 @@ function checkEffects({ effects, history, input }: Observation, { deeds }: Model
     const times = timesOf(key);
     const place = placeOf(path, attempt, times);
     counts.set(place, (counts.get(place) ?? 0) + 1);
-    // A retry may come to calls of one name in another order, where branches share it.
+    // A retry may come to calls of one name in another order, or to others of them.
     if (!input.apart && history.some(({ kind }) => kind === "run.retried")) continue;
     const known = keys.get(`${path} ${times}`) ?? key;
     if (known !== key) throw new Disagreement(`${path} has the keys ${known} and ${key}`);

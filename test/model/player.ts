@@ -146,9 +146,9 @@ class Player {
     }
   }
 
-  /** Where branches have names of their own: that of the node, and where it is among them. */
+  /** Where no two calls share a name but items of a map: that of the node, and where it is. */
   #name({ name }: { readonly name: string }, path: string): string {
-    return this.#input.apart ? [name, ...(path.match(/[|^]\d+/g) ?? [])].join("") : name;
+    return this.#input.apart ? `${name} ${path}` : name;
   }
 
   #deed(node: Extract<Node, { t: "run" }>, path: string): (attempt: number, episode: number) => Deed {

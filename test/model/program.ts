@@ -38,7 +38,7 @@ export type Node =
   | { readonly t: "loop"; readonly count: number; readonly body: Node }
   | { readonly t: "throw" | "bail" | "fail" };
 
-/** What a run is started with; `apart`: no two of its branches have steps of one name. */
+/** What a run is started with; `apart`: no two of its calls have one name. */
 export type Input = {
   readonly body: Node;
   readonly unitMs: number;
