@@ -376,7 +376,8 @@ describe("a run's timeline", () => {
     "says of every call what the run itself knows, at every entry of random programs",
     { timeout: 60_000 },
     async () => {
-      for (let seed = 0; seed < 60; seed++) {
+      // The last are those whose deadlines it once had wrong behind a retry, or whose calls it had open while they were undone.
+      for (const seed of [...Array(60).keys(), 176, 253, 485]) {
         const hosted = hostProgram(makeProgram(seed), [], startAt);
         await finish(hosted);
         const { entries } = hosted.host.journal;
@@ -404,6 +405,8 @@ function checkAgainstFold(entries: readonly Entry[]): void {
     if (drawn !== undefined && !over && call.until !== null) expect([key, drawn.until]).toEqual([key, call.until]);
   }
   expect(timeline.ended).toBe(ended);
+  const isPaused = timeline.bars.some(({ kind, status }) => kind === "pause" && status === "open");
+  expect(isPaused).toBe(state.paused !== null && !ended);
 }
 
 describe("the story of one call", () => {

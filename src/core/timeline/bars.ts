@@ -7,7 +7,7 @@
  */
 import type { CallKind, Entry, EntryOf } from "../entry.ts";
 import { defined } from "../record.ts";
-import { interrupt } from "./draft.ts";
+import { interrupt, isExhausted } from "./draft.ts";
 import type { Draft } from "./draft.ts";
 import { Drafts } from "./drafts.ts";
 import type { Keep } from "./drafts.ts";
@@ -27,7 +27,10 @@ export class Bars {
   readonly #drafts: Drafts;
   readonly #lanes = new Map<string, Draft>();
   #firstAt = Infinity;
-  #pause: Draft | null = null;
+  /** Who has the run paused: one may come upon the other; they are over together. */
+  #paused: EntryOf<"run.paused">[] = [];
+  /** The bars of these, while the run goes on. */
+  #pauses: Draft[] = [];
   #undoing = false;
 
   constructor(keep: Keep) {
@@ -112,7 +115,7 @@ export class Bars {
         return this.#readLane(entry);
       case "undo.started":
         this.#undoing = true;
-        return this.#cut(entry, () => true);
+        return this.#cut(entry, ({ kind }) => kind !== "pause");
       case "run.created":
         if (entry.startAt !== null) this.#drafts.begin("delay", "start", entry).until = entry.startAt;
         return;
@@ -121,7 +124,7 @@ export class Bars {
       case "run.started":
         return this.#endDelay(entry);
       case "run.paused":
-        return this.#paused(entry);
+        return this.#pause(entry);
       case "run.resumed":
         return this.#resumed(entry);
       case "run.retried":
@@ -133,7 +136,7 @@ export class Bars {
       case "run.failed":
       case "run.cancelled":
         this.ended = true;
-        this.#unpause(entry);
+        this.#endPauses(entry);
         return this.#cut(entry, () => true);
       case "run.interrupted":
       case "run.recovered":
@@ -266,15 +269,25 @@ export class Bars {
     this.#lanes.set(place, this.#drafts.beginAnother("lane", name, entry));
   }
 
-  #paused(entry: EntryOf<"run.paused">): void {
-    const draft = this.#drafts.beginAnother("pause", entry.by, entry);
-    draft.error = entry.error === undefined ? null : this.#drafts.kept(draft, entry.error);
-    this.#pause = draft;
+  #pause(entry: EntryOf<"run.paused">): void {
+    this.#paused.push(entry);
+    this.#drawPause(entry, entry);
+  }
+
+  #drawPause({ by, error }: EntryOf<"run.paused">, from: Entry): void {
+    const draft = this.#drafts.beginAnother("pause", by, from);
+    draft.error = error === undefined ? null : this.#drafts.kept(draft, error);
+    this.#pauses.push(draft);
+  }
+
+  #endPauses(entry: Entry): void {
+    for (const draft of this.#pauses) this.#drafts.end(draft, entry, "completed");
+    this.#pauses = [];
   }
 
   #unpause(entry: Entry): void {
-    if (this.#pause !== null) this.#drafts.end(this.#pause, entry, "completed");
-    this.#pause = null;
+    this.#endPauses(entry);
+    this.#paused = [];
   }
 
   #resumed(entry: EntryOf<"run.resumed">): void {
@@ -285,9 +298,14 @@ export class Bars {
   #retried(entry: EntryOf<"run.retried">): void {
     const hadEnded = this.ended;
     this.ended = false;
-    this.#undoing = false;
-    this.#unpause(entry);
-    this.#drafts.retry(entry.at, new Set(entry.cleared), hadEnded);
+    // One that is being undone goes on with that.
+    if (hadEnded) this.#undoing = false;
+    // A pause that a step without an attempt left has made was made for this decision; any other lasts over an end.
+    const isDecided = [...this.#drafts.all.values()].some(isExhausted);
+    const shiftMs = isDecided ? entry.at - (this.#paused[0]?.at ?? entry.at) : 0;
+    if (isDecided) this.#unpause(entry);
+    else if (hadEnded) for (const paused of this.#paused) this.#drawPause(paused, entry);
+    this.#drafts.retry(entry.at, new Set(entry.cleared), hadEnded, shiftMs);
   }
 
   #endDelay(entry: Entry): void {

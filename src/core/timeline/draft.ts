@@ -76,6 +76,20 @@ export function grant(draft: Draft): void {
   limitBy(draft, last.attempt);
 }
 
+/** A pause is over: what was fixed in it moves by the rest of it only. */
+export function shift(draft: Draft, at: number, shiftMs: number): void {
+  if (draft.until === null) return;
+  const since = draft.attempts.at(-1)?.endedAt ?? draft.startedAt;
+  draft.until += Math.min(shiftMs, Math.max(0, at - since));
+}
+
+/** It has no attempt left, and a person decides; also where the run has ended meanwhile. */
+export function isExhausted({ kind, status, cutShort, attempts }: Draft): boolean {
+  const last = attempts.at(-1);
+  if (kind !== "run" || (status !== "open" && !cutShort) || last === undefined) return false;
+  return last.error !== null && last.retryAt === null;
+}
+
 function isInFlight({ endedAt, interrupted }: BarAttempt): boolean {
   return endedAt === null && !interrupted;
 }

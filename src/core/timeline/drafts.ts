@@ -6,7 +6,7 @@
 import type { Entry } from "../entry.ts";
 import type { StoredError } from "../error.ts";
 import type { BarKind, BarStatus } from "../timeline.ts";
-import { addAttempt, draftOf, grant, keyOf, startOver } from "./draft.ts";
+import { addAttempt, draftOf, grant, keyOf, shift, startOver } from "./draft.ts";
 import type { Attempted, Draft } from "./draft.ts";
 
 /** How much is kept of an error, by the bar's key. */
@@ -87,27 +87,29 @@ export class Drafts {
 
   /** Deadlines move by the pause, those that were fixed within it by the rest of it; what needed a person goes on. */
   resume(at: number, shiftMs: number): void {
-    for (const draft of this.#open) {
+    // What is left behind while the run is undone may be open again.
+    for (const draft of this.all.values()) {
+      if (draft.status !== "open" && !draft.cutShort) continue;
       const last = draft.attempts.at(-1);
-      const since = last?.endedAt ?? draft.startedAt;
       grant(draft);
-      if (draft.until !== null) draft.until += Math.min(shiftMs, Math.max(0, at - since));
+      shift(draft, at, shiftMs);
       if (last !== undefined && last.error !== null) last.retryAt = draft.until ??= at;
     }
   }
 
-  /** @param cleared names that are set free @param hadEnded the run was over */
-  retry(at: number, cleared: ReadonlySet<string>, hadEnded: boolean): void {
+  /** @param cleared names that are set free @param hadEnded the run was over @param shiftMs how long the pause was that ends */
+  retry(at: number, cleared: ReadonlySet<string>, hadEnded: boolean, shiftMs: number): void {
     const freed = new Set([...this.all.values()].filter((draft) => cleared.has(draft.name) && this.#isVoid(draft)));
     const decidedSeq = [...freed].reduce((first, { endedSeq }) => Math.min(first, endedSeq), Infinity);
     for (const draft of this.all.values()) {
       const isFreed = freed.has(draft);
       // Races that these may have decided are open again.
       const isContested = hadEnded && draft.status === "withdrawn" && draft.endedSeq >= decidedSeq;
-      if (draft.cutShort || isFreed || isContested) this.#reopen(draft);
+      if ((hadEnded && draft.cutShort) || isFreed || isContested) this.#reopen(draft);
       const last = draft.attempts.at(-1);
       if (isFreed || (hadEnded && draft.kind === "undo")) startOver(draft);
       else if (draft.status === "open") grant(draft);
+      if (draft.status === "open" || draft.cutShort) shift(draft, at, shiftMs);
       // The next attempt is now.
       if (draft.status !== "open" || last === undefined || last.error === null) continue;
       last.retryAt = draft.until = at;
