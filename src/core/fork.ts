@@ -43,6 +43,8 @@ type Known = {
   endedBy: number | null;
   /** It ended because a race was won by others. */
   withdrawn: boolean;
+  /** It ended with an error. */
+  failed: boolean;
   child: ChildRun | null;
   detached: boolean;
   sensitive: boolean;
@@ -109,9 +111,9 @@ class History {
 
   add(entry: Entry): void {
     if (entry.kind === "wait.withdrawn") return this.#withdraw(entry.seq, entry.calls);
-    // Superseded, wherever it was: a retry cleared it, or it was undone.
-    if (entry.kind === "run.retried") this.#free(entry.cleared);
-    else if (entry.kind === "undo.completed") this.#free([entry.step]);
+    // Superseded, wherever it was: a retry cleared it, or it was undone. A step and a child may share an id.
+    if (entry.kind === "run.retried") this.#free(this.#callsOf(entry.cleared).filter(({ failed }) => failed));
+    else if (entry.kind === "undo.completed") this.#free(this.#callsOf([entry.step], ["run"]));
     // What a handler does once it was told to clean up, it does for that reason alone.
     else if (entry.kind === "run.cancel_requested") this.#cut = true;
     const call = this.#callOf(entry);
@@ -135,6 +137,7 @@ class History {
     if (isEnd(entry)) {
       call.endedBy = entry.seq;
       call.withdrawn = false;
+      call.failed = entry.kind === "step.failed" || entry.kind === "child.failed";
     } else if (opens.has(entry.kind)) {
       call.open.push(entry.seq);
     }
@@ -153,16 +156,15 @@ class History {
   }
 
   /** They are made again, and races that they may have decided are open again, as they are in a run that is retried. */
-  #free(steps: readonly string[]): void {
-    const freed = steps.flatMap((step) => this.#stepsOf(step));
+  #free(freed: readonly Known[]): void {
     const decidedBy = freed.reduce((first, { endedBy }) => Math.min(first, endedBy ?? Infinity), Infinity);
     for (const call of this.calls.values()) if (call.withdrawn && (call.endedBy ?? 0) >= decidedBy) forget(call);
     freed.forEach(forget);
   }
 
-  #stepsOf(id: string): Known[] {
-    const calls = (["run", "child"] as const).map((kind) => this.calls.get(callKey(kind, id)));
-    return calls.filter((call) => call !== undefined);
+  #callsOf(steps: readonly string[], kinds: readonly CallKind[] = ["run", "child"]): Known[] {
+    const keys = steps.flatMap((id) => kinds.map((kind) => callKey(kind, id)));
+    return keys.flatMap((key) => this.calls.get(key) ?? []);
   }
 
   #callOf(entry: Entry): Known | null {
@@ -171,8 +173,8 @@ class History {
     const key = callKey(about.kind, about.id);
     const known = this.calls.get(key);
     if (known !== undefined) return known;
-    const mark = { endedBy: null, withdrawn: false, child: null, detached: false, sensitive: false, omitted: false };
-    const call: Known = { ...about, open: [], ...mark };
+    const over = { endedBy: null, withdrawn: false, failed: false };
+    const call: Known = { ...about, open: [], ...over, child: null, detached: false, sensitive: false, omitted: false };
     this.calls.set(key, call);
     return call;
   }
@@ -183,6 +185,7 @@ function forget(call: Known): void {
   call.open.length = 0;
   call.endedBy = null;
   call.withdrawn = false;
+  call.failed = false;
 }
 
 /** What a call that was withdrawn has on record, so that it stays withdrawn; and the address of a webhook. */

@@ -183,6 +183,25 @@ describe("a fork", () => {
     expect(undone.slice(again)).toEqual(["b of the fork", "a of the fork"]);
   });
 
+  test("guarantee 2: keeps a step that shares its id with a child that failed and was tried again", async () => {
+    let isWell = false;
+    const host = await play(async (_input, step) => {
+      await work(step, "shared");
+      try {
+        await step.invoke("shared");
+      } catch (error) {
+        if (!isWell) throw error;
+      }
+      await work(step, "last");
+    });
+    expect(host.snapshot.error).toMatchObject({ code: "child_failed", step: "shared" });
+    isWell = true;
+    await act(host.run, "retry");
+    await host.drive();
+    const forked = fork(host, "last");
+    expect(await ranSince(() => forked.drive())).toEqual(["last"]);
+  });
+
   test("holds what lost a race to its loss", async () => {
     const host = await new Host(async (_input, step) => {
       const first = await step.race({ go: () => step.waitFor("go"), late: () => step.sleep("late", 1000) });
