@@ -46,7 +46,8 @@ export function hostProgram(
     life.effects.push({ path, key: order.key, attempt, outcome: outcome(), episode: episode() });
     return replyTo(order, attempt + episode());
   };
-  const { host }: Post = new Post(define(interpret(program, life, around)), reply, { commits, at, cold });
+  const definition = define(interpret(program, life, around), { timeoutMs: program.timeoutMs });
+  const { host }: Post = new Post(definition, reply, { commits, at, cold });
   progress.see(...host.journal.entries);
   host.journal.onAppend = (entries) => void progress.see(...entries);
   const hosted = { program, host, life, progress };

@@ -60,6 +60,8 @@ export type Program = {
   readonly pauses: readonly Pause[];
   /** When somebody cancels the run, counted from its start. */
   readonly cancelAt: number | null;
+  /** How long the run may take; null for ever. */
+  readonly timeoutMs: number | null;
   /** When webhooks are called, counted from its start. */
   readonly calls: readonly { readonly at: number; readonly webhook: string }[];
   /** How often somebody has it tried again once it has failed; what happened to it then happens once more. */
@@ -106,7 +108,8 @@ function made(seed: number, maker: Maker): Program {
   const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3, false) };
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
   const retries = [1, 0, 2, 0][Math.floor(seed / 2) % 4] ?? 0;
-  return { seed, tame: maker.tame, body, signals, pauses, cancelAt, calls: maker.calls(), retries };
+  const timeoutMs = maker.tame || seed % 6 !== 1 ? null : 30 * hourMs;
+  return { seed, tame: maker.tame, body, signals, pauses, cancelAt, timeoutMs, calls: maker.calls(), retries };
 }
 
 class Maker {
