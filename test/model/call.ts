@@ -121,9 +121,11 @@ export class Call {
     if (state === "waiting" && kind !== "child") {
       [this.state, this.fixedAt] = [state, before.fixedAt];
       [this.earliest, this.latest] = [before.earliest, Math.max(before.latest, at)];
-    } else if (state === "resting" || state === "exhausted") this.fallDue();
+    }
     // Its mark is on record: it is not made again.
     else if (state === "flying" && plan.how.once) [this.state, this.earliest, this.latest] = [state, 0, Infinity];
+    // It failed before, and the next attempt is due now.
+    else if (kind === "run" && this.attempt > 1) this.fallDue();
   }
 
   /** An attempt begins, unless it does so by an entry of its own. */
