@@ -394,10 +394,12 @@ export class Model {
   #undoNext(): void {
     const step = this.#toUndo?.shift();
     const done = this.#calls.made.find(({ kind, id }) => kind === "run" && id === step);
-    this.#lacking = done === undefined ? (step ?? null) : null;
-    if (done === undefined) return;
+    // After a retry the call of that name may be another, which says nothing of it.
+    const deed = done?.plan.how.undo ?? null;
+    this.#lacking = deed === null ? (step ?? null) : null;
+    if (done === undefined || deed === null) return;
     const how: How = { ...done.plan.how, once: false, pauses: false, undo: null };
-    this.#call("undo", done.id, { deed: done.plan.how.undo ?? simple.deed, how }).catch(() => {});
+    this.#call("undo", done.id, { deed, how }).catch(() => {});
   }
 
   #lacked(verb: string, { error }: Seen): void {
