@@ -194,6 +194,9 @@ describe("what is broken is seen", () => {
     const held = ["a", "b", "c"].map((run, index) => effect("s", index, { run, note: "north", at: index }));
     expect(auditLanes(held, 2)).not.toEqual([]);
     expect(auditLanes(held, 3)).toEqual([]);
+    const ended = (at: number) => [...held, effect("end", 9, { run: "a", note: "north", at, ms: 0 })];
+    expect(auditLanes(ended(2), 2)).toEqual([]);
+    expect(auditLanes(ended(3), 2)).not.toEqual([]);
   });
 });
 

@@ -235,13 +235,19 @@ function isPrefix(seen: readonly Entry[], entries: readonly Entry[]): boolean {
   return JSON.stringify(seen) === JSON.stringify(entries.slice(0, seen.length));
 }
 
-/** Effects of one lane (the note of the effect) that were at work at the same time, though no more than `limit` runs may be. */
+/**
+ * Effects of one lane (the note of the effect) that were at work at the same time, though no more than `limit` runs may
+ * be. What has lost a race and goes on as its run ends is left to itself, and holds no slot.
+ */
 export function auditLanes(effects: readonly Effect[], limit: number): string[] {
   const wrong: string[] = [];
   const laned = effects.filter(({ note }) => /^[a-z]+$/.test(note ?? ""));
   for (const [name, own] of groups(laned, ({ note, life }) => `${note} in life ${life}`)) {
+    const ended = new Map(own.filter(({ step }) => step === "end").map(({ run, at }) => [run, at]));
     for (const { at, value } of own) {
-      const beside = own.filter((other) => other.at <= at && at < other.at + other.ms);
+      const isAtWork = (one: Effect): boolean =>
+        one.at <= at && at < Math.min(one.at + one.ms, ended.get(one.run) ?? Infinity);
+      const beside = own.filter(isAtWork);
       const runs = new Set(beside.map(({ run }) => run));
       if (runs.size > limit) wrong.push(`lane ${name} held ${[...runs].join(", ")} at effect ${value}`);
     }
