@@ -158,10 +158,15 @@ async function inTime<Answer>(
   }
 }
 
-/** What the runtimes throw, each in words of its own; Node says why in a cause of what it throws. */
+/**
+ * What the runtimes throw, each in words of its own; Node says why in a cause of what it throws, which says nothing but
+ * in errors of its own where the host has several addresses.
+ */
 function unanswered(cause: unknown): never {
-  const why = cause instanceof Error && cause.cause instanceof Error ? `: ${messageOf(cause.cause)}` : "";
-  const told = messageOf(cause) + why;
+  const inner: unknown = cause instanceof Error ? cause.cause : undefined;
+  const reasons: readonly unknown[] = inner instanceof AggregateError ? inner.errors : [inner];
+  const why = reasons.filter((each) => each instanceof Error).map(({ message }) => message);
+  const told = why.length === 0 ? messageOf(cause) : `${messageOf(cause)}: ${why.join(", ")}`;
   throw new ApiError("unreachable", `nobody answered: ${told}`, { cause });
 }
 

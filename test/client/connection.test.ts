@@ -239,12 +239,22 @@ test("so is who gives up an update that is under way, which is asked for no more
 });
 
 test("who is not answered is told why, as far as the runtime says", async () => {
-  const refusedBy: Answer = () => {
-    throw new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED 127.0.0.1:8787") });
-  };
+  const refusedWith =
+    (cause: Error): Answer =>
+    () => {
+      throw new TypeError("fetch failed", { cause });
+    };
+  const refused = (host: string) => new Error(`connect ECONNREFUSED ${host}:8787`);
+  const [six, four] = [refused("::1"), refused("127.0.0.1")];
   const told = async (answer: Answer) =>
     String((await finish(against([answer], "0s").client.request("GET", "/metrics"))).error);
-  expect(await told(refusedBy)).toBe("ApiError: nobody answered: fetch failed: connect ECONNREFUSED 127.0.0.1:8787");
+  expect(await told(refusedWith(four))).toBe(
+    "ApiError: nobody answered: fetch failed: connect ECONNREFUSED 127.0.0.1:8787",
+  );
+  // As Node has it where localhost has an address of each kind.
+  expect(await told(refusedWith(new AggregateError([six, four])))).toBe(
+    "ApiError: nobody answered: fetch failed: connect ECONNREFUSED ::1:8787, connect ECONNREFUSED 127.0.0.1:8787",
+  );
   expect(await told(lost)).toBe("ApiError: nobody answered: fetch failed");
   expect(await told(() => new Response("up 1"))).toBe(
     "ApiError: the answer is 200 and no JSON, as Holdfast's would be: up 1",
