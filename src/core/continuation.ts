@@ -1,5 +1,7 @@
 /** What of a run is left when it goes on as new. */
 import { dequal } from "dequal";
+import { authorOf } from "./author.ts";
+import type { Asked } from "./author.ts";
 import type { Definition } from "./definition.ts";
 import type { EntryOf, Fact } from "./entry.ts";
 import { needsOf } from "./flow.ts";
@@ -49,13 +51,20 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
 }
 
 /**
- * The whole new journal of a run that has ended and begins once more: what came to it went with the life that ended.
- * It gave its slots back, and asks for them again.
+ * The whole new journal of a run that has ended and begins once more: what came to it went with the life that ended,
+ * and who asked for this one started it. It gave its slots back, and asks for them again.
  */
-export function restartOf(state: RunState, life: Life & { readonly version: string }, deployment: string): Fact[] {
+export function restartOf(
+  state: RunState,
+  life: Life & { readonly version: string },
+  { reason, ...author }: Asked,
+  deployment: string,
+): Fact[] {
   const waits = life.lanes?.some(({ scope }) => scope === "run") === true;
   const started: Fact[] = waits ? [] : [{ kind: "run.started", deployment }];
-  return [renewedOf(state, life, []), ...started, ...strays(state)];
+  const { role: _role, reason: _reason, ...renewed } = renewedOf(state, life, []);
+  const created = { ...renewed, ...authorOf(author), ...(reason === null ? {} : { reason }) };
+  return [created, ...started, ...strays(state)];
 }
 
 function creationIn({ created }: RunState): EntryOf<"run.created"> {

@@ -4,6 +4,7 @@
  * Invariant 1: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
  */
 import { refuseEnded } from "../core/action.ts";
+import type { Asked } from "../core/author.ts";
 import { lifeOf, restartOf } from "../core/continuation.ts";
 import type { Definition } from "../core/definition.ts";
 import type { Fact } from "../core/entry.ts";
@@ -112,7 +113,7 @@ export class Drive {
    * The run can begin once more with this version; it does, once it has ended, when that is called.
    * @throws version_missing, label_invalid, input_invalid
    */
-  anotherLife(version: string): () => void {
+  anotherLife(version: string, asked: Asked): () => void {
     const { created } = this.state;
     const definition = created === null ? undefined : this.#find(created.workflow, version);
     if (created === null || definition === undefined) {
@@ -123,7 +124,7 @@ export class Drive {
     }
     const life = { ...lifeOf(definition, created, created.input), version };
     return () => {
-      this.ledger.restart(...restartOf(this.state, life, this.#world.deployment));
+      this.ledger.restart(...restartOf(this.state, life, asked, this.#world.deployment));
       this.reopen();
       this.anew();
     };

@@ -267,9 +267,9 @@ export class Run {
   }
 
   /** From its beginning; one that goes on is terminated for it. @throws version_missing, label_invalid, input_invalid */
-  restart(version: string, author: Omit<Action, "kind">): void {
-    const begin = this.#drive.anotherLife(version);
-    if (this.state.end === null) void this.act({ ...author, kind: "terminate" });
+  restart(version: string, asked: Omit<Action, "kind">): void {
+    const begin = this.#drive.anotherLife(version, asked);
+    if (this.state.end === null) void this.act({ ...asked, kind: "terminate" });
     begin();
   }
 

@@ -23,12 +23,13 @@ describe("a run that begins once more", () => {
     const { handler, done } = counted();
     const host = await new Host(handler, { input: 7 }).signalAt(startAt, "go", 1).signalAt(startAt, "go", 2).drive();
     expect([host.status, host.output, done]).toEqual(["completed", 1, [7]]);
-    host.run.restart("1", author);
+    host.run.restart("1", { by: "somebody", reason: "once more" });
     await host.drive();
     expect([host.status, done]).toEqual(["waiting", [7, 7]]);
     expect(host.journal.kinds).toEqual(["run.created", "run.started", "step.completed", "wait.started"]);
     expect(host.snapshot).toMatchObject({ id: "run-1", createdAt: startAt, output: null, finishedAt: null });
     expect(decode(host.snapshot.input)).toBe(7);
+    expect(host.entries("run.created")).toMatchObject([{ by: "somebody", reason: "once more" }]);
     signal(host.run, "go", 3);
     expect((await host.drive()).output).toBe(3);
   });
