@@ -378,13 +378,15 @@ describe("limits know a start by its key, whatever its run is called", () => {
     expect(await begin("flow-settled", json, other)).toEqual([200, id]);
   });
 
-  it("a rate counts a key once, and a run that is deleted and comes again as another", async () => {
+  it("a rate counts a key once, also where its run was deleted and it makes another", async () => {
     const group = newId("group");
     const json = { input: { key: group, n: 1 } };
-    const { key } = await born("flow-rated", json.input);
+    const { id, key } = await born("flow-rated", json.input);
     for (let times = 0; times < 3; times++) expect((await begin("flow-rated", json, key))[0]).toBe(200);
     for (let times = 0; times < 2; times++) expect((await begin("flow-rated", json, newId("key")))[0]).toBe(201);
     expect((await begin("flow-rated", json, newId("key")))[1]).toBe("rate_limited");
+    await remove(id);
+    expect((await begin("flow-rated", json, key))[0]).toBe(201);
   });
 
   it("a lane grants its slot to the run that waits for it", async () => {
