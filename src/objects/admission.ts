@@ -179,8 +179,9 @@ class Admission {
       const seen = await this.#read(holder, 0);
       // One that the lane could not ask was taken to go on.
       if (seen === null || isEnded(seen.run.status)) continue;
-      await this.#remember("singleton", holder);
-      const other = await this.#read(holder);
+      // By its id, for the holder's name may be that of another run by the time that this start comes again.
+      await this.#remember("singleton", seen.run.id);
+      const other = await this.#read(seen.run.id);
       if (other !== null) return other;
     }
   }

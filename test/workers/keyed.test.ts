@@ -309,6 +309,20 @@ describe("limits know a start by its key, whatever its run is called", () => {
     expect(await laneOf(lane)).toMatchObject({ used: 1, holders: [{ run: next }] });
   });
 
+  it("a start that a run answered is not answered by the next of that run's key", async () => {
+    const group = newId("group");
+    const json = { input: { key: group } };
+    const { id, key } = await born("flow-single", json.input);
+    const word = newId("key");
+    for (let times = 0; times < 2; times++) expect(await begin("flow-single", json, word)).toEqual([200, id]);
+    await remove(id);
+    await later();
+    const [, next] = await begin("flow-single", json, key);
+    await ask(`POST /v1/runs/${next}/terminate`);
+    const [status, own] = await begin("flow-single", json, word);
+    expect([status, objectName(own)]).toEqual([201, await nameOfKey(word)]);
+  });
+
   it("a start that is refused for its id takes nothing from the run of that key", async () => {
     const group = newId("group");
     const key = newId("key");
