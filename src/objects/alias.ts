@@ -26,7 +26,7 @@ const removalKeptMs = 24 * 3_600_000;
 export type Removal = {
   readonly key: string;
   readonly reason: string;
-  /** Of the run, where the object has had others. */
+  /** As the run was asked for, where that is not the object's name. */
   readonly id?: string;
   readonly at?: number;
 };
@@ -83,8 +83,7 @@ export class Alias {
   /** This very request removed the run that was here; what may be here by now is another. @throws HoldfastError idempotency_conflict */
   hasRemoved(removal: Removal | null): boolean {
     const known = this.#storage.kv.get<Removal>(removedBy);
-    if (removal === null || known?.key !== removal.key) return false;
-    if (removal.id !== undefined && known.id !== undefined && removal.id !== known.id) return false;
+    if (removal === null || known?.key !== removal.key || known.id !== removal.id) return false;
     // A run that came since keeps the mark for as long as it is there.
     if (Date.now() - (known.at ?? 0) > removalKeptMs) return false;
     if (known.reason === removal.reason) return true;

@@ -183,6 +183,19 @@ describe("a key whose run was deleted", () => {
     expect((await ask(`DELETE /v1/runs/${next}`, deletion)).status).toBe(204);
   });
 
+  it("a deletion by the name of the object is none by the id of the next run", async () => {
+    const { id, key } = await born("repeat-changing", { n: 1 });
+    const deletion = keyed("delete it");
+    await ask(`POST /v1/runs/${id}/terminate`);
+    for (let times = 0; times < 2; times++)
+      expect((await ask(`DELETE /v1/runs/${objectName(id)}`, deletion)).status).toBe(204);
+    await later();
+    const [, next] = await begin("repeat-changing", { input: { n: 1 } }, key);
+    await ask(`POST /v1/runs/${next}/terminate`);
+    expect((await ask(`DELETE /v1/runs/${next}`, deletion)).status).toBe(204);
+    expect(await refusal(`GET /v1/runs/${next}`)).toBe("404 run_not_found");
+  });
+
   it("a webhook of the old run is not one of the next", async () => {
     const urlOf = async (id: string): Promise<string> => {
       const { waitingFor } = await runThatIs(id, { status: "waiting" });
