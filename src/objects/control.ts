@@ -14,6 +14,7 @@ import type { Alias, Removal } from "./alias.ts";
 import { isOther, noRun } from "./callee.ts";
 import { remainsOf } from "./damage.ts";
 import type { Host } from "./host.ts";
+import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
 import { pack } from "./parcel.ts";
 import { reclaim } from "./reclaim.ts";
@@ -79,9 +80,14 @@ export class Control {
 
   /** It gave its key away when it ended, and its schedule took it for over. */
   async #revive(move: (run: Run) => void | Promise<void>): Promise<void> {
+    const { bornAt } = this.#memory;
     const revived = reclaim(this.#memory.life())
       .then(() => this.#host.revive())
-      .then(() => move(this.#present()));
+      .then(() => {
+        const run = this.#present();
+        if (this.#memory.bornAt !== bornAt) throw gone();
+        return move(run);
+      });
     this.#retrying = Promise.allSettled([this.#retrying, revived]);
     await revived;
   }

@@ -6,7 +6,7 @@ import { createClient } from "../../src/client.ts";
 import { keyedRunId, objectName } from "../../src/core/key.ts";
 import { getRun } from "../../src/index.ts";
 import { encode } from "../../src/core/value.ts";
-import { registerObject, shardOf } from "../../src/objects/address.ts";
+import { laneObject, registerObject, shardOf } from "../../src/objects/address.ts";
 import { nameOfKey } from "../../src/objects/digest.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import type { CheckedStart } from "../../src/objects/rpc/start.ts";
@@ -390,6 +390,33 @@ describe("limits know a start by its key, whatever its run is called", () => {
     await runThatIs(first.id, { status: "waiting" });
     expect(await begin("flow-falters-skip", { input: { key: group, n: 2 } }, newId("key"))).toEqual([200, first.id]);
     expect(await laneOf(`singleton:flow-falters-skip:${group}`)).toMatchObject({ holders: [{ run: first.id }] });
+  });
+
+  it("a retry that has to ask for the key first is none of the run that came meanwhile", async () => {
+    const group = newId("group");
+    const { id, key } = await born("flow-falters-skip", { key: group, n: 0 });
+    await runThatIs(id, { status: "failed" });
+    const own = env.LANES.getByName.bind(env.LANES);
+    const ids: string[] = [];
+    const newest = async (): Promise<unknown> => (await historyOf(String(ids[0]))).at(-1);
+    const lanes = vi.spyOn(env.LANES, "getByName");
+    /** The next run of the key fails right before the first is asked whether it may go on. */
+    const overtaken = async (claim: unknown): Promise<unknown> => {
+      lanes.mockRestore();
+      expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+      await later();
+      ids.push((await begin("flow-falters-skip", { input: { key: group, n: 0 } }, key))[1]);
+      await vi.waitFor(async () => expect(await newest()).toMatchObject({ kind: "run.failed" }));
+      return await laneObject(`singleton:flow-falters-skip:${group}`).claim(claim as never);
+    };
+    lanes.mockImplementation(
+      (name) =>
+        new Proxy(own(name), {
+          get: (object, call) => (call === "claim" ? overtaken : Reflect.get(object, call)) as unknown,
+        }),
+    );
+    expect(await refusal(`POST /v1/runs/${id}/retry`)).toBe("404 run_not_found");
+    expect(await newest()).toMatchObject({ kind: "run.failed" });
   });
 
   it("a debounce makes one run of several keys, and each finds it again", async () => {
