@@ -100,7 +100,9 @@ class Driver {
     const call = { method: "POST", path: `/v1/runs/${this.#id}/${path}`, key } as const;
     const { status, body, again } = await this.#stage.ask(json === undefined ? call : { ...call, json });
     const taken = what === "update" ? `result ${JSON.stringify(body["result"])}` : "taken";
-    const isKnown = body["duplicate"] === true && !again;
+    // A try that nobody answered may have been taken; not the first, where it was taken before.
+    const isFirst = !this.#requests.some((request) => request.key === key);
+    const isKnown = body["duplicate"] === true && !(again && isFirst);
     // An update whose function throws was taken, and what it threw is the answer.
     const isTaken = status < 300 || body["code"] === "update_failed";
     const answer = isTaken ? (isKnown ? "duplicate" : taken) : String(body["code"]);
