@@ -192,8 +192,8 @@ export class RunState {
   readonly renewed = new Map<string, number>();
   /** The `seq` of the newest `run.retried`; of a fork, at first that of the newest entry it copied. */
   retriedSeq = 0;
-  /** When that was; 0 before. */
-  retriedAt = 0;
+  /** Calls that were open when that had the run go on, perhaps another way, on which they are not made again. */
+  loose: ReadonlySet<Call> = new Set();
   /** Log lines and progress values since the newest outcome, as {@link spoken} writes them. */
   said: string[] = [];
   progress: Stored | null = null;

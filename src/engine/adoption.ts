@@ -47,7 +47,7 @@ export class Adoption {
    */
   takeUp(): ReadonlySet<string> | null {
     const orphans = this.#orphans();
-    this.#orphaned = new Map(orphans.filter((call) => !this.#isFree(call)).map((call) => [call.name, call]));
+    this.#orphaned = new Map(orphans.filter((call) => !this.#isLoose(call)).map((call) => [call.name, call]));
     this.#gone = orphans.filter((call) => !call.done);
     // A cancelled run begins none of what it waited for, whatever that is now.
     for (const pending of this.#state.cancelling === null ? this.#calls.pending.values() : []) {
@@ -78,7 +78,7 @@ export class Adoption {
   #mark(): ReadonlySet<string> {
     // A call that is on record nowhere was added, or was made just before the process died. It was
     // added if the record went on without it, or goes on with calls that are not made.
-    const goesOn = !this.#isOnItsWay && this.#gone.some((call) => !this.#isFree(call) && this.#isNew(removed(call)));
+    const goesOn = !this.#isOnItsWay && this.#gone.some((call) => !this.#isLoose(call) && this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
       return this.#orphaned.size > 0 && (goesOn || this.#blocking.has(key));
@@ -105,19 +105,19 @@ export class Adoption {
     if (marked.has(`step.removed:${callKey(call, id)}`)) this.#course.record({ kind: "step.added", step: id, call });
   }
 
-  /** @param free also those that are {@link Adoption.#isFree} */
-  #removals(free: boolean): Fact[] {
+  /** @param loose also those that are {@link Adoption.#isLoose} */
+  #removals(loose: boolean): Fact[] {
     if (this.#gone.length === 0 || this.#isOnItsWay) return [];
     if ([...this.#added].some((key) => this.#calls.pending.has(key))) return [];
     const passed = this.#passed();
-    this.#gone = passed.filter((call) => !free && this.#isFree(call));
-    return this.#marks(passed.filter((call) => free || !this.#isFree(call)));
+    this.#gone = passed.filter((call) => !loose && this.#isLoose(call));
+    return this.#marks(passed.filter((call) => loose || !this.#isLoose(call)));
   }
 
   /** At the end of the run: what is on record and was never asked for again. */
   leftovers(): readonly Fact[] {
     const done = this.#unclaimed.size === 0 ? [] : this.#orphans().filter((call) => call.done);
-    return this.#marks([...done, ...this.#passed().filter((call) => !this.#isFree(call))]);
+    return this.#marks([...done, ...this.#passed().filter((call) => !this.#isLoose(call))]);
   }
 
   /** It does once more what a retry set free: behind that, what seems removed may still come. */
@@ -153,9 +153,9 @@ export class Adoption {
     return !call.done && !this.#isMade(call);
   }
 
-  /** It was open when a retry had the run go on, perhaps another way, on which it does not come again. */
-  #isFree({ done, since }: Call): boolean {
-    return !done && since <= this.#state.retriedAt;
+  /** That it is not made once more tells of no other code. */
+  #isLoose(call: Call): boolean {
+    return !call.done && this.#state.loose.has(call);
   }
 
   #isMade(call: Call): boolean {

@@ -117,6 +117,19 @@ describe("a fork", () => {
     expect(forked.entries("step.completed").map(({ step }) => step)).toEqual(["choose", "left", "right", "last"]);
   });
 
+  test("guarantee 7: holds to its kind what it begins in the instant in which it was made", async () => {
+    const original = await play((_input, step) => step.run("work", () => 1));
+    const begun = fork(original, null, {}, (_input, step) =>
+      step.run("work", () => 2).then(() => step.waitFor("told")),
+    );
+    await begun.drive();
+    const changed = begun.reopen({
+      definition: (_input, step) => step.run("work", () => 3).then(() => step.sleep("told", "1 h")),
+    });
+    await changed.drive();
+    expect(changed.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
+  });
+
   test("takes a given result for a step that never ran", async () => {
     const host = await original();
     const forked = fork(host, "b", { c: "given" });

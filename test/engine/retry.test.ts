@@ -61,6 +61,23 @@ test("guarantee 7: what was open when the run had failed is no reason to take a 
   expect([host.status, host.entries("step.added")]).toEqual(["completed", []]);
 });
 
+test("guarantee 7: what is begun in the instant of the retry is held to its kind", async () => {
+  let isWell = false;
+  const flow = async (_input: never, step: Step): Promise<void> => {
+    await step.run("work", () => (isWell ? 1 : refuse()), once);
+    await step.waitFor("told");
+  };
+  const failed = await play(flow);
+  isWell = true;
+  const host = await retried(failed);
+  await host.drive(host.clock.at);
+  const changed = host.reopen({
+    definition: (_input, step) => step.run("work", refuse).then(() => step.sleep("told", "1 h")),
+  });
+  await changed.drive();
+  expect(changed.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
+});
+
 test("guarantee 4: a step without an attempt left no longer pauses a run that failed beside it and is retried", async () => {
   let isWell = false;
   const host: Host = new Host(async (_input, step) => {

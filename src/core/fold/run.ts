@@ -67,10 +67,7 @@ function create(state: RunState, entry: EntryOf<"run.created">): void {
   state.created = entry;
   state.sent = entry.sent ?? entry.input;
   // What was copied may well not be asked for again: no change of the code.
-  if (fork !== undefined) {
-    state.retriedSeq = fork.upTo;
-    state.retriedAt = entry.at;
-  }
+  if (fork !== undefined) state.retriedSeq = fork.upTo;
   state.tallies = new Map(continuation?.tallies);
   for (const { key, name, payload } of continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
   for (const { key, ...action } of continuation?.actions ?? []) state.actionKeys.set(key, action);
@@ -180,7 +177,7 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
   }
   state.end = null;
   state.retriedSeq = entry.seq;
-  state.retriedAt = entry.at;
+  state.loose = new Set(state.open);
   progress(state);
   for (const step of entry.cleared) clear(state, step, undone.has(step));
   release(state, entry.at);
