@@ -190,7 +190,7 @@ export class RunState {
   readonly cleared = new Set<string>();
   /** Steps that were undone and that a retry set free to be done again, and how often. */
   readonly renewed = new Map<string, number>();
-  /** The `seq` of the newest `run.retried`; of a fork, at first that of the newest entry it copied. */
+  /** As `episode`; of a fork, at first the `seq` of the newest entry it copied. */
   retriedSeq = 0;
   /** Calls that were open when that had the run go on, perhaps another way, on which they are not made again. */
   loose: ReadonlySet<Call> = new Set();

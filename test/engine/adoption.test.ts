@@ -214,6 +214,22 @@ describe("guarantee 7: a name that changed its kind", () => {
     expect(host.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
   });
 
+  test.each<[string, Flow, Flow]>([
+    ["is over", (_input, step) => run(step, "rest"), (_input, step) => step.sleep("rest", "1 h")],
+    ["is waited for", (_input, step) => void step.waitFor("rest"), (_input, step) => void step.sleep("rest", "1 h")],
+  ])("also of what %s in a run that is told to make its next attempt now", async (_what, before, after) => {
+    const around = (rest: Flow): Flow => {
+      return async (input, step) => {
+        await rest(input, step);
+        await step.run("work", () => Promise.reject(new Error("not now")));
+      };
+    };
+    const host = await new Host(around(before)).drive(startAt);
+    await act(host.run, "retry");
+    const changed = await host.reopen({ definition: around(after) }).drive(startAt);
+    expect(changed.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
+  });
+
   test("a name used for two kinds by the same code is no change", async () => {
     const both: Flow = async (_input, step) => [await run(step, "go"), await step.waitFor("go")];
     const host = await change(both, both);

@@ -169,6 +169,8 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     else if (state.paused === null) state.timedFrom += Math.max(0, entry.at - state.end.at);
     reopen(state);
     contest(state, entry.cleared);
+    state.retriedSeq = entry.seq;
+    state.loose = new Set(state.open);
   }
   if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
     // It was paused for this decision, which ends the pause.
@@ -176,8 +178,6 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     state.paused = null;
   }
   state.end = null;
-  state.retriedSeq = entry.seq;
-  state.loose = new Set(state.open);
   progress(state);
   for (const step of entry.cleared) clear(state, step, undone.has(step));
   release(state, entry.at);
