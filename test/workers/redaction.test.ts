@@ -55,6 +55,8 @@ async function fill(ends?: "whole" | "broken" | "bailed"): Promise<string> {
   const path = `${new URL(url).pathname}?query=${word}`;
   expect((await ask(`POST ${path}`, { token: null, json: word, headers: { "x-forged": word } })).status).toBe(403);
   await done(`POST ${path}`, { json: { word }, headers: { "x-word": word } });
+  await done(`POST /v1/runs/${id}/signals/judged`, { json: word });
+  await done(`POST /v1/runs/${id}/signals/refused`, { json: `refused ${word}` });
   await done(`POST /v1/runs/${id}/signals/typed`, { json: { word }, headers: reason });
   if (ends !== undefined) {
     await runThatIs(id, { status: { whole: "completed", broken: "failed", bailed: "cancelled" }[ends] });
@@ -144,7 +146,9 @@ const visits: Readonly<Record<string, () => Promise<string[]>>> = {
   "GET /": async () => ["/", "/?status=failed", "/?workflow=redaction-all"],
   "GET /runs/:id": async () => [
     ...Object.values(runs).map((id) => `/runs/${id}`),
-    ...["result", "lost", "webhook:early", "wait:typed"].map((step) => `/runs/${runs.broken}?step=${step}`),
+    ...["result", "lost", "webhook:early", "wait:typed", "wait:judged", "wait:refused"].map(
+      (step) => `/runs/${runs.broken}?step=${step}`,
+    ),
   ],
   "GET /runs/:id/timeline": each((id) => `/runs/${id}/timeline`),
   "GET /runs/:id/children": each((id) => `/runs/${id}/children`),
@@ -227,7 +231,7 @@ describe("live events", () => {
   it("of a run say the word to a full token, and never to one that sees shapes", async () => {
     const path = `/v1/runs/${runs.open}/events`;
     const note = () => done(`POST /v1/runs/${runs.open}/signals/note`, { json: [word], headers: reason });
-    const isLive = (text: string) => text.split('"kind":"signal.received"').length > 3;
+    const isLive = (text: string) => text.split('"kind":"signal.received"').length > 5;
     expect(says(await told("all", path, note, isLive))).toBe(true);
     const blind = await told("reader", path, note, isLive);
     expect([says(blind), blind.includes(sensitiveWord)]).toEqual([false, false]);

@@ -4,6 +4,9 @@ import { defineWorkflow, NonRetryableError } from "../../../src/index.ts";
 
 const said = z.object({ word: z.string() });
 
+/** Takes its time over what it says, so that this is on record. */
+const judged = said.transform(({ word }) => Promise.resolve(`judged ${word}`));
+
 const child = defineWorkflow("canary-child", {
   input: said,
   handler: async ({ word }, step) => {
@@ -39,7 +42,7 @@ const everywhere = defineWorkflow("canary-everywhere", {
     await step.invoke(child, { word: `fail ${word}` }).catch(caught);
     const hook = await step.webhook("hooked");
     await hook.received();
-    await step.waitFor("go");
+    await step.waitFor("go", { schema: judged });
     throw new Error(`the end of ${made.text}`, { cause: new Error(`its cause ${word}`) });
   },
 });

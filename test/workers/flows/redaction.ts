@@ -13,6 +13,12 @@ function wordy(word: string): Error {
   return new RangeError(`message ${word}`, { cause });
 }
 
+/** Takes its time over what it says, so that this is on record. */
+const judged = z.string().transform(async (word, context) => {
+  if (word.startsWith("refused ")) context.addIssue(`not ${word}`);
+  return Promise.resolve({ judged: word });
+});
+
 const child = defineWorkflow("redaction-child", {
   lane: { name: "redaction-lane", limit: 50 },
   retries: 0,
@@ -52,6 +58,8 @@ const all = defineWorkflow("redaction-all", {
     await step.invoke(child, { word, broken: true }, { id: `${step.info.id}-broken` }).catch(() => undefined);
     const early = await step.webhook("early", { verify: ({ headers }) => headers["x-forged"] === undefined });
     await step.waitFor("typed");
+    await step.waitFor("judged", { schema: judged });
+    await step.waitFor("refused", { schema: judged }).catch(() => undefined);
     await early.received();
     if (ends === "broken") throw wordy(word);
     if (ends === "bailed") return step.bail(`bail ${word}`);
