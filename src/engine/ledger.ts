@@ -134,7 +134,7 @@ export class Ledger {
       if (page.length === 0) return said;
       for (const entry of page) {
         after = entry.seq;
-        if (entry.kind === "undo.started" || entry.kind === "run.retried") undoing = entry.kind === "undo.started";
+        if (entry.kind === "undo.started" || entry.kind === "run.failed") undoing = entry.kind === "undo.started";
         const isSaid = entry.kind === "log.written" || entry.kind === "progress.published";
         if (isSaid && !undoing) said.push(spoken(entry));
       }

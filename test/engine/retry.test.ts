@@ -128,6 +128,29 @@ test("guarantee 8: a retry says nothing twice that it said before what is done o
   expect(host.entries("log.written").map(({ message }) => message)).toEqual(["begins", "goes on", "is done"]);
 });
 
+test("guarantee 8: a line is not silenced by one of an undoing that was told to make its next attempt at once", async () => {
+  let isWell = false;
+  const undo = (_result: unknown, { attempt }: { readonly attempt: number }): void => {
+    if (attempt === 1) refuse();
+    tell("again");
+  };
+  let tell: (line: string) => void = () => {};
+  const host: Host = new Host(async (_input, step) => {
+    tell = step.log.info;
+    if (isWell) tell("again");
+    await step.run("first", () => 1, { undo, retry: { limit: 1, delay: "1 h" } });
+    await step.run("work", () => (isWell ? 1 : refuse()), once);
+  });
+  await host.drive(startAt);
+  await act(host.run, "retry");
+  await host.drive(startAt);
+  expect([host.status, host.snapshot.error?.undone]).toEqual(["failed", ["first"]]);
+  isWell = true;
+  const again = await (await retried(host)).drive();
+  expect(again.entries("log.written").map(({ message }) => message)).toEqual(["again", "again"]);
+  expect(again.status).toBe("completed");
+});
+
 test("what a handler leaves behind as it comes to its end once more does not begin for that", async () => {
   const ran: string[] = [];
   const host: Host = new Host(async (_input, step) => {
