@@ -15,7 +15,7 @@ export type Birth = {
   readonly createdAt: number;
   readonly step: string;
   /** The `seq` of the newest retry that had the parent go on though it had ended; 0 when there was none. */
-  readonly retriedSeq: number;
+  readonly episode: number;
 };
 
 /**
@@ -23,8 +23,8 @@ export type Birth = {
  * same id and no other call does. What a run id cannot hold is replaced, and what is too long is cut;
  * a hash of the whole then tells it apart.
  */
-export function childId({ parent, createdAt, step, retriedSeq }: Birth): string {
-  const suffix = retriedSeq > 0 ? `.${retriedSeq}` : "";
+export function childId({ parent, createdAt, step, episode }: Birth): string {
+  const suffix = episode > 0 ? `.${episode}` : "";
   const life = createdAt.toString(36);
   const plain = `${parent}.${life}.${step.replace(/#(\d+)$/, ":$1")}${suffix}`;
   if (plainStep.test(step) && plain.length <= maxIdLength) return plain;
@@ -36,14 +36,14 @@ export function childId({ parent, createdAt, step, retriedSeq }: Birth): string 
   return `${`${parent}.${life}`.slice(0, maxIdLength - tail.length)}${tail}`;
 }
 
-export function birthOf({ created }: RunState, step: string): Omit<Birth, "retriedSeq"> {
+export function birthOf({ created }: RunState, step: string): Omit<Birth, "episode"> {
   if (created === null) throw new Error("a run that was never created has no children");
   return { parent: created.id, createdAt: created.at, step };
 }
 
 /** Others may have started it: its id was given, or stood for another run. */
 export function isForeign(state: RunState, step: string, { id }: ChildRun): boolean {
-  const own = childId({ ...birthOf(state, step), retriedSeq: 0 });
+  const own = childId({ ...birthOf(state, step), episode: 0 });
   return id !== own && !id.startsWith(`${own}.`);
 }
 

@@ -16,7 +16,7 @@ export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<Ent
 export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {
   const { formerChildren, restarted, episode } = state;
   const birth = birthOf(state, step);
-  const derived = childId({ ...birth, retriedSeq: episode });
+  const derived = childId({ ...birth, episode });
   const former = formerChildren.get(step);
   // Where one is started anew, a given id is that of the run before, which has ended.
   const isTaken = former !== undefined || restarted.has(step);

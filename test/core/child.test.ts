@@ -2,14 +2,14 @@ import { describe, expect, test } from "vitest";
 import { childFailure, childId, childTimeout, nextAskAt } from "../../src/core/child.ts";
 import { checkRunId } from "../../src/core/name.ts";
 
-const birth = { parent: "order-7", createdAt: Date.UTC(2026, 0, 5), step: "ship", retriedSeq: 0 };
+const birth = { parent: "order-7", createdAt: Date.UTC(2026, 0, 5), step: "ship", episode: 0 };
 
 describe("the id of a child", () => {
   test("names its parent, the life of it, and the step", () => {
     const life = birth.createdAt.toString(36);
     expect(childId(birth)).toBe(`order-7.${life}.ship`);
     expect(childId({ ...birth, step: "ship#2" })).toBe(`order-7.${life}.ship:2`);
-    expect(childId({ ...birth, step: "ship#2", retriedSeq: 31 })).toBe(`order-7.${life}.ship:2.31`);
+    expect(childId({ ...birth, step: "ship#2", episode: 31 })).toBe(`order-7.${life}.ship:2.31`);
   });
 
   test("is a run id, and no two calls share one, whatever they are called", () => {
@@ -31,7 +31,7 @@ describe("the id of a child", () => {
     const parents = ["p", "p.1", `p${"q".repeat(127)}`, `p${"q".repeat(126)}r`];
     const ids = parents.flatMap((parent) =>
       [1, 2].flatMap((createdAt) =>
-        [0, 9].flatMap((retriedSeq) => steps.map((step) => childId({ parent, createdAt, step, retriedSeq }))),
+        [0, 9].flatMap((episode) => steps.map((step) => childId({ parent, createdAt, step, episode }))),
       ),
     );
     for (const id of ids) expect(checkRunId(id)).toBe(id);

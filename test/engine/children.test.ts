@@ -42,7 +42,7 @@ const why = async (call: Promise<unknown>): Promise<unknown> =>
   );
 
 function idOf(step: string, parent = "parent", createdAt = startAt): string {
-  return childId({ parent, createdAt, step, retriedSeq: 0 });
+  return childId({ parent, createdAt, step, episode: 0 });
 }
 
 function kinds(family: Family, id: string): string[] {

@@ -28,7 +28,7 @@ async function start(workflow: string, input: unknown, waitMs = 0): Promise<RunS
 }
 
 function childOf(parent: RunSnapshot, step: string): string {
-  return childId({ parent: parent.id, createdAt: parent.createdAt, step, retriedSeq: 0 });
+  return childId({ parent: parent.id, createdAt: parent.createdAt, step, episode: 0 });
 }
 
 async function until(id: string, like: object): Promise<RunSnapshot> {
