@@ -59,7 +59,7 @@ export class Attempt {
   start(): void {
     const { scope, step, fn } = this.#plan;
     try {
-      const result = within(openScope(scope, step), () => fn(this.#context()));
+      const result = within(openScope(scope, `step ${step}`), () => fn(this.#context()));
       if (!isThenable(result)) return this.#end({ ok: true, value: result });
       void this.#watch();
       Promise.resolve(result).then(

@@ -18,7 +18,7 @@ import { recordKind } from "./call.ts";
 import type { Pending, Plan, RunPlan } from "./call.ts";
 import type { Course } from "./course.ts";
 import type { Errors } from "./errors.ts";
-import { currentScope, isWithdrawn, openScope, rootOf, stepAround } from "./scope.ts";
+import { currentScope, isWithdrawn, openScope, rootOf, insideOf } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
 import { judge, lateFor, payloadOf } from "./trial.ts";
@@ -79,9 +79,9 @@ export class Calls {
     return scope === undefined || rootOf(scope) !== this.root ? this.root : scope;
   }
 
-  /** The step inside of whose function the code is that asks, or of whose undo; null outside of all. */
-  get step(): string | null {
-    return stepAround(this.scope);
+  /** Inside of which step, of whose undo or of which schema the code is that asks; null outside of all. */
+  get inside(): string | null {
+    return insideOf(this.scope);
   }
 
   /** The handler is in a branch that lost its race: what is called there waits for nothing. */
@@ -99,7 +99,7 @@ export class Calls {
    */
   make(name: string, plan: Plan, of: object | null = null): Promise<unknown> {
     const { scope } = this;
-    const nested = stepAround(scope);
+    const nested = insideOf(scope);
     if (nested !== null) return refuseIn(nested, name);
     if (this.#course.over || this.frozen) return new Promise(() => {});
     try {
@@ -112,9 +112,9 @@ export class Calls {
     }
   }
 
-  /** Rejects with step_nested inside of a step; null elsewhere. */
+  /** Rejects with step_nested inside of a step or schema; null elsewhere. */
   refusal(name: string): Promise<never> | null {
-    const outer = this.step;
+    const outer = this.inside;
     return outer === null ? null : refuseIn(outer, name);
   }
 
@@ -206,7 +206,7 @@ export class Calls {
   #take(pending: Pending, payload: Stored): void {
     const { name, plan, verdict } = pending;
     if (plan.kind !== "wait" || plan.schema === null) return pending.resolve(decode(payload));
-    const told = verdict ?? judge(plan.schema, name, payload);
+    const told = verdict ?? judge(pending, plan.schema, payload);
     if (!(told instanceof Promise)) return this.#tell(pending, told);
     // An older life, or older code, did not take its time: what it said is not on record.
     const late = (): HoldfastError => lateFor("signal_invalid", payloadOf(name));
@@ -278,7 +278,7 @@ export class Calls {
  * has the function call back what the handler gave it cannot be told from that here, but can be there.
  */
 function refuseIn(outer: string, name: string): Promise<never> {
-  const what = `${name} was called inside of step ${outer}, whose function makes no calls of step: make it beside`;
+  const what = `${name} was called inside of ${outer}, which makes no calls of step: make it beside`;
   const way = "where a queue of both called it back, give that the function wrapped in AsyncLocalStorage.bind";
   return Promise.reject(new HoldfastError("step_nested", `${what}, or, ${way}`));
 }

@@ -38,7 +38,7 @@ export class Said {
 
   /** Unless an earlier life said it. A handler that has no more say is silent; the undoing of its steps is not. */
   say(fact: Parameters<typeof spoken>[0]): void {
-    if (this.#course.over || (this.#calls.frozen && this.#calls.step === null)) return;
+    if (this.#course.over || (this.#calls.frozen && this.#calls.inside === null)) return;
     if (this.#isNews(spoken(fact))) this.#course.record(fact);
   }
 

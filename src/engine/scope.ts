@@ -1,6 +1,6 @@
 /**
- * Owns: where the code is that calls: in which branch of which race, or inside of which step.
- * Does not own: settling the race (race), refusing what is called inside of a step (calls).
+ * Owns: where the code is that calls: in which branch of which race, or inside of which step or schema.
+ * Does not own: settling the race (race), refusing what is called inside of a step or schema (calls).
  *
  * What a branch calls belongs to it, also after it has awaited something, of ours or not: the runtime carries
  * the scope along with the code, as the proposal AsyncContext of TC39 describes it.
@@ -9,8 +9,8 @@ import { AsyncVariable } from "./variable.js";
 
 export type Scope = {
   readonly parent: Scope | null;
-  /** The step whose function this is, which makes no calls of its own. */
-  readonly step: string | null;
+  /** In words, the step whose function this is, or the schema: it makes no calls of its own. */
+  readonly inside: string | null;
   /** The race was settled by another branch: what is called in here waits for nothing. */
   withdrawn: boolean;
 };
@@ -19,10 +19,10 @@ const carried = new AsyncVariable<Scope>();
 /** Nowhere here was a scope opened in another: looking it up would be in vain, and takes longer than all else about a call. */
 let nested = false;
 
-/** @param step where this is its function */
-export function openScope(parent: Scope | null, step: string | null = null): Scope {
+/** @param inside of what, where that makes no calls of its own */
+export function openScope(parent: Scope | null, inside: string | null = null): Scope {
   nested ||= parent !== null;
-  return { parent, step, withdrawn: false };
+  return { parent, inside, withdrawn: false };
 }
 
 /** Calls the function, and whatever it leads to, in this scope. */
@@ -35,9 +35,9 @@ export function currentScope(): Scope | undefined {
   return nested ? carried.getStore() : undefined;
 }
 
-/** The step inside of whose function this is; null outside of all. */
-export function stepAround(scope: Scope): string | null {
-  for (let each: Scope | null = scope; each !== null; each = each.parent) if (each.step !== null) return each.step;
+/** Inside of which step or schema this is; null outside of all. */
+export function insideOf(scope: Scope): string | null {
+  for (let each: Scope | null = scope; each !== null; each = each.parent) if (each.inside !== null) return each.inside;
   return null;
 }
 

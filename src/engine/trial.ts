@@ -14,18 +14,27 @@ import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import type { Clock } from "./clock.ts";
 import type { Pace } from "./pace.ts";
+import { openScope, within } from "./scope.ts";
+import type { Scope } from "./scope.ts";
 
 /** As long as an author's function may take over the call of a webhook. */
 const limitMs = 30_000;
 
+/** The wait that the payload is for. */
+type Waiting = { readonly name: string; readonly scope: Scope };
+
 /** What a schema has made of a payload. */
 export type Verdict = { readonly value: unknown } | { readonly error: unknown };
 
-/** @throws HoldfastError journal_corrupt, journal_newer: the payload cannot be read */
-export function judge(schema: Schema, name: string, payload: Stored): Verdict | Promise<Verdict> {
+/**
+ * A call of step that the schema made would be made in no other life: it makes none.
+ * @throws HoldfastError journal_corrupt, journal_newer: the payload cannot be read
+ */
+export function judge({ name, scope }: Waiting, schema: Schema, payload: Stored): Verdict | Promise<Verdict> {
   const given = decode(payload);
+  const inside = openScope(scope, `the schema of signal ${name}`);
   try {
-    const made = takePayload(schema, given, payloadOf(name));
+    const made = within(inside, () => takePayload(schema, given, payloadOf(name)));
     if (!(made instanceof Promise)) return { value: made };
     return made.then(
       (value) => ({ value }),

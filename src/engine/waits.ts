@@ -200,7 +200,11 @@ export class Waits {
     const { name, id: call, plan } = wait;
     if (this.#judging.has(name)) return this.#recordWaiting(name);
     if (plan.kind === "wait" && plan.schema !== null) {
-      const verdict = judge(plan.schema, name, signal.payload);
+      const { seenAt } = this.#calls;
+      // The time that it is told is that of every replay, which asks it once the handler is given the signal.
+      this.#calls.seenAt = this.#course.ledger.now();
+      const verdict = judge(wait, plan.schema, signal.payload);
+      this.#calls.seenAt = seenAt;
       if (verdict instanceof Promise) return this.#judge(wait, signal, verdict);
       wait.verdict = verdict;
     }

@@ -58,6 +58,38 @@ describe("of a wait", () => {
       return order;
     };
 
+  test("guarantee 2: a schema makes no calls of step, which the handler of no other life would make", async () => {
+    const flow: Handler = async (_input, step) => {
+      const ask = async (): Promise<{ value: never }> => ({
+        value: (await step.run("check", () => "the schema's")) as never,
+      });
+      const schema: Schema<unknown, never> = { "~standard": { version: 1, vendor: "test", validate: ask } };
+      const refused = await caught(() => step.waitFor("go", { schema }));
+      step.log.info(await step.run("check", () => "its own"));
+      await step.sleep("1 h");
+      return refused;
+    };
+    const host = await new Host(flow).signalAt(startAt, "go", 1).drive(startAt);
+    const again = await host.reopen().drive();
+    expect(again.output).toMatchObject({
+      code: "signal_invalid",
+      message: expect.stringContaining("check was called inside of the schema of signal go"),
+    });
+    expect(told({ host: again })).toEqual(["its own"]);
+  });
+
+  test("guarantee 3: one that answers at once is told the same time in every life", async () => {
+    const seen: number[] = [];
+    const flow: Handler = async (_input, step) => {
+      const validate = (): { value: never } => ({ value: seen.push(step.now()) as never });
+      await step.waitFor("go", { schema: { "~standard": { version: 1, vendor: "test", validate } } });
+      await step.sleep("1 h");
+    };
+    const host = await new Host(flow).signalAt(startAt + 1000, "go", 1).drive(startAt + 1000);
+    await host.reopen().drive();
+    expect(seen).toEqual([startAt + 1000, startAt + 1000]);
+  });
+
   test.each([
     [2000, 0, ["slept", "x"]],
     [0, 2000, ["x", "slept"]],
