@@ -252,17 +252,14 @@ export class Calls {
   }
 
   #open(call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope">, of: object | null = null): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const { key, id, name, plan, scope } = call;
-    const passedOver = this.#course.replay.claim(key);
-    const begun = passedOver !== undefined;
-    const pending: Pending = { key, id, name, plan, scope, promise, resolve, reject, begun };
+    const passedOver = this.#course.replay.claim(call.key);
+    const pending: Pending = { ...call, ...Promise.withResolvers<unknown>(), begun: passedOver !== undefined };
     if (this.pending.size === 0) this.#sole = of;
     else if (of === null || of !== this.#sole) this.crowded = true;
-    this.pending.set(key, pending);
+    this.pending.set(pending.key, pending);
     if (passedOver !== undefined) this.#course.redeliver(passedOver);
     this.#opener.opened(pending, passedOver === undefined);
-    return promise;
+    return pending.promise;
   }
 
   #webhook({ key, id, name, scope }: Pending, options: WebhookOptions): Webhook {

@@ -298,13 +298,13 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
-      const run = this.#addressed(createdAt);
+      const run = this.#lifeOf(createdAt);
       return await this.#host.during(receiveHook(run, call, request, generation, callLimit));
     });
   }
 
   /** The life that a webhook's address is of. */
-  #addressed(createdAt: number): Run {
+  #lifeOf(createdAt: number): Run {
     const { run } = this.#memory;
     // What would be on record of one that is being removed would go with it.
     if (run.state.created?.at === createdAt && !this.#host.removing) return run;
@@ -313,7 +313,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   lookAtHook({ call, createdAt, generation }: HookAddress): Promise<Answer<null>> {
     return answer(() => {
-      lookAtHook(this.#addressed(createdAt), call, generation);
+      lookAtHook(this.#lifeOf(createdAt), call, generation);
       return null;
     });
   }
