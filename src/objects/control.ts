@@ -119,12 +119,12 @@ export class Control {
     // One that cannot be read can still be removed.
     const damage = this.#memory.damage();
     if (isOther(callee, this.#memory.id)) throw noRun();
-    const gone =
+    const remains =
       damage === null
         ? await this.#remove(this.#meant(action), action)
         : await this.#host.discard(this.#memory.id ?? callee, damage);
     await this.#alias.noteRemoval(removal);
-    return gone;
+    return remains;
   }
 
   async #remove(run: Run, action: RunAction): Promise<Parcel> {
