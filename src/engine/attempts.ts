@@ -1,6 +1,6 @@
 /**
  * Owns: the attempts in flight: when one may start, and what is done about its end.
- * Does not own: what a failure means (verdict), delivering outcomes (course), slots (gate), requests (orders).
+ * Does not own: what a failure means (verdict), delivering outcomes (course), slots (limiter), requests (orders).
  * Invariant 1: a step whose process died under it begins again only after a durable mark, so that
  * a step that kills its process is counted and at last fails with step_crashed (guarantee 4).
  */
@@ -82,13 +82,13 @@ export class Attempts {
   closed({ key, id, plan }: Pending): void {
     if (plan.kind !== "run") return;
     this.#waiting.delete(key);
-    this.#course.gate.leave(id);
+    this.#course.limiter.leave(id);
   }
 
   /** Something here could begin if it were not held. */
   get isReady(): boolean {
     if (this.#suspects.waiting > 0) return true;
-    for (const { id } of this.#waiting.values()) if (this.#course.gate.admit(id)) return true;
+    for (const { id } of this.#waiting.values()) if (this.#course.limiter.admit(id)) return true;
     return false;
   }
 
@@ -111,7 +111,7 @@ export class Attempts {
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
   begin(pending: Pending, plan: RunPlan): void {
     if (this.orders.look(pending.key)) return;
-    if (plan.kind === "run" && !this.#course.gate.admit(pending.id)) {
+    if (plan.kind === "run" && !this.#course.limiter.admit(pending.id)) {
       this.#waiting.set(pending.key, pending);
       return this.#course.expect(-Infinity);
     }
@@ -155,7 +155,7 @@ export class Attempts {
     this.#condemned.clear();
     this.#suspects.clear();
     this.#waiting.clear();
-    this.#course.gate.leaveAll();
+    this.#course.limiter.leaveAll();
   }
 
   /**
@@ -250,7 +250,7 @@ export class Attempts {
     if (this.#inFlight.get(key)?.attempt !== attempt) return false;
     this.#inFlight.delete(key);
     this.orders.end(key);
-    if (kind === "run") this.#course.gate.leave(id);
+    if (kind === "run") this.#course.limiter.leave(id);
     this.#suspects.acquit(key);
     return true;
   }

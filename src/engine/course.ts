@@ -13,7 +13,7 @@ import { storeError } from "../core/error.ts";
 import type { HoldfastError } from "../core/error.ts";
 import type { Outcome, RunState } from "../core/state.ts";
 import { Bell } from "./bell.ts";
-import type { Doorway } from "./doorway.ts";
+import type { Limiter } from "./limiter.ts";
 import type { Ledger } from "./ledger.ts";
 import { Pace } from "./pace.ts";
 import { Queue } from "./queue.ts";
@@ -40,7 +40,7 @@ export class Course {
   readonly ledger: Ledger;
   readonly world: World;
   /** The lanes that the run and its steps share with others. */
-  readonly gate: Doorway;
+  readonly limiter: Limiter;
   readonly replay: Replay;
   /** Values of its that schemas take their time over. */
   readonly trials: Trials;
@@ -69,10 +69,10 @@ export class Course {
   readonly #pace: Pace;
   readonly #queue: Queue;
 
-  constructor(ledger: Ledger, world: World, gate: Doorway, handler: Moved) {
+  constructor(ledger: Ledger, world: World, limiter: Limiter, handler: Moved) {
     this.ledger = ledger;
     this.world = world;
-    this.gate = gate;
+    this.limiter = limiter;
     this.#handler = handler;
     this.#pace = new Pace(world.clock, this);
     this.#queue = new Queue(this.#pace, this);
@@ -86,7 +86,7 @@ export class Course {
 
   /** Nothing may begin or fire now. */
   get held(): boolean {
-    return this.state.paused !== null || !this.gate.isOpen;
+    return this.state.paused !== null || !this.limiter.isOpen;
   }
 
   /** A schema keeps the handler waiting: nothing is given to it meanwhile. */

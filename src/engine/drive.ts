@@ -1,6 +1,6 @@
 /**
  * Owns: driving a run: when it begins, which handler of it is in memory, its timeout, and what must happen next.
- * Does not own: the handler (execution), the ways into a run from outside (run), when it wants its slots (porter).
+ * Does not own: the handler (execution), the ways into a run from outside (run), when it wants its slots (lanes).
  * Invariant 1: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
  */
 import { refuseEnded } from "../core/action.ts";
@@ -14,7 +14,7 @@ import type { RunState } from "../core/state.ts";
 import { withoutUndoing } from "./ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
-import { Porter, decidedAt } from "./porter.ts";
+import { RunLanes, decidedAt } from "./lanes.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row without any progress after which the handler itself is held to be their cause. */
@@ -45,7 +45,7 @@ const idle: Next = { busy: false, wakeAt: null, expired: false };
 
 export class Drive {
   /** What the run has to do with the lanes it shares with others. */
-  readonly porter: Porter;
+  readonly lanes: RunLanes;
   /** Null until there is something for the handler to do. */
   execution: Execution | null = null;
   ledger: Ledger;
@@ -66,7 +66,7 @@ export class Drive {
     this.#world = world;
     this.#find = find;
     this.ledger = new Ledger(journal, world.clock);
-    this.porter = new Porter(this);
+    this.lanes = new RunLanes(this);
   }
 
   get state(): RunState {
@@ -172,7 +172,7 @@ export class Drive {
     const { definition } = this;
     if (definition === undefined) {
       // It was at work when its code went, and may have left its slots behind.
-      this.porter.rest(true);
+      this.lanes.rest(true);
       return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
     }
     // Its lanes hold it.
@@ -209,11 +209,11 @@ export class Drive {
 
   /** Nothing is asked of a lane for code that is gone. */
   #admits(): boolean {
-    return this.definition !== undefined && this.porter.admits();
+    return this.definition !== undefined && this.lanes.admits();
   }
 
   #goOn(definition: Definition, cold: boolean, late: boolean): void {
-    const admitted = this.porter.admits();
+    const admitted = this.lanes.admits();
     if (this.execution !== null && !this.execution.course.over) {
       this.execution.tick(this.now());
       return;
@@ -233,7 +233,7 @@ export class Drive {
 
   #start(definition: Definition): Execution {
     if (this.execution?.renewal.done === true) this.anew();
-    const execution = new Execution(definition, this.ledger, this.#world, this.porter.gate);
+    const execution = new Execution(definition, this.ledger, this.#world, this.lanes.slots);
     this.execution = execution;
     this.#live = execution.begin(!this.#fresh, this.#unbegun);
     this.#fresh = false;
@@ -247,7 +247,7 @@ export class Drive {
     const { execution } = this;
     if (execution !== null && execution.course.failure !== null) throw execution.course.failure;
     if (this.state.paused !== null) return this.#held(this.now());
-    const deadline = execution === null || this.porter.isQueued ? Infinity : execution.soonest();
+    const deadline = execution === null || this.lanes.isQueued ? Infinity : execution.soonest();
     const soonest = Math.min(deadline, timeoutAt);
     return { busy: execution?.busy ?? false, wakeAt: soonest === Infinity ? null : soonest, expired: false };
   }

@@ -16,8 +16,8 @@ import type { Pending } from "./call.ts";
 import { Calls } from "./calls.ts";
 import { Closing } from "./closing.ts";
 import { Course } from "./course.ts";
-import { openDoorway } from "./doorway.ts";
-import type { Doorway } from "./doorway.ts";
+import { noLimiter } from "./limiter.ts";
+import type { Limiter } from "./limiter.ts";
 import type { End } from "./ending.ts";
 import { Errors } from "./errors.ts";
 import { callHandler } from "./handler.ts";
@@ -50,10 +50,10 @@ export class Execution {
   readonly renewal: Renewal;
   readonly #adoption: Adoption;
 
-  constructor(definition: Definition, ledger: Ledger, world: World, gate: Doorway = openDoorway) {
+  constructor(definition: Definition, ledger: Ledger, world: World, limiter: Limiter = noLimiter) {
     this.definition = definition;
     this.retry = resolveRetry(definition.retry);
-    const course = new Course(ledger, world, gate, this);
+    const course = new Course(ledger, world, limiter, this);
     this.course = course;
     this.calls = new Calls(course, this, this.errors, definition.limits);
     this.said = new Said(course, this.calls);

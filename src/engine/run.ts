@@ -29,8 +29,8 @@ import { Drive } from "./drive.ts";
 import type { Find, Next } from "./drive.ts";
 import type { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
-import { isDue } from "./porter.ts";
-import type { Porter } from "./porter.ts";
+import { isDue } from "./lanes.ts";
+import type { RunLanes } from "./lanes.ts";
 import { Replica } from "./replica.ts";
 import type { World } from "./world.ts";
 
@@ -39,7 +39,7 @@ export class Run {
   readonly #world: World;
   readonly #drive: Drive;
   /** What the run has to do with the lanes it shares with others. */
-  readonly porter: Porter;
+  readonly lanes: RunLanes;
   /** What it has taken of the platform, as far as anybody measures it. */
   measure: () => Usage = () => this.state.used;
 
@@ -47,7 +47,7 @@ export class Run {
     this.#journal = journal;
     this.#world = world;
     this.#drive = new Drive(journal, world, find);
-    this.porter = this.#drive.porter;
+    this.lanes = this.#drive.lanes;
   }
 
   get state(): RunState {
@@ -107,7 +107,7 @@ export class Run {
    * @throws whatever made the journal fail; this memory must then be given up.
    */
   advance(cold = false): Next {
-    return this.porter.settle(this.#drive.advance(cold));
+    return this.lanes.settle(this.#drive.advance(cold));
   }
 
   /** The handler goes on at once, by microtasks alone: what it writes is one commit, with what set it going. */
@@ -123,7 +123,7 @@ export class Run {
   /** Resolves when `advance` should be called again though no deadline has come. */
   async rested(): Promise<void> {
     if (this.execution?.busy === true) await this.execution.course.rested.heard();
-    else await this.porter.heard();
+    else await this.lanes.heard();
   }
 
   /** Resolves when the handler does something of its own accord. */
@@ -232,7 +232,7 @@ export class Run {
     const { startedAt, end, paused, lives } = this.state;
     if (startedAt === null || end !== null || paused !== null) return false;
     // Nothing of it was at work, or an alarm came to ask its lanes again.
-    if (this.porter.gate.isQueued(null) || (lives === 0 && this.porter.explains(dueBy))) return false;
+    if (this.lanes.slots.isQueued(null) || (lives === 0 && this.lanes.explains(dueBy))) return false;
     // Had it come to rest since its last death, that would be on record.
     if (lives > 0) return true;
     if (this.#drive.timeoutAt <= dueBy) return false;

@@ -51,7 +51,7 @@ export class Suspects {
         plan.atMostOnce ||
         plan.request !== undefined ||
         exhausted ||
-        (plan.kind === "run" && this.#course.gate.isQueued(id))
+        (plan.kind === "run" && this.#course.limiter.isQueued(id))
       )
         continue;
       if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));

@@ -1,7 +1,7 @@
 /**
  * Owns: what a lane says to the runs that have a slot or a key of it: that one is granted, and the questions whether
  * it is still held.
- * Does not own: when that is said, and what follows from the answer (keeper); what the run makes of it (engine/gate).
+ * Does not own: when that is said, and what follows from the answer (keeper); what the run makes of it (engine/slots).
  */
 import { stillHolds } from "../core/claim.ts";
 import type { HolderRun, KeyHolder } from "../core/claim.ts";

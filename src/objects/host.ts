@@ -25,7 +25,7 @@ import type { Memory } from "./memory.ts";
 import { describe } from "./patience.ts";
 import { takeOut } from "./removal.ts";
 import type { Parcel, RunSaid } from "./rpc/run.ts";
-import { Slots } from "./slots.ts";
+import { LaneRequests } from "./requests.ts";
 import { earlier, timer } from "./timer.ts";
 
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
@@ -37,7 +37,7 @@ export class Host {
   readonly #nudge = new Bell();
   /** Rings when the run may have ended. */
   readonly #ended = new Bell();
-  readonly #slots = new Slots(
+  readonly #laneRequests = new LaneRequests(
     () => this.proceed(),
     () => this.#memory.meter.called(),
   );
@@ -172,15 +172,15 @@ export class Host {
     const run = this.#run;
     const { queued, end, paused } = run.state;
     if (queued.size === 0 || end !== null || paused !== null) return run.snapshot();
-    run.porter.askAgain();
+    run.lanes.askAgain();
     this.proceed();
-    this.#slots.attend(run);
+    this.#laneRequests.attend(run);
     const limit = timer(Date.now() + watchdogMs);
-    await Promise.race([this.#slots.idle(), limit.over]);
+    await Promise.race([this.#laneRequests.idle(), limit.over]);
     limit.cancel();
-    if (this.#memory.isCurrent(run)) this.#slots.deliver(run);
+    if (this.#memory.isCurrent(run)) this.#laneRequests.deliver(run);
     this.proceed();
-    return run.snapshot(run.porter.gate.places);
+    return run.snapshot(run.lanes.slots.places);
   }
 
   /** Lets in one who follows the run. */
@@ -265,13 +265,13 @@ export class Host {
     for (let first = true; ; first = false) {
       const run = this.#run;
       const debts = this.#owed();
-      this.#slots.deliver(run);
+      this.#laneRequests.deliver(run);
       const next = run.advance(first && died);
       if (run.isBurst) {
         await run.yielded();
         continue;
       }
-      this.#slots.attend(run);
+      this.#laneRequests.attend(run);
       const { created, end } = run.state;
       if (created === null) return;
       // Before it is removed: a run that is not kept at all has an end to tell as well.

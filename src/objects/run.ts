@@ -170,7 +170,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   granted(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
     return answer(() => {
-      const wanted = this.#memory.existing().porter.granted(lane, ticket, turn);
+      const wanted = this.#memory.existing().lanes.granted(lane, ticket, turn);
       if (wanted) this.#host.proceed();
       return wanted;
     });
@@ -178,7 +178,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   holds(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
     return answer(() => {
-      const holds = this.#memory.existing().porter.holds(lane, ticket, turn);
+      const holds = this.#memory.existing().lanes.holds(lane, ticket, turn);
       if (holds) this.#host.wake();
       return holds;
     });

@@ -10,7 +10,7 @@ import type { LaneNeed } from "../../src/core/need.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { noTerms } from "../../src/core/slot.ts";
 import type { Slot } from "../../src/core/slot.ts";
-import type { Errand } from "../../src/engine/line.ts";
+import type { LaneRequest } from "../../src/engine/acquisition.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/drive.ts";
 import { created, startAt } from "./host.ts";
@@ -198,7 +198,7 @@ export class Ship {
     this.isReady = false;
     const { run } = this;
     this.#next = run.advance(died);
-    for (const errand of run.porter.takeErrands()) this.#send(run, errand);
+    for (const request of run.lanes.takeRequests()) this.#send(run, request);
     this.wakeAt = this.#next.wakeAt ?? Infinity;
     if (run.state.end !== null) this.wakeAt = Infinity;
     else void (this.#next.busy ? run.rested() : run.stirred()).then(() => this.run === run && this.#nudge());
@@ -211,13 +211,13 @@ export class Ship {
   }
 
   granted(lane: string, { ticket, turn }: Slot): boolean {
-    const wanted = this.run.porter.granted(lane, ticket, turn);
+    const wanted = this.run.lanes.granted(lane, ticket, turn);
     if (wanted) this.#nudge();
     return wanted;
   }
 
   holds(lane: string, { ticket, turn }: Slot): boolean {
-    const holds = this.run.porter.holds(lane, ticket, turn);
+    const holds = this.run.lanes.holds(lane, ticket, turn);
     if (holds && this.#cold && this.run.isDue()) this.#nudge();
     return holds;
   }
@@ -242,27 +242,27 @@ export class Ship {
     this.isReady = true;
   }
 
-  #send(run: Run, errand: Errand): void {
-    const { lane, ticket } = errand.kind === "enter" ? errand.slot : errand;
+  #send(run: Run, request: LaneRequest): void {
+    const { lane, ticket } = request.kind === "enter" ? request.slot : request;
     const key = JSON.stringify([lane, ticket]);
     const before = this.#ways.get(key) ?? Promise.resolve();
     this.#ways.set(
       key,
-      before.then(() => this.#carry(run, errand, lane)),
+      before.then(() => this.#carry(run, request, lane)),
     );
   }
 
-  async #carry(run: Run, errand: Errand, lane: string): Promise<void> {
+  async #carry(run: Run, request: LaneRequest, lane: string): Promise<void> {
     const fleet = this.#fleet;
     await fleet.latency();
-    if (fleet.loses(errand.kind, lane)) {
-      if (errand.kind === "enter") this.#answer(run, () => run.porter.answered(errand.slot, null));
+    if (fleet.loses(request.kind, lane)) {
+      if (request.kind === "enter") this.#answer(run, () => run.lanes.answered(request.slot, null));
       return;
     }
-    if (errand.kind === "leave") return fleet.lane(lane).leave(errand.ticket, fleet.clock.at);
-    const place = fleet.lane(lane).enter(errand.entrance, fleet.clock.at);
+    if (request.kind === "leave") return fleet.lane(lane).leave(request.ticket, fleet.clock.at);
+    const place = fleet.lane(lane).enter(request.entrance, fleet.clock.at);
     await fleet.latency();
-    this.#answer(run, () => run.porter.answered(errand.slot, place));
+    this.#answer(run, () => run.lanes.answered(request.slot, place));
   }
 
   #answer(run: Run, act: () => void): void {

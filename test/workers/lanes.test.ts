@@ -5,9 +5,9 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { Lane } from "../../src/core/lane.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { Entrance, Ticket } from "../../src/core/ticket.ts";
-import { Line } from "../../src/engine/line.ts";
+import { Acquisition } from "../../src/engine/acquisition.ts";
 import { laneObject, laneRoll } from "../../src/objects/address.ts";
-import { Slots } from "../../src/objects/slots.ts";
+import { LaneRequests } from "../../src/objects/requests.ts";
 import { LaneStore } from "../../src/store/lanes.ts";
 import { RollStore } from "../../src/store/roll.ts";
 import { newId, start } from "./client.ts";
@@ -258,24 +258,24 @@ describe("when processes die", () => {
       .mockImplementation((object) => (object === `lane:${name}` ? (hanging as never) : own(object)));
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const need = { lane: name, scope: "run", limit: 1, periodMs: null, hold: false, priority: 0 } as const;
-    const [slot] = new Line([need], ticketOf("patient"), false, null).slots;
+    const [slot] = new Acquisition([need], ticketOf("patient"), false, null).slots;
     const entrance = { ticket: ticketOf("patient"), limit: 1, periodMs: null, priority: 0, hold: false };
     const heard: unknown[] = [];
-    const porter = {
-      takeErrands: () => [{ kind: "enter", slot, entrance }],
+    const lanes = {
+      takeRequests: () => [{ kind: "enter", slot, entrance }],
       answered: (...got: unknown[]) => heard.push(...got),
     };
-    const slots = new Slots(
+    const requests = new LaneRequests(
       () => {},
       () => {},
     );
-    const run = { porter } as never;
-    slots.attend(run);
+    const run = { lanes } as never;
+    requests.attend(run);
     await vi.advanceTimersByTimeAsync(30_000);
     vi.useRealTimers();
-    await slots.idle();
+    await requests.idle();
     named.mockRestore();
-    slots.deliver(run);
+    requests.deliver(run);
     expect(heard).toEqual([slot, granted]);
   });
 

@@ -1,6 +1,6 @@
 /**
  * Owns: what can be asked of a lane and of their roll, and what a lane asks of a run.
- * Does not own: what they do about it (keeper, roll, engine/gate).
+ * Does not own: what they do about it (keeper, roll, engine/slots).
  */
 import type { LaneAsked, LaneInfo } from "../../core/lanes.ts";
 import type { Followed } from "../../core/slot.ts";

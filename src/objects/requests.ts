@@ -1,23 +1,23 @@
 /**
- * Owns: carrying what one run asks its lanes, and what they answer.
- * Does not own: what is asked and given back (engine/gate), who gets a slot (objects/lane).
- * Invariant 1: what concerns one ticket is carried in its order, each after the answer to the one before, or once
- * that was given up, so that no slot is given back after it was asked for again.
- * Invariant 2: an answer reaches the memory that asked, or nobody: another asks by itself.
+ * Owns: sending what one run requests of its lanes, and handing their answers back to it.
+ * Does not own: what is requested (engine/slots), who gets a slot (objects/lane).
+ * Invariant 1: requests about one ticket are sent in their order, each after the answer to the one before, or once
+ * that was given up: so no slot is given back after it was asked for again.
+ * Invariant 2: an answer goes to the memory that asked, or to nobody: another memory asks by itself.
  */
 import type { Entrance, Place, Ticket } from "../core/ticket.ts";
-import type { Errand, Slot } from "../engine/line.ts";
+import type { LaneRequest, Slot } from "../engine/acquisition.ts";
 import type { Run } from "../engine/run.ts";
 import { laneObject } from "./address.ts";
 
 /** Pauses after each try to reach a lane; after the last, the run asks again in its own time. */
 const pausesMs = [50, 250, 1000, null];
 
-export class Slots {
+export class LaneRequests {
   /** Told when a lane has answered. */
   readonly #answered: () => void;
-  /** The newest errand under way for each ticket. */
-  readonly #ways = new Map<string, Promise<void>>();
+  /** The newest request under way for each ticket. */
+  readonly #underWay = new Map<string, Promise<void>>();
   readonly #called: () => void;
   #answers: { readonly run: Run; readonly slot: Slot; readonly place: Place | null }[] = [];
 
@@ -27,34 +27,35 @@ export class Slots {
     this.#called = called;
   }
 
-  /** Sets out with what the run has for its lanes. */
+  /** Sends what the run requests of its lanes. */
   attend(run: Run): void {
-    for (const errand of run.porter.takeErrands()) this.#send(run, errand);
+    for (const request of run.lanes.takeRequests()) this.#send(run, request);
   }
 
   /** Hands the run what the lanes have answered. */
   deliver(run: Run): void {
     const answers = this.#answers;
     this.#answers = [];
-    for (const answer of answers) if (answer.run === run) run.porter.answered(answer.slot, answer.place);
+    for (const answer of answers) if (answer.run === run) run.lanes.answered(answer.slot, answer.place);
   }
 
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
-    while (this.#ways.size > 0) await Promise.all(this.#ways.values());
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay.values());
   }
 
-  #send(run: Run, errand: Errand): void {
-    const { lane, ticket } = errand.kind === "enter" ? { lane: errand.slot.lane, ticket: errand.slot.ticket } : errand;
+  #send(run: Run, request: LaneRequest): void {
+    const { lane, ticket } =
+      request.kind === "enter" ? { lane: request.slot.lane, ticket: request.slot.ticket } : request;
     const key = JSON.stringify([lane, ticket.createdAt, ticket.step]);
     this.#called();
-    const before = this.#ways.get(key) ?? Promise.resolve();
-    const way = before
-      .then(() => (errand.kind === "enter" ? this.#enter(run, errand.slot, errand.entrance) : leave(lane, ticket)))
+    const before = this.#underWay.get(key) ?? Promise.resolve();
+    const sent = before
+      .then(() => (request.kind === "enter" ? this.#enter(run, request.slot, request.entrance) : leave(lane, ticket)))
       .finally(() => {
-        if (this.#ways.get(key) === way) this.#ways.delete(key);
+        if (this.#underWay.get(key) === sent) this.#underWay.delete(key);
       });
-    this.#ways.set(key, way);
+    this.#underWay.set(key, sent);
   }
 
   async #enter(run: Run, slot: Slot, entrance: Entrance): Promise<void> {

@@ -1,23 +1,23 @@
 /**
- * Owns: one ticket, of a run or of a step, on its way through the lanes it needs.
- * Does not own: when it sets out and what it keeps (gate).
+ * Owns: the slots that one run, or one step of it, needs, and how far each of them is acquired.
+ * Does not own: when they are asked for and given back (slots).
  */
 import type { LaneNeed } from "../core/need.ts";
 import type { Position } from "../core/run.ts";
 import type { Entrance, Ticket } from "../core/ticket.ts";
 
-/** A need and how far it is met; what a lane answers to an `enter` is about the slot that it was asked for. */
+/** A slot of one lane that is needed, and whether the run has it yet. A lane's answer to an `enter` is for the very slot that asked. */
 export type Slot = {
   readonly lane: string;
   readonly need: LaneNeed;
   readonly ticket: Ticket;
-  /** Not in the lane as far as this memory knows; in its line; in possession of a slot. */
+  /** Unknown to the lane, as far as this memory knows; queued there; held. */
   phase: "away" | "waiting" | "held";
   /** An `enter` is under way. */
   asking: boolean;
   /** An earlier memory may have left the ticket in the lane. */
   inherited: boolean;
-  /** It was given back, and another stands in its place: answers to it are too late. */
+  /** It was given back, and a new one took its place: an answer to this one comes too late. */
   left: boolean;
   /** The lane's number for the request, and the one it last said was granted. */
   turn: number | null;
@@ -27,16 +27,16 @@ export type Slot = {
   place: Position | null;
 };
 
-/** Something a lane is to be told. Those about one ticket are carried in their order, one after the other. */
-export type Errand =
+/** What a lane is to be told. Requests about one ticket are sent one after the other, in their order. */
+export type LaneRequest =
   | { readonly kind: "enter"; readonly slot: Slot; readonly entrance: Entrance }
   | { readonly kind: "leave"; readonly lane: string; readonly ticket: Ticket };
 
-export class Line {
+export class Acquisition {
   readonly slots: Slot[];
 
-  /** @param before whose slots are kept that are held, from the first on, for as far as the lanes are the same */
-  constructor(needs: readonly LaneNeed[], ticket: Ticket, inherited: boolean, before: Line | null = null) {
+  /** @param before the acquisition that this one replaces: the slots it holds are taken over, from the first to the last that both need */
+  constructor(needs: readonly LaneNeed[], ticket: Ticket, inherited: boolean, before: Acquisition | null = null) {
     let isKept = true;
     this.slots = needs.map((need, index) => {
       const slot = before?.slots[index];
@@ -49,7 +49,7 @@ export class Line {
     return this.slots.every(({ phase }) => phase === "held");
   }
 
-  /** Takes the slot out, for one that nothing has been asked for yet. */
+  /** Replaces the slot by a new one, which has not been asked for. */
   renew(slot: Slot): void {
     slot.left = true;
     const index = this.slots.indexOf(slot);

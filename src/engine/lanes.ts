@@ -1,6 +1,7 @@
 /**
- * Owns: when a run wants its slots, when it gives them back, and what follows once it has them.
- * Does not own: which slots those are (gate), anything else about the run (run).
+ * Owns: what a run has to do with its lanes: when it asks for its slots, when it gives them back, what follows once it
+ * has them.
+ * Does not own: which slots those are (slots), anything else about the run (run).
  * Invariant 1: a run with something to do asks, and until it is let in it asks again by itself: no grant
  * that is lost strands it (guarantee 4).
  * Invariant 2: a run that is parked with nothing to do asks for nothing.
@@ -12,12 +13,12 @@ import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
 import { Bell } from "./bell.ts";
 import type { Execution } from "./execution.ts";
-import { Gate } from "./gate.ts";
-import { lastAskAt } from "./line.ts";
-import type { Errand, Slot } from "./line.ts";
+import { Slots } from "./slots.ts";
+import { lastAskAt } from "./acquisition.ts";
+import type { LaneRequest, Slot } from "./acquisition.ts";
 
-/** What it needs of the run. */
-export interface Gated {
+/** The run that lanes limit. */
+export interface LimitedRun {
   readonly state: RunState;
   readonly execution: Execution | null;
   now(): number;
@@ -29,32 +30,32 @@ const latenessMs = 60_000;
 
 type Next = { readonly busy: boolean; readonly wakeAt: number | null; readonly expired: boolean };
 
-export class Porter {
-  readonly gate: Gate;
-  readonly #run: Gated;
+export class RunLanes {
+  readonly slots: Slots;
+  readonly #run: LimitedRun;
   /** Rings when a lane has answered. */
   readonly #answered = new Bell();
-  /** The newest entry when the run last came to rest: what it left undone then, it cannot do. */
+  /** The newest entry when the run last came to rest: nothing up to there can set it going. */
   #restSeq = 0;
 
-  constructor(run: Gated) {
+  constructor(run: LimitedRun) {
     this.#run = run;
-    this.gate = new Gate(() => run.state, run.now());
+    this.slots = new Slots(() => run.state, run.now());
   }
 
   /** The run is held by a lane and asks for its slots. */
   get isQueued(): boolean {
-    return this.gate.isWanted && !this.gate.isOpen;
+    return this.slots.isWanted && !this.slots.isOpen;
   }
 
   /**
-   * Asks for the run's slots where it has something to do; answers whether it may go on. Without a handler
-   * in memory nobody can tell what a life before left undone, so that it has to go on to see.
+   * Whether the run may go on; where it may not and has something to do, its slots are asked for. Without a handler
+   * in memory nobody can tell whether it has: then it has to go on to find out.
    */
   admits(): boolean {
-    if (this.gate.isOpen) return true;
+    if (this.slots.isOpen) return true;
     const { execution } = this.#run;
-    if (execution === null || execution.course.over || this.#isDue(this.#run.now())) this.gate.isWanted = true;
+    if (execution === null || execution.course.over || this.#isDue(this.#run.now())) this.slots.isWanted = true;
     return false;
   }
 
@@ -64,83 +65,83 @@ export class Porter {
     return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
   }
 
-  /** The run is parked, or held by something else than its lanes. @param all as for `Gate.rest` */
+  /** The run is parked, or held by something else than its lanes. @param all as for `Slots.rest` */
   rest(all = false): void {
-    this.gate.rest(all);
+    this.slots.rest(all);
     this.#restSeq = this.#run.state.seq;
   }
 
-  /** What happens next, once the lanes are told what they must hear. */
+  /** Gives slots back, or has them asked for, as what happens next demands; answers that with what the lanes add to it. */
   settle(next: Next): Next {
     const { created, startedAt, end, paused } = this.#run.state;
     if (created?.lanes === undefined) return next;
     const now = this.#run.now();
     if (end !== null) {
-      this.gate.end();
+      this.slots.end();
       return next;
     }
     if (paused !== null && !next.busy) {
       this.rest();
-      this.gate.leaveAll();
+      this.slots.leaveAll();
     } else if (startedAt === null && (created.startAt ?? 0) > now) this.rest();
-    else if (this.gate.isOpen && !next.busy && !this.gate.isAsking) this.rest();
-    if (paused === null) this.gate.prepare(now);
-    const wakeAt = Math.min(this.#wakeAt(next.wakeAt), this.gate.soonest());
-    return { ...next, busy: next.busy || this.gate.isAsking, wakeAt: wakeAt === Infinity ? null : wakeAt };
+    else if (this.slots.isOpen && !next.busy && !this.slots.isAsking) this.rest();
+    if (paused === null) this.slots.prepare(now);
+    const wakeAt = Math.min(this.#wakeAt(next.wakeAt), this.slots.soonest());
+    return { ...next, busy: next.busy || this.slots.isAsking, wakeAt: wakeAt === Infinity ? null : wakeAt };
   }
 
-  /** Asks where the run stands, whoever holds it. */
+  /** Has the lanes asked for the places in their queues. */
   askAgain(): void {
-    this.gate.askAgain();
-    this.gate.prepare(this.#run.now());
+    this.slots.askAgain();
+    this.slots.prepare(this.#run.now());
   }
 
-  takeErrands(): Errand[] {
-    return this.gate.takeErrands();
+  takeRequests(): LaneRequest[] {
+    return this.slots.takeRequests();
   }
 
   /** The lane answered; null when it could not be reached. */
   answered(slot: Slot, place: Place | null): void {
-    const wasOpen = this.gate.isOpen;
-    this.#goOn(this.gate.answered(slot, place, this.#run.now()), wasOpen);
+    const wasOpen = this.slots.isOpen;
+    this.#goOn(this.slots.answered(slot, place, this.#run.now()), wasOpen);
   }
 
-  /** The lane says that the slot is there; answers whether it is wanted. */
+  /** The lane says that it granted the slot; answers whether the run wants it. */
   granted(lane: string, ticket: Ticket, turn: number): boolean {
     if (!this.#isMine(ticket)) return false;
-    const wasOpen = this.gate.isOpen;
-    const facts = this.gate.granted(lane, ticket, turn);
+    const wasOpen = this.slots.isOpen;
+    const facts = this.slots.granted(lane, ticket, turn);
     // A memory that has not asked for it asks before it goes on, if it does.
-    if (facts === null) return this.gate.holds(lane, ticket, this.#goesOn());
+    if (facts === null) return this.slots.holds(lane, ticket, this.#goesOn());
     this.#goOn(facts, wasOpen);
     return true;
   }
 
-  /** Whether the slot is held, or still asked for. */
+  /** The lane asks whether the run holds the slot, or still asks for it. */
   holds(lane: string, ticket: Ticket, turn: number): boolean {
     if (!this.#isMine(ticket)) return false;
-    const holds = this.gate.holds(lane, ticket, this.#goesOn());
-    if (!holds) this.gate.deny(lane, ticket, turn);
+    const holds = this.slots.holds(lane, ticket, this.#goesOn());
+    if (!holds) this.slots.deny(lane, ticket, turn);
     return holds;
   }
 
   /** Resolves when a lane that was asked has answered; at once when none was. */
   async heard(): Promise<void> {
-    if (this.gate.isAsking) await this.#answered.heard();
+    if (this.slots.isAsking) await this.#answered.heard();
   }
 
   #goOn(facts: readonly Fact[], wasOpen: boolean): void {
     if (facts.length > 0) this.#run.append(...facts);
     const { execution } = this.#run;
-    if (!wasOpen && this.gate.isOpen) {
+    if (!wasOpen && this.slots.isOpen) {
       execution?.beginHeld();
       execution?.tick(this.#run.now());
     }
-    for (const step of this.gate.takeAdmitted()) execution?.work.admitted(step);
+    for (const step of this.slots.takeAdmitted()) execution?.work.admitted(step);
     this.#answered.ring();
   }
 
-  /** A lane that holds the run says itself when to wake it; the run's own clock matters until then. */
+  /** A run that is queued wakes when its lane grants the slot; by itself only to end where it may not begin any more. */
   #wakeAt(wakeAt: number | null): number {
     const { created, startedAt } = this.#run.state;
     if (startedAt !== null || !this.isQueued) return wakeAt ?? Infinity;
@@ -159,18 +160,18 @@ export class Porter {
     const { paused, startedAt, created } = this.#run.state;
     const now = this.#run.now();
     if (paused !== null || (startedAt === null && (created?.startAt ?? 0) > now)) return false;
-    return this.gate.isWanted || this.#isDue(now);
+    return this.slots.isWanted || this.#isDue(now);
   }
 
   #isDue(now: number): boolean {
     const { execution, state } = this.#run;
-    // What is in line stays there until it is let in, whatever it still needs the slot for.
-    if (this.gate.isQueued(null)) return true;
+    // A run that is queued stays so until it has its slots, even where nothing is left to do with them.
+    if (this.slots.isQueued(null)) return true;
     if (execution !== null && !execution.course.over) return execution.isDue(now) || this.#isSignalled();
     return isDue(state, now) || state.queued.size > 0;
   }
 
-  /** A signal is there that a wait or a listener takes. */
+  /** A signal is buffered that an open wait, or a listener, takes. */
   #isSignalled(): boolean {
     const { state } = this.#run;
     if (state.seq <= this.#restSeq) return false;

@@ -7,10 +7,10 @@ import { createRandom } from "../../src/core/random.ts";
 import { RunState } from "../../src/core/state.ts";
 import type { Step } from "../../src/core/step.ts";
 import { encode } from "../../src/core/value.ts";
-import { Gate } from "../../src/engine/gate.ts";
+import { Slots } from "../../src/engine/slots.ts";
 import { receiveHook } from "../../src/engine/hook.ts";
-import { nextAskAt } from "../../src/engine/line.ts";
-import type { Slot } from "../../src/engine/line.ts";
+import { nextAskAt } from "../../src/engine/acquisition.ts";
+import type { Slot } from "../../src/engine/acquisition.ts";
 import { Fleet, Ledger, need } from "./fleet.ts";
 import type { Ship } from "./fleet.ts";
 import { act, created, signal, startAt } from "./host.ts";
@@ -68,8 +68,8 @@ describe("a run that needs a slot", () => {
     await fleet.drive(50);
     fleet.add("c", worker(new Ledger(fleet)), [need("mail", 1)]);
     await fleet.drive(100);
-    const { porter } = fleet.ships.get("c")?.run ?? {};
-    expect([...(porter?.gate.places ?? [])]).toEqual([["mail", { position: 2, used: 1, limit: 1 }]]);
+    const { lanes } = fleet.ships.get("c")?.run ?? {};
+    expect([...(lanes?.slots.places ?? [])]).toEqual([["mail", { position: 2, used: 1, limit: 1 }]]);
   });
 
   test("begins in the order of the line", async () => {
@@ -671,54 +671,54 @@ describe("a run that begins again", () => {
 });
 
 describe("a slot that a run said it does not hold", () => {
-  function gateOf(lanes: readonly LaneNeed[]): { gate: Gate; enter: () => Slot } {
+  function slotsOf(lanes: readonly LaneNeed[]): { slots: Slots; enter: () => Slot } {
     const state = new RunState();
     fold(state, { kind: "run.created", seq: 1, at: startAt, ...created({}), lanes });
     fold(state, { kind: "run.started", seq: 2, at: startAt, deployment: "one" });
-    const gate = new Gate(() => state, startAt);
+    const slots = new Slots(() => state, startAt);
     const enter = (): Slot => {
-      gate.isWanted = true;
-      gate.prepare(startAt);
-      const [errand] = gate.takeErrands().filter(({ kind }) => kind === "enter");
-      if (errand?.kind !== "enter") throw new Error("nothing is asked");
-      return errand.slot;
+      slots.isWanted = true;
+      slots.prepare(startAt);
+      const [request] = slots.takeRequests().filter(({ kind }) => kind === "enter");
+      if (request?.kind !== "enter") throw new Error("nothing is asked");
+      return request.slot;
     };
-    return { gate, enter };
+    return { slots, enter };
   }
 
   test("is asked for in a new turn, because the lane may be about to take the old one back", () => {
-    const { gate, enter } = gateOf([need("mail", 1)]);
+    const { slots, enter } = slotsOf([need("mail", 1)]);
     const ticket = { runId: "run-1", createdAt: startAt, step: null };
-    expect(gate.holds("mail", ticket, false)).toBe(false);
-    gate.deny("mail", ticket, 7);
-    gate.answered(enter(), { granted: true, turn: 7 }, startAt);
-    expect(gate.isOpen).toBe(false);
-    gate.prepare(startAt);
-    const errands = gate.takeErrands();
-    expect(errands.map(({ kind }) => kind)).toEqual(["leave", "enter"]);
-    const [, again] = errands;
+    expect(slots.holds("mail", ticket, false)).toBe(false);
+    slots.deny("mail", ticket, 7);
+    slots.answered(enter(), { granted: true, turn: 7 }, startAt);
+    expect(slots.isOpen).toBe(false);
+    slots.prepare(startAt);
+    const requests = slots.takeRequests();
+    expect(requests.map(({ kind }) => kind)).toEqual(["leave", "enter"]);
+    const [, again] = requests;
     if (again?.kind !== "enter") throw new Error("it is not asked for again");
-    gate.answered(again.slot, { granted: true, turn: 8 }, startAt);
-    expect(gate.isOpen).toBe(true);
+    slots.answered(again.slot, { granted: true, turn: 8 }, startAt);
+    expect(slots.isOpen).toBe(true);
   });
 
   test("a message that names another turn is not believed", () => {
-    const { gate, enter } = gateOf([need("mail", 1)]);
+    const { slots, enter } = slotsOf([need("mail", 1)]);
     const ticket = { runId: "run-1", createdAt: startAt, step: null };
-    gate.answered(enter(), { granted: false, turn: 9, position: 1, used: 1, limit: 1 }, startAt);
-    expect([gate.granted("mail", ticket, 5), gate.isOpen]).toEqual([[], false]);
+    slots.answered(enter(), { granted: false, turn: 9, position: 1, used: 1, limit: 1 }, startAt);
+    expect([slots.granted("mail", ticket, 5), slots.isOpen]).toEqual([[], false]);
     // Asking again tells.
     expect(enter().lane).toBe("mail");
   });
 
   test("a message that is faster than the answer to the question counts", () => {
-    const { gate, enter } = gateOf([need("mail", 1)]);
+    const { slots, enter } = slotsOf([need("mail", 1)]);
     const ticket = { runId: "run-1", createdAt: startAt, step: null };
     const slot = enter();
-    gate.granted("mail", ticket, 9);
-    expect(gate.isOpen).toBe(false);
-    gate.answered(slot, { granted: false, turn: 9, position: 1, used: 1, limit: 1 }, startAt);
-    expect(gate.isOpen).toBe(true);
+    slots.granted("mail", ticket, 9);
+    expect(slots.isOpen).toBe(false);
+    slots.answered(slot, { granted: false, turn: 9, position: 1, used: 1, limit: 1 }, startAt);
+    expect(slots.isOpen).toBe(true);
   });
 });
 

@@ -1,7 +1,6 @@
 /**
- * Owns: which slots of lanes one run and its steps need, have asked for, hold and give back.
- * Does not own: carrying the questions (objects/slots), who gets a slot (core/lane), what the run does
- * with it (run, attempts).
+ * Owns: the slots of lanes that one run and its steps need, ask for, hold and give back.
+ * Does not own: when the run wants them (lanes), sending the requests (objects/requests), who gets a slot (core/lane).
  * Invariant 1: needs are asked for in their order, each held while the next is waited for, and what a
  * parked run keeps is the beginning of the list: no two runs wait for each other.
  * Invariant 2: slots are known to the lanes and to this memory only; a new memory asks again.
@@ -14,27 +13,27 @@ import type { Position } from "../core/run.ts";
 import { callKey, callsOut } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
-import type { Doorway } from "./doorway.ts";
-import { Line, nextAskAt } from "./line.ts";
-import type { Errand, Slot } from "./line.ts";
-import { Turnstile } from "./turnstile.ts";
+import type { Limiter } from "./limiter.ts";
+import { Acquisition, nextAskAt } from "./acquisition.ts";
+import type { LaneRequest, Slot } from "./acquisition.ts";
+import { Backlog } from "./backlog.ts";
 
-/** For so long after its end a run that died over it gives its slots back again. */
+/** A memory that is opened within this time of the run's end gives its slots back once more: the process may have died over it. */
 const partingMs = 600_000;
 
-export class Gate implements Doorway {
+export class Slots implements Limiter {
   readonly #state: () => RunState;
   /** An earlier memory may have left tickets in the lanes. */
   readonly #inherited: boolean;
-  #run: Line | null = null;
-  /** What that line was made from. */
-  #lanes: readonly LaneNeed[] | undefined = undefined;
-  /** The run has something to do, and asks for its slots. */
+  #run: Acquisition | null = null;
+  /** The needs that the acquisition above was made for. */
+  #madeFor: readonly LaneNeed[] | undefined = undefined;
+  /** The run has something to do, so its slots are to be asked for. */
   isWanted = false;
-  readonly #steps = new Turnstile();
-  /** Turns that a lane was told are not held, and may be about to take back. */
+  readonly #steps = new Backlog();
+  /** The turn of each slot that this run told a lane it does not hold: the lane may be about to take it back. */
   readonly #denied = new Map<string, number>();
-  #errands: Errand[] = [];
+  #requests: LaneRequest[] = [];
 
   constructor(state: () => RunState, now: number) {
     this.#state = state;
@@ -42,7 +41,7 @@ export class Gate implements Doorway {
     this.#inherited = created !== null && (end === null || now - end.at < partingMs);
   }
 
-  /** One on its way to its end waits for nobody. */
+  /** Nothing holds the run back. One that is cancelled, or on its way to its end, waits for no lane. */
   get isOpen(): boolean {
     if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
     return this.#needed().every(({ phase }) => phase === "held");
@@ -65,7 +64,7 @@ export class Gate implements Doorway {
     const { queued } = this.#state();
     const inLine = all || this.isQueued(null);
     const hasBegun = this.#state().startedAt !== null;
-    for (const [index, slot] of [...this.#line().slots].entries()) {
+    for (const [index, slot] of [...this.#acquisition().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
         continue;
@@ -80,7 +79,8 @@ export class Gate implements Doorway {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
     const { startedAt } = this.#state();
-    for (const slot of [...this.#line().slots]) this.#giveBack(slot, slot.need.periodMs === null || startedAt === null);
+    for (const slot of [...this.#acquisition().slots])
+      this.#giveBack(slot, slot.need.periodMs === null || startedAt === null);
     this.leaveAll();
   }
 
@@ -90,7 +90,7 @@ export class Gate implements Doorway {
     if (known !== undefined) return known.isOpen;
     const needs = this.#needs("step");
     if (needs.length === 0) return true;
-    this.#steps.add(step, new Line(needs, this.#ticket(step), this.isQueued(step)));
+    this.#steps.add(step, new Acquisition(needs, this.#ticket(step), this.isQueued(step)));
     return false;
   }
 
@@ -107,7 +107,7 @@ export class Gate implements Doorway {
     return this.#steps.takeAdmitted();
   }
 
-  /** Sees what the lanes are to be asked now. */
+  /** Adds to the requests what the lanes are to be asked now. */
   prepare(now: number): void {
     if (this.#isExempt) {
       for (const slot of [...(this.#run?.slots ?? [])]) {
@@ -115,24 +115,24 @@ export class Gate implements Doorway {
       }
     } else if (this.isWanted) this.#ask(this.#needed(), now);
     this.#steps.advance();
-    for (const slots of this.#steps.inLine) this.#ask(slots, now);
+    for (const slots of this.#steps.asked) this.#ask(slots, now);
   }
 
-  /** What the lanes are to be told; handed out once. */
-  takeErrands(): Errand[] {
-    const errands = this.#errands;
-    this.#errands = [];
-    return errands;
+  /** The requests for the lanes; each is handed out once. */
+  takeRequests(): LaneRequest[] {
+    const requests = this.#requests;
+    this.#requests = [];
+    return requests;
   }
 
-  /** What the lane answered; null when it could not be reached. Answers what is to be put on record. */
+  /** The lane has answered; null where it could not be reached. Answers what goes on record. */
   answered(slot: Slot, place: Place | null, now: number): Fact[] {
     slot.asking = false;
     if (slot.left) return [];
     const { lane } = slot;
     const { step } = slot.ticket;
     if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
-      // Only a new turn is safe from that.
+      // The lane may take this turn back: only a new one is safe.
       slot.phase = "waiting";
       this.#giveBack(slot, false);
       return [];
@@ -149,48 +149,48 @@ export class Gate implements Doorway {
     return queued === undefined ? [{ kind: "lane.queued", lane, step }] : [];
   }
 
-  /** The lane says that the slot is there. Answers what is to be put on record; null when nothing was asked for here. */
+  /** The lane says that it granted the slot. Answers what goes on record; null where this memory asked for no such slot. */
   granted(lane: string, { step }: Ticket, turn: number): Fact[] | null {
     const slot = this.#find(lane, step);
     if (slot === undefined) return null;
     slot.toldTurn = turn;
-    // The answer under way tells whether it is this slot that was meant.
+    // The answer to the question under way will tell whether this very slot was meant.
     if (slot.asking || slot.phase === "held") return [];
     if (slot.phase === "waiting" && slot.turn === turn) return this.#enter(slot, turn);
-    // Of another turn: asking again tells.
+    // Another turn was meant: ask again.
     slot.askAt = 0;
     return [];
   }
 
   /**
-   * Whether the slot is held or asked for. Of a memory that knows nothing of it: whether the run goes on by
-   * itself (`due`), and so will ask for it, or keeps it while it is parked.
+   * Whether the slot is held or asked for. A memory that has not asked yet says so where it will: because the run
+   * goes on by itself (`due`), or keeps this slot while it is parked.
    */
   holds(lane: string, { step }: Ticket, due: boolean): boolean {
     if (this.#find(lane, step) !== undefined) return true;
     const { queued, created } = this.#state();
     if (created?.lanes === undefined) return false;
-    // A request of the step is under way, which this memory need not have seen begin.
+    // A courier makes a request for the step: perhaps since before this memory was made.
     const { order = null } = (step === null ? undefined : this.#state().calls.get(callKey("run", step))) ?? {};
     if (order !== null) return true;
     if (step !== null)
       return due && this.#inherited && queued.has(laneKey({ lane, step })) && this.#steps.get(step) === undefined;
-    const { slots } = this.#line();
+    const { slots } = this.#acquisition();
     const index = slots.findIndex((slot) => slot.lane === lane);
     if (index < 0 || slots[index]?.inherited !== true) return false;
-    // What comes behind a need that is still waited for has to be asked for anew.
+    // Slots are acquired in order: behind one that is still waited for, none can be held.
     const asked = slots.findIndex(({ phase, asking }) => phase === "waiting" || asking);
     const waited = asked >= 0 ? asked : slots.findIndex((slot) => queued.has(laneKey({ lane: slot.lane, step: null })));
     if (waited >= 0 && index > waited) return false;
     return due || index < this.#kept;
   }
 
-  /** The lane was told that this turn is not held. */
+  /** The run has told the lane that it does not hold this turn. */
   deny(lane: string, { step }: Ticket, turn: number): void {
     this.#denied.set(laneKey({ lane, step }), turn);
   }
 
-  /** Asks once more where the run stands; once for each lane. */
+  /** Has each lane asked once more for the place in its queue. */
   askAgain(): void {
     const lanes = new Set<string>();
     for (const slot of this.#slots()) {
@@ -200,17 +200,17 @@ export class Gate implements Doorway {
     }
   }
 
-  /** Where it stood in each lane when that was last asked. */
+  /** The place in the queue of each lane, as that lane last said. */
   get places(): ReadonlyMap<string, Position> {
     const places = new Map<string, Position>();
     for (const { lane, place } of this.#slots()) if (place !== null && !places.has(lane)) places.set(lane, place);
     return places;
   }
 
-  /** When lanes are asked again; Infinity for never. */
+  /** When the next lane is asked again; Infinity for never. */
   soonest(): number {
-    const inLine = this.#slots().filter(({ phase, asking }) => phase === "waiting" && !asking);
-    return Math.min(Infinity, ...inLine.map(({ askAt }) => askAt));
+    const waiting = this.#slots().filter(({ phase, asking }) => phase === "waiting" && !asking);
+    return Math.min(Infinity, ...waiting.map(({ askAt }) => askAt));
   }
 
   get #isExempt(): boolean {
@@ -221,48 +221,48 @@ export class Gate implements Doorway {
   /** How many of its needs, from the first on, the run keeps while it is parked. */
   get #kept(): number {
     if (this.#state().startedAt === null) return 0;
-    // Resting, the run is at work all the same.
-    if (callsOut(this.#state()).length > 0) return this.#line().slots.length;
-    return this.#line().slots.findLastIndex(({ need }) => need.hold && need.periodMs === null) + 1;
+    // While couriers make its requests, the run is at work although it is parked.
+    if (callsOut(this.#state()).length > 0) return this.#acquisition().slots.length;
+    return this.#acquisition().slots.findLastIndex(({ need }) => need.hold && need.periodMs === null) + 1;
   }
 
   #needs(scope: LaneNeed["scope"]): LaneNeed[] {
     return this.#state().created?.lanes?.filter((need) => need.scope === scope) ?? [];
   }
 
-  #line(): Line {
+  #acquisition(): Acquisition {
     const { created } = this.#state();
     const before = this.#run;
-    // A later start may have changed what a run needs that has not begun, and it may have gone on as new.
-    if (before !== null && (this.#lanes === created?.lanes || isSame(this.#lanes, created?.lanes))) return before;
-    this.#lanes = created?.lanes;
-    const line = new Line(this.#needs("run"), this.#ticket(null), this.#inherited, before);
-    this.#run = line;
-    for (const slot of before?.slots ?? []) if (!line.slots.includes(slot)) this.#giveBack(slot, true);
-    return line;
+    // The needs are others where a later start was merged into a run that has not begun, or where the run went on as new.
+    if (before !== null && (this.#madeFor === created?.lanes || isSame(this.#madeFor, created?.lanes))) return before;
+    this.#madeFor = created?.lanes;
+    const acquisition = new Acquisition(this.#needs("run"), this.#ticket(null), this.#inherited, before);
+    this.#run = acquisition;
+    for (const slot of before?.slots ?? []) if (!acquisition.slots.includes(slot)) this.#giveBack(slot, true);
+    return acquisition;
   }
 
-  /** A rate is asked for once, before the run begins. */
+  /** The slots without which the run may not go on. A rate counts once, when the run begins. */
   #needed(): Slot[] {
-    return this.#line().slots.filter(({ need }) => need.periodMs === null || this.#state().startedAt === null);
+    return this.#acquisition().slots.filter(({ need }) => need.periodMs === null || this.#state().startedAt === null);
   }
 
-  /** A run that goes on as new keeps its tickets. */
+  /** By the creation of its first life: a run that goes on as new keeps its slots. */
   #ticket(step: string | null): Ticket {
     const { created } = this.#state();
     if (created === null) throw new Error("a run that was never created needs no slots");
     return { runId: created.id, createdAt: created.continuation?.createdAt ?? created.at, step };
   }
 
-  /** The run's, and those of steps in line. */
+  /** The run's, and those that are asked for its steps. */
   #slots(): Slot[] {
-    return [...(this.#run?.slots ?? []), ...this.#steps.inLine.flat()];
+    return [...(this.#run?.slots ?? []), ...this.#steps.asked.flat()];
   }
 
   /** The slot, if it is held or asked for. */
   #find(lane: string, step: string | null): Slot | undefined {
-    const line = step === null ? this.#run : this.#steps.get(step);
-    return line?.slots.find((slot) => slot.lane === lane && (slot.phase !== "away" || slot.asking));
+    const acquisition = step === null ? this.#run : this.#steps.get(step);
+    return acquisition?.slots.find((slot) => slot.lane === lane && (slot.phase !== "away" || slot.asking));
   }
 
   #ask(slots: readonly Slot[], now: number): void {
@@ -271,7 +271,7 @@ export class Gate implements Doorway {
     slot.asking = true;
     const { ticket, need } = slot;
     const { limit, periodMs, priority, hold } = need;
-    this.#errands.push({ kind: "enter", slot, entrance: { ticket, limit, periodMs, priority, hold } });
+    this.#requests.push({ kind: "enter", slot, entrance: { ticket, limit, periodMs, priority, hold } });
   }
 
   #enter(slot: Slot, turn: number): Fact[] {
@@ -284,14 +284,14 @@ export class Gate implements Doorway {
     return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
   }
 
-  /** `all`: also where only an earlier memory may have asked for it. */
+  /** @param all also where only an earlier memory may have asked for it */
   #giveBack(slot: Slot, all: boolean): void {
     const { lane, ticket, need, phase, asking, inherited } = slot;
     if (phase === "away" && !asking && !(all && inherited)) return;
-    if (phase !== "held" || need.periodMs === null) this.#errands.push({ kind: "leave", lane, ticket });
-    const line = ticket.step === null ? this.#run : this.#steps.get(ticket.step);
+    if (phase !== "held" || need.periodMs === null) this.#requests.push({ kind: "leave", lane, ticket });
+    const acquisition = ticket.step === null ? this.#run : this.#steps.get(ticket.step);
     slot.left = true;
-    line?.renew(slot);
+    acquisition?.renew(slot);
   }
 }
 
