@@ -13,26 +13,26 @@ export const watchdogMs = 1000;
 /** The platform's alarms come so much late, or more. */
 const lateMs = 2;
 /**
- * An alarm on a whole second may have come for an errand: something that the run owes to others. It says
- * nothing about the run itself, and no watch is ever set for a whole second.
+ * Whole seconds are for housekeeping: for what a run owes to others, or what is kept beside it and expires. An alarm
+ * that comes on one tells nothing of a death, so neither a watchdog nor a run's own deadline is ever set for one.
  */
-const errandMs = 1000;
+const housekeepingMs = 1000;
 /** The platform takes no alarm after the year 2189. */
 const lastAlarmAt = Date.UTC(2189, 0);
 /** Where storage fails, or a spending limit holds alarms back, the alarm is tried again this often at least. */
 const longestPauseMs = 5000;
 
-export function isErrand({ retryCount, scheduledTime }: AlarmInvocationInfo): boolean {
-  return retryCount === 0 && scheduledTime % errandMs === 0;
+export function isHousekeeping({ retryCount, scheduledTime }: AlarmInvocationInfo): boolean {
+  return retryCount === 0 && scheduledTime % housekeepingMs === 0;
 }
 
 /**
- * When the alarm for a run's own deadline is set: ahead of it, so that it comes in time; what is left then is waited
- * for in memory. Never as for an errand.
+ * For when the alarm of a run's own deadline is set: ahead of it, so that it comes in time; what is left then is waited
+ * for in memory. Never on a whole second.
  */
 export function aheadOf(deadline: number): number {
   const at = Math.ceil(deadline) - lateMs;
-  return at % errandMs === 0 ? at - 1 : at;
+  return at % housekeepingMs === 0 ? at - 1 : at;
 }
 
 /** The latest deadline that this alarm may have been set for, epoch ms. */
@@ -40,9 +40,9 @@ export function deadlineOf({ scheduledTime }: AlarmInvocationInfo): number {
   return scheduledTime + lateMs + 1;
 }
 
-/** When an alarm is set for what is owed to others. */
-export function errandAt(at: number): number {
-  return Math.ceil(at / errandMs) * errandMs;
+/** For when an alarm of housekeeping is set: the next whole second. */
+export function housekeepingAt(at: number): number {
+  return Math.ceil(at / housekeepingMs) * housekeepingMs;
 }
 
 /**
@@ -70,7 +70,7 @@ export class Alarm {
   #armedAt: number | null | undefined;
   /** When the one that is handled was to come; 0 where none is, or nobody says. */
   #handledAt = 0;
-  /** Grows with everything that is wanted of it. */
+  /** Counts what was wanted of it: an attempt to set it that is older than the newest wish is given up. */
   #wish = 0;
   /** It is being handled, and whoever handles it waits for the work: should the process die, it comes again. */
   handled = false;
@@ -117,7 +117,7 @@ export class Alarm {
     if (armedAt <= Date.now() || armedAt > at) this.arm(at);
   }
 
-  /** The watchdog of work that is over would find an object at rest, and take it for one that died. */
+  /** Removes it: a watchdog that is left behind would find the object at rest, and take it for one that died. */
   disarm(): void {
     if (this.#armedAt === null) return;
     this.#wish++;
@@ -126,18 +126,19 @@ export class Alarm {
   }
 
   /**
-   * Sees to it that the work resumes should this process die now.
-   * @param wakeAt when the object is to wake anyway; null: never, or in no way that would tell of a death
+   * Sees to it that an alarm brings the object back should its process die now: sets the watchdog unless one comes
+   * sooner, or is being handled.
+   * @param wakeAt when the object is to wake anyway; null: never, or by an alarm that would not tell of a death
    */
-  guard(wakeAt: number | null = null): void {
+  ensureWatchdog(wakeAt: number | null = null): void {
     if (this.handled) return;
-    const by = Math.min(watchAt(), wakeAt ?? Infinity);
+    const by = Math.min(watchdogAt(), wakeAt ?? Infinity);
     if ((this.#armedAt ?? Infinity) > by) this.arm(by);
   }
 
-  /** Wakes the object should its process die, however soon it was to wake. */
-  watch(): void {
-    this.arm(watchAt());
+  /** Sets the watchdog in place of whatever is set, even of an alarm that would come sooner. */
+  setWatchdog(): void {
+    this.arm(watchdogAt());
   }
 
   /** Sets it whatever is known of it. Resolves once it is set, or another is wanted. */
@@ -160,7 +161,11 @@ export class Alarm {
   }
 }
 
-function watchAt(): number {
-  const at = Date.now() + watchdogMs;
-  return at % errandMs === 0 ? at + 1 : at;
+function watchdogAt(): number {
+  return besideHousekeeping(Date.now() + watchdogMs);
+}
+
+/** The same instant, or the next that is not for housekeeping. */
+export function besideHousekeeping(at: number): number {
+  return at % housekeepingMs === 0 ? at + 1 : at;
 }

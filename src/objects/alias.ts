@@ -8,7 +8,7 @@ import { defined } from "../core/record.ts";
 import type { RunAction } from "../core/service.ts";
 import { refuseKey } from "../core/start.ts";
 import { runObject } from "./address.ts";
-import { errandAt } from "./alarm.ts";
+import { housekeepingAt } from "./alarm.ts";
 import { digestOf } from "./digest.ts";
 import { within } from "./patience.ts";
 import type { Answering, Recalled, StartToken } from "./rpc/start.ts";
@@ -98,7 +98,7 @@ export class Alias {
   /** A run that is here when the time is up takes no notice of the alarm. */
   async #keep(name: string, value: unknown, ms: number): Promise<void> {
     this.#storage.kv.put(name, value);
-    await this.#storage.setAlarm(errandAt(Date.now() + ms));
+    await this.#storage.setAlarm(housekeepingAt(Date.now() + ms));
   }
 }
 

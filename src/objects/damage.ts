@@ -10,7 +10,7 @@ import type { RunSummary } from "../core/run.ts";
 import { noUsage } from "../core/usage.ts";
 import { undefinedValue } from "../core/value.ts";
 import { directoryShards } from "./address.ts";
-import { errandAt } from "./alarm.ts";
+import { besideHousekeeping, housekeepingAt } from "./alarm.ts";
 import { within } from "./patience.ts";
 import type { Parcel } from "./rpc/run.ts";
 
@@ -50,12 +50,12 @@ export function isDamage(error: unknown): error is HoldfastError {
 /**
  * When to look again at a run that could not be opened, epoch ms.
  * @param soundAt when the newest of its entries was made that can be read; 0 where none can
- * @param errand the alarm says nothing about the run, and neither must the next
+ * @param housekeeping the alarm that came tells nothing about the run, and the next must not either
  */
-export function lookAgainAt(error: unknown, soundAt: () => number, now: number, errand: boolean): number {
+export function lookAgainAt(error: unknown, soundAt: () => number, now: number, housekeeping: boolean): number {
   const at = now + restOf(error, soundAt, now);
-  if (errand) return errandAt(at);
-  return at % 1000 === 0 ? at + 1 : at;
+  if (housekeeping) return housekeepingAt(at);
+  return besideHousekeeping(at);
 }
 
 function restOf(error: unknown, soundAt: () => number, now: number): number {

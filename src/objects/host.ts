@@ -14,7 +14,7 @@ import type { RunAction, SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import type { Next } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
-import { Alarm, aheadOf, deadlineOf, errandAt, isErrand, watchdogMs } from "./alarm.ts";
+import { Alarm, aheadOf, deadlineOf, housekeepingAt, isHousekeeping, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
 import { isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
 import { Debts } from "./debts.ts";
@@ -62,13 +62,13 @@ export class Host {
   /** Looks at the run now, and keeps it going for as long as it is busy. */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
-    const judged = this.#memory.isCold && alarm !== undefined && !isErrand(alarm);
+    const judged = this.#memory.isCold && alarm !== undefined && !isHousekeeping(alarm);
     this.#keepGoing(judged && this.#run.wasCutOff(dueBy(alarm)));
   }
 
   #keepGoing(died: boolean): void {
     // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
-    if (died) this.#alarm.watch();
+    if (died) this.#alarm.setWatchdog();
     this.#loop = this.#drive(died)
       .catch((error: unknown) => this.#giveUp(error))
       .finally(() => {
@@ -122,12 +122,12 @@ export class Host {
     } catch (error) {
       console.error("a run could not be opened; it is tried again", describe(error));
       // Until that is set this alarm is not over, and comes again should the process die.
-      await this.#alarm.rearm(this.#lookAgainAt(error, info !== undefined && isErrand(info)));
+      await this.#alarm.rearm(this.#lookAgainAt(error, info !== undefined && isHousekeeping(info)));
     }
   }
 
-  #lookAgainAt(error: unknown, errand: boolean): number {
-    return lookAgainAt(error, () => lastSoundAt(this.#memory.openJournal().read()), Date.now(), errand);
+  #lookAgainAt(error: unknown, housekeeping: boolean): number {
+    return lookAgainAt(error, () => lastSoundAt(this.#memory.openJournal().read()), Date.now(), housekeeping);
   }
 
   /** Removes a run that cannot be read, for whoever asked; its id is free again. */
@@ -141,7 +141,7 @@ export class Host {
     // No run: all there can be is the mark of a key that has served its time.
     if (this.#run.state.created === null) return await this.#ctx.storage.deleteAll();
     // Whatever work there is besides gets a watch of its own.
-    if (info !== undefined && isErrand(info)) return this.proceed(info);
+    if (info !== undefined && isHousekeeping(info)) return this.proceed(info);
     this.#alarm.handled = true;
     this.proceed(info);
     const guard = timer(Date.now() + longestAlarmMs);
@@ -149,7 +149,7 @@ export class Host {
     guard.cancel();
     this.#alarm.handled = false;
     // Still at work, or being removed: the next alarm takes over the watch.
-    if (this.#loop !== null || this.removing) this.#alarm.watch();
+    if (this.#loop !== null || this.removing) this.#alarm.setWatchdog();
   }
 
   /** The run once it has ended, or as it is when the time is up. */
@@ -226,7 +226,7 @@ export class Host {
       // A report under way must not list the run again after its removal.
       await this.#loop;
       // Should the process die half-way, the run is listed again.
-      this.#alarm.guard();
+      this.#alarm.ensureWatchdog();
       await this.#erase(by);
     } catch (error) {
       this.removing = false;
@@ -296,7 +296,7 @@ export class Host {
       const soon = (dueAt !== null && dueAt - now < watchdogMs) || (alarmAt !== null && alarmAt <= now);
       if (!next.busy && !debts.busy && !soon) return this.#park(alarmAt, dueAt);
       // What merely waits for a moment needs no watch before it: there is nothing at work that could have died.
-      this.#alarm.guard(next.busy ? null : alarmAt);
+      this.#alarm.ensureWatchdog(next.busy ? null : alarmAt);
       await this.#rest(next, earlier(wakeAt, dueAt));
     }
   }
@@ -304,8 +304,8 @@ export class Host {
   /** Removes what is kept no longer; false where that has to wait. */
   async #expire(debts: Debts): Promise<boolean> {
     if (this.#expiry.dueAt > Date.now()) return false;
-    // An alarm that came for an errand is over by now.
-    this.#alarm.guard();
+    // An alarm that came for housekeeping is over by now.
+    this.#alarm.ensureWatchdog();
     return await this.#expiry.attempt({
       state: () => this.#run.state,
       settled: () => debts.settled(),
@@ -322,7 +322,7 @@ export class Host {
   }
 
   #park(runAt: number | null, owedAt: number | null): void {
-    const wakeAt = earlier(runAt, owedAt === null ? null : errandAt(owedAt));
+    const wakeAt = earlier(runAt, owedAt === null ? null : housekeepingAt(owedAt));
     if (wakeAt === null) this.#alarm.disarm();
     else this.#alarm.arm(wakeAt);
     const run = this.#run;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Alarm, aheadOf, deadlineOf, isErrand } from "../../src/objects/alarm.ts";
+import { Alarm, aheadOf, deadlineOf, isHousekeeping } from "../../src/objects/alarm.ts";
 
 const now = 1_000_000;
 
@@ -61,12 +61,12 @@ test("one that was lost, or has passed, is set anew once somebody has looked", a
   expect(set).toEqual([now + 50, now + 50, now + 70]);
 });
 
-test("the alarm of a deadline comes two or three milliseconds ahead of it, is no errand's, and knows what it came for (guarantee 4)", () => {
+test("the alarm of a deadline comes two or three milliseconds ahead of it, is none for housekeeping, and knows what it came for (guarantee 4)", () => {
   for (let deadline = 1_999_990.5; deadline < 2_001_010; deadline += 0.5) {
     const scheduledTime = aheadOf(deadline);
     const alarm = { scheduledTime, retryCount: 0, isRetry: false };
     expect(Math.ceil(deadline) - scheduledTime).toBe(Math.ceil(deadline) % 1000 === 2 ? 3 : 2);
-    expect([Number.isInteger(scheduledTime), isErrand(alarm)]).toEqual([true, false]);
+    expect([Number.isInteger(scheduledTime), isHousekeeping(alarm)]).toEqual([true, false]);
     expect(deadlineOf(alarm)).toBeGreaterThanOrEqual(deadline);
   }
 });
