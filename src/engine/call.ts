@@ -11,7 +11,7 @@ import type { AttemptContext } from "../core/step.ts";
 import type { Stored } from "../core/value.ts";
 import type { WebhookOptions } from "../core/webhook.ts";
 import type { Scope } from "./scope.ts";
-import type { Verdict } from "./trial.ts";
+import type { Validated } from "./validation.ts";
 
 /** A function that is attempted until it succeeds: a step, or the undoing of one. */
 export type RunPlan = {
@@ -61,8 +61,8 @@ export type Pending = {
   readonly reject: (error: unknown) => void;
   /** False while replay or a pause holds it back. */
   begun: boolean;
-  /** Of a wait: what its schema has made of the signal that is on its way to it. */
-  verdict?: Verdict;
+  /** Of a wait: what its schema made of the signal that is about to be delivered. */
+  validated?: Validated;
 };
 
 /** The kind under which the call is on record. */

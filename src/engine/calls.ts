@@ -21,8 +21,8 @@ import type { Errors } from "./errors.ts";
 import { currentScope, isWithdrawn, openScope, rootOf, insideOf } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
-import { judge, lateFor, payloadOf } from "./trial.ts";
-import type { Verdict } from "./trial.ts";
+import { validatePayload, schemaTimeout, payloadOf } from "./validation.ts";
+import type { Validated } from "./validation.ts";
 
 /** Waits that a cancelled handler may ask for in vain before it is no longer answered: it goes round in circles. */
 const patience = 100;
@@ -202,23 +202,23 @@ export class Calls {
     }
   }
 
-  /** The schema spoke when the signal went on record; in replay it does so now. */
+  /** The schema answered when the signal went on record; in replay it is asked now. */
   #take(pending: Pending, payload: Stored): void {
-    const { name, plan, verdict } = pending;
+    const { name, plan, validated } = pending;
     if (plan.kind !== "wait" || plan.schema === null) return pending.resolve(decode(payload));
-    const told = verdict ?? judge(pending, plan.schema, payload);
-    if (!(told instanceof Promise)) return this.#tell(pending, told);
-    // An older life, or older code, did not take its time: what it said is not on record.
-    const late = (): HoldfastError => lateFor("signal_invalid", payloadOf(name));
-    this.#course.trials.heard(told, late).then(
-      (spoken) => this.#tell(pending, spoken),
+    const answer = validated ?? validatePayload(pending, plan.schema, payload);
+    if (!(answer instanceof Promise)) return this.#tell(pending, answer);
+    // It answered at once in an older life, or by older code: its answer is not on record.
+    const late = (): HoldfastError => schemaTimeout("signal_invalid", payloadOf(name));
+    this.#course.validations.exclusive(answer, late).then(
+      (answered) => this.#tell(pending, answered),
       (error: HoldfastError) => this.#course.guard(() => this.#course.halt(error)),
     );
   }
 
-  #tell({ resolve, reject }: Pending, verdict: Verdict): void {
-    if ("value" in verdict) resolve(verdict.value);
-    else reject(this.#errors.give(verdict.error));
+  #tell({ resolve, reject }: Pending, validated: Validated): void {
+    if ("value" in validated) resolve(validated.value);
+    else reject(this.#errors.give(validated.error));
   }
 
   #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {

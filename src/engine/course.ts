@@ -19,7 +19,7 @@ import { Pace } from "./pace.ts";
 import { Queue } from "./queue.ts";
 import type { Ending } from "./queue.ts";
 import { Replay } from "./replay.ts";
-import { Trials } from "./trial.ts";
+import { Validations } from "./validation.ts";
 import type { World } from "./world.ts";
 
 /** Whose course it is. */
@@ -43,7 +43,7 @@ export class Course {
   readonly limiter: Limiter;
   readonly replay: Replay;
   /** Values of its that schemas take their time over. */
-  readonly trials: Trials;
+  readonly validations: Validations;
   /** Rings when the handler makes a call or ends. */
   readonly stirred = new Bell();
   /** Rings when nothing is left to do but wait, and when there is something new to wait for, or sooner. */
@@ -77,7 +77,7 @@ export class Course {
     this.#pace = new Pace(world.clock, this);
     this.#queue = new Queue(this.#pace, this);
     this.replay = new Replay(this.#pace, this);
-    this.trials = new Trials(world.clock, this.#pace, (at) => this.expect(at));
+    this.validations = new Validations(world.clock, this.#pace, (at) => this.expect(at));
   }
 
   get state(): RunState {

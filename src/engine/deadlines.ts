@@ -30,7 +30,7 @@ export class Deadlines {
 
   /** The next one; Infinity when nothing but the world can move the run. @param all also of what may not end now */
   soonest(all: boolean): number {
-    let soonest = Math.min(this.#work.attempts.timeoutAt, this.#course.trials.timeoutAt);
+    let soonest = Math.min(this.#work.attempts.timeoutAt, this.#course.validations.timeoutAt);
     if (all && this.#course.state.paused === null) {
       for (const pending of this.#pending.values()) soonest = Math.min(soonest, this.of(pending));
     }
@@ -51,8 +51,8 @@ export class Deadlines {
     if (!pending.begun || pending.plan.kind === "webhook") return Infinity;
     if (this.#work.attempts.isRunning(pending.key)) return this.#work.attempts.dueAt(pending.key);
     if (pending.plan.kind === "child") return this.#work.children.dueAt(pending);
-    // A signal that came in time is being judged for it.
-    if (this.#work.waits.isJudging(pending)) return Infinity;
+    // A signal that came in time is being validated for it.
+    if (this.#work.waits.isValidating(pending)) return Infinity;
     const call = this.#course.state.calls.get(callKey(recordKind(pending.plan), pending.id));
     // One that is over is about to be settled.
     if (call === undefined || call.done) return Infinity;

@@ -7,19 +7,19 @@ import type { Step } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import type { Course } from "./course.ts";
-import type { Trials } from "./trial.ts";
+import type { Validations } from "./validation.ts";
 
 /**
  * Rejects with whatever the handler throws; output_invalid, value_uncloneable, value_too_large.
  * @throws HoldfastError journal_corrupt, journal_newer: the input on record cannot be read, and the handler is not called
  */
-export function callHandler(definition: Definition, { state, trials }: Course, step: Step): Promise<Stored> {
+export function callHandler(definition: Definition, { state, validations }: Course, step: Step): Promise<Stored> {
   const { created } = state;
-  return call(definition, created === null ? undefined : decode(created.input), step, trials);
+  return call(definition, created === null ? undefined : decode(created.input), step, validations);
 }
 
-async function call(definition: Definition, input: unknown, step: Step, trials: Trials): Promise<Stored> {
+async function call(definition: Definition, input: unknown, step: Step, validations: Validations): Promise<Stored> {
   const handler = definition.handler as (input: unknown, step: Step) => unknown;
-  const output = await trials.fit(definition.output, await handler(input, step), "output_invalid", "the output");
+  const output = await validations.fit(definition.output, await handler(input, step), "output_invalid", "the output");
   return encode(output, "the output of the run");
 }

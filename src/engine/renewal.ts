@@ -39,7 +39,7 @@ export class Renewal {
 
   /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
   async request(input: unknown): Promise<never> {
-    const fitted = this.#course.trials.fit(this.#definition.input, input, "input_invalid", "the input");
+    const fitted = this.#course.validations.fit(this.#definition.input, input, "input_invalid", "the input");
     const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
     const { created } = this.#course.state;
     if (created === null) throw new Error("a run that was never created cannot go on");

@@ -5,8 +5,8 @@
  * it anew (guarantee 4).
  * Invariant 2: signals go to the oldest open wait of their name, first in first out, each once
  * (guarantee 5); a wait that timed out takes none.
- * Invariant 3: a signal that a schema takes its time over is on record as taken once that has spoken, with what it said:
- * the handler hears it in the same place in every life, and no other life asks again (guarantee 3).
+ * Invariant 3: a signal whose schema takes its time is on record as consumed once the schema has answered, together with
+ * that answer: every life gives it to the handler in the same place, and none asks the schema again (guarantee 3).
  */
 import type { EntryOf, Fact } from "../core/entry.ts";
 import { storeError } from "../core/error.ts";
@@ -20,14 +20,14 @@ import type { ChildPlan, Pending, Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "./course.ts";
 import type { Happening } from "./happening.ts";
-import { judge, lateFor, payloadOf } from "./trial.ts";
-import type { Verdict } from "./trial.ts";
+import { validatePayload, schemaTimeout, payloadOf } from "./validation.ts";
+import type { Validated } from "./validation.ts";
 import type { Withdrawals } from "./withdrawal.ts";
 
 type WaitPlan = Exclude<Plan, RunPlan | ChildPlan>;
 
-/** The signal is judged for this wait; `drop` where it is no longer. */
-type Judging = { readonly wait: Pending; readonly signal: Received; readonly drop: () => void };
+/** The schema of this wait takes its time over the signal; `drop` stops waiting for it. */
+type SlowValidation = { readonly wait: Pending; readonly signal: Received; readonly drop: () => void };
 type Received = EntryOf<"signal.received">;
 
 export class Waits {
@@ -38,10 +38,10 @@ export class Waits {
   /** Listeners take what they hear before any wait does. */
   readonly #asks: Asks;
   readonly #withdrawals: Withdrawals;
-  /** Signals that the schemas of their waits take their time over, by name. */
-  readonly #judging = new Map<string, Judging>();
+  /** Validations that take their time, by the name of the signal; one a name. */
+  readonly #validating = new Map<string, SlowValidation>();
   /** Rings when one of them is over. */
-  readonly #judged = new Bell();
+  readonly #validated = new Bell();
   /** Open waits by name of signal, oldest first. */
   readonly #open = new Map<string, Pending[]>();
 
@@ -52,20 +52,20 @@ export class Waits {
     this.#withdrawals = withdrawals;
   }
 
-  /** How many of them go on, and will post. */
+  /** How many addresses are being made and payloads validated: each will post. */
   get running(): number {
-    return this.#creating + this.#judging.size;
+    return this.#creating + this.#validating.size;
   }
 
-  /** Resolves when a signal has been judged, for as long as one that came by this instant is not; null where none is left. */
-  judged(at: number): Promise<void> | null {
-    const isOpen = [...this.#judging.values()].some(({ signal }) => signal.at <= at);
-    return isOpen ? this.#judged.heard() : null;
+  /** Null unless a signal that came by this instant is still being validated; else resolves when the next validation is over. */
+  validationBy(at: number): Promise<void> | null {
+    const isOpen = [...this.#validating.values()].some(({ signal }) => signal.at <= at);
+    return isOpen ? this.#validated.heard() : null;
   }
 
-  /** A signal that came in time is being judged for this wait. */
-  isJudging(wait: Pending): boolean {
-    return this.#judging.get(wait.name)?.wait === wait;
+  /** A signal that came in time is being validated for this wait. */
+  isValidating(wait: Pending): boolean {
+    return this.#validating.get(wait.name)?.wait === wait;
   }
 
   /** @param held it was held back: what came meanwhile is handed over in its order */
@@ -131,8 +131,8 @@ export class Waits {
     const index = open?.indexOf(pending) ?? -1;
     if (index >= 0) open?.splice(index, 1);
     // What it was about to be given is the next one's.
-    if (this.isJudging(pending)) {
-      this.#endJudging(pending.name);
+    if (this.isValidating(pending)) {
+      this.#endValidating(pending.name);
       this.match(pending.name);
     }
   }
@@ -195,56 +195,56 @@ export class Waits {
     for (const open of this.#open.get(name) ?? []) this.#recordWait(open);
   }
 
-  /** The signal is the wait's, once its schema has judged what it brings; of each name one is judged at a time. */
+  /** The signal is the wait's once its schema has validated the payload; of each name one is validated at a time. */
   #take(wait: Pending, signal: Received): void {
     const { name, id: call, plan } = wait;
-    if (this.#judging.has(name)) return this.#recordWaiting(name);
+    if (this.#validating.has(name)) return this.#recordWaiting(name);
     if (plan.kind === "wait" && plan.schema !== null) {
       const { seenAt } = this.#calls;
-      // The time that it is told is that of every replay, which asks it once the handler is given the signal.
+      // The schema is shown the time that every replay shows it: replay asks it as the handler is given the signal.
       this.#calls.seenAt = this.#course.ledger.now();
-      const verdict = judge(wait, plan.schema, signal.payload);
+      const validated = validatePayload(wait, plan.schema, signal.payload);
       this.#calls.seenAt = seenAt;
-      if (verdict instanceof Promise) return this.#judge(wait, signal, verdict);
-      wait.verdict = verdict;
+      if (validated instanceof Promise) return this.#validate(wait, signal, validated);
+      wait.validated = validated;
     }
     this.#course.record({ kind: "signal.consumed", name, call, signal: signal.seq });
   }
 
-  /** Meanwhile those wait that no signal is there for. */
+  /** While one is validated, the waits behind it for which no signal is buffered go on record. */
   #recordWaiting(name: string): void {
     const count = this.#course.state.inboxes.get(name)?.count ?? 0;
     for (const open of this.#open.get(name)?.slice(count) ?? []) this.#recordWait(open);
   }
 
-  #judge(wait: Pending, signal: Received, verdict: Promise<Verdict>): void {
+  #validate(wait: Pending, signal: Received, validated: Promise<Validated>): void {
     const { name } = wait;
-    const late = (): HoldfastError => lateFor("signal_invalid", payloadOf(name));
-    const { made, drop } = this.#course.trials.limited(verdict, late);
-    const judging: Judging = { wait, signal, drop };
-    this.#judging.set(name, judging);
-    const conclude = (spoken: Verdict): void => this.#course.post(() => this.#conclude(judging, spoken));
+    const late = (): HoldfastError => schemaTimeout("signal_invalid", payloadOf(name));
+    const { made, drop } = this.#course.validations.limited(validated, late);
+    const validation: SlowValidation = { wait, signal, drop };
+    this.#validating.set(name, validation);
+    const conclude = (spoken: Validated): void => this.#course.post(() => this.#conclude(validation, spoken));
     made.then(conclude, (error: unknown) => conclude({ error }));
   }
 
-  #conclude(judging: Judging, verdict: Verdict): void {
-    const { wait, signal } = judging;
+  #conclude(validation: SlowValidation, validated: Validated): void {
+    const { wait, signal } = validation;
     const { name, id: call } = wait;
     const consumed = { kind: "signal.consumed", name, call, signal: signal.seq } as const;
-    if (this.#judging.get(name) !== judging) return;
-    this.#endJudging(name);
+    if (this.#validating.get(name) !== validation) return;
+    this.#endValidating(name);
     const { state, held } = this.#course;
     const isNext = this.#oldest(name) === wait && state.inboxes.get(name)?.first === signal;
-    if (isNext && !held) this.#course.record({ ...consumed, ...toldOf(verdict, name) });
-    // A listener has taken the signal, or a pause has come, after which it is judged once more: its deadline counts again.
+    if (isNext && !held) this.#course.record({ ...consumed, ...toldOf(validated, name) });
+    // A listener has taken the signal, or a pause has come, after which it is validated anew: the wait's deadline counts again.
     else this.#course.expect(-Infinity);
     this.match(name);
   }
 
-  #endJudging(name: string): void {
-    this.#judging.get(name)?.drop();
-    this.#judging.delete(name);
-    this.#judged.ring();
+  #endValidating(name: string): void {
+    this.#validating.get(name)?.drop();
+    this.#validating.delete(name);
+    this.#validated.ring();
   }
 
   #beginWebhook(pending: Pending, timeoutMs: number | null): void {
@@ -285,11 +285,11 @@ export class Waits {
   }
 }
 
-/** What a schema that took its time has said, as it is on record. */
-function toldOf(verdict: Verdict, name: string): Pick<EntryOf<"signal.consumed">, "value" | "error"> {
+/** The answer of a schema that took its time, as it goes on record. */
+function toldOf(validated: Validated, name: string): Pick<EntryOf<"signal.consumed">, "value" | "error"> {
   try {
-    if ("value" in verdict) return { value: encode(verdict.value, payloadOf(name)) };
-    return { error: storeError(verdict.error) };
+    if ("value" in validated) return { value: encode(validated.value, payloadOf(name)) };
+    return { error: storeError(validated.error) };
   } catch (error) {
     return { error: storeError(error) };
   }

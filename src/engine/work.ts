@@ -49,7 +49,10 @@ export class Work {
   /** Some of it goes on, and will post. */
   get goesOn(): boolean {
     return (
-      this.attempts.running > 0 || this.#course.trials.count > 0 || this.waits.running > 0 || this.children.starting > 0
+      this.attempts.running > 0 ||
+      this.#course.validations.count > 0 ||
+      this.waits.running > 0 ||
+      this.children.starting > 0
     );
   }
 
@@ -114,9 +117,9 @@ export class Work {
         this.#course.expect(-Infinity);
         return this.tick(this.#course.world.clock.now());
       }
-      // What a schema takes its time over came before.
-      const judged = next.at === Infinity ? null : this.waits.judged(next.at);
-      if (judged !== null) return void judged.then(() => this.#goThrough(happenings, index, -1));
+      // A signal that is still being validated came before.
+      const validated = next.at === Infinity ? null : this.waits.validationBy(next.at);
+      if (validated !== null) return void validated.then(() => this.#goThrough(happenings, index, -1));
       if (next.seq === Infinity && seq !== seen && this.waits.owes(next.at)) {
         return this.#goThrough(happenings, index, seq);
       }
@@ -163,7 +166,7 @@ export class Work {
   /** Ends what has had its time, also while nothing may begin. */
   expire(now: number): void {
     this.attempts.expire(now);
-    this.#course.trials.expire(now);
+    this.#course.validations.expire(now);
   }
 
   /** Does what is due. */

@@ -163,10 +163,10 @@ export class Stage implements Company {
     const own = elsewhere.map(
       ({ run }) => `what the handler of ${run.state.created?.workflow} awaits besides its steps`,
     );
-    const judged = [...this.#processes.values()].filter(({ run: { execution } }) => {
-      return execution?.course.over === false && execution.course.trials.count > 0;
+    const validating = [...this.#processes.values()].filter(({ run: { execution } }) => {
+      return execution?.course.over === false && execution.course.validations.count > 0;
     });
-    const schemas = judged.map(({ run }) => `a schema of ${run.state.created?.workflow}`);
+    const schemas = validating.map(({ run }) => `a schema of ${run.state.created?.workflow}`);
     return [...this.life.atWork.values(), ...own, ...schemas];
   }
 

@@ -78,7 +78,7 @@ describe("of a wait", () => {
     expect(told({ host: again })).toEqual(["its own"]);
   });
 
-  test("guarantee 3: one that answers at once is told the same time in every life", async () => {
+  test("guarantee 3: a schema that answers at once is shown the same time in every life", async () => {
     const seen: number[] = [];
     const flow: Handler = async (_input, step) => {
       const validate = (): { value: never } => ({ value: seen.push(step.now()) as never });
@@ -108,7 +108,7 @@ describe("of a wait", () => {
     expect(again.output).toEqual(order);
   });
 
-  test("what it said is on record with the signal, and no other life asks it", async () => {
+  test("guarantee 3: an answer that took its time is on record with the signal, and no other life asks the schema", async () => {
     const slow = new Slow();
     slow.make = (value) => new Map([[value, 1]]);
     const host = await slow
@@ -126,7 +126,7 @@ describe("of a wait", () => {
     expect(again.journal.kinds.filter((kind) => kind.startsWith("signal."))).toHaveLength(4);
   });
 
-  test("one that answers at once leaves nothing on record, and is asked once a life", async () => {
+  test("a schema that answers at once leaves nothing on record, and is asked once a life", async () => {
     let asked = 0;
     const schema = z.string().transform((text) => `${text}${++asked}`);
     const flow: Handler = async (_input, step) => [await step.waitFor("go", { schema }), await step.waitFor("end")];
@@ -167,7 +167,7 @@ describe("of a wait", () => {
     expect(slow.asked).toEqual([]);
   });
 
-  test("guarantee 4: one that never answers is waited for half a minute, and rejects the call", async () => {
+  test("guarantee 4: a schema that never answers is waited for half a minute; then the call rejects", async () => {
     const slow = new Slow();
     slow.ms = Infinity;
     const flow: Handler = async (_input, step) => {
@@ -201,7 +201,7 @@ describe("of a wait", () => {
     expect([again.output, slow.asked]).toEqual(["y", ["x"]]);
   });
 
-  test("guarantee 4: what came in time is the wait's, also where its time is over meanwhile", async () => {
+  test("guarantee 4: a signal that came in time is the wait's, even if the wait times out while it is validated", async () => {
     const slow = new Slow();
     slow.ms = 5000;
     const host = await slow
@@ -212,7 +212,7 @@ describe("of a wait", () => {
     expect(host.entries("wait.timed_out")).toEqual([]);
   });
 
-  test("guarantee 5: a race that is lost meanwhile swallows no signal", async () => {
+  test("guarantee 5: a race that is lost while a signal is validated swallows no signal", async () => {
     const slow = new Slow();
     slow.ms = 2000;
     const flow: Handler = async (_input, step) => {
@@ -227,7 +227,7 @@ describe("of a wait", () => {
     expect([host.output, host.clock.at]).toEqual([["nap", "x"], startAt + 1000]);
   });
 
-  test("guarantee 5: a pause that comes meanwhile loses nothing: it is asked once more", async () => {
+  test("guarantee 5: a pause while a signal is validated loses nothing: the schema is asked once more", async () => {
     const slow = new Slow();
     slow.ms = 2000;
     const host = slow.in(beside(slow, { timeout: "1 m" })).signalAt(startAt + 500, "go", "x");
@@ -240,7 +240,7 @@ describe("of a wait", () => {
     expect(host.entries("signal.consumed").map(({ at }) => at - startAt)).toEqual([102_000, 200_000]);
   });
 
-  test("guarantee 5: behind one that is being judged the next of its name wait, each for its own", async () => {
+  test("guarantee 5: behind a signal that is being validated the next of its name wait, each for its own wait", async () => {
     const slow = new Slow();
     slow.ms = 2000;
     const flow: Handler = async (_input, step) => {
@@ -256,7 +256,7 @@ describe("of a wait", () => {
     expect(host.entries("wait.timed_out").map(({ at, call }) => [at - startAt, call])).toEqual([[1000, "go#3"]]);
   });
 
-  test("guarantee 4: of early signals, a wait behind one that is being judged has its deadline from its beginning", async () => {
+  test("guarantee 4: of early signals, a wait behind one that is being validated counts its deadline from its beginning", async () => {
     const slow = new Slow();
     slow.ms = 10_000;
     const flow: Handler = async (_input, step) => {
@@ -273,7 +273,7 @@ describe("of a wait", () => {
     expect(host.output).toEqual(["a", [null, 3000]]);
   });
 
-  test("guarantee 5: a listener that comes meanwhile takes the signal, and the wait goes on without it", async () => {
+  test("guarantee 5: a listener that is registered while a signal is validated takes it, and the wait goes on without it", async () => {
     const slow = new Slow();
     slow.ms = 2000;
     const flow: Handler = async (_input, step) => {
@@ -290,7 +290,7 @@ describe("of a wait", () => {
     expect([host.output, host.clock.at]).toEqual([[null, ["x"]], startAt + 5000]);
   });
 
-  test("a cancellation does not wait for it", async () => {
+  test("a cancellation does not wait for a schema", async () => {
     const slow = new Slow();
     slow.ms = Infinity;
     const host = slow.in(beside(slow)).signalAt(startAt + 500, "go", "x");
@@ -340,7 +340,7 @@ describe("of waits without end", () => {
   });
 });
 
-describe("of a wait whose verdict an older life did not put on record", () => {
+describe("of a wait whose schema's answer an older life did not put on record", () => {
   const flow =
     (slow: Slow): Handler =>
     async (_input, step) => {
@@ -361,7 +361,7 @@ describe("of a wait whose verdict an older life did not put on record", () => {
     return new Host(host.definition, { commits, at: host.clock.at, cold: false });
   }
 
-  test("guarantee 3: replay gives the handler nothing else until it has answered", async () => {
+  test("guarantee 3: replay gives the handler nothing else until the schema has answered", async () => {
     const slow = new Slow();
     const order: string[] = [];
     const before = await older(slow);
@@ -374,7 +374,7 @@ describe("of a wait whose verdict an older life did not put on record", () => {
     expect([order, slow.asked, again.status]).toEqual([["go", "slept"], ["x"], "waiting"]);
   });
 
-  test("guarantee 8: one that never answers pauses the run, which says so and can go on", async () => {
+  test("guarantee 8: a schema that never answers pauses the run, which says so and can go on", async () => {
     const slow = new Slow();
     const again = await slow.again(await older(slow), Infinity, { cold: false }).drive();
     expect([again.status, again.snapshot.error?.message, again.clock.at - startAt]).toEqual([
@@ -388,7 +388,7 @@ describe("of a wait whose verdict an older life did not put on record", () => {
 });
 
 describe("of the handler's own values", () => {
-  test("guarantee 4: a run whose output is being looked at is at work, though a call is open", async () => {
+  test("guarantee 4: a run whose output is being validated is at work, though a call is open", async () => {
     const slow = new Slow();
     slow.ms = 5000;
     const handler: Handler = (_input, step) => {

@@ -1,9 +1,9 @@
 /**
- * Owns: waiting for what a schema makes of a value where that takes its time: that the run is at work meanwhile, for how
- * long it is waited for, and whether the handler hears of anything else before.
+ * Owns: waiting for a schema that takes its time over a value: that the run counts as at work meanwhile, how long the
+ * schema may take, and whether anything else is delivered to the handler before it has answered.
  * Does not own: whose schema it is, and what comes of a value that it refuses (waits, calls, handler, renewal).
- * Invariant 1: nothing overtakes what the handler itself is kept waiting for by a schema: in every life the two come in
- * the same order, however long the schema takes (guarantee 3).
+ * Invariant 1: while the handler itself waits for a schema, nothing else is delivered to it: in every life the order is
+ * the same, however long the schema takes (guarantee 3).
  */
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -23,14 +23,18 @@ const limitMs = 30_000;
 /** The wait that the payload is for. */
 type Waiting = { readonly name: string; readonly scope: Scope };
 
-/** What a schema has made of a payload. */
-export type Verdict = { readonly value: unknown } | { readonly error: unknown };
+/** A payload as its schema makes it, or why the schema refuses it. */
+export type Validated = { readonly value: unknown } | { readonly error: unknown };
 
 /**
- * A call of step that the schema made would be made in no other life: it makes none.
+ * The schema may make no calls of step: those of one life would be made in no other.
  * @throws HoldfastError journal_corrupt, journal_newer: the payload cannot be read
  */
-export function judge({ name, scope }: Waiting, schema: Schema, payload: Stored): Verdict | Promise<Verdict> {
+export function validatePayload(
+  { name, scope }: Waiting,
+  schema: Schema,
+  payload: Stored,
+): Validated | Promise<Validated> {
   const given = decode(payload);
   const inside = openScope(scope, `the schema of signal ${name}`);
   try {
@@ -45,30 +49,30 @@ export function judge({ name, scope }: Waiting, schema: Schema, payload: Stored)
   }
 }
 
-/** What a refusal calls it. */
+/** What a refusal calls the payload. */
 export function payloadOf(name: string): string {
   return `the payload of signal ${name}`;
 }
 
-/** The refusal of a value that its schema says nothing about. */
-export function lateFor(code: ErrorCode, what: string): HoldfastError {
+/** The refusal of a value about which its schema did not answer in time. */
+export function schemaTimeout(code: ErrorCode, what: string): HoldfastError {
   return new HoldfastError(code, `${what} is not valid: its schema did not answer within ${limitMs / 1000} s`);
 }
 
-type Trial = {
+type Validation = {
   /** When it is waited for no longer. */
   readonly endsAt: number;
   readonly giveUp: () => void;
 };
 
-/** What is waited for no longer than for a while; `drop` where nobody waits for it any more. */
+/** A promise that is waited for no longer than `limitMs`; `drop` stops waiting for it. */
 type Limited<Value> = { readonly made: Promise<Value>; readonly drop: () => void };
 
-export class Trials {
+export class Validations {
   readonly #clock: Clock;
   readonly #pace: Pace;
   readonly #expect: (at: number) => void;
-  readonly #open = new Set<Trial>();
+  readonly #open = new Set<Validation>();
 
   /** @param expect told of an instant at which there is something to do */
   constructor(clock: Clock, pace: Pace, expect: (at: number) => void) {
@@ -81,7 +85,7 @@ export class Trials {
     return this.#open.size;
   }
 
-  /** When the first of them has had its time; Infinity when none is under way. */
+  /** When the first that is under way is given up; Infinity when none is. */
   get timeoutAt(): number {
     let first = Infinity;
     for (const { endsAt } of this.#open) first = Math.min(first, endsAt);
@@ -90,27 +94,27 @@ export class Trials {
 
   /** Gives up those whose time is over. */
   expire(now: number): void {
-    for (const trial of this.#open) if (trial.endsAt <= now) trial.giveUp();
+    for (const validation of this.#open) if (validation.endsAt <= now) validation.giveUp();
   }
 
-  /** What comes of it; rejects with what `late` answers where that takes too long. */
+  /** The same promise; rejects with what `late` answers where that takes too long. */
   limited<Value>(made: Promise<Value>, late: () => Error): Limited<Value> {
     const { promise, resolve, reject } = Promise.withResolvers<Value>();
-    const drop = (): void => void this.#open.delete(trial);
+    const drop = (): void => void this.#open.delete(validation);
     const giveUp = (): void => {
       drop();
       reject(late());
     };
-    const trial: Trial = { endsAt: this.#clock.now() + limitMs, giveUp };
-    this.#open.add(trial);
-    this.#expect(trial.endsAt);
+    const validation: Validation = { endsAt: this.#clock.now() + limitMs, giveUp };
+    this.#open.add(validation);
+    this.#expect(validation.endsAt);
     made.then(resolve, reject);
     promise.then(drop, drop);
     return { made: promise, drop };
   }
 
-  /** The same of what the handler waits for: until then it hears of nothing else. */
-  heard<Value>(made: Promise<Value>, late: () => Error): Promise<Value> {
+  /** As `limited`, of what the handler waits for: nothing else is delivered to it before. */
+  exclusive<Value>(made: Promise<Value>, late: () => Error): Promise<Value> {
     const heard = this.limited(made, late).made;
     // What fell due meanwhile is due now.
     const free = (): void => this.#expect(-Infinity);
@@ -127,6 +131,6 @@ export class Trials {
     what: string,
   ): Output | Promise<Output> {
     const made = validate(schema, value, code, what);
-    return made instanceof Promise ? this.heard(made, () => lateFor(code, what)) : made;
+    return made instanceof Promise ? this.exclusive(made, () => schemaTimeout(code, what)) : made;
   }
 }
