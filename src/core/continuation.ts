@@ -7,6 +7,7 @@ import type { EntryOf, Fact } from "./entry.ts";
 import { needsOf } from "./flow.ts";
 import { givenLabels, labelsOf } from "./label.ts";
 import type { Continuation, KeptAction, KeptUpdate } from "./origin.ts";
+import { bornAt } from "./origin.ts";
 import type { RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
 import { kindOf } from "./ticket.ts";
@@ -88,7 +89,7 @@ function renewedOf(state: RunState, life: Life, signals: readonly EntryOf<"signa
     notAfter: null,
     continuation: {
       count: (created.continuation?.count ?? 0) + 1,
-      createdAt: created.continuation?.createdAt ?? created.at,
+      createdAt: bornAt(created),
       keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
       ...newestUpdates(state),
       ...newestActions(state),

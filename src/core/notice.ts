@@ -4,6 +4,7 @@ import type { EndEntry } from "./end.ts";
 import type { EntryOf } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 import { toJson } from "./json.ts";
+import { bornAt } from "./origin.ts";
 import { defined } from "./record.ts";
 import { utf8Length } from "./size.ts";
 import { decode } from "./value.ts";
@@ -34,7 +35,7 @@ export function noticePause(attempt: number, askedMs: number, random: number): n
 
 /** The body, as text: the same whenever it is made. */
 export function noticeOf(created: EntryOf<"run.created">, end: EndEntry): string {
-  const { id, workflow, version, labels, at, continuation } = created;
+  const { id, workflow, version, labels } = created;
   const output = end.kind === "run.completed" ? outputOf(end.output) : { output: null };
   const error = endError(end);
   return JSON.stringify({
@@ -44,7 +45,7 @@ export function noticeOf(created: EntryOf<"run.created">, end: EndEntry): string
       ...{ id, workflow, version, status: endStatus(end), ...output },
       error: error === null ? null : errorOf(error),
       labels,
-      createdAt: instant(continuation?.createdAt ?? at),
+      createdAt: instant(bornAt(created)),
       finishedAt: instant(end.at),
     },
   });

@@ -74,3 +74,11 @@ export type KeptUpdate = {
 export type UpdateEnd =
   | { readonly kind: "completed"; readonly result: Stored }
   | { readonly kind: "failed"; readonly error: StoredError };
+
+/**
+ * When the first life of the run was created, epoch ms. The same in all lives of a run that went on as new; another in
+ * the next run of the same id.
+ */
+export function bornAt({ at, continuation }: { readonly at: number; readonly continuation?: Continuation }): number {
+  return continuation?.createdAt ?? at;
+}

@@ -1,6 +1,7 @@
 /** How a run looks from outside, made from its state. */
 import { endError, endStatus } from "./end.ts";
 import type { EntryOf } from "./entry.ts";
+import { bornAt } from "./origin.ts";
 import { inLine, maxWords } from "./phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
 import type { ActiveAttempt, NextAttempt, Position, RunSnapshot, RunStatus, Waiting } from "./run.ts";
@@ -88,7 +89,7 @@ function outline(
     waitingFor,
     schedule: created.schedule,
     fork: created.fork === undefined ? null : { id: created.fork.id, step: created.fork.step },
-    createdAt: created.continuation?.createdAt ?? created.at,
+    createdAt: bornAt(created),
     // What comes after its end, as a late call of a webhook does, changes nothing about the run.
     updatedAt: end?.at ?? state.at,
     finishedAt: end?.at ?? null,

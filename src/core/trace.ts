@@ -3,6 +3,7 @@
  * what is on record, so that every life of a run, and whoever reads its journal, comes to the same ones.
  */
 import type { CallKind, EntryOf } from "./entry.ts";
+import { bornAt } from "./origin.ts";
 import { createRandom } from "./random.ts";
 
 /** A span as others refer to it: 32 and 16 lower-case hex digits, neither all zeros. */
@@ -47,8 +48,7 @@ export function runTrace(origin: Origin): Trace {
 }
 
 function traceOf(origin: Origin): Trace {
-  const { id, at, continuation } = origin;
-  const seed = `${id}:${continuation?.createdAt ?? at}`;
+  const seed = `${origin.id}:${bornAt(origin)}`;
   const given = parentTrace(origin);
   return {
     traceId: given?.traceId ?? digits(`trace ${seed}`),

@@ -8,6 +8,7 @@
  */
 import { deadlineOf } from "../core/child.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
+import { bornAt } from "../core/origin.ts";
 import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
@@ -151,8 +152,7 @@ export class RunLanes {
   /** The ticket is of this life of the run, and the run has not ended. */
   #isMine({ createdAt }: Ticket): boolean {
     const { created, end } = this.#run.state;
-    if (created === null || end !== null) return false;
-    return (created.continuation?.createdAt ?? created.at) === createdAt;
+    return created !== null && end === null && bornAt(created) === createdAt;
   }
 
   /** It has something to do, and nothing but its lanes holds it. */

@@ -6,9 +6,11 @@
  * Invariant 2: slots are known to the lanes and to this memory only; a new memory asks again.
  * Invariant 3: a slot that was waited for leaves two entries, one that was free leaves none.
  */
+import { dequal } from "dequal";
 import type { Fact } from "../core/entry.ts";
 import { laneKey } from "../core/fold/ask.ts";
 import type { LaneNeed } from "../core/need.ts";
+import { bornAt } from "../core/origin.ts";
 import type { Position } from "../core/run.ts";
 import { callKey, callsOut } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
@@ -234,7 +236,7 @@ export class Slots implements Limiter {
     const { created } = this.#state();
     const before = this.#run;
     // The needs are others where a later start was merged into a run that has not begun, or where the run went on as new.
-    if (before !== null && (this.#madeFor === created?.lanes || isSame(this.#madeFor, created?.lanes))) return before;
+    if (before !== null && dequal(this.#madeFor, created?.lanes)) return before;
     this.#madeFor = created?.lanes;
     const acquisition = new Acquisition(this.#needs("run"), this.#ticket(null), this.#inherited, before);
     this.#run = acquisition;
@@ -251,7 +253,7 @@ export class Slots implements Limiter {
   #ticket(step: string | null): Ticket {
     const { created } = this.#state();
     if (created === null) throw new Error("a run that was never created needs no slots");
-    return { runId: created.id, createdAt: created.continuation?.createdAt ?? created.at, step };
+    return { runId: created.id, createdAt: bornAt(created), step };
   }
 
   /** The run's, and those that are asked for its steps. */
@@ -293,8 +295,4 @@ export class Slots implements Limiter {
     slot.left = true;
     acquisition?.renew(slot);
   }
-}
-
-function isSame(one: readonly LaneNeed[] | undefined, other: readonly LaneNeed[] | undefined): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -13,6 +13,7 @@ import type { Definition } from "../core/definition.ts";
 import type { LogLevel } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
+import { bornAt } from "../core/origin.ts";
 import { createRandom } from "../core/random.ts";
 import { remarkOf } from "../core/remark.ts";
 import { resolveRetry } from "../core/retry.ts";
@@ -250,13 +251,12 @@ function createInfo(caller: Caller): RunInfo {
   const { created, startedAt } = caller.course.state;
   if (created === null) throw new Error("a run that was never created has no handler");
   const { id, workflow, version, continuation } = created;
-  const { count: continued, createdAt } = continuation ?? { count: 0, createdAt: created.at };
   // Copies: what the run itself goes by is not the handler's to change.
   const [parent, schedule] = [frozen(created.parent), frozen(created.schedule)];
   const [labels, author] = [Object.freeze({ ...created.labels }), Object.freeze(authorOf(created))];
   return Object.freeze({
-    ...{ id, workflow, version, createdAt, startedAt: startedAt ?? created.at },
-    ...{ parent, schedule, labels, author, continued },
+    ...{ id, workflow, version, createdAt: bornAt(created), startedAt: startedAt ?? created.at },
+    ...{ parent, schedule, labels, author, continued: continuation?.count ?? 0 },
   });
 }
 

@@ -7,6 +7,7 @@
 import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import { HoldfastError } from "../core/error.ts";
+import { bornAt } from "../core/origin.ts";
 import type { RunAction } from "../core/service.ts";
 import type { Run } from "../engine/run.ts";
 import { removalOf } from "./alias.ts";
@@ -102,8 +103,7 @@ export class Control {
   #meant({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
     const run = this.#present();
     const { created } = run.state;
-    const createdAt = created?.continuation?.createdAt ?? created?.at ?? 0;
-    if (createdAt < createdBefore) return run;
+    if (created === null || bornAt(created) < createdBefore) return run;
     throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
   }
 

@@ -9,6 +9,7 @@
  * Invariant 2: a parked run leaves no timer, no open request and no socket behind but such as sleep with it.
  */
 import { HoldfastError } from "../core/error.ts";
+import { bornAt } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import type { RunAction, SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
@@ -188,10 +189,7 @@ export class Host {
     const { created } = this.#run.state;
     if (created === null) return new Response(null, { status: 404 });
     this.wake();
-    return this.#memory.followers.admit(request, {
-      ...this.#standing(),
-      createdAt: created.continuation?.createdAt ?? created.at,
-    });
+    return this.#memory.followers.admit(request, { ...this.#standing(), createdAt: bornAt(created) });
   }
 
   /** Where the run is, as its followers hear it. */

@@ -8,6 +8,7 @@ import type { Author } from "../core/author.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
+import { bornAt } from "../core/origin.ts";
 import { formatTrace, runTrace } from "../core/trace.ts";
 import { variable } from "./address.ts";
 import { answersMs } from "./lag.ts";
@@ -151,8 +152,8 @@ function whyOf(entry: Author & { readonly reason: string | null }): object {
 }
 
 /** From the creation of the run's first life, ms. */
-function ageOf({ at, continuation }: EntryOf<"run.created">, end: Entry): number {
-  return end.at - (continuation?.createdAt ?? at);
+function ageOf(run: EntryOf<"run.created">, end: Entry): number {
+  return end.at - bornAt(run);
 }
 
 function errorOf(error: StoredError | undefined): object | undefined {

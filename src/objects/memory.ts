@@ -24,6 +24,7 @@ import { Log } from "./logline.ts";
 import { Meter } from "./meter.ts";
 import { ObservedJournal } from "./journal.ts";
 import { createWorld } from "./world.ts";
+import { bornAt } from "../core/origin.ts";
 
 type Opened = {
   readonly run: Run;
@@ -205,7 +206,7 @@ export class Memory {
 }
 
 function bornOf({ state: { created } }: Run): number | undefined {
-  return created?.continuation?.createdAt ?? created?.at;
+  return created === null ? undefined : bornAt(created);
 }
 
 /** What it came for was removed while it was looked at. */

@@ -8,14 +8,15 @@ import { objectName } from "../core/key.ts";
 import { directoryOf, laneObject, runObject } from "./address.ts";
 import { nameOfKey } from "./digest.ts";
 import { within } from "./patience.ts";
+import { bornAt } from "../core/origin.ts";
 
 const callLimitMs = 10_000;
 
 /** @throws where one of them was not reached */
 export async function takeOut(created: EntryOf<"run.created">): Promise<void> {
-  const { id, shards, claims, at, continuation, key } = created;
+  const { id, shards, claims, key } = created;
   // It is listed under the creation of its first life.
-  await within(directoryOf(id, shards).remove(id, continuation?.createdAt ?? at), callLimitMs);
+  await within(directoryOf(id, shards).remove(id, bornAt(created)), callLimitMs);
   // A lane would take a run that it cannot find for one that is on its way.
   const own = objectName(id);
   for (const lane of claims ?? []) await within(laneObject(lane).release(own), callLimitMs);

@@ -5,6 +5,7 @@
 import { endStatus } from "../end.ts";
 import type { EndEntry } from "../end.ts";
 import type { Entry, EntryOf } from "../entry.ts";
+import { bornAt } from "../origin.ts";
 import { parseTrace, parentTrace, runTrace, spotTrace } from "../trace.ts";
 import type { Spot, Trace } from "../trace.ts";
 import { exceptionOf } from "./span.ts";
@@ -61,7 +62,7 @@ class Tracer {
     this.#stretch = stretch;
     this.#run = runTrace(created);
     this.#root = episode === 0 ? this.#run : this.#trace("retry", "", 0);
-    this.#startAt = created.continuation?.createdAt ?? created.at;
+    this.#startAt = bornAt(created);
   }
 
   /** The spans that this entry ends, where they belong to the stretch. */
