@@ -56,7 +56,7 @@ export class Control {
     else await this.#meant(action).act({ ...action, kind });
     this.#host.proceed();
     // Its handler may have something to clean up; mostly it has not.
-    return pack(kind === "cancel" ? await this.#host.settled(unwindMs) : this.#memory.run.snapshot());
+    return pack(kind === "cancel" ? await this.#host.view.settled(unwindMs) : this.#memory.run.snapshot());
   }
 
   /** Begins the run once more. @throws HoldfastError run_not_found, and what a retry throws */
@@ -95,7 +95,7 @@ export class Control {
 
   #present(): Run {
     const run = this.#memory.existing();
-    if (this.#host.removing) throw new HoldfastError("run_not_found", "the run is being removed");
+    if (this.#host.removal.underWay) throw new HoldfastError("run_not_found", "the run is being removed");
     return run;
   }
 
@@ -122,7 +122,7 @@ export class Control {
     const remains =
       damage === null
         ? await this.#remove(this.#meant(action), action)
-        : await this.#host.discard(this.#memory.id ?? callee, damage);
+        : await this.#host.removal.discard(this.#memory.id ?? callee, damage);
     await this.#alias.noteRemoval(removal);
     return remains;
   }
@@ -131,7 +131,7 @@ export class Control {
     // What was too large to travel with the answer is gone with the run.
     const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
-    await this.#host.remove(action);
+    await this.#host.removal.remove(action);
     return snapshot;
   }
 }

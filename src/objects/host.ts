@@ -1,33 +1,27 @@
 /**
- * Owns: keeping one run going in one Durable Object: when it is looked at, its single alarm, its end.
+ * Owns: keeping one run going in one Durable Object: when it is looked at, and its single alarm.
  * Does not own: any decision about the run (engine/run), what is stored and known of it (memory), what it owes to
- * others (debts).
- * Long because everything that goes on around a run meets here; what each of it does is elsewhere.
+ * others (debts), how it looks (view), removing it (removal).
  * Invariant 1: whatever is committed while the run is busy is committed with an alarm that is due within a second,
  * or while one is being handled, so that the run of a process that died resumes by itself (guarantee 4). A burst
- * that dies before its first commit was never heard of; who called is told, and tells (witness).
+ * that dies before its first commit leaves nothing on record; the caller's stub sees it fail, and reports it (witness).
  * Invariant 2: a parked run leaves no timer, no open request and no socket behind but such as sleep with it.
  */
-import { HoldfastError } from "../core/error.ts";
-import { bornAt } from "../core/origin.ts";
-import type { RunSnapshot } from "../core/run.ts";
-import type { RunAction, SignalRequest } from "../core/service.ts";
+import type { SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
 import type { Next } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
 import { Alarm, aheadOf, deadlineOf, housekeepingAt, isHousekeeping, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
-import { isUnreadable, lastSoundAt, lookAgainAt, remainsOf, unlist } from "./damage.ts";
+import { isUnreadable, lastSoundAt, lookAgainAt } from "./damage.ts";
 import { Debts } from "./debts.ts";
-import { Expiry } from "./expiry.ts";
-import { logRemoval } from "./logline.ts";
 import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
 import { describe } from "./patience.ts";
-import { takeOut } from "./removal.ts";
-import type { Parcel, RunSaid } from "./rpc/run.ts";
+import { Removal } from "./removal.ts";
 import { LaneRequests } from "./requests.ts";
 import { earlier, timer } from "./timer.ts";
+import { View } from "./view.ts";
 
 /** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
 const longestAlarmMs = 10 * 60_000;
@@ -36,38 +30,43 @@ export class Host {
   readonly #ctx: DurableObjectState;
   readonly #memory: Memory;
   readonly #nudge = new Bell();
-  /** Rings when the run may have ended. */
-  readonly #ended = new Bell();
-  readonly #laneRequests = new LaneRequests(
+  readonly #requests = new LaneRequests(
     () => this.proceed(),
     () => this.#memory.meter.called(),
   );
-  /** Of the run that was looked at last. */
+  /** How the run looks to those who ask. */
+  readonly view: View;
+  readonly removal: Removal;
+  /** Those of the run that was looked at last. */
   #debts: Debts | null = null;
   #loop: Promise<void> | null = null;
   readonly #alarm: Alarm;
-  /** The run is being removed: what would be accepted now would go with it. */
-  removing = false;
-  readonly #expiry = new Expiry();
 
   constructor(ctx: DurableObjectState, memory: Memory) {
     this.#ctx = ctx;
     this.#memory = memory;
     this.#alarm = new Alarm(ctx.storage, () => memory.meter.wrote(1));
+    this.view = new View(memory, this.#requests, this);
+    this.removal = new Removal(memory, this.#alarm, {
+      debts: () => this.#currentDebts(),
+      idle: () => this.#loop ?? Promise.resolve(),
+      proceed: () => this.proceed(),
+    });
   }
 
   get #run(): Run {
     return this.#memory.run;
   }
 
-  /** Looks at the run now, and keeps it going for as long as it is busy. */
+  /** Looks at the run now, and keeps it going for as long as it is busy. @param alarm the one that brought the object here */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
-    const judged = this.#memory.isCold && alarm !== undefined && !isHousekeeping(alarm);
-    this.#keepGoing(judged && this.#run.wasCutOff(dueBy(alarm)));
+    const mayTellOfDeath = this.#memory.isCold && alarm !== undefined && !isHousekeeping(alarm);
+    this.#startLoop(mayTellOfDeath && this.#run.wasCutOff(dueBy(alarm)));
   }
 
-  #keepGoing(died: boolean): void {
+  /** @param died the last life of the run was cut off */
+  #startLoop(died: boolean): void {
     // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
     if (died) this.#alarm.setWatchdog();
     this.#loop = this.#drive(died)
@@ -79,20 +78,20 @@ export class Host {
   }
 
   /**
-   * Somebody's call died with this object. If that memory was another, the run goes on with care: what killed it
-   * is on record the next time, before it can do so again.
+   * A call failed because this object died under it. If this memory was made since, the run goes on with care: the next
+   * time, what killed the process is on record before it can do so again.
    */
   noteDeath(): void {
-    if (this.#memory.isCold && this.#loop === null && this.#run.wasCutOff(-Infinity)) this.#keepGoing(true);
+    if (this.#memory.isCold && this.#loop === null && this.#run.wasCutOff(-Infinity)) this.#startLoop(true);
   }
 
-  /** Goes on with the run while a call of it is judged, and once it was: by then it may be at rest, without a watch. */
-  during<Value>(judged: Promise<Value>): Promise<Value> {
+  /** Keeps the run going while a call of it is answered, and looks again after that: it may be at rest by then, without a watchdog. */
+  during<Value>(answered: Promise<Value>): Promise<Value> {
     this.proceed();
-    return judged.finally(() => this.proceed());
+    return answered.finally(() => this.proceed());
   }
 
-  /** Keeps the run going if this memory is new and nothing else would. */
+  /** Sets the run going if it has something to do and this new memory has not looked at it yet. */
   wake(): void {
     if (this.#memory.isCold && this.#run.isDue()) this.proceed();
   }
@@ -109,8 +108,8 @@ export class Host {
     return received;
   }
 
-  /** A broadcast that waited for this run; answers whether it would take another. */
-  async #take(signal: SignalRequest): Promise<{ duplicate: boolean; more: boolean }> {
+  /** A buffered broadcast that was offered to this run; answers whether the run would take another of that name. */
+  async #receiveBroadcast(signal: SignalRequest): Promise<{ duplicate: boolean; more: boolean }> {
     const { duplicate } = await this.signal(signal, true);
     return { duplicate, more: this.#run.openWaits(signal.name) > 0 };
   }
@@ -119,7 +118,7 @@ export class Host {
   async alarm(info?: AlarmInvocationInfo): Promise<void> {
     this.#alarm.fired();
     try {
-      await this.#watch(info);
+      await this.#handle(info);
     } catch (error) {
       console.error("a run could not be opened; it is tried again", describe(error));
       // Until that is set this alarm is not over, and comes again should the process die.
@@ -131,17 +130,11 @@ export class Host {
     return lookAgainAt(error, () => lastSoundAt(this.#memory.openJournal().read()), Date.now(), housekeeping);
   }
 
-  /** Removes a run that cannot be read, for whoever asked; its id is free again. */
-  async discard(id: string, damage: HoldfastError): Promise<Parcel> {
-    if (this.removing) throw new HoldfastError("run_not_found", "the run is being removed");
-    return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
-  }
-
-  /** Keeps the run going under the alarm's protection. */
-  async #watch(info: AlarmInvocationInfo | undefined): Promise<void> {
+  /** While an alarm is being handled it comes again should the process die: that is watchdog enough for a busy run. */
+  async #handle(info: AlarmInvocationInfo | undefined): Promise<void> {
     // No run: all there can be is the mark of a key that has served its time.
     if (this.#run.state.created === null) return await this.#ctx.storage.deleteAll();
-    // Whatever work there is besides gets a watch of its own.
+    // Nobody waits for the work that this may start: it gets a watchdog of its own.
     if (info !== undefined && isHousekeeping(info)) return this.proceed(info);
     this.#alarm.handled = true;
     this.proceed(info);
@@ -149,58 +142,13 @@ export class Host {
     await Promise.race([this.#loop, guard.over]);
     guard.cancel();
     this.#alarm.handled = false;
-    // Still at work, or being removed: the next alarm takes over the watch.
-    if (this.#loop !== null || this.removing) this.#alarm.setWatchdog();
-  }
-
-  /** The run once it has ended, or as it is when the time is up. */
-  async settled(waitMs: number): Promise<RunSnapshot> {
-    // Mostly there is nothing left to wait for then.
-    if (this.#run.isBurst) await this.#run.yielded();
-    if (this.#run.state.end !== null) return this.#run.snapshot();
-    const limit = timer(Date.now() + waitMs);
-    let timedOut = false;
-    void limit.over.then(() => {
-      timedOut = true;
-    });
-    while (!timedOut && this.#run.state.end === null) await Promise.race([this.#ended.heard(), limit.over]);
-    limit.cancel();
-    return this.#run.snapshot();
-  }
-
-  /** The run with its places in the lanes that hold it, asked now; as they were known should that take long. */
-  async located(): Promise<RunSnapshot> {
-    const run = this.#run;
-    const { queued, end, paused } = run.state;
-    if (queued.size === 0 || end !== null || paused !== null) return run.snapshot();
-    run.lanes.askAgain();
-    this.proceed();
-    this.#laneRequests.attend(run);
-    const limit = timer(Date.now() + watchdogMs);
-    await Promise.race([this.#laneRequests.idle(), limit.over]);
-    limit.cancel();
-    if (this.#memory.isCurrent(run)) this.#laneRequests.deliver(run);
-    this.proceed();
-    return run.snapshot(run.lanes.slots.places);
-  }
-
-  /** Lets in one who follows the run. */
-  follow(request: Request): Response {
-    const { created } = this.#run.state;
-    if (created === null) return new Response(null, { status: 404 });
-    this.wake();
-    return this.#memory.followers.admit(request, { ...this.#standing(), createdAt: bornAt(created) });
-  }
-
-  /** Where the run is, as its followers hear it. */
-  #standing(): Extract<RunSaid, object> {
-    const { seq, end } = this.#run.state;
-    return { seq, status: end === null ? null : this.#run.glance().status };
+    // Still at work, or being removed: another alarm takes over.
+    if (this.#loop !== null || this.removal.underWay) this.#alarm.setWatchdog();
   }
 
   /** Has the run listed anew, now. @throws when the directory was not reached */
   async relist(): Promise<void> {
-    const listed = this.#owed().renew();
+    const listed = this.#currentDebts().renew();
     this.proceed();
     await listed;
   }
@@ -208,7 +156,7 @@ export class Host {
   /** The run has ended and is about to go on again: whoever counts those that go on is told before. @throws as `Debts` */
   async revive(): Promise<void> {
     try {
-      await this.#owed().revive();
+      await this.#currentDebts().revive();
     } catch (error) {
       // It does not go on, and whoever looked meanwhile saw nothing that is owed for its end.
       this.proceed();
@@ -216,99 +164,45 @@ export class Host {
     }
   }
 
-  /** Removes everything that is kept of the run; its id is free again. */
-  async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
-    this.removing = true;
-    try {
-      this.#owed().stop();
-      // A report under way must not list the run again after its removal.
-      await this.#loop;
-      // Should the process die half-way, the run is listed again.
-      this.#alarm.ensureWatchdog();
-      await this.#erase(by);
-    } catch (error) {
-      this.removing = false;
-      // Nor does this memory know what the shard made of it.
-      this.#memory.forget();
-      this.proceed();
-      throw error;
-    }
-  }
-
-  async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {
-    const { created } = this.#run.state;
-    await this.#clear(async () => {
-      if (created !== null) await takeOut(created);
-    });
-    this.#memory.log.flush();
-    if (created !== null) logRemoval(created, Date.now(), by);
-  }
-
-  /** Nothing is left of the run, neither stored nor in memory, once others have let go of it. */
-  async #clear<Told>(takenOut: () => Promise<Told>): Promise<Told> {
-    this.removing = true;
-    try {
-      const told = await takenOut();
-      await this.#memory.clear();
-      this.#debts = null;
-      this.#alarm.gone();
-      return told;
-    } finally {
-      this.removing = false;
-    }
-  }
-
   async #drive(died: boolean): Promise<void> {
     this.#memory.warm();
     for (let first = true; ; first = false) {
       const run = this.#run;
-      const debts = this.#owed();
-      this.#laneRequests.deliver(run);
+      const debts = this.#currentDebts();
+      this.#requests.deliver(run);
       const next = run.advance(first && died);
       if (run.isBurst) {
         await run.yielded();
         continue;
       }
-      this.#laneRequests.attend(run);
+      this.#requests.attend(run);
       const { created, end } = run.state;
       if (created === null) return;
       // Before it is removed: a run that is not kept at all has an end to tell as well.
-      if (end !== null) this.#ended.ring();
+      if (end !== null) this.view.ended();
       const owedAt = debts.attend(next.expired);
-      if (end !== null && !this.#memory.followers.isEmpty) this.#memory.followers.tell(this.#standing());
+      if (end !== null) this.view.tell();
       // Whoever removes it has the say, and waits for what is under way: removed twice, the next of its id would go.
-      if (this.removing && !debts.busy) return;
+      if (this.removal.underWay && !debts.busy) return;
       // What has expired stays until it owes nothing.
-      const removable = next.expired && owedAt === null && !this.removing;
+      const removable = next.expired && owedAt === null && !this.removal.underWay;
       if (removable && !debts.busy) {
-        if (await this.#expire(debts)) return;
+        if (await this.removal.expire(debts)) return;
         // Tried again meanwhile: what was to be done next is no longer.
         if (this.#run.state.end !== end) continue;
       }
       const reportAt = debts.report(next.busy);
       const wakeAt = next.expired ? null : next.wakeAt;
-      const expiryAt = removable && !debts.busy ? this.#expiry.dueAt : null;
+      const expiryAt = removable && !debts.busy ? this.removal.expiryAt : null;
       const dueAt = earlier(earlier(reportAt, owedAt), earlier(expiryAt, this.#memory.log.attend()));
       const alarmAt = wakeAt === null ? null : aheadOf(wakeAt);
       const now = Date.now();
       const soon = (dueAt !== null && dueAt - now < watchdogMs) || (alarmAt !== null && alarmAt <= now);
       if (!next.busy && !debts.busy && !soon) return this.#park(alarmAt, dueAt);
-      // What merely waits for a moment needs no watch before it: there is nothing at work that could have died.
+      // A run that merely waits for a moment needs no watchdog before that: nothing is at work that could die.
       this.#alarm.ensureWatchdog(next.busy ? null : alarmAt);
       await this.#rest(next, earlier(wakeAt, dueAt));
     }
-  }
-
-  /** Removes what is kept no longer; false where that has to wait. */
-  async #expire(debts: Debts): Promise<boolean> {
-    if (this.#expiry.dueAt > Date.now()) return false;
-    // An alarm that came for housekeeping is over by now.
-    this.#alarm.ensureWatchdog();
-    return await this.#expiry.attempt({
-      state: () => this.#run.state,
-      settled: () => debts.settled(),
-      erase: () => this.#erase(null),
-    });
   }
 
   /** Waits until there is something to do; only while the run is busy, or about to be reported. */
@@ -335,15 +229,14 @@ export class Host {
     console.error(`run ${this.#ctx.id.name} lost its memory and will resume`, error);
     this.#memory.log.flush();
     this.#memory.forget();
-    this.#debts = null;
-    // An object that is being torn down takes no alarm; the one that guards its work is still there.
-    // No death is to be read out of it where the journal itself is at fault.
+    // An object that is being torn down takes no alarm; the watchdog of its work is still set.
+    // Where the journal itself is at fault, the next alarm must not be taken for the sign of a death.
     const at = isUnreadable(error) ? this.#lookAgainAt(error, true) : Date.now() + watchdogMs;
     await this.#alarm.rearm(at);
   }
 
   /** Those of the run that is in memory. */
-  #owed(): Debts {
+  #currentDebts(): Debts {
     if (this.#debts?.run === this.#run) return this.#debts;
     const { run, journal, children } = this.#memory;
     this.#debts = new Debts({
@@ -351,7 +244,7 @@ export class Host {
       journal,
       kv: this.#ctx.storage.kv,
       children,
-      receive: (signal) => answer(() => this.#take(signal)),
+      receive: (signal) => answer(() => this.#receiveBroadcast(signal)),
       meter: () => this.#memory.meter,
       isCurrent: () => this.#memory.isCurrent(run),
       changed: () => this.#nudge.ring(),

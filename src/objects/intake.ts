@@ -53,7 +53,7 @@ export class Intake {
   /** The run that a start made or found, at its end where that is waited for. */
   async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
     this.#host.proceed();
-    return pack(waitMs > 0 ? await this.#host.settled(waitMs) : this.#memory.run.snapshot());
+    return pack(waitMs > 0 ? await this.#host.view.settled(waitMs) : this.#memory.run.snapshot());
   }
 
   /** Mostly there is no run, and then nobody need look for one. */

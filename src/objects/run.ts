@@ -149,7 +149,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       const run = this.#memory.existing();
       if (!run.debounce(start)) return null;
       this.#host.proceed();
-      return pack(waitMs > 0 ? await this.#host.settled(waitMs) : run.snapshot());
+      return pack(waitMs > 0 ? await this.#host.view.settled(waitMs) : run.snapshot());
     });
   }
 
@@ -163,8 +163,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       await this.#control.decided;
       this.#memory.existing();
       this.#host.wake();
-      if (waitMs > 0) await this.#host.settled(waitMs);
-      return pack(await this.#host.located());
+      if (waitMs > 0) await this.#host.view.settled(waitMs);
+      return pack(await this.#host.view.located());
     });
   }
 
@@ -307,7 +307,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   #lifeOf(createdAt: number): Run {
     const { run } = this.#memory;
     // What would be on record of one that is being removed would go with it.
-    if (run.state.created?.at === createdAt && !this.#host.removing) return run;
+    if (run.state.created?.at === createdAt && !this.#host.removal.underWay) return run;
     throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
   }
 
@@ -348,7 +348,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   override async fetch(request: Request): Promise<Response> {
     const callee = request.headers.get(calleeHeader);
     if (callee !== null && isOther(callee, this.#memory.id)) return new Response(null, { status: 404 });
-    const followed = await answer(() => this.#host.follow(request));
+    const followed = await answer(() => this.#host.view.follow(request));
     return followed.ok ? followed.value : Response.json(followed.refusal, { status: 503 });
   }
 
