@@ -1,9 +1,10 @@
 /**
  * Owns: the Durable Object of one run, as it is called by the Worker and by its alarm.
- * Does not own: anything else: it reads the memory, has the host go on, and turns refusals into answers.
+ * Does not own: anything else: it reads the memory, has the host go on, and turns refusals into answers. Objects of this
+ * class that are no runs are elsewhere (auxiliary).
  * Long because every call that such an object takes is here once.
  */
-import { DurableObject } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import type { Asked } from "../core/author.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import { isEnd } from "../core/end.ts";
@@ -37,29 +38,27 @@ import type { Find } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
 import { isCourier } from "./address.ts";
 import { Alias } from "./alias.ts";
-import { isTheSame, receive } from "./arrival.ts";
+import { AuxiliaryObject } from "./auxiliary.ts";
 import { departureOf, linesOf } from "./departure.ts";
 import { answer } from "./answer.ts";
 import { calleeHeader, isOther, refuseOthers } from "./callee.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "./children.ts";
 import { Control } from "./control.ts";
-import { Courier } from "./courier.ts";
 import { forkRun } from "./fork.ts";
+import { readHistory } from "./history.ts";
 import { Host } from "./host.ts";
+import { importText } from "./import.ts";
 import { Intake } from "./intake.ts";
 import { newestKey } from "./keys.ts";
 import { Memory } from "./memory.ts";
 import { meterCalls } from "./meter.ts";
-import { Register } from "./register.ts";
 import { pack } from "./parcel.ts";
 import { callLimit } from "./patience.ts";
 import { drawTimeline, tellStory } from "./timeline.ts";
 import { hookUrl } from "./token.ts";
 import type { Answer } from "./answer.ts";
-import type { CourierRpc } from "./rpc/courier.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
-import type { Enrolled, RegisterRpc } from "./rpc/register.ts";
 import type { Arrival, Callee, Departure, Leg, HookAddress, Parcel, RunRpc, ValueField } from "./rpc/run.ts";
 import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartToken } from "./rpc/start.ts";
 import type { Resealing } from "../store/reseal.ts";
@@ -74,7 +73,7 @@ export function createRunObject(find: Find, startRun: StartRun): RunObjectClass 
   };
 }
 
-class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc, CourierRpc {
+class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   static {
     refuseOthers(this.prototype, (object) => object.#memory.id);
     meterCalls(this.prototype, (object) => object.#memory.meter);
@@ -85,22 +84,16 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   readonly #alias: Alias;
   readonly #intake: Intake;
   readonly #control: Control;
-  /** Used where this object stands for a shard of the directory, and for no run. */
-  readonly #register: Register;
-  /** Used where this object is a courier, and no run. */
-  readonly #courier: Courier;
   readonly #find: Find;
   readonly #startRun: StartRun;
 
   constructor(ctx: DurableObjectState, env: unknown, find: Find, startRun: StartRun) {
-    super(ctx, env as never);
+    super(ctx, env);
     this.#memory = new Memory(ctx, find, startRun);
     this.#host = new Host(ctx, this.#memory);
     this.#alias = new Alias(ctx.storage);
     this.#intake = new Intake(ctx.storage, this.#memory, this.#host, this.#alias);
     this.#control = new Control(ctx.id.name ?? "", this.#memory, this.#host, this.#alias);
-    this.#register = new Register(ctx.storage);
-    this.#courier = new Courier(ctx);
     this.#find = find;
     this.#startRun = startRun;
   }
@@ -189,22 +182,7 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
   }
 
   history(after: number, limit: number): Promise<Answer<HistoryPage>> {
-    return answer(() => {
-      const damage = this.#memory.damage();
-      if (damage !== null) return this.#salvaged(damage, after, limit);
-      const { seq, end } = this.#memory.existing().state;
-      const entries = this.#memory.journal.page(after, limit);
-      const last = entries.at(-1)?.seq ?? seq;
-      return { entries, next: last < seq ? last : null, ended: end !== null };
-    });
-  }
-
-  /** Up to the damage a journal can be read; who asks for more is told why there is none. */
-  #salvaged(damage: HoldfastError, after: number, limit: number): HistoryPage {
-    const entries = this.#memory.openJournal().page(after, limit);
-    const last = entries.at(-1);
-    if (last === undefined) throw damage;
-    return { entries, next: last.seq };
+    return answer(() => readHistory(this.#memory, after, limit));
   }
 
   timeline(window: Window): Promise<Answer<Timeline>> {
@@ -267,15 +245,10 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
     return answer(async () => {
-      const arrived = await receive(text, asked, this.#find, () => this.#refuseTaken(asked.id));
-      const { state } = this.#memory.run;
-      const { created } = state;
-      if (created === null) {
-        this.#memory.install(arrived);
-        this.#host.proceed();
-      } else if (asked.id !== created.id || !isTheSame(arrived, state, this.#memory.journal.read()))
-        throw taken(created.id);
-      return { run: pack(this.#memory.run.snapshot()), created: created === null };
+      const target = { memory: this.#memory, alias: this.#alias, find: this.#find };
+      const created = await importText(target, text, asked);
+      if (created) this.#host.proceed();
+      return { run: pack(this.#memory.run.snapshot()), created };
     });
   }
 
@@ -367,32 +340,8 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
     });
   }
 
-  enrol(runs: readonly Enrolled[]): Promise<void> {
-    return this.#register.enrol(runs);
-  }
-
-  strike(runs: readonly Enrolled[]): Promise<void> {
-    return this.#register.strike(runs);
-  }
-
-  enrolled(after: string, limit: number): Promise<readonly Enrolled[]> {
-    return this.#register.enrolled(after, limit);
-  }
-
-  reserveBerth(bytes: number): Promise<boolean> {
-    return this.#courier.reserveBerth(bytes);
-  }
-
-  carryOrder(order: Order): Promise<void> {
-    return this.#courier.carryOrder(order);
-  }
-
-  dropOrder(id: OrderId): Promise<void> {
-    return this.#courier.dropOrder(id);
-  }
-
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
-    if (isCourier(this.ctx.id.name)) return await this.#courier.alarm();
+    if (isCourier(this.ctx.id.name)) return await super.alarm(info);
     if (isKeyName(this.ctx.id.name) && (await this.#outlasts())) return;
     await this.#host.alarm(info);
   }
@@ -406,22 +355,6 @@ class HostedRun extends DurableObject implements RunRpc, HolderRpc, RegisterRpc,
       return false;
     }
   }
-
-  /** An id that is no run's that could have been imported. */
-  #refuseTaken(id: string): void {
-    const { created, imported } = this.#memory.run.state;
-    if (created !== null && (imported === null || created.id !== id)) throw taken(created.id);
-    if (created === null && this.#alias.isBound) {
-      throw new HoldfastError("run_exists", "the id stands for an Idempotency-Key; import the run under another");
-    }
-  }
-}
-
-function taken(id: string): HoldfastError {
-  return new HoldfastError(
-    "run_exists",
-    `run ${id} exists, and is not the run of this text; import it under another id`,
-  );
 }
 
 /** Rows that are sealed anew in one call. */

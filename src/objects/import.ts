@@ -1,0 +1,44 @@
+/**
+ * Owns: importing a run into the object that its id names: it is written, found where it was imported before, or
+ * refused where something else has the id.
+ * Does not own: reading and checking the text (arrival), writing the run (memory), the Worker's part (transfer).
+ */
+import { HoldfastError } from "../core/error.ts";
+import type { Find } from "../engine/drive.ts";
+import type { Alias } from "./alias.ts";
+import { isTheSame, receive } from "./arrival.ts";
+import type { Memory } from "./memory.ts";
+import type { Arrival } from "./rpc/run.ts";
+
+/** What the object has: its run, if there is one, and what it keeps beside it. */
+type Target = { readonly memory: Memory; readonly alias: Alias; readonly find: Find };
+
+/**
+ * Whether the run was written, and not there before.
+ * @throws HoldfastError run_exists, import_invalid, value_too_large, key_missing, webhook_unavailable
+ */
+export async function importText(target: Target, text: ReadableStream<Uint8Array>, asked: Arrival): Promise<boolean> {
+  const { memory, find } = target;
+  const arrived = await receive(text, asked, find, () => refuseTaken(target, asked.id));
+  const { state } = memory.run;
+  const { created } = state;
+  if (created === null) memory.install(arrived);
+  else if (asked.id !== created.id || !isTheSame(arrived, state, memory.journal.read())) throw taken(created.id);
+  return created === null;
+}
+
+/** Before anything is read: the id has something that cannot have been imported. */
+function refuseTaken({ memory, alias }: Target, id: string): void {
+  const { created, imported } = memory.run.state;
+  if (created !== null && (imported === null || created.id !== id)) throw taken(created.id);
+  if (created === null && alias.isBound) {
+    throw new HoldfastError("run_exists", "the id stands for an Idempotency-Key; import the run under another");
+  }
+}
+
+function taken(id: string): HoldfastError {
+  return new HoldfastError(
+    "run_exists",
+    `run ${id} exists, and is not the run of this text; import it under another id`,
+  );
+}
