@@ -90,7 +90,7 @@ function removalTable({ removal, tick, rebuild, cpuMsPerRun }: Figures): string 
       ],
     ),
     "",
-    `The whole runtime took ${number(cpuMsPerRun)} ms of CPU time for a run of five steps: its client's HTTP, the Worker, all objects. That is taken below for the CPU time of the Worker's request, of which it is more than all.`,
+    `The whole runtime took ${number(cpuMsPerRun)} ms of CPU time for a run of five steps: its client's HTTP, the Worker, all objects. Below, that is taken as the CPU time of the Worker's request, which is surely less.`,
   ].join("\n");
 }
 
@@ -139,8 +139,8 @@ function breakText(figures: Figures): string {
   const steps = breakEvenSteps(one, five);
   const each = (five - one) / 4;
   return [
-    `A quick step costs ${money(each * million)} a million, a run besides its steps ${money((one - each) * million)}. A hosted step costs $8.00 a million. So from ${Math.ceil(steps)} steps on a run costs less here, and below that more.`,
-    `An object that is awake for ${number(secondsForAStep())} s costs what one hosted step costs: where a run waits awake for longer than that for each of its steps, it is dearer here, whatever else it does.`,
+    `A quick step costs ${money(each * million)} a million, a run besides its steps ${money((one - each) * million)}. A hosted step costs $8.00 a million. So a run costs less here from ${Math.ceil(steps)} steps on, and more below that.`,
+    `An object that is awake for ${number(secondsForAStep())} s costs what one hosted step costs: a run that waits awake for longer than that per step costs more here, whatever else it does.`,
   ].join("\n\n");
 }
 
@@ -180,6 +180,6 @@ function peerTable(figures: Figures): string {
       [ours, ...rows],
     ),
     "",
-    `Holdfast's figure is computed from what was counted, the others' from published prices, as read on ${readAt}; prices change. ² The page could not be read itself: the figure is what others wrote down of it this year.`,
+    `Holdfast's figure is computed from what was counted, the others' from published prices, as read on ${readAt}; prices change. ² Not from the page itself, which could not be read: as quoted by others this year.`,
   ].join("\n");
 }
