@@ -3,13 +3,14 @@
  * same entries make the same state, on every machine and for ever.
  */
 import type { Entry } from "./entry.ts";
-import { foldAsk } from "./fold/ask.ts";
 import { unreachable } from "./fold/outcome.ts";
 import { foldRun } from "./fold/run.ts";
 import { foldStep } from "./fold/step.ts";
+import { foldUpdate } from "./fold/update.ts";
 import { foldChild, foldWait } from "./fold/wait.ts";
 import { spoken } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
+import { laneKey } from "./ticket.ts";
 
 /**
  * Adds one entry to the state; answers the outcome it delivers to the handler, if it does.
@@ -57,10 +58,16 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
     case "update.accepted":
     case "update.completed":
     case "update.failed":
+      return foldUpdate(state, entry);
     case "patch.adopted":
+      state.patches.add(entry.patch);
+      return null;
     case "lane.queued":
+      state.queued.set(laneKey(entry), entry);
+      return null;
     case "lane.entered":
-      return foldAsk(state, entry);
+      state.queued.delete(laneKey(entry));
+      return null;
     case "log.written":
       state.said.push(spoken(entry));
       return null;

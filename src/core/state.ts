@@ -136,8 +136,8 @@ export type Outcome = {
     /** The handler has no more say; these steps are undone. */
     | { readonly kind: "undo"; readonly steps: readonly string[] }
     /** To a handler of updates or signals, each time anew. */
-    | { readonly kind: "asked"; readonly update: string; readonly argument: Stored }
-    | { readonly kind: "heard"; readonly payload: Stored };
+    | { readonly kind: "update"; readonly update: string; readonly argument: Stored }
+    | { readonly kind: "signal"; readonly payload: Stored };
 };
 
 export class RunState {

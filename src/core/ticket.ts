@@ -9,6 +9,11 @@ import { isLonger } from "./size.ts";
  */
 export type Ticket = { readonly runId: string; readonly createdAt: number; readonly step: string | null };
 
+/** What tells the slots of one run apart: by lane, and by step (null: the run itself). */
+export function laneKey({ lane, step }: { readonly lane: string; readonly step: string | null }): string {
+  return JSON.stringify([lane, step]);
+}
+
 /** A request for a slot. Asking again with the same ticket is the same request. */
 export type Entrance = {
   readonly ticket: Ticket;

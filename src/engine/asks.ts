@@ -25,7 +25,7 @@ import { left } from "./errors.ts";
 import type { Happening } from "./happening.ts";
 
 /** Whose functions they are. */
-export interface Asked {
+export interface AsksOwner {
   /** The handler has ended, or has no more say. */
   readonly silent: boolean;
   /** A function was registered. */
@@ -44,14 +44,14 @@ export type UpdateHandler = {
 
 type Listener = { readonly kind: "listener"; readonly name: string; readonly fn: (payload: unknown) => unknown };
 
-type Question = Extract<Outcome["settle"], { kind: "asked" }>;
+type Question = Extract<Outcome["settle"], { kind: "update" }>;
 type UpdateEnd = Extract<Fact, { kind: "update.completed" | "update.failed" }>;
 
 export class Asks {
   /** Rings when an update has its end on record. */
   readonly answered = new Bell();
   readonly #course: Course;
-  readonly #handler: Asked;
+  readonly #owner: AsksOwner;
   readonly #queries = new Map<string, () => unknown>();
   /** What hears outcomes, by their key. */
   readonly #handlers = new Map<string, UpdateHandler | Listener>();
@@ -60,9 +60,9 @@ export class Asks {
   /** Ends of updates that replay came to and that are on record nowhere. */
   readonly #unsaid: UpdateEnd[] = [];
 
-  constructor(course: Course, handler: Asked) {
+  constructor(course: Course, owner: AsksOwner) {
     this.#course = course;
-    this.#handler = handler;
+    this.#owner = owner;
   }
 
   /** Somebody may move the handler though it has no call open. */
@@ -121,8 +121,8 @@ export class Asks {
     if (this.#course.over) return;
     const handler = this.#handlers.get(outcome.key);
     if (handler === undefined) this.#early.push(outcome);
-    else if (outcome.settle.kind === "asked") this.#perform(handler, outcome.settle);
-    else if (outcome.settle.kind === "heard") this.#hear(handler, outcome.settle.payload);
+    else if (outcome.settle.kind === "update") this.#perform(handler, outcome.settle);
+    else if (outcome.settle.kind === "signal") this.#hear(handler, outcome.settle.payload);
   }
 
   /** A signal is on record: hands it to its listener in its turn. */
@@ -161,7 +161,7 @@ export class Asks {
       if (outcome.key === key) this.#course.redeliver(outcome);
       else this.#early.push(outcome);
     }
-    this.#handler.registered();
+    this.#owner.registered();
   }
 
   #announce(name: string): void {
@@ -171,14 +171,14 @@ export class Asks {
   #take(name: string): void {
     const { state, held } = this.#course;
     const signal = state.inboxes.get(name)?.first;
-    if (held || this.#handler.silent || signal === undefined || !this.hears(name)) return;
+    if (held || this.#owner.silent || signal === undefined || !this.hears(name)) return;
     this.#course.record({ kind: "signal.consumed", name, call: name, signal: signal.seq, listener: true });
   }
 
   #hear({ fn }: Listener | UpdateHandler, payload: Stored): void {
     called(fn, payload).catch((error: unknown) => {
       // Its calls were rejected, and the handler's with them: how the run ends is the handler's to say.
-      if (this.#course.state.cancelling === null) this.#handler.failed(error);
+      if (this.#course.state.cancelling === null) this.#owner.failed(error);
     });
   }
 

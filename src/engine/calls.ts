@@ -28,7 +28,7 @@ import type { Validated } from "./validation.ts";
 const patience = 100;
 
 /** Whose calls they are. */
-export interface Opener {
+export interface CallsOwner {
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
   /** A call was made; `fresh` unless its outcome is known already. */
@@ -60,13 +60,13 @@ export class Calls {
   /** The instant of the newest outcome the handler has seen. */
   seenAt: number;
   readonly #course: Course;
-  readonly #opener: Opener;
+  readonly #owner: CallsOwner;
   readonly #errors: Errors;
   readonly #tally: Tally;
 
-  constructor(course: Course, opener: Opener, errors: Errors, limits: Definition["limits"]) {
+  constructor(course: Course, owner: CallsOwner, errors: Errors, limits: Definition["limits"]) {
     this.#course = course;
-    this.#opener = opener;
+    this.#owner = owner;
     this.#errors = errors;
     this.#tally = new Tally(limits);
     this.seenAt = course.state.startedAt ?? course.state.at;
@@ -126,7 +126,7 @@ export class Calls {
       if (undo !== null && result !== null) return undo(decode(result) as never, context);
       throw new HoldfastError("undo_missing", `the code no longer says how step ${step} is undone`);
     };
-    const { retry, timeoutMs } = plan ?? { retry: this.#opener.retry, timeoutMs: 0 };
+    const { retry, timeoutMs } = plan ?? { retry: this.#owner.retry, timeoutMs: 0 };
     const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
     const undone = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
     return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root });
@@ -138,13 +138,13 @@ export class Calls {
       if (!isWait(pending.plan) || !isWithdrawn(pending.scope)) continue;
       if (!this.#course.live) this.left.add(pending.key);
       this.#drop(pending);
-      this.#opener.withdrawn(pending, false);
+      this.#owner.withdrawn(pending, false);
     }
   }
 
   /** A branch that lost its race gets no further than what is at work. */
   #callInVain(id: string, plan: Plan): Promise<never> {
-    this.#opener.withdrawn({ id, plan, begun: false }, true);
+    this.#owner.withdrawn({ id, plan, begun: false }, true);
     return new Promise(() => {});
   }
 
@@ -194,8 +194,8 @@ export class Calls {
         return pending.resolve({ id: settle.child.id });
       case "cancelled":
       case "undo":
-      case "asked":
-      case "heard":
+      case "update":
+      case "signal":
         throw new Error(`${settle.kind} settles no call`);
       default:
         return settle satisfies never;
@@ -241,7 +241,7 @@ export class Calls {
 
   #drop(pending: Pending): void {
     this.pending.delete(pending.key);
-    this.#opener.closed(pending);
+    this.#owner.closed(pending);
   }
 
   /** The call could not be made and leaves nothing on record: its caller hears why. */
@@ -258,7 +258,7 @@ export class Calls {
     else if (of === null || of !== this.#sole) this.crowded = true;
     this.pending.set(pending.key, pending);
     if (passedOver !== undefined) this.#course.redeliver(passedOver);
-    this.#opener.opened(pending, passedOver === undefined);
+    this.#owner.opened(pending, passedOver === undefined);
     return pending.promise;
   }
 

@@ -23,7 +23,7 @@ import { Validations } from "./validation.ts";
 import type { World } from "./world.ts";
 
 /** Whose course it is. */
-export interface Moved {
+export interface CourseOwner {
   /** It may do several things at once. */
   readonly crowded: boolean;
   /** Something of it goes on that will post. */
@@ -65,15 +65,15 @@ export class Course {
   failure: unknown = null;
   /** What whoever drives the run was told of the next deadline. */
   toldAt = Infinity;
-  readonly #handler: Moved;
+  readonly #owner: CourseOwner;
   readonly #pace: Pace;
   readonly #queue: Queue;
 
-  constructor(ledger: Ledger, world: World, limiter: Limiter, handler: Moved) {
+  constructor(ledger: Ledger, world: World, limiter: Limiter, owner: CourseOwner) {
     this.ledger = ledger;
     this.world = world;
     this.limiter = limiter;
-    this.#handler = handler;
+    this.#owner = owner;
     this.#pace = new Pace(world.clock, this);
     this.#queue = new Queue(this.#pace, this);
     this.replay = new Replay(this.#pace, this);
@@ -106,12 +106,12 @@ export class Course {
 
   /** It may do several things at once, or died lately: nothing of its pace is spared. */
   get exacting(): boolean {
-    return this.careful || this.#handler.crowded;
+    return this.careful || this.#owner.crowded;
   }
 
   /** Something goes on that will post. */
   get expecting(): boolean {
-    return this.over || this.#handler.working;
+    return this.over || this.#owner.working;
   }
 
   /** Runs the event in its turn, after everything posted before it. */
@@ -152,7 +152,7 @@ export class Course {
   /** Delivers once more what came before somebody was there to hear it. */
   redeliver(outcome: Outcome): void {
     if (!this.live) this.replay.defer(outcome);
-    else if (!this.over) this.#queue.redeliver(() => this.guard(() => this.#handler.deliver(outcome)));
+    else if (!this.over) this.#queue.redeliver(() => this.guard(() => this.#owner.deliver(outcome)));
   }
 
   /** There is something to do at this instant. */
@@ -174,7 +174,7 @@ export class Course {
   }
 
   drained(): void {
-    this.#handler.drained();
+    this.#owner.drained();
     this.calm();
   }
 
@@ -195,7 +195,7 @@ export class Course {
   stop(reason: Error): void {
     this.over = true;
     this.#queue.clear();
-    this.#handler.release(reason);
+    this.#owner.release(reason);
     this.stirred.ring();
     this.rested.ring();
     this.stopped.ring();
@@ -231,6 +231,6 @@ export class Course {
   }
 
   #deliverInTurn(outcome: Outcome): void {
-    this.#queue.deliver(() => this.guard(() => this.#handler.deliver(outcome)));
+    this.#queue.deliver(() => this.guard(() => this.#owner.deliver(outcome)));
   }
 }

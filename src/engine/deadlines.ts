@@ -11,7 +11,7 @@ import type { Course } from "./course.ts";
 import type { Waits } from "./waits.ts";
 
 /** Who carries the calls out. */
-export interface Worked {
+export interface Workers {
   readonly attempts: Attempts;
   readonly children: Children;
   readonly waits: Waits;
@@ -20,9 +20,9 @@ export interface Worked {
 export class Deadlines {
   readonly #course: Course;
   readonly #pending: ReadonlyMap<string, Pending>;
-  readonly #work: Worked;
+  readonly #work: Workers;
 
-  constructor(course: Course, pending: ReadonlyMap<string, Pending>, work: Worked) {
+  constructor(course: Course, pending: ReadonlyMap<string, Pending>, work: Workers) {
     this.#course = course;
     this.#pending = pending;
     this.#work = work;

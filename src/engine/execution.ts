@@ -245,7 +245,7 @@ export class Execution {
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
     if (settle.kind === "undo") this.closing.undo(settle.steps);
-    else if (settle.kind === "asked" || settle.kind === "heard") this.#hear(outcome);
+    else if (settle.kind === "update" || settle.kind === "signal") this.#hear(outcome);
     else this.calls.deliver(outcome);
     if (settle.kind === "cancelled") this.renewal.refuse(settle.error);
   }

@@ -21,7 +21,7 @@ const microtasks = 24;
 const longestBurst = 63;
 
 /** What pace needs to see of the handler. */
-export interface Paced {
+export interface PaceOwner {
   /** It may do several things at once, or died lately. */
   readonly exacting: boolean;
   /** Something else than microtasks is waited for: what was written is committed now. */
@@ -30,7 +30,7 @@ export interface Paced {
 
 export class Pace {
   readonly #clock: Clock;
-  readonly #handler: Paced;
+  readonly #owner: PaceOwner;
   /** How many were spared in a row. */
   #spared = 0;
   /** How many wait for more than microtasks. */
@@ -38,14 +38,14 @@ export class Pace {
   /** What the handler is kept waiting for by schemas. */
   readonly #holds = new Set<Promise<unknown>>();
 
-  constructor(clock: Clock, handler: Paced) {
+  constructor(clock: Clock, owner: PaceOwner) {
     this.#clock = clock;
-    this.#handler = handler;
+    this.#owner = owner;
   }
 
   /** Time for what the handler makes of an outcome is a full turn. @param longest as for {@link settle} */
   isExact(longest = longestBurst): boolean {
-    return this.#handler.exacting || this.isHeld || this.#spared >= longest;
+    return this.#owner.exacting || this.isHeld || this.#spared >= longest;
   }
 
   /** It waits for more than microtasks: what it wrote is committed meanwhile. */
@@ -82,7 +82,7 @@ export class Pace {
   /** Waits for more than microtasks. @throws what `wait` throws */
   async leave(wait: () => Promise<void>): Promise<void> {
     this.#leaves++;
-    this.#handler.yields();
+    this.#owner.yields();
     try {
       await wait();
     } finally {

@@ -26,7 +26,7 @@ export type Ending = {
 };
 
 /** Whose line it is. */
-export interface Lined {
+export interface QueueOwner {
   /** Something else goes on that will post. */
   readonly expecting: boolean;
   /** After a death each outcome is durable before the next begins, so that what kills the process is found. */
@@ -41,7 +41,7 @@ export interface Lined {
 
 export class Queue {
   readonly #pace: Pace;
-  readonly #owner: Lined;
+  readonly #owner: QueueOwner;
   #events: ((() => void) | Ending)[] = [];
   #next = 0;
   /** Outcomes that are on record and have not been delivered, in order. */
@@ -55,7 +55,7 @@ export class Queue {
   /** Something of what is on record and not delivered must be durable first. */
   #owesDurable = false;
 
-  constructor(pace: Pace, owner: Lined) {
+  constructor(pace: Pace, owner: QueueOwner) {
     this.#pace = pace;
     this.#owner = owner;
   }

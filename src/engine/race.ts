@@ -8,7 +8,7 @@ import { openScope, within } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 
 /** What a race needs of the execution it is part of. */
-export interface Racer {
+export interface RaceOwner {
   readonly calls: {
     /** The branch that the handler is in. */
     readonly scope: Scope;
@@ -20,17 +20,17 @@ export interface Racer {
 type Branch = readonly [key: string, act: () => unknown];
 
 /** Resolves with `{ key, value }` of the first branch to settle, or rejects as it did; options_invalid. */
-export function race(racer: Racer, branches: unknown): Promise<unknown> {
+export function race(owner: RaceOwner, branches: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const called = checkBranches(branches);
-    const parent = racer.calls.scope;
+    const parent = owner.calls.scope;
     const scopes = called.map(() => openScope(parent));
     let settled = false;
     const settle = (winner: number, tell: () => void): void => {
       if (settled) return;
       settled = true;
       for (const [i, scope] of scopes.entries()) scope.withdrawn = i !== winner;
-      racer.withdraw();
+      owner.withdraw();
       tell();
     };
     for (const [i, [key, act]] of called.entries()) {

@@ -24,7 +24,7 @@ const patience = 64;
 const longPatience = 4096;
 
 /** What replay needs to see of the handler. */
-export interface Replayed {
+export interface ReplayTarget {
   readonly calls: {
     /** Those that are open, by key. */
     readonly pending: ReadonlyMap<string, unknown>;
@@ -43,7 +43,7 @@ export interface Replayed {
 }
 
 /** What it needs to see of the life that it is part of. */
-export interface Replaying {
+export interface ReplayOwner {
   readonly state: Pick<RunState, "retriedSeq">;
   readonly over: boolean;
   /** Rings when the handler makes a call or ends. */
@@ -57,16 +57,16 @@ export class Replay {
   readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
-  readonly #course: Replaying;
+  readonly #course: ReplayOwner;
   #impatientAt = -1;
   #blockedAt = -1;
 
-  constructor(pace: Pace, course: Replaying) {
+  constructor(pace: Pace, course: ReplayOwner) {
     this.#pace = pace;
     this.#course = course;
   }
 
-  async play(outcomes: readonly Outcome[], handler: Replayed): Promise<void> {
+  async play(outcomes: readonly Outcome[], handler: ReplayTarget): Promise<void> {
     const newest = newestFrom(outcomes);
     for (const outcome of outcomes) {
       await this.#pace.settle(longestBurst);
@@ -83,7 +83,7 @@ export class Replay {
     await this.#playClaims(handler);
   }
 
-  #passOver(outcome: Outcome, handler: Replayed): void {
+  #passOver(outcome: Outcome, handler: ReplayTarget): void {
     this.unclaimed.set(outcome.key, outcome);
     // What a retry has made another thing of goes on without what followed it: no call was added before that.
     if (outcome.seq <= this.#course.state.retriedSeq) return;
@@ -94,7 +94,7 @@ export class Replay {
   }
 
   /** Gives the handler time to make the calls that are on record without an outcome. */
-  async seek(keys: readonly string[], handler: Replayed): Promise<void> {
+  async seek(keys: readonly string[], handler: ReplayTarget): Promise<void> {
     for (const key of keys) {
       if (!handler.calls.pending.has(key)) await this.#await(key, handler);
       await this.#playClaims(handler);
@@ -103,7 +103,7 @@ export class Replay {
   }
 
   /** Gives a handler that awaits something of its own a moment, and no more. */
-  async linger(handler: Replayed): Promise<void> {
+  async linger(handler: ReplayTarget): Promise<void> {
     for (let turns = 0; turns < longPatience && handler.calls.pending.size === 0; turns++) {
       if (handler.listening || this.#isDone(handler)) return;
       await this.#pace.turn();
@@ -128,14 +128,14 @@ export class Replay {
     return this.#claims.splice(0);
   }
 
-  async #playClaims(handler: Replayed): Promise<void> {
+  async #playClaims(handler: ReplayTarget): Promise<void> {
     for (let claim = this.#claims.shift(); claim !== undefined; claim = this.#claims.shift()) {
       handler.deliver(claim);
       await this.#pace.turn();
     }
   }
 
-  async #await(key: string, handler: Replayed): Promise<void> {
+  async #await(key: string, handler: ReplayTarget): Promise<void> {
     // Once the handler was waited for in vain, waiting again is useless until it has made a call.
     if (this.#impatientAt === handler.calls.made) return;
     const limit = (): number => (handler.listening && handler.calls.pending.size === 0 ? longPatience : patience);
@@ -147,7 +147,7 @@ export class Replay {
   }
 
   /** With nothing of ours open the handler awaits something else, which takes the time it takes. */
-  async #stir(handler: Replayed): Promise<void> {
+  async #stir(handler: ReplayTarget): Promise<void> {
     while (handler.calls.pending.size === 0 && !handler.listening && !this.#isDone(handler)) {
       await this.#pace.leave(() => this.#course.stirred.heard());
       await this.#pace.turn();
@@ -155,7 +155,7 @@ export class Replay {
     }
   }
 
-  #isDone({ finished }: Replayed): boolean {
+  #isDone({ finished }: ReplayTarget): boolean {
     return finished || this.#course.over;
   }
 }
@@ -172,5 +172,5 @@ function newestFrom(outcomes: readonly Outcome[]): number {
 
 /** What no call waits for is kept by whoever will hear it. */
 function isHeard({ settle }: Outcome): boolean {
-  return settle.kind === "asked" || settle.kind === "heard";
+  return settle.kind === "update" || settle.kind === "signal";
 }

@@ -8,7 +8,6 @@
  */
 import { dequal } from "dequal";
 import type { Fact } from "../core/entry.ts";
-import { laneKey } from "../core/fold/ask.ts";
 import type { LaneNeed } from "../core/need.ts";
 import { bornAt } from "../core/origin.ts";
 import type { Position } from "../core/run.ts";
@@ -19,6 +18,7 @@ import type { Limiter } from "./limiter.ts";
 import { Acquisition, nextAskAt } from "./acquisition.ts";
 import type { LaneRequest, Slot } from "./acquisition.ts";
 import { Backlog } from "./backlog.ts";
+import { laneKey } from "../core/ticket.ts";
 
 /** A memory that is opened within this time of the run's end gives its slots back once more: the process may have died over it. */
 const partingMs = 600_000;

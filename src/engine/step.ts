@@ -47,12 +47,12 @@ import { map } from "./map.ts";
 import type { Mapper } from "./map.ts";
 import type { Patches } from "./patch.ts";
 import { race } from "./race.ts";
-import type { Racer } from "./race.ts";
+import type { RaceOwner } from "./race.ts";
 import type { Renewal } from "./renewal.ts";
 import type { Said } from "./said.ts";
 
 /** The handler's side of an execution: what a call of the step API is made through. */
-export interface Caller extends Racer {
+export interface Caller extends RaceOwner {
   readonly definition: Definition;
   readonly course: Course;
   /** The policy of steps that set none of their own. */

@@ -67,7 +67,7 @@ function consume(state: RunState, entry: EntryOf<"signal.consumed">): Outcome {
   const { payload } = inboxOf(state, entry.name).take();
   if (entry.listener === true) {
     progress(state);
-    return outcome(entry, handlerKey("listener", entry.name), { kind: "heard", payload });
+    return outcome(entry, handlerKey("listener", entry.name), { kind: "signal", payload });
   }
   const { call, name, at, value, error } = entry;
   finish(state, recordOf(state, "wait", call, name, at));

@@ -129,10 +129,13 @@ class Tracer {
         return this.#close("webhook", entry.call, { at, outcome: "received" });
       case "lane.queued": {
         const step = entry.step === null ? {} : { "holdfast.step": entry.step };
-        return this.#begin("lane", laneKey(entry), `lane ${entry.lane}`, at, { "holdfast.lane": entry.lane, ...step });
+        return this.#begin("lane", laneSpanName(entry), `lane ${entry.lane}`, at, {
+          "holdfast.lane": entry.lane,
+          ...step,
+        });
       }
       case "lane.entered":
-        return this.#close("lane", laneKey(entry), { at, outcome: "entered" });
+        return this.#close("lane", laneSpanName(entry), { at, outcome: "entered" });
       case "update.accepted":
         return this.#begin("update", entry.update, `update ${entry.name}`, at, { "holdfast.name": entry.name });
       case "update.completed":
@@ -288,6 +291,7 @@ function openKey(kind: Open["kind"], id: string): string {
   return `${kind}:${id}`;
 }
 
-function laneKey({ lane, step }: { readonly lane: string; readonly step: string | null }): string {
+/** The ids of spans are made of it: another text would make other spans of the same wait. */
+function laneSpanName({ lane, step }: { readonly lane: string; readonly step: string | null }): string {
   return `${lane} ${step ?? ""}`;
 }
