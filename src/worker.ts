@@ -6,7 +6,7 @@ import { createObjects } from "./objects/assembly.ts";
 import { Catalog } from "./objects/catalog.ts";
 import { findCollector } from "./objects/collector.ts";
 import { checkLog } from "./objects/logline.ts";
-import { checkOutlet } from "./objects/outlet.ts";
+import { checkNotify } from "./objects/subscribers.ts";
 import { checkPlatform } from "./objects/platform.ts";
 import { createService } from "./objects/service.ts";
 import { collectTriggers } from "./objects/webhook.ts";
@@ -32,7 +32,7 @@ export function createWorker({ workflows, webhooks = [] }: WorkerOptions) {
   const app = createApp(service, () => {
     checkLog();
     findCollector();
-    checkOutlet();
+    checkNotify();
     return parseConfig(env as unknown as Record<string, unknown>);
   });
   let awake = false;

@@ -21,7 +21,7 @@ import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { Bell } from "./bell.ts";
 import type { Course } from "./course.ts";
-import { left } from "./errors.ts";
+import { handlerLeft } from "./errors.ts";
 import type { Happening } from "./happening.ts";
 
 /** Whose functions they are. */
@@ -150,7 +150,7 @@ export class Asks {
   leftovers(): Fact[] {
     const open = [...this.#course.state.updates.values()].filter(({ end }) => end === null);
     if (open.length === 0) return [];
-    return open.map(({ id, name }) => ({ kind: "update.failed", name, update: id, error: toError(left) }));
+    return open.map(({ id, name }) => ({ kind: "update.failed", name, update: id, error: toError(handlerLeft) }));
   }
 
   #register(handler: UpdateHandler | Listener): void {
@@ -207,7 +207,7 @@ export class Asks {
 /** Why the update has failed: one that ended the run itself, as one that the run's end overtook. */
 function toError(thrown: unknown): StoredError {
   const ended = new HoldfastError("run_ended", "the run ended before the update did");
-  return storeError(thrown === left ? ended : thrown);
+  return storeError(thrown === handlerLeft ? ended : thrown);
 }
 
 /** Calls the function at once; what it throws is a rejection. @throws HoldfastError: the value cannot be read */

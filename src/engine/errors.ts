@@ -5,8 +5,8 @@
 import { HoldfastError, isA, storeError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 
-/** What bail and fail throw to leave the handler; the run's end is on record before. */
-export const left = new Error("the run has ended");
+/** What bail and fail throw to leave the handler; by then the run's end is on record. */
+export const handlerLeft = new Error("the run has ended");
 
 export class Errors {
   /** Those the handler was given: when it lets one through, its code stays. */

@@ -75,13 +75,13 @@ export function lookAtHook(run: Run, id: string, generation = 0): void {
 }
 
 /** A call of an address. */
-type Knock = { readonly request: HookRequest; readonly generation: number; readonly limit: Limit };
+type HookCall = { readonly request: HookRequest; readonly generation: number; readonly limit: Limit };
 
-async function deliver(run: Run, id: string, knock: Knock): Promise<HookAnswer> {
-  const known = openCall(run, id, knock.generation);
+async function deliver(run: Run, id: string, call: HookCall): Promise<HookAnswer> {
+  const known = openCall(run, id, call.generation);
   if (known === "duplicate") return { duplicate: true };
   try {
-    return await admit(run, known, knock);
+    return await admit(run, known, call);
   } catch (error) {
     // The run may have ended meanwhile because of a call that was faster than this one.
     if (known.received && hasCode(error, "run_ended")) return { duplicate: true };
@@ -89,7 +89,7 @@ async function deliver(run: Run, id: string, knock: Knock): Promise<HookAnswer> 
   }
 }
 
-async function admit(run: Run, known: Call, { request, generation, limit }: Knock): Promise<HookAnswer> {
+async function admit(run: Run, known: Call, { request, generation, limit }: HookCall): Promise<HookAnswer> {
   const { id } = known;
   const execution = await run.awake();
   const pending = execution.calls.pending.get(callKey("received", id));
@@ -148,7 +148,7 @@ type Admitted = { readonly call: WebhookCall; readonly stored: Stored };
 /** The call as the workflow may see it. @throws body_invalid, webhook_rejected, webhook_unavailable */
 async function examine(
   { verify }: WebhookOptions,
-  { request, limit }: Pick<Knock, "request" | "limit">,
+  { request, limit }: Pick<HookCall, "request" | "limit">,
   id: string,
   at: number,
 ): Promise<Admitted> {

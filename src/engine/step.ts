@@ -15,7 +15,7 @@ import { HoldfastError, storeError } from "../core/error.ts";
 import { checkName } from "../core/name.ts";
 import { bornAt } from "../core/origin.ts";
 import { createRandom } from "../core/random.ts";
-import { remarkOf } from "../core/remark.ts";
+import { messageFrom } from "../core/message.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { isSchema } from "../core/schema.ts";
@@ -38,7 +38,7 @@ import type { Calls } from "./calls.ts";
 import type { Closing } from "./closing.ts";
 import type { Course } from "./course.ts";
 import type { End } from "./ending.ts";
-import { left } from "./errors.ts";
+import { handlerLeft } from "./errors.ts";
 import type { Errors } from "./errors.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
@@ -74,7 +74,7 @@ const plain: Omit<RunPlan, "fn" | "retry"> = {
 };
 
 /** What bail and fail throw in a branch that has lost its race, and end nothing. */
-const lost = new Error("the race was won by others");
+const branchLost = new Error("the race was won by others");
 
 export function createStep(caller: Caller): Step {
   const random = createRandom(seedOf(caller.course.state));
@@ -226,9 +226,9 @@ function fail(caller: Caller, error: unknown): never {
 
 /** A branch that lost its race gets no further: how the run goes on is no longer its to say. */
 function leave({ calls, closing }: Caller, end: End): never {
-  if (calls.isInVain) throw lost;
+  if (calls.isInVain) throw branchLost;
   closing.leave(end);
-  throw left;
+  throw handlerLeft;
 }
 
 function continueAsNew({ calls, renewal }: Caller, input: unknown): Promise<never> {
@@ -239,7 +239,7 @@ function createLog(caller: Caller): Step["log"] {
   const write =
     (level: LogLevel) =>
     (...said: readonly unknown[]) =>
-      caller.said.say({ kind: "log.written", level, ...remarkOf(said) });
+      caller.said.say({ kind: "log.written", level, ...messageFrom(said) });
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 

@@ -11,7 +11,7 @@ import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { isTransient } from "./damage.ts";
-import type { Start } from "./fitting.ts";
+import type { Start } from "./preparation.ts";
 import { unpack } from "./parcel.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";

@@ -11,7 +11,7 @@ import { departing, isSecret, refuseDeparture } from "../core/transfer.ts";
 import type { Run } from "../engine/run.ts";
 import { placeOf } from "./arrival.ts";
 import { travelVault } from "./keys.ts";
-import type { Departure, Leg } from "./rpc/run.ts";
+import type { Departure, PageRequest } from "./rpc/run.ts";
 
 /** @throws HoldfastError not_exportable, config_invalid */
 export function departureOf(run: Run, journal: Journal): Departure {
@@ -29,7 +29,7 @@ export function departureOf(run: Run, journal: Journal): Departure {
 export function linesOf(
   created: EntryOf<"run.created">,
   journal: Journal,
-  { createdAt, after, upTo, isSealed }: Leg,
+  { createdAt, after, upTo, isSealed }: PageRequest,
 ): { readonly text: string; readonly last: number; readonly entries: number } {
   const gone = new HoldfastError("run_not_found", "the run that is being exported has gone on as new, or is gone");
   if (created.at !== createdAt) throw gone;

@@ -1,7 +1,7 @@
 /**
- * Owns: what a start finds in the object that it comes to: nothing, and begins a run; the run that it made before;
- * another, or a key that stands for one.
- * Does not own: what it had to pass before (admission), what its code made of it (fitting), what the run does (host).
+ * Owns: what becomes of a start in the object that it comes to: it begins a run, finds the run that it made before, or
+ * is refused for another run or key that is there.
+ * Does not own: what it had to pass before (admission), what its code made of it (preparation), what the run does (host).
  */
 import type { Entry, EntryOf } from "../core/entry.ts";
 import type { Made } from "../core/run.ts";

@@ -1,6 +1,6 @@
 /**
  * Owns: the workflow that tells one address of one end of a run, which every deployment has.
- * Does not own: when it is started (notifier), the call (outlet), what is told (core/notice).
+ * Does not own: when it is started (notifier), the call (subscribers), what is told (core/notice).
  *
  * Invariants
  * 1. It holds nothing of the run but its id: what is told is read from the run as it is told, so that a run that
@@ -21,7 +21,7 @@ import { runObject } from "./address.ts";
 import { builtIn } from "./builtin.ts";
 import { digestOf } from "./digest.ts";
 import { patiently, within } from "./patience.ts";
-import { allowedHosts, post } from "./outlet.ts";
+import { allowedHosts, post } from "./subscribers.ts";
 
 /** Which life of which run, the `seq` of its end, and who is told. */
 type Order = { readonly run: string; readonly createdAt: number; readonly end: number; readonly url: string };

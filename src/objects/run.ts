@@ -59,7 +59,7 @@ import { drawTimeline, tellStory } from "./timeline.ts";
 import { hookUrl } from "./token.ts";
 import type { Answer } from "./answer.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
-import type { Arrival, Callee, Departure, Leg, HookAddress, Parcel, RunRpc, ValueField } from "./rpc/run.ts";
+import type { Arrival, Callee, Departure, PageRequest, HookAddress, Parcel, RunRpc, ValueField } from "./rpc/run.ts";
 import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartToken } from "./rpc/start.ts";
 import type { Resealing } from "../store/reseal.ts";
 
@@ -239,8 +239,8 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     return answer(() => departureOf(this.#memory.existing(), this.#memory.journal));
   }
 
-  carry(leg: Leg): Promise<Answer<{ text: string; last: number; entries: number }>> {
-    return answer(() => linesOf(this.#memory.life(), this.#memory.journal, leg));
+  carry(page: PageRequest): Promise<Answer<{ text: string; last: number; entries: number }>> {
+    return answer(() => linesOf(this.#memory.life(), this.#memory.journal, page));
   }
 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {

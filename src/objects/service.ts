@@ -33,8 +33,8 @@ import type { Catalog } from "./catalog.ts";
 import { nameOfKey } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
 import { followDirectory } from "./feed.ts";
-import { broughtSignal, fit, keyOf, wishOf } from "./fitting.ts";
-import type { Fit, Start } from "./fitting.ts";
+import { broughtSignal, keyOf, prepare, wishOf } from "./preparation.ts";
+import type { Prepared, Start } from "./preparation.ts";
 import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
@@ -118,7 +118,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
   // The end is waited for once the update was made.
   const waitMs = start.update === undefined ? (start.waitMs ?? 0) : 0;
   const asked = { ...start, ...(await wishOf(start)), waitMs, workflow: definition.name };
-  const { run, created } = await fit(definition, start).then(
+  const { run, created } = await prepare(definition, start).then(
     (ready) => makeRun(definition, asked, ready),
     (refusal: unknown) => findRun(asked, refusal),
   );
@@ -130,7 +130,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
 type AskedStart = Start & Pick<CheckedStart, "workflow" | "wish" | "waitMs">;
 
 /** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, and what a signal throws */
-async function makeRun({ version }: Definition, start: AskedStart, { fitted, gates }: Fit): Promise<Made<Parcel>> {
+async function makeRun({ version }: Definition, start: AskedStart, { fitted, gates }: Prepared): Promise<Made<Parcel>> {
   const { signal: _sent, ...rest } = start;
   const checked: CheckedStart = {
     ...rest,

@@ -27,11 +27,11 @@ const dropMs = 10_000;
 /** @throws HoldfastError run_not_found, not_exportable */
 export async function exportRun(id: string): Promise<ReadableStream<Uint8Array>> {
   const departure = unwrap(await runObject(checkRunId(id)).depart());
-  return new ReadableStream<Uint8Array>(new Carrier(id, departure), { highWaterMark: 0 });
+  return new ReadableStream<Uint8Array>(new ExportSource(id, departure), { highWaterMark: 0 });
 }
 
-/** The lines of a run, a page of its history at a time; the last line tells whether all of them came. */
-class Carrier {
+/** The text of a run, made a page of its history at a time; the last line tells whether all of them came. */
+class ExportSource {
   readonly #id: string;
   readonly #departure: Departure;
   readonly #digest = new crypto.DigestStream("SHA-256");
@@ -52,8 +52,8 @@ class Carrier {
       return await this.#send(controller, `${JSON.stringify(manifest)}\n`);
     }
     if (this.#last < manifest.seq) {
-      const leg = { createdAt, after: this.#last, upTo: manifest.seq, isSealed };
-      const { text, last, entries } = unwrap(await runObject(this.#id).carry(leg));
+      const page = { createdAt, after: this.#last, upTo: manifest.seq, isSealed };
+      const { text, last, entries } = unwrap(await runObject(this.#id).carry(page));
       this.#last = last;
       this.#entries += entries;
       return await this.#send(controller, text);

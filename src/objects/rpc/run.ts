@@ -80,7 +80,7 @@ export interface RunRpc {
   /** What a text of this run begins with, and how the rest of it is fetched. Refused with not_exportable. */
   depart(): Promise<Answer<Departure>>;
   /** The next lines of that text. Refused with run_not_found once this life of the run is gone. */
-  carry(leg: Leg): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
+  carry(page: PageRequest): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
   /** Makes the run of a text, all of it or nothing; found where the same text made it before. Refused with import_invalid, run_exists. */
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>>;
   /** What the world is told of an end of this life of the run: the body, as text. Refused with run_not_found once it is gone. */
@@ -120,8 +120,8 @@ export interface RunRpc {
 /** `isSealed`: results of sensitive steps go along, sealed; else they stay behind, if there are any. */
 export type Departure = { readonly manifest: Manifest; readonly createdAt: number; readonly isSealed: boolean };
 
-/** Entries with a `seq` above `after`, and of no more than `upTo`, of this life of a run. */
-export type Leg = Omit<Departure, "manifest"> & { readonly after: number; readonly upTo: number };
+/** Which lines come next: entries with a `seq` above `after`, and of no more than `upTo`, of this life of a run. */
+export type PageRequest = Omit<Departure, "manifest"> & { readonly after: number; readonly upTo: number };
 
 /** The id under which a run is imported, what it is given here, and who asks. */
 export type Arrival = Omit<Placement, "lanes"> & Author & { readonly reason: string | null };

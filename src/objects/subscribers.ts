@@ -1,6 +1,6 @@
 /**
- * Owns: what ends of runs are told with and to whom, by the variables NOTIFY_SECRET and NOTIFY_HOSTS; one call of
- * one address, and what its answer means.
+ * Owns: the addresses that are told of ends of runs: which those of a start are, what NOTIFY_SECRET and NOTIFY_HOSTS
+ * say of them, one call of one of them, and what its answer means.
  * Does not own: which addresses may be called (core/subscriber), what is told, and when again (notice).
  *
  * Invariant 1: nothing of what an address answers is kept but its status: it may repeat what it was sent.
@@ -57,7 +57,7 @@ function named(workflow: string, notify: NonNullable<Definition["notify"]>, inpu
 }
 
 /** Whether what is set can be read; nothing need be. @throws HoldfastError config_invalid */
-export function checkOutlet(): void {
+export function checkNotify(): void {
   allowedHosts();
   if ((variable("NOTIFY_SECRET") ?? "").trim() !== "") findSecrets();
 }

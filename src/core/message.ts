@@ -1,4 +1,4 @@
-/** What a line of the log says, as loggers take it: words with values behind them, values with or without words, an error. */
+/** The message and the data of a line of the log, made of what a handler gave `step.log`: text, values, an error, in the orders that loggers take. */
 import { toJson } from "./json.ts";
 import { inLine } from "./phrase.ts";
 import { maxValueBytes } from "./size.ts";
@@ -10,7 +10,10 @@ const maxWords = 500;
 const what = "the data of a log line";
 
 /** `data` is the value, or a list of them where there are several. @throws HoldfastError value_uncloneable, value_too_large */
-export function remarkOf([first, ...rest]: readonly unknown[]): { readonly message: string; readonly data?: Stored } {
+export function messageFrom([first, ...rest]: readonly unknown[]): {
+  readonly message: string;
+  readonly data?: Stored;
+} {
   if (typeof first !== "object" || first === null) return { message: wordsOf(String(first)), ...dataOf(rest) };
   const [words, ...more] = rest;
   if (typeof words === "string") return { message: wordsOf(words), ...dataOf([first, ...more]) };

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import { remarkOf } from "../../src/core/remark.ts";
+import { messageFrom } from "../../src/core/message.ts";
 import { decode } from "../../src/core/value.ts";
 
 /** The words, and the value, if there is one. */
 function told(...said: readonly unknown[]): unknown[] {
-  const { message, data } = remarkOf(said);
+  const { message, data } = messageFrom(said);
   return data === undefined ? [message] : [message, decode(data)];
 }
 
@@ -64,7 +64,7 @@ describe("a line of the log", () => {
   ])("%s is refused", (_what, said, code, message) => {
     let thrown: unknown;
     try {
-      remarkOf(said);
+      messageFrom(said);
     } catch (error) {
       thrown = error;
     }

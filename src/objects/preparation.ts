@@ -1,6 +1,6 @@
 /**
- * Owns: what the code of a workflow makes of a start: its input, its labels, who hears of its end, what it needs of
- * limits, the signal that comes with it; and what tells such a start, by what it asks for, from another of its key.
+ * Owns: preparing a start by the code of its workflow: the input and the signal as their schemas make them, labels, who
+ * hears of the end, the limits that apply; and what tells the start from another under the same key.
  * Does not own: starting the run (service), comparing two starts (core/start).
  */
 import { authorOf } from "../core/author.ts";
@@ -18,7 +18,7 @@ import { wordingOf } from "../core/start.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { digestOf } from "./digest.ts";
-import { subscribersOf } from "./outlet.ts";
+import { subscribersOf } from "./subscribers.ts";
 import type { Branch, CheckedStart } from "./rpc/start.ts";
 
 export type Start = Omit<StartRequest, "workflow"> & {
@@ -28,21 +28,21 @@ export type Start = Omit<StartRequest, "workflow"> & {
   readonly fork?: Branch;
 };
 
-/** What takes the place of what was sent, and what the start has to pass. */
-export type Fit = {
+/** `fitted` takes the place of what was sent; `gates` are the limits that the start has to pass. */
+export type Prepared = {
   readonly fitted: Pick<CheckedStart, "input" | "sent" | "labels" | "notify" | "signal" | "lanes">;
   readonly gates: Gates;
 };
 
 /** @throws HoldfastError input_invalid, label_invalid, notify_invalid, signal_invalid, name_invalid, value_too_large */
-export async function fit(definition: Definition, start: Start): Promise<Fit> {
+export async function prepare(definition: Definition, start: Start): Promise<Prepared> {
   const sent = start.input;
-  // What it has of another run was taken before.
+  // A fork takes over an input that was validated before.
   const input = start.fork?.input ?? (await accept(definition, sent));
   const { lanes, gates } = limitsOf(definition, input);
   const signal = await fitSignal(definition, start);
   if (start.update !== undefined) checkName(start.update.name, "update");
-  const fitted: Fit["fitted"] = {
+  const fitted: Prepared["fitted"] = {
     input,
     ...(input === sent ? {} : { sent }),
     ...defined({ signal }),
@@ -57,7 +57,7 @@ export function keyOf({ key }: Pick<Start, "key">): { readonly key?: string } {
   return key === undefined ? {} : { key };
 }
 
-/** What a start with a key asks for by itself. The labels of a fork are those of the run it comes from. */
+/** What a start with a key asks for in its own words. The labels of a fork are those of the run it comes from. */
 export async function wishOf({ key, fork, ...start }: Start): Promise<Pick<CheckedStart, "wish">> {
   if (key === undefined) return {};
   const own: Partial<Start> = fork === undefined ? start : {};
