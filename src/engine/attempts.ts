@@ -19,7 +19,7 @@ import { Orders } from "./orders.ts";
 import { completion, idempotencyKeyOf, startMark, storedOf, traceparent } from "./record.ts";
 import { isWithdrawn } from "./scope.ts";
 import { Suspects } from "./suspects.ts";
-import { condemn, judge } from "./verdict.ts";
+import { failForGood, judgeFailure } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Deaths in a row under a step after which the step is held to be their cause. */
@@ -34,9 +34,9 @@ export class Attempts {
   readonly #inFlight = new Map<string, { readonly attempt: Attempt; readonly plan: RunPlan; readonly id: string }>();
   /** Steps that run at most once, while their start is put on record. */
   readonly #starting = new Map<string, Pending>();
-  /** Steps whose failure, which no attempt of this life has seen, is in line to go on record. */
-  readonly #condemned = new Map<string, Pending>();
-  /** Steps whose next attempt waits for its slot. */
+  /** Steps that fail without another attempt, until that is on record: each killed its process too often, or may not run twice. */
+  readonly #failing = new Map<string, Pending>();
+  /** Steps whose next attempt waits for slots of lanes. */
   readonly #waiting = new Map<string, Pending>();
   /** Those that are requests, which couriers make. */
   readonly orders: Orders;
@@ -49,14 +49,14 @@ export class Attempts {
     this.#suspects = new Suspects(course, (pending, plan) => this.#start(pending, plan));
   }
 
-  /** Those that need this memory. */
+  /** How many need this memory: those that a courier makes do not. */
   get running(): number {
     return this.count - this.orders.resting;
   }
 
   get count(): number {
     // A pause holds suspects back like everything that has not begun.
-    const begun = this.#inFlight.size + this.#starting.size + this.#condemned.size;
+    const begun = this.#inFlight.size + this.#starting.size + this.#failing.size;
     return begun + (this.#course.held ? 0 : this.#suspects.waiting);
   }
 
@@ -65,7 +65,7 @@ export class Attempts {
     return this.#inFlight;
   }
 
-  /** What held everything back is over. */
+  /** A pause, or a lane, holds the run back no longer. */
   resume(): void {
     for (const { id } of [...this.#waiting.values()]) this.admitted(id);
     this.#suspects.startNext();
@@ -92,14 +92,14 @@ export class Attempts {
     return false;
   }
 
-  /** When there is something to do for an attempt in flight besides its end. */
+  /** When a request in flight is to be looked after; Infinity for every other attempt. */
   dueAt(key: string): number {
     return this.orders.dueAt(key);
   }
 
   /** Its attempt is under way, or waits for nothing but its slot, or other suspects. */
   isRunning(key: string): boolean {
-    const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#condemned.has(key);
+    const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#failing.has(key);
     return hasBegun || this.#waiting.has(key) || this.#suspects.isWaiting(key);
   }
 
@@ -121,7 +121,7 @@ export class Attempts {
       this.#beginOnce(pending, plan);
     } else if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
       const attempts = call.attempts + 1 + call.interruptions;
-      this.#failUnseen(pending, plan, crashError(pending.id, attempts));
+      this.#failWithoutAttempt(pending, plan, crashError(pending.id, attempts));
     } else if (this.#suspects.has(pending.key)) {
       this.#suspects.begin(pending);
     } else {
@@ -152,7 +152,7 @@ export class Attempts {
     }
     this.#inFlight.clear();
     this.#starting.clear();
-    this.#condemned.clear();
+    this.#failing.clear();
     this.#suspects.clear();
     this.#waiting.clear();
     this.#course.limiter.leaveAll();
@@ -177,9 +177,9 @@ export class Attempts {
         this.#suspects.abandon(key);
       }
     }
-    for (const [key, { id, plan }] of this.#condemned) {
+    for (const [key, { id, plan }] of this.#failing) {
       if (isAttempted(plan) && plan.undo !== null) awaited.push(id);
-      else this.#condemned.delete(key);
+      else this.#failing.delete(key);
     }
     this.#starting.clear();
     this.#suspects.clear();
@@ -191,7 +191,7 @@ export class Attempts {
     const call = this.#course.state.calls.get(pending.key);
     const attempt = (call?.attempts ?? 0) + 1;
     if (call?.begunAttempt === attempt) {
-      return this.#failUnseen(pending, plan, interruptionError(pending.id, attempt));
+      return this.#failWithoutAttempt(pending, plan, interruptionError(pending.id, attempt));
     }
     this.#starting.set(pending.key, pending);
     this.#course.post(() => {
@@ -224,7 +224,7 @@ export class Attempts {
       (end) => this.#ended(pending, plan, attempt, end),
     );
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
-    // Not before: whoever asked meanwhile when the next deadline is was not told of this one.
+    // Only now: who asks for the next deadline before this would not be told of the attempt's.
     this.#course.expect(attempt.timeoutAt);
     if (isOrder) this.orders.begin(pending, plan, attempt);
     else attempt.start();
@@ -237,7 +237,9 @@ export class Attempts {
     if (!stored.ok) {
       return this.#course.post(() => {
         if (!this.#leave(pending, plan, attempt)) return;
-        this.#carryOut(judge(this.#course.ledger, wanted(pending, plan), stored.error, made, attempt.stopped));
+        this.#carryOut(
+          judgeFailure(this.#course.ledger, withoutPauseIfLost(pending, plan), stored.error, made, attempt.stopped),
+        );
       });
     }
     const { value } = stored;
@@ -269,19 +271,19 @@ export class Attempts {
     }
   }
 
-  /** A failure that no attempt of this life has seen. */
-  #failUnseen(pending: Pending, plan: RunPlan, error: StoredError): void {
+  /** Fails the step for what happened in earlier lives. */
+  #failWithoutAttempt(pending: Pending, plan: RunPlan, error: StoredError): void {
     const made = { step: pending.id, attempt: error.attempts ?? 1, startedAt: this.#course.world.clock.now() };
-    this.#condemned.set(pending.key, pending);
+    this.#failing.set(pending.key, pending);
     this.#course.post(() => {
-      if (this.#condemned.get(pending.key) !== pending) return;
-      this.#condemned.delete(pending.key);
-      this.#carryOut(condemn(this.#course.state, wanted(pending, plan), { ...made, error }, false));
+      if (this.#failing.get(pending.key) !== pending) return;
+      this.#failing.delete(pending.key);
+      this.#carryOut(failForGood(this.#course.state, withoutPauseIfLost(pending, plan), { ...made, error }, false));
     });
   }
 }
 
-/** Of a branch that lost its race: nobody waits for the step, so the run is not paused over it. */
-function wanted({ scope }: Pending, plan: RunPlan): RunPlan {
+/** In a branch that lost its race nobody waits for the step: its failure does not pause the run. */
+function withoutPauseIfLost({ scope }: Pending, plan: RunPlan): RunPlan {
   return isWithdrawn(scope) ? { ...plan, onExhausted: "fail" } : plan;
 }

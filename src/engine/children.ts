@@ -43,8 +43,8 @@ export class Children {
   readonly #pending: ReadonlyMap<string, Pending>;
   readonly #launches = new Map<string, Launch>();
   readonly #watches = new Map<string, Watch>();
-  /** Of calls that lost a race in replay: children that may be there. */
-  readonly #strays: Launch["fact"][] = [];
+  /** Children of calls that lost a race in replay: an earlier life may have started them. */
+  readonly #maybeStarted: Launch["fact"][] = [];
   #asking = 0;
   #starting = 0;
 
@@ -59,26 +59,26 @@ export class Children {
     const { state, ledger, resumed } = this.#course;
     const call = state.calls.get(key);
     if (call !== undefined && !(resumed && isToStart(call))) return;
-    this.#strays.push(startOf(id, plan, requestOf(state, id, plan), ledger.now()));
+    this.#maybeStarted.push(startOf(id, plan, requestOf(state, id, plan), ledger.now()));
   }
 
-  /** Children that may be there of calls that lost a race go on record, so that they are stopped. */
-  noteLost(): void {
+  /** Children of calls that lost a race go on record where they may have been started, so that they are stopped. */
+  recordLost(): void {
     const { ledger } = this.#course;
     const lost = this.underWay().filter(({ step }) => !this.#pending.has(callKey("child", step)));
-    const facts = [...this.#strays.splice(0), ...lost];
+    const facts = [...this.#maybeStarted.splice(0), ...lost];
     if (facts.length === 0) return;
     const calls = facts.map(({ step }) => ({ call: "child", id: step }) as const);
     ledger.append(...facts, { kind: "wait.withdrawn", calls });
     this.#course.expect(ledger.now());
   }
 
-  /** Children that are being started: this memory has to stay for the answers. */
+  /** How many children are being started: this memory has to stay for the answers. */
   get starting(): number {
     return this.#starting;
   }
 
-  /** Children that are being asked whether they have ended: so it has for these. */
+  /** How many children are being asked whether they have ended: this memory has to stay for those answers, too. */
   get asking(): number {
     return this.#asking;
   }
@@ -91,10 +91,10 @@ export class Children {
     if (this.#course.state.marked.has(`step.removed:${pending.key}`)) {
       const { child, until, policy } = call;
       this.#course.record({ kind: "child.started", step: pending.id, child, until, policy });
-      // It may have told of its end meanwhile, and was told that nobody cares.
+      // It may have told of its end meanwhile, when no call waited for it.
       this.#ask(pending, watch);
     }
-    // It may have told of its end while this run had ended, and was told that nobody cares.
+    // It may have told of its end while this run had ended.
     if (this.#course.state.retriedSeq > 0) this.#ask(pending, watch);
     this.#course.expect(this.dueAt(pending));
   }
@@ -130,7 +130,7 @@ export class Children {
     const { stopped } = this.#course;
     for (;;) {
       const launch = this.#launches.get(key);
-      // It was faster than the news that it had been started.
+      // The child has ended before the answer to its start has come: that answer first.
       if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.heard()]);
       const hearing = await this.#course.turn(() => this.#take(key, step, child, end));
       if (hearing !== "starting") return hearing ?? "later";
@@ -146,11 +146,11 @@ export class Children {
     if (call === undefined || call.child === null) return pending === undefined ? "nobody" : "later";
     if (call.done || call.child.id !== child) return "nobody";
     if (pending !== undefined) return this.#heard(pending, call.child, end);
-    // The handler may be on its way to the call, unless it was seen to make it no more.
+    // The replay may still come to the call, unless the code was seen to make it no more.
     return state.marked.has(`step.removed:${callKey("child", step)}`) ? "nobody" : "later";
   }
 
-  /** An end that comes after the call's time comes too late, also where that time could not be told then. */
+  /** An end that comes after the deadline of the call comes too late, even if the run was in no state to act on the deadline. */
   #heard(pending: Pending, child: ChildRun, end: ChildEnd): Hearing {
     const { state, ledger } = this.#course;
     const until = this.#recordOf(pending)?.until ?? Infinity;
@@ -192,7 +192,7 @@ export class Children {
     this.#starting--;
     const fact = startedAs(state, launch.fact, made);
     if (this.#pending.get(pending.key) !== pending) {
-      // Given up before it was there. Where it went on record then, it may have been stopped too early.
+      // The call was given up meanwhile. Where it is on record, the child was stopped already, perhaps before it existed.
       if (this.#recordOf(pending) !== undefined) return void this.#stop(plan, made);
       ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
       return this.#course.expect(ledger.now());
@@ -200,7 +200,7 @@ export class Children {
     this.#course.record(plan.detached ? { ...fact, detached: true } : fact);
     if (plan.detached) return;
     const watch = this.#watch(pending, child);
-    // One that was there before may have told of its end to nobody.
+    // A child that was there before may have ended before anybody waited for it.
     if (existed) this.#ask(pending, watch);
     this.#course.expect(this.dueAt(pending));
   }
@@ -221,7 +221,7 @@ export class Children {
     this.#course.expect(launch.retryAt);
   }
 
-  /** Children that may be there and are not on record. */
+  /** Children that may have been started and are not on record. */
   underWay(): Launch["fact"][] {
     const { calls } = this.#course.state;
     return [...this.#launches].flatMap(([key, { fact }]) => {
@@ -230,7 +230,7 @@ export class Children {
     });
   }
 
-  /** What is on record has it stopped as well, but perhaps before it was there. */
+  /** Stops it once more: what is on record had it stopped, perhaps before it existed. */
   async #stop({ policy }: ChildPlan, { child: { id }, own }: ChildStarted): Promise<void> {
     if (own && policy !== "abandon") await this.#course.world.children.stop(id, policy).catch(() => {});
   }
@@ -248,7 +248,7 @@ export class Children {
         else this.#course.expect(this.dueAt(pending));
       });
     };
-    // One that cannot be asked now is asked again, later.
+    // A child that cannot be asked now is asked again, later.
     this.#course.world.children.end(watch.child.id).then(answered, () => answered(null));
   }
 
@@ -270,7 +270,7 @@ export class Children {
   }
 }
 
-/** One is started anew, and is not on record yet: the one that was has been stopped, or is another deployment's. */
+/** The call starts its child anew, which is not on record yet: the former one was stopped, or belongs to another deployment. */
 function isToStart({ done, child }: Call): boolean {
   return !done && child === null;
 }

@@ -198,7 +198,7 @@ export class Execution {
     await course.replay.seek(this.#adoption.awaited(), this);
     if (course.over) return null;
     work.withdrawals.tell();
-    work.children.noteLost();
+    work.children.recordLost();
     this.said.end();
     return this.#adoption.takeUp();
   }
@@ -233,7 +233,7 @@ export class Execution {
   withdraw(): void {
     this.calls.withdraw();
     if (!this.course.live) return;
-    this.work.children.noteLost();
+    this.work.children.recordLost();
     this.work.withdrawals.tell();
   }
 

@@ -14,8 +14,8 @@ import type { RunPlan } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
 import type { World } from "./world.ts";
 
-export type Made = { readonly step: string; readonly attempt: number; readonly startedAt: number };
-export type Failed = Made & { readonly error: StoredError };
+export type AttemptMade = { readonly step: string; readonly attempt: number; readonly startedAt: number };
+export type AttemptFailed = AttemptMade & { readonly error: StoredError };
 
 export function startMark({ kind }: RunPlan, step: string, attempt: number): Fact {
   return { kind: kind === "undo" ? "undo.attempt_started" : "step.attempt_started", step, attempt };
@@ -32,7 +32,7 @@ export function interruption(
   return { kind: kind === "undo" ? "undo.interrupted" : "step.interrupted", step, held, deployment };
 }
 
-export function completion({ kind, undo, sensitive }: RunPlan, made: Made, result: Stored): Fact {
+export function completion({ kind, undo, sensitive }: RunPlan, made: AttemptMade, result: Stored): Fact {
   if (kind === "undo") return { kind: "undo.completed", ...made };
   return {
     kind: "step.completed",
@@ -43,15 +43,15 @@ export function completion({ kind, undo, sensitive }: RunPlan, made: Made, resul
   };
 }
 
-type Kept = { ok: true; value: Stored } | { ok: false; error: unknown };
+type StoredEnd = { ok: true; value: Stored } | { ok: false; error: unknown };
 
 /** How an attempt ended, as it goes on record. */
-export function storedOf(end: AttemptEnd, plan: RunPlan, step: string): Kept {
+export function storedOf(end: AttemptEnd, plan: RunPlan, step: string): StoredEnd {
   if (!end.ok) return end;
   return "stored" in end ? { ok: true, value: end.stored } : kept(end.value, plan, step);
 }
 
-function kept(value: unknown, plan: RunPlan, step: string): Kept {
+function kept(value: unknown, plan: RunPlan, step: string): StoredEnd {
   try {
     // What an undo returns is of no use to anybody.
     return { ok: true, value: plan.kind === "undo" ? undefinedValue : encode(value, `the result of step ${step}`) };

@@ -12,24 +12,30 @@ import type { RunState } from "../core/state.ts";
 import type { RunPlan } from "./call.ts";
 import { isTransient, stepError } from "./failure.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Failed, Made } from "./record.ts";
+import type { AttemptFailed, AttemptMade } from "./record.ts";
 
 export type Verdict =
   | { readonly kind: "again"; readonly fact: Fact; readonly retryAt: number }
   | { readonly kind: "failed"; readonly fact: Fact }
   | { readonly kind: "paused"; readonly facts: readonly Fact[] };
 
-/** @param stopped it was told to stop, and is not begun again */
-export function judge(ledger: Ledger, plan: RunPlan, thrown: unknown, made: Made, stopped: boolean): Verdict {
-  const { error, delayMs } = appraise(ledger.state, plan, thrown, made, stopped);
-  if (delayMs === null) return condemn(ledger.state, plan, { ...made, error }, stopped);
+/** What follows from a failed attempt. @param stopped it was told to stop, and is not begun again */
+export function judgeFailure(
+  ledger: Ledger,
+  plan: RunPlan,
+  thrown: unknown,
+  made: AttemptMade,
+  stopped: boolean,
+): Verdict {
+  const { error, delayMs } = classify(ledger.state, plan, thrown, made, stopped);
+  if (delayMs === null) return failForGood(ledger.state, plan, { ...made, error }, stopped);
   const retryAt = ledger.now() + delayMs;
   const kind = plan.kind === "undo" ? "undo.attempt_failed" : "step.attempt_failed";
   return { kind: "again", fact: { kind, ...made, ...limitOf(ledger.state, plan, made.step), error, retryAt }, retryAt };
 }
 
 /** No attempt is left. */
-export function condemn(state: RunState, plan: RunPlan, failed: Failed, stopped: boolean): Verdict {
+export function failForGood(state: RunState, plan: RunPlan, failed: AttemptFailed, stopped: boolean): Verdict {
   const { step, attempt, error } = failed;
   if (plan.onExhausted === "fail" || stopped) {
     return { kind: "failed", fact: { kind: plan.kind === "undo" ? "undo.failed" : "step.failed", ...failed } };
@@ -40,11 +46,11 @@ export function condemn(state: RunState, plan: RunPlan, failed: Failed, stopped:
 }
 
 /** What the failure is called, and when the next attempt begins; null when there is none. */
-function appraise(
+function classify(
   { created, calls }: RunState,
   plan: RunPlan,
   thrown: unknown,
-  { step, attempt }: Made,
+  { step, attempt }: AttemptMade,
   stopped: boolean,
 ): { error: StoredError; delayMs: number | null } {
   const error = stepError(thrown, step, attempt);

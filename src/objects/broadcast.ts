@@ -69,7 +69,7 @@ async function claimName(runId: string, name: string, waits: number, receive: Re
   for (let open = waits; open > 0;) {
     const held = await directoryShard(0).claim(name, runId, refused);
     if (held === null) return;
-    const answer = await receive(addressed(held.id, held.signal));
+    const answer = await receive(asBroadcast(held.id, held.signal));
     if (answer.ok) {
       await settle(held.id, name, 1);
       // A duplicate was consumed in an earlier life of the run: this wait is still open.
@@ -92,7 +92,7 @@ export async function waitersOf(name: string): Promise<readonly string[]> {
 
 /** Whether the run took it, now or before. @throws when the run cannot be asked, or cannot be read for want of a key */
 export async function deliver(runId: string, id: string, signal: SignalRequest): Promise<boolean> {
-  const request = addressed(id, signal);
+  const request = asBroadcast(id, signal);
   // A run that was just being replaced or restarted answers the second time; the key makes it safe.
   const send = () => runObject(runId).signal(request, true);
   const answer = await send().catch(send);
@@ -160,6 +160,6 @@ function* slices<Item>(items: readonly Item[], length: number): Generator<readon
   for (let from = 0; from < items.length; from += length) yield items.slice(from, from + length);
 }
 
-function addressed(id: string, signal: SignalRequest): SignalRequest {
+function asBroadcast(id: string, signal: SignalRequest): SignalRequest {
   return { ...signal, key: `broadcast:${id}` };
 }

@@ -145,11 +145,11 @@ export class Courier implements CourierRpc {
   /** Makes the request and tells its run what came of it; without an order, the run is asked for it first. */
   async #bring(id: OrderId, given: Order | null, stop: AbortSignal): Promise<void> {
     const run = (): ReturnType<typeof runObject> => runObject(id.runId);
-    const order = given ?? (await persist(() => run().repeatOrder(id), stop));
+    const order = given ?? (await untilAnswered(() => run().repeatOrder(id), stop));
     if (order === null) return;
     const { end, leave }: Exchanged = await exchange(order, this.#hold, stop);
     try {
-      await persist(() => run().orderEnded({ ...id, end }), stop);
+      await untilAnswered(() => run().orderEnded({ ...id, end }), stop);
       this.#close(nameOf(id));
     } finally {
       leave();
@@ -158,7 +158,7 @@ export class Courier implements CourierRpc {
 }
 
 /** Asks a run until it answers; null where it is gone, or has nothing to do with this any more. */
-async function persist<Value>(ask: () => Promise<Answer<Value>>, stop: AbortSignal): Promise<Value | null> {
+async function untilAnswered<Value>(ask: () => Promise<Answer<Value>>, stop: AbortSignal): Promise<Value | null> {
   const until = Date.now() + forgottenMs;
   for (let failures = 1; ; failures++) {
     stop.throwIfAborted();

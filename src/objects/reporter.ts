@@ -22,12 +22,12 @@ import { backoff, describe, within } from "./patience.ts";
 import type { Heard } from "./rpc/directory.ts";
 import { earlier } from "./timer.ts";
 
-/** A change of a run that goes on is told this long after the one before, at the earliest. */
+/** The shortest pause between two reports of a run that goes on. */
 const intervalMs = 500;
-/** A run that is at work is listed after this long, and so is a signal it waits for, should it not rest by then. */
+/** A run that is at work is first listed after this long, as is a signal it waits for, unless it comes to rest before. */
 const patienceMs = 250;
-/** A run that is at work and listed as something else is listed as it is after this long. */
-const strayMs = 1000;
+/** A run that is at work while the listing says otherwise is listed anew after this long. */
+const staleMs = 1000;
 const longestBackoffMs = 30_000;
 /** A pause may be longer than planned, by chance. */
 const longestPauseMs = 2 * longestBackoffMs;
@@ -60,8 +60,8 @@ export class Reporter {
   #told: Listed | null = null;
   #toldNames: ReadonlySet<string> = new Set();
   #toldAt = 0;
-  /** Since when the run at work is listed as something else; null when it is not. */
-  #strayedAt: number | null = null;
+  /** Since when the listing of a run at work has another status; null when it has not. */
+  #staleSince: number | null = null;
   /** The end that the scheduler has heard of. */
   #heardEnd = "";
 
@@ -102,7 +102,7 @@ export class Reporter {
     try {
       await within(schedulerObject().revived(run.schedule, run.id), callLimitMs);
     } catch (error) {
-      // One that still runs the code of before has no such call.
+      // A scheduler that still runs older code has no such call.
       if (error instanceof TypeError) return;
       this.#heardEnd = heard;
       throw error;
@@ -119,24 +119,24 @@ export class Reporter {
   /** When the run as it is should be listed; null when nobody needs to hear of it. */
   #listAt(run: Glance, busy: boolean): number | null {
     const { status } = run;
-    if (!busy || status === this.#told?.status) this.#strayedAt = null;
+    if (!busy || status === this.#told?.status) this.#staleSince = null;
     if (this.#told !== null && isListedAlike(this.#told, run)) return null;
-    // Also what telling takes to prepare lets the answers go first.
+    // Those who wait for the end are answered before anything is prepared for the report.
     if (isEnded(status)) return (run.finishedAt ?? 0) + answersMs;
-    // A broadcast reaches the runs that are known to wait, so a new name is told soon, at rest at once.
+    // A broadcast reaches the runs that the directory knows to wait: a new name is reported soon, and at once at rest.
     const unheard = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#toldNames.has(name));
     if (!busy) return unheard !== undefined || this.#told === null ? 0 : this.#toldAt + intervalMs;
     if (this.#told === null) return Math.max(run.createdAt, this.#openedAt) + patienceMs;
     const unheardAt = unheard === undefined ? null : unheard.since + patienceMs;
     if (status === this.#told?.status) return unheardAt;
-    this.#strayedAt ??= Date.now();
-    return earlier(unheardAt, Math.max(this.#strayedAt + strayMs, this.#toldAt + intervalMs));
+    this.#staleSince ??= Date.now();
+    return earlier(unheardAt, Math.max(this.#staleSince + staleMs, this.#toldAt + intervalMs));
   }
 
   #begin(account: Account, run: Glance, dueAt: number | null, tell: () => Promise<void>): number | null {
     if (dueAt === null || account.underWay !== null) return null;
     const now = Date.now();
-    const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, strayMs];
+    const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, staleMs];
     // Nothing is put off for longer: a clock that says so was set back.
     if (at > now && at <= now + longestMs) return at;
     void this.#pay(account, run, tell);
@@ -199,7 +199,7 @@ function endOf({ status, finishedAt }: Glance): string {
   return `${status} ${finishedAt}`;
 }
 
-/** The same is shown of both. Of a run that waits for thousands, mostly their number tells. */
+/** The listing shows both alike. Where a run waits for thousands, mostly their number shows that it does not. */
 function isListedAlike(one: Listed, other: Listed): boolean {
   if (one.status !== other.status || one.waitingFor.length !== other.waitingFor.length) return false;
   return dequal(one.waitingFor, other.waitingFor);
@@ -211,6 +211,6 @@ function signalNames({ waitingFor }: Glance): string[] {
 
 function summary(run: RunSnapshot): RunSummary {
   const { input: _input, output: _output, progress: _progress, active: _active, ...rest } = run;
-  // What it is at changes without a report.
+  // The steps that it is at change without a report.
   return rest.status === "running" ? { ...rest, reason: rest.lead ?? null } : rest;
 }

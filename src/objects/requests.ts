@@ -60,7 +60,7 @@ export class LaneRequests {
 
   async #enter(run: Run, slot: Slot, entrance: Entrance): Promise<void> {
     // Given back before it was asked for.
-    const place = slot.left ? null : await persist(slot.lane, () => laneObject(slot.lane).enter(entrance));
+    const place = slot.left ? null : await callLane(slot.lane, () => laneObject(slot.lane).enter(entrance));
     this.#answers.push({ run, slot, place });
     this.#answered();
   }
@@ -68,14 +68,14 @@ export class LaneRequests {
 
 /** A lane that cannot be told finds out by itself. */
 async function leave(lane: string, ticket: Ticket): Promise<void> {
-  await persist(lane, async () => {
+  await callLane(lane, async () => {
     await laneObject(lane).leave(ticket);
     return null;
   });
 }
 
 /** What the call answers; null when it failed every time. */
-async function persist<Value>(lane: string, call: () => Promise<Value>): Promise<Value | null> {
+async function callLane<Value>(lane: string, call: () => Promise<Value>): Promise<Value | null> {
   for (const pauseMs of pausesMs) {
     try {
       return await call();

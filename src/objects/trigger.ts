@@ -59,7 +59,7 @@ async function receive(
   await verifyDelivery(verify, sent, `webhook ${name}`, limit);
   const delivery = judged(sent, verify);
   const input = await inputOf(trigger, delivery);
-  const run = input === null ? null : await startOnce(trigger, delivery, input, request, start);
+  const run = input === null ? null : await startDelivery(trigger, delivery, input, request, start);
   const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";
   const { respond } = trigger;
   return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), limit) };
@@ -75,7 +75,7 @@ async function inputOf(trigger: Called, delivery: Delivery): Promise<Stored | nu
   }
 }
 
-async function startOnce(
+async function startDelivery(
   trigger: Called,
   delivery: Delivery,
   input: Stored,
