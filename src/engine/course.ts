@@ -1,6 +1,6 @@
 /**
- * Owns: the course that a handler's life takes: the one line in which whatever happens waits for its turn, appending it
- * and handing it on; how far that life has come, and telling whoever waits for it to go on, to rest or to end.
+ * Owns: the event loop of one handler: whatever happens waits for its turn, is appended, and then delivered; how far the
+ * handler has come (replaying, live, over), and telling whoever waits for it to go on, to rest or to end.
  * Does not own: what happens (work, asks, closing), which part hears of it (execution), the order in the line (queue),
  * the order of replay (replay), time.
  *
@@ -22,7 +22,7 @@ import { Replay } from "./replay.ts";
 import { Validations } from "./validation.ts";
 import type { World } from "./world.ts";
 
-/** Whose course it is. */
+/** The execution whose course it is. */
 export interface CourseOwner {
   /** It may do several things at once. */
   readonly crowded: boolean;
@@ -30,9 +30,9 @@ export interface CourseOwner {
   readonly working: boolean;
   /** The outcome is on record, and its turn has come. */
   deliver(outcome: Outcome): void;
-  /** Nothing is left in line, and what the handler made of the last event has shown. */
+  /** No event is left, and the handler has reacted to the last one. */
   drained(): void;
-  /** Its life is over: what it has open and at work is let go of. */
+  /** The handler is over: its open calls and its attempts are let go of. */
   release(reason: Error): void;
 }
 
@@ -42,17 +42,17 @@ export class Course {
   /** The lanes that the run and its steps share with others. */
   readonly limiter: Limiter;
   readonly replay: Replay;
-  /** Values of its that schemas take their time over. */
+  /** Schemas that take their time over a value. */
   readonly validations: Validations;
   /** Rings when the handler makes a call or ends. */
   readonly stirred = new Bell();
-  /** Rings when nothing is left to do but wait, and when there is something new to wait for, or sooner. */
+  /** Rings when nothing is left to do but wait, when something new is waited for, and when a deadline comes sooner. */
   readonly rested = new Bell();
-  /** Rings when a burst is over, or goes on behind more than microtasks: what it wrote is committed now. */
+  /** Rings when a burst is over, or waits for more than microtasks: what it wrote is committed now. */
   readonly yielded = new Bell();
   /** Rings when it is stopped. */
   readonly stopped = new Bell();
-  /** No handler of this run has come further than the newest outcome on record, or only with this very code. */
+  /** No handler of this run came further than the newest outcome on record, unless it ran this very code. */
   foremost = false;
   /** An earlier life may have had something in flight. */
   resumed = false;
@@ -63,7 +63,7 @@ export class Course {
   over = false;
   /** Why this memory must be given up; the journal is as it was. */
   failure: unknown = null;
-  /** What whoever drives the run was told of the next deadline. */
+  /** The next deadline, as whoever drives the run was last told. */
   toldAt = Infinity;
   readonly #owner: CourseOwner;
   readonly #pace: Pace;
@@ -84,27 +84,27 @@ export class Course {
     return this.ledger.state;
   }
 
-  /** Nothing may begin or fire now. */
+  /** The run is paused, or its lanes hold it: nothing may begin or fire. */
   get held(): boolean {
     return this.state.paused !== null || !this.limiter.isOpen;
   }
 
-  /** A schema keeps the handler waiting: nothing is given to it meanwhile. */
+  /** The handler waits for a schema: nothing is delivered to it meanwhile. */
   get heldUp(): boolean {
     return this.#pace.isHeld;
   }
 
-  /** Something is in line. */
+  /** An event waits for its turn. */
   get busy(): boolean {
     return this.#queue.busy;
   }
 
-  /** It goes on at once, by microtasks alone: nothing is committed before `yielded` rings. */
+  /** It goes on by microtasks alone: nothing is committed before `yielded` rings. */
   get isBurst(): boolean {
     return !this.over && (this.busy || !this.live) && !this.#pace.isAway;
   }
 
-  /** It may do several things at once, or died lately: nothing of its pace is spared. */
+  /** The handler may do several things at once, or its process died lately: every outcome gets a full turn. */
   get exacting(): boolean {
     return this.careful || this.#owner.crowded;
   }
@@ -114,19 +114,19 @@ export class Course {
     return this.over || this.#owner.working;
   }
 
-  /** Runs the event in its turn, after everything posted before it. */
+  /** Runs the event in its turn, behind everything that was posted before. */
   post(event: (() => void) | Ending): void {
     if (!this.over) this.#queue.post(typeof event === "function" ? () => this.guard(event) : event);
   }
 
-  /** Runs the event in its turn; null where the execution was stopped before it came to that. */
+  /** Runs the event in its turn and answers what it returns; null where the course was stopped before. */
   async turn<Value>(event: () => Value): Promise<Value | null> {
     if (this.over) return null;
     const ran = new Promise<Value>((resolve) => this.post(() => resolve(event())));
     return await Promise.race([ran, this.stopped.heard().then(() => null)]);
   }
 
-  /** Appends the fact; the outcome it makes, if it makes one, is delivered in its turn. */
+  /** Appends the fact, and has the outcome that it makes, if any, delivered in its turn. */
   record(fact: Fact): void {
     this.guard(() => {
       const outcome = this.ledger.append(fact);
@@ -149,7 +149,7 @@ export class Course {
     this.rested.ring();
   }
 
-  /** Delivers once more what came before somebody was there to hear it. */
+  /** Delivers an outcome that replay came to before there was a call, or a function, for it. */
   redeliver(outcome: Outcome): void {
     if (!this.live) this.replay.defer(outcome);
     else if (!this.over) this.#queue.redeliver(() => this.guard(() => this.#owner.deliver(outcome)));
@@ -182,7 +182,7 @@ export class Course {
   goLive(): void {
     this.#pace.renew();
     this.live = true;
-    // What the handler asked for of its own accord since the replay has given the last of them.
+    // Those whose calls the handler made after the last outcome of the replay.
     for (const outcome of this.replay.takeDeferred()) this.redeliver(outcome);
   }
 
@@ -208,7 +208,7 @@ export class Course {
     this.stop(error);
   }
 
-  /** The journal could not be written or read: this memory is no longer to be trusted. */
+  /** The journal could not be written or read: this memory must be given up. */
   fail(error: unknown): void {
     this.failure ??= error;
     this.stop(new Error("the run's journal is out of order", { cause: error }));
@@ -221,7 +221,7 @@ export class Course {
     });
   }
 
-  /** What goes wrong in here is no business of the handler's. */
+  /** Keeps an error of ours from the handler: the course fails instead. */
   guard(act: () => unknown): void {
     try {
       act();

@@ -28,7 +28,7 @@ export class Deadlines {
     this.#work = work;
   }
 
-  /** The next one; Infinity when nothing but the world can move the run. @param all also of what may not end now */
+  /** The next one; Infinity when nothing but the world can move the run. @param all also those of calls, which may be held */
   soonest(all: boolean): number {
     let soonest = Math.min(this.#work.attempts.timeoutAt, this.#course.validations.timeoutAt);
     if (all && this.#course.state.paused === null) {

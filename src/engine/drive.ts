@@ -20,13 +20,13 @@ import type { World } from "./world.ts";
 /** Deaths in a row without any progress after which the handler itself is held to be their cause. */
 const deathLimit = 8;
 const livesLimit = 25;
-/** How soon, at most, a run whose code is gone looks for it again. */
+/** The longest pause before a run whose code is gone looks for it again. */
 const longestSearchMs = 5 * 60_000;
 const defaultRetentionMs = 30 * 24 * 3_600_000;
 
 /** What is to happen next: `wakeAt` is an instant, or null when only the world can move the run. */
 export type Next = {
-  /** Attempts are in flight: keep this memory, and call `advance` again once it `rested` or at `wakeAt`. */
+  /** Something is under way: keep this memory, and call `advance` again once the run `rested`, or at `wakeAt`. */
   readonly busy: boolean;
   readonly wakeAt: number | null;
   /** The run has ended and its retention is over: remove it. */
@@ -44,7 +44,7 @@ export function retentionOf(find: Find, { workflow, version }: { workflow: strin
 const idle: Next = { busy: false, wakeAt: null, expired: false };
 
 export class Drive {
-  /** What the run has to do with the lanes it shares with others. */
+  /** The run's side of the lanes that it shares with others. */
   readonly lanes: RunLanes;
   /** Null until there is something for the handler to do. */
   execution: Execution | null = null;
@@ -54,7 +54,7 @@ export class Drive {
   readonly #find: Find;
   /** Resolves when the execution has replayed. */
   #live: Promise<void> = Promise.resolve();
-  /** This memory saw the run begin, so nothing can have been interrupted. */
+  /** Nothing can have been interrupted: this memory saw the run begin, or let go of what was in flight itself. */
   #fresh = false;
   /** No handler of the run has begun yet, in this life or another. */
   #unbegun = false;
@@ -86,13 +86,13 @@ export class Drive {
     return created === null ? undefined : this.#find(created.workflow, created.version);
   }
 
-  /** What the run is doing where its definition is gone. */
+  /** Why the run does not go on where its definition is gone. */
   get missing(): string {
     const { created } = this.state;
     return `waiting for version ${created?.version} of workflow ${created?.workflow}, which is not in this deployment`;
   }
 
-  /** No handler of the run, or of its next life, has begun: nothing can have been interrupted. */
+  /** The run, or its next life, begins in this memory: no handler has begun before, so nothing can have been interrupted. */
   anew(): void {
     this.#fresh = true;
     this.#unbegun = true;
@@ -110,7 +110,7 @@ export class Drive {
   }
 
   /**
-   * The run can begin once more with this version; it does, once it has ended, when that is called.
+   * Prepares to begin the run once more with this version: the function that it answers does so, once the run has ended.
    * @throws version_missing, label_invalid, input_invalid
    */
   anotherLife(version: string, asked: Asked): () => void {
@@ -131,8 +131,7 @@ export class Drive {
   }
 
   /**
-   * The execution with its replay done, started if need be; also that of a paused run, which then
-   * holds everything back but listens.
+   * As `Run.awake`.
    * @throws run_ended, version_missing, step_kind_changed
    */
   async awake(): Promise<Execution> {
@@ -160,7 +159,7 @@ export class Drive {
   advance(cold: boolean): Next {
     const now = this.now();
     if (this.state.created === null) return idle;
-    // Another execution in this memory would not know what is on record.
+    // The journal failed: this memory does not know what is on record.
     if (this.execution !== null && this.execution.course.failure !== null) throw this.execution.course.failure;
     this.#beginOrExpire(now);
     if (this.state.end !== null) return this.#ended(now);
@@ -171,15 +170,15 @@ export class Drive {
     }
     const { definition } = this;
     if (definition === undefined) {
-      // It was at work when its code went, and may have left its slots behind.
+      // It may have been at work when its code went, and hold slots still.
       this.lanes.rest(true);
       return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
     }
-    // Its lanes hold it.
+    // Its lanes hold it back.
     if (this.state.startedAt === null) return idle;
     const timeoutAt = this.#timeoutAt(definition);
     const late = timeoutAt <= now && !this.#timedOut;
-    // Without anything to undo the handler is not needed for it.
+    // The handler is not needed for a timeout unless steps are to be undone.
     if (!late || this.state.undoable.size > 0) this.#goOn(definition, cold, late);
     if (late && this.state.end === null) this.#timeOut(definition);
     return this.#next(this.#timedOut ? Infinity : timeoutAt);
@@ -189,7 +188,7 @@ export class Drive {
     return { kind: "run.started", deployment: this.#world.deployment };
   }
 
-  /** @param held it counts against the run */
+  /** @param held the death counts against the run */
   interrupted(held: boolean): Fact {
     return { kind: "run.interrupted", deployment: this.#world.deployment, held };
   }
@@ -207,7 +206,7 @@ export class Drive {
     }
   }
 
-  /** Nothing is asked of a lane for code that is gone. */
+  /** No lane is asked for a slot while the code of the run is gone. */
   #admits(): boolean {
     return this.definition !== undefined && this.lanes.admits();
   }
@@ -267,7 +266,7 @@ export class Drive {
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
   }
 
-  /** Past its end, or on its way there, a run has no timeout any more. */
+  /** A run that is cancelled, or on its way to its end, has no timeout any more. */
   #timeoutAt({ timeoutMs }: Definition): number {
     const { cancelling, ending, timedFrom } = this.state;
     return timeoutMs === null || cancelling !== null || ending !== null ? Infinity : timedFrom + timeoutMs;
@@ -282,7 +281,7 @@ export class Drive {
     this.execution?.course.stop(new Error("the run has ended"));
   }
 
-  /** Looks often at first, then ever less: a fifth of the time it has been looking. */
+  /** The pause before it looks again: a fifth of the time for which it has been looking. */
   #searchMs(now: number): number {
     return Math.min(longestSearchMs, Math.max(2000, (now - this.state.at) / 5));
   }

@@ -1,5 +1,5 @@
 /**
- * Owns: one handler in memory, of which all else here is a part: its start, its replay, who hears what happens to it.
+ * Owns: one handler in memory: its start, its replay, and which part of it hears of what happens. All its parts meet here.
  * Does not own: the run's life beyond the handler (drive), what happens in its turn (course), its open calls (calls)
  * and carrying them out (work), the arguments of the step API (step), its end (closing).
  * Invariant 1: suspension is a promise that stays pending; nothing is thrown to suspend.
@@ -38,9 +38,9 @@ export class Execution {
   readonly errors = new Errors();
   readonly calls: Calls;
   readonly work: Work;
-  /** What can be asked of the handler. */
+  /** Its queries, updates and listeners. */
   readonly asks: Asks;
-  /** What the handler says. */
+  /** Its log and its progress. */
   readonly said: Said;
   /** Its way to its end. */
   readonly closing: Closing;
@@ -68,12 +68,12 @@ export class Execution {
     this.renewal = new Renewal(definition, course, this.calls, this.closing);
   }
 
-  /** Something goes on, or may, that needs this memory to stay. */
+  /** Something goes on, or may go on, for which this memory has to stay. */
   get busy(): boolean {
     return this.atWork || (!this.course.over && this.work.children.asking > 0);
   }
 
-  /** The run itself goes on, in contrast to one that waits and merely asks what has become of a child. */
+  /** The run itself goes on; not so one that waits, and merely asks what became of a child. */
   get atWork(): boolean {
     if (this.course.over) return false;
     return this.course.busy || this.working || !this.course.live;
@@ -83,7 +83,7 @@ export class Execution {
     return this.work.goesOn || this.isElsewhere;
   }
 
-  /** With no call open, the handler awaits something that is not ours to see. */
+  /** The handler awaits something that is no call of step: none is open, and it has not ended. */
   get isElsewhere(): boolean {
     return this.calls.pending.size === 0 && !this.finished && !this.listening;
   }
@@ -102,7 +102,7 @@ export class Execution {
     return this.closing.finished;
   }
 
-  /** It takes no updates and hears no signals any more. */
+  /** The handler takes no updates and hears no signals any more. */
   get silent(): boolean {
     return this.finished || this.course.over || this.calls.frozen;
   }
@@ -166,7 +166,7 @@ export class Execution {
     this.drained();
   }
 
-  /** Earlier lives ran the same code, and what they did behind the newest outcome, a death took back. */
+  /** Earlier lives ran this very code, and nothing is on record of what they did behind the newest outcome. */
   get #isForemost(): boolean {
     const { state, ledger, world } = this.course;
     return ledger.openedSilent && state.retriedSeq === 0 && state.startedUnder === world.deployment;
@@ -180,7 +180,7 @@ export class Execution {
     this.course.post(() => {});
   }
 
-  /** Starts the handler and gives it what is on record, and no more: nothing begins, nothing is appended. */
+  /** Starts the handler and replays what is on record, and no more: nothing begins, nothing is appended. */
   async rehearse(dress: (step: Step) => Step): Promise<void> {
     const { replay, ledger } = this.course;
     const recorded = ledger.takeRecorded();
@@ -191,7 +191,7 @@ export class Execution {
     if (this.course.failure !== null) throw this.course.failure;
   }
 
-  /** Takes up what new code makes of the record; null when the run cannot go on with it. */
+  /** Settles what new code makes of the record; answers the keys of calls it added, null when the run cannot go on with it. */
   async #adopt(): Promise<ReadonlySet<string> | null> {
     const { course, work } = this;
     work.withdrawals.tell();
@@ -229,7 +229,7 @@ export class Execution {
     this.#stirred();
   }
 
-  /** Branches have lost a race: what they wait for is let go of. */
+  /** Branches have lost a race: nothing waits for their waits any more. */
   withdraw(): void {
     this.calls.withdraw();
     if (!this.course.live) return;
@@ -263,7 +263,7 @@ export class Execution {
     if (course.over || course.held) return course.rested.ring();
     this.#adoption.rest();
     if (state.lives > 0) course.record({ kind: "run.recovered" });
-    // What happens next is done with care as well: it may be what the process died of, and nobody could note.
+    // Not yet right after a recovery: what happens next may be what the process died of, before that could be noted.
     else if (state.seq > state.recoveredSeq) course.careful = false;
     course.rested.ring();
   }
@@ -286,12 +286,12 @@ export class Execution {
     this.#leave({ kind: "run.failed", error: this.errors.toRunError(error) });
   }
 
-  /** One that goes on as new does not end, whatever its handler returns. */
+  /** A handler that asked to go on as new does not end the run, whatever it returns. */
   #leave(end: End): void {
     if (!this.renewal.requested) this.closing.finish(end);
   }
 
-  /** The handler did something; one that went from something of its own into this comes to rest once more. */
+  /** The handler did something. If it had been awaiting something of its own, it is seen to come to rest anew. */
   #stirred(): void {
     this.course.stirred.ring();
     if (this.course.live && !this.busy) this.course.post(() => {});

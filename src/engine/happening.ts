@@ -1,5 +1,5 @@
 /**
- * Owns: the shape of what came, or fell due, while nothing was handed over.
+ * Owns: the shape of what came, or fell due, while the run was held: a signal, or a deadline.
  * Does not own: finding it (waits, asks, deadlines), its order (work).
  */
 

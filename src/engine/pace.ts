@@ -1,6 +1,6 @@
 /**
- * Owns: how long a handler is given for what it makes of one outcome, before it is given the next, and whether it
- * goes on by microtasks alone.
+ * Owns: how long a handler is given to react to one outcome before it is given the next, and whether it goes on by
+ * microtasks alone.
  * Does not own: which outcome is next (queue, replay).
  *
  * A full turn of the event loop is exact, and lets the storage commit. A handler that has never had two calls open
@@ -15,27 +15,27 @@
 import type { Clock } from "./clock.ts";
 import { pass } from "./microtask.ts";
 
-/** More than a chain of promises that waits for nothing is long, mostly; a few microseconds. */
+/** Longer than most chains of promises that wait for nothing; takes a few microseconds. */
 const microtasks = 24;
-/** So many turns in a row are spared, at most. */
+/** How many outcomes in a row, at most, get microtasks instead of a full turn. */
 const longestBurst = 63;
 
-/** What pace needs to see of the handler. */
+/** The course whose pace it is. */
 export interface PaceOwner {
   /** It may do several things at once, or died lately. */
   readonly exacting: boolean;
-  /** Something else than microtasks is waited for: what was written is committed now. */
+  /** More than microtasks is waited for from here on, so that what was written is committed. */
   yields(): void;
 }
 
 export class Pace {
   readonly #clock: Clock;
   readonly #owner: PaceOwner;
-  /** How many were spared in a row. */
+  /** How many full turns in a row were spared. */
   #spared = 0;
-  /** How many wait for more than microtasks. */
+  /** How many waits for more than microtasks are under way. */
   #leaves = 0;
-  /** What the handler is kept waiting for by schemas. */
+  /** Schemas that the handler waits for. */
   readonly #holds = new Set<Promise<unknown>>();
 
   constructor(clock: Clock, owner: PaceOwner) {
@@ -43,7 +43,7 @@ export class Pace {
     this.#owner = owner;
   }
 
-  /** Time for what the handler makes of an outcome is a full turn. @param longest as for {@link settle} */
+  /** Whether the next outcome gets a full turn. @param longest as for {@link settle} */
   isExact(longest = longestBurst): boolean {
     return this.#owner.exacting || this.isHeld || this.#spared >= longest;
   }
@@ -58,7 +58,7 @@ export class Pace {
     return this.#holds.size > 0;
   }
 
-  /** Nothing is left of what was spared: it was nothing that had to be committed. */
+  /** Begins to count anew: what was spared so far was replay, of which nothing has to be committed. */
   renew(): void {
     this.#spared = 0;
   }
@@ -70,7 +70,7 @@ export class Pace {
     work.then(free, free);
   }
 
-  /** A full turn, which lets everything else go on and the storage commit; behind whatever holds the handler up. */
+  /** A full turn, which lets everything else go on and the storage commit; not over before the schemas that the handler waits for. */
   async turn(): Promise<void> {
     this.#spared = 0;
     do {
@@ -90,7 +90,7 @@ export class Pace {
     }
   }
 
-  /** Time for what the handler makes of an outcome. @param longest so many turns in a row are spared, at most */
+  /** Gives the handler its time to react to an outcome. @param longest how many turns in a row may be spared */
   async settle(longest = longestBurst): Promise<void> {
     if (this.isExact(longest)) return await this.turn();
     this.#spared++;

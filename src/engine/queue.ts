@@ -1,21 +1,21 @@
 /**
- * Owns: the one line in which everything that happens to a handler waits for its turn.
- * Does not own: what an event does, how long a turn is (pace); an event that throws is its maker's to catch.
+ * Owns: the one queue in which everything that happens to a handler waits for its turn.
+ * Does not own: what an event does, how long a turn is (pace); whoever posts an event sees to it that it does not throw.
  * Invariant 1: one outcome a turn, in the order in which they went on record (guarantee 3).
- * Invariant 2: outcomes are delivered before the next event: what has ended beside each other goes on record
- * together, and what the handler makes of the first comes behind the last, in the line as on record.
- * Invariant 3: what was on record before the call that it settles is delivered as soon as that is made, before anything
- * that is on record later: replay gives it then.
+ * Invariant 2: all outcomes on record are delivered before the next event: steps that ended beside each other go on
+ * record together, and what the handler does after the first of them comes behind the last, here as on record.
+ * Invariant 3: an outcome that replay passed over, for want of its call, is delivered as soon as that call is made, before
+ * anything that is on record later: so does the next replay.
  */
 import type { Fact } from "../core/entry.ts";
 import type { Pace } from "./pace.ts";
 
-/** Events taken off at once, so that a thousand cost a thousand times one. */
+/** Events that are dropped from the front at once: dropping them one by one would cost the square of their number. */
 const piece = 1024;
-/** Characters of results after which a commit takes no more: each may be large. */
+/** Characters of results after which a commit takes no more results. */
 const largestCommit = 400_000;
 
-/** Something at work has ended well. */
+/** An attempt has ended well. */
 export type Ending = {
   /** It waited for nothing, so it can have done nothing that the world could see. */
   readonly quick: boolean;
@@ -25,7 +25,7 @@ export type Ending = {
   readonly conclude: () => Fact | null;
 };
 
-/** Whose line it is. */
+/** The course whose queue it is. */
 export interface QueueOwner {
   /** Something else goes on that will post. */
   readonly expecting: boolean;
@@ -35,7 +35,7 @@ export interface QueueOwner {
   recordAll(endings: readonly Ending[]): void;
   /** Resolves when what is on record survives the death of the process, or never will; never rejects. */
   durable(): Promise<void>;
-  /** Nothing is left in line, and what the handler made of the last event has shown. */
+  /** No event is left, and the handler has reacted to the last one. */
   drained(): void;
 }
 
@@ -50,9 +50,9 @@ export class Queue {
   /** Outcomes that were passed over in replay, in the order in which their calls were made. */
   #claims: (() => void)[] = [];
   #pumping = false;
-  /** The handler has shown what it made of the last outcome. */
+  /** The handler has had its time to react to the last outcome. */
   #settled = false;
-  /** Something of what is on record and not delivered must be durable first. */
+  /** What is on record must be durable before the next outcome is delivered. */
   #owesDurable = false;
 
   constructor(pace: Pace, owner: QueueOwner) {
@@ -103,7 +103,7 @@ export class Queue {
       if (!this.#settled) await this.#settle();
       if (this.#owesDelivery) await this.#deliverNext();
       else this.#pass();
-      // What the handler makes of the last event shows a moment later; a burst is not over before.
+      // The handler reacts to the last event a moment later: only then is a burst over.
       if (this.#isEmpty && !(this.#owner.expecting && this.#pace.isExact())) await this.#settle();
     }
     this.#pumping = false;
@@ -120,7 +120,7 @@ export class Queue {
     if (this.#owesDurable || this.#owner.careful) await this.#owner.durable();
     this.#owesDurable = false;
     const deliver = this.#claims.shift() ?? this.#nextOutcome();
-    // None where the line was cleared meanwhile.
+    // None where the queue was cleared meanwhile.
     if (deliver === undefined) return;
     this.#settled = false;
     deliver();
@@ -140,11 +140,11 @@ export class Queue {
     if (typeof head === "object") return this.#end();
     this.#advance();
     head?.();
-    // What it put on record is delivered in its turn; else it may have spoken to the handler itself.
+    // An event that put nothing on record may have called the handler itself, which then needs its time.
     if (!this.#owesDelivery) this.#settled = false;
   }
 
-  /** Those that have ended go on record together. */
+  /** Puts the endings at the front of the queue on record, together. */
   #end(): void {
     const endings: Ending[] = [];
     let size = 0;
@@ -154,7 +154,7 @@ export class Queue {
       endings.push(head);
       this.#advance();
     }
-    // Whoever waited for something may have changed the world: nothing begins before it is durable.
+    // A step that waited for anything may have changed the world: nothing begins before its result is durable.
     this.#owesDurable ||= endings.some(({ quick }) => !quick);
     this.#owner.recordAll(endings);
   }

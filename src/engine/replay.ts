@@ -11,38 +11,38 @@ import type { Bell } from "./bell.ts";
 import type { Pace } from "./pace.ts";
 
 /**
- * Outcomes between two full turns, at most, where pace would spare them: some 50 ms. Nothing is written meanwhile, and
- * what woke the run is committed with what comes of it.
+ * Outcomes in a row, at most, that get no full turn, where the pace allows for that: some 50 ms. Nothing is written
+ * meanwhile, and what woke the run is committed with what comes of it.
  */
 const longestBurst = 8191;
-/** Turns the handler gets to make a call that the record says comes next, while it has others open. */
+/** How many turns a handler with open calls is given to make the call that comes next on record. */
 const patience = 64;
 /**
- * The same where it has none open and waits for updates or signals, or for something of its own that is ready
- * in a moment: nothing tells which.
+ * The same for a handler that has none open: it waits for updates or signals, or for something of its own that is ready
+ * in a moment, and nothing tells which.
  */
 const longPatience = 4096;
 
-/** What replay needs to see of the handler. */
+/** The execution that is replayed. */
 export interface ReplayTarget {
   readonly calls: {
     /** Those that are open, by key. */
     readonly pending: ReadonlyMap<string, unknown>;
-    /** Keys of those that were open when the handler, or the branch they are in, had no more say. */
+    /** Keys of those that nobody awaits: they were open when the handler had ended, or when their branch lost its race. */
     readonly left: ReadonlySet<string>;
     /** How many were made so far. */
     readonly made: number;
   };
   /** It can be given the outcome with this key now. */
   expects(key: string): boolean;
-  /** It can be moved though it has no call open. */
+  /** An update or a signal may set it going though it has no call open. */
   readonly listening: boolean;
   readonly finished: boolean;
   readonly said: { isPast: boolean };
   deliver(outcome: Outcome): void;
 }
 
-/** What it needs to see of the life that it is part of. */
+/** The course that the replay is part of. */
 export interface ReplayOwner {
   readonly state: Pick<RunState, "retriedSeq">;
   readonly over: boolean;
@@ -53,7 +53,7 @@ export interface ReplayOwner {
 export class Replay {
   /** Outcomes whose calls have not been made. */
   readonly unclaimed = new Map<string, Outcome>();
-  /** Calls that were open where the record went on without them: the code may have added them. */
+  /** Calls that were open while the record went on without them: new code may have added them. */
   readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
@@ -71,7 +71,7 @@ export class Replay {
     for (const outcome of outcomes) {
       await this.#pace.settle(longestBurst);
       if (this.#claims.length > 0) await this.#playClaims(handler);
-      // What went on record beside, or behind, the outcome upon which the handler ended, or its branch lost, nobody awaits.
+      // Nobody awaits what went on record beside, or behind, the outcome upon which the handler ended or its branch lost.
       const isLeft = handler.calls.left.has(outcome.key);
       if (!isLeft && !handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.said.isPast = outcome.seq < newest;
@@ -85,15 +85,15 @@ export class Replay {
 
   #passOver(outcome: Outcome, handler: ReplayTarget): void {
     this.unclaimed.set(outcome.key, outcome);
-    // What a retry has made another thing of goes on without what followed it: no call was added before that.
+    // Before a retry the handler may have gone another way: that tells of no added calls.
     if (outcome.seq <= this.#course.state.retriedSeq) return;
-    // Once for every call that was made: the others were open then as well.
+    // Nothing has changed since the last time unless a call was made.
     if (this.#blockedAt === handler.calls.made) return;
     this.#blockedAt = handler.calls.made;
     for (const open of handler.calls.pending.keys()) this.blocking.add(open);
   }
 
-  /** Gives the handler time to make the calls that are on record without an outcome. */
+  /** Gives the handler time to make the calls with these keys, which are on record without an outcome. */
   async seek(keys: readonly string[], handler: ReplayTarget): Promise<void> {
     for (const key of keys) {
       if (!handler.calls.pending.has(key)) await this.#await(key, handler);
@@ -102,7 +102,7 @@ export class Replay {
     await this.#stir(handler);
   }
 
-  /** Gives a handler that awaits something of its own a moment, and no more. */
+  /** Gives a handler that awaits something of its own a moment to go on, and no more. */
   async linger(handler: ReplayTarget): Promise<void> {
     for (let turns = 0; turns < longPatience && handler.calls.pending.size === 0; turns++) {
       if (handler.listening || this.#isDone(handler)) return;
@@ -111,19 +111,19 @@ export class Replay {
     }
   }
 
-  /** The call with this key is being made: its outcome, if it was passed over. */
+  /** Answers the outcome of the call that is being made, if replay passed it over. */
   claim(key: string): Outcome | undefined {
     const outcome = this.unclaimed.get(key);
     if (outcome !== undefined) this.unclaimed.delete(key);
     return outcome;
   }
 
-  /** Takes a claimed outcome to be delivered in the course of the replay. */
+  /** Has a claimed outcome delivered in the course of the replay. */
   defer(outcome: Outcome): void {
     this.#claims.push(outcome);
   }
 
-  /** Those of them that are yet to be delivered. */
+  /** Claimed outcomes that are yet to be delivered; handed out once. */
   takeDeferred(): Outcome[] {
     return this.#claims.splice(0);
   }
@@ -136,7 +136,7 @@ export class Replay {
   }
 
   async #await(key: string, handler: ReplayTarget): Promise<void> {
-    // Once the handler was waited for in vain, waiting again is useless until it has made a call.
+    // Once it was waited for in vain, waiting is useless until the handler has made another call.
     if (this.#impatientAt === handler.calls.made) return;
     const limit = (): number => (handler.listening && handler.calls.pending.size === 0 ? longPatience : patience);
     for (let turns = 0; turns < limit() && !handler.expects(key) && !this.#isDone(handler); turns++) {
@@ -146,7 +146,7 @@ export class Replay {
     if (!handler.expects(key)) this.#impatientAt = handler.calls.made;
   }
 
-  /** With nothing of ours open the handler awaits something else, which takes the time it takes. */
+  /** A handler without an open call awaits something of its own: waits until it goes on. */
   async #stir(handler: ReplayTarget): Promise<void> {
     while (handler.calls.pending.size === 0 && !handler.listening && !this.#isDone(handler)) {
       await this.#pace.leave(() => this.#course.stirred.heard());
@@ -160,7 +160,7 @@ export class Replay {
   }
 }
 
-/** The `seq` of the first of the last outcomes: those that may have gone on record together, with nothing between. */
+/** The `seq` of the first outcome of the last commit, as far as the entries tell which those are: one instant, and no gap. */
 function newestFrom(outcomes: readonly Outcome[]): number {
   let index = outcomes.length - 1;
   for (; index > 0; index--) {
@@ -170,7 +170,7 @@ function newestFrom(outcomes: readonly Outcome[]): number {
   return outcomes[index]?.seq ?? 0;
 }
 
-/** What no call waits for is kept by whoever will hear it. */
+/** Updates and signals to listeners settle no call; they wait until their function is registered. */
 function isHeard({ settle }: Outcome): boolean {
   return settle.kind === "update" || settle.kind === "signal";
 }

@@ -38,9 +38,9 @@ export class Run {
   readonly #journal: Journal;
   readonly #world: World;
   readonly #drive: Drive;
-  /** What the run has to do with the lanes it shares with others. */
+  /** The run's side of the lanes that it shares with others. */
   readonly lanes: RunLanes;
-  /** What it has taken of the platform, as far as anybody measures it. */
+  /** What the run has taken of the platform; whoever hosts it may measure that. */
   measure: () => Usage = () => this.state.used;
 
   constructor(journal: Journal, world: World, find: Find) {
@@ -62,7 +62,7 @@ export class Run {
     return this.#drive.execution;
   }
 
-  /** Puts on record what moves no handler. */
+  /** Puts facts on record that mean nothing to the handler. */
   append(...facts: readonly Fact[]): void {
     this.#drive.append(...facts);
   }
@@ -83,17 +83,17 @@ export class Run {
   }
 
   /**
-   * A run that begins with what another has done, and starts when it is driven. All of it is to be
-   * written in one transaction; should it throw, this memory must be given up.
+   * Begins the run with the history of another; it starts once it is driven. The caller writes all of it in one
+   * transaction; should this throw, this memory must be given up.
    */
   fork(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, history: readonly Fact[]): void {
     this.#drive.append({ kind: "run.created", ...created });
-    // A commit for each, so that no text holds them all: there may be many, and large ones.
+    // A commit for each: in one, many and large entries would make a text that is too long.
     for (const fact of history) this.#drive.append(fact);
     this.#drive.reopen();
   }
 
-  /** Another start within the period of a debounce; false where it must make a run of its own. */
+  /** Merges another start within the period of the debounce into this run; false where that start must make a run of its own. */
   debounce(start: DebouncedStart): boolean {
     const merge = decideMerge(this.state, start, this.#drive.ledger.now());
     if (merge.kind === "merged" && merge.fact !== null) this.#drive.append(merge.fact);
@@ -102,15 +102,15 @@ export class Run {
 
   /**
    * Does what is due and answers what must happen next.
-   * @param cold this is the first call of this memory, and no deadline of the run had come: it is
-   * here because its last life was cut off.
+   * @param cold the last life of the run was cut off: this is the first call of this memory, and no deadline of the run
+   * explains why it was called
    * @throws whatever made the journal fail; this memory must then be given up.
    */
   advance(cold = false): Next {
     return this.lanes.settle(this.#drive.advance(cold));
   }
 
-  /** The handler goes on at once, by microtasks alone: what it writes is one commit, with what set it going. */
+  /** The handler goes on by microtasks alone: what it writes is one commit, together with what set it going. */
   get isBurst(): boolean {
     return this.execution?.course.isBurst === true;
   }
@@ -137,7 +137,7 @@ export class Run {
     return snapshot(this.state, { ...this.#activity(), places, usage: this.measure() }, this.now());
   }
 
-  /** Of a snapshot, what tells whether there is anything new: it measures nothing and words nothing. */
+  /** The part of a snapshot that shows whether anything is new; cheap, for it measures nothing and makes no sentences. */
   glance(): Glance {
     return glance(this.state, this.#activity());
   }
@@ -151,13 +151,13 @@ export class Run {
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */
   fitSignal(signal: SignalRequest): FittedSignal | Promise<FittedSignal> {
-    // What was taken once stays so, whatever its schema makes of it now.
+    // A signal that was accepted once stays accepted, whatever its schema makes of it now.
     if (this.hasHeard(signal)) return signal;
     const fitted = fitPayload(this.#drive.definition, signal.name, signal.payload);
     return fitted instanceof Promise ? fitted.then((payload) => refit(signal, payload)) : refit(signal, fitted);
   }
 
-  /** The same signal came before, by its key. */
+  /** Whether the same signal came before, with the same key. */
   hasHeard({ key, name, payload }: SignalRequest): boolean {
     const known = key === undefined ? undefined : this.state.signalKeys.get(key);
     return known?.name === name && isSame(known.payload, payload);
@@ -188,7 +188,7 @@ export class Run {
     return { duplicate: false };
   }
 
-  /** How many open waits for the signal have nothing buffered for them yet; a listener takes any number. */
+  /** How many more signals of the name the run would take now: its open waits, less what is buffered for them. */
   openWaits(name: string): number {
     if (this.state.end !== null || this.state.ending !== null) return 0;
     if (this.state.listeners.has(name)) return Infinity;
@@ -198,15 +198,15 @@ export class Run {
   }
 
   /**
-   * The execution with its replay done, started if need be; also that of a paused run, which then
-   * holds everything back but listens.
+   * The execution once its replay is done; it is started if need be. A paused run has one, too: it begins nothing, but can
+   * be called.
    * @throws run_ended, version_missing, step_kind_changed
    */
   awake(): Promise<Execution> {
     return this.#drive.awake();
   }
 
-  /** A handler to be asked one query, where the journal stands now. @throws query_not_found, version_missing */
+  /** A second handler, replayed up to the end of the journal, to answer one query. @throws query_not_found, version_missing */
   replica(): Replica {
     const { created, startedAt } = this.state;
     if (startedAt === null) {
@@ -222,30 +222,30 @@ export class Run {
     return new Replica(definition, new Ledger(this.#journal, this.#world.clock, true), this.#world);
   }
 
-  /** It has something to do by itself, which whoever looks at it may set it to. */
+  /** Whether the run has something to do by itself now, so that whoever looks at it may set it going. */
   isDue(): boolean {
     return isDue(this.state, this.now());
   }
 
-  /** It is under way, and no deadline up to this instant explains why anybody looks: its last life was cut off. */
+  /** Whether the last life of the run was cut off: it is under way, and no deadline up to this instant explains an alarm. */
   wasCutOff(dueBy: number): boolean {
     const { startedAt, end, paused, lives } = this.state;
     if (startedAt === null || end !== null || paused !== null) return false;
-    // Nothing of it was at work, or an alarm came to ask its lanes again.
+    // It waited for its lanes, so that nothing was at work; or the alarm came to ask them again.
     if (this.lanes.slots.isQueued(null) || (lives === 0 && this.lanes.explains(dueBy))) return false;
-    // Had it come to rest since its last death, that would be on record.
+    // It has died before: had it come to rest since, that would be on record.
     if (lives > 0) return true;
     if (this.#drive.timeoutAt <= dueBy) return false;
     return !openCalls(this.state).some((call) => dueAt(this.state, call, this.#drive.ledger.openedAt) <= dueBy);
   }
 
-  /** A child that nobody waits for any more was told to stop; noted while the run goes on. */
+  /** Puts on record that an orphaned child was stopped, unless the run has ended. */
   noteStopped(child: ChildRun, policy: ChildPolicy): void {
     const { end, orphans } = this.state;
     if (end === null && orphans.has(child.id)) this.#drive.append({ kind: "child.stopped", child, policy });
   }
 
-  /** A cancellation is on record once it resolves, anything else at once. @throws run_ended, not_retryable, idempotency_conflict */
+  /** Carries out an action: a cancellation is on record once this resolves, anything else as it returns. @throws run_ended, not_retryable, idempotency_conflict */
   act(action: Action): void | Promise<void> {
     const decision = decide(this.state, action, this.now());
     if (decision === null) return;
@@ -266,31 +266,31 @@ export class Run {
     }
   }
 
-  /** From its beginning; one that goes on is terminated for it. @throws version_missing, label_invalid, input_invalid */
+  /** Begins the run once more from its beginning; one that has not ended is terminated first. @throws version_missing, label_invalid, input_invalid */
   restart(version: string, asked: Omit<Action, "kind">): void {
     const begin = this.#drive.anotherLife(version, asked);
     if (this.state.end === null) void this.act({ ...asked, kind: "terminate" });
     begin();
   }
 
-  /** Through the handler, where there is one: it hears of it in its turn. */
+  /** Cancels through the handler, where one can be had: it hears of the cancellation in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
     const execution = this.#drive.definition === undefined ? null : await this.awake().catch(unlessStuck);
     if (execution !== null && (await execution.closing.cancel(request))) return;
-    // It went on as new before it could hear of it.
+    // The run went on as new before the handler could hear of it.
     if (execution?.renewal.done === true) return await this.act(action);
     const fact = decide(this.state, action, this.now())?.fact;
     if (fact === undefined) return;
     if (fact.kind !== request.kind) return this.#drive.append(fact);
-    // Its handler has ended, and what that comes to is not on record yet.
+    // The handler has ended, and the end of the run is about to go on record.
     if (execution?.course.over === false) return this.#drive.append(...noted(this.state, action, "cancel"));
-    // Nobody is there to clean up; where something is to be undone, the handler is told once it begins.
+    // No handler can clean up. Where steps are to be undone, the next handler is told of the cancellation as it begins.
     this.#drive.append(this.state.undoable.size > 0 ? request : { ...request, kind: "run.cancelled" });
     if (this.execution === null || this.execution.course.over) this.#drive.reopen();
   }
 }
 
-/** A run that cannot go on with this code has nobody to clean up after it. */
+/** Null where the run cannot go on with this code, so that no handler can clean up. */
 function unlessStuck(error: unknown): null {
   if (error instanceof HoldfastError && error.code === "step_kind_changed") return null;
   throw error;

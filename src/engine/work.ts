@@ -27,7 +27,7 @@ export class Work {
   readonly #asks: Asks;
   readonly #adoption: Adoption;
   readonly #deadlines: Deadlines;
-  /** What is being caught up with; nothing else falls due meanwhile. */
+  /** What happened while the run was held and is being caught up with; deadlines wait until that is done. */
   #catching: readonly Happening[] | null = null;
 
   constructor(course: Course, calls: Calls, asks: Asks, adoption: Adoption) {
@@ -56,7 +56,7 @@ export class Work {
     );
   }
 
-  /** Unless something holds it back. @param held something did, until now */
+  /** Begins the call, unless the run is held. @param held it was, until now */
   begin(pending: Pending, held = false): void {
     if (this.#course.held || this.#course.over) return;
     const changed = this.#adoption.changedKind(pending);
@@ -92,7 +92,7 @@ export class Work {
     this.attempts.resume();
   }
 
-  /** What came and what fell due meanwhile happens in the order in which it would have happened. */
+  /** Has what came, and what fell due, while the run was held happen in the order in which it would have. */
   #catchUp(): void {
     const due = this.#deadlines.due(this.#course.world.clock.now()).map((pending): Happening => {
       const happen = (): void => this.#fire(pending);
@@ -106,7 +106,7 @@ export class Work {
     this.#goThrough(happenings, 0, -1);
   }
 
-  /** One after the other: what the handler makes of a signal may be to wait for the next, which came in time as well. */
+  /** One after the other: having one signal, the handler may wait for the next, which came in time as well. */
   #goThrough(happenings: readonly Happening[], index: number, seen: number): void {
     this.#course.post(() => {
       if (this.#catching !== happenings) return;
@@ -147,12 +147,12 @@ export class Work {
     else this.waits.match(name);
   }
 
-  /** Whatever falls due has to wait for its turn. */
+  /** No deadline may fire now. */
   get #isHeldUp(): boolean {
     return this.#catching !== null || this.#course.heldUp;
   }
 
-  /** Something could begin or fire if it were not held. */
+  /** Whether something could begin or fire if the run were not held. */
   isDue(now: number): boolean {
     for (const { begun } of this.#pending.values()) if (!begun) return true;
     return this.attempts.isReady || this.#deadlines.due(now).length > 0;
@@ -163,13 +163,13 @@ export class Work {
     return this.#deadlines.soonest(!this.#isHeldUp);
   }
 
-  /** Ends what has had its time, also while nothing may begin. */
+  /** Ends attempts and validations whose time is up, also while the run is held. */
   expire(now: number): void {
     this.attempts.expire(now);
     this.#course.validations.expire(now);
   }
 
-  /** Does what is due. */
+  /** Fires the deadlines that have come. */
   tick(now: number): void {
     if (!this.#course.live || this.#course.held || this.#isHeldUp) return;
     for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
@@ -177,7 +177,7 @@ export class Work {
 
   #fire(pending: Pending): void {
     const { key, plan } = pending;
-    // A pause may have come before its turn: it is due again once that is over.
+    // A pause may have come before this turn: the deadline fires once that is over.
     if (this.#course.held) return;
     if (this.#pending.get(key) !== pending || this.#deadlines.of(pending) > this.#course.world.clock.now()) return;
     if (isAttempted(plan)) this.attempts.begin(pending, plan);
