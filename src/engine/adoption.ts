@@ -1,6 +1,6 @@
 /**
- * Owns: what new code does to an old run: which calls it added, which it no longer makes, and which name changed
- * its kind (guarantee 7), on record.
+ * Owns: what new code changes for an old run: finding out, and putting on record, which calls it added, which it no longer
+ * makes, and which name has become another kind of call (guarantee 7).
  * Does not own: replaying them (replay).
  */
 import type { CallKind, Fact } from "../core/entry.ts";
@@ -18,13 +18,13 @@ export class Adoption {
   readonly #state: RunState;
   /** Outcomes on record whose calls have not been made. */
   readonly #unclaimed: ReadonlyMap<string, Outcome>;
-  /** Calls that were open where the record went on without them. */
+  /** Calls that were open while the record went on without them. */
   readonly #blocking: ReadonlySet<string>;
-  /** Calls on record that tell of other code: nothing in this had asked for them when the replay was over. By name. */
+  /** Calls on record that this code had not made when the replay was over, as far as that tells of other code. By name. */
   #orphaned: ReadonlyMap<string, Call> = new Map();
-  /** Those of them that are open, until it is told which of them the code has gone past. */
+  /** Those of them that are open and may yet turn out to be removed. */
   #gone: readonly Call[] = [];
-  /** Keys of calls the code added: behind them, those that seem removed may still come. */
+  /** Keys of calls the code added: once they settle, calls that seem removed may still be made. */
   #added: ReadonlySet<string> = new Set();
 
   constructor(course: Course, calls: Calls) {
@@ -42,14 +42,14 @@ export class Adoption {
   }
 
   /**
-   * Takes up what the code makes of the record, once the replay is over: answers the keys of calls it added; null
-   * where the run cannot go on with it.
+   * Compares the calls that the code made with the record, once the replay is over: answers the keys of calls it added;
+   * null where the run cannot go on with this code.
    */
   takeUp(): ReadonlySet<string> | null {
     const orphans = this.#orphans();
     this.#orphaned = new Map(orphans.filter((call) => !this.#isLoose(call)).map((call) => [call.name, call]));
     this.#gone = orphans.filter((call) => !call.done);
-    // A cancelled run begins none of what it waited for, whatever that is now.
+    // A cancelled run begins none of its waits, whatever kind they are now.
     for (const pending of this.#state.cancelling === null ? this.#calls.pending.values() : []) {
       const changed = this.changedKind(pending);
       if (changed === null) continue;
@@ -60,24 +60,24 @@ export class Adoption {
   }
 
   /**
-   * A call that is on record as something else. Only names that nothing in the code has asked for
-   * are suspected, so a name used for two kinds by the same code is no change.
+   * Why the run cannot go on with this call: its name is on record as another kind. Only names whose recorded call the code
+   * has not made are suspected, so that a name which one code uses for two kinds is no change.
    */
   changedKind({ name, key, plan }: Pending): HoldfastError | null {
     const before = this.#orphaned.get(name);
     const now = recordKind(plan);
-    // What is undone has the name of its step, whether or not the code still has that.
+    // An undoing has the name of its step, whether or not the code still has that step.
     if (before === undefined || before.kind === now || now === "undo") return null;
-    // What a retry set free was on record as what it is now.
+    // A call that a retry set free was of this kind before.
     if (this.#state.calls.has(key) || this.#state.cleared.has(key) || !this.#isOrphan(before)) return null;
     const message = `${name} is a ${words[before.kind]} in this run's journal and a ${words[now]} in the code`;
     return new HoldfastError("step_kind_changed", message);
   }
 
-  /** Marks what can be told once the replay is over; answers the keys of calls the code added. */
+  /** Puts on record which calls were added and removed, as far as that can be told now; answers the keys of those added. */
   #mark(): ReadonlySet<string> {
-    // A call that is on record nowhere was added, or was made just before the process died. It was
-    // added if the record went on without it, or goes on with calls that are not made.
+    // A call that is not on record was added, or was made just before the process died. It was added
+    // if the record went on without it, or has open calls that the code does not make.
     const goesOn = !this.#isOnItsWay && this.#gone.some((call) => !this.#isLoose(call) && this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
@@ -91,13 +91,13 @@ export class Adoption {
     return new Set(fresh.map(({ key }) => key));
   }
 
-  /** The run rests: what the code has gone past without asking for it, nobody waits for any more. */
+  /** The run rests: calls on record that the code has not made by now are removed. */
   rest(): void {
     const facts = this.#removals(true);
     if (facts.length > 0) this.#course.guard(() => this.#course.ledger.append(...facts));
   }
 
-  /** The code makes a call after all that was taken for removed. What others put on record anew tells so by itself. */
+  /** The code makes a call after all that was marked as removed. Kinds of calls that go on record anew need no mark. */
   comeBack({ id, plan }: Pending): void {
     const { marked } = this.#state;
     if (marked.size === 0 || (plan.kind !== "run" && plan.kind !== "received")) return;
@@ -114,13 +114,13 @@ export class Adoption {
     return this.#marks(passed.filter((call) => loose || !this.#isLoose(call)));
   }
 
-  /** At the end of the run: what is on record and was never asked for again. */
+  /** At the end of the run: marks for calls on record that were never made again. */
   leftovers(): readonly Fact[] {
     const done = this.#unclaimed.size === 0 ? [] : this.#orphans().filter((call) => call.done);
     return this.#marks([...done, ...this.#passed().filter((call) => !this.#isLoose(call))]);
   }
 
-  /** It does once more what a retry set free: behind that, what seems removed may still come. */
+  /** A call that a retry set free is open: once it settles, calls that seem removed may still be made. */
   get #isOnItsWay(): boolean {
     for (const key of this.#state.cleared) if (this.#calls.pending.has(key)) return true;
     return false;
@@ -139,7 +139,7 @@ export class Adoption {
     const { calls, open, retriedSeq } = this.#state;
     const orphans = new Set<Call>();
     for (const outcome of this.#unclaimed.values()) {
-      // What followed a failure that was retried may well not come again: no change of the code.
+      // After a retry the handler may go another way: that is no change of the code.
       const call = outcome.seq > retriedSeq ? calls.get(outcome.key.replace(/^received:/, "webhook:")) : undefined;
       if (call !== undefined) orphans.add(call);
     }
@@ -153,7 +153,7 @@ export class Adoption {
     return !call.done && !this.#isMade(call);
   }
 
-  /** That it is not made once more tells of no other code. */
+  /** After a retry the handler may go another way: that this call is not made tells of no other code. */
   #isLoose(call: Call): boolean {
     return !call.done && this.#state.loose.has(call);
   }

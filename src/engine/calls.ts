@@ -1,5 +1,5 @@
 /**
- * Owns: the open calls of a handler: the promise of each, from the call to its outcome.
+ * Owns: the open calls of a handler: the promise of each, from the moment it is made to its outcome.
  * Does not own: carrying them out (work).
  * Invariant 1: a call is settled by an outcome on record, by nothing else but a call that could not
  * be made; suspension is a promise that stays pending.
@@ -24,17 +24,17 @@ import { Tally } from "./tally.ts";
 import { validatePayload, schemaTimeout, payloadOf } from "./validation.ts";
 import type { Validated } from "./validation.ts";
 
-/** Waits that a cancelled handler may ask for in vain before it is no longer answered: it goes round in circles. */
+/** How many waits of a cancelled handler are rejected before they stay pending: it would wait in an endless loop. */
 const patience = 100;
 
-/** Whose calls they are. */
+/** The execution whose calls they are. */
 export interface CallsOwner {
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
-  /** A call was made; `fresh` unless its outcome is known already. */
+  /** A call was made. @param fresh false where its outcome is on record already */
   opened(pending: Pending, fresh: boolean): void;
   closed(pending: Pending): void;
-  /** Nothing waits for the call any more: a race was won by others. `inVain` where it is made only now. */
+  /** Nothing waits for the call: its branch lost a race. @param inVain the call was made after that */
   withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void;
 }
 
@@ -44,18 +44,18 @@ export class Calls {
   readonly pending = new Map<string, Pending>();
   /** The handler has had several calls open at once, other than those of one map. */
   crowded = false;
-  /** The map whose calls are open, and no others; null where another's are. */
+  /** The map that made the open calls; null where the handler itself made the first of them. */
   #sole: object | null = null;
-  /** Keys of calls that were open when the handler had no more say, or when, in replay, the branch they are in lost. */
+  /** Keys of calls that nobody awaits: they were open when the handler ended or, in replay, when their branch lost its race. */
   readonly left = new Set<string>();
   /** The scope of what is in no branch of a race. */
   readonly root: Scope = openScope(null);
   /** What the completed steps that can be undone need for it, by step. */
   readonly #undoable = new Map<string, Undoable>();
-  /** Since the run was cancelled, the handler may clean up, but waits for nothing. */
+  /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected with this. */
   #cancelled: StoredError | null = null;
   #refused = 0;
-  /** The handler has no more say. */
+  /** The handler can do nothing more: what it calls stays pending. */
   frozen = false;
   /** The instant of the newest outcome the handler has seen. */
   seenAt: number;
@@ -79,12 +79,12 @@ export class Calls {
     return scope === undefined || rootOf(scope) !== this.root ? this.root : scope;
   }
 
-  /** Inside of which step, of whose undo or of which schema the code is that asks; null outside of all. */
+  /** The step, undo or schema inside of which the code runs, in words; null outside of all. */
   get inside(): string | null {
     return insideOf(this.scope);
   }
 
-  /** The handler is in a branch that lost its race: what is called there waits for nothing. */
+  /** The code runs in a branch that lost its race: nothing waits for what it calls. */
   get isInVain(): boolean {
     return isWithdrawn(this.scope);
   }
@@ -95,7 +95,7 @@ export class Calls {
 
   /**
    * Rejects with limit_exceeded, step_nested; stays pending for ever once the run has ended.
-   * @param of the map that makes it: what it makes of an outcome, but for the last, is known, and nothing of the handler's
+   * @param of the map that makes the call: until its last outcome, nothing of the handler's runs in reaction
    */
   make(name: string, plan: Plan, of: object | null = null): Promise<unknown> {
     const { scope } = this;
@@ -132,7 +132,7 @@ export class Calls {
     return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root });
   }
 
-  /** Lets go of what branches that lost their race wait for: it stays pending for ever. */
+  /** Lets go of the waits of branches that lost their race: they stay pending for ever. */
   withdraw(): void {
     for (const pending of [...this.pending.values()]) {
       if (!isWait(pending.plan) || !isWithdrawn(pending.scope)) continue;
@@ -148,7 +148,7 @@ export class Calls {
     return new Promise(() => {});
   }
 
-  /** The handler makes no more calls, and those that are open stay so, but for the `kept`, which may end. */
+  /** The handler can do nothing more: its open calls stay pending, but for those that are `kept`. */
   freeze(kept: (pending: Pending) => boolean): void {
     this.frozen = true;
     for (const pending of [...this.pending.values()]) {
@@ -158,20 +158,20 @@ export class Calls {
     }
   }
 
-  /** The handler hears of something that settles no call. */
+  /** An outcome was delivered that settles no call: it moves the handler's time on. */
   hear({ at }: Outcome): void {
     this.seenAt = Math.max(this.seenAt, at);
   }
 
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
-    // What new code asks for late is older than what the handler has seen; its time does not run back.
+    // A call of new code may get an outcome that is older than what the handler has seen; its time does not run back.
     this.seenAt = Math.max(this.seenAt, outcome.at);
     if (settle.kind === "cancelled") return this.#cancelAll(settle);
     const pending = this.pending.get(outcome.key);
     if (pending === undefined) return;
     this.#drop(pending);
-    // A handler that has no more say may well not be listening.
+    // A handler that has ended does not handle a rejection.
     if (this.frozen) pending.promise.catch(() => {});
     this.#settle(pending, settle);
   }
@@ -226,7 +226,7 @@ export class Calls {
     for (const pending of [...this.pending.values()]) {
       if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
       this.#drop(pending);
-      // Nobody may be listening to it, which is no failure of the handler's.
+      // That nobody handles this rejection is no error of the handler's.
       pending.promise.catch(() => {});
       pending.reject(this.#errors.give(reviveError(settle.error)));
     }
@@ -244,7 +244,7 @@ export class Calls {
     this.#owner.closed(pending);
   }
 
-  /** The call could not be made and leaves nothing on record: its caller hears why. */
+  /** Rejects a call that could not be made; nothing of it goes on record. */
   refuse(pending: Pending, error: unknown): void {
     if (this.pending.get(pending.key) !== pending) return;
     this.#drop(pending);
@@ -271,8 +271,8 @@ export class Calls {
 }
 
 /**
- * After a death nobody could tell its calls from those of the handler: they have no place in the journal. A queue that
- * has the function call back what the handler gave it cannot be told from that here, but can be there.
+ * Calls made inside of a step cannot go on record: a replay could not tell them from the handler's own. A queue that runs
+ * the handler's callbacks from within a step looks the same here; the message says what to do about it.
  */
 function refuseIn(outer: string, name: string): Promise<never> {
   const what = `${name} was called inside of ${outer}, which makes no calls of step: make it beside`;
@@ -280,7 +280,7 @@ function refuseIn(outer: string, name: string): Promise<never> {
   return Promise.reject(new HoldfastError("step_nested", `${what}, or, ${way}`));
 }
 
-/** What a handler that cleans up no longer waits for. */
+/** Calls that wait for something: a cancelled handler may not make them, and a lost race withdraws them. */
 function isWait(plan: Plan): boolean {
   return plan.kind !== "run" && plan.kind !== "undo" && !(plan.kind === "child" && plan.detached);
 }

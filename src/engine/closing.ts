@@ -1,10 +1,11 @@
 /**
- * Owns: the way of a run to its end: the handler's own end, a cancellation, a timeout; what is waited for,
- * what is undone, and what is put on record at last.
+ * Owns: ending a run, be it by the handler's own end, a cancellation or a timeout: what is waited for first, that steps
+ * are undone, and what goes on record last.
  * Does not own: which end it is (ending), calls, attempts.
  *
- * Invariant 1: once the handler has settled or been closed, it has no more say, in replay as it was live.
- * Invariant 2: a step in flight that can be undone has told how it ended before anything is undone.
+ * Invariant 1: once the handler has settled, or the run was ended from outside, the handler can do nothing more, in replay
+ * as when it was live.
+ * Invariant 2: the end of every step in flight that can be undone is known before anything is undone.
  */
 import { authorOf } from "../core/author.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
@@ -14,7 +15,7 @@ import type { Course } from "./course.ts";
 import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
 
-/** How long a cancelled handler that waits for nothing of ours is waited for. */
+/** How long a cancelled handler is waited for while it has no call open. */
 const graceMs = 10_000;
 
 export class Closing {
@@ -23,12 +24,12 @@ export class Closing {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #attempts: Attempts;
-  /** What must not be missing on record when the run ends. */
+  /** Facts that go on record with the end, whatever it is. */
   readonly #leftovers: () => readonly Fact[];
   #end: (() => void) | null = null;
-  /** How the run ends once the steps in flight that can be undone have told how they ended. */
+  /** The end that waits for steps in flight that can be undone. */
   #awaited: Exclude<End, { kind: "run.completed" }> | null = null;
-  /** When a cancelled handler that waits for nothing of ours is given up. */
+  /** When a cancelled handler that has no call open is given up. */
   #givenUpAt: number | null = null;
 
   constructor(course: Course, calls: Calls, attempts: Attempts, leftovers: () => readonly Fact[]) {
@@ -38,12 +39,12 @@ export class Closing {
     this.#leftovers = leftovers;
   }
 
-  /** The replay is over. Where it came to the end, nothing begins again but what was in flight and may have to be undone. */
+  /** The replay is over. If it came to the handler's end, only steps begin again that were in flight and can be undone. */
   letGo(): void {
     if (this.#end !== null && this.#course.state.ending === null) this.#freeze(this.#course.resumed);
   }
 
-  /** What the replay came to happens now. */
+  /** If the replay came to the handler's end, the run ends in its turn. */
   goLive(): void {
     if (this.#end !== null) this.#course.post(this.#end);
   }
@@ -78,7 +79,7 @@ export class Closing {
     this.#finish(() => this.conclude(end));
   }
 
-  /** The handler ends the run itself; once it has settled, what is left of it has no say any more. */
+  /** The handler ends the run itself, by bail or fail; code of it that still runs after it has settled cannot. */
   leave(end: End): void {
     if (!this.finished) this.conclude(end);
   }
@@ -92,7 +93,7 @@ export class Closing {
     this.#calls.frozen = true;
     if (over || (live && state.ending !== null) || this.#awaited !== null) return;
     this.#freeze();
-    // A replay comes here once more on its way to what is on record.
+    // A replay comes here on its way to an end that is on record.
     if (state.ending !== null) return;
     if (!live) return this.#finish(() => this.conclude(wanted));
     const end = endOf(wanted, state);
@@ -100,12 +101,12 @@ export class Closing {
     this.#awaited = end;
     this.#attempts.stop(new Error("the run is ending"));
     if (this.#attempts.running > 0) this.#noteAbandoned();
-    // Those that are waited for have less time than they had.
+    // Steps that were told to stop time out sooner than they would have.
     this.#course.expect(this.#attempts.timeoutAt);
     this.#endAtRest();
   }
 
-  /** The handler has no more say: its steps are undone, one by one, by calls like its own. */
+  /** The handler is over; its steps are undone, one after the other, by calls like its own. */
   undo(steps: readonly string[]): void {
     this.#calls.freeze(() => false);
     this.#attempts.abandon(new Error("the run is being undone"));
@@ -123,7 +124,7 @@ export class Closing {
     });
   }
 
-  /** The line of events is empty. */
+  /** No event is left. */
   rest(): void {
     if (this.#awaited !== null && this.#attempts.running === 0) this.#course.post(() => this.#endAtRest());
     if (!this.#isLost) this.#givenUpAt = null;
@@ -134,7 +135,7 @@ export class Closing {
     }
   }
 
-  /** When a cancelled handler that does not end by itself is given up; Infinity when none is to be. */
+  /** When a cancelled handler that does not end is given up; Infinity when none is. */
   get dueAt(): number {
     return this.#isLost ? (this.#givenUpAt ?? Infinity) : Infinity;
   }
@@ -152,7 +153,7 @@ export class Closing {
 
   #finish(end: () => void): void {
     this.#calls.frozen = true;
-    // The journal says already how the run ends: the handler came here once before.
+    // The end is on record already: the handler came here in an earlier life.
     if (this.#course.state.ending !== null) return;
     this.finished = true;
     this.#course.stirred.ring();
@@ -161,13 +162,13 @@ export class Closing {
     if (this.#course.live) this.#course.post(end);
   }
 
-  /** What is left behind is on record before what is waited for: a death meanwhile would keep it from there. */
+  /** Puts on record at once which attempts are left behind: should the process die while others are waited for, nobody would know. */
   #noteAbandoned(): void {
     const left = this.#attempts.abandonments.takeNoted();
     if (left.length > 0) this.#course.guard(() => this.#course.ledger.append(...left));
   }
 
-  /** A step in flight that can be undone is waited for; after a death, once it is in flight again. */
+  /** Closes all open calls but steps in flight that can be undone. @param unbegun also keeps such steps that are yet to begin again after a death */
   #freeze(unbegun = !this.#course.live): void {
     this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || unbegun));
   }
@@ -182,7 +183,7 @@ export class Closing {
     else this.#course.record(begun);
   }
 
-  /** Puts the end on record, and whatever else must not be missing there. */
+  /** Puts the end on record, with the facts that go with it. */
   #endRun(end: End): void {
     const { over, live, ledger } = this.#course;
     if (over) return;
@@ -191,7 +192,7 @@ export class Closing {
     this.#course.stop(new Error("the run has ended"));
   }
 
-  /** A cancelled handler that waits for nothing of ours, and has not ended. */
+  /** A cancelled handler has no call open, and has not ended. */
   get #isLost(): boolean {
     const { state, live, over } = this.#course;
     if (state.cancelling === null || state.ending !== null || this.#awaited !== null) return false;

@@ -4,8 +4,8 @@
  * Does not own: what the end of an attempt means (attempts), making requests (whoever provides the couriers).
  * Invariant 1: a request is on record before a courier has it; a later life hands the same one over, to the same
  * courier, and never another for that attempt (guarantee 2).
- * Invariant 2: what a courier has needs no memory here, and is asked after by itself ever more rarely, until its
- * time is up: no answer goes unheard whichever of the two dies (guarantee 4).
+ * Invariant 2: while a courier has a request the run may be parked. It asks after the request ever more rarely, until the
+ * attempt times out: no answer is lost, whichever of the two dies (guarantee 4).
  */
 import { bodyBytes, nextLookAt, orderError } from "../core/order.ts";
 import type { Dispatch, Order, OrderEnd } from "../core/order.ts";
@@ -17,7 +17,7 @@ import type { Hearing } from "./children.ts";
 import type { Course } from "./course.ts";
 import { idempotencyKeyOf } from "./record.ts";
 
-/** A request that goes out. */
+/** A request of an attempt in flight. */
 type Out = {
   readonly pending: Pending;
   readonly plan: RunPlan;
@@ -25,13 +25,13 @@ type Out = {
   /** Null until it is on record, with the courier that has it. */
   order: Order | null;
   courier: number;
-  /** Something about it is under way: this memory has to stay for the answer. */
+  /** A call about it is under way: this memory has to stay for the answer. */
   busy: boolean;
   /** How often it could not be handed over, and when that is tried again. */
   tries: number;
   retryAt: number | null;
   lookedAt: number;
-  /** Its courier has told what came of it. */
+  /** Its courier has told the outcome. */
   heard: boolean;
 };
 
@@ -40,14 +40,14 @@ const longestPauseMs = 60_000;
 export class Orders {
   readonly #course: Course;
   readonly #out = new Map<string, Out>();
-  /** Those that a courier has, and that need no memory meanwhile. */
+  /** Requests that a courier has: the run needs no memory for them. */
   readonly #resting = new Set<string>();
 
   constructor(course: Course) {
     this.#course = course;
   }
 
-  /** Requests that are under way without this memory. */
+  /** How many requests are under way without this memory. */
   get resting(): number {
     return this.#resting.size;
   }
@@ -65,7 +65,7 @@ export class Orders {
     else this.#rest(out);
   }
 
-  /** When there is something to do for this call besides its end; Infinity for what is no request. */
+  /** When the request is to be looked after next; Infinity for a call that is no request. */
   dueAt(key: string): number {
     const out = this.#out.get(key);
     if (out === undefined || out.busy) return Infinity;
@@ -73,7 +73,7 @@ export class Orders {
     return out.order === null ? Infinity : nextLookAt(out.attempt.startedAt, out.lookedAt);
   }
 
-  /** When the attempt is over without an answer, as it is on record: a pause moves it, and while it lasts it does not come. */
+  /** When the attempt times out, by the record: a pause puts that off, and while one lasts there is none. */
   timeoutAt(key: string): number {
     const { paused, calls } = this.#course.state;
     const { order = null } = this.#out.get(key) ?? {};
@@ -81,7 +81,7 @@ export class Orders {
     return calls.get(key)?.until ?? Infinity;
   }
 
-  /** Looks after it, where it goes out by now; false for what is no request. */
+  /** Looks after the request, if this call has one in flight; false if not. */
   look(key: string): boolean {
     const out = this.#out.get(key);
     if (out === undefined) return false;
@@ -91,7 +91,7 @@ export class Orders {
     return true;
   }
 
-  /** Its end is waited for here: it was told to stop. */
+  /** The attempt was told to stop: its end is waited for in this memory. */
   stay(key: string): void {
     this.#resting.delete(key);
   }
@@ -102,11 +102,11 @@ export class Orders {
     this.#out.delete(key);
     this.#resting.delete(key);
     if (out === undefined || out.order === null || out.heard) return;
-    // One that goes on all the same answers to nobody.
+    // Should it go on all the same, nobody waits for its answer.
     this.#course.world.couriers.drop(out.courier, out.order.id).catch(() => {});
   }
 
-  /** The request of that attempt once more; null while the handler has not come to it. */
+  /** The request with this number, to be made once more; null while the handler has not come to it. */
   orderOf(key: string, seq: number): Order | null {
     const order = this.#out.get(key)?.order ?? null;
     return order?.id.seq === seq ? order : null;
@@ -117,7 +117,7 @@ export class Orders {
     const key = callKey("run", step);
     const taken = await this.#course.turn(() => this.#take(key, seq, end));
     if (taken !== "recorded") return taken ?? "later";
-    // What it makes of the attempt came behind this in the line.
+    // The end of the attempt was posted behind that, and is on record by the next turn.
     const isOpen = await this.#course.turn(() => this.#record(key)?.order?.seq === seq);
     return isOpen === false ? "recorded" : "later";
   }
@@ -127,7 +127,7 @@ export class Orders {
     if (this.#record(key)?.order?.seq !== seq) return "nobody";
     const out = this.#out.get(key);
     const order = this.orderOf(key, seq);
-    // The handler may be on its way to the call, unless it was seen to make it no more.
+    // The replay may still come to the call, unless the code was seen to make it no more.
     if (out === undefined || order === null) return state.marked.has(`step.removed:${key}`) ? "nobody" : "later";
     out.heard = true;
     if (end.kind === "answered") out.attempt.settle({ ok: true, stored: end.value });
@@ -174,7 +174,7 @@ export class Orders {
     this.#resting.delete(out.pending.key);
     this.#course.ledger.durable().then(
       () => {
-        // Its answer may have come meanwhile: it would be made once more.
+        // The answer may have come meanwhile: sent now, the request would be made twice.
         if (!this.#isOpen(out)) return;
         this.#course.world.couriers.send(out.courier, order).then(
           () => this.#course.post(() => this.#rest(out)),
