@@ -1,6 +1,6 @@
 /**
- * Owns: what an object keeps beside a run, and without one: which run id an Idempotency-Key belongs to, which other
- * run answered a start, so that the same start finds it again, and which request removed the run that it had.
+ * Owns: three marks that an object keeps beside its run, or without one: the run id that an Idempotency-Key belongs to, the
+ * other run that answered a start (a repeated start finds it again), and the request that removed the run.
  * Does not own: which run answers a start (admission); the run that the object may hold.
  */
 import { HoldfastError } from "../core/error.ts";
@@ -16,7 +16,7 @@ import type { Answering, Recalled, StartToken } from "./rpc/start.ts";
 const boundTo = "bound-to";
 const answeredBy = "answered-by";
 const removedBy = "removed-by";
-/** As long as a run is kept unless its workflow says otherwise; a key is looked at again then. */
+/** How long a mark is kept: as long as a run, unless its workflow says otherwise. A key whose run is still there is kept on. */
 const keptMs = 30 * 24 * 3_600_000;
 const callLimitMs = 30_000;
 /** Whoever got no answer asks again soon. */
@@ -51,11 +51,11 @@ export class Alias {
     return bound === undefined;
   }
 
-  /** The time of what is kept is up: whether the run that the key stands for is there still, and the key with it. */
+  /** Called when the time of the marks is up: whether they stay, because the run that the key belongs to is still there. */
   async outlasts(): Promise<boolean> {
     const id = this.#storage.kv.get<string>(boundTo);
     if (id === undefined || !(await isThere(id))) return false;
-    // Both may have gone meanwhile.
+    // Run and key may have gone meanwhile.
     if (this.#storage.kv.get(boundTo) === id) await this.#keep(boundTo, id, keptMs);
     return true;
   }
@@ -102,7 +102,7 @@ export class Alias {
   }
 }
 
-/** One that cannot be asked is. */
+/** A run that cannot be asked is taken to be there. */
 async function isThere(id: string): Promise<boolean> {
   try {
     const found = await within(runObject(id).read(0), callLimitMs);
@@ -112,7 +112,7 @@ async function isThere(id: string): Promise<boolean> {
   }
 }
 
-/** Null of a request that nobody will repeat. @param id the one that was asked for, where that need not be the run's */
+/** The mark of a removal; null for a request without a key, which nobody repeats. @param id the run that was asked for, where it may be another than the object's */
 export async function removalOf({ key, reason }: RunAction, id?: string): Promise<Removal | null> {
   if (key === undefined) return null;
   return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16), ...defined({ id }) };

@@ -1,6 +1,6 @@
 /**
- * Owns: what a person's action does in the object of a run: that it is for the run that is there, that one which has
- * ended may go on before it does, and that a removal is made once, however often the same request comes.
+ * Owns: carrying out an action (cancel, retry, delete …) in the object of a run: that it is for the run that is there, that
+ * an ended run is allowed to go on before it does, and that a removal is made once, however often its request comes.
  * Does not own: which fact an action makes (core/action), what a run passes that is to go on (reclaim), how all of it
  * is removed (host).
  */
@@ -42,7 +42,7 @@ export class Control {
     this.#alias = alias;
   }
 
-  /** Resolves once it is decided whether the run goes on again, where that is being decided. */
+  /** Resolves once no retry is under way: until then nobody knows whether the ended run goes on. */
   get decided(): Promise<unknown> {
     return this.#retrying;
   }
@@ -55,7 +55,7 @@ export class Control {
     if (kind === "retry") await this.#retry({ ...action, kind });
     else await this.#meant(action).act({ ...action, kind });
     this.#host.proceed();
-    // Its handler may have something to clean up; mostly it has not.
+    // The handler may have something to clean up; mostly the run has ended by then.
     return pack(kind === "cancel" ? await this.#host.view.settled(unwindMs) : this.#memory.run.snapshot());
   }
 
@@ -79,7 +79,7 @@ export class Control {
     await this.#revive((ended) => ended.act(action));
   }
 
-  /** It gave its key away when it ended, and its schedule took it for over. */
+  /** Has an ended run go on: when it ended it gave its singleton key away, and its schedule took it for over. */
   async #revive(move: (run: Run) => void | Promise<void>): Promise<void> {
     const { bornAt } = this.#memory;
     const revived = reclaim(this.#memory.life())
@@ -128,7 +128,7 @@ export class Control {
   }
 
   async #remove(run: Run, action: RunAction): Promise<Parcel> {
-    // What was too large to travel with the answer is gone with the run.
+    // Values that are too large for one answer are gone with the run.
     const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
     await this.#host.removal.remove(action);

@@ -23,17 +23,17 @@ import type { CourierRpc } from "./rpc/courier.ts";
 import { Semaphore } from "./semaphore.ts";
 import { timer } from "./timer.ts";
 
-/** The platform lets an object wait for the headers of so many answers at once; more stand in line, unseen. */
+/** The platform lets an object wait for the headers of so many responses at once, and queues the rest without a word. */
 const maxWaiting = 6;
-/** Those of which the body is being read, or the answer brought, come on top. */
+/** The same with those whose body is being read, or whose answer is being brought to its run. */
 const maxCarried = 48;
 /** Bodies that wait to be sent, or are on their way: an object has 128 MB in all. */
 const maxBytes = 32 * 1024 * 1024;
-/** How long a place is kept for a request that is to come. */
+/** How long room is kept for a request that was announced. */
 const reservedMs = 10_000;
-/** By then its run has given up the attempt, or asks again. */
+/** After this long its run has given up the attempt, or asks again. */
 const forgottenMs = 20 * 60_000;
-/** A call that hands a request over may come so late, or later than the next: whoever made it has given it up. */
+/** A call that hands over a request may arrive this late, when its run has given it up and made another. */
 const lateMs = 60_000;
 const longestPauseMs = 30_000;
 /** A run may have to be read from its journal first. */
@@ -50,9 +50,9 @@ export class Courier implements CourierRpc {
   readonly #ctx: DurableObjectState;
   readonly #hold: Hold = { waiting: new Semaphore(maxWaiting), large: new Semaphore(1) };
   readonly #carried = new Map<string, Carried>();
-  /** Places that are kept for what is to come, the oldest first. */
+  /** Room that is kept for announced requests, the oldest first. */
   #reserved: { readonly lapsesAt: number; readonly bytes: number }[] = [];
-  /** Requests that are over, until when they are known for it; the oldest first. */
+  /** Requests that are over, and until when that is remembered; the oldest first. */
   readonly #over = new Map<string, number>();
   readonly #idle = new Bell();
   /** An alarm is being handled, or about to be. */
@@ -96,11 +96,10 @@ export class Courier implements CourierRpc {
       if (!this.#carried.has(name)) this.#carry(name, idOf(name), null);
     }
     const limit = timer(Date.now() + longestAlarmMs);
-    let late = false;
-    void limit.over.then(() => {
-      late = true;
-    });
-    while (this.#carried.size > 0 && !late) await Promise.race([this.#idle.heard(), limit.over]);
+    while (this.#carried.size > 0) {
+      // What is over answers null, a bell nothing.
+      if ((await Promise.race([this.#idle.heard(), limit.over])) === null) break;
+    }
     limit.cancel();
     this.#watched = false;
     if (this.#carried.size > 0) this.#watch();
@@ -117,7 +116,7 @@ export class Courier implements CourierRpc {
     this.#ctx.waitUntil(armed);
   }
 
-  /** Nobody asks for its answer once more. */
+  /** Remembers that the request is over: it is not made again, should it be handed over once more. */
   #close(name: string): void {
     const now = Date.now();
     for (const [over, until] of this.#over) {
@@ -181,7 +180,7 @@ async function pause(ms: number, stop: AbortSignal): Promise<void> {
   limit.cancel();
 }
 
-/** Nothing of the run but what tells it from others. */
+/** What is stored of a request: which it is, and nothing of its content. */
 function nameOf({ runId, createdAt, seq }: OrderId): string {
   return prefix + JSON.stringify([runId, createdAt, seq]);
 }

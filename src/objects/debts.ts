@@ -1,11 +1,11 @@
 /**
- * Owns: all that a run owes to others, as one: the directory and the scheduler hear of it (reporter), its parent and
- * its children (relatives), the collector of spans (exporter), and those who are told of its end (notifier).
+ * Owns: everything that a run owes to others: reports to the directory and the scheduler (reporter), word to its parent
+ * and its children (relatives), spans for the collector (exporter), and word of its end to subscribers (notifier).
  * Does not own: what each debt is and how it is paid, which is theirs; the alarm, and what becomes of the run (host).
  *
  * Invariants
- * 1. What is owed is under way, and `busy` says so, or due at an instant that `attend` or `report` names.
- * 2. A memory that was given up puts nothing on record any more: another owes the same.
+ * 1. What is owed is being paid, and `busy` says so, or is due at an instant that `attend` or `report` answers.
+ * 2. A memory that was given up puts nothing on record: the next one owes the same.
  */
 import { isOfBackfill } from "../core/schedule.ts";
 import type { Run } from "../engine/run.ts";
@@ -87,7 +87,7 @@ export class Debts {
     if (!isOfBackfill(created, created.schedule)) await this.#reporter.revive(this.run.glance());
   }
 
-  /** The same of the report. @param busy the run is at work */
+  /** Begins the report to the directory if it is due; answers as `attend` does. @param busy the run is at work */
   report(busy: boolean): number | null {
     const run = this.run;
     return this.#reporter.attend(run.glance(), () => run.snapshot(), run.state.created?.shards, busy);

@@ -35,7 +35,7 @@ import { describe, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";
 import type { DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc/directory.ts";
 
-/** In the storage: the offers of signals that were buffered before this shard was there are here too. */
+/** Set in the storage once this shard has learnt the offers of signals that were buffered before it existed. */
 const learntMark = "offers-learnt";
 const callLimitMs = 10_000;
 /** How long what is read waits for reports that came before it. */

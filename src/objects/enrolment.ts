@@ -18,7 +18,7 @@ const callLimitMs = 10_000;
 const callRuns = 5000;
 const removedMs = 10 * 60_000;
 const maxRemoved = 100_000;
-/** In the shard's storage: what it listed before there were registers is enrolled. */
+/** Set in the shard's storage once everything that it listed before there were registers is enrolled. */
 const sweptMark = "register-swept";
 
 export class Enrolment {

@@ -1,7 +1,7 @@
 /**
- * Owns: the end of a run that is not kept any longer: whether it may go yet, and when to look again where it may not.
- * Does not own: what removes it, what its retention is (engine/drive), the alarm (host).
- * Invariant 1: it goes once its ends were told; one that was tried again meanwhile stays.
+ * Owns: when a run whose retention is over is removed: whether it may go yet, and when to look again where it may not.
+ * Does not own: removing it (removal), what its retention is (engine/drive), the alarm (host).
+ * Invariant 1: the run stays until its subscribers were told of its end; one that was retried meanwhile stays.
  */
 import type { RunState } from "../core/state.ts";
 import { watchdogMs } from "./alarm.ts";

@@ -3,7 +3,7 @@
  * listens hears of every commit.
  * Does not own: how it is kept (store/journal), what is measured (meter), what is made of it (memory).
  * Invariant 1: a commit is heard of once it is on record, in order; a listener that fails harms nothing.
- * Invariant 2: a memory that does not speak for the run any more writes nothing: the journal may be another run's.
+ * Invariant 2: a memory that was given up writes nothing: by now the journal may be another run's.
  */
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";

@@ -1,6 +1,6 @@
 /**
- * Owns: one lane in its object: its memory, its one alarm, when those are told who are granted a slot, when those
- * are asked who hold one, and its place on the roll.
+ * Owns: one lane in its object: its memory, its one alarm, when runs are told that a slot is granted, when holders are
+ * asked whether they still hold theirs, and registering with the roll of lanes.
  * Does not own: who is next (core/lane), how it looks (core/lanes), how it is stored (store/lanes), speaking to runs
  * (holder).
  *

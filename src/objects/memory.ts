@@ -71,7 +71,7 @@ export class Memory {
     return created;
   }
 
-  /** What the run is called, as far as anybody can tell; undefined where there is none. */
+  /** The id of the run, also of one whose journal is damaged, if it can be read; undefined where there is none. */
   get id(): string | undefined {
     try {
       return this.run.state.created?.id;
@@ -93,7 +93,7 @@ export class Memory {
     return bornOf(this.run);
   }
 
-  /** Nobody has looked at the run since it was made of its journal, if it was. */
+  /** The run was not looked at yet since it was opened from its journal, if it was. */
   get isCold(): boolean {
     return this.#opened?.isCold ?? true;
   }
@@ -108,8 +108,8 @@ export class Memory {
   }
 
   /**
-   * Begins a run without a look for one that may be here: its journal is made with its first row, or the storage
-   * refuses. False where it did: nothing has happened, and whoever looks then is told why.
+   * Begins a run without looking whether there is one: its first row makes the journal, or the storage refuses it.
+   * False where it did: nothing has happened, and the caller has to look.
    */
   begin(create: (run: Run) => void): boolean {
     if (this.#opened !== null) return false;
@@ -152,7 +152,7 @@ export class Memory {
     if (imported !== null) this.log.note([imported], created);
   }
 
-  /** Why no run can be made of the journal, where its bytes are at fault; null where one can. @throws key_missing, config_invalid */
+  /** Why the journal cannot be read, where its content is at fault; null where it can. @throws key_missing, config_invalid */
   damage(): HoldfastError | null {
     try {
       void this.run;
@@ -163,7 +163,7 @@ export class Memory {
     }
   }
 
-  /** The journal as it is stored, whether or not a run can be made of it. @param expected there may be one */
+  /** The journal as it is stored, whether or not it can be read. @param expected there may be one */
   openJournal(expected = true): SqlJournal {
     return new SqlJournal(this.#ctx.storage, (rows, size) => this.meter.wrote(rows, size), this.#vault, expected);
   }
@@ -188,7 +188,7 @@ export class Memory {
     return { run, journal, children: world.children, isCold: true };
   }
 
-  /** @throws HoldfastError run_not_found; another error where this run was given up, and goes on in the next memory */
+  /** Keeps a run that was given up from writing. @throws HoldfastError run_not_found where it was removed; else another error */
   #refuseFormer(run: Run): void {
     if (this.isCurrent(run)) return;
     throw this.bornAt === bornOf(run) ? new Error("this memory of the run was given up") : gone();
@@ -209,7 +209,7 @@ function bornOf({ state: { created } }: Run): number | undefined {
   return created === null ? undefined : bornAt(created);
 }
 
-/** What it came for was removed while it was looked at. */
+/** The run was removed while a call of it was under way. */
 export function gone(): HoldfastError {
   return new HoldfastError("run_not_found", "the run was removed meanwhile");
 }

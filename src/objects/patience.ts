@@ -6,7 +6,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { Limit } from "../engine/delivery.ts";
 import { timer } from "./timer.ts";
 
-/** How long an object is asked that cannot be reached. */
+/** How long an object that cannot be reached is asked again and again. */
 const patienceMs = 60_000;
 const longestPauseMs = 5000;
 const hookLimitMs = 30_000;
@@ -27,8 +27,8 @@ export async function upTo<Value>(limitMs: number, work: Promise<Value>): Promis
 }
 
 /**
- * What is made of a limit, which resolves once it is over. No timer is left behind when that has settled: it would keep
- * the object awake.
+ * Does something with a time limit: `make` is given a promise that resolves to null once the time is over. The timer is
+ * cancelled when `make` has settled: left behind, it would keep the object awake.
  */
 export async function against<Value>(limitMs: number, make: (over: Promise<null>) => Promise<Value>): Promise<Value> {
   const limit = timer(Date.now() + limitMs);
@@ -39,7 +39,7 @@ export async function against<Value>(limitMs: number, make: (over: Promise<null>
   }
 }
 
-/** For functions of authors that judge, or answer, the call of a webhook: whoever calls waits no longer. */
+/** How long the functions of an author may take that verify, or answer, the call of a webhook: the caller waits no longer. */
 export const callLimit: Limit = (made) => upTo(hookLimitMs, made);
 
 /** Asks with a signal that aborts as `stop` does, or once it takes longer. */

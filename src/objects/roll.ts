@@ -1,5 +1,5 @@
 /**
- * Owns: the roll of the lanes in use, and passing an override of many on to each of them.
+ * Owns: the list of all lanes in use, and passing an override of all lanes of one base on to each of them.
  * Does not own: any lane; what a lane does with what it is told.
  *
  * Invariants

@@ -45,12 +45,10 @@ export class View {
     if (run.isBurst) await run.yielded();
     if (this.#memory.run.state.end !== null) return this.#memory.run.snapshot();
     const limit = timer(Date.now() + waitMs);
-    let timedOut = false;
-    void limit.over.then(() => {
-      timedOut = true;
-    });
-    // The memory may be given up meanwhile, and another made.
-    while (!timedOut && this.#memory.run.state.end === null) await Promise.race([this.#ended.heard(), limit.over]);
+    // The memory may be given up meanwhile, and another made. What is over answers null, a bell nothing.
+    while (this.#memory.run.state.end === null) {
+      if ((await Promise.race([this.#ended.heard(), limit.over])) === null) break;
+    }
     limit.cancel();
     return this.#memory.run.snapshot();
   }

@@ -1,6 +1,6 @@
 /**
- * Owns: telling a run's object that it died under a call: nobody else may know. What the call did was not on
- * record yet, and is made again by whoever made it, perhaps to die again.
+ * Owns: telling a run's object that it died under a call, which only the caller's stub sees. What the call did may not be
+ * on record, and the caller makes it again: perhaps the object dies of it again.
  * Does not own: what the object makes of it (host), repeating the call (its caller).
  */
 import { within } from "./patience.ts";
@@ -26,7 +26,7 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
   "granted",
 ]);
 
-/** An object that can be told. */
+/** The object of a run, as far as it is told of its death. */
 interface Mortal {
   died(): Promise<void>;
 }
