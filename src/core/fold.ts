@@ -8,7 +8,7 @@ import { foldRun } from "./fold/run.ts";
 import { foldStep } from "./fold/step.ts";
 import { foldUpdate } from "./fold/update.ts";
 import { foldChild, foldWait } from "./fold/wait.ts";
-import { spoken } from "./state.ts";
+import { publicationOf } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
 import { laneKey } from "./ticket.ts";
 
@@ -69,10 +69,10 @@ export function fold(state: RunState, entry: Entry): Outcome | null {
       state.queued.delete(laneKey(entry));
       return null;
     case "log.written":
-      state.said.push(spoken(entry));
+      state.published.push(publicationOf(entry));
       return null;
     case "progress.published":
-      state.said.push(spoken(entry));
+      state.published.push(publicationOf(entry));
       state.progress = entry.value;
       return null;
     case "run.created":

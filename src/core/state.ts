@@ -194,8 +194,8 @@ export class RunState {
   retriedSeq = 0;
   /** Calls that were open when that had the run go on, perhaps another way, on which they are not made again. */
   loose: ReadonlySet<Call> = new Set();
-  /** Log lines and progress values since the newest outcome, as {@link spoken} writes them. */
-  said: string[] = [];
+  /** Log lines and progress values since the newest outcome, as {@link publicationOf} writes them. */
+  published: string[] = [];
   progress: Stored | null = null;
   /** How its steps went, by name, over all its lives. */
   tallies: Tallies = new Map();
@@ -279,7 +279,7 @@ export function callsOut({ open }: Pick<RunState, "open">): CallOut[] {
 }
 
 /** A log line or a progress value as text to compare. */
-export function spoken(fact: Extract<Fact, { kind: "log.written" | "progress.published" }>): string {
+export function publicationOf(fact: Extract<Fact, { kind: "log.written" | "progress.published" }>): string {
   if (fact.kind === "progress.published") return `progress ${fact.value}`;
   return `${fact.level} ${JSON.stringify(fact.message)} ${fact.data ?? ""}`;
 }

@@ -24,7 +24,7 @@ import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { Patches } from "./patch.ts";
 import { Renewal } from "./renewal.ts";
-import { Said } from "./said.ts";
+import { Publisher } from "./publisher.ts";
 import { within } from "./scope.ts";
 import { createStep } from "./step.ts";
 import { Work } from "./work.ts";
@@ -41,7 +41,7 @@ export class Execution {
   /** Its queries, updates and listeners. */
   readonly asks: Asks;
   /** Its log and its progress. */
-  readonly said: Said;
+  readonly publisher: Publisher;
   /** Its way to its end. */
   readonly closing: Closing;
   /** Which sides of changes of the code the run takes. */
@@ -56,7 +56,7 @@ export class Execution {
     const course = new Course(ledger, world, limiter, this);
     this.course = course;
     this.calls = new Calls(course, this, this.errors, definition.limits);
-    this.said = new Said(course, this.calls);
+    this.publisher = new Publisher(course, this.calls);
     this.asks = new Asks(course, this);
     this.#adoption = new Adoption(course, this.calls);
     this.work = new Work(course, this.calls, this.asks, this.#adoption);
@@ -64,7 +64,7 @@ export class Execution {
       ...this.#adoption.leftovers(),
       ...this.asks.leftovers(),
     ]);
-    this.patches = new Patches(course, this.calls, this.said);
+    this.patches = new Patches(course, this.calls, this.publisher);
     this.renewal = new Renewal(definition, course, this.calls, this.closing);
   }
 
@@ -147,9 +147,9 @@ export class Execution {
     if (course.careful) await course.durable();
     if (course.over) return;
     const recorded = course.ledger.takeRecorded();
-    this.said.begin(recorded.length > 0);
+    this.publisher.begin(recorded.length > 0);
     course.foremost = (first && recorded.length === 0) || this.#isForemost;
-    if (first && recorded.length === 0 && state.said.length === 0) return this.#beginAnew();
+    if (first && recorded.length === 0 && state.published.length === 0) return this.#beginAnew();
     this.#startHandler();
     await course.replay.play(recorded, this);
     if (course.over) return;
@@ -184,7 +184,7 @@ export class Execution {
   async rehearse(dress: (step: Step) => Step): Promise<void> {
     const { replay, ledger } = this.course;
     const recorded = ledger.takeRecorded();
-    this.said.muted = true;
+    this.publisher.muted = true;
     this.#startHandler(dress);
     await replay.play(recorded, this);
     await replay.linger(this);
@@ -199,7 +199,7 @@ export class Execution {
     if (course.over) return null;
     work.withdrawals.tell();
     work.children.recordLost();
-    this.said.end();
+    this.publisher.end();
     return this.#adoption.takeUp();
   }
 

@@ -8,7 +8,7 @@ import { corrupt } from "../core/commit.ts";
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 import { fold } from "../core/fold.ts";
-import { callKey, RunState, spoken } from "../core/state.ts";
+import { callKey, RunState, publicationOf } from "../core/state.ts";
 import type { Outcome } from "../core/state.ts";
 import type { Clock } from "./clock.ts";
 import { ordersLeft } from "./abandonments.ts";
@@ -69,7 +69,7 @@ export class Ledger {
       if (entry.kind === "run.retried" && ended) this.#forget(entry.cleared);
     }
     const newest = this.#recorded.at(-1)?.seq ?? 0;
-    if (newest < this.state.episode) this.state.said = this.#saidBehind(newest);
+    if (newest < this.state.episode) this.state.published = this.#publishedBehind(newest);
     this.openedUnder = this.state.deployment;
     this.openedAt = this.state.at;
     this.openedRecovered = this.state.seq > 0 && this.state.seq === this.state.recoveredSeq;
@@ -125,18 +125,18 @@ export class Ledger {
     return this.#journal.durable();
   }
 
-  /** The handler comes by there once more where what followed counts no longer; what an undoing said, it never says. */
-  #saidBehind(newest: number): string[] {
-    const said: string[] = [];
+  /** What was published behind the newest outcome that counts: after a retry, the handler publishes it once more. Not what an undoing published. */
+  #publishedBehind(newest: number): string[] {
+    const published: string[] = [];
     let undoing = false;
     for (let after = newest; ;) {
       const page = this.#journal.page(after, pageSize);
-      if (page.length === 0) return said;
+      if (page.length === 0) return published;
       for (const entry of page) {
         after = entry.seq;
         if (entry.kind === "undo.started" || entry.kind === "run.failed") undoing = entry.kind === "undo.started";
-        const isSaid = entry.kind === "log.written" || entry.kind === "progress.published";
-        if (isSaid && !undoing) said.push(spoken(entry));
+        const isPublished = entry.kind === "log.written" || entry.kind === "progress.published";
+        if (isPublished && !undoing) published.push(publicationOf(entry));
       }
     }
   }

@@ -7,20 +7,20 @@
 import { checkName } from "../core/name.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "./course.ts";
-import type { Said } from "./said.ts";
+import type { Publisher } from "./publisher.ts";
 import { onlyDeployment } from "./world.ts";
 
 export class Patches {
   readonly #course: Course;
   readonly #calls: Calls;
-  readonly #said: Said;
+  readonly #publisher: Publisher;
   /** Those that an earlier life passed without them. */
   readonly #passed = new Set<string>();
 
-  constructor(course: Course, calls: Calls, said: Said) {
+  constructor(course: Course, calls: Calls, publisher: Publisher) {
     this.#course = course;
     this.#calls = calls;
-    this.#said = said;
+    this.#publisher = publisher;
   }
 
   /** @throws HoldfastError name_invalid */
@@ -38,7 +38,7 @@ export class Patches {
   /** No earlier life can have come to where the handler is, or it was with this code, and a death took its mark back. */
   get #isAhead(): boolean {
     const { live, foremost, world } = this.#course;
-    const isFirst = foremost && !this.#said.isPast;
+    const isFirst = foremost && !this.#publisher.isPast;
     return (live || isFirst || world.deployment === onlyDeployment) && !this.#calls.frozen;
   }
 }

@@ -38,7 +38,7 @@ export interface ReplayTarget {
   /** An update or a signal may set it going though it has no call open. */
   readonly listening: boolean;
   readonly finished: boolean;
-  readonly said: { isPast: boolean };
+  readonly publisher: { isPast: boolean };
   deliver(outcome: Outcome): void;
 }
 
@@ -74,7 +74,7 @@ export class Replay {
       // Nobody awaits what went on record beside, or behind, the outcome upon which the handler ended or its branch lost.
       const isLeft = handler.calls.left.has(outcome.key);
       if (!isLeft && !handler.expects(outcome.key)) await this.#await(outcome.key, handler);
-      handler.said.isPast = outcome.seq < newest;
+      handler.publisher.isPast = outcome.seq < newest;
       if (isLeft) continue;
       if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);
       else this.#passOver(outcome, handler);

@@ -49,7 +49,7 @@ import type { Patches } from "./patch.ts";
 import { race } from "./race.ts";
 import type { RaceOwner } from "./race.ts";
 import type { Renewal } from "./renewal.ts";
-import type { Said } from "./said.ts";
+import type { Publisher } from "./publisher.ts";
 
 /** The handler's side of an execution: what a call of the step API is made through. */
 export interface Caller extends RaceOwner {
@@ -60,7 +60,7 @@ export interface Caller extends RaceOwner {
   readonly calls: Pick<Calls, "make" | "refusal" | "scope" | "isInVain" | "seenAt">;
   readonly closing: Pick<Closing, "leave">;
   readonly errors: Errors;
-  readonly said: Pick<Said, "say">;
+  readonly publisher: Pick<Publisher, "publish">;
   readonly asks: Pick<Asks, "query" | "update" | "listen">;
   readonly patches: Patches;
   readonly renewal: Renewal;
@@ -239,12 +239,12 @@ function createLog(caller: Caller): Step["log"] {
   const write =
     (level: LogLevel) =>
     (...said: readonly unknown[]) =>
-      caller.said.say({ kind: "log.written", level, ...messageFrom(said) });
+      caller.publisher.publish({ kind: "log.written", level, ...messageFrom(said) });
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 
 function progress(caller: Caller, value: unknown): void {
-  caller.said.say({ kind: "progress.published", value: encode(value, "the progress") });
+  caller.publisher.publish({ kind: "progress.published", value: encode(value, "the progress") });
 }
 
 function createInfo(caller: Caller): RunInfo {

@@ -223,7 +223,7 @@ export class Waits {
     const { made, drop } = this.#course.validations.limited(validated, late);
     const validation: SlowValidation = { wait, signal, drop };
     this.#validating.set(name, validation);
-    const conclude = (spoken: Validated): void => this.#course.post(() => this.#conclude(validation, spoken));
+    const conclude = (answer: Validated): void => this.#course.post(() => this.#conclude(validation, answer));
     made.then(conclude, (error: unknown) => conclude({ error }));
   }
 

@@ -16,7 +16,7 @@ export function progress(state: RunState): void {
 
 export function finish(state: RunState, call: Call, failed = false): void {
   progress(state);
-  if (state.said.length > 0) state.said = [];
+  if (state.published.length > 0) state.published = [];
   call.done = true;
   state.open.delete(call);
   // What is so already is not written: most calls have nothing of their own but this.

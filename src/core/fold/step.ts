@@ -25,7 +25,7 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
       return null;
     case "undo.started":
       state.ending = entry;
-      state.said = [];
+      state.published = [];
       state.queued.clear();
       // What the handler waited for, it waits for in vain; its children need not go on.
       for (const call of state.calls.values()) if (!call.done) orphan(state, call);
@@ -92,7 +92,7 @@ function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_f
   call.crashes = 0;
   call.interruptions = 0;
   // The next attempt speaks for itself; what a step says is compared beside what the handler has said.
-  if (call.kind === "undo") return void (state.said = []);
+  if (call.kind === "undo") return void (state.published = []);
   call.until = null;
   count(state, entry.seq, call.name, { failedAttempts: 1 });
 }
