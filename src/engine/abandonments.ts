@@ -1,6 +1,6 @@
 /**
- * Owns: which attempts a run left behind at work, until that is on record (guarantee 8).
- * Does not own: letting go of them (attempts), when the record is made (ledger).
+ * Owns: which attempts the run left behind while they were at work, until that is on record (guarantee 8).
+ * Does not own: leaving them behind (attempts), when that goes on record (ledger).
  */
 import type { Fact } from "../core/entry.ts";
 import type { Flight } from "../core/snapshot.ts";
@@ -15,13 +15,13 @@ type Abandoned = Extract<Fact, { kind: "step.abandoned" }>;
 export class Abandonments {
   #facts: Abandoned[] = [];
 
-  /** It was let go of. */
+  /** This attempt was left behind. */
   note(key: string, { id, attempt }: Flight): void {
     const { number, startedAt } = attempt;
     if (key.startsWith(ofSteps)) this.#facts.push({ kind: "step.abandoned", step: id, attempt: number, startedAt });
   }
 
-  /** What goes on record with these facts, which leave it behind; an end leaves behind all that is in flight. */
+  /** The facts that go on record with `parting`, which leaves attempts behind; the end of the run leaves behind all in flight. */
   take(parting: readonly Fact[], inFlight: ReadonlyMap<string, Flight>, state: RunState): readonly Fact[] {
     if (parting.some(({ kind }) => ends.has(kind))) for (const [key, flight] of inFlight) this.note(key, flight);
     const facts = this.takeNoted();
@@ -29,7 +29,7 @@ export class Abandonments {
     return [...facts, ...ordersLeft(parting, state).filter(({ step }) => !noted.has(step))];
   }
 
-  /** What was let go of and is not on record yet. */
+  /** The attempts that were left behind and are not on record; handed out once. */
   takeNoted(): readonly Abandoned[] {
     const facts = this.#facts;
     this.#facts = [];
@@ -37,7 +37,7 @@ export class Abandonments {
   }
 }
 
-/** Requests under way elsewhere that these facts leave behind: of those the record knows, whoever is in memory. */
+/** Requests at couriers that these facts leave behind, by the record: no handler need be in memory. */
 export function ordersLeft(parting: readonly Fact[], state: RunState): Abandoned[] {
   const awaited = new Set(parting.flatMap((fact) => (fact.kind === "run.cancel_requested" ? fact.awaited : [])));
   return callsOut(state).flatMap(({ id, order: { attempt, startedAt } }) => {

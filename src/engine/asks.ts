@@ -6,8 +6,8 @@
  * Invariant 1: a function that may change the handler's variables is called by the delivery of an outcome on
  * record, live as in replay, in a turn of its own (guarantee 3).
  * Invariant 2: a listener takes every signal of its name, one a turn, in order of arrival, each once (guarantee 5).
- * Invariant 3: an accepted update has one end on record, whoever died in between; one that the run's end
- * overtakes has failed.
+ * Invariant 3: an accepted update has one end on record, whatever died in between; where the run ends first, the update
+ * has failed.
  */
 import type { Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
@@ -24,13 +24,13 @@ import type { Course } from "./course.ts";
 import { handlerLeft } from "./errors.ts";
 import type { Happening } from "./happening.ts";
 
-/** Whose functions they are. */
+/** The execution whose functions they are. */
 export interface AsksOwner {
   /** The handler has ended, or has no more say. */
   readonly silent: boolean;
   /** A function was registered. */
   registered(): void;
-  /** The handler fails of this. */
+  /** A listener threw: the handler fails with that. */
   failed(error: unknown): void;
 }
 
@@ -53,11 +53,11 @@ export class Asks {
   readonly #course: Course;
   readonly #owner: AsksOwner;
   readonly #queries = new Map<string, () => unknown>();
-  /** What hears outcomes, by their key. */
+  /** Updates and listeners, by the key of their outcomes. */
   readonly #handlers = new Map<string, UpdateHandler | Listener>();
   /** Outcomes whose function is not registered yet: new code may do so later than the old did. */
   readonly #early: Outcome[] = [];
-  /** Ends of updates that replay came to and that are on record nowhere. */
+  /** Ends of updates that replay came to and that are not on record. */
   readonly #unsaid: UpdateEnd[] = [];
 
   constructor(course: Course, owner: AsksOwner) {
@@ -65,7 +65,7 @@ export class Asks {
     this.#owner = owner;
   }
 
-  /** Somebody may move the handler though it has no call open. */
+  /** An update or a signal may set the handler going though it has no call open. */
   get listening(): boolean {
     return this.#handlers.size > 0;
   }
@@ -106,7 +106,7 @@ export class Asks {
     return handler?.kind === "update" ? handler : undefined;
   }
 
-  /** What can be asked, for whoever asked for something else. */
+  /** The names that can be asked, for the refusal of another. */
   names(kind: "queries" | "updates"): string[] {
     if (kind === "queries") return [...this.#queries.keys()];
     return [...this.#handlers.values()].filter((handler) => handler.kind === "update").map(({ name }) => name);
@@ -130,7 +130,7 @@ export class Asks {
     if (this.hears(name)) this.#course.post(() => this.#take(name));
   }
 
-  /** The replay is over: puts on record what it found to be missing there. */
+  /** The replay is over: puts listeners and ends of updates on record that are missing there. */
   goLive(): void {
     for (const { kind, name } of this.#handlers.values()) if (kind === "listener") this.#announce(name);
     for (const end of this.#unsaid.splice(0)) this.#end(end);
@@ -177,7 +177,7 @@ export class Asks {
 
   #hear({ fn }: Listener | UpdateHandler, payload: Stored): void {
     called(fn, payload).catch((error: unknown) => {
-      // Its calls were rejected, and the handler's with them: how the run ends is the handler's to say.
+      // A cancellation rejects the listener's calls and the handler's: how the run ends is for the handler to say.
       if (this.#course.state.cancelling === null) this.#owner.failed(error);
     });
   }
@@ -204,7 +204,7 @@ export class Asks {
   }
 }
 
-/** Why the update has failed: one that ended the run itself, as one that the run's end overtook. */
+/** Why the update has failed. One that ended the run itself failed like one that the run's end overtook. */
 function toError(thrown: unknown): StoredError {
   const ended = new HoldfastError("run_ended", "the run ended before the update did");
   return storeError(thrown === handlerLeft ? ended : thrown);

@@ -1,5 +1,5 @@
 /**
- * Owns: one attempt of one step: calling the user's function, and ending it early; whether it waited for anything.
+ * Owns: one attempt of one step: calling the user's function, ending it early, and whether it waited for anything.
  * Does not own: what its end means (attempts, verdict).
  * Invariant 1: it ends exactly once, whatever the function does after its timeout.
  */
@@ -29,14 +29,14 @@ export type AttemptPlan = {
   readonly fn: (context: AttemptContext) => unknown;
 };
 
-/** A function that has settled after so many microtasks has waited for no event of the world's. */
+/** A function that settles within so many microtasks has waited for no timer and no I/O. */
 const quickMicrotasks = 12;
 
 export class Attempt {
   readonly number: number;
   readonly startedAt: number;
   timeoutAt: number;
-  /** It was told to stop and is waited for. */
+  /** It was told to stop, and its end is waited for. */
   stopped = false;
   /** It has waited for nothing so far. */
   quick = true;
@@ -71,7 +71,7 @@ export class Attempt {
     }
   }
 
-  /** The function's own: it may be added to. */
+  /** A new object for each call: `map` adds to it. */
   #context(): AttemptContext {
     const { number, idempotencyKey, traceparent } = this.#plan;
     const signal = (): AbortSignal => this.#signal();
@@ -128,7 +128,7 @@ export class Attempt {
     this.#abort(reason);
   }
 
-  /** What came of it, where it is made elsewhere and was never started here. */
+  /** Ends an attempt that a courier made: it was never started here. */
   settle(end: AttemptEnd): void {
     this.quick = false;
     this.#end(end);

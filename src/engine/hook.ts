@@ -28,7 +28,7 @@ import type { Run } from "./run.ts";
 export const maxRejections = 100;
 const maxReason = 300;
 
-/** Refusals that say something about the call; the others are about the run, and the call may come again. */
+/** Refusals that are final, and go on record; after any other the call may come again. */
 const recorded: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "run_ended",
   "webhook_expired",
@@ -67,7 +67,7 @@ export async function receiveHook(
 }
 
 /**
- * For those who only look whether the address is there: it is neither called, nor are they on record.
+ * For callers that only look whether the address exists: the webhook is not called, and nothing goes on record.
  * @throws webhook_not_found, webhook_expired, webhook_revoked, run_ended
  */
 export function lookAtHook(run: Run, id: string, generation = 0): void {
@@ -104,7 +104,7 @@ async function admit(run: Run, known: Call, { request, generation, limit }: Hook
   return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call), limit) };
 }
 
-/** What a call is answered that finds no wait. One that is open on record, the handler has yet to come back to. */
+/** Answers a call that finds no wait. Where one is open on record, the replay has yet to come to it, and the call may come again. */
 function closed(run: Run, id: string, generation: number): HookAnswer {
   if (openCall(run, id, generation) === "duplicate") return { duplicate: true };
   if (isGone(run, id)) return notFound(id);
@@ -230,7 +230,7 @@ function revocable(run: Run, id: string): Call {
   return isGone(run, id) ? notFound(id) : call;
 }
 
-/** The handler has no more say, or its code knows the webhook no more. */
+/** The handler is over, or new code does not make this webhook. */
 function isGone({ state: { ending, marked } }: Run, id: string): boolean {
   return ending !== null || marked.has(`step.removed:${callKey("webhook", id)}`);
 }

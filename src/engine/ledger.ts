@@ -21,7 +21,7 @@ const partings: ReadonlySet<Fact["kind"]> = new Set([
   "run.cancelled",
 ]);
 
-/** What may be on record behind an outcome though no handler has made anything of it yet. */
+/** Entries that may follow an outcome although no handler has reacted to it. */
 const silent: ReadonlySet<Fact["kind"]> = new Set([
   "run.created",
   "run.started",
@@ -36,15 +36,15 @@ const pageSize = 1000;
 
 export class Ledger {
   state = new RunState();
-  /** The deployment that had last left its name when the journal was opened. */
+  /** The newest deployment on record when the journal was opened. */
   openedUnder: string | null;
   /** When the newest entry of earlier lives was made; 0 where there were none. */
   openedAt: number;
-  /** Nothing was on record, when the journal was opened, of what came after a recovery. */
+  /** When the journal was opened, its newest entry was the recovery from a death. */
   openedRecovered: boolean;
-  /** Nothing told, when the journal was opened, of a handler that had come further than the newest outcome. */
+  /** When the journal was opened, no entry showed that a handler had come further than the newest outcome. */
   openedSilent = true;
-  /** What is put on record before the run ends, or stops waiting for its children, in the same commit. */
+  /** What goes on record in one commit with facts that end, cancel or undo the run: children under way, attempts left behind. */
   beforeParting: (parting: readonly Fact[]) => readonly Fact[] = (parting) => {
     return ordersLeft(parting, this.state);
   };
@@ -141,7 +141,7 @@ export class Ledger {
     }
   }
 
-  /** What was cleared, and how the run was undone before it was retried, is not told again. */
+  /** Drops the outcomes that a retry set free, and those of the undoing before it: they are not replayed. */
   #forget(cleared: readonly string[]): void {
     const named = cleared.flatMap((step) => [callKey("run", step), callKey("child", step)]);
     const keys = new Set(named.filter((key) => !this.state.calls.has(key)));

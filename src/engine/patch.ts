@@ -14,7 +14,7 @@ export class Patches {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #publisher: Publisher;
-  /** Those that an earlier life passed without them. */
+  /** Changes that an earlier life, with older code, went past. */
   readonly #passed = new Set<string>();
 
   constructor(course: Course, calls: Calls, publisher: Publisher) {
@@ -35,7 +35,7 @@ export class Patches {
     return ahead;
   }
 
-  /** No earlier life can have come to where the handler is, or it was with this code, and a death took its mark back. */
+  /** No earlier life came to where the handler is; or only with this very code, whose mark a death kept from the record. */
   get #isAhead(): boolean {
     const { live, foremost, world } = this.#course;
     const isFirst = foremost && !this.#publisher.isPast;

@@ -1,8 +1,8 @@
 /**
  * Owns: `step.continueAsNew`: when the run goes on as new, and when it no longer may.
  * Does not own: what of the run is left (core/continuation), the handler's new start (run).
- * Invariant 1: the old journal is there, or the new one, and never both or neither: one write replaces it.
- * Invariant 2: a run that was cancelled before is not renewed; one that is paused, once it goes on.
+ * Invariant 1: one write replaces the old journal by the new: never both are there, nor neither.
+ * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
  */
 import { continuationOf, lifeOf } from "../core/continuation.ts";
 import type { Life } from "../core/continuation.ts";
@@ -46,7 +46,7 @@ export class Renewal {
     return await this.#ask(lifeOf(this.#definition, created, stored));
   }
 
-  /** Rejects where the run is cancelled; else the handler hears nothing any more. */
+  /** Rejects where the run is cancelled; else it stays pending, for the handler is over. */
   #ask(life: Life): Promise<never> {
     return new Promise((_resolve, reject) => {
       if (this.#refusal !== null) throw reviveError(this.#refusal);

@@ -1,5 +1,5 @@
 /**
- * Owns: where the code is that calls: in which branch of which race, or inside of which step or schema.
+ * Owns: where code runs that makes a call: in which branch of which race, or inside of which step or schema.
  * Does not own: settling the race (race), refusing what is called inside of a step or schema (calls).
  *
  * What a branch calls belongs to it, also after it has awaited something, of ours or not: the runtime carries
@@ -16,7 +16,7 @@ export type Scope = {
 };
 
 const carried = new AsyncVariable<Scope>();
-/** Nowhere here was a scope opened in another: looking it up would be in vain, and takes longer than all else about a call. */
+/** Set once any scope was opened in another. Before that there is only one, and looking it up would take longer than the rest of a call. */
 let nested = false;
 
 /** @param inside of what, where that makes no calls of its own */

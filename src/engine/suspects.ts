@@ -1,6 +1,6 @@
 /**
- * Owns: steps that were at work when the process died: marking them; which of those that were so in one death after
- * the other may begin, and when.
+ * Owns: steps that were at work when the process died: marking them, and having those that were so in several deaths in a
+ * row begin one at a time.
  * Does not own: attempts, counting deaths (core/state), which step is held to be their cause (attempts).
  * Invariant 1: from the third death in a row on, suspects run one at a time, each behind a durable mark: the
  * innocent finish (guarantee 4).
@@ -18,9 +18,9 @@ export class Suspects {
   readonly #course: Course;
   readonly #start: (pending: Pending, plan: RunPlan) => void;
   readonly #keys = new Set<string>();
-  /** Those that are to begin, by key, in order. */
+  /** Suspects that are to begin, by key, in order. */
   readonly #waiting = new Map<string, Pending>();
-  /** The one that has begun, or is about to. */
+  /** The suspect that has begun, or is about to. */
   #current: string | null = null;
 
   constructor(course: Course, start: (pending: Pending, plan: RunPlan) => void) {
@@ -40,13 +40,13 @@ export class Suspects {
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
     const { calls, paused } = this.#course.state;
-    // What falls due in a pause does not begin in it.
+    // A retry that falls due in a pause does not begin in it.
     const now = paused?.at ?? this.#course.world.clock.now();
     let suspects = 0;
     for (const { id, key, plan } of open) {
       const { retryAt = null, interruptions = 0, attempts = 0, exhausted = false } = calls.get(key) ?? {};
       if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
-      // What runs at most once, or elsewhere, has a mark of its own; what waited for its slot had not begun.
+      // A step that runs at most once, or is a request, has marks of its own; one that waited for its slot had not begun.
       if (
         plan.atMostOnce ||
         plan.request !== undefined ||
@@ -79,7 +79,7 @@ export class Suspects {
     this.startNext();
   }
 
-  /** In its turn: failures of steps held to have killed the process are on record before the next may kill it. */
+  /** Starts the next in its turn, behind failures that are about to go on record: it may kill the process again. */
   startNext(): void {
     this.#course.post(() => void this.#next().catch((error: unknown) => this.#course.failInTurn(error)));
   }
@@ -92,7 +92,7 @@ export class Suspects {
     this.startNext();
   }
 
-  /** Its attempt was given up, which tells nothing about it. */
+  /** Its attempt was given up: it stays a suspect. */
   abandon(key: string): void {
     if (this.#current === key) this.#current = null;
   }
@@ -108,7 +108,7 @@ export class Suspects {
     this.#current = pending.key;
     this.#course.ledger.append(interruption(this.#course, pending.plan, pending.id));
     await this.#course.ledger.durable();
-    // Abandoned meanwhile: the list was emptied.
+    // Abandoned meanwhile: nothing is waiting any more.
     if (this.#waiting.get(pending.key) !== pending) return;
     this.#waiting.delete(pending.key);
     this.#start(pending, pending.plan);

@@ -1,5 +1,5 @@
 /**
- * Owns: what a request to `step.update` does to a run: refused, taken, answered, or once more.
+ * Owns: what a request for an update does to a run: it is refused, accepted and answered, or found to be known.
  * Does not own: calling the function (asks); how long a caller waits (objects).
  *
  * Invariant 1: an update is on record before its function is called, and its end before it is answered
@@ -37,7 +37,7 @@ export async function receiveUpdate(run: Run, request: UpdateRequest, isWanted: 
   const update = known?.id ?? (await accept(execution, request, isWanted));
   if (update === null) return await receiveUpdate(run, request, isWanted);
   const end = ended(execution, update);
-  // Whoever gave up waiting is not there to hear of it.
+  // Nobody may be waiting for it any more.
   end.catch(() => {});
   return { update, end };
 }
@@ -74,7 +74,7 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
   });
   const update = execution.course.over ? null : await Promise.race([accepted, execution.course.stopped.heard()]);
   if (typeof update === "string") return update;
-  // The handler has spoken its last word, and it is not on record yet.
+  // The handler asked to go on as new, and that is not on record yet.
   if (execution.renewal.requested && !execution.course.over) await execution.course.stopped.heard();
   if (execution.renewal.done) return null;
   throw overOf(execution.course);
@@ -117,7 +117,7 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
   return update;
 }
 
-/** Updates of lives before, or of the run that this one was forked from, have theirs already. */
+/** Ids that updates of earlier lives have, or of the run that this one was forked from, are taken. */
 function nextId({ updates }: RunState): string {
   for (let count = updates.size + 1; ; count++) if (!updates.has(`update-${count}`)) return `update-${count}`;
 }

@@ -1,8 +1,8 @@
 /**
  * Owns: putting on record which waits the losers of a race let go of.
  * Does not own: letting go of them (calls), who loses (race).
- * Invariant 1: of a live run no open wait is on record that nothing in the handler waits for any more:
- * what a death kept from the record is appended before anything else begins.
+ * Invariant 1: on record of a live run, no wait is open that the handler has let go of: what a death kept from the record
+ * is appended before anything else begins.
  */
 import type { CallKind } from "../core/entry.ts";
 import { callKey } from "../core/state.ts";
@@ -12,7 +12,7 @@ import type { Course } from "./course.ts";
 
 export class Withdrawals {
   readonly #course: Course;
-  /** Let go of, and not on record as such, by key of the record. */
+  /** Waits that were let go of, where that is not on record, by the key of the call. */
   readonly #untold = new Map<string, { readonly call: CallKind; readonly id: string }>();
 
   constructor(course: Course) {
@@ -30,7 +30,7 @@ export class Withdrawals {
     if (inVain && this.#course.live) this.tell();
   }
 
-  /** Puts on record those of which there is a record. */
+  /** Puts on record that they were let go of, as far as the waits themselves are on record. */
   tell(): void {
     if (this.#untold.size === 0) return;
     const { calls } = this.#course.state;
