@@ -48,7 +48,7 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
   const signals = unconsumed(state);
   const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
   const started: Fact[] = isSettled(created, life) ? [{ kind: "run.started", deployment }] : [];
-  return [renewedOf(state, life, signals), ...started, ...strays(state), ...received];
+  return [renewedOf(state, life, signals), ...started, ...orphanStarts(state), ...received];
 }
 
 /**
@@ -65,7 +65,7 @@ export function restartOf(
   const started: Fact[] = waits ? [] : [{ kind: "run.started", deployment }];
   const { role: _role, reason: _reason, ...renewed } = renewedOf(state, life, []);
   const created = { ...renewed, ...authorOf(author), ...(reason === null ? {} : { reason }) };
-  return [created, ...started, ...strays(state)];
+  return [created, ...started, ...orphanStarts(state)];
 }
 
 function creationIn({ created }: RunState): EntryOf<"run.created"> {
@@ -109,11 +109,11 @@ function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boo
 }
 
 /** Children that were given up and have not heard of it. No call has such an id: occurrences count from 1. */
-function strays({ orphans }: RunState): Fact[] {
+function orphanStarts({ orphans }: RunState): Fact[] {
   const given = [...orphans.values()].map(({ child, policy }) => ({ step: `${child.id}#0`, child, policy }));
   if (given.length === 0) return [];
   const calls = given.map(({ step }) => ({ call: "child", id: step }) as const);
-  const started = given.map((stray): Fact => ({ kind: "child.started", ...stray, until: null }));
+  const started = given.map((orphan): Fact => ({ kind: "child.started", ...orphan, until: null }));
   return [...started, { kind: "wait.withdrawn", calls }];
 }
 

@@ -14,8 +14,8 @@ import { noUsage } from "./usage.ts";
 import type { Stored } from "./value.ts";
 
 /**
- * One call of `step`, as far as it is on record. Of those that a long journal is made of there is no more to say than
- * that they are over: what else may be is on the prototype until it is so.
+ * One call of `step`, as far as it is on record. Most calls of a long journal are merely over: the other fields stay on the
+ * prototype until they are set, which saves memory.
  */
 export class Call {
   /** {@link callKey} of it. */
@@ -29,42 +29,42 @@ export class Call {
   done = false;
   /** Its recorded outcome is an error. */
   declare failed: boolean;
-  /** A race was won by others: it waits for nothing any more. */
+  /** Its branch lost a race: nothing waits for it any more. */
   declare withdrawn: boolean;
   /** Of one that failed, can be undone or was withdrawn: the `seq` of the entry that ended it; 0 for others. */
   declare endedSeq: number;
   /** Attempts that failed. */
   declare attempts: number;
-  /** Of these, the ones before the newest time somebody had it tried again: they no longer count. */
+  /** Of these, the ones before the newest retry by a person: they do not count for the limit. */
   declare forgiven: number;
-  /** How many attempts there are in all; null where nobody knows. */
+  /** How many attempts there may be in all, the forgiven ones included; null where that is not on record. */
   declare limit: number | null;
   /** No attempt is left, and a person decides. */
   declare exhausted: boolean;
   /** The attempt that was put on record as it began; 0 when none was. */
   declare begunAttempt: number;
-  /** Of a step whose attempt is a request that is under way elsewhere; `until` is then when that is over. */
+  /** The request that a courier makes as the attempt of this step; `until` is then when it times out. */
   declare order: Dispatch | null;
   /** When the next attempt begins; null when none is waited for. */
   declare retryAt: number | null;
   /** When that was fixed. */
   declare retryFrom: number;
   declare lastError: StoredError | null;
-  /** Deaths of the process, in a row, that are held against this step. */
+  /** Deaths of the process, in a row, while the step was at work, without those that came with a deployment. */
   declare crashes: number;
-  /** All deaths in a row, those by deploys included. */
+  /** The same with those. */
   declare interruptions: number;
   /** When a sleep ends, a wait gives up or a request is over; null for never. */
   declare until: number | null;
   /** Of a webhook: the address that the handler was given. */
   declare url: string | null;
-  /** The one that counts: another where that was revoked. */
+  /** Of a webhook: the address that is valid now; another than `url` once that was revoked. */
   declare address: string | null;
   /** How often its address was revoked. */
   declare generation: number;
   /** Its calls that were refused, as far as they are on record. */
   declare rejections: number;
-  /** A webhook that has had its first accepted call, in contrast to one that timed out. */
+  /** Of a webhook: it had its first accepted call, and did not time out. */
   declare received: boolean;
   /** The run that an `invoke` or a `start` made. */
   declare child: ChildRun | null;
@@ -117,7 +117,7 @@ export type Update = {
   end: UpdateEnd | null;
 };
 
-/** What a call's promise settles with, or what else the handler is to hear. `key` is {@link callKey}; `seq` is the entry it comes from. */
+/** What is delivered to the handler: mostly what the promise of a call settles with. `key` tells which; `seq` is the entry it comes from. */
 export type Outcome = {
   readonly key: string;
   readonly seq: number;
@@ -125,7 +125,7 @@ export type Outcome = {
   readonly settle:
     | { readonly kind: "value"; readonly value: Stored }
     | { readonly kind: "error"; readonly error: StoredError }
-    /** To a wait for a signal, whose schema says at once what it makes of it. */
+    /** To a wait for a signal; its schema, if it has one, is still to validate it. */
     | { readonly kind: "payload"; readonly payload: Stored }
     | { readonly kind: "elapsed" }
     | { readonly kind: "timed_out" }
@@ -133,16 +133,16 @@ export type Outcome = {
     | { readonly kind: "child"; readonly child: ChildRun }
     /** To every open call but the `awaited` ones. */
     | { readonly kind: "cancelled"; readonly error: StoredError; readonly awaited: readonly string[] }
-    /** The handler has no more say; these steps are undone. */
+    /** The handler is over; these steps are undone. */
     | { readonly kind: "undo"; readonly steps: readonly string[] }
-    /** To a handler of updates or signals, each time anew. */
+    /** To the function of an update, or a listener to signals; any number of times. */
     | { readonly kind: "update"; readonly update: string; readonly argument: Stored }
     | { readonly kind: "signal"; readonly payload: Stored };
 };
 
 export class RunState {
   created: EntryOf<"run.created"> | null = null;
-  /** What its first start sent: a debounce may have made another of it since. */
+  /** The input that the first start sent; a debounce may have replaced it since. */
   sent: Stored | null = null;
   seq = 0;
   /** The newest entry's instant. */
@@ -163,7 +163,7 @@ export class RunState {
   readonly orphans = new Map<string, { readonly child: ChildRun; readonly policy: ChildPolicy }>();
   /** Children whose failure a retry of this run set free, by step. */
   readonly formerChildren = new Map<string, ChildRun>();
-  /** Steps whose child was stopped as nobody waited for it, and is started anew by a retry: the id that it had is taken. */
+  /** Steps whose child was stopped, and which a retry has start another: the id of the first is taken. */
   readonly restarted = new Set<string>();
   /** Names that `onSignal` takes. */
   readonly listeners = new Set<string>();
@@ -174,7 +174,7 @@ export class RunState {
   /** Limits that hold the run or its steps, by lane and step. */
   readonly queued = new Map<string, EntryOf<"lane.queued">>();
   readonly calls = new Map<string, Call>();
-  /** Those of the calls that are not done, in their order: there may be thousands that are. */
+  /** The calls that are not done, in the order in which they went on record. */
   readonly open = new Set<Call>();
   readonly inboxes = new Map<string, Inbox>();
   /** What tells repeated starts that were merged into this one by a debounce. */
@@ -190,10 +190,13 @@ export class RunState {
   readonly cleared = new Set<string>();
   /** Steps that were undone and that a retry set free to be done again, and how often. */
   readonly renewed = new Map<string, number>();
-  /** As `episode`; of a fork, at first the `seq` of the newest entry it copied. */
+  /**
+   * As `episode`; of a fork that was not retried yet, the `seq` of the newest entry it copied. Entries up to there tell of no
+   * new code: the handler may have gone another way since.
+   */
   retriedSeq = 0;
-  /** Calls that were open when that had the run go on, perhaps another way, on which they are not made again. */
-  loose: ReadonlySet<Call> = new Set();
+  /** Calls that were open then: the handler may have gone another way since, and not make them again. */
+  openAtRetry: ReadonlySet<Call> = new Set();
   /** Log lines and progress values since the newest outcome, as {@link publicationOf} writes them. */
   published: string[] = [];
   progress: Stored | null = null;
@@ -202,14 +205,14 @@ export class RunState {
   steps: { completed: number; failed: number } = { completed: 0, failed: 0 };
   /** Calls marked as added or removed, so that each is marked once. */
   readonly marked = new Set<string>();
-  /** The deployment that last left its name. */
+  /** The newest deployment on record. */
   deployment: string | null = null;
-  /** The one under which its handler first began; null before, and once it was cut off under another. */
+  /** The deployment under which its handler began; null before, and once it was cut off under another. */
   startedUnder: string | null = null;
-  /** Deaths in a row, without any progress between them, that are held against the run. */
-  deaths = 0;
-  /** All deaths in a row, those by deploys included. */
-  lives = 0;
+  /** Deaths of the process in a row, without progress between them, but for those that came with a deployment. */
+  crashes = 0;
+  /** The same with those. */
+  interruptions = 0;
   /** The `seq` of the newest `run.recovered`; 0 before. */
   recoveredSeq = 0;
   /** What the run's own timeout counts from. */
@@ -218,7 +221,7 @@ export class RunState {
   episode = 0;
   /** The newest on record. */
   used: Usage = noUsage;
-  /** By the `seq` of an end, the addresses of which nobody has begun to tell them. */
+  /** Subscribers that nobody has begun to tell of an end, by the `seq` of that end. */
   readonly untold = new Map<number, Set<string>>();
   /** The runs that tell its ends, oldest first. */
   notices: string[] = [];
@@ -237,24 +240,24 @@ export function callKey(kind: CallKind | "received", id: string): string {
 export const cancelKey = "cancel";
 export const undoKey = "undo";
 
-/** The key of what a handler of this name hears. */
+/** The key of outcomes for the function of an update, or a listener, of this name. */
 export function handlerKey(kind: "update" | "listener", name: string): string {
   return `${kind} ${name}`;
 }
 
-/** What an action is called by its key that revokes the address of this webhook. */
+/** The kind under which a revocation of this webhook's address is known by its key. */
 export function revocationOf(id: string): string {
   return `revoke the address of webhook ${id}`;
 }
 
-/** The call's record, made where there is none. */
+/** The record of a call, made where there is none. */
 export function recordOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
   const call = endedOf(state, kind, id, name, at);
   if (!call.done) state.open.add(call);
   return call;
 }
 
-/** The same of a call that is over with this entry: one that was not on record before never is among the open ones. */
+/** The same, of a call that ends with this entry: one that was not on record before is not put among the open ones. */
 export function endedOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
   const key = callKey(kind, id);
   // Whatever is recorded of a call shows that the code makes it again.
@@ -266,12 +269,12 @@ export function endedOf(state: RunState, kind: CallKind, id: string, name: strin
   return call;
 }
 
-/** The calls that something may still come of: of a run that is being undone, only those that undo. */
+/** The open calls that may still settle: of a run that is being undone, only those that undo. */
 export function openCalls({ open, ending }: RunState): Call[] {
   return [...open].filter((call) => ending === null || call.kind === "undo");
 }
 
-/** A call of which an attempt is under way elsewhere. */
+/** A step whose attempt a courier makes. */
 export type CallOut = Call & { readonly order: Dispatch };
 
 export function callsOut({ open }: Pick<RunState, "open">): CallOut[] {

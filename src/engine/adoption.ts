@@ -47,7 +47,7 @@ export class Adoption {
    */
   takeUp(): ReadonlySet<string> | null {
     const orphans = this.#orphans();
-    this.#orphaned = new Map(orphans.filter((call) => !this.#isLoose(call)).map((call) => [call.name, call]));
+    this.#orphaned = new Map(orphans.filter((call) => !this.#wasOpenAtRetry(call)).map((call) => [call.name, call]));
     this.#gone = orphans.filter((call) => !call.done);
     // A cancelled run begins none of its waits, whatever kind they are now.
     for (const pending of this.#state.cancelling === null ? this.#calls.pending.values() : []) {
@@ -78,7 +78,8 @@ export class Adoption {
   #mark(): ReadonlySet<string> {
     // A call that is not on record was added, or was made just before the process died. It was added
     // if the record went on without it, or has open calls that the code does not make.
-    const goesOn = !this.#isOnItsWay && this.#gone.some((call) => !this.#isLoose(call) && this.#isNew(removed(call)));
+    const goesOn =
+      !this.#isOnItsWay && this.#gone.some((call) => !this.#wasOpenAtRetry(call) && this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
       return this.#orphaned.size > 0 && (goesOn || this.#blocking.has(key));
@@ -105,19 +106,19 @@ export class Adoption {
     if (marked.has(`step.removed:${callKey(call, id)}`)) this.#course.record({ kind: "step.added", step: id, call });
   }
 
-  /** @param loose also those that are {@link Adoption.#isLoose} */
-  #removals(loose: boolean): Fact[] {
+  /** @param loose also those that are {@link Adoption.#wasOpenAtRetry} */
+  #removals(all: boolean): Fact[] {
     if (this.#gone.length === 0 || this.#isOnItsWay) return [];
     if ([...this.#added].some((key) => this.#calls.pending.has(key))) return [];
     const passed = this.#passed();
-    this.#gone = passed.filter((call) => !loose && this.#isLoose(call));
-    return this.#marks(passed.filter((call) => loose || !this.#isLoose(call)));
+    this.#gone = passed.filter((call) => !all && this.#wasOpenAtRetry(call));
+    return this.#marks(passed.filter((call) => all || !this.#wasOpenAtRetry(call)));
   }
 
   /** At the end of the run: marks for calls on record that were never made again. */
   leftovers(): readonly Fact[] {
     const done = this.#unclaimed.size === 0 ? [] : this.#orphans().filter((call) => call.done);
-    return this.#marks([...done, ...this.#passed().filter((call) => !this.#isLoose(call))]);
+    return this.#marks([...done, ...this.#passed().filter((call) => !this.#wasOpenAtRetry(call))]);
   }
 
   /** A call that a retry set free is open: once it settles, calls that seem removed may still be made. */
@@ -154,8 +155,8 @@ export class Adoption {
   }
 
   /** After a retry the handler may go another way: that this call is not made tells of no other code. */
-  #isLoose(call: Call): boolean {
-    return !call.done && this.#state.loose.has(call);
+  #wasOpenAtRetry(call: Call): boolean {
+    return !call.done && this.#state.openAtRetry.has(call);
   }
 
   #isMade(call: Call): boolean {

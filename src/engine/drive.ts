@@ -18,8 +18,8 @@ import { RunLanes, decidedAt } from "./lanes.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row without any progress after which the handler itself is held to be their cause. */
-const deathLimit = 8;
-const livesLimit = 25;
+const crashLimit = 8;
+const interruptionLimit = 25;
 /** The longest pause before a run whose code is gone looks for it again. */
 const longestSearchMs = 5 * 60_000;
 const defaultRetentionMs = 30 * 24 * 3_600_000;
@@ -217,11 +217,11 @@ export class Drive {
       this.execution.tick(this.now());
       return;
     }
-    const { deaths, lives } = this.state;
-    if (cold && (deaths >= deathLimit || lives >= livesLimit)) {
+    const { crashes, interruptions } = this.state;
+    if (cold && (crashes >= crashLimit || interruptions >= interruptionLimit)) {
       const error = new HoldfastError(
         "handler_crashed",
-        `the process died ${lives} times in a row while the handler ran`,
+        `the process died ${interruptions} times in a row while the handler ran`,
       );
       this.ledger.append({ kind: "run.failed", error: withoutUndoing(storeError(error), this.state) });
       return;

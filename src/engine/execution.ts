@@ -142,7 +142,7 @@ export class Execution {
     const { course } = this;
     const { state } = course;
     course.resumed = resumed;
-    course.careful = state.lives > 0 || course.ledger.openedRecovered;
+    course.careful = state.interruptions > 0 || course.ledger.openedRecovered;
     // What was noted of earlier deaths must be safe before anything can kill the process again.
     if (course.careful) await course.durable();
     if (course.over) return;
@@ -262,7 +262,7 @@ export class Execution {
     if (this.busy) return;
     if (course.over || course.held) return course.rested.ring();
     this.#adoption.rest();
-    if (state.lives > 0) course.record({ kind: "run.recovered" });
+    if (state.interruptions > 0) course.record({ kind: "run.recovered" });
     // Not yet right after a recovery: what happens next may be what the process died of, before that could be noted.
     else if (state.seq > state.recoveredSeq) course.careful = false;
     course.rested.ring();

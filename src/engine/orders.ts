@@ -56,12 +56,12 @@ export class Orders {
     const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false };
     const out: Out = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
     this.#out.set(pending.key, out);
-    const { calls, lives } = this.#course.state;
+    const { calls, interruptions } = this.#course.state;
     const call = calls.get(pending.key);
     if (call?.order === undefined || call.order === null) return this.#place(out);
     this.#noted(out, call.order);
     // A life that was cut off may not have come to hand it over.
-    if (lives > 0) this.#hand(out);
+    if (interruptions > 0) this.#hand(out);
     else this.#rest(out);
   }
 

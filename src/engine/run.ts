@@ -229,12 +229,12 @@ export class Run {
 
   /** Whether the last life of the run was cut off: it is under way, and no deadline up to this instant explains an alarm. */
   wasCutOff(dueBy: number): boolean {
-    const { startedAt, end, paused, lives } = this.state;
+    const { startedAt, end, paused, interruptions } = this.state;
     if (startedAt === null || end !== null || paused !== null) return false;
     // It waited for its lanes, so that nothing was at work; or the alarm came to ask them again.
-    if (this.lanes.slots.isQueued(null) || (lives === 0 && this.lanes.explains(dueBy))) return false;
+    if (this.lanes.slots.isQueued(null) || (interruptions === 0 && this.lanes.explains(dueBy))) return false;
     // It has died before: had it come to rest since, that would be on record.
-    if (lives > 0) return true;
+    if (interruptions > 0) return true;
     if (this.#drive.timeoutAt <= dueBy) return false;
     return !openCalls(this.state).some((call) => dueAt(this.state, call, this.#drive.ledger.openedAt) <= dueBy);
   }

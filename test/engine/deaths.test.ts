@@ -146,7 +146,7 @@ test("guarantee 4: a handler that dies right after parking on something else end
 test("guarantee 4: alarms that find a parked run unharmed do not wear it out", async () => {
   let host: Host = await new Host(async (_input, step) => await step.waitFor("go")).drive();
   for (let life = 0; life < 40; life++) host = await host.reopen({ at: host.clock.at + 1000 }).drive();
-  expect([host.status, host.run.state.deaths]).toEqual(["waiting", 0]);
+  expect([host.status, host.run.state.crashes]).toEqual(["waiting", 0]);
   await host.signalAt(host.clock.at + 1, "go", "went").drive();
   expect(host.output).toBe("went");
 });

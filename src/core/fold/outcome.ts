@@ -10,8 +10,8 @@ export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): O
 
 /** Something went well: deaths before it are no longer held against the run. */
 export function progress(state: RunState): void {
-  state.deaths = 0;
-  state.lives = 0;
+  state.crashes = 0;
+  state.interruptions = 0;
 }
 
 export function finish(state: RunState, call: Call, failed = false): void {

@@ -86,8 +86,8 @@ function start(state: RunState, { at, deployment }: EntryOf<"run.started">): voi
 }
 
 function interrupt(state: RunState, { held, deployment }: EntryOf<"run.interrupted">): void {
-  if (held) state.deaths++;
-  state.lives++;
+  if (held) state.crashes++;
+  state.interruptions++;
   state.deployment = deployment;
   if (state.startedUnder !== deployment) state.startedUnder = null;
 }
@@ -170,7 +170,7 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     reopen(state);
     contest(state, entry.cleared);
     state.retriedSeq = entry.seq;
-    state.loose = new Set(state.open);
+    state.openAtRetry = new Set(state.open);
   }
   if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
     // It was paused for this decision, which ends the pause.
