@@ -1,7 +1,6 @@
 /**
- * An approval with reminders and escalation: the approver is reminded, then their manager is asked as
- * well, and whoever answers first decides. Progress can be asked for at any time, and the person asked
- * can be changed while the run waits.
+ * An approval with reminders and escalation: the approver is reminded, then their manager is asked too, and the first
+ * answer decides. A query tells the stage at any time, and an update changes the approver while the run waits.
  */
 import { defineWorkflow } from "holdfast";
 import * as z from "zod";

@@ -1,6 +1,6 @@
 /**
- * A drip campaign that never ends by itself: a letter, a pause, and the next, each round as a new
- * life of the same run, so that its history stays short however many years it goes on.
+ * A drip campaign that never ends by itself: a letter, a pause, and the next. Each round continues the run as new, so
+ * that its history stays short however many years it goes on.
  */
 import { defineWorkflow } from "holdfast";
 import * as z from "zod";
@@ -22,7 +22,7 @@ export const drip = defineWorkflow("drip", {
   handler: async (input, step) => {
     const subject = input.letters[input.next % input.letters.length] ?? "Hello";
     await step.run("send", (context) => mail().send({ to: input.email, subject, text: subject }, context));
-    // A signal that comes while a letter is being sent is found here, also in the next life.
+    // A signal that comes while a letter is being sent is found here, or in the next round.
     const left = await step.waitFor("unsubscribe", { timeout: input.pause });
     if (left !== null) return { letters: input.next + 1 };
     return await step.continueAsNew({ ...input, next: input.next + 1 });

@@ -1,4 +1,4 @@
-/** An order as a saga: reserve, pay, ship, tell the customer; what was done is undone when a later step fails for good. */
+/** An order as a saga: reserve, charge, ship, tell the customer; if a step fails for good, those before it are undone. */
 import { defineWorkflow, NonRetryableError } from "holdfast";
 import * as z from "zod";
 import { mail } from "./mail.ts";
@@ -38,7 +38,7 @@ export const order = defineWorkflow("order", {
         throw error;
       });
 
-    // Should this fail for good, the payment is refunded and the goods are released, in this order.
+    // If this fails for good, the payment is refunded and then the goods are released.
     const parcel = await step.run("ship", ({ idempotencyKey }) => ship(input, idempotencyKey), { retry: { limit: 8 } });
 
     const sent = letter(input, `is on its way, tracking code ${parcel.tracking}`);

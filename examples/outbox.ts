@@ -1,7 +1,6 @@
 /**
- * The development outbox: a mail is a run of this workflow, so that what would have been mailed is
- * read back like any run: `GET /v1/runs?workflow=outbox&label.to=ann@example.com`, newest first, and
- * of each the `input`.
+ * The development outbox: each mail is a run of this workflow, so it can be read like any run: list
+ * `GET /v1/runs?workflow=outbox&label.to=ann@example.com`, newest first, and read the `input` of each.
  */
 import { defineWorkflow, HoldfastError, NonRetryableError } from "holdfast";
 import * as z from "zod";
@@ -11,11 +10,11 @@ const message = z.object({ to: z.email(), subject: z.string(), text: z.string() 
 export const outbox = defineWorkflow("outbox", {
   input: message,
   labels: ({ to }) => ({ to }),
-  // The run's existence is all there is to it.
+  // That the run exists is enough.
   handler: () => null,
 });
 
-/** Keeps the mail once per key. @throws NonRetryableError when it is no mail, or the key was used for another one */
+/** Stores the mail once for each key. @throws NonRetryableError for an invalid mail, or a key used for another one */
 export async function keepMail(mail: z.input<typeof message>, idempotencyKey: string): Promise<void> {
   try {
     await outbox.start(mail, { id: await toRunId(idempotencyKey) });

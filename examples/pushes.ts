@@ -1,5 +1,5 @@
 /**
- * GitHub tells of a push; each push to the main branch is announced by mail, once, however often GitHub
+ * A GitHub webhook that starts runs: each push to the main branch is announced by mail, once, however often GitHub
  * delivers it. In the repository's settings, add a webhook of content type application/json to
  * `https://<your Worker>/webhooks/pushes`, with the secret that is GITHUB_SECRET here.
  */
@@ -40,10 +40,10 @@ export function pushWebhook(secret: string | readonly string[]) {
   });
 }
 
-/** A `ping`, another event or another branch is taken, and nothing is started. */
+/** A `ping`, another event or another branch is accepted, and nothing is started. */
 function isWorthTelling({ headers, body }: Delivery): boolean {
   if (headers["x-github-event"] !== "push") return false;
   const push = pushEvent.safeParse(body);
-  // What is no push at all is for the workflow's schema to refuse.
+  // Anything else that is no push is refused by the workflow's schema.
   return !push.success || push.data.ref === `refs/heads/${push.data.repository.default_branch}`;
 }

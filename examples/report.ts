@@ -14,7 +14,7 @@ export const dailyReport = defineWorkflow("daily-report", {
     catchUp: "6 hours",
   },
   handler: async (input, step) => {
-    // The nominal time of the firing, not the moment it got round to running: a late report covers the same day.
+    // The nominal time of the firing, not the time of the run: a late report covers the same day.
     const untilAt = step.info.schedule?.at ?? step.info.startedAt;
     const counted = await step.run("count", () => countOrders(untilAt - dayMs, untilAt));
     await step.run("mail-report", (context) =>

@@ -1,4 +1,4 @@
-/** Fan-out and in: a thousand images, some of which cannot be read; only what failed is ever tried again. */
+/** Fan-out and fan-in: a thousand images, some of them unreadable; only failed items are tried again. */
 import { defineWorkflow, NonRetryableError, presets } from "holdfast";
 import * as z from "zod";
 

@@ -1,4 +1,4 @@
-/** What the example Worker reads from its environment. Every one of them may be left out. */
+/** What the example Worker reads from its environment; all of it is optional. */
 import { env } from "cloudflare:workers";
 
 type Settings = {

@@ -1,7 +1,6 @@
 /**
- * Lanes: what people wait for and what machines do at night share a provider, and a burst of the one
- * must not hold up the other. Each has a lane of its own with its own limit; within a lane, one
- * customer has two runs at work at most, and urgent ones go first.
+ * Lanes: interactive and nightly syncs share a provider, and a burst of one must not delay the other. Each has its own
+ * lane with its own limit; within a lane, one customer has at most two runs at once, and urgent ones go first.
  */
 import { defineWorkflow } from "holdfast";
 import * as z from "zod";

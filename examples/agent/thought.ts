@@ -1,4 +1,4 @@
-/** What the agent does next: asked of the language model, or read off the task where none is configured. */
+/** What the agent does next: decided by the language model, or read from the task if none is configured. */
 import { NonRetryableError } from "holdfast";
 import * as z from "zod";
 import { askModel, languageModel } from "../language.ts";

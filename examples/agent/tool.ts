@@ -2,7 +2,7 @@
 
 export const toolNames = ["search", "send-money"] as const;
 
-/** What only a person may let it do. */
+/** Tools that need a person's approval. */
 export function isDangerous(tool: (typeof toolNames)[number]): boolean {
   return tool === "send-money";
 }

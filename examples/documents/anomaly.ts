@@ -1,4 +1,4 @@
-/** What is odd about a document that could be read. Pure: the same document and day give the same findings. */
+/** Anomalies of a readable document. Pure: the same document and day give the same findings. */
 import { formatCents } from "./amount.ts";
 import type { DeliveryNote, Document, Invoice } from "./document.ts";
 

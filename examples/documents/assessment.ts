@@ -1,4 +1,4 @@
-/** What to make of the anomalies: asked of a language model where one is configured, by plain rules otherwise. */
+/** Assesses the anomalies: by a language model if one is configured, by plain rules otherwise. */
 import * as z from "zod";
 import { askModel, languageModel } from "../language.ts";
 import type { Anomaly } from "./anomaly.ts";
