@@ -32,6 +32,15 @@ describe.each(pages)("$path", ({ path, text }) => {
   });
 });
 
+test("the README has every variable of wrangler.toml, and no other", () => {
+  const listed = [...read("wrangler.toml").matchAll(/^(?:# )?([A-Z][A-Z_]+)(?: = | +[A-Z][a-z])/gm)].map(
+    ([, name = ""]) => name,
+  );
+  const [, section = ""] = read("README.md").split("\n## Configuration\n");
+  const told = [...(section.split("\n## ")[0] ?? "").matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = ""]) => name);
+  expect([...new Set(told)].toSorted()).toEqual(listed.toSorted());
+});
+
 describe("docs/api.md", () => {
   test("has every route of the API, with the role that it needs", () => {
     const rows = rowsOf("Routes").map(([route = "", role = ""]) => [
