@@ -13,22 +13,21 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const paths = ["README.md", "CONTRIBUTING.md", "bench/README.md", ...globSync("docs/**/*.md", { cwd: root })];
 const pages: readonly Page[] = paths.map((path) => ({ path, text: read(path) }));
 const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-const routes = new Set(Object.keys(expectedRoles).map(shape));
+const shapes = new Set(Object.keys(expectedRoles).map(shape));
+const patterns = [...shapes].map((route) => new RegExp(`^${route.replace(/^\w+ /, "").replaceAll(":", "[^/]+")}$`));
 
 describe.each(pages)("$path", ({ path, text }) => {
   const all = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, found = ""]) => found);
 
-  test("links to pages and headings that are there, names files, commands and routes that are", () => {
+  test("links to pages and headings that are there, names files, commands, routes and addresses that are", () => {
     const links = all(/\]\((?!https?:)([^)\s]+)\)/g).filter((link) => !leadsSomewhere(path, link));
     const files = all(/`((?:src|test|bench|scripts|examples|docs)\/[\w./-]+)`/g).filter((file) => !isThere(file));
     const commands = all(/npm run (?!-)([\w-]+)/g).filter((name) => !(name in scripts));
     const named = all(/`((?:GET|POST|PATCH|DELETE|ANY) \/[^\s`?]*)/g).filter((route) => !route.includes("…"));
-    expect({ links, files, commands, routes: named.filter((route) => !routes.has(shape(route))) }).toEqual({
-      links: [],
-      files: [],
-      commands: [],
-      routes: [],
-    });
+    const routes = named.filter((route) => !shapes.has(shape(route)));
+    const called = all(/(?:localhost:8787|\.example\.com)(\/(?:v1|hooks|webhooks|metrics)\/?[^\s"'`?]*)/g);
+    const addresses = called.filter((address) => !patterns.some((pattern) => pattern.test(address)));
+    expect(Object.values({ links, files, commands, routes, addresses }).flat()).toEqual([]);
   });
 });
 
