@@ -3,13 +3,15 @@
  * Does not own: what becomes of it (handle, service).
  */
 import type { Definition } from "../core/definition.ts";
-import { HoldfastError, hasCode } from "../core/error.ts";
+import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
 import type { RunHandle, RunView } from "../core/handle.ts";
 import { isEnded } from "../core/run.ts";
+import type { StepRef } from "../core/restart.ts";
 import type { RunStatus } from "../core/run.ts";
 import { runObject } from "../objects/address.ts";
 import { unwrap } from "../objects/answer.ts";
 import { createHandle } from "../objects/handle.ts";
+import { labelOf } from "./step.ts";
 
 const by = "worker";
 
@@ -64,17 +66,22 @@ export class Instance implements WorkflowInstance {
   }
 
   /**
-   * The run begins once more, with its id, its input and the labels that it was given.
-   * @throws HoldfastError run_not_found, options_invalid, singleton_held, label_invalid
+   * The run begins once more, with its id, its input and the labels that it was given; from a step, it keeps what was
+   * before.
+   * @throws HoldfastError run_not_found, options_invalid, fork_invalid, singleton_held, label_invalid
    */
   async restart({ from }: WorkflowInstanceRestartOptions = {}): Promise<void> {
-    if (from !== undefined) {
-      const instead = `getRun("${this.id}").fork({ from }) starts another from there, and retry() goes on from what failed`;
-      throw new HoldfastError("options_invalid", `a run starts again from its beginning: ${instead}`);
-    }
+    const step = from === undefined ? null : stepOf(from);
     await this.#view();
     const { name: workflow, version } = this.#definition;
-    unwrap(await runObject(this.id).restart({ workflow, version, by, reason: null }));
+    const request = { workflow, version, by, reason: null };
+    const run = runObject(this.id);
+    try {
+      unwrap(await (step === null ? run.restart(request) : run.restartFrom(request, step)));
+    } catch (error) {
+      if (!hasCode(error, "fork_invalid")) throw error;
+      throw new HoldfastError("fork_invalid", `(instance.cannot_restart) ${messageOf(error)}`);
+    }
   }
 
   /** @throws HoldfastError run_not_found */
@@ -102,6 +109,20 @@ export class Instance implements WorkflowInstance {
   #missing(): HoldfastError {
     return new HoldfastError("run_not_found", `(instance.not_found) no run of ${this.#definition.name} is ${this.id}`);
   }
+}
+
+type Place = NonNullable<WorkflowInstanceRestartOptions["from"]>;
+
+const kinds = { do: ["run"], sleep: ["sleep"], waitForEvent: ["wait"] } as const;
+
+/** @throws HoldfastError options_invalid */
+function stepOf({ name, count = 1, type }: Place): StepRef {
+  const refuse = (why: string) => new HoldfastError("options_invalid", `a run starts again from a step: ${why}`);
+  if (typeof name !== "string") throw refuse("its name is text");
+  if (!Number.isInteger(count) || count < 1) throw refuse("its count is a whole number above 0");
+  if (type === undefined) return { id: labelOf(name, count), kinds: Object.values(kinds).flat() };
+  if (!Object.hasOwn(kinds, type)) throw refuse(`its type is one of ${Object.keys(kinds).join(", ")}`);
+  return { id: labelOf(name, count), kinds: kinds[type] };
 }
 
 /** It has ended in the meantime, which is what was wanted. */

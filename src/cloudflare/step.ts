@@ -12,8 +12,12 @@ import type {
 import { toMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RevivedError } from "../core/error.ts";
+import { toCallId } from "../core/name.ts";
 import type { AttemptContext, RunOptions, Step } from "../core/step.ts";
 import { contextOf, countOf, optionsOf, placeOf, toDuration } from "./config.ts";
+
+/** Nobody has checked the name of a wait. */
+const longestLabel = 256;
 
 type Callback = (ctx: WorkflowStepContext) => unknown;
 type Rollback = WorkflowStepRollbackOptions;
@@ -24,6 +28,7 @@ type Options = { readonly type: string; readonly timeout?: WorkflowSleepDuration
 export type Failure = { error: unknown };
 
 export function createStep(step: Step, failure: Failure): WorkflowStep {
+  const waits = new Map<string, number>();
   const adapted = {
     do: async (name: string, ...rest: readonly unknown[]) => {
       const [config, callback, rollback] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
@@ -34,7 +39,11 @@ export function createStep(step: Step, failure: Failure): WorkflowStep {
     },
     sleep: (name: string, duration: WorkflowSleepDuration) => step.sleep(name, toDuration(duration)),
     sleepUntil: (name: string, timestamp: Date | number) => step.sleepUntil(name, timestamp),
-    waitForEvent: (_name: string, { type, timeout }: Options) => waitFor(step, type, timeout || "24 hours"),
+    waitForEvent: (name: string, { type, timeout }: Options) => {
+      const count = (waits.get(name) ?? 0) + 1;
+      waits.set(name, count);
+      return waitFor(step, type, timeout || "24 hours", labelOf(name, count));
+    },
   };
   return adapted as unknown as WorkflowStep;
 }
@@ -74,9 +83,14 @@ async function runUndoable(step: Step, task: Task, failure: Failure, options: Ro
   }
 }
 
-async function waitFor(step: Step, type: string, timeout: WorkflowSleepDuration): Promise<Event> {
+/** What a wait is called: its name and which of it it is. Here it is a wait for its type, and this stands beside. */
+export function labelOf(name: unknown, count: number): string {
+  return toCallId(String(name).slice(0, longestLabel), count);
+}
+
+async function waitFor(step: Step, type: string, timeout: WorkflowSleepDuration, label: string): Promise<Event> {
   const timeoutMs = toMs(toDuration(timeout), `the timeout of the wait for ${type}`);
-  const sent = await step.waitFor<unknown>(type, { timeout: timeoutMs });
+  const sent = await step.waitFor<unknown>(type, { timeout: timeoutMs, label });
   if (sent === null) throw new Error(`the wait for an event of type ${type} timed out after ${timeoutMs} ms`);
   return isEvent(sent, type) ? sent : { payload: sent, timestamp: new Date(step.now()), type };
 }

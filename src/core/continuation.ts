@@ -53,19 +53,41 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
 
 /**
  * The whole new journal of a run that has ended and begins once more: what came to it went with the life that ended,
- * and who asked for this one started it. It gave its slots back, and asks for them again.
+ * but for what it keeps, and who asked for this one started it. It gave its slots back, and asks for them again.
  */
 export function restartOf(
   state: RunState,
   life: Life & { readonly version: string },
   { reason, ...author }: Asked,
   deployment: string,
+  { step, facts }: Kept,
 ): Fact[] {
   const waits = life.lanes?.some(({ scope }) => scope === "run") === true;
   const started: Fact[] = waits ? [] : [{ kind: "run.started", deployment }];
-  const { role: _role, reason: _reason, ...renewed } = renewedOf(state, life, []);
-  const created = { ...renewed, ...authorOf(author), ...(reason === null ? {} : { reason }) };
-  return [created, ...started, ...orphanStarts(state)];
+  const { id, at, seed = `${id}:${at}` } = creationIn(state);
+  const { role: _role, reason: _reason, continuation, ...renewed } = renewedOf(state, life, facts.filter(isSignal));
+  const created: Renewed = {
+    ...renewed,
+    ...authorOf(author),
+    ...(reason === null ? {} : { reason }),
+    // What was drawn before what is done again is on record in what came of it.
+    ...(step === null ? {} : { seed }),
+    continuation: { ...continuation, restarted: { step, upTo: facts.length === 0 ? 0 : state.seq + 1 + facts.length } },
+  };
+  return [created, ...facts, ...started, ...orphanStarts(state, facts)];
+}
+
+/** What a run that begins once more takes along of its history, behind its creation. */
+export type Kept = {
+  /** The step that it begins from; null: its start. */
+  readonly step: string | null;
+  readonly facts: readonly Fact[];
+};
+
+type SignalFact = Extract<Fact, { readonly kind: "signal.received" }>;
+
+function isSignal(fact: Fact): fact is SignalFact {
+  return fact.kind === "signal.received";
 }
 
 function creationIn({ created }: RunState): EntryOf<"run.created"> {
@@ -73,10 +95,11 @@ function creationIn({ created }: RunState): EntryOf<"run.created"> {
   return created;
 }
 
-type Renewed = Extract<Fact, { readonly kind: "run.created" }>;
+type Created = Extract<Fact, { readonly kind: "run.created" }>;
+type Renewed = Created & { readonly continuation: Continuation };
 
 /** @param signals that go along */
-function renewedOf(state: RunState, life: Life, signals: readonly EntryOf<"signal.received">[]): Renewed {
+function renewedOf(state: RunState, life: Life, signals: readonly SignalFact[]): Renewed {
   const created = creationIn(state);
   // Without a seed: what is drawn in this life is not what was drawn in the last.
   const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
@@ -108,9 +131,14 @@ function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boo
   return dequal(held, needed);
 }
 
-/** Children that were given up and have not heard of it. No call has such an id: occurrences count from 1. */
-function orphanStarts({ orphans }: RunState): Fact[] {
-  const given = [...orphans.values()].map(({ child, policy }) => ({ step: `${child.id}#0`, child, policy }));
+/**
+ * Children that were given up and have not heard of it. No call has such an id: occurrences count from 1.
+ * @param kept facts that go along: a child that they say was only started is left alone
+ */
+function orphanStarts({ orphans }: RunState, kept: readonly Fact[] = []): Fact[] {
+  const left = new Set(kept.flatMap((fact) => (fact.kind === "child.started" && fact.detached ? [fact.child.id] : [])));
+  const lost = [...orphans.values()].filter(({ child }) => !left.has(child.id));
+  const given = lost.map(({ child, policy }) => ({ step: `${child.id}#0`, child, policy }));
   if (given.length === 0) return [];
   const calls = given.map(({ step }) => ({ call: "child", id: step }) as const);
   const started = given.map((orphan): Fact => ({ kind: "child.started", ...orphan, until: null }));

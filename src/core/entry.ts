@@ -184,7 +184,8 @@ export type Fact =
   | { readonly kind: "child.stopped"; readonly child: ChildRun; readonly policy: ChildPolicy }
   | ({ readonly kind: "timer.set"; readonly wakeAt: number } & Named)
   | ({ readonly kind: "timer.fired" } & Named)
-  | ({ readonly kind: "wait.started"; readonly until: number | null } & Named)
+  /** `label` is what the code calls the wait, where that is not its signal. */
+  | ({ readonly kind: "wait.started"; readonly until: number | null; readonly label?: string } & Named)
   /** A race was won by others: these calls wait for nothing any more. */
   | { readonly kind: "wait.withdrawn"; readonly calls: readonly { readonly call: CallKind; readonly id: string }[] }
   | ({ readonly kind: "wait.timed_out"; readonly wait: "signal" | "webhook" } & Named)
@@ -204,6 +205,7 @@ export type Fact =
   | ({
       readonly kind: "signal.consumed";
       readonly signal: number;
+      readonly label?: string;
       readonly listener?: true;
       /** What the schema of the wait made of the payload, where that took time; no other life asks it again. */
       readonly value?: Stored;

@@ -7,6 +7,7 @@ import type { CallKind, Entry, Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { ChildRun } from "./origin.ts";
 import { callKey } from "./state.ts";
+import { subjectOf } from "./subject.ts";
 
 /** A step whose outcome is not in the copied history, and is on record all the same: it was given. */
 export type GivenStep = {
@@ -29,6 +30,8 @@ export type ForkPlan = {
 export type ForkCut = {
   /** The id of the call to go on from; null for none, from the start. */
   readonly from: string | null;
+  /** Of the calls that have this id, the one that is meant; without it, whichever came first. */
+  readonly kind?: CallKind;
   /** Ids of the steps whose results are given. */
   readonly given: readonly string[];
 };
@@ -68,8 +71,8 @@ const always: ReadonlySet<Fact["kind"]> = new Set([
  * Reads the whole history once and holds none of its values.
  * @throws HoldfastError fork_invalid: `from` or a given step is not in the history, or cannot have a result
  */
-export function planFork(entries: Iterable<Entry>, { from, given }: ForkCut): ForkPlan {
-  const history = new History(from);
+export function planFork(entries: Iterable<Entry>, { from, kind, given }: ForkCut): ForkPlan {
+  const history = new History(from, kind);
   for (const entry of entries) history.add(entry);
   const calls = [...history.calls.values()];
   if (from !== null && !calls.some(({ id }) => id === from)) {
@@ -101,11 +104,13 @@ class History {
   /** Entries of no call. */
   readonly loose: number[] = [];
   readonly #from: string | null;
+  readonly #kind: CallKind | undefined;
   /** What comes from here on is not copied. */
   #cut: boolean;
 
-  constructor(from: string | null) {
+  constructor(from: string | null, kind?: CallKind) {
     this.#from = from;
+    this.#kind = kind;
     this.#cut = from === null;
   }
 
@@ -122,8 +127,12 @@ class History {
       if (heard && !this.#cut) this.loose.push(entry.seq);
       return;
     }
-    if (call.id === this.#from) this.#cut = true;
+    if (this.#isFrom(call.kind, call.id)) this.#cut = true;
     this.#note(call, entry);
+  }
+
+  #isFrom(kind: CallKind, id: string): boolean {
+    return id === this.#from && (this.#kind === undefined || kind === this.#kind);
   }
 
   #note(call: Known, entry: Entry): void {
@@ -144,7 +153,7 @@ class History {
   }
 
   #withdraw(seq: number, calls: readonly { readonly call: CallKind; readonly id: string }[]): void {
-    if (calls.some(({ id }) => id === this.#from)) this.#cut = true;
+    if (calls.some(({ call, id }) => this.#isFrom(call, id))) this.#cut = true;
     if (this.#cut) return;
     this.loose.push(seq);
     for (const { call, id } of calls) {
@@ -212,46 +221,6 @@ function isEnd(entry: Entry): boolean {
       return entry.detached === true;
     default:
       return false;
-  }
-}
-
-/** Which call of the handler the entry tells of. */
-function subjectOf(entry: Entry): { readonly kind: CallKind; readonly id: string } | null {
-  switch (entry.kind) {
-    case "step.attempt_failed":
-    case "step.attempt_started":
-    case "step.dispatched":
-    case "step.interrupted":
-    case "step.abandoned":
-    case "step.completed":
-    case "step.failed":
-      return { kind: "run", id: entry.step };
-    case "step.added":
-    case "step.removed":
-      return { kind: entry.call, id: entry.step };
-    case "lane.queued":
-    case "lane.entered":
-      return entry.step === null ? null : { kind: "run", id: entry.step };
-    case "timer.set":
-    case "timer.fired":
-      return { kind: "sleep", id: entry.call };
-    case "wait.started":
-      return { kind: "wait", id: entry.call };
-    case "signal.consumed":
-      return entry.listener === true ? null : { kind: "wait", id: entry.call };
-    case "wait.timed_out":
-      return { kind: entry.wait === "webhook" ? "webhook" : "wait", id: entry.call };
-    case "webhook.created":
-    case "webhook.received":
-    case "webhook.rejected":
-    case "webhook.revoked":
-      return { kind: "webhook", id: entry.call };
-    case "child.started":
-    case "child.completed":
-    case "child.failed":
-      return { kind: "child", id: entry.step };
-    default:
-      return null;
   }
 }
 

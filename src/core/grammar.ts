@@ -92,7 +92,7 @@ export const grammar: Grammar = {
   "child.stopped": { child, policy },
   "timer.set": { ...named, wakeAt: instant },
   "timer.fired": named,
-  "wait.started": { ...named, until: orNull(instant) },
+  "wait.started": { ...named, until: orNull(instant), label: maybe(text) },
   "wait.withdrawn": { calls: listOf(withdrawnCall) },
   "wait.timed_out": { ...named, wait: oneOf("signal", "webhook") },
   "signal.received": {
@@ -100,7 +100,7 @@ export const grammar: Grammar = {
     ...{ reason: maybe(text), trace: maybe(text) },
   },
   "signal.consumed": {
-    ...{ ...named, signal: whole, listener: maybe(isTrue) },
+    ...{ ...named, signal: whole, listener: maybe(isTrue), label: maybe(text) },
     ...{ value: maybe(stored), error: maybe(error) },
   },
   "listener.added": { name: text },

@@ -229,6 +229,7 @@ const shapes: Readonly<Record<string, Check>> = {
     actions: maybe(listOf(exactly({ key: word, kind: word, reason: orNull(text), url: maybe(isWebUrl) }))),
     tallies: maybe(listOf((value) => Array.isArray(value) && value.length === 2 && word(value[0]) && tally(value[1]))),
     labels: maybe(labels),
+    restarted: maybe(exactly({ step: orNull(word), upTo: count })),
   }),
   from: exactly({ id: runId, digest: word }),
   used: exactly({ rowsWritten: count, requests: count, awakeMs: count, bytesStored: count }),

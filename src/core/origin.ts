@@ -51,6 +51,16 @@ export type Continuation = {
   readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
   /** Those of the first; absent where they are what they were. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Set where somebody had it begin once more, and the run itself did not ask for it. */
+  readonly restarted?: RestartOrigin;
+};
+
+/** What of the life before a run has kept that begins once more. */
+export type RestartOrigin = {
+  /** The step from which on all is done again; null where that is its start. */
+  readonly step: string | null;
+  /** The `seq` of the newest entry that was copied; 0 where none was. */
+  readonly upTo: number;
 };
 
 /** What was done to the run under a key; `url` is the address that was made, where one was. */

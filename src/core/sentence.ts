@@ -144,6 +144,11 @@ function creation(entry: EntryOf<"run.created">, time: Time): string {
   const { workflow, version, startAt, parent, schedule, fork, continuation, at } = entry;
   const what = `${named(workflow)} (version ${named(version)})`;
   const begins = startAt === null || startAt <= at ? "" : `, to begin ${clock(startAt, entry, time)}`;
+  const { restarted } = continuation ?? {};
+  if (restarted !== undefined) {
+    const from = restarted.step === null ? "from its start" : `from ${named(restarted.step)} on`;
+    return `${who(entry)} had the run begin once more ${from}: ${what}${because(entry.reason)}`;
+  }
   if (continuation !== undefined && fork === undefined)
     return `the run went on as new, for the ${ordinal(continuation.count)} time: ${what}`;
   if (fork !== undefined) {
@@ -259,7 +264,7 @@ function sayOfWait(entry: WaitEntry, time: Time): string {
     case "timer.fired":
       return `woke up${entry.name === "sleep" ? "" : ` (${named(entry.name)})`}`;
     case "wait.started":
-      return `waits for signal ${named(entry.name)}${until(entry, time)}`;
+      return `waits for signal ${named(entry.name)}${entry.label === undefined ? "" : ` (${named(entry.label)})`}${until(entry, time)}`;
     case "wait.withdrawn":
       return `waits no more for ${list(entry.calls.map(({ call, id }) => callOf(call, id)))}: a race was won by another`;
     case "wait.timed_out":

@@ -341,4 +341,6 @@ export type WaitOptions<Payload = unknown> = {
    * (30 s at most), what it says is on record; else it says it again in every replay.
    */
   readonly schema?: Schema<unknown, Payload>;
+  /** What the code calls the wait, where that is not the name of its signal; on record with it. */
+  readonly label?: string;
 };

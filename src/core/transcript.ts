@@ -1,5 +1,5 @@
-/** How a fork has on record what it takes along of the history it comes from. */
-import type { Entry, Fact } from "./entry.ts";
+/** How a run has on record what it takes along of another's history, or of its own life before. */
+import type { Entry, EntryOf, Fact } from "./entry.ts";
 import type { ForkPlan } from "./fork.ts";
 import type { Stored } from "./value.ts";
 
@@ -7,12 +7,14 @@ import type { Stored } from "./value.ts";
  * What the fork has on record after its `run.created`.
  * @param entries at least those that the plan copies, in order
  * @param at the instant of the fork, epoch ms
+ * @param createdSeq the `seq` of that entry
  */
 export function forkedFacts(
   entries: Iterable<Entry>,
   plan: Pick<ForkPlan, "copied" | "given">,
   results: ReadonlyMap<string, Stored>,
   at: number,
+  createdSeq = 1,
 ): Fact[] {
   const facts: Fact[] = [];
   const copied = new Set(plan.copied);
@@ -20,8 +22,7 @@ export function forkedFacts(
   for (const entry of entries) {
     if (!copied.has(entry.seq)) continue;
     facts.push(copyOf(entry, results, signals, at));
-    // The entry before them all is run.created.
-    if (entry.kind === "signal.received") signals.set(entry.seq, facts.length + 1);
+    if (entry.kind === "signal.received") signals.set(entry.seq, createdSeq + facts.length);
   }
   for (const { step, child, sensitive } of plan.given) {
     const result = results.get(step);
@@ -30,6 +31,11 @@ export function forkedFacts(
     else facts.push(completed(step, 1, at, result, sensitive ? { sensitive } : {}));
   }
   return facts;
+}
+
+/** Up to which `seq` the entries of a run are copies, of what happened to another, or in a life before; 0: none is. */
+export function copiedUpTo({ fork, continuation }: Pick<EntryOf<"run.created">, "fork" | "continuation">): number {
+  return Math.max(fork?.upTo ?? 0, continuation?.restarted?.upTo ?? 0);
 }
 
 /** The entry as the fork has it on record. */

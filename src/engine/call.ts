@@ -43,7 +43,13 @@ export type ChildPlan = {
 export type Plan =
   | RunPlan
   | { readonly kind: "sleep"; readonly wakeAt: (now: number) => number }
-  | { readonly kind: "wait"; readonly timeoutMs: number | null; readonly schema: Schema | null }
+  | {
+      readonly kind: "wait";
+      readonly timeoutMs: number | null;
+      readonly schema: Schema | null;
+      /** Empty, or on record with it. */
+      readonly marks: { readonly label?: string };
+    }
   | { readonly kind: "webhook"; readonly timeoutMs: number | null; readonly options: WebhookOptions }
   /** The second half of a webhook: its first accepted call. */
   | { readonly kind: "received"; readonly options: WebhookOptions }

@@ -10,11 +10,13 @@ import type { Definition } from "../core/definition.ts";
 import type { Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
+import type { StepRef } from "../core/restart.ts";
 import type { RunState } from "../core/state.ts";
 import { withoutUndoing } from "./ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
 import { RunLanes, decidedAt } from "./lanes.ts";
+import { keptUpTo } from "./restart.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row without any progress after which the handler itself is held to be their cause. */
@@ -111,9 +113,10 @@ export class Drive {
 
   /**
    * Prepares to begin the run once more with this version: the function that it answers does so, once the run has ended.
-   * @throws version_missing, label_invalid, input_invalid
+   * @param from the step to begin from, keeping what was before it; null: from the start
+   * @throws version_missing, label_invalid, input_invalid, fork_invalid
    */
-  anotherLife(version: string, asked: Asked): () => void {
+  anotherLife(version: string, asked: Asked, from: StepRef | null): () => void {
     const { created } = this.state;
     const definition = created === null ? undefined : this.#find(created.workflow, version);
     if (created === null || definition === undefined) {
@@ -123,8 +126,9 @@ export class Drive {
       );
     }
     const life = { ...lifeOf(definition, created, created.input), version };
+    const kept = keptUpTo(from, this.#journal, this.ledger, this.execution?.calls.pending);
     return () => {
-      this.ledger.restart(...restartOf(this.state, life, asked, this.#world.deployment));
+      this.ledger.restart(restartOf(this.state, life, asked, this.#world.deployment, kept()));
       this.reopen();
       this.anew();
     };

@@ -91,7 +91,7 @@ export class Ledger {
    * The run goes on as new: these facts, and only they, are the journal. `seq` goes on. Its creation is later
    * than the one before, for keys, tokens and children of its lives are told apart by it.
    */
-  restart(...facts: readonly Fact[]): void {
+  restart(facts: readonly Fact[]): void {
     if (this.#sealed) throw new Error("a sealed journal is not begun anew");
     const at = Math.max(this.now(), (this.state.created?.at ?? 0) + 1);
     let seq = this.state.seq;

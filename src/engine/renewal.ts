@@ -77,7 +77,7 @@ export class Renewal {
   #renew(): void {
     const { ledger, world, held, over } = this.#course;
     if (this.#request === null || held || over || this.#calls.frozen) return;
-    ledger.restart(...continuationOf(ledger.state, this.#request.life, world.deployment));
+    ledger.restart(continuationOf(ledger.state, this.#request.life, world.deployment));
     this.done = true;
     this.#course.stop(new Error("the run goes on as new"));
   }

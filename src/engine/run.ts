@@ -15,6 +15,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import type { ChildPolicy, ChildRun } from "../core/origin.ts";
 import { defined } from "../core/record.ts";
+import type { StepRef } from "../core/restart.ts";
 import type { RunSnapshot } from "../core/run.ts";
 import { fitPayload, refit } from "../core/payload.ts";
 import type { FittedSignal } from "../core/payload.ts";
@@ -145,7 +146,7 @@ export class Run {
   #activity(): Activity {
     const stuck = this.state.end === null && this.#drive.definition === undefined ? this.#drive.missing : null;
     const { atWork: busy = false } = this.execution ?? {};
-    const { count: running = 0, inFlight = none } = this.execution?.work.attempts ?? {};
+    const { count: running = 0, inFlight = new Map() } = this.execution?.work.attempts ?? {};
     return { running, busy, inFlight, stuck };
   }
 
@@ -266,11 +267,13 @@ export class Run {
     }
   }
 
-  /** Begins the run once more from its beginning; one that has not ended is terminated first. @throws version_missing, label_invalid, input_invalid */
-  restart(version: string, asked: Omit<Action, "kind">): void {
-    const begin = this.#drive.anotherLife(version, asked);
-    if (this.state.end === null) void this.act({ ...asked, kind: "terminate" });
-    begin();
+  /** Prepares to begin once more: the function that it answers does so; one that has not ended is terminated first. @throws as the drive's */
+  anotherLife(version: string, asked: Omit<Action, "kind">, from: StepRef | null = null): () => void {
+    const begin = this.#drive.anotherLife(version, asked, from);
+    return () => {
+      if (this.state.end === null) void this.act({ ...asked, kind: "terminate" });
+      begin();
+    };
   }
 
   /** Cancels through the handler, where one can be had: it hears of the cancellation in its turn. */
@@ -295,5 +298,3 @@ function unlessStuck(error: unknown): null {
   if (error instanceof HoldfastError && error.code === "step_kind_changed") return null;
   throw error;
 }
-
-const none: Activity["inFlight"] = new Map();

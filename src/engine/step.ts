@@ -16,6 +16,7 @@ import { checkName } from "../core/name.ts";
 import { bornAt } from "../core/origin.ts";
 import { createRandom } from "../core/random.ts";
 import { messageFrom } from "../core/message.ts";
+import { defined } from "../core/record.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { isSchema } from "../core/schema.ts";
@@ -179,12 +180,13 @@ function sleep(caller: Caller, args: readonly unknown[], plan: (value: unknown) 
 function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Promise<unknown> {
   return make(caller, name, () => {
     const what = `the wait for ${String(name)}`;
-    checkOptions(options, ["timeout", "schema"], what);
-    const { schema } = options;
+    checkOptions(options, ["timeout", "schema", "label"], what);
+    const { schema, label } = options;
+    if (label !== undefined && typeof label !== "string") throw refused(what, "label", "must be text");
     // Found out with the signal in hand, that would be lost.
     if (schema !== undefined && !isSchema(schema))
       throw refused(what, "schema", "must be a Standard Schema, such as zod makes");
-    return { kind: "wait", timeoutMs: waitMs(options, what), schema: schema ?? null };
+    return { kind: "wait", timeoutMs: waitMs(options, what), schema: schema ?? null, marks: defined({ label }) };
   });
 }
 

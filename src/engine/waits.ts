@@ -173,7 +173,7 @@ export class Waits {
     const known = this.#recordOf(pending);
     if (plan.kind !== "wait" || (known !== undefined && !this.#wasRemoved(pending))) return;
     const until = known !== undefined ? known.until : plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
-    this.#course.record({ kind: "wait.started", name, call: id, until });
+    this.#course.record({ kind: "wait.started", name, call: id, until, ...plan.marks });
     this.#course.rested.ring();
     if (until !== null) this.#course.expect(until);
   }
@@ -197,7 +197,7 @@ export class Waits {
 
   /** The signal is the wait's once its schema has validated the payload; of each name one is validated at a time. */
   #take(wait: Pending, signal: Received): void {
-    const { name, id: call, plan } = wait;
+    const { name, plan } = wait;
     if (this.#validating.has(name)) return this.#recordWaiting(name);
     if (plan.kind === "wait" && plan.schema !== null) {
       const { seenAt } = this.#calls;
@@ -208,7 +208,7 @@ export class Waits {
       if (validated instanceof Promise) return this.#validate(wait, signal, validated);
       wait.validated = validated;
     }
-    this.#course.record({ kind: "signal.consumed", name, call, signal: signal.seq });
+    this.#course.record(consumed(wait, signal));
   }
 
   /** While one is validated, the waits behind it for which no signal is buffered go on record. */
@@ -229,13 +229,12 @@ export class Waits {
 
   #conclude(validation: SlowValidation, validated: Validated): void {
     const { wait, signal } = validation;
-    const { name, id: call } = wait;
-    const consumed = { kind: "signal.consumed", name, call, signal: signal.seq } as const;
+    const { name } = wait;
     if (this.#validating.get(name) !== validation) return;
     this.#endValidating(name);
     const { state, held } = this.#course;
     const isNext = this.#oldest(name) === wait && state.inboxes.get(name)?.first === signal;
-    if (isNext && !held) this.#course.record({ ...consumed, ...toldOf(validated, name) });
+    if (isNext && !held) this.#course.record({ ...consumed(wait, signal), ...toldOf(validated, name) });
     // A listener has taken the signal, or a pause has come, after which it is validated anew: the wait's deadline counts again.
     else this.#course.expect(-Infinity);
     this.match(name);
@@ -283,6 +282,11 @@ export class Waits {
     const kind = pending.plan.kind === "received" ? "webhook" : pending.plan.kind;
     return this.#course.state.calls.get(callKey(kind, pending.id));
   }
+}
+
+/** The fact that the wait has this signal. */
+function consumed({ name, id: call, plan }: Pending, { seq: signal }: Received) {
+  return { kind: "signal.consumed", name, call, signal, ...(plan.kind === "wait" ? plan.marks : {}) } as const;
 }
 
 /** The answer of a schema that took its time, as it goes on record. */

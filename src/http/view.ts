@@ -141,6 +141,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   left: "plain",
   calls: "plain",
   listener: "plain",
+  label: "plain",
   update: "plain",
   argument: "value",
   patch: "plain",
@@ -187,8 +188,8 @@ function viewField(name: FieldOf<Entry>, value: unknown): unknown {
       return firing === null ? null : { id: firing.id, at: viewInstant(firing.at) };
     }
     case "continuation": {
-      const { count, createdAt } = value as Continuation;
-      return { count, createdAt: viewInstant(createdAt) };
+      const { count, createdAt, restarted } = value as Continuation;
+      return { count, createdAt: viewInstant(createdAt), ...defined({ restarted }) };
     }
     case "hidden":
       return undefined;

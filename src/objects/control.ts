@@ -8,6 +8,7 @@ import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
 import { HoldfastError } from "../core/error.ts";
 import { bornAt } from "../core/origin.ts";
+import type { StepRef } from "../core/restart.ts";
 import type { RunAction } from "../core/service.ts";
 import type { Run } from "../engine/run.ts";
 import { removalOf } from "./alias.ts";
@@ -59,17 +60,17 @@ export class Control {
     return pack(kind === "cancel" ? await this.#host.view.settled(unwindMs) : this.#memory.run.snapshot());
   }
 
-  /** Begins the run once more. @throws HoldfastError run_not_found, and what a retry throws */
-  async restart({ workflow, version, ...asked }: Restart): Promise<void> {
-    const begin = (run: Run): void => {
-      // An id is free again once its run was deleted.
-      if (run.state.created?.workflow !== workflow) {
-        throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
-      }
-      run.restart(version, asked);
-    };
-    if (this.#present().state.end === null) begin(this.#present());
-    else await this.#revive(begin);
+  /** Begins the run once more, from its start where no step is given. @throws HoldfastError run_not_found, fork_invalid, and what a retry throws */
+  async restart({ workflow, version, ...asked }: Restart, from: StepRef | null): Promise<void> {
+    const run = this.#present();
+    // An id is free again once its run was deleted.
+    if (run.state.created?.workflow !== workflow) {
+      throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
+    }
+    // One that cannot begin once more claims nothing for it.
+    const begin = run.anotherLife(version, asked, from);
+    if (run.state.end === null) begin();
+    else await this.#revive((ended) => ended.anotherLife(version, asked, from)());
     this.#host.proceed();
   }
 

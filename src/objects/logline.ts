@@ -10,6 +10,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { bornAt } from "../core/origin.ts";
 import { formatTrace, runTrace } from "../core/trace.ts";
+import { copiedUpTo } from "../core/transcript.ts";
 import { variable } from "./address.ts";
 import { answersMs } from "./lag.ts";
 
@@ -49,8 +50,8 @@ export class Log {
     const begins = kinds.has("run.created") && kinds.has("run.started");
     for (const entry of entries) {
       if (entry.kind === "run.created") run = entry;
-      // What a fork copied happened to another run.
-      if (run === null || (run.fork !== undefined && entry.seq > run.seq && entry.seq <= run.fork.upTo)) continue;
+      // What was copied happened to another run, or in a life before.
+      if (run === null || (entry.seq > run.seq && entry.seq <= copiedUpTo(run))) continue;
       // A run that begins at once says so with its creation: a deployment pays for each line.
       if (entry.kind === "run.started" && begins) continue;
       const event = eventOf(entry, run, begins);

@@ -15,6 +15,7 @@ import type { ForkCut } from "../core/fork.ts";
 import { isKeyName } from "../core/key.ts";
 import { noticeOf } from "../core/notice.ts";
 import type { Order, OrderId } from "../core/order.ts";
+import type { StepRef } from "../core/restart.ts";
 import type { HistoryPage, Made } from "../core/run.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import type {
@@ -206,7 +207,14 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   restart(request: Restart): Promise<Answer<null>> {
     return answer(async () => {
-      await this.#control.restart(request);
+      await this.#control.restart(request, null);
+      return null;
+    });
+  }
+
+  restartFrom(request: Restart, from: StepRef): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#control.restart(request, from);
       return null;
     });
   }

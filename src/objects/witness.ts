@@ -18,6 +18,7 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
   "debounced",
   "act",
   "restart",
+  "restartFrom",
   "signal",
   "update",
   "hook",

@@ -82,7 +82,7 @@ it("a text that is one is taken, whatever fields entries have", () => {
   const tallies = [["first", { completed: 1, failed: 0, failedAttempts: 0, ms: 5 }]];
   const more = {
     ...{
-      continuation: { count: 1, createdAt: born, keys, updates, actions, tallies },
+      continuation: { count: 1, createdAt: born, keys, updates, actions, tallies, restarted: { step: "a", upTo: 7 } },
       seed: "s",
       claims: ["a"],
       key: "k",

@@ -57,6 +57,13 @@ const sentences: {
       { ...creation, by: "admin", continuation: { count: 2, createdAt: at, keys: [] } },
       "the run went on as new, for the 2nd time: order (version 1)",
     ],
+    [
+      {
+        ...{ ...creation, ...ana, reason: "mended" },
+        continuation: { count: 1, createdAt: at, keys: [], restarted: { step: "charge", upTo: 3 } },
+      },
+      "ana (operate) had the run begin once more from charge on: order (version 1): mended",
+    ],
   ],
   "run.debounced": [
     [

@@ -187,6 +187,58 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
     expect(await server.until("early", "complete")).toEqual(complete([1, 3, 2, 4]));
   });
 
+  test("an instance starts again from a step, with what was before it", async () => {
+    const send = async (type: string, payload: string) => await call("sendEvent", "stages", { type, payload });
+    const end = async () => (await server.until("stages", "complete", "errored")).output;
+    const from = async (step: object) =>
+      expect(await call("restart", "stages", { from: step })).toMatchObject({ error: null });
+    await server.create("stages", { program: "stages" });
+    await send("go", "a");
+    await send("on", "b");
+    expect(await end()).toEqual([1, [1, 2], ["a", "b"], 1]);
+    await from({ name: "last" });
+    expect(await end()).toEqual([1, [1, 2], ["a", "b"], 2]);
+    await from({ name: "for news", count: 2, type: "waitForEvent" });
+    await send("on", "c");
+    expect(await end()).toEqual([1, [1, 2], ["a", "c"], 3]);
+    await from({ name: "each", count: 2, type: "do" });
+    await send("go", "d");
+    await send("on", "e");
+    expect(await end()).toEqual([1, [1, 3], ["d", "e"], 4]);
+    await from({ name: "nap", type: "sleep" });
+    await send("go", "f");
+    await server.until("stages", "running", "waiting");
+    await from({ name: "for news", type: "waitForEvent" });
+    for (const [type, payload] of [
+      ["go", "g"],
+      ["on", "h"],
+    ] as const)
+      await send(type, payload);
+    expect(await end()).toEqual([1, [4, 5], ["g", "h"], 5]);
+  });
+
+  test("an instance does not start again from a step that it never had", async () => {
+    await server.create("stages-2", { program: "stages" });
+    for (const [type, payload] of [
+      ["go", "a"],
+      ["on", "b"],
+    ] as const)
+      await call("sendEvent", "stages-2", { type, payload });
+    await server.until("stages-2", "complete");
+    for (const step of [{ name: "none" }, { name: "each", count: 3 }, { name: "first", type: "sleep" }])
+      expect((await call("restart", "stages-2", { from: step })).error?.message).toMatch(
+        /\(instance\.cannot_restart\)/,
+      );
+    expect(await server.status("stages-2")).toEqual(complete([1, [1, 2], ["a", "b"], 1]));
+  });
+
+  test("an instance starts again from a step that is under way", async () => {
+    await server.create("stuck", { program: "stuck" });
+    await expect.poll(async () => (await call("counted", "stuck hang")).value, { timeout: 30_000 }).toBe(1);
+    expect(await call("restart", "stuck", { from: { name: "hang" } })).toMatchObject({ error: null });
+    expect(await server.until("stuck", "complete")).toEqual(complete([1, 2]));
+  });
+
   test("what is deleted is gone, and its id is free", async () => {
     await server.run("silent", "deleted");
     expect(await call("delete", "deleted")).toMatchObject({ error: null });
@@ -269,7 +321,9 @@ describe("Holdfast alone", () => {
     const retention = { successRetention: "1 day" };
     expect(await refusal("create", "", { id: "kept", params, retention })).toBe("options_invalid");
     await server.create("refusals", { program: "wait" });
-    expect(await refusal("restart", "refusals", { from: { name: "x" } })).toBe("options_invalid");
+    expect(await refusal("restart", "refusals", { from: { name: "x" } })).toBe("fork_invalid");
+    for (const from of [{ name: 7 }, { name: "x", count: 0 }, { name: "x", count: 1.5 }, { name: "x", type: "run" }])
+      expect(await refusal("restart", "refusals", { from })).toBe("options_invalid");
     expect(await refusal("subscribe", "refusals")).toBe("options_invalid");
     expect(await refusal("get", "none of all")).toBe("id_invalid");
     expect(await refusal("create", "", { id: "_7" })).toBe("id_invalid");
@@ -311,6 +365,39 @@ describe("Holdfast alone", () => {
       return runs;
     };
     await expect.poll(listed).toMatchObject([{ id: "limited", status: "completed" }]);
+  });
+
+  test("a restart from a step is one commit as well, and its history says so; what was rolled back is done again", async () => {
+    expect(await server.run("mended")).toMatchObject({ status: "errored" });
+    expect((await server.call("undone", "")).value).toMatchObject([{ what: "undone", output: 1 }]);
+    expect(await refusal("restart", "mended", { from: { name: "mend" } })).toBeUndefined();
+    await server.evict("mended");
+    expect(await server.until("mended", "complete")).toEqual(complete([1, 2]));
+    const { entries } = await readHistory(server, "mended");
+    expect(entries).toMatchObject([
+      {
+        kind: "run.created",
+        by: "worker",
+        text: expect.stringMatching(/^worker had the run begin once more from mend on/),
+      },
+      { kind: "step.completed", step: "plain" },
+      { kind: "run.started" },
+      { kind: "step.completed", step: "undone" },
+      { kind: "step.completed", step: "mend" },
+      { kind: "run.completed" },
+    ]);
+    const [created] = entries;
+    expect(created?.continuation).toMatchObject({
+      count: 1,
+      restarted: { step: "mend", upTo: Number(created?.seq) + 1 },
+    });
+    const listed = async (): Promise<unknown> => {
+      const { runs } = (await (await server.fetch("/v1/runs?workflow=main&limit=200")).json()) as {
+        runs: { id: string; status: string }[];
+      };
+      return runs.flatMap(({ id, status }) => (id === "mended" ? [status] : []));
+    };
+    await expect.poll(listed).toEqual(["completed"]);
   });
 
   test("a batch of which one can be none deletes none", async () => {
@@ -358,4 +445,4 @@ async function readHistory(server: Server, id: string): Promise<{ readonly entri
   return (await (await server.fetch(`/v1/runs/${id}/history?limit=200`)).json()) as { entries: Entry[] };
 }
 
-type Entry = { readonly kind: string };
+type Entry = { readonly kind: string; readonly seq: number; readonly continuation?: unknown };

@@ -3,6 +3,7 @@ import type { Entry } from "../entry.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
 import { addTally } from "../tally.ts";
 import type { StepTally } from "../tally.ts";
+import { copiedUpTo } from "../transcript.ts";
 
 export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): Outcome {
   return { key, seq: entry.seq, at: entry.at, settle };
@@ -33,9 +34,9 @@ export function finish(state: RunState, call: Call, failed = false): void {
 /** Names that are told apart in one run: a run may make names of its data. */
 const maxNames = 200;
 
-/** Of a fork, what was copied is left out: it went so in the run it comes from, and counts there. */
+/** What was copied is left out: it went so in the run, or the life, that it comes from, and counts there. */
 export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
-  if (seq <= (state.created?.fork?.upTo ?? 0)) return;
+  if (state.created !== null && seq <= copiedUpTo(state.created)) return;
   addTally(state.tallies, name, part, maxNames);
 }
 

@@ -4,6 +4,7 @@ import type { Entry, EntryOf } from "../entry.ts";
 import { defined } from "../record.ts";
 import { callKey, cancelKey } from "../state.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
+import { copiedUpTo } from "../transcript.ts";
 import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
 
 type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
@@ -63,11 +64,11 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
 }
 
 function create(state: RunState, entry: EntryOf<"run.created">): void {
-  const { fork, continuation } = entry;
+  const { continuation } = entry;
   state.created = entry;
   state.sent = entry.sent ?? entry.input;
   // What was copied may well not be asked for again: no change of the code.
-  if (fork !== undefined) state.retriedSeq = fork.upTo;
+  state.retriedSeq = copiedUpTo(entry);
   state.tallies = new Map(continuation?.tallies);
   for (const { key, name, payload } of continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
   for (const { key, ...action } of continuation?.actions ?? []) state.actionKeys.set(key, action);

@@ -5,6 +5,7 @@
 import type { Entry } from "../entry.ts";
 import type { StoredError } from "../error.ts";
 import type { Continuation, ForkOrigin } from "../origin.ts";
+import { defined } from "../record.ts";
 import type { Stored } from "../value.ts";
 import { hidden, redactError, shapeOf, wordsOf } from "./mask.ts";
 
@@ -78,6 +79,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   left: "kept",
   calls: "kept",
   listener: "kept",
+  label: "kept",
   update: "kept",
   argument: "value",
   patch: "kept",
@@ -128,8 +130,8 @@ function tellField(manner: Manner, value: unknown): unknown {
     }
     case "continuation": {
       // The signals and updates that it brings along are left out.
-      const { count, createdAt } = value as Continuation;
-      return { count, createdAt, keys: [] } satisfies Continuation;
+      const { count, createdAt, restarted } = value as Continuation;
+      return { count, createdAt, keys: [], ...defined({ restarted }) } satisfies Continuation;
     }
     case "dropped":
       return undefined;

@@ -8,6 +8,7 @@ import type { Entry, EntryOf } from "../entry.ts";
 import { bornAt } from "../origin.ts";
 import { parseTrace, parentTrace, runTrace, spotTrace } from "../trace.ts";
 import type { Spot, Trace } from "../trace.ts";
+import { copiedUpTo } from "../transcript.ts";
 import { exceptionOf } from "./span.ts";
 import type { Attributes, Span, SpanEvent } from "./span.ts";
 import type { Stretch } from "./stretch.ts";
@@ -67,8 +68,7 @@ class Tracer {
 
   /** The spans that this entry ends, where they belong to the stretch. */
   take(entry: Entry): Span[] {
-    const { fork } = this.#created;
-    const isCopy = fork !== undefined && entry.seq <= fork.upTo;
+    const isCopy = entry.seq <= copiedUpTo(this.#created);
     if (entry.seq === this.#stretch.episode) this.#resume(entry.at);
     const spans = isCopy ? [] : this.#spans(entry);
     return entry.seq > this.#stretch.episode ? spans : [];

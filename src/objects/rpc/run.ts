@@ -9,6 +9,7 @@ import type { ForkCut } from "../../core/fork.ts";
 import type { HookAnswer, HookRequest } from "../../core/hooks.ts";
 import type { Manifest } from "../../core/manifest.ts";
 import type { Order, OrderId } from "../../core/order.ts";
+import type { StepRef } from "../../core/restart.ts";
 import type { HistoryPage, Made, RunSnapshot, RunStatus } from "../../core/run.ts";
 import type {
   ForkPreview,
@@ -96,6 +97,8 @@ export interface RunRpc {
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
   /** Begins the run once more, from its beginning: its journal is the old one or the new one. Refused as a retry is, and with version_missing. */
   restart(request: Restart): Promise<Answer<null>>;
+  /** The same from that step, with what was before it. Refused with fork_invalid. Older code, which knows of no steps here, has no such call. */
+  restartFrom(request: Restart, from: StepRef): Promise<Answer<null>>;
   /** Refuses as `hook` does where there is no such webhook any more; otherwise it does nothing. */
   lookAtHook(address: HookAddress): Promise<Answer<null>>;
   /** Gives an open webhook another address. */

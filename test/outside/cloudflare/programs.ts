@@ -184,6 +184,35 @@ export const programs = {
     const times = await step.do("count", async () => count(event.instanceId));
     return { times, given: event.payload.given };
   },
+  stages: async ({ event, step }: Scene) => {
+    const tick = (name: string) => step.do(name, async () => count(`${event.instanceId} ${name}`));
+    const first = await tick("first");
+    await step.sleep("nap", 1);
+    const each = [await tick("each"), await tick("each")];
+    const events = [];
+    for (const type of ["go", "on"])
+      events.push((await step.waitForEvent<string>("for news", { type, timeout: "1 hour" })).payload);
+    return [first, each, events, await tick("last")];
+  },
+  stuck: async ({ event, step }: Scene) => {
+    const before = await step.do("before", async () => count(event.instanceId));
+    const times = await step.do("hang", async () => {
+      const time = count(`${event.instanceId} hang`);
+      if (time === 1) await new Promise(() => {});
+      return time;
+    });
+    return [before, times];
+  },
+  mended: async ({ event, step }: Scene) => {
+    const times = [
+      await step.do("plain", async () => count(`${event.instanceId} plain`)),
+      await step.do("undone", async () => count(`${event.instanceId} undone`), rollback("undone")),
+    ];
+    await step.do("mend", once, async () => {
+      if (count(`${event.instanceId} mend`) === 1) throw new Error("broken");
+    });
+    return times;
+  },
   held: async ({ event, step }: Scene) => {
     const before = await step.do("count", async () => count(event.instanceId));
     const { payload } = await step.waitForEvent<string>("for the go", { type: "go" });
