@@ -10,10 +10,10 @@ import type {
 } from "cloudflare:workers";
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
-import { HoldfastError } from "../core/error.ts";
+import { HoldfastError, isNonRetryable } from "../core/error.ts";
 import { defined } from "../core/record.ts";
 import { growth } from "../core/retry.ts";
-import type { Retry, RetryPolicy } from "../core/retry.ts";
+import type { RetryPolicy } from "../core/retry.ts";
 import type { AttemptContext, RunOptions } from "../core/step.ts";
 
 type Retries = NonNullable<WorkflowStepConfig["retries"]>;
@@ -29,11 +29,18 @@ export const usualRetry: RetryPolicy = { ...usual, ...exact };
 
 const longMs = { month: 30 * 86_400_000, year: 365.25 * 86_400_000 } as const;
 
-/** Months and years, which only Cloudflare has, in milliseconds; what else there is means the same. */
-export function toDuration(given: Duration): Duration {
+/** Months and years, which only Cloudflare has, and text that is a number, in milliseconds; what else there is means the same. */
+function toDuration(given: Duration): Duration {
+  if (typeof given === "string" && given.trim() !== "" && !Number.isNaN(Number(given))) return Number(given);
   const [, count, unit] =
     typeof given === "string" ? (/^\s*(\d+(?:\.\d+)?)\s*(month|year)s?\s*$/.exec(given) ?? []) : [];
   return unit === "month" || unit === "year" ? Number(count) * longMs[unit] : given;
+}
+
+/** How long is waited: what is over before it began takes no time. */
+export function toSpan(given: Duration): Duration {
+  const isOver = typeof given === "number" ? given < 0 : /^\s*-/.test(given);
+  return isOver ? 0 : toDuration(given);
 }
 
 /** Which of its name a step is, and which attempt of it. */
@@ -55,7 +62,9 @@ export function contextOf(name: string, config: WorkflowStepConfig, { count, att
   };
 }
 
-export function placeOf({ attempt, idempotencyKey }: AttemptContext): Place {
+type Attempted = Pick<AttemptContext, "attempt" | "idempotencyKey">;
+
+export function placeOf({ attempt, idempotencyKey }: Attempted): Place {
   return { attempt, count: countOf(idempotencyKey) };
 }
 
@@ -64,31 +73,90 @@ export function countOf(id: string): number {
   return Number(/#(\d+)(?::undo)?$/.exec(id)?.[1] ?? 1);
 }
 
-/** @param seen the context of the newest attempt @throws HoldfastError options_invalid */
-export function optionsOf(config: WorkflowStepConfig, seen: () => WorkflowStepContext): Omit<RunOptions, "undo"> {
+export type Callback = (ctx: WorkflowStepContext) => unknown;
+
+type Options = Pick<RunOptions, "retry" | "timeout" | "sensitive">;
+
+/** A step as Holdfast runs it. @param name as it was given @throws HoldfastError options_invalid */
+export function taskOf(
+  name: string,
+  config: WorkflowStepConfig,
+  callback: Callback,
+): { readonly fn: (context: AttemptContext) => unknown; readonly options: Options } {
   const { retries, timeout, sensitive, ...rest } = config;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw new HoldfastError("options_invalid", `the config of a step has no "${unknown}"`);
-  return {
-    ...(retries === undefined ? {} : { retry: retryOf(retries, seen) }),
+  const options = {
     ...(timeout === undefined ? {} : { timeout: toDuration(timeout) }),
     ...(sensitive === "output" ? { sensitive: true } : {}),
   };
+  const toContext = (context: Attempted) => contextOf(name, config, placeOf(context));
+  const fn = (context: AttemptContext): unknown => callback(toContext(context));
+  if (retries === undefined) return { fn, options };
+  const { delay, ...others } = retries;
+  if (typeof delay !== "function") {
+    return { fn, options: { ...options, retry: { ...usualRetry, ...others, delay: toDuration(delay) } } };
+  }
+  const asked = new Asked(delay, { ...usual, ...others }, toContext);
+  return { fn: (context) => asked.attempt(context, callback), options: { ...options, retry: asked.retry } };
 }
 
-function retryOf({ delay, ...rest }: Retries, seen: () => WorkflowStepContext): Retry {
-  if (typeof delay !== "function") return { ...usualRetry, ...rest, delay: toDuration(delay) };
-  const { limit, backoff } = { ...usual, ...rest };
-  return (error, attempt) => (attempt > limit ? null : delayed(delay, backoff, { error, attempt, ctx: seen() }));
+type Rule = { readonly limit: number; readonly backoff: WorkflowBackoff };
+
+/**
+ * A delay that a function says, which may take its time over it. No policy can wait for that, so it is asked while the
+ * attempt that failed is still under way; what it says grows as a delay that is none does.
+ */
+class Asked {
+  readonly #delay: WorkflowDelayFunction;
+  readonly #rule: Rule;
+  readonly #contextOf: (context: Attempted) => WorkflowStepContext;
+  /** The context of the newest attempt. */
+  #seen: WorkflowStepContext;
+  /** Of which attempt it was asked, and what it said: null where it threw. */
+  #said: { readonly attempt: number; readonly delay: unknown } | null = null;
+
+  constructor(delay: WorkflowDelayFunction, rule: Rule, toContext: (context: Attempted) => WorkflowStepContext) {
+    this.#delay = delay;
+    this.#rule = rule;
+    this.#contextOf = toContext;
+    this.#seen = toContext({ attempt: 1, idempotencyKey: "" });
+  }
+
+  async attempt(context: AttemptContext, callback: Callback): Promise<unknown> {
+    const ctx = (this.#seen = this.#contextOf(context));
+    try {
+      return await callback(ctx);
+    } catch (error) {
+      if (ctx.attempt > this.#rule.limit || isNonRetryable(error)) throw error;
+      const delay = await this.#hear(error, ctx).catch(() => null);
+      this.#said = { attempt: ctx.attempt, delay };
+      throw error;
+    }
+  }
+
+  readonly retry = (error: unknown, attempt: number): Duration | null => {
+    const { limit, backoff } = this.#rule;
+    if (attempt > limit) return null;
+    const delay = this.#said?.attempt === attempt ? this.#said.delay : this.#answer(error);
+    // What is no duration the engine refuses.
+    if (typeof delay !== "string" && typeof delay !== "number") return delay as Duration | null;
+    return toMs(toDuration(delay)) * growth(backoff, attempt);
+  };
+
+  /** Of an attempt that was not waited for any more, it is asked what it says at once. */
+  #answer(error: unknown): unknown {
+    const given: unknown = this.#delay({ ctx: this.#seen, error: toError(error) });
+    if (!(given instanceof Promise)) return given;
+    given.catch(() => {});
+    return usual.delay;
+  }
+
+  async #hear(error: unknown, ctx: WorkflowStepContext): Promise<unknown> {
+    return await this.#delay({ ctx, error: toError(error) });
+  }
 }
 
-type Failed = { readonly error: unknown; readonly attempt: number; readonly ctx: WorkflowStepContext };
-
-/** What the function says grows as a delay that is none does. */
-function delayed(delay: WorkflowDelayFunction, backoff: WorkflowBackoff, { error, attempt, ctx }: Failed): Duration {
-  const given: unknown = delay({ ctx, error: error instanceof Error ? error : new Error(String(error)) });
-  // What is no duration the engine refuses, and a promise of one is none: nobody hears what becomes of it.
-  if (given instanceof Promise) given.catch(() => {});
-  if (typeof given !== "string" && typeof given !== "number") return given as Duration;
-  return toMs(toDuration(given)) * growth(backoff, attempt);
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

@@ -14,12 +14,12 @@ import { HoldfastError } from "../core/error.ts";
 import type { RevivedError } from "../core/error.ts";
 import { toCallId } from "../core/name.ts";
 import type { AttemptContext, RunOptions, Step } from "../core/step.ts";
-import { contextOf, countOf, optionsOf, placeOf, toDuration } from "./config.ts";
+import { contextOf, countOf, placeOf, taskOf, toError, toSpan } from "./config.ts";
+import type { Callback } from "./config.ts";
 
 /** Nobody has checked the name of a wait. */
 const longestLabel = 256;
 
-type Callback = (ctx: WorkflowStepContext) => unknown;
 type Rollback = WorkflowStepRollbackOptions;
 type Event = { readonly payload: unknown; readonly timestamp: Date; readonly type: string };
 type Options = { readonly type: string; readonly timeout?: WorkflowSleepDuration };
@@ -37,7 +37,7 @@ export function createStep(step: Step, failure: Failure): WorkflowStep {
       if (rollback === undefined) return await run(step, task);
       return await runUndoable(step, task, failure, rollback as Rollback);
     },
-    sleep: (name: string, duration: WorkflowSleepDuration) => step.sleep(name, toDuration(duration)),
+    sleep: (name: string, duration: WorkflowSleepDuration) => step.sleep(name, toSpan(duration)),
     sleepUntil: (name: string, timestamp: Date | number) => step.sleepUntil(name, timestamp),
     waitForEvent: (name: string, { type, timeout }: Options) => {
       const count = (waits.get(name) ?? 0) + 1;
@@ -51,9 +51,8 @@ export function createStep(step: Step, failure: Failure): WorkflowStep {
 type Task = { readonly name: string; readonly config: WorkflowStepConfig; readonly callback: Callback };
 
 function run(step: Step, { name, config, callback }: Task, more: RunOptions<unknown> = {}): Promise<unknown> {
-  let seen = contextOf(name, config, { count: 1, attempt: 1 });
-  const attempt = (context: AttemptContext) => callback((seen = contextOf(name, config, placeOf(context))));
-  return step.run<unknown>(name, attempt, { ...optionsOf(config, () => seen), ...more });
+  const { fn, options } = taskOf(name, config, callback);
+  return step.run<unknown>(name, fn, { ...options, ...more });
 }
 
 /**
@@ -62,15 +61,11 @@ function run(step: Step, { name, config, callback }: Task, more: RunOptions<unkn
  */
 async function runUndoable(step: Step, task: Task, failure: Failure, options: Rollback): Promise<unknown> {
   const { name, config } = task;
-  const { rollback, rollbackConfig } = options;
-  const refuse = (why: string) => new HoldfastError("options_invalid", `the rollback of step ${name} ${why}`);
-  if (typeof rollback !== "function") throw refuse("must be a function");
-  if (rollbackConfig !== undefined) throw refuse("has the retries and the timeout of its step, and no rollbackConfig");
-  const undo = (ctx: WorkflowStepContext, output: unknown) =>
-    rollback({ ctx, output, error: toError(failure.error), stepName: `${name}-${ctx.step.count}` });
+  const { undo, undoPolicy } = undoingOf(name, failure, options);
   try {
     return await run(step, task, {
-      undo: (output, context) => undo(contextOf(name, config, placeOf(context)), output),
+      undo: (output, context) => undo(contextOf(name, config, placeOf(context)), output, context),
+      undoPolicy,
     });
   } catch (error) {
     const { step: id, attempts = 1 } = error as RevivedError;
@@ -78,9 +73,22 @@ async function runUndoable(step: Step, task: Task, failure: Failure, options: Ro
     if (id === undefined) throw error;
     const ctx = contextOf(name, config, { count: countOf(id), attempt: attempts });
     const nothing = { name: `failed: ${name.slice(0, 200)}`.toWellFormed(), config, callback: () => undefined };
-    await run(step, nothing, { undo: () => undo(ctx, undefined) });
+    await run(step, nothing, { undo: (_nothing, context) => undo(ctx, undefined, context), undoPolicy });
     throw error;
   }
+}
+
+/** A rollback is tried as its own config says, or as a step that says nothing, whatever that of its step does. */
+function undoingOf(name: string, failure: Failure, { rollback, rollbackConfig = {} }: Rollback) {
+  if (typeof rollback !== "function")
+    throw new HoldfastError("options_invalid", `the rollback of step ${name} must be a function`);
+  let told: Parameters<Rollback["rollback"]>[0] | null = null;
+  const { fn, options } = taskOf(name, rollbackConfig, () => told && rollback(told));
+  const undo = (ctx: WorkflowStepContext, output: unknown, context: AttemptContext): unknown => {
+    told = { ctx, output, error: toError(failure.error), stepName: `${name}-${ctx.step.count}` };
+    return fn(context);
+  };
+  return { undo, undoPolicy: options };
 }
 
 /** What a wait is called: its name and which of it it is. Here it is a wait for its type, and this stands beside. */
@@ -89,7 +97,7 @@ export function labelOf(name: unknown, count: number): string {
 }
 
 async function waitFor(step: Step, type: string, timeout: WorkflowSleepDuration, label: string): Promise<Event> {
-  const timeoutMs = toMs(toDuration(timeout), `the timeout of the wait for ${type}`);
+  const timeoutMs = toMs(toSpan(timeout), `the timeout of the wait for ${type}`);
   const sent = await step.waitFor<unknown>(type, { timeout: timeoutMs, label });
   if (sent === null) throw new Error(`the wait for an event of type ${type} timed out after ${timeoutMs} ms`);
   return isEvent(sent, type) ? sent : { payload: sent, timestamp: new Date(step.now()), type };
@@ -101,8 +109,4 @@ function isEvent(sent: unknown, wanted: string): sent is Event {
     return false;
   }
   return sent.timestamp instanceof Date && sent.type === wanted;
-}
-
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

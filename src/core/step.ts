@@ -34,6 +34,8 @@ export type RunOptions<Result = never> = {
    * durable step of its own, with this step's retries. The last completed is undone first.
    */
   readonly undo?: (result: Result, context: AttemptContext) => unknown;
+  /** How that is tried, instead: merged over the workflow's policy, and 10 minutes an attempt unless set. */
+  readonly undoPolicy?: { readonly retry?: Retry; readonly timeout?: Duration };
   /** "pause" parks the run for a person instead of failing the step: a retry gives it all its attempts again. */
   readonly onExhausted?: "fail" | "pause";
   /** An attempt cut off by a death of the process fails with step_interrupted and is not made again. */

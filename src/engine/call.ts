@@ -20,6 +20,8 @@ export type RunPlan = {
   readonly retry: ResolvedRetry;
   readonly timeoutMs: number;
   readonly undo: ((result: never, context: AttemptContext) => unknown) | null;
+  /** How that is tried, where it is not as the step is. */
+  readonly undoing?: Pick<RunPlan, "retry" | "timeoutMs">;
   readonly onExhausted: "fail" | "pause";
   readonly atMostOnce: boolean;
   readonly sensitive: boolean;

@@ -126,7 +126,7 @@ export class Calls {
       if (undo !== null && result !== null) return undo(decode(result) as never, context);
       throw new HoldfastError("undo_missing", `the code no longer says how step ${step} is undone`);
     };
-    const { retry, timeoutMs } = plan ?? { retry: this.#owner.retry, timeoutMs: 0 };
+    const { retry, timeoutMs } = plan?.undoing ?? plan ?? { retry: this.#owner.retry, timeoutMs: 0 };
     const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
     const undone = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
     return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root });

@@ -25,7 +25,7 @@ export function fetchPlan(
   describe: (options: RunOptions) => RunPlan,
 ): RunPlan {
   const what = `step ${String(name)}`;
-  checkOptions(options, ["retry", "timeout", "undo", "onExhausted", "sensitive", "acceptStatus"], what);
+  checkOptions(options, ["retry", "timeout", "undo", "undoPolicy", "onExhausted", "sensitive", "acceptStatus"], what);
   const { acceptStatus = [], ...rest } = options;
   if (!Array.isArray(acceptStatus) || !acceptStatus.every(isStatus))
     throw refused(what, "acceptStatus", "must be a list of statuses, such as [404]");

@@ -145,8 +145,8 @@ function runPlan(caller: Caller, name: unknown, fn: unknown, options?: RunOption
     throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
   if (options === undefined) return { ...plain, fn: fn as RunPlan["fn"], retry: caller.retry };
   const what = `step ${String(name)}`;
-  checkOptions(options, ["retry", "timeout", "undo", "onExhausted", "atMostOnce", "sensitive"], what);
-  const { retry, timeout, undo, onExhausted = "fail", atMostOnce = false, sensitive = false } = options;
+  checkOptions(options, ["retry", "timeout", "undo", "undoPolicy", "onExhausted", "atMostOnce", "sensitive"], what);
+  const { undo, undoPolicy, onExhausted = "fail", atMostOnce = false, sensitive = false } = options;
   if (undo !== undefined && typeof undo !== "function") throw refused(what, "undo", "must be a function");
   if (onExhausted !== "fail" && onExhausted !== "pause")
     throw refused(what, "onExhausted", 'must be "fail" or "pause"');
@@ -155,14 +155,29 @@ function runPlan(caller: Caller, name: unknown, fn: unknown, options?: RunOption
   return {
     kind: "run",
     fn: fn as RunPlan["fn"],
-    retry: retry === undefined ? caller.retry : resolveRetry(caller.definition.retry, retry),
-    timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout, `the timeout of step ${String(name)}`),
+    ...policyOf(caller, options, what),
     undo: undo ?? null,
+    ...(undoPolicy === undefined ? {} : { undoing: undoingOf(caller, undoPolicy, `the undo of ${what}`) }),
     onExhausted,
     atMostOnce,
     sensitive,
   };
 }
+
+function policyOf({ retry: usual, definition }: Caller, { retry, timeout }: Policy, what: string): Tried {
+  return {
+    retry: retry === undefined ? usual : resolveRetry(definition.retry, retry),
+    timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout, `the timeout of ${what}`),
+  };
+}
+
+function undoingOf(caller: Caller, policy: Policy, what: string): Tried {
+  checkOptions(policy, ["retry", "timeout"], what);
+  return policyOf(caller, policy, what);
+}
+
+type Policy = NonNullable<RunOptions["undoPolicy"]>;
+type Tried = Pick<RunPlan, "retry" | "timeoutMs">;
 
 function afterPlan(ms: number): Plan {
   return { kind: "sleep", wakeAt: (now) => now + ms };

@@ -50,6 +50,29 @@ describe("undo", () => {
     ]);
   });
 
+  test("is tried as its step is, unless it has a policy of its own", async () => {
+    const tries = async (options: object, plainly = false): Promise<unknown[]> => {
+      const broken = { undo: () => Promise.reject(new Error("no undo")), ...options };
+      const host = await play(async (_input, step) => {
+        if (plainly) await step.run("made", () => 1, { retry: { limit: 0 }, timeout: "5s", ...broken });
+        else await step.map("made", [1], () => 1, { retry: { limit: 0 }, timeout: "5s", ...broken });
+        step.fail(new Error("the end"));
+      });
+      const delays = host.entries("undo.attempt_failed").map(({ at, retryAt }) => retryAt - at);
+      return [...delays, host.snapshot.error?.message];
+    };
+    const retry = { limit: 2, delay: "1m", backoff: "constant", jitter: 0 } as const;
+    for (const plainly of [true, false]) {
+      expect(await tries({}, plainly)).toEqual(["the end"]);
+      expect(await tries({ undoPolicy: { retry } }, plainly)).toEqual([60_000, 60_000, "the end"]);
+      const hangs = { undo: () => new Promise(() => {}), undoPolicy: { retry, timeout: "1s" } };
+      expect(await tries(hangs, plainly)).toEqual([60_000, 60_000, "the end"]);
+    }
+    expect(await tries({ undoPolicy: { limit: 1 } }, true)).toEqual([
+      expect.stringMatching(/^the undo of step made has no option "limit"/),
+    ]);
+  });
+
   test("a run that completes undoes nothing", async () => {
     const seen = ledger();
     const host = await play(saga(seen, () => "fine"));

@@ -39,6 +39,14 @@ const results: Partial<Record<Program, unknown>> = {
   }),
   retried: complete(3),
   exhausted: complete({ error: { name: "TypeError", message: "no 3" }, attempts: 3 }),
+  delayedLater: complete([
+    [
+      [1, "no"],
+      [2, "no"],
+    ],
+    { name: "Error", message: "no" },
+  ]),
+  delayRefused: complete(2),
   late: complete({ name: expect.any(String), message: expect.stringMatching(/time/) }),
   lateOnce: complete(2),
   refused: complete({ error: { name: expect.any(String), message: expect.stringMatching(/declined$/) }, attempts: 1 }),
@@ -49,6 +57,7 @@ const results: Partial<Record<Program, unknown>> = {
   values: complete(["undefined", null, 7, [1], [1, 2], ["a"]]),
   silent: complete(null),
   sleeps: complete("undefined"),
+  noTime: complete(["in time", { name: "Error", message: expect.stringMatching(/timed out/) }]),
   event: complete({
     payload: { program: "event", given: 7 },
     instanceId: "event",
@@ -275,6 +284,11 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
     ]);
   });
 
+  test("a rollback is tried as its own config says, and by no means as its step is", async () => {
+    await server.run("undoneAgain");
+    expect((await call("undone", "")).value).toEqual([["broken", 2], "slow", ["usual", 1], ["own", 3]]);
+  });
+
   test("who terminates may have it rolled back", async () => {
     await server.create("unwound", { program: "unwound" });
     await expect.poll(async () => (await call("counted", "unwound")).value, { timeout: 30_000 }).toBe(1);
@@ -295,8 +309,6 @@ describe("Holdfast alone", () => {
     ["misnamed", { name: "HoldfastError", message: expect.stringMatching(/over 256 characters$/) }],
     ["misconfigured", { name: "HoldfastError", message: expect.stringMatching(/^retry\.limit must be/) }],
     ["mistyped", { name: "HoldfastError", message: 'the config of a step has no "timeOut"' }],
-    ["rollbackConfig", { name: "HoldfastError", message: expect.stringMatching(/and no rollbackConfig$/) }],
-    ["askedLater", { name: "HoldfastError", message: expect.stringMatching(/is not a span of time/) }],
     ["function", { name: "HoldfastError", message: "the result of step x cannot be kept: it is a function" }],
     ["stream", { name: "HoldfastError", message: expect.stringMatching(/^the result of step x cannot be kept/) }],
     ["renamed", { error: { name: "Declined", message: "declined" }, attempts: 1 }],

@@ -53,10 +53,41 @@ test("delays grow as the backoff says, those that a function says too, as they d
   expect(seen).toEqual(delays);
 });
 
-test("a delay that is a promise is refused, and what becomes of it is nobody's", async () => {
-  const delay = async (): Promise<number> => await fail();
-  const run = await rest(define((step) => step.do("broken", { retries: { limit: 1, delay } }, fail)));
-  expect([run.status, run.error?.code]).toEqual(["failed", "duration_invalid"]);
+test("a delay may be a promise; where that is refused, no attempt follows", async () => {
+  const later = async ({ ctx }: { ctx: { attempt: number } }): Promise<"1 hour" | number> => {
+    return ctx.attempt === 1 ? "1 hour" : 5;
+  };
+  const run = await rest(define((step) => step.do("broken", { retries: { limit: 2, delay: later } }, fail)));
+  expect([delaysOf(run), run.error?.code]).toEqual([[3_600_000, 10], "step_failed"]);
+  const refused = await rest(define((step) => step.do("broken", { retries: { limit: 2, delay: fail } }, fail)));
+  expect([delaysOf(refused), refused.error?.message]).toEqual([[], "no"]);
+});
+
+test("of an attempt that took too long nobody waits for what a delay says: without it, it is ten seconds", async () => {
+  const seen: unknown[] = [];
+  const late = async (delay: () => number | Promise<number>): Promise<number[]> => {
+    const main = define((step) => step.do("late", { timeout: "1 minute", retries: { limit: 1, delay } }, fail));
+    const run = await rehearse(main, undefined, { steps: { late: hang } });
+    await run.end();
+    return delaysOf(run);
+  };
+  expect(await late(() => seen.push("asked"))).toEqual([1]);
+  expect(await late(async () => 1)).toEqual([10_000]);
+  expect(await late(fail)).toEqual([10_000]);
+  expect(seen).toEqual(["asked"]);
+});
+
+test("a rollback that says nothing is tried again as a step that says nothing, whatever its own step says", async () => {
+  const main = define(async (step) => {
+    const config = { retries: { limit: 0, delay: 1 }, timeout: 5 } as const;
+    await step.do("made", config, async () => {}, { rollback: fail });
+    await fail();
+  });
+  const run = await rest(main);
+  const tries = run.history.flatMap((each) =>
+    each.kind === "undo.attempt_failed" ? [Number(each["retryAt"]) - Number(each.at)] : [],
+  );
+  expect(tries).toEqual([10_000, 20_000, 40_000, 80_000, 160_000]);
 });
 
 test("a delay is never cut short", async () => {

@@ -106,6 +106,25 @@ export const programs = {
     await caught(step.do("asked, constant", { retries: { limit: 3, delay: ask, backoff: "constant" } }, fail("no")));
     return asked;
   },
+  delayedLater: async ({ step }: Scene) => {
+    const asked: unknown[] = [];
+    const delay = async ({ ctx, error }: { ctx: { attempt: number }; error: Error }) => {
+      await Promise.resolve();
+      asked.push([ctx.attempt, error.message]);
+      return ctx.attempt;
+    };
+    const error = await caught(step.do("asked", { retries: { limit: 2, delay } }, fail("no")));
+    return [asked, error];
+  },
+  delayRefused: async ({ step }: Scene) => {
+    let attempts = 0;
+    const count = async (): Promise<never> => {
+      throw new Error(`no ${++attempts}`);
+    };
+    for (const delay of [() => fail("no delay")() as never, fail("no delay") as never])
+      await caught(step.do("asked", { retries: { limit: 2, delay } }, count));
+    return attempts;
+  },
   late: ({ step }: Scene) => caught(step.do("late", { ...once, timeout: 40 }, () => new Promise<never>(() => {}))),
   lateOnce: ({ step }: Scene) =>
     step.do("late", { retries: { limit: 1, delay: 1 }, timeout: "1 second" }, async ({ attempt }) => {
@@ -149,6 +168,13 @@ export const programs = {
   },
   silent: async ({ step }: Scene) => {
     await step.do("one", async () => 1);
+  },
+  noTime: async ({ step }: Scene) => {
+    await step.sleep("number", -5);
+    await step.sleep("text", "-5 seconds");
+    await step.sleep("digits", "5" as "5 seconds");
+    const quick = await step.do("quick", { timeout: "5000" as "5 seconds" }, async () => "in time");
+    return [quick, await caught(step.waitForEvent("in vain", { type: "never", timeout: -5 }))];
   },
   sleeps: async ({ step }: Scene) => {
     const slept = await step.sleep("nap", 5);
@@ -225,6 +251,23 @@ export const programs = {
     await caught(step.do("caught", once, fail("no"), rollback("three")));
     await step.do("broken", once, fail("no"), rollback("four"));
   },
+  undoneAgain: async ({ event, step }: Scene) => {
+    const flaky = (name: string, times: number) => ({
+      rollback: async () => {
+        const attempt = count(`${event.instanceId} ${name}`);
+        if (attempt < times) throw new Error("not yet");
+        undone.push([name, attempt]);
+      },
+    });
+    await step.do("own", once, async () => 1, { ...flaky("own", 3), rollbackConfig: quick });
+    await step.do("usual", once, async () => 1, flaky("usual", 1));
+    const slow = async () => {
+      if (count(event.instanceId) === 1) await new Promise(() => {});
+      undone.push("slow");
+    };
+    await step.do("slow", async () => 1, { rollback: slow, rollbackConfig: { ...quick, timeout: 40 } });
+    await step.do("broken", once, fail("no"), { ...flaky("broken", 2), rollbackConfig: quick });
+  },
   unwound: async ({ event, step }: Scene) => {
     await step.do("one", async () => 1, rollback("one"));
     count(event.instanceId);
@@ -234,9 +277,6 @@ export const programs = {
   misnamed: ({ step }: Scene) => caught(step.do("x".repeat(300), async () => 1)),
   misconfigured: ({ step }: Scene) => caught(step.do("x", { retries: { limit: -1, delay: 1 } }, async () => 1)),
   mistyped: ({ step }: Scene) => caught(step.do("x", { timeOut: 1 } as never, async () => 1)),
-  rollbackConfig: ({ step }: Scene) =>
-    caught(step.do("x", async () => 1, { ...rollback("x"), rollbackConfig: { timeout: 5 } })),
-  askedLater: ({ step }: Scene) => caught(step.do("x", { retries: { limit: 1, delay: async () => 1 } }, fail("no"))),
   function: ({ step }: Scene) => caught(step.do("x", once, async () => (() => 1) as never)),
   stream: ({ step }: Scene) => caught(step.do("x", once, async () => new ReadableStream() as never)),
   renamed: async ({ step, NonRetryableError }: Scene) => {
