@@ -3,12 +3,15 @@
  * Does not own: a single instance (instance), starting a run (service).
  */
 import type { Definition } from "../core/definition.ts";
+import { toMs } from "../core/duration.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
+import type { Retention } from "../core/origin.ts";
 import { defined } from "../core/record.ts";
 import { encode } from "../core/value.ts";
 import { describe } from "../objects/patience.ts";
 import { startRun } from "../objects/service.ts";
+import { toDuration } from "./config.ts";
 import { Instance } from "./instance.ts";
 
 type Batch<Params> = WorkflowBatchCreateOptions<Params> | WorkflowInstanceCreateOptions<Params>[];
@@ -28,10 +31,8 @@ export class Binding<Params> implements Workflow<Params> {
   async create(options: WorkflowInstanceCreateOptions<Params> = {}): Promise<WorkflowInstance> {
     const { name } = this.#definition;
     const { id, params = {}, retention } = options;
-    if (retention !== undefined) {
-      throw new HoldfastError("options_invalid", `how long runs of ${name} are kept, its option "retention" says`);
-    }
-    const start = { input: encode(params, `the params of ${name}`), by: "worker", ...defined({ id }) };
+    const input = encode(params, `the params of ${name}`);
+    const start = { input, by: "worker", ...defined({ id }), ...retentionOf(retention) };
     const exists = `(instance.already_exists) there is a run ${id} already: ids are those of all workflows of a Worker`;
     const { run, created } = await startRun(this.#definition, start).catch((error: unknown) => {
       throw hasCode(error, "run_exists") ? new HoldfastError("run_exists", exists) : error;
@@ -87,6 +88,22 @@ export class Binding<Params> implements Workflow<Params> {
     }
     return result;
   }
+}
+
+type Retained = NonNullable<WorkflowInstanceCreateOptions["retention"]>;
+
+/** @throws HoldfastError options_invalid, duration_invalid */
+function retentionOf(given: Retained | undefined): { readonly retention?: Retention } {
+  if (given === undefined) return {};
+  const ms = (duration: WorkflowRetentionDuration | undefined, name: keyof Retained): number | undefined => {
+    if (duration === undefined) return undefined;
+    const span = toMs(toDuration(duration), `the ${name} of an instance`);
+    if (span > 0) return span;
+    throw new HoldfastError("options_invalid", `the ${name} of an instance is more than no time`);
+  };
+  const completedMs = ms(given.successRetention, "successRetention");
+  const failedMs = ms(given.errorRetention, "errorRetention");
+  return { retention: defined({ completedMs, failedMs }) };
 }
 
 function refuseRepeated(): Promise<never> {

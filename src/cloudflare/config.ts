@@ -30,7 +30,7 @@ export const usualRetry: RetryPolicy = { ...usual, ...exact };
 const longMs = { month: 30 * 86_400_000, year: 365.25 * 86_400_000 } as const;
 
 /** Months and years, which only Cloudflare has, and text that is a number, in milliseconds; what else there is means the same. */
-function toDuration(given: Duration): Duration {
+export function toDuration(given: Duration): Duration {
   if (typeof given === "string" && given.trim() !== "" && !Number.isNaN(Number(given))) return Number(given);
   const [, count, unit] =
     typeof given === "string" ? (/^\s*(\d+(?:\.\d+)?)\s*(month|year)s?\s*$/.exec(given) ?? []) : [];

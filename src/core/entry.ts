@@ -17,6 +17,7 @@ import type {
   ImportOrigin,
   ParentRun,
   Reply,
+  Retention,
   ScheduleFiring,
 } from "./origin.ts";
 import type { Stored } from "./value.ts";
@@ -74,6 +75,7 @@ export type Fact =
       readonly continuation?: Continuation;
       /** Addresses that are told of its end. */
       readonly notify?: readonly string[];
+      readonly retention?: Retention;
     } & Author)
   /** Another start within the period of a debounce: the newest input counts, and the run begins later. */
   | ({

@@ -51,6 +51,7 @@ export const grammar: Grammar = {
     ...{ startAt: orNull(instant), notAfter: orNull(instant), origin: orNull(text) },
     ...{ reply: maybe(object), trace: maybe(text), shards: maybe(whole), claims: maybe(listOf(text)) },
     ...{ print: maybe(text), seed: maybe(text), fork: maybe(object), continuation: maybe(object) },
+    retention: maybe(object),
   },
   "run.debounced": { ...start, startAt: instant, notAfter: maybe(instant) },
   "run.imported": { from: object, ...author, reason: orNull(text) },

@@ -231,6 +231,7 @@ const shapes: Readonly<Record<string, Check>> = {
     labels: maybe(labels),
     restarted: maybe(exactly({ step: orNull(word), upTo: count })),
   }),
+  retention: exactly({ completedMs: maybe(count), failedMs: maybe(count) }),
   from: exactly({ id: runId, digest: word }),
   used: exactly({ rowsWritten: count, requests: count, awakeMs: count, bytesStored: count }),
   error,

@@ -30,6 +30,9 @@ export type ForkOrigin = {
 /** The run of another deployment that this one was: its id there, and the SHA-256 of the text it came as, in hex. */
 export type ImportOrigin = { readonly id: string; readonly digest: string };
 
+/** How long the run is kept once it has completed, or has failed or was cancelled, where its workflow does not say it. */
+export type Retention = { readonly completedMs?: number; readonly failedMs?: number };
+
 /** What becomes of a child when its parent stops waiting for it, or ends before it. */
 export type ChildPolicy = "cancel" | "terminate" | "abandon";
 

@@ -10,6 +10,7 @@ import type { ForkCut, ForkPlan } from "./fork.ts";
 import type { Hooks } from "./hooks.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Entry } from "./entry.ts";
+import type { Retention } from "./origin.ts";
 import type { HistoryPage, Made, RunSnapshot, RunStatus, RunSummary } from "./run.ts";
 import type { ScheduleInfo, Schedules } from "./schedules.ts";
 import type { StoredError } from "./error.ts";
@@ -161,6 +162,7 @@ export type StartRequest = Author & {
   readonly trace?: string;
   /** Why, where somebody says. */
   readonly reason?: string;
+  readonly retention?: Retention;
 };
 
 export type RunAction = Asked & {

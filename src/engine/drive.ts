@@ -7,7 +7,8 @@ import { refuseEnded } from "../core/action.ts";
 import type { Asked } from "../core/author.ts";
 import { lifeOf, restartOf } from "../core/continuation.ts";
 import type { Definition } from "../core/definition.ts";
-import type { Fact } from "../core/entry.ts";
+import type { EndEntry } from "../core/end.ts";
+import type { EntryOf, Fact } from "../core/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import type { StepRef } from "../core/restart.ts";
@@ -38,10 +39,16 @@ export type Next = {
 /** A version of a workflow; null: the newest there is. */
 export type Find = (workflow: string, version: string | null) => Definition | undefined;
 
-/** How long an ended run is kept: as its version says or, where that is gone, the newest of its workflow. */
-export function retentionOf(find: Find, { workflow, version }: { workflow: string; version: string }): number {
-  return (find(workflow, version) ?? find(workflow, null))?.retentionMs ?? defaultRetentionMs;
+/**
+ * How long an ended run is kept: as its start says; as its version does or, where that is gone, the newest of its
+ * workflow.
+ */
+export function retentionOf(find: Find, { workflow, version, retention = {} }: Created, end: EndEntry | null): number {
+  const own = end?.kind === "run.completed" ? retention.completedMs : retention.failedMs;
+  return own ?? (find(workflow, version) ?? find(workflow, null))?.retentionMs ?? defaultRetentionMs;
 }
+
+type Created = Pick<EntryOf<"run.created">, "workflow" | "version" | "retention">;
 
 const idle: Next = { busy: false, wakeAt: null, expired: false };
 
@@ -265,7 +272,7 @@ export class Drive {
 
   #ended(now: number): Next {
     const { end, created } = this.state;
-    const retentionMs = created === null ? defaultRetentionMs : retentionOf(this.#find, created);
+    const retentionMs = created === null ? defaultRetentionMs : retentionOf(this.#find, created, end);
     const removeAt = (end?.at ?? now) + retentionMs;
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
   }

@@ -131,6 +131,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   seed: "hidden",
   fork: "plain",
   continuation: "continuation",
+  retention: "plain",
   undo: "plain",
   sensitive: "plain",
   ends: "plain",

@@ -73,7 +73,7 @@ export async function receive(
   const { created } = state;
   if (created === null) throw refuseLine(lines, "there is no entry");
   const definition = find(created.workflow, created.version);
-  refuseExpired(state, retentionOf(find, created));
+  refuseExpired(state, retentionOf(find, created, state.end));
   const placement = placementOf(created, asked, state.end === null ? definition : undefined);
   const from = { id: manifest.run, digest: trailer.sha256 };
   const added = await additions(state, placement, asked, from);

@@ -41,7 +41,7 @@ export function fittedSignal({ signal }: CheckedStart): FittedSignal | undefined
 export function creationOf(request: CheckedStart, at: number): Creation {
   const { id, byKey, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
     request;
-  const { lanes = [], claims = [], notify = [], reply, reason, shards, wish } = request;
+  const { lanes = [], claims = [], notify = [], reply, reason, shards, wish, retention } = request;
   return {
     id: byKey === true ? keyedRunId(id, at) : id,
     workflow,
@@ -57,7 +57,7 @@ export function creationOf(request: CheckedStart, at: number): Creation {
     ...defined({ reason, sent, key, print: wish?.print, trace, shards }),
     ...(lanes.length === 0 ? {} : { lanes }),
     ...(claims.length === 0 ? {} : { claims }),
-    ...defined({ reply }),
+    ...defined({ reply, retention }),
     ...(notify.length === 0 ? {} : { notify }),
   };
 }

@@ -83,6 +83,7 @@ it("a text that is one is taken, whatever fields entries have", () => {
   const more = {
     ...{
       continuation: { count: 1, createdAt: born, keys, updates, actions, tallies, restarted: { step: "a", upTo: 7 } },
+      retention: { completedMs: 1, failedMs: 2 },
       seed: "s",
       claims: ["a"],
       key: "k",

@@ -3,6 +3,7 @@ import { HoldfastError } from "../../src/core/error.ts";
 import type { Step } from "../../src/core/step.ts";
 import { Host, act, created, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
+import type { Handler } from "./memory.ts";
 
 test("an ended run whose version is gone is kept as long as the newest version says", async () => {
   const dayMs = 86_400_000;
@@ -14,6 +15,31 @@ test("an ended run whose version is gone is kept as long as the newest version s
   host.definition = undefined;
   expect(host.run.advance()).toMatchObject({ wakeAt: startAt + 30 * dayMs, expired: true });
 });
+
+test.each([
+  ["completed", () => 1, 2],
+  ["failed", (_input, step) => step.fail(new Error("no")), 3],
+  ["cancelled", (_input, step) => step.bail("no"), 3],
+] as [string, Handler, number][])(
+  "one that has %s is kept as long as its start says, also once it was started over",
+  async (status, handler, days) => {
+    const dayMs = 86_400_000;
+    const { journal } = new Host(handler);
+    const [first] = journal.entries;
+    const kept = { ...first, retention: { completedMs: 2 * dayMs, failedMs: 3 * dayMs } };
+    const host = await new Host(handler, {
+      commits: [JSON.stringify([kept, ...journal.entries.slice(1)])],
+      cold: false,
+    }).drive();
+    expect([host.status, host.run.advance()]).toMatchObject([
+      status,
+      { wakeAt: startAt + days * dayMs, expired: false },
+    ]);
+    host.run.anotherLife("1", { by: "test", reason: null })();
+    await host.drive();
+    expect([host.status, host.run.advance().wakeAt]).toEqual([status, startAt + 1 + days * dayMs]);
+  },
+);
 
 describe("bail and fail", () => {
   test.each([

@@ -129,6 +129,14 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
     expect(await server.until(id, "complete")).toMatchObject({ output: { payload: {}, instanceId: id } });
   });
 
+  test("who creates says how long it is kept", async () => {
+    const retention = { successRetention: "1 day", errorRetention: 3_600_000 };
+    const params = { program: "silent" };
+    expect(await call("create", "", { id: "kept-1", params, retention })).toMatchObject({ error: null });
+    expect((await call("createBatch", "", [{ id: "kept-2", params, retention }])).value).toEqual(["kept-2"]);
+    for (const id of ["kept-1", "kept-2"]) expect(await server.until(id, "complete")).toEqual(complete(null));
+  });
+
   test("nobody is found who is not there", async () => {
     expect((await call("get", "nobody")).error?.message).toMatch(/instance\.not_found/);
     expect((await call("status", "nobody")).error?.message).toMatch(/instance\.not_found/);
@@ -330,8 +338,8 @@ describe("Holdfast alone", () => {
 
   test("what is not there is refused by name", async () => {
     const params = { program: "wait" };
-    const retention = { successRetention: "1 day" };
-    expect(await refusal("create", "", { id: "kept", params, retention })).toBe("options_invalid");
+    for (const retention of [{ successRetention: 0 }, { errorRetention: "0 days" }, { errorRetention: "soon" }])
+      expect(await refusal("create", "", { id: "kept", params, retention })).toMatch(/^(options|duration)_invalid$/);
     await server.create("refusals", { program: "wait" });
     expect(await refusal("restart", "refusals", { from: { name: "x" } })).toBe("fork_invalid");
     for (const from of [{ name: 7 }, { name: "x", count: 0 }, { name: "x", count: 1.5 }, { name: "x", type: "run" }])
@@ -345,6 +353,16 @@ describe("Holdfast alone", () => {
     for (const op of ["pause", "resume", "terminate"] as const)
       expect([op, await refusal(op, "refusals")]).toEqual([op, "run_ended"]);
     expect(await refusal("sendEvent", "refusals", { type: "go", payload: 1 })).toBe("run_ended");
+  });
+
+  test("an instance is gone once it was kept as long as its creation says", async () => {
+    const params = { program: "silent" };
+    const retention = { successRetention: 1, errorRetention: "1 year" };
+    await server.call("create", "", { id: "brief", params, retention });
+    await expect.poll(async () => await refusal("get", "brief"), { timeout: 30_000 }).toBe("run_not_found");
+    await server.call("create", "", { id: "brief-2", params: { program: "thrown" }, retention });
+    const { entries } = await readHistory(server, "brief-2");
+    expect(entries[0]).toMatchObject({ retention: { completedMs: 1, failedMs: 365.25 * 86_400_000 } });
   });
 
   test("what the schema of the params took is not taken again by a restart", async () => {

@@ -68,6 +68,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   seed: "dropped",
   fork: "fork",
   continuation: "continuation",
+  retention: "kept",
   undo: "kept",
   sensitive: "kept",
   ends: "kept",
