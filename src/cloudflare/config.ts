@@ -15,6 +15,7 @@ import { defined } from "../core/record.ts";
 import { growth } from "../core/retry.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { AttemptContext, RunOptions } from "../core/step.ts";
+import { toKept } from "./stream.ts";
 
 type Retries = NonNullable<WorkflowStepConfig["retries"]>;
 
@@ -91,14 +92,14 @@ export function taskOf(
     ...(sensitive === "output" ? { sensitive: true } : {}),
   };
   const toContext = (context: Attempted) => contextOf(name, config, placeOf(context));
-  const fn = (context: AttemptContext): unknown => callback(toContext(context));
+  const fn = (context: AttemptContext): unknown => toKept(callback(toContext(context)), name, context);
   if (retries === undefined) return { fn, options };
   const { delay, ...others } = retries;
   if (typeof delay !== "function") {
     return { fn, options: { ...options, retry: { ...usualRetry, ...others, delay: toDuration(delay) } } };
   }
   const asked = new Asked(delay, { ...usual, ...others }, toContext);
-  return { fn: (context) => asked.attempt(context, callback), options: { ...options, retry: asked.retry } };
+  return { fn: (context) => asked.attempt(context, fn), options: { ...options, retry: asked.retry } };
 }
 
 type Rule = { readonly limit: number; readonly backoff: WorkflowBackoff };
@@ -123,10 +124,10 @@ class Asked {
     this.#seen = toContext({ attempt: 1, idempotencyKey: "" });
   }
 
-  async attempt(context: AttemptContext, callback: Callback): Promise<unknown> {
+  async attempt(context: AttemptContext, fn: (context: AttemptContext) => unknown): Promise<unknown> {
     const ctx = (this.#seen = this.#contextOf(context));
     try {
-      return await callback(ctx);
+      return await fn(context);
     } catch (error) {
       if (ctx.attempt > this.#rule.limit || isNonRetryable(error)) throw error;
       const delay = await this.#hear(error, ctx).catch(() => null);

@@ -16,6 +16,7 @@ import { toCallId } from "../core/name.ts";
 import type { AttemptContext, RunOptions, Step } from "../core/step.ts";
 import { contextOf, countOf, placeOf, taskOf, toError, toSpan } from "./config.ts";
 import type { Callback } from "./config.ts";
+import { fromKept } from "./stream.ts";
 
 /** Nobody has checked the name of a wait. */
 const longestLabel = 256;
@@ -34,8 +35,8 @@ export function createStep(step: Step, failure: Failure): WorkflowStep {
       const [config, callback, rollback] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
       if (typeof callback !== "function") throw new HoldfastError("options_invalid", `step ${name} needs a function`);
       const task = { name, config: (config ?? {}) as WorkflowStepConfig, callback: callback as Callback };
-      if (rollback === undefined) return await run(step, task);
-      return await runUndoable(step, task, failure, rollback as Rollback);
+      if (rollback === undefined) return fromKept(await run(step, task));
+      return fromKept(await runUndoable(step, task, failure, rollback as Rollback));
     },
     sleep: (name: string, duration: WorkflowSleepDuration) => step.sleep(name, toSpan(duration)),
     sleepUntil: (name: string, timestamp: Date | number) => step.sleepUntil(name, timestamp),
@@ -64,7 +65,7 @@ async function runUndoable(step: Step, task: Task, failure: Failure, options: Ro
   const { undo, undoPolicy } = undoingOf(name, failure, options);
   try {
     return await run(step, task, {
-      undo: (output, context) => undo(contextOf(name, config, placeOf(context)), output, context),
+      undo: (output, context) => undo(contextOf(name, config, placeOf(context)), fromKept(output), context),
       undoPolicy,
     });
   } catch (error) {

@@ -55,6 +55,7 @@ const results: Partial<Record<Program, unknown>> = {
   thrown: errored("Error", "outside of every step"),
   thrownText: errored("Error", "only text"),
   values: complete(["undefined", null, 7, [1], [1, 2], ["a"]]),
+  streams: complete([true, "some text", "hi!!", ""]),
   silent: complete(null),
   sleeps: complete("undefined"),
   noTime: complete(["in time", { name: "Error", message: expect.stringMatching(/timed out/) }]),
@@ -318,7 +319,15 @@ describe("Holdfast alone", () => {
     ["misconfigured", { name: "HoldfastError", message: expect.stringMatching(/^retry\.limit must be/) }],
     ["mistyped", { name: "HoldfastError", message: 'the config of a step has no "timeOut"' }],
     ["function", { name: "HoldfastError", message: "the result of step x cannot be kept: it is a function" }],
-    ["stream", { name: "HoldfastError", message: expect.stringMatching(/^the result of step x cannot be kept/) }],
+    [
+      "textStream",
+      { name: "HoldfastError", message: "the stream of step x cannot be kept: it has more in it than bytes" },
+    ],
+    [
+      "lockedStream",
+      { name: "HoldfastError", message: "the stream of step x cannot be kept: it is read by another already" },
+    ],
+    ["largeStream", { name: "HoldfastError", message: "the stream of step x is too large to keep" }],
     ["renamed", { error: { name: "Declined", message: "declined" }, attempts: 1 }],
   ] as const)("where it differs, it says so: %s", async (program, output) => {
     expect(await server.run(program)).toEqual(complete(output));
@@ -457,6 +466,19 @@ describe("Holdfast alone", () => {
     await server.evict("held");
     await server.call("sendEvent", "held", { type: "go", payload: "now" });
     expect(await server.until("held", "complete")).toEqual(complete([1, "now", [2, 2]]));
+  });
+
+  test("what is rolled back has the stream that its step gave", async () => {
+    await server.run("streamUndone");
+    expect((await server.call("undone", "")).value).toEqual(["some text"]);
+  });
+
+  test("a stream that a step gave is there after a loss of memory", async () => {
+    await server.create("streamHeld", { program: "streamHeld" });
+    await server.until("streamHeld", "waiting");
+    await server.evict("streamHeld");
+    await server.call("sendEvent", "streamHeld", { type: "go", payload: "now" });
+    expect(await server.until("streamHeld", "complete")).toEqual(complete("some text"));
   });
 
   test("what is rolled back after a loss of memory is rolled back as before", async () => {

@@ -166,6 +166,32 @@ export const programs = {
     });
     return [typeof nothing, none, at.getTime(), [...(map.get("k") ?? [])], [...bytes], Object.keys(gap)];
   },
+  streams: async ({ step }: Scene) => {
+    const read = (stream: unknown) => new Response(stream as ReadableStream).text();
+    const body = await step.do("body", async () => new Response("some text").body as never);
+    const chunks = new ReadableStream({
+      start: (controller) => {
+        for (const chunk of [new Uint8Array([104, 105]), new Uint16Array([0x2121]), new ArrayBuffer(0)])
+          controller.enqueue(chunk);
+        controller.close();
+      },
+    });
+    const made = await step.do("made", { retries: { limit: 1, delay: () => 1 } }, async () => chunks as never);
+    const none = await step.do("none", async () => new Response("").body as never);
+    await step.sleep("nap", 1);
+    return [(body as unknown) instanceof ReadableStream, await read(body), await read(made), await read(none)];
+  },
+  streamUndone: async ({ step }: Scene) => {
+    await step.do("body", async () => new Response("some text").body as never, {
+      rollback: async ({ output }) => void undone.push(await new Response(output).text()),
+    });
+    await step.do("broken", once, fail("no"));
+  },
+  streamHeld: async ({ step }: Scene) => {
+    const body = await step.do("body", async () => new Response("some text").body as never);
+    await step.waitForEvent("for the go", { type: "go" });
+    return await new Response(body).text();
+  },
   silent: async ({ step }: Scene) => {
     await step.do("one", async () => 1);
   },
@@ -278,7 +304,25 @@ export const programs = {
   misconfigured: ({ step }: Scene) => caught(step.do("x", { retries: { limit: -1, delay: 1 } }, async () => 1)),
   mistyped: ({ step }: Scene) => caught(step.do("x", { timeOut: 1 } as never, async () => 1)),
   function: ({ step }: Scene) => caught(step.do("x", once, async () => (() => 1) as never)),
-  stream: ({ step }: Scene) => caught(step.do("x", once, async () => new ReadableStream() as never)),
+  textStream: ({ step }: Scene) => {
+    const text = new ReadableStream({
+      start: (controller) => {
+        controller.enqueue("text");
+        controller.close();
+      },
+    });
+    return caught(step.do("x", once, async () => text as never));
+  },
+  lockedStream: ({ step }: Scene) => {
+    const { body } = new Response("read");
+    body?.getReader();
+    return caught(step.do("x", once, async () => body as never));
+  },
+  largeStream: ({ step }: Scene) => {
+    const chunk = new Uint8Array(1_000_000);
+    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(chunk) });
+    return caught(step.do("x", once, async () => endless as never));
+  },
   renamed: async ({ step, NonRetryableError }: Scene) => {
     let attempts = 0;
     const refused = step.do("refused", quick, async () => {
