@@ -12,6 +12,7 @@ import { runObject } from "../objects/address.ts";
 import { unwrap } from "../objects/answer.ts";
 import { createHandle } from "../objects/handle.ts";
 import { labelOf } from "./step.ts";
+import { subscribe } from "./subscription.ts";
 
 const by = "worker";
 
@@ -91,10 +92,10 @@ export class Instance implements WorkflowInstance {
     unwrap(await runObject(this.id).act({ kind: "delete", by, reason: null }));
   }
 
-  /** There is no such thing here. */
-  subscribe(): Promise<never> {
-    const instead = `run ${this.id} is followed at GET /v1/runs/${this.id}/events`;
-    return Promise.reject(new HoldfastError("options_invalid", instead));
+  /** @throws HoldfastError run_not_found, options_invalid */
+  async subscribe(options: WorkflowInstanceSubscribeOptions = {}): Promise<WorkflowInstanceSubscription> {
+    await this.#view();
+    return await subscribe(this.id, options);
   }
 
   async #view(): Promise<RunView> {

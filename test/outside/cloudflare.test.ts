@@ -273,6 +273,75 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
     });
   });
 
+  test("subscribers are told of every step, sleep and wait, from the beginning to the end", async () => {
+    await server.create("told", { program: "told", given: 7 });
+    await call("sendEvent", "told", { type: "go", payload: "now" });
+    const params = { program: "told", given: 7 };
+    const done = (stepName: string, output?: unknown) => [
+      { type: "step_started", stepName },
+      { type: "attempt_started", stepName, attempt: 1 },
+      { type: "attempt_completed", stepName, attempt: 1 },
+      { type: "step_completed", stepName, ...(output !== undefined && { output }) },
+    ];
+    const [flaky, first, second] = ["flaky-1", "for the go-1", "for the go-2"];
+    const told = [
+      ...[{ type: "workflow_queued" }, { type: "workflow_started", params }, { type: "workflow_running" }],
+      ...[...done("twice-1", { first: true }), ...done("twice-2", "[REDACTED]"), ...done("nothing-1")],
+      { type: "sleep_started", stepName: "nap-1", durationMs: 20 },
+      { type: "sleep_completed", stepName: "nap-1" },
+      { type: "wait_started", stepName: first, eventType: "go" },
+      { type: "wait_completed", stepName: first },
+      { type: "wait_started", stepName: second, eventType: "never" },
+      { type: "wait_timed_out", stepName: second },
+      { type: "step_started", stepName: flaky },
+      { type: "attempt_started", stepName: flaky, attempt: 1 },
+      {
+        ...{ type: "attempt_errored", stepName: flaky, attempt: 1, retryDelayMs: expect.any(Number) },
+        error: { name: "TypeError", message: "not yet" },
+      },
+      { type: "attempt_started", stepName: flaky, attempt: 2 },
+      { type: "attempt_completed", stepName: flaky, attempt: 2 },
+      { type: "step_completed", stepName: flaky, output: 2 },
+      { type: "workflow_completed", output: 2 },
+    ];
+    const { value: events } = await call<Seen[]>("events", "told", {});
+    expect(events.map(plain)).toEqual(told);
+    expect(events.every(({ instanceId, timestamp }) => instanceId === "told" && timestamp > 0)).toBe(true);
+    const ids = events.map(({ eventId }) => eventId);
+    expect(ids).toEqual([...new Set(ids)].toSorted((one, other) => one - other));
+    const ended = { filter: ["step_completed", "workflow_completed"], cursor: ids.at(-3) };
+    expect((await call<Seen[]>("events", "told", ended)).value.map(plain)).toEqual(told.slice(-2));
+    expect((await call<Seen[]>("events", "told", { filter: ["workflow_errored"] })).value).toEqual([]);
+  });
+
+  test("subscribers are told of what is rolled back", async () => {
+    await server.run("toldUndone");
+    const { value: events } = await call<Seen[]>("events", "toldUndone", {});
+    const undone = (stepName: string, attempt = 1) => [
+      { type: "rollback_attempt_started", stepName, attempt },
+      { type: "rollback_attempt_completed", stepName, attempt },
+      { type: "rollback_step_completed", stepName },
+    ];
+    const at = events.findIndex(({ type }) => type === "attempt_errored");
+    expect(events.slice(at).map(plain)).toEqual([
+      { type: "attempt_errored", stepName: "broken-1", attempt: 1, error: { name: "Error", message: "no" } },
+      { type: "step_errored", stepName: "broken-1" },
+      { type: "rollback_started" },
+      { type: "rollback_step_started", stepName: "broken-1" },
+      ...undone("broken-1"),
+      { type: "rollback_step_started", stepName: "made-1" },
+      { type: "rollback_attempt_started", stepName: "made-1", attempt: 1 },
+      {
+        ...{ type: "rollback_attempt_errored", stepName: "made-1", attempt: 1, retryDelayMs: expect.any(Number) },
+        error: { name: "Error", message: "not undone yet" },
+      },
+      ...undone("made-1", 2),
+      { type: "rollback_completed" },
+      { type: "workflow_errored", error: { name: "Error", message: "no" } },
+    ]);
+    await call("undone", "");
+  });
+
   test("what failed is rolled back, the last first, with what each step gave", async () => {
     await server.run("undone");
     const rolled = (what: string, name: string, count: number, limit: number, output?: number) => {
@@ -353,7 +422,7 @@ describe("Holdfast alone", () => {
     expect(await refusal("restart", "refusals", { from: { name: "x" } })).toBe("fork_invalid");
     for (const from of [{ name: 7 }, { name: "x", count: 0 }, { name: "x", count: 1.5 }, { name: "x", type: "run" }])
       expect(await refusal("restart", "refusals", { from })).toBe("options_invalid");
-    expect(await refusal("subscribe", "refusals")).toBe("options_invalid");
+    expect(await refusal("events", "refusals", { cursor: 1.5 })).toBe("options_invalid");
     expect(await refusal("get", "none of all")).toBe("id_invalid");
     expect(await refusal("create", "", { id: "_7" })).toBe("id_invalid");
     expect(await refusal("get", "kept")).toBe("run_not_found");
@@ -495,6 +564,20 @@ describe("Holdfast alone", () => {
 async function readHistory(server: Server, id: string): Promise<{ readonly entries: readonly Entry[] }> {
   await server.fetch(`/v1/runs/${id}?wait=60s`);
   return (await (await server.fetch(`/v1/runs/${id}/history?limit=200`)).json()) as { entries: Entry[] };
+}
+
+type Seen = {
+  readonly type: string;
+  readonly instanceId: string;
+  readonly eventId: number;
+  readonly timestamp: number;
+};
+
+/** What it says, without when; what a step's config was is told there alone. */
+function plain(event: Seen): object {
+  const { instanceId: _of, eventId: _id, timestamp: _at, ...rest } = event;
+  const { config: _config, ...said } = rest as typeof rest & { readonly config?: unknown };
+  return said;
 }
 
 type Entry = { readonly kind: string; readonly seq: number; readonly continuation?: unknown };

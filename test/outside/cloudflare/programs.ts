@@ -294,6 +294,25 @@ export const programs = {
     await step.do("slow", async () => 1, { rollback: slow, rollbackConfig: { ...quick, timeout: 40 } });
     await step.do("broken", once, fail("no"), { ...flaky("broken", 2), rollbackConfig: quick });
   },
+  told: async ({ step }: Scene) => {
+    await step.do("twice", async () => ({ first: true }));
+    await step.do("twice", { sensitive: "output" }, async () => "secret");
+    await step.do("nothing", async () => {});
+    await step.sleep("nap", 20);
+    await step.waitForEvent("for the go", { type: "go" });
+    await caught(step.waitForEvent("for the go", { type: "never", timeout: 20 }));
+    return await step.do("flaky", quick, async ({ attempt }) => {
+      if (attempt < 2) throw new TypeError("not yet");
+      return attempt;
+    });
+  },
+  toldUndone: async ({ event, step }: Scene) => {
+    const flaky = async (): Promise<void> => {
+      if (count(event.instanceId) < 2) throw new Error("not undone yet");
+    };
+    await step.do("made", async () => 1, { rollback: flaky, rollbackConfig: quick });
+    await step.do("broken", once, fail("no"), rollback("broken"));
+  },
   unwound: async ({ event, step }: Scene) => {
     await step.do("one", async () => 1, rollback("one"));
     count(event.instanceId);
@@ -355,11 +374,20 @@ export function defineMain(world: World) {
 }
 
 export type Call = {
-  readonly op: "create" | "createBatch" | "deleteBatch" | "get" | "counted" | "delays" | "undone" | InstanceCall;
+  readonly op:
+    | "create"
+    | "createBatch"
+    | "deleteBatch"
+    | "get"
+    | "counted"
+    | "delays"
+    | "events"
+    | "undone"
+    | InstanceCall;
   readonly id: string;
   readonly argument?: unknown;
 };
-type InstanceCall = "status" | "subscribe" | "pause" | "resume" | "terminate" | "restart" | "sendEvent" | "delete";
+type InstanceCall = "status" | "pause" | "resume" | "terminate" | "restart" | "sendEvent" | "delete";
 
 /** What a test does through the binding, whoever made it. */
 export async function answer(request: Request, binding: Workflow<Params>): Promise<Response> {
@@ -395,6 +423,8 @@ async function act(binding: Workflow<Params>, { op, id, argument }: Call): Promi
       return (await binding.get(id)).id;
     case "delays":
       return await delaysOf(await binding.get(id));
+    case "events":
+      return await eventsOf(await binding.get(id), argument as WorkflowInstanceSubscribeOptions);
     case "counted":
       return counts.get(id) ?? 0;
     case "undone":
@@ -405,6 +435,17 @@ async function act(binding: Workflow<Params>, { op, id, argument }: Call): Promi
     }
     default:
       return await (await binding.get(id))[op](argument as never);
+  }
+}
+
+/** All that its subscribers are told, to its end. */
+async function eventsOf(instance: WorkflowInstance, options: WorkflowInstanceSubscribeOptions): Promise<unknown> {
+  const told: WorkflowInstanceEvent[] = [];
+  using events = await instance.subscribe(options);
+  for (;;) {
+    const { done, value } = await events.next();
+    if (done === true) return told;
+    told.push(value);
   }
 }
 

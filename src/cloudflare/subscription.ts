@@ -1,0 +1,250 @@
+/**
+ * Owns: what the subscribers of an instance are told, made of the history of its run: of one entry several events, for
+ * a step is on record once it has ended.
+ * Does not own: following the run (follow).
+ */
+import type { Entry, EntryOf } from "../core/entry.ts";
+import { HoldfastError } from "../core/error.ts";
+import type { StoredError } from "../core/error.ts";
+import { nameOfCall } from "../core/name.ts";
+import type { RunNews } from "../core/service.ts";
+import { decode } from "../core/value.ts";
+import type { Stored } from "../core/value.ts";
+import { followRun } from "../objects/follow.ts";
+import { countOf } from "./config.ts";
+import { fromKept } from "./stream.ts";
+
+type Told = WorkflowInstanceEvent extends infer Each
+  ? Each extends unknown
+    ? Omit<Each, "instanceId" | "eventId" | "timestamp">
+    : never
+  : never;
+
+/** More than are made of any entry. */
+const eventsPerEntry = 8;
+
+/** @throws HoldfastError run_not_found, options_invalid */
+export async function subscribe(
+  id: string,
+  { cursor = -1, filter }: WorkflowInstanceSubscribeOptions = {},
+): Promise<WorkflowInstanceSubscription> {
+  if (!Number.isInteger(cursor))
+    throw new HoldfastError("options_invalid", "the cursor of a subscription is an eventId");
+  const wanted = filter === undefined ? null : new Set<string>(filter);
+  const isWanted = ({ eventId, type }: WorkflowInstanceEvent) => eventId > cursor && (wanted?.has(type) ?? true);
+  // From its beginning: of what a call was once, and that it had begun, nothing tells later.
+  const subscription = new Subscription(id, (await followRun(id, 0)).getReader(), isWanted);
+  const made: unknown = Object.defineProperty(subscription, disposal, { value: () => subscription.close() });
+  return made as WorkflowInstanceSubscription;
+}
+
+/** Not every project that compiles this has it among its types. */
+const disposal = (Symbol as { readonly dispose?: symbol }).dispose ?? Symbol.for("Symbol.dispose");
+
+class Subscription {
+  readonly #id: string;
+  readonly #news: ReadableStreamDefaultReader<RunNews>;
+  readonly #isWanted: (event: WorkflowInstanceEvent) => boolean;
+  readonly #ready: WorkflowInstanceEvent[] = [];
+  #account = new Account();
+  /** Calls answer one behind the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    id: string,
+    news: ReadableStreamDefaultReader<RunNews>,
+    isWanted: (event: WorkflowInstanceEvent) => boolean,
+  ) {
+    this.#id = id;
+    this.#news = news;
+    this.#isWanted = isWanted;
+  }
+
+  next(): Promise<IteratorResult<WorkflowInstanceEvent, void>> {
+    const next = this.#last.then(() => this.#next());
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  close(): void {
+    void this.#news.cancel().catch(() => {});
+  }
+
+  async #next(): Promise<IteratorResult<WorkflowInstanceEvent, void>> {
+    for (;;) {
+      const value = this.#ready.shift();
+      if (value !== undefined) return { done: false, value };
+      const { done, value: news } = await this.#news.read();
+      if (done || news.kind === "ended") {
+        this.close();
+        return { done: true, value: undefined };
+      }
+      for (const entry of news.entries) this.#ready.push(...this.#eventsOf(entry).filter(this.#isWanted));
+    }
+  }
+
+  #eventsOf(entry: Entry): WorkflowInstanceEvent[] {
+    if (entry.kind === "run.created") this.#account = new Account();
+    return this.#account.tell(entry).map((told, index) => {
+      const place = { instanceId: this.#id, eventId: entry.seq * eventsPerEntry + index, timestamp: entry.at };
+      return { ...place, ...told };
+    });
+  }
+}
+
+type Tried = Extract<Entry, { kind: `${"step" | "undo"}.${"attempt_failed" | "completed" | "failed"}` }>;
+
+/** One life of a run, entry by entry. */
+class Account {
+  #params: unknown = {};
+  /** Calls whose beginning was told. */
+  readonly #begun = new Set<string>();
+  /** What the code calls waits, by their calls. */
+  readonly #labels = new Map<string, string>();
+  /** The step of a name that failed last. */
+  readonly #failed = new Map<string, string>();
+  /** Steps that failed, by those that are undone in their place. */
+  readonly #standIns = new Map<string, string>();
+  #undoing: "none" | "well" | "badly" = "none";
+
+  tell(entry: Entry): Told[] {
+    switch (entry.kind) {
+      case "run.created":
+        this.#params = decode(entry.input);
+        return [{ type: "workflow_queued" }];
+      case "run.started":
+        return [{ type: "workflow_started", params: this.#params }, { type: "workflow_running" }];
+      case "run.paused":
+        return [{ type: "workflow_paused" }];
+      case "run.resumed":
+      case "run.retried":
+        return [{ type: "workflow_running" }];
+      case "run.completed":
+        return [{ type: "workflow_completed", ...outputOf(entry.output) }];
+      case "run.failed":
+        return [...this.#undone(), { type: "workflow_errored", error: errorOf(entry.error) }];
+      case "run.cancelled":
+        return [...this.#undone(), { type: "workflow_terminated" }];
+      case "undo.started":
+        this.#undoing = "well";
+        return [{ type: "rollback_started" }];
+      case "step.attempt_failed":
+      case "step.completed":
+      case "step.failed":
+        return this.#isStandIn(entry.step) ? [] : this.#tellStep(entry);
+      case "undo.attempt_failed":
+      case "undo.completed":
+      case "undo.failed":
+        return this.#tellUndo(entry);
+      default:
+        return this.#tellWait(entry);
+    }
+  }
+
+  /** What is undone in the place of a step that failed is no step there. */
+  #isStandIn(step: string): boolean {
+    const failed = this.#failed.get(nameOfCall(step).replace(/^failed: /, ""));
+    if (!step.startsWith("failed: ") || failed === undefined) return false;
+    this.#standIns.set(step, failed);
+    return true;
+  }
+
+  #tellStep(entry: Extract<Tried, { kind: `step.${string}` }>): Told[] {
+    const { step, attempt } = entry;
+    const stepName = nameOf(step);
+    const begun: Told[] = this.#begin("step", step) ? [{ type: "step_started", stepName }] : [];
+    const tried: Told[] = [...begun, { type: "attempt_started", stepName, attempt }];
+    if (entry.kind === "step.completed") {
+      const output = entry.sensitive === true ? { output: "[REDACTED]" } : outputOf(entry.result);
+      const completed: Told = { type: "step_completed", stepName, ...output };
+      return [...tried, { type: "attempt_completed", stepName, attempt }, completed];
+    }
+    const errored: Told = {
+      type: "attempt_errored",
+      stepName,
+      attempt,
+      error: errorOf(entry.error),
+      ...delayOf(entry),
+    };
+    if (entry.kind === "step.attempt_failed" && entry.retryAt !== null) return [...tried, errored];
+    this.#failed.set(nameOfCall(step), step);
+    return [...tried, errored, { type: "step_errored", stepName }];
+  }
+
+  #tellUndo(entry: Extract<Tried, { kind: `undo.${string}` }>): Told[] {
+    const { step, attempt } = entry;
+    const stepName = nameOf(this.#standIns.get(step) ?? step);
+    const begun: Told[] = this.#begin("undo", step) ? [{ type: "rollback_step_started", stepName }] : [];
+    const tried: Told[] = [...begun, { type: "rollback_attempt_started", stepName, attempt }];
+    if (entry.kind === "undo.completed") {
+      const completed: Told = { type: "rollback_step_completed", stepName };
+      return [...tried, { type: "rollback_attempt_completed", stepName, attempt }, completed];
+    }
+    const error = errorOf(entry.error);
+    const errored: Told = { type: "rollback_attempt_errored", stepName, attempt, error, ...delayOf(entry) };
+    if (entry.kind === "undo.attempt_failed") return [...tried, errored];
+    this.#undoing = "badly";
+    return [...tried, errored, { type: "rollback_step_errored", stepName, error }];
+  }
+
+  #tellWait(entry: Entry): Told[] {
+    switch (entry.kind) {
+      case "timer.set":
+        return this.#sleep(entry, entry.wakeAt - entry.at);
+      case "timer.fired":
+        return [...this.#sleep(entry, 0), { type: "sleep_completed", stepName: nameOf(entry.call) }];
+      case "wait.started":
+        return this.#wait(entry);
+      case "signal.consumed":
+        if (entry.listener === true) return [];
+        return [...this.#wait(entry), { type: "wait_completed", stepName: this.#labelOf(entry.call) }];
+      case "wait.timed_out":
+        return entry.wait === "signal" ? [{ type: "wait_timed_out", stepName: this.#labelOf(entry.call) }] : [];
+      default:
+        return [];
+    }
+  }
+
+  #sleep({ call }: { readonly call: string }, durationMs: number): Told[] {
+    return this.#begin("sleep", call) ? [{ type: "sleep_started", stepName: nameOf(call), durationMs }] : [];
+  }
+
+  #wait({ call, name, label = call }: EntryOf<"wait.started"> | EntryOf<"signal.consumed">): Told[] {
+    if (!this.#begin("wait", call)) return [];
+    this.#labels.set(call, label);
+    return [{ type: "wait_started", stepName: nameOf(label), eventType: name }];
+  }
+
+  #labelOf(call: string): string {
+    return nameOf(this.#labels.get(call) ?? call);
+  }
+
+  /** False where its beginning was told. */
+  #begin(kind: string, id: string): boolean {
+    const key = `${kind} ${id}`;
+    return !this.#begun.has(key) && this.#begun.add(key).has(key);
+  }
+
+  #undone(): Told[] {
+    if (this.#undoing === "none") return [];
+    return [{ type: this.#undoing === "well" ? "rollback_completed" : "rollback_errored" }];
+  }
+}
+
+/** `charge-2` of `charge#2`. */
+function nameOf(id: string): string {
+  return `${nameOfCall(id)}-${countOf(id)}`;
+}
+
+function outputOf(stored: Stored): { readonly output?: unknown } {
+  const output = fromKept(decode(stored));
+  return output === undefined ? {} : { output };
+}
+
+function errorOf({ name, message }: StoredError): { readonly name: string; readonly message: string } {
+  return { name, message };
+}
+
+function delayOf(entry: Tried): { readonly retryDelayMs?: number } {
+  return "retryAt" in entry && entry.retryAt !== null ? { retryDelayMs: entry.retryAt - entry.at } : {};
+}
