@@ -135,7 +135,7 @@ export class Drive {
     const life = { ...lifeOf(definition, created, created.input), version };
     const kept = keptUpTo(from, this.#journal, this.ledger, this.execution?.calls.pending);
     return () => {
-      this.ledger.restart(restartOf(this.state, life, asked, this.#world.deployment, kept()));
+      this.ledger.restart(restartOf(this.state, life, asked, this.#world.deployment, kept(this.ledger)));
       this.reopen();
       this.anew();
     };

@@ -13,7 +13,7 @@ import type { Pending } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
 
 /**
- * Answered once the run has ended, and its end is on record.
+ * What is answered is to be asked once the run has ended, and its end is on record.
  * @param from null: its start
  * @param calls those that its handler has open
  * @throws HoldfastError fork_invalid
@@ -21,12 +21,12 @@ import type { Ledger } from "./ledger.ts";
 export function keptUpTo(
   from: StepRef | null,
   journal: Journal,
-  ledger: Ledger,
+  before: Ledger,
   calls: ReadonlyMap<string, Pending> = new Map(),
-): () => Kept {
+): (ledger: Ledger) => Kept {
   if (from === null) return () => ({ step: null, facts: [] });
-  const plan = planRestart(() => historyWith(calls, journal, ledger), from);
-  return () => {
+  const plan = planRestart(() => historyWith(calls, journal, before), from);
+  return (ledger) => {
     const facts = forkedFacts(journal.read(), plan, new Map(), ledger.now(), ledger.state.seq + 1);
     return { step: from.id, facts };
   };

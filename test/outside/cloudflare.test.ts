@@ -455,8 +455,10 @@ describe("Holdfast alone", () => {
 
   test("a restart is one commit, and no start: nothing that refuses a start takes the instance away", async () => {
     await server.call("create", "", { id: "limited", params: { program: "wait" } }, "/limited");
-    for (const payload of [1, 2]) {
-      expect(await refusal("restart", "limited", undefined, "/limited")).toBeUndefined();
+    const from = { name: "for the go", type: "waitForEvent" };
+    for (const [payload, options] of [[1], [2], [3, { from }], [4, { from }]] as const) {
+      expect(await refusal("restart", "limited", { from: { name: "none" } }, "/limited")).toBe("fork_invalid");
+      expect(await refusal("restart", "limited", options, "/limited")).toBeUndefined();
       await server.evict("limited");
       await server.call("sendEvent", "limited", { type: "go", payload }, "/limited");
       const { entries } = await readHistory(server, "limited");
