@@ -99,7 +99,7 @@ function retentionOf(given: Retained | undefined): { readonly retention?: Retent
     if (duration === undefined) return undefined;
     const span = toMs(toDuration(duration), `the ${name} of an instance`);
     if (span > 0) return span;
-    throw new HoldfastError("options_invalid", `the ${name} of an instance is more than no time`);
+    throw new HoldfastError("options_invalid", `the ${name} of an instance must be above 0`);
   };
   const completedMs = ms(given.successRetention, "successRetention");
   const failedMs = ms(given.errorRetention, "errorRetention");

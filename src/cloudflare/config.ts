@@ -30,7 +30,7 @@ export const usualRetry: RetryPolicy = { ...usual, ...exact };
 
 const longMs = { month: 30 * 86_400_000, year: 365.25 * 86_400_000 } as const;
 
-/** Months and years, which only Cloudflare has, and text that is a number, in milliseconds; what else there is means the same. */
+/** Months, years and numeric text, which only Cloudflare takes, in milliseconds. Every other duration means the same here. */
 export function toDuration(given: Duration): Duration {
   if (typeof given === "string" && given.trim() !== "" && !Number.isNaN(Number(given))) return Number(given);
   const [, count, unit] =
@@ -38,7 +38,7 @@ export function toDuration(given: Duration): Duration {
   return unit === "month" || unit === "year" ? Number(count) * longMs[unit] : given;
 }
 
-/** How long is waited: what is over before it began takes no time. */
+/** The length of a sleep or a wait: a negative one is over at once, as on Cloudflare. */
 export function toSpan(given: Duration): Duration {
   const isOver = typeof given === "number" ? given < 0 : /^\s*-/.test(given);
   return isOver ? 0 : toDuration(given);
@@ -78,7 +78,7 @@ export type Callback = (ctx: WorkflowStepContext) => unknown;
 
 type Options = Pick<RunOptions, "retry" | "timeout" | "sensitive">;
 
-/** A step as Holdfast runs it. @param name as it was given @throws HoldfastError options_invalid */
+/** The function and the options that `step.run` takes for a `step.do`. @throws HoldfastError options_invalid */
 export function taskOf(
   name: string,
   config: WorkflowStepConfig,
@@ -105,8 +105,8 @@ export function taskOf(
 type Rule = { readonly limit: number; readonly backoff: WorkflowBackoff };
 
 /**
- * A delay that a function says, which may take its time over it. No policy can wait for that, so it is asked while the
- * attempt that failed is still under way; what it says grows as a delay that is none does.
+ * A retry delay that is a function, perhaps an asynchronous one. A retry policy is synchronous, so the function is called
+ * before the failed attempt ends. Its result grows with the backoff, as a fixed delay does.
  */
 class Asked {
   readonly #delay: WorkflowDelayFunction;
@@ -114,7 +114,7 @@ class Asked {
   readonly #contextOf: (context: Attempted) => WorkflowStepContext;
   /** The context of the newest attempt. */
   #seen: WorkflowStepContext;
-  /** Of which attempt it was asked, and what it said: null where it threw. */
+  /** The newest result of the function, and the attempt that it was called for; a null delay means that it threw. */
   #said: { readonly attempt: number; readonly delay: unknown } | null = null;
 
   constructor(delay: WorkflowDelayFunction, rule: Rule, toContext: (context: Attempted) => WorkflowStepContext) {
@@ -140,12 +140,12 @@ class Asked {
     const { limit, backoff } = this.#rule;
     if (attempt > limit) return null;
     const delay = this.#said?.attempt === attempt ? this.#said.delay : this.#answer(error);
-    // What is no duration the engine refuses.
+    // The engine refuses what is not a duration.
     if (typeof delay !== "string" && typeof delay !== "number") return delay as Duration | null;
     return toMs(toDuration(delay)) * growth(backoff, attempt);
   };
 
-  /** Of an attempt that was not waited for any more, it is asked what it says at once. */
+  /** For an attempt that timed out: only a synchronous result can be used, else the usual delay is. */
   #answer(error: unknown): unknown {
     const given: unknown = this.#delay({ ctx: this.#seen, error: toError(error) });
     if (!(given instanceof Promise)) return given;

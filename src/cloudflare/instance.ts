@@ -67,8 +67,8 @@ export class Instance implements WorkflowInstance {
   }
 
   /**
-   * The run begins once more, with its id, its input and the labels that it was given; from a step, it keeps what was
-   * before.
+   * Begins the run once more, with its id, its input and its given labels. With `from` it keeps its history up to that
+   * step.
    * @throws HoldfastError run_not_found, options_invalid, fork_invalid, singleton_held, label_invalid
    */
   async restart({ from }: WorkflowInstanceRestartOptions = {}): Promise<void> {
@@ -118,11 +118,11 @@ const kinds = { do: ["run"], sleep: ["sleep"], waitForEvent: ["wait"] } as const
 
 /** @throws HoldfastError options_invalid */
 function stepOf({ name, count = 1, type }: Place): StepRef {
-  const refuse = (why: string) => new HoldfastError("options_invalid", `a run starts again from a step: ${why}`);
-  if (typeof name !== "string") throw refuse("its name is text");
-  if (!Number.isInteger(count) || count < 1) throw refuse("its count is a whole number above 0");
+  const refuse = (why: string) => new HoldfastError("options_invalid", `the step to restart from is not valid: ${why}`);
+  if (typeof name !== "string") throw refuse("its name must be a string");
+  if (!Number.isInteger(count) || count < 1) throw refuse("its count must be a whole number above 0");
   if (type === undefined) return { id: labelOf(name, count), kinds: Object.values(kinds).flat() };
-  if (!Object.hasOwn(kinds, type)) throw refuse(`its type is one of ${Object.keys(kinds).join(", ")}`);
+  if (!Object.hasOwn(kinds, type)) throw refuse(`its type must be one of ${Object.keys(kinds).join(", ")}`);
   return { id: labelOf(name, count), kinds: kinds[type] };
 }
 

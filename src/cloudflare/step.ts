@@ -18,7 +18,7 @@ import { contextOf, countOf, placeOf, taskOf, toError, toSpan } from "./config.t
 import type { Callback } from "./config.ts";
 import { fromKept } from "./stream.ts";
 
-/** Nobody has checked the name of a wait. */
+/** Cloudflare does not limit the names of waits. */
 const longestLabel = 256;
 
 type Rollback = WorkflowStepRollbackOptions;
@@ -79,7 +79,7 @@ async function runUndoable(step: Step, task: Task, failure: Failure, options: Ro
   }
 }
 
-/** A rollback is tried as its own config says, or as a step that says nothing, whatever that of its step does. */
+/** The undo of a step and its policy: that of `rollbackConfig`, or the usual one, and never the policy of the step. */
 function undoingOf(name: string, failure: Failure, { rollback, rollbackConfig = {} }: Rollback) {
   if (typeof rollback !== "function")
     throw new HoldfastError("options_invalid", `the rollback of step ${name} must be a function`);
@@ -92,7 +92,7 @@ function undoingOf(name: string, failure: Failure, { rollback, rollbackConfig = 
   return { undo, undoPolicy: options };
 }
 
-/** What a wait is called: its name and which of it it is. Here it is a wait for its type, and this stands beside. */
+/** The name of a wait with its occurrence, as `name#2`. The call itself is known by its event type. */
 export function labelOf(name: unknown, count: number): string {
   return toCallId(String(name).slice(0, longestLabel), count);
 }

@@ -1,31 +1,31 @@
 /**
- * Owns: the result of a step that is a stream: on record are its bytes, and what its caller is given is a stream of them.
- * Does not own: keeping them (core/value), whose limits are theirs.
+ * Owns: streams as results of steps: their bytes are recorded, and callers get a new stream of these bytes.
+ * Does not own: how values are stored and how large they may be (core/value).
  */
 import { HoldfastError } from "../core/error.ts";
 import { maxValueBytes } from "../core/size.ts";
 import type { AttemptContext } from "../core/step.ts";
 
-/** Under it, alone in a map, the bytes are kept. */
+/** The recorded value is a map with this one key and the bytes. */
 const mark = "holdfast:ReadableStream";
 
-/** What is kept of what a step gives. */
+/** The value to record for the result of a step. */
 export function toKept(given: unknown, name: string, context: AttemptContext): unknown {
   const keep = (value: unknown): unknown => (value instanceof ReadableStream ? drain(value, name, context) : value);
   return given instanceof Promise ? given.then(keep) : keep(given);
 }
 
-/** What a step gives, of what was kept. */
+/** The result of a step, made from its recorded value. */
 export function fromKept(kept: unknown): unknown {
   const bytes: unknown = kept instanceof Map && kept.size === 1 ? kept.get(mark) : undefined;
-  // A body of a known length, as storage takes it.
+  // Its length is known, which R2 asks for.
   return bytes instanceof Uint8Array ? new Response(bytes as Uint8Array<ArrayBuffer>).body : kept;
 }
 
 async function drain(stream: ReadableStream, name: string, { signal }: AttemptContext): Promise<unknown> {
   const refuse = (why: string) =>
     new HoldfastError("value_uncloneable", `the stream of step ${name} cannot be kept: ${why}`);
-  if (stream.locked) throw refuse("it is read by another already");
+  if (stream.locked) throw refuse("it is locked by another reader");
   const reader: ReadableStreamDefaultReader<unknown> = stream.getReader();
   const stop = (): void => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
@@ -35,7 +35,7 @@ async function drain(stream: ReadableStream, name: string, { signal }: AttemptCo
       const { done, value } = await reader.read();
       if (done) return new Map([[mark, joined(bytes, size)]]);
       const chunk = bytesOf(value);
-      if (chunk === null) throw refuse("it has more in it than bytes");
+      if (chunk === null) throw refuse("it has chunks that are not bytes");
       bytes.push(chunk);
       size += chunk.length;
       if (size > maxValueBytes)

@@ -1,6 +1,6 @@
 /**
- * Owns: what the subscribers of an instance are told, made of the history of its run: of one entry several events, for
- * a step is on record once it has ended.
+ * Owns: the events for subscribers of an instance, made from the history of its run. One entry makes several events,
+ * because a step is recorded only when an attempt of it has ended.
  * Does not own: following the run (follow).
  */
 import type { Entry, EntryOf } from "../core/entry.ts";
@@ -20,7 +20,7 @@ type Told = WorkflowInstanceEvent extends infer Each
     : never
   : never;
 
-/** More than are made of any entry. */
+/** No entry makes as many. */
 const eventsPerEntry = 8;
 
 /** @throws HoldfastError run_not_found, options_invalid */
@@ -32,13 +32,13 @@ export async function subscribe(
     throw new HoldfastError("options_invalid", "the cursor of a subscription is an eventId");
   const wanted = filter === undefined ? null : new Set<string>(filter);
   const isWanted = ({ eventId, type }: WorkflowInstanceEvent) => eventId > cursor && (wanted?.has(type) ?? true);
-  // From its beginning: of what a call was once, and that it had begun, nothing tells later.
+  // From the first entry, also with a cursor: later events depend on which calls have begun.
   const subscription = new Subscription(id, (await followRun(id, 0)).getReader(), isWanted);
   const made: unknown = Object.defineProperty(subscription, disposal, { value: () => subscription.close() });
   return made as WorkflowInstanceSubscription;
 }
 
-/** Not every project that compiles this has it among its types. */
+/** The types of `Symbol.dispose` are not in every project that compiles this file. */
 const disposal = (Symbol as { readonly dispose?: symbol }).dispose ?? Symbol.for("Symbol.dispose");
 
 class Subscription {
@@ -47,7 +47,7 @@ class Subscription {
   readonly #isWanted: (event: WorkflowInstanceEvent) => boolean;
   readonly #ready: WorkflowInstanceEvent[] = [];
   #account = new Account();
-  /** Calls answer one behind the other. */
+  /** The newest call of `next`: calls are answered in order. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -94,16 +94,16 @@ class Subscription {
 
 type Tried = Extract<Entry, { kind: `${"step" | "undo"}.${"attempt_failed" | "completed" | "failed"}` }>;
 
-/** One life of a run, entry by entry. */
+/** Makes the events of one life of a run. */
 class Account {
   #params: unknown = {};
-  /** Calls whose beginning was told. */
+  /** Calls whose first event was made. */
   readonly #begun = new Set<string>();
-  /** What the code calls waits, by their calls. */
+  /** Labels of waits, by call id. */
   readonly #labels = new Map<string, string>();
-  /** The step of a name that failed last. */
+  /** The newest failed step of each name. */
   readonly #failed = new Map<string, string>();
-  /** Steps that failed, by those that are undone in their place. */
+  /** Failed steps, by the step that is undone in their place. */
   readonly #standIns = new Map<string, string>();
   #undoing: "none" | "well" | "badly" = "none";
 
@@ -141,7 +141,7 @@ class Account {
     }
   }
 
-  /** What is undone in the place of a step that failed is no step there. */
+  /** Whether the step only stands for a failed one, so that its rollback runs: Cloudflare has no such step. */
   #isStandIn(step: string): boolean {
     const failed = this.#failed.get(nameOfCall(step).replace(/^failed: /, ""));
     if (!step.startsWith("failed: ") || failed === undefined) return false;
@@ -219,7 +219,7 @@ class Account {
     return nameOf(this.#labels.get(call) ?? call);
   }
 
-  /** False where its beginning was told. */
+  /** Whether this is the first event of the call. */
   #begin(kind: string, id: string): boolean {
     const key = `${kind} ${id}`;
     return !this.#begun.has(key) && this.#begun.add(key).has(key);

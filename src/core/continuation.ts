@@ -53,7 +53,7 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
 
 /**
  * The whole new journal of a run that has ended and begins once more: what came to it went with the life that ended,
- * but for what it keeps, and who asked for this one started it. It gave its slots back, and asks for them again.
+ * except for the `kept` entries. Whoever asked for the restart is on record as its author. It asks for its slots again.
  */
 export function restartOf(
   state: RunState,
@@ -70,16 +70,16 @@ export function restartOf(
     ...renewed,
     ...authorOf(author),
     ...(reason === null ? {} : { reason }),
-    // What was drawn before what is done again is on record in what came of it.
+    // Kept results may come from random numbers, which must be the same again.
     ...(step === null ? {} : { seed }),
     continuation: { ...continuation, restarted: { step, upTo: facts.length === 0 ? 0 : state.seq + 1 + facts.length } },
   };
   return [created, ...facts, ...started, ...orphanStarts(state, facts)];
 }
 
-/** What a run that begins once more takes along of its history, behind its creation. */
+/** What a restarted run keeps of its history. */
 export type Kept = {
-  /** The step that it begins from; null: its start. */
+  /** The step that it restarts from; null: the start. */
   readonly step: string | null;
   readonly facts: readonly Fact[];
 };
@@ -133,7 +133,7 @@ function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boo
 
 /**
  * Children that were given up and have not heard of it. No call has such an id: occurrences count from 1.
- * @param kept facts that go along: a child that they say was only started is left alone
+ * @param kept facts of the new journal: a child that was only started, and is among them, is not stopped
  */
 function orphanStarts({ orphans }: RunState, kept: readonly Fact[] = []): Fact[] {
   const left = new Set(kept.flatMap((fact) => (fact.kind === "child.started" && fact.detached ? [fact.child.id] : [])));

@@ -186,7 +186,7 @@ export type Fact =
   | { readonly kind: "child.stopped"; readonly child: ChildRun; readonly policy: ChildPolicy }
   | ({ readonly kind: "timer.set"; readonly wakeAt: number } & Named)
   | ({ readonly kind: "timer.fired" } & Named)
-  /** `label` is what the code calls the wait, where that is not its signal. */
+  /** `label` is the name of the wait in the code, if it is not that of the signal. */
   | ({ readonly kind: "wait.started"; readonly until: number | null; readonly label?: string } & Named)
   /** A race was won by others: these calls wait for nothing any more. */
   | { readonly kind: "wait.withdrawn"; readonly calls: readonly { readonly call: CallKind; readonly id: string }[] }

@@ -30,7 +30,7 @@ export type ForkPlan = {
 export type ForkCut = {
   /** The id of the call to go on from; null for none, from the start. */
   readonly from: string | null;
-  /** Of the calls that have this id, the one that is meant; without it, whichever came first. */
+  /** The kind of that call, where calls of several kinds have its id; without it, the first of them. */
   readonly kind?: CallKind;
   /** Ids of the steps whose results are given. */
   readonly given: readonly string[];

@@ -30,7 +30,7 @@ export type ForkOrigin = {
 /** The run of another deployment that this one was: its id there, and the SHA-256 of the text it came as, in hex. */
 export type ImportOrigin = { readonly id: string; readonly digest: string };
 
-/** How long the run is kept once it has completed, or has failed or was cancelled, where its workflow does not say it. */
+/** How long a run is kept after it completed, and after it failed or was cancelled, instead of as its workflow says. */
 export type Retention = { readonly completedMs?: number; readonly failedMs?: number };
 
 /** What becomes of a child when its parent stops waiting for it, or ends before it. */
@@ -54,15 +54,15 @@ export type Continuation = {
   readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
   /** Those of the first; absent where they are what they were. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Set where somebody had it begin once more, and the run itself did not ask for it. */
+  /** Set if somebody restarted the run, in contrast to `step.continueAsNew`. */
   readonly restarted?: RestartOrigin;
 };
 
-/** What of the life before a run has kept that begins once more. */
+/** What a restarted run has kept of the life before. */
 export type RestartOrigin = {
-  /** The step from which on all is done again; null where that is its start. */
+  /** The step that it was restarted from; null: the start. */
   readonly step: string | null;
-  /** The `seq` of the newest entry that was copied; 0 where none was. */
+  /** The `seq` of the last entry that was kept; 0 if none was. */
   readonly upTo: number;
 };
 

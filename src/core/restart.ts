@@ -1,6 +1,6 @@
 /**
- * What a run that begins once more from one of its steps keeps of its history: what a fork from there takes along, but
- * for signals that nobody had consumed by then. They came to the life that ended, as to a run that begins from its start.
+ * What a run keeps of its history when it is restarted from one of its steps: the same as a fork from there, except for
+ * signals that were not consumed by then. A restart drops these, as one from the start does.
  */
 import type { CallKind, Entry } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
@@ -8,10 +8,10 @@ import { planFork } from "./fork.ts";
 import type { ForkPlan } from "./fork.ts";
 import { subjectOf } from "./subject.ts";
 
-/** A step as those name it who know the code: its id there, and the kinds that it may be of, the likeliest first. */
+/** A step by its id in the code. Of several kinds of calls with that id, the first of `kinds` is meant. */
 export type StepRef = { readonly id: string; readonly kinds: readonly CallKind[] };
 
-/** @param read the history; read more than once @throws HoldfastError fork_invalid: there is no such step in it */
+/** @param read reads the history; called several times @throws HoldfastError fork_invalid: the history has no such step */
 export function planRestart(read: () => Iterable<Entry>, { id, kinds }: StepRef): ForkPlan {
   const found = callsNamed(read(), id);
   const kind = kinds.find((each) => found.has(each));
@@ -24,7 +24,7 @@ export function planRestart(read: () => Iterable<Entry>, { id, kinds }: StepRef)
   return { ...plan, copied: plan.copied.filter((seq) => !waiting.has(seq)) };
 }
 
-/** The `seq` of each signal among those that none of them consumed. */
+/** The `seq` of every signal `among` these entries that no entry among them consumed. */
 function unconsumed(entries: Iterable<Entry>, among: ReadonlySet<number>): Set<number> {
   const waiting = new Set<number>();
   for (const entry of entries) {
@@ -35,7 +35,7 @@ function unconsumed(entries: Iterable<Entry>, among: ReadonlySet<number>): Set<n
   return waiting;
 }
 
-/** Of each kind, the call that the code knows by this id. */
+/** The call of each kind that has this id in the code. */
 function callsNamed(entries: Iterable<Entry>, id: string): Map<CallKind, string> {
   const found = new Map<CallKind, string>();
   for (const entry of entries) {

@@ -34,7 +34,7 @@ export type RunOptions<Result = never> = {
    * durable step of its own, with this step's retries. The last completed is undone first.
    */
   readonly undo?: (result: Result, context: AttemptContext) => unknown;
-  /** How that is tried, instead: merged over the workflow's policy, and 10 minutes an attempt unless set. */
+  /** Retries and timeout of `undo` instead of the step's: merged over the workflow's policy; 10 minutes unless set. */
   readonly undoPolicy?: { readonly retry?: Retry; readonly timeout?: Duration };
   /** "pause" parks the run for a person instead of failing the step: a retry gives it all its attempts again. */
   readonly onExhausted?: "fail" | "pause";
@@ -343,6 +343,6 @@ export type WaitOptions<Payload = unknown> = {
    * (30 s at most), what it says is on record; else it says it again in every replay.
    */
   readonly schema?: Schema<unknown, Payload>;
-  /** What the code calls the wait, where that is not the name of its signal; on record with it. */
+  /** A name for the wait itself, recorded with it. */
   readonly label?: string;
 };

@@ -1,7 +1,7 @@
-/** What an entry is about. */
+/** Which call an entry belongs to. */
 import type { CallKind, Entry } from "./entry.ts";
 
-/** Which call of the handler the entry tells of. */
+/** Null for entries of no call. */
 export function subjectOf(entry: Entry): { readonly kind: CallKind; readonly id: string } | null {
   switch (entry.kind) {
     case "step.attempt_failed":

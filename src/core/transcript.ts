@@ -1,4 +1,4 @@
-/** How a run has on record what it takes along of another's history, or of its own life before. */
+/** The entries that a run copies from the history of another, or from its own life before. */
 import type { Entry, EntryOf, Fact } from "./entry.ts";
 import type { ForkPlan } from "./fork.ts";
 import type { Stored } from "./value.ts";
@@ -7,7 +7,7 @@ import type { Stored } from "./value.ts";
  * What the fork has on record after its `run.created`.
  * @param entries at least those that the plan copies, in order
  * @param at the instant of the fork, epoch ms
- * @param createdSeq the `seq` of that entry
+ * @param createdSeq the `seq` of its `run.created`
  */
 export function forkedFacts(
   entries: Iterable<Entry>,
@@ -33,7 +33,7 @@ export function forkedFacts(
   return facts;
 }
 
-/** Up to which `seq` the entries of a run are copies, of what happened to another, or in a life before; 0: none is. */
+/** The `seq` of the last entry that was copied, from another run or from the run's life before; 0 if none was. */
 export function copiedUpTo({ fork, continuation }: Pick<EntryOf<"run.created">, "fork" | "continuation">): number {
   return Math.max(fork?.upTo ?? 0, continuation?.restarted?.upTo ?? 0);
 }

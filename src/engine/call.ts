@@ -20,7 +20,7 @@ export type RunPlan = {
   readonly retry: ResolvedRetry;
   readonly timeoutMs: number;
   readonly undo: ((result: never, context: AttemptContext) => unknown) | null;
-  /** How that is tried, where it is not as the step is. */
+  /** Retries and timeout of `undo`, if they are not the step's. */
   readonly undoing?: Pick<RunPlan, "retry" | "timeoutMs">;
   readonly onExhausted: "fail" | "pause";
   readonly atMostOnce: boolean;
@@ -49,7 +49,7 @@ export type Plan =
       readonly kind: "wait";
       readonly timeoutMs: number | null;
       readonly schema: Schema | null;
-      /** Empty, or on record with it. */
+      /** Fields that are recorded with it. */
       readonly marks: { readonly label?: string };
     }
   | { readonly kind: "webhook"; readonly timeoutMs: number | null; readonly options: WebhookOptions }

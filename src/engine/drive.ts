@@ -40,8 +40,7 @@ export type Next = {
 export type Find = (workflow: string, version: string | null) => Definition | undefined;
 
 /**
- * How long an ended run is kept: as its start says; as its version does or, where that is gone, the newest of its
- * workflow.
+ * How long an ended run is kept: as its start says, or else its version, or the newest version if that is gone.
  */
 export function retentionOf(find: Find, { workflow, version, retention = {} }: Created, end: EndEntry | null): number {
   const own = end?.kind === "run.completed" ? retention.completedMs : retention.failedMs;

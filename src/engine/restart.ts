@@ -1,7 +1,7 @@
 /**
- * Owns: what of its history a run keeps that somebody has begin once more from one of its steps.
- * Does not own: its new start (drive), what is on record with it (core/continuation), what goes along (core/restart).
- * Invariant 1: it is found out before anything is written whether there is such a step.
+ * Owns: reading what a run keeps of its history when it is restarted from one of its steps.
+ * Does not own: which entries these are (core/restart), the new journal (core/continuation), the new start (drive).
+ * Invariant 1: a step that is not in the history is refused before anything is written.
  */
 import type { Kept } from "../core/continuation.ts";
 import type { Entry } from "../core/entry.ts";
@@ -13,9 +13,9 @@ import type { Pending } from "./call.ts";
 import type { Ledger } from "./ledger.ts";
 
 /**
- * What is answered is to be asked once the run has ended, and its end is on record.
- * @param from null: its start
- * @param calls those that its handler has open
+ * Answers a function to be called once the run has ended.
+ * @param from null: the start, with nothing kept
+ * @param calls the open calls of its handler
  * @throws HoldfastError fork_invalid
  */
 export function keptUpTo(
@@ -32,7 +32,7 @@ export function keptUpTo(
   };
 }
 
-/** With the steps that were begun: of one that never failed nothing is on record before it has ended. */
+/** The history, and an entry for each step in flight: its first attempt is not recorded before it has ended. */
 function* historyWith(calls: ReadonlyMap<string, Pending>, journal: Journal, ledger: Ledger): Iterable<Entry> {
   yield* journal.read();
   const { seq, at } = ledger.state;

@@ -267,7 +267,7 @@ export class Run {
     }
   }
 
-  /** Prepares to begin once more: the function that it answers does so; one that has not ended is terminated first. @throws as the drive's */
+  /** Prepares a restart: the function that it answers does it, and terminates a run that has not ended. @throws as Drive.anotherLife */
   anotherLife(version: string, asked: Omit<Action, "kind">, from: StepRef | null = null): () => void {
     const begin = this.#drive.anotherLife(version, asked, from);
     return () => {

@@ -284,7 +284,7 @@ export class Waits {
   }
 }
 
-/** The fact that the wait has this signal. */
+/** The fact that the wait consumed this signal. */
 function consumed({ name, id: call, plan }: Pending, { seq: signal }: Received) {
   return { kind: "signal.consumed", name, call, signal, ...(plan.kind === "wait" ? plan.marks : {}) } as const;
 }

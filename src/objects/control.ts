@@ -60,14 +60,14 @@ export class Control {
     return pack(kind === "cancel" ? await this.#host.view.settled(unwindMs) : this.#memory.run.snapshot());
   }
 
-  /** Begins the run once more, from its start where no step is given. @throws HoldfastError run_not_found, fork_invalid, and what a retry throws */
+  /** Restarts the run, from the start if no step is given. @throws HoldfastError run_not_found, fork_invalid, and what a retry throws */
   async restart({ workflow, version, ...asked }: Restart, from: StepRef | null): Promise<void> {
     const run = this.#present();
     // An id is free again once its run was deleted.
     if (run.state.created?.workflow !== workflow) {
       throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
     }
-    // One that cannot begin once more claims nothing for it.
+    // Before it claims its key again: a run that cannot be restarted must not hold it.
     const begin = run.anotherLife(version, asked, from);
     if (run.state.end === null) begin();
     else await this.#revive((ended) => ended.anotherLife(version, asked, from)());

@@ -50,7 +50,7 @@ export class Log {
     const begins = kinds.has("run.created") && kinds.has("run.started");
     for (const entry of entries) {
       if (entry.kind === "run.created") run = entry;
-      // What was copied happened to another run, or in a life before.
+      // Copied entries happened to another run, or in the life before.
       if (run === null || (entry.seq > run.seq && entry.seq <= copiedUpTo(run))) continue;
       // A run that begins at once says so with its creation: a deployment pays for each line.
       if (entry.kind === "run.started" && begins) continue;

@@ -390,11 +390,11 @@ describe("Holdfast alone", () => {
     ["function", { name: "HoldfastError", message: "the result of step x cannot be kept: it is a function" }],
     [
       "textStream",
-      { name: "HoldfastError", message: "the stream of step x cannot be kept: it has more in it than bytes" },
+      { name: "HoldfastError", message: "the stream of step x cannot be kept: it has chunks that are not bytes" },
     ],
     [
       "lockedStream",
-      { name: "HoldfastError", message: "the stream of step x cannot be kept: it is read by another already" },
+      { name: "HoldfastError", message: "the stream of step x cannot be kept: it is locked by another reader" },
     ],
     ["largeStream", { name: "HoldfastError", message: "the stream of step x is too large to keep" }],
     ["renamed", { error: { name: "Declined", message: "declined" }, attempts: 1 }],

@@ -34,7 +34,7 @@ export function finish(state: RunState, call: Call, failed = false): void {
 /** Names that are told apart in one run: a run may make names of its data. */
 const maxNames = 200;
 
-/** What was copied is left out: it went so in the run, or the life, that it comes from, and counts there. */
+/** Entries that were copied from another run, or from the life before, do not count: they were counted there. */
 export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
   if (state.created !== null && seq <= copiedUpTo(state.created)) return;
   addTally(state.tallies, name, part, maxNames);

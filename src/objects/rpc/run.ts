@@ -97,7 +97,7 @@ export interface RunRpc {
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
   /** Begins the run once more, from its beginning: its journal is the old one or the new one. Refused as a retry is, and with version_missing. */
   restart(request: Restart): Promise<Answer<null>>;
-  /** The same from that step, with what was before it. Refused with fork_invalid. Older code, which knows of no steps here, has no such call. */
+  /** The same from that step. Refused with fork_invalid. A call of its own, so that an object with older code refuses it, and does not restart from the start. */
   restartFrom(request: Restart, from: StepRef): Promise<Answer<null>>;
   /** Refuses as `hook` does where there is no such webhook any more; otherwise it does nothing. */
   lookAtHook(address: HookAddress): Promise<Answer<null>>;
