@@ -18,7 +18,7 @@ import { allowOrigins } from "./cors.ts";
 import { directoryRoutes } from "./directory.ts";
 import { eventRoutes } from "./events.ts";
 import { forkRoutes } from "./fork.ts";
-import { Guard } from "./guard.ts";
+import { Lockout } from "./lockout.ts";
 import { hookRoutes } from "./hook.ts";
 import { laneRoutes } from "./lane.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -66,7 +66,7 @@ export function routesOf(service: Service): readonly Route[] {
 export function createApp(service: Service, readConfig: () => Config): Hono {
   // What Hono's own choice comes to for a table with `/v1/runs/bulk` beside `/v1/runs/:id`, after trying another.
   const app = new Hono({ router: new TrieRouter() });
-  const door: Door = { readConfig, guard: new Guard() };
+  const door: Door = { readConfig, lockout: new Lockout() };
   const [whole, unaddressed, shapes] = sights.map((sight) => routesOf(redact(service, sight)));
   for (const [index, route] of (whole ?? []).entries()) {
     const routes = { whole: route, unaddressed: unaddressed?.[index] ?? route, shapes: shapes?.[index] ?? route };
@@ -92,7 +92,7 @@ async function frame(context: Context, { readConfig }: Door, respond: () => Prom
 }
 
 /** What every request is judged by. */
-type Door = { readonly readConfig: () => Config; readonly guard: Guard };
+type Door = { readonly readConfig: () => Config; readonly lockout: Lockout };
 
 function health({ request }: Call): Response {
   readQuery(request);
@@ -102,15 +102,15 @@ function health({ request }: Call): Response {
 async function serve(
   routes: Readonly<Record<Sight, Route>>,
   context: Context,
-  { readConfig, guard }: Door,
+  { readConfig, lockout }: Door,
 ): Promise<Response> {
   const request = context.req.raw;
   const param = (name: string): string => context.req.param(name) ?? "";
   const { role, handle, page } = routes.whole;
   try {
-    const open = { request, param, author: { by: "local" }, caller: null, config: readConfig, guard };
+    const open = { request, param, author: { by: "local" }, caller: null, config: readConfig, lockout };
     if (role === "open") return await handle(open);
-    const caller = await authorise(request, readConfig(), role, guard);
+    const caller = await authorise(request, readConfig(), role, lockout);
     checkPath(request);
     return await routes[caller.sight].handle({ ...open, author: readAuthor(request, caller), caller });
   } catch (error) {
@@ -131,10 +131,10 @@ function checkPath(request: Request): void {
 const openPath = /^\/(?:health$|(?:hooks|webhooks|assets)(?:\/|$))/;
 
 /** Without a token nothing is learnt, not even which routes there are not. */
-async function refuseRoute(context: Context, { readConfig, guard }: Door): Promise<Response> {
+async function refuseRoute(context: Context, { readConfig, lockout }: Door): Promise<Response> {
   const request = context.req.raw;
   try {
-    if (!openPath.test(urlOf(request).pathname)) await authorise(request, readConfig(), "read", guard);
+    if (!openPath.test(urlOf(request).pathname)) await authorise(request, readConfig(), "read", lockout);
     throw new RequestError("route_not_found", "There is nothing at this address.");
   } catch (error) {
     return wantsPage(context) ? refusalPage(request, error) : problem(error);

@@ -7,8 +7,8 @@ import type { Sight } from "../core/redaction.ts";
 import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
 import { rankOf, roles } from "./config.ts";
 import type { Access, Config, Right, Role, Token } from "./config.ts";
-import { addressOf } from "./guard.ts";
-import type { Guard } from "./guard.ts";
+import { addressOf } from "./lockout.ts";
+import type { Lockout } from "./lockout.ts";
 import { RequestError } from "./problem.ts";
 import { expiryOf, isOwn, isOwnOrPlain, readSession, tokenOfSession } from "./session.ts";
 import { urlOf } from "./url.ts";
@@ -32,13 +32,13 @@ const badChallenge = { "www-authenticate": 'Bearer realm="holdfast", error="inva
  * @throws RequestError token_missing, token_unknown, role_insufficient, auth_unconfigured,
  * loopback_only, origin_refused, too_many_failures, access_keys_unavailable
  */
-export async function authorise(request: Request, config: Config, needed: Role, guard: Guard): Promise<Caller> {
+export async function authorise(request: Request, config: Config, needed: Role, lockout: Lockout): Promise<Caller> {
   if (config.auth.kind === "none") {
     refuseStrangers(request);
     return local;
   }
   refuseUnconfigured(config);
-  const caller = await identify(request, config, guard);
+  const caller = await identify(request, config, lockout);
   if (mayAs(caller, needed)) return caller;
   throw new RequestError("role_insufficient", `This call needs the role ${needed}; the caller has ${caller.role}.`);
 }
@@ -54,18 +54,18 @@ function callerOf(right: Right, way: Caller["way"], name: string | null = null):
 }
 
 /** By the token of the request; where it has none, by the cookie of who has signed in; else by Cloudflare Access. */
-async function identify(request: Request, config: Config, guard: Guard): Promise<Caller> {
+async function identify(request: Request, config: Config, lockout: Lockout): Promise<Caller> {
   const session = readSession(request);
   const assertion = readAssertion(request, config.access);
   if (request.headers.has("authorization") || (session === null && assertion === null)) {
     const token = bearer(request);
-    return callerOf(await guarded(request, guard, () => findToken(token, tokensOf(config))), "token");
+    return callerOf(await checkCredential(request, lockout, () => findToken(token, tokensOf(config))), "token");
   }
   const now = Date.now();
   // One that is merely old is no guess, and counts as none.
   const isOld = session !== null && expiryOf(session) <= now;
   if (isOld && assertion === null) throw ended();
-  return await guarded(request, guard, async () => {
+  return await checkCredential(request, lockout, async () => {
     const token = session === null || isOld ? null : await tokenOfSession(session, config, now);
     if (token !== null && !isOwnOrPlain(request)) {
       throw foreign("With the dashboard's cookie, only the dashboard itself may call this.");
@@ -96,13 +96,17 @@ function foreign(detail: string): RequestError {
  * Looks at a credential unless its sender has presented too many wrong ones, and counts it if it is one.
  * @throws RequestError too_many_failures, and what `prove` throws
  */
-export async function guarded<Proof>(request: Request, guard: Guard, prove: () => Promise<Proof>): Promise<Proof> {
+export async function checkCredential<Proof>(
+  request: Request,
+  lockout: Lockout,
+  prove: () => Promise<Proof>,
+): Promise<Proof> {
   const address = addressOf(request);
-  guard.check(address, Date.now());
+  lockout.check(address, Date.now());
   try {
     return await prove();
   } catch (error) {
-    if (error instanceof RequestError && error.code === "token_unknown") guard.fail(address, Date.now());
+    if (error instanceof RequestError && error.code === "token_unknown") lockout.fail(address, Date.now());
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 import type { Author } from "../core/author.ts";
 import type { Caller } from "./auth.ts";
 import type { Config, Role } from "./config.ts";
-import type { Guard } from "./guard.ts";
+import type { Lockout } from "./lockout.ts";
 
 export type Route = {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE" | "ALL";
@@ -25,5 +25,5 @@ export type Call = {
   /** @throws HoldfastError config_invalid */
   readonly config: () => Config;
   /** Counts wrong credentials. */
-  readonly guard: Guard;
+  readonly lockout: Lockout;
 };

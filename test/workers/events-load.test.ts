@@ -1,7 +1,7 @@
 /** Live events under load: long histories, readers that do not read, silence. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { Guard } from "../../src/http/guard.ts";
+import { Lockout } from "../../src/http/lockout.ts";
 import { eventRoutes } from "../../src/http/events.ts";
 import { ask, runThatIs, start } from "./client.ts";
 import { lives } from "./flows/engine.ts";
@@ -22,7 +22,7 @@ async function beating(path: string, id: string, headers: Record<string, string>
     param: () => id,
     author: { by: "test" },
     caller: null,
-    guard: new Guard(),
+    lockout: new Lockout(),
     config: () => {
       throw new Error("not asked for");
     },

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of schedules: when each fires next, what keeps it from it, and what can be done about it. */
-import { cronInWords } from "../../core/rhythm.ts";
+import { cronInWords } from "../../core/cronwords.ts";
 import type { Service } from "../../core/service.ts";
 import type { BackfillInfo, ScheduleInfo } from "../../core/schedules.ts";
 import type { Caller } from "../auth.ts";

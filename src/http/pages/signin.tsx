@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: signing in and out: a token becomes a cookie of the same right. */
-import { findToken, guarded, refuseStrangers, refuseUnconfigured } from "../auth.ts";
+import { findToken, checkCredential, refuseStrangers, refuseUnconfigured } from "../auth.ts";
 import { readBytes } from "../body.ts";
 import { RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
@@ -15,14 +15,14 @@ const maxFormBytes = 16 * 1024;
 
 export function signInPages(): Route[] {
   return [
-    { method: "GET", path: "/sign-in", role: "open", page: true, handle: (call) => guard(call, show) },
-    { method: "POST", path: "/sign-in", role: "open", page: true, handle: (call) => guard(call, signIn) },
-    { method: "POST", path: "/sign-out", role: "open", page: true, handle: (call) => guard(call, signOut) },
+    { method: "GET", path: "/sign-in", role: "open", page: true, handle: (call) => asPage(call, show) },
+    { method: "POST", path: "/sign-in", role: "open", page: true, handle: (call) => asPage(call, signIn) },
+    { method: "POST", path: "/sign-out", role: "open", page: true, handle: (call) => asPage(call, signOut) },
   ];
 }
 
 /** What goes wrong here is a page, and the way out of it is not to sign in first. */
-async function guard(call: Call, handle: (call: Call) => Promise<Response>): Promise<Response> {
+async function asPage(call: Call, handle: (call: Call) => Promise<Response>): Promise<Response> {
   try {
     return await handle(call);
   } catch (error) {
@@ -53,7 +53,7 @@ async function signIn(call: Call): Promise<Response> {
   const text = form.get("token")?.trim() ?? "";
   try {
     refuseUnconfigured(config);
-    const token = await guarded(request, call.guard, () => findToken(text, auth.tokens));
+    const token = await checkCredential(request, call.lockout, () => findToken(text, auth.tokens));
     return seeOther(next, await createSession(request, token, config, Date.now()));
   } catch (error) {
     if (!(error instanceof RequestError) || error.code === "too_many_failures") throw error;

@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
-import { addressOf, Guard } from "../../src/http/guard.ts";
+import { addressOf, Lockout } from "../../src/http/lockout.ts";
 import { failingService, reached, tokens } from "./service.ts";
 
 const minute = 60_000;
@@ -21,39 +21,39 @@ function codeOf(ask: () => void): string {
 
 describe("one address", () => {
   test("has a hundred tries in a minute, and then waits for the end of it", () => {
-    const guard = new Guard();
+    const lockout = new Lockout();
     for (let each = 0; each < 100; each += 1) {
-      expect(codeOf(() => guard.check("a", 1000 + each))).toBe("passed");
-      guard.fail("a", 1000 + each);
+      expect(codeOf(() => lockout.check("a", 1000 + each))).toBe("passed");
+      lockout.fail("a", 1000 + each);
     }
-    expect(codeOf(() => guard.check("a", 1100))).toBe("too_many_failures 60");
-    expect(codeOf(() => guard.check("b", 1100))).toBe("passed");
-    expect(codeOf(() => guard.check("a", 1000 + minute - 1))).toBe("too_many_failures 1");
-    expect(codeOf(() => guard.check("a", 1000 + minute))).toBe("passed");
+    expect(codeOf(() => lockout.check("a", 1100))).toBe("too_many_failures 60");
+    expect(codeOf(() => lockout.check("b", 1100))).toBe("passed");
+    expect(codeOf(() => lockout.check("a", 1000 + minute - 1))).toBe("too_many_failures 1");
+    expect(codeOf(() => lockout.check("a", 1000 + minute))).toBe("passed");
   });
 
   test("begins anew with the first failure after its minute", () => {
-    const guard = new Guard();
-    for (let each = 0; each < 100; each += 1) guard.fail("a", 0);
-    guard.fail("a", minute);
-    expect(codeOf(() => guard.check("a", minute))).toBe("passed");
-    for (let each = 0; each < 99; each += 1) guard.fail("a", minute + 1);
-    expect(codeOf(() => guard.check("a", minute + 1))).toBe("too_many_failures 60");
+    const lockout = new Lockout();
+    for (let each = 0; each < 100; each += 1) lockout.fail("a", 0);
+    lockout.fail("a", minute);
+    expect(codeOf(() => lockout.check("a", minute))).toBe("passed");
+    for (let each = 0; each < 99; each += 1) lockout.fail("a", minute + 1);
+    expect(codeOf(() => lockout.check("a", minute + 1))).toBe("too_many_failures 60");
   });
 
   test("is not locked out for long by a clock that is set back", () => {
-    const guard = new Guard();
-    for (let each = 0; each < 100; each += 1) guard.fail("a", 1_000_000);
-    expect(codeOf(() => guard.check("a", 10))).toBe("passed");
+    const lockout = new Lockout();
+    for (let each = 0; each < 100; each += 1) lockout.fail("a", 1_000_000);
+    expect(codeOf(() => lockout.check("a", 10))).toBe("passed");
   });
 });
 
 test("however many addresses there are, ten thousand are known at most, and the newest of them", () => {
-  const guard = new Guard();
-  for (let each = 0; each < addresses; each += 1) guard.fail(`address ${each}`, 0);
-  expect(guard.size).toBeLessThanOrEqual(10_000);
-  for (let each = 0; each < 99; each += 1) guard.fail(`address ${addresses - 1}`, 0);
-  expect(codeOf(() => guard.check(`address ${addresses - 1}`, 0))).toBe("too_many_failures 60");
+  const lockout = new Lockout();
+  for (let each = 0; each < addresses; each += 1) lockout.fail(`address ${each}`, 0);
+  expect(lockout.size).toBeLessThanOrEqual(10_000);
+  for (let each = 0; each < 99; each += 1) lockout.fail(`address ${addresses - 1}`, 0);
+  expect(codeOf(() => lockout.check(`address ${addresses - 1}`, 0))).toBe("too_many_failures 60");
 });
 
 test.each([

@@ -1,6 +1,6 @@
 /**
- * Owns: how many wrong credentials one address may present: past so many in a minute nothing that it presents
- * is looked at any more, so that the answers tell it nothing.
+ * Owns: locking out an address that presents too many wrong credentials: past so many in a minute none of them is checked
+ * any more, so that the answers tell it nothing.
  * Does not own: what is a wrong credential.
  *
  * It is kept in the memory of one isolate: an address that reaches several has so many tries at each, and a new
@@ -15,8 +15,8 @@ const maxAddresses = 10_000;
 
 type Failures = { readonly sinceAt: number; count: number };
 
-export class Guard {
-  /** Two halves: the newer one takes the place of the older as a whole, so that a flood costs nothing to forget. */
+export class Lockout {
+  /** Two halves: once the newer is full it replaces the older as a whole, so that forgetting costs nothing in a flood. */
   #newer = new Map<string, Failures>();
   #older = new Map<string, Failures>();
 
