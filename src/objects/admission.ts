@@ -1,6 +1,6 @@
 /**
- * Owns: what a start passes before there is a run: the rate limit, the debounce, the singleton of its
- * workflow, in this order; and finding again what answered a start that is repeated.
+ * Owns: the limits that a start passes before there is a run: the rate limit, the debounce and the singleton of its
+ * workflow, in this order; and finding the run that answered a repeated start before.
  * Does not own: what the limits are (core/flow), who has a key (the lane objects), the run itself, what a run passes
  * that has ended and is retried (reclaim).
  *
@@ -8,8 +8,8 @@
  * 1. A start whose run exists finds it, whatever the limits say.
  * 2. Whoever has claimed a key starts its run next, or gives the key back; one that does neither has
  *    died, and loses it after `startingMs`.
- * 3. That another run answers a start is on record before that run hears of it (guarantee 1): a start
- *    that is repeated asks the same run again, which knows whether it has heard of it.
+ * 3. Which other run answers a start is on record before that run is told of the start (guarantee 1): repeated, the
+ *    start asks the same run, which knows whether it was told.
  */
 import { authorOf } from "../core/author.ts";
 import { startingMs } from "../core/claim.ts";
@@ -57,7 +57,7 @@ export async function findAnswering(start: Repeated): Promise<Parcel | null> {
   return found(await (known.by === "singleton" ? object.read(waitMs) : object.debounced(token.token, waitMs)));
 }
 
-/** Should the object die under the start, nothing of the run need be left: it is started again, with care. */
+/** Starts the run. Where the object dies under that, nothing of the run may be on record: it is started again, with care. */
 async function create(start: CheckedStart): Promise<Made<Parcel>> {
   try {
     return unwrap(await runObject(start.id).start(start));
@@ -71,7 +71,7 @@ async function create(start: CheckedStart): Promise<Made<Parcel>> {
 /** One start on its way. */
 class Admission {
   readonly #start: CheckedStart;
-  /** What it claims keys as: the same however often it comes, whatever the run is called then. */
+  /** The name under which it claims keys: that of its object, which is the same however often the start is repeated. */
   readonly #name: string;
   readonly #gates: Gates;
   readonly #token: StartToken | null;
@@ -112,7 +112,7 @@ class Admission {
       await this.#release(debounce);
       return other;
     } catch (error) {
-      // Of a start that was refused; where it is not known what became of it, the key waits for the run.
+      // The start was refused. After any other error the run may have been started: then the key is its own.
       if (error instanceof HoldfastError) await this.#giveBack();
       throw error;
     }
@@ -177,9 +177,9 @@ class Admission {
       const { claimed, holder } = await this.#claim(lane, null);
       if (claimed || holder === null) return null;
       const seen = await this.#read(holder, 0);
-      // One that the lane could not ask was taken to go on.
+      // The lane could not ask it, and took it to go on.
       if (seen === null || isEnded(seen.run.status)) continue;
-      // By its id, for the holder's name may be that of another run by the time that this start comes again.
+      // By its run id: when this start is repeated, the object that is the holder may have another run.
       await this.#remember("singleton", seen.run.id);
       const other = await this.#read(seen.run.id);
       if (other !== null) return other;
@@ -206,7 +206,7 @@ class Admission {
     return laneObject(lane).claim(from === null ? { ...claim, force: false } : { ...claim, force: true, from });
   }
 
-  /** False where it is not there: it is about to be started, or was removed, and its lane knows which. */
+  /** False where there is no such run: it is about to be started, or was removed; its lane knows which. */
   async #cancel(holder: string): Promise<boolean> {
     const reason = `replaced by ${this.#start.id}`;
     const answer = await runObject(holder).act({ kind: "cancel", ...authorOf(this.#start), reason });
@@ -220,14 +220,14 @@ class Admission {
     return run === null ? null : { run, created: false };
   }
 
-  /** Only of a start that may come again. */
+  /** Puts on record which run answers this start, where the start may be repeated. */
   async #remember(by: Answering["by"], runId: string): Promise<void> {
     if (this.#token === null) return;
     const { token, print } = this.#token;
     unwrap(await runObject(this.#start.id).remember({ token, print, by, runId }));
   }
 
-  /** Unless a run is there: then it has the keys for as long as it goes on. */
+  /** Gives the claimed keys back, unless the run is there after all: then they are its own. */
   async #giveBack(): Promise<void> {
     if (found(await runObject(this.#name).read(0)) !== null) return;
     await Promise.all([this.#release(this.#gates.debounce), this.#release(this.#gates.singleton)]);

@@ -7,8 +7,8 @@
  * 2. A buffered signal is claimed by one run before that run receives it, and a claim passes on only
  *    after the claimer has refused.
  * 3. Towards a run a broadcast has one key, `broadcast:<id>`: delivering it again is a duplicate.
- * 4. However many runs wait, nobody calls more of them for one request than the platform allows: beyond a hundred
- *    the shards call them, portion by portion, each with calls of its own.
+ * 4. However many runs wait, no request makes more calls than the platform allows: beyond a hundred runs the shards call
+ *    them, portion by portion, and each shard has calls of its own to make.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";

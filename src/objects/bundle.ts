@@ -1,15 +1,15 @@
 /**
- * Owns: telling a shard of the directory in one call of the ends that objects of this isolate owe it at about the
- * same time.
+ * Owns: reporting ends of runs to a shard of the directory in one call, where several objects of this isolate have one to
+ * report at about the same time.
  * Does not own: what is told, and telling it again (reporter); what the shard makes of it (directory).
  *
  * Invariants
- * 1. One of the objects makes the call, and none hangs on its life: where there is no answer for a run in time, for
- *    whatever reason, its own object asks for itself.
- * 2. What goes into a bundle is safe: the platform holds a call back until what its sender wrote is, and knows nothing
- *    of what others wrote.
- * 3. No object waits for a promise of another's: what it does next would at times be done in the name of that other one,
- *    which may not set its alarm. What came for it is left in memory, and it looks for that itself.
+ * 1. One of the objects makes the call, and no other depends on it: an object that finds no answer in time, for whatever
+ *    reason, reports by itself.
+ * 2. Only ends that are durable go into a bundle: the platform holds a call back until what its sender wrote is durable,
+ *    and knows nothing of what the others wrote.
+ * 3. No object awaits a promise of another: the platform would at times run what follows in the context of that other
+ *    object, where it cannot set its own alarm. Answers are left in memory, and each object looks for its own.
  */
 import type { RunSummary } from "../core/run.ts";
 import { directoryShard } from "./address.ts";
@@ -19,7 +19,7 @@ import type { Heard } from "./rpc/directory.ts";
 
 /** After this long without an answer the sender is taken for dead, or the shard for hung. */
 const sharedMs = 2000;
-/** One that was to be sent by then lost its sender: nobody joins it any more. */
+/** A bundle that was not sent by then has lost its sender: nobody joins it any more. */
 const staleMs = 5 * lagMs;
 /** Summaries are a few hundred bytes; a call may hold 32 MiB. */
 const maxRuns = 200;
@@ -37,7 +37,7 @@ type Bundle = {
 /** Those that are not sent yet, by the index of their shard. */
 const gathering = new Map<number, Bundle>();
 
-/** Tells the shard of an end that is safe, with others. @throws when the shard was not reached */
+/** Reports an end that is durable, together with others. @throws when the shard was not reached */
 export async function tellEnd(shard: number, run: RunSummary): Promise<Heard> {
   const bundle = joinable(gathering.get(shard));
   const heard = bundle === null ? await send(shard, run) : await join(bundle, run);
@@ -61,7 +61,7 @@ async function send(shard: number, run: RunSummary): Promise<Heard | null> {
   return bundle.answers[0] ?? null;
 }
 
-/** What came for the run; null where nothing did, or not in time. */
+/** The answer for the run; null where none came in time. */
 async function join(bundle: Bundle, run: RunSummary): Promise<Heard | null> {
   const place = bundle.runs.push(run) - 1;
   await scheduler.wait(lagMs - answersMs);

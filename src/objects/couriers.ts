@@ -2,8 +2,8 @@
  * Owns: finding a courier that has room, and reaching it.
  * Does not own: what a courier does (courier), when a run asks for one (engine/orders).
  *
- * There is one courier, then two more, then four, and so on: whoever looks for room asks two of each row, by chance.
- * So few are awake while there is little to do, and however many there are, room is found with a handful of questions.
+ * Couriers form rows of one, two, four, and so on. Whoever looks for room asks two of each row, picked at random: while there
+ * is little to do few are awake, and however many there are, room is found with a handful of questions.
  */
 import type { Couriers } from "../engine/world.ts";
 import { courierObject } from "./address.ts";

@@ -33,7 +33,7 @@ class Relay {
   readonly #silent: Set<number>;
   /** The newest of each run, in the order in which it came. */
   readonly #changes = new Map<string, DirectoryChange>();
-  /** Something was missed, or nothing said yet. */
+  /** The reader is to be told to read the list: at first, and once something was missed. */
   #isOwedReady = true;
   #flushedAt = 0;
   #failure: unknown = null;
@@ -74,7 +74,7 @@ class Relay {
 
   #isDue(): boolean {
     if (this.#isCancelled || this.#failure !== null) return true;
-    // Before it follows everywhere, a reader would list too early.
+    // A reader that lists before every shard is followed would miss changes.
     return this.#silent.size === 0 && (this.#isOwedReady || this.#changes.size > 0);
   }
 
@@ -89,7 +89,7 @@ class Relay {
 
   #hear(shard: number, said: ShardSaid): void {
     if (said === "subscribed") {
-      // Again: its socket was broken, and what happened meanwhile is not known.
+      // Said once more: the socket broke, and changes may have been missed.
       if (!this.#silent.delete(shard)) this.#isOwedReady = true;
     } else if ("listed" in said) {
       const { listed: run } = said;

@@ -28,9 +28,9 @@ const brokenMs = 60_000;
 export class Firings {
   readonly #roster: Roster;
   readonly #app: SchedulerApp;
-  /** Told whenever what is owed has changed, and is on record. */
+  /** Called whenever the starts that are owed have changed, and that is on record. */
   readonly #kept: () => void;
-  /** The tail of the work on each schedule. */
+  /** The end of the queue of work on each schedule. */
   readonly #lines = new Map<string, Promise<void>>();
 
   constructor(roster: Roster, app: SchedulerApp, kept: () => void) {
@@ -61,7 +61,7 @@ export class Firings {
     const { due } = firing.judge(rule, seen, now);
     const asks = due !== null || (seen.checkAt !== null && firing.isReached(seen.checkAt, now));
     if (asks && (rule.overlap !== "allow-all" || rule.pauseOnFailure)) await this.#confirm(id);
-    // The same judgement, over what `running` is now; it is on record before anything is done for it.
+    // Judged once more, by what is running now; the decision is on record before anything is done about it.
     const admitted = this.#roster.change(id, (rule, state) => admit(rule, state, now));
     const stop = admitted === null ? null : firing.toStop(this.#roster.rule(id) ?? rule, admitted);
     if (stop !== null && asks) await this.#stop(id, stop.kind, stop.runIds);
@@ -75,7 +75,7 @@ export class Firings {
     this.#kept();
   }
 
-  /** Asks the runs themselves whether they go on: the report of an end may have been lost. */
+  /** Asks the runs that count as running whether they are: the report of an end may have been lost. */
   async #confirm(id: string): Promise<void> {
     await Promise.all(this.#roster.running(id).map((runId) => this.#look(id, runId, false)));
   }

@@ -2,8 +2,8 @@
  * Owns: a run's history and what it writes from then on, as one stream in the Worker.
  * Does not own: the socket on which the run tells of it (socket, followers), how it is shown (http).
  *
- * The Worker waits, and the object sleeps: entries that come while nobody reads are not kept but read from
- * the history once somebody does.
+ * The Worker waits while the object sleeps. Entries that come while the reader is busy are not all kept: the rest is read
+ * from the history once the reader asks for it.
  * Invariant 1: entries are passed on in order of `seq`, none twice, none left out that is on record.
  * Invariant 2: a reader, however slow, costs one page of history and `buffered` live entries at most.
  */
@@ -43,9 +43,9 @@ class Relay {
   readonly #id: string;
   readonly #socket: LiveSocket;
   readonly #news = new Bell();
-  /** Passed on, up to and with this one. */
+  /** The `seq` of the newest entry that was passed on. */
   #position: number;
-  /** As the object last said. */
+  /** The `seq` of the newest entry on record, and the status of an ended run, as the object last said. */
   #newest = 0;
   #status: RunStatus | "deleted" | null = null;
   #createdAt: number | undefined;
@@ -115,7 +115,7 @@ class Relay {
     const read = async (): Promise<HistoryPage> => unwrap(await runObject(this.#id).history(after, pageLimit));
     try {
       const { entries } = await patiently(read, () => this.#isCancelled);
-      // What the object said of a life that has gone on as new, or was lost before it was safe.
+      // The object spoke of entries that are gone: the run went on as new, or died before they were durable.
       if (entries.length === 0) this.#newest = Math.min(this.#newest, after);
       return entries;
     } catch (error) {
@@ -139,7 +139,7 @@ class Relay {
     return this.#createdAt !== createdAt;
   }
 
-  /** Keeps what goes on where the reader is; everything else is on record. */
+  /** Keeps entries that follow on what the reader has without a gap; all others are read from the history. */
   #keep(entries: readonly Entry[], size: number): void {
     const next = (this.#live.at(-1)?.seq ?? this.#position) + 1;
     const first = entries[0]?.seq ?? Infinity;

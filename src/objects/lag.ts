@@ -1,5 +1,5 @@
 /**
- * Owns: by how much the listing of an end follows the end itself, and that whoever was told of the end finds it listed.
+ * Owns: how long after its end a run is listed as ended, and that whoever was told of the end finds it listed so.
  * Does not own: reporting (reporter), what is read of the shards (listing, statistics).
  * Invariant 1: what this isolate has answered about a run that had just ended is listed, as far as it is in its
  * power, before this isolate reads the directory. Elsewhere the listing may be late by this moment.
@@ -12,18 +12,18 @@ import type { DirectoryRpc } from "./rpc/directory.ts";
  * about the same time are told together: with less, many short runs spend more on being listed; with more, no less.
  */
 export const lagMs = 20;
-/** So long whatever is of no use to those who wait for a run lets the answers to them go first: half of the lag. */
+/** How long work that nobody waits for is put off, so that those who wait for the run are answered first: half of the lag. */
 export const answersMs = 10;
-/** How long telling it takes, with some to spare. */
+/** How long a report takes, with some to spare. */
 const tellingMs = 15;
 
-/** An end as recent as this may not have been told: where there is much to do, timers are late. */
+/** An end as recent as this may not be reported yet: under load, timers are late. */
 const recentMs = 1000;
 
 /** Until when an end that was answered here may not be listed yet, epoch ms. */
 let lagsUntil = 0;
 
-/** A run is answered that ended then. */
+/** Called with each run that is answered: one that has ended just now may not be listed so yet. */
 export function answered(finishedAt: number | null): void {
   const now = Date.now();
   if (finishedAt !== null && now - finishedAt < recentMs) lagsUntil = now + lagMs + tellingMs;

@@ -9,7 +9,7 @@ import type { Entry, Fact } from "../core/entry.ts";
 import type { Usage } from "../core/usage.ts";
 import { noUsage } from "../core/usage.ts";
 
-/** Behind these the run rests, or has ended: mostly nothing is written for some time. */
+/** After these the run rests, or has ended: mostly nothing is written for some time. */
 const rests: ReadonlySet<Fact["kind"]> = new Set([
   "run.completed",
   "run.failed",
@@ -49,7 +49,7 @@ export class Meter {
   /** What this memory counted. */
   #rows = 0;
   #requests = 0;
-  /** Spans that are over; one that goes on began at `#awakeFrom`. */
+  /** Time awake in spans that are over; the current one, if any, began at `#awakeFrom`. */
   #awakeMs = 0;
   #awakeFrom = 0;
   #inFlight = 0;
@@ -61,7 +61,7 @@ export class Meter {
   #recordedAt = 0;
   /** The directory has heard of the run before. */
   #listed = false;
-  /** What the storage said last; null once a page may have been written since. Asking it is not cheap. */
+  /** The size that the storage last said; null once it may have grown by a page. Asking is not cheap. */
   #bytes: number | null = null;
   /** Characters that were written since. */
   #unseen = 0;
@@ -96,7 +96,7 @@ export class Meter {
     if (this.#unseen > pageSize / 2) this.#bytes = null;
   }
 
-  /** The object called another one, that is no run: what runs are called, they count themselves. */
+  /** The object called another that is no run; runs count the calls they take themselves. */
   called(): void {
     this.#requests++;
   }
@@ -156,7 +156,7 @@ export class Meter {
     if (!rest && !renewed && now - this.#recordedAt < intervalMs) return null;
     const before = this.#before ?? noUsage;
     const awakeMs = this.#awakeMs + (this.#inFlight > 0 ? Math.max(0, now - this.#awakeFrom) : 0);
-    // A rest comes with an alarm and a report, of which nothing would be on record before the next life.
+    // Coming to rest, the run sets an alarm and is reported. No entry follows to record what that takes, so it is counted ahead.
     const ahead = rest
       ? { rows: alarmRows + listingRows + (this.#listed ? 0 : enrolmentRows), requests: 1 }
       : { rows: 0, requests: 0 };
