@@ -64,8 +64,8 @@ export class Planner {
 
   async create(request: ScheduleRequest): Promise<{ schedule: ScheduleInfo; created: boolean }> {
     const { id } = request;
-    const deed = this.#deed(["create", bare(request)], request);
-    if (deed.known !== undefined) return { schedule: this.find(id, shownFirings), created: false };
+    const once = this.#idempotency(["create", bare(request)], request);
+    if (once.known !== undefined) return { schedule: this.find(id, shownFirings), created: false };
     const plan = makePlan(request);
     const found = this.#isMade(plan);
     if (!found) await within(this.#app.check(plan.rule), callLimitMs);
@@ -75,7 +75,7 @@ export class Planner {
       this.#checkRoom(plan.rule);
       this.#roster.make(plan, request);
     }
-    deed.done(null);
+    once.done(null);
     return { schedule: this.find(id, shownFirings), created };
   }
 
@@ -91,8 +91,8 @@ export class Planner {
   }
 
   async change(id: string, change: ScheduleChange): Promise<ScheduleInfo> {
-    const deed = this.#deed(["change", id, bare(change)], change);
-    if (deed.known !== undefined) return this.find(id, shownFirings);
+    const once = this.#idempotency(["change", id, bare(change)], change);
+    if (once.known !== undefined) return this.find(id, shownFirings);
     for (;;) {
       const before = this.#roster.find(id);
       const after = changed(before, change);
@@ -104,7 +104,7 @@ export class Planner {
         this.#roster.replace(after);
       }
       if (change.paused !== undefined) this.#pause(id, change.paused, change);
-      deed.done(null);
+      once.done(null);
       return this.find(id, shownFirings);
     }
   }
@@ -131,25 +131,25 @@ export class Planner {
   }
 
   remove(id: string, request: Asked): void {
-    const deed = this.#deed(["remove", id, bare(request)], request);
-    if (deed.known !== undefined) return;
+    const once = this.#idempotency(["remove", id, bare(request)], request);
+    if (once.known !== undefined) return;
     if (this.#roster.isBroken(id)) this.#roster.discard(id);
     else if (this.#roster.find(id).plan === undefined) throw inCode(id, "be deleted");
     else this.#roster.remove(id);
     this.#backfills.remove(id);
-    deed.done(null);
+    once.done(null);
     console.warn(`schedule ${id}: deleted by ${request.by}${because(request.reason)}`);
   }
 
   /** What to start. The caller starts it: its answer, or refusal, is the request's. */
   trigger(id: string, request: Trigger): TriggerPlan {
-    const deed = this.#deed(["trigger", id, request.reason], request);
+    const once = this.#idempotency(["trigger", id, request.reason], request);
     const { rule } = this.#roster.find(id);
     const runId = triggerRunId(id, request.token);
-    const at = typeof deed.known === "number" ? deed.known : Date.now();
-    if (deed.known === undefined) {
+    const at = typeof once.known === "number" ? once.known : Date.now();
+    if (once.known === undefined) {
       this.adopt(id, runId);
-      deed.done(at);
+      once.done(at);
       console.warn(`schedule ${id}: run ${runId} started by ${request.by}${because(request.reason)}`);
     }
     return { workflow: rule.workflow, input: rule.input ?? undefinedValue, runId, at };
@@ -163,7 +163,7 @@ export class Planner {
   async backfill(id: string, request: BackfillRequest): Promise<{ firings: number }> {
     const { fromAt, untilAt: askedUntilAt, overlap = "allow-all", reason } = request;
     const what = ["backfill", id, fromAt, askedUntilAt, overlap, request.reason];
-    const before = this.#deed(what, request);
+    const before = this.#idempotency(what, request);
     if (typeof before.known === "number") return { firings: before.known };
     // A slot that has not come is left to its time.
     const untilAt = Math.max(fromAt, Math.min(askedUntilAt, Date.now() + 1));
@@ -174,14 +174,14 @@ export class Planner {
       // Another may have been asked for while this one was counted.
       if (firings > this.#room(id)) throw tooLarge(fromAt, untilAt);
       // The same request may have been made twice, side by side.
-      const deed = this.#deed(what, request);
-      if (typeof deed.known === "number") return { firings: deed.known };
+      const once = this.#idempotency(what, request);
+      if (typeof once.known === "number") return { firings: once.known };
       const { cron, timezone } = rule;
       const asked = { ...authorOf(request), ...(reason === null ? {} : { reason }) };
       if (firings > 0) {
         this.#backfills.add({ schedule: id, cron, timezone, fromAt, untilAt, overlap, ...asked, firings });
       }
-      deed.done(firings);
+      once.done(firings);
       return { firings };
     }
   }
@@ -203,22 +203,23 @@ export class Planner {
   }
 
   /**
-   * What the request did when it was made before, under the same key.
+   * What makes a request with a key happen once: `known` is the result that it had before, undefined the first time; `done`
+   * notes the result.
    * @throws HoldfastError idempotency_conflict: under the same key came another request
    */
-  #deed(
+  #idempotency(
     what: readonly unknown[],
     { key }: { readonly key?: string },
   ): { readonly known: unknown; readonly done: (result: unknown) => void } {
     if (key === undefined) return { known: undefined, done: () => undefined };
     const digest = digestOf(what);
-    const known = this.#store.deed(key);
+    const known = this.#store.resultOf(key);
     if (known !== null && known.digest !== digest) {
       throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used for another request");
     }
     const done = (result: unknown): void => {
       const now = Date.now();
-      this.#store.putDeed(key, { digest, result }, now, now - keyKeptMs);
+      this.#store.putResult(key, { digest, result }, now, now - keyKeptMs);
     };
     return { known: known === null ? undefined : known.result, done };
   }

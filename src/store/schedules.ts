@@ -27,7 +27,7 @@ const migrations = [
 export type Kept<Value> = Value | HoldfastError;
 
 /** What a request with an Idempotency-Key did. */
-export type Deed = { readonly digest: string; readonly result: unknown };
+export type KeyedResult = { readonly digest: string; readonly result: unknown };
 
 export class ScheduleStore {
   readonly #sql: SqlStorage;
@@ -149,7 +149,7 @@ export class ScheduleStore {
     this.#sql.exec("DELETE FROM backfills WHERE number = ?", number);
   }
 
-  deed(key: string): Deed | null {
+  resultOf(key: string): KeyedResult | null {
     const row = this.#sql
       .exec<{ digest: string; result: string }>("SELECT digest, result FROM keys WHERE key = ?", key)
       .toArray()[0];
@@ -159,7 +159,7 @@ export class ScheduleStore {
   }
 
   /** Also forgets the keys of before `keptFromAt`. */
-  putDeed(key: string, { digest, result }: Deed, at: number, keptFromAt: number): void {
+  putResult(key: string, { digest, result }: KeyedResult, at: number, keptFromAt: number): void {
     this.#sql.exec("DELETE FROM keys WHERE at < ?", keptFromAt);
     this.#sql.exec(
       "INSERT INTO keys (key, digest, result, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
