@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
+import type { Entry } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
+import { sentenceOf } from "../../src/core/sentence.ts";
 import { encode } from "../../src/core/value.ts";
 import { define } from "./memory.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
@@ -320,6 +322,27 @@ describe("signals", () => {
     }
   });
 
+  test("the label of a wait is recorded with it, whether it had to wait or not, or its schema takes its time", async () => {
+    const host = await new Host(async (_input, step) => {
+      await step.sleep("1 day");
+      await step.waitFor("go", { label: "came early" });
+      await step.waitFor("go", { label: "judged", schema: z.any().refine(async () => true) });
+      await step.waitFor("go", { label: "came late" });
+      await step.waitFor("go");
+      return await step.waitFor("go", { label: 7 as never }).catch(codeOfError);
+    })
+      .signalAt(startAt, "go", 1)
+      .signalAt(startAt, "go", 2)
+      .signalAt(startAt + 2 * dayMs, "go", 3)
+      .signalAt(startAt + 2 * dayMs, "go", 4)
+      .drive();
+    expect(host.output).toBe("options_invalid");
+    expect(host.entries("wait.started").map(({ label }) => label)).toEqual(["came late"]);
+    const labels = ["came early", "judged", "came late", undefined];
+    expect(host.entries("signal.consumed").map(({ label }) => label)).toEqual(labels);
+    expect(sentenceOf(host.entries("wait.started")[0] as Entry)).toBe("waits for signal go (came late)");
+  });
+
   test("guarantee 8: what a run waits for is told", async () => {
     const host = await new Host(
       async (_input, step) =>
@@ -336,11 +359,15 @@ describe("signals", () => {
   });
 });
 
+function codeOfError(error: unknown): string {
+  return error instanceof HoldfastError ? error.code : String(error);
+}
+
 function codeOf(call: () => unknown): string | null {
   try {
     call();
     return null;
   } catch (error) {
-    return error instanceof HoldfastError ? error.code : String(error);
+    return codeOfError(error);
   }
 }
