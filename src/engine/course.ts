@@ -28,6 +28,8 @@ export interface CourseOwner {
   readonly crowded: boolean;
   /** Something of it goes on that will post. */
   readonly working: boolean;
+  /** Once it is to go on as new, nothing of this life begins any more. */
+  readonly renewal: { readonly requested: boolean };
   /** The outcome is on record, and its turn has come. */
   deliver(outcome: Outcome): void;
   /** No event is left, and the handler has reacted to the last one. */
@@ -86,6 +88,11 @@ export class Course {
 
   /** The run is paused, or its lanes hold it: nothing may begin or fire. */
   get held(): boolean {
+    return this.suspended || this.#owner.renewal.requested;
+  }
+
+  /** A pause or a lane holds it back. */
+  get suspended(): boolean {
     return this.state.paused !== null || !this.limiter.isOpen;
   }
 

@@ -157,7 +157,8 @@ export class Execution {
     if (added === null || course.over) return;
     this.closing.letGo();
     const open = [...this.calls.pending.values()].filter(({ key }) => !added.has(key));
-    if (resumed) await this.work.attempts.mark(open);
+    // What was at work does not begin again just to be left behind.
+    if (resumed && !this.renewal.requested) await this.work.attempts.mark(open);
     if (course.over) return;
     course.goLive();
     this.asks.goLive();
@@ -208,7 +209,7 @@ export class Execution {
     // A replay under way does this once it is over.
     if (!this.course.live || this.course.over) return;
     this.work.beginHeld();
-    if (!this.course.held) this.renewal.proceed();
+    if (!this.course.suspended) this.renewal.proceed();
   }
 
   opened(pending: Pending, fresh: boolean): void {
@@ -286,9 +287,9 @@ export class Execution {
     this.#leave({ kind: "run.failed", error: this.errors.toRunError(error) });
   }
 
-  /** A handler that asked to go on as new does not end the run, whatever it returns. */
   #leave(end: End): void {
-    if (!this.renewal.requested) this.closing.finish(end);
+    if (this.renewal.requested) this.renewal.leave(end);
+    else this.closing.finish(end);
   }
 
   /** The handler did something. If it had been awaiting something of its own, it is seen to come to rest anew. */

@@ -3,6 +3,7 @@
  * Does not own: what of the run is left (core/continuation), the handler's new start (run).
  * Invariant 1: one write replaces the old journal by the new: never both are there, nor neither.
  * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
+ * Invariant 3: once it is asked for, nothing of the old journal begins any more.
  */
 import { continuationOf, lifeOf } from "../core/continuation.ts";
 import type { Life } from "../core/continuation.ts";
@@ -13,8 +14,7 @@ import { encode } from "../core/value.ts";
 import type { Calls } from "./calls.ts";
 import type { Closing } from "./closing.ts";
 import type { Course } from "./course.ts";
-
-type Request = { readonly life: Life; readonly reject: (error: unknown) => void };
+import type { End } from "./ending.ts";
 
 export class Renewal {
   /** The journal is that of the run's next life. */
@@ -23,7 +23,11 @@ export class Renewal {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #closing: Closing;
-  #request: Request | null = null;
+  #life: Life | null = null;
+  /** Those who asked. */
+  readonly #asked: ((error: unknown) => void)[] = [];
+  /** What the handler came to meanwhile. */
+  #end: End | null = null;
   #refusal: StoredError | null = null;
 
   constructor(definition: Definition, course: Course, calls: Calls, closing: Closing) {
@@ -33,8 +37,9 @@ export class Renewal {
     this.#closing = closing;
   }
 
+  /** It was asked for, and the run is not on its way to its end. */
   get requested(): boolean {
-    return this.#request !== null;
+    return this.#life !== null && !this.#calls.frozen;
   }
 
   /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
@@ -50,9 +55,12 @@ export class Renewal {
   #ask(life: Life): Promise<never> {
     return new Promise((_resolve, reject) => {
       if (this.#refusal !== null) throw reviveError(this.#refusal);
+      // A handler that has no more say asks in vain.
+      if (this.#calls.frozen) return;
+      this.#asked.push(reject);
       // Of two, the first counts.
-      if (this.#request !== null) return;
-      this.#request = { life, reject };
+      if (this.#life !== null) return;
+      this.#life = life;
       this.#closing.finished = true;
       this.#course.stirred.ring();
       this.proceed();
@@ -61,23 +69,28 @@ export class Renewal {
 
   /** In its turn, once the replay is over and nothing holds the run back. */
   proceed(): void {
-    if (this.#request !== null && this.#course.live) this.#course.post(() => this.#renew());
+    if (this.requested && this.#course.live) this.#course.post(() => this.#renew());
+  }
+
+  /** The handler has settled: one that goes on as new does not end by that, unless it is cancelled instead. */
+  leave(end: End): void {
+    this.#end ??= end;
   }
 
   /** The run is cancelled: the handler is to clean up instead. */
   refuse(error: StoredError): void {
     this.#refusal = error;
-    const request = this.#request;
-    if (request === null) return;
-    this.#request = null;
+    if (!this.requested) return;
+    this.#life = null;
     this.#closing.finished = false;
-    request.reject(reviveError(error));
+    for (const reject of this.#asked.splice(0)) reject(reviveError(error));
+    if (this.#end !== null) this.#closing.finish(this.#end);
   }
 
   #renew(): void {
-    const { ledger, world, held, over } = this.#course;
-    if (this.#request === null || held || over || this.#calls.frozen) return;
-    ledger.restart(continuationOf(ledger.state, this.#request.life, world.deployment));
+    const { ledger, world, suspended, over } = this.#course;
+    if (this.#life === null || !this.requested || suspended || over) return;
+    ledger.restart(continuationOf(ledger.state, this.#life, world.deployment));
     this.done = true;
     this.#course.stop(new Error("the run goes on as new"));
   }

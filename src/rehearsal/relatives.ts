@@ -8,7 +8,8 @@ import type { ChildPolicy } from "../core/origin.ts";
 import { defined } from "../core/record.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalRequest } from "../core/service.ts";
-import { decode, encode, isSame } from "../core/value.ts";
+import { isSameStart } from "../core/start.ts";
+import { decode, encode } from "../core/value.ts";
 import { childEnd, goneError, receiveNews } from "../engine/news.ts";
 import type { Run } from "../engine/run.ts";
 import type { ChildEnd, ChildStart, ChildStarted, Children, FormerChild } from "../engine/world.ts";
@@ -98,7 +99,7 @@ export class Relatives {
     const before = this.#relations.find(id)?.run.state.created;
     if (before === undefined || before === null) {
       this.#create(parent, request, { version: definition.version, input, labels });
-    } else if (before.workflow !== workflow || !isSame(before.input, input)) {
+    } else if (!isSameStart(before, { workflow, input, labels })) {
       throw new HoldfastError("run_exists", `there is another run with the id ${id}`);
     }
     await this.reach("started", id);

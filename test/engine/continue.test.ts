@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { Entry } from "../../src/core/entry.ts";
 import { checkSameStart } from "../../src/core/start.ts";
@@ -373,6 +373,18 @@ describe("its children and its parent", () => {
     expect(family.calls.filter((call) => call.startsWith("hear"))).toHaveLength(1);
   });
 
+  test("a child that went on as new is found by its parent, which starts it once more", async () => {
+    const child = define(times(2), { name: "child" });
+    const parent = define((_input, step) => step.invoke("child", { round: 0 }), { name: "parent" });
+    const family = new Family(child, parent);
+    // It was started, and its parent does not hear of that.
+    family.fails = (what) => what === "started" && family.calls.filter((call) => call.startsWith(what)).length === 1;
+    await family.begin("parent").drive(startAt + 10 * minuteMs);
+    expect(family.calls.filter((call) => call.startsWith("started"))).toHaveLength(2);
+    expect(family.output("parent")).toEqual({ round: 2, continued: 2 });
+    expect([...family.made.values()]).toEqual([1]);
+  });
+
   test("a child that was to be stopped is stopped, though its parent goes on as new first", async () => {
     const patient = define((_input, step) => step.waitFor("never"), { name: "patient" });
     const parent = define(
@@ -416,6 +428,99 @@ describe("what comes between", () => {
     await host.drive();
     expect(host.status).toBe("cancelled");
     expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["w", "after cancelled"]);
+  });
+
+  test("a cancelled run lets everyone hear of it who had asked", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      await step.run("w", () => host.clock.after(100));
+      const asked = await Promise.allSettled([step.continueAsNew(1), step.continueAsNew(2)]);
+      await step.run("after", () => asked.map((each) => each.status));
+    });
+    host.plan(startAt + 50, (run) => act(run, "pause"));
+    host.plan(startAt + 200, (run) => act(run, "cancel"));
+    await host.drive();
+    expect(host.entries("step.completed").map(({ result }) => decode(result))).toEqual([
+      undefined,
+      ["rejected", "rejected"],
+    ]);
+    expect(host.entries("run.cancelled").map(({ at, givenUp }) => [at - startAt, givenUp])).toEqual([[200, undefined]]);
+  });
+
+  test("a cancelled run whose handler had returned meanwhile ends at once", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      await step.run("w", () => host.clock.after(100));
+      void step.continueAsNew(1).catch(() => {});
+      return "done";
+    });
+    host.plan(startAt + 50, (run) => act(run, "pause"));
+    host.plan(startAt + 200, (run) => act(run, "cancel"));
+    await host.drive();
+    expect(host.entries("run.cancelled").map(({ at, givenUp }) => [at - startAt, givenUp])).toEqual([[200, undefined]]);
+  });
+
+  test("a run that is being undone is undone, though a branch asks in vain to go on as new", async () => {
+    const host = new Host(async (_input, step) => {
+      await step.run("book", () => 1, { undo: () => {} });
+      const bail = async (): Promise<void> => step.bail("no");
+      await Promise.allSettled([bail(), step.continueAsNew(1)]);
+    });
+    await host.drive();
+    const died = host.journal.commits.findIndex((text) => text.includes("undo.started")) + 1;
+    for (const each of [host, await host.reopen({ keep: died }).drive()]) {
+      expect(each.status).toBe("cancelled");
+      expect(each.entries("undo.completed")).toHaveLength(1);
+    }
+  });
+
+  describe("invariant 3: nothing of a life begins any more", () => {
+    const begun: string[] = [];
+    const note = (name: string) => (): void => void begun.push(name);
+    beforeEach(() => void begun.splice(0));
+
+    test("that its handler calls once it is to go on as new", async () => {
+      const host = await play(async (input: number | undefined, step) => {
+        if (input === 1) return "new";
+        void step.continueAsNew(1);
+        return await Promise.all([step.run("a", note("a")), step.run("b", note("b"), { atMostOnce: true })]);
+      });
+      expect([host.output, begun]).toEqual(["new", []]);
+    });
+
+    test("that a pause held back, once that is over", async () => {
+      const host: Host = new Host(async (input: number | undefined, step) => {
+        if (input === 1) return "new";
+        await step.run("w", () => host.clock.after(100));
+        void step.run("beside", note("beside"));
+        return await step.continueAsNew(1);
+      });
+      host.plan(startAt + 50, (run) => act(run, "pause"));
+      host.plan(startAt + 200, (run) => act(run, "resume"));
+      expect([(await host.drive()).output, begun]).toEqual(["new", []]);
+    });
+
+    test("that was at work when the process died: neither that nor a mark of it", async () => {
+      const handler: Handler = async (input: number | undefined, step) => {
+        if (input === 1) return "new";
+        await step.run("first", () => 1);
+        void step.run("beside", async () => {
+          begun.push("beside");
+          await host.clock.after(100);
+        });
+        return await step.continueAsNew(1);
+      };
+      const host: Host = new Host(handler);
+      let commits: readonly string[] = [];
+      host.journal.onAppend = ([first]) => {
+        if (first?.kind === "step.completed") commits = [...host.journal.commits];
+      };
+      await host.drive();
+      begun.length = 0;
+      const again = new Host(handler, { commits });
+      const kinds: string[] = [];
+      again.journal.onAppend = (entries) => kinds.push(...entries.map(({ kind }) => kind));
+      expect([(await again.drive()).output, begun]).toEqual(["new", []]);
+      expect(kinds.slice(0, 2)).toEqual(["run.interrupted", "run.created"]);
+    });
   });
 
   test("a cancelled run does not escape by going on as new", async () => {
