@@ -46,7 +46,10 @@ export class Calls {
   crowded = false;
   /** The map that made the open calls; null where the handler itself made the first of them. */
   #sole: object | null = null;
-  /** Keys of calls that nobody awaits: they were open when the handler ended or, in replay, when their branch lost its race. */
+  /**
+   * Keys of calls that nobody awaits: they were open when the handler ended or, in replay, when their branch lost its race
+   * or the run was cancelled.
+   */
   readonly left = new Set<string>();
   /** The scope of what is in no branch of a race. */
   readonly root: Scope = openScope(null);
@@ -225,6 +228,8 @@ export class Calls {
     this.#cancelled = settle.error;
     for (const pending of [...this.pending.values()]) {
       if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
+      // The address of a webhook may be on record behind it.
+      if (!this.#course.live) this.left.add(pending.key);
       this.#drop(pending);
       // That nobody handles this rejection is no error of the handler's.
       pending.promise.catch(() => {});

@@ -28,7 +28,7 @@ export interface ReplayTarget {
   readonly calls: {
     /** Those that are open, by key. */
     readonly pending: ReadonlyMap<string, unknown>;
-    /** Keys of those that nobody awaits: they were open when the handler had ended, or when their branch lost its race. */
+    /** Keys of those that nobody awaits: they were open when the handler ended, their branch lost, or the run was cancelled. */
     readonly left: ReadonlySet<string>;
     /** How many were made so far. */
     readonly made: number;

@@ -271,4 +271,29 @@ describe("cancel", () => {
       expect(host.snapshot.error?.undone).toEqual(["b", "a"]);
     }
   });
+
+  test("guarantee 4: a run cancelled as it made a webhook is undone to its end, whenever its process dies", async () => {
+    const flow: Handler = async (_input, step) => {
+      await step.run("book", () => 1, { undo: () => {} });
+      await step.waitFor("go");
+      await step.webhook("paid");
+    };
+    const reference = new Host(flow);
+    reference.plan(startAt + 1000, (run) => {
+      signal(run, "go", 1);
+      return act(run, "cancel");
+    });
+    await reference.drive();
+    const { commits, kinds } = reference.journal;
+    const asked = kinds.indexOf("run.cancel_requested");
+    // Its address was on its way.
+    expect(kinds.slice(asked)).toEqual([
+      ...["run.cancel_requested", "webhook.created", "undo.started", "undo.completed", "run.cancelled"],
+    ]);
+    const from = commits.findIndex((text) => text.includes("run.cancel_requested"));
+    for (let keep = from + 1; keep < commits.length; keep++) {
+      const again = await new Host(flow, { commits: commits.slice(0, keep) }).drive();
+      expect([keep, again.status, again.snapshot.error?.undone]).toEqual([keep, "cancelled", ["book"]]);
+    }
+  });
 });
