@@ -4,6 +4,7 @@ import { parseKeys, Vault } from "../../src/core/cipher.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { checkDeaths, checkProgram } from "./crash.ts";
 import { MemoryJournal } from "./memory.ts";
+import { makeRenewedProgram } from "./renewed.ts";
 import { makeJudgedProgram, makeProgram, makeWideProgram } from "./program.ts";
 
 /** How many programs are tried; CRASH_SEED says where to begin. */
@@ -59,6 +60,14 @@ test(
     });
   },
 );
+
+test("guarantees 1, 2, 3, 4, 5, 8: so does one that goes on as new", { timeout: 120_000 }, async () => {
+  await eachProgram(async (seed) => {
+    const random = createRandom(`renewed deaths ${seed}`);
+    await checkProgram(makeRenewedProgram(seed), 4);
+    await checkDeaths(makeRenewedProgram(seed), (limit) => Math.floor(random.next() * limit));
+  });
+});
 
 test("guarantees 2, 3, 4, 8: so does one whose journal is sealed", { timeout: 120_000 }, async () => {
   const ring = parseKeys(`k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(3)))}`);

@@ -1,19 +1,24 @@
 /** The crash property: what must hold of a run however and whenever its process dies. */
 import { expect } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import { encode } from "../../src/core/value.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Order } from "../../src/core/order.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { receiveHook } from "../../src/engine/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
+import { receiveUpdate } from "../../src/engine/update.ts";
 import { act, signal, startAt } from "./host.ts";
 import type { Host } from "./host.ts";
-import { checkEffects, checkKeys, outcomeKinds, Progress } from "./effects.ts";
-import { define, MemoryJournal } from "./memory.ts";
+import { Chronicle } from "./chronicle.ts";
+import type { Write } from "./chronicle.ts";
+import { checkEffects, checkKeys, Progress } from "./effects.ts";
+import { checkLives } from "./lives.ts";
+import { define } from "./memory.ts";
 import { Post, answered } from "./post.ts";
 import type { Reply } from "./post.ts";
 import { interpret } from "./program.ts";
-import type { Life, Program } from "./program.ts";
+import type { Jolt, Life, Program } from "./program.ts";
 
 /** How long a schema may take, less than it has. */
 const spans: readonly number[] = [0, 0, 1, 300, 20_000];
@@ -24,21 +29,25 @@ export type Hosted = {
   readonly host: Host;
   readonly life: Life;
   readonly progress: Progress;
+  /** With what earlier processes wrote. */
+  readonly chronicle: Chronicle;
 };
 
+/** @param before what earlier processes wrote, if it was not all of one life */
 export function hostProgram(
   program: Program,
   commits: readonly string[],
   at: number,
   cold = commits.length > 0,
+  before: readonly Write[] = [],
 ): Hosted {
-  const life: Life = { handlers: [], trace: [], effects: [] };
+  const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
   const progress = new Progress();
-  const [outcome, episode] = [() => progress.outcome, () => progress.episode];
+  const [outcome, episode, round] = [() => progress.outcome, () => progress.episode, () => progress.life];
   const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
   const lags = createRandom(`lags ${program.seed} ${commits.length}`);
   const lag = (): number => spans[Math.floor(lags.next() * spans.length)] ?? 0;
-  const around = { after, turn: () => host.clock.turn(), lag, outcome, episode };
+  const around = { after, turn: () => host.clock.turn(), lag, outcome, episode, round };
   const reply: Reply = (order) => {
     const sent = host.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const attempt = sent?.attempt ?? 0;
@@ -46,11 +55,18 @@ export function hostProgram(
     life.effects.push({ path, key: order.key, attempt, outcome: outcome(), episode: episode() });
     return replyTo(order, attempt + episode());
   };
-  const definition = define(interpret(program, life, around), { timeoutMs: program.timeoutMs });
+  const { timeoutMs, perStep } = program;
+  const definition = define(interpret(program, life, around), { timeoutMs, limits: { steps: 100_000, perStep } });
   const { host }: Post = new Post(definition, reply, { commits, at, cold });
-  progress.see(...host.journal.entries);
-  host.journal.onAppend = (entries) => void progress.see(...entries);
-  const hosted = { program, host, life, progress };
+  const chronicle = new Chronicle(before);
+  if (before.length === 0) chronicle.see(host.journal, host.journal.entries);
+  progress.see(...chronicle.entries);
+  const hosted = { program, host, life, progress, chronicle };
+  host.journal.onAppend = (entries) => {
+    chronicle.see(host.journal, entries);
+    progress.see(...entries);
+    for (const jolt of program.jolts) if (jolt.write === chronicle.writes.length) void strike(hosted, jolt);
+  };
   happen(hosted);
   return hosted;
 }
@@ -75,6 +91,29 @@ function happen({ program, host, progress }: Hosted): void {
   }
   for (const { at, webhook } of program.calls) plan(at, (run) => callTwice(run, webhook, { offset: at }));
   if (program.cancelAt !== null) plan(program.cancelAt, (run) => act(run, "cancel"));
+}
+
+/** Something comes in the middle of what the run does, so many turns behind one of its writes. */
+async function strike({ host }: Hosted, { turns, what, write }: Jolt): Promise<void> {
+  for (let turn = 0; turn <= turns; turn++) await host.clock.turn();
+  if (host.dead) return;
+  try {
+    if (what === "signal") signal(host.run, "go", `struck ${write}`, `struck ${write}`);
+    else if (what === "update") await update(host.run, write);
+    else await act(host.run, what);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+  }
+  // Whoever hosts the run looks at it then; a pause does not last for ever.
+  host.plan(host.clock.at + (what === "pause" ? 5000 : 0), (run) =>
+    what === "pause" ? act(run, "resume") : undefined,
+  );
+}
+
+/** The same request again, as a client sends it that got no answer. */
+async function update(run: Run, argument: number): Promise<void> {
+  const request = { name: "add", argument: encode(argument, "an argument"), by: "test", key: `update ${argument}` };
+  for (let i = 0; i < 2; i++) await (await receiveUpdate(run, request, () => true)).end;
 }
 
 /** What a request comes to, as its address says: so long, and refused so often. */
@@ -106,8 +145,9 @@ export async function finish(hosted: Hosted): Promise<void> {
       continue;
     }
     if (host.status === "paused") {
-      // Somebody looks at a step without an attempt left, and has it tried again.
-      void act(host.run, "retry");
+      // Somebody looks at a step without an attempt left, and has it tried again; or ends a pause whose maker died.
+      const isExhausted = [...host.run.state.open].some(({ exhausted }) => exhausted);
+      void act(host.run, isExhausted ? "retry" : "resume");
       continue;
     }
     const waited = host.snapshot.waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
@@ -135,9 +175,9 @@ function retry(hosted: Hosted): boolean {
 export async function checkProgram(program: Program, every = 1): Promise<number> {
   const reference = hostProgram(program, [], startAt);
   await finish(reference);
-  const { commits } = reference.host.journal;
+  const { writes } = reference.chronicle;
   // What comes behind the end, a late call, moves no handler.
-  const end = commits.findLastIndex((text) => !text.includes('"webhook.rejected"'));
+  const end = writes.findLastIndex(({ entries }) => entries.some(({ kind }) => kind !== "webhook.rejected"));
   let crashes = 0;
   for (let keep = 1 + (program.seed % every); keep <= end; keep += every) {
     await checkCrash(program, reference, keep);
@@ -149,95 +189,79 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
 }
 
 async function checkCrash(program: Program, reference: Hosted, keep: number): Promise<void> {
-  const commits = reference.host.journal.commits.slice(0, keep);
-  const { entries } = new MemoryJournal(commits);
-  const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt);
+  const before = reference.chronicle.writes.slice(0, keep);
+  const entries = before.flatMap((write) => write.entries);
+  const commits = before.at(-1)?.commits ?? [];
+  const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt, true, before);
   await finish(hosted);
   checkSame(reference, entries, hosted);
-  expect(hosted.host.journal.commits.slice(0, keep)).toEqual(commits);
+  const wasRenewed = hosted.chronicle.writes.slice(keep).some(({ anew }) => anew);
+  if (!wasRenewed) expect(hosted.host.journal.commits.slice(0, commits.length)).toEqual(commits);
 }
 
 function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted): void {
   const known = new Progress().see(...entries).outcome;
-  const [episode] = now.life.handlers;
-  const handler = episode === undefined ? -1 : before.life.handlers.lastIndexOf(episode);
+  const [first] = now.life.handlers;
+  const handler = before.life.handlers.findLastIndex((each) => {
+    return each.episode === first?.episode && each.round === first.round;
+  });
   const seen = before.life.trace.filter((note) => note.handler === handler && note.outcome <= known);
-  const again = now.life.trace.filter((note) => note.handler === 0);
-  expect(again.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.map(({ text }) => text));
-  checkEffects(now.host.journal.entries, now.life.effects, entries.length);
+  checkSeen(
+    seen,
+    now.life.trace.filter((note) => note.handler === 0),
+    now.host,
+  );
+  checkEffects(now.chronicle.entries, now.life.effects, entries.length);
   checkKeys(
     before.life.effects.filter(({ outcome }) => outcome <= known),
     now.life.effects,
   );
-  checkJournal(now.host.journal.entries);
+  checkLives(now.chronicle.lives);
+  for (const { round, answer } of now.life.patched) {
+    const isAdopted = now.chronicle.lives[round]?.some(({ kind }) => kind === "patch.adopted");
+    expect({ round, answer }).toEqual({ round, answer: isAdopted });
+  }
   if (!now.program.tame) return;
   // Of several steps that failed for good beside each other, time decides which one the handler throws, and with it
   // what of them it had heard of by then.
-  const failed = before.host.journal.entries.filter(({ kind }) => kind === "step.failed").length;
+  const failed = before.chronicle.entries.filter(({ kind }) => kind === "step.failed").length;
   if (failed < 2 || now.program.retries === 0) expect(now.host.status).toBe(before.host.status);
   if (failed < 2) expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
   if (failed < 2 || before.host.status === "completed") expect(logs(now)).toEqual(logs(before));
 }
 
 /** What a handler saw before the first thing that a retry has done once more, the next one sees (guarantee 3). */
-function checkRetries({ host, life }: Hosted): void {
-  const { entries } = host.journal;
+function checkRetries({ chronicle: { entries }, life, host }: Hosted): void {
   for (const [handler, before] of life.handlers.entries()) {
-    const episode = life.handlers[handler + 1];
-    if (episode === undefined) break;
-    const retried = entries.find((entry) => new Progress().see(...entries.slice(0, entry.seq)).episode === episode);
-    if (episode === before || retried?.kind !== "run.retried") continue;
-    const { seq, cleared } = retried;
-    const first = entries.find((entry) => {
+    const after = life.handlers[handler + 1];
+    if (after === undefined) break;
+    // Where a timeout ended it before a handler began, it was retried more than once.
+    const retries = entries.filter((entry): entry is EntryOf<"run.retried"> => {
+      const { episode } = new Progress().see(...entries.slice(0, entry.seq));
+      return entry.kind === "run.retried" && episode > before.episode && episode <= after.episode;
+    });
+    const seq = retries[0]?.seq;
+    if (seq === undefined) continue;
+    const cleared = retries.flatMap((entry) => entry.cleared);
+    const since = entries.findLast((entry) => entry.kind === "run.created" && entry.seq < seq)?.seq ?? 0;
+    const first = entries.slice(since).find((entry) => {
       return /^step\.(completed|failed)$/.test(entry.kind) && "step" in entry && cleared.includes(entry.step ?? "");
     });
     const upTo = Math.min(first?.seq ?? Infinity, seq);
     const [seen, again] = [handler, handler + 1].map((own) => life.trace.filter((note) => note.handler === own));
-    const texts = seen?.filter(({ outcome }) => outcome < upTo).map(({ text }) => text);
-    expect(again?.slice(0, texts?.length).map(({ text }) => text)).toEqual(texts);
+    checkSeen(seen?.filter(({ outcome }) => outcome < upTo) ?? [], again ?? [], host);
   }
 }
 
-function logs({ host }: Hosted): string[] {
-  return host.journal.entries.flatMap((entry) => (entry.kind === "log.written" ? [entry.message] : [])).sort();
+/** A handler that begins anew sees the same; one that is terminated in the midst of its replay, no more of it. */
+function checkSeen(before: Life["trace"], again: Life["trace"], { snapshot }: Host): void {
+  const isCut = snapshot.error?.code === "terminated" && again.length < before.length;
+  const [seen, now] = [before, again].map((notes) => notes.slice(0, isCut ? again.length : before.length));
+  expect(now?.map(({ text }) => text)).toEqual(seen?.map(({ text }) => text));
 }
 
-/** What holds of every journal: places and times, no outcome twice but after a retry, each signal consumed once, an end. */
-export function checkJournal(entries: readonly Entry[]): void {
-  const outcomes = new Set<string>();
-  const consumed = new Set<number>();
-  let last = 0;
-  for (const [i, entry] of entries.entries()) {
-    expect(entry.seq).toBe(i + 1);
-    expect(entry.at).toBeGreaterThanOrEqual(last);
-    last = entry.at;
-    if (entry.kind === "run.retried") {
-      // What was undone, is being done again.
-      for (const step of entry.cleared) outcomes.delete(`run ${step}`);
-      for (const place of outcomes) if (place.startsWith("undo ")) outcomes.delete(place);
-    }
-    if (outcomeKinds.has(entry.kind)) {
-      const id =
-        "step" in entry
-          ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}`
-          : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}${entry.kind === "webhook.created" ? " address" : ""}`;
-      const place = id.replace(/^signal/, "wait");
-      expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
-      outcomes.add(place);
-    }
-    if (entry.kind === "signal.consumed") {
-      expect(consumed.has(entry.signal)).toBe(false);
-      expect(entries[entry.signal - 1]).toMatchObject({ kind: "signal.received", name: entry.name });
-      for (const earlier of entries.slice(0, entry.signal - 1)) {
-        if (earlier.kind === "signal.received" && earlier.name === entry.name)
-          expect(consumed.has(earlier.seq)).toBe(true);
-      }
-      consumed.add(entry.signal);
-    }
-  }
-  // A call that comes after the end is on record behind it.
-  const end = entries.findLast(({ kind }) => kind !== "webhook.rejected");
-  expect(end?.kind).toMatch(/^run\.(completed|failed|cancelled)$/);
+function logs({ chronicle }: Hosted): string[] {
+  return chronicle.entries.flatMap((entry) => (entry.kind === "log.written" ? [entry.message] : [])).sort();
 }
 
 /** An ended run stays as it is. */
@@ -254,17 +278,18 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
   let hosted = hostProgram(program, [], startAt);
   for (let deaths = 0; ; deaths++) {
     const { host } = hosted;
-    const dieAt = host.journal.commits.length + 1 + next(6);
+    const { writes } = hosted.chronicle;
+    const dieAt = writes.length + 1 + next(6);
     const { onAppend } = host.journal;
     host.journal.onAppend = (entries) => {
       onAppend?.(entries);
-      if (deaths < 6 && host.journal.commits.length >= dieAt) host.dead = true;
+      if (deaths < 6 && writes.length >= dieAt) host.dead = true;
     };
     await finish(hosted);
     if (!host.dead) break;
-    const commits = host.journal.commits.slice(0, dieAt);
-    hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000);
+    const commits = writes.at(-1)?.commits ?? [];
+    hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes);
   }
-  checkJournal(hosted.host.journal.entries);
+  checkLives(hosted.chronicle.lives);
   expect(hosted.host.status).toMatch(/^(completed|failed|cancelled)$/);
 }

@@ -5,10 +5,12 @@ import type { Life } from "./program.ts";
 
 type Effect = Life["effects"][number];
 
-/** How far a run has come, by its record. */
+/** How far a run has come, by all that it ever had on record. */
 export class Progress {
-  /** The `seq` of the newest outcome. */
+  /** The `seq` of the newest outcome, or of the beginning of its life. */
   outcome = 0;
+  /** How often it has gone on as new. */
+  life = 0;
   /** How often it has failed and was retried. */
   episode = 0;
   /** When the newest retry was; null before. */
@@ -16,8 +18,10 @@ export class Progress {
   #hasFailed = false;
 
   see(...entries: readonly Entry[]): this {
-    for (const { kind, seq, at } of entries) {
-      if (outcomeKinds.has(kind)) this.outcome = seq;
+    for (const entry of entries) {
+      const { kind, seq, at } = entry;
+      if (outcomeKinds.has(kind) || kind === "run.created") this.outcome = seq;
+      if (entry.kind === "run.created") this.life = entry.continuation?.count ?? 0;
       if (kind === "run.failed") this.#hasFailed = true;
       if (kind !== "run.retried" || !this.#hasFailed) continue;
       this.#hasFailed = false;
@@ -36,23 +40,25 @@ export const outcomeKinds: ReadonlySet<string> = new Set([
   "signal.consumed",
   "webhook.created",
   "webhook.received",
+  "update.accepted",
   "undo.started",
   "undo.completed",
   "undo.failed",
   "run.cancel_requested",
 ]);
 
-/** The deed that an idempotency key stands for: a step or its undoing, and how often that was done anew. */
-type Deed = { readonly step: string; readonly isUndo: boolean; readonly times: number };
+/** The deed that an idempotency key stands for: in which life, a step or its undoing, and how often it was done anew. */
+type Deed = { readonly life: string; readonly step: string; readonly isUndo: boolean; readonly times: number };
 
 function deedOf(key: string): Deed {
-  const [, times = "0", undo, step] = /^(?:run|fork)-1:[^:.]+(?:\.(\d+))?(\.undo)?:([^:]+)$/.exec(key) ?? [];
+  const [, life = "", times = "0", undo, step] =
+    /^(?:run|fork)-1:([^:.]+)(?:\.(\d+))?(\.undo)?:([^:]+)$/.exec(key) ?? [];
   if (step === undefined) throw new Error(`an idempotency key of an unknown form: ${key}`);
-  return { step, isUndo: undo !== undefined, times: Number(times) };
+  return { life, step, isUndo: undo !== undefined, times: Number(times) };
 }
 
-function nameOf({ step, isUndo, times }: Deed): string {
-  return `${isUndo ? "undo" : "step"} ${step} ${times}`;
+function nameOf({ life, step, isUndo, times }: Deed): string {
+  return `${life} ${isUndo ? "undo" : "step"} ${step} ${times}`;
 }
 
 /** What the record has of a deed. */
@@ -65,9 +71,14 @@ function marksOf(entries: readonly Entry[]): Map<string, Mark[]> {
     new Map(),
     new Progress(),
   ];
-  let undone: string[] = [];
+  let [undone, life]: [string[], string] = [[], ""];
   for (const entry of entries) {
     const { episode } = progress;
+    if (entry.kind === "run.created") {
+      life = entry.at.toString(36);
+      undone = [];
+      times.clear();
+    }
     if (progress.see(entry).episode > episode) {
       for (const step of undone) times.set(step, (times.get(step) ?? 0) + 1);
       undone = [];
@@ -75,7 +86,7 @@ function marksOf(entries: readonly Entry[]): Map<string, Mark[]> {
     if (entry.kind === "undo.completed") undone.push(entry.step);
     if (!/^(step|undo)\.(completed|failed|attempt_started)$/.test(entry.kind)) continue;
     const { kind, step, attempt, seq } = entry as Extract<Entry, { kind: "step.completed" }>;
-    const name = nameOf({ step, isUndo: kind.startsWith("undo"), times: times.get(step) ?? 0 });
+    const name = nameOf({ life, step, isUndo: kind.startsWith("undo"), times: times.get(step) ?? 0 });
     marks.set(name, [...(marks.get(name) ?? []), { kind, attempt, seq, episode }]);
   }
   return marks;

@@ -13,6 +13,7 @@ import { hang } from "../../src/rehearsal/hang.ts";
 import { Relatives } from "../../src/rehearsal/relatives.ts";
 import { Life, Process as OneLife } from "../../src/rehearsal/process.ts";
 import type { Creation } from "../../src/rehearsal/process.ts";
+import { Chronicle } from "./chronicle.ts";
 import { created, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, memoryWorld } from "./memory.ts";
 
@@ -90,6 +91,8 @@ export class Family {
   readonly mute = new Set<string>();
   calls: string[] = [];
   lives = 0;
+  /** What each of them ever had on record. */
+  readonly chronicles = new Map<string, Chronicle>();
   readonly script = {
     child: (workflow: string): Definition => {
       const definition = this.definitions.get(workflow);
@@ -224,11 +227,15 @@ export class Family {
     const life = new Life();
     const world = { ...memoryWorld(this.clock), children: this.#relatives.children(id, life) };
     const find: Find = (name, version) => {
-      const definition = this.definitions.get(name);
+      // A dead process begins nothing.
+      const definition = life.dead ? undefined : this.definitions.get(name);
       return definition?.version === version ? definition : undefined;
     };
     const process = new Process(id, journal, new Run(journal, world, find), life);
-    journal.onAppend = () => {
+    const chronicle = this.chronicles.get(id) ?? new Chronicle();
+    this.chronicles.set(id, chronicle);
+    journal.onAppend = (entries) => {
+      chronicle.see(journal, entries);
       void this.#stopAt(id, journal.commits.length);
       const at = this.deaths.findIndex((death) => death.id === id && death.commit === journal.commits.length);
       if (at < 0) return;

@@ -50,7 +50,9 @@ export type Wide =
   /** A wait whose schema takes its time, another in every life, and may refuse what comes. */
   | { readonly t: "judged"; readonly name: string; readonly timeoutMs: number | null; readonly refuses: boolean }
   /** Retried as a function says, or as the error does. */
-  | { readonly t: "own"; readonly name: string; readonly how: "function" | "after"; readonly fails: number };
+  | { readonly t: "own"; readonly name: string; readonly how: "function" | "after"; readonly fails: number }
+  /** The run goes on as new, if there is another life for it, whether or not the handler waits for that. */
+  | { readonly t: "renew"; readonly waits: boolean };
 
 export type Program = {
   readonly seed: number;
@@ -64,12 +66,26 @@ export type Program = {
   readonly timeoutMs: number | null;
   /** When webhooks are called, counted from its start. */
   readonly calls: readonly { readonly at: number; readonly webhook: string }[];
+  /** What the lives to come do, once it goes on as new. */
+  readonly next: readonly Node[];
+  /** It takes updates. */
+  readonly asks: boolean;
+  /** Calls of a step that each life may make, by name. */
+  readonly perStep: Readonly<Record<string, number>>;
+  readonly jolts: readonly Jolt[];
   /** How often somebody has it tried again once it has failed; what happened to it then happens once more. */
   readonly retries: number;
 };
 
 /** From `at` on, counted from the start of the run, for `ms`. */
 export type Pause = { readonly at: number; readonly ms: number };
+
+/** So many turns of the event loop behind the write of this number. */
+export type Jolt = {
+  readonly write: number;
+  readonly turns: number;
+  readonly what: "pause" | "cancel" | "terminate" | "signal" | "update";
+};
 
 /** `at` counts from the start of the run. */
 export type PlannedSignal = {
@@ -104,12 +120,13 @@ export function makeJudgedProgram(seed: number): Program {
   return made(seed, new JudgedMaker((limit) => Math.floor(random.next() * limit), seed % 2 === 0));
 }
 
-function made(seed: number, maker: Maker): Program {
+export function made(seed: number, maker: Maker): Program {
   const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3, false) };
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
   const retries = [1, 0, 2, 0][Math.floor(seed / 2) % 4] ?? 0;
   const timeoutMs = maker.tame || seed % 6 !== 1 ? null : 30 * hourMs;
-  return { seed, tame: maker.tame, body, signals, pauses, cancelAt, timeoutMs, calls: maker.calls(), retries };
+  const own = { next: [], asks: false, perStep: {}, jolts: [] };
+  return { seed, tame: maker.tame, body, signals, pauses, cancelAt, timeoutMs, calls: maker.calls(), retries, ...own };
 }
 
 class Maker {
@@ -217,7 +234,7 @@ class Maker {
   }
 }
 
-class WideMaker extends Maker {
+export class WideMaker extends Maker {
   override node(depth: number, parallel: boolean): Node {
     return this.below(3) > 0 ? super.node(depth, parallel) : this.wide(depth, parallel);
   }
@@ -286,8 +303,10 @@ type Verdict = { readonly value: string } | { readonly issues: readonly { readon
 
 /** What a life did: in which order, and after which outcome. */
 export type Life = {
-  /** Of each handler that began in it, after how many retries of the failed run. */
-  readonly handlers: number[];
+  /** Which side of a change each handler took that asked, in which life of the run. */
+  readonly patched: { readonly round: number; readonly answer: boolean }[];
+  /** Of each handler that began in it, after how many retries of the failed run, and in which of its lives. */
+  readonly handlers: { readonly episode: number; readonly round: number }[];
   readonly trace: { readonly text: string; readonly outcome: number; readonly handler: number }[];
   readonly effects: {
     readonly path: string;
@@ -309,16 +328,22 @@ export type Surroundings = {
   readonly outcome: () => number;
   /** How often the run has failed and was retried, by the record. What fails, fails ever less. */
   readonly episode: () => number;
+  /** How often the run has gone on as new, by the record. */
+  readonly round: () => number;
 };
 
-export function interpret(
-  program: Program,
-  life: Life,
-  around: Surroundings,
-): (input: never, step: Step) => Promise<unknown> {
-  return async (_input, step) => {
-    const player = new Player(step, life, around);
-    await player.play(program.body, "");
+/** What a life of the run goes on with. */
+type Carried = { readonly round: number; readonly sum: number };
+
+type Handler = (input: Carried | undefined, step: Step) => Promise<unknown>;
+
+export function interpret(program: Program, life: Life, around: Surroundings): Handler {
+  return async (input = { round: 0, sum: 0 }, step) => {
+    const player = new Player(step, life, around, program, input);
+    const { round } = input;
+    const body = [program.body, ...program.next][round] ?? { t: "throw" };
+    if (program.next.length === 0) await player.play(body, "");
+    else await player.live(body, `life ${round} ${step.info.continued} `);
     return life.trace.length;
   };
 }
@@ -328,12 +353,38 @@ class Player {
   readonly life: Life;
   readonly around: Surroundings;
   readonly handler: number;
+  readonly program: Program;
+  readonly round: number;
+  sum: number;
 
-  constructor(step: Step, life: Life, around: Surroundings) {
+  constructor(step: Step, life: Life, around: Surroundings, program: Program, { round, sum }: Carried) {
     this.step = step;
     this.life = life;
     this.around = around;
-    this.handler = life.handlers.push(around.episode()) - 1;
+    this.program = program;
+    [this.round, this.sum] = [round, sum];
+    this.handler = life.handlers.push({ episode: around.episode(), round: around.round() }) - 1;
+  }
+
+  /** One of several lives of the run. */
+  async live(body: Node, path: string): Promise<void> {
+    const add = (argument: number): number => {
+      this.note(path, `${this.sum} and ${argument}`);
+      return (this.sum += argument);
+    };
+    this.note(path, this.sum);
+    if (this.program.asks) this.step.update("add", null, add as never);
+    this.life.patched.push({ round: this.round, answer: this.step.patched("change") });
+    await this.play(body, path);
+  }
+
+  /** @returns at once where it does not wait, or has no other life */
+  async renew({ waits }: Extract<Wide, { t: "renew" }>): Promise<unknown> {
+    if (this.round >= this.program.next.length) return "the last life";
+    const renewed = this.step.continueAsNew({ round: this.round + 1, sum: this.sum });
+    if (waits) return await renewed;
+    renewed.catch(() => {});
+    return "to go on as new";
   }
 
   note(path: string, text: unknown): void {
@@ -373,6 +424,7 @@ class Player {
       case "fetch":
       case "judged":
       case "own":
+      case "renew":
         return await this.watch(path, this.wide(node, path));
       default:
         return this.aside(node.t, path);
@@ -433,6 +485,8 @@ class Player {
         const told = (_error: unknown, attempt: number): string | null => (attempt > 2 ? null : `${attempt} s`);
         return await step.run(node.name, fn, { retry: node.how === "after" ? { limit: 2 } : told });
       }
+      case "renew":
+        return await this.renew(node);
       default:
         return node satisfies never;
     }

@@ -37,6 +37,11 @@ export type Outcome = { readonly value: unknown } | { readonly error: unknown };
 export type Clock = {
   /** How late anything may come; Infinity where time is real. */
   readonly slackMs: number;
+  /**
+   * By how much its entries may be ahead of the world: a life that begins at the instant of the one before is put a
+   * moment behind it.
+   */
+  aheadMs: number;
 };
 
 type Settle = { readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void };
@@ -57,6 +62,8 @@ export class Call {
   attempt = 1;
   /** Attempts that were forgiven by somebody who had it tried again. */
   forgiven = 0;
+  /** That nobody waits for it any more is on record. */
+  isWithdrawn = false;
   /** It was told to stop, and has a while to do so. */
   stopped = false;
   /** Whether its attempt is under way: it fell due at the instant of something else, or a death may have cut it off. */
@@ -79,6 +86,7 @@ export class Call {
   readonly #settle: Settle;
   readonly #deeds: Deeds;
   readonly #slackMs: number;
+  readonly #clock: Clock;
 
   constructor(
     identity: Pick<Call, "kind" | "id" | "name" | "scope" | "times">,
@@ -91,21 +99,30 @@ export class Call {
     const { kind, id, name, scope, times } = identity;
     [this.kind, this.id, this.name, this.scope, this.times, this.plan] = [kind, id, name, scope, times, plan];
     [this.earliest, this.latest, this.fixedAt, this.madeAt] = [at, kind === "child" ? Infinity : at, at, at];
-    [this.#settle, this.#deeds, this.#slackMs] = [settle, deeds, clock.slackMs];
+    [this.#settle, this.#deeds, this.#slackMs, this.#clock] = [settle, deeds, clock.slackMs, clock];
   }
 
   /** By how much times may differ that should be the same. */
   get fuzzMs(): number {
-    return this.#slackMs === Infinity ? momentMs : 0;
+    return this.#slackMs === Infinity ? momentMs : this.#clock.aheadMs;
   }
 
   get key(): string {
     return `${this.kind} ${this.id}`;
   }
 
+  /** What it waits for may have come by then. */
+  isDue(at: number): boolean {
+    return at >= this.earliest - this.#clock.aheadMs;
+  }
+
   /** Nobody waits for it any more. */
   lose(): void {
     if (this.state !== "over") [this.#lostAs, this.state] = [this.state, "over"];
+  }
+
+  get isLost(): boolean {
+    return this.#lostAs !== null && this.state === "over";
   }
 
   /** The run had ended and is retried: it is as it was before nobody waited for it. */
@@ -173,7 +190,7 @@ export class Call {
 
   /** It was taken for removed, and is on record once more: it keeps its deadline. */
   waitAgain(until: unknown): void {
-    claim(this.state === "waiting", `${this.id} does not wait`);
+    claim(this.state === "waiting" || this.isLost, `${this.id} does not wait`);
     same(until, this.earliest === Infinity ? null : this.earliest, `the deadline of ${this.id}`);
   }
 
@@ -201,7 +218,8 @@ export class Call {
       return;
     }
     const shiftMs = at - Math.max(pausedAt, this.fixedAt);
-    if (this.state === "waiting" || this.state === "resting") this.earliest += shiftMs - this.fuzzMs;
+    if (this.state === "waiting" || this.state === "resting")
+      this.earliest += shiftMs - (this.#slackMs === Infinity ? momentMs : 0);
     // A death may have cut it off in the pause; suspects begin again one after another.
     if (this.state === "flying" && this.#slackMs > 0) [this.latest, this.unsure] = [Infinity, true];
     if (this.state !== "flying") this.latest = Math.max(at, this.latest + shiftMs);
@@ -225,7 +243,7 @@ export class Call {
   complete({ at, result }: Seen): void {
     const { end, ms } = this.#now;
     const inTime = this.#isLoose || ms <= this.plan.how.timeoutMs;
-    claim(this.state === "flying" && at >= this.earliest && inTime, `${this.id} cannot be over yet`);
+    claim(this.state === "flying" && this.isDue(at) && inTime, `${this.id} cannot be over yet`);
     claim("value" in end, `attempt ${this.attempt} of ${this.id} does not succeed`);
     const value = "value" in end ? end.value : null;
     if (this.kind === "run") same(result, value, `the result of ${this.id}`);
@@ -293,7 +311,7 @@ export class Call {
     if (this.stopped) codes.add("step_timeout").add("step_failed");
     const told = `attempt ${this.attempt} of ${this.id} fails with ${[...codes].join(" or ")}, not ${String(code)}`;
     claim(codes.has(code), told);
-    const isDue = code === "step_interrupted" || at >= this.earliest;
+    const isDue = code === "step_interrupted" || this.isDue(at);
     claim(this.state === "flying" && isDue, `${this.id} cannot have failed yet`);
     if (code === "step_interrupted") return 0;
     this.#count.least++;

@@ -12,6 +12,8 @@ export type Looks = {
   readonly besides: readonly string[];
 };
 
+export type Called = { readonly call: string; readonly id: string };
+
 export class Calls {
   /** In the order in which they were made. */
   readonly made: Call[] = [];
@@ -20,20 +22,19 @@ export class Calls {
   pausedAt: number | null = null;
   /** A step without an attempt left has paused the run, whether or not anybody waits for it by now. */
   #isExhausted = false;
-  #resumedAt = 0;
+  /** When the newest pause was over. */
+  resumedAt = 0;
   readonly #counts = new Map<string, number>();
   readonly #clock: Clock;
   /** Those of earlier handlers that nothing came of yet, by key: a handler that makes them goes on with them. */
   readonly #known = new Map<string, Call>();
-
-  readonly #left: Call[] = [];
 
   /** @param before those of the handler before, where the run had ended and is retried */
   constructor(clock: Clock, before: Calls | null = null) {
     this.#clock = clock;
     if (before === null) return;
     [this.at, this.pausedAt] = [before.at, before.pausedAt];
-    [this.#isExhausted, this.#resumedAt] = [before.#isExhausted, before.at];
+    [this.#isExhausted, this.resumedAt] = [before.#isExhausted, before.at];
     for (const [key, call] of before.#known) this.#known.set(key, call);
     for (const call of before.made) {
       call.reopen();
@@ -45,8 +46,7 @@ export class Calls {
 
   /** Nobody waits for them while the steps of the run are undone; they stay open, for a retry. */
   leave(): void {
-    this.#left.push(...this.open);
-    for (const call of this.#left) call.lose();
+    for (const call of this.open) call.lose();
   }
 
   make(call: Call): void {
@@ -73,7 +73,7 @@ export class Calls {
       if (isEnding && kind !== "undo" && !call.stopped) continue;
       const isFirst = this.firstWait(call.name) === call;
       const signal = isFirst ? inbox.find((each) => each["name"] === call.name) : undefined;
-      const due = signal === undefined ? latest : Math.max(signal.at, call.fixedAt, call.madeAt, this.#resumedAt);
+      const due = signal === undefined ? latest : Math.max(signal.at, call.fixedAt, call.madeAt, this.resumedAt);
       const isLate = state !== "exhausted" && at > due + this.#clock.slackMs;
       claim(!isLate || isLost(call.scope), `${kind} ${id} (${state}) should have gone on at ${due}`);
     }
@@ -112,18 +112,30 @@ export class Calls {
     this.#isExhausted ||= byEngine;
   }
 
-  /** The pause is over, and steps that had no attempt left have all of them again. */
-  resume(shiftMs: number): void {
-    const fuzzMs = this.#clock.slackMs === Infinity ? momentMs : 0;
+  /** That nobody waits for these any more is on record. */
+  withdraw(calls: readonly Called[]): void {
+    for (const { call, id } of calls) {
+      const lost = this.made.find((each) => each.kind === call && each.id === id);
+      if (lost !== undefined) lost.isWithdrawn = true;
+    }
+  }
+
+  /**
+   * The pause is over, and steps that had no attempt left have all of them again.
+   * @param inVain the run goes on as new now, and nothing begins
+   */
+  resume(shiftMs: number, inVain = false): void {
+    const fuzzMs = this.#clock.slackMs === Infinity ? momentMs : this.#clock.aheadMs;
     near(shiftMs, this.at - (this.pausedAt ?? this.at), fuzzMs, "the length of the pause");
     const held = [...this.open, ...this.#known.values()];
-    for (const call of held) call.shift(this.at, this.pausedAt ?? this.at);
-    for (const call of this.#left) {
+    for (const call of held) if (!inVain) call.shift(this.at, this.pausedAt ?? this.at);
+    for (const call of this.made) {
+      if (!call.isLost || call.isWithdrawn) continue;
       call.reopen();
       call.shift(this.at, this.pausedAt ?? this.at);
       call.lose();
     }
-    [this.pausedAt, this.#resumedAt, this.#isExhausted] = [null, this.at, false];
+    [this.pausedAt, this.resumedAt, this.#isExhausted] = [null, this.at, false];
     for (const call of held) call.release(this.at);
   }
 

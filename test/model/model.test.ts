@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { compare } from "./comparison.ts";
-import { makeProgram } from "./program.ts";
+import { makeProgram, makeRenewedProgram } from "./program.ts";
 import { explain } from "./report.ts";
 import { stage } from "./stage.ts";
 
@@ -15,8 +15,8 @@ const unitMs = 60_000;
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** @returns what was compared */
-async function check(seed: number): Promise<{ runs: number; entries: number }> {
-  const program = makeProgram(seed, unitMs);
+async function check(seed: number, make = makeProgram): Promise<{ runs: number; entries: number }> {
+  const program = make(seed, unitMs);
   const observations = await stage(program);
   // A death keeps a run from what is due for a second.
   const slackMs = program.history.some(({ what }) => what === "death") ? 10_000 : 0;
@@ -62,13 +62,20 @@ test.each([
   expect((await check(seed)).runs).toBeGreaterThan(0);
 });
 
-test("guarantees 1 to 5 and 8: the engine does what the model of a run says", { timeout: 3_600_000 }, async () => {
-  let [runs, entries] = [0, 0];
-  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
-    const checked = await check(seed);
-    runs += checked.runs;
-    entries += checked.entries;
-  }
-  if (count > 1000) console.warn(`${count} programs, ${runs} runs, ${entries} entries`);
-  expect(runs).toBeGreaterThanOrEqual(count);
-});
+test.each([
+  ["", makeProgram],
+  [", also of one that goes on as new", makeRenewedProgram],
+])(
+  "guarantees 1 to 5 and 8: the engine does what the model of a run says%s",
+  { timeout: 3_600_000 },
+  async (_what, make) => {
+    let [runs, entries] = [0, 0];
+    for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+      const checked = await check(seed, make);
+      runs += checked.runs;
+      entries += checked.entries;
+    }
+    if (count > 1000) console.warn(`${count} programs, ${runs} runs, ${entries} entries`);
+    expect(runs).toBeGreaterThanOrEqual(count);
+  },
+);

@@ -7,8 +7,8 @@
 import { Call, simple } from "./call.ts";
 import type { Clock, Deeds, Plan } from "./call.ts";
 import { Calls } from "./calls.ts";
-import type { Looks } from "./calls.ts";
-import { Given, claim, same } from "./disagreement.ts";
+import type { Called, Looks } from "./calls.ts";
+import { Disagreement, Given, claim, same } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { cancelled, failed } from "./ending.ts";
 import type { Ending } from "./ending.ts";
@@ -16,10 +16,12 @@ import type { How, Tools } from "./player.ts";
 import { Past } from "./past.ts";
 import type { Told } from "./past.ts";
 import { isLost, map, race, scopes } from "./race.ts";
+import type { Input } from "./program.ts";
+import { Renewal } from "./renewal.ts";
 import { Replay } from "./replay.ts";
 import { Updates } from "./update.ts";
 
-type Handler = (tools: Tools) => Promise<unknown>;
+type Handler = (tools: Tools, input: Input) => Promise<unknown>;
 
 const outcomes =
   /^((step|undo|child)\.(completed|failed)|timer\.fired|wait\.timed_out|signal\.consumed|update\.accepted)$/;
@@ -28,7 +30,8 @@ const ended = /^(step|undo)\.completed$/;
 /** What does not begin or fire while the run is paused. */
 const held = /^(timer\.|wait\.(started|timed_out)|signal\.consumed)/;
 
-export type Order = (calls: readonly Call[]) => readonly Call[];
+/** In which order those that are told of a cancellation hear of it. */
+export type Order = (told: readonly (() => void)[]) => readonly (() => void)[];
 
 export class Model {
   /** What attempts there may have been, by path and number: at least, and at most, how often. */
@@ -39,14 +42,17 @@ export class Model {
   readonly #turn: () => Promise<void>;
   readonly #order: Order | null;
   #calls: Calls;
-  readonly #past = new Past();
+  #past = new Past();
+  readonly #renewal = new Renewal();
+  /** What this life of the run was begun with. */
+  #input: Input | null = null;
   /** How often the run had failed and was retried. */
   #episode = 0;
-  readonly #replay: Replay;
+  #replay: Replay;
   /** Open calls that were taken for removed from the code, by key. */
   readonly #removed = new Set<string>();
   /** Signals that nobody consumed. */
-  readonly #inbox: Seen[] = [];
+  #inbox: Seen[] = [];
   #updates = new Updates();
   #unsaid: unknown[] = [];
   /** What is yet to hear of a cancellation. */
@@ -59,6 +65,8 @@ export class Model {
   #cancelled: Given | null = null;
   /** It was cancelled while it was on its way to another end. */
   #isLate = false;
+  /** How it would have ended, had it not been for its next life. */
+  #left: Ending | null = null;
   /** How the handler wants the run to end; it has no more say. */
   #wanted: Ending | null = null;
 
@@ -71,18 +79,22 @@ export class Model {
     this.#order = order;
     this.#calls = new Calls(clock);
     this.#turn = turn;
-    this.#replay = new Replay(turn, (told) => this.#give(told));
+    this.#replay = this.#playback();
   }
 
   /** Takes the next entry of the history. @throws Disagreement */
   async see(entry: Seen, handler: Handler): Promise<void> {
     const { kind, at } = entry;
     claim(at >= this.#calls.at, "time runs backwards");
+    this.#renewal.see(entry);
+    if (kind === "run.created") this.#create(entry);
     this.#past.see(entry);
     if (kind === "run.retried" && this.end !== null) return await this.#retry(entry, handler);
     claim(this.end === null, `${kind} after the end`);
     this.#calls.begin(entry);
-    this.#calls.overdue(at, this.#wanted !== null, this.#inbox);
+    this.#calls.overdue(at, this.#wanted !== null || this.#renewal.isAsked, this.#inbox);
+    if (this.#calls.pausedAt === null && this.#wanted === null)
+      this.#renewal.overdue(at, this.#calls.resumedAt, this.#clock.slackMs);
     this.#calls.at = at;
     const isUnsaid = this.#unsaid.length > 0 && this.#cancelled === null;
     const isBeside = ended.test(kind) && ended.test(this.#last.kind) && this.#last.at === at;
@@ -99,6 +111,29 @@ export class Model {
       await this.#turn();
       await this.#replay.settle();
     }
+  }
+
+  /** A life of it begins, the first or another. */
+  #create(entry: Seen): void {
+    this.#input = entry["input"] as Input;
+    if (this.#calls.at === 0) return;
+    claim(this.end === null && this.#wanted === null && this.#cancelled === null, "it is on its way to its end");
+    claim(this.#calls.pausedAt === null, "it goes on as new while it is paused");
+    claim(this.#unsaid.length === 0, `"${String(this.#unsaid[0])}" was not said before it went on as new`);
+    this.#calls.at = entry.at;
+    this.#calls.tie();
+    this.#input = this.#renewal.begin(entry, this.#inbox);
+    [this.#calls, this.#past, this.#updates] = [new Calls(this.#clock), new Past(), new Updates()];
+    this.#replay = this.#playback();
+    this.#calls.at = entry.at;
+    this.#clock.aheadMs++;
+    this.#removed.clear();
+    this.#left = null;
+    [this.#episode, this.#inbox, this.#undoable] = [0, [], []];
+  }
+
+  #playback(): Replay {
+    return new Replay(this.#turn, (told) => this.#give(told));
   }
 
   /** Whoever begins anew is to be given it. */
@@ -138,7 +173,7 @@ export class Model {
   #goLive(): void {
     for (const call of this.#calls.open) {
       if (this.#wanted !== null) call.unsure = true;
-      else if (call.state === "called" && this.#calls.pausedAt === null) call.fallDue();
+      else if (call.state === "called" && !this.#isHeld) call.fallDue();
     }
   }
 
@@ -169,6 +204,7 @@ export class Model {
       sleep: (name, ms) => this.#call("sleep", name, { ms }),
       waitFor: (name, ms) => this.#call("wait", name, { ms }),
       invoke: () => this.#call("child", "modelled", {}),
+      renew: (input) => this.#renew(input),
       map: (name, items, deed, how) => map(name, items, deed, how, (one) => run(name, one, how)),
       race: (branches) => race(branches, withdraw),
       update: (name, fn) => this.#updates.register(name, fn),
@@ -176,27 +212,43 @@ export class Model {
       bail: (message) => this.#end({ ends: "cancelled", told: { code: "bailed", message } }),
       fail: ({ name, message }) => this.#end({ ends: "failed", told: { code: "handler_failed", name, message } }),
     };
-    handler(tools).then(
+    if (this.#input === null) throw new Disagreement("it begins before it was created");
+    handler(tools, this.#input).then(
       // As it is now: a handler that has returned may yet change what it returned.
       (output) => this.#leave({ ends: "completed", told: { output: structuredClone(output) } }),
       (error: Parameters<typeof failed>[0]) => this.#leave(failed(error)),
     );
   }
 
-  /** A branch that lost its race has no say in how the run ends. */
+  /** A branch that lost its race has no say in how the run ends, nor has any once it is to go on as new. */
   #end(wanted: Ending): Promise<never> {
-    if (!isLost(scopes.getStore() ?? null)) return this.#leave(wanted);
-    return Promise.reject(Object.assign(new Given(), { name: "Error", message: "the race was won by others" }));
+    const isVain = isLost(scopes.getStore() ?? null);
+    if (!isVain && !this.#renewal.isAsked) return this.#leave(wanted);
+    const message = isVain ? "the race was won by others" : "the run has ended";
+    return Promise.reject(Object.assign(new Given(), { name: "Error", message }));
+  }
+
+  #renew(input: Input): Promise<never> {
+    if (isLost(scopes.getStore() ?? null) || this.#wanted !== null) return new Promise(() => {});
+    if (this.#cancelled !== null) return Promise.reject(this.#cancelled);
+    return this.#renewal.ask(input, this.#calls.at);
   }
 
   /** The handler has no more say; what it did that can be undone and is under way is waited for. */
   #leave(wanted: Ending): Promise<never> {
-    if (this.#wanted === null) {
+    // One that is to go on as new does not end, unless it is cancelled.
+    if (this.#renewal.isAsked) this.#left ??= wanted;
+    else if (this.#wanted === null) {
       this.#wanted = this.#cancelled === null ? wanted : cancelled;
       this.#calls.tie();
       for (const call of this.#awaited) call.stop(this.#calls.at);
     }
     return new Promise(() => {});
+  }
+
+  /** Nothing begins now; once it is to go on as new, nothing of this life. */
+  get #isHeld(): boolean {
+    return this.#calls.pausedAt !== null || this.#renewal.isAsked;
   }
 
   #call(kind: Call["kind"], name: string, plan: Partial<Plan>): Promise<unknown> {
@@ -217,7 +269,7 @@ export class Model {
         this.#clock,
       );
       this.#calls.make(call);
-      const isHeld = this.#replay.claim(call.key) || this.#replay.isOn || this.#calls.pausedAt !== null;
+      const isHeld = this.#replay.claim(call.key) || this.#replay.isOn || this.#isHeld;
       if (!isHeld && call.state === "called") call.begin(this.#calls.at);
     });
   }
@@ -234,7 +286,8 @@ export class Model {
         return verb === "stopped" ? undefined : this.#childed(verb, entry);
       case "timer":
       case "wait":
-        return verb === "withdrawn" ? undefined : this.#timed(noun === "timer" ? "sleep" : "wait", verb, entry);
+        if (verb === "withdrawn") return this.#calls.withdraw(entry["calls"] as readonly Called[]);
+        return this.#timed(noun === "timer" ? "sleep" : "wait", verb, entry);
       case "signal":
         return verb === "received" ? void this.#inbox.push(entry) : this.#consumed(entry);
       case "update":
@@ -256,6 +309,7 @@ export class Model {
     if (kind === "undo" && entry["step"] === this.#lacking) return this.#lacked(verb, entry);
     const call = this.#calls.find(kind, entry["step"]);
     if (verb === "interrupted" || verb === "attempt_started") {
+      claim(verb !== "interrupted" || !this.#renewal.isAsked, `${call.id} begins once more just to be left behind`);
       if (verb === "interrupted") this.#calls.doubt(entry.at);
       return call.mark(entry, this.#calls.pausedAt !== null, this.#wanted !== null);
     }
@@ -279,16 +333,16 @@ export class Model {
 
   #timed(kind: "sleep" | "wait", verb: string, entry: Seen): void {
     const id = entry["call"];
-    if ((verb === "set" || verb === "started") && this.#removed.delete(`${kind} ${String(id)}`)) {
-      return this.#calls.find(kind, id).waitAgain(kind === "sleep" ? entry["wakeAt"] : entry["until"]);
-    }
     if (verb === "set" || verb === "started") {
       // Also what was called in the very turn in which it was given up.
       const made = this.#calls.made.find((each) => each.kind === kind && each.id === id);
-      return (made ?? this.#calls.find(kind, id)).wait(entry, kind === "sleep" ? entry["wakeAt"] : entry["until"]);
+      const waiting = made ?? this.#calls.find(kind, id);
+      const until = kind === "sleep" ? entry["wakeAt"] : entry["until"];
+      if (this.#removed.delete(`${kind} ${String(id)}`)) return waiting.waitAgain(until);
+      return waiting.wait(entry, until);
     }
     const call = this.#calls.find(kind, id);
-    const isOver = call.state === "waiting" ? entry.at >= call.earliest : call.plan.ms === 0;
+    const isOver = call.state === "waiting" ? call.isDue(entry.at) : call.plan.ms === 0;
     claim(isOver, `${kind} ${call.id} is over too early`);
     const isFirst = this.#calls.firstWait(call.name) === call && call.state === "waiting";
     const isMissed = isFirst && (this.#signalOf(call)?.at ?? Infinity) < call.earliest;
@@ -326,7 +380,7 @@ export class Model {
       case "paused":
         return this.#calls.pause(entry["by"] === "engine");
       case "resumed":
-        return this.#calls.resume(entry["shiftMs"] as number);
+        return this.#calls.resume(entry["shiftMs"] as number, this.#renewal.isAsked);
       case "retried":
         return this.#calls.retry();
       case "cancel_requested":
@@ -363,9 +417,14 @@ export class Model {
     this.#calls.pausedAt = null;
     const { open } = this.#calls;
     const reject = (call: Call): void => call.reject(this.#cancelled);
-    const told = open.filter((call) => !flying.includes(call));
-    if (this.#order === null) for (const call of told) reject(call);
-    else this.#told.push(...this.#order(told).map((call) => () => reject(call)));
+    const told = open.filter((call) => !flying.includes(call)).map((call) => () => reject(call));
+    const refuse = (): void => {
+      this.#renewal.refuse(this.#cancelled);
+      if (this.#left !== null) void this.#leave(this.#left);
+    };
+    const all = [...told, refuse];
+    if (this.#order === null) for (const tell of all) tell();
+    else this.#told.push(...this.#order(all));
   }
 
   /** The run is as the action wants it, or on its way to its end. */
@@ -415,6 +474,7 @@ export class Model {
     this.#calls.tie();
     if (error["code"] === "terminated") return;
     this.#yield(entry);
+    claim(entry["givenUp"] !== true, "the handler was given up");
     claim(this.#wanted !== null, `${ends} before the handler has ended`);
     same(ends, this.#wanted?.ends, "how the run ends");
     for (const [name, value] of Object.entries(this.#wanted?.told ?? {})) same(told[name], value, `${name} of the end`);

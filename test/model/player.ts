@@ -37,6 +37,8 @@ export interface Tools {
   map(name: string, items: number, deed: (item: number, episode: number) => Deed, how: How & Fan): Promise<unknown>;
   race(branches: Readonly<Record<string, () => Promise<void>>>): Promise<{ readonly key: string }>;
   invoke(input: Input): Promise<unknown>;
+  /** Rejects where the run is cancelled; else it never settles. */
+  renew(input: Input): Promise<never>;
   update(name: string, fn: (argument: unknown) => unknown): void;
   log(line: string): void;
   /** Does not return. */
@@ -55,14 +57,15 @@ export async function perform(tools: Tools, input: Input): Promise<unknown> {
     notes.push(`${path} ${what}`);
     tools.log(`${path} ${what}`);
   };
-  let sum = 0;
+  let { sum } = input;
   if (input.asks)
     tools.update("add", (argument) => {
       if (typeof argument !== "number" || argument < 10) throw new RangeError(`not added: ${String(argument)}`);
       note("add", String(argument));
       return (sum += argument);
     });
-  await new Player(tools, input, note).play(input.body, "");
+  const life = input.round === 0 ? "" : `life ${input.round}`;
+  await new Player(tools, input, note, () => sum).play(input.body, life);
   return { notes, sum };
 }
 
@@ -71,12 +74,14 @@ class Player {
   readonly #input: Input;
   readonly #unitMs: number;
   readonly #note: (path: string, what: string) => void;
+  readonly #sum: () => number;
 
-  constructor(tools: Tools, input: Input, note: (path: string, what: string) => void) {
+  constructor(tools: Tools, input: Input, note: (path: string, what: string) => void, sum: () => number) {
     this.#tools = tools;
     this.#input = input;
     this.#unitMs = input.unitMs;
     this.#note = note;
+    this.#sum = sum;
   }
 
   async play(node: Node, path: string): Promise<void> {
@@ -95,7 +100,7 @@ class Player {
       case "wait":
         return await this.#watch(path, tools.waitFor(node.name, node.timeout === null ? null : node.timeout * ms));
       case "child":
-        return await this.#watch(path, tools.invoke({ ...this.#input, body: node.body }));
+        return await this.#watch(path, tools.invoke(this.#childOf(node)));
       case "seq":
         for (const [i, inner] of node.nodes.entries()) await this.play(inner, `${path}.${i}`);
         return;
@@ -120,9 +125,26 @@ class Player {
         return await tools.bail(`bailed at ${path}`);
       case "fail":
         return await tools.fail(new SyntaxError(`failed at ${path}`));
+      case "renew":
+        return await this.#renew(node, path);
       default:
         return node satisfies never;
     }
+  }
+
+  #childOf({ body }: Extract<Node, { t: "child" }>): Input {
+    // One that can go on as new does so once, to do the same again.
+    const next = this.#input.next.length > 0 ? [body] : [];
+    return { ...this.#input, body, next, round: 0, sum: 0 };
+  }
+
+  async #renew({ waits }: Extract<Node, { t: "renew" }>, path: string): Promise<void> {
+    const { next, round } = this.#input;
+    const [body, ...later] = next;
+    if (body === undefined) return await this.#watch(path, this.#tools.sleep("last", 0));
+    const renewed = this.#tools.renew({ ...this.#input, body, next: later, round: round + 1, sum: this.#sum() });
+    if (waits) return await this.#watch(path, renewed);
+    renewed.catch(() => {});
   }
 
   async #watch(path: string, work: Promise<unknown>): Promise<void> {

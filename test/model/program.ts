@@ -36,11 +36,18 @@ export type Node =
   | { readonly t: "race"; readonly nodes: readonly Node[] }
   | { readonly t: "try"; readonly body: Node; readonly rescue: Node | null; readonly last: Node | null }
   | { readonly t: "loop"; readonly count: number; readonly body: Node }
-  | { readonly t: "throw" | "bail" | "fail" };
+  | { readonly t: "throw" | "bail" | "fail" }
+  /** The run goes on as new, if there is another life for it, whether or not the handler waits for that. */
+  | { readonly t: "renew"; readonly waits: boolean };
 
-/** What a run is started with; `apart`: no two of its calls have one name. */
+/** What a run is started with, or goes on with; `apart`: no two of its calls have one name. */
 export type Input = {
   readonly body: Node;
+  /** What the lives to come do. */
+  readonly next: readonly Node[];
+  /** How many went before, and what they have counted. */
+  readonly round: number;
+  readonly sum: number;
   readonly unitMs: number;
   readonly asks: boolean;
   readonly apart: boolean;
@@ -71,8 +78,20 @@ const signals = ["go", "stop"] as const;
 export function makeProgram(seed: number, unitMs: number): Program {
   const random = createRandom(`model ${seed}`);
   const maker = new Maker((limit) => Math.floor(random.next() * limit));
-  const body: Node = { t: "seq", nodes: maker.nodes(2 + maker.below(4), 3) };
-  const input = { body, unitMs, asks: maker.below(3) === 0, apart: seed % 4 === 3 };
+  const body = maker.body();
+  return made(seed, unitMs, maker, [body]);
+}
+
+/** One that goes on as new, up to three times, wherever it happens to do so. */
+export function makeRenewedProgram(seed: number, unitMs: number): Program {
+  const random = createRandom(`renewed model ${seed}`);
+  const maker = new RenewedMaker((limit) => Math.floor(random.next() * limit));
+  return made(seed, unitMs, maker, maker.lives());
+}
+
+function made(seed: number, unitMs: number, maker: Maker, [body, ...next]: readonly [Node, ...Node[]]): Program {
+  const lives = { body, next, round: 0, sum: 0 };
+  const input = { ...lives, unitMs, asks: maker.below(3) === 0, apart: seed % 4 === 3 };
   return { seed, input, history: maker.history(), retries: seed % 3 };
 }
 
@@ -85,6 +104,10 @@ class Maker {
 
   constructor(below: (limit: number) => number) {
     this.below = below;
+  }
+
+  body(): Node {
+    return { t: "seq", nodes: this.nodes(2 + this.below(4), 3) };
   }
 
   nodes(count: number, depth: number): Node[] {
@@ -202,5 +225,33 @@ class Maker {
 
   pick<Item>(items: readonly Item[]): Item {
     return items[this.below(items.length)] as Item;
+  }
+}
+
+class RenewedMaker extends Maker {
+  override node(depth: number): Node {
+    return this.below(9) === 0 ? this.renewal() : super.node(depth);
+  }
+
+  /** Whatever does not wait for it goes on at once: where several do, the model does not say in which order. */
+  renewal(waits = true): Node {
+    return { t: "renew", waits };
+  }
+
+  lives(): [Node, ...Node[]] {
+    const more = Array.from({ length: 1 + this.below(3) }, () => this.renewed());
+    return [this.renewed(), ...more];
+  }
+
+  /** What begins just before may still be at work, and what comes behind is never come to. */
+  renewed(): Node {
+    const before = this.nodes(1 + this.below(3), 2);
+    const renewal = this.renewal(this.below(3) > 0);
+    const beside: Node = {
+      t: "join",
+      mode: this.pick(["all", "allSettled", "race"]),
+      nodes: [this.node(1), this.renewal()],
+    };
+    return { t: "seq", nodes: [...before, this.pick([renewal, renewal, beside]), ...this.nodes(this.below(2), 1)] };
   }
 }

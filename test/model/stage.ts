@@ -89,16 +89,24 @@ class Performance {
 
   observations(): Observation[] {
     return this.#family.ids().map((id) => {
-      const { input, status, output, error } = this.#family.snapshot(id);
+      const { status, output, error } = this.#family.snapshot(id);
       const isRoot = id === rootId;
+      const history = this.#historyOf(id);
       return {
-        input: decode(input) as Input,
-        history: this.#family.journal(id).entries.map(seenOf),
+        ...{ input: history[0]?.["input"] as Input, history },
         looks: isRoot ? this.#looks : [],
         requests: isRoot ? this.#requests : [],
         effects: this.#effects.filter(({ run }) => run === id),
         ...{ status, output: output === null ? null : decode(output), error },
       };
+    });
+  }
+
+  /** Of all its lives; what came along from the one before is marked. */
+  #historyOf(id: string): Seen[] {
+    const { writes = [] } = this.#family.chronicles.get(id) ?? {};
+    return writes.flatMap(({ entries, anew }) => {
+      return entries.map((entry, i) => ({ ...seenOf(entry), ...(anew && i > 0 ? { carried: true } : {}) }));
     });
   }
 
@@ -240,7 +248,7 @@ function codeOf(error: unknown): string {
   throw error;
 }
 
-const values = ["result", "payload", "output", "argument"];
+const values = ["input", "result", "payload", "output", "argument"];
 
 function seenOf(entry: Entry): Seen {
   const fields = Object.entries(entry).map(([name, value]: [string, unknown]) => [

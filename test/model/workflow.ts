@@ -68,6 +68,7 @@ function toolsOf(step: Step, world: World): Tools {
     },
     race: async (branches) => ({ key: (await step.race(branches)).key }),
     invoke: (input) => step.invoke(workflow, input),
+    renew: (input) => step.continueAsNew(input),
     update: (name, fn) => step.update(name, null, fn),
     log: (line) => step.log.info(line),
     // Both leave the handler by throwing, and a handler that has left has no more say.

@@ -1,0 +1,113 @@
+/** What holds of every journal, and of a run from one of its lives to the next. */
+import { expect } from "vitest";
+import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import { outcomeKinds } from "./effects.ts";
+
+/** Each life by itself, what goes along, and an end. */
+export function checkLives(lives: readonly (readonly Entry[])[]): void {
+  for (const [i, life] of lives.entries()) {
+    checkRecord(life);
+    const next = lives[i + 1];
+    if (next !== undefined) checkRenewal(life, next);
+  }
+  checkUpdates(lives);
+  // A call that comes after the end is on record behind it.
+  const end = lives.at(-1)?.findLast(({ kind }) => kind !== "webhook.rejected");
+  expect(end?.kind).toMatch(/^run\.(completed|failed|cancelled)$/);
+}
+
+/** What holds of every journal of a run that has ended. */
+export function checkJournal(entries: readonly Entry[]): void {
+  checkLives([entries]);
+}
+
+/** Places and times, no outcome twice but after a retry, each signal consumed once. */
+function checkRecord(entries: readonly Entry[]): void {
+  const outcomes = new Set<string>();
+  const consumed = new Set<number>();
+  const before = (entries[0]?.seq ?? 1) - 1;
+  let last = 0;
+  for (const [i, entry] of entries.entries()) {
+    expect(entry.seq).toBe(before + i + 1);
+    expect(entry.at).toBeGreaterThanOrEqual(last);
+    last = entry.at;
+    if (entry.kind === "run.retried") {
+      // What was undone, is being done again.
+      for (const step of entry.cleared) outcomes.delete(`run ${step}`);
+      for (const place of outcomes) if (place.startsWith("undo ")) outcomes.delete(place);
+    }
+    if (outcomeKinds.has(entry.kind)) {
+      const place = placeOf(entry);
+      expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
+      outcomes.add(place);
+    }
+    if (entry.kind === "signal.consumed") {
+      expect(consumed.has(entry.signal)).toBe(false);
+      expect(entries[entry.signal - before - 1]).toMatchObject({ kind: "signal.received", name: entry.name });
+      for (const earlier of entries.slice(0, entry.signal - before - 1)) {
+        if (earlier.kind === "signal.received" && earlier.name === entry.name)
+          expect(consumed.has(earlier.seq)).toBe(true);
+      }
+      consumed.add(entry.signal);
+    }
+  }
+}
+
+function placeOf(entry: Entry): string {
+  if (entry.kind === "update.accepted") return entry.update;
+  const id =
+    "step" in entry
+      ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}`
+      : `${entry.kind.split(".")[0]} ${"call" in entry ? entry.call : ""}${entry.kind === "webhook.created" ? " address" : ""}`;
+  return id.replace(/^signal/, "wait");
+}
+
+/** Signals that nobody consumed go along in their order, keys are known for good, and nothing holds it back. */
+function checkRenewal(before: readonly Entry[], after: readonly Entry[]): void {
+  const [was, is] = [createdIn(before), createdIn(after)];
+  const { count = 0, createdAt = was.at } = was.continuation ?? {};
+  expect(is.continuation).toMatchObject({ count: count + 1, createdAt });
+  expect(is.at).toBeGreaterThan(was.at);
+  expect(is.seq).toBe((before.at(-1)?.seq ?? 0) + 1);
+  const consumed = new Set(before.flatMap((entry) => (entry.kind === "signal.consumed" ? [entry.signal] : [])));
+  const left = before.filter(({ kind, seq }) => kind === "signal.received" && !consumed.has(seq)).map(plain);
+  const along = after.filter(({ kind }) => kind === "signal.received").slice(0, left.length);
+  expect(along.map(plain)).toEqual(left);
+  expect([...keysOf(after)]).toEqual(expect.arrayContaining([...keysOf(before)]));
+  const held = before.findLast(({ kind }) => /^run\.(paused|resumed|retried|cancel_requested)$/.test(kind));
+  expect(held?.kind ?? "").not.toMatch(/paused|cancel_requested/);
+}
+
+function createdIn([first]: readonly Entry[]): EntryOf<"run.created"> {
+  if (first?.kind !== "run.created") throw new Error("a life begins with run.created");
+  return first;
+}
+
+function plain({ seq: _seq, at: _at, used: _used, ...entry }: Entry): unknown {
+  return entry;
+}
+
+/** Of signals that came in this life, or before. */
+function keysOf(life: readonly Entry[]): Set<string> {
+  const known = createdIn(life).continuation?.keys.map(({ key }) => key) ?? [];
+  const came = life.flatMap((entry) => (entry.kind === "signal.received" ? [entry.key] : []));
+  return new Set([...known, ...came].filter((key) => key !== undefined));
+}
+
+/** An update that was answered is not taken once more, in whichever life it comes again. */
+function checkUpdates(lives: readonly (readonly Entry[])[]): void {
+  const answered = new Set<string>();
+  for (const life of lives) {
+    const keys = new Map<string, string>();
+    for (const entry of life) {
+      if (entry.kind === "update.accepted" && entry.key !== undefined) {
+        expect({ key: entry.key, again: answered.has(entry.key) }).toEqual({ key: entry.key, again: false });
+        keys.set(entry.update, entry.key);
+      }
+      if (entry.kind === "update.completed" || entry.kind === "update.failed") {
+        answered.add(keys.get(entry.update) ?? "");
+      }
+    }
+  }
+  answered.delete("");
+}

@@ -1,0 +1,53 @@
+/** Random workflows that go on as new, up to three times, wherever it happens that they do so. */
+import { createRandom } from "../../src/core/random.ts";
+import { made, WideMaker } from "./program.ts";
+import type { Jolt, Node, Program } from "./program.ts";
+
+/** The program of this seed; some also take updates, and have few calls of a step left in each life. */
+export function makeRenewedProgram(seed: number): Program {
+  const random = createRandom(`renewed program ${seed}`);
+  const maker = new RenewedMaker((limit) => Math.floor(random.next() * limit), seed % 2 === 0);
+  const body = maker.renewed();
+  const next = Array.from({ length: 1 + maker.below(3) }, () => maker.renewed());
+  const perStep = maker.tame || maker.below(3) > 0 ? {} : { b: 2 + maker.below(3) };
+  return { ...made(seed, maker), body, next, asks: maker.below(3) === 0, perStep, jolts: maker.jolts() };
+}
+
+class RenewedMaker extends WideMaker {
+  override node(depth: number, parallel: boolean): Node {
+    // Beside it, time decides how far other branches come.
+    const isFree = !(this.tame && parallel);
+    return isFree && this.below(9) === 0 ? this.renewal() : super.node(depth, parallel);
+  }
+
+  /** Whether one outlasts its time may be told by how long the run is paused over another step. */
+  override fetch(): Node {
+    return super.fetch([0, 1, 250, 60_000]);
+  }
+
+  renewal(): Node {
+    return { t: "renew", waits: this.tame || this.below(5) > 0 };
+  }
+
+  /** What begins just before may still be at work, and what comes behind is never come to. */
+  renewed(): Node {
+    const before = this.nodes(1 + this.below(3), 2, false);
+    return { t: "seq", nodes: [...before, this.last(), ...this.nodes(this.below(2), 1, false)] };
+  }
+
+  last(): Node {
+    if (this.tame || this.below(2) === 0) return this.renewal();
+    const mode = this.pick(["all", "allSettled", "race"] as const);
+    const nodes = [...this.nodes(1 + this.below(2), 1, true), this.renewal()];
+    return this.below(3) === 0 ? { t: "contest", nodes } : { t: "par", mode, nodes };
+  }
+
+  jolts(): Jolt[] {
+    if (this.tame || this.below(3) === 0) return [];
+    return Array.from({ length: 1 + this.below(3) }, () => ({
+      write: 2 + this.below(24),
+      turns: this.below(4),
+      what: this.pick(["pause", "pause", "cancel", "terminate", "signal", "signal", "update", "update"]),
+    }));
+  }
+}
