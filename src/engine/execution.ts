@@ -156,8 +156,8 @@ export class Execution {
     const added = state.ending === null ? await this.#adopt() : new Set<string>();
     if (added === null || course.over) return;
     this.closing.letGo();
-    const open = [...this.calls.pending.values()].filter(({ key }) => !added.has(key));
-    // What was at work does not begin again just to be left behind.
+    // What was at work begins again: not what is given its outcome in a moment, and nothing just to be left behind.
+    const open = [...this.calls.pending.values()].filter(({ key, begun }) => !begun && !added.has(key));
     if (resumed && !this.renewal.requested) await this.work.attempts.mark(open);
     if (course.over) return;
     course.goLive();

@@ -253,3 +253,16 @@ test("guarantee 7: a step in flight when the process died is not taken for one t
   expect(again.output).toBe("done");
   expect(marks(again)).toEqual(["removed run a"]);
 });
+
+test("guarantees 2, 8: a completed step that new code comes to late was not interrupted, at whichever moment it does", async () => {
+  for (let microtasks = 0; microtasks <= 64; microtasks++) {
+    const host = await change(original, async (_input, step) => {
+      await run(step, "b");
+      const go = step.waitFor("go", { timeout: "1 h" });
+      for (let i = 0; i < microtasks; i++) await Promise.resolve();
+      return [await run(step, "a"), await go];
+    });
+    expect([microtasks, host.output, ran]).toEqual([microtasks, ["a", "went"], []]);
+    expect([microtasks, ...host.entries("step.interrupted")]).toEqual([microtasks]);
+  }
+});
