@@ -40,7 +40,7 @@ export class Ledger {
   openedUnder: string | null;
   /** When the newest entry of earlier lives was made; 0 where there were none. */
   openedAt: number;
-  /** When the journal was opened, its newest entry was the recovery from a death. */
+  /** When the journal was opened, or begun anew, its newest entry was the recovery from a death. */
   openedRecovered: boolean;
   /** When the journal was opened, no entry showed that a handler had come further than the newest outcome. */
   openedSilent = true;

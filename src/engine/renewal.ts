@@ -88,9 +88,11 @@ export class Renewal {
   }
 
   #renew(): void {
-    const { ledger, world, suspended, over } = this.#course;
+    const { ledger, world, suspended, over, careful } = this.#course;
     if (this.#life === null || !this.requested || suspended || over) return;
     ledger.restart(continuationOf(ledger.state, this.#life, world.deployment));
+    // What the process died of lately may come in the new journal: that is durable before its first step.
+    ledger.openedRecovered = careful;
     this.done = true;
     this.#course.stop(new Error("the run goes on as new"));
   }

@@ -13,6 +13,15 @@ class Watched extends MemoryJournal {
 
   override append(entries: Parameters<MemoryJournal["append"]>[0]): void {
     super.append(entries);
+    this.#see(entries);
+  }
+
+  override restart(entries: Parameters<MemoryJournal["restart"]>[0]): void {
+    super.restart(entries);
+    this.#see(entries);
+  }
+
+  #see(entries: Parameters<MemoryJournal["append"]>[0]): void {
     this.seen.push(...entries.map((entry) => ("step" in entry ? `${entry.kind} ${entry.step}` : entry.kind)));
   }
 
@@ -65,6 +74,22 @@ describe("guarantee 2: a completed step never runs again", () => {
       ...["timer.fired", "begun c", "step.completed c", "begun d", "step.completed d", "run.completed"],
     ]);
   });
+});
+
+test("guarantee 4: after a death, the run's next life is durable before its first step can kill the process again", async () => {
+  const journal = new Watched();
+  const { seen } = journal;
+  const flow = define(async (life: number | undefined, step) => {
+    await step.run(`step ${life ?? 0}`, () => void seen.push(`begun ${life ?? 0}`));
+    if (life === undefined) await step.continueAsNew(1);
+  });
+  const { commits } = new Host(flow).journal;
+  const host = new Host(flow, { commits, journal: Object.assign(journal, { commits: [...commits] }) });
+  await host.drive();
+  expect(seen.slice(seen.indexOf("begun 0"))).toEqual([
+    ...["begun 0", "step.completed step 0", "durable", "run.created", "run.started", "durable", "begun 1"],
+    ...["step.completed step 1", "durable", "run.completed"],
+  ]);
 });
 
 describe("guarantee 4: what sets a handler going is committed with what it leads to", () => {
