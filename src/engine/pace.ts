@@ -95,6 +95,7 @@ export class Pace {
     if (this.isExact(longest)) return await this.turn();
     this.#spared++;
     await pass(microtasks);
-    if (this.isHeld) await this.turn();
+    // It may do several things at once since: what it makes of them may take longer.
+    if (this.isHeld || this.#owner.exacting) await this.turn();
   }
 }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/step.ts";
 import { Host, act, startAt } from "./host.ts";
+import { pass } from "../../src/engine/microtask.ts";
+import { define } from "./memory.ts";
 
 type Flow = (input: never, step: Step) => unknown;
 
@@ -259,10 +261,31 @@ test("guarantees 2, 8: a completed step that new code comes to late was not inte
     const host = await change(original, async (_input, step) => {
       await run(step, "b");
       const go = step.waitFor("go", { timeout: "1 h" });
-      for (let i = 0; i < microtasks; i++) await Promise.resolve();
+      await pass(microtasks);
       return [await run(step, "a"), await go];
     });
     expect([microtasks, host.output, ran]).toEqual([microtasks, ["a", "went"], []]);
     expect([microtasks, ...host.entries("step.interrupted")]).toEqual([microtasks]);
+  }
+});
+
+test("guarantee 3: what new code does before it is given what it asks for late is the same in every life, however long it takes", async () => {
+  for (let microtasks = 0; microtasks <= 32; microtasks += 4) {
+    const flow =
+      (seen: string[]): Flow =>
+      async (_input, step) => {
+        await step.waitFor("go", { timeout: "1 h" });
+        await pass(microtasks);
+        const both = ["a", "b"].map((name) => run(step, name).then((done) => seen.push(done)));
+        await pass(32);
+        seen.push("its own");
+        await Promise.all(both);
+        await step.waitFor("never");
+      };
+    const [before, after]: [string[], string[]] = [[], []];
+    const host = await change(original, flow(before));
+    await host.reopen({ definition: define(flow(after)) }).drive();
+    expect([microtasks, before, ran]).toEqual([microtasks, ["its own", "a", "b"], []]);
+    expect([microtasks, after]).toEqual([microtasks, before]);
   }
 });
