@@ -56,6 +56,11 @@ export class Attempt {
     this.timeoutAt = plan.startedAt + plan.timeoutMs;
   }
 
+  /** It has ended, or was given up; what came of it may still be in line to go on record. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   start(): void {
     const { scope, step, fn } = this.#plan;
     try {

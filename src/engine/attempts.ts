@@ -142,6 +142,7 @@ export class Attempts {
   }
 
   #timeoutOf(key: string, attempt: Attempt): number {
+    if (attempt.over) return Infinity;
     return Math.min(attempt.timeoutAt, this.orders.timeoutAt(key));
   }
 

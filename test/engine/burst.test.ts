@@ -167,10 +167,9 @@ describe("guarantee 4: what sets a handler going is committed with what it leads
     });
     const turn = host.clock.turn.bind(host.clock);
     host.clock.turn = async () => {
-      // Microtasks are over by then, and the storage would commit.
-      await pause();
-      seen.push(isGuarded);
       await turn();
+      // Microtasks are over by then, and the storage has committed.
+      seen.push(isGuarded);
     };
     host.run.advance();
     while (host.run.isBurst) await host.run.yielded();

@@ -432,4 +432,23 @@ describe("of the handler's own values", () => {
       ["input_invalid", "slept"],
     ]);
   });
+
+  test("guarantee 4: no deadline is due of a step that has ended, and waits with its outcome for the schema", async () => {
+    const slow = new Slow();
+    const flow: Handler = async (input: number | undefined, step) => {
+      if (input === 1) return "new";
+      await step.sleep("1 s");
+      const quick = step.run("quick", () => 1, { timeout: "2 s" });
+      const late = step.run("late", () => slow.host?.clock.after(60_000), { timeout: "3 s" });
+      await Promise.all([quick, late, step.continueAsNew(1)]);
+    };
+    const host = slow.in(define(flow, { input: slow.schema }));
+    slow.ms = 20_000;
+    await host.drive(startAt + 1500);
+    host.clock.set(startAt + 10_000);
+    host.run.advance();
+    await host.clock.idle();
+    expect(host.run.advance()).toMatchObject({ busy: true, wakeAt: startAt + 1000 + limitMs });
+    expect((await host.drive()).output).toBe("new");
+  });
 });
