@@ -5,6 +5,7 @@ import { encode } from "../../src/core/value.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Order } from "../../src/core/order.ts";
 import { createRandom } from "../../src/core/random.ts";
+import type { Schema } from "../../src/core/schema.ts";
 import { receiveHook } from "../../src/engine/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
 import { receiveUpdate } from "../../src/engine/update.ts";
@@ -56,7 +57,11 @@ export function hostProgram(
     return replyTo(order, attempt + episode());
   };
   const { timeoutMs, perStep } = program;
-  const definition = define(interpret(program, life, around), { timeoutMs, limits: { steps: 100_000, perStep } });
+  const definition = define(interpret(program, life, around), {
+    timeoutMs,
+    limits: { steps: 100_000, perStep },
+    input: program.judged ? slowly(async () => await after(lag())) : undefined,
+  });
   const { host }: Post = new Post(definition, reply, { commits, at, cold });
   const chronicle = new Chronicle(before);
   if (before.length === 0) chronicle.see(host.journal, host.journal.entries);
@@ -98,7 +103,8 @@ async function strike({ host }: Hosted, { turns, what, write }: Jolt): Promise<v
   for (let turn = 0; turn <= turns; turn++) await host.clock.turn();
   if (host.dead) return;
   try {
-    if (what === "signal") signal(host.run, "go", `struck ${write}`, `struck ${write}`);
+    const name = what === "signal" ? "go" : "heard";
+    if (what === "signal" || what === "heard") signal(host.run, name, `struck ${write}`, `struck ${write}`);
     else if (what === "update") await update(host.run, write);
     else await act(host.run, what);
   } catch (error) {
@@ -108,6 +114,15 @@ async function strike({ host }: Hosted, { turns, what, write }: Jolt): Promise<v
   host.plan(host.clock.at + (what === "pause" ? 5000 : 0), (run) =>
     what === "pause" ? act(run, "resume") : undefined,
   );
+}
+
+/** A schema that takes its time, and anything. */
+function slowly(wait: () => Promise<void>): Schema {
+  const validate = async (value: unknown): Promise<{ value: unknown }> => {
+    await wait();
+    return { value };
+  };
+  return { "~standard": { version: 1, vendor: "test", validate } };
 }
 
 /** The same request again, as a client sends it that got no answer. */
@@ -150,7 +165,8 @@ export async function finish(hosted: Hosted): Promise<void> {
       void act(host.run, isExhausted ? "retry" : "resume");
       continue;
     }
-    const waited = host.snapshot.waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
+    const waits = host.snapshot.waitingFor.filter(({ kind, until }) => kind === "signal" && until === null);
+    const waited = waits.find(({ name }) => !host.run.state.listeners.has(name));
     const hook = [...host.run.state.open].find(({ kind, until }) => kind === "webhook" && until === null);
     if (waited === undefined && hook !== undefined && fed <= 200) {
       host.plan(host.clock.at + 3_600_000, (run) => callTwice(run, hook.id, { fed }));

@@ -55,6 +55,7 @@ function checkRecord(entries: readonly Entry[]): void {
 
 function placeOf(entry: Entry): string {
   if (entry.kind === "update.accepted") return entry.update;
+  if (entry.kind === "signal.consumed" && entry.listener === true) return `heard ${entry.signal}`;
   const id =
     "step" in entry
       ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}`

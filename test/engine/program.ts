@@ -68,8 +68,10 @@ export type Program = {
   readonly calls: readonly { readonly at: number; readonly webhook: string }[];
   /** What the lives to come do, once it goes on as new. */
   readonly next: readonly Node[];
-  /** It takes updates. */
+  /** It takes updates, and hears signals of its own. */
   readonly asks: boolean;
+  /** What it goes on with is judged by a schema that takes its time. */
+  readonly judged: boolean;
   /** Calls of a step that each life may make, by name. */
   readonly perStep: Readonly<Record<string, number>>;
   readonly jolts: readonly Jolt[];
@@ -84,7 +86,7 @@ export type Pause = { readonly at: number; readonly ms: number };
 export type Jolt = {
   readonly write: number;
   readonly turns: number;
-  readonly what: "pause" | "cancel" | "terminate" | "signal" | "update";
+  readonly what: "pause" | "cancel" | "terminate" | "signal" | "update" | "heard";
 };
 
 /** `at` counts from the start of the run. */
@@ -125,7 +127,7 @@ export function made(seed: number, maker: Maker): Program {
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
   const retries = [1, 0, 2, 0][Math.floor(seed / 2) % 4] ?? 0;
   const timeoutMs = maker.tame || seed % 6 !== 1 ? null : 30 * hourMs;
-  const own = { next: [], asks: false, perStep: {}, jolts: [] };
+  const own = { next: [], asks: false, judged: false, perStep: {}, jolts: [] };
   return { seed, tame: maker.tame, body, signals, pauses, cancelAt, timeoutMs, calls: maker.calls(), retries, ...own };
 }
 
@@ -272,6 +274,11 @@ export class WideMaker extends Maker {
     return { t: "map", name: this.pick(["each", "b"]), spans: times, bad, fan, undo: this.below(3) === 0 };
   }
 
+  judged(): Node {
+    const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(spans);
+    return { t: "judged", name: this.pick(signalNames), timeoutMs, refuses: !this.tame && this.below(3) === 0 };
+  }
+
   override calls(): Program["calls"] {
     return Array.from({ length: this.below(5) }, () => {
       const nth = 1 + this.below(2);
@@ -292,8 +299,7 @@ class JudgedMaker extends WideMaker {
   }
 
   override wait(): Node {
-    const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(spans);
-    return { t: "judged", name: this.pick(signalNames), timeoutMs, refuses: !this.tame && this.below(3) === 0 };
+    return this.judged();
   }
 }
 
@@ -373,7 +379,10 @@ class Player {
       return (this.sum += argument);
     };
     this.note(path, this.sum);
-    if (this.program.asks) this.step.update("add", null, add as never);
+    if (this.program.asks) {
+      this.step.update("add", null, add as never);
+      this.step.onSignal("heard", (payload) => this.note(path, `heard ${String(payload)}`));
+    }
     this.life.patched.push({ round: this.round, answer: this.step.patched("change") });
     await this.play(body, path);
   }

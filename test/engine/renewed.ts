@@ -3,17 +3,28 @@ import { createRandom } from "../../src/core/random.ts";
 import { made, WideMaker } from "./program.ts";
 import type { Jolt, Node, Program } from "./program.ts";
 
-/** The program of this seed; some also take updates, and have few calls of a step left in each life. */
+/**
+ * The program of this seed. Some take updates and hear signals, some have schemas that take their time, also over what
+ * they go on with, and some may make few calls of a step in each life.
+ */
 export function makeRenewedProgram(seed: number): Program {
   const random = createRandom(`renewed program ${seed}`);
   const maker = new RenewedMaker((limit) => Math.floor(random.next() * limit), seed % 2 === 0);
+  maker.judges = seed % 3 === 0;
   const body = maker.renewed();
   const next = Array.from({ length: 1 + maker.below(3) }, () => maker.renewed());
   const perStep = maker.tame || maker.below(3) > 0 ? {} : { b: 2 + maker.below(3) };
-  return { ...made(seed, maker), body, next, asks: maker.below(3) === 0, perStep, jolts: maker.jolts() };
+  const [asks, judged] = [maker.below(3) === 0, seed % 5 === 0];
+  return { ...made(seed, maker), body, next, asks, judged, perStep, jolts: maker.jolts() };
 }
 
 class RenewedMaker extends WideMaker {
+  judges = false;
+
+  override wait(): Node {
+    return this.judges ? this.judged() : super.wait();
+  }
+
   override node(depth: number, parallel: boolean): Node {
     // Beside it, time decides how far other branches come.
     const isFree = !(this.tame && parallel);
@@ -47,7 +58,18 @@ class RenewedMaker extends WideMaker {
     return Array.from({ length: 1 + this.below(3) }, () => ({
       write: 2 + this.below(24),
       turns: this.below(4),
-      what: this.pick(["pause", "pause", "cancel", "terminate", "signal", "signal", "update", "update"]),
+      what: this.pick([
+        "pause",
+        "pause",
+        "cancel",
+        "terminate",
+        "signal",
+        "signal",
+        "update",
+        "update",
+        "heard",
+        "heard",
+      ]),
     }));
   }
 }

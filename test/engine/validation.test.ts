@@ -440,7 +440,7 @@ describe("of the handler's own values", () => {
       await step.sleep("1 s");
       const quick = step.run("quick", () => 1, { timeout: "2 s" });
       const late = step.run("late", () => slow.host?.clock.after(60_000), { timeout: "3 s" });
-      await Promise.all([quick, late, step.continueAsNew(1)]);
+      return await Promise.all([quick, late, step.continueAsNew(1)]);
     };
     const host = slow.in(define(flow, { input: slow.schema }));
     slow.ms = 20_000;
