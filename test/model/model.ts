@@ -248,7 +248,7 @@ export class Model {
 
   /** Nothing begins now; once it is to go on as new, nothing of this life. */
   get #isHeld(): boolean {
-    return this.#calls.pausedAt !== null || this.#renewal.isAsked;
+    return this.#calls.pausedAt !== null || (this.#renewal.isAsked && this.#cancelled === null);
   }
 
   #call(kind: Call["kind"], name: string, plan: Partial<Plan>): Promise<unknown> {
