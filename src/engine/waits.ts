@@ -130,10 +130,10 @@ export class Waits {
     const open = this.#open.get(pending.name);
     const index = open?.indexOf(pending) ?? -1;
     if (index >= 0) open?.splice(index, 1);
-    // What it was about to be given is the next one's.
+    // What it was about to be given is the next one's; without one, the run may be at rest, which is told in its turn.
     if (this.isValidating(pending)) {
       this.#endValidating(pending.name);
-      this.match(pending.name);
+      this.#course.post(() => this.#consume(pending.name));
     }
   }
 

@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { Schema } from "../../src/core/schema.ts";
 import { decode } from "../../src/core/value.ts";
 import { caught } from "./caught.ts";
+import { pass } from "../../src/engine/microtask.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 import type { HostOptions } from "./host.ts";
 import { MemoryJournal, define } from "./memory.ts";
@@ -225,6 +226,21 @@ describe("of a wait", () => {
       .signalAt(startAt + 500, "go", "x")
       .drive();
     expect([host.output, host.clock.at]).toEqual([["nap", "x"], startAt + 1000]);
+  });
+
+  test("guarantee 4: a race that is lost while a signal is validated has the run come to rest, and its host is told", async () => {
+    const slow = new Slow();
+    slow.ms = 20_000;
+    const host = slow
+      .in(async (_input, step) => {
+        const go = () => step.waitFor("go", { schema: slow.schema });
+        // The race is over a moment after the line of events is empty.
+        const work = () => step.run("work", () => slow.host?.clock.after(1000)).then(() => pass(10));
+        return await Promise.all([step.sleep("1 h"), step.race({ go, work }).then(({ key }) => key)]);
+      })
+      .signalAt(startAt + 500, "go", 1);
+    // The host of this test throws where it is told nothing.
+    expect((await host.drive()).output).toEqual([undefined, "work"]);
   });
 
   test("guarantee 5: a pause while a signal is validated loses nothing: the schema is asked once more", async () => {
