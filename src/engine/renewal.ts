@@ -16,6 +16,9 @@ import type { Closing } from "./closing.ts";
 import type { Course } from "./course.ts";
 import type { End } from "./ending.ts";
 
+/** `life` is null while its input is looked at. */
+type Request = { life: Life | null; reject: (error: unknown) => void };
+
 export class Renewal {
   /** The journal is that of the run's next life. */
   done = false;
@@ -23,9 +26,8 @@ export class Renewal {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #closing: Closing;
-  #life: Life | null = null;
-  /** Those who asked. */
-  readonly #asked: ((error: unknown) => void)[] = [];
+  /** In the order in which they were made, however long their inputs are looked at. */
+  readonly #requests = new Set<Request>();
   /** What the handler came to meanwhile. */
   #end: End | null = null;
   #refusal: StoredError | null = null;
@@ -42,25 +44,35 @@ export class Renewal {
     return this.#life !== null && !this.#calls.frozen;
   }
 
+  /** Of several, the first counts. */
+  get #life(): Life | null {
+    for (const { life } of this.#requests) if (life !== null) return life;
+    return null;
+  }
+
   /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
   async request(input: unknown): Promise<never> {
-    const fitted = this.#course.validations.fit(this.#definition.input, input, "input_invalid", "the input");
-    const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
-    const { created } = this.#course.state;
-    if (created === null) throw new Error("a run that was never created cannot go on");
-    return await this.#ask(lifeOf(this.#definition, created, stored));
+    const request: Request = { life: null, reject: () => {} };
+    this.#requests.add(request);
+    try {
+      const fitted = this.#course.validations.fit(this.#definition.input, input, "input_invalid", "the input");
+      const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
+      const { created } = this.#course.state;
+      if (created === null) throw new Error("a run that was never created cannot go on");
+      return await this.#ask(request, lifeOf(this.#definition, created, stored));
+    } catch (error) {
+      this.#requests.delete(request);
+      throw error;
+    }
   }
 
   /** Rejects where the run is cancelled; else it stays pending, for the handler is over. */
-  #ask(life: Life): Promise<never> {
+  #ask(request: Request, life: Life): Promise<never> {
     return new Promise((_resolve, reject) => {
       if (this.#refusal !== null) throw reviveError(this.#refusal);
       // A handler that has no more say asks in vain.
       if (this.#calls.frozen) return;
-      this.#asked.push(reject);
-      // Of two, the first counts.
-      if (this.#life !== null) return;
-      this.#life = life;
+      [request.life, request.reject] = [life, reject];
       this.#closing.finished = true;
       this.#course.stirred.ring();
       this.proceed();
@@ -81,16 +93,17 @@ export class Renewal {
   refuse(error: StoredError): void {
     this.#refusal = error;
     if (!this.requested) return;
-    this.#life = null;
     this.#closing.finished = false;
-    for (const reject of this.#asked.splice(0)) reject(reviveError(error));
+    for (const { reject } of this.#requests) reject(reviveError(error));
+    this.#requests.clear();
     if (this.#end !== null) this.#closing.finish(this.#end);
   }
 
   #renew(): void {
     const { ledger, world, suspended, over, careful } = this.#course;
-    if (this.#life === null || !this.requested || suspended || over) return;
-    ledger.restart(continuationOf(ledger.state, this.#life, world.deployment));
+    const life = this.#life;
+    if (life === null || !this.requested || suspended || over) return;
+    ledger.restart(continuationOf(ledger.state, life, world.deployment));
     // What the process died of lately may come in the new journal: that is durable before its first step.
     ledger.openedRecovered = careful;
     this.done = true;

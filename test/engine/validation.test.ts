@@ -449,6 +449,20 @@ describe("of the handler's own values", () => {
     ]);
   });
 
+  test("guarantee 3: of two inputs to go on with, the first counts, however long each is looked at", async () => {
+    for (const longer of [1, 2]) {
+      const wait = async (value: unknown): Promise<{ value: never }> => {
+        await host.clock.after(value === longer ? 2000 : 0);
+        return { value: value as never };
+      };
+      const input: Schema<unknown, never> = { "~standard": { version: 1, vendor: "test", validate: wait } };
+      const flow: Handler = async (life: number | undefined, step) =>
+        life ?? (await Promise.all([step.continueAsNew(1), step.continueAsNew(2)]));
+      const host: Host = new Host(define(flow, { input }));
+      expect((await host.drive()).output).toBe(1);
+    }
+  });
+
   test("guarantee 4: no deadline is due of a step that has ended, and waits with its outcome for the schema", async () => {
     const slow = new Slow();
     const flow: Handler = async (input: number | undefined, step) => {
