@@ -43,8 +43,10 @@ export interface Workflow<Input, Output, Signals extends SignalTypes = SignalTyp
   get(id: string): RunHandle<Output, Signals>;
 }
 
-/** What every workflow may set; all of it optional. */
-export type CommonOptions<Signals extends SignalSchemas> = {
+type Schedules<Input> = string | ScheduleRule<Input> | readonly (string | ScheduleRule<Input>)[];
+
+/** What every workflow may set; all of it optional. `Input` is what a start gives. */
+export type CommonOptions<Signals extends SignalSchemas, Input> = {
   /** Payloads are validated as they arrive, and type `step.waitFor`. */
   readonly signals?: Signals;
   /** Shorthand for `retry.limit`: 4 means 4 retries, 5 attempts. */
@@ -53,7 +55,7 @@ export type CommonOptions<Signals extends SignalSchemas> = {
   readonly retry?: Retry;
   /** Limit on the whole run; past it the run fails with code run_timeout. */
   readonly timeout?: Duration;
-  readonly schedule?: string | ScheduleRule | readonly (string | ScheduleRule)[];
+  readonly schedule?: Schedules<NoInfer<Input>>;
   /** "1" unless set. A run stays with the version it began with. */
   readonly version?: string;
   /** How long a finished run is kept; 30 days unless set. */
@@ -67,7 +69,10 @@ export type Notify<Input> =
   | readonly string[]
   | ((input: Input) => string | readonly string[] | null | undefined);
 
-export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSchemas> = CommonOptions<Signals> &
+export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSchemas> = CommonOptions<
+  Signals,
+  InputOf<Input>
+> &
   Flow<OutputOf<Input>> & {
     readonly input: Input;
     readonly output?: Schema<unknown, Output>;
@@ -77,7 +82,7 @@ export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSc
     readonly handler: (input: OutputOf<Input>, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
   };
 
-export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonOptions<Signals> &
+export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonOptions<Signals, Input> &
   Flow<Input> & {
     readonly input?: undefined;
     readonly output?: Schema<unknown, Output>;
@@ -112,7 +117,7 @@ export function defineWorkflow(name: string, options: LooseOptions): Workflow<un
 }
 
 /** The options before anything is known of them. */
-type LooseOptions = CommonOptions<SignalSchemas> & { readonly [Option in keyof Flow]?: unknown } & {
+type LooseOptions = CommonOptions<SignalSchemas, unknown> & { readonly [Option in keyof Flow]?: unknown } & {
   readonly input?: Schema | undefined;
   readonly output?: Schema | undefined;
   readonly labels?: unknown;
@@ -197,7 +202,7 @@ function mergeRetries(limit: number, retry: Retry | undefined): Retry {
   );
 }
 
-function toSchedules(schedule: CommonOptions<SignalSchemas>["schedule"]): ScheduleRule[] {
+function toSchedules(schedule: Schedules<unknown> | undefined): ScheduleRule[] {
   if (schedule === undefined) return [];
   const rules = Array.isArray(schedule)
     ? (schedule as readonly (string | ScheduleRule)[])

@@ -109,6 +109,23 @@ defineWorkflow("typo", {
   schedule: { cron: "0 7 * * *", overlap: "wait" },
   handler: () => 1,
 });
+// What a schedule starts its runs with is an input as any start gives, before the schema has made of it what it makes.
+defineWorkflow("nightly", {
+  input: z.object({ kind: z.string(), days: z.coerce.number<string>() }),
+  schedule: ["0 * * * *", { cron: "0 7 * * *", input: { kind: "morning", days: "1" } }],
+  handler: (input) => input.days,
+});
+defineWorkflow("nightly", {
+  input: z.object({ kind: z.string() }),
+  // @ts-expect-error an input that the schema does not take
+  schedule: { cron: "0 7 * * *", input: { kind: 7 } },
+  handler: () => 1,
+});
+defineWorkflow("nightly", {
+  schedule: ["0 * * * *", { cron: "0 7 * * *", input: { kind: 7 } }],
+  // @ts-expect-error the schedule has an input that the handler does not take
+  handler: (input: { kind: string } | undefined) => input?.kind,
+});
 // @ts-expect-error what the handler returns must fit the output schema
 defineWorkflow("mismatch", { input: z.object({}), output: z.object({ n: z.number() }), handler: () => ({ n: "1" }) });
 
