@@ -74,6 +74,22 @@ export function lookAtHook(run: Run, id: string, generation = 0): void {
   openCall(run, id, generation);
 }
 
+/**
+ * That the run is in the life which an address is of: nothing of an earlier one waits any more.
+ * @throws webhook_expired, where the run has gone on as new since; webhook_not_found, where it is gone
+ */
+export function checkLife({ state: { created } }: Run, createdAt: number): void {
+  if (created === null) return nobody();
+  if (created.at === createdAt) return;
+  const { at, continuation } = created;
+  if (continuation === undefined || createdAt < continuation.createdAt || createdAt > at) return nobody();
+  throw new HoldfastError("webhook_expired", "the run has gone on as new, and waits no more for calls of this address");
+}
+
+function nobody(): never {
+  throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+}
+
 /** A call of an address. */
 type HookCall = { readonly request: HookRequest; readonly generation: number; readonly limit: Limit };
 
@@ -121,8 +137,12 @@ function openCall(run: Run, id: string, generation: number): Call | "duplicate" 
     throw new HoldfastError("webhook_revoked", `this address of webhook ${id} was revoked`);
   }
   if (call.received) return "duplicate";
-  if (isOver(run, call)) throw new HoldfastError("webhook_expired", `webhook ${id} has timed out`);
+  if (isOver(run, call)) throw new HoldfastError("webhook_expired", `webhook ${id} ${overBy(run, call)}`);
   return call;
+}
+
+function overBy(run: Run, { until }: Call): string {
+  return until !== null && until <= run.now() ? "has timed out" : "is not waited for any more";
 }
 
 function isOver(run: Run, { done, until }: Call): boolean {

@@ -32,7 +32,7 @@ import type { Story, Timeline, Window } from "../core/timeline.ts";
 import type { Stored } from "../core/value.ts";
 import { receiveAnswer, repeatOrder } from "../engine/dispatch.ts";
 import type { OrderNews } from "../engine/dispatch.ts";
-import { lookAtHook, receiveHook, revokeHook } from "../engine/hook.ts";
+import { checkLife, lookAtHook, receiveHook, revokeHook } from "../engine/hook.ts";
 import { receiveNews } from "../engine/news.ts";
 import type { ChildNews } from "../engine/news.ts";
 import type { Find } from "../engine/drive.ts";
@@ -288,8 +288,9 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   #lifeOf(createdAt: number): Run {
     const { run } = this.#memory;
     // What would be on record of one that is being removed would go with it.
-    if (run.state.created?.at === createdAt && !this.#host.removal.underWay) return run;
-    throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+    if (this.#host.removal.underWay) throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+    checkLife(run, createdAt);
+    return run;
   }
 
   lookAtHook({ call, createdAt, generation }: HookAddress): Promise<Answer<null>> {

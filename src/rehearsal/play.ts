@@ -8,14 +8,14 @@ import { reviveError } from "../core/error.ts";
 import type { RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
 import type { RunAction } from "../core/service.ts";
 import { decode, encode } from "../core/value.ts";
-import { receiveHook } from "../engine/hook.ts";
+import { checkLife, receiveHook } from "../engine/hook.ts";
 import { receiveUpdate } from "../engine/update.ts";
 import { crashEverywhere } from "./crash.ts";
 import type { Act } from "./crash.ts";
 import { RehearsalError, checkKnown } from "./error.ts";
 import { readHookUrl } from "./hook.ts";
 import type { CrashOptions, HistoryEntry, HookCall, HookReply, Rehearsal } from "./rehearsal.ts";
-import { runOf } from "./stage.ts";
+import { beginningOf, runOf } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 import { legible, standing, toBody } from "./view.ts";
 
@@ -93,9 +93,15 @@ export class Play<Output> implements Rehearsal<Output> {
     const [type, bytes] = toBody(body);
     const typed = type === null ? {} : { "content-type": type };
     const sent = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-    const address = readHookUrl(webhook) ?? { run: this.id, call: webhook, query: {} };
+    const address = readHookUrl(webhook) ?? { run: this.id, call: webhook, life: null, query: {} };
     const request = { method, headers: { ...typed, ...sent }, query: { ...address.query, ...query }, body: bytes };
-    return await this.#act((stage) => receiveHook(runOf(stage, address.run), address.call, request), address.run);
+    let { life } = address;
+    return await this.#act(async (stage) => {
+      const run = runOf(stage, address.run);
+      // A name means the life that the run is in, also when the call is made once more after a death.
+      checkLife(run, (life ??= beginningOf(run)));
+      return await receiveHook(run, address.call, request);
+    }, address.run);
   }
 
   query<Result>(name: string): Promise<Result> {

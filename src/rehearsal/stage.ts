@@ -205,7 +205,7 @@ export class Stage implements Company {
     return {
       clock: this.clock,
       deployment: onlyDeployment,
-      hookUrl: (call) => Promise.resolve(hookUrl(id, call)),
+      hookUrl: (call) => Promise.resolve(hookUrl({ run: id, call, life: beginningOf(runOf(this, id)) })),
       children: this.#relatives.children(id, this.life),
       couriers: couriers(this, this.life),
     };
@@ -231,6 +231,11 @@ class StageJournal extends MemoryJournal {
     super.restart(entries);
     if (!this.closed) this.#told([...this.commits], true);
   }
+}
+
+/** Epoch ms; no two lives of a run have the same. */
+export function beginningOf({ state }: Run): number {
+  return state.created?.at ?? 0;
 }
 
 /** @throws RehearsalError: the rehearsal has no such run */

@@ -47,6 +47,23 @@ test("guarantee 1: the first accepted call is on record before it is answered, a
   });
 });
 
+test("a call that comes when the race of its wait is lost is not told that the time was up", async () => {
+  const flow = define(async (_input: never, step: Step) => {
+    await step.race({
+      paid: async () => (await step.webhook("pay", { timeout: "7 days" })).received(),
+      told: () => step.waitFor("word"),
+    });
+    await step.sleep("2 days");
+  });
+  const host = new Host(flow);
+  host.events = [{ at: startAt + 1000, act: (run) => signal(run, "word", {}) }];
+  await host.drive(startAt + 2000);
+  await expect(receiveHook(host.run, "pay", post("1"))).rejects.toMatchObject({
+    code: "webhook_expired",
+    message: "webhook pay is not waited for any more",
+  });
+});
+
 test("a credential goes no further than who judges it: the run, which others read, does not have it", async () => {
   const known = verify.token({ token: "open sesame", header: "X-Token" });
   const host = await new Host(waiting({ verify: known, respond: (call) => ({ body: call.headers }) })).drive();

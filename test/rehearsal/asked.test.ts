@@ -30,6 +30,24 @@ test("a webhook is called by its name or by its address, which a step may have s
   await run.crashEverywhere();
 });
 
+test("the address of a webhook is that of one life of a run: no other is called by it, nor by a call that is made again", async () => {
+  const urls: string[] = [];
+  const rounds = flow(async (_input, step) => {
+    const hook = await step.webhook("order");
+    await step.run("mail", () => void urls.push(hook.url));
+    const call = await hook.received();
+    if (call?.body === "last") return step.info.continued;
+    return await step.continueAsNew();
+  });
+  const run = await rehearse(rounds);
+  await run.call("order", { body: "1" });
+  await run.call("order", { body: "2" });
+  await expect(run.call(urls[0] ?? "")).rejects.toMatchObject({ code: "webhook_expired" });
+  await run.call(urls[2] ?? "", { body: "last" });
+  expect(run.output).toBe(2);
+  await run.crashEverywhere();
+});
+
 test("the address of a child's webhook leads to the child", async () => {
   const urls: string[] = [];
   const child = defineWorkflow("child", {

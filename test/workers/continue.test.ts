@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import { objectName } from "../../src/core/key.ts";
-import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
+import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { checks } from "./flows/fan.ts";
 import { is, outputOf, play, sent } from "./play.ts";
 import type { Program } from "./play.ts";
@@ -110,7 +110,7 @@ describe("a run that went on as new", () => {
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
 
-  test("leaves the webhooks of the lives before behind", async () => {
+  test("leaves the webhooks of the lives before behind, whose addresses have expired and are not unknown", async () => {
     const { id } = await start("phoenix", { input: { lives: 0 } });
     const urlOf = (run: unknown): string => (run as { progress: { url: string } }).progress.url;
     const old = urlOf(await runThatIs(id, { status: "waiting" }));
@@ -124,8 +124,13 @@ describe("a run that went on as new", () => {
       { timeout: 10_000 },
     );
     const path = (url: string): string => new URL(url).pathname;
-    expect((await ask(`POST ${path(old)}`, { token: null })).status).toBe(404);
+    expect(await refusal(`POST ${path(old)}`, { token: null })).toBe("410 webhook_expired");
+    expect((await ask(`HEAD ${path(old)}`, { token: null })).status).toBe(410);
     expect((await ask(`POST ${path(next)}`, { token: null })).status).toBe(202);
+    await ask(`POST /v1/runs/${id}/terminate`);
+    expect(await refusal(`POST ${path(old)}`, { token: null })).toBe("410 webhook_expired");
+    await ask(`DELETE /v1/runs/${id}`);
+    expect(await refusal(`POST ${path(old)}`, { token: null })).toBe("404 webhook_not_found");
   });
 
   test("comes back from an eviction in its newest life", async () => {
