@@ -4,9 +4,10 @@ import { authorOf } from "./author.ts";
 import type { Asked } from "./author.ts";
 import type { Definition } from "./definition.ts";
 import type { EntryOf, Fact } from "./entry.ts";
+import { HoldfastError, storeError } from "./error.ts";
 import { needsOf } from "./flow.ts";
 import { givenLabels, labelsOf } from "./label.ts";
-import type { Continuation, KeptAction, KeptUpdate } from "./origin.ts";
+import type { Continuation, KeptAction, KeptUpdate, UpdateEnd } from "./origin.ts";
 import { bornAt } from "./origin.ts";
 import type { RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
@@ -196,13 +197,18 @@ function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "u
   let left = maxKeyText;
   for (const [key, id] of [...updateKeys].toReversed()) {
     const update = updates.get(id);
-    // One that is under way ends with the life that it was asked of.
-    if (update === undefined || update.end === null) continue;
+    if (update === undefined) continue;
     const { name, sent, end } = update;
-    const one = { key, id, name, sent, end };
+    const one = { key, id, name, sent, end: end ?? overtaken() };
     left -= JSON.stringify(one).length;
     if (left < 0 || kept.length === maxKeys) break;
     kept.push(one);
   }
   return kept.length === 0 ? {} : { updates: kept.toReversed() };
+}
+
+/** An update that is under way ends with the life that it was asked of: what it did is done, and is not done again. */
+function overtaken(): UpdateEnd {
+  const error = new HoldfastError("run_ended", "the run went on as new before the update ended");
+  return { kind: "failed", error: storeError(error) };
 }

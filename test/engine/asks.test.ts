@@ -333,6 +333,38 @@ describe("a run that goes on as new", () => {
   });
 });
 
+describe("an update that is under way as the run goes on as new", () => {
+  /** Books, and goes on as new: by the update itself, or beside it. */
+  const renewing =
+    (booked: number[], beside: boolean): Handler =>
+    async (_input, step) => {
+      const { continued } = step.info;
+      const done = new Promise<void>((resolve) => {
+        step.update("book", null, async (amount: number) => {
+          await step.run("book", () => booked.push(amount));
+          if (!beside && continued === 0) await step.continueAsNew();
+          resolve();
+          await step.waitFor("never");
+        });
+      });
+      await done;
+      return continued === 0 ? await step.continueAsNew() : await step.waitFor("end");
+    };
+
+  test.each([false, true])("guarantee 5: is not done once more by who asks again (beside it: %s)", async (beside) => {
+    const booked: number[] = [];
+    const host = await new Host(renewing(booked, beside)).drive();
+    const first = begin(host, "book", 7, { key: "k" });
+    await host.drive();
+    expect(await first).toBe("run_ended");
+    expect(host.run.state.created?.continuation?.count).toBe(1);
+    const again = begin(host, "book", 7, { key: "k" });
+    await host.drive();
+    expect([await again, booked]).toEqual(["run_ended", [7]]);
+    expect(await update(host, "book", 8, { key: "k" })).toBe("idempotency_conflict");
+  });
+});
+
 describe("a listener", () => {
   const collector =
     (register = (step: Step, hear: (value: string) => void): void => step.onSignal("word", hear)): Handler =>
