@@ -13,7 +13,10 @@ export interface Schema<Input = unknown, Output = Input> {
     readonly validate: (value: unknown) => Validated<Output> | Promise<Validated<Output>>;
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
     readonly jsonSchema?: {
-      readonly input: (options: { readonly target: string }) => Record<string, unknown>;
+      readonly input: (options: {
+        readonly target: string;
+        readonly libraryOptions?: Record<string, unknown>;
+      }) => Record<string, unknown>;
     };
   };
 }
@@ -75,12 +78,18 @@ function toIssue(issue: SchemaIssue): Issue {
   return { path, message: issue.message };
 }
 
-/** The JSON Schema (draft 2020-12) of what the validator takes; null where it cannot say. */
+/** As zod has it; libraries that know of no such option pass it over. */
+const libraryOptions = { unrepresentable: "any" };
+
+/**
+ * The JSON Schema (draft 2020-12) of what the validator takes, and of a part that JSON Schema has no words for, a date or
+ * a map, that it may be anything; null where the validator cannot say.
+ */
 export function toJsonSchema(schema: Schema | undefined): object | null {
   try {
-    return schema?.["~standard"].jsonSchema?.input({ target: "draft-2020-12" }) ?? null;
+    return schema?.["~standard"].jsonSchema?.input({ target: "draft-2020-12", libraryOptions }) ?? null;
   } catch {
-    // A validator that cannot be drawn (a transform, a date) is no reason to refuse the whole list.
+    // A validator that cannot be drawn is no reason to refuse the whole list.
     return null;
   }
 }
