@@ -9,6 +9,7 @@ import { checkRunId } from "../core/name.ts";
 import type { Retention } from "../core/origin.ts";
 import { defined } from "../core/record.ts";
 import { encode } from "../core/value.ts";
+import { checkListed } from "../objects/catalog.ts";
 import { describe } from "../objects/patience.ts";
 import { startRun } from "../objects/service.ts";
 import { toDuration } from "./config.ts";
@@ -27,9 +28,10 @@ export class Binding<Params> implements Workflow<Params> {
     this.#definition = definition;
   }
 
-  /** @throws HoldfastError run_exists, id_invalid, input_invalid, options_invalid, rate_limited */
+  /** @throws HoldfastError run_exists, id_invalid, input_invalid, options_invalid, rate_limited, workflow_not_found */
   async create(options: WorkflowInstanceCreateOptions<Params> = {}): Promise<WorkflowInstance> {
     const { name } = this.#definition;
+    checkListed(this.#definition);
     const { id, params = {}, retention } = options;
     const input = encode(params, `the params of ${name}`);
     const start = { input, by: "worker", ...defined({ id }), ...retentionOf(retention) };

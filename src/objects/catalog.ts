@@ -19,6 +19,19 @@ const builtIn: ReadonlyMap<string, Definition> = new Map(
   [bulk, rebuild, rekey, notice].map((each) => [each.name, each]),
 );
 
+/** What the Workers that were made in this isolate list: versions by name. Code, and no state of any run. */
+const listed = new Map<string, Set<string>>();
+
+/**
+ * A run of a workflow that nobody lists would wait for its code for ever. Where no Worker was made nobody can tell.
+ * @throws HoldfastError workflow_not_found
+ */
+export function checkListed({ name, version }: Definition): void {
+  if (listed.size === 0 || listed.get(name)?.has(version) === true) return;
+  const what = `version ${JSON.stringify(version)} of workflow ${JSON.stringify(name)}`;
+  throw new HoldfastError("workflow_not_found", `${what} is not among the workflows that createWorker was given`);
+}
+
 export class Catalog {
   readonly rules: readonly Rule[];
   /** Lanes that the code names. */
@@ -40,6 +53,7 @@ export class Catalog {
     checkSharedLanes(this.names().map((name) => this.current(name)));
     this.rules = collectSchedules(definitions);
     this.limits = collectLimits(definitions);
+    for (const { name, version } of definitions) listed.set(name, (listed.get(name) ?? new Set()).add(version));
   }
 
   /** Those that the deployment lists, without what is built in. */

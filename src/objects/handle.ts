@@ -18,6 +18,7 @@ import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import { checkListed } from "./catalog.ts";
 import { unpack } from "./parcel.ts";
 import { askQuery, broadcastSignal, forkRun, makeUpdate, sendSignal, startRun } from "./service.ts";
 
@@ -82,6 +83,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
 ): Promise<RunHandle<Output, Signals>> {
   const { id, delay, startAt, notAfter, labels, notify, signal, traceparent, ...rest } = options;
   for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `start has no option "${option}"`);
+  checkListed(definition);
   if (delay !== undefined && startAt !== undefined) {
     throw new HoldfastError("options_invalid", "a run is started with delay or with startAt, not with both");
   }

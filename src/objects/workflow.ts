@@ -34,7 +34,7 @@ export interface Workflow<Input, Output, Signals extends SignalTypes = SignalTyp
   /**
    * Starts a run, or finds the one with the same `id`, workflow and input.
    * @throws HoldfastError input_invalid, id_invalid, label_invalid, duration_invalid, run_exists, rate_limited
-   * (its `retryAfterMs` says when it is worth another try)
+   * (its `retryAfterMs` says when it is worth another try), workflow_not_found: the Worker does not list it
    */
   start(
     ...args: undefined extends Input ? [input?: Input, options?: StartOptions] : [input: Input, options?: StartOptions]

@@ -25,5 +25,7 @@ test("of a validator that cannot say, or fails at it, there is none", () => {
   };
   expect(toJsonSchema(undefined)).toBeNull();
   expect(toJsonSchema({ "~standard": { version: 1, vendor: "own", validate } })).toBeNull();
-  expect(toJsonSchema({ "~standard": { version: 1, vendor: "own", validate, jsonSchema: { input: fails } } })).toBeNull();
+  expect(
+    toJsonSchema({ "~standard": { version: 1, vendor: "own", validate, jsonSchema: { input: fails } } }),
+  ).toBeNull();
 });

@@ -2,7 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createClient } from "../../src/client.ts";
-import { getRun } from "../../src/index.ts";
+import { defineWorkflow, getRun } from "../../src/index.ts";
 import { newId, tokens } from "./client.ts";
 import { heldFailing, heldParcel } from "./flows/client.ts";
 import type { Parcel } from "./flows/client.ts";
@@ -161,5 +161,16 @@ describe("a client", () => {
     expect(() => createClient({ url: "orders" })).toThrow(/needs a url/);
     expect(() => createClient({ url: "http://x", actor: "\ud800" })).toThrow(/well-formed/);
     expect(() => createClient({ url: "http://x", tokn: "t" } as never)).toThrow(/no option "tokn"/);
+  });
+});
+
+describe("a workflow that the Worker does not list", () => {
+  it("is not started: its run would wait for its code for ever", async () => {
+    const forgotten = defineWorkflow("forgotten", { handler: () => 1 });
+    const older = defineWorkflow("held-parcel", { version: "0", handler: () => 1 });
+    const id = newId("forgotten");
+    await expect(forgotten.start(undefined, { id })).rejects.toMatchObject({ code: "workflow_not_found" });
+    await expect(older.start(undefined, { id })).rejects.toThrow('version "0" of workflow "held-parcel"');
+    await expect(getRun(id).status()).rejects.toMatchObject({ code: "run_not_found" });
   });
 });
