@@ -11,7 +11,7 @@ import { refuseEnded } from "../core/action.ts";
 import { authorOf } from "../core/author.ts";
 import type { Asked } from "../core/author.ts";
 import type { ErrorCode } from "../core/code.ts";
-import { HoldfastError, hasCode } from "../core/error.ts";
+import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import { defined } from "../core/record.ts";
 import type { Call } from "../core/state.ts";
@@ -42,7 +42,7 @@ const recorded: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
  * @param generation of the address that was called
  * @param limit how long the author's functions may take that judge and answer it
  * @throws webhook_not_found, webhook_expired, webhook_revoked, webhook_rejected, body_invalid, run_ended,
- * version_missing, webhook_unavailable
+ * webhook_unavailable
  */
 export async function receiveHook(
   run: Run,
@@ -107,7 +107,7 @@ async function deliver(run: Run, id: string, call: HookCall): Promise<HookAnswer
 
 async function admit(run: Run, known: Call, { request, generation, limit }: HookCall): Promise<HookAnswer> {
   const { id } = known;
-  const execution = await run.awake();
+  const execution = await run.awake().catch(postpone);
   const pending = execution.calls.pending.get(callKey("received", id));
   if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
   const { options } = pending.plan;
@@ -118,6 +118,13 @@ async function admit(run: Run, known: Call, { request, generation, limit }: Hook
   const duplicate = false;
   const { respond } = options;
   return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call), limit) };
+}
+
+/** Its sender is not at fault, and is to make the call again: the run goes on once it has its code. */
+function postpone(error: unknown): never {
+  if (!hasCode(error, "version_missing") && !hasCode(error, "step_kind_changed")) throw error;
+  const message = `the run has no code to take the call with: ${messageOf(error)}`;
+  throw new HoldfastError("webhook_unavailable", message, { cause: error });
 }
 
 /** Answers a call that finds no wait. Where one is open on record, the replay has yet to come to it, and the call may come again. */

@@ -64,6 +64,18 @@ test("a call that comes when the race of its wait is lost is not told that the t
   });
 });
 
+test("a call that comes while the run has no code to go on with is to be made again", async () => {
+  const host = await new Host(waiting()).drive();
+  const gone = host.reopen({ cold: false });
+  gone.definition = undefined;
+  expect(await code(receiveHook(gone.run, "pay", post("1")))).toBe("webhook_unavailable");
+  expect(gone.entries("webhook.rejected")).toEqual([]);
+  const back = await gone.reopen({ cold: false, definition: waiting() }).drive();
+  expect(await receiveHook(back.run, "pay", post("1"))).toEqual({ duplicate: false });
+  await back.drive();
+  expect(back.status).toBe("completed");
+});
+
 test("a credential goes no further than who judges it: the run, which others read, does not have it", async () => {
   const known = verify.token({ token: "open sesame", header: "X-Token" });
   const host = await new Host(waiting({ verify: known, respond: (call) => ({ body: call.headers }) })).drive();
