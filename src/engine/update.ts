@@ -30,14 +30,17 @@ export type Accepted = { readonly update: string; readonly end: Promise<UpdateAn
  */
 export async function receiveUpdate(run: Run, request: UpdateRequest, isWanted: () => boolean): Promise<Accepted> {
   const known = knownUpdate(run.state, request);
-  if (known !== undefined && known.end !== null) return { update: known.id, end: answer(run.state, known.id) };
+  if (known !== undefined && known.end !== null) return toAccepted(known.id, answer(run.state, known.id));
   refuseEnded(run.state, "be updated");
   if (known === undefined) refuseIdle(run.state, request.name);
   const execution = await run.awake();
   const update = known?.id ?? (await accept(execution, request, isWanted));
   if (update === null) return await receiveUpdate(run, request, isWanted);
-  const end = ended(execution, update);
-  // Nobody may be waiting for it any more.
+  return toAccepted(update, ended(execution, update));
+}
+
+function toAccepted(update: string, end: Promise<UpdateAnswer>): Accepted {
+  // Nobody may be waiting for it any more, or yet.
   end.catch(() => {});
   return { update, end };
 }

@@ -48,6 +48,23 @@ test("the address of a webhook is that of one life of a run: no other is called 
   await run.crashEverywhere();
 });
 
+test("an update that has the run go on as new is refused, and is one update whenever the process dies", async () => {
+  const booked: unknown[] = [];
+  const rounds = flow(async (_input, step) => {
+    step.update("close", null, async (by: string) => {
+      await step.run("book", ({ idempotencyKey }) => void booked.push(`${by} ${idempotencyKey}`));
+      await step.continueAsNew();
+    });
+    return await step.waitFor("end").then(() => step.info.continued);
+  });
+  const run = await rehearse(rounds);
+  await expect(run.update("close", "Ann")).rejects.toMatchObject({ code: "run_ended" });
+  await run.signal("end");
+  expect(run.output).toBe(1);
+  await run.crashEverywhere();
+  expect(new Set(booked).size).toBe(1);
+});
+
 test("the address of a child's webhook leads to the child", async () => {
   const urls: string[] = [];
   const child = defineWorkflow("child", {
