@@ -160,8 +160,10 @@ export class Adoption {
   }
 
   #isMade(call: Call): boolean {
+    const { pending, left } = this.#calls;
     const key = pendingKey(call);
-    return this.#calls.pending.has(key) || this.#calls.left.has(key);
+    // A webhook that is left when the handler ends is left as it was asked for: nobody hears of its address.
+    return pending.has(key) || left.has(key) || left.has(callKey(call.kind, call.id));
   }
 
   #isNew(fact: Fact): boolean {

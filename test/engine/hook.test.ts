@@ -76,6 +76,20 @@ test("a call that comes while the run has no code to go on with is to be made ag
   expect(back.status).toBe("completed");
 });
 
+test("guarantee 7: one whose address is on record, and that the handler asked for as it ended, is still in the code", async () => {
+  const flow = define(async (_input: never, step: Step) => {
+    void step.webhook("pay");
+    // The end waits for what can be undone.
+    void step.run("charge", async () => await Promise.resolve(), { undo: () => {} });
+    step.bail("enough");
+  });
+  const host = await new Host(flow).drive();
+  const kept = host.journal.commits.findIndex((commit) => commit.includes("webhook.created")) + 1;
+  expect(kept).toBeGreaterThan(0);
+  const again = await host.reopen({ keep: kept }).drive();
+  expect([again.status, again.entries("step.added"), again.entries("step.removed")]).toEqual(["cancelled", [], []]);
+});
+
 test("a credential goes no further than who judges it: the run, which others read, does not have it", async () => {
   const known = verify.token({ token: "open sesame", header: "X-Token" });
   const host = await new Host(waiting({ verify: known, respond: (call) => ({ body: call.headers }) })).drive();
