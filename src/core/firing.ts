@@ -33,7 +33,7 @@ export type ScheduleState = {
   /** Slots that wait for the run before them to end, oldest first. */
   readonly queue: readonly number[];
   readonly starting: readonly Starting[];
-  /** Runs that have not ended as far as is known; only the newest where they may overlap. */
+  /** The newest runs that have not ended as far as is known. */
   readonly running: readonly string[];
   /** Those of them that somebody set going by hand, and when: they begin a moment later. */
   readonly adopted: readonly { readonly runId: string; readonly at: number }[];
@@ -55,7 +55,7 @@ const graceMs = 1_000;
 const maxQueue = 1_000;
 const removedKeptMs = 7 * 86_400_000;
 const minGiveUpMs = 60_000;
-/** Of runs started by hand, so many of the newest are in the way of firings. */
+/** Of runs that overlap, so many of the newest are in the way of firings. */
 const maxRunning = 100;
 /** A run that was set going by hand, and is not there yet, is on its way for this long. */
 const comingMs = 30_000;
@@ -218,11 +218,10 @@ export function backoff(times: number): number {
 }
 
 /** The run of this firing exists. */
-export function acknowledge(rule: Rule, state: ScheduleState, runId: string): ScheduleState {
+export function acknowledge(state: ScheduleState, runId: string): ScheduleState {
   // Not among them any more: it has ended, and was reported, before its start was acknowledged.
   if (!state.starting.some((starting) => starting.runId === runId)) return state;
-  const running = rule.overlap === "allow-all" ? [runId] : [...state.running, runId];
-  return { ...without(state, runId), running };
+  return { ...without(state, runId), running: withNewest(state, runId) };
 }
 
 /** This firing will never have a run. */
@@ -257,11 +256,15 @@ export function fail(rule: Rule, state: ScheduleState, runId: string, endedAt: n
 }
 
 /** A run that was started, or retried, by hand: like that of a firing, it is in the way of those to come. */
-export function adopt(rule: Rule, state: ScheduleState, runId: string, now: number): ScheduleState {
-  const others = state.running.filter((other) => other !== runId);
-  const running = rule.overlap === "allow-all" ? [runId] : [...others, runId].slice(-maxRunning);
+export function adopt(state: ScheduleState, runId: string, now: number): ScheduleState {
+  const running = withNewest(state, runId);
   const coming = state.adopted.filter((one) => one.runId !== runId && isComing(one.at, now));
   return { ...state, running, adopted: [...coming, { runId, at: now }].slice(-maxRunning) };
+}
+
+/** Also where they may overlap: the rule may be changed while they go on. */
+function withNewest({ running }: ScheduleState, runId: string): readonly string[] {
+  return [...running.filter((other) => other !== runId), runId].slice(-maxRunning);
 }
 
 /** What is found of a run that is said to go on: whether it is over. @param endedAt null where there is no such run */

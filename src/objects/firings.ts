@@ -77,7 +77,10 @@ export class Firings {
 
   /** Asks the runs that count as running whether they are: the report of an end may have been lost. */
   async #confirm(id: string): Promise<void> {
-    await Promise.all(this.#roster.running(id).map((runId) => this.#look(id, runId, false)));
+    const running = this.#roster.running(id);
+    // Where runs may overlap, none is in the way: only whether the last one failed is of interest.
+    const asked = this.#roster.rule(id)?.overlap === "allow-all" ? running.slice(-1) : running;
+    await Promise.all(asked.map((runId) => this.#look(id, runId, false)));
   }
 
   /**
@@ -123,7 +126,7 @@ export class Firings {
     this.#roster.change(id, (rule, state, now) => {
       switch (made.kind) {
         case "started":
-          return firing.acknowledge(rule, state, runId);
+          return firing.acknowledge(state, runId);
         case "refused":
           return firing.refuse(state, starting, made.message, now);
         case "failed":

@@ -157,7 +157,7 @@ export class Planner {
 
   /** A run that somebody sets going by hand is in the way of firings, where there is such a schedule. */
   adopt(id: string, runId: string): void {
-    this.#roster.change(id, (rule, state, now) => firing.adopt(rule, state, runId, now));
+    this.#roster.change(id, (_, state, now) => firing.adopt(state, runId, now));
   }
 
   async backfill(id: string, request: BackfillRequest): Promise<{ firings: number }> {

@@ -161,9 +161,9 @@ test("of several that wait, only the newest starts once the rule stops others", 
 test("runs started by hand are in the way of firings, the newest hundred of them", () => {
   const rule = ruleOf();
   let state = firing.see(rule, undefined, noon);
-  for (let i = 0; i < 150; i += 1) state = firing.adopt(rule, state, `run-${i}`, noon);
+  for (let i = 0; i < 150; i += 1) state = firing.adopt(state, `run-${i}`, noon);
   expect([state.running.length, state.running.at(-1)]).toEqual([100, "run-149"]);
-  expect(firing.adopt(rule, state, "run-149", noon)).toEqual(state);
+  expect(firing.adopt(state, "run-149", noon)).toEqual(state);
   expect(firing.admit(rule, state, noon).skipped).toBe(true);
 });
 

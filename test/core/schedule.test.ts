@@ -228,7 +228,7 @@ describe("overlap", () => {
     state = firing.release(rule, firing.end(state, ["a"]), noon);
     expect(begun(state)).toEqual([1]);
     const runId = firingRunId(rule.id, 1);
-    state = firing.release(rule, firing.acknowledge(rule, state, runId), noon);
+    state = firing.release(rule, firing.acknowledge(state, runId), noon);
     expect(state).toMatchObject({ running: [runId], starting: [], queue: [2, noon] });
     state = firing.release(rule, firing.end(state, [runId]), noon);
     expect(begun(state)).toEqual([2]);
@@ -237,7 +237,7 @@ describe("overlap", () => {
   test("a run that ends before its start is acknowledged is not taken to go on", () => {
     const rule = ruleOf();
     const runId = firingRunId(rule.id, noon);
-    const state = firing.acknowledge(rule, firing.end(met("skip", []), [runId]), runId);
+    const state = firing.acknowledge(firing.end(met("skip", []), [runId]), runId);
     expect(state).toMatchObject({ running: [], starting: [] });
   });
 

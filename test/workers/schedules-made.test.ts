@@ -5,7 +5,7 @@ import type { Overlap, ScheduleInfo, ScheduleRequest } from "../../src/core/sche
 import { encode } from "../../src/core/value.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import type { Answer } from "../../src/objects/answer.ts";
-import { at, live, minuteMs, never, noon, ruleOf, slot, useScheduler, World } from "./world.ts";
+import { at, live, minuteMs, never, noon, ruleOf, slot, tickAt, useScheduler, World } from "./world.ts";
 import type { Scheduler } from "./world.ts";
 
 useScheduler();
@@ -111,6 +111,38 @@ describe("guarantee 6: a schedule made by a request", () => {
     expect(world.started.slice(0, started.length)).toEqual(started.map(slot));
     expect(world.stopped.slice(0, 2)).toEqual(stopped);
   });
+
+  it.each<[Overlap, first: number[], then: number[], stopped: string[]]>([
+    ["skip", [], [4], []],
+    ["buffer-one", [], [3], []],
+    ["buffer-all", [], [3], []],
+    ["cancel-other", [3], [4], [`cancel ${slot(1)}`, `cancel ${slot(3)}`]],
+    ["terminate-other", [3], [4], [`terminate ${slot(1)}`, `terminate ${slot(3)}`]],
+  ])(
+    "that comes to be %s has all its open runs in the way, not only the newest",
+    async (overlap, first, then, stopped) => {
+      const world = new World();
+      await live(world, async (scheduler) => {
+        await make(scheduler, { overlap: "allow-all" });
+        await tickAt(scheduler, [0, 1, 2]);
+        const end = async (minute: number): Promise<void> => {
+          world.running.delete(slot(minute));
+          await scheduler.ended({ id: "minutely", at: noon }, slot(minute));
+          await turn();
+        };
+        await end(2);
+        // Nobody hears of this end before the run is asked.
+        world.running.delete(slot(0));
+        take(await scheduler.change("minutely", { overlap, ...by }));
+        await tickAt(scheduler, [3]);
+        expect(world.started).toEqual([0, 1, 2, ...first].map(slot));
+        await end(1);
+        await tickAt(scheduler, [4]);
+      });
+      expect(world.started).toEqual([0, 1, 2, ...first, ...then].map(slot));
+      expect(world.stopped).toEqual(stopped);
+    },
+  );
 
   it("fires no slot again when its cron or zone changes, nor after it was removed and made again", async () => {
     const world = new World();
