@@ -11,7 +11,7 @@ import { runObject } from "./address.ts";
 import { housekeepingAt } from "./alarm.ts";
 import { digestOf } from "./digest.ts";
 import { within } from "./patience.ts";
-import type { Answering, Recalled, StartToken } from "./rpc/start.ts";
+import type { Answering, Recalled, StartClue } from "./rpc/start.ts";
 
 const boundTo = "bound-to";
 const answeredBy = "answered-by";
@@ -68,11 +68,12 @@ export class Alias {
   }
 
   /** @throws HoldfastError idempotency_conflict: the key came with another start */
-  recall({ token, print, isKey }: StartToken): Recalled {
+  recall({ token, print, isKey }: StartClue): Recalled {
     if (isKey && this.isBound) return { kind: "decided" };
     const answering = this.#storage.kv.get<Answering>(answeredBy);
     if (answering?.token !== token) return { kind: "new" };
-    if (answering.print === print) return { kind: "answered", by: answering.by, runId: answering.runId };
+    if (print === null || answering.print === print)
+      return { kind: "answered", by: answering.by, runId: answering.runId };
     return isKey ? refuseKey() : { kind: "new" };
   }
 

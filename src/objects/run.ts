@@ -61,7 +61,7 @@ import { hookUrl } from "./token.ts";
 import type { Answer } from "./answer.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
 import type { Arrival, Callee, Departure, PageRequest, HookAddress, Parcel, RunRpc, ValueField } from "./rpc/run.ts";
-import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartToken } from "./rpc/start.ts";
+import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "./rpc/start.ts";
 import type { Resealing } from "../store/reseal.ts";
 
 export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc & HolderRpc;
@@ -124,7 +124,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  recall(start: StartToken | null): Promise<Answer<Recalled>> {
+  recall(start: StartClue | null): Promise<Answer<Recalled>> {
     return answer(() => {
       if (this.#memory.run.state.created !== null) return { kind: "decided" };
       return start === null ? { kind: "new" } : this.#alias.recall(start);

@@ -17,6 +17,7 @@ import type { Delivery } from "../core/webhook.ts";
 import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../engine/delivery.ts";
 import type { Limit } from "../engine/delivery.ts";
 import { runObject } from "./address.ts";
+import { unwrap } from "./answer.ts";
 import { digestOf, nameOfKey } from "./digest.ts";
 import { logDelivery } from "./logline.ts";
 import { callLimit } from "./patience.ts";
@@ -93,10 +94,17 @@ async function startDelivery(
     // The same delivery, and what is made of it is not the same: a header of the sender's counts its attempts, say.
     const isKnown = error instanceof HoldfastError && conflicts.has(error.code);
     if (key === null || !isKnown) throw error;
-    const name = await nameOfKey(key);
-    const known = await runObject(name).read(0);
-    return { id: known.ok ? known.value.id : name, duplicate: true };
+    return { id: await runOf(key), duplicate: true };
   }
+}
+
+/** The id of the run that the key's first delivery started, or that answered it. */
+async function runOf(key: string): Promise<string> {
+  const own = await nameOfKey(key);
+  const known = unwrap(await runObject(own).recall({ token: key, print: null, isKey: true }));
+  const name = known.kind === "answered" ? known.runId : own;
+  const run = await runObject(name).read(0);
+  return run.ok ? run.value.id : name;
 }
 
 const conflicts: ReadonlySet<string> = new Set(["idempotency_conflict", "run_exists"]);

@@ -157,6 +157,17 @@ describe("ANY /webhooks/:name", () => {
     expect(await refusal("POST /webhooks/numbered?id=", { token: null })).toBe("422 input_invalid");
   });
 
+  it("a delivery that another run answered for leads to that run, whatever it says when it comes again", async () => {
+    const [own, other] = [newId("own"), newId("other")];
+    const call = async (id: string, json: object) =>
+      (await ask(`POST /webhooks/one?id=${id}`, { token: null, json })).body;
+    const first = await call(own, { n: 1 });
+    expect(first).toMatchObject({ duplicate: false });
+    expect(await call(own, { n: 2 })).toEqual({ ...first, duplicate: true });
+    expect((await call(other, { n: 1 }))["id"]).toBe(first["id"]);
+    expect(await call(other, { n: 2 })).toEqual({ ...first, duplicate: true });
+  });
+
   it("a limit of the workflow's refuses it as it refuses any start", async () => {
     const call = (): Promise<Answer> => ask("POST /webhooks/few", { token: "the token", json: { n: 1 } });
     expect((await call()).status).toBe(202);

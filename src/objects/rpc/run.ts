@@ -27,7 +27,7 @@ import type { OrderNews } from "../../engine/dispatch.ts";
 import type { ChildNews } from "../../engine/news.ts";
 import type { Resealing } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
-import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartToken } from "./start.ts";
+import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "./start.ts";
 
 /** Which webhook wait of which life of a run id: an id is free again once its run was deleted. */
 export type HookAddress = {
@@ -60,7 +60,7 @@ export interface RunRpc {
   /** The run of this id was removed: the key is free, if it belonged to it. */
   unbind(id: string): Promise<Answer<null>>;
   /** Whether a start for this id may make a run. A token is null where nobody will repeat it. */
-  recall(start: StartToken | null): Promise<Answer<Recalled>>;
+  recall(start: StartClue | null): Promise<Answer<Recalled>>;
   /** Of an id that has no run: another one answers the start that came for it. */
   remember(answering: Answering): Promise<Answer<null>>;
   /** Another start within the period of a debounce: the run with it, or null where it came too late. */

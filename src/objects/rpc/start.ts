@@ -66,6 +66,9 @@ export type StartToken = {
   readonly isKey: boolean;
 };
 
+/** What a start is recalled by; null: whatever it asked for. */
+export type StartClue = Omit<StartToken, "print"> & { readonly print: string | null };
+
 /** The run that answered a start for which none was made, and why none was. */
 export type Answering = Omit<StartToken, "isKey"> & {
   readonly by: "debounce" | "singleton";

@@ -51,9 +51,14 @@ const takesFew = defineWorkflow("takes-few", {
   handler: async (input: unknown) => input,
 });
 
+const takesOne = defineWorkflow("takes-one", {
+  singleton: { mode: "skip" },
+  handler: async (_input: unknown, step) => await step.waitFor("end"),
+});
+
 const takesAnything = defineWorkflow("takes-anything", { handler: async (input: unknown) => input });
 
-export const webhookWorkflows = [awaitsCalls, takesDelivery, takesFew, takesAnything];
+export const webhookWorkflows = [awaitsCalls, takesDelivery, takesFew, takesOne, takesAnything];
 
 export const githubSecret = ["the secret of GitHub", "the one before"];
 export const standardSecret = "whsec_YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcywgb2s=";
@@ -86,6 +91,12 @@ export const webhooks = [
     },
   }),
   defineWebhook("few", { verify: verify.token({ token: "the token" }), workflow: takesFew }),
+  defineWebhook("one", {
+    verify: "none",
+    workflow: takesOne,
+    id: ({ query }) => query["id"] ?? null,
+    respond: (_call, run) => ({ body: run }),
+  }),
   // One of its functions says nothing: that of which the call speaks.
   defineWebhook("silent", {
     verify: ({ query }) => (query["silent"] === "verify" ? never : true),
