@@ -60,6 +60,8 @@ export class Calls {
   #refused = 0;
   /** The handler can do nothing more: what it calls stays pending. */
   frozen = false;
+  /** A schema is asked what it was asked before: what it publishes is on record, ahead of the outcome. */
+  repeating = false;
   /** The instant of the newest outcome the handler has seen. */
   seenAt: number;
   readonly #course: Course;
@@ -209,7 +211,9 @@ export class Calls {
   #take(pending: Pending, payload: Stored): void {
     const { name, plan, validated } = pending;
     if (plan.kind !== "wait" || plan.schema === null) return pending.resolve(decode(payload));
+    this.repeating = validated === undefined;
     const answer = validated ?? validatePayload(pending, plan.schema, payload);
+    this.repeating = false;
     if (!(answer instanceof Promise)) return this.#tell(pending, answer);
     // It answered at once in an older life, or by older code: its answer is not on record.
     const late = (): HoldfastError => schemaTimeout("signal_invalid", payloadOf(name));

@@ -43,7 +43,7 @@ export class Publisher {
   }
 
   #isNew(line: string): boolean {
-    if (this.isPast || this.muted) return false;
+    if (this.isPast || this.muted || this.#calls.repeating) return false;
     const index = this.#known.indexOf(line);
     if (index >= 0) this.#known.splice(index, 1);
     return index < 0;

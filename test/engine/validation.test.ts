@@ -79,6 +79,25 @@ describe("of a wait", () => {
     expect(told({ host: again })).toEqual(["its own"]);
   });
 
+  test("a schema that answers at once writes its lines once, also where replay asks it again", async () => {
+    const flow: Handler = async (_input, step) => {
+      const validate = (value: unknown): { value: never } => {
+        step.log.info(`saw ${String(value)}`);
+        return { value: value as never };
+      };
+      const schema: Schema<unknown, never> = { "~standard": { version: 1, vendor: "test", validate } };
+      await step.waitFor("go", { schema });
+      step.log.info("went");
+      await step.waitFor("go", { schema });
+      step.log.info("went");
+      await step.sleep("1 h");
+    };
+    const host = await new Host(flow).signalAt(startAt, "go", 1).drive(startAt);
+    const again = await host.reopen().signalAt(startAt, "go", 2).drive(startAt);
+    const last = await again.reopen().drive();
+    expect(told({ host: last })).toEqual(["saw 1", "went", "saw 2", "went"]);
+  });
+
   test("guarantee 3: a schema that answers at once is shown the same time in every life", async () => {
     const seen: number[] = [];
     const flow: Handler = async (_input, step) => {
