@@ -22,6 +22,8 @@ export type Stage = {
   /** Ends the life of the run's object, or the memory it has; no longer than it takes to do so. */
   readonly disturb: (id: string, how: "death" | "eviction") => Promise<void>;
   readonly effectsOf: (id: string) => readonly Effect[];
+  /** Its steps know how often their run has failed and was retried; else what fails would fail for ever. */
+  readonly counts: boolean;
 };
 
 type RunJson = {
@@ -56,16 +58,26 @@ class Driver {
   }
 
   async drive(): Promise<Observation[]> {
-    const { input, history } = this.#program;
+    const { input, retries } = this.#program;
     const json = { id: this.#id, input };
     const { status, body } = await this.#stage.ask({ method: "POST", path: `/v1/workflows/${workflow}/runs`, json });
     if (status > 201) throw new Error(`the run was not started: ${status} ${JSON.stringify(body)}`);
+    for (let [retried, more] = [0, ""]; ; more = ` again ${++retried}`) {
+      if (retried > 0) await this.#request("retry", `again ${retried}`, "retry");
+      await this.#play(more);
+      const observations = await this.#finish(this.#id, true);
+      if (!this.#stage.counts || retried === retries || observations[0]?.status !== "failed") return observations;
+    }
+  }
+
+  /** What happens to it, counted from now. */
+  async #play(more: string): Promise<void> {
+    const { input, history } = this.#program;
     const startedAt = Date.now();
     for (const happening of history) {
       await pause(startedAt + happening.at * input.unitMs - Date.now());
-      await this.#happen(happening);
+      await this.#happen({ ...happening, key: `${happening.key}${more}` });
     }
-    return await this.#finish(this.#id, true);
   }
 
   async #happen(happening: Happening): Promise<void> {
@@ -80,8 +92,7 @@ class Driver {
           await this.#request(what, key, "updates/add", happening.argument);
         return;
       case "retry":
-        // What fails here does not know how often the run was retried: it would fail for ever.
-        if ((await this.#read(this.#id)).status === "failed") return;
+        if (!this.#stage.counts && (await this.#read(this.#id)).status === "failed") return;
         return await this.#request(what, key, what);
       case "pause":
       case "resume":
@@ -121,7 +132,7 @@ class Driver {
         const own = { input: input as Input, history, looks, requests, effects, status, output, error };
         const children = history.flatMap((entry) => (entry.kind === "child.started" ? [childOf(entry)] : []));
         const theirs = [];
-        for (const child of children) theirs.push(...(await this.#finish(child, false)));
+        for (const child of new Set(children)) theirs.push(...(await this.#finish(child, false)));
         return [own, ...theirs];
       }
       if (Date.now() > giveUpAt) throw new Error(`run ${id} has not ended: ${JSON.stringify(await this.#history(id))}`);

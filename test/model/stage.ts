@@ -10,6 +10,7 @@ import { startAt } from "../engine/host.ts";
 import { define } from "../engine/memory.ts";
 import type { Look, Observation, Request } from "./comparison.ts";
 import type { Seen } from "./disagreement.ts";
+import { episodeOf } from "./episode.ts";
 import type { Happening, Input, Program } from "./program.ts";
 import { performWith, workflow } from "./workflow.ts";
 import type { Effect, World } from "./workflow.ts";
@@ -225,14 +226,6 @@ class Performance {
     const waits = waitingFor.map(({ kind, name }) => `${kind} ${name}`).toSorted();
     this.#looks.push({ seq, at: this.#family.clock.at, status, waitingFor: waits });
   }
-}
-
-/** How often it has failed and was retried. */
-function episodeOf(entries: readonly Entry[]): number {
-  return entries.filter(({ kind }, i) => {
-    const before = entries.slice(0, i).findLast((each) => each.kind === "run.retried" || each.kind === "run.failed");
-    return kind === "run.retried" && before?.kind === "run.failed";
-  }).length;
 }
 
 function answered(act: () => string): string {

@@ -63,7 +63,12 @@ async function checkProgram(seed: number): Promise<number> {
   const effectsOf = (id: string) =>
     ledger.of(id).map(({ run, step: path, attempt, key }) => ({ run, path, attempt, key, ms: 0 }));
   // Nobody can end the life of one object here: the kill ends all of them.
-  const observations = await drive(program, `model-${seed}`, { ask, disturb: async () => {}, effectsOf });
+  const observations = await drive(program, `model-${seed}`, {
+    ask,
+    disturb: async () => {},
+    effectsOf,
+    counts: false,
+  });
   for (const observed of observations) {
     const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
     await compare(observed, Infinity, turn).catch((error: unknown) => explain(error, program, observed));

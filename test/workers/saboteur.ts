@@ -62,7 +62,7 @@ export function mails(): { to: string; subject: string }[] {
 /** To be called in the constructor of the run object; runs that no test watches are left alone. */
 export function watch(ctx: DurableObjectState): void {
   const name = ctx.id.name ?? "";
-  const run = name.startsWith("mail-") ? watched(name) : runs.get(name);
+  const run = /^(mail|model)-/.test(name) ? watched(name) : runs.get(name);
   if (run === undefined) return;
   run.resting = false;
   run.idle = true;
