@@ -729,6 +729,20 @@ describe("all of them", () => {
     expect((await start("flow-guarded", { key, n: 6 })).status).toBe(429);
   });
 
+  it("a debounced run keeps the singleton key of its first start, beside the run that has that of its input", async () => {
+    const [one, other] = [newId("tenant"), newId("tenant")];
+    const key = newId("k");
+    const begin = (key: string, tenant: string) => start("flow-split", { key, tenant });
+    const first = await begin(key, one);
+    expect(await begin(key, other)).toMatchObject({ status: 200, run: { id: first.run.id, input: { tenant: other } } });
+    const second = await begin(newId("k"), other);
+    expect([second.status, second.run.id === first.run.id]).toEqual([201, false]);
+    for (const { run } of [first, second]) await runThatIs(run.id, { status: "waiting" });
+    expect(await begin(newId("k"), one)).toMatchObject({ status: 200, run: { id: first.run.id } });
+    await end(first.run.id);
+    expect((await begin(newId("k"), one)).status).toBe(201);
+  });
+
   it("hold for children too, and a child that is refused has failed", async () => {
     const { run } = await start("flow-parent", { key: newId("k"), n: 1 });
     const { output } = await runThatIs(run.id, { status: "completed" });

@@ -112,6 +112,13 @@ const guarded = defineWorkflow("flow-guarded", {
   handler: async (_input: Keyed, step) => await step.waitFor("end"),
 });
 
+/** Its two options go by different keys. */
+const split = defineWorkflow("flow-split", {
+  debounce: { period: periodMs, key },
+  singleton: { key: ({ tenant }: Keyed & { tenant: string }) => tenant, mode: "skip" },
+  handler: async (_input, step) => await step.waitFor("end"),
+});
+
 /** Put off first, and then held by a lane. */
 const turned = defineWorkflow("flow-turned", {
   debounce: { period: 2000, key },
@@ -158,6 +165,7 @@ export const flowWorkflows = [
   mortal.single,
   mortal.newest,
   guarded,
+  split,
   turned,
   parent,
   laned,
