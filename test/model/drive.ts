@@ -22,8 +22,6 @@ export type Stage = {
   /** Ends the life of the run's object, or the memory it has; no longer than it takes to do so. */
   readonly disturb: (id: string, how: "death" | "eviction") => Promise<void>;
   readonly effectsOf: (id: string) => readonly Effect[];
-  /** Its steps know how often their run has failed and was retried; else what fails would fail for ever. */
-  readonly counts: boolean;
 };
 
 type RunJson = {
@@ -66,7 +64,7 @@ class Driver {
       if (retried > 0) await this.#request("retry", `again ${retried}`, "retry");
       await this.#play(more);
       const observations = await this.#finish(this.#id, true);
-      if (!this.#stage.counts || retried === retries || observations[0]?.status !== "failed") return observations;
+      if (retried === retries || observations[0]?.status !== "failed") return observations;
     }
   }
 
@@ -92,8 +90,6 @@ class Driver {
           await this.#request(what, key, "updates/add", happening.argument);
         return;
       case "retry":
-        if (!this.#stage.counts && (await this.#read(this.#id)).status === "failed") return;
-        return await this.#request(what, key, what);
       case "pause":
       case "resume":
       case "cancel":

@@ -50,7 +50,6 @@ const stage: Stage = {
     }
   },
   effectsOf: (id) => modelled.filter(({ run }) => run === id),
-  counts: true,
 };
 
 async function check(seed: number): Promise<number> {
