@@ -1,7 +1,7 @@
 /** Schedules made by requests, over the real storage and alarm: overlap, pauses, failures, backfills, keys. */
 import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Overlap, ScheduleInfo, ScheduleRequest } from "../../src/core/schedules.ts";
+import type { Overlap, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../src/core/schedules.ts";
 import { encode } from "../../src/core/value.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import type { Answer } from "../../src/objects/answer.ts";
@@ -158,6 +158,44 @@ describe("guarantee 6: a schedule made by a request", () => {
       await scheduler.tick();
     });
     expect(world.started).toEqual([slot(0)]);
+  });
+
+  it.each<[string, ScheduleChange, string[]]>([
+    ["a longer catchUp lets a missed firing run", { catchUp: "1 hour", ...by }, [slot(0), slot(5)]],
+    ["a catchUp that is as short as before does not", { catchUp: "10 s", ...by }, [slot(0)]],
+    ["a rule of another time is a new one, and none of the old is due", { timezone: "Asia/Tokyo", ...by }, [slot(0)]],
+  ])("is judged by what it was changed to: %s", async (_what, change, started) => {
+    const world = new World();
+    await live(world, async (scheduler) => {
+      await make(scheduler, { catchUp: "10 s" });
+      await tickAt(scheduler, [0]);
+      at(5, 30_000);
+      take(await scheduler.change("minutely", change));
+      await scheduler.tick();
+    });
+    expect(world.started).toEqual(started);
+  });
+
+  it.each<[Overlap, atOnce: number[], then: number[]]>([
+    ["allow-all", [1, 2, 3], []],
+    ["cancel-other", [3], []],
+    ["buffer-one", [], [1]],
+    ["skip", [], [1]],
+  ])("that comes to be %s starts what waits as that says", async (overlap, atOnce, then) => {
+    const world = new World();
+    await live(world, async (scheduler) => {
+      await make(scheduler, { overlap: "buffer-all" });
+      await tickAt(scheduler, [0, 1, 2, 3]);
+      take(await scheduler.change("minutely", { overlap, ...by }));
+      await scheduler.tick();
+      expect(world.started).toEqual([0, ...atOnce].map(slot));
+      if (then.length > 0) {
+        world.running.delete(slot(0));
+        await scheduler.ended({ id: "minutely", at: noon }, slot(0));
+        await turn();
+      }
+    });
+    expect(world.started).toEqual([0, ...atOnce, ...then].map(slot));
   });
 
   it("that was removed fires no more, and leaves nothing that waits", async () => {
