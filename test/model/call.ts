@@ -23,7 +23,10 @@ export const simple: Plan = {
 };
 
 /** How often an attempt may have taken place, by {@link placeOf}. */
-export type Deeds = Map<string, { least: number; most: number }>;
+export type Deeds = Map<string, Count>;
+
+/** Of `least`, so many were `cutOff` by their timeout. */
+type Count = { least: number; most: number; cutOff: number };
 
 /** @param times how often what it did was undone, and done again */
 export function placeOf(path: string, attempt: number, times: number): string {
@@ -293,9 +296,9 @@ export class Call {
     return this.#slackMs === Infinity && this.plan.how.timeoutMs < 10_000;
   }
 
-  get #count(): { least: number; most: number } {
+  get #count(): Count {
     const place = placeOf(this.#now.path, this.attempt, this.times);
-    const known = this.#deeds.get(place) ?? { least: 0, most: 0 };
+    const known = this.#deeds.get(place) ?? { least: 0, most: 0, cutOff: 0 };
     this.#deeds.set(place, known);
     return known;
   }
@@ -315,6 +318,7 @@ export class Call {
     claim(this.state === "flying" && isDue, `${this.id} cannot have failed yet`);
     if (code === "step_interrupted") return 0;
     this.#count.least++;
+    if (code === "step_timeout") this.#count.cutOff++;
     return code === "non_retryable" ? 0 : Math.max(0, how.limit + 1 - (this.attempt - this.forgiven));
   }
 
