@@ -151,7 +151,8 @@ export class Drive {
     const execution = current === null || current.renewal.done ? this.#start(definition) : current;
     await this.#live;
     if (execution.course.failure !== null) throw execution.course.failure;
-    if (execution.renewal.done) return await this.awake();
+    // Meanwhile the run has begun another life.
+    if (execution.renewal.done || execution !== this.execution) return await this.awake();
     if (this.state.end === null && execution.course.over) {
       throw new HoldfastError("step_kind_changed", this.state.paused?.reason ?? "the run cannot go on with this code");
     }

@@ -278,10 +278,11 @@ export class Run {
 
   /** Cancels through the handler, where one can be had: it hears of the cancellation in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
+    const life = this.state.created?.seq;
     const execution = this.#drive.definition === undefined ? null : await this.awake().catch(unlessStuck);
     if (execution !== null && (await execution.closing.cancel(request))) return;
-    // The run went on as new before the handler could hear of it.
-    if (execution?.renewal.done === true) return await this.act(action);
+    // The run went on as new, or began once more, before the handler could hear of it.
+    if (this.state.created?.seq !== life) return await this.act(action);
     const fact = decide(this.state, action, this.now())?.fact;
     if (fact === undefined) return;
     if (fact.kind !== request.kind) return this.#drive.append(fact);
