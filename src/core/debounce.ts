@@ -2,6 +2,7 @@
 import { authorOf } from "./author.ts";
 import type { Fact } from "./entry.ts";
 import type { LaneNeed } from "./need.ts";
+import type { Retention } from "./origin.ts";
 import { defined } from "./record.ts";
 import type { RunState } from "./state.ts";
 import type { Stored } from "./value.ts";
@@ -16,6 +17,8 @@ export type DebouncedStart = {
   readonly lanes?: readonly LaneNeed[];
   /** Addresses that are told of the run's end. */
   readonly notify?: readonly string[];
+  /** How long the run is kept after its end, where the start says so. */
+  readonly retention?: Retention;
   /** Not before, and not after this instant, by the caller's own wish. */
   readonly startAt?: number;
   readonly notAfter?: number;
@@ -34,7 +37,7 @@ export type Merge = { readonly kind: "merged"; readonly fact: Fact | null } | { 
 
 export function decideMerge(state: RunState, start: DebouncedStart, now: number): Merge {
   const { created, startedAt, end, cancelling, debounceKeys } = state;
-  const { workflow, version, input, sent, labels, notify, notAfter, key } = start;
+  const { workflow, version, input, sent, labels, notify, retention, notAfter, key } = start;
   if (created === null || created.workflow !== workflow) return { kind: "late" };
   if (key !== undefined && debounceKeys.has(key)) return { kind: "merged", fact: null };
   if (startedAt !== null || end !== null || cancelling !== null || created.continuation !== undefined) {
@@ -50,7 +53,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
     labels,
     startAt: isDue ? (created.startAt ?? created.at) : beginAt(start, created.at, now),
     ...authorOf(start),
-    ...defined({ reason: start.reason, sent, lanes, notify, notAfter, key }),
+    ...defined({ reason: start.reason, sent, lanes, notify, retention, notAfter, key }),
   };
   return { kind: "merged", fact };
 }

@@ -86,6 +86,7 @@ export type Fact =
       readonly labels: Readonly<Record<string, string>>;
       readonly lanes?: readonly LaneNeed[];
       readonly notify?: readonly string[];
+      readonly retention?: Retention;
       readonly startAt: number;
       readonly notAfter?: number;
       /** What tells this start from others when it is repeated. */

@@ -42,6 +42,7 @@ const start = {
   key: maybe(text),
   ...author,
   reason: maybe(text),
+  retention: maybe(object),
 };
 
 export const grammar: Grammar = {
@@ -51,7 +52,6 @@ export const grammar: Grammar = {
     ...{ startAt: orNull(instant), notAfter: orNull(instant), origin: orNull(text) },
     ...{ reply: maybe(object), trace: maybe(text), shards: maybe(whole), claims: maybe(listOf(text)) },
     ...{ print: maybe(text), seed: maybe(text), fork: maybe(object), continuation: maybe(object) },
-    retention: maybe(object),
   },
   "run.debounced": { ...start, startAt: instant, notAfter: maybe(instant) },
   "run.imported": { from: object, ...author, reason: orNull(text) },

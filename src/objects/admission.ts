@@ -143,7 +143,7 @@ class Admission {
   /** Null where the run has begun, or is not there. */
   async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
     const { workflow, version, input, sent, labels, lanes, notify } = this.#start;
-    const { startAt, notAfter, reason, waitMs = 0 } = this.#start;
+    const { retention, startAt, notAfter, reason, waitMs = 0 } = this.#start;
     const start: DebouncedStart = {
       workflow,
       version,
@@ -152,7 +152,7 @@ class Admission {
       periodMs,
       maxMs,
       ...authorOf(this.#start),
-      ...defined({ reason, sent, lanes, notify, startAt, notAfter, key: this.#token?.token }),
+      ...defined({ reason, sent, lanes, notify, retention, startAt, notAfter, key: this.#token?.token }),
     };
     const run = found(await runObject(holder).debounce(start, waitMs));
     return run === null ? null : { run, created: false };

@@ -82,6 +82,14 @@ describe("a start that is merged", () => {
     expect(state.created?.notAfter).toBe(firstAt + 9000);
   });
 
+  test("is kept as long as the newest start says, or else as its workflow says", () => {
+    const state = waiting({ retention: { completedMs: 1, failedMs: 2 } });
+    expect(merge(state, again(2, { retention: { failedMs: 3 } }), firstAt + 500)).toBe(true);
+    expect(state.created?.retention).toEqual({ failedMs: 3 });
+    expect(merge(state, again(3), firstAt + 600)).toBe(true);
+    expect(state.created?.retention).toBe(undefined);
+  });
+
   test("begins a period later, but no later after the first than the maximum, nor sooner than it wished", () => {
     const state = waiting();
     for (const after of [900, 1800, 2700]) {

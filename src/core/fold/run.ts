@@ -103,8 +103,8 @@ function tell({ untold, notices }: RunState, { of, url, run }: EntryOf<"notice.s
 /** The run is what it would be had it been created by this start, but for its id and its age. */
 function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
   if (state.created === null) return;
-  const { version, input, sent, labels, lanes, notify, startAt, notAfter = null, key } = entry;
-  const { sent: _sent, lanes: _lanes, notify: _notify, ...created } = state.created;
+  const { version, input, sent, labels, lanes, notify, retention, startAt, notAfter = null, key } = entry;
+  const { sent: _sent, lanes: _lanes, notify: _notify, retention: _retention, ...created } = state.created;
   state.created = {
     ...created,
     version,
@@ -112,7 +112,7 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
     labels,
     startAt,
     notAfter,
-    ...defined({ sent, lanes, notify }),
+    ...defined({ sent, lanes, notify, retention }),
   };
   if (key !== undefined) state.debounceKeys.add(key);
 }
