@@ -15,6 +15,7 @@ import { defined } from "../core/record.ts";
 import { growth } from "../core/retry.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { AttemptContext, RunOptions } from "../core/step.ts";
+import { isThenable } from "../core/thenable.ts";
 import { toKept } from "./stream.ts";
 
 type Retries = NonNullable<WorkflowStepConfig["retries"]>;
@@ -148,8 +149,8 @@ class Asked {
   /** For an attempt that timed out: only a synchronous result can be used, else the usual delay is. */
   #answer(error: unknown): unknown {
     const given: unknown = this.#delay({ ctx: this.#seen, error: toError(error) });
-    if (!(given instanceof Promise)) return given;
-    given.catch(() => {});
+    if (!isThenable(given)) return given;
+    void Promise.resolve(given).catch(() => {});
     return usual.delay;
   }
 

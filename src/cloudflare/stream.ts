@@ -5,6 +5,7 @@
 import { HoldfastError } from "../core/error.ts";
 import { maxValueBytes } from "../core/size.ts";
 import type { AttemptContext } from "../core/step.ts";
+import { isThenable } from "../core/thenable.ts";
 
 /** The recorded value is a map with this one key and the bytes. */
 const mark = "holdfast:ReadableStream";
@@ -12,7 +13,7 @@ const mark = "holdfast:ReadableStream";
 /** The value to record for the result of a step. */
 export function toKept(given: unknown, name: string, context: AttemptContext): unknown {
   const keep = (value: unknown): unknown => (value instanceof ReadableStream ? drain(value, name, context) : value);
-  return given instanceof Promise ? given.then(keep) : keep(given);
+  return isThenable(given) ? Promise.resolve(given).then(keep) : keep(given);
 }
 
 /** The result of a step, made from its recorded value. */
@@ -30,9 +31,13 @@ async function drain(stream: ReadableStream, name: string, { signal }: AttemptCo
   const stop = (): void => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
+    // It came too late.
+    signal.throwIfAborted();
     const bytes: Uint8Array[] = [];
     for (let size = 0; ;) {
       const { done, value } = await reader.read();
+      // One that was stopped looks like one that is over.
+      signal.throwIfAborted();
       if (done) return new Map([[mark, joined(bytes, size)]]);
       const chunk = bytesOf(value);
       if (chunk === null) throw refuse("it has chunks that are not bytes");

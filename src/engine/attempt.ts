@@ -5,6 +5,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { AttemptContext } from "../core/step.ts";
+import { isThenable } from "../core/thenable.ts";
 import { pass } from "./microtask.ts";
 import { openScope, within } from "./scope.ts";
 import type { Scope } from "./scope.ts";
@@ -144,8 +145,4 @@ export class Attempt {
     this.#over = true;
     this.#ended(end);
   }
-}
-
-function isThenable(value: unknown): boolean {
-  return (typeof value === "object" || typeof value === "function") && value !== null && "then" in value;
 }

@@ -4,6 +4,7 @@
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
+import { isThenable } from "../core/thenable.ts";
 import type { Run } from "../engine/run.ts";
 import type { ManualClock } from "./clock.ts";
 import { hang } from "./hang.ts";
@@ -51,10 +52,6 @@ export class Life {
     );
     return this.dead ? await hang() : settled();
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (typeof value === "object" || typeof value === "function") && value !== null && "then" in value;
 }
 
 export class Process {

@@ -544,6 +544,18 @@ describe("Holdfast alone", () => {
     expect((await server.call("undone", "")).value).toEqual(["some text"]);
   });
 
+  test("a stream is kept whole, or not at all, and is not read on where nobody waits for it any more", async () => {
+    expect(await server.run("streamOfThenable")).toEqual(complete("some text"));
+    await server.create("streamCut", { program: "streamCut" });
+    await expect.poll(async () => (await server.call("counted", "streamCut")).value, { timeout: 30_000 }).toBe(1);
+    await server.call("terminate", "streamCut", { rollback: true });
+    await server.until("streamCut", "terminated");
+    const [rolled] = (await server.call<object[]>("undone", "")).value;
+    expect(rolled).toMatchObject({ what: "half" });
+    expect(rolled).not.toHaveProperty("output");
+    expect(await server.run("streamLate")).toEqual(complete("stopped"));
+  });
+
   test("a stream that a step gave is there after a loss of memory", async () => {
     await server.create("streamHeld", { program: "streamHeld" });
     await server.until("streamHeld", "waiting");

@@ -323,6 +323,29 @@ export const programs = {
   misconfigured: ({ step }: Scene) => caught(step.do("x", { retries: { limit: -1, delay: 1 } }, async () => 1)),
   mistyped: ({ step }: Scene) => caught(step.do("x", { timeOut: 1 } as never, async () => 1)),
   function: ({ step }: Scene) => caught(step.do("x", once, async () => (() => 1) as never)),
+  streamOfThenable: async ({ step }: Scene) => {
+    const { body } = new Response("some text");
+    const kept: unknown = await step.do("body", () => ({ then: (give: (value: unknown) => void) => give(body) }) as never);
+    return await new Response(kept as ReadableStream).text();
+  },
+  streamCut: async ({ event, step }: Scene) => {
+    const half = new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(new Uint8Array([104, 105]));
+        count(event.instanceId);
+      },
+    });
+    await step.do("half", async () => half as never, rollback("half"));
+  },
+  streamLate: async ({ step }: Scene) => {
+    let give = (): void => {};
+    const stopped = new Promise<string>((resolve) => {
+      const late = new ReadableStream({ cancel: () => resolve("stopped") });
+      const wait = () => new Promise<never>((answer) => (give = () => answer(late as never)));
+      void caught(step.do("late", { ...once, timeout: 40 }, wait)).then(() => give());
+    });
+    return await step.do("seen", { ...once, timeout: "20 seconds" }, () => stopped);
+  },
   textStream: ({ step }: Scene) => {
     const text = new ReadableStream({
       start: (controller) => {
