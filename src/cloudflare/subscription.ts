@@ -199,7 +199,8 @@ class Account {
         if (entry.listener === true) return [];
         return [...this.#wait(entry), { type: "wait_completed", stepName: this.#labelOf(entry.call) }];
       case "wait.timed_out":
-        return entry.wait === "signal" ? [{ type: "wait_timed_out", stepName: this.#labelOf(entry.call) }] : [];
+        if (entry.wait === "webhook") return [];
+        return [...this.#wait(entry), { type: "wait_timed_out", stepName: this.#labelOf(entry.call) }];
       default:
         return [];
     }
@@ -209,7 +210,7 @@ class Account {
     return this.#begin("sleep", call) ? [{ type: "sleep_started", stepName: nameOf(call), durationMs }] : [];
   }
 
-  #wait({ call, name, label = call }: EntryOf<"wait.started"> | EntryOf<"signal.consumed">): Told[] {
+  #wait({ call, name, label = call }: EntryOf<"wait.started" | "wait.timed_out" | "signal.consumed">): Told[] {
     if (!this.#begin("wait", call)) return [];
     this.#labels.set(call, label);
     return [{ type: "wait_started", stepName: nameOf(label), eventType: name }];

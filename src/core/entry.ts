@@ -191,7 +191,7 @@ export type Fact =
   | ({ readonly kind: "wait.started"; readonly until: number | null; readonly label?: string } & Named)
   /** A race was won by others: these calls wait for nothing any more. */
   | { readonly kind: "wait.withdrawn"; readonly calls: readonly { readonly call: CallKind; readonly id: string }[] }
-  | ({ readonly kind: "wait.timed_out"; readonly wait: "signal" | "webhook" } & Named)
+  | ({ readonly kind: "wait.timed_out"; readonly wait: "signal" | "webhook"; readonly label?: string } & Named)
   | ({
       readonly kind: "signal.received";
       /** Why it was sent, where somebody said. */

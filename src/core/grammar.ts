@@ -95,7 +95,7 @@ export const grammar: Grammar = {
   "timer.fired": named,
   "wait.started": { ...named, until: orNull(instant), label: maybe(text) },
   "wait.withdrawn": { calls: listOf(withdrawnCall) },
-  "wait.timed_out": { ...named, wait: oneOf("signal", "webhook") },
+  "wait.timed_out": { ...named, wait: oneOf("signal", "webhook"), label: maybe(text) },
   "signal.received": {
     ...{ name: text, payload: stored, sent: maybe(stored), key: maybe(text), ...author },
     ...{ reason: maybe(text), trace: maybe(text) },

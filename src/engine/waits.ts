@@ -97,8 +97,8 @@ export class Waits {
       const until = this.#recordOf(pending)?.until ?? Infinity;
       if (signal !== undefined && signal.at <= until && this.#oldest(name) === pending) return this.#consume(name);
     }
-    const wait = plan.kind === "wait" ? "signal" : "webhook";
-    this.#course.record({ kind: "wait.timed_out", name, call: id, wait });
+    const [wait, marks] = plan.kind === "wait" ? (["signal", plan.marks] as const) : (["webhook", {}] as const);
+    this.#course.record({ kind: "wait.timed_out", name, call: id, wait, ...marks });
   }
 
   /** A signal is on record: hands it over in its turn. */

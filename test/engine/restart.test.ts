@@ -238,6 +238,18 @@ describe("a run that begins once more from a step", () => {
     expect((await host.drive()).snapshot.waitingFor).toMatchObject([{ kind: "signal", name: "go" }]);
   });
 
+  test("knows each wait that was over by its label, whatever it kept of it", async () => {
+    const host = await new Host(async (_, step) => {
+      const first = await step.waitFor("go", { label: "in vain", timeout: "1 minute" });
+      const second = await step.waitFor("go", { label: "at once", timeout: 0 });
+      return [first, second, await work(step, "last")];
+    }).drive();
+    for (const from of ["last", "at once", "last", "in vain"]) {
+      await restartFrom(host, ref(from)).drive();
+      expect(host.output).toEqual([null, null, expect.any(String)]);
+    }
+  });
+
   test("keeps a signal that was taken before, of several, also from the life of another restart", async () => {
     const handler: Handler = async (_, step) => {
       const taken = [await step.waitFor("go"), await step.waitFor("go")];
