@@ -73,10 +73,16 @@ async function runUndoable(step: Step, task: Task, failure: Failure, options: Ro
     // One that was refused never began.
     if (id === undefined) throw error;
     const ctx = contextOf(name, config, { count: countOf(id), attempt: attempts });
-    const nothing = { name: `failed: ${name.slice(0, 200)}`.toWellFormed(), config, callback: () => undefined };
+    // Its result tells whose place it takes.
+    const nothing = { name: standInOf(name), config, callback: () => id };
     await run(step, nothing, { undo: (_nothing, context) => undo(ctx, undefined, context), undoPolicy });
     throw error;
   }
+}
+
+/** The name of the step that does nothing, and is undone in the place of a failed one. */
+export function standInOf(name: string): string {
+  return `failed: ${name.slice(0, 200)}`.toWellFormed();
 }
 
 /** The undo of a step and its policy: that of `rollbackConfig`, or the usual one, and never the policy of the step. */

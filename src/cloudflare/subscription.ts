@@ -12,6 +12,7 @@ import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { followRun } from "../objects/follow.ts";
 import { countOf } from "./config.ts";
+import { standInOf } from "./step.ts";
 import { fromKept } from "./stream.ts";
 
 type Told = WorkflowInstanceEvent extends infer Each
@@ -101,8 +102,7 @@ class Account {
   readonly #begun = new Set<string>();
   /** Labels of waits, by call id. */
   readonly #labels = new Map<string, string>();
-  /** The newest failed step of each name. */
-  readonly #failed = new Map<string, string>();
+  readonly #failed = new Set<string>();
   /** Failed steps, by the step that is undone in their place. */
   readonly #standIns = new Map<string, string>();
   #undoing: "none" | "well" | "badly" = "none";
@@ -131,7 +131,7 @@ class Account {
       case "step.attempt_failed":
       case "step.completed":
       case "step.failed":
-        return this.#isStandIn(entry.step) ? [] : this.#tellStep(entry);
+        return this.#isStandIn(entry) ? [] : this.#tellStep(entry);
       case "undo.attempt_failed":
       case "undo.completed":
       case "undo.failed":
@@ -142,10 +142,12 @@ class Account {
   }
 
   /** Whether the step only stands for a failed one, so that its rollback runs: Cloudflare has no such step. */
-  #isStandIn(step: string): boolean {
-    const failed = this.#failed.get(nameOfCall(step).replace(/^failed: /, ""));
-    if (!step.startsWith("failed: ") || failed === undefined) return false;
-    this.#standIns.set(step, failed);
+  #isStandIn(entry: Tried): boolean {
+    if (entry.kind !== "step.completed" || !entry.step.startsWith("failed: ")) return false;
+    const failed = decode(entry.result);
+    if (typeof failed !== "string" || !this.#failed.has(failed)) return false;
+    if (nameOfCall(entry.step) !== standInOf(nameOfCall(failed))) return false;
+    this.#standIns.set(entry.step, failed);
     return true;
   }
 
@@ -167,7 +169,7 @@ class Account {
       ...delayOf(entry),
     };
     if (entry.kind === "step.attempt_failed" && entry.retryAt !== null) return [...tried, errored];
-    this.#failed.set(nameOfCall(step), step);
+    this.#failed.add(step);
     return [...tried, errored, { type: "step_errored", stepName }];
   }
 

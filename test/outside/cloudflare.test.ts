@@ -539,6 +539,20 @@ describe("Holdfast alone", () => {
     expect(await server.until("held", "complete")).toEqual(complete([1, "now", [2, 2]]));
   });
 
+  test("subscribers are told of the steps of the class alone: what is rolled back in the place of one has its name", async () => {
+    await server.run("toldAtLength");
+    await server.call("undone", "");
+    const { value: events } = await server.call<readonly { type: string; stepName?: string }[]>(
+      "events",
+      "toldAtLength",
+      {},
+    );
+    const named = (...counts: readonly number[]) => counts.map((count) => `${"long".repeat(60)}-${count}`);
+    expect([...new Set(events.flatMap(({ stepName = [] }) => stepName))]).toEqual(named(1, 2, 3));
+    const rolled = events.filter(({ type }) => type === "rollback_step_completed");
+    expect(rolled.map(({ stepName }) => stepName)).toEqual(named(3, 2));
+  });
+
   test("what is rolled back has the stream that its step gave", async () => {
     await server.run("streamUndone");
     expect((await server.call("undone", "")).value).toEqual(["some text"]);

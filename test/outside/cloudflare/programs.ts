@@ -313,6 +313,12 @@ export const programs = {
     await step.do("made", async () => 1, { rollback: flaky, rollbackConfig: quick });
     await step.do("broken", once, fail("no"), rollback("broken"));
   },
+  toldAtLength: async ({ step }: Scene) => {
+    const name = "long".repeat(60);
+    await caught(step.do(name, once, fail("no")));
+    await Promise.allSettled([2, 3].map((at) => step.do(name, once, fail(`no ${at}`), rollback(`long ${at}`))));
+    throw new Error("enough");
+  },
   unwound: async ({ event, step }: Scene) => {
     await step.do("one", async () => 1, rollback("one"));
     count(event.instanceId);
@@ -325,7 +331,10 @@ export const programs = {
   function: ({ step }: Scene) => caught(step.do("x", once, async () => (() => 1) as never)),
   streamOfThenable: async ({ step }: Scene) => {
     const { body } = new Response("some text");
-    const kept: unknown = await step.do("body", () => ({ then: (give: (value: unknown) => void) => give(body) }) as never);
+    const kept: unknown = await step.do(
+      "body",
+      () => ({ then: (give: (value: unknown) => void) => give(body) }) as never,
+    );
     return await new Response(kept as ReadableStream).text();
   },
   streamCut: async ({ event, step }: Scene) => {
