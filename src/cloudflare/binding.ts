@@ -15,6 +15,7 @@ import { startRun } from "../objects/service.ts";
 import { toDuration } from "./config.ts";
 import { Instance } from "./instance.ts";
 
+type Start = Parameters<typeof startRun>[1];
 type Batch<Params> = WorkflowBatchCreateOptions<Params> | WorkflowInstanceCreateOptions<Params>[];
 
 const largestBatch = 100;
@@ -30,11 +31,20 @@ export class Binding<Params> implements Workflow<Params> {
 
   /** @throws HoldfastError run_exists, id_invalid, input_invalid, options_invalid, rate_limited, workflow_not_found */
   async create(options: WorkflowInstanceCreateOptions<Params> = {}): Promise<WorkflowInstance> {
-    const { name } = this.#definition;
+    return await this.#start(this.#requestOf(options));
+  }
+
+  /** @throws HoldfastError id_invalid, options_invalid, duration_invalid, value_uncloneable, value_too_large, workflow_not_found */
+  #requestOf(options: WorkflowInstanceCreateOptions<Params>): Start {
     checkListed(this.#definition);
     const { id, params = {}, retention } = options;
-    const input = encode(params, `the params of ${name}`);
-    const start = { input, by: "worker", ...defined({ id }), ...retentionOf(retention) };
+    if (id !== undefined) checkRunId(id);
+    const input = encode(params, `the params of ${this.#definition.name}`);
+    return { input, by: "worker", ...defined({ id }), ...retentionOf(retention) };
+  }
+
+  async #start(start: Start): Promise<WorkflowInstance> {
+    const { id } = start;
     const exists = `(instance.already_exists) there is a run ${id} already: ids are those of all workflows of a Worker`;
     const { run, created } = await startRun(this.#definition, start).catch((error: unknown) => {
       throw hasCode(error, "run_exists") ? new HoldfastError("run_exists", exists) : error;
@@ -57,10 +67,10 @@ export class Binding<Params> implements Workflow<Params> {
     checkBatch(batch);
     const ids = batch.map(({ id }) => id);
     // One that can be none leaves all of them uncreated, as there.
-    for (const id of ids) if (id !== undefined) checkRunId(id);
+    const requests = batch.map((options) => this.#requestOf(options));
     const isRepeated = (index: number): boolean => ids[index] !== undefined && ids.indexOf(ids[index]) < index;
     const made = await Promise.allSettled(
-      batch.map((options, index) => (isRepeated(index) ? refuseRepeated() : this.create(options))),
+      requests.map((request, index) => (isRepeated(index) ? refuseRepeated() : this.#start(request))),
     );
     const created = made.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
     const errors = made.flatMap((each, index) => {

@@ -510,6 +510,17 @@ describe("Holdfast alone", () => {
     await expect.poll(listed).toEqual(["completed"]);
   });
 
+  test("a batch of which one can be none creates none", async () => {
+    const params = { program: "silent" };
+    for (const [bad, code] of [
+      [{ id: "b b" }, "id_invalid"],
+      [{ retention: { successRetention: 0 } }, "options_invalid"],
+    ] as const) {
+      expect(await refusal("createBatch", "", [{ id: "unmade", params }, bad])).toBe(code);
+      expect(await refusal("get", "unmade")).toBe("run_not_found");
+    }
+  });
+
   test("a batch of which one can be none deletes none", async () => {
     await server.create("batched", { program: "silent" });
     expect(await refusal("deleteBatch", "", ["batched", "b b"])).toBe("id_invalid");
