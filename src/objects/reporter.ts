@@ -49,7 +49,7 @@ type Listener = {
 type Account = { failures: number; failure: unknown; retryAt: number; underWay: Promise<void> | null };
 
 /** What the directory shows of a run that may change while it goes on. */
-type Listed = Pick<Glance, "status" | "waitingFor">;
+type Listed = Pick<Glance, "status" | "waitingFor" | "finishedAt">;
 
 export class Reporter {
   readonly #listener: Listener;
@@ -171,7 +171,7 @@ export class Reporter {
     this.#listener.reported(rows);
     if (refused === true) throw new Error("its removal was begun a short while ago");
     if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
-    this.#told = { status: run.status, waitingFor: run.waitingFor };
+    this.#told = { status: run.status, waitingFor: run.waitingFor, finishedAt: run.finishedAt };
     this.#toldNames = new Set(signalNames(run));
     this.#toldAt = Date.now();
   }
@@ -201,7 +201,9 @@ function endOf({ status, finishedAt }: Glance): string {
 
 /** The listing shows both alike. Where a run waits for thousands, mostly their number shows that it does not. */
 function isListedAlike(one: Listed, other: Listed): boolean {
-  if (one.status !== other.status || one.waitingFor.length !== other.waitingFor.length) return false;
+  // A run that went on after its end may have ended once more as it had before.
+  if (one.status !== other.status || one.finishedAt !== other.finishedAt) return false;
+  if (one.waitingFor.length !== other.waitingFor.length) return false;
   return dequal(one.waitingFor, other.waitingFor);
 }
 

@@ -53,6 +53,17 @@ describe("a run is listed", () => {
     expect(Math.min(...spansMs)).toBeLessThan(1000);
   });
 
+  it("anew where it went on and soon ended once more as before", async () => {
+    const { id } = await start("listed-failing", { input: { message: "no", batch: newId("batch") } }, "?wait=5s");
+    await listedAs(id, "failed");
+    const before = (await listed(id))?.["finishedAt"];
+    expect((await ask(`POST /v1/runs/${id}/retry`)).status).toBe(200);
+    await vi.waitFor(async () => expect((await historyOf(id)).at(-1)?.kind).toBe("run.failed"), { timeout: 10_000 });
+    const { finishedAt } = (await ask(`GET /v1/runs/${id}`)).body;
+    expect(finishedAt).not.toBe(before);
+    await vi.waitFor(async () => expect((await listed(id))?.["finishedAt"]).toBe(finishedAt), { timeout: 10_000 });
+  });
+
   it("at four rows at most for one that starts, waits once and ends (budget)", async () => {
     // The tables of the shard and of its register are there before.
     const first = newId("rows");
