@@ -72,7 +72,8 @@ export class Notifier {
       const owed = [...this.#owner.state().untold].flatMap(([of, urls]) => [...urls].map((url) => ({ of, url })));
       for (const debt of owed) {
         const { run } = await within(startRun(notice, await noticeStart(created, debt.of, debt.url)), callLimitMs);
-        this.#owner.note({ ...debt, run: run.id });
+        // An instance that was restarted meanwhile has that end no more.
+        if (this.#owner.state().untold.get(debt.of)?.has(debt.url) === true) this.#owner.note({ ...debt, run: run.id });
       }
       this.#failures = 0;
     } catch (error) {

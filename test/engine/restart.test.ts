@@ -55,28 +55,31 @@ describe("a run that begins once more", () => {
     expect([(await host.drive()).status, done]).toEqual(["waiting", [7, 7]]);
   });
 
-  test.each([false, true])("hears of a cancellation that was under way, also where its memory was new: %s", async (isNew) => {
-    const heard: unknown[] = [];
-    const handler: Handler = async (_, step) => {
-      try {
-        await step.run("work", () => 1);
-        await step.waitFor("go");
-      } catch (error) {
-        heard.push(error);
-        await step.run("clean up", () => 2);
-        throw error;
-      }
-    };
-    const parked = await play(handler);
-    const host = isNew ? parked.reopen() : parked;
-    const cancelled = host.run.act({ ...author, kind: "cancel" });
-    host.run.anotherLife("1", author)();
-    host.run.advance();
-    await cancelled;
-    await host.drive();
-    expect([host.status, heard]).toEqual(["cancelled", [expect.objectContaining({ code: "cancelled" })]]);
-    expect(host.journal.kinds.slice(-3)).toEqual(["run.cancel_requested", "step.completed", "run.cancelled"]);
-  });
+  test.each([false, true])(
+    "hears of a cancellation that was under way, also where its memory was new: %s",
+    async (isNew) => {
+      const heard: unknown[] = [];
+      const handler: Handler = async (_, step) => {
+        try {
+          await step.run("work", () => 1);
+          await step.waitFor("go");
+        } catch (error) {
+          heard.push(error);
+          await step.run("clean up", () => 2);
+          throw error;
+        }
+      };
+      const parked = await play(handler);
+      const host = isNew ? parked.reopen() : parked;
+      const cancelled = host.run.act({ ...author, kind: "cancel" });
+      host.run.anotherLife("1", author)();
+      host.run.advance();
+      await cancelled;
+      await host.drive();
+      expect([host.status, heard]).toEqual(["cancelled", [expect.objectContaining({ code: "cancelled" })]]);
+      expect(host.journal.kinds.slice(-3)).toEqual(["run.cancel_requested", "step.completed", "run.cancelled"]);
+    },
+  );
 
   test("is not taken for one that cannot go on by whoever called it before", async () => {
     const host = (await play(counted().handler, { input: 7 })).reopen();

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { defineWorkflow } from "../../src/index.ts";
+import { runObject } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import type { EntryJson, RunJson } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
@@ -118,6 +119,17 @@ describe("the end of a run", () => {
     const notices = await noticesOf(run.id, 2);
     expect(notices.map(({ url }) => url).toSorted()).toEqual([one, other].toSorted());
     expect(notices.map(({ run: notice }) => notice)).toContain(idOf(post));
+  });
+
+  it("is on no record of a later life, where the run began once more before that was told", async () => {
+    const url = await listen();
+    const { id } = await start("told", { input: {}, notify: url }, "?wait=10s");
+    await runObject(id).restart({ workflow: "told", version: "1", by: "test", reason: null });
+    await noticesOf(id);
+    const entries = await historyOf(id);
+    const kinds = ["run.created", "run.started", "run.completed", "notice.started"];
+    expect(entries.map(({ kind }) => kind)).toEqual(kinds);
+    expect(entries.at(-1)?.["of"]).toBe(entries.at(-2)?.seq);
   });
 
   it("is told by an ordinary run, which nobody is told of", async () => {
