@@ -137,13 +137,12 @@ export class Drive {
       this.ledger.restart(restartOf(this.state, life, asked, this.#world.deployment, kept(this.ledger)));
       this.reopen();
       this.anew();
+      // It may be in line already, of which its new history says nothing.
+      this.lanes.askAgain();
     };
   }
 
-  /**
-   * As `Run.awake`.
-   * @throws run_ended, version_missing, step_kind_changed
-   */
+  /** As `Run.awake`. @throws run_ended, version_missing, step_kind_changed */
   async awake(): Promise<Execution> {
     refuseEnded(this.state, "be called");
     const { definition, execution: current } = this;

@@ -199,8 +199,7 @@ export class Run {
   }
 
   /**
-   * The execution once its replay is done; it is started if need be. A paused run has one, too: it begins nothing, but can
-   * be called.
+   * The execution once its replay is done, started if need be. That of a paused run begins nothing, but can be called.
    * @throws run_ended, version_missing, step_kind_changed
    */
   awake(): Promise<Execution> {

@@ -1,6 +1,7 @@
 /** Runs that somebody has begin once more, from their start or from one of their steps. */
 import { describe, expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
+import { needsOf } from "../../src/core/flow.ts";
 import { planFork } from "../../src/core/fork.ts";
 import type { StepRef } from "../../src/core/restart.ts";
 import { sentenceOf } from "../../src/core/sentence.ts";
@@ -149,6 +150,25 @@ test("a run that begins once more while it is at work gives back the slots of it
   fleet.add("b", (_, step) => step.run("work", () => 1), needs);
   await fleet.drive(10 * minuteMs);
   expect([...fleet.ships.values()].map(({ status }) => status)).toEqual(["waiting", "completed"]);
+});
+
+test("a run that begins once more in line for its lane says so, and is let in", async () => {
+  const fleet = new Fleet();
+  const flow = { concurrency: { limit: 1, hold: true } };
+  const add = (id: string, handler: Handler) => {
+    const definition = define(handler, { flow });
+    return fleet.add(id, definition, needsOf(definition, null));
+  };
+  const first = add("first", (_, step) => step.waitFor("never"));
+  await fleet.drive(minuteMs);
+  const second = add("second", (_, step) => step.run("work", () => 1));
+  await fleet.drive(minuteMs);
+  second.act((run) => run.anotherLife("1", author)());
+  await fleet.drive(1000);
+  expect(second.run.snapshot()).toMatchObject({ status: "queued", waitingFor: [{ kind: "lane" }] });
+  first.act((run) => act(run, "terminate"));
+  await fleet.drive(minuteMs);
+  expect([first.status, second.status]).toEqual(["cancelled", "completed"]);
 });
 
 const ref = (id: string, ...kinds: StepRef["kinds"]): StepRef => {
