@@ -67,7 +67,9 @@ class Subscription {
     return next;
   }
 
+  /** Nothing more is told, nor kept for it. */
   close(): void {
+    this.#ready.length = 0;
     void this.#news.cancel().catch(() => {});
   }
 

@@ -550,6 +550,12 @@ describe("Holdfast alone", () => {
     expect(await server.until("held", "complete")).toEqual(complete([1, "now", [2, 2]]));
   });
 
+  test("whoever unsubscribes is told nothing more, though it was there already", async () => {
+    await server.run("silent", "unsubscribed");
+    const { value } = await server.call("firstEvent", "unsubscribed");
+    expect(value).toEqual(["workflow_queued", { done: true }]);
+  });
+
   test("subscribers are told of the steps of the class alone: what is rolled back in the place of one has its name", async () => {
     await server.run("toldAtLength");
     await server.call("undone", "");

@@ -414,6 +414,7 @@ export type Call = {
     | "counted"
     | "delays"
     | "events"
+    | "firstEvent"
     | "undone"
     | InstanceCall;
   readonly id: string;
@@ -457,6 +458,8 @@ async function act(binding: Workflow<Params>, { op, id, argument }: Call): Promi
       return await delaysOf(await binding.get(id));
     case "events":
       return await eventsOf(await binding.get(id), argument as WorkflowInstanceSubscribeOptions);
+    case "firstEvent":
+      return await firstEventOf(await binding.get(id));
     case "counted":
       return counts.get(id) ?? 0;
     case "undone":
@@ -479,6 +482,14 @@ async function eventsOf(instance: WorkflowInstance, options: WorkflowInstanceSub
     if (done === true) return told;
     told.push(value);
   }
+}
+
+/** The first event, and what whoever unsubscribes then is told. */
+async function firstEventOf(instance: WorkflowInstance): Promise<unknown> {
+  const events = await instance.subscribe();
+  const first = await events.next();
+  events[Symbol.dispose]();
+  return [first.value?.type, await events.next()];
 }
 
 /** What was waited for before each attempt but the first, by step, as the hosted product tells it. */
