@@ -65,13 +65,13 @@ function restOf(error: unknown, soundAt: () => number, now: number): number {
   return Math.round(Math.min(most, Math.max(least, (now - soundAt()) / 5)));
 }
 
-/** The time of the newest entry before the damage; 0 where there is none. */
-export function lastSoundAt(entries: Iterable<Entry>): number {
+/** The time of the newest entry before the damage; 0 where there is none, or the storage fails. Never throws. */
+export function lastSoundAt(read: () => Iterable<Entry>): number {
   let at = 0;
   try {
-    for (const entry of entries) at = entry.at;
+    for (const entry of read()) at = entry.at;
   } catch {
-    // What comes now is what is damaged.
+    // The next entry is the damaged one, or the storage fails now.
   }
   return at;
 }

@@ -127,7 +127,7 @@ export class Host {
   }
 
   #lookAgainAt(error: unknown, housekeeping: boolean): number {
-    return lookAgainAt(error, () => lastSoundAt(this.#memory.openJournal().read()), Date.now(), housekeeping);
+    return lookAgainAt(error, () => lastSoundAt(() => this.#memory.openJournal().read()), Date.now(), housekeeping);
   }
 
   /** While an alarm is being handled it comes again should the process die: that is watchdog enough for a busy run. */

@@ -169,6 +169,28 @@ describe("a journal with", () => {
     }
   });
 
+  it("is looked at again also where the storage fails as its newest sound entry is looked for", async () => {
+    const id = await victim();
+    await damage(id, drop(rowOf(3)));
+    const restMs = await runInDurableObject(env.RUNS.getByName(id), async (object, { storage }) => {
+      const exec = storage.sql.exec.bind(storage.sql);
+      let opened = 0;
+      const failing = vi.spyOn(storage.sql, "exec").mockImplementation((query, ...bindings) => {
+        if (query.includes("sqlite_master") && ++opened > 1) throw new Error("the storage fails");
+        return exec(query, ...bindings);
+      });
+      try {
+        await object.alarm?.();
+      } finally {
+        failing.mockRestore();
+      }
+      expect(opened).toBe(2);
+      return ((await storage.getAlarm()) ?? Infinity) - Date.now();
+    });
+    expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
+    await ask(`DELETE /v1/runs/${id}`);
+  });
+
   it("has no slot of a lane: it goes to the next", async () => {
     const [id, next] = [newId("holder"), newId("next")];
     await start("damage-holder", { id });
