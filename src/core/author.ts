@@ -1,10 +1,10 @@
 /**
- * Who asked for something. `by` names them; `role` is what let them in, where the name is only their
- * word for it: a person behind a token, in contrast to the token's own role or the engine.
+ * Who asked for something. `by` names them. `role` is there only where that name was given by the caller and not proved:
+ * it is the role of the token that the request came with.
  */
 export type Author = { readonly by: string; readonly role?: string };
 
-/** Who asks and why, and how a repetition of the same request is known. */
+/** Who asks and why; `key` is the request's `Idempotency-Key`. */
 export type Asked = Author & { readonly reason: string | null; readonly key?: string };
 
 export function authorOf({ by, role }: Author): Author {

@@ -1,12 +1,12 @@
 /**
- * Slots of the past that somebody asked for. Like `core/firing.ts`: every function takes the state and
- * the clock and answers the new state. `objects/backfill.ts` does: take → start → begun, refused or
- * deferred → ended.
+ * A backfill: slots of a schedule in the past that somebody asked to be run. As in `core/firing.ts`, every function takes
+ * the state and the clock and returns the new state. `objects/backfill.ts` calls them in this order: take → start →
+ * begun, refused or deferred → ended.
  *
  * Invariants
  * 1. Slots are taken in their order, each once: `nextAt` only grows.
- * 2. At most one start is owed at a time, and it is in `starting` until it is known what became of it.
- * 3. Its runs and the firings of its schedule are never in each other's way.
+ * 2. At most one start is owed at a time; it is in `starting` until its outcome is known.
+ * 3. The overlap rule is applied to its own runs alone: they and the firings of its schedule do not affect each other.
  */
 import { parseCron } from "./cron.ts";
 import type { Cron } from "./cron.ts";
@@ -16,7 +16,7 @@ import type { BackfillInfo, BackfillOverlap } from "./schedules.ts";
 
 export type Backfill = {
   readonly schedule: string;
-  /** As they were when it was asked for: what was counted is what is started. */
+  /** The schedule's own at the time of the request: as many firings are started as were counted then. */
   readonly cron: string;
   readonly timezone: string;
   readonly fromAt: number;
@@ -40,9 +40,9 @@ export type Backfill = {
   readonly checks: number;
 };
 
-/** How many slots a schedule's backfills may have before them. */
+/** How many slots all backfills of a schedule together may still have to start. */
 export const maxFirings = 10_000;
-/** For so long a start that fails for a passing reason is made again. */
+/** For how long a start that fails for a temporary reason is tried again. */
 const patienceMs = 86_400_000;
 
 /** How many slots from `fromAt` on and before `untilAt`, at most `limit`, and where to go on counting. */
@@ -80,7 +80,7 @@ export function take(backfill: Backfill, now: number): Backfill {
 
 /** The run of the slot exists. */
 export function begun(backfill: Backfill, runId: string, now: number): Backfill {
-  // Not owed any more: it has ended, and was reported, before its start was answered.
+  // The start is no longer owed: the run ended, and was reported, before its start was answered.
   if (backfill.starting?.runId !== runId) return backfill;
   const free = { ...backfill, starting: null, started: backfill.started + 1 };
   return backfill.overlap === "allow-all" ? free : { ...free, running: runId, checkAt: now + 1_000, checks: 0 };
@@ -92,7 +92,7 @@ export function refused(backfill: Backfill, runId: string): Backfill {
   return { ...backfill, starting: null, refused: backfill.refused + 1 };
 }
 
-/** The start failed for a passing reason and is made again; null when it has failed for too long. */
+/** The start failed for a temporary reason and is tried again; null once it has failed for too long. */
 export function deferred(backfill: Backfill, runId: string, now: number): Backfill | null {
   const { starting } = backfill;
   if (starting?.runId !== runId) return backfill;
@@ -101,13 +101,13 @@ export function deferred(backfill: Backfill, runId: string, now: number): Backfi
   return { ...backfill, starting: again };
 }
 
-/** The run has ended. The same object when that is no news. */
+/** The run has ended. Returns the same object where that was known. */
 export function ended(backfill: Backfill, runId: string): Backfill {
   if (backfill.starting?.runId === runId) return { ...backfill, starting: null, started: backfill.started + 1 };
   return backfill.running === runId ? { ...backfill, running: null, checkAt: null, checks: 0 } : backfill;
 }
 
-/** The run was asked, and goes on. */
+/** The run was asked, and has not ended. */
 export function checked(backfill: Backfill, now: number): Backfill {
   return { ...backfill, checkAt: now + backoff(backfill.checks), checks: backfill.checks + 1 };
 }
@@ -117,7 +117,7 @@ export function isDone({ nextAt, untilAt, starting }: Backfill): boolean {
   return starting === null && nextAt >= untilAt;
 }
 
-/** Is there something to do: a slot to take, a start to make again, a run to ask? */
+/** Whether there is something to do: a slot to take, a start to repeat, a run to ask. */
 export function isDue(backfill: Backfill, now: number): boolean {
   const { starting, running, checkAt } = backfill;
   if (starting !== null) return isReached(starting.retryAt, now);

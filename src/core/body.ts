@@ -2,21 +2,21 @@
 import { HoldfastError } from "./error.ts";
 
 /**
- * JSON is parsed, a form's fields are an object, `text/*` is a string, both in the charset that the type names; anything
- * else is bytes, and an empty body null.
+ * JSON is parsed; the fields of a form become an object and `text/*` a string, both read in the charset that the type
+ * names; anything else stays bytes. An empty body is null.
  * @throws HoldfastError body_invalid where the body is not what its content type says
  */
 export function readBody(contentType: string, bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return null;
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
-  // JSON is UTF-8, whatever else it is said to be (RFC 8259).
+  // JSON is always UTF-8 (RFC 8259), whatever charset the type names.
   if (type === "application/json" || type.endsWith("+json")) return readJson(bytes);
   if (type === "application/x-www-form-urlencoded") return readForm(bytes, charsetOf(contentType));
   if (type.startsWith("text/")) return readText(bytes, charsetOf(contentType));
   return bytes;
 }
 
-/** As the type names it; UTF-8 where it names none. */
+/** The charset that the type names; UTF-8 where it names none. */
 function charsetOf(contentType: string): string {
   return /;\s*charset\s*=\s*["']?([^\s"';]+)/i.exec(contentType)?.[1] ?? "utf-8";
 }
@@ -29,7 +29,7 @@ function readJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** What is percent-encoded in a form are bytes of its charset, and what separates its fields is ASCII. */
+/** The percent-encoded bytes of a form are in its charset; its separators are ASCII. */
 function readForm(bytes: Uint8Array, charset: string): Record<string, string> {
   const decoder = decoderOf(charset);
   if (decoder.encoding.startsWith("utf-16")) {
@@ -48,7 +48,7 @@ function readForm(bytes: Uint8Array, charset: string): Record<string, string> {
   );
 }
 
-/** A character for each byte. */
+/** Text with one character for each byte. */
 function binaryOf(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);

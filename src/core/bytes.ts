@@ -1,10 +1,10 @@
-/** Bytes: the kinds of them, their text in base64 and in hex (RFC 4648), and putting them side by side. */
+/** Bytes: which types hold them, base64 and hex (RFC 4648), joining and comparing. */
 
-/** What newer runtimes bring along, and the types do not know yet. */
+/** Methods that newer runtimes have, and the types do not know yet. */
 type NativeBytes = { toBase64?: () => string };
 type NativeReader = { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
 
-/** Bytes at a time: as many as a call takes as arguments, and a multiple of three. */
+/** Bytes that are converted at a time: no more than a call may have arguments, and a multiple of three. */
 const chunk = 24_576;
 
 export function toBase64(bytes: Uint8Array): string {
@@ -12,7 +12,7 @@ export function toBase64(bytes: Uint8Array): string {
   if (native !== undefined) return native.call(bytes);
   let text = "";
   for (let at = 0; at < bytes.length; at += chunk) {
-    // Bytes are array-like, which is all that `apply` asks for, and spreading them takes ten times as long.
+    // `apply` takes the bytes as they are; spreading them takes ten times as long.
     text += btoa(String.fromCharCode.apply(null, bytes.subarray(at, at + chunk) as unknown as number[]));
   }
   return text;
@@ -21,7 +21,7 @@ export function toBase64(bytes: Uint8Array): string {
 /** The bytes; null where the text is not base64 with its padding and nothing else. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {
   const bytes = text.length % 4 === 0 ? readBytes(text) : null;
-  // Decoders skip blanks; then the text is longer than its bytes need.
+  // Decoders skip white space: such a text is longer than its bytes need, and refused.
   return bytes !== null && Math.ceil(bytes.length / 3) * 4 === text.length ? bytes : null;
 }
 
@@ -43,18 +43,18 @@ export function toBase64Url(bytes: Uint8Array): string {
   return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The same read, with or without padding; null where it is not that. */
+/** Reads base64url, with or without padding; null where the text is something else. */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | null {
   const plain = text.replaceAll("-", "+").replaceAll("_", "/").replace(/=+$/, "");
   return fromBase64(plain.padEnd(Math.ceil(plain.length / 4) * 4, "="));
 }
 
-/** In lower case. */
+/** As hex digits in lower case. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The same read, in either case; null where it is not that. */
+/** Reads hex digits of either case; null where the text is something else. */
 export function fromHex(text: string): Uint8Array<ArrayBuffer> | null {
   if (!/^(?:[0-9a-f]{2})+$/i.test(text)) return null;
   return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
@@ -70,7 +70,7 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
   return whole;
 }
 
-/** In a time that depends on the length alone, so that it tells nothing of how close a guess came. */
+/** Compares in a time that depends on the length alone, so that it does not tell how close a guess came. */
 export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   if (one.length !== other.length) return false;
   let difference = 0;
@@ -78,7 +78,7 @@ export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** The bytes that an object is made of; null where it is none of the byte types. */
+/** The bytes of an object; null where it is of none of the byte types. */
 export function bytesOf(value: object): Uint8Array | null {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
@@ -95,7 +95,7 @@ const views: ReadonlyMap<string, FromBuffer | undefined> = new Map<string, FromB
   ["Uint16Array", Uint16Array],
   ["Int32Array", Int32Array],
   ["Uint32Array", Uint32Array],
-  // Newer than some runtimes.
+  // Some runtimes do not have it.
   ["Float16Array", (globalThis as { Float16Array?: FromBuffer }).Float16Array],
   ["Float32Array", Float32Array],
   ["Float64Array", Float64Array],

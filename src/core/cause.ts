@@ -1,9 +1,9 @@
-/** What failed runs have in common: the workflow, the step, the code, and the message but for its numbers. */
+/** The cause of a failure, by which failed runs are grouped: workflow, step, code, and the message without its numbers. */
 import type { StoredError } from "./error.ts";
 import { nameOfCall } from "./name.ts";
 import type { Cause } from "./directory.ts";
 
-/** A run that failed, as far as its cause is told from it. `at` is its end, epoch ms. */
+/** A failed run, with what its cause is made of. `at` is its end, epoch ms. */
 export type Failure = {
   readonly run: string;
   readonly workflow: string;
@@ -11,17 +11,17 @@ export type Failure = {
   readonly at: number;
 };
 
-/** Messages whose outlines begin alike for so long are alike. */
+/** Characters of a message's outline that are compared. */
 const comparedLength = 500;
-/** What is read and shown of a message, whatever else of it was kept. */
+/** Characters of a message that are read and shown. */
 const shownLength = 1000;
 
-/** Of a run, what its cause is told from; of one that says no error, the message is empty. */
+/** The part of a run that its cause is made of. Without an error the message counts as empty. */
 export type Failed = { readonly workflow: string; readonly error: Failure["error"] | null };
 
 /**
- * The id of the cause that the run would have, had it failed: 14 letters and digits. It is the same in every
- * shard and deployment, so that a link to it stays good.
+ * The id of the run's cause (of one that has not failed: the cause it would have): 14 letters and digits. It is the same
+ * in every shard and deployment, so that links to it stay valid.
  */
 export function causeOf({ workflow, error }: Failed): string {
   const { code = null, step, message } = error ?? { message: "" };
@@ -37,13 +37,13 @@ function toId({ workflow, code, step, message }: Pick<Cause, "workflow" | "code"
   return hash(JSON.stringify([workflow, code, step, outline(message)]));
 }
 
-/** 64 bits, as two sums that know of each other at the end; nothing secret hangs on it. */
+/** A hash of 64 bits, as two of 32 that are mixed at the end. Not for secrets. */
 function hash(text: string): string {
   let [one, other] = [0x811c9dc5, 0x2f0b4c47];
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
     one = Math.imul(one ^ unit, 0x01000193);
-    // Turned, because a product carries nothing down to its lower bits.
+    // Rotated, because the higher bits of a product never reach its lower ones.
     other = Math.imul(((other << 13) | (other >>> 19)) ^ unit, 0x9e3779b1);
   }
   return spell(one ^ (other >>> 15)) + spell(other ^ Math.imul(one >>> 13, 0x85ebca6b));
@@ -54,12 +54,12 @@ function spell(bits: number): string {
   return (bits >>> 0).toString(36).padStart(7, "0");
 }
 
-/** Failures by cause, added one by one or as what others have added up. */
+/** Failures counted by cause: single ones, and the counts of other shards. */
 export class Causes {
   readonly #causes = new Map<string, Cause>();
   readonly #limit: number;
 
-  /** @param limit causes that are kept apart; failures of others are left out, so that no shard runs out of memory */
+  /** @param limit how many causes are kept; failures of any further one are left out, so that no shard runs out of memory */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -72,7 +72,7 @@ export class Causes {
   }
 
   merge(counted: Omit<Cause, "id">): void {
-    // A shard that runs other code than this may have told another id, or none.
+    // A shard that runs other code may have given another id, or none.
     const cause = { ...counted, id: toId(counted) };
     const { id } = cause;
     const known = this.#causes.get(id);
@@ -100,8 +100,8 @@ function isNewer(one: Cause, other: Cause): boolean {
 }
 
 /**
- * The message with every number, and every word that has a digit in it (an id, a date, an address), as one
- * sign. `order 7 of run 01K3Z` and `order 12 of run 01K9A` are alike.
+ * The message with every number, and every word that has a digit in it (an id, a date, an address), replaced by one
+ * character: `order 7 of run 01K3Z` and `order 12 of run 01K9A` have the same outline.
  */
 export function outline(message: string): string {
   return message

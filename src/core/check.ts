@@ -1,4 +1,4 @@
-/** Whether something that was read is what it should be: the smallest checks, and what makes larger ones of them. */
+/** Checks whether a value that was read has the expected form: simple checks, and functions that combine them. */
 import { isRecord } from "./record.ts";
 
 export type Check = (value: unknown) => boolean;
@@ -21,7 +21,7 @@ export const orNull =
   (value) =>
     value === null || check(value);
 
-/** It need not be there. */
+/** The value may be missing. */
 export const maybe =
   (check: Check): Check =>
   (value) =>

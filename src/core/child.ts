@@ -1,4 +1,4 @@
-/** Child runs as their parent knows them: what one is called, when it is asked after, how its failure is told. */
+/** Child runs as seen by their parent: their ids, when the parent asks for their state, the errors of their calls. */
 import { describeMs } from "./duration.ts";
 import type { StoredError } from "./error.ts";
 import { nextLookAt } from "./order.ts";
@@ -8,20 +8,20 @@ import type { Call, RunState } from "./state.ts";
 
 const maxIdLength = 128;
 
-/** The call that makes a child: which step of which life of the parent's id, after which retry. */
+/** What identifies the call that makes a child: the step, the parent and when it was created, and the newest retry. */
 export type Birth = {
   readonly parent: string;
   /** When the parent was created, epoch ms. */
   readonly createdAt: number;
   readonly step: string;
-  /** The `seq` of the newest retry that had the parent go on though it had ended; 0 when there was none. */
+  /** The `seq` of the newest retry that reopened the parent after its end; 0 when there was none. */
   readonly episode: number;
 };
 
 /**
- * The id of a child that was given none: `order-7.m5x2k1a0.ship:2`. The same call always makes the
- * same id and no other call does. What a run id cannot hold is replaced, and what is too long is cut;
- * a hash of the whole then tells it apart.
+ * The id of a child for which none was given: `order-7.m5x2k1a0.ship:2`. The same call always makes the same id, and no
+ * other call does. Characters that a run id cannot have are replaced, and a long text is cut; a hash of the whole is
+ * then added, which keeps it unique.
  */
 export function childId({ parent, createdAt, step, episode }: Birth): string {
   const suffix = episode > 0 ? `.${episode}` : "";
@@ -41,7 +41,7 @@ export function birthOf({ created }: RunState, step: string): Omit<Birth, "episo
   return { parent: created.id, createdAt: created.at, step };
 }
 
-/** Others may have started it: its id was given, or stood for another run. */
+/** Whether the child may have been started by others: its id was given, or belonged to another run. */
 export function isForeign(state: RunState, step: string, { id }: ChildRun): boolean {
   const own = childId({ ...birthOf(state, step), episode: 0 });
   return id !== own && !id.startsWith(`${own}.`);
@@ -49,16 +49,16 @@ export function isForeign(state: RunState, step: string, { id }: ChildRun): bool
 
 const plainStep = /^[A-Za-z0-9_-]+(?:#\d+)?$/;
 
-/** A child tells its parent of its end; asking is for the case that it cannot. */
+/** First asked after this long. Asking is a fallback: a child reports its end to its parent. */
 const ownAskMs = 5 * 60_000;
-/** A run that others may have started tells its own parent, if anybody. */
+/** The same for a child that others may have started: it reports to its own parent, if to anybody. */
 const foreignAskMs = 500;
 const longestAskMs = 86_400_000;
 
 /**
- * When a child is next asked after, strictly later than `after`: some time after `since`, when it was
- * first waited for, then after twice that, four times that, and at last once a day. `foreign` where
- * others may have started it. Epoch ms.
+ * When the parent asks for the child's state next, strictly later than `after`, epoch ms: some time after `since`, when it
+ * was first waited for, then after twice that, four times that, and finally once a day.
+ * @param foreign others may have started the child
  */
 export function nextAskAt(since: number, after: number, foreign: boolean): number {
   let spanMs = foreign ? foreignAskMs : ownAskMs;
@@ -70,14 +70,15 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
   return at > after ? at : at + Math.ceil((after - at + 1) / longestAskMs) * longestAskMs;
 }
 
-/** When this open call's wait is over, or its next attempt begins; Infinity for never. Epoch ms. */
+/** When the wait of this open call ends, or its next attempt begins, epoch ms; Infinity for never. */
 export function deadlineOf({ retryAt, until }: Call): number {
   return retryAt ?? until ?? Infinity;
 }
 
 /**
- * When this open call has something to do by itself, as far as the record tells a life that begins:
- * `openedAt` is when the newest entry of earlier lives was made. Epoch ms; Infinity for never.
+ * When this open call next has something to do by itself, as a newly loaded run knows it from its journal, epoch ms;
+ * Infinity for never.
+ * @param openedAt when the newest entry was made before the run was loaded
  */
 export function dueAt(state: RunState, call: Call, openedAt: number): number {
   const deadline = deadlineOf(call);
@@ -86,7 +87,7 @@ export function dueAt(state: RunState, call: Call, openedAt: number): number {
   return Math.min(deadline, nextAskAt(call.since, openedAt, isForeign(state, call.id, call.child)));
 }
 
-/** What a call rejects with whose child has failed, was cancelled, or is gone. */
+/** The error of a call whose child has failed, was cancelled, or is gone. */
 export function childFailure(
   step: string,
   child: ChildRun,
@@ -97,14 +98,14 @@ export function childFailure(
   return told(step, child, `child run ${child.id} of workflow ${child.workflow} ${ended}: ${cause.message}`, cause);
 }
 
-/** What a call rejects with whose child has not ended in time. */
+/** The error of a call whose child has not ended in time. */
 export function childTimeout(step: string, child: ChildRun, timeoutMs: number): StoredError {
   const limit = describeMs(timeoutMs);
   const message = `child run ${child.id} of workflow ${child.workflow} did not end within the timeout of ${limit}`;
   return told(step, child, message, { name: "TimeoutError", message, code: "step_timeout" });
 }
 
-/** What a call rejects with whose child could not be started. */
+/** The error of a call whose child could not be started. */
 export function childRefusal(step: string, workflow: string, cause: StoredError): StoredError {
   const message = `a child run of workflow ${workflow} could not be started: ${cause.message}`;
   return { name: "ChildFailed", message, code: "child_failed", step, cause };

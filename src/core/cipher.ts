@@ -1,15 +1,15 @@
 /**
- * Payloads at rest: texts sealed with AES-256-GCM (NIST SP 800-38D), under one of several keys.
+ * Encryption of what is stored: texts sealed with AES-256-GCM (NIST SP 800-38D), under one of several keys.
  *
- * A sealed text says itself how it is to be read: `enc1.<key id>.<base64 of nonce, ciphertext and tag>`. What
- * is sealed is bound to its place: a text that was moved to another row, table or object does not open. The
- * cipher is a library's and synchronous, because a journal is appended to within one turn and WebCrypto waits.
+ * A sealed text names its format and its key: `enc1.<key id>.<base64 of nonce, ciphertext and tag>`. It is bound to its
+ * place: moved to another row, table or object, it does not open. The cipher is that of a library because it has to be
+ * synchronous: a journal is appended to within one turn, and WebCrypto is asynchronous.
  */
 import type { gcm } from "./aes.ts";
 import { fromBase64, toBase64 } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
 
-/** Keys by id. The first one given seals; every one opens what it sealed. */
+/** Keys by id. The newest seals; each opens what was sealed with it. */
 export type Keyring = { readonly newest: string; readonly keys: ReadonlyMap<string, Uint8Array> };
 
 /** What seals and opens: `gcm` of core/aes. */
@@ -21,13 +21,12 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const head = /^enc(\d{1,4})\.([A-Za-z0-9_-]{1,32})\./;
 const form = "1";
-/** No head of a sealed text is longer. */
+/** Characters in which the head of a sealed text ends at the latest. */
 const headLength = 41;
 
 /**
- * The keys of `ENCRYPTION_KEYS`: `id:base64` of 32 bytes each, separated by commas, the newest first; null where
- * none is set.
- * @throws HoldfastError config_invalid, which says which key is wrong and never what it is
+ * Reads `ENCRYPTION_KEYS`: `id:base64` of 32 bytes each, separated by commas, the newest first; null where none is set.
+ * @throws HoldfastError config_invalid, which names the key that is wrong and never shows it
  */
 export function parseKeys(text: string | undefined): Keyring | null {
   const list = text?.trim() ?? "";
@@ -45,7 +44,7 @@ export function parseKeys(text: string | undefined): Keyring | null {
 
 function parseKey(item: string, where: string): [string, Uint8Array] {
   const [id = "", text, ...more] = item.split(":");
-  // What stands before the colon may be the key itself, where somebody forgot the id: it is not shown.
+  // If somebody forgot the id, the text before the colon may be the key itself: it is not shown.
   if (text === undefined || more.length > 0 || !/^[A-Za-z0-9_-]{1,32}$/.test(id)) {
     throw invalid(`${where}: write id:base64key, the id of 1 to 32 letters, digits, "_" and "-"`);
   }
@@ -59,7 +58,7 @@ function invalid(message: string): HoldfastError {
   return new HoldfastError("config_invalid", message);
 }
 
-/** Whether the text begins as what is sealed does, and no JSON. */
+/** Whether the text begins as sealed text does, which no JSON does. */
 export function isSealed(text: string): boolean {
   return text.startsWith("enc");
 }
@@ -70,16 +69,16 @@ export function keyIdOf(text: string): string | null {
 }
 
 function headOf(text: string): RegExpExecArray | null {
-  // Nearly every text that is asked about begins with a bracket.
+  // Fast path: nearly every text begins with a bracket.
   return isSealed(text) ? head.exec(text.slice(0, headLength)) : null;
 }
 
-/** A column of text may hold bytes, which SQLite keeps as they are, whatever its reader expects. */
+/** SQLite may hold bytes in a column of text: the type does not guarantee a string. */
 function isText(stored: unknown): boolean {
   return typeof stored === "string";
 }
 
-/** What one object seals and opens. Without keys, everything stays as it is. */
+/** Seals and opens the texts of one object. Without keys they are stored as they are. */
 export class Vault {
   readonly #object: string;
   readonly #ring: () => Keyring | null;
@@ -87,10 +86,10 @@ export class Vault {
   readonly #cipher: () => Cipher;
 
   /**
-   * @param object the object whose storage it is for; what one has sealed no other opens
-   * @param ring asked at every use; what it throws is thrown on
-   * @param random that many unpredictable bytes
-   * @param cipher asked where something is to be sealed or opened
+   * @param object the object whose storage it is for; no other object can open what is sealed here
+   * @param ring called at every use; what it throws is passed on
+   * @param random returns that many unpredictable bytes
+   * @param cipher called when something is sealed or opened
    */
   constructor(
     object: string,
@@ -122,7 +121,7 @@ export class Vault {
   }
 
   /**
-   * The text as it was; one that was never sealed is answered as it is.
+   * The text before it was sealed; one that was never sealed is returned unchanged.
    * @throws HoldfastError key_missing; journal_newer, sealed in a form of later versions; journal_corrupt, changed,
    * moved, or sealed with another key of that id
    */
@@ -174,7 +173,7 @@ export class Vault {
   }
 }
 
-/** Of storage that nobody seals. */
+/** For storage that is not sealed. */
 export const unsealed = new Vault(
   "",
   () => null,

@@ -1,4 +1,4 @@
-/** Who has the key of a singleton or a debounce. */
+/** Claims to the key of a singleton or a debounce: which run holds it. */
 import { isEnded } from "./run.ts";
 import type { RunSnapshot } from "./run.ts";
 import type { Claim, Claimed } from "./ticket.ts";
@@ -6,16 +6,16 @@ import type { Claim, Claimed } from "./ticket.ts";
 /** `sinceAt`: since when runs have had the key without a gap; `claimedAt`: since when this one has. */
 export type KeyHolder = { readonly runId: string; readonly claimedAt: number; readonly sinceAt: number };
 
-/** A run that has claimed the key and cannot be found is on its way for this long. */
+/** For how long a run that has claimed the key and cannot be found counts as about to be started. */
 export const startingMs = 30_000;
 
-/** As much of a run as tells whether it still has a key. */
+/** The part of a run that decides whether it still holds a key. */
 export type HolderRun = Pick<RunSnapshot, "status" | "startedAt">;
 
 /** Whether the holder still has the key. @param run null: there is no such run */
 export function stillHolds(holder: KeyHolder, run: HolderRun | null, until: Claim["until"], now: number): boolean {
   if (run === null) return now - holder.claimedAt < startingMs;
-  // A run that waits for a lane again is queued as well, and has begun.
+  // The status alone does not tell: a run that waits for a lane again is `queued` too, though it has begun.
   return !isEnded(run.status) && (until === "ended" || run.startedAt === null);
 }
 
@@ -29,7 +29,7 @@ export function decideClaim(
   now: number,
 ): { readonly claimed: Claimed; readonly holder: KeyHolder } {
   if (held?.runId === runId) {
-    // The start has come again, and makes its run from now.
+    // The start is repeated: the time that it has for making its run begins anew.
     return { claimed: { claimed: true, holder: null, sinceAt: held.sinceAt }, holder: { ...held, claimedAt: now } };
   }
   if (held !== null && (!force || (from !== undefined && from !== held.runId))) {

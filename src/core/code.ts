@@ -26,7 +26,7 @@ export type RunErrorCode =
   | "terminated"
   | "version_missing"
   | "step_kind_changed"
-  /** A call of `step` inside of a step's function. */
+  /** A call of `step` within the function of a step. */
   | "step_nested"
   | "webhook_unavailable"
   /** A step's `undo` is no longer in the code, or its own process died too often. */
@@ -53,7 +53,7 @@ export type ServiceErrorCode =
   | "webhook_expired"
   /** Its address was revoked; the wait behind it has another. */
   | "webhook_revoked"
-  /** A call that came again. It is answered with 200, and so on record only. */
+  /** A repeated call. It is answered with 200: this code is only in the journal. */
   | "webhook_duplicate"
   | "webhook_rejected"
   | "body_invalid"
@@ -67,9 +67,9 @@ export type ServiceErrorCode =
   | "run_paused"
   | "fork_invalid"
   | "step_not_found"
-  /** An address that is to be told of a run's end is none that may be. */
+  /** An address that was to be notified of a run's end may not be called. */
   | "notify_invalid"
-  /** A run that cannot travel as it is now. */
+  /** A run that cannot be exported in its present state. */
   | "not_exportable"
   | "import_invalid"
   | "rate_limited"
@@ -82,7 +82,7 @@ export type ServiceErrorCode =
   | "lane_not_found"
   | "shard_invalid"
   | "config_invalid"
-  /** Who asks sees shapes only, and the call would show data, or send it somewhere. */
+  /** The caller is shown shapes only, and the call would show data, or send it somewhere. */
   | "payload_hidden"
   /** Stored with a key that ENCRYPTION_KEYS lacks; with bytes that cannot be right; by a newer version. */
   | "key_missing"

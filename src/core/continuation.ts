@@ -1,4 +1,4 @@
-/** What of a run is left when it goes on as new. */
+/** The new journal of a run that goes on as new, or is restarted. */
 import { dequal } from "dequal";
 import { authorOf } from "./author.ts";
 import type { Asked } from "./author.ts";
@@ -15,22 +15,22 @@ import { kindOf } from "./ticket.ts";
 import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** Keys that are still known to be of signals that came, the newest, and how much text they may be. */
+/** How many idempotency keys of each kind are kept, the newest, and how much text they may be with what they stand for. */
 const maxKeys = 1000;
 const maxKeyText = 1_000_000;
 
-/** What is other than in the life before. */
+/** What differs from the life before. */
 export type Life = Pick<EntryOf<"run.created">, "input" | "labels" | "lanes">;
 
 /**
- * The next life of a run, as today's code has it with this input. Given labels stay, and so does the key of its
- * singleton: it is one run, and has not ended.
+ * The next life of a run, as today's code makes it from this input. Labels given at the start stay, and so does the key of
+ * its singleton, since the run has not ended.
  * @throws HoldfastError label_invalid, input_invalid: a label, a key or the priority cannot be made from the input
  */
 export function lifeOf(definition: Definition, created: EntryOf<"run.created">, input: Stored): Life {
   const { singleton: _own, ...flow } = definition.flow;
   const kept = created.lanes?.filter(({ lane }) => kindOf(lane) === "singleton") ?? [];
-  // It is no new start, which a rate would count.
+  // No throttle: this is not a new start.
   const needs = needsOf({ ...definition, flow }, decode(input)).filter(({ periodMs }) => periodMs === null);
   const lanes = [...kept, ...needs];
   return {
@@ -41,8 +41,8 @@ export function lifeOf(definition: Definition, created: EntryOf<"run.created">, 
 }
 
 /**
- * The whole new journal: the run is what it was and is called what it was called, with another input; signals
- * that nobody consumed wait in the order in which they came.
+ * The whole new journal of a run that goes on as new: the same run with another input. Signals that were not consumed stay
+ * buffered, in the order in which they came.
  */
 export function continuationOf(state: RunState, life: Life, deployment: string): Fact[] {
   const created = creationIn(state);
@@ -53,8 +53,8 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
 }
 
 /**
- * The whole new journal of a run that has ended and begins once more: what came to it went with the life that ended,
- * except for the `kept` entries. Whoever asked for the restart is on record as its author. It asks for its slots again.
+ * The whole new journal of an ended run that is restarted: signals and updates of the life that ended are dropped, except
+ * for the kept `facts`. Whoever asked for the restart is recorded as its author. It asks for its slots again.
  */
 export function restartOf(
   state: RunState,
@@ -99,10 +99,10 @@ function creationIn({ created }: RunState): EntryOf<"run.created"> {
 type Created = Extract<Fact, { readonly kind: "run.created" }>;
 type Renewed = Created & { readonly continuation: Continuation };
 
-/** @param signals that go along */
+/** @param signals that are carried over */
 function renewedOf(state: RunState, life: Life, signals: readonly SignalFact[]): Renewed {
   const created = creationIn(state);
-  // Without a seed: what is drawn in this life is not what was drawn in the last.
+  // Without a seed: random numbers of this life differ from those of the last.
   const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
   return {
     ...before,
@@ -124,7 +124,7 @@ function renewedOf(state: RunState, life: Life, signals: readonly SignalFact[]):
   };
 }
 
-/** It is in the lanes that it needs: else it begins once it has its slots, as any run does. */
+/** Whether the run already holds the slots that it needs. If not, it begins once it has them, as any run does. */
 function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boolean {
   const [held, needed] = [before, after].map(({ lanes = [] }) =>
     lanes.flatMap(({ lane, scope, periodMs }) => (scope === "run" && periodMs === null ? [lane] : [])),
@@ -133,8 +133,9 @@ function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boo
 }
 
 /**
- * Children that were given up and have not heard of it. No call has such an id: occurrences count from 1.
- * @param kept facts of the new journal: a child that was only started, and is among them, is not stopped
+ * Carries over the orphaned children that have not been told to stop. No call of the code has such an id, because
+ * occurrences count from 1.
+ * @param kept facts of the new journal: a child whose `start` is among them is not stopped
  */
 function orphanStarts({ orphans }: RunState, kept: readonly Fact[] = []): Fact[] {
   const left = new Set(kept.flatMap((fact) => (fact.kind === "child.started" && fact.detached ? [fact.child.id] : [])));
@@ -151,7 +152,7 @@ function unconsumed({ inboxes }: RunState): EntryOf<"signal.received">[] {
   return signals.toSorted((one, other) => one.seq - other.seq);
 }
 
-/** Those of signals that go along come with them. */
+/** Without the keys of signals that are carried over: these bring their own. */
 function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefined>): Continuation["keys"] {
   const keys: Continuation["keys"][number][] = [];
   let left = maxKeyText;
@@ -176,12 +177,12 @@ function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> 
   return kept.length === 0 ? {} : { actions: kept.toReversed() };
 }
 
-/** Starts that are repeated find the run that they became part of. */
+/** By these, a repeated start finds the run that a debounce merged it into. */
 function newestStarts({ debounceKeys }: RunState): Pick<Continuation, "debounced"> {
   return debounceKeys.size === 0 ? {} : { debounced: [...debounceKeys].slice(-maxKeys) };
 }
 
-/** A repeated start is compared with them. */
+/** The labels of the first life, with which a repeated start is compared. */
 function firstLabels({ labels, continuation }: EntryOf<"run.created">, life: Life): Pick<Continuation, "labels"> {
   const first = continuation?.labels ?? labels;
   return dequal(first, life.labels) ? {} : { labels: first };
@@ -191,7 +192,7 @@ function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {
   return tallies.size === 0 ? {} : { tallies: foremostTallies(tallies, shownTallies) };
 }
 
-/** So that a caller who got no answer does not have it done once more. */
+/** By these, a caller who got no answer can repeat an update without its being done twice. */
 function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "updates"> {
   const kept: KeptUpdate[] = [];
   let left = maxKeyText;

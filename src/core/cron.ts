@@ -5,7 +5,7 @@
  * - A time of day written out (no `*`, no step in seconds, minutes and hours) fires once a local day.
  *   Where clocks go forward over it, at the first instant after the gap; where they go back over it,
  *   the first time round.
- * - Anything else keeps its rhythm: a time that the day skips does not fire, one it repeats fires twice.
+ * - Any other pattern fires by the clock as it is: not at times that are skipped, twice at times that are repeated.
  */
 import { messageOf } from "./error.ts";
 import { Cron as Croner } from "croner";
@@ -20,7 +20,7 @@ export type Cron = {
 const secondMs = 1000;
 const dayMs = 86_400_000;
 
-/** Every calendar repeats within 28 years of this, so what has no instant after it has none at all. */
+/** The calendar repeats every 28 years, so a pattern with no instant after this one has none at all. */
 const calendarStartAt = Date.UTC(2001, 0, 1);
 
 const nicknames: ReadonlyMap<string, string> = new Map([
@@ -68,11 +68,11 @@ export function parseCron(pattern: string, timezone: string): Cron {
 }
 
 function read(pattern: string, timezone: string): Croner {
-  // Five or six fields: with years, a pattern could run out and a deployment break by waiting.
+  // Not seven: a pattern with years could run out, and be refused by a later deployment of the same code.
   return new Croner(canonical(pattern), { timezone, mode: "5-or-6-parts", fixedTimeRule: "no-wildcard", paused: true });
 }
 
-/** A whole range says the same as a star, and gets the star's rule where clocks change. */
+/** A range of all values means the same as a star, and is treated like one where clocks change. */
 function canonical(pattern: string): string {
   const fields = (nicknames.get(pattern.trim().toLowerCase()) ?? pattern).trim().split(/\s+/);
   const hour = fields.length - 4;
@@ -87,8 +87,8 @@ function isFixed(pattern: string): boolean {
 }
 
 /**
- * Bisection over `next` alone, so that looking back and looking ahead can never disagree. The last
- * instant is the only one in (low, high]; each turn halves the span.
+ * Bisection that uses `next` alone, so that both directions always agree. `found` is an instant, none that is wanted lies
+ * after `high`, and each turn halves the span between them.
  */
 function latest(next: Cron["next"], fromAt: number, toAt: number): number | null {
   let found = next(fromAt - 1);
@@ -109,8 +109,8 @@ function sooner(one: number | null, other: number | null): number | null {
 }
 
 /**
- * croner drops a written-out time of day whose gap ends on the next local day (Nuuk, where 23:00 is
- * followed by 00:00). This finds the end of the gap into which the next written time falls, if any.
+ * croner drops a written-out time of day that falls into a gap which ends on the next local day (Nuuk, where 23:00 is
+ * followed by 00:00). This finds the end of the gap into which the next written-out time falls, if it does.
  */
 function gapFinder(written: Croner, timezone: string): Cron["next"] {
   const clock = clockOf(timezone);

@@ -1,6 +1,6 @@
 /**
- * Where a listing goes on: the last run of a page, as text that means nothing to its bearer. It is
- * bound to the filter it was made under, because a page of one filter is no place in another.
+ * The cursor of a listing: the last run of a page, as opaque text. It is bound to its filter, because a position within one
+ * filter means nothing within another.
  */
 import { fromBase64Url, toBase64Url } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
@@ -8,7 +8,7 @@ import type { RunQuery } from "./directory.ts";
 import { fnv1a } from "./hash.ts";
 import { sortedEntries } from "./record.ts";
 
-/** A run's place in the listing: newest first, equal instants by id, descending. */
+/** A run's position in the listing, which is newest first, and by descending id where instants are equal. */
 export type Position = { readonly createdAt: number; readonly id: string };
 
 type Filter = Omit<RunQuery, "cursor" | "limit">;
@@ -29,7 +29,7 @@ export function fromCursor(cursor: string, filter: Filter): Position {
   if (print !== fingerprint(filter)) {
     throw new HoldfastError("cursor_invalid", "the cursor belongs to a listing with another filter");
   }
-  // The same place spelt in another way was not made here.
+  // Decoding is lenient: another spelling of the same position is refused.
   if (toCursor(position, filter) !== cursor) {
     throw new HoldfastError("cursor_invalid", "the cursor is not one that a listing gave out");
   }
@@ -43,12 +43,12 @@ export function byNewest(left: Position, right: Position): number {
   return left.id < right.id ? 1 : -1;
 }
 
-/** The same for every spelling of the same filter: order and repetition say nothing. */
+/** The same for every spelling of one filter: order and repetition do not matter. */
 function fingerprint(filter: Filter): string {
   const labels = sortedEntries(filter.labels ?? {});
   const statuses = [...new Set(filter.status)].toSorted();
   const { workflow = null, createdAfter = null, createdBefore = null, idPrefix, errorCode, cause } = filter;
-  // Those that came later are not there unless given: a cursor of old keeps its place.
+  // Fields that were added later count only if they are given, so that older cursors stay valid.
   const named = idPrefix === undefined && errorCode === undefined ? [] : [idPrefix ?? null, errorCode ?? null];
   const later = cause === undefined ? named : [idPrefix ?? null, errorCode ?? null, cause];
   return fnv1a(JSON.stringify([workflow, statuses, labels, createdAfter, createdBefore, ...later])).toString(36);

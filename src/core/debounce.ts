@@ -1,4 +1,4 @@
-/** What a further start within the period of a debounce does to the run that waits for its end. */
+/** What a further start within the period of a debounce does to the run that waits for the end of that period. */
 import { authorOf } from "./author.ts";
 import type { Fact } from "./entry.ts";
 import type { LaneNeed } from "./need.ts";
@@ -7,7 +7,7 @@ import { defined } from "./record.ts";
 import type { RunState } from "./state.ts";
 import type { Stored } from "./value.ts";
 
-/** A start that may become part of a run that has not begun. */
+/** A start that may be merged into a run that has not begun. */
 export type DebouncedStart = {
   readonly workflow: string;
   readonly version: string;
@@ -19,7 +19,7 @@ export type DebouncedStart = {
   readonly notify?: readonly string[];
   /** How long the run is kept after its end, where the start says so. */
   readonly retention?: Retention;
-  /** Not before, and not after this instant, by the caller's own wish. */
+  /** The caller asked that the run begin not before this instant, and not after `notAfter`. */
   readonly startAt?: number;
   readonly notAfter?: number;
   readonly periodMs: number;
@@ -32,7 +32,7 @@ export type DebouncedStart = {
   readonly reason?: string;
 };
 
-/** `merged`: it is part of the run, by this fact unless it was before. `late`: the run has begun, or is another. */
+/** `merged`: into the run, by this fact, or before where it is null. `late`: the run has begun, or is another one. */
 export type Merge = { readonly kind: "merged"; readonly fact: Fact | null } | { readonly kind: "late" };
 
 export function decideMerge(state: RunState, start: DebouncedStart, now: number): Merge {
@@ -43,7 +43,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
   if (startedAt !== null || end !== null || cancelling !== null || created.continuation !== undefined) {
     return { kind: "late" };
   }
-  // A run that is due stands in line before its lanes already, and stays there.
+  // A run that is due has already asked for its slots, and keeps its place.
   const isDue = (created.startAt ?? 0) <= now;
   const lanes = isDue ? created.lanes : start.lanes;
   const fact: Fact = {
@@ -60,7 +60,7 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
 
 type Wish = Pick<DebouncedStart, "startAt" | "periodMs" | "maxMs">;
 
-/** A period from now, but no later after the first start than the limit says, nor sooner than was wished. */
+/** A period from now, but at most `maxMs` after the first start, and not before the `startAt` that was asked for. */
 export function beginAt({ startAt = 0, periodMs, maxMs }: Wish, firstAt: number, now: number): number {
   return Math.max(startAt, Math.min(now + periodMs, maxMs === null ? Infinity : firstAt + maxMs));
 }

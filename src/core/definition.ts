@@ -79,7 +79,7 @@ export type Flow<Input = unknown> = {
   readonly priority?: number | ((input: Input) => number);
 };
 
-/** A workflow as the engine, the objects and the catalog see it; types of its values are gone. */
+/** A workflow as the engine, the objects and the catalog see it, without the types of its values. */
 export type Definition = {
   readonly name: string;
   readonly version: string;

@@ -1,17 +1,17 @@
-/** What a deployed Holdfast can be asked about its runs as a whole; a part of `Service`. */
+/** The part of `Service` about all runs together. */
 import type { Author } from "./author.ts";
 import type { RunSnapshot, RunStatus, RunSummary } from "./run.ts";
 
 /** The index of runs as a whole. */
 export interface Directory {
-  /** How many runs fit the filter, in groups; the largest first, at most 1,000 groups. */
+  /** How many runs match the filter, in groups; the largest first, at most 1,000 groups. */
   count(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Counts>;
-  /** Failed runs of the filter by what they have in common: the most frequent first, at most 100. */
+  /** Failed runs of the filter by cause: the most frequent first, at most 100. */
   causes(filter: RunFilter): Promise<readonly Cause[]>;
   /**
-   * Runs of the filter as their listing changes, newest state only, in batches. The first says `ready`, as
-   * does one after changes that may have been missed: who shows a list reads it then. Cancelled, it lets go
-   * of the directory.
+   * Runs of the filter whenever their listing changes, newest state only, in batches. `ready` comes first, and again
+   * after changes that may have been missed: then the list has to be read again. Cancelling the stream ends the
+   * subscription.
    */
   follow(filter: RunFilter): Promise<ReadableStream<readonly DirectoryChange[]>>;
   /** Starts the run that asks every run of a shard, or of all of them, to be listed anew. @throws shard_invalid */
@@ -28,11 +28,11 @@ export type RunQuery = {
   readonly createdAfter?: number;
   /** Exclusive. */
   readonly createdBefore?: number;
-  /** What the ids begin with. */
+  /** The beginning of the ids. */
   readonly idPrefix?: string;
   /** The code of the run's error. */
   readonly errorCode?: string;
-  /** The id of a cause: runs that failed of it. */
+  /** The id of a cause: only runs that failed for it. */
   readonly cause?: string;
   readonly limit: number;
   readonly cursor?: string;
@@ -50,13 +50,13 @@ export type Counts = {
 };
 
 export type Cause = {
-  /** Letters and digits; the same for as long as failures are told apart like this. */
+  /** Letters and digits; stable until the way causes are made changes. */
   readonly id: string;
   readonly workflow: string;
   readonly code: string | null;
   /** The step that failed, by name. */
   readonly step: string | null;
-  /** Of the newest of them. Messages that differ in their numbers only are one cause. */
+  /** That of the newest run. Messages that differ only in their numbers are one cause. */
   readonly message: string;
   readonly count: number;
   /** Ends of the first and the newest of them. */
@@ -66,7 +66,7 @@ export type Cause = {
   readonly run: string;
 };
 
-/** `removed`: gone, or none of the filter's any more; perhaps it never was. */
+/** `removed`: the run is gone, or does not match the filter (any more). */
 export type DirectoryChange =
   | { readonly kind: "ready" }
   | { readonly kind: "listed"; readonly run: RunSummary }

@@ -1,4 +1,4 @@
-/** Spans and instants as users write them, and spans as people read them. */
+/** Durations and instants as users write them, and durations as text for people. */
 import { HoldfastError } from "./error.ts";
 
 /**
@@ -16,7 +16,7 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 const weekMs = 7 * dayMs;
 
-/** Longer than anything meant: what goes beyond it is a slip in a unit. */
+/** A longer duration is taken for a mistake in the unit. */
 const maxDurationMs = 100 * 365.25 * dayMs;
 
 const unitMs: ReadonlyMap<string, number> = new Map([
@@ -56,12 +56,12 @@ export function toMs(duration: unknown, what = "duration"): number {
   if (ms > maxDurationMs) {
     throw new HoldfastError("duration_invalid", `${what} ${show(duration)} is longer than 100 years`);
   }
-  // Plus 0, for -0 is no span.
+  // Plus 0 turns -0 into 0.
   return Math.round(ms) + 0;
 }
 
 function parseDuration(text: string): number | null {
-  // Text this long is no duration, and the pattern need not see it.
+  // No duration is this long; the pattern is not run over it.
   const match = text.length > 100 ? null : durationText.exec(text);
   const unit = unitMs.get(match?.[2]?.toLowerCase() ?? "");
   return match === null || unit === undefined ? null : Number(match[1]) * unit;
@@ -92,7 +92,7 @@ function readInstant(instant: unknown): number {
   if (typeof instant === "number") return instant;
   if (instant instanceof Date) return instant.getTime();
   if (typeof instant === "string") return parseInstant(instant);
-  // A Date of another realm is a Date still.
+  // Also accepts a Date of another realm.
   if (Object.prototype.toString.call(instant) === "[object Date]") return Number(instant);
   return Number.NaN;
 }
@@ -122,7 +122,7 @@ export function describeMs(ms: number): string {
   const hours = Math.floor(seconds / 3600);
   if (hours < 24) return pair(hours, "h", Math.floor((seconds % 3600) / 60), "min");
   const days = Math.floor(hours / 24);
-  // Hours say something about the first two days, and nothing about the sixth.
+  // Hours are shown for the first days only.
   return days < 3 ? pair(days, days === 1 ? "day" : "days", hours % 24, "h") : `${days} days`;
 }
 

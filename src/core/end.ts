@@ -1,4 +1,4 @@
-/** The entries that end a run, and what they say of it. */
+/** The entries that end a run: the status and the error of each. */
 import type { Entry, EntryOf } from "./entry.ts";
 import type { StoredError } from "./error.ts";
 
@@ -8,7 +8,7 @@ export function isEnd(entry: Entry): entry is EndEntry {
   return entry.kind === "run.completed" || entry.kind === "run.failed" || entry.kind === "run.cancelled";
 }
 
-/** What the run is from then on. */
+/** The run's status from then on. */
 export function endStatus({ kind }: Pick<EndEntry, "kind">): "completed" | "failed" | "cancelled" {
   switch (kind) {
     case "run.completed":
@@ -22,7 +22,7 @@ export function endStatus({ kind }: Pick<EndEntry, "kind">): "completed" | "fail
   }
 }
 
-/** Why it did not complete; null where it did. */
+/** The error of a run that did not complete; null of one that did. */
 export function endError(end: EndEntry): StoredError | null {
   return end.kind === "run.completed" ? null : end.error;
 }

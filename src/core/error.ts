@@ -13,7 +13,7 @@ export class HoldfastError extends Error {
   override readonly name = "HoldfastError";
   readonly code: ErrorCode;
   readonly issues: readonly Issue[] | undefined;
-  /** Of a refusal that passes: when it is worth asking again. */
+  /** Of a temporary refusal: when to try again. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -44,15 +44,15 @@ export type StoredError = {
   readonly attempts?: number;
   readonly stack?: string;
   readonly cause?: StoredError;
-  /** The members of an AggregateError, or what each failed item of a map failed of. */
+  /** The members of an AggregateError, or the errors of the failed items of a map. */
   readonly errors?: readonly StoredError[];
-  /** Which item of a map it comes from; the first is 0. */
+  /** The index of the map's item that it comes from. */
   readonly index?: number;
   /** The child run it comes from. */
   readonly child?: string;
   /** Steps that were undone before the run ended, in that order. */
   readonly undone?: readonly string[];
-  /** Steps that should have been undone and were not, and why. */
+  /** Steps that should have been undone and were not, each with the reason. */
   readonly notUndone?: readonly { readonly step: string; readonly message: string }[];
 };
 
@@ -78,7 +78,7 @@ export class RetryAfterError extends Error {
   }
 }
 
-/** By class or by name: two copies of a package, or two realms, mean the same by it. */
+/** By class or by name: the error may come from another copy of the package, or another realm. */
 export function isNonRetryable(error: unknown): boolean {
   return isA(error, NonRetryableError) || (isObject(error) && read(error, "name") === "NonRetryableError");
 }
@@ -96,19 +96,18 @@ const maxStoredErrors = 256;
 const maxMessageLength = 65_536;
 const maxStackLength = 8192;
 const maxNameLength = 256;
-/** A list as sparse as an index asks for must not be too long to look through. */
+/** The highest index of a revived list: a longer sparse array would take too long to go through. */
 const maxIndex = 10_000_000;
 
 /**
- * Anything thrown, in stored form. Texts are cut to sane sizes, causes and members to a depth of 8
- * and 256 errors in all, cycles where they close. What is no error becomes one with its text as
- * message. Never throws.
+ * Anything thrown, in stored form. Long texts are cut, causes and members end at a depth of 8 and at 256 errors in all, and
+ * cycles where they close. A value that is not an error becomes one with the value's text as message. Never throws.
  */
 export function storeError(thrown: unknown): StoredError {
   return store(thrown, { above: [], left: maxStoredErrors });
 }
 
-/** The errors this one hangs from, and how many more the whole tree may have. */
+/** The errors that this one is within, and how many more the whole tree may have. */
 type Budget = { readonly above: unknown[]; left: number };
 
 function store(thrown: unknown, budget: Budget): StoredError {
@@ -148,7 +147,7 @@ function storeInner(thrown: unknown, budget: Budget): StoredError | undefined {
   return store(thrown, budget);
 }
 
-/** `errors` of other classes may hold anything: they are members only where each of them is an error. */
+/** Classes other than AggregateError may hold anything in `errors`: it counts only where each of them is an error. */
 function membersOf(error: object): readonly unknown[] | undefined {
   const members = read(error, "errors");
   if (!Array.isArray(members)) return undefined;
@@ -156,10 +155,10 @@ function membersOf(error: object): readonly unknown[] | undefined {
   return members.length > 0 && members.every((member) => isA(member, Error)) ? members : undefined;
 }
 
-/** An error with what is on record about it. */
+/** An error with the recorded fields. */
 export type RevivedError = Error & Partial<Pick<StoredError, (typeof marks)[number]>>;
 
-/** Fields of an error that go through storage as they are. */
+/** Fields of an error that are stored unchanged. */
 const marks = ["code", "step", "attempts", "index", "child", "undone", "notUndone"] as const;
 
 /**
@@ -174,7 +173,7 @@ export function reviveError(stored: StoredError): RevivedError {
   return error;
 }
 
-/** Those of a map stand where their items stood. */
+/** @param byIndex the errors of a map: each is put at the index of its item */
 function reviveMembers(stored: readonly StoredError[], byIndex: boolean): RevivedError[] {
   const members: RevivedError[] = [];
   for (const [i, member] of stored.entries()) members[byIndex ? (member.index ?? i) : i] = reviveError(member);
@@ -196,7 +195,7 @@ export type ErrorShape = {
   readonly name: string;
   readonly message: string;
   readonly stack?: string | undefined;
-  /** The built-in class, where the name alone does not say it. */
+  /** The built-in class, where it differs from the name. */
   readonly type?: string | undefined;
 };
 
@@ -220,7 +219,7 @@ export function builtInOf(error: object): string | undefined {
   return undefined;
 }
 
-/** Sets a property as errors carry theirs: not among those that are listed. */
+/** Sets a property that is not enumerable, like those of errors. */
 export function hide(error: Error, key: string, value: unknown): void {
   Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: false });
 }
@@ -251,7 +250,7 @@ function read(target: object, key: string): unknown {
   }
 }
 
-/** Text for what was thrown and is no error. */
+/** Text for a thrown value that is not an error. */
 function describe(thrown: unknown): string {
   if (typeof thrown === "string") return thrown;
   try {
@@ -261,7 +260,7 @@ function describe(thrown: unknown): string {
   }
 }
 
-/** What whoever wrote it would read of it. */
+/** The message of an error, or the text of any other thrown value. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

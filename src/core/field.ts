@@ -1,11 +1,11 @@
 /**
- * What a form asks for: a tree of fields, each of which says how a JSON value can be entered. The tree is
- * finite and complete, so whoever draws it needs no schema. {@link fieldOf} makes it of a JSON Schema.
+ * The fields of a form: a finite tree, each of whose nodes says how a JSON value can be entered. It holds all that is
+ * needed to draw the form. {@link fieldOf} makes it from a JSON Schema.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** `nullable`: null is a value as well. `initial` is what stands there at first. */
+/** `nullable`: null is allowed too. `initial` is the value that the form begins with. */
 export type Field = Shape & {
   readonly title?: string;
   readonly description?: string;
@@ -15,19 +15,19 @@ export type Field = Shape & {
 
 export type Shape =
   | ({ readonly kind: "text"; readonly format: TextFormat } & Length & {
-        /** A regular expression that the whole or a part of it matches. */
+        /** A regular expression that the text, or a part of it, has to match. */
         readonly pattern?: string;
       })
   | ({ readonly kind: "number"; readonly whole: boolean } & Bounds)
   | { readonly kind: "flag" }
   | { readonly kind: "choice"; readonly options: readonly Json[] }
   | { readonly kind: "fixed"; readonly value: Json }
-  /** `others`: what further members look like, under names of the user's choice; null where there are none. */
+  /** `others`: the field of further members, under names of the user's choice; null where there are none. */
   | { readonly kind: "object"; readonly members: readonly Member[]; readonly others: Field | null }
   | { readonly kind: "list"; readonly item: Field; readonly min: number; readonly max: number | null }
   | { readonly kind: "tuple"; readonly items: readonly Field[] }
   | { readonly kind: "variants"; readonly variants: readonly Variant[] }
-  /** Any JSON: what no other kind can draw. */
+  /** Any JSON, for schemas that no other kind of field fits. */
   | { readonly kind: "json" };
 
 export type TextFormat = "plain" | "long" | "email" | "uri" | "date" | "date-time" | "time";
@@ -53,15 +53,15 @@ export type Variant = { readonly label: string; readonly field: Field };
 export const anyJson: Field = { kind: "json", nullable: false };
 
 /**
- * How a field says that there is nothing: by being blank, which is then no value, null or the empty text;
- * or by a choice of its own beside it.
+ * What a blank field means: `absent` (no value) or `null`; `refused`: a value has to be given; `chosen`: the user says so by
+ * a separate choice beside the field.
  */
 export type Blank = "refused" | "absent" | "null" | "chosen";
 
 export function blankOf(field: Field, required: boolean): Blank {
   const isBlankable = ["text", "number", "json", "flag", "choice"].includes(field.kind);
   if (!isBlankable) return required && !field.nullable ? "refused" : "chosen";
-  // A switch and a choice list what they may be besides, and JSON can say null itself.
+  // A flag and a choice offer null as an option, and JSON can be `null` itself.
   if (field.kind === "flag" && typeof field.initial === "boolean" && !field.nullable) return "refused";
   if (field.kind === "flag" || field.kind === "choice" || field.kind === "json") return required ? "refused" : "absent";
   if (required) return field.nullable ? "null" : "refused";
@@ -73,7 +73,7 @@ export function isComposite({ kind }: Field): boolean {
   return kind === "object" || kind === "list" || kind === "tuple" || kind === "variants";
 }
 
-/** What a value may be, in a few words: `text`, `whole number, 1 to 9`, `list of text`. */
+/** The allowed values in a few words: `text`, `whole number, 1 to 9`, `list of text`. */
 export function kindOf(field: Field): string {
   const words = wordsOf(field);
   return field.nullable ? `${words}, or null` : words;

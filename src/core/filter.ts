@@ -1,6 +1,6 @@
 /**
- * Which runs a filter means: the same as the listing's, so that a feed of changes and the list it keeps
- * up to date never disagree.
+ * Whether a run matches a filter. It has to agree with the SQL of the listing (store/directory), because the feed of
+ * changes keeps a list up to date.
  */
 import { causeOf } from "./cause.ts";
 import type { RunSummary } from "./run.ts";
@@ -10,7 +10,7 @@ export function fits(run: RunSummary, filter: RunFilter): boolean {
   return mayHaveFitted(run, filter) && fitsNow(run, filter);
 }
 
-/** Whether the run may have fitted before, as far as what never changes about it says. */
+/** Whether the run may have matched before, judged by the fields that never change. */
 export function mayHaveFitted({ id, workflow, createdAt }: RunSummary, filter: RunFilter): boolean {
   return (
     (filter.workflow === undefined || workflow === filter.workflow) &&
