@@ -1,13 +1,13 @@
 /**
- * What a schedule does next. Every function takes the state and the clock and answers the new state;
- * nothing here waits, stores or starts. `objects/firings.ts` does, in this order:
- * see → judge → admit → release → start → acknowledge, refuse or defer → end.
+ * What a schedule does next. Every function takes the state and the clock and returns the new state; nothing here waits,
+ * stores or starts anything. `objects/firings.ts` does, in this order:
+ * stateFor → judge → admit → release → start → acknowledge, refuse or defer → end.
  *
  * Invariants
- * 1. `lastSlotAt` never decreases, and a slot is decided about only when it is later: at most once.
+ * 1. `lastSlotAt` never decreases, and only later slots are decided about: each at most once.
  * 2. No slot before `firstSeenAt` is decided about.
- * 3. A decided slot is in `queue` or `starting` until its run is known to exist or was refused.
- * 4. While `paused`, no slot is decided about and none is released; those that pass are passed over.
+ * 3. A slot that was admitted is in `queue` or `starting` until its run is known to exist, or was refused.
+ * 4. While `paused`, no slot is decided about and none is released; slots that come in that time never fire.
  */
 import { authorOf } from "./author.ts";
 import { cronOf, firingRunId } from "./schedule.ts";
@@ -19,52 +19,52 @@ export type Starting = {
   readonly slotAt: number;
   readonly runId: string;
   readonly decidedAt: number;
-  /** Starts that failed for a passing reason; the first is made at once. */
+  /** How many starts have failed for a temporary reason. */
   readonly attempts: number;
   readonly retryAt: number;
 };
 
 export type ScheduleState = {
-  /** The rule's cron and zone; a change makes the schedule a new one, but fires no slot again. */
+  /** The rule's cron and zone. If it changes, the schedule begins anew, but fires no slot again. */
   readonly fingerprint: string;
   readonly firstSeenAt: number;
-  /** The newest slot decided about, whatever became of it. */
+  /** The newest slot that was decided about, whatever the decision. */
   readonly lastSlotAt: number | null;
   /** Slots that wait for the run before them to end, oldest first. */
   readonly queue: readonly number[];
   readonly starting: readonly Starting[];
-  /** The newest runs that have not ended as far as is known. */
+  /** The newest runs that have not ended, as far as is known. */
   readonly running: readonly string[];
-  /** Those of them that somebody set going by hand, and when: they begin a moment later. */
+  /** Those of them that somebody started or retried by hand, and when that was noted: just before the start itself. */
   readonly adopted: readonly { readonly runId: string; readonly at: number }[];
-  /** When to ask again whether `running` has ended, for the sake of `queue`. */
+  /** When to ask the runs in `running` whether they have ended, while slots wait in `queue`. */
   readonly checkAt: number | null;
   readonly checks: number;
   readonly lastError: ScheduleError | null;
-  /** Set while the rule is gone. */
+  /** When its rule was removed; null while it has one. */
   readonly removedAt: number | null;
   readonly paused: SchedulePause | null;
-  /** When it was last made or resumed: runs that failed before do not pause it. */
+  /** When it was created or last resumed: runs that failed before that do not pause it. */
   readonly resumedAt: number | null;
-  /** When a request made it; null of one in the code, and of one that an older version made. */
+  /** When a request created it; null for one in the code, and for one that an older version created. */
   readonly madeAt: number | null;
 };
 
-/** A firing this little late is on time, whatever its catch-up says: alarms are not exact. */
+/** Up to so late a firing counts as on time, whatever its catch-up: alarms are not exact. */
 const graceMs = 1_000;
 const maxQueue = 1_000;
 const removedKeptMs = 7 * 86_400_000;
 const minGiveUpMs = 60_000;
-/** Of runs that overlap, so many of the newest are in the way of firings. */
+/** How many runs `running` holds at most, the newest of those that overlap. */
 const maxRunning = 100;
-/** A run that was set going by hand, and is not there yet, is on its way for this long. */
+/** For how long a run that somebody started by hand, and that cannot be found, counts as about to be started. */
 const comingMs = 30_000;
 const maxRetryMs = 300_000;
-/** A start that the process did not survive is made again after this long. */
+/** After this long, a start is repeated whose outcome is not known because the process died. */
 const watchMs = 1_000;
 
-/** The state of a schedule that there is now. */
-export function see(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
+/** The state of a schedule whose rule is there now. */
+export function stateFor(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
   const fingerprint = JSON.stringify([rule.cron, rule.timezone]);
   if (state === undefined) return { ...unseen, fingerprint, firstSeenAt: now };
   if (state.fingerprint === fingerprint && state.removedAt === null) return state;
@@ -89,33 +89,33 @@ export const unseen: ScheduleState = {
   madeAt: null,
 };
 
-/** Made by a request: a name that was removed comes back as if it were new, but fires no slot again. */
+/** The state of a schedule that a request creates: one that was removed before begins as if new, but fires no slot again. */
 export function make(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
-  return { ...see(rule, state, now), firstSeenAt: now, resumedAt: now, madeAt: now, paused: null, lastError: null };
+  return { ...stateFor(rule, state, now), firstSeenAt: now, resumedAt: now, madeAt: now, paused: null, lastError: null };
 }
 
 export function pause(state: ScheduleState, asked: Omit<SchedulePause, "at">, now: number): ScheduleState {
   return state.paused === null ? { ...state, paused: { at: now, ...authorOf(asked), reason: asked.reason } } : state;
 }
 
-/** After its rule was changed: what waits is looked at at once. */
-export function stir(state: ScheduleState, now: number): ScheduleState {
+/** Has the queue looked at now, as after a change of the rule. */
+export function recheckQueue(state: ScheduleState, now: number): ScheduleState {
   return state.queue.length === 0 ? state : { ...state, checkAt: now };
 }
 
-/** Goes on with the slots that come now; those that waited already are looked at at once. */
+/** Slots from now on fire again; those that already wait in the queue are looked at now. */
 export function resume(state: ScheduleState, now: number): ScheduleState {
   if (state.paused === null) return state;
-  return stir({ ...state, paused: null, resumedAt: now, firstSeenAt: now }, now);
+  return recheckQueue({ ...state, paused: null, resumedAt: now, firstSeenAt: now }, now);
 }
 
 /**
- * The state of a schedule that is gone, kept for 7 days so that one which comes back
- * fires nothing twice; null after that. What it had not started it never starts.
+ * The state of a schedule whose rule was removed. It is kept for 7 days, so that nothing fires twice if the rule comes back;
+ * null after that. Slots that it had not started are dropped.
  */
-export function leave(state: ScheduleState, now: number): ScheduleState | null {
+export function retire(state: ScheduleState, now: number): ScheduleState | null {
   if (state.removedAt === null) {
-    // Its process may have died right after it made one of these runs.
+    // Runs that were being started may exist: the process may have died right after it made one.
     const running = [...state.running, ...state.starting.map(({ runId }) => runId)].slice(-maxRunning);
     return { ...state, removedAt: now, queue: [], starting: [], running, checkAt: null, checks: 0 };
   }
@@ -126,11 +126,11 @@ type Judgement = {
   readonly state: ScheduleState;
   /** The slot to fire now. */
   readonly due: number | null;
-  /** Slots passed over: the first and the last of them. */
+  /** The first and the last of the slots that will not fire. */
   readonly missed: { readonly fromAt: number; readonly toAt: number } | null;
 };
 
-/** Of the slots not decided about that are due, the latest fires, if catch-up still allows it. */
+/** Decides about all slots that are due: the latest fires, if it is not too late for its catch-up. */
 export function judge(rule: Rule, state: ScheduleState, now: number): Judgement {
   const nothing = { state, due: null, missed: null };
   if (state.paused !== null) return nothing;
@@ -151,7 +151,7 @@ function undecidedFrom(state: ScheduleState): number {
   return Math.max(state.firstSeenAt, (state.lastSlotAt ?? Number.NEGATIVE_INFINITY) + 1);
 }
 
-/** Takes a due slot in, by the overlap rule; `skipped` when it will not run. */
+/** Puts a due slot into the queue as the overlap rule allows; `skipped`: it will not run. */
 export function admit(rule: Rule, state: ScheduleState, slotAt: number): { state: ScheduleState; skipped: boolean } {
   const taken = { state: { ...state, queue: [...state.queue, slotAt] }, skipped: false };
   const dropped = { state, skipped: true };
@@ -172,7 +172,7 @@ export function admit(rule: Rule, state: ScheduleState, slotAt: number): { state
   }
 }
 
-/** Then only the newest of what waits starts, also where more wait because the rule said otherwise before. */
+/** Under such a rule only the newest slot of the queue starts, also where an earlier rule left more of them. */
 function stopsOthers({ overlap }: Rule): boolean {
   return overlap === "cancel-other" || overlap === "terminate-other";
 }
@@ -181,14 +181,14 @@ function isGoing(state: ScheduleState): boolean {
   return state.running.length > 0 || state.starting.length > 0;
 }
 
-/** Which runs must be stopped for the sake of the queue, and how; null when none. */
+/** Which runs have to be stopped so that the queue can start, and how; null for none. */
 export function toStop(rule: Rule, state: ScheduleState): { kind: "cancel" | "terminate"; runIds: string[] } | null {
   const kind = rule.overlap === "cancel-other" ? "cancel" : rule.overlap === "terminate-other" ? "terminate" : null;
   if (state.paused !== null || kind === null || state.queue.length === 0 || !isGoing(state)) return null;
   return { kind, runIds: [...state.running, ...state.starting.map((starting) => starting.runId)] };
 }
 
-/** Moves to `starting` what may start, and says when to look again at what may not. */
+/** Moves slots that may start to `starting`; sets when to check again for the others. */
 export function release(rule: Rule, state: ScheduleState, now: number): ScheduleState {
   if (state.paused !== null) return state;
   if (stopsOthers(rule) && state.queue.length > 1)
@@ -203,7 +203,7 @@ export function release(rule: Rule, state: ScheduleState, now: number): Schedule
   return withCheck(released, now + backoff(state.checks), state.checks + 1);
 }
 
-/** A start that is owed from now on. */
+/** The start of a slot, owed from now on. */
 export function begin({ id }: Pick<Rule, "id">, slotAt: number, now: number): Starting {
   return { slotAt, runId: firingRunId(id, slotAt), decidedAt: now, attempts: 0, retryAt: now + watchMs };
 }
@@ -217,19 +217,19 @@ export function backoff(times: number): number {
   return Math.min(maxRetryMs, 1_000 * 2 ** Math.min(times, 20));
 }
 
-/** The run of this firing exists. */
+/** The firing's run exists. */
 export function acknowledge(state: ScheduleState, runId: string): ScheduleState {
-  // Not among them any more: it has ended, and was reported, before its start was acknowledged.
+  // The start is no longer owed: the run ended, and was reported, before its start was acknowledged.
   if (!state.starting.some((starting) => starting.runId === runId)) return state;
   return { ...without(state, runId), running: withNewest(state, runId) };
 }
 
-/** This firing will never have a run. */
+/** The firing will never have a run. */
 export function refuse(state: ScheduleState, starting: Starting, message: string, now: number): ScheduleState {
   return { ...without(state, starting.runId), lastError: { at: now, slotAt: starting.slotAt, message } };
 }
 
-/** The start failed for a passing reason: it is made again, or given up once it is too late for it. */
+/** The start failed for a temporary reason: it is repeated, or given up once it is too late. */
 export function defer(rule: Rule, state: ScheduleState, failed: Starting, message: string, now: number): ScheduleState {
   if (now - failed.decidedAt > Math.max(rule.catchUpMs, minGiveUpMs)) return refuse(state, failed, message, now);
   const again = { ...failed, attempts: failed.attempts + 1, retryAt: now + backoff(failed.attempts) };
@@ -240,7 +240,7 @@ function without(state: ScheduleState, runId: string): ScheduleState {
   return { ...state, starting: state.starting.filter((starting) => starting.runId !== runId) };
 }
 
-/** These runs have ended, or never were. The same object when that is no news. */
+/** These runs have ended, or do not exist. Returns the same object where that was known. */
 export function end(state: ScheduleState, runIds: readonly string[]): ScheduleState {
   const running = state.running.filter((runId) => !runIds.includes(runId));
   const starting = state.starting.filter((one) => !runIds.includes(one.runId));
@@ -250,7 +250,7 @@ export function end(state: ScheduleState, runIds: readonly string[]): ScheduleSt
 
 /** A run that this schedule started failed at `endedAt`. */
 export function fail(rule: Rule, state: ScheduleState, runId: string, endedAt: number, now: number): ScheduleState {
-  // Reports come late and come twice: what failed before somebody resumed the schedule was known then.
+  // Reports may be late or repeated: whoever resumed the schedule knew of failures before that.
   if (!rule.pauseOnFailure || endedAt <= (state.resumedAt ?? Number.NEGATIVE_INFINITY)) return state;
   return pause(state, { by: "schedule", reason: `run ${runId} failed` }, now);
 }
@@ -270,7 +270,7 @@ function withNewest({ running }: ScheduleState, runId: string): readonly string[
 /** What is found of a run that is said to go on: whether it is over. @param endedAt null where there is no such run */
 export function isOver({ adopted }: ScheduleState, runId: string, endedAt: number | null, now: number): boolean {
   const at = adopted.find((one) => one.runId === runId)?.at ?? Number.NEGATIVE_INFINITY;
-  // Whoever set it going is told so first, and starts it then.
+  // A run that is started by hand is noted as running first, and started then.
   return (endedAt ?? Number.NEGATIVE_INFINITY) >= at || !isComing(at, now);
 }
 
@@ -278,7 +278,7 @@ function isComing(at: number, now: number): boolean {
   return at <= now && now - at < comingMs;
 }
 
-/** Has the time come? Also when it lies too far off, because the clock was set back. */
+/** Whether the time has come, or lies so far ahead that the clock must have been set back. */
 export function isReached(at: number, now: number): boolean {
   return at <= now || at > now + maxRetryMs;
 }

@@ -1,4 +1,4 @@
-/** Limits of starts and of runs: checking what an author wrote, and what it means for one input. */
+/** The flow control of a workflow: checks its options, and derives from them what limits a start with a given input. */
 import type { Definition, Flow } from "./definition.ts";
 import { toMs } from "./duration.ts";
 import { HoldfastError, messageOf } from "./error.ts";
@@ -10,7 +10,7 @@ import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
 type Option = keyof Flow;
-/** Says what is wrong with a field of the option, or with all of it. */
+/** Throws, saying what is wrong with a field of the option, or with the option itself. */
 type Refuse = (why: string, field?: string) => never;
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -45,7 +45,7 @@ export function checkFlow(workflow: string, options: { readonly [Each in Option]
   return Object.fromEntries(given);
 }
 
-/** A name that is legal for a workflow may be too long for the lanes called after it. */
+/** A legal workflow name may be too long for the names of its lanes. */
 function checkBase(workflow: string, isLimited: boolean): void {
   if (!isLimited) return;
   try {
@@ -156,16 +156,16 @@ export function checkSharedLanes(definitions: readonly Definition[]): void {
 
 type Limited = Pick<Definition, "name" | "flow">;
 
-/** All that limits a start of this input. @throws HoldfastError input_invalid: a key or a priority cannot be made from it */
+/** All limits of a start with this input. @throws HoldfastError input_invalid: a key or a priority cannot be made from it */
 export function limitsOf(definition: Limited, input: Stored): { readonly lanes: LaneNeed[]; readonly gates: Gates } {
   const value = Object.keys(definition.flow).length === 0 ? undefined : decode(input);
   return { lanes: needsOf(definition, value), gates: gatesOf(definition, value) };
 }
 
 /**
- * What a run of this input needs, in the one order in which every run asks for it: a run that holds a
- * slot of a lane that workflows share waits only for what is its own workflow's, so that no two
- * runs wait for each other. The throttle is last, so that no start that it lets through waits on.
+ * The slots that a run with this input needs, in the order in which every run asks for them. A run that holds a slot of a
+ * shared lane waits only for lanes of its own workflow, so that no two runs wait for each other. The throttle is last, so
+ * that a start which it lets through begins at once.
  * @param input as the handler gets it
  * @throws HoldfastError input_invalid: a key or a priority cannot be made from it
  */
@@ -199,11 +199,11 @@ export function needsOf(definition: Limited, input: unknown): LaneNeed[] {
   return needs.map((need) => ({ ...need, priority }));
 }
 
-/** What a start has to pass before there is a run; null for what its workflow does not limit. */
+/** The limits that a start has to pass before its run is made; null for those that its workflow does not have. */
 export type Gates = {
   readonly rateLimit: { readonly lane: string; readonly limit: number; readonly periodMs: number } | null;
   readonly debounce: { readonly lane: string; readonly periodMs: number; readonly maxMs: number | null } | null;
-  /** A singleton that queues is a need of the run. */
+  /** A singleton of mode "queue" is among the lanes that the run needs. */
   readonly singleton: { readonly lane: string; readonly mode: "skip" | "replace" } | null;
 };
 
@@ -257,7 +257,7 @@ function priorityOf({ name, flow: { priority = 0 } }: Limited, input: unknown): 
   throw unfit(what, `it must be a finite number, not ${show(made)}`);
 }
 
-/** Without a schema the input may be anything, also what the function has not thought of. */
+/** Without a schema the input may be anything, and the author's function may throw on it. */
 function make(how: (input: never) => unknown, input: unknown, what: string): unknown {
   try {
     return how(input as never);

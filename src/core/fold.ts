@@ -1,6 +1,6 @@
 /**
- * The only place that gives entries a meaning: `fold` adds one to the state of its run. Pure: the
- * same entries make the same state, on every machine and for ever.
+ * The only place that defines what entries mean: `fold` applies one to the state of its run. Pure: the same entries make
+ * the same state, on every machine and for ever.
  */
 import type { Entry } from "./entry.ts";
 import { unreachable } from "./fold/outcome.ts";
@@ -13,8 +13,8 @@ import type { Outcome, RunState } from "./state.ts";
 import { laneKey } from "./ticket.ts";
 
 /**
- * Adds one entry to the state; answers the outcome it delivers to the handler, if it does.
- * Long because every kind there is stands here once, so that one that is missing does not compile.
+ * Applies one entry to the state; returns the outcome that it delivers to the handler, or null.
+ * Long because every kind is listed here once, so that a missing one does not compile.
  */
 export function fold(state: RunState, entry: Entry): Outcome | null {
   state.seq = entry.seq;

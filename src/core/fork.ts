@@ -1,7 +1,7 @@
 /**
- * What a fork takes along of the history it comes from, and what it does again. It begins with the
- * calls that were over before the first entry about the step it goes its own way from; what was open
- * there, was cleared by a retry or was undone, it does again.
+ * Which part of a history a fork copies, and which calls it makes again. It copies the calls that had ended before the first
+ * entry about the step that it is forked from. Calls that were open there, were cleared by a retry, or were undone, are made
+ * again.
  */
 import type { CallKind, Entry, Fact } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
@@ -9,10 +9,10 @@ import type { ChildRun } from "./origin.ts";
 import { callKey } from "./state.ts";
 import { subjectOf } from "./subject.ts";
 
-/** A step whose outcome is not in the copied history, and is on record all the same: it was given. */
+/** A step whose result was given with the request, and is recorded though it is not in the copied history. */
 export type GivenStep = {
   readonly step: string;
-  /** Of an `invoke`: the child whose output it stands for; null for a step. */
+  /** Of an `invoke`: the child whose output it replaces; null for a step. */
   readonly child: ChildRun | null;
   readonly sensitive: boolean;
 };
@@ -21,14 +21,14 @@ export type ForkPlan = {
   /** The `seq` of each entry that is copied, in order. */
   readonly copied: readonly number[];
   readonly given: readonly GivenStep[];
-  /** Ids of the calls that are not made again, in the order in which they ended; those given last. */
+  /** Ids of the calls that are not made again, in the order in which they ended; given ones last. */
   readonly kept: readonly string[];
   /** Ids of the calls of the history that are made again, in the order of their first entries. */
   readonly rerun: readonly string[];
 };
 
 export type ForkCut = {
-  /** The id of the call to go on from; null for none, from the start. */
+  /** The id of the call to fork from; null: from the start. */
   readonly from: string | null;
   /** The kind of that call, where calls of several kinds have its id; without it, the first of them. */
   readonly kind?: CallKind;
@@ -36,26 +36,26 @@ export type ForkCut = {
   readonly given: readonly string[];
 };
 
-/** A call of the handler, as far as a fork is concerned. */
+/** A call in the history, with what a fork has to know of it. */
 type Known = {
   readonly id: string;
   readonly kind: CallKind;
-  /** Entries that tell of it while it is open. */
+  /** The `seq` of the entries that belong to it while it is open. */
   readonly open: number[];
-  /** The entry that ended it before the cut; null while none did. */
+  /** The `seq` of the entry that ended it before the cut; null for none. */
   endedBy: number | null;
-  /** It ended because a race was won by others. */
+  /** It ended because it lost a race. */
   withdrawn: boolean;
   /** It ended with an error. */
   failed: boolean;
   child: ChildRun | null;
   detached: boolean;
   sensitive: boolean;
-  /** Its result stayed behind where the run was exported. */
+  /** Its result was left out when the run was exported. */
   omitted: boolean;
 };
 
-/** Entries of no call that the handler hears of, or that say what it said. */
+/** Kinds of entries that belong to no call and are copied: they reach the handler, or are its own publications. */
 const always: ReadonlySet<Fact["kind"]> = new Set([
   "signal.received",
   "listener.added",
@@ -68,7 +68,7 @@ const always: ReadonlySet<Fact["kind"]> = new Set([
 ]);
 
 /**
- * Reads the whole history once and holds none of its values.
+ * Reads the whole history once and keeps none of its values.
  * @throws HoldfastError fork_invalid: `from` or a given step is not in the history, or cannot have a result
  */
 export function planFork(entries: Iterable<Entry>, { from, kind, given }: ForkCut): ForkPlan {
@@ -98,14 +98,14 @@ export function planFork(entries: Iterable<Entry>, { from, kind, given }: ForkCu
   };
 }
 
-/** One pass over a history: which calls it has, and which entries tell of them. */
+/** One pass over a history: its calls, and the entries that belong to each. */
 class History {
   readonly calls = new Map<string, Known>();
-  /** Entries of no call. */
+  /** The `seq` of entries that belong to no call, and are copied. */
   readonly loose: number[] = [];
   readonly #from: string | null;
   readonly #kind: CallKind | undefined;
-  /** What comes from here on is not copied. */
+  /** Entries from here on are not copied. */
   #cut: boolean;
 
   constructor(from: string | null, kind?: CallKind) {
@@ -116,10 +116,10 @@ class History {
 
   add(entry: Entry): void {
     if (entry.kind === "wait.withdrawn") return this.#withdraw(entry.seq, entry.calls);
-    // Superseded, wherever it was: a retry cleared it, or it was undone. A step and a child may share an id.
+    // A call that a retry cleared, or that was undone, is made again, also before the cut. A step and a child may share an id.
     if (entry.kind === "run.retried") this.#free(this.#callsOf(entry.cleared).filter(({ failed }) => failed));
     else if (entry.kind === "undo.completed") this.#free(this.#callsOf([entry.step], ["run"]));
-    // What a handler does once it was told to clean up, it does for that reason alone.
+    // What a handler does after this is cleaning up.
     else if (entry.kind === "run.cancel_requested") this.#cut = true;
     const call = this.#callOf(entry);
     if (call === null) {
@@ -164,7 +164,7 @@ class History {
     }
   }
 
-  /** They are made again, and races that they may have decided are open again, as they are in a run that is retried. */
+  /** These calls are made again, and races that they may have decided are open again, as in a run that is retried. */
   #free(freed: readonly Known[]): void {
     const decidedBy = freed.reduce((first, { endedBy }) => Math.min(first, endedBy ?? Infinity), Infinity);
     for (const call of this.calls.values()) if (call.withdrawn && (call.endedBy ?? 0) >= decidedBy) forget(call);
@@ -189,7 +189,7 @@ class History {
   }
 }
 
-/** It is made again. */
+/** The call is made again. */
 function forget(call: Known): void {
   call.open.length = 0;
   call.endedBy = null;
@@ -197,7 +197,7 @@ function forget(call: Known): void {
   call.failed = false;
 }
 
-/** What a call that was withdrawn has on record, so that it stays withdrawn; and the address of a webhook. */
+/** Kinds of entries that open a call. They are copied for calls that stay withdrawn, and for webhooks, for their address. */
 const opens: ReadonlySet<Fact["kind"]> = new Set([
   "step.attempt_failed",
   "timer.set",
@@ -224,7 +224,7 @@ function isEnd(entry: Entry): boolean {
   }
 }
 
-/** The entries that are copied of a call that was over: its end; also how it began, where that matters. */
+/** The `seq` of the entries that are copied of an ended call: its end, and its beginning where that matters. */
 function entriesOf({ kind, open, endedBy, withdrawn }: Known): number[] {
   if (withdrawn) return open;
   return kind === "webhook" ? [...open, endedBy ?? 0] : [endedBy ?? 0];

@@ -187,7 +187,7 @@ export class Roster {
     const rule = this.rule(id);
     if (rule === undefined) return null;
     const now = Date.now();
-    const state = how(rule, firing.see(rule, this.#states.get(id), now), now);
+    const state = how(rule, firing.stateFor(rule, this.#states.get(id), now), now);
     this.#save(id, state);
     this.#wake(id, rule, state);
     return state;
@@ -212,7 +212,7 @@ export class Roster {
     this.#store.putPlan(plan);
     this.#rules.set(id, plan.rule);
     this.#plans.set(id, plan);
-    this.change(id, (_, state, now) => firing.stir(state, now));
+    this.change(id, (_, state, now) => firing.recheckQueue(state, now));
   }
 
   /** Of one that a request made. What it had not started it never starts. */
@@ -232,7 +232,7 @@ export class Roster {
     const state = this.#states.get(id);
     this.#wakes.delete(id);
     if (state === undefined) return;
-    const left = firing.leave(state, Date.now());
+    const left = firing.retire(state, Date.now());
     if (left !== null) this.#save(id, left);
     else {
       this.#store.remove(id);

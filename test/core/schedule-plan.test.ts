@@ -106,7 +106,7 @@ describe("a change", () => {
 
 describe("guarantee 6: while a schedule is paused nothing fires, and nothing of that time after it", () => {
   const rule = ruleOf();
-  const seen = firing.see(rule, undefined, noon);
+  const seen = firing.stateFor(rule, undefined, noon);
 
   test("slots of the pause are passed over, those after it fire", () => {
     const paused = firing.pause(seen, { by: "admin", reason: "holidays" }, noon);
@@ -154,13 +154,13 @@ describe("a run that fails", () => {
 
 test("of several that wait, only the newest starts once the rule stops others", () => {
   const rule = ruleOf({ overlap: "cancel-other" });
-  const state = { ...firing.see(rule, undefined, noon), queue: [1_000, 2_000, 3_000] };
+  const state = { ...firing.stateFor(rule, undefined, noon), queue: [1_000, 2_000, 3_000] };
   expect(firing.release(rule, state, noon)).toMatchObject({ queue: [], starting: [{ slotAt: 3_000 }] });
 });
 
 test("runs started by hand are in the way of firings, the newest hundred of them", () => {
   const rule = ruleOf();
-  let state = firing.see(rule, undefined, noon);
+  let state = firing.stateFor(rule, undefined, noon);
   for (let i = 0; i < 150; i += 1) state = firing.adopt(state, `run-${i}`, noon);
   expect([state.running.length, state.running.at(-1)]).toEqual([100, "run-149"]);
   expect(firing.adopt(state, "run-149", noon)).toEqual(state);
@@ -170,7 +170,7 @@ test("runs started by hand are in the way of firings, the newest hundred of them
 test("a schedule made again under the id of one that was removed fires nothing twice", () => {
   const rule = ruleOf();
   const fired = firing.judge(rule, firing.make(rule, undefined, noon), noon).state;
-  const removed = firing.leave(firing.pause(fired, { by: "admin", reason: null }, noon), noon) ?? undefined;
+  const removed = firing.retire(firing.pause(fired, { by: "admin", reason: null }, noon), noon) ?? undefined;
   const again = firing.make(rule, removed, noon);
   expect(again).toMatchObject({ paused: null, lastError: null, removedAt: null, lastSlotAt: noon });
   expect(firing.judge(rule, again, noon).due).toBeNull();

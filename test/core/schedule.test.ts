@@ -51,7 +51,7 @@ function definitionOf(name: string, schedules: readonly ScheduleRule[], version 
 
 /** What the ticks fired, in order. */
 function fired(rule: Rule, ticks: readonly number[]): number[] {
-  let state = firing.see(rule, undefined, ticks[0] ?? 0);
+  let state = firing.stateFor(rule, undefined, ticks[0] ?? 0);
   return ticks.flatMap((now) => {
     const judged = firing.judge(rule, state, now);
     state = judged.state;
@@ -72,7 +72,7 @@ describe("guarantee 6: a firing is decided about once", () => {
 
   test("of missed firings only the latest runs, and only within catch-up", () => {
     const rule = ruleOf({ cron: "*/10 * * * *", catchUpMs: 5 * 60_000 });
-    const state = firing.see(rule, undefined, noon);
+    const state = firing.stateFor(rule, undefined, noon);
     const back = firing.judge(rule, state, noon + hourMs + 5 * 60_000);
     expect(back.due).toBe(noon + hourMs);
     expect(back.missed).toEqual({ fromAt: noon, toAt: noon + 50 * 60_000 });
@@ -94,24 +94,24 @@ describe("guarantee 6: a firing is decided about once", () => {
 
   test("a changed cron fires nothing for the past, and no slot again", () => {
     const before = ruleOf({ cron: "0 12 * * *" });
-    const fresh = firing.judge(before, firing.see(before, undefined, noon), noon).state;
+    const fresh = firing.judge(before, firing.stateFor(before, undefined, noon), noon).state;
     const after = ruleOf({ cron: "0 11,12 * * *" });
-    const changed = firing.see(after, fresh, noon + 1_000);
+    const changed = firing.stateFor(after, fresh, noon + 1_000);
     expect(firing.judge(after, changed, noon + 1_000).due).toBeNull();
     expect(firing.judge(after, changed, noon + 23 * hourMs).due).toBe(noon + 23 * hourMs);
   });
 
   test("a schedule that was gone for a while fires nothing for that while, and is forgotten after 7 days", () => {
     const rule = ruleOf();
-    const seen = firing.judge(rule, firing.see(rule, undefined, noon), noon).state;
-    const gone = firing.leave({ ...seen, queue: [noon] }, noon + 1);
+    const seen = firing.judge(rule, firing.stateFor(rule, undefined, noon), noon).state;
+    const gone = firing.retire({ ...seen, queue: [noon] }, noon + 1);
     if (gone === null) throw new Error("forgotten at once");
     expect(gone).toMatchObject({ queue: [], lastSlotAt: noon });
-    const again = firing.see(rule, gone, noon + hourMs + 60_000);
+    const again = firing.stateFor(rule, gone, noon + hourMs + 60_000);
     expect(firing.judge(rule, again, noon + hourMs + 60_000).due).toBeNull();
-    expect(firing.judge(rule, firing.see(rule, gone, noon), noon).due).toBeNull();
-    expect(firing.leave(gone, noon + 1 + 7 * dayMs)).toBe(gone);
-    expect(firing.leave(gone, noon + 2 + 7 * dayMs)).toBeNull();
+    expect(firing.judge(rule, firing.stateFor(rule, gone, noon), noon).due).toBeNull();
+    expect(firing.retire(gone, noon + 1 + 7 * dayMs)).toBe(gone);
+    expect(firing.retire(gone, noon + 2 + 7 * dayMs)).toBeNull();
   });
 });
 
@@ -173,7 +173,7 @@ describe("overlap", () => {
   /** One slot admitted while `running` runs go on and `queue` waits. */
   function met(overlap: Overlap, running: readonly string[], queue: readonly number[] = []): ScheduleState {
     const rule = ruleOf({ overlap });
-    const state = { ...firing.see(rule, undefined, noon), running, queue };
+    const state = { ...firing.stateFor(rule, undefined, noon), running, queue };
     return firing.release(rule, firing.admit(rule, state, noon).state, noon);
   }
   const begun = (state: ScheduleState): number[] => state.starting.map((one) => one.slotAt);
@@ -249,7 +249,7 @@ describe("overlap", () => {
 
 describe("starts that fail", () => {
   const rule = ruleOf();
-  const owed = firing.release(rule, { ...firing.see(rule, undefined, noon), queue: [noon] }, noon);
+  const owed = firing.release(rule, { ...firing.stateFor(rule, undefined, noon), queue: [noon] }, noon);
 
   function startingOf(state: ScheduleState): firing.Starting {
     const [one] = state.starting;

@@ -1,4 +1,4 @@
-/** What every fold does alike: noting that a call is over, counting how it went, and what its promise settles with. */
+/** What all folds share: ending a call, counting it, and making the outcome that its promise settles with. */
 import type { Entry } from "../entry.ts";
 import type { Call, Outcome, RunState } from "../state.ts";
 import { addTally } from "../tally.ts";
@@ -9,7 +9,7 @@ export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): O
   return { key, seq: entry.seq, at: entry.at, settle };
 }
 
-/** Something went well: deaths before it are no longer held against the run. */
+/** The run has made progress: deaths before this no longer count against it. */
 export function progress(state: RunState): void {
   state.crashes = 0;
   state.interruptions = 0;
@@ -20,7 +20,7 @@ export function finish(state: RunState, call: Call, failed = false): void {
   if (state.published.length > 0) state.published = [];
   call.done = true;
   state.open.delete(call);
-  // What is so already is not written: most calls have nothing of their own but this.
+  // A field is written only if it changes: most calls then never have it as their own (see `Call`).
   if (call.failed !== failed) call.failed = failed;
   if (failed) call.endedSeq = state.seq;
   if (call.withdrawn) call.withdrawn = false;
@@ -31,23 +31,23 @@ export function finish(state: RunState, call: Call, failed = false): void {
   if (state.cleared.size > 0) state.cleared.delete(call.key);
 }
 
-/** Names that are told apart in one run: a run may make names of its data. */
+/** How many names of one run are counted apart; a run may make names from its data. */
 const maxNames = 200;
 
-/** Entries that were copied from another run, or from the life before, do not count: they were counted there. */
+/** Copied entries do not count: they were counted in the run, or the life, that they come from. */
 export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
   if (state.created !== null && seq <= copiedUpTo(state.created)) return;
   addTally(state.tallies, name, part, maxNames);
 }
 
-/** Nobody brings the answer of a request any more; made again, the attempt is another request. */
+/** The answer of the courier's request is not expected any more; a new attempt makes another request. */
 export function recall(call: Call): void {
   if (call.order === null) return;
   call.order = null;
   call.until = null;
 }
 
-/** Children that nobody will wait for any more are to be stopped, unless their policy lets them be. */
+/** Marks a child that nobody waits for any more as one to be stopped, unless its policy is to leave it alone. */
 export function orphan(state: RunState, { child, policy }: Pick<Call, "child" | "policy">): void {
   if (child !== null && policy !== "abandon") state.orphans.set(child.id, { child, policy });
 }

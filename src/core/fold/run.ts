@@ -28,7 +28,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       interrupt(state, entry);
       return null;
     case "run.paused":
-      // One that is paused already was so before: its deadlines move by all of the pause.
+      // A run that is paused twice counts as paused from the first time: deadlines move by the whole pause.
       state.paused = { ...entry, at: state.paused?.at ?? entry.at };
       remember(state, entry, "pause");
       return null;
@@ -67,7 +67,7 @@ function create(state: RunState, entry: EntryOf<"run.created">): void {
   const { continuation } = entry;
   state.created = entry;
   state.sent = entry.sent ?? entry.input;
-  // What was copied may well not be asked for again: no change of the code.
+  // That a copied call is not made again does not mark a change of the code.
   state.retriedSeq = copiedUpTo(entry);
   state.tallies = new Map(continuation?.tallies);
   for (const { key, name, payload } of continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
@@ -100,7 +100,7 @@ function tell({ untold, notices }: RunState, { of, url, run }: EntryOf<"notice.s
   if (urls?.size === 0) untold.delete(of);
 }
 
-/** The run is what it would be had it been created by this start, but for its id and its age. */
+/** The run becomes what it would be had this start created it, except for its id and its creation time. */
 function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
   if (state.created === null) return;
   const { version, input, sent, labels, lanes, notify, retention, startAt, notAfter = null, key } = entry;
@@ -127,10 +127,10 @@ function end(state: RunState, entry: EndEntry): void {
   for (const call of state.calls.values()) if (!call.done || call.detached) orphan(state, call);
 }
 
-/** Runs that have the ids of its children are those of another deployment: they are none of its business. */
+/** Children of an imported run were runs of another deployment: runs here that have the same ids are others. */
 function settle(state: RunState, entry: EntryOf<"run.imported">): void {
   state.imported = entry;
-  // Those that it owed there are told from there.
+  // Notices that it owed are sent by the deployment that it came from.
   state.untold.clear();
   state.notices.length = 0;
   state.orphans.clear();
@@ -144,12 +144,12 @@ function settle(state: RunState, entry: EntryOf<"run.imported">): void {
   }
 }
 
-/** Every open call hears of it, but those whose own end has to be known first. */
+/** Ends every open call, except for those whose own end is awaited. */
 function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcome {
   const { error, awaited } = entry;
   state.cancelling = entry;
   state.paused = null;
-  // What is on its way to its end waits for no slot.
+  // A run that is ending waits for no slot.
   state.queued.clear();
   for (const call of state.calls.values()) {
     if (call.done || (call.kind === "run" && awaited.includes(call.id))) continue;
@@ -174,7 +174,7 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     state.openAtRetry = new Set(state.open);
   }
   if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
-    // It was paused for this decision, which ends the pause.
+    // The run was paused for this decision, which ends the pause.
     shift(state, { at: entry.at, shiftMs: Math.max(0, entry.at - state.paused.at) });
     state.paused = null;
   }
@@ -211,8 +211,8 @@ function reopen(state: RunState): void {
 }
 
 /**
- * Races that these steps may have decided are open again, and what their losers waited for is waited for. Where the
- * same branch wins once more, replay lets go of it as before.
+ * Reopens races that these steps may have decided, and the waits of their losers. If the same branch wins once more, replay
+ * withdraws them as before.
  */
 function contest(state: RunState, cleared: readonly string[]): void {
   let decidedSeq = Infinity;
@@ -227,7 +227,7 @@ function contest(state: RunState, cleared: readonly string[]): void {
     call.withdrawn = false;
     call.done = false;
     state.open.add(call);
-    // One that was stopped has no result any more; it is started anew.
+    // A child that was stopped has no result: it is started anew.
     if (call.kind === "child" && call.policy !== "abandon") restart(state, call);
   }
 }
@@ -238,12 +238,12 @@ function restart(state: RunState, call: Call): void {
   call.until = null;
 }
 
-/** The step runs again: its outcome no longer counts. */
+/** The step is to run again: its outcome no longer counts. */
 function clear(state: RunState, step: string, undone: boolean): void {
   for (const kind of ["run", "child"] as const) {
     const key = callKey(kind, step);
     const call = state.calls.get(key);
-    // A step and a child may share an id: the one that succeeded keeps its result, unless it was undone.
+    // A step and a child may share an id: one that succeeded keeps its result, unless it was undone.
     if (call?.done !== true || !(call.failed || (undone && kind === "run"))) continue;
     if (kind === "run") state.undoable.delete(step);
     if (kind === "run" && call.failed) state.steps.failed--;
@@ -257,7 +257,7 @@ function clear(state: RunState, step: string, undone: boolean): void {
   }
 }
 
-/** Steps that had no attempt left have all of them again, the first of them now. */
+/** Steps that had no attempt left get all their attempts again, the first of them now. */
 function release(state: RunState, at: number): void {
   for (const call of state.calls.values()) {
     if (!call.exhausted) continue;
@@ -269,7 +269,7 @@ function release(state: RunState, at: number): void {
   }
 }
 
-/** What was fixed during the pause moves by the rest of it only. */
+/** Moves open deadlines by the length of the pause; those that were fixed during it, by the rest of it. */
 function shift(state: RunState, { at, shiftMs }: Pick<EntryOf<"run.resumed">, "at" | "shiftMs">): void {
   state.timedFrom += shiftMs;
   for (const call of state.calls.values()) {

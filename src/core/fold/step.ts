@@ -9,14 +9,14 @@ type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
 
 export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
   switch (entry.kind) {
-    // It tells of no outcome, and a life after a retry begins the step as if it never had.
+    // No outcome: after a retry, the step begins as if this attempt had not been made.
     case "step.abandoned": {
       const call = state.calls.get(callKey("run", entry.step));
       if (call !== undefined) recall(call);
       return null;
     }
     case "step.added":
-      // One that was taken for removed has come back.
+      // A call that was marked as removed is made again.
       state.marked.delete(`step.removed:${callKey(entry.call, entry.step)}`);
       state.marked.add(`step.added:${callKey(entry.call, entry.step)}`);
       return null;
@@ -27,7 +27,7 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
       state.ending = entry;
       state.published = [];
       state.queued.clear();
-      // What the handler waited for, it waits for in vain; its children need not go on.
+      // The handler does not run any further, so its open children are not needed.
       for (const call of state.calls.values()) if (!call.done) orphan(state, call);
       return outcome(entry, undoKey, { kind: "undo", steps: entry.steps });
     default:
@@ -91,7 +91,7 @@ function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_f
   call.order = null;
   call.crashes = 0;
   call.interruptions = 0;
-  // The next attempt speaks for itself; what a step says is compared beside what the handler has said.
+  // Of an undo, lines published by the failed attempt are dropped: the next attempt publishes its own. Those of a step stay.
   if (call.kind === "undo") return void (state.published = []);
   call.until = null;
   count(state, entry.seq, call.name, { failedAttempts: 1 });

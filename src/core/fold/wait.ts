@@ -50,7 +50,7 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
   }
 }
 
-/** No outcome: replay does not stop here, so what was said since the last one is still to be compared. */
+/** No outcome: replay does not stop here, so lines published since the last one are still to be compared. */
 function withdraw(state: RunState, { calls, seq }: EntryOf<"wait.withdrawn">): void {
   for (const { call, id } of calls) {
     const known = state.calls.get(callKey(call, id));
