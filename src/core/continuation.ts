@@ -152,29 +152,33 @@ function unconsumed({ inboxes }: RunState): EntryOf<"signal.received">[] {
   return signals.toSorted((one, other) => one.seq - other.seq);
 }
 
-/** Without the keys of signals that are carried over: these bring their own. */
-function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefined>): Continuation["keys"] {
-  const keys: Continuation["keys"][number][] = [];
+/** The newest of these that may be kept, oldest first. @param lengthOf how much text one is */
+function newestOf<Kept>(all: readonly Kept[], lengthOf: (one: Kept) => number): Kept[] {
+  const kept: Kept[] = [];
   let left = maxKeyText;
-  for (const [key, { name, payload }] of [...signalKeys].toReversed()) {
-    if (along.has(key)) continue;
-    left -= key.length + name.length + payload.length;
-    if (left < 0 || keys.length === maxKeys) break;
-    keys.push({ key, name, payload });
-  }
-  return keys.toReversed();
-}
-
-function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> {
-  const kept: KeptAction[] = [];
-  let left = maxKeyText;
-  for (const [key, action] of [...actionKeys].toReversed()) {
-    const one = { key, ...action };
-    left -= JSON.stringify(one).length;
+  for (const one of all.toReversed()) {
+    left -= lengthOf(one);
     if (left < 0 || kept.length === maxKeys) break;
     kept.push(one);
   }
-  return kept.length === 0 ? {} : { actions: kept.toReversed() };
+  return kept.toReversed();
+}
+
+function jsonLength(value: object): number {
+  return JSON.stringify(value).length;
+}
+
+/** Without the keys of signals that are carried over: these bring their own. */
+function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefined>): Continuation["keys"] {
+  const keys = [...signalKeys].map(([key, { name, payload }]) => ({ key, name, payload }));
+  const others = keys.filter(({ key }) => !along.has(key));
+  return newestOf(others, ({ key, name, payload }) => key.length + name.length + payload.length);
+}
+
+function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> {
+  const actions = [...actionKeys].map(([key, action]): KeptAction => ({ key, ...action }));
+  const kept = newestOf(actions, jsonLength);
+  return kept.length === 0 ? {} : { actions: kept };
 }
 
 /** By these, a repeated start finds the run that a debounce merged it into. */
@@ -194,18 +198,14 @@ function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {
 
 /** By these, a caller who got no answer can repeat an update without its being done twice. */
 function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "updates"> {
-  const kept: KeptUpdate[] = [];
-  let left = maxKeyText;
-  for (const [key, id] of [...updateKeys].toReversed()) {
+  const known = [...updateKeys].flatMap(([key, id]): KeptUpdate[] => {
     const update = updates.get(id);
-    if (update === undefined) continue;
+    if (update === undefined) return [];
     const { name, sent, end } = update;
-    const one = { key, id, name, sent, end: end ?? overtaken() };
-    left -= JSON.stringify(one).length;
-    if (left < 0 || kept.length === maxKeys) break;
-    kept.push(one);
-  }
-  return kept.length === 0 ? {} : { updates: kept.toReversed() };
+    return [{ key, id, name, sent, end: end ?? overtaken() }];
+  });
+  const kept = newestOf(known, jsonLength);
+  return kept.length === 0 ? {} : { updates: kept };
 }
 
 /** An update that is under way ends with the life that it was asked of: what it did is done, and is not done again. */

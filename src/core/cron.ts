@@ -33,6 +33,12 @@ const nicknames: ReadonlyMap<string, string> = new Map([
   ["@hourly", "0 * * * *"],
 ]);
 
+/** The fields of a pattern, or of that which a nickname such as `@daily` stands for. */
+export function fieldsOf(pattern: string): string[] {
+  const text = pattern.trim();
+  return (nicknames.get(text.toLowerCase()) ?? text).split(/\s+/);
+}
+
 /** What is wrong with the pattern, as the end of a sentence; null when it is good. */
 export function cronProblem(pattern: unknown): string | null {
   if (typeof pattern !== "string") return "is not text";
@@ -74,7 +80,7 @@ function read(pattern: string, timezone: string): Croner {
 
 /** A range of all values means the same as a star, and is treated like one where clocks change. */
 function canonical(pattern: string): string {
-  const fields = (nicknames.get(pattern.trim().toLowerCase()) ?? pattern).trim().split(/\s+/);
+  const fields = fieldsOf(pattern);
   const hour = fields.length - 4;
   return fields.map((field, i) => (i <= hour && field === (i === hour ? "0-23" : "0-59") ? "*" : field)).join(" ");
 }

@@ -1,14 +1,5 @@
 /** A cron pattern in words, where it is simple enough that words are clearer than the pattern. */
-
-const shorthands: Readonly<Record<string, string>> = {
-  "@yearly": "0 0 1 1 *",
-  "@annually": "0 0 1 1 *",
-  "@monthly": "0 0 1 * *",
-  "@weekly": "0 0 * * 0",
-  "@daily": "0 0 * * *",
-  "@midnight": "0 0 * * *",
-  "@hourly": "0 * * * *",
-};
+import { fieldsOf } from "./cron.ts";
 
 const weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const months = [
@@ -18,8 +9,7 @@ const months = [
 
 /** `every 5 minutes`, `at 07:00, Monday to Friday`; null where the pattern says more than that. */
 export function cronInWords(cron: string): string | null {
-  const text = cron.trim().toLowerCase();
-  const fields = (shorthands[text] ?? text).split(/\s+/);
+  const fields = fieldsOf(cron.toLowerCase());
   // Six fields begin with seconds: at second 0 they are five.
   const [minute = "", hour = "", day = "", month = "", weekday = ""] =
     fields.length === 6 && fields[0] === "0" ? fields.slice(1) : fields;

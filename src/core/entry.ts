@@ -54,7 +54,7 @@ export type Fact =
       /** Scheme and host of this run's webhooks where PUBLIC_URL is not set. */
       readonly origin: string | null;
       readonly key?: string;
-      /** Of a start with a key: what it asked for besides its input, as text, to compare a repeated start with. */
+      /** Of a start with a key: a digest of what it asked for besides its input, which a repeated start is compared with. */
       readonly print?: string;
       /** Why it was started, where somebody said. */
       readonly reason?: string;

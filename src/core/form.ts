@@ -1,7 +1,7 @@
 /**
- * From a JSON Schema (draft 2020-12, as validators write it) to the fields of a form. What a form cannot
- * ask for piece by piece becomes a field of any JSON: never an error, and never a value that cannot be
- * entered. Rules that bind several fields are left to the validator itself.
+ * Makes the fields of a form from a JSON Schema (draft 2020-12, as validators write it). A part of the schema that no other
+ * field fits becomes a field of any JSON, so that every schema can be drawn and every value entered. Rules that involve
+ * several fields are left to the validator.
  */
 import { anyJson } from "./field.ts";
 import type { Field, Json, Member, Shape, Variant } from "./field.ts";
@@ -10,14 +10,14 @@ import { boundsOf, choiceOf, numberOf, textOf } from "./scalar.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** Where a schema stands: what its references speak of, which of them it is in, and how much may be drawn yet. */
+/** The context of a schema: what references resolve in, the references it is within, and how many fields may still be drawn. */
 type Scope = { readonly root: Schema; readonly refs: readonly string[]; readonly budget: { left: number } };
 
-/** A schema that speaks of itself is drawn to this depth. */
+/** How often a reference within itself is followed. */
 const maxTurns = 2;
 const maxFields = 2000;
 
-/** @param schema null where a validator cannot say */
+/** @param schema null where the validator has none */
 export function fieldOf(schema: object | null): Field {
   return schema === null ? anyJson : draw(schema, { root: schema as Schema, refs: [], budget: { left: maxFields } });
 }
@@ -40,7 +40,7 @@ function draw(schema: unknown, scope: Scope): Field {
   return wordsOf(schema, shapeOf(schema, scope));
 }
 
-/** Of the words of a schema, those that a type of several has a use for. */
+/** The keywords of a schema with several types that apply to one of them. */
 function only(schema: Schema, type: unknown): Schema {
   const rest = without(schema, ["title", "description", "default"]);
   const { enum: options } = rest;
@@ -83,7 +83,7 @@ function decode(text: string): string {
   }
 }
 
-/** All parts as one schema; null where they contradict each other or say more than properties. */
+/** All parts merged into one schema; null where they contradict each other or cannot be merged. */
 function merge(schema: Schema, parts: readonly unknown[], scope: Scope): Schema | null {
   let merged = without(schema, ["allOf"]);
   for (const part of parts) {
@@ -106,9 +106,9 @@ function merge(schema: Schema, parts: readonly unknown[], scope: Scope): Schema 
   return merged;
 }
 
-/** One of several; null among them makes the rest nullable, and constants among themselves are a choice. */
+/** One of several alternatives: null among them makes the others nullable, and constants alone make a choice. */
 function drawVariants(schema: Schema, alternatives: readonly unknown[], scope: Scope): Field {
-  // What stands beside the alternatives binds all of them: more than a choice between them can show.
+  // Properties or items beside the alternatives apply to all of them, which variants cannot express.
   if (Array.isArray(schema["anyOf"] ?? schema["oneOf"]) && ("properties" in schema || "items" in schema)) {
     return wordsOf(schema, { kind: "json" });
   }
@@ -137,7 +137,7 @@ function optionsOf(field: Field): readonly Json[] | null {
   return field.kind === "choice" ? field.options : null;
 }
 
-/** What tells a variant from the others: its title, or the constants that it has. */
+/** The label of a variant: its title, the constants that it has, or its type. */
 function labelOf(field: Field): string {
   if (field.title !== undefined) return field.title;
   switch (field.kind) {
@@ -169,7 +169,7 @@ function labelOf(field: Field): string {
   }
 }
 
-/** The shape with what the schema says of it in words. The words of the outer schema win. */
+/** The shape with the schema's title, description and default, which win over those of an inner schema. */
 function wordsOf({ title, description, default: initial }: Schema, shape: Shape | Field): Field {
   const field = {
     nullable: false,
@@ -222,7 +222,7 @@ function listShape(schema: Schema, scope: Scope): Shape {
 function objectShape(schema: Schema, scope: Scope): Shape {
   const { additionalProperties: others } = schema;
   const names = isRecord(schema["propertyNames"]) ? schema["propertyNames"]["enum"] : undefined;
-  // A record whose names are known is an object like any other.
+  // A record with a fixed list of names is an object with these members.
   const known = Array.isArray(names) && isRecord(others) ? names.map((name) => [String(name), others] as const) : null;
   const properties = known ?? Object.entries(entriesOf(schema["properties"]));
   const required = listOf(schema["required"]);
@@ -233,7 +233,7 @@ function objectShape(schema: Schema, scope: Scope): Shape {
   }));
   const further = known === null && isRecord(others) && Object.keys(others).length > 0 ? draw(others, scope) : null;
   if (members.length === 0 && further === null && others !== false) {
-    // Nothing is known of it: any names with any values.
+    // The schema does not restrict it: any names with any values.
     return isRecord(others) || schema["propertyNames"] !== undefined
       ? { kind: "object", members, others: anyJson }
       : { kind: "json" };

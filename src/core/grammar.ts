@@ -1,23 +1,23 @@
 /**
- * What an entry must have to be one: the fields of each kind, and of which sort they are. Read where a journal
- * is read, so that what was damaged or comes from a newer version is refused before anything is made of it.
- * Fields that are not named here are let be: a kind may be given more of them, and an old journal stays what it is.
+ * The fields that an entry of each kind must have, and their types. Every journal is checked against this as it is read, so
+ * that damaged entries and those of newer versions are refused. Fields that are not listed here are allowed: a later
+ * version may add fields to a kind.
  */
 import { listOf, maybe, object, oneOf, orNull, text } from "./check.ts";
 import type { Check } from "./check.ts";
 import type { Fact } from "./entry.ts";
 import { isRecord } from "./record.ts";
 
-/** The checks of one kind's fields; none that an entry must have can be left out. */
+/** The checks of one kind's fields; leaving out a required field does not compile. */
 type Fields<Of> = { readonly [Field in keyof Of as Of[Field] extends undefined ? never : Field]: Check };
 type Grammar = { readonly [Kind in Fact["kind"]]: Fields<Omit<Extract<Fact, { kind: Kind }>, "kind">> };
 
 const whole: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
-/** Epoch ms, or ms: of what was made with fractions, too. */
+/** An instant in epoch ms, or a duration in ms; may have fractions. */
 const instant: Check = (value) => typeof value === "number" && Number.isFinite(value);
 const flag: Check = (value) => typeof value === "boolean";
 const isTrue: Check = (value) => value === true;
-/** The forms of stored values there are: devalue text, which begins like this. */
+/** A stored value: devalue text, which begins like this. */
 const stored: Check = (value) => typeof value === "string" && /^(?:\[|-[1-6]$)/.test(value);
 const error: Check = (value) => isRecord(value) && text(value["name"]) && text(value["message"]);
 const child: Check = (value) => isRecord(value) && text(value["id"]);
@@ -123,7 +123,7 @@ export const grammar: Grammar = {
   "progress.published": { value: stored },
 };
 
-/** By kind, the fields that an entry of it is looked at for, and how; made once, because journals are long. */
+/** The fields to check of each kind, and their checks, as two lists: made once, because journals are long. */
 export const checksByKind: ReadonlyMap<
   unknown,
   { readonly names: readonly string[]; readonly fits: readonly Check[] }

@@ -1,6 +1,6 @@
 /**
- * What whoever has to do with a run holds of it, inside of the Worker (objects/handle) and outside (client/run): the
- * same calls with the same names. Values are as they are, a run's own instants are dates.
+ * The handle of a run: the same interface inside the Worker (objects/handle) and outside of it (client/run). Values are
+ * plain JavaScript values, and the run's own instants are dates.
  */
 import type { Duration, Instant } from "./duration.ts";
 import type { ParentRun, ScheduleFiring } from "./origin.ts";
@@ -16,16 +16,15 @@ export type StartOptions = {
   /** Begin at this instant; not beside `delay`. */
   readonly startAt?: Instant;
   /**
-   * Cancel the run instead of beginning it after this instant, with code `start_expired`; at this instant where it has
-   * not begun by then, whatever it waits for.
+   * Cancel the run with code `start_expired` at this instant if it has not begun by then, whatever it waits for.
    */
   readonly notAfter?: Instant;
   readonly labels?: Readonly<Record<string, string>>;
-  /** Addresses that are told of its end, at most 10, beside those that the workflow names; see docs/webhooks.md. */
+  /** Addresses that are notified of its end, at most 10, besides those that the workflow names; see docs/webhooks.md. */
   readonly notify?: string | readonly string[];
-  /** Sent in one with the start; or to the run of this id that there is already, whatever its input was. */
+  /** Sent together with the start; if a run of this id exists already, to that run, whatever its input was. */
   readonly signal?: { readonly name: string; readonly payload?: unknown };
-  /** The W3C trace that the run becomes a part of, as the header of a request has it; ignored where it is not valid. */
+  /** The W3C trace that the run becomes a part of, as a `traceparent` header; ignored where it is not valid. */
   readonly traceparent?: string | null;
 };
 
@@ -43,7 +42,7 @@ export type RunView<Output = unknown> = {
   readonly progress: unknown;
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
-  /** The run whose history this one began with, and the step from which on it goes its own way. */
+  /** The run that this one was forked from, and the step at which; null: at the start. */
   readonly fork: { readonly id: string; readonly step: string | null } | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
@@ -57,7 +56,7 @@ export type RunView<Output = unknown> = {
   readonly active: readonly ActiveAttempt[];
   /** W3C traceparent of the run's own span. */
   readonly trace: string;
-  /** What it took of the platform so far; the `cost` of the API is made of it, with a price. */
+  /** Its usage of the platform so far, from which the `cost` of the API is calculated. */
   readonly usage: Usage;
 };
 
@@ -66,7 +65,7 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
   /** @throws HoldfastError run_not_found */
   status(): Promise<RunView<Output>>;
   /**
-   * The output, once the run has completed; waits for it as long as it takes.
+   * The output. Waits until the run has ended, however long that takes.
    * @throws the run's error when it failed or was cancelled, with its `code`; run_not_found
    */
   result(): Promise<Output>;
@@ -77,19 +76,19 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
       ? [payload?: Signals[Name], options?: SignalOptions]
       : [payload: Signals[Name], options?: SignalOptions]
   ): Promise<void>;
-  /** One that the workflow declares no schema for. */
+  /** A signal for which the workflow declares no schema. */
   signal<Name extends string>(
     name: Name extends keyof Signals ? never : Name,
     payload?: unknown,
     options?: SignalOptions,
   ): Promise<void>;
   /**
-   * What the function registered with `step.query` answers; it changes nothing, also after the run's end.
+   * The answer of the function registered with `step.query`, also after the run's end. It changes nothing.
    * @throws what the function threw; HoldfastError run_not_found, query_not_found, query_timeout, version_missing
    */
   query<Result = unknown>(name: string): Promise<Result>;
   /**
-   * What the function registered with `step.update` makes of the argument; waits for it as long as it takes.
+   * The result of the function registered with `step.update`. Waits for it, however long that takes.
    * @throws what the function threw; HoldfastError run_not_found, update_not_found, update_invalid, run_paused,
    * run_ended, version_missing, idempotency_conflict
    */
@@ -98,27 +97,27 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
   cancel(reason?: string): Promise<void>;
   /** Ends the run at once, without undoing anything. @throws HoldfastError run_not_found, run_ended */
   terminate(reason?: string): Promise<void>;
-  /** Nothing begins any more until `resume`. @throws HoldfastError run_not_found, run_ended */
+  /** No step begins until `resume`. @throws HoldfastError run_not_found, run_ended */
   pause(reason?: string): Promise<void>;
   /** @throws HoldfastError run_not_found, run_ended */
   resume(reason?: string): Promise<void>;
   /** A failed run goes on from what failed; one that waits for its next attempt makes it now. @throws HoldfastError run_not_found, not_retryable, singleton_held */
   retry(reason?: string): Promise<void>;
   /**
-   * Starts a run with this one's history up to a step; this one goes on as it was.
+   * Starts a new run with this one's history up to a step; this one is not changed.
    * @throws HoldfastError run_not_found, fork_invalid, input_invalid, id_invalid, run_exists, rate_limited
    */
   fork(options?: ForkOptions): Promise<RunHandle<Output, Signals>>;
 }
 
 export type ForkOptions = {
-  /** The call to go on from, as `charge` or `charge#2`; from the start unless given. */
+  /** The call to fork from, as `charge` or `charge#2`; from the start unless given. */
   readonly from?: string;
-  /** Takes the place of the input. */
+  /** Replaces the input. */
   readonly input?: unknown;
-  /** Results of steps by their names, in the place of what they gave, or of what they would give. */
+  /** Results of steps by their names, which replace those on record, or are used instead of running the step. */
   readonly results?: Readonly<Record<string, unknown>>;
-  /** Of the new run. */
+  /** The id of the new run. */
   readonly id?: string;
   readonly reason?: string;
   /** The same key again finds the same run. */
@@ -128,7 +127,7 @@ export type ForkOptions = {
 export type SignalOptions = {
   /** The same key again is the same signal. */
   readonly idempotencyKey?: string;
-  /** The W3C trace that has a part in the run by it; ignored where it is not valid. */
+  /** The W3C trace to which the run's trace is linked by this signal; ignored where it is not valid. */
   readonly traceparent?: string | null;
 };
 

@@ -1,4 +1,4 @@
-/** FNV-1a, 32 bits: an even spread, the same for ever; nothing secret hangs on it. */
+/** FNV-1a, 32 bits: evenly spread, and the same in every version. Not for secrets. */
 export function fnv1a(text: string): number {
   let sum = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) {

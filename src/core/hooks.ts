@@ -1,4 +1,4 @@
-/** What a deployed Holdfast can be asked about its webhooks; a part of `Service`. */
+/** The part of `Service` about webhooks. */
 import type { Asked } from "./author.ts";
 
 export interface Hooks {
@@ -7,15 +7,15 @@ export interface Hooks {
    * webhook_unavailable
    */
   receive(token: string, call: HookRequest): Promise<HookAnswer>;
-  /** Whether a call would find its webhook; nothing is resolved or recorded. @throws those of `receive` but the last three */
+  /** Checks that a call would find its webhook; nothing is resolved or recorded. @throws as `receive`, without the last three */
   look(token: string): Promise<void>;
   /**
-   * Gives the open webhook `call` (`approve`, `approve#2`) of the run another address, which it answers; the one
-   * before is dead.
+   * Gives the open webhook `call` (`approve`, `approve#2`) of the run a new address, and returns it; the one before is
+   * revoked.
    * @throws run_not_found, webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
    */
   revoke(id: string, call: string, request: Asked): Promise<{ readonly url: string }>;
-  /** Webhooks of the deployment, which start runs, in the order in which they were listed. */
+  /** The deployment's webhooks that start runs, in the order in which they were listed. */
   list(): Promise<readonly TriggerInfo[]>;
   /** @throws webhook_not_found */
   find(name: string): Promise<TriggerInfo>;
@@ -28,7 +28,7 @@ export type TriggerInfo = {
   readonly name: string;
   readonly workflow: string;
   readonly methods: readonly string[];
-  /** The sender that is known, `custom` for a function of the author's, `none` where anybody may call. */
+  /** The name of the known sender, `custom` for a function of the author's, `none` where anybody may call. */
   readonly verify: string;
   readonly maxBytes: number;
 };
@@ -40,7 +40,7 @@ export type TriggerRequest = HookRequest & {
   readonly trace?: string;
 };
 
-/** `ignored`: nothing was to be done. */
+/** `ignored`: the call is valid, and starts no run. */
 export type TriggerAnswer = {
   readonly kind: "accepted" | "duplicate" | "ignored";
   readonly response?: NonNullable<HookAnswer["response"]>;

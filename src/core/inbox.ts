@@ -8,17 +8,17 @@ export class Inbox {
   readonly items: Received[] = [];
   head = 0;
 
-  /** How many nobody consumed. */
+  /** How many have not been consumed. */
   get count(): number {
     return this.items.length - this.head;
   }
 
-  /** The oldest of them. */
+  /** The oldest that was not consumed. */
   get first(): Received | undefined {
     return this.items[this.head];
   }
 
-  /** So many of them, from the oldest on. */
+  /** The oldest `count` that were not consumed. */
   list(count: number = this.count): readonly Received[] {
     return this.items.slice(this.head, this.head + count);
   }
@@ -27,7 +27,7 @@ export class Inbox {
     this.items.push(signal);
   }
 
-  /** Takes the oldest out. */
+  /** Consumes the oldest. */
   take(): Received {
     const { first } = this;
     if (first === undefined) throw new Error("the journal consumes a signal that was never received");

@@ -1,7 +1,7 @@
 /**
- * What entries from elsewhere must be to become the history of a run here. Our own journals are trusted as far as
- * `core/grammar.ts` says; a text that anybody may have written is looked at field by field: nothing that is not
- * known, no value that could not have been stored, nothing that does not follow from what is before it.
+ * Checks entries that are imported. A journal of our own is checked against `core/grammar.ts` only; a text that anybody may
+ * have written is checked field by field: no unknown field, no value that could not have been stored, and every entry has
+ * to follow from those before it.
  */
 import { listOf, maybe, object, orNull, text } from "./check.ts";
 import type { Check } from "./check.ts";
@@ -20,9 +20,9 @@ import { parseTrace } from "./trace.ts";
 import { decode, encode, undefinedValue } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** Clocks differ; what is later than that has not happened. */
+/** Entries may be this far in the future, because clocks differ. */
 const skewMs = 60_000;
-/** The last instant of the API is twice as late, so that what is added to one is an instant too. */
+/** Half of the last instant that the API can show, so that a duration can be added to it. */
 const lastAt = 4_320_000_000_000_000;
 const maxText = 4096;
 const maxErrors = 16;
@@ -31,7 +31,7 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Opens the result of a sensitive step. @throws HoldfastError */
 export type Open = (sealed: string, entry: EntryOf<"step.completed">) => string;
 
-/** One text on its way in, entry by entry. */
+/** Checks one imported text, entry by entry. */
 export class Inspection {
   readonly state = new RunState();
   readonly #manifest: Manifest;
@@ -46,7 +46,7 @@ export class Inspection {
     this.#open = open;
   }
 
-  /** The entry, once it was found to follow. @throws HoldfastError import_invalid, key_missing */
+  /** Checks an entry and returns it. @throws HoldfastError import_invalid, key_missing */
   admit(text: string, line: number): Entry {
     const fields = readObject(text, line);
     this.#place(fields, line);
@@ -60,7 +60,7 @@ export class Inspection {
     return entry;
   }
 
-  /** All of it is there. @param line that of the trailer @throws HoldfastError import_invalid */
+  /** Checks that the text is complete. @param line that of the trailer @throws HoldfastError import_invalid */
   finish({ entries }: Trailer, line: number): void {
     const { end, paused, seq, calls, created } = this.state;
     const { status, seq: last } = this.#manifest;
@@ -113,7 +113,7 @@ export class Inspection {
   }
 }
 
-/** The entry with a result that can be read. @throws HoldfastError what `open` throws */
+/** The entry with its result opened, if it is sealed. @throws HoldfastError what `open` throws */
 export function unseal(entry: Entry, open: Open): Entry {
   if (entry.kind !== "step.completed" || typeof entry.result !== "string" || keyIdOf(entry.result) === null)
     return entry;
@@ -146,7 +146,7 @@ function checkCreated({ id, workflow, version }: EntryOf<"run.created">, manifes
 const values = new Set(["input", "sent", "result", "payload", "request", "argument", "output", "data", "value"]);
 const instants = new Set(["at", "startAt", "notAfter", "retryAt", "startedAt", "until", "wakeAt", "shiftMs"]);
 
-/** What is wrong with the field, beyond what its kind asks for; null where nothing is. */
+/** What is wrong with the field, beyond the check of its kind; null where nothing is. */
 function problemOf(name: string, value: unknown, entry: Entry): string | null {
   if (value === null) return null;
   if (values.has(name)) return problemOfValue(value);
@@ -160,7 +160,7 @@ function problemOf(name: string, value: unknown, entry: Entry): string | null {
   return typeof value === "object" && !Array.isArray(value) ? "is an object, which it never is" : null;
 }
 
-/** As it is kept: what cannot be read, or could not have been written, is none. */
+/** A stored value has to be one that can be read and written. */
 function problemOfValue(value: unknown): string | null {
   try {
     encode(decode(value as Stored), "the value");
@@ -215,7 +215,7 @@ const updateEnd: Check = (value) =>
   exactly({ kind: (kind) => kind === "completed", result: stored })(value) ||
   exactly({ kind: (kind) => kind === "failed", error })(value);
 
-/** Of fields that hold more than a word; `lanes`, `claims` and `reply` are those of their deployment, and left there. */
+/** Checks of fields that hold objects or lists. `lanes`, `claims` and `reply` belong to their deployment, and are dropped. */
 const shapes: Readonly<Record<string, Check>> = {
   labels,
   parent: link,

@@ -13,7 +13,7 @@
  * | `Error` | `{ name, message, stack?, code?, cause?, errors? }` |
  * | `Object` | a plain object that has a `$type` of its own |
  * | `Ref` | JSON pointer to an ancestor, where a value contains itself; written, never read |
- * | `Shape` | what the value is made of, where it is not to be seen; written, never read |
+ * | `Shape` | outline of a value that may not be shown; written, never read |
  *
  * Long because writing and reading mirror each other, type by type.
  */
@@ -25,12 +25,12 @@ import { Shape } from "./shape.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** The value as JSON. What nothing can carry (a function, a symbol) is as undefined is. */
+/** The value as JSON. Values that have no form (a function, a symbol) are written like undefined. */
 export function toJson(value: unknown): unknown {
   return write(value, "", new Map());
 }
 
-/** `above` are the objects this one is in, and where they are. */
+/** @param above the objects that the value is within, each with its JSON pointer */
 function write(value: unknown, at: string, above: Map<object, string>): Json {
   switch (typeof value) {
     case "string":
@@ -81,7 +81,7 @@ function writeObject(value: object, at: string, above: Map<object, string>): Jso
   }
 }
 
-/** Loops: values may be deep, and each callback takes its share of the stack. */
+/** Loops and not callbacks, here and below: values may be deep, and each callback would take stack. */
 function writeList(items: Iterable<unknown>, at: string, above: Map<object, string>): Json[] {
   const json: Json[] = [];
   for (const item of items) json.push(write(item, `${at}/${json.length}`, above));
@@ -125,10 +125,10 @@ function escape(key: string): string {
   return key.replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-/** Levels of JSON that are read. */
+/** Levels of nesting that are read. */
 const maxDepth = 200;
 
-/** Digits of a BigInt: reading them takes longer than their number. */
+/** Digits of a BigInt: the time to parse them grows faster than their number. */
 const maxDigits = 100_000;
 
 /**
@@ -157,7 +157,7 @@ type Path = (string | number)[];
 
 function refuse(path: Path, message: string): HoldfastError {
   const pointer = path.map((key) => `/${escape(String(key))}`).join("");
-  // A path may be as long as its sender likes.
+  // The sender decides how long a path is.
   const place = pointer === "" ? "the body" : pointer.length > 200 ? `${pointer.slice(0, 200)}…` : pointer;
   return new HoldfastError("body_invalid", `${place} ${message}`, { issues: [{ path: pointer, message }] });
 }

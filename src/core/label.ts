@@ -1,4 +1,4 @@
-/** Labels of a run: those that its definition makes of the input, and those given at its start, which count more. */
+/** Labels of a run: those that its definition makes from the input, overridden by those given at its start. */
 import type { Definition } from "./definition.ts";
 import type { EntryOf } from "./entry.ts";
 import { HoldfastError, hasCode, messageOf } from "./error.ts";
@@ -11,14 +11,13 @@ export type Labels = Readonly<Record<string, string>>;
 type Labelled = Pick<Definition, "name" | "labels">;
 
 /**
- * Of a run with this input. Without a schema that may be anything, also what the workflow's own function has not
- * thought of.
- * @throws HoldfastError label_invalid
+ * The labels of a run with this input.
+ * @throws HoldfastError label_invalid, also where the workflow's own function throws on the input
  */
 export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}): Labels {
   try {
     const made: unknown = labels?.(decode(input) as never) ?? {};
-    // A list, or a promise of labels, would be spread to something, or to nothing, in silence.
+    // An array or a promise could be spread as well, and would silently give wrong labels or none.
     if (!isRecord(made) || made instanceof Promise)
       throw new TypeError("what the function returned is no object of texts");
     return checkLabels({ ...(made as Labels), ...given });
@@ -29,7 +28,7 @@ export function labelsOf({ name, labels }: Labelled, input: Stored, given: Label
   }
 }
 
-/** The labels that were not made of the input. @param make what the run's own version makes its labels with */
+/** The labels that were given at the start. @param make the `labels` function of the run's own version */
 export function givenLabels(
   { labels, input, sent = input }: Pick<EntryOf<"run.created">, "labels" | "input" | "sent">,
   make: Definition["labels"],
@@ -39,7 +38,7 @@ export function givenLabels(
   return Object.fromEntries(Object.entries(labels).filter(isGiven));
 }
 
-/** A function that no longer takes the input has made nothing of it. */
+/** No labels where the function throws on the input. */
 function madeLabels(make: Definition["labels"], input: Stored): Labels {
   try {
     return make?.(decode(input) as never) ?? {};
