@@ -101,7 +101,10 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
   pause(reason?: string): Promise<void>;
   /** @throws HoldfastError run_not_found, run_ended */
   resume(reason?: string): Promise<void>;
-  /** A failed run goes on from what failed; one that waits for its next attempt makes it now. @throws HoldfastError run_not_found, not_retryable, singleton_held */
+  /**
+   * A failed run goes on from the steps that failed; one that waits for its next attempt makes it now.
+   * @throws HoldfastError run_not_found, not_retryable, singleton_held
+   */
   retry(reason?: string): Promise<void>;
   /**
    * Starts a new run with this one's history up to a step; this one is not changed.

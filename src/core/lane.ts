@@ -1,14 +1,14 @@
 /**
- * One lane: who holds its slots, who waits, and who is next. A model in memory, driven with the clock
- * as an argument; what must be kept goes through its {@link LaneBook}, written when a call returns.
+ * One lane in memory: who holds its slots, who waits, and who is next. The clock is an argument; changes are written through
+ * its {@link LaneBook} before a call returns.
  *
  * Invariants
  * 1. No slot is granted while `used` is at or over the limit that counts.
- * 2. Slots are granted in the order of the queue: by `enqueuedAt` less a minute for each unit of
- *    priority, then by turn. Nobody is passed by more than a finite head start.
- * 3. With a period, no more than the limit begin in any span of that length, provided that whoever is
- *    granted a slot answers within one.
- * 4. A turn is never used twice, and is what every answer about a slot must name.
+ * 2. Slots are granted in the order of the queue: by `enqueuedAt` less a minute for each unit of priority, then by turn.
+ *    A head start is finite, so nobody waits for ever.
+ * 3. With a period, no more than the limit begin in any span of that length, provided that whoever is granted a slot
+ *    answers within one.
+ * 4. A turn is never used twice, and every answer about a slot has to name its turn.
  */
 import { Leases, retryMs, watchMs } from "./lease.ts";
 import { PriorityQueue } from "./queue.ts";
@@ -16,7 +16,7 @@ import { clampPriority, inOrder, limitOf, overridden, rankOf, ticketKey, underCo
 import type { CodeTerms, Followed, LaneBook, Setting, Slot, Terms } from "./slot.ts";
 import type { Admission, Entrance, Place, Ticket } from "./ticket.ts";
 
-/** What is known of a slot in this memory only. */
+/** A slot, with the state of telling its holder, which is not stored. */
 type Entry = { slot: Slot; attempts: number; retryAt: number };
 
 export class Lane {
@@ -26,15 +26,15 @@ export class Lane {
   #turn = 0;
   readonly #entries = new Map<string, Entry>();
   readonly #queue = new PriorityQueue<Entry>();
-  /** Counted as used, in the order in which they were granted. */
+  /** Slots that count as used, in the order in which they were granted. */
   readonly #used = new Set<Entry>();
-  /** Granted, and their holders have not been told yet; those told without an answer so far. */
+  /** Granted slots whose holders have not been told yet; and those whose holders were told and have not answered. */
   readonly #untold = new Set<Entry>();
   readonly #unanswered = new Set<Entry>();
   readonly #leases = new Leases<Entry>();
   readonly #changed = new Set<Entry>();
 
-  /** @param slots in any order @param code what the code here says of the lane; null where it does not name it */
+  /** @param slots in any order @param code the lane's terms in this deployment's code; null where it does not name the lane */
   constructor(terms: Terms, slots: readonly Slot[], book: LaneBook, code: CodeTerms | null = null) {
     this.#terms = terms;
     this.#book = book;
@@ -69,64 +69,64 @@ export class Lane {
   }
 
   enter({ ticket, limit, periodMs, priority, hold }: Entrance, now: number): Place {
-    this.#agree({ ...this.#terms, limit: limit ?? this.#terms.limit, periodMs });
-    this.#pass(now);
+    this.#setTerms({ ...this.#terms, limit: limit ?? this.#terms.limit, periodMs });
+    this.#expireSpans(now);
     const entry = this.#entries.get(ticketKey(ticket)) ?? this.#enqueue(ticket, clampPriority(priority), hold, now);
     this.#grant(now);
     if (entry.slot.grantedAt !== null) {
-      if (entry.slot.told) this.#count(entry, now);
-      else this.#tell(entry, now);
+      if (entry.slot.told) this.#beginSpan(entry, now);
+      else this.#confirm(entry, now);
       this.#leases.give(entry, now);
     }
     this.#write();
     return this.#place(entry);
   }
 
-  /** Of a lane with a period a slot that was granted stays used: it has been. */
+  /** In a lane with a period, a slot that was granted stays used until its span is over. */
   leave(ticket: Ticket, now: number): void {
     const entry = this.#entries.get(ticketKey(ticket));
     if (entry === undefined) return;
-    if (entry.slot.grantedAt !== null && this.#terms.periodMs !== null) this.#tell(entry, now);
+    if (entry.slot.grantedAt !== null && this.#terms.periodMs !== null) this.#confirm(entry, now);
     else this.#drop(entry);
     this.advance(now);
   }
 
-  /** Grants now or not at all. */
+  /** Grants a slot at once, or refuses it. */
   admit(id: string, limit: number, periodMs: number, now: number): Admission {
     const ticket = { runId: id, createdAt: 0, step: null };
-    this.#agree({ ...this.#terms, limit, periodMs });
+    this.#setTerms({ ...this.#terms, limit, periodMs });
     this.advance(now);
     if (this.#entries.has(ticketKey(ticket))) return { ok: true };
     if (!this.#hasRoom()) return { ok: false, retryAfterMs: Math.max(1, (this.#roomAt() ?? now + periodMs) - now) };
     const entry = this.#enqueue(ticket, 0, false, now);
     this.#grant(now);
-    this.#tell(entry, now);
+    this.#confirm(entry, now);
     this.#write();
     return { ok: true };
   }
 
-  /** The limit that counts instead of the code's; null for the code's. */
+  /** Sets the limit that counts instead of the code's; null: the code's counts again. */
   override(limit: number | null, now: number, asked?: Omit<Setting, "at">): void {
-    this.#agree(overridden(this.#terms, limit, asked && { ...asked, at: now }));
+    this.#setTerms(overridden(this.#terms, limit, asked && { ...asked, at: now }));
     this.advance(now);
   }
 
-  /** The limit set for all keys of this one's kind, unless what is known is newer. */
+  /** Takes over the limit that was set for all keys of this lane, unless the known one is newer. */
   follow(followed: Followed, now: number): void {
     if (followed.version <= this.#terms.followed.version) return;
-    this.#agree({ ...this.#terms, followed });
+    this.#setTerms({ ...this.#terms, followed });
     this.advance(now);
   }
 
   /** Grants whatever the clock and the limit allow. */
   advance(now: number): void {
-    this.#agree(this.#terms);
+    this.#setTerms(this.#terms);
     this.#grant(now);
     this.#write();
   }
 
-  /** Up to `count` slots whose holders must be told now; each is taken to be told until its watch is over. */
-  toTell(now: number, count: number): Slot[] {
+  /** Up to `count` slots whose holders are to be told now. Without an answer, each is due again after some time. */
+  toNotify(now: number, count: number): Slot[] {
     const due = [...this.#unanswered].filter((entry) => entry.retryAt <= now);
     for (const entry of this.#untold) if (due.length < count) due.push(entry);
     return due.slice(0, count).map((entry) => {
@@ -138,17 +138,17 @@ export class Lane {
     });
   }
 
-  /** What the holder said: wanted, not wanted any more, or nothing (null). */
-  told({ ticket, turn }: Slot, wanted: boolean | null, now: number): void {
+  /** The holder's answer: it still wants the slot, or not; null where none came. */
+  answered({ ticket, turn }: Slot, wanted: boolean | null, now: number): void {
     const entry = this.#find(ticket, turn);
     if (entry === undefined || entry.slot.told) return;
     if (wanted === null) entry.retryAt = now + retryMs(entry.attempts - 1);
-    else if (wanted) this.#tell(entry, now);
+    else if (wanted) this.#confirm(entry, now);
     else this.#drop(entry);
     this.advance(now);
   }
 
-  /** Up to `count` holders whose lease is over while others wait for what they hold; each has a new one. */
+  /** Up to `count` slots whose lease is over while others wait for one: their holders are to be asked. Each gets a new lease. */
   toAsk(now: number, count: number): Slot[] {
     const due = this.#isContended() ? this.#leases.over(now, count) : [];
     for (const entry of due) this.#leases.give(entry, now);
@@ -188,19 +188,19 @@ export class Lane {
     return { granted: false, turn, position, used: this.used, limit: this.limit };
   }
 
-  /** The code here has the say, whatever the code of those who ask was when their runs began. */
-  #agree(asked: Terms): void {
+  /** The terms of this deployment's code win over those that runs bring along from the code that they began with. */
+  #setTerms(asked: Terms): void {
     const terms = this.#code === null ? asked : underCode(asked, this.#code);
     if (JSON.stringify(terms) === JSON.stringify(this.#terms)) return;
     this.#terms = terms;
-    this.#book.agree(terms);
+    this.#book.putTerms(terms);
   }
 
   #hasRoom(): boolean {
     return this.limit === null || this.used < this.limit;
   }
 
-  /** When the rate lets the next one in; null when that takes something else than time. */
+  /** When the rate lets the next one in; null where time alone does not. */
   #roomAt(): number | null {
     const { limit } = this;
     const { periodMs } = this.#terms;
@@ -210,13 +210,13 @@ export class Lane {
     return null;
   }
 
-  /** Somebody waits for a slot that another may hold for no good reason. */
+  /** Somebody waits for a slot, and a holder may have died or forgotten its own. */
   #isContended(): boolean {
     return this.waiting > 0 && this.#terms.periodMs === null && this.limit !== 0;
   }
 
-  /** Slots whose span is over count no more; one whose holder has not answered counts again when it does. */
-  #pass(now: number): void {
+  /** Slots whose span is over no longer count; one whose holder has not answered counts again once it does. */
+  #expireSpans(now: number): void {
     const { periodMs } = this.#terms;
     if (periodMs === null) return;
     for (const entry of this.#used) {
@@ -227,7 +227,7 @@ export class Lane {
   }
 
   #grant(now: number): void {
-    this.#pass(now);
+    this.#expireSpans(now);
     while (this.#hasRoom()) {
       const entry = this.#queue.shift();
       if (entry === undefined) return;
@@ -258,18 +258,18 @@ export class Lane {
     if (!entry.slot.told) this.#untold.add(entry);
   }
 
-  /** The holder knows, and goes on. */
-  #tell(entry: Entry, now: number): void {
+  /** The holder knows of its slot, and goes on. */
+  #confirm(entry: Entry, now: number): void {
     if (entry.slot.told) return;
     this.#untold.delete(entry);
     this.#unanswered.delete(entry);
     entry.slot = { ...entry.slot, told: true };
     this.#changed.add(entry);
-    this.#count(entry, now);
+    this.#beginSpan(entry, now);
   }
 
-  /** Of a rate, a span begins now, and whoever asks has not begun: it may have heard nothing, or was paused since. */
-  #count(entry: Entry, now: number): void {
+  /** In a lane with a period, the span of a slot begins when its holder does, which may be later than it was granted. */
+  #beginSpan(entry: Entry, now: number): void {
     if (this.#terms.periodMs === null || entry.slot.grantedAt === now) return;
     entry.slot = { ...entry.slot, grantedAt: now };
     this.#changed.add(entry);
@@ -291,7 +291,7 @@ export class Lane {
     return entry?.slot.turn === turn && entry.slot.grantedAt !== null ? entry : undefined;
   }
 
-  /** One write for each slot, however often it changed. */
+  /** Writes each changed slot once. */
   #write(): void {
     for (const { slot } of this.#changed) this.#book.put(slot);
     this.#changed.clear();

@@ -1,4 +1,4 @@
-/** What a deployed Holdfast can be asked about its lanes; a part of `Service`. */
+/** The part of `Service` about lanes. */
 import type { Author } from "./author.ts";
 import type { KeyHolder } from "./claim.ts";
 import type { Lane } from "./lane.ts";
@@ -32,9 +32,9 @@ export type LaneInfo = {
   readonly limit: number | null;
   /** The limit set at run time; null where the code's counts. */
   readonly override: number | null;
-  /** Who set it, where somebody said so; not of one that stands for all keys, but at that itself. */
+  /** Who set the override, if known; where it was set for all keys, only with the lane that stands for these. */
   readonly setting?: Setting;
-  /** Of a rate: the span its limit speaks of. */
+  /** Of a rate: the period of its limit. */
   readonly periodMs: number | null;
   readonly used: number;
   readonly waiting: number;
@@ -51,8 +51,8 @@ export type LaneInfo = {
 };
 
 /**
- * @param limit how many are shown of those who hold it, and of those who wait
- * @param holder who has the key, of which there is one
+ * @param limit how many holders, and how many waiters, are shown
+ * @param holder who holds the key, where the lane is that of one
  */
 export function infoOf(name: string, lane: Lane, limit: number, holder: KeyHolder | null): LaneInfo {
   const keyed = holder === null ? [] : [{ run: holder.runId, step: null, sinceAt: holder.claimedAt }];

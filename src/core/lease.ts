@@ -1,10 +1,10 @@
-/** How long holders are taken at their word while others wait, and how long they have to answer. */
+/** Leases of slots: how long a holder counts as one, while others wait, before it is asked; and retries of messages to holders. */
 
 const leaseMs = 30_000;
-/** For one that keeps its slot while it is parked: asking wakes it. */
+/** For a run that keeps its slot while it is parked: asking would wake it. */
 const holdLeaseMs = 300_000;
 
-/** Leases that end about the same time are looked at together. */
+/** Leases that end within the same such span are looked at together. */
 const togetherMs = 5_000;
 
 /** A message without an answer is sent again after this long at the earliest. */
@@ -18,12 +18,12 @@ export function retryMs(failures: number): number {
 
 type Leased = { readonly slot: { readonly hold: boolean } };
 
-/** Leases of two lengths, each in the order in which they end, because each is as long as the one before. */
+/** Leases of two lengths. Those of one length end in the order in which they were given. */
 export class Leases<Holder extends Leased> {
   readonly #short = new Map<Holder, number>();
   readonly #long = new Map<Holder, number>();
 
-  /** A new one, from now. */
+  /** Gives the holder a new lease, from now. */
   give(holder: Holder, now: number): void {
     const { hold } = holder.slot;
     const leases = hold ? this.#long : this.#short;
@@ -36,7 +36,7 @@ export class Leases<Holder extends Leased> {
     this.#long.delete(holder);
   }
 
-  /** Up to `count` whose leases are over. */
+  /** Up to `count` holders whose leases are over. */
   over(now: number, count: number): Holder[] {
     const holders: Holder[] = [];
     for (const leases of [this.#short, this.#long]) {
@@ -48,7 +48,7 @@ export class Leases<Holder extends Leased> {
     return holders;
   }
 
-  /** When to look at the next one, at its end or a little later; null for none. */
+  /** When to look at the next lease: at its end or a little later; null for none. */
   nextLookAt(): number | null {
     let nextAt: number | null = null;
     for (const leases of [this.#short, this.#long]) {

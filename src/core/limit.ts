@@ -8,8 +8,8 @@ import { baseOf, laneOf } from "./ticket.ts";
 export type CodeLimit = { readonly name: string; readonly limit: number | null; readonly periodMs: number | null };
 
 /**
- * Sorted by name. Of the versions of one workflow the last that names a lane speaks for it; of several workflows,
- * the last that gives a limit.
+ * Sorted by name. Of several versions of one workflow, the last that names a lane counts; of several workflows, the last
+ * that gives a limit.
  */
 export function collectLimits(definitions: readonly Definition[]): CodeLimit[] {
   const current = new Map(definitions.map((definition) => [definition.name, definition]));
@@ -21,7 +21,7 @@ export function collectLimits(definitions: readonly Definition[]): CodeLimit[] {
         isCurrent: current.get(definition.name) === definition,
       });
   const limits = new Map<string, CodeLimit>();
-  // What new runs begin with has the last word.
+  // Current versions come last, and so win.
   for (const { one } of [...newest.values()].toSorted((a, b) => Number(a.isCurrent) - Number(b.isCurrent))) {
     const known = limits.get(one.name);
     limits.set(one.name, one.limit === null && known !== undefined ? known : one);
@@ -29,7 +29,7 @@ export function collectLimits(definitions: readonly Definition[]): CodeLimit[] {
   return [...limits.values()].toSorted((one, other) => compareNames(one.name, other.name));
 }
 
-/** What the code says of this lane; undefined where it names neither it nor the limit that its key belongs to. */
+/** The code's limit of this lane, or of the lane that it is a key of; undefined where the code names neither. */
 export function limitIn(code: ReadonlyMap<string, CodeLimit>, lane: string): CodeLimit | undefined {
   return code.get(lane) ?? code.get(baseOf(lane) ?? lane);
 }

@@ -1,6 +1,6 @@
 /**
- * A run as a text that travels (`docs/transfer.md`): lines of JSON. The first says what it is, the last how many
- * entries there are and the SHA-256 of all lines before it; each between is one entry as the journal has it.
+ * The text of an exported run (`docs/transfer.md`): lines of JSON. The first is the manifest; the last has the number of
+ * entries and the SHA-256 of all lines before it; each line between is one entry of the journal.
  */
 import { endStatus } from "./end.ts";
 import { HoldfastError } from "./error.ts";
@@ -22,21 +22,21 @@ export type Manifest = {
   readonly status: (typeof statuses)[number];
   /** Of its last entry. */
   readonly seq: number;
-  /** How many results of sensitive steps stayed behind; absent for none. */
+  /** How many results of sensitive steps were left out; absent for none. */
   readonly omitted?: number;
 };
 
 /** The last line. */
 export type Trailer = { readonly entries: number; readonly sha256: string };
 
-/** What is said of a text that is not taken, and of which of its lines; the first is 1. */
+/** The refusal of a text for what is wrong with one of its lines; the first is 1. */
 export function refuseLine(line: number, why: string): HoldfastError {
   return new HoldfastError("import_invalid", `line ${line}: ${why}`, {
     issues: [{ path: `/${line - 1}`, message: why }],
   });
 }
 
-/** @param omitted results that stay behind */
+/** @param omitted how many results are left out */
 export function manifestOf({ created, end, seq }: RunState, omitted: number): Manifest {
   if (created === null) throw new Error("a run that was never created cannot travel");
   const { id: run, workflow, version: workflowVersion } = created;

@@ -1,11 +1,14 @@
-/** The message and the data of a line of the log, made of what a handler gave `step.log`: text, values, an error, in the orders that loggers take. */
+/**
+ * The message and the data of a log line, made from the arguments of `step.log`: text, values and an error, in the orders
+ * that loggers take.
+ */
 import { toJson } from "./json.ts";
 import { inLine } from "./phrase.ts";
 import { maxValueBytes } from "./size.ts";
 import { encode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** Of values that come without words, so much is said in words; all of it is in `data`. */
+/** Characters of the message that is made of a value without a text of its own; `data` has all of it. */
 const maxWords = 500;
 const what = "the data of a log line";
 
@@ -17,7 +20,7 @@ export function messageFrom([first, ...rest]: readonly unknown[]): {
   if (typeof first !== "object" || first === null) return { message: wordsOf(String(first)), ...dataOf(rest) };
   const [words, ...more] = rest;
   if (typeof words === "string") return { message: wordsOf(words), ...dataOf([first, ...more]) };
-  // What cannot be kept is not told in words either.
+  // First, so that a value that cannot be stored throws before a message is made of it.
   const data = dataOf([first, ...rest]);
   return { message: wordsOf(nameOf(first)), ...data };
 }
@@ -30,12 +33,12 @@ function dataOf(given: readonly unknown[]): { readonly data?: Stored } {
 
 /** @throws HoldfastError value_too_large */
 function wordsOf(words: string): string {
-  // A character is three bytes at most, so most text need not be measured.
+  // Fast path: a UTF-16 unit takes three bytes at most.
   if (words.length * 3 > maxValueBytes) encode(words, "the text of a log line");
   return words;
 }
 
-/** A value in words: those that it brings along, or it as JSON. */
+/** The text of a value: its own message, or the value as JSON. */
 function nameOf(value: object): string {
   if (value instanceof Error) return value.message === "" ? value.name : `${value.name}: ${value.message}`;
   const { message, msg } = value as { readonly message?: unknown; readonly msg?: unknown };

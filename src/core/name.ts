@@ -1,11 +1,11 @@
-/** What things are called: names that users give, ids of runs, ids of calls within a run. */
+/** Names: those that users give, ids of runs, ids of calls within a run. */
 import { HoldfastError } from "./error.ts";
 import { isLonger } from "./size.ts";
 
 const maxNameLength = 256;
 
 /**
- * The name, when it is one; `what` says whose, as in `step` or `signal`.
+ * Returns the name if it is valid; `what` is used in messages, as `step` or `signal`.
  * @throws HoldfastError name_invalid: not text, empty, over 256 characters, or half of a surrogate
  * pair in it, which would come back from storage as another name.
  */
@@ -25,8 +25,8 @@ export function checkName(name: unknown, what: string): string {
 }
 
 /**
- * The name of what has an address of its own: a client takes a part that is one dot or two out of a URL before it
- * asks for it, however it is encoded. @throws HoldfastError name_invalid
+ * Checks the name of something with a URL of its own. Clients remove `.` and `..` from the path of a URL, however they are
+ * encoded. @throws HoldfastError name_invalid
  */
 export function checkSegment(name: unknown, what: string): string {
   const text = checkName(name, what);
@@ -61,7 +61,7 @@ export function nameOfCall(id: string): string {
   let end = id.length;
   while (isDigit(id.charCodeAt(end - 1))) end--;
   if (end === id.length || id[end - 1] !== "#") return id;
-  // Calls of one name mostly follow each other. Then they share one text, which is kept, and hashed, once.
+  // Calls of one name mostly follow each other: they share one string, which is stored and hashed once.
   if (latest.length !== end - 1 || !id.startsWith(latest)) latest = id.slice(0, end - 1);
   return latest;
 }
@@ -83,7 +83,7 @@ export function newRunId(now: number, randomBytes: Uint8Array): string {
   return timeOfId(now) + chance(randomBytes);
 }
 
-/** The ten characters that an id begins with so that it sorts. @param now epoch ms */
+/** The ten characters at the beginning of an id, by which ids sort. @param now epoch ms */
 export function timeOfId(now: number): string {
   if (!(now >= 0 && now < 2 ** 48)) throw new RangeError("a run id holds instants from 1970 to 10889");
   let text = "";

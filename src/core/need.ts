@@ -1,9 +1,9 @@
-/** What a run needs of the lanes it shares with others. */
+/** The lanes that a run needs slots of. */
 
 /**
- * A limit that holds a run, or its executing steps, until it has a slot. `limit` and `periodMs` are those of the
- * code that made the run: the lane goes by its own (core/lane). `limit` null: none but what
- * is set at run time; `periodMs` where it limits a rate and not a number at once.
+ * A lane in which a run, or each of its executing steps, needs a slot. `limit` and `periodMs` are from the code that made the
+ * run; they count only where the deployment's code does not name the lane (core/lane). `limit` null: none except one set
+ * at run time. `periodMs` null: the limit is of slots at once, and not of a rate.
  */
 export type LaneNeed = {
   readonly lane: string;

@@ -1,4 +1,4 @@
-/** What the world is told of a run's end, and when it is told again; both as Standard Webhooks 1.0 advises. */
+/** The notice of a run's end: its body, and when a failed delivery is retried; both as Standard Webhooks 1.0 advises. */
 import { endError, endStatus } from "./end.ts";
 import type { EndEntry } from "./end.ts";
 import type { EntryOf } from "./entry.ts";
@@ -10,21 +10,21 @@ import { utf8Length } from "./size.ts";
 import { decode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** In JSON, bytes: what is larger is left out. */
+/** Bytes of JSON: a larger output or error is left out. */
 const maxPart = 262_144;
 const maxMessage = 1000;
 
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
-/** From one attempt to the next: ten attempts in a little over three days. */
+/** The pauses between attempts: ten attempts in a little over three days. */
 const pauses = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour];
 const jitter = 0.1;
 
 /**
  * Milliseconds until the next attempt, null where none is left.
  * @param attempt the one that failed, from 1
- * @param askedMs how long the address asked to be left alone, 0 where it did not; a day at most
+ * @param askedMs the delay that the address asked for, 0 for none; at most a day counts
  * @param random in [0, 1)
  */
 export function noticePause(attempt: number, askedMs: number, random: number): number | null {
@@ -33,7 +33,7 @@ export function noticePause(attempt: number, askedMs: number, random: number): n
   return Math.max(Math.round(pause * (1 + jitter * (2 * random - 1))), Math.min(askedMs, 24 * hour));
 }
 
-/** The body, as text: the same whenever it is made. */
+/** The body as text; the same in every attempt. */
 export function noticeOf(created: EntryOf<"run.created">, end: EndEntry): string {
   const { id, workflow, version, labels } = created;
   const output = end.kind === "run.completed" ? outputOf(end.output) : { output: null };
@@ -57,13 +57,13 @@ function instant(at: number): string {
 
 function outputOf(stored: Stored): { readonly output: unknown; readonly omitted?: readonly ["output"] } {
   const omitted = { output: null, omitted: ["output"] } as const;
-  // Stored text is hardly ever four times as long.
+  // Fast path: stored text is hardly ever four times as long as its JSON.
   if (stored.length > 4 * maxPart) return omitted;
   const output = toJson(decode(stored));
   return utf8Length(JSON.stringify(output)) > maxPart ? omitted : { output };
 }
 
-/** Without stacks, which are for those who have the source. */
+/** The error without stacks. */
 function errorOf(error: StoredError): object {
   const { name, message, code } = error;
   const shown = plain(error);

@@ -1,6 +1,6 @@
 /**
- * Requests that a run has made elsewhere, so that it can rest meanwhile: what one asks for, what may come of it,
- * and when a run whose answer does not come looks after it.
+ * Orders: HTTP requests that a run has a courier make, so that it can rest meanwhile. What is sent, what may come of it, and
+ * when a run asks after an order that it has no answer to.
  */
 import { readBody } from "./body.ts";
 import { HoldfastError, NonRetryableError, RetryAfterError } from "./error.ts";
@@ -19,10 +19,10 @@ export type OrderRequest = {
   readonly accepted: readonly number[];
 };
 
-/** Which attempt of which run: `seq` is that of its `step.dispatched`, `createdAt` tells lives of the id apart. */
+/** Identifies the attempt of a run: `seq` is that of its `step.dispatched`; `createdAt` tells runs of the same id apart. */
 export type OrderId = { readonly runId: string; readonly createdAt: number; readonly seq: number };
 
-/** A request with all that whoever makes it has to know. */
+/** An order as a courier gets it. */
 export type Order = {
   readonly id: OrderId;
   readonly step: string;
@@ -34,14 +34,14 @@ export type Order = {
 /** What came of a request. */
 export type OrderEnd =
   | { readonly kind: "answered"; readonly value: Stored }
-  /** A status that is no answer; `begins` is the beginning of its body, `waitMs` what Retry-After asks for. */
+  /** A status that is not accepted; `begins` is the beginning of the body, `waitMs` the delay that Retry-After asks for. */
   | { readonly kind: "refused"; readonly status: number; readonly begins: string; readonly waitMs: number | null }
-  /** There was no answer, or only a part of one. */
+  /** There was no response, or only a part of one. */
   | { readonly kind: "failed"; readonly message: string }
-  /** An answer that no step can have as its result. */
+  /** A response that cannot be stored as the result of a step. */
   | { readonly kind: "unusable"; readonly code: "value_too_large" | "value_uncloneable"; readonly message: string };
 
-/** A part of what a call has on record: its attempt is under way elsewhere. */
+/** The part of a call's state that says that a courier makes its attempt. */
 export type Dispatch = {
   readonly seq: number;
   readonly attempt: number;
@@ -50,7 +50,7 @@ export type Dispatch = {
   readonly courier: number;
 };
 
-/** How much of it there is to hold. */
+/** The size of the request's body. */
 export function bodyBytes({ body }: OrderRequest): number {
   return typeof body === "string" ? utf8Length(body) : (body?.byteLength ?? 0);
 }
@@ -62,10 +62,10 @@ export function isAnswer(status: number, accepted: readonly number[]): boolean {
   return (status >= 200 && status < 300) || accepted.includes(status);
 }
 
-/** Statuses that say themselves that another attempt may go better. */
+/** Statuses below 500 that are worth another attempt. */
 const passing: ReadonlySet<number> = new Set([408, 425, 429]);
 
-/** What the attempt fails with. @param sensitive what was answered is not shown, nor a part of it */
+/** The error of the attempt. @param sensitive nothing of the response's body is shown */
 export function orderError({ request, step }: Order, end: Exclude<OrderEnd, { kind: "answered" }>, sensitive: boolean) {
   const asked = `${request.method} to ${new URL(request.url).host}`;
   switch (end.kind) {
@@ -73,7 +73,7 @@ export function orderError({ request, step }: Order, end: Exclude<OrderEnd, { ki
       const { status, begins, waitMs } = end;
       const words = sensitive || begins === "" ? "" : `: ${begins}`;
       const message = `${asked} was answered ${status}${words}`;
-      // What tells statuses apart in code: nothing need ever parse a message.
+      // The status as a code, so that nobody has to parse the message.
       const cause = Object.assign(new Error(message), { code: `http_${status}` });
       if (!passing.has(status) && status < 500) return new NonRetryableError(message, { cause });
       return waitMs === null ? new Error(message, { cause }) : new RetryAfterError(message, waitMs, { cause });
@@ -87,23 +87,23 @@ export function orderError({ request, step }: Order, end: Exclude<OrderEnd, { ki
   }
 }
 
-/** What it goes out with: its key, unless it brings one. */
+/** The headers that are sent: those of the request, and its key unless it has one. */
 export function headersOf({ request, key }: Order): Headers {
   const headers = new Headers(request.headers.map(([name, value]): [string, string] => [name, value]));
   if (!headers.has("idempotency-key")) headers.set("idempotency-key", key);
   return headers;
 }
 
-/** Of a body that is no result so much is told, to say what was wrong. */
+/** Bytes of a refused response's body that are shown in the error. */
 export const beginningBytes = 1024;
 
-/** Of a status that is no answer. @param body at least its beginning @param at when it came, epoch ms */
+/** The end of an order with a status that is not accepted. @param body at least its beginning @param at when it came, epoch ms */
 export function refusedEnd({ status, headers }: Response, body: Uint8Array, at: number): OrderEnd {
   const begins = new TextDecoder().decode(body.subarray(0, beginningBytes)).trim();
   return { kind: "refused", status, begins, waitMs: readRetryAfter(headers.get("retry-after"), at) };
 }
 
-/** Of an answer, as far as it may be a result. @param body all of it */
+/** The end of an order with an accepted status. @param body all of it */
 export function answeredEnd({ step }: Order, { status, headers }: Response, bytes: Uint8Array): OrderEnd {
   try {
     const body = readBody(headers.get("content-type") ?? "", bytes);
@@ -113,7 +113,7 @@ export function answeredEnd({ step }: Order, { status, headers }: Response, byte
     if (!(error instanceof HoldfastError)) throw error;
     const { code, message } = error;
     if (code === "value_too_large" || code === "value_uncloneable") return { kind: "unusable", code, message };
-    // A body that is not what it says broke off, perhaps.
+    // The body does not fit its content type: it may have broken off.
     return { kind: "failed", message };
   }
 }
@@ -121,9 +121,8 @@ export function answeredEnd({ step }: Order, { status, headers }: Response, byte
 const firstLookMs = 60_000;
 
 /**
- * When a run asks after a request of which it has not heard, strictly later than `after`: a minute after it went
- * out, then after two more, four, and so on: its courier brings the answer, and asking is for the case that it
- * cannot. Epoch ms.
+ * When a run asks after an order that it has no answer to, strictly later than `after`, epoch ms: a minute after it was sent,
+ * then after two more, four, and so on. Asking is a fallback: the courier reports the answer by itself.
  */
 export function nextLookAt(startedAt: number, after: number): number {
   let spanMs = firstLookMs;

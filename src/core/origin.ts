@@ -1,4 +1,4 @@
-/** Where a run comes from, and who hears of its end. */
+/** Where a run comes from: its parent, schedule, fork, import or life before. */
 import type { StoredError } from "./error.ts";
 import type { StepTally } from "./tally.ts";
 import type { Stored } from "./value.ts";
@@ -12,31 +12,31 @@ export type ParentRun = { readonly id: string; readonly workflow: string };
 /** A run that this one started. */
 export type ChildRun = { readonly id: string; readonly workflow: string };
 
-/** Whom a child tells of its end: which call of which life of its parent's id. */
+/** The call of its parent that a child reports its end to; `createdAt` tells runs of the parent's id apart. */
 export type Reply = { readonly createdAt: number; readonly step: string };
 
 /** The run whose history a fork began with. */
 export type ForkOrigin = {
   readonly id: string;
-  /** The call from which on it goes its own way; null where it goes it from the start. */
+  /** The call that it was forked at; null: at the start. */
   readonly step: string | null;
   /** The `seq` of the newest entry that was copied, of this `run.created` where none was. */
   readonly upTo: number;
   readonly reason: string | null;
-  /** Tells the results that were given from others. */
+  /** A digest of the results that were given. */
   readonly print?: string;
 };
 
-/** The run of another deployment that this one was: its id there, and the SHA-256 of the text it came as, in hex. */
+/** Of an imported run: its id in the other deployment, and the SHA-256 of the imported text, in hex. */
 export type ImportOrigin = { readonly id: string; readonly digest: string };
 
-/** How long a run is kept after it completed, and after it failed or was cancelled, instead of as its workflow says. */
+/** How long a run is kept after it completed, and after it failed or was cancelled; overrides the workflow's retention. */
 export type Retention = { readonly completedMs?: number; readonly failedMs?: number };
 
 /** What becomes of a child when its parent stops waiting for it, or ends before it. */
 export type ChildPolicy = "cancel" | "terminate" | "abandon";
 
-/** What a run that goes on as new brings along from the lives before. */
+/** What a run that goes on as new carries over from the lives before. */
 export type Continuation = {
   /** How many lives went before. */
   readonly count: number;
@@ -48,11 +48,11 @@ export type Continuation = {
   readonly updates?: readonly KeptUpdate[];
   /** The newest actions that came with an `Idempotency-Key`; absent where there are none. */
   readonly actions?: readonly KeptAction[];
-  /** What tells the newest starts that a debounce made part of it; absent where there are none. */
+  /** The idempotency keys of the newest starts that a debounce merged into it; absent where there are none. */
   readonly debounced?: readonly string[];
   /** How its steps went, by name; absent where there were none. */
   readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
-  /** Those of the first; absent where they are what they were. */
+  /** The labels of the first life; absent where they have not changed. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Set if somebody restarted the run, in contrast to `step.continueAsNew`. */
   readonly restarted?: RestartOrigin;
@@ -66,7 +66,7 @@ export type RestartOrigin = {
   readonly upTo: number;
 };
 
-/** What was done to the run under a key; `url` is the address that was made, where one was. */
+/** An action that came with a key; `url` is the new address, where the action made one. */
 export type KeptAction = {
   readonly key: string;
   readonly kind: string;
@@ -83,7 +83,7 @@ export type KeptUpdate = {
   readonly end: UpdateEnd;
 };
 
-/** What the function of an update answered, or threw. */
+/** The result of an update's function, or the error that it threw. */
 export type UpdateEnd =
   | { readonly kind: "completed"; readonly result: Stored }
   | { readonly kind: "failed"; readonly error: StoredError };

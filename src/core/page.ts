@@ -2,7 +2,7 @@
 import { fromBase64Url, toBase64Url } from "./bytes.ts";
 import { HoldfastError } from "./error.ts";
 
-/** By code points, as the storage sorts text too. */
+/** Compares by code points, as the storage sorts text. */
 export function compareNames(one: string, other: string): number {
   const [left, right] = [[...one], [...other]];
   for (const [index, character] of left.entries()) {
@@ -26,7 +26,7 @@ export function fromNameCursor(cursor: string): string {
   const name = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true })
     .decode(fromBase64Url(cursor) ?? undefined)
     .slice(prefix.length);
-  // What is no cursor, or the same place spelt in another way, was not made here.
+  // Decoding is lenient: anything but the exact text that is made here is refused.
   if (toNameCursor(name) === cursor) return name;
   throw new HoldfastError("cursor_invalid", "the cursor is not one that this listing gave out");
 }

@@ -1,4 +1,4 @@
-/** The payload of a signal: what it may be, and what a workflow's own schema makes of it. */
+/** The payload of a signal: its checks, and its validation by the workflow's schema. */
 import type { Definition } from "./definition.ts";
 import { HoldfastError } from "./error.ts";
 import { checkName } from "./name.ts";
@@ -9,7 +9,10 @@ import type { SignalRequest } from "./service.ts";
 import { decode, encode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** The payload as it is where the workflow has no schema for the name. @throws HoldfastError signal_invalid */
+/**
+ * The payload validated by the workflow's schema for the name; unchanged where it has none.
+ * @throws HoldfastError signal_invalid
+ */
 export function fitPayload(
   definition: Pick<Definition, "signals"> | undefined,
   name: string,
@@ -24,7 +27,7 @@ export function fitPayload(
 }
 
 /**
- * What a schema makes of a payload. An empty one is seen as `{}`, and as nothing where the schema takes that alone.
+ * The schema's output for a payload. An empty payload is given to it as `{}`, and as undefined if it refuses that.
  * @throws HoldfastError signal_invalid
  */
 export function takePayload(schema: Schema, payload: unknown, what: string): unknown {
@@ -39,7 +42,7 @@ export function takePayload(schema: Schema, payload: unknown, what: string): unk
   return orElse(() => take(payload), takeNothing);
 }
 
-/** As one that was sent without anything is on record. */
+/** An empty object, which is also how a signal without payload is recorded. */
 function isEmpty(payload: unknown): boolean {
   const isPlain = isRecord(payload) && Object.getPrototypeOf(payload) === Object.prototype;
   return isPlain && Object.keys(payload).length === 0;
@@ -54,7 +57,7 @@ function orElse(make: () => unknown, other: (error: unknown) => unknown): unknow
   }
 }
 
-/** A signal with the payload that is delivered; `sent` is what came in, where that must be known when it is repeated. */
+/** A signal with its validated payload; `sent` is the payload as it came, where a repeated signal is compared with it. */
 export type FittedSignal = SignalRequest & { readonly sent?: Stored };
 
 export function refit(signal: SignalRequest, payload: Stored): FittedSignal {

@@ -1,31 +1,31 @@
-/** What the sentences for people are made of: text that fits one line, times of day, numbers in a row. */
+/** Parts of sentences for people: text in one line, times, ordinals, lists. */
 import type { Author } from "./author.ts";
 import { describeMs } from "./duration.ts";
 import type { CallKind } from "./entry.ts";
 
-/** Breaks, control characters, and what turns the direction of the text behind it. */
+/** White space, control characters, and characters that change the direction of the text after them. */
 const unruly = /[\s\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu;
 
 /** The text in one line, at most `limit` UTF-16 units of it; one that is cut ends in `…`. */
 export function inLine(text: string, limit: number): string {
-  // What is far behind the limit need not be looked at; a little of it may be blanks that fall away.
+  // Text far beyond the limit is not looked at; some extra is, because white space is removed.
   const line = text
     .slice(0, 4 * limit)
     .toWellFormed()
     .replace(unruly, " ")
     .trim();
   if (line.length <= limit && text.length <= 4 * limit) return line;
-  // Half of a surrogate pair is no text.
+  // The cut may have split a surrogate pair.
   return `${line
     .slice(0, limit - 1)
     .replace(/[\ud800-\udbff]$/, "")
     .trimEnd()}…`;
 }
 
-/** Of words that people wrote, so many characters help. */
+/** Characters that are shown of a text that people wrote. */
 export const maxWords = 300;
 
-/** `: no such customer`; nothing where nobody said why. */
+/** `: no such customer`; nothing where no reason was given. */
 export function because(words: string | null | undefined): string {
   const line = inLine(words ?? "", maxWords);
   return line === "" ? "" : `: ${line}`;
@@ -34,8 +34,8 @@ export function because(words: string | null | undefined): string {
 export const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /**
- * An instant as somebody at another says it, both epoch ms, in UTC: `14:02` on the same day, else
- * `3 Nov 14:02`, in another year `3 Nov 2025 14:02`.
+ * An instant as seen at `now`, both epoch ms, in UTC: `14:02` on the same day, else `3 Nov 14:02`, in another year
+ * `3 Nov 2025 14:02`.
  */
 export function timeOf(at: number, now: number): string {
   const [date, today] = [new Date(at), new Date(now)];
@@ -59,14 +59,14 @@ export function ordinal(count: number): string {
   return `${count}${ending}`;
 }
 
-/** `attempt 2 of 6`, or `attempt 2` where nobody knows of how many. */
+/** `attempt 2 of 6`, or `attempt 2` where the limit is not known. */
 export function attemptOf(attempt: number, limit: number | null): string {
   return limit === null ? `attempt ${attempt}` : `attempt ${attempt} of ${limit}`;
 }
 
-/** What people wrote: names as far as they may go. */
+/** Characters that are shown of a name: as many as a name may have. */
 const maxName = 256;
-/** Of a list of names so many are told. */
+/** How many names of a list are shown. */
 const maxListed = 5;
 
 export function named(text: string): string {
@@ -79,7 +79,7 @@ export function list(names: readonly string[]): string {
   return names.length > maxListed ? `${shown} and ${names.length - maxListed} more` : shown || "nothing";
 }
 
-/** `ana (operate)`: a name that is somebody's word, and the role that let them in. */
+/** `ana (operate)`: the name, and the role where the name is not proved (see `Author`). */
 export function who({ by, role }: Author): string {
   return role === undefined ? named(by) : `${named(by)} (${named(role)})`;
 }
@@ -90,7 +90,7 @@ export function callOf(call: CallKind, id: string): string {
   return `${what[call]} ${named(id)}`;
 }
 
-/** How an instant is told by another, both epoch ms. */
+/** Formats an instant as seen at another, both epoch ms. */
 export type Time = (at: number, now: number) => string;
 
 /** `after 4 s` */
@@ -98,18 +98,18 @@ export function took({ at, startedAt }: { readonly at: number; readonly startedA
   return `after ${describeMs(at - startedAt)}`;
 }
 
-/** `at 14:02`, or `on 3 Nov 14:02` of another day. */
+/** `at 14:02`, or `on 3 Nov 14:02` on another day. */
 export function clock(instant: number, { at }: { readonly at: number }, time: Time): string {
   const day = 86_400_000;
   return `${Math.floor(instant / day) === Math.floor(at / day) ? "at" : "on"} ${time(instant, at)}`;
 }
 
-/** ` until 14:02`; nothing where there is no end to it. */
+/** ` until 14:02`; nothing where there is no limit. */
 export function until(entry: { readonly at: number; readonly until: number | null }, time: Time): string {
   return entry.until === null ? "" : ` until ${time(entry.until, entry.at)}`;
 }
 
-/** ` (no such customer)`; nothing where there are no words. */
+/** ` (no such customer)`; nothing for an empty text. */
 export function told(words: string): string {
   const line = inLine(words, maxWords);
   return line === "" ? "" : ` (${line})`;

@@ -34,8 +34,8 @@ export const plan = {
 const bytesPerGigabyte = 1e9;
 
 /**
- * US dollars: what the run took, and what keeping it for 30 days takes. Without what is not measured by run: the
- * Worker's own requests and CPU time, rows read, the time other objects were awake for it.
+ * US dollars for the run's usage, and for storing it for 30 days. Not included, because it is not measured for each run: the
+ * Worker's requests and CPU time, rows read, the time that other objects were awake for the run.
  */
 export function costOf({ rowsWritten, requests, awakeMs, bytesStored }: Usage): number {
   const awake = (awakeMs / 1000) * prices.gigabytesAwake * prices.perGigabyteSecond;

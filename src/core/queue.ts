@@ -1,25 +1,25 @@
-/** A line in which some go before others: by rank, equal ranks by turn. Finding a place halves, joining moves memory. */
+/** A priority queue, ordered by rank and then by turn: a sorted array with binary search. */
 
 type Item<Value> = { readonly rank: number; readonly turn: number; readonly value: Value };
 
-/** How many that have left are kept before their places are cleared away. */
+/** How many removed items at the front are kept before the array is cut. */
 const maxLeft = 1024;
 
 export class PriorityQueue<Value> {
   readonly #items: (Item<Value> | undefined)[] = [];
-  /** Where the line begins: what is before has left. */
+  /** The index of the first item; those before it were removed. */
   #head = 0;
 
   get size(): number {
     return this.#items.length - this.#head;
   }
 
-  /** @param turn no other in the queue has it */
+  /** @param turn unique in the queue */
   add(value: Value, rank: number, turn: number): void {
     this.#items.splice(this.#placeOf(rank, turn), 0, { rank, turn, value });
   }
 
-  /** Takes the first one out. */
+  /** Removes the first item, and returns it. */
   shift(): Value | undefined {
     const item = this.#items[this.#head];
     if (item === undefined) return undefined;
@@ -36,7 +36,7 @@ export class PriorityQueue<Value> {
     if (this.#items[place]?.turn === turn) this.#items.splice(place, 1);
   }
 
-  /** Counted from 1: its own, or the one it would have. */
+  /** The item's position, from 1; of one that is not in the queue, the position it would have. */
   position(rank: number, turn: number): number {
     return this.#placeOf(rank, turn) - this.#head + 1;
   }
@@ -47,7 +47,7 @@ export class PriorityQueue<Value> {
       .flatMap((item) => (item === undefined ? [] : [item.value]));
   }
 
-  /** Index of the first item that does not go before. */
+  /** The index of the first item that is not ordered before. */
   #placeOf(rank: number, turn: number): number {
     let [low, high] = [this.#head, this.#items.length];
     while (low < high) {

@@ -1,4 +1,4 @@
-/** Random numbers that a seed decides, so that every replay of a run sees the same ones. Not for secrets. */
+/** Random numbers derived from a seed, so that every replay of a run gets the same ones. Not for secrets. */
 
 export type Random = {
   /** In [0, 1), 53 bits. */
@@ -16,7 +16,7 @@ export function createRandom(seed: string): Random {
   };
 }
 
-/** sfc32, a small generator with 128 bits of state, begun from four hashes of the seed. */
+/** sfc32, a small generator with 128 bits of state, initialised with four hashes of the seed. */
 function wordsOf(seed: string): () => number {
   let a = hash(seed, 0x9e3779b9);
   let b = hash(seed, 0x243f6a88);
@@ -30,7 +30,7 @@ function wordsOf(seed: string): () => number {
     c = ((c << 21) | (c >>> 11)) + sum;
     return sum >>> 0;
   };
-  // The first words still show the seed.
+  // The first words still correlate with the seed.
   for (let i = 0; i < 12; i += 1) word();
   return word;
 }

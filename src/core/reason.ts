@@ -5,13 +5,13 @@ import { attemptOf, because, inLine, named, ordinal, timeOf, untilText } from ".
 import type { ActiveAttempt, RunSnapshot, RunStatus, RunSummary, Waiting } from "./run.ts";
 import type { RunState } from "./state.ts";
 
-/** What a sentence is made of: what the run was told to be, what it waits for, and what it is at where that is known. */
+/** The parts of a run that its sentence is made from. */
 export type Told = Pick<RunSummary, "status" | "waitingFor" | "reason" | "lead"> &
   Partial<Pick<RunSnapshot, "active" | "steps">>;
 
 /**
- * A piece of the sentence: words, or an instant, epoch ms: told as the time that it is (`time`), or, where it is to
- * come, as what is left until then: `in 4 min` (and `now` once it has come) or `4 min`.
+ * A piece of the sentence: words, or an instant (epoch ms) that is shown as a time (`time`), as `in 4 min`, and `now` once it
+ * has come (`in`), or as the time left, `4 min` (`left`).
  */
 export type Piece = string | { readonly at: number; readonly form: "time" | "in" | "left" };
 
@@ -30,11 +30,11 @@ export function reasonAt(run: Told, now: number): string | null {
 export function piecesAt({ status, waitingFor, reason, lead, ...told }: Told, now: number): readonly Piece[] {
   const { active } = told;
   if (status === "running" && lead === null && active !== undefined) {
-    // It awaits something of its own, for as long as that takes: what that is, nobody can see.
+    // Without an attempt in flight, the handler awaits something that is not a call of `step`.
     return active[0] === undefined ? [idle] : work(active[0], told.steps?.running ?? 1);
   }
   const isHeld = status === "queued" || status === "waiting";
-  // Of a run that an older deployment listed there is the sentence of that time only.
+  // A run that was listed by an older deployment has only the sentence that was made then.
   const wait = isHeld && lead !== undefined ? foremost(waitingFor, now) : [];
   if (wait.length === 0) return reason === null ? [] : [reason];
   return typeof lead === "string" ? [`${lead}; `, ...wait] : wait;
@@ -55,7 +55,7 @@ function pieceText(piece: Piece, now: number): string {
   }
 }
 
-/** What is to be said of the run but for what it waits for and what it is at. */
+/** The sentence about the run without what it waits for and what it is executing. */
 export function standingOf(
   state: RunState,
   status: RunStatus,
@@ -93,14 +93,14 @@ function outcomeOf({ end }: RunState, status: "failed" | "cancelled"): string {
   return inLine(error?.message ?? "", maxReason) || `${status} without a word of why`;
 }
 
-/** What an end that was asked for is called. */
+/** The codes of ends that somebody asked for. */
 const hows: ReadonlySet<string | undefined> = new Set(["cancelled", "terminated"]);
 
 function isSomebody(by: string): boolean {
   return by !== "engine" && by !== "workflow";
 }
 
-/** A run that is on its way to its end says so before anything else. */
+/** What is said first of a run that is ending; null for others. */
 function parting({ ending, cancelling, undone, notUndone }: RunState): string | null {
   if (ending !== null) {
     const done = undone.length + notUndone.length;
@@ -113,7 +113,7 @@ function byWhom({ by, reason }: { readonly by: string; readonly reason: string |
   return `by ${named(by)}${because(reason)}`;
 }
 
-/** The oldest of so many attempts; a first one needs no number. */
+/** The oldest attempt in flight of `count`; the number is shown from the second on. */
 function work({ step, attempt, of, since }: ActiveAttempt, count: number): readonly Piece[] {
   const which = attempt === 1 ? "" : ` (${attemptOf(attempt, of ?? null)})`;
   return [`running ${named(step)}${which} since `, time(since), others(count)].filter((piece) => piece !== "");
@@ -123,7 +123,7 @@ function others(count: number): string {
   return count > 1 ? ` (and ${count - 1} more)` : "";
 }
 
-/** What held it, then somebody who is waited for, then a clock, then what is listened for; of these the wait that ends first. */
+/** The most important wait: lanes, then signals, webhooks and runs, then timers, then listeners; of equals, the first to end. */
 function foremost(waitingFor: readonly Waiting[], now: number): readonly Piece[] {
   const [first] = waitingFor.toSorted(
     (one, other) =>
@@ -167,14 +167,14 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
   }
 }
 
-/** The name of a sleep that nobody gave one says nothing. */
+/** A sleep; its name is shown unless it is the default. */
 function nap(name: string, until: number, now: number): readonly Piece[] {
   const what = name === "sleep" ? "sleeping" : `sleeping (${named(name)})`;
   if (until <= now) return [`${what}, and due to wake`];
   return [`${what} for another `, { at: until, form: "left" }, ", until ", time(until)];
 }
 
-/** Of a step, or of the undoing of one. */
+/** A wait for the next attempt of a step, or of undoing one. */
 function nextAttempt({ name, until, attempt = 1, of, error, undo }: Waiting, now: number): readonly Piece[] {
   const what = `next attempt ${undo === true ? "to undo" : "of"} ${named(name)} `;
   return [what, when(until ?? now), ` (${attemptOf(attempt, of ?? null)}${because(error)})`];

@@ -1,6 +1,6 @@
-/** Plain objects: what is one, and what is made of their fields. */
+/** Plain objects: recognising them, leaving out undefined fields, sorting entries. */
 
-/** An object that is no list. */
+/** Whether the value is an object and no array. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -11,12 +11,12 @@ export type Defined<Fields> = {
 } & { [Name in keyof Fields as undefined extends Fields[Name] ? Name : never]?: Exclude<Fields[Name], undefined> };
 
 /**
- * The fields that have a value, in their order: what is spread, compared or written as JSON is absent, and not
- * undefined.
+ * The fields that are not undefined, in their order, so that they are absent where the result is spread, compared or
+ * written as JSON.
  */
 export function defined<Fields extends object>(fields: Fields): Defined<Fields> {
   const found: { [Name in keyof Fields]?: unknown } = {};
-  // A loop: starts and signals pass here, and entries of an object, made and read again, take three times as long.
+  // A loop, because this runs at every start and signal; `Object.entries` and `fromEntries` take three times as long.
   for (const name in fields) if (fields[name] !== undefined) found[name] = fields[name];
   return found as Defined<Fields>;
 }

@@ -1,11 +1,11 @@
-/** What `step.fetch` is asked to send: looked at where it is asked for, so that nothing is sent that cannot be. */
+/** Checks the request of a `step.fetch` at the call, before it is handed to a courier. */
 import { HoldfastError, messageOf } from "./error.ts";
 import type { OrderRequest } from "./order.ts";
 import { group, maxValueBytes, utf8Length } from "./size.ts";
 
 const fields = ["url", "method", "headers", "body"];
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD"]);
-/** Methods that `fetch` sends for nobody. */
+/** Methods that `fetch` refuses. */
 const refusedMethods: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
 
 type Part = { readonly body: string | Uint8Array | null; readonly type: string | null };
@@ -79,7 +79,7 @@ function partOf(given: unknown, what: string): Part {
   if (typeof given === "string") return { body: given, type: null };
   if (given instanceof URLSearchParams)
     return { body: String(given), type: "application/x-www-form-urlencoded;charset=UTF-8" };
-  // As it is now: the handler may go on writing into it.
+  // A copy: the handler may change the buffer later.
   if (given instanceof ArrayBuffer) return { body: new Uint8Array(given.slice(0)), type: null };
   if (ArrayBuffer.isView(given))
     return { body: new Uint8Array(given.buffer, given.byteOffset, given.byteLength).slice(), type: null };

@@ -51,8 +51,8 @@ export const defaultRetry: ResolvedPolicy = {
 };
 
 /**
- * The default with each policy laid over it in turn. A function replaces everything before it; a
- * policy after a function begins again from the default.
+ * Merges the policies over the default, in order. A function replaces everything before it; a policy after a function begins
+ * again from the default.
  * @throws HoldfastError options_invalid naming the field, duration_invalid for `delay` and `maxDelay`
  */
 export function resolveRetry(...policies: readonly (Retry | undefined)[]): ResolvedRetry {
@@ -106,8 +106,8 @@ function checkJitter(jitter: unknown): number {
  * Whole milliseconds until the next attempt, or null to give up. `attempt` is the one that failed,
  * from 1; `random` gives numbers in [0, 1). The delay of a RetryAfterError is kept whole, and its
  * attempt counts as any other.
- * @throws HoldfastError duration_invalid when a retry function or a RetryAfterError names a delay
- * that is none: the step then fails with this error, whose cause is the step's own.
+ * @throws HoldfastError duration_invalid if a retry function or a RetryAfterError gives an invalid delay: the step then
+ * fails with this error, whose cause is the step's own.
  */
 export function nextDelayMs(
   retry: ResolvedRetry,
@@ -130,12 +130,12 @@ export function nextDelayMs(
   }
 }
 
-/** How many attempts the policy allows in all; null where there is no end to them, or a function decides. */
+/** How many attempts the policy allows in all; null where it sets no limit, or a function decides. */
 export function attemptLimit(retry: ResolvedRetry): number | null {
   return retry.kind === "policy" && Number.isFinite(retry.limit) ? retry.limit + 1 : null;
 }
 
-/** A function that throws has nothing to say about the next attempt, so there is none. */
+/** A function that throws gives up: there is no next attempt. */
 function ask(decide: RetryFunction, error: unknown, attempt: number): Duration | null {
   try {
     return decide(error, attempt);
@@ -159,11 +159,11 @@ function backOff(retry: ResolvedPolicy, attempt: number, random: () => number): 
   return Math.max(0, Math.round(delay * (1 + retry.jitter * (2 * random() - 1))));
 }
 
-/** By what the delay after this attempt is longer than that after the first. */
+/** The factor by which the delay after this attempt is longer than that after the first. */
 export function growth(backoff: Backoff, attempt: number): number {
   switch (backoff) {
     case "exponential":
-      // Bounded, because no delay times Infinity is not a number.
+      // Bounded, because 0 times Infinity would be NaN.
       return 2 ** Math.min(attempt - 1, 64);
     case "linear":
       return attempt;
@@ -174,7 +174,10 @@ export function growth(backoff: Backoff, attempt: number): number {
   }
 }
 
-/** Milliseconds of a `Retry-After`: seconds or a date (RFC 9110, 10.2.3); null where it is neither. @param at when it came, epoch ms */
+/**
+ * The delay of a `Retry-After` header in ms: seconds or a date (RFC 9110, 10.2.3); null for anything else.
+ * @param at when it came, epoch ms
+ */
 export function readRetryAfter(header: string | null, at: number): number | null {
   if (header === null) return null;
   const text = header.trim();

@@ -1,6 +1,6 @@
 /**
- * What a run looks like from outside, in stored form: instants are epoch ms, values are
- * {@link Stored} text. The HTTP layer and the typed handle turn it into their own forms.
+ * A run as it looks from outside, in stored form: instants are epoch ms, values are {@link Stored} text. The HTTP layer and
+ * the typed handle convert it.
  */
 import type { Entry } from "./entry.ts";
 import type { ParentRun, ScheduleFiring } from "./origin.ts";
@@ -41,12 +41,12 @@ export type Waiting = {
   readonly url?: string;
   /** Of a child: its workflow. */
   readonly workflow?: string;
-  /** A signal that `onSignal` takes whenever it comes: nothing is held up by it. */
+  /** A signal that `onSignal` takes whenever it comes: the handler does not wait for it. */
   readonly listener?: true;
 } & Partial<Position> &
   Partial<NextAttempt>;
 
-/** Of a wait for the next attempt: its number, of how many where that is known, and what the last one failed of, in one line. */
+/** The next attempt that is waited for: its number, the limit (`of`) where it is known, and the last error in one line. */
 export type NextAttempt = {
   readonly attempt: number;
   readonly of: number;
@@ -55,7 +55,7 @@ export type NextAttempt = {
   readonly undo: true;
 };
 
-/** Where a run stands in the line before a lane; 1 is next. `limit` null: none. */
+/** The position of a run in the queue of a lane; 1 is next. `limit` null: none. */
 export type Position = { readonly position: number; readonly used: number; readonly limit: number | null };
 
 export type RunSnapshot = {
@@ -70,22 +70,22 @@ export type RunSnapshot = {
   readonly progress: Stored | null;
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
-  /** The run that this one was forked from, and the step from which on it goes its own way. */
+  /** The run that this one was forked from, and the step at which. */
   readonly fork: { readonly id: string; readonly step: string | null } | null;
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly updatedAt: number;
   readonly finishedAt: number | null;
   readonly waitingFor: readonly Waiting[];
-  /** One true sentence on why the run is not progressing, or what it is at; null when it has completed. */
+  /** One sentence on why the run does not progress, or what it is executing; null when it has completed. */
   readonly reason: string | null;
   /**
-   * What the sentence says of a run at any instant, before what it waits for: that it is on its way to its end.
-   * Null where there is no more than that; absent where `reason` stands as it is, whatever the clock.
+   * The part of the sentence that does not depend on the clock, before what the run waits for: that it is ending. Null where
+   * there is none; absent where all of `reason` is independent of the clock.
    */
   readonly lead?: string | null;
   readonly steps: { readonly completed: number; readonly failed: number; readonly running: number };
-  /** Attempts in flight, as far as this life of the run knows; the oldest first, at most 20. */
+  /** Attempts in flight, as far as the object's memory knows; the oldest first, at most 20. */
   readonly active: readonly ActiveAttempt[];
   readonly usage: Usage;
   /** How its steps went, by name, those that fail most first; at most 50. */
@@ -96,7 +96,7 @@ export type RunSnapshot = {
   readonly seq: number;
 };
 
-/** `of`: how many there may be, where that is on record. */
+/** `of`: how many attempts there may be, where that is recorded. */
 export type ActiveAttempt = {
   readonly step: string;
   readonly attempt: number;
@@ -104,13 +104,13 @@ export type ActiveAttempt = {
   readonly since: number;
 };
 
-/** What the directory keeps of a run. */
+/** The part of a run that the directory keeps. */
 export type RunSummary = Omit<RunSnapshot, "input" | "output" | "progress" | "active">;
 
-/** The run that a request made, or that it made before. */
+/** The run that a request made (`created`), or found because it was made before. */
 export type Made<Run = RunSnapshot> = { readonly run: Run; readonly created: boolean };
 
-/** `ended`: the run has; absent where that is not known. */
+/** `ended`: whether the run has ended; absent where that is not known. */
 export type HistoryPage = {
   readonly entries: readonly Entry[];
   readonly next: number | null;

@@ -1,4 +1,4 @@
-/** The fields of a form that hold one value each, from the words of their JSON Schema. */
+/** Makes the fields of a form that hold a single value, from the keywords of a JSON Schema. */
 import type { Field, Json, Shape, TextFormat } from "./field.ts";
 import { defined } from "./record.ts";
 
@@ -19,14 +19,14 @@ const formats: Readonly<Record<string, TextFormat>> = {
   time: "time",
 };
 
-/** Text beyond this length deserves several lines. */
+/** Text that may be longer gets a field of several lines. */
 const longText = 200;
 
 export function textOf(schema: Schema): Shape {
   const maxLength = numberOf(schema["maxLength"]);
   const length = defined({ minLength: numberOf(schema["minLength"]), maxLength });
   const format = formats[String(schema["format"])];
-  // A format's own pattern says nothing that the format does not.
+  // Validators also write the pattern of a format, which is not needed beside it.
   if (format !== undefined) return { kind: "text", format, ...length };
   const pattern = schema["pattern"];
   const isPattern = typeof pattern === "string" && isRegular(pattern);
@@ -34,7 +34,7 @@ export function textOf(schema: Schema): Shape {
   return { kind: "text", format: isLong ? "long" : "plain", ...length, ...(isPattern ? { pattern } : {}) };
 }
 
-/** As the browser would read it: in a form a pattern has the flag v. */
+/** Whether the browser can use the pattern: in forms it has the flag v. */
 function isRegular(pattern: string): boolean {
   try {
     return new RegExp(pattern, "v") instanceof RegExp;
@@ -53,7 +53,7 @@ export function boundsOf(schema: Schema) {
   });
 }
 
-/** The ends of the exact whole numbers are no rule that anybody made. */
+/** Drops the bounds of the safe integers, which validators add by themselves. */
 function safe(bound: number | undefined): number | undefined {
   return bound !== undefined && Number.isSafeInteger(bound) && Math.abs(bound) === Number.MAX_SAFE_INTEGER
     ? undefined

@@ -1,4 +1,4 @@
-/** Schedules as they stand in the code: what a rule may say, what it is called, what its runs are called. */
+/** The rules of schedules: checking them, their ids, the ids and times of their runs. */
 import { cronProblem, parseCron, timezoneProblem } from "./cron.ts";
 import type { Cron } from "./cron.ts";
 import type { Definition, ScheduleRule } from "./definition.ts";
@@ -12,7 +12,7 @@ import type { Overlap } from "./schedules.ts";
 import { encode } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** A schedule with everything settled that its rule left open. */
+/** The rule of a schedule, with defaults filled in. */
 export type Rule = {
   readonly id: string;
   readonly workflow: string;
@@ -37,7 +37,7 @@ export const overlaps: readonly Overlap[] = [
   "allow-all",
 ];
 
-/** What a rule says about when and how its runs start; absent is the default. */
+/** The part of a rule about when and how its runs start; absent fields have defaults. */
 export type Timing = Pick<ScheduleRule, "cron" | "timezone" | "overlap" | "catchUp" | "jitter" | "pauseOnFailure">;
 
 const fields: ReadonlySet<string> = new Set([
@@ -54,7 +54,7 @@ const fields: ReadonlySet<string> = new Set([
 const defaultCatchUpMs = 3_600_000;
 
 /**
- * Holds a rule to what docs/schedules.md allows, as early as `defineWorkflow`.
+ * Checks a rule against docs/schedules.md; called by `defineWorkflow`.
  * @throws HoldfastError options_invalid; the message names the field
  */
 export function checkRule(rule: ScheduleRule, workflow: string): void {
@@ -69,10 +69,10 @@ export function checkRule(rule: ScheduleRule, workflow: string): void {
   if (bad !== null) throw refused(workflow, "schedule.id", bad.text, bad.cause);
 }
 
-/** Which field is wrong, and how, as the end of a sentence. */
+/** The field that is wrong, and how, as the end of a sentence. */
 export type Problem = { readonly field: string; readonly text: string; readonly cause?: unknown };
 
-/** The first thing that is wrong with it; null when all is well. */
+/** The first problem; null where there is none. */
 export function timingProblem({ cron, timezone, overlap, catchUp, jitter, pauseOnFailure }: Timing): Problem | null {
   const badCron = cronProblem(cron);
   if (badCron !== null) return { field: "cron", text: `${JSON.stringify(cron)} ${badCron}` };
@@ -98,7 +98,7 @@ function problemOf(field: string, read: () => unknown): Problem | null {
   }
 }
 
-/** Of a rule without a problem: what it says, and the defaults for the rest. */
+/** A timing without problems, with defaults filled in. */
 export function settleTiming({ cron, timezone, overlap, catchUp, jitter, pauseOnFailure }: Timing) {
   return {
     cron,
@@ -111,8 +111,8 @@ export function settleTiming({ cron, timezone, overlap, catchUp, jitter, pauseOn
 }
 
 /**
- * Every schedule of these definitions. A workflow given in several versions is scheduled as its last
- * one says, because that is the version new runs begin with.
+ * The rules of all schedules of these definitions. Of a workflow with several versions the last one counts, because new
+ * runs begin with it.
  * @throws HoldfastError options_invalid: a bad rule, one id for two schedules, or an input that the
  * workflow's schema refuses
  */
@@ -146,7 +146,8 @@ function settle(rule: ScheduleRule, id: string, definition: Definition): Rule {
 }
 
 /**
- * A validator that waits, or that cannot work before the first request, has its say when a run starts.
+ * The input of a rule is checked here unless the validator is asynchronous, or cannot run before the first request: then it
+ * is checked when a run starts.
  * @throws HoldfastError options_invalid
  */
 function checkInput(rule: ScheduleRule, id: string, { name, input: schema }: Definition): void {
@@ -174,7 +175,7 @@ export function cronOf(rule: Rule): Cron {
   return cron;
 }
 
-/** The last answer for each rule: lists are asked for more often than firings come. */
+/** A cache of the last result for each rule: schedules are listed more often than they fire. */
 const upcoming = new WeakMap<Rule, { readonly afterAt: number; readonly slots: readonly number[] }>();
 
 /** The next `count` firings strictly after `at`, soonest first. */
@@ -194,8 +195,8 @@ export function nextSlots(rule: Rule, at: number, count: number): readonly numbe
 const runId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 /**
- * The id of the one run of a firing: `nightly:20260101T000000Z`. A schedule id that no run id can
- * hold is cleaned, and told apart from its like by a hash.
+ * The id of the one run of a firing: `nightly:20260101T000000Z`. In a schedule id, characters that a run id cannot have are
+ * replaced, and a hash is added, which keeps it unique.
  */
 export function firingRunId(scheduleId: string, slotAt: number): string {
   const time = new Date(slotAt)
@@ -205,12 +206,12 @@ export function firingRunId(scheduleId: string, slotAt: number): string {
   return runIdOf(scheduleId, time);
 }
 
-/** Who starts the run of a firing. */
+/** The author of a firing's run. */
 export function firingAuthor(scheduleId: string): string {
   return `schedule:${scheduleId}`;
 }
 
-/** Whether a run of the schedule was started by a backfill, under the id that its firing would have: it is in no firing's way. */
+/** Whether a run of the schedule was started by a backfill, under the id of its firing: it does not count for the overlap rule. */
 export function isOfBackfill(run: { readonly id: string; readonly by: string }, { id, at }: ScheduleFiring): boolean {
   return run.id === firingRunId(id, at) && run.by !== firingAuthor(id);
 }

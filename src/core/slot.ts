@@ -1,4 +1,4 @@
-/** What is kept of a lane: its slots and its terms. */
+/** What is stored of a lane: its slots and its terms. */
 import type { Author } from "./author.ts";
 import type { Ticket } from "./ticket.ts";
 
@@ -12,7 +12,7 @@ export type Slot = {
   readonly enqueuedAt: number;
   /** Null while it waits. */
   readonly grantedAt: number | null;
-  /** Its holder knows. */
+  /** Its holder knows of the grant. */
   readonly told: boolean;
 };
 
@@ -22,10 +22,13 @@ export type Followed = { readonly limit: number | null; readonly version: number
 /** Who set a limit at run time, when and why. */
 export type Setting = Author & { readonly at: number; readonly reason: string | null };
 
-/** Null: none. */
+/** The lane's limit and period in the code; null for none. */
 export type CodeTerms = { readonly limit: number | null; readonly periodMs: number | null };
 
-/** The limits a lane was told of: those of the code it runs with or, where that does not name it, of who asked last. */
+/**
+ * All limits of a lane. `limit` and `periodMs` are those of this deployment's code or, where that does not name the lane,
+ * those that the newest request brought.
+ */
 export type Terms = CodeTerms & {
   readonly override: number | null;
   /** Who set the override, where somebody said so. */
@@ -40,7 +43,7 @@ export function limitOf({ limit, override, followed }: Terms): number | null {
   return override ?? followed.limit ?? limit;
 }
 
-/** With another override; nobody has set one that is none. */
+/** The terms with another override. Removing it also removes who set it. */
 export function overridden({ setting: _before, ...terms }: Terms, override: number | null, setting?: Setting): Terms {
   return { ...terms, override, ...(override === null || setting === undefined ? {} : { setting }) };
 }
@@ -49,17 +52,17 @@ export function underCode(terms: Terms, { limit, periodMs }: CodeTerms): Terms {
   return { ...terms, limit, periodMs };
 }
 
-/** Where a lane is kept. A slot is known by its ticket. */
+/** The port to the storage of a lane. A slot is identified by its ticket. */
 export interface LaneBook {
   put(slot: Slot): void;
   drop(ticket: Ticket): void;
-  agree(terms: Terms): void;
+  putTerms(terms: Terms): void;
 }
 
 const headStartMs = 60_000;
 const maxPriority = 10_000;
 
-/** What a priority counts as: a head start of at most a week, 10,000 minutes. What is no number has none. */
+/** The priority within its bounds: a head start of at most 10,000 minutes, about a week. NaN counts as 0. */
 export function clampPriority(priority: number): number {
   return Number.isNaN(priority) ? 0 : Math.min(maxPriority, Math.max(-maxPriority, priority));
 }
@@ -69,7 +72,7 @@ export function rankOf({ enqueuedAt, priority }: Slot): number {
   return enqueuedAt - priority * headStartMs;
 }
 
-/** What tells tickets apart. */
+/** Identifies a ticket. */
 export function ticketKey({ runId, createdAt, step }: Ticket): string {
   return JSON.stringify([runId, createdAt, step]);
 }

@@ -175,7 +175,7 @@ export class Keeper {
   /** Tells and asks whom it is time to tell and ask, and sees to it that the rest comes in its time. */
   #attend(now: number): void {
     const { lane } = this.#open();
-    for (const slot of lane.toTell(now, atOnce - this.#talks)) this.#talk(this.#tell(slot));
+    for (const slot of lane.toNotify(now, atOnce - this.#talks)) this.#talk(this.#tell(slot));
     for (const slot of lane.toAsk(now, atOnce - this.#talks)) this.#talk(this.#ask(slot));
     this.#arm();
   }
@@ -193,7 +193,7 @@ export class Keeper {
 
   async #tell(slot: Slot): Promise<void> {
     const wanted = await tellGranted(this.#name, slot);
-    this.#write(({ lane }) => lane.told(slot, wanted, Date.now()));
+    this.#write(({ lane }) => lane.answered(slot, wanted, Date.now()));
   }
 
   async #ask(slot: Slot): Promise<void> {

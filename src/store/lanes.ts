@@ -111,7 +111,7 @@ export class LaneStore implements LaneBook {
     this.#open().exec("DELETE FROM tickets WHERE run = ? AND created_at = ? AND step = ?", ...keyOf(ticket));
   }
 
-  agree(terms: Terms): void {
+  putTerms(terms: Terms): void {
     this.save({ ...this.#state, terms });
   }
 

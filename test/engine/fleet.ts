@@ -55,7 +55,7 @@ export class Fleet {
   lane(name: string): Lane {
     const known = this.lanes.get(name);
     if (known !== undefined) return known;
-    const lane = new Lane(noTerms, [], { put: () => {}, drop: () => {}, agree: () => {} });
+    const lane = new Lane(noTerms, [], { put: () => {}, drop: () => {}, putTerms: () => {} });
     this.lanes.set(name, lane);
     return lane;
   }
@@ -112,17 +112,17 @@ export class Fleet {
   #attend(): void {
     for (const [name, lane] of this.lanes) {
       lane.advance(this.clock.at);
-      for (const slot of lane.toTell(this.clock.at, 50)) void this.#tell(name, lane, slot);
+      for (const slot of lane.toNotify(this.clock.at, 50)) void this.#tell(name, lane, slot);
       for (const slot of lane.toAsk(this.clock.at, 50)) void this.#ask(name, lane, slot);
     }
   }
 
   async #tell(name: string, lane: Lane, slot: Slot): Promise<void> {
     await this.latency();
-    if (this.loses("granted", name)) return lane.told(slot, null, this.clock.at);
+    if (this.loses("granted", name)) return lane.answered(slot, null, this.clock.at);
     const wanted = this.ships.get(slot.ticket.runId)?.granted(name, slot) ?? false;
     await this.latency();
-    lane.told(slot, wanted, this.clock.at);
+    lane.answered(slot, wanted, this.clock.at);
   }
 
   async #ask(name: string, lane: Lane, slot: Slot): Promise<void> {

@@ -452,7 +452,7 @@ describe("what is written", () => {
       lane.enter(request("holder"), 20);
       lane.enter(request("run"), 21);
       lane.leave(ticketOf("holder"), 22);
-      for (const slot of lane.toTell(22, 1)) lane.told(slot, true, 23);
+      for (const slot of lane.toNotify(22, 1)) lane.answered(slot, true, 23);
       lane.leave(ticketOf("run"), 24);
     });
     expect(rows).toBe(2 + 4);

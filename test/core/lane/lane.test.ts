@@ -14,7 +14,7 @@ const minuteMs = 60_000;
 function laneWith(slots: readonly Slot[] = []): { lane: Lane; writes: () => number } {
   let writes = 0;
   const count = (): void => void writes++;
-  return { lane: new Lane(noTerms, slots, { put: count, drop: count, agree: () => undefined }), writes: () => writes };
+  return { lane: new Lane(noTerms, slots, { put: count, drop: count, putTerms: () => undefined }), writes: () => writes };
 }
 
 function ticket(runId: string, step: string | null = null): Ticket {
@@ -95,11 +95,11 @@ describe("a slot", () => {
     lane.enter(entrance("holder", 1), 0);
     lane.enter(entrance("run", 1), 1);
     lane.leave(ticket("holder"), 2);
-    const [slot] = lane.toTell(2, 10);
+    const [slot] = lane.toNotify(2, 10);
     if (slot === undefined) throw new Error("nobody was told");
     lane.leave(ticket("run"), 3);
     lane.enter(entrance("run", 1), 4);
-    lane.told(slot, false, 5);
+    lane.answered(slot, false, 5);
     lane.lost(slot, 5);
     expect(lane.holders(5).map(({ ticket }) => ticket.runId)).toEqual(["run"]);
   });
@@ -126,7 +126,7 @@ describe("a slot", () => {
     const { lane: before } = laneWith();
     for (const run of ["one", "two", "three"]) before.enter(entrance(run, 1), 0);
     const slots = [...before.holders(5), ...before.queue(5)];
-    const book = { put: () => undefined, drop: () => undefined, agree: () => undefined };
+    const book = { put: () => undefined, drop: () => undefined, putTerms: () => undefined };
     const raised = new Lane(before.terms, slots, book, { limit: 2, periodMs: null });
     raised.advance(1);
     expect([raised.limit, raised.used]).toEqual([2, 2]);

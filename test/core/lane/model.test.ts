@@ -24,7 +24,7 @@ class Book implements LaneBook {
     this.slots.delete(ticketKey(ticket));
   }
 
-  agree(terms: Terms): void {
+  putTerms(terms: Terms): void {
     this.terms = terms;
   }
 }
@@ -149,7 +149,7 @@ class History {
     const { slot, kind } = talk;
     const current = this.#book.slots.get(ticketKey(slot.ticket))?.turn === slot.turn;
     if (kind === "tell") {
-      this.#lane.told(slot, wanted, this.#now);
+      this.#lane.answered(slot, wanted, this.#now);
       if (current) this.#reference.told(slot.ticket, wanted, this.#now);
     } else if (wanted === false) {
       this.#lane.lost(slot, this.#now);
@@ -160,7 +160,7 @@ class History {
   #compare(): void {
     const now = this.#now;
     const lane = this.#lane;
-    const [tell, ask] = [lane.toTell(now, Infinity), lane.toAsk(now, Infinity)];
+    const [tell, ask] = [lane.toNotify(now, Infinity), lane.toAsk(now, Infinity)];
     const [holders, queue] = [lane.holders(Infinity), lane.queue(Infinity)];
     const { used, waiting } = lane;
     const [mustTell, mustAsk] = [this.#reference.toTell(now), this.#reference.toAsk(now)];
@@ -228,10 +228,10 @@ test("a rate is never exceeded in any span of its period, whatever declines, die
       }
       if (below(20) === 0) lane = new Lane(book.terms, [...book.slots.values()], book);
       lane.advance(now);
-      for (const slot of lane.toTell(now, Infinity)) {
+      for (const slot of lane.toNotify(now, Infinity)) {
         const wanted = below(5) !== 0;
         if (wanted) starts.push(now);
-        lane.told(slot, wanted, now);
+        lane.answered(slot, wanted, now);
       }
     }
     expect(starts.length).toBeGreaterThan(limit);
