@@ -1,6 +1,6 @@
 /**
- * What a run keeps of its history when it is restarted from one of its steps: the same as a fork from there, except for
- * signals that were not consumed by then. A restart drops these, as one from the start does.
+ * What a run keeps of its history when it is restarted from a step: the same as a fork from there, but without signals that
+ * were not consumed by then.
  */
 import type { CallKind, Entry } from "./entry.ts";
 import { HoldfastError } from "./error.ts";

@@ -1,4 +1,4 @@
-/** What a deployed Holdfast can be asked about its schedules; a part of `Service`. */
+/** The part of `Service` about schedules. */
 import type { Asked, Author } from "./author.ts";
 import type { Duration } from "./duration.ts";
 import type { Made } from "./run.ts";
@@ -16,32 +16,32 @@ export interface Schedules {
    */
   create(request: ScheduleRequest): Promise<{ readonly schedule: ScheduleInfo; readonly created: boolean }>;
   /**
-   * What is not given stays. A schedule in the code can be paused and resumed, no more.
+   * Fields that are not given stay as they are. A schedule in the code can only be paused and resumed.
    * @throws schedule_not_found, schedule_in_code and, as `create`, what is wrong with a field
    */
   change(id: string, change: ScheduleChange): Promise<ScheduleInfo>;
-  /** Runs that it started go on. @throws schedule_not_found, schedule_in_code */
+  /** Runs that it started are not affected. @throws schedule_not_found, schedule_in_code */
   remove(id: string, request: Asked): Promise<void>;
   /**
-   * Starts a run now, also while the schedule is paused or a run of it goes on; with a key, once.
+   * Starts a run now, also while the schedule is paused or another run of it has not ended; with a key, once.
    * @throws schedule_not_found, and what `Runs.start` throws
    */
   trigger(id: string, request: TriggerRequest): Promise<Made>;
   /**
-   * Starts one run for each slot of the past that has none yet; they are started after the answer.
+   * Starts one run for each slot in the past that has none yet. The runs are started after this resolves.
    * @throws schedule_not_found, backfill_too_large, idempotency_conflict
    */
   backfill(id: string, request: BackfillRequest): Promise<{ readonly firings: number }>;
-  /** Judge every schedule against the clock now. Safe to call at any time, any number of times. */
+  /** Decides about the slots of every schedule that are due now. Safe to call at any time, any number of times. */
   tick(): Promise<void>;
 }
 
 export type Overlap = "skip" | "buffer-one" | "buffer-all" | "cancel-other" | "terminate-other" | "allow-all";
 
-/** A backfill starts every slot, so it knows only beside each other and one after the other. */
+/** A backfill starts every slot, so its runs can only overlap, or wait for each other. */
 export type BackfillOverlap = Extract<Overlap, "allow-all" | "buffer-all">;
 
-/** What may be said of a schedule; what is absent is the default, or stays. */
+/** The fields of a schedule; an absent one has its default, or stays as it is. */
 export type ScheduleFields = {
   readonly workflow?: string;
   readonly cron?: string;
@@ -69,7 +69,7 @@ export type TriggerRequest = Asked & {
 export type BackfillRequest = Asked & {
   /** Inclusive. */
   readonly fromAt: number;
-  /** Exclusive; slots that have not come are left to their time. */
+  /** Exclusive; slots in the future are not started. */
   readonly untilAt: number;
   /** "allow-all" unless set. */
   readonly overlap?: BackfillOverlap;
@@ -89,7 +89,7 @@ export type ScheduleInfo = {
   readonly paused: SchedulePause | null;
   /** The newest firing that has no run, and why. */
   readonly lastError: ScheduleError | null;
-  /** Those that are not done. */
+  /** Backfills that are not done. */
   readonly backfills: readonly BackfillInfo[];
   /** The next firings, epoch ms, soonest first; while it is paused, those that would come. */
   readonly next: readonly number[];
@@ -104,7 +104,7 @@ export type BackfillInfo = {
   readonly fromAt: number;
   readonly untilAt: number;
   readonly overlap: BackfillOverlap;
-  /** Of so many slots so many have their run, and so many were refused one. */
+  /** How many slots it has; `started` and `refused` count those with a run, and those without one for good. */
   readonly firings: number;
   readonly started: number;
   readonly refused: number;

@@ -36,7 +36,7 @@ type SchemaIssue = {
 };
 
 /**
- * What the schema makes of the value; the value itself where there is no schema.
+ * The schema's output for the value; the value itself where there is no schema.
  * @throws HoldfastError with `code`, every problem in `issues`.
  */
 export function validate<Output>(
@@ -60,7 +60,7 @@ function ask<Output>(schema: Schema<unknown, Output>, value: unknown): Validated
   }
 }
 
-/** A validator that throws, as a transform of its may, has not taken the value. */
+/** A validator that throws, as its transforms may, has refused the value. */
 function refusal(error: unknown): { readonly issues: readonly SchemaIssue[] } {
   return { issues: [{ message: `the schema threw: ${storeError(error).message}` }] };
 }
@@ -89,7 +89,7 @@ export function toJsonSchema(schema: Schema | undefined): object | null {
   try {
     return schema?.["~standard"].jsonSchema?.input({ target: "draft-2020-12", libraryOptions }) ?? null;
   } catch {
-    // A validator that cannot be drawn is no reason to refuse the whole list.
+    // Workflows whose validator has no JSON Schema are listed without one.
     return null;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What an entry of the history says to people, in one sentence made of the entry alone: names, times and
- * messages, and no value that a run works on. Long because every kind has a sentence of its own.
+ * Describes an entry of the history to people, in one sentence made from the entry alone: with names, times and messages, and
+ * without values of the run. Long because every kind has a sentence of its own.
  */
 import { describeMs } from "./duration.ts";
 import type { Entry, EntryOf } from "./entry.ts";
@@ -23,12 +23,12 @@ import type { Time } from "./phrase.ts";
 
 const maxLength = 500;
 
-/** One line of at most 500 characters; never empty. An entry of a kind that only newer code knows is told by its kind. */
+/** One line of at most 500 characters; never empty. For an entry of an unknown, newer kind it names the kind. */
 export function sentenceOf(entry: Entry): string {
   return line(entry, timeOf);
 }
 
-/** The same for whoever reads it beside times of another zone. */
+/** The same with `UTC` after times of day, for readers who also see times of another zone. */
 export function zonedSentenceOf(entry: Entry): string {
   return line(entry, (at, now) => `${timeOf(at, now)} UTC`);
 }
@@ -37,7 +37,7 @@ function line(entry: Entry, time: Time): string {
   return inLine(say(entry, time), maxLength) || entry.kind;
 }
 
-/** Long because every kind stands here once, so that one that is missing does not compile. */
+/** Long because every kind is listed here once, so that a missing one does not compile. */
 function say(entry: Entry, time: Time): string {
   switch (entry.kind) {
     case "run.created":
@@ -321,7 +321,7 @@ function sayOfWord(entry: WordEntry): string {
   }
 }
 
-/** Code of before meets entries of newer code: a history must be readable all the same. */
+/** Older code may meet entries of newer code: the history has to stay readable. */
 function nothing(entry: never): string {
   return String(Reflect.get(entry, "kind"));
 }

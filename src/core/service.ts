@@ -1,8 +1,7 @@
 /**
- * What a deployed Holdfast can be asked. The web layer and the typed handles speak to this and to
- * nothing below it. Every method may throw {@link HoldfastError} with a stable code; values travel
- * as {@link Stored} text, instants as epoch ms. What is asked of schedules, lanes, webhooks and the directory
- * stands with their words.
+ * The interface of a deployed Holdfast. The web layer and the typed handles use this and nothing below it. Every method may
+ * throw {@link HoldfastError} with a stable code; values are {@link Stored} text, instants epoch ms. The parts about
+ * schedules, lanes, webhooks and the directory are in files of their own.
  */
 import type { Asked, Author } from "./author.ts";
 import type { Directory, RunFilter, RunQuery } from "./directory.ts";
@@ -55,23 +54,23 @@ export type WorkflowInfo = {
 export interface Runs {
   /**
    * Starts a run, or finds the one that the same id or key started before.
-   * @throws workflow_not_found, input_invalid, id_invalid, value_too_large, run_exists (same id,
-   * another workflow or input), idempotency_conflict (same key, another workflow or input), rate_limited; with
-   * a signal or an update also what these throw: the run is then there all the same
+   * @throws workflow_not_found, input_invalid, id_invalid, value_too_large, run_exists (same id, another workflow or
+   * input), idempotency_conflict (same key, another workflow or input), rate_limited; with a signal or an update also
+   * what these throw: the run has then been started nevertheless
    */
   start(request: StartRequest): Promise<Started>;
-  /** The run, after its end or `waitMs` (at most 60,000), whichever is first. @throws run_not_found */
+  /** The run, once it has ended or after `waitMs` (at most 60,000), whichever is first. @throws run_not_found */
   read(id: string, waitMs?: number): Promise<RunSnapshot>;
   /** Entries with `seq` above `after`, oldest first. @throws run_not_found */
   history(id: string, after: number, limit: number): Promise<HistoryPage>;
   /**
-   * Entries with `seq` above `after`, in batches: those on record, then each as it happens; after the last
-   * one of a run that has ended its end, and closes. Cancelled, it lets go of the run. @throws run_not_found
+   * Entries with `seq` above `after`, in batches: those recorded so far, then each as it happens. Once the run has ended, the
+   * stream says so and closes. Cancelling the stream ends the subscription. @throws run_not_found
    */
   follow(id: string, after: number): Promise<ReadableStream<RunNews>>;
-  /** Up to `limit` bars from `from` on, of one kind or of all, with the measures of the whole. @throws run_not_found */
+  /** Up to `limit` bars from `from` on, of one kind or of all, with the totals of the whole timeline. @throws run_not_found */
   timeline(id: string, window: Window): Promise<Timeline>;
-  /** One bar, by its key or by the id of a step, and what is on record of it. @throws run_not_found, step_not_found */
+  /** One bar, by its key or by the id of a step, with all that is recorded of it. @throws run_not_found, step_not_found */
   story(id: string, key: string): Promise<Story>;
   /** Newest first. @throws cursor_invalid */
   list(query: RunQuery): Promise<{ readonly runs: readonly RunSummary[]; readonly cursor: string | null }>;
@@ -83,7 +82,7 @@ export interface Runs {
    * idempotency_conflict, rate_limited
    */
   fork(id: string, request: ForkRequest): Promise<Made>;
-  /** What such a fork would do. @throws run_not_found, fork_invalid */
+  /** Which calls such a fork would keep, and which it would make again. @throws run_not_found, fork_invalid */
   previewFork(id: string, cut: ForkCut): Promise<ForkPreview>;
   /**
    * The run and its history as a text that another deployment can import (`docs/transfer.md`), in UTF-8.
@@ -91,28 +90,28 @@ export interface Runs {
    */
   export(id: string): Promise<ReadableStream<Uint8Array>>;
   /**
-   * Makes a run of such a text; found where the same text made it before.
+   * Makes a run from such a text, or finds the one that the same text made before.
    * @throws import_invalid, run_exists, id_invalid, value_too_large, key_missing, webhook_unavailable,
    * idempotency_conflict (the key is that of another run)
    */
   import(text: ReadableStream<Uint8Array> | null, request: ImportRequest): Promise<Made>;
-  /** Starts the run that does the action to all runs of the filter, or finds the one of the same key. @throws idempotency_conflict */
+  /** Starts the run that acts on all runs of the filter, or finds that of the same key. @throws idempotency_conflict */
   bulk(request: BulkRequest): Promise<RunSnapshot>;
-  /** How many runs that would act on, by the directory. */
+  /** How many runs match the filter, by the directory. */
   count(filter: RunFilter): Promise<number>;
 }
 
-/** What a follower of a run is told: `deleted` where the run is gone. */
+/** A message to a follower of a run; `deleted`: the run was removed. */
 export type RunNews =
   | { readonly kind: "entries"; readonly entries: readonly Entry[] }
   | { readonly kind: "ended"; readonly status: RunStatus | "deleted" };
 
 export type ForkRequest = Asked & {
-  /** The id of the call to go on from; null for none, from the start. */
+  /** The id of the call to fork from; null: from the start. */
   readonly from: string | null;
-  /** Takes the place of the run's own. */
+  /** Replaces the run's own input. */
   readonly input?: Stored;
-  /** Take the place of the outcomes of these steps, or are the outcomes of steps that have none. */
+  /** Results of steps, by id: they replace recorded outcomes, or are used where there are none. */
   readonly results: ReadonlyMap<string, Stored>;
   readonly id?: string;
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
@@ -128,12 +127,12 @@ export type ImportRequest = Author & {
   readonly reason?: string;
 };
 
-/** Ids of calls: those that have their outcome already, and those of the history that are made again. */
+/** Ids of the calls that keep their outcomes, and of those that are made again. */
 export type ForkPreview = Pick<ForkPlan, "kept" | "rerun">;
 
 export type BulkRequest = Asked & { readonly action: RunAction["kind"]; readonly filter: RunFilter };
 
-/** `update` is there where the start brought one. */
+/** `update`: the answer to the update that came with the start. */
 export type Started = Made & { readonly update?: UpdateAnswer };
 
 export type StartRequest = Author & {
@@ -142,19 +141,19 @@ export type StartRequest = Author & {
   readonly id?: string;
   readonly key?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** Addresses that are told of its end, beside those that its workflow names. */
+  /** Addresses that are notified of its end, besides those that its workflow names. */
   readonly notify?: readonly string[];
   /** Do not begin before this instant. */
   readonly startAt?: number;
-  /** The span that was asked for, where `startAt` was made of one: the same request makes another of it each time. */
+  /** The delay that was asked for, if `startAt` was computed from one: compared instead of it, which differs at each request. */
   readonly delayMs?: number;
   /** Cancel instead of beginning after this instant. */
   readonly notAfter?: number;
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin?: string;
-  /** Sent in one with the start; or to the run that there is already, whatever its input was. */
+  /** Sent together with the start; if the run exists already, to that run, whatever its input was. */
   readonly signal?: Pick<SignalRequest, "name" | "payload">;
-  /** Made of the run once it has started; or of the one that there is already, whatever its input was. */
+  /** An update of the run once it has started; if the run exists already, of that run, whatever its input was. */
   readonly update?: Pick<UpdateRequest, "name" | "argument">;
   /** Wait this long for the end before answering. */
   readonly waitMs?: number;
@@ -167,9 +166,9 @@ export type StartRequest = Author & {
 
 export type RunAction = Asked & {
   readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "delete";
-  /** The run that asks, as the one that started this: what others started it leaves alone. */
+  /** Act only if the run was started by this one. */
   readonly parent?: string;
-  /** A run that was created at this instant or later is another one, which has come to the id since. */
+  /** Act only on a run that was created before this instant: a later run of the same id is another one. */
   readonly createdBefore?: number;
 };
 
@@ -179,7 +178,7 @@ export interface Signals {
    * idempotency_conflict, value_too_large
    */
   send(id: string, signal: SignalRequest): Promise<{ readonly duplicate: boolean }>;
-  /** To every run that waits for the name now; kept for the next waiter, for a day, if none does. */
+  /** To every run that waits for the name now; if none does, it is kept for the next waiter, for a day. */
   broadcast(signal: SignalRequest): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
 }
 
@@ -193,15 +192,15 @@ export type SignalRequest = Author & {
   readonly key?: string;
 };
 
-/** What a run's handler answers from its own variables. */
+/** Queries and updates, which a run's handler answers from its own variables. */
 export interface Asks {
   /**
-   * Changes nothing, and answers alike whether the run is at work, parked or ended.
+   * Changes nothing; works whether the run is executing, parked or ended.
    * @throws run_not_found, query_not_found, query_timeout (10 s), version_missing, name_invalid
    */
   query(id: string, name: string): Promise<QueryAnswer>;
   /**
-   * Answers once the update has ended, or after a minute that it has not: asking again with its key tells.
+   * Resolves once the update has ended, or after a minute as `open`: the same request with its key then continues to wait.
    * @throws run_not_found, update_not_found, update_invalid (its schema refused the argument), run_paused,
    * run_ended, version_missing, idempotency_conflict, name_invalid, value_too_large
    */
@@ -222,7 +221,7 @@ export type UpdateRequest = Author & {
   readonly reason?: string;
 };
 
-/** `failed`: the update's function threw; `open`: it is on record and under way. `update` tells updates apart. */
+/** `failed`: the update's function threw; `open`: the update is recorded and under way. `update` is its id. */
 export type UpdateAnswer =
   | { readonly kind: "completed"; readonly update: string; readonly result: Stored }
   | { readonly kind: "failed"; readonly update: string; readonly error: StoredError }
@@ -230,8 +229,8 @@ export type UpdateAnswer =
 
 export interface Statistics {
   /**
-   * Of the workflow, or of all. The window is cut into 24 to 60 slices, fewer where it is shorter than 24 ms; they
-   * begin at round instants, so the first and the last may reach beyond it.
+   * Statistics of the workflow, or of all. The window is cut into 24 to 60 slices, fewer if it is shorter than 24 ms. Slices
+   * begin at round instants, so the first and the last may extend beyond the window.
    * @throws workflow_not_found: neither in the deployment nor of any run
    */
   read(query: StatsQuery): Promise<Stats>;

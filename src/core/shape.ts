@@ -1,13 +1,12 @@
 /**
- * The shape of a value: what it is made of, without what it says. Keys of plain objects are kept and everything
- * else is told by its type and its size class, so whatever must not be seen must not be a key. A shape is shown,
- * and never taken back: it stands for no value.
+ * The shape of a value: its structure without its data. Keys of plain objects are shown; everything else is shown as its type
+ * and its size class. So secrets must not be keys. A shape is never accepted as input.
  */
 
-/** As JSON: an object by its keys, a list by its size and the shapes of its items, anything else as words. */
+/** A shape as JSON: an object with the same keys, a list with its size and the shapes of its items, anything else as words. */
 export type Outline = string | readonly Outline[] | { readonly [key: string]: Outline };
 
-/** What stands where a value is not to be seen. */
+/** Replaces a value that may not be shown. */
 export class Shape {
   readonly outline: Outline;
 
@@ -16,18 +15,18 @@ export class Shape {
   }
 }
 
-/** Sizes are told up to the next of these. */
+/** The size classes: sizes are rounded up to the next of these. */
 const classes: readonly number[] = [16, 256, 4096, 65_536, 1_048_576];
 const maxKeys = 100;
-/** A key that is longer is hardly a field's name. */
+/** Longer keys are hardly names of fields, and not shown. */
 const maxKey = 64;
-/** Items of a list that are looked at, and shapes of them that are told. */
+/** How many items of a list are looked at, and how many different shapes of them are shown. */
 const maxItems = 100;
 const maxItemShapes = 4;
 const maxDepth = 16;
 const maxNodes = 2000;
 
-/** Never longer than some hundred kilobytes, whatever the value. Values that contain themselves end in `…`. */
+/** The shape of a value; never more than some hundred kilobytes. Values that contain themselves end in `…`. */
 export function outlineOf(value: unknown): Outline {
   return outline(value, 0, { left: maxNodes });
 }
@@ -49,7 +48,7 @@ function outline(value: unknown, depth: number, budget: Budget): Outline {
   return type === "Object" ? fieldsOutline(value, depth, budget) : type;
 }
 
-/** Its size, then the shapes that its first items have, each once. */
+/** The size of a list, then the different shapes of its first items. */
 function listOutline(items: readonly unknown[], depth: number, budget: Budget): Outline {
   const shapes = new Map<string, Outline>();
   for (const item of items.slice(0, maxItems)) {

@@ -1,4 +1,4 @@
-/** What a sender says in its headers about a signature: reading it, without judging it. */
+/** Parses signatures and timestamps in the headers of webhook senders; does not verify them. */
 import { fromBase64, fromBase64Url, fromHex } from "./bytes.ts";
 
 export type Encoding = "hex" | "base64" | "base64url";
@@ -21,18 +21,18 @@ export function readSignature(text: string, encoding: Encoding): Uint8Array<Arra
 export function readTimestamp(text: string): number | null {
   if (!/^\d{1,14}$/.test(text)) return null;
   const count = Number(text);
-  // No sender's clock is past the year 5138, and none is before March 1973.
+  // As seconds this is the year 5138, as milliseconds March 1973: larger numbers are milliseconds.
   return count >= 100_000_000_000 ? count : count * 1000;
 }
 
-/** Why a call is not of now; null where it is. @param at the judge's time, epoch ms */
+/** Why the timestamp of a call is refused; null where it is recent. @param at the present, epoch ms */
 export function staleness(signedAt: number, at: number, toleranceMs: number): string | null {
   if (at - signedAt > toleranceMs) return "its timestamp is too old";
   if (signedAt - at > toleranceMs) return "its timestamp is too far ahead";
   return null;
 }
 
-/** `t=1,v1=a,v1=b` as Stripe writes it: the one `t`, and each `v1`. Null where it is not that. */
+/** `t=1,v1=a,v1=b` as Stripe writes it: the one `t`, and each `v1`. Null for anything else. */
 export function readPairs(header: string): { readonly t: string; readonly v1: readonly string[] } | null {
   const pairs = header.split(",").map((pair) => pair.trim().split("="));
   const valuesOf = (name: string): string[] => pairs.flatMap(([key, value]) => (key === name && value ? [value] : []));

@@ -1,9 +1,9 @@
-/** How large a value is, and may be. */
+/** Sizes of values and texts, and the limit of a value. */
 
-/** The UTF-8 length of the stored text, bytes counted as bytes and not as their base64. */
+/** The limit of a value: the UTF-8 length of its stored text, where bytes count as bytes and not as base64. */
 export const maxValueBytes = 16 * 1024 * 1024;
 
-/** A count with its thousands apart. */
+/** A count with thousands separated. */
 export function group(count: number): string {
   return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ",");
 }
@@ -14,13 +14,13 @@ export function utf8Length(text: string): number {
   for (let at = 0; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
     if (unit < 0x80) continue;
-    // Each half of a surrogate pair is two of its four bytes.
+    // A surrogate pair has four bytes: each half counts two.
     bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
   }
   return bytes;
 }
 
-/** Whether the text has more characters: one beyond the 65,536 first counts once, though it takes two units. */
+/** Whether the text has more characters than that; a surrogate pair counts as one. */
 export function isLonger(text: string, characters: number): boolean {
   // The length in units is never below that in characters.
   if (text.length <= characters) return false;

@@ -1,4 +1,4 @@
-/** How a run looks from outside, made from its state. */
+/** Makes a run's snapshot, as it looks from outside, from its state. */
 import { endError, endStatus } from "./end.ts";
 import type { EntryOf } from "./entry.ts";
 import { bornAt } from "./origin.ts";
@@ -11,23 +11,23 @@ import { foremostTallies, shownTallies } from "./tally.ts";
 import { formatTrace, runTrace } from "./trace.ts";
 import type { Usage } from "./usage.ts";
 
-/** One attempt of one step, as the memory of the run knows it; `startedAt` is epoch ms. */
+/** An attempt in flight; `startedAt` is epoch ms. */
 export type Flight = {
   readonly id: string;
   readonly attempt: { readonly number: number; readonly startedAt: number };
 };
 
-/** What only the memory of the run knows. */
+/** The part of a run that is only in memory. */
 export type Activity = {
   /** Attempts in flight, or about to be. */
   readonly running: number;
   /** Those in flight, by {@link callKey}, the oldest first. */
   readonly inFlight: ReadonlyMap<string, Flight>;
-  /** The handler is at work. */
+  /** The handler is executing. */
   readonly busy: boolean;
   /** Why the run cannot be driven by this deployment. */
   readonly stuck: string | null;
-  /** Where it stands in the lanes that hold it, as far as they were asked. */
+  /** Its positions in the lanes that it waits for, as far as they were asked. */
   readonly places?: ReadonlyMap<string, Position>;
   /** What the run has taken by now, where that is measured. */
   readonly usage?: Usage;
@@ -35,7 +35,7 @@ export type Activity = {
 
 const maxActive = 20;
 
-/** What tells whether there is anything new to tell of a run: of its snapshot, what costs next to nothing. */
+/** The part of a snapshot that is cheap to make, to see whether a run has changed. */
 export type Glance = Pick<
   RunSnapshot,
   "id" | "status" | "waitingFor" | "schedule" | "fork" | "createdAt" | "updatedAt" | "finishedAt"
@@ -90,14 +90,14 @@ function outline(
     schedule: created.schedule,
     fork: created.fork === undefined ? null : { id: created.fork.id, step: created.fork.step },
     createdAt: bornAt(created),
-    // What comes after its end, as a late call of a webhook does, changes nothing about the run.
+    // Entries after the end, as of a late call of a webhook, do not count.
     updatedAt: end?.at ?? state.at,
     finishedAt: end?.at ?? null,
   };
   return { created, activity, glance };
 }
 
-/** A request that is under way elsewhere is at work, also where no memory of the run is there to know. */
+/** Adds the attempts that couriers make, which the memory of the run may not know of. */
 function withOrders(state: RunState, activity: Activity): Activity {
   const out = callsOut(state);
   if (out.length === 0) return activity;
@@ -110,7 +110,7 @@ function withOrders(state: RunState, activity: Activity): Activity {
   return { ...activity, inFlight, busy: true, running: activity.running + unseen.length };
 }
 
-/** No more are looked at than are shown: there may be thousands. */
+/** Stops at the number that is shown: there may be thousands. */
 function activeOf({ calls }: RunState, { inFlight }: Activity): ActiveAttempt[] {
   const active: ActiveAttempt[] = [];
   for (const [key, { id, attempt }] of inFlight) {
@@ -148,16 +148,16 @@ function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
   for (const call of state.open) {
     const key = callKey(call.kind, call.id);
     if (state.marked.has(`step.removed:${key}`)) continue;
-    // What is at work, or stands in line for its slot, waits for no clock.
+    // A call that is executing, or waits for its slot, does not wait for a time.
     if (inFlight.has(key) || (call.kind === "run" && inLine.has(call.id))) continue;
-    // Of a run that is being undone, nothing else matters any more.
+    // In a run that is being undone, only undos count.
     if (state.ending === null || call.kind === "undo") waits.push(...waitOf(call));
   }
   if (state.ending === null) waits.push(...heardOf(state));
   return waits;
 }
 
-/** What `onSignal` takes is waited for as long as the run goes on. */
+/** Signals of `onSignal` are waited for as long as the run has not ended. */
 function heardOf({ listeners, startedAt }: RunState): Waiting[] {
   return [...listeners].map((name) => ({ kind: "signal", name, since: startedAt ?? 0, until: null, listener: true }));
 }

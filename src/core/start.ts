@@ -1,4 +1,4 @@
-/** When a start is the same as one before, and finds its run, and when it is another under its id or key. */
+/** Compares a repeated start with the run of its id or key: the same start finds the run, another one is refused. */
 import { dequal } from "dequal";
 import type { EntryOf } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
@@ -9,7 +9,7 @@ import type { StartRequest } from "./service.ts";
 import { isSame } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** A start as far as it is compared: `sent` is what came in, where the schema changed it. */
+/** The part of a start that is compared; `sent` is the input as it came, where the schema changed it. */
 export type ComparedStart = {
   readonly workflow: string;
   readonly input: Stored;
@@ -21,13 +21,13 @@ export type ComparedStart = {
   readonly fork?: ComparedFork;
 };
 
-/** Of a start with a key: what it asks for by itself, whatever the code of its workflow adds. */
+/** What a start with a key asks for itself, without what the code of its workflow adds; `print` is a digest of all of it. */
 export type Wish = { readonly labels: Readonly<Record<string, string>>; readonly print: string };
 
-/** Which fork of which run a start makes. */
+/** The fork that a start makes. */
 export type ComparedFork = Pick<ForkOrigin, "id" | "step" | "print" | "reason">;
 
-/** @throws HoldfastError run_exists; idempotency_conflict where it is the key that came before */
+/** @throws HoldfastError run_exists; idempotency_conflict where the key is the same */
 export function checkSameStart(created: EntryOf<"run.created">, start: ComparedStart): void {
   if (isSameStart(created, start)) return;
   if (start.key !== undefined && start.key === created.key) refuseKey();
@@ -46,16 +46,16 @@ export function isSameStart(created: EntryOf<"run.created">, start: ComparedStar
 
 function isAlike(created: EntryOf<"run.created">, { wish, labels, notify = [] }: ComparedStart): boolean {
   if (created.print !== undefined && wish !== undefined) return created.print === wish.print;
-  // An older journal does not tell the labels that were asked for from those that the workflow added.
+  // Journals of older versions do not separate the labels that were asked for from those that the workflow added.
   const wanted = Object.entries(wish?.labels ?? labels);
   const known = created.continuation?.labels ?? created.labels;
   return wanted.every(([label, value]) => known[label] === value) && dequal(created.notify ?? [], notify);
 }
 
-/** What a start may ask for besides its workflow and its input. */
+/** The part of a request that a start asks for besides its workflow and its input. */
 type Wished = Pick<StartRequest, "labels" | "notify" | "delayMs" | "startAt" | "signal" | "update">;
 
-/** As text, the same for the same. Of what comes with a start the name: the value is compared where it is kept. */
+/** A canonical text of these. Of a signal or an update only the name: its value is compared where it is stored. */
 export function wordingOf({ labels = {}, notify = [], delayMs, startAt, signal, update }: Wished): string {
   const begins = delayMs === undefined ? { startAt } : { delayMs };
   return JSON.stringify({
@@ -68,8 +68,8 @@ export function wordingOf({ labels = {}, notify = [], delayMs, startAt, signal, 
 }
 
 /**
- * As {@link checkSameStart}; but a start that brings something for the run is for whichever run has its id,
- * unless its key says that it came before.
+ * As {@link checkSameStart}, except that a start with a signal or an update is for whichever run has its id, unless its key
+ * is known.
  */
 export function checkSameRun(
   created: EntryOf<"run.created">,
@@ -82,7 +82,7 @@ export function checkSameRun(
 }
 
 /**
- * A start that gives an id is for the run of that id, and one of an object that stands for a key may have another.
+ * Checks the id of a start that gives one: the run of an object that stands for a key may have another id.
  * @param start `byKey` where it gave none @throws HoldfastError run_exists, idempotency_conflict
  */
 export function checkOwnId(
@@ -91,7 +91,7 @@ export function checkOwnId(
 ): void {
   if (id === created.id || byKey === true) return;
   const isOfKey = key !== undefined && key === created.key;
-  // Older code gave the object's name where none was given.
+  // Older versions used the object's name as the id.
   if (isOfKey && objectName(id) === id) return;
   if (isOfKey) refuseKey();
   throw new HoldfastError("run_exists", `no run can be called ${id} while there is run ${created.id}, of the same key`);

@@ -1,4 +1,4 @@
-/** How the runs of a deployment do, over the runs that are kept. Shares are from 0 to 1; null where nothing was counted. */
+/** Statistics over the runs that are kept. Rates are from 0 to 1; null where nothing was counted. */
 import type { RunStatus } from "./run.ts";
 import type { StepTally } from "./tally.ts";
 
@@ -17,7 +17,7 @@ export type Durations = { readonly p50: number; readonly p95: number; readonly m
 
 export type WorkflowStats = {
   readonly workflow: string;
-  /** Runs created in the window, by what they are now. */
+  /** Runs created in the window, by their status now. */
   readonly completed: number;
   readonly failed: number;
   readonly cancelled: number;
@@ -31,7 +31,7 @@ export type WorkflowStats = {
   readonly slices: readonly SliceCounts[];
 };
 
-/** Runs created in a slice, by what they are now. */
+/** Runs created in a slice, by their status now. */
 export type SliceCounts = {
   readonly completed: number;
   readonly failed: number;
@@ -48,7 +48,7 @@ export type Stats = {
   readonly total: Omit<WorkflowStats, "workflow" | "steps" | "slices">;
   /** By name. */
   readonly workflows: readonly WorkflowStats[];
-  /** Of equal length, oldest first, with those in which nothing began. */
+  /** Slices of equal length, oldest first, including empty ones. */
   readonly slices: readonly StatsSlice[];
   readonly sliceMs: number;
   /** By name, at most 500. */
@@ -57,16 +57,16 @@ export type Stats = {
     readonly limit: number | null;
     readonly used: number;
     readonly waiting: number;
-    /** Since when whoever is next in line has waited, epoch ms; null where nobody does. */
+    /** Since when the next in the queue has waited, epoch ms; null where the queue is empty. */
     readonly nextSinceAt: number | null;
   }[];
-  /** There are lanes that are not among them. */
+  /** There are more lanes than these. */
   readonly moreLanes: boolean;
 };
 
-/** What there is now, whenever it was created. */
+/** Counts of all runs now, whenever they were created. */
 export type Census = {
-  /** By name: those of the deployment, and those that have runs. */
+  /** By name: workflows of the deployment, and those that have runs. */
   readonly workflows: readonly {
     readonly workflow: string;
     readonly counts: Readonly<Record<RunStatus, number>>;

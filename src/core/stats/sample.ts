@@ -1,6 +1,5 @@
 /**
- * What one shard of the directory says about its runs of a window: only what can be added to what the
- * others say.
+ * Statistics of one shard of the directory about its runs of a window, in a form that can be added up over shards.
  */
 import { isEnded } from "../run.ts";
 import type { RunSummary } from "../run.ts";
@@ -12,7 +11,7 @@ import type { Sketch } from "./sketch.ts";
 
 export type SampleQuery = StatsQuery & { readonly sliceMs: number };
 
-/** What a shard has to know of a run. Runs on record since before steps were counted have no tallies. */
+/** The part of a run that is counted. Runs that an older version listed may have no tallies. */
 export type SampledRun = Pick<RunSummary, "workflow" | "status" | "createdAt" | "finishedAt"> & {
   readonly tallies?: Readonly<Record<string, StepTally>>;
 };
@@ -31,7 +30,7 @@ export type WorkflowSample = {
   readonly steps: readonly (readonly [name: string, tally: StepTally])[];
 };
 
-/** Names of steps that are told apart in one workflow; far more than anybody reads. */
+/** How many step names of one workflow are counted apart. */
 const maxNames = 500;
 
 type Gathered = {
@@ -86,7 +85,7 @@ export class Sampler {
   }
 }
 
-/** Which slice of a window that begins at `from` an instant falls into, from 0. */
+/** The index of the slice that an instant falls into, in a window that begins at `from`. */
 function sliceAt(at: number, from: number, sliceMs: number): number {
   return Math.floor(at / sliceMs) - Math.floor(from / sliceMs);
 }

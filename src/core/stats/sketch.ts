@@ -1,7 +1,7 @@
 /**
- * How values are spread, in a form that is small and can be merged: how many fell into each bucket.
- * Values below 128 have a bucket each. From there on every doubling is cut into 64 buckets of equal
- * width, so what is read back is off by 1 part in 128 at most. The greatest value is kept as it is.
+ * A histogram from which quantiles are estimated; small, and can be merged. Values below 128 have a bucket each. From there
+ * on every doubling is divided into 64 buckets of equal width, so an estimate is off by at most 1 part in 128. The maximum
+ * is exact.
  */
 
 /** `buckets` are pairs of bucket and count, in the order of the values. `max` is 0 where nothing was counted. */
@@ -23,7 +23,7 @@ export class Sketcher {
     return this.#max;
   }
 
-  /** A whole number, 0 or more; what is below counts as 0. */
+  /** Adds a whole number; a negative one counts as 0. */
   add(value: number): void {
     const counted = Math.max(0, Math.round(value));
     this.#put(bucketOf(counted), 1);
@@ -35,7 +35,7 @@ export class Sketcher {
     this.#max = Math.max(this.#max, max);
   }
 
-  /** The least value that so large a share (0 to 1) of all values does not exceed; null where nothing was counted. */
+  /** The least value that at least this share (0 to 1) of all values does not exceed; null where nothing was counted. */
   quantile(share: number): number | null {
     const rank = Math.max(1, Math.ceil(share * this.#count));
     if (rank >= this.#count) return this.#count === 0 ? null : this.#max;

@@ -1,4 +1,4 @@
-/** Statistics of all shards together, made of what each says for itself. */
+/** Adds up the statistics of all shards. */
 import type { Durations, SliceCounts, Stats, StatsQuery, StepStats, WorkflowStats } from "../stats.ts";
 import { addTally, byFailures } from "../tally.ts";
 import type { StepTally, Tallies } from "../tally.ts";
@@ -13,7 +13,7 @@ const minuteMs = 60 * secondMs;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
-/** Each at most two and a half times the one before, so that no window falls between two of them. */
+/** Round lengths of slices, each at most two and a half times the one before, so that 24 to 60 slices always fit. */
 const roundMs: readonly number[] = [
   ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
   ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * secondMs),
@@ -22,7 +22,7 @@ const roundMs: readonly number[] = [
   ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].map((days) => days * dayMs),
 ];
 
-/** The least round length of slices of which 60 cover a window of this length, wherever it begins. */
+/** The least round length with which 60 slices cover a window of this length, wherever it begins. */
 export function sliceLength({ from, until }: Pick<StatsQuery, "from" | "until">): number {
   const fitting = roundMs.find((ms) => (until - from) / ms <= maxSlices - 1);
   return fitting ?? Math.ceil((until - from) / (maxSlices - 1));
@@ -36,7 +36,7 @@ type Sum = { readonly durations: Sketcher; readonly slices: Counts[]; readonly s
 type Counts = { -readonly [Key in keyof SliceCounts]: number };
 
 /**
- * @param names workflows that are there even where they have no run in the window
+ * @param names workflows that are listed even if they have no run in the window
  */
 export function sumUp(
   { from, until, sliceMs }: SampleQuery,

@@ -14,7 +14,10 @@ const minuteMs = 60_000;
 function laneWith(slots: readonly Slot[] = []): { lane: Lane; writes: () => number } {
   let writes = 0;
   const count = (): void => void writes++;
-  return { lane: new Lane(noTerms, slots, { put: count, drop: count, putTerms: () => undefined }), writes: () => writes };
+  return {
+    lane: new Lane(noTerms, slots, { put: count, drop: count, putTerms: () => undefined }),
+    writes: () => writes,
+  };
 }
 
 function ticket(runId: string, step: string | null = null): Ticket {
