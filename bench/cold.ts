@@ -1,7 +1,7 @@
 /** Owns: runs whose object is no longer in memory when they are called. */
 import { figure, limit } from "./budget.ts";
 import type { Figure } from "./budget.ts";
-import type { Field, Plan } from "./field.ts";
+import type { Compared, Plan } from "./comparison.ts";
 import { trimmedMean } from "./sample.ts";
 import type { Samples } from "./sample.ts";
 import type { LocalSystem } from "./system.ts";
@@ -17,7 +17,7 @@ const plan = [
   { counts: [10_000], rounds: 4, seconds: 8 },
 ] as const;
 
-export async function timeCold({ holdfast, floorA }: Field<LocalSystem>, { pace, say }: Plan): Promise<Figure[]> {
+export async function timeCold({ holdfast, floorA }: Compared<LocalSystem>, { pace, say }: Plan): Promise<Figure[]> {
   const both = [holdfast, floorA];
   say("cold resume");
   const signal = await signalToDone(both, pace(6, 5), evict);

@@ -3,35 +3,35 @@ import { atMost, figure } from "./budget.ts";
 import type { Figure } from "./budget.ts";
 import { timeCold } from "./cold.ts";
 import { countCosts } from "./cost.ts";
-import { timeDeath } from "./death.ts";
-import type { Field, Plan } from "./field.ts";
+import { timeDeath } from "./crash.ts";
+import type { Compared, Plan } from "./comparison.ts";
 import { diskKib, parkedKib } from "./footprint.ts";
 import { fill, listedFilter, pageMs } from "./listing.ts";
 import { serve } from "./server.ts";
 import type { Server } from "./server.ts";
 import type { LocalSystem } from "./system.ts";
-import { timeCrowds, timeSteps, timeWaits } from "./timing.ts";
+import { timeBursts, timeSteps, timeWaits } from "./timing.ts";
 import { measureUpload } from "./upload.ts";
 import { warmUp } from "./workload.ts";
 
 export async function measure(plan: Plan): Promise<Figure[]> {
-  const timed = await withField(plan, (field) => measureTimes(field, plan));
+  const timed = await withCompared(plan, (field) => measureTimes(field, plan));
   const listed = await measureListing(plan);
   plan.say("rows, statements, commits, calls");
   const counted = await withServers(["counted"], ([server]) => countCosts(server));
-  const sized = await withField(plan, (field) => measureDisk(field, plan));
+  const sized = await withCompared(plan, (field) => measureDisk(field, plan));
   const held = plan.isQuick ? [] : await measureMemory(plan);
   plan.say("start-up and bundle");
   const uploaded = await measureUpload(plan.pace(12, 8));
   return [...counted, ...timed, ...listed, ...held, ...sized, ...uploaded];
 }
 
-async function measureTimes(field: Field<LocalSystem>, plan: Plan): Promise<Figure[]> {
+async function measureTimes(field: Compared<LocalSystem>, plan: Plan): Promise<Figure[]> {
   const { holdfast, floorA, floorB, hosted } = field;
   plan.say("warming up");
   await warmUp([holdfast, floorA, floorB, hosted]);
   const steps = await timeSteps(field, plan);
-  const crowds = await timeCrowds(field, plan);
+  const crowds = await timeBursts(field, plan);
   const waits = await timeWaits(field, plan);
   const cold = await timeCold(field, plan);
   plan.say("a killed process");
@@ -51,7 +51,7 @@ async function measureListing({ isQuick, pace, say }: Plan): Promise<Figure[]> {
   });
 }
 
-async function measureDisk({ holdfast, floorA, hosted }: Field<LocalSystem>, { say }: Plan): Promise<Figure[]> {
+async function measureDisk({ holdfast, floorA, hosted }: Compared<LocalSystem>, { say }: Plan): Promise<Figure[]> {
   say("bytes on disk");
   const disk = await diskKib([holdfast, floorA, hosted]);
   return [figure("bytes on disk of a 5-step run", "KiB", disk, [atMost(1.25, "floorA")])];
@@ -78,7 +78,7 @@ async function measureMemory({ say }: Plan): Promise<Figure[]> {
 }
 
 /** The four, each in a process of its own, new for every use. */
-function withField(plan: Plan, use: (field: Field<LocalSystem>) => Promise<Figure[]>): Promise<Figure[]> {
+function withCompared(plan: Plan, use: (field: Compared<LocalSystem>) => Promise<Figure[]>): Promise<Figure[]> {
   plan.say("starting the runtimes");
   return withServers(["holdfast", "floor", "emulator"], ([holdfast, floor, emulator]) =>
     use({

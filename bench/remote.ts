@@ -1,6 +1,6 @@
 /** Owns: reaching a deployment of workers/deployed.ts, and what is said when it is not there. */
-import { doorTo } from "./door.ts";
-import type { Door } from "./door.ts";
+import { endpointOf } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 
 const limitMs = 150_000;
 
@@ -10,7 +10,7 @@ export class KnockError extends Error {}
 export type Deployment = { readonly url: URL; readonly token: string | undefined };
 
 /** @param prefix under which the Worker has this system; none for Holdfast itself */
-export function reach({ url, token }: Deployment, prefix: string): Door {
+export function reach({ url, token }: Deployment, prefix: string): Endpoint {
   const base = url.href.replace(/\/$/, "") + prefix;
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const send = async (path: string, init: RequestInit): Promise<Response> => {
@@ -20,7 +20,7 @@ export function reach({ url, token }: Deployment, prefix: string): Door {
       throw new Error(`${base} did not answer to ${path}`, { cause: error });
     }
   };
-  return doorTo(base, send, headers);
+  return endpointOf(base, send, headers);
 }
 
 /** Whether the bench's own Worker answers there, to this token. @throws KnockError that says what to do */

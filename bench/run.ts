@@ -6,8 +6,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { measureDeployed } from "./deployed.ts";
-import { paceOf } from "./field.ts";
-import { gapsHere, gapsThere } from "./gap.ts";
+import { paceOf } from "./comparison.ts";
+import { caveatsHere, caveatsThere } from "./caveat.ts";
 import { UsageError, readOptions, usage } from "./option.ts";
 import type { Options } from "./option.ts";
 import { measure } from "./plan.ts";
@@ -27,7 +27,7 @@ async function bench({ isQuick, deployed }: Options): Promise<Report> {
   const plan = { isQuick, isDeployed: deployed !== null, pace: paceOf(isQuick), say };
   if (deployed === null) {
     const figures = await measure(plan);
-    return { title: "Holdfast bench", figures, seconds: elapsed(), isQuick, notMeasured: gapsHere };
+    return { title: "Holdfast bench", figures, seconds: elapsed(), isQuick, notMeasured: caveatsHere };
   }
   const token = process.env["BENCH_TOKEN"] || undefined;
   const figures = await measureDeployed({ url: deployed, token }, plan);
@@ -36,7 +36,7 @@ async function bench({ isQuick, deployed }: Options): Promise<Report> {
     figures,
     seconds: elapsed(),
     isQuick,
-    notMeasured: gapsThere,
+    notMeasured: caveatsThere,
   };
 }
 

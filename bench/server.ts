@@ -6,8 +6,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createTestHarness } from "wrangler";
-import { doorTo } from "./door.ts";
-import type { Door } from "./door.ts";
+import { endpointOf } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 
 /** On the disk of the checkout, as the state of `npm start` is. */
 const state = join(import.meta.dirname, "..", ".wrangler", "bench");
@@ -25,7 +25,7 @@ export const settings = {
   WRANGLER_LOG: "error",
 };
 
-export interface Server extends Door {
+export interface Server extends Endpoint {
   /** Ends the memory of an object; what it stored stays. */
   evict(className: string, name: string): Promise<void>;
   /** Bytes on disk of each object of a class: database, log and index of the log. */
@@ -55,7 +55,7 @@ export async function serve(config: string): Promise<Server> {
   const pids = childPids().filter((pid) => !before.includes(pid));
   const worker = harness.getWorker();
   return {
-    ...doorTo(config, (path, init) => worker.fetch(`http://localhost${path}`, init)),
+    ...endpointOf(config, (path, init) => worker.fetch(`http://localhost${path}`, init)),
     evict: (className, name) => worker.evictDurableObject(className, { name }),
     objectBytes: (folderEnd) => objectBytes(folder, folderEnd),
     databaseOf: (id) => databaseOf(folder, id),

@@ -1,12 +1,12 @@
 /** Owns: those that are measured, each behind the same few calls. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { Door } from "./door.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type { Samples, SystemName } from "./sample.ts";
 import type { Server } from "./server.ts";
 
 export type System = {
   readonly name: SystemName;
-  readonly server: Door;
+  readonly server: Endpoint;
   /** Added to every input. */
   readonly input: object;
 };

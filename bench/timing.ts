@@ -1,15 +1,15 @@
 /** Owns: the times that can be taken through HTTP alone, each against its budget. */
 import { atLeast, atMost, figure, limit, perStep } from "./budget.ts";
 import type { Figure } from "./budget.ts";
-import { startMany } from "./crowd.ts";
-import { childToDone } from "./family.ts";
-import type { Field, Plan } from "./field.ts";
+import { startMany } from "./burst.ts";
+import { childToDone } from "./children.ts";
+import type { Compared, Plan } from "./comparison.ts";
 import { webhookToDone } from "./hook.ts";
 import { longRuns, longest } from "./long.ts";
 import type { Samples } from "./sample.ts";
 import { parallelSteps, signalToDone, sleepLateness, startToDone, throughput } from "./workload.ts";
 
-export async function timeSteps({ holdfast, floorA, floorB, hosted }: Field, plan: Plan): Promise<Figure[]> {
+export async function timeSteps({ holdfast, floorA, floorB, hosted }: Compared, plan: Plan): Promise<Figure[]> {
   const { isDeployed, pace, say } = plan;
   const all = [holdfast, floorA, floorB, hosted];
   say("start to done");
@@ -44,7 +44,7 @@ function grown(samples: Samples): Figure[] {
   return [figure("step 10,000 against step 10", "×", samples, [limit(1.2, "")])];
 }
 
-export async function timeCrowds({ holdfast, floorA, floorB, hosted }: Field, plan: Plan): Promise<Figure[]> {
+export async function timeBursts({ holdfast, floorA, floorB, hosted }: Compared, plan: Plan): Promise<Figure[]> {
   const { isQuick, pace, say } = plan;
   say("many clients");
   const [runs, starts] = isQuick ? [100, 200] : [500, 1000];
@@ -59,7 +59,7 @@ export async function timeCrowds({ holdfast, floorA, floorB, hosted }: Field, pl
   ];
 }
 
-export async function timeWaits({ holdfast, floorA, hosted }: Field, { pace, say }: Plan): Promise<Figure[]> {
+export async function timeWaits({ holdfast, floorA, hosted }: Compared, { pace, say }: Plan): Promise<Figure[]> {
   say("signals, webhooks and sleeps");
   const signal = await signalToDone([holdfast, floorA, hosted], pace(8, 6));
   const webhook = await webhookToDone([holdfast, floorA], pace(8, 5));

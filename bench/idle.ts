@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { figure } from "./budget.ts";
 import type { Figure } from "./budget.ts";
-import type { Field, Plan } from "./field.ts";
+import type { Compared, Plan } from "./comparison.ts";
 import { mapSamples, part } from "./sample.ts";
 import { interleave, once, park, signalToEnd } from "./system.ts";
 
@@ -10,7 +10,7 @@ const restMs = 20_000;
 const counts = [1, 100, 1000, 5000] as const;
 
 /** All are parked first and rest together; then one after the other gets its signal. */
-export async function timeRested({ holdfast, floorA }: Field, { isQuick, say }: Plan): Promise<Figure[]> {
+export async function timeIdle({ holdfast, floorA }: Compared, { isQuick, say }: Plan): Promise<Figure[]> {
   say("rest");
   const rounds = isQuick ? 1 : 5;
   const both = [holdfast, floorA];

@@ -2,7 +2,7 @@
 import type { Effort, System } from "./system.ts";
 
 /** `hosted` is the hosted product, or its emulator. */
-export type Field<Each extends System = System> = {
+export type Compared<Each extends System = System> = {
   readonly holdfast: Each;
   readonly floorA: Each;
   readonly floorB: Each;

@@ -5,7 +5,7 @@ import type { Samples } from "./sample.ts";
 import { begin, ended, interleave } from "./system.ts";
 import type { Effort, System } from "./system.ts";
 
-export type Crowd = {
+export type Burst = {
   /** Starts that were answered, a second. */
   readonly accepted: Samples;
   /** Runs a second, from the first start to the end of the last run. */
@@ -18,7 +18,7 @@ export async function startMany(
   runs: number,
   clients: number,
   effort: Effort,
-): Promise<Crowd> {
+): Promise<Burst> {
   const both = await interleave(systems, effort, async (system) => {
     const ids: string[] = [];
     const before = performance.now();

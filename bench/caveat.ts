@@ -1,4 +1,4 @@
-/** What no figure of the bench says, told beside every table. */
+/** What the figures do not cover, shown beside every table. */
 
 const always: readonly string[] = [
   "The client's own part of a call is in every time; it is the same for all, so it brings every ratio nearer to 1.",
@@ -6,14 +6,14 @@ const always: readonly string[] = [
   "Other engines: the figures of docs/design.md were measured elsewhere and are not repeated.",
 ];
 
-export const gapsHere: readonly string[] = [
+export const caveatsHere: readonly string[] = [
   "Nothing here ran at Cloudflare: it is the local runtime, on one machine, with the client on the same cores.",
   "What the emulator writes and calls: its objects cannot be wrapped from outside.",
   "The emulator with 10,000 steps (it stops at fewer), with webhooks, children and maps (it has none), after an eviction.",
   ...always,
 ];
 
-export const gapsThere: readonly string[] = [
+export const caveatsThere: readonly string[] = [
   "What objects write, call and hold in memory, and the bytes on disk: objects cannot be looked into from outside. Rows and bytes are what the run's own meter says.",
   "An eviction on demand: cold figures are of runs that nobody called for 20 s, whose objects the platform may have let go.",
   "How soon a run resumes whose process was killed.",

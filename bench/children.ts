@@ -5,14 +5,14 @@ import type { Samples } from "./sample.ts";
 import { complete, interleave } from "./system.ts";
 import type { Effort, System } from "./system.ts";
 
-export type Family = {
+export type ChildTimes = {
   /** Milliseconds from the start of a parent to its end; all it does is to wait for a child of one step. */
   readonly took: Samples;
   /** The same by twice what a run of one step takes by itself, measured in turn. */
   readonly against: Samples;
 };
 
-export async function childToDone(systems: readonly System[], effort: Effort): Promise<Family> {
+export async function childToDone(systems: readonly System[], effort: Effort): Promise<ChildTimes> {
   const both = await interleave(systems, effort, async (system) => [
     await time(() => complete(system, "family", {})),
     await time(() => complete(system, "steps", { count: 1 })),

@@ -1,5 +1,5 @@
 /** The way to a Worker, wherever it runs. */
-export interface Door {
+export interface Endpoint {
   /** A POST where there is a body. @throws where it does not answer 2xx */
   fetch(path: string, body?: unknown): Promise<unknown>;
 }
@@ -15,7 +15,7 @@ type Send = (
 }>;
 
 /** @param who the Worker, in messages */
-export function doorTo(who: string, send: Send, headers: Readonly<Record<string, string>> = {}): Door {
+export function endpointOf(who: string, send: Send, headers: Readonly<Record<string, string>> = {}): Endpoint {
   return {
     fetch: async (path, body) => {
       const json = { ...headers, "content-type": "application/json" };
