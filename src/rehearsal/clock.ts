@@ -1,11 +1,11 @@
 /**
- * Owns: a time that stands still until it is set.
+ * Owns: a virtual clock, which stands still until it is set.
  * Does not own: when it is set (stage).
- * Invariant 1: its turns are turns of the real event loop, also where somebody has put false timers into the world.
+ * Invariant 1: its turns are turns of the real event loop, also where a test has installed fake timers.
  */
 import type { Clock } from "../engine/clock.ts";
 
-/** Those of the world as they were when this was loaded. */
+/** The real ones, from before a test can have replaced them. */
 const { setTimeout, Response } = globalThis;
 const { setImmediate, navigator } = globalThis as {
   setImmediate?: (then: () => void) => unknown;
@@ -13,14 +13,14 @@ const { setImmediate, navigator } = globalThis as {
 };
 const later: (then: () => void) => unknown = setImmediate ?? setTimeout;
 
-/** In workerd: turns from one timer's to the next. A message to oneself is no turn there: it overtakes others. */
+/** In workerd: how many turns are made without a timer between two that use one. */
 const turnsAtOnce = 200;
 let turnsMade = 0;
 
 /**
- * Every timer of workerd takes a millisecond, `setImmediate` as well; the body of a response comes through the
- * event loop in microseconds, after all that is ready. While such turns follow each other the runtime looks at no
- * socket, so that now and then one is a timer's.
+ * A turn of workerd's event loop. Every timer there takes a millisecond, `setImmediate` as well; reading the body of a
+ * response takes a pass of the event loop in microseconds. (A message to oneself does not make a turn: it overtakes
+ * others.) While such turns follow each other the runtime looks at no socket, so now and then a timer is used.
  */
 function soonInWorkerd(then: () => void): void {
   if (++turnsMade % turnsAtOnce === 0) later(then);
@@ -31,7 +31,7 @@ const soon = navigator?.userAgent === "Cloudflare-Workers" ? soonInWorkerd : lat
 
 export class ManualClock implements Clock {
   at: number;
-  /** How many turns were asked for. */
+  /** How many turns were made. */
   turns = 0;
   #asked = 0;
   #timers: { readonly at: number; readonly ring: () => void }[] = [];
@@ -55,7 +55,7 @@ export class ManualClock implements Clock {
     });
   }
 
-  /** Resolves once the clock has been set that much later; immediate where `ms` is 0. */
+  /** Resolves once the clock was set that much later; at once where `ms` is 0. */
   after(ms: number): Promise<void> {
     if (ms <= 0) return Promise.resolve();
     return new Promise((ring) => {
@@ -67,7 +67,7 @@ export class ManualClock implements Clock {
     return this.#timers.reduce((first, { at }) => Math.min(first, at), Infinity);
   }
 
-  /** Sets the clock; rings what is due. */
+  /** Sets the clock, and fires what is due. */
   set(at: number): void {
     this.at = at;
     const due = this.#timers.filter((timer) => timer.at <= at).sort((one, other) => one.at - other.at);
@@ -75,15 +75,15 @@ export class ManualClock implements Clock {
     for (const timer of due) timer.ring();
   }
 
-  /** Resolves when nothing goes on: every microtask has run, and nobody waits for a turn. */
+  /** Resolves when nothing happens any more: every microtask has run, and nobody waits for a turn. */
   async idle(): Promise<void> {
     do await new Promise<void>((resolve) => soon(resolve));
     while (this.#asked > 0);
   }
 }
 
-/** A pause of the real time. */
-export function nap(ms: number): Promise<void> {
+/** Waits in real time. */
+export function pauseFor(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });

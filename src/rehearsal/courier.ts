@@ -1,6 +1,6 @@
 /**
- * Owns: requests of `step.fetch`, which stand-ins answer.
- * Does not own: what an answer is to the step (core/order).
+ * Owns: the couriers of a rehearsal: requests of `step.fetch` are answered by stand-ins.
+ * Does not own: what an answer means to the step (core/order).
  */
 import { messageOf } from "../core/error.ts";
 import { answeredEnd, headersOf, isAnswer, refusedEnd } from "../core/order.ts";
@@ -11,10 +11,10 @@ import { receiveAnswer } from "../engine/dispatch.ts";
 import type { Couriers } from "../engine/world.ts";
 import { hang } from "./hang.ts";
 import { processOf } from "./process.ts";
-import type { Company, Life } from "./process.ts";
+import type { Peers, Life } from "./process.ts";
 import type { StandInContext } from "./script.ts";
 
-export function couriers(company: Company, life: Life): Couriers {
+export function couriers(peers: Peers, life: Life): Couriers {
   const under = new Set<string>();
   return {
     reserve: () => life.alive(() => Promise.resolve(0)),
@@ -22,39 +22,39 @@ export function couriers(company: Company, life: Life): Couriers {
       const key = JSON.stringify(order.id);
       if (under.has(key)) return;
       under.add(key);
-      const answered = life.alive(() => exchange(company, life, order)).then((end) => deliver(company, order, end));
-      // One that never ends comes to its timeout.
-      if (standInOf(company, order) !== hang) void life.watch(`step ${order.step}`, answered);
+      const answered = life.alive(() => exchange(peers, life, order)).then((end) => deliver(peers, order, end));
+      // One that never ends is not waited for in real time: the step times out.
+      if (standInOf(peers, order) !== hang) void life.watch(`step ${order.step}`, answered);
     },
     drop: () => Promise.resolve(),
   };
 }
 
-async function deliver(company: Company, { id }: Order, end: OrderEnd): Promise<void> {
-  const process = company.find(id.runId);
+async function deliver(peers: Peers, { id }: Order, end: OrderEnd): Promise<void> {
+  const process = peers.find(id.runId);
   if (process === undefined) return;
   process.woken = true;
   await receiveAnswer(process.run, { ...id, end });
   process.woken = true;
 }
 
-function standInOf(company: Company, { id, step }: Order) {
-  const { created } = processOf(company, id.runId).run.state;
+function standInOf(peers: Peers, { id, step }: Order) {
+  const { created } = processOf(peers, id.runId).run.state;
   const name = step.replace(/#\d+$/, "");
-  return company.script.standIns(created?.workflow ?? "").steps?.[name];
+  return peers.script.standIns(created?.workflow ?? "").steps?.[name];
 }
 
-async function exchange(company: Company, life: Life, order: Order): Promise<OrderEnd> {
+async function exchange(peers: Peers, life: Life, order: Order): Promise<OrderEnd> {
   const { request, step, key } = order;
-  const standIn = standInOf(company, order);
+  const standIn = standInOf(peers, order);
   if (standIn === undefined) {
     const [name = step] = step.split("#");
     const why = `step ${step} makes a request to ${request.url}, and a rehearsal makes none`;
-    company.script.refuse(`${why}: give { steps: { ${JSON.stringify(name)}: () => ({ body: … }) } }`);
+    peers.script.refuse(`${why}: give { steps: { ${JSON.stringify(name)}: () => ({ body: … }) } }`);
     return await hang();
   }
   const { method, url, body } = request;
-  const { calls, created } = processOf(company, order.id.runId).run.state;
+  const { calls, created } = processOf(peers, order.id.runId).run.state;
   const attempt = calls.get(callKey("run", step))?.order?.attempt ?? 1;
   const context: StandInContext = {
     ...{ step, attempt, idempotencyKey: key, signal: new AbortController().signal },
@@ -65,9 +65,9 @@ async function exchange(company: Company, life: Life, order: Order): Promise<Ord
     life.calls.push(key);
     const answer = await standIn(context);
     const response = toResponse(answer);
-    if (response !== null) return await read(order, response, company.clock.at);
+    if (response !== null) return await read(order, response, peers.clock.at);
     const what = `the stand-in of step ${step} answers ${shown(answer)}`;
-    company.script.refuse(`${what}: a request is answered by a Response, or by { status?, headers?, body? }`);
+    peers.script.refuse(`${what}: a request is answered by a Response, or by { status?, headers?, body? }`);
   } catch (error) {
     return { kind: "failed", message: messageOf(error) };
   }
@@ -82,9 +82,9 @@ type Reply = { readonly status?: number; readonly headers?: Record<string, strin
 
 const parts = ["status", "headers", "body"];
 
-/** What a stand-in answers, as what it stands for; null for what is no answer. */
+/** The answer of a stand-in as a response; null where it is not a valid one. */
 function toResponse(answer: unknown): Response | null {
-  // One that is a constant is read again by the next request.
+  // Cloned, because a constant response is read again by the next request.
   if (answer instanceof Response) return answer.clone();
   const reply = answer ?? {};
   if (!isReply(reply)) return null;

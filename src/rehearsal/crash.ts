@@ -1,5 +1,5 @@
 /**
- * Owns: having the process of a rehearsal die after each of its commits, and saying where that made a difference.
+ * Owns: letting the process of a rehearsal die after each of its commits, and reporting where that made a difference.
  * Does not own: a single death (stage).
  */
 import { dequal } from "dequal";
@@ -14,27 +14,27 @@ import { RehearsalError } from "./error.ts";
 import { Stage } from "./stage.ts";
 import type { Commit } from "./stage.ts";
 
-/** Something that was asked of a run at an instant; `upTo` so many commits all that came of it is on record. */
-export type Act = {
+/** A call of the rehearsal by the test. All of its effects are recorded within the first `upTo` commits. */
+export type Interaction = {
   readonly at: number;
   upTo: number;
-  /** The error by which it was refused then. */
+  /** The error that it was refused with the first time. */
   refusal: Error | null;
   readonly perform: (stage: Stage) => Promise<unknown>;
 };
 
 /**
- * @param view what has to be the same
+ * @param view returns what has to be the same after every death
  * @throws RehearsalError
  * @returns how many deaths there were
  */
 export async function crashEverywhere(
   reference: Stage,
-  acts: readonly Act[],
+  interactions: readonly Interaction[],
   view: (stage: Stage) => unknown,
 ): Promise<number> {
   const expected = view(reference);
-  // What runs here is no part of it.
+  // A copy: the reference may go on meanwhile.
   const log = [...reference.log];
   let deaths = 0;
   for (let kept = 1; kept <= log.length; kept++) {
@@ -42,7 +42,7 @@ export async function crashEverywhere(
     if (isOnce(past)) continue;
     deaths++;
     const where = describe(past, log.length);
-    const stage = await revive(reference, acts, past).catch((error: unknown) => {
+    const stage = await revive(reference, interactions, past).catch((error: unknown) => {
       throw new RehearsalError(`${where}: ${messageOf(error)}`, { cause: error });
     });
     check(stage, { expected, seen: view(stage), past, log, where });
@@ -50,15 +50,15 @@ export async function crashEverywhere(
   return deaths;
 }
 
-/** All that happened after these commits, once more. */
-async function revive(reference: Stage, acts: readonly Act[], past: readonly Commit[]) {
+/** Continues from these commits, and repeats the interactions that came after them. */
+async function revive(reference: Stage, interactions: readonly Interaction[], past: readonly Commit[]) {
   const stage = new Stage(reference.script, past.at(-1)?.at ?? 0, past);
   await stage.settle();
-  for (const { at, upTo, perform, refusal } of acts) {
+  for (const { at, upTo, perform, refusal } of interactions) {
     if (upTo <= past.length) continue;
     await stage.pass(at);
     await perform(stage).catch((error: unknown) => {
-      // It was refused before as well, or has been done.
+      // It was refused the first time as well, or its effects are recorded already.
       if (error instanceof HoldfastError || isAlike(error, refusal)) return;
       throw error;
     });
@@ -67,7 +67,7 @@ async function revive(reference: Stage, acts: readonly Act[], past: readonly Com
   return stage;
 }
 
-/** By what kind of error an update's function refuses; a message may tell of what is made anew each time. */
+/** Compares the errors of an update's function by name; the messages may differ each time. */
 function isAlike(error: unknown, refusal: Error | null): boolean {
   return error instanceof Error && error.name === refusal?.name;
 }
@@ -98,7 +98,7 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
   throw new RehearsalError(`${where}, it came to something else: ${difference(seen, expected)}`);
 }
 
-/** Of entries which say that a replay asked for something else than is on record. */
+/** Of an entry that marks a step as added or removed, a text that identifies it; null for others. */
 function strange(id: string, entry: Entry): string | null {
   if (entry.kind !== "step.added" && entry.kind !== "step.removed") return null;
   return `${id} ${entry.kind} ${entry.call} ${entry.step}`;
@@ -106,12 +106,12 @@ function strange(id: string, entry: Entry): string | null {
 
 type Told = { readonly id: string; readonly entry: Entry; readonly key: string | null };
 
-/** Entries in the order in which they came; of a step that is done also its key. */
+/** All entries in order; with the end of a step, its idempotency key. */
 function* facts(log: readonly Commit[]): Generator<Told> {
   const states = new Map<string, RunState>();
   for (const { id, texts } of log) {
     for (const entry of texts.flatMap((text) => JSON.parse(text) as Entry[])) {
-      // One that goes on as new begins with nothing.
+      // A run that goes on as new begins with a new state.
       const known = entry.kind === "run.created" ? undefined : states.get(id);
       const state = known ?? new RunState();
       if (known === undefined) states.set(id, state);
@@ -121,7 +121,7 @@ function* facts(log: readonly Commit[]): Generator<Told> {
   }
 }
 
-/** A step that runs at most once is at work: a death fails it, and is meant to. */
+/** Whether a step that runs at most once is in flight: a death at this point fails it, as intended. */
 function isOnce(past: readonly Commit[]): boolean {
   const open = new Set<string>();
   for (const { id, entry } of facts(past)) {

@@ -1,14 +1,14 @@
 /**
- * Owns: telling where two values differ, and showing both there.
+ * Owns: describing where two values differ.
  * Does not own: whether they do (dequal).
  */
 import { dequal } from "dequal";
 
 const longestShown = 300;
-/** Of a long text so much is shown before the place where it differs. */
+/** Characters of a long text that are shown before the place where it differs. */
 const lead = 20;
 const deepestShown = 5;
-/** What one of the two has not at all. */
+/** Stands for a member that one of the two does not have. */
 const nothing = Symbol("nothing");
 
 /** Where `seen` first differs from what was expected, with both values there. */
@@ -36,7 +36,7 @@ function place(path: readonly string[]): string {
 
 type Inner = { readonly at: string; readonly one: unknown; readonly other: unknown };
 
-/** The first of what is within both, by the same name, and differs; null where they are to be shown as they are. */
+/** The first member of the same name that differs in both; null where the values are to be shown as a whole. */
 function firstInner(one: unknown, other: unknown): Inner | null {
   const [ones, others] = [members(one), members(other)];
   if (ones === null || others === null || ones.kind !== others.kind) return null;
@@ -54,7 +54,7 @@ function members(value: unknown): { readonly kind: Kind; readonly of: ReadonlyMa
   if (Array.isArray(value) || value instanceof Uint8Array) {
     return { kind: "list", of: new Map((value as readonly unknown[]).entries()) };
   }
-  // Keys that are objects are no two the same.
+  // Keys that are objects cannot be matched.
   if (value instanceof Map && ![...value.keys()].some((key) => typeof key === "object" && key !== null)) {
     return { kind: "map", of: value };
   }
@@ -81,7 +81,7 @@ function firstUnlike(one: string, other: string): number {
   return at;
 }
 
-/** @param from where a text that is too long for all of it begins to be shown */
+/** @param from where to begin in a text that is too long to be shown whole */
 function show(value: unknown, from = 0): string {
   if (typeof value === "string" && value.length > longestShown && from > 0)
     return `…${cut(tell(value.slice(from), 0))}`;

@@ -1,14 +1,14 @@
 /**
- * Owns: the error of the testing kit, and options that there are not.
+ * Owns: the error of the testing kit, and refusing unknown options.
  * Does not own: errors of runs.
  */
 
-/** Says what is wrong with a rehearsal, or what a death made of it; never with the run itself. */
+/** A mistake in the rehearsal itself, or a difference that a death made; never an error of the run. */
 export class RehearsalError extends Error {
   override readonly name = "RehearsalError";
 }
 
-/** @throws RehearsalError for an option that there is not: it is mistyped, and would do nothing */
+/** @throws RehearsalError for an unknown option, which would have no effect */
 export function checkKnown(options: object, known: readonly string[], where = ""): void {
   for (const option of Object.keys(options)) {
     if (known.includes(option)) continue;

@@ -1,9 +1,9 @@
 /**
- * Owns: what never ends.
- * Does not own: what comes of it.
+ * Owns: `hang`, a stand-in that never ends.
+ * Does not own: its timeout (engine).
  */
 
-/** A step that never ends: it comes to its timeout, or is told to stop. To be given in the place of a step or a child. */
+/** A stand-in for a step or a child that never ends by itself: it times out, or is cancelled. */
 export function hang(): Promise<never> {
   return new Promise(() => {});
 }

@@ -6,12 +6,12 @@ const base = "https://rehearsal.test/hooks/";
 
 type Address = { readonly run: string; readonly call: string; readonly life: number };
 
-/** As in earnest it is bound to one life of the run, which is told from the others by when it began. */
+/** As with a real address, it belongs to one life of the run, identified by when that began. */
 export function hookUrl({ run, call, life }: Address): string {
   return `${base}${encodeURIComponent(run)}/${encodeURIComponent(call)}/${life.toString(36)}`;
 }
 
-/** Whose address it is, with what stands behind it; null for a text that is no such address. */
+/** The parts of an address, with its query; null for any other text. */
 export function readHookUrl(text: string): (Address & { readonly query: Record<string, string> }) | null {
   if (!text.startsWith(base)) return null;
   const { pathname, searchParams } = new URL(text);

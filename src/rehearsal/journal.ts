@@ -5,10 +5,10 @@
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 
-/** Commits as they were made; a prefix of them is what a death leaves. */
+/** Keeps commits in order. A death leaves a prefix of them. */
 export class MemoryJournal implements Journal {
   commits: string[];
-  /** The process that writes here is dead: nothing more is kept. */
+  /** The process that writes here is dead: further commits are ignored. */
   closed = false;
   #entries: Entry[] | null = null;
 
@@ -16,7 +16,7 @@ export class MemoryJournal implements Journal {
     this.commits = [...commits];
   }
 
-  /** The entries as they were stored: a new copy for every reader. */
+  /** The entries, as a new copy for every reader. */
   get entries(): readonly Entry[] {
     this.#entries ??= this.commits.flatMap((text, at) => this.open(text, at));
     return this.#entries;
@@ -46,7 +46,7 @@ export class MemoryJournal implements Journal {
     return Promise.resolve();
   }
 
-  /** How a commit is kept. */
+  /** The stored form of a commit. */
   protected seal(entries: readonly Entry[], _at: number): string {
     return JSON.stringify(entries);
   }

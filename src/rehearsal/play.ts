@@ -1,6 +1,6 @@
 /**
- * Owns: what is asked of a run that is rehearsed.
- * Does not own: the runs and their time (stage), what deaths must leave the same (crash).
+ * Owns: the calls of a rehearsal by its test.
+ * Does not own: the runs and their time (stage), repeating the calls after deaths (crash).
  */
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
@@ -11,7 +11,7 @@ import { decode, encode } from "../core/value.ts";
 import { checkLife, receiveHook } from "../engine/hook.ts";
 import { receiveUpdate } from "../engine/update.ts";
 import { crashEverywhere } from "./crash.ts";
-import type { Act } from "./crash.ts";
+import type { Interaction } from "./crash.ts";
 import { RehearsalError, checkKnown } from "./error.ts";
 import { readHookUrl } from "./hook.ts";
 import type { CrashOptions, HistoryEntry, HookCall, HookReply, Rehearsal } from "./rehearsal.ts";
@@ -24,13 +24,13 @@ const by = "rehearsal";
 export class Play<Output> implements Rehearsal<Output> {
   readonly id: string;
   readonly #stage: Stage;
-  /** All that was asked of runs of this stage, in order. */
-  readonly #acts: Act[];
+  /** All calls so far, in order. */
+  readonly #interactions: Interaction[];
 
-  constructor(stage: Stage, id: string, acts: Act[]) {
+  constructor(stage: Stage, id: string, interactions: Interaction[]) {
     this.id = id;
     this.#stage = stage;
-    this.#acts = acts;
+    this.#interactions = interactions;
   }
 
   get #snapshot(): RunSnapshot {
@@ -184,7 +184,7 @@ export class Play<Output> implements Rehearsal<Output> {
     });
     const id = children[n];
     if (id === undefined) throw new RehearsalError(`${children.length} children of workflow ${name} were started`);
-    return new Play<ChildOutput>(this.#stage, id, this.#acts);
+    return new Play<ChildOutput>(this.#stage, id, this.#interactions);
   }
 
   crash(): Promise<void> {
@@ -200,11 +200,11 @@ export class Play<Output> implements Rehearsal<Output> {
       const { compare = standing } = options;
       await this.settle();
       const view = (stage: Stage): unknown => compare(new Play(stage, this.id, []));
-      return { deaths: await crashEverywhere(this.#stage, this.#acts, view) };
+      return { deaths: await crashEverywhere(this.#stage, this.#interactions, view) };
     });
   }
 
-  /** Lets everything happen that can at this instant. */
+  /** Lets everything happen that can without time passing. */
   async settle(): Promise<void> {
     await this.#stage.settle();
     const states = this.#stage.ids.map((id) => runOf(this.#stage, id).state);
@@ -219,16 +219,16 @@ export class Play<Output> implements Rehearsal<Output> {
     });
   }
 
-  /** Asks something of the run, and remembers it: after a death it is asked once more, by the same key. */
+  /** Makes a call of the run and remembers it, so that it can be repeated after a death, with the same key. */
   #act<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id = this.id): Promise<Value> {
     return this.#stage.mutex.take(() => this.#actNow(ask, id));
   }
 
   async #actNow<Value>(ask: (stage: Stage, key: string) => Promise<Value>, id: string): Promise<Value> {
     await this.#stage.settle();
-    const key = `${by} ${this.#acts.length + 1}`;
+    const key = `${by} ${this.#interactions.length + 1}`;
     const perform = (stage: Stage): Promise<Value> => {
-      // What it does by itself is seen to like what comes from outside.
+      // The run is advanced now, as after any event from outside.
       const process = stage.find(id);
       if (process !== undefined) process.woken = true;
       return during(
@@ -236,8 +236,8 @@ export class Play<Output> implements Rehearsal<Output> {
         ask(stage, key).finally(() => process !== undefined && (process.woken = true)),
       );
     };
-    const act: Act = { at: this.#stage.clock.at, upTo: Infinity, refusal: null, perform };
-    this.#acts.push(act);
+    const act: Interaction = { at: this.#stage.clock.at, upTo: Infinity, refusal: null, perform };
+    this.#interactions.push(act);
     try {
       return await perform(this.#stage);
     } catch (error) {
@@ -250,7 +250,7 @@ export class Play<Output> implements Rehearsal<Output> {
   }
 }
 
-/** Waits for it while everything goes on. */
+/** Waits for the promise, while letting everything else happen. */
 async function during<Value>(stage: Stage, work: Promise<Value>): Promise<Value> {
   let isOver = false;
   const done = work.finally(() => (isOver = true));

@@ -1,6 +1,6 @@
 /**
- * Owns: one life of one run, and one life of the process that all runs of a rehearsal are in.
- * Does not own: driving them (stage), what they say to each other (relatives).
+ * Owns: one life of the process of a rehearsal, and the runs within it.
+ * Does not own: driving them (stage), messages between them (relatives).
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -13,22 +13,22 @@ import type { Script } from "./script.ts";
 
 export type Creation = Omit<EntryOf<"run.created">, "kind" | "seq" | "at">;
 
-/** From the birth of the process to its death. */
+/** The life of the process, up to its death. */
 export class Life {
   dead = false;
-  /** What goes on in real time, as people call it. */
+  /** Work that is under way in real time, each with a name for messages. */
   readonly atWork = new Map<object, string>();
-  /** Idempotency keys of the functions that were called. */
+  /** Idempotency keys of the step functions that were called. */
   readonly calls: string[] = [];
 
-  /** Calls the function; what it promises is waited for before any time passes. */
+  /** Calls the function; virtual time does not pass before its promise has settled. */
   call(what: string, key: string, fn: () => unknown, waits = true): unknown {
-    // What a dead process would have gone on with.
+    // A dead process calls nothing.
     if (this.dead) return hang();
     this.calls.push(key);
     const result = fn();
     if (!isThenable(result)) return result;
-    // Once: some begin their work anew whenever they are waited for.
+    // Wrapped once: some thenables begin their work anew whenever they are awaited.
     const work = Promise.resolve(result);
     if (waits) void this.watch(what, work);
     return work;
@@ -41,7 +41,7 @@ export class Life {
     this.atWork.delete(token);
   }
 
-  /** Nothing is answered by a dead process, and nothing asked of it. */
+  /** Makes the call unless the process is dead; never resolves if it dies meanwhile. */
   async alive<Value>(ask: () => Promise<Value>): Promise<Value> {
     if (this.dead) return await hang();
     const settled = await ask().then(
@@ -58,12 +58,12 @@ export class Process {
   readonly id: string;
   readonly journal: MemoryJournal;
   readonly run: Run;
-  /** When the run is to be looked at again; null while only the world can move it. */
+  /** When the run is to be advanced next; null while only an event from outside can move it. */
   wakeAt: number | null = null;
   woken = true;
-  /** Nobody has looked at it yet. */
+  /** It was not advanced yet. */
   cold: boolean;
-  /** What it owes to others, by name: when the next try is due; Infinity while it is under way or was paid. */
+  /** Messages that it owes to others, by name: when the next try is due; Infinity while one is under way, or is done. */
   readonly debts = new Map<string, { dueAt: number; tries: number }>();
 
   constructor(id: string, journal: MemoryJournal, run: Run) {
@@ -74,8 +74,7 @@ export class Process {
   }
 
   /**
-   * Looks at the run as its object would: it is woken again when what it does rests, or something was said to it.
-   * One that has ended is kept for as long as anybody may look at it.
+   * Advances the run as its object would: again once it rests, or something has come for it. An ended run stays in memory.
    */
   advance(now: number): void {
     const { run } = this;
@@ -100,8 +99,8 @@ export class Process {
   }
 }
 
-/** The runs that are on stage together. */
-export interface Company {
+/** All runs of the rehearsal, with their clock and stand-ins. */
+export interface Peers {
   readonly clock: ManualClock;
   readonly script: Script;
   find(id: string): Process | undefined;
@@ -109,8 +108,8 @@ export interface Company {
 }
 
 /** @throws HoldfastError run_not_found */
-export function processOf(company: Pick<Company, "find">, id: string): Process {
-  const process = company.find(id);
+export function processOf(peers: Pick<Peers, "find">, id: string): Process {
+  const process = peers.find(id);
   if (process === undefined) throw new HoldfastError("run_not_found", `no run has the id ${id}`);
   return process;
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: what runs in one memory say to each other, as their objects do: starts, ends, stops, signals.
- * Does not own: what they make of it (engine).
+ * Owns: messages between the runs of a rehearsal, as between their objects: starts, ends, stops, signals.
+ * Does not own: their effect (engine).
  */
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/label.ts";
@@ -14,14 +14,14 @@ import { childEnd, goneError, receiveNews } from "../engine/news.ts";
 import type { Run } from "../engine/run.ts";
 import type { ChildEnd, ChildStart, ChildStarted, Children, FormerChild } from "../engine/world.ts";
 import { processOf } from "./process.ts";
-import type { Company, Creation, Life, Process } from "./process.ts";
+import type { Peers, Creation, Life, Process } from "./process.ts";
 import type { Script } from "./script.ts";
 
 const firstPauseMs = 500;
 const longestPauseMs = 3_600_000;
 
-/** Who there is, which workflows children may be of, and what becomes of a signal to somebody else. */
-export type Relations = Pick<Company, "clock" | "find" | "create"> & {
+/** What messages need: the runs, the workflows of children, and where signals to runs outside go. */
+export type Relations = Pick<Peers, "clock" | "find" | "create"> & {
   readonly script: Pick<Script, "child" | "send">;
 };
 
@@ -42,10 +42,10 @@ export class Relatives {
     };
   }
 
-  /** What a run owes: news of its end to its parent, and an end to children that nobody waits for. */
+  /** Sends what a run owes: its end to its parent, and stops to orphaned children. */
   settle(process: Process): void {
     const owed = new Map(this.#owed(process));
-    // A run that was tried again has no end to tell of, and nothing comes of what was due for that.
+    // What is no longer owed, because the run was retried, is dropped.
     for (const [name, { dueAt }] of process.debts) if (dueAt < Infinity && !owed.has(name)) process.debts.delete(name);
     for (const [name, pay] of owed) void this.#pay(process, name, pay);
   }
@@ -156,12 +156,12 @@ export class Relatives {
     if (this.#relations.find(to) !== undefined) {
       return await this.#act("signal", to, async (run) => void run.signal(await run.fitSignal(request)));
     }
-    // A run that is elsewhere: what it is sent can be looked at.
+    // A run outside of the rehearsal: the test can look at what was sent.
     await this.reach("signal", to);
     script.send(to, request);
   }
 
-  /** A call that changes something: whoever drives the run looks at it at once, and when it is over. */
+  /** A call that changes a run: it is advanced at once, and when the call is over. */
   async #act(what: string, id: string, act: (run: Run) => void | Promise<void>): Promise<void> {
     await this.call(what, id, async (run) => {
       const target = processOf(this.#relations, id);
@@ -180,7 +180,7 @@ export class Relatives {
     return await ask(processOf(this.#relations, id).run);
   }
 
-  /** It gets there a turn later. */
+  /** A message arrives a turn later. */
   protected async reach(_what: string, _id: string): Promise<void> {
     await this.#relations.clock.turn();
   }

@@ -12,16 +12,16 @@ import type { Find } from "../engine/drive.ts";
 import { Run } from "../engine/run.ts";
 import { onlyDeployment } from "../engine/world.ts";
 import type { World } from "../engine/world.ts";
-import { cast } from "./cast.ts";
-import { ManualClock, nap } from "./clock.ts";
+import { substitute } from "./substitution.ts";
+import { ManualClock, pauseFor } from "./clock.ts";
 import { hookUrl } from "./hook.ts";
 import { MemoryJournal } from "./journal.ts";
 import { Relatives } from "./relatives.ts";
 import { Mutex } from "./mutex.ts";
-import { couriers } from "./post.ts";
+import { couriers } from "./courier.ts";
 import { RehearsalError } from "./error.ts";
 import { Life, Process, processOf } from "./process.ts";
-import type { Company, Creation } from "./process.ts";
+import type { Peers, Creation } from "./process.ts";
 import type { Script } from "./script.ts";
 
 /** What one run put on record at once, and when; `anew` where it took the place of all that was. */
@@ -41,7 +41,7 @@ const idleWakes = 25;
 const graceMs = 10;
 const longestNapMs = 50;
 
-export class Stage implements Company {
+export class Stage implements Peers {
   readonly clock: ManualClock;
   readonly script: Script;
   /** Every commit of every run, in order. */
@@ -98,7 +98,7 @@ export class Stage implements Company {
       const isQuiet = this.#atWork.length === 0 && isOver();
       if (isQuiet && (pausedMs >= graceMs || !this.#mayStir())) return;
       if (!isQuiet && pausedMs >= this.script.patienceMs) throw this.#impatient();
-      await nap(pauseMs);
+      await pauseFor(pauseMs);
       pausedMs += pauseMs;
       pauseMs = Math.min(longestNapMs, 2 * pauseMs + 1);
     }
@@ -192,7 +192,7 @@ export class Stage implements Company {
     const find: Find = (name, version) => {
       const definition = this.script.find(name);
       if (definition === undefined || (version !== null && definition.version !== version)) return undefined;
-      const role = roles.get(definition) ?? cast(definition, this.script, life);
+      const role = roles.get(definition) ?? substitute(definition, this.script, life);
       roles.set(definition, role);
       return role;
     };

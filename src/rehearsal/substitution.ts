@@ -1,8 +1,7 @@
 /**
- * Owns: putting stand-ins in the place of what a handler gives `step`.
- * Does not own: what they are (script), when they are called (engine).
- * Invariant 1: a handler is told nothing else by it: every call reaches the engine as the handler made it, but
- * for the function.
+ * Owns: replacing the functions that a handler gives to `step` by stand-ins.
+ * Does not own: which stand-ins there are (script), when they are called (engine).
+ * Invariant 1: nothing else changes: every call reaches the engine as the handler made it, except for the function.
  */
 import type { Definition } from "../core/definition.ts";
 import type { AttemptContext, Step } from "../core/step.ts";
@@ -12,17 +11,17 @@ import type { Script, StandIn, StandInContext } from "./script.ts";
 
 type Extras = Omit<StandInContext, keyof AttemptContext | "step">;
 type Call = (...args: readonly unknown[]) => unknown;
-/** How a function of a handler's, with these arguments, is a stand-in's. */
+/** Translates the arguments of the handler's function to the context of a stand-in. */
 type Translate = (...args: readonly never[]) => Extras;
 
-/** The workflow as it is played in this life. */
-export function cast(definition: Definition, script: Script, life: Life): Definition {
+/** The workflow with stand-ins in place, for this life of the process. */
+export function substitute(definition: Definition, script: Script, life: Life): Definition {
   const handler = definition.handler as (input: unknown, step: Step) => unknown;
-  const part = new Part(definition.name, script, life);
-  return { ...definition, handler: (input: unknown, step: Step<never>) => handler(input, part.dress(step)) };
+  const substitution = new Substitution(definition.name, script, life);
+  return { ...definition, handler: (input: unknown, step: Step<never>) => handler(input, substitution.wrap(step)) };
 }
 
-class Part {
+class Substitution {
   readonly #workflow: string;
   readonly #script: Script;
   readonly #life: Life;
@@ -33,7 +32,7 @@ class Part {
     this.#life = life;
   }
 
-  dress(step: Step): Step {
+  wrap(step: Step): Step {
     const { info } = step;
     const api = step as unknown as Readonly<Record<"run" | "map" | "fetch" | "invoke" | "start" | "patched", Call>>;
     const learning =
@@ -76,18 +75,24 @@ class Part {
 
   #step(run: string, name: unknown, fn: unknown, translate: Translate): unknown {
     this.#script.ask(this.#workflow, "steps", String(name));
-    // What is wrong with it is the engine's to say.
+    // The engine refuses what is not a function.
     if (typeof fn !== "function") return fn;
-    return this.#play(run, name, this.#script.standIns(this.#workflow).steps?.[String(name)], fn as Call, translate);
+    return this.#wrapFunction(
+      run,
+      name,
+      this.#script.standIns(this.#workflow).steps?.[String(name)],
+      fn as Call,
+      translate,
+    );
   }
 
-  /** With `undo` replaced. */
+  /** The options with `undo` replaced. */
   #options(run: string, name: unknown, options: unknown): unknown {
     const { undo } = (options ?? {}) as { readonly undo?: unknown };
     if (typeof undo !== "function") return options;
     this.#script.ask(this.#workflow, "undos", String(name));
     const { steps, undos } = this.#script.standIns(this.#workflow);
-    // The step never happened, so that there is nothing to be undone in earnest.
+    // A replaced step had no real effect, so its real `undo` must not run.
     const standIn = undos?.[String(name)] ?? (steps?.[String(name)] === undefined ? undefined : () => {});
     const translate = (result: never, { item, index }: Extras): Extras => ({
       result,
@@ -97,17 +102,17 @@ class Part {
       this.#script.noteUndone(this.#workflow);
       return (undo as Call)(...args);
     };
-    return { ...(options as object), undo: this.#play(run, name, standIn, own, translate) };
+    return { ...(options as object), undo: this.#wrapFunction(run, name, standIn, own, translate) };
   }
 
-  #play(run: string, name: unknown, standIn: StandIn | undefined, fn: Call, translate: Translate): Call {
+  #wrapFunction(run: string, name: unknown, standIn: StandIn | undefined, fn: Call, translate: Translate): Call {
     return (...args) => {
       const context = args.at(-1) as AttemptContext;
       const key = context.idempotencyKey;
       const call = () => {
         if (standIn === undefined) return fn(...args);
         const extras = { step: stepOf(run, key), ...translate(...(args as never[])) };
-        // Members that are made when they are asked for stay so.
+        // By descriptors, because some members are getters.
         return standIn(Object.defineProperties(extras, Object.getOwnPropertyDescriptors(context)) as StandInContext);
       };
       return this.#life.call(`step ${String(name)}`, key, call, standIn !== hang);
@@ -115,7 +120,7 @@ class Part {
   }
 }
 
-/** The step that an idempotency key of this run speaks of. */
+/** The step in an idempotency key of this run. */
 function stepOf(run: string, key: string): string {
   const rest = key.slice(run.length + 1);
   return decodeURIComponent(rest.slice(rest.indexOf(":") + 1));
