@@ -9,7 +9,7 @@ const run = "w".repeat(128);
 let stage: Stage;
 
 beforeAll(async () => {
-  stage = await Stage.open({}, "wordy.ts");
+  stage = await Stage.open({}, "longnames.ts");
   await stage.client.start(longName, run, { [longName]: longName });
   await stage.client.start(longName, "in-line", { [longName]: longName });
   await stage.client.start(failing, "failed", {});

@@ -1,7 +1,7 @@
 /** Compares what the directory lists with what each run says of itself. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "../outside/client.ts";
-import { each } from "../outside/pool.ts";
+import { each } from "../outside/concurrency.ts";
 
 type Listed = { readonly id: string; readonly status: string };
 

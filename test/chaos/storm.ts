@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "../outside/client.ts";
-import { each } from "../outside/pool.ts";
+import { each } from "../outside/concurrency.ts";
 import { Ledger } from "../outside/ledger.ts";
 import { Runtime } from "../outside/runtime.ts";
 import type { Life } from "../outside/runtime.ts";

@@ -13,7 +13,7 @@ import type { Hosted } from "./crash.ts";
 import { checkEffects } from "./effects.ts";
 import { checkJournal } from "./lives.ts";
 import { Family } from "./family.ts";
-import { Fleet, need } from "./fleet.ts";
+import { LaneSimulation, need } from "./simulation.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
 import { define, ManualClock, MemoryJournal, memoryWorld } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -136,38 +136,38 @@ describe("a run that begins once more", () => {
 });
 
 test("a run that begins once more while it is at work gives back the slots of its steps, and those that it needs no more", async () => {
-  const fleet = new Fleet();
+  const simulation = new LaneSimulation();
   const needs = [need("mail", 1, { hold: true }), need("steps", 1, { scope: "step" })];
   let lives = 0;
   const handler: Handler = async (_, step) => {
-    if (++lives === 1) await step.run("old", () => fleet.clock.after(60 * minuteMs));
+    if (++lives === 1) await step.run("old", () => simulation.clock.after(60 * minuteMs));
     else await step.waitFor("never");
   };
-  const a = fleet.add("a", handler, needs);
-  await fleet.drive(minuteMs);
-  expect([fleet.lane("mail").used, fleet.lane("steps").used]).toEqual([1, 1]);
+  const a = simulation.add("a", handler, needs);
+  await simulation.drive(minuteMs);
+  expect([simulation.lane("mail").used, simulation.lane("steps").used]).toEqual([1, 1]);
   a.run.anotherLife("1", author)();
-  fleet.add("b", (_, step) => step.run("work", () => 1), needs);
-  await fleet.drive(10 * minuteMs);
-  expect([...fleet.ships.values()].map(({ status }) => status)).toEqual(["waiting", "completed"]);
+  simulation.add("b", (_, step) => step.run("work", () => 1), needs);
+  await simulation.drive(10 * minuteMs);
+  expect([...simulation.runs.values()].map(({ status }) => status)).toEqual(["waiting", "completed"]);
 });
 
 test("a run that begins once more in line for its lane says so, and is let in", async () => {
-  const fleet = new Fleet();
+  const simulation = new LaneSimulation();
   const flow = { concurrency: { limit: 1, hold: true } };
   const add = (id: string, handler: Handler) => {
     const definition = define(handler, { flow });
-    return fleet.add(id, definition, needsOf(definition, null));
+    return simulation.add(id, definition, needsOf(definition, null));
   };
   const first = add("first", (_, step) => step.waitFor("never"));
-  await fleet.drive(minuteMs);
+  await simulation.drive(minuteMs);
   const second = add("second", (_, step) => step.run("work", () => 1));
-  await fleet.drive(minuteMs);
+  await simulation.drive(minuteMs);
   second.act((run) => run.anotherLife("1", author)());
-  await fleet.drive(1000);
+  await simulation.drive(1000);
   expect(second.run.snapshot()).toMatchObject({ status: "queued", waitingFor: [{ kind: "lane" }] });
   first.act((run) => act(run, "terminate"));
-  await fleet.drive(minuteMs);
+  await simulation.drive(minuteMs);
   expect([first.status, second.status]).toEqual(["cancelled", "completed"]);
 });
 
@@ -343,15 +343,15 @@ describe("a run that begins once more from a step", () => {
   });
 
   test("asks its lanes for the slots first, and then goes on with what it kept", async () => {
-    const fleet = new Fleet();
+    const simulation = new LaneSimulation();
     const handler: Handler = async (_, step) => [await work(step, "a"), await work(step, "b")];
-    const ship = fleet.add("a", define(handler, { flow: { concurrency: 1 } }), []);
-    await fleet.drive();
-    expect(ship.status).toBe("completed");
-    ship.act((run) => run.anotherLife("1", author, ref("b"))());
-    expect(ship.status).toBe("queued");
-    expect(await ranSince(async () => await fleet.drive())).toEqual(["b"]);
-    expect(ship.status).toBe("completed");
+    const simulated = simulation.add("a", define(handler, { flow: { concurrency: 1 } }), []);
+    await simulation.drive();
+    expect(simulated.status).toBe("completed");
+    simulated.act((run) => run.anotherLife("1", author, ref("b"))());
+    expect(simulated.status).toBe("queued");
+    expect(await ranSince(async () => await simulation.drive())).toEqual(["b"]);
+    expect(simulated.status).toBe("completed");
   });
 
   test("keeps the outcome of a child, leaves one alone that it only started, and has others stopped", async () => {

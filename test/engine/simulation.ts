@@ -24,10 +24,10 @@ export function need(lane: string, limit: number | null, more: Partial<LaneNeed>
 type Creation = Partial<Omit<EntryOf<"run.created">, "kind" | "seq" | "at">>;
 
 /** Where runs are put, and what time it is. */
-export class Fleet {
+export class LaneSimulation {
   readonly clock = new ManualClock(startAt);
   readonly lanes = new Map<string, Lane>();
-  readonly ships = new Map<string, Ship>();
+  readonly runs = new Map<string, SimulatedRun>();
   /** Whether the next message is lost. */
   loses: (what: string, lane: string) => boolean = () => false;
   readonly #random;
@@ -37,19 +37,19 @@ export class Fleet {
     this.#random = createRandom(seed);
   }
 
-  add(id: string, handler: Definition | Handler, needs: readonly LaneNeed[], creation: Creation = {}): Ship {
+  add(id: string, handler: Definition | Handler, needs: readonly LaneNeed[], creation: Creation = {}): SimulatedRun {
     const definition = typeof handler === "function" ? define(handler) : handler;
-    const ship = new Ship(this, id, definition);
-    this.ships.set(id, ship);
-    ship.run.create({ ...created({}), id, ...(needs.length === 0 ? {} : { lanes: needs }), ...creation });
-    return ship;
+    const simulated = new SimulatedRun(this, id, definition);
+    this.runs.set(id, simulated);
+    simulated.run.create({ ...created({}), id, ...(needs.length === 0 ? {} : { lanes: needs }), ...creation });
+    return simulated;
   }
 
   /** The run as its journal has it, begun anew. */
-  restore(id: string, definition: Definition, commits: readonly string[]): Ship {
-    const ship = new Ship(this, id, definition, commits);
-    this.ships.set(id, ship);
-    return ship;
+  restore(id: string, definition: Definition, commits: readonly string[]): SimulatedRun {
+    const simulated = new SimulatedRun(this, id, definition, commits);
+    this.runs.set(id, simulated);
+    return simulated;
   }
 
   lane(name: string): Lane {
@@ -85,26 +85,26 @@ export class Fleet {
     for (;;) {
       await this.clock.idle();
       this.#attend();
-      const ready = [...this.ships.values()].filter((ship) => ship.isReady);
-      for (const ship of ready) ship.advance();
+      const ready = [...this.runs.values()].filter((simulated) => simulated.isReady);
+      for (const simulated of ready) simulated.advance();
       if (ready.length > 0) continue;
       await this.clock.idle();
-      if ([...this.ships.values()].some((ship) => ship.isReady)) continue;
+      if ([...this.runs.values()].some((simulated) => simulated.isReady)) continue;
       const at = this.#nextAt();
       if (at === Infinity || at > startAt + untilMs) return this;
       this.clock.set(Math.max(at, this.clock.at));
       const due = this.#events.filter((event) => event.at <= this.clock.at);
       this.#events = this.#events.filter((event) => event.at > this.clock.at);
       for (const { act } of due) act();
-      for (const ship of this.ships.values()) ship.ring();
+      for (const simulated of this.runs.values()) simulated.ring();
     }
   }
 
   #nextAt(): number {
     const lanes = [...this.lanes.values()].map((lane) => lane.wakeAt(this.clock.at) ?? Infinity);
-    const ships = [...this.ships.values()].map(({ wakeAt }) => wakeAt);
+    const runs = [...this.runs.values()].map(({ wakeAt }) => wakeAt);
     const events = this.#events.map(({ at }) => at);
-    const next = Math.min(this.clock.nextAt, ...lanes, ...ships, ...events);
+    const next = Math.min(this.clock.nextAt, ...lanes, ...runs, ...events);
     // A lane that still has to send is looked at again a moment later.
     return next <= this.clock.at ? this.clock.at + 1 : next;
   }
@@ -120,21 +120,21 @@ export class Fleet {
   async #tell(name: string, lane: Lane, slot: Slot): Promise<void> {
     await this.latency();
     if (this.loses("granted", name)) return lane.answered(slot, null, this.clock.at);
-    const wanted = this.ships.get(slot.ticket.runId)?.granted(name, slot) ?? false;
+    const wanted = this.runs.get(slot.ticket.runId)?.granted(name, slot) ?? false;
     await this.latency();
     lane.answered(slot, wanted, this.clock.at);
   }
 
   async #ask(name: string, lane: Lane, slot: Slot): Promise<void> {
     await this.latency();
-    const held = this.ships.get(slot.ticket.runId)?.holds(name, slot) ?? false;
+    const held = this.runs.get(slot.ticket.runId)?.holds(name, slot) ?? false;
     await this.latency();
     if (!held) lane.lost(slot, this.clock.at);
   }
 }
 
 /** One run in a process of its own. */
-export class Ship {
+export class SimulatedRun {
   readonly id: string;
   journal: MemoryJournal;
   run: Run;
@@ -142,20 +142,25 @@ export class Ship {
   /** When its one alarm is due. */
   wakeAt: number;
   isReady = true;
-  readonly #fleet: Fleet;
+  readonly #simulation: LaneSimulation;
   #next: Next = { busy: false, wakeAt: null, expired: false };
   #cold: boolean;
   #ways = new Map<string, Promise<void>>();
 
-  constructor(fleet: Fleet, id: string, definition: Definition | undefined, commits: readonly string[] = []) {
-    this.#fleet = fleet;
+  constructor(
+    simulation: LaneSimulation,
+    id: string,
+    definition: Definition | undefined,
+    commits: readonly string[] = [],
+  ) {
+    this.#simulation = simulation;
     this.id = id;
     this.definition = definition;
     this.journal = new MemoryJournal(commits);
     this.run = this.#board();
     this.#cold = commits.length > 0;
     this.isReady = commits.length === 0;
-    this.wakeAt = commits.length === 0 ? Infinity : fleet.clock.at;
+    this.wakeAt = commits.length === 0 ? Infinity : simulation.clock.at;
   }
 
   get status(): string {
@@ -181,7 +186,7 @@ export class Ship {
   kill(): void {
     const wasBusy = this.#next.busy || this.isReady;
     this.#abandon();
-    this.wakeAt = wasBusy ? this.#fleet.clock.at + 1000 : (this.#next.wakeAt ?? Infinity);
+    this.wakeAt = wasBusy ? this.#simulation.clock.at + 1000 : (this.#next.wakeAt ?? Infinity);
   }
 
   /** It leaves the memory while it rests. */
@@ -192,7 +197,7 @@ export class Ship {
   }
 
   advance(): void {
-    const { at } = this.#fleet.clock;
+    const { at } = this.#simulation.clock;
     const died = this.#cold && this.wakeAt <= at && this.run.wasCutOff(at);
     this.#cold = false;
     this.isReady = false;
@@ -207,7 +212,7 @@ export class Ship {
 
   /** Its alarm, if it is time for it. */
   ring(): void {
-    if (this.wakeAt <= this.#fleet.clock.at) this.#nudge();
+    if (this.wakeAt <= this.#simulation.clock.at) this.#nudge();
   }
 
   granted(lane: string, { ticket, turn }: Slot): boolean {
@@ -223,7 +228,7 @@ export class Ship {
   }
 
   #board(): Run {
-    return new Run(this.journal, memoryWorld(this.#fleet.clock), (_name, version) =>
+    return new Run(this.journal, memoryWorld(this.#simulation.clock), (_name, version) =>
       this.definition?.version === version ? this.definition : undefined,
     );
   }
@@ -253,15 +258,15 @@ export class Ship {
   }
 
   async #carry(run: Run, request: LaneRequest, lane: string): Promise<void> {
-    const fleet = this.#fleet;
-    await fleet.latency();
-    if (fleet.loses(request.kind, lane)) {
+    const simulation = this.#simulation;
+    await simulation.latency();
+    if (simulation.loses(request.kind, lane)) {
       if (request.kind === "enter") this.#answer(run, () => run.lanes.answered(request.slot, null));
       return;
     }
-    if (request.kind === "leave") return fleet.lane(lane).leave(request.ticket, fleet.clock.at);
-    const place = fleet.lane(lane).enter(request.entrance, fleet.clock.at);
-    await fleet.latency();
+    if (request.kind === "leave") return simulation.lane(lane).leave(request.ticket, simulation.clock.at);
+    const place = simulation.lane(lane).enter(request.entrance, simulation.clock.at);
+    await simulation.latency();
     this.#answer(run, () => run.lanes.answered(request.slot, place));
   }
 
@@ -281,26 +286,26 @@ export class Ledger {
   most = 0;
   readonly begun: string[] = [];
   readonly #atWork = new Map<Run, number>();
-  readonly #fleet: Fleet;
+  readonly #simulation: LaneSimulation;
 
-  constructor(fleet: Fleet) {
-    this.#fleet = fleet;
+  constructor(simulation: LaneSimulation) {
+    this.#simulation = simulation;
   }
 
   /** Some work of the run `id` that takes so long. */
   async work(id: string, ms: number): Promise<void> {
-    const run = this.#fleet.ships.get(id)?.run;
+    const run = this.#simulation.runs.get(id)?.run;
     if (run === undefined) throw new Error(`no run ${id}`);
     this.begun.push(id);
     this.#atWork.set(run, (this.#atWork.get(run) ?? 0) + 1);
     this.most = Math.max(this.most, this.#count());
-    await this.#fleet.clock.after(ms);
+    await this.#simulation.clock.after(ms);
     this.#atWork.set(run, (this.#atWork.get(run) ?? 0) - 1);
   }
 
   #count(): number {
     let count = 0;
-    for (const ship of this.#fleet.ships.values()) count += this.#atWork.get(ship.run) ?? 0;
+    for (const simulated of this.#simulation.runs.values()) count += this.#atWork.get(simulated.run) ?? 0;
     return count;
   }
 }

@@ -11,8 +11,8 @@ import { Slots } from "../../src/engine/slots.ts";
 import { receiveHook } from "../../src/engine/hook.ts";
 import { nextAskAt } from "../../src/engine/acquisition.ts";
 import type { Slot } from "../../src/engine/acquisition.ts";
-import { Fleet, Ledger, need } from "./fleet.ts";
-import type { Ship } from "./fleet.ts";
+import { LaneSimulation, Ledger, need } from "./simulation.ts";
+import type { SimulatedRun } from "./simulation.ts";
 import { act, created, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -27,28 +27,34 @@ function worker(ledger: Ledger, ms = 5) {
   };
 }
 
-function waitsOf(ship: Ship): unknown[] {
-  return ship.run.snapshot().waitingFor.map(({ kind, name }) => [kind, name]);
+function waitsOf(simulated: SimulatedRun): unknown[] {
+  return simulated.run.snapshot().waitingFor.map(({ kind, name }) => [kind, name]);
 }
 
 describe("a run that needs a slot", () => {
   test("gets in at once where one is free, and pays no row for it", async () => {
-    const fleet = new Fleet();
-    const ship = fleet.add("a", worker(new Ledger(fleet)), [need("mail", 1)]);
-    await fleet.drive();
-    expect(ship.kinds).toEqual(["run.created", "run.started", "step.completed", "step.completed", "run.completed"]);
-    expect(fleet.lane("mail").isEmpty).toBe(true);
+    const simulation = new LaneSimulation();
+    const simulated = simulation.add("a", worker(new Ledger(simulation)), [need("mail", 1)]);
+    await simulation.drive();
+    expect(simulated.kinds).toEqual([
+      "run.created",
+      "run.started",
+      "step.completed",
+      "step.completed",
+      "run.completed",
+    ]);
+    expect(simulation.lane("mail").isEmpty).toBe(true);
   });
 
   test("waits where none is, is queued meanwhile, and says so on record once", async () => {
-    const fleet = new Fleet();
-    fleet.add("a", worker(new Ledger(fleet), 5 * minute), [need("mail", 1)]);
-    await fleet.drive(20);
-    const b = fleet.add("b", worker(new Ledger(fleet)), [need("mail", 1)]);
-    await fleet.drive(4 * minute);
+    const simulation = new LaneSimulation();
+    simulation.add("a", worker(new Ledger(simulation), 5 * minute), [need("mail", 1)]);
+    await simulation.drive(20);
+    const b = simulation.add("b", worker(new Ledger(simulation)), [need("mail", 1)]);
+    await simulation.drive(4 * minute);
     expect([b.status, waitsOf(b)]).toEqual(["queued", [["lane", "mail"]]]);
     expect(b.kinds).toEqual(["run.created", "lane.queued"]);
-    await fleet.drive();
+    await simulation.drive();
     expect(b.kinds).toEqual([
       "run.created",
       "lane.queued",
@@ -61,55 +67,57 @@ describe("a run that needs a slot", () => {
   });
 
   test("is told where it stands", async () => {
-    const fleet = new Fleet();
-    fleet.add("a", worker(new Ledger(fleet), minute), [need("mail", 1)]);
-    await fleet.drive(20);
-    fleet.add("b", worker(new Ledger(fleet)), [need("mail", 1)]);
-    await fleet.drive(50);
-    fleet.add("c", worker(new Ledger(fleet)), [need("mail", 1)]);
-    await fleet.drive(100);
-    const { lanes } = fleet.ships.get("c")?.run ?? {};
+    const simulation = new LaneSimulation();
+    simulation.add("a", worker(new Ledger(simulation), minute), [need("mail", 1)]);
+    await simulation.drive(20);
+    simulation.add("b", worker(new Ledger(simulation)), [need("mail", 1)]);
+    await simulation.drive(50);
+    simulation.add("c", worker(new Ledger(simulation)), [need("mail", 1)]);
+    await simulation.drive(100);
+    const { lanes } = simulation.runs.get("c")?.run ?? {};
     expect([...(lanes?.slots.places ?? [])]).toEqual([["mail", { position: 2, used: 1, limit: 1 }]]);
   });
 
   test("begins in the order of the line", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const ids = Array.from({ length: 20 }, (_, index) => `run-${index}`);
     for (const [index, id] of ids.entries()) {
-      fleet.at(index * 20, () => fleet.add(id, worker(ledger, 200), [need("mail", 1)]));
+      simulation.at(index * 20, () => simulation.add(id, worker(ledger, 200), [need("mail", 1)]));
     }
-    await fleet.drive();
+    await simulation.drive();
     expect([...new Set(ledger.begun)]).toEqual(ids);
     expect(ledger.most).toBe(1);
   });
 
   test("goes back to the end of nothing: the first of a higher priority is next", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const priorities = { low: 0, high: 5, mid: 2 };
-    fleet.add("first", worker(ledger, 500), [need("mail", 1)]);
+    simulation.add("first", worker(ledger, 500), [need("mail", 1)]);
     for (const [id, priority] of Object.entries(priorities)) {
-      fleet.at(50, () => fleet.add(id, worker(ledger), [need("mail", 1, { priority })]));
+      simulation.at(50, () => simulation.add(id, worker(ledger), [need("mail", 1, { priority })]));
     }
-    await fleet.drive();
+    await simulation.drive();
     expect([...new Set(ledger.begun)]).toEqual(["first", "high", "mid", "low"]);
   });
 
   test("asks for a rate once, before it begins", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const handler = async (_input: unknown, step: Step) => {
       await step.run("one", () => ledger.work(step.info.id, 5));
       await step.sleep("nap", minute);
       await step.run("two", () => ledger.work(step.info.id, 5));
     };
-    const ships = ["a", "b", "c"].map((id) => fleet.add(id, handler, [need("rate", 1, { periodMs: 10 * minute })]));
-    await fleet.drive();
-    const started = ships.map((ship) => ship.entries("run.started")[0]?.at ?? 0).sort((one, other) => one - other);
+    const runs = ["a", "b", "c"].map((id) => simulation.add(id, handler, [need("rate", 1, { periodMs: 10 * minute })]));
+    await simulation.drive();
+    const started = runs
+      .map((simulated) => simulated.entries("run.started")[0]?.at ?? 0)
+      .sort((one, other) => one - other);
     expect((started[1] ?? 0) - (started[0] ?? 0)).toBeGreaterThanOrEqual(10 * minute);
     expect((started[2] ?? 0) - (started[1] ?? 0)).toBeGreaterThanOrEqual(10 * minute);
-    expect(ships.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    expect(runs.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
   });
 
   test("is let in by a rate as it begins, whatever is paused, evicted or dies between the two", async () => {
@@ -117,24 +125,26 @@ describe("a run that needs a slot", () => {
     for (let seed = 0; seed < 40; seed++) {
       const random = createRandom(`rate ${seed}`);
       const below = (count: number): number => Math.floor(random.next() * count);
-      const fleet = new Fleet(`rate ${seed}`);
-      const ledger = new Ledger(fleet);
+      const simulation = new LaneSimulation(`rate ${seed}`);
+      const ledger = new Ledger(simulation);
       for (let run = 0; run < 8; run++) {
         const ms = below(20_000);
-        fleet.at(ms, () => fleet.add(`run-${run}`, worker(ledger), [need("rate", limit, { periodMs })]));
+        simulation.at(ms, () => simulation.add(`run-${run}`, worker(ledger), [need("rate", limit, { periodMs })]));
         for (let times = below(3), at = ms + below(8); times > 0; times--, at += 2 * below(8_000)) {
-          const ship = (): Ship | undefined => fleet.ships.get(`run-${run}`);
+          const simulated = (): SimulatedRun | undefined => simulation.runs.get(`run-${run}`);
           const what = below(3);
-          if (what === 0) fleet.at(at, () => ship()?.kill());
-          if (what === 1) fleet.at(at, () => ship()?.evict());
-          fleet.at(at + 1, () => ship()?.act((one) => act(one, "pause")));
-          fleet.at(at + 2 + below(9_000), () => ship()?.act((one) => act(one, "resume")));
+          if (what === 0) simulation.at(at, () => simulated()?.kill());
+          if (what === 1) simulation.at(at, () => simulated()?.evict());
+          simulation.at(at + 1, () => simulated()?.act((one) => act(one, "pause")));
+          simulation.at(at + 2 + below(9_000), () => simulated()?.act((one) => act(one, "resume")));
         }
       }
-      await fleet.drive();
-      const ships = [...fleet.ships.values()];
-      expect(ships.map(({ status }) => status)).toEqual(ships.map(() => "completed"));
-      const begun = ships.map((ship) => ship.entries("run.started")[0]?.at ?? 0).sort((one, other) => one - other);
+      await simulation.drive();
+      const runs = [...simulation.runs.values()];
+      expect(runs.map(({ status }) => status)).toEqual(runs.map(() => "completed"));
+      const begun = runs
+        .map((simulated) => simulated.entries("run.started")[0]?.at ?? 0)
+        .sort((one, other) => one - other);
       for (const [index, at] of begun.slice(limit).entries()) {
         expect(at - (begun[index] ?? 0), `seed ${seed}`).toBeGreaterThanOrEqual(periodMs - latencyMs);
       }
@@ -142,39 +152,41 @@ describe("a run that needs a slot", () => {
   });
 
   test("that may not begin after an instant is cancelled in its line", async () => {
-    const fleet = new Fleet();
-    fleet.add("a", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
-    await fleet.drive(20);
-    const b = fleet.add("b", worker(new Ledger(fleet)), [need("mail", 1)], { notAfter: fleet.clock.at + minute });
-    await fleet.drive(2 * minute);
+    const simulation = new LaneSimulation();
+    simulation.add("a", worker(new Ledger(simulation), 10 * minute), [need("mail", 1)]);
+    await simulation.drive(20);
+    const b = simulation.add("b", worker(new Ledger(simulation)), [need("mail", 1)], {
+      notAfter: simulation.clock.at + minute,
+    });
+    await simulation.drive(2 * minute);
     expect([b.status, b.run.state.end]).toMatchObject(["cancelled", { error: { code: "start_expired" } }]);
-    expect(fleet.lane("mail").waiting).toBe(0);
+    expect(simulation.lane("mail").waiting).toBe(0);
   });
 
   test("whose version is gone asks for nothing", async () => {
-    const fleet = new Fleet();
-    const ship = fleet.add("a", worker(new Ledger(fleet)), [need("mail", 1)], { version: "0" });
-    await fleet.drive(minute);
-    expect([ship.kinds, fleet.lanes.size]).toEqual([["run.created"], 0]);
+    const simulation = new LaneSimulation();
+    const simulated = simulation.add("a", worker(new Ledger(simulation)), [need("mail", 1)], { version: "0" });
+    await simulation.drive(minute);
+    expect([simulated.kinds, simulation.lanes.size]).toEqual([["run.created"], 0]);
   });
 
   test("whose version goes while it is at work gives its slot back as soon as that shows", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    const a = fleet.add("a", worker(ledger, 500), [need("mail", 1)]);
-    await fleet.drive(20);
-    const b = fleet.add("b", worker(ledger), [need("mail", 1)]);
-    await fleet.drive(40);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const a = simulation.add("a", worker(ledger, 500), [need("mail", 1)]);
+    await simulation.drive(20);
+    const b = simulation.add("b", worker(ledger), [need("mail", 1)]);
+    await simulation.drive(40);
     const { definition } = a;
     a.definition = undefined;
     a.kill();
-    await fleet.drive(2000);
+    await simulation.drive(2000);
     expect([a.status, b.status]).toEqual(["waiting", "completed"]);
     a.definition = definition;
     a.kill();
-    await fleet.drive();
+    await simulation.drive();
     expect([a.status, ledger.most]).toEqual(["completed", 1]);
-    expect(fleet.lane("mail").isEmpty).toBe(true);
+    expect(simulation.lane("mail").isEmpty).toBe(true);
   });
 });
 
@@ -186,15 +198,15 @@ describe("a parked run", () => {
   };
 
   test("gives its slot back, and waits for one before it goes on", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    const a = fleet.add("a", napper(ledger), [need("mail", 1)]);
-    await fleet.drive(1000);
-    expect([a.status, fleet.lane("mail").isEmpty]).toEqual(["waiting", true]);
-    fleet.add("b", worker(ledger, minute), [need("mail", 1)]);
-    await fleet.drive(1.5 * minute);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const a = simulation.add("a", napper(ledger), [need("mail", 1)]);
+    await simulation.drive(1000);
+    expect([a.status, simulation.lane("mail").isEmpty]).toEqual(["waiting", true]);
+    simulation.add("b", worker(ledger, minute), [need("mail", 1)]);
+    await simulation.drive(1.5 * minute);
     expect([a.status, waitsOf(a)[0]]).toEqual(["queued", ["lane", "mail"]]);
-    await fleet.drive();
+    await simulation.drive();
     expect([a.status, ledger.most]).toEqual(["completed", 1]);
     expect(a.kinds).toEqual([
       "run.created",
@@ -210,69 +222,71 @@ describe("a parked run", () => {
   });
 
   test("that holds keeps it, also through an eviction", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    const a = fleet.add("a", napper(ledger), [need("mail", 1, { hold: true })]);
-    await fleet.drive(100);
-    const b = fleet.add("b", napper(ledger), [need("mail", 1, { hold: true })]);
-    fleet.at(1000, () => {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const a = simulation.add("a", napper(ledger), [need("mail", 1, { hold: true })]);
+    await simulation.drive(100);
+    const b = simulation.add("b", napper(ledger), [need("mail", 1, { hold: true })]);
+    simulation.at(1000, () => {
       a.evict();
       b.evict();
     });
     // Longer than any lease: the lane asks whether it is still held.
-    await fleet.drive(40_000);
+    await simulation.drive(40_000);
     expect([a.status, b.status]).toEqual(["waiting", "queued"]);
-    await fleet.drive();
+    await simulation.drive();
     expect(ledger.begun).toEqual(["a", "a", "b", "b"]);
   });
 
   test("asks for nothing when a signal comes that it does not wait for", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    const a = fleet.add("a", async (_input, step) => void (await step.waitFor("go")), [need("mail", 1)]);
-    await fleet.drive(1000);
-    fleet.add("b", worker(ledger, 10 * minute), [need("mail", 1)]);
-    await fleet.drive(2000);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const a = simulation.add("a", async (_input, step) => void (await step.waitFor("go")), [need("mail", 1)]);
+    await simulation.drive(1000);
+    simulation.add("b", worker(ledger, 10 * minute), [need("mail", 1)]);
+    await simulation.drive(2000);
     a.act((run) => signal(run, "other", 1));
-    await fleet.drive(3000);
-    expect([a.status, fleet.lane("mail").waiting]).toEqual(["waiting", 0]);
+    await simulation.drive(3000);
+    expect([a.status, simulation.lane("mail").waiting]).toEqual(["waiting", 0]);
     a.act((run) => signal(run, "go", 1));
-    await fleet.drive(4000);
-    expect([a.status, fleet.lane("mail").waiting]).toEqual(["queued", 1]);
-    await fleet.drive();
+    await simulation.drive(4000);
+    expect([a.status, simulation.lane("mail").waiting]).toEqual(["queued", 1]);
+    await simulation.drive();
     expect(a.status).toBe("completed");
   });
 
   test.for([false, true])(
     "guarantee 4: takes a signal that came in time for the wait, evicted: %s",
     async (evicted) => {
-      const fleet = new Fleet();
+      const simulation = new LaneSimulation();
       const seen: unknown[] = [];
       const handler = async (_input: unknown, step: Step) => {
         seen.push(await step.waitFor("go", { timeout: minute }));
         seen.push(await step.waitFor("late", { timeout: 1000 }));
       };
-      const a = fleet.add("a", handler, [need("mail", 1)]);
-      await fleet.drive(1000);
-      fleet.add("b", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
-      fleet.at(30_000, () => a.act((run) => signal(run, "go", "in time")));
-      if (evicted) fleet.at(40_000, () => a.evict());
+      const a = simulation.add("a", handler, [need("mail", 1)]);
+      await simulation.drive(1000);
+      simulation.add("b", worker(new Ledger(simulation), 10 * minute), [need("mail", 1)]);
+      simulation.at(30_000, () => a.act((run) => signal(run, "go", "in time")));
+      if (evicted) simulation.at(40_000, () => a.evict());
       // The wait's time comes while the run is held.
-      fleet.at(2 * minute, () => a.act((run) => signal(run, "late", "buffered")));
-      await fleet.drive(5 * minute);
+      simulation.at(2 * minute, () => a.act((run) => signal(run, "late", "buffered")));
+      await simulation.drive(5 * minute);
       expect([a.status, a.kinds.includes("wait.timed_out")]).toEqual(["queued", false]);
-      await fleet.drive();
+      await simulation.drive();
       expect(seen.slice(-2)).toEqual(["in time", "buffered"]);
     },
   );
 
   test("guarantee 4: a wait that timed out while the run was held ends when it is let in", async () => {
-    const fleet = new Fleet();
-    const a = fleet.add("a", async (_input, step) => await step.waitFor("go", { timeout: minute }), [need("mail", 1)]);
-    await fleet.drive(1000);
-    fleet.add("b", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
-    fleet.at(2 * minute, () => a.act((run) => signal(run, "go", "too late")));
-    await fleet.drive();
+    const simulation = new LaneSimulation();
+    const a = simulation.add("a", async (_input, step) => await step.waitFor("go", { timeout: minute }), [
+      need("mail", 1),
+    ]);
+    await simulation.drive(1000);
+    simulation.add("b", worker(new Ledger(simulation), 10 * minute), [need("mail", 1)]);
+    simulation.at(2 * minute, () => a.act((run) => signal(run, "go", "too late")));
+    await simulation.drive();
     expect(a.kinds).toEqual([
       "run.created",
       "run.started",
@@ -286,75 +300,75 @@ describe("a parked run", () => {
   });
 
   test("gives back what it asked for after the last need that it holds, and nobody waits for ever", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const needs = [need("mail", 1), need("own", 1, { hold: true })];
-    for (let index = 0; index < 6; index++) fleet.add(`both-${index}`, napper(ledger), needs);
-    for (let index = 0; index < 6; index++) fleet.add(`mail-${index}`, napper(ledger), [need("mail", 1)]);
-    await fleet.drive();
-    expect([...fleet.ships.values()].map(({ status }) => status)).toEqual(
+    for (let index = 0; index < 6; index++) simulation.add(`both-${index}`, napper(ledger), needs);
+    for (let index = 0; index < 6; index++) simulation.add(`mail-${index}`, napper(ledger), [need("mail", 1)]);
+    await simulation.drive();
+    expect([...simulation.runs.values()].map(({ status }) => status)).toEqual(
       Array.from({ length: 12 }, () => "completed"),
     );
   });
 });
 
 describe("a run that is held", () => {
-  async function held(definition = {}): Promise<{ fleet: Fleet; b: Ship; ledger: Ledger }> {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    fleet.add("a", worker(ledger, 10 * minute), [need("mail", 1)]);
-    await fleet.drive(100);
-    const b = fleet.add("b", define(worker(ledger), definition), [need("mail", 1)]);
-    await fleet.drive(200);
-    return { fleet, b, ledger };
+  async function held(definition = {}): Promise<{ simulation: LaneSimulation; b: SimulatedRun; ledger: Ledger }> {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    simulation.add("a", worker(ledger, 10 * minute), [need("mail", 1)]);
+    await simulation.drive(100);
+    const b = simulation.add("b", define(worker(ledger), definition), [need("mail", 1)]);
+    await simulation.drive(200);
+    return { simulation, b, ledger };
   }
 
   test.for(["cancel", "terminate"] as const)("leaves its line at once: %s", async (kind) => {
-    const { fleet, b } = await held();
+    const { simulation, b } = await held();
     b.act((run) => act(run, kind));
-    await fleet.drive(300);
-    expect([b.status, fleet.lane("mail").waiting]).toEqual(["cancelled", 0]);
+    await simulation.drive(300);
+    expect([b.status, simulation.lane("mail").waiting]).toEqual(["cancelled", 0]);
   });
 
   test.for(["cancel", "terminate"] as const)("leaves its line at once, out of memory: %s", async (kind) => {
-    const { fleet, b } = await held();
+    const { simulation, b } = await held();
     b.evict();
     b.act((run) => act(run, kind));
-    await fleet.drive(300);
-    expect([b.status, fleet.lane("mail").waiting]).toEqual(["cancelled", 0]);
+    await simulation.drive(300);
+    expect([b.status, simulation.lane("mail").waiting]).toEqual(["cancelled", 0]);
   });
 
   test("leaves its line while it is paused, and goes on after it is resumed", async () => {
-    const { fleet, b } = await held();
+    const { simulation, b } = await held();
     b.act((run) => act(run, "pause"));
-    await fleet.drive(300);
-    expect([b.status, fleet.lane("mail").waiting]).toEqual(["paused", 0]);
+    await simulation.drive(300);
+    expect([b.status, simulation.lane("mail").waiting]).toEqual(["paused", 0]);
     b.act((run) => act(run, "resume"));
-    await fleet.drive();
+    await simulation.drive();
     expect([b.status, b.entries("lane.queued").length]).toEqual(["completed", 1]);
   });
 
   test("times out as a whole, and leaves its line", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const napping = async (_input: unknown, step: Step) => {
       await step.sleep("nap", minute);
       await step.run("work", () => ledger.work(step.info.id, 5));
     };
-    const a = fleet.add("a", define(napping, { timeoutMs: 2 * minute }), [need("mail", 1)]);
-    await fleet.drive(100);
-    fleet.add("b", worker(ledger, 10 * minute), [need("mail", 1)]);
-    await fleet.drive(3 * minute);
+    const a = simulation.add("a", define(napping, { timeoutMs: 2 * minute }), [need("mail", 1)]);
+    await simulation.drive(100);
+    simulation.add("b", worker(ledger, 10 * minute), [need("mail", 1)]);
+    await simulation.drive(3 * minute);
     expect([a.status, a.run.state.end]).toMatchObject(["failed", { error: { code: "run_timeout" } }]);
-    expect([fleet.lane("mail").waiting, (a.run.state.end?.at ?? 0) - (a.run.state.startedAt ?? 0)]).toEqual([
+    expect([simulation.lane("mail").waiting, (a.run.state.end?.at ?? 0) - (a.run.state.startedAt ?? 0)]).toEqual([
       0,
       2 * minute,
     ]);
   });
 
   test("cleans up and undoes without a slot once it is cancelled", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const done: string[] = [];
     const handler = async (_input: unknown, step: Step) => {
       await step.run("charge", () => ledger.work(step.info.id, 5), { undo: () => void done.push("refund") });
@@ -364,53 +378,53 @@ describe("a run that is held", () => {
         await step.run("clean", () => void done.push("clean"));
       }
     };
-    const a = fleet.add("a", handler, [need("mail", 1), need("steps", 1, { scope: "step" })]);
-    await fleet.drive(100);
-    fleet.add("b", worker(ledger, 10 * minute), [need("mail", 1), need("steps", 1, { scope: "step" })]);
-    await fleet.drive(2 * minute);
+    const a = simulation.add("a", handler, [need("mail", 1), need("steps", 1, { scope: "step" })]);
+    await simulation.drive(100);
+    simulation.add("b", worker(ledger, 10 * minute), [need("mail", 1), need("steps", 1, { scope: "step" })]);
+    await simulation.drive(2 * minute);
     expect(a.status).toBe("queued");
     a.act((run) => act(run, "cancel"));
-    await fleet.drive(3 * minute);
+    await simulation.drive(3 * minute);
     expect([a.status, done]).toEqual(["cancelled", ["clean", "refund"]]);
-    expect(fleet.lane("mail").waiting).toBe(0);
+    expect(simulation.lane("mail").waiting).toBe(0);
   });
 
   test("guarantee 4: asks again by itself where the grant was lost", async () => {
-    const { fleet, b } = await held();
-    fleet.loses = (what) => what === "granted";
-    await fleet.drive();
+    const { simulation, b } = await held();
+    simulation.loses = (what) => what === "granted";
+    await simulation.drive();
     expect(b.status).toBe("completed");
   });
 
   test("guarantee 4: asks again by itself where the lane could not be reached", async () => {
-    const fleet = new Fleet();
-    const ship = fleet.add("a", worker(new Ledger(fleet)), [need("mail", 1)]);
+    const simulation = new LaneSimulation();
+    const simulated = simulation.add("a", worker(new Ledger(simulation)), [need("mail", 1)]);
     let losses = 2;
-    fleet.loses = (what) => what === "enter" && losses-- > 0;
-    await fleet.drive();
-    expect(ship.kinds.slice(0, 4)).toEqual(["run.created", "lane.queued", "lane.entered", "run.started"]);
-    expect(ship.status).toBe("completed");
+    simulation.loses = (what) => what === "enter" && losses-- > 0;
+    await simulation.drive();
+    expect(simulated.kinds.slice(0, 4)).toEqual(["run.created", "lane.queued", "lane.entered", "run.started"]);
+    expect(simulated.status).toBe("completed");
   });
 
   test("guarantee 4: a slot that was given back unheard is free again after its lease", async () => {
-    const fleet = new Fleet();
-    fleet.loses = (what) => what === "leave";
-    const ships = ["a", "b", "c"].map((id) => fleet.add(id, worker(new Ledger(fleet)), [need("mail", 1)]));
-    await fleet.drive();
-    expect(ships.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
-    expect(fleet.now).toBeLessThan(3 * minute);
+    const simulation = new LaneSimulation();
+    simulation.loses = (what) => what === "leave";
+    const runs = ["a", "b", "c"].map((id) => simulation.add(id, worker(new Ledger(simulation)), [need("mail", 1)]));
+    await simulation.drive();
+    expect(runs.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    expect(simulation.now).toBeLessThan(3 * minute);
   });
 
   test("guarantee 4: no alarm that asks again is taken for a death", async () => {
-    const { fleet, b } = await held();
-    const naps = fleet.add("naps", async (_input, step) => await step.sleep("nap", minute), [need("mail", 1)]);
+    const { simulation, b } = await held();
+    const naps = simulation.add("naps", async (_input, step) => await step.sleep("nap", minute), [need("mail", 1)]);
     for (let at = 1000; at < 19 * minute; at += 10_000) {
-      fleet.at(at, () => {
+      simulation.at(at, () => {
         b.evict();
         naps.evict();
       });
     }
-    await fleet.drive();
+    await simulation.drive();
     expect([b.status, naps.status]).toEqual(["completed", "completed"]);
     expect([...b.kinds, ...naps.kinds]).not.toContain("run.interrupted");
   });
@@ -424,36 +438,36 @@ describe("steps that need slots", () => {
   };
 
   test("never more than the limit at work, of several runs together, and all of them end", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    const ships = ["a", "b", "c"].map((id) => fleet.add(id, parallel(ledger, 60), steps(4)));
-    await fleet.drive();
-    expect(ships.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const runs = ["a", "b", "c"].map((id) => simulation.add(id, parallel(ledger, 60), steps(4)));
+    await simulation.drive();
+    expect(runs.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
     expect([ledger.most, ledger.begun.length]).toEqual([4, 180]);
-    expect(fleet.lane("steps").isEmpty).toBe(true);
+    expect(simulation.lane("steps").isEmpty).toBe(true);
   });
 
   test("a run stands in line with some of its steps at a time", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    const a = fleet.add("a", parallel(ledger, 200), steps(1));
-    await fleet.drive(30);
-    expect(fleet.lane("steps").waiting).toBeLessThanOrEqual(32);
-    await fleet.drive();
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const a = simulation.add("a", parallel(ledger, 200), steps(1));
+    await simulation.drive(30);
+    expect(simulation.lane("steps").waiting).toBeLessThanOrEqual(32);
+    await simulation.drive();
     expect([a.status, ledger.most]).toEqual(["completed", 1]);
   });
 
   test("a run whose only step waits is queued, and parked", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    fleet.add("a", worker(ledger, 10 * minute), steps(1));
-    await fleet.drive(100);
-    const b = fleet.add("b", worker(ledger), steps(1));
-    await fleet.drive(200);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    simulation.add("a", worker(ledger, 10 * minute), steps(1));
+    await simulation.drive(100);
+    const b = simulation.add("b", worker(ledger), steps(1));
+    await simulation.drive(200);
     expect([b.status, waitsOf(b)]).toEqual(["queued", [["lane", "steps"]]]);
     expect(b.run.snapshot().steps.running).toBe(0);
     b.evict();
-    await fleet.drive();
+    await simulation.drive();
     expect([b.status, b.kinds.includes("step.interrupted"), b.kinds.includes("run.interrupted")]).toEqual([
       "completed",
       false,
@@ -462,12 +476,12 @@ describe("steps that need slots", () => {
   });
 
   test("the timeout of an attempt counts from its beginning, and every retry asks anew", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
-    fleet.add("a", worker(ledger, minute), steps(1));
-    await fleet.drive(100);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    simulation.add("a", worker(ledger, minute), steps(1));
+    await simulation.drive(100);
     let attempts = 0;
-    const b = fleet.add(
+    const b = simulation.add(
       "b",
       async (_input, step) => {
         const fn = async () => {
@@ -478,41 +492,41 @@ describe("steps that need slots", () => {
       },
       steps(1),
     );
-    await fleet.drive();
+    await simulation.drive();
     expect([b.status, attempts, ledger.most]).toEqual(["completed", 3, 1]);
     expect(b.entries("step.attempt_failed").map(({ error }) => error.message)).toEqual(["again", "again"]);
-    expect(fleet.lane("steps").isEmpty).toBe(true);
+    expect(simulation.lane("steps").isEmpty).toBe(true);
   });
 
   test("beside a slot of the run's own, both limits hold and nobody waits for ever", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const needs = [need("mail", 2), ...steps(1)];
     const ids = Array.from({ length: 8 }, (_, index) => `run-${index}`);
-    const ships = ids.map((id) => fleet.add(id, worker(ledger, 30), needs));
-    await fleet.drive();
-    expect(ships.map(({ status }) => status)).toEqual(ids.map(() => "completed"));
+    const runs = ids.map((id) => simulation.add(id, worker(ledger, 30), needs));
+    await simulation.drive();
+    expect(runs.map(({ status }) => status)).toEqual(ids.map(() => "completed"));
     expect(ledger.most).toBe(1);
   });
 });
 
 describe("what wakes a parked run while others have its slot", () => {
   /** A run that is parked, and another that has the slot for ten minutes. */
-  async function parked(handler: Handler): Promise<{ fleet: Fleet; a: Ship }> {
-    const fleet = new Fleet();
-    const a = fleet.add("a", handler, [need("mail", 1)]);
-    await fleet.drive(1000);
-    fleet.add("b", worker(new Ledger(fleet), 10 * minute), [need("mail", 1)]);
-    await fleet.drive(2000);
+  async function parked(handler: Handler): Promise<{ simulation: LaneSimulation; a: SimulatedRun }> {
+    const simulation = new LaneSimulation();
+    const a = simulation.add("a", handler, [need("mail", 1)]);
+    await simulation.drive(1000);
+    simulation.add("b", worker(new Ledger(simulation), 10 * minute), [need("mail", 1)]);
+    await simulation.drive(2000);
     expect(a.status).toBe("waiting");
-    return { fleet, a };
+    return { simulation, a };
   }
 
   test.for([false, true])(
     "the call of a webhook is answered at once, what follows waits; evicted: %s",
     async (evicted) => {
       let ran = 0;
-      const { fleet, a } = await parked(async (_input, step) => {
+      const { simulation, a } = await parked(async (_input, step) => {
         const hook = await step.webhook("hook");
         const call = await hook.received();
         await step.run("after", () => void ran++);
@@ -522,57 +536,57 @@ describe("what wakes a parked run while others have its slot", () => {
       const body = new TextEncoder().encode('{"paid":true}');
       const headers = { "content-type": "application/json" };
       const call = a.act((run) => receiveHook(run, "hook", { method: "POST", headers, query: {}, body }));
-      await fleet.drive(3000);
+      await simulation.drive(3000);
       expect(await call).toEqual({ duplicate: false });
-      await fleet.drive(4000);
+      await simulation.drive(4000);
       expect([a.status, ran, a.kinds.at(-1)]).toEqual(["queued", 0, "lane.queued"]);
-      await fleet.drive();
+      await simulation.drive();
       expect([a.status, ran]).toEqual(["completed", 1]);
     },
   );
 
   test("a signal that a listener takes", async () => {
     const heard: unknown[] = [];
-    const { fleet, a } = await parked(async (_input, step) => {
+    const { simulation, a } = await parked(async (_input, step) => {
       step.onSignal("news", (payload) => void heard.push(payload));
       await step.waitFor("end");
     });
     a.act((run) => signal(run, "news", "first"));
-    await fleet.drive(3000);
+    await simulation.drive(3000);
     expect([a.status, heard]).toEqual(["queued", []]);
-    await fleet.drive();
+    await simulation.drive();
     expect([a.status, heard]).toEqual(["waiting", ["first"]]);
-    expect(fleet.lane("mail").isEmpty).toBe(true);
+    expect(simulation.lane("mail").isEmpty).toBe(true);
   });
 
   test("its next attempt", async () => {
     let attempts = 0;
-    const { fleet, a } = await parked(async (_input, step) => {
+    const { simulation, a } = await parked(async (_input, step) => {
       const fn = () => {
         if (++attempts < 2) throw new Error("again");
       };
       await step.run("flaky", fn, { retry: { delay: minute, jitter: 0 } });
     });
-    await fleet.drive(2 * minute);
+    await simulation.drive(2 * minute);
     expect([a.status, attempts]).toEqual(["queued", 1]);
-    await fleet.drive();
+    await simulation.drive();
     expect([a.status, attempts]).toEqual(["completed", 2]);
   });
 });
 
 describe("a run that begins again", () => {
   test("as new keeps its slot from one life to the next", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const round = async (input: { readonly left?: number }, step: Step) => {
       await step.run("work", () => ledger.work(step.info.id, 500));
       const { left = 3 } = input;
       if (left > 0) await step.continueAsNew({ left: left - 1 });
     };
-    const a = fleet.add("a", define(round, { flow: { lane: "mail" } }), [need("mail", 1)]);
-    await fleet.drive(100);
-    const b = fleet.add("b", worker(ledger), [need("mail", 1)]);
-    await fleet.drive();
+    const a = simulation.add("a", define(round, { flow: { lane: "mail" } }), [need("mail", 1)]);
+    await simulation.drive(100);
+    const b = simulation.add("b", worker(ledger), [need("mail", 1)]);
+    await simulation.drive();
     expect([a.status, b.status]).toEqual(["completed", "completed"]);
     expect(ledger.begun).toEqual(["a", "a", "a", "a", "b", "b"]);
   });
@@ -595,49 +609,49 @@ describe("a run that begins again", () => {
   test.each([false, true])(
     "as new with another key goes over to the lane of that one, killed there: %s",
     async (killed) => {
-      const fleet = new Fleet();
-      const ledger = new Ledger(fleet);
+      const simulation = new LaneSimulation();
+      const ledger = new Ledger(simulation);
       const [one, two] = ["concurrency:flow:one", "concurrency:flow:two"];
-      const a = fleet.add("a", mover(ledger, { concurrency: { limit: 1, key } }), [need(one, 1)], first);
-      await fleet.drive(20);
-      const there = fleet.add("there", worker(ledger, minute), [need(two, 1)]);
-      const behind = fleet.add("behind", worker(ledger), [need(one, 1)]);
-      await fleet.drive(1000);
+      const a = simulation.add("a", mover(ledger, { concurrency: { limit: 1, key } }), [need(one, 1)], first);
+      await simulation.drive(20);
+      const there = simulation.add("there", worker(ledger, minute), [need(two, 1)]);
+      const behind = simulation.add("behind", worker(ledger), [need(one, 1)]);
+      await simulation.drive(1000);
       expect([a.status, waitsOf(a), there.status, behind.status]).toEqual([
         "queued",
         [["lane", two]],
         "running",
         "completed",
       ]);
-      expect([fleet.lane(one).isEmpty, fleet.lane(two).waiting]).toEqual([true, 1]);
+      expect([simulation.lane(one).isEmpty, simulation.lane(two).waiting]).toEqual([true, 1]);
       if (killed) a.kill();
-      await fleet.drive();
+      await simulation.drive();
       expect([a.status, there.status]).toEqual(["completed", "completed"]);
       expect(a.kinds).toEqual([
         ...["run.created", "lane.queued", "lane.entered", "run.started"],
         ...["step.completed", "run.completed"],
       ]);
-      expect([fleet.lane(one).isEmpty, fleet.lane(two).isEmpty]).toEqual([true, true]);
+      expect([simulation.lane(one).isEmpty, simulation.lane(two).isEmpty]).toEqual([true, true]);
     },
   );
 
   test("as new with another key is the run that it was for those that wait for its end", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     const own = "singleton:flow:one";
     const needs = [need(own, 1, { hold: true }), need("concurrency:flow:one", 1)];
     const flow: Flow<never> = { singleton: { mode: "queue", key }, concurrency: { limit: 1, key } };
-    const a = fleet.add("a", mover(ledger, flow), needs, first);
-    await fleet.drive(20);
-    fleet.add("behind", worker(ledger), [need(own, 1, { hold: true })]);
-    await fleet.drive();
+    const a = simulation.add("a", mover(ledger, flow), needs, first);
+    await simulation.drive(20);
+    simulation.add("behind", worker(ledger), [need(own, 1, { hold: true })]);
+    await simulation.drive();
     expect(a.run.state.created?.lanes?.map(({ lane }) => lane)).toEqual([own, "concurrency:flow:two"]);
     expect(ledger.begun).toEqual(["a", "a", "behind", "behind"]);
   });
 
   test("after it failed waits for a slot like any other", async () => {
-    const fleet = new Fleet();
-    const ledger = new Ledger(fleet);
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
     let fails = true;
     const handler = async (_input: unknown, step: Step) => {
       await step.run("work", async () => {
@@ -645,28 +659,32 @@ describe("a run that begins again", () => {
         if (fails) throw new NonRetryableError("no");
       });
     };
-    const a = fleet.add("a", handler, [need("mail", 1)]);
-    await fleet.drive(100);
-    expect([a.status, fleet.lane("mail").isEmpty]).toEqual(["failed", true]);
-    fleet.add("b", worker(ledger, minute), [need("mail", 1)]);
-    await fleet.drive(200);
+    const a = simulation.add("a", handler, [need("mail", 1)]);
+    await simulation.drive(100);
+    expect([a.status, simulation.lane("mail").isEmpty]).toEqual(["failed", true]);
+    simulation.add("b", worker(ledger, minute), [need("mail", 1)]);
+    await simulation.drive(200);
     fails = false;
     a.act((run) => act(run, "retry"));
-    await fleet.drive(300);
+    await simulation.drive(300);
     expect(a.status).toBe("queued");
-    await fleet.drive();
+    await simulation.drive();
     expect([a.status, ledger.most]).toEqual(["completed", 1]);
   });
 
   test("with other needs, as a later start of its debounce has them, asks for those alone", async () => {
-    const fleet = new Fleet();
-    const later = fleet.clock.at + minute;
-    const a = fleet.add("a", worker(new Ledger(fleet)), [need("old", 1)], { startAt: later });
-    await fleet.drive(100);
+    const simulation = new LaneSimulation();
+    const later = simulation.clock.at + minute;
+    const a = simulation.add("a", worker(new Ledger(simulation)), [need("old", 1)], { startAt: later });
+    await simulation.drive(100);
     const merged = { version: "1", input: "{}", labels: {}, startAt: later, by: "test", lanes: [need("new", 1)] };
     a.act((run) => run.append({ kind: "run.debounced", ...merged, input: encode({}, "input") }));
-    await fleet.drive();
-    expect([a.status, fleet.lane("new").terms.limit, fleet.lanes.has("old")]).toEqual(["completed", 1, false]);
+    await simulation.drive();
+    expect([a.status, simulation.lane("new").terms.limit, simulation.lanes.has("old")]).toEqual([
+      "completed",
+      1,
+      false,
+    ]);
   });
 });
 
@@ -754,9 +772,9 @@ describe("guarantee 4: whatever dies", () => {
   test.for(Array.from({ length: 30 }, (_, index) => index + 1))(
     "no more than the limit are at work, and all end (seed %i)",
     async (seed) => {
-      const fleet = new Fleet(`fleet ${seed}`);
+      const simulation = new LaneSimulation(`simulation ${seed}`);
       const random = createRandom(`kills ${seed}`);
-      const ledger = new Ledger(fleet);
+      const ledger = new Ledger(simulation);
       const hold = seed % 2 === 0;
       const needs = [
         need("own", 5, { hold }),
@@ -764,17 +782,18 @@ describe("guarantee 4: whatever dies", () => {
         ...(seed % 3 === 0 ? [need("s", 2, { scope: "step" })] : []),
       ];
       const ids = Array.from({ length: 25 }, (_, index) => `run-${index}`);
-      const ships = ids.map((id) => fleet.add(id, mixed(ledger), needs));
-      for (const ship of ships) {
-        fleet.at(Math.floor(random.next() * 8000), () => ship.act((run) => signal(run, "go", "gone")));
-        for (let kills = 0; kills < 4; kills++) fleet.at(Math.floor(random.next() * 10_000), () => ship.kill());
+      const runs = ids.map((id) => simulation.add(id, mixed(ledger), needs));
+      for (const simulated of runs) {
+        simulation.at(Math.floor(random.next() * 8000), () => simulated.act((run) => signal(run, "go", "gone")));
+        for (let kills = 0; kills < 4; kills++)
+          simulation.at(Math.floor(random.next() * 10_000), () => simulated.kill());
         for (let evictions = 0; evictions < 4; evictions++) {
-          fleet.at(Math.floor(random.next() * 10_000), () => ship.evict());
+          simulation.at(Math.floor(random.next() * 10_000), () => simulated.evict());
         }
       }
-      fleet.loses = () => random.next() < 0.05;
-      await fleet.drive();
-      expect(Object.fromEntries(ships.map(({ id, status }) => [id, status]))).toEqual(
+      simulation.loses = () => random.next() < 0.05;
+      await simulation.drive();
+      expect(Object.fromEntries(runs.map(({ id, status }) => [id, status]))).toEqual(
         Object.fromEntries(ids.map((id) => [id, "completed"])),
       );
       expect(ledger.most).toBeLessThanOrEqual(seed % 3 === 0 ? 2 : 6);
@@ -783,19 +802,20 @@ describe("guarantee 4: whatever dies", () => {
 
   test("a run survives a death after every entry, while others want its slot", async () => {
     const crash = async (keep: number): Promise<string[]> => {
-      const fleet = new Fleet(`crash ${keep}`);
-      const ledger = new Ledger(fleet);
+      const simulation = new LaneSimulation(`crash ${keep}`);
+      const ledger = new Ledger(simulation);
       const needs = [need("mail", 1), need("s", 1, { scope: "step" })];
-      const others = ["b", "c"].map((id) => fleet.add(id, mixed(ledger), needs));
-      const a = fleet.add("a", mixed(ledger), needs);
+      const others = ["b", "c"].map((id) => simulation.add(id, mixed(ledger), needs));
+      const a = simulation.add("a", mixed(ledger), needs);
       const die = (): void => {
         a.journal.onAppend = () => {
           if (a.journal.commits.length === keep) queueMicrotask(() => a.kill());
         };
       };
       die();
-      for (const ship of [...others, a]) fleet.at(1500, () => ship.act((run) => signal(run, "go", "gone")));
-      await fleet.drive();
+      for (const simulated of [...others, a])
+        simulation.at(1500, () => simulated.act((run) => signal(run, "go", "gone")));
+      await simulation.drive();
       expect([keep, ...[a, ...others].map(({ status }) => status)]).toEqual([
         keep,
         "completed",

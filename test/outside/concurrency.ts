@@ -1,4 +1,4 @@
-/** Ten at a time. */
+/** Calls the function for every item, ten at a time. */
 export async function each<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>): Promise<void> {
   const queue = [...items];
   const work = async (): Promise<void> => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vites
 import { openAnswerer } from "../workers/answerer.ts";
 import type { Answerer } from "../workers/answerer.ts";
 import { Client } from "./client.ts";
-import { each } from "./pool.ts";
+import { each } from "./concurrency.ts";
 import { Runtime } from "./runtime.ts";
 
 /** The runtime evicts an object that has had nothing to do for ten seconds; it may be late. */

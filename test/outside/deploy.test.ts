@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vites
 import { auditFirings, auditLanes } from "../chaos/audit.ts";
 import { Client } from "./client.ts";
 import type { Entry } from "./client.ts";
-import { each } from "./pool.ts";
+import { each } from "./concurrency.ts";
 import { Ledger } from "./ledger.ts";
 import { Runtime } from "./runtime.ts";
 

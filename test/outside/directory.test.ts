@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { Client } from "./client.ts";
-import { each } from "./pool.ts";
+import { each } from "./concurrency.ts";
 import { Runtime } from "./runtime.ts";
 
 type Listed = { readonly id: string; readonly status: string };

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { Client } from "./client.ts";
 import type { Entry } from "./client.ts";
-import { each } from "./pool.ts";
+import { each } from "./concurrency.ts";
 import { Laptop } from "./laptop.ts";
 import { Ledger } from "./ledger.ts";
 import type { Effect } from "./ledger.ts";

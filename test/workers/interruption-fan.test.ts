@@ -1,5 +1,5 @@
 /** Runs that fan out, race, go on as new and share a lane, whose process ends wherever it can. */
-import { overlaps } from "./flows/mortal.ts";
+import { overlaps } from "./flows/interruptible.ts";
 import { is, sent } from "./play.ts";
 import type { Call, Program, When } from "./play.ts";
 import { interrupted } from "./stage.ts";

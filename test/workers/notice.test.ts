@@ -8,7 +8,7 @@ import { runObject } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import type { EntryJson, RunJson } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
-import { repaired, told } from "./flows/told.ts";
+import { repaired, told } from "./flows/notices.ts";
 import { watched } from "./saboteur.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;

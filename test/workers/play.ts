@@ -19,7 +19,7 @@ import { createService } from "../../src/objects/service.ts";
 import { fanWorkflows } from "./flows/fan.ts";
 import { childWorkflows } from "./flows/children.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
-import { mortalWorkflows } from "./flows/mortal.ts";
+import { mortalWorkflows } from "./flows/interruptible.ts";
 import { orderWorkflows } from "./flows/orders.ts";
 import { watched } from "./saboteur.ts";
 import type { Blow } from "./saboteur.ts";

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { ask, historyOf, newId, start } from "./client.ts";
 import type { EntryJson } from "./client.ts";
-import { late, returned, thrown } from "./flows/venom.ts";
+import { late, returned, thrown } from "./flows/misbehaving.ts";
 
 const { POISON_LINES } = env as unknown as { POISON_LINES: string };
 const lines = Number(POISON_LINES || 500);

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Answer } from "./client.ts";
-import { effects } from "./flows/travel.ts";
+import { effects } from "./flows/transfer.ts";
 import { watched } from "./saboteur.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
