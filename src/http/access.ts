@@ -1,7 +1,6 @@
 /**
- * Owns: people and services that Cloudflare Access has let through: whether the assertion it sends along is
- * real, whose it is, and what they may do here.
- * Does not own: whether the request may ride on it (auth).
+ * Owns: callers that Cloudflare Access has let through: verifying its assertion, whose it is, and what they may do here.
+ * Does not own: whether the request comes from a page of our own (auth).
  *
  * The assertion is a JWT, signed with RS256 by a key of the team
  * (https://developers.cloudflare.com/cloudflare-one/identity/authorization-cookie/validating-json/).
@@ -18,7 +17,7 @@ const toleranceSeconds = 10;
 const keyMs = { cacheMaxAge: 10 * 60_000, cooldownDuration: 30_000, timeoutDuration: 5000 };
 const maxName = 256;
 
-/** Who was let through. A service has no browser, which would send its cookie for others. */
+/** Who was let through. A service uses no browser, so cross-site requests are no danger to it. */
 export type Visitor = { readonly kind: "person" | "service"; readonly name: string };
 
 /** The assertion of the request; null without one, or where Access is not set up. */
@@ -27,8 +26,8 @@ export function readAssertion({ headers }: Request, access: Access | null): stri
 }
 
 /**
- * Keys by the configuration they belong to, cached in the isolate. What is kept are the keys: a request that
- * finds none fetches them itself, because a promise belongs to the request that made it.
+ * Public keys by configuration, cached in the isolate. Keys are cached, and no promises, because a promise belongs to the
+ * request that made it.
  */
 const keys = new WeakMap<Access, JWTVerifyGetKey>();
 
@@ -55,7 +54,7 @@ export async function verifyAssertion(assertion: string, access: Access, now: nu
   }
 }
 
-/** A certificate or a service may be called anything, but not by the address of a person. */
+/** The name of a service or certificate can be anything, but not the address of a person. */
 function visitorOf({ email, common_name: service }: Readonly<Record<string, unknown>>): Visitor {
   if (isName(email) && email.includes("@")) return { kind: "person", name: email.toLowerCase() };
   if (email === undefined && isName(service) && !service.includes("@")) return { kind: "service", name: service };
@@ -70,7 +69,7 @@ function unknown(): RequestError {
   return new RequestError("token_unknown", "The assertion of Cloudflare Access is not valid here; sign in again.");
 }
 
-/** What jose says of the assertion, in contrast to what it says of the keys, or of the way to them. */
+/** The errors of jose that are about the assertion; all others are about the keys, or fetching them. */
 const verdicts = [
   errors.JOSEAlgNotAllowed,
   errors.JOSENotSupported,
@@ -94,7 +93,7 @@ function unreachable(cause: unknown): RequestError {
   return new RequestError("access_keys_unavailable", detail, { headers: { "retry-after": "5" } });
 }
 
-/** The highest right that a grant gives; of two with one role the wider. @throws RequestError role_insufficient */
+/** The highest right of all matching grants; of two with the same role the one that sees more. @throws RequestError role_insufficient */
 export function rightOf(visitor: Visitor, { grants }: Access): Right {
   const [best] = grants
     .filter(({ pattern }) => fits(pattern, visitor))

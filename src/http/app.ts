@@ -37,7 +37,7 @@ import { urlOf } from "./url.ts";
 import { redact } from "./redaction.ts";
 import { workflowRoutes } from "./workflow.ts";
 
-/** Every route there is; the app has no others. */
+/** All routes of the app. */
 export function routesOf(service: Service): readonly Route[] {
   const api: readonly Route[] = [
     { method: "GET", path: "/health", role: "open", handle: health },
@@ -60,11 +60,12 @@ export function routesOf(service: Service): readonly Route[] {
 }
 
 /**
- * The table is made once for each sight, of a service that shows no more than that: no handler can forget.
- * @param readConfig is asked at every request that needs a token; what it throws is the answer
+ * The table of routes is made once for each sight, over a service that shows no more than that, so that no handler can
+ * forget to redact.
+ * @param readConfig is called at every request that needs a token; what it throws becomes the response
  */
 export function createApp(service: Service, readConfig: () => Config): Hono {
-  // What Hono's own choice comes to for a table with `/v1/runs/bulk` beside `/v1/runs/:id`, after trying another.
+  // Hono's default would try another router first, which cannot have `/v1/runs/bulk` beside `/v1/runs/:id`.
   const app = new Hono({ router: new TrieRouter() });
   const door: Door = { readConfig, lockout: new Lockout() };
   const [whole, unaddressed, shapes] = sights.map((sight) => routesOf(redact(service, sight)));
@@ -82,7 +83,7 @@ export function createApp(service: Service, readConfig: () => Config): Hono {
   return app;
 }
 
-/** What is around every answer: in one piece, for a chain of middleware costs more than its links. */
+/** Adds what every response has. One function, because a chain of middleware costs more. */
 async function frame(context: Context, { readConfig }: Door, respond: () => Promise<Response>): Promise<Response> {
   const { path } = context.req;
   const isApi = path === "/v1" || path.startsWith("/v1/");
@@ -91,7 +92,7 @@ async function frame(context: Context, { readConfig }: Door, respond: () => Prom
   return response;
 }
 
-/** What every request is judged by. */
+/** What every request is authorised with. */
 type Door = { readonly readConfig: () => Config; readonly lockout: Lockout };
 
 function health({ request }: Call): Response {
@@ -118,7 +119,7 @@ async function serve(
   }
 }
 
-/** Hono would take what it cannot decode as it stands: another name than the one that was meant. */
+/** Refuses a path that cannot be decoded: Hono would use it undecoded, as another name than was meant. */
 function checkPath(request: Request): void {
   try {
     if (!decodeURIComponent(urlOf(request).pathname).includes("\0")) return;
@@ -130,7 +131,7 @@ function checkPath(request: Request): void {
 
 const openPath = /^\/(?:health$|(?:hooks|webhooks|assets)(?:\/|$))/;
 
-/** Without a token nothing is learnt, not even which routes there are not. */
+/** Answers for an unknown route. Without a token, callers do not learn which routes exist. */
 async function refuseRoute(context: Context, { readConfig, lockout }: Door): Promise<Response> {
   const request = context.req.raw;
   try {
@@ -141,7 +142,7 @@ async function refuseRoute(context: Context, { readConfig, lockout }: Door): Pro
   }
 }
 
-/** Whether somebody went to an address that the dashboard might have. */
+/** Whether the request is a browser's for a page. */
 function wantsPage({ req }: Context): boolean {
   const isVisit = req.method === "GET" && req.header("accept")?.includes("text/html") === true;
   return isVisit && !req.path.startsWith("/v1/");
@@ -155,8 +156,8 @@ function refuseMethod(context: Context, methods: readonly string[]): Response {
 }
 
 /**
- * For every answer that does not say otherwise: not kept, not guessed at, not framed, not drawn into the page
- * or the window of another site.
+ * Headers of every response that does not set them itself: no caching, no guessing of types, no framing, no use by pages or
+ * windows of other sites.
  */
 const seals: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
@@ -168,7 +169,7 @@ const seals: Readonly<Record<string, string>> = {
   "x-frame-options": "DENY",
 };
 
-/** For a year the browser comes back over https only. The host's own choice is left to siblings of it. */
+/** For a year browsers use https only. Without `includeSubDomains`: other hosts decide for themselves. */
 const secureSeals = { ...seals, "strict-transport-security": "max-age=31536000" };
 
 function seal(request: Request, headers: Headers): void {

@@ -1,6 +1,6 @@
 /**
- * Owns: who is asking, and whether they may. Closed by default: without a configured token every
- * call is refused, and `AUTH=none` answers on this machine only.
+ * Owns: authentication and authorisation. Closed by default: without a configured token every call is refused, and
+ * `AUTH=none` works on the local machine only.
  */
 import { fromHex, isSameBytes } from "../core/bytes.ts";
 import type { Sight } from "../core/redaction.ts";
@@ -13,13 +13,13 @@ import { RequestError } from "./problem.ts";
 import { expiryOf, isOwn, isOwnOrPlain, readSession, tokenOfSession } from "./session.ts";
 import { urlOf } from "./url.ts";
 
-/** Who was let in: by which way, with which role, and what they are shown. */
+/** A caller who was let in: by which way, with which role, and what they are shown. */
 export type Caller = {
   /** "local" where no token is asked for. */
   readonly role: Role | "local";
   readonly sight: Sight;
   readonly way: "local" | "token" | "session" | "access";
-  /** The name that Cloudflare Access has verified; null where nobody has. */
+  /** The name that Cloudflare Access has verified; null for other callers. */
   readonly name: string | null;
 };
 
@@ -43,7 +43,7 @@ export async function authorise(request: Request, config: Config, needed: Role, 
   throw new RequestError("role_insufficient", `This call needs the role ${needed}; the caller has ${caller.role}.`);
 }
 
-/** Whether the caller may do what needs the role. */
+/** Whether the caller has at least the role. */
 export function mayAs({ role }: Caller, needed: Role): boolean {
   return role === "local" || roles.indexOf(role) >= roles.indexOf(needed);
 }
@@ -53,7 +53,7 @@ function callerOf(right: Right, way: Caller["way"], name: string | null = null):
   return { role, sight: shapes === true ? "shapes" : role === "read" ? "unaddressed" : "whole", way, name };
 }
 
-/** By the token of the request; where it has none, by the cookie of who has signed in; else by Cloudflare Access. */
+/** Identifies the caller by the request's token, else by its session cookie, else by Cloudflare Access. */
 async function identify(request: Request, config: Config, lockout: Lockout): Promise<Caller> {
   const session = readSession(request);
   const assertion = readAssertion(request, config.access);
@@ -62,7 +62,7 @@ async function identify(request: Request, config: Config, lockout: Lockout): Pro
     return callerOf(await checkCredential(request, lockout, () => findToken(token, tokensOf(config))), "token");
   }
   const now = Date.now();
-  // One that is merely old is no guess, and counts as none.
+  // An expired session is not a wrong guess: it is treated as absent.
   const isOld = session !== null && expiryOf(session) <= now;
   if (isOld && assertion === null) throw ended();
   return await checkCredential(request, lockout, async () => {
@@ -80,7 +80,7 @@ function ended(): RequestError {
   return new RequestError("token_unknown", "The session has ended; sign in again.", { headers: badChallenge });
 }
 
-/** The cookie behind an assertion is sent by the browser itself, as that of a session is. */
+/** The browser sends the cookie of Access by itself, like a session's, so the request must come from a page of our own. */
 async function visit(request: Request, assertion: string, access: Access, now: number): Promise<Caller> {
   const visitor = await verifyAssertion(assertion, access, now);
   const mayRide = visitor.kind === "person" ? isOwn(request) : isOwnOrPlain(request);
@@ -93,7 +93,7 @@ function foreign(detail: string): RequestError {
 }
 
 /**
- * Looks at a credential unless its sender has presented too many wrong ones, and counts it if it is one.
+ * Checks a credential, unless its sender has presented too many wrong ones; counts it if it is wrong.
  * @throws RequestError too_many_failures, and what `prove` throws
  */
 export async function checkCredential<Proof>(
@@ -132,9 +132,8 @@ export function refuseUnconfigured(config: Config): void {
 }
 
 /**
- * The configured token that this one is. Every one is compared, each in full and by its digest, so that the time
- * taken says nothing about how close a guess came. One that is there by itself and by its digest, with two
- * roles, has the lower.
+ * Finds the configured token. The text is compared with every token, each in full and by its digest, so that the time taken
+ * does not tell how close a guess came. A token that is configured twice, as text and as digest, has the lower role.
  * @throws RequestError token_unknown
  */
 export async function findToken(text: string, tokens: readonly Token[]): Promise<Token> {
@@ -147,7 +146,7 @@ export async function findToken(text: string, tokens: readonly Token[]): Promise
 
 type Known = { readonly token: Token; readonly digest: Uint8Array };
 
-/** Digests by the parsed list they belong to; bytes and no promises, which belong to one request. */
+/** Digests of tokens by the parsed list they belong to; no promises, because these belong to one request. */
 const cache = new WeakMap<readonly Token[], readonly Known[]>();
 
 async function digests(tokens: readonly Token[]): Promise<readonly Known[]> {
@@ -168,8 +167,8 @@ async function digest(text: string): Promise<Uint8Array> {
 }
 
 /**
- * Without tokens, the two ways in for somebody else are another host name that leads here, and a
- * web page open in the browser of this machine.
+ * Refuses requests that are not from this machine while no tokens are asked for. The two ways in would be another host name
+ * that leads here, and a web page that is open in a browser of this machine.
  */
 export function refuseStrangers(request: Request): void {
   const { host, hostname: own } = urlOf(request);

@@ -1,9 +1,8 @@
 /**
- * Owns: who is behind a request, and why, as the request itself says: the header `Holdfast-Actor` names
- * the person, `Holdfast-Reason` says why where the body has no room for it. Both are percent-encoded
- * UTF-8, because a header carries no other text. A name is taken at its word; the role of the token that
- * let it in stands beside it wherever it is written down. Whom Cloudflare Access knows has their name from
- * there, and the header says nothing.
+ * Owns: the author of a request and the reason, as its headers give them: `Holdfast-Actor` names the person,
+ * `Holdfast-Reason` gives the reason where the body has no field for it. Both are percent-encoded UTF-8, because headers
+ * carry ASCII only. The name is not verified, so it is always recorded together with the role of the token. For callers
+ * known to Cloudflare Access the name from there is used, and the header is ignored.
  */
 import type { Author } from "../core/author.ts";
 import { isLonger } from "../core/size.ts";
@@ -22,12 +21,12 @@ export function readAuthor(request: Request, { role, name }: Caller): Author {
   return actor === null ? { by: role } : { by: actor, role };
 }
 
-/** Of the body where it says why, else of the header. @throws RequestError body_invalid, header_invalid */
+/** The reason: from the body, else from the header. @throws RequestError body_invalid, header_invalid */
 export function readReason(request: Request, fields: Fields = {}): string | null {
   return readText(fields, "reason", maxReason) ?? readHeader(request, "Holdfast-Reason", maxReason);
 }
 
-/** The reason where there is one, for requests whose body has no room for it. @throws RequestError header_invalid */
+/** The reason from the header, for requests whose body has no field for it. @throws RequestError header_invalid */
 export function readWhy(request: Request): { readonly reason?: string } {
   const reason = readReason(request);
   return reason === null ? {} : { reason };
@@ -42,7 +41,7 @@ function readHeader(request: Request, name: string, longest: number): string | n
   throw new RequestError("header_invalid", detail);
 }
 
-/** Null where it is no percent-encoded UTF-8: what is not ASCII comes as other text than was meant. */
+/** Null where the text is not percent-encoded UTF-8. */
 function decode(text: string): string | null {
   if (!/^[\x20-\x7e]*$/.test(text)) return null;
   try {

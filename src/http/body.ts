@@ -1,6 +1,6 @@
 /**
- * Owns: bodies, from bytes to checked fields. A body that declares no length is counted as it
- * comes in. All are read as JSON whatever their Content-Type says: `curl -d` sends a form's.
+ * Owns: reading request bodies, from bytes to checked fields. A body that declares no length is counted as it comes in. All
+ * are read as JSON whatever their Content-Type, because `curl -d` sends that of a form.
  */
 import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
@@ -11,14 +11,14 @@ import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { RequestError } from "./problem.ts";
 
-/** A value of 16 MiB, its bytes as base64, and something around it. */
+/** Enough for a value of 16 MiB with its bytes as base64, and the JSON around it. */
 export const maxJsonBytes = 24 * 1024 * 1024;
 
 /** @throws RequestError body_too_large, body_incomplete */
 export async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   if (declared > limit) throw tooLarge(limit);
-  // Whoever declares a length is held to it by the runtime; all at once it costs half.
+  // The runtime enforces a declared length; reading everything at once costs half.
   if (Number.isNaN(declared)) return await readPieces(request, limit);
   const bytes = new Uint8Array(await request.arrayBuffer().catch(refuseHalf));
   if (bytes.byteLength > limit) throw tooLarge(limit);
@@ -34,7 +34,7 @@ async function readPieces(request: Request, limit: number): Promise<Uint8Array> 
     if (done || value === undefined) break;
     length += value.byteLength;
     if (length > limit) {
-      // The answer does not wait for a sender that never stops.
+      // Not awaited: the sender may never stop.
       void reader.cancel().catch(() => undefined);
       throw tooLarge(limit);
     }
@@ -43,7 +43,7 @@ async function readPieces(request: Request, limit: number): Promise<Uint8Array> 
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : joinBytes(chunks);
 }
 
-/** The runtime's own error has the marks of one that passes; this one does not. */
+/** Not the runtime's own error, which is marked as retryable. */
 function refuseHalf(): never {
   throw new RequestError("body_incomplete", "The body broke off, or its chunks are not what they say.");
 }
@@ -53,7 +53,7 @@ function tooLarge(limit: number): RequestError {
 }
 
 /**
- * What `JSON.parse` makes of the body; undefined when there is none.
+ * The body as parsed JSON; undefined when there is none.
  * @throws RequestError body_too_large, json_invalid, content_type_unsupported
  */
 async function readJson(request: Request): Promise<unknown> {
@@ -68,7 +68,7 @@ async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-/** Nobody undoes a coding on the way here: what is packed would be told as text that is broken. */
+/** Refuses compressed bodies: nothing decompresses them, and they would be reported as broken JSON. */
 function refusePacked(headers: Headers): void {
   if (/^multipart\//i.test(headers.get("content-type") ?? "")) {
     throw new RequestError("content_type_unsupported", "Send the body as JSON, not as a form with parts.");
@@ -78,7 +78,7 @@ function refusePacked(headers: Headers): void {
 }
 
 /**
- * The whole body as a value; nothing at all is undefined.
+ * The whole body as a value; undefined for an empty one.
  * @throws RequestError as above; HoldfastError body_invalid, value_too_large
  */
 export async function readValue(request: Request, what: string): Promise<Stored> {
@@ -89,7 +89,7 @@ export async function readValue(request: Request, what: string): Promise<Stored>
 export type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * The body as an object with no other fields than those named; no body is one without fields.
+ * The body as an object with no other fields than those named; an empty body is an object without fields.
  * @throws RequestError as above, body_invalid, field_unknown
  */
 export async function readFields(request: Request, known: readonly string[]): Promise<Fields> {
@@ -110,7 +110,7 @@ export async function readFields(request: Request, known: readonly string[]): Pr
   });
 }
 
-/** A field that holds a value of the user's; absent is undefined. @throws HoldfastError body_invalid */
+/** A field that holds a user's value; undefined where it is absent. @throws HoldfastError body_invalid */
 export function readValueField(fields: Fields, name: string): Stored {
   const json = fields[name];
   if (!Object.hasOwn(fields, name)) return encode(undefined, name);
@@ -123,7 +123,7 @@ export function readValueField(fields: Fields, name: string): Stored {
   }
 }
 
-/** What is read inside of a field: the places of what is wrong there are told from the body's own root. */
+/** Reads something within a field; paths of issues are completed with that field. */
 export function readInside<Value>(field: string, read: () => Value): Value {
   try {
     return read();
@@ -154,7 +154,7 @@ function pointer(name: string): string {
 }
 
 /**
- * The header that makes a repeated call the same call.
+ * The header `Idempotency-Key`.
  * @throws RequestError idempotency_key_invalid
  */
 export function readKey(request: Request): { readonly key?: string } {

@@ -1,4 +1,4 @@
-/** Owns: actions on many runs over HTTP: what their body may say. */
+/** Owns: actions on many runs over HTTP: reading their body. */
 import { isCauseId } from "../core/cause.ts";
 import { toInstant } from "../core/duration.ts";
 import { runStatuses } from "../core/run.ts";

@@ -1,6 +1,6 @@
 /**
- * The variables the web layer reads. They are judged at the request and not at the start, because
- * a Worker that cannot start answers nobody, and a missing token must be said to whoever asks.
+ * The variables that the web layer reads. They are checked at each request and not when the Worker starts: a Worker that
+ * cannot start answers nobody, and a caller should be told what is missing.
  */
 import { HoldfastError } from "../core/error.ts";
 
@@ -9,15 +9,15 @@ export type Role = "read" | "operate" | "admin";
 
 export const roles: readonly Role[] = ["read", "operate", "admin"];
 
-/** `shapes`: what it may see are shapes of payloads, and no payloads. */
+/** `shapes`: it may see the shapes of payloads only. */
 export type Right = { readonly role: Role; readonly shapes?: true };
 
-/** As it is, or by its SHA-256 as 64 hexadecimal digits in lower case. */
+/** A token as text, or by its SHA-256 as 64 hexadecimal digits in lower case. */
 export type Token = Right & ({ readonly text: string } | { readonly sha256: string });
 
-/** Whom Cloudflare Access lets in, and what they may do here. */
+/** The configuration of Cloudflare Access, and what those whom it lets in may do here. */
 export type Access = {
-  /** Scheme and host of the team: issuer of the assertions, and where the keys are. */
+  /** Scheme and host of the team: the issuer of assertions, where also its keys are. */
   readonly issuer: string;
   readonly audiences: readonly string[];
   readonly grants: readonly Grant[];
@@ -33,7 +33,7 @@ export type Config = {
   readonly access: Access | null;
   /** Origins whose pages may call the API with a token. */
   readonly origins: readonly string[];
-  /** SIGNING_SECRET as it is; {@link signingSecrets} judges it. */
+  /** SIGNING_SECRET, unchecked; {@link signingSecrets} checks it. */
   readonly signing: string;
   /** Scheme and host of the webhooks' addresses; null: those of the request that started the run. */
   readonly publicUrl: string | null;
@@ -44,11 +44,11 @@ const names = [
   ...["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"],
 ];
 
-/** The last one parsed: variables change with the deployment, and requests come by the thousand. */
+/** A cache of the last parsed configuration: variables change with a deployment only. */
 let last: { readonly texts: readonly unknown[]; readonly config: Config } | null = null;
 
 /**
- * The same variables give the same object.
+ * Returns the same object for the same variables.
  * @throws HoldfastError config_invalid, naming the variable. A message never holds a token.
  */
 export function parseConfig(env: Record<string, unknown>): Config {
@@ -81,7 +81,7 @@ function text(env: Record<string, unknown>, name: string): string {
   throw invalid(`${name} must be text`);
 }
 
-/** What stands between commas, each with where it stands; nothing for an empty text. */
+/** The items of a comma-separated list, each with its place for messages; none for an empty text. */
 function itemsOf(list: string, name: string): { readonly item: string; readonly where: string }[] {
   if (list === "") return [];
   return list.split(",").map((item, index) => ({ item: item.trim(), where: `${name}, item ${index + 1}` }));
@@ -93,7 +93,7 @@ function parseTokens(list: string): Token[] {
     const token = parseToken(item, where);
     const key = "text" in token ? `text:${token.text}` : `sha256:${token.sha256}`;
     const owner = known.get(key) ?? token;
-    // Which of the two it means is a guess, and the wrong guess is somebody's privilege.
+    // Refused, because choosing one of two roles could give somebody too many rights.
     if (nameOf(owner) !== nameOf(token)) {
       throw invalid(`API_TOKENS gives one token two roles, ${nameOf(owner)} and ${nameOf(token)}`);
     }
@@ -102,7 +102,7 @@ function parseTokens(list: string): Token[] {
   return [...known.values()];
 }
 
-/** The higher role first in rank; of two alike, the one that sees more. */
+/** Higher for a higher role; of the same role, higher for the one that sees more. */
 export function rankOf({ role, shapes }: Right): number {
   return 2 * roles.indexOf(role) + (shapes === true ? 0 : 1);
 }
@@ -123,7 +123,7 @@ function parseToken(item: string, where: string): Token {
   throw invalid(`${where}: after sha256: there must be the SHA-256 of the token, as 64 hexadecimal digits`);
 }
 
-/** What stands before the first colon as a right, and what stands behind it. */
+/** Parses the text before the first colon as a right; `rest` is the text after it. */
 function parseRight(item: string, where: string, what: string): { readonly right: Right; readonly rest: string } {
   const colon = Math.max(item.indexOf(":"), 0);
   const [name = "", suffix, ...more] = item.slice(0, colon).split(".");
@@ -138,7 +138,7 @@ function parseRight(item: string, where: string, what: string): { readonly right
 
 const accessNames = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"] as const;
 
-/** All three or none: half of it would be a lock with a part missing. */
+/** All three variables have to be set, or none of them. */
 function parseAccess(env: Record<string, unknown>): Access | null {
   const [domain = "", audiences = "", grants = ""] = accessNames.map((name) => text(env, name));
   const missing = accessNames.filter((name) => text(env, name) === "");
@@ -155,7 +155,7 @@ function parseAccess(env: Record<string, unknown>): Access | null {
   };
 }
 
-/** Plain http only where the keys come from this very machine. */
+/** Plain http is allowed for the local machine only. */
 function parseTeam(domain: string): string {
   const url = URL.canParse(domain) ? new URL(domain) : null;
   const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && url.hostname === "127.0.0.1");
@@ -183,7 +183,7 @@ function parseOrigins(list: string): string[] {
 const minSecret = 16;
 
 /**
- * The first signs, all are known.
+ * The secrets: the first one signs, and all are accepted.
  * @throws HoldfastError config_invalid: SIGNING_SECRET is not set, or one of it is too short
  */
 export function signingSecrets({ signing }: Config): readonly string[] {

@@ -1,7 +1,7 @@
 /**
- * Owns: pages of other origins that call the API: those of CORS_ORIGINS, with a token of their own, and nobody
- * unless it is set. What a browser sends by itself, a cookie or its pass through Cloudflare Access, is no way in
- * for them: no answer allows credentials, and none that came of them is readable.
+ * Owns: calls of the API from pages of other origins: only those in CORS_ORIGINS, and only with a token of their own.
+ * Credentials that a browser sends by itself, a cookie or an assertion of Cloudflare Access, do not help them: no response
+ * allows credentials, and pages cannot read one that was given because of them.
  */
 import type { Context } from "hono";
 import { cors } from "hono/cors";
@@ -15,7 +15,7 @@ const allowHeaders = [
 const exposeHeaders = ["Location", "Retry-After", "WWW-Authenticate"];
 const maxAge = 600;
 
-/** For the routes under `/v1`. A configuration that cannot be read allows nobody; the route says what is wrong. */
+/** For routes under `/v1`. An invalid configuration allows nobody; the route reports what is wrong with it. */
 export async function allowOrigins(
   context: Context,
   readConfig: () => Config,
@@ -38,12 +38,12 @@ function originsOf(readConfig: () => Config): readonly string[] {
   }
 }
 
-/** It would be let in, if at all, by what the browser sent by itself. */
+/** Whether the request has only credentials that the browser sent by itself. */
 function isAmbient({ headers }: Request): boolean {
   return !headers.has("authorization") && (headers.has("cookie") || headers.has("cf-access-jwt-assertion"));
 }
 
-/** OPTIONS that asks what an address takes, and not whether a page may call it. */
+/** Whether it is an OPTIONS request that is not a CORS preflight. */
 function isMereQuestion({ method, headers }: Request): boolean {
   return method === "OPTIONS" && !headers.has("access-control-request-method");
 }

@@ -1,5 +1,5 @@
 /**
- * Owns: the index of runs as a whole over HTTP: counts, causes of failures, having it made, or sealed, anew.
+ * Owns: routes of the directory: counts, causes of failures, rebuilding it, sealing it with a new key.
  * Does not own: its listing (run) and its feed (events).
  */
 import type { Cause } from "../core/directory.ts";

@@ -1,12 +1,12 @@
 /**
- * Owns: live events on the wire: server-sent events and the same as messages of a WebSocket.
- * Does not own: what happens and in which order (the service's streams), how an entry is shown (view).
+ * Owns: live events over HTTP: as server-sent events, and as messages of a WebSocket.
+ * Does not own: the events and their order (the service's streams), how an entry is shown (view).
  *
- * 1. A comment comes where nothing else does for a while, made here: it wakes nobody.
- * 2. What a client does not take is not read either: it waits where it is on record. A WebSocket, which does
- *    not tell, is closed after so much that this holds for it as well.
- * 3. Of a run, every server-sent event is an entry: that it has ended is told by a comment, and by 204 to an event
- *    source that comes back for more.
+ * 1. While there are no events, comments are sent as heartbeats. They are made here, and wake no object.
+ * 2. Backpressure: what a client does not read is not read from the service either. A WebSocket does not tell what its
+ *    client has read, so it is closed after a fixed amount, and the client has to reconnect.
+ * 3. Every server-sent event of a run is an entry. Its end is told by a comment, and by 204 to an event source that
+ *    reconnects.
  */
 import type { DirectoryChange } from "../core/directory.ts";
 import type { RunNews, Service } from "../core/service.ts";
@@ -15,24 +15,24 @@ import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { viewEntry, viewSummary } from "./view.ts";
 
-/** What is sent: an entry of a run, that the run has ended, a change of the listing. */
+/** An entry of a run, the end of the run, or a change of the listing. */
 type Event =
   | { readonly id: number; readonly data: unknown }
   | { readonly end: unknown }
   | { readonly name: string; readonly data: unknown };
-/** How an event looks as a message of a WebSocket. */
+/** Makes the message of a WebSocket. */
 type ToMessage = (event: Event) => unknown;
 
 const everyMs = 15_000;
-/** How long a client should wait before it comes back. */
+/** How long a client should wait before it reconnects. */
 const retryMs = 1000;
 /**
- * Characters that one WebSocket carries. The runtime keeps for a slow client whatever is sent, and does not
- * say how much that is: only a client that comes back has surely read what was sent before.
+ * Characters that are sent on one WebSocket. The runtime buffers everything for a slow client, and does not tell how much:
+ * only a client that reconnects has certainly read what was sent before.
  */
 const maxCarried = 8_388_608;
 
-/** @param heartbeatMs how long nothing may be said */
+/** @param heartbeatMs the pause after which a heartbeat is sent */
 export function eventRoutes(service: Service, heartbeatMs = everyMs): Route[] {
   return [
     { method: "GET", path: "/v1/runs/:id/events", role: "read", handle: (call) => run(service, call, heartbeatMs) },
@@ -47,7 +47,7 @@ export function eventRoutes(service: Service, heartbeatMs = everyMs): Route[] {
 
 async function run(service: Service, { request, param }: Call, heartbeatMs: number): Promise<Response> {
   const after = readCount(readQuery(request, ["after"]), "after");
-  // One that began behind an entry, and was told nothing since, comes back without a header.
+  // A client that began with `after`, and got no event, reconnects without the header.
   const last = readLastEvent(request) ?? after ?? 0;
   const id = param("id");
   if (last > 0 && isEventSource(request) && (await isOver(service, id, last))) {
@@ -58,7 +58,7 @@ async function run(service: Service, { request, param }: Call, heartbeatMs: numb
   return respond(request, events, (event) => event, heartbeatMs);
 }
 
-/** The run has ended, and whoever has seen this entry has seen all. */
+/** Whether the run has ended and this is its last entry. */
 async function isOver({ runs }: Service, id: string, last: number): Promise<boolean> {
   const { entries, ended = false } = await runs.history(id, last, 1);
   return ended && entries.length === 0;
@@ -95,7 +95,7 @@ function directoryEvent(change: DirectoryChange): Event {
   }
 }
 
-/** What a client that comes back has seen. @throws RequestError header_invalid */
+/** The last event that a reconnecting client has seen. @throws RequestError header_invalid */
 function readLastEvent(request: Request): number | undefined {
   const text = request.headers.get("last-event-id");
   if (text === null || text === "") return undefined;
@@ -117,7 +117,7 @@ function sourceOf<News>(stream: ReadableStream<News>, toEvents: (news: News) => 
   };
 }
 
-/** One comes back after each close, whatever it was told, unless it is answered 204. */
+/** Event sources reconnect after every close, unless they are answered 204. */
 function isEventSource({ headers }: Request): boolean {
   return headers.get("accept")?.includes("text/event-stream") === true;
 }
@@ -137,7 +137,7 @@ function toText(events: Source, heartbeatMs: number): ReadableStream<Uint8Array>
     start(controller) {
       controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`));
       stopBeating = every(heartbeatMs, () => {
-        // Whoever has not taken what there is needs no sign of life.
+        // No heartbeat while the client has unread events.
         if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(": heartbeat\n\n"));
       });
     },
@@ -183,13 +183,13 @@ async function relay(events: Source, socket: WebSocket, toMessage: ToMessage, he
     if (isWhole) socket.close(1000, "end");
     else socket.close(1013, "come back with ?after= and the last id");
   } catch {
-    // The client comes back to another Worker, or is gone.
+    // The client can reconnect.
     socket.close(1011, "the events cannot be read at the moment");
   }
   leave();
 }
 
-/** @returns whether that was all; else there is more than one socket may carry */
+/** @returns true at the end of the events; false if the limit of the socket was reached first */
 async function carry(events: Source, socket: WebSocket, toMessage: ToMessage): Promise<boolean> {
   let carried = 0;
   for (let batch = await events.next(); batch !== null; batch = await events.next()) {
@@ -203,7 +203,7 @@ async function carry(events: Source, socket: WebSocket, toMessage: ToMessage): P
   return true;
 }
 
-/** @returns what ends it */
+/** @returns a function that stops it */
 function every(ms: number, act: () => void): () => void {
   const beating = setInterval(act, ms);
   return () => clearInterval(beating);

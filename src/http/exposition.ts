@@ -1,9 +1,9 @@
 /**
- * Owns: the text format of Prometheus, version 0.0.4: how families of metrics are written.
- * Does not own: which there are (metrics).
+ * Owns: the text format of Prometheus, version 0.0.4.
+ * Does not own: which metrics there are (metrics).
  */
 
-/** Every value here is of now, or of a window that moves: nothing only ever grows, so all are gauges. */
+/** A family of metrics. All are gauges: values are of now, or of a moving window, and no counters. */
 export type Family = {
   /** Letters, digits and `_`. */
   readonly name: string;
@@ -11,7 +11,7 @@ export type Family = {
   readonly samples: readonly Sample[];
 };
 
-/** No two of a family have the same labels. */
+/** A sample; its labels are unique within the family. */
 export type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 
 export const expositionType = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,4 +1,4 @@
-/** Owns: forks over HTTP: what their body may say, and how they are answered. */
+/** Owns: routes of forks. */
 import type { ForkRequest, Service } from "../core/service.ts";
 import { checkRunId } from "../core/name.ts";
 import { isRecord } from "../core/record.ts";
@@ -11,7 +11,7 @@ import type { Call, Route } from "./route.ts";
 import { urlOf } from "./url.ts";
 import { viewRun } from "./view.ts";
 
-/** A step's name of 256 characters, twice over, and its occurrence. */
+/** Characters of a step's id: enough for a name of 256 characters in UTF-16, and its occurrence. */
 const maxStep = 600;
 export function forkRoutes(service: Service): Route[] {
   return [{ method: "POST", path: "/v1/runs/:id/fork", role: "admin", handle: (call) => fork(service, call) }];
