@@ -1,4 +1,4 @@
-/** Routes of queries and updates: what a run's handler answers from its own variables. */
+/** Routes of queries and updates of a run. */
 import type { StoredError } from "../core/error.ts";
 import { toJson } from "../core/json.ts";
 import type { Service, UpdateAnswer } from "../core/service.ts";

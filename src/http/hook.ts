@@ -1,7 +1,7 @@
 /**
- * Owns: the addresses that anybody may call: those of webhooks of runs, whose token is the only credential, and
- * those of webhooks that start runs, which know their senders. Both are read leniently: whatever the world sends
- * is the workflow's to judge. And what operators ask about them.
+ * Owns: the addresses of webhooks, which anybody may call: webhooks of runs, whose token in the address is the only
+ * credential, and webhooks that start runs, which verify their senders. Both accept any body, because the workflow decides
+ * about it. Also the routes of operators about webhooks.
  */
 import { HoldfastError, hasCode } from "../core/error.ts";
 import type { HookAnswer, HookRequest, TriggerAnswer } from "../core/hooks.ts";
@@ -16,9 +16,9 @@ import { readTrace } from "./trace.ts";
 import { urlOf } from "./url.ts";
 
 const maxHookBytes = 1024 * 1024;
-/** By these Cloudflare Access knows who calls. */
+/** Headers with credentials for Cloudflare Access. */
 const passHeaders = ["cf-access-jwt-assertion", "cf-access-token", "cf-access-client-id", "cf-access-client-secret"];
-/** By these it is known in a browser: ours, and that of Access. */
+/** Cookies with credentials: ours, and those of Access. */
 const passCookie = /^(?:(?:__Host-)?holdfast_session|CF_(?:Authorization|AppSession|Binding))\s*=/;
 const hookMethods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -53,12 +53,12 @@ async function revoke(service: Service, { request, param, author }: Call): Promi
 async function receive(service: Service, { request, param }: Call): Promise<Response> {
   const look = looked(request, hookMethods);
   try {
-    // Those who only look whether the address is there must not resolve the wait.
+    // HEAD only checks that the address is valid, and must not resolve the wait.
     if (request.method === "HEAD") await service.hooks.look(param("token"));
     if (look !== null) return look;
     return reply(await service.hooks.receive(param("token"), await readHook(request, maxHookBytes)));
   } catch (error) {
-    // Elsewhere a conflict; here the address is of no more use, like one that has expired.
+    // Not a conflict as elsewhere: the address is as useless as an expired one.
     if (hasCode(error, "run_ended")) {
       throw new RequestError(error.code, error.message, { status: 410 });
     }
@@ -80,17 +80,17 @@ async function trigger(service: Service, { request, param }: Call): Promise<Resp
   return tell(await service.hooks.trigger(name, { ...hook, origin, ...readTrace(request) }));
 }
 
-/** What is wrong with the deployment is told to those who have a token; a sender has none. */
+/** Problems of the deployment are logged and not shown: callers of webhooks have no token. */
 function conceal(error: unknown): never {
   if (!(error instanceof HoldfastError) || !inward.has(error.code)) throw error;
-  // oxlint-disable-next-line no-console -- whoever runs the Worker should know
+  // oxlint-disable-next-line no-console -- for whoever runs the Worker
   console.error("holdfast: a call of a webhook cannot be taken as things are", error);
   throw new RequestError(error.code, "This cannot be taken as things are; send it again later.");
 }
 
 const inward: ReadonlySet<string> = new Set(["config_invalid", "key_missing", "journal_corrupt", "journal_newer"]);
 
-/** What those get who only look. */
+/** The response to HEAD and OPTIONS, which only look at the address; null for a real call. */
 function looked({ method }: Request, methods: readonly string[]): Response | null {
   if (method === "HEAD") return new Response(null, { status: 200 });
   return method === "OPTIONS" ? new Response(null, { status: 204, headers: { allow: methods.join(", ") } }) : null;
@@ -106,8 +106,8 @@ async function readHook(request: Request, limit: number): Promise<HookRequest> {
 }
 
 /**
- * What the world sends, less what lets its sender in here: a person's browser, that shows the dashboard as well,
- * sends it along, and whoever may read the run would have it.
+ * The headers of a call without credentials for this Worker: the browser of somebody who also uses the dashboard sends these
+ * along, and everybody who may read the run would see them.
  */
 function headersOf(request: Request): Record<string, string> {
   const headers = new Headers(request.headers);
@@ -138,18 +138,18 @@ function tell({ kind, response }: TriggerAnswer): Response {
 }
 
 /**
- * The workflow's own answer. The call is on record by now, so an answer that cannot be sent is
- * replaced and not an error, which would make the caller send it again.
+ * The workflow's own response. The call is recorded by now, so one that cannot be sent is replaced: an error would make the
+ * caller send it again.
  */
 function own({ status, headers, body }: NonNullable<HookAnswer["response"]>, kind: TriggerAnswer["kind"]): Response {
   try {
     const isEmpty = body === "" || status === 204 || status === 205 || status === 304;
     const response = new Response(isEmpty ? null : body, { status, headers });
-    // A page may be shown, but not act in the name of whoever is signed in on this host.
+    // A page may be shown, but its scripts must not act for whoever is signed in on this host.
     if (!response.headers.has("content-security-policy")) response.headers.set("content-security-policy", "sandbox");
     return response;
   } catch (error) {
-    // oxlint-disable-next-line no-console -- the author of the workflow should know
+    // oxlint-disable-next-line no-console -- for the author of the workflow
     console.error("holdfast: a webhook's own answer cannot be sent", error);
     return tell({ kind });
   }

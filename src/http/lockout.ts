@@ -3,14 +3,14 @@
  * any more, so that the answers tell it nothing.
  * Does not own: what is a wrong credential.
  *
- * It is kept in the memory of one isolate: an address that reaches several has so many tries at each, and a new
- * deployment forgets. Tokens are to be long enough to be guessed by nobody; this keeps a flood of guesses cheap.
+ * The counts are in the memory of one isolate: an address that reaches several isolates has its tries at each, and a new
+ * deployment forgets them. Security rests on tokens being long enough; this keeps a flood of guesses cheap.
  */
 import { RequestError } from "./problem.ts";
 
 const limit = 100;
 const windowMs = 60_000;
-/** Addresses that are known at a time, at most; past half of them, those that failed the longest ago are forgotten. */
+/** How many addresses are remembered at most; the older half is forgotten when the newer is full. */
 const maxAddresses = 10_000;
 
 type Failures = { readonly sinceAt: number; count: number };
@@ -30,7 +30,7 @@ export class Lockout {
     });
   }
 
-  /** A credential from there was wrong. */
+  /** Counts a wrong credential from the address. */
   fail(address: string, now: number): void {
     const known = this.#find(address);
     const failures = known === undefined || isOver(known, now) ? { sinceAt: now, count: 0 } : known;
@@ -50,14 +50,14 @@ export class Lockout {
   }
 }
 
-/** The clock may have been set back: a window that begins in the future is none. */
+/** A window that begins in the future is over too: the clock was set back. */
 function isOver({ sinceAt }: Failures, now: number): boolean {
   return now >= sinceAt + windowMs || now < sinceAt;
 }
 
 /**
- * Who is calling, as Cloudflare says; of IPv6 the first four groups, which one customer has to themself.
- * Elsewhere nobody says, and all share one.
+ * The caller's address as Cloudflare gives it; of IPv6 the first four groups, since one customer has all addresses below
+ * these. Outside of Cloudflare there is none, and all callers share one.
  */
 export function addressOf({ headers }: Request): string {
   const address = headers.get("cf-connecting-ip")?.trim().slice(0, 64) ?? "";

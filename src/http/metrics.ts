@@ -1,6 +1,6 @@
 /**
- * Owns: `GET /metrics`: which metrics there are, and what they are called.
- * Does not own: the format (exposition), what is counted (the service).
+ * Owns: `GET /metrics`: the metrics and their names.
+ * Does not own: the format (exposition), the figures (the service).
  */
 import { runStatuses } from "../core/run.ts";
 import type { Service } from "../core/service.ts";
@@ -26,7 +26,7 @@ async function scrape(service: Service, { request }: Call): Promise<Response> {
   const windowMs = readWindow(readQuery(request, ["window"]));
   const now = Date.now();
   const [stats, census, schedules] = await Promise.all([
-    // What is created in the very millisecond of the scrape counts as well.
+    // Plus 1, so that runs created in this very millisecond count.
     service.stats.read({ from: now + 1 - windowMs, until: now + 1 }),
     service.stats.census(),
     service.schedules.list(),
@@ -196,7 +196,7 @@ function scrapeFamilies({ shards }: Census, tookMs: number): Family[] {
   ];
 }
 
-/** One sample each, but of those that have no value. */
+/** A sample for each, except for those without a value. */
 function samplesOf<Each>(
   all: readonly Each[],
   sample: (each: Each) => readonly [labels: Sample["labels"], value: number | null],

@@ -1,13 +1,13 @@
 /**
- * Owns: every error answer, as application/problem+json (RFC 9457): which code has which status,
- * and what of an unexpected error may be seen outside (nothing).
+ * Owns: error responses, as application/problem+json (RFC 9457): the status of each code. Nothing of an unexpected error is
+ * shown outside.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { ErrorCode } from "../core/code.ts";
 import type { Issue, StoredError } from "../core/error.ts";
 import { defined } from "../core/record.ts";
 
-/** Refusals that only the web layer knows. */
+/** Codes that only the web layer uses. */
 export type WebErrorCode =
   | "route_not_found"
   | "method_not_allowed"
@@ -40,9 +40,9 @@ export type ProblemCode = ErrorCode | WebErrorCode;
 type Options = {
   readonly issues?: readonly Issue[];
   readonly headers?: Readonly<Record<string, string>>;
-  /** Where this call answers a code with another status than the rest do. */
+  /** Overrides the usual status of the code. */
   readonly status?: number;
-  /** What a function of the workflow's threw. */
+  /** The error that a function of the workflow threw. */
   readonly error?: StoredError;
 };
 
@@ -65,7 +65,7 @@ export class RequestError extends Error {
   }
 }
 
-/** A code without a line here does not compile. Those of runs alone are 500: a route never answers them. */
+/** A code that is missing here does not compile. Codes that only runs have are 500: no route answers with them. */
 export const statuses: Readonly<Record<ProblemCode, number>> = {
   route_not_found: 404,
   method_not_allowed: 405,
@@ -186,12 +186,12 @@ const titles: Readonly<Record<number, string>> = {
   507: "Insufficient Storage",
 };
 
-/** The answer for whatever was thrown. What nobody foresaw is logged here and not shown. */
+/** The response for anything thrown. An unexpected error is logged and not shown. */
 export function problem(thrown: unknown): Response {
   if (thrown instanceof RequestError || thrown instanceof HoldfastError) return refusal(thrown);
   const passing = unavailability(thrown);
   if (passing !== null) return refusal(passing);
-  // oxlint-disable-next-line no-console -- the Worker's log is the only place where it may be seen
+  // oxlint-disable-next-line no-console -- it may be shown in the Worker's log only
   console.error("holdfast: a request failed unexpectedly", thrown);
   return refusal(new RequestError("internal", "Holdfast failed on this request; the Worker's log says how."));
 }
@@ -213,19 +213,19 @@ function refusal(error: RequestError | HoldfastError): Response {
   });
 }
 
-/** Nobody is helped by an answer that repeats what they sent at length. */
+/** Shortens messages, which may quote what the caller sent. */
 function shorten(text: string): string {
   return text.length > 800 ? `${text.slice(0, 800).toWellFormed()}…` : text;
 }
 
-/** Whole seconds, and never less than was said: who comes back sooner is refused again. */
+/** `Retry-After` in whole seconds, rounded up: a caller that comes back sooner would be refused again. */
 function pause({ retryAfterMs }: HoldfastError): Readonly<Record<string, string>> {
   return retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
 }
 
 /**
- * Errors of the platform say by properties, not by class, that the object could not be reached.
- * A caller with an Idempotency-Key may simply ask again.
+ * The refusal for an error of the platform that says, by its properties and not by its class, that the object could not be
+ * reached. A caller with an Idempotency-Key may simply repeat the request.
  */
 function unavailability(thrown: unknown): RequestError | null {
   if (!(thrown instanceof Error)) return null;
@@ -233,7 +233,7 @@ function unavailability(thrown: unknown): RequestError | null {
     const detail = "Too many requests are queued for this run; ask again later.";
     return new RequestError("overloaded", detail, { headers: { "retry-after": "5" } });
   }
-  // SQLite's own names are all that the platform says of storage that fails.
+  // For failing storage the platform gives only SQLite's own names.
   if (thrown.message.includes("SQLITE_FULL")) {
     const detail = "The storage of the object that keeps this is full; nothing of the request was kept.";
     return new RequestError("storage_full", detail);

@@ -1,6 +1,6 @@
 /**
- * Owns: query parameters, read strictly: one that is unknown, repeated or misspelt is refused,
- * because a filter that is silently dropped answers another question than was asked.
+ * Owns: query parameters, read strictly: an unknown or repeated one is refused, because ignoring a misspelt filter would
+ * answer another question than was asked.
  */
 import { isCauseId } from "../core/cause.ts";
 import { toInstant, toMs } from "../core/duration.ts";
@@ -12,7 +12,7 @@ import { isLonger } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
 import { urlOf } from "./url.ts";
 
-/** Parameters by name; a name is here at most once. */
+/** Parameters by name; each at most once. */
 export type Query = ReadonlyMap<string, string>;
 
 const maxWaitMs = 60_000;
@@ -20,7 +20,7 @@ const maxLimit = 200;
 const maxGroupFields = 4;
 
 /**
- * @param known names; one that ends in a dot stands for all that begin with it
+ * @param known names; one that ends in a dot allows all that begin with it
  * @throws RequestError parameter_unknown, parameter_repeated, parameter_invalid
  */
 export function readQuery(request: Request, known: readonly string[] = []): Query {
@@ -68,7 +68,7 @@ export function readWait(query: Query): number {
 /** A Duration in ms. @throws HoldfastError duration_invalid */
 export function readSpan(query: Query, name: string): number | undefined {
   const text = query.get(name);
-  // Text of digits alone is the number of milliseconds that a Duration may be.
+  // Digits alone are milliseconds: a Duration that is a number.
   return text === undefined ? undefined : toMs(/^\d{1,15}$/.test(text) ? Number(text) : text, name);
 }
 
@@ -99,7 +99,7 @@ export function readInstant(query: Query, name: string): number | undefined {
   const text = query.get(name);
   if (text === undefined) return undefined;
   try {
-    // A plus sign that nobody encoded arrives as a blank.
+    // A plus sign that was not encoded arrives as a blank.
     return toInstant(text.replace(/ (?=\d\d:\d\d$)/, "+"));
   } catch {
     throw invalid(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
@@ -118,7 +118,7 @@ export const filterNames = [
   "cause",
 ] as const;
 
-/** Which runs are meant. @throws RequestError parameter_invalid */
+/** The filter of runs. @throws RequestError parameter_invalid */
 export function readFilter(query: Query): RunFilter {
   return defined({
     workflow: readName(query, "workflow"),
@@ -132,7 +132,7 @@ export function readFilter(query: Query): RunFilter {
   });
 }
 
-/** What an id may begin with. */
+/** Whether an id may begin with the text. */
 export function isIdPrefix(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(text);
 }
@@ -176,7 +176,7 @@ function toStatus(text: string): RunStatus {
   throw invalid("status", `must be of ${runStatuses.join(", ")}; several with commas between them`);
 }
 
-/** What `label.KEY=value` parameters ask for. */
+/** The labels of `label.KEY=value` parameters. */
 function readLabels(query: Query): Readonly<Record<string, string>> | undefined {
   const labels = [...query]
     .filter(([name]) => name.startsWith("label."))

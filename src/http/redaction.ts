@@ -1,9 +1,9 @@
 /**
- * Owns: a service that answers no more than its caller may see.
- * Does not own: what is left of each thing (core/redaction).
+ * Owns: wrapping the service so that its answers show no more than the caller may see.
+ * Does not own: how each thing is redacted (core/redaction).
  *
- * Calls are passed on as they are: who may make them is judged before. Only what would carry data out on another
- * way, past this one, is refused to who sees shapes.
+ * Calls are passed on unchanged, since roles are checked before. Only calls that would get data out in another way are
+ * refused to callers who see shapes.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { Hooks } from "../core/hooks.ts";
@@ -13,7 +13,7 @@ import { redactions } from "../core/redaction.ts";
 import type { Sight, Redaction } from "../core/redaction.ts";
 import { hidden } from "../core/redaction/mask.ts";
 
-/** The service itself for who may see all of it. */
+/** The service itself for those who may see everything. */
 export function redact(service: Service, sight: Sight): Service {
   if (sight === "whole") return service;
   const redaction = redactions[sight];
@@ -81,7 +81,7 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
     },
     act: (id, action) => show(runs.act(id, action)),
     fork: async (id, request) => {
-      // Chosen results would steer what the run does with the rest of its data, which is not theirs to see.
+      // With results of their choice they could steer what the run does with data that they may not see.
       if (isBlind && (request.input !== undefined || request.results.size > 0)) {
         throw refused("give the data of somebody else's run another course");
       }
@@ -94,7 +94,7 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
       return await runs.export(id);
     },
     import: async (text, request) => {
-      // A text may be made up: of a run that tells an address the end of another one, for instance.
+      // The text may be forged, for instance as a run that sends the end of another one to an address.
       if (isBlind) throw refused("bring in a run, whose history may have it read others");
       const { run, created } = await runs.import(text, request);
       return { run: redaction.run(run, Date.now()), created };
@@ -137,7 +137,7 @@ function refused(what: string): HoldfastError {
   return new HoldfastError("payload_hidden", `Who sees shapes only may not ${what}.`);
 }
 
-/** A refusal may quote what is stored. */
+/** Redacts refusals, which may quote what is stored. */
 async function quoted<Value>(redaction: Redaction, asked: Promise<Value>): Promise<Value> {
   try {
     return await asked;
@@ -146,7 +146,7 @@ async function quoted<Value>(redaction: Redaction, asked: Promise<Value>): Promi
   }
 }
 
-/** The stream, piece by piece: nothing is read before it is asked for. */
+/** Maps a stream piece by piece, and reads only on demand. */
 function mapped<Piece>(stream: ReadableStream<Piece>, map: (piece: Piece) => Piece): ReadableStream<Piece> {
   const reader = stream.getReader();
   return new ReadableStream<Piece>(

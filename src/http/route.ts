@@ -1,4 +1,4 @@
-/** What a route is: one line of the table that the app is built from and the tests walk. */
+/** A route: one line of the table that the app is built from, and that tests go through. */
 import type { Author } from "../core/author.ts";
 import type { Caller } from "./auth.ts";
 import type { Config, Role } from "./config.ts";
@@ -7,20 +7,20 @@ import type { Lockout } from "./lockout.ts";
 export type Route = {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE" | "ALL";
   readonly path: string;
-  /** What the token must at least be; "open" asks for none. */
+  /** The least role that is needed; "open": no token is needed. */
   readonly role: Role | "open";
-  /** A page of the dashboard: its refusals are pages too, and who is not signed in is sent to sign in. */
+  /** A page of the dashboard: its refusals are pages too, and callers who are not signed in are sent to the sign-in page. */
   readonly page?: true;
   readonly handle: (call: Call) => Response | Promise<Response>;
 };
 
-/** A request that was let in. */
+/** A request that was authorised. */
 export type Call = {
   readonly request: Request;
   /** A decoded part of the path. */
   readonly param: (name: string) => string;
   readonly author: Author;
-  /** What let the request in; null where nothing was asked for. */
+  /** Who was let in; null for open routes. */
   readonly caller: Caller | null;
   /** @throws HoldfastError config_invalid */
   readonly config: () => Config;

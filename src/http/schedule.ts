@@ -1,4 +1,4 @@
-/** Routes of schedules: those in the code, and those that are made here. */
+/** Routes of schedules. */
 import type { Asked } from "../core/author.ts";
 import { toInstant } from "../core/duration.ts";
 import { defined } from "../core/record.ts";
@@ -93,7 +93,7 @@ function readAsked({ request, author }: Call, fields: Fields): Asked {
 function readSchedule(call: Call, fields: Fields): ScheduleRequest {
   const asked = readAsked(call, fields);
   const workflow = needText(fields, "workflow");
-  // As a rule in the code that has no id of its own.
+  // The same default as for a rule in the code.
   const id = readText(fields, "id", maxText) ?? workflow;
   if (id === "" || !id.isWellFormed() || id.includes("\0") || id === "." || id === "..") {
     throw invalidField("id", "must be well-formed text of 1 to 256 characters without NUL, and not . or .. alone");
@@ -113,7 +113,7 @@ function needText(fields: Fields, name: string): string {
   return text;
 }
 
-/** The fields that are there, of the right types. What they say is judged by the rules of a schedule. */
+/** The given fields, checked for their types. Their values are checked with the rule (core/schedule). */
 function readChange(fields: Fields): ScheduleFields {
   return defined({
     workflow: readText(fields, "workflow", maxText),

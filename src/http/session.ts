@@ -1,9 +1,8 @@
 /**
- * Owns: the dashboard's sessions. A token given on the sign-in page becomes a cookie that proves
- * knowledge of it without holding it: an expiry, and its HMAC under the token. Nothing is stored, and a
- * token that is removed from the configuration takes its sessions with it. Of a token of which only the
- * SHA-256 is configured, the HMAC is under a key made of that and SIGNING_SECRET: whoever learns the one
- * without the other opens no session.
+ * Owns: the dashboard's sessions. A token given on the sign-in page becomes a cookie that proves knowledge of the token
+ * without holding it: an expiry, and its HMAC with the token as key. Nothing is stored, and removing a token from the
+ * configuration ends its sessions. For a token that is configured by its SHA-256 only, the key is made from that and
+ * SIGNING_SECRET, so that neither of the two is enough to forge a session.
  */
 import { fromHex, toHex } from "../core/bytes.ts";
 import { signingSecrets } from "./config.ts";
@@ -13,7 +12,7 @@ import { urlOf } from "./url.ts";
 /** How long a browser stays signed in. */
 export const sessionMs = 7 * 24 * 60 * 60 * 1000;
 
-/** Over https the name itself makes the browser insist on Secure, on Path=/ and on no Domain. */
+/** Over https the prefix `__Host-` makes the browser insist on Secure, on Path=/ and on no Domain. */
 function nameOf(request: Request): string {
   return isSecure(request) ? "__Host-holdfast_session" : "holdfast_session";
 }
@@ -23,7 +22,7 @@ function isSecure(request: Request): boolean {
 }
 
 /**
- * The cookie's header for a token that was found to be right.
+ * The `Set-Cookie` header that begins a session with a valid token.
  * @param now epoch ms
  * @throws HoldfastError config_invalid: SIGNING_SECRET is needed
  */
@@ -34,7 +33,7 @@ export async function createSession(request: Request, token: Token, config: Conf
   return cookie(request, `${expires}.${proof}`, sessionMs / 1000);
 }
 
-/** The cookie's header that ends a session. */
+/** The `Set-Cookie` header that ends a session. */
 export function endSession(request: Request): string {
   return cookie(request, "", 0);
 }
@@ -44,7 +43,7 @@ function cookie(request: Request, value: string, seconds: number): string {
   return `${nameOf(request)}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`;
 }
 
-/** What the request's cookie says; null where it has none. */
+/** The session cookie of the request; null where it has none. */
 export function readSession(request: Request): string | null {
   const name = nameOf(request);
   for (const pair of (request.headers.get("cookie") ?? "").split(";")) {
@@ -54,12 +53,12 @@ export function readSession(request: Request): string | null {
   return null;
 }
 
-/** Until when it would last, epoch ms; 0 where it is no session. */
+/** The expiry of a session, unverified, epoch ms; 0 where the text is not one. */
 export function expiryOf(session: string): number {
   return Number(/^(\d{1,15})\./.exec(session)?.[1] ?? 0);
 }
 
-/** The token that the session was opened with; null when it has ended, by time or by its token's end. */
+/** The token that the session was begun with; null where it has expired, is forged, or its token is not configured any more. */
 export async function tokenOfSession(session: string, config: Config, now: number): Promise<Token | null> {
   const [, expires, proof] = /^(\d{1,15})\.([0-9a-f]{64})$/.exec(session) ?? [];
   if (expires === undefined || proof === undefined || Number(expires) <= now) return null;
@@ -74,7 +73,7 @@ export async function tokenOfSession(session: string, config: Config, now: numbe
   return found;
 }
 
-/** Those that there are: without any, sessions of tokens that have their own key go on. */
+/** The signing secrets; none where they are not set: sessions of tokens that are configured as text do not need them. */
 function knownSecrets(config: Config): readonly string[] {
   try {
     return signingSecrets(config);
@@ -87,7 +86,7 @@ async function prove(key: CryptoKey, expires: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.sign("HMAC", key, messageOf(expires)));
 }
 
-/** @param secret counts where the token itself is not known */
+/** @param secret used only where just the SHA-256 of the token is configured */
 async function keyOf(token: Token, secret: string): Promise<CryptoKey> {
   if ("text" in token) return await hmacKey(encoded(token.text));
   const parent = await hmacKey(encoded(secret));
@@ -107,9 +106,9 @@ function encoded(text: string): Uint8Array {
 }
 
 /**
- * Whether the request was made by a page of this very address. A browser sends the cookie by itself,
- * so whoever rides on it must not come from elsewhere; a GET changes nothing and may, unless it opens a
- * socket, whose answers another page could read.
+ * Whether the request was made by a page of this very address. A browser sends the cookie also with requests of other sites'
+ * pages (CSRF). A GET of another site is allowed, because it changes nothing, unless it opens a WebSocket, whose messages
+ * the other page could read.
  */
 export function isOwn(request: Request): boolean {
   const isSocket = request.headers.get("upgrade") !== null;
@@ -123,7 +122,7 @@ export function isOwn(request: Request): boolean {
   return origin === own || new URL(origin).host === (request.headers.get("host") ?? host);
 }
 
-/** The same, or by no page at all: browsers say where a request that changes something comes from, and programs do not. */
+/** The same, or by no page at all: programs do not send the headers by which browsers name the origin of a change. */
 export function isOwnOrPlain(request: Request): boolean {
   const isPlain = !request.headers.has("sec-fetch-site") && !request.headers.has("origin");
   return isPlain || isOwn(request);

@@ -1,4 +1,4 @@
-/** Owns: what the body of a start may say. */
+/** Owns: reading the body of a start. */
 import { toInstant, toMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId } from "../core/name.ts";
@@ -33,7 +33,7 @@ export async function readStart(request: Request, now: number): Promise<Start> {
   };
 }
 
-/** One address, or a list of them; which may be called, the service knows. */
+/** One address, or a list of them; the service checks which may be called. */
 function readNotify({ notify }: Fields): Pick<Start, "notify"> {
   if (notify === undefined) return {};
   const urls: readonly unknown[] = Array.isArray(notify) ? notify : [notify];
@@ -43,7 +43,7 @@ function readNotify({ notify }: Fields): Pick<Start, "notify"> {
   return { notify: texts };
 }
 
-/** What the run is sent with its start. */
+/** The signal or update that comes with the start. */
 function readMessage({ signal, update }: Fields): Pick<Start, "signal" | "update"> {
   if (signal !== undefined && update !== undefined) throw invalidField("update", "excludes signal: give one of them");
   if (signal !== undefined) {
@@ -90,7 +90,7 @@ function checkLabel(key: string, value: unknown): string {
   if (typeof value !== "string") throw invalidField("labels", "must be an object of text");
   if (key === "" || key.length > maxLabelKey) throw invalidLabel(`A label's key is 1 to ${maxLabelKey} characters.`);
   if (value.length > maxLabelValue) throw invalidLabel(`A label is at most ${maxLabelValue} characters.`);
-  // What storage would bring back as other text could not be found again.
+  // Text that storage would change could not be found again.
   const isSafe = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
   if (!isSafe(key) || !isSafe(value)) throw invalidLabel("A label is well-formed text without NUL.");
   if (key === "__proto__") throw invalidLabel("A label cannot be called __proto__.");

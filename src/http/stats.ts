@@ -1,5 +1,5 @@
 /**
- * Owns: the route of the statistics: which window is asked for, and how they look in JSON.
+ * Owns: the route of the statistics: reading the window, and their JSON.
  * Does not own: what is counted.
  */
 import { defined } from "../core/record.ts";

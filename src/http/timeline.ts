@@ -1,4 +1,4 @@
-/** Routes of a run's timeline: its bars, and all that is on record of one of them. */
+/** Routes of a run's timeline: its bars, and all that is recorded of one of them. */
 import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
 import { barKinds } from "../core/timeline.ts";

@@ -1,4 +1,4 @@
-/** Owns: the W3C trace context of a request. One that is not valid is left aside, as the specification has it. */
+/** Owns: the W3C trace context of a request. An invalid one is ignored, as the specification demands. */
 import { acceptTrace } from "../core/trace.ts";
 
 export function readTrace(request: Request): ReturnType<typeof acceptTrace> {

@@ -1,4 +1,4 @@
-/** Owns: runs that travel between deployments, over HTTP: a text of lines of JSON, out and in. */
+/** Owns: routes of exports and imports of runs, as lines of JSON. */
 import { HoldfastError } from "../core/error.ts";
 import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
@@ -14,7 +14,7 @@ const maxBytes = 64 * 1024 * 1024;
 
 export function transferRoutes(service: Service): Route[] {
   return [
-    // What is exported is all there is, so it takes more than every GET does.
+    // An export shows everything, so it needs another role than a GET.
     { method: "POST", path: "/v1/runs/:id/export", role: "admin", handle: (call) => exportRun(service, call) },
     { method: "POST", path: "/v1/runs/import", role: "admin", handle: (call) => importRun(service, call) },
   ];
@@ -33,7 +33,7 @@ async function importRun(service: Service, { request, author }: Call): Promise<R
   const id = readQuery(request, ["id"]).get("id");
   const key = readKey(request);
   const { origin } = urlOf(request);
-  // Unread, so that the connection is not cut under who sends it.
+  // Refused by its declared length, before anything is read.
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     throw new HoldfastError("value_too_large", "the text is over 67,108,864 bytes (64 MiB)");
   }

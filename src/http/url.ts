@@ -1,9 +1,9 @@
-/** Owns: the address of a request, taken apart once however many look at it. */
+/** Owns: parsing the address of a request, once for each request. */
 import { RequestError } from "./problem.ts";
 
 const known = new WeakMap<Request, URL>();
 
-/** Not to be changed by who looks at it. @throws RequestError header_invalid: the runtime makes it of any Host */
+/** Shared, so callers must not change it. @throws RequestError header_invalid: the runtime makes it of any Host */
 export function urlOf(request: Request): Readonly<URL> {
   const url = known.get(request) ?? parse(request.url);
   known.set(request, url);

@@ -1,6 +1,5 @@
 /**
- * Owns: how what is stored looks in JSON: instants as RFC 3339, values by `toJson`, fields in the
- * order in which the API describes them.
+ * Owns: the JSON of the API: instants as RFC 3339, values by `toJson`, fields in the order in which the API describes them.
  */
 import type { Entry } from "../core/entry.ts";
 import type { Continuation } from "../core/origin.ts";
@@ -34,7 +33,7 @@ export function viewSummary(run: RunSummary): Json {
   return { id, workflow, version, status, error, labels, ...viewTimes(run) };
 }
 
-/** The fields that end both. @param now what the run is doing, where that is known */
+/** The last fields of both. @param now what the run is executing, where that is known */
 function viewTimes(run: RunSummary, now: Json = {}): Json {
   const { parent, fork, createdAt, startedAt, updatedAt, finishedAt, waitingFor, reason, steps, trace, usage } = run;
   return {
@@ -52,15 +51,15 @@ function viewTimes(run: RunSummary, now: Json = {}): Json {
   };
 }
 
-/** What an older deployment listed has neither. */
+/** Runs that an older deployment listed have neither. */
 function viewMeasured({ trace, usage }: Partial<Pick<RunSummary, "trace" | "usage">>): Json {
   return defined({ trace, cost: usage && viewCost(usage) });
 }
 
-/** What the run took, and what that is in US dollars: for what it took once, and for 30 days of what it keeps. */
+/** The run's usage, and its price in US dollars, storage for 30 days included. */
 function viewCost(usage: Usage): Json {
   const { rowsWritten, requests, awakeMs, bytesStored } = usage;
-  // Three digits say all there is to know of a millionth of a dollar.
+  // Three significant digits are enough for amounts this small.
   const usd = Number(costOf(usage).toPrecision(3));
   return { rowsWritten, requests, secondsAwake: awakeMs / 1000, bytesStored, usd };
 }
@@ -91,7 +90,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   schedule: "firing",
   startAt: "instant",
   notAfter: "instant",
-  // Where the Worker was reached is nobody's business but the webhooks'.
+  // Internal: only for addresses of webhooks.
   origin: "hidden",
   key: "plain",
   by: "plain",
@@ -157,7 +156,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   omitted: "plain",
   code: "plain",
   generation: "plain",
-  // Which object it is, is nobody's business.
+  // Internal: the number of an object.
   courier: "hidden",
   print: "hidden",
   apart: "hidden",
@@ -240,7 +239,7 @@ export function viewValue(stored: Stored | null): unknown {
   return stored === null ? null : toJson(decode(stored));
 }
 
-/** The end of the years that RFC 3339 can write. */
+/** The last instant that RFC 3339 can write. */
 const lastInstant = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 export function viewInstant(at: number | null): string | null {

@@ -1,4 +1,4 @@
-/** Routes of workflows: what this deployment holds. */
+/** Routes of the workflows of this deployment. */
 import type { Service } from "../core/service.ts";
 import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
