@@ -1,4 +1,4 @@
-/** Whoever starts and follows runs from outside of the Worker. */
+/** The client: starts and follows runs from outside the Worker. */
 export { createClient } from "./client/client.ts";
 export { ApiError } from "./client/refusal.ts";
 export { HoldfastError } from "./core/error.ts";

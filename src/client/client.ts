@@ -1,6 +1,6 @@
 /**
- * Owns: what a client of a Holdfast offers: workflows to start, runs by their ids, lists, and whatever else the API can.
- * Does not own: what is done with one run (run), how a call is made (connection).
+ * Owns: the client of a Holdfast: starting workflows, handles of runs, lists, and other calls of the API.
+ * Does not own: the handle of a run (run), making calls (connection).
  */
 import { toInstant } from "../core/duration.ts";
 import type { Instant } from "../core/duration.ts";
@@ -18,7 +18,7 @@ import { viewListed } from "./view.ts";
 import type { ListedRun, RunJson } from "./view.ts";
 
 export type StartOptions = Omit<OwnOptions, "notAfter"> & {
-  /** The same key again finds the same run; one is made up for a start without an `id`. */
+  /** The same key again finds the same run; generated for a start without an `id`. */
   readonly idempotencyKey?: string;
 };
 
@@ -30,15 +30,15 @@ export type RunFilter = {
   readonly createdAfter?: Instant;
   /** Exclusive. */
   readonly createdBefore?: Instant;
-  /** What the ids begin with. */
+  /** The beginning of the ids. */
   readonly idPrefix?: string;
   /** The code of the run's error. */
   readonly errorCode?: string;
-  /** The `id` of a cause of failures, as `request("GET", "/v1/directory/causes")` answers it. */
+  /** The `id` of a cause of failures, as `request("GET", "/v1/directory/causes")` returns it. */
   readonly cause?: string;
 };
 
-/** The least that a definition is: what `defineWorkflow` makes, or one of which nothing is known. */
+/** The least that the type of a definition has: that of `defineWorkflow`, or of an unknown workflow. */
 type Defined = {
   start(...args: never): Promise<RunHandle>;
   get(id: string): RunHandle;
@@ -64,7 +64,7 @@ export interface ClientWorkflow<Of> {
   /**
    * Starts a run, or finds the one with the same `id`, workflow and input.
    * @throws ApiError workflow_not_found, input_invalid, id_invalid, label_invalid, duration_invalid, run_exists,
-   * idempotency_conflict, rate_limited (its `retryAfterMs` says when it is worth another try)
+   * idempotency_conflict, rate_limited (its `retryAfterMs` says when to try again)
    */
   start(...args: Starting<Of>): Promise<RunOf<Of>>;
   /** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
@@ -72,27 +72,27 @@ export interface ClientWorkflow<Of> {
 }
 
 export interface Client {
-  /** `client.workflow<typeof approveOrder>("approve-order")` has the types of the definition, and none of its code. */
+  /** `client.workflow<typeof approveOrder>("approve-order")` has the types of the definition, without its code. */
   workflow<Of extends Defined = Unknown>(name: string): ClientWorkflow<Of>;
   /** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
   getRun<Output = unknown, Signals extends SignalTypes = SignalTypes>(id: string): ClientRun<Output, Signals>;
-  /** Runs as the directory lists them, newest first, read as they are asked for. */
+  /** Runs as the directory lists them, newest first; pages are read on demand. */
   runs(filter?: RunFilter): AsyncIterable<ListedRun>;
-  /** To every run that waits for the name now; kept for the next that does, for a day, if none does. */
+  /** Sends a signal to every run that waits for the name now; if none does, it is kept for the next waiter, for a day. */
   signal(
     name: string,
     payload?: unknown,
     options?: SignalOptions,
   ): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
   /**
-   * Any other call of the API, such as `request("POST", "/v1/schedules", { body })`: made again like the others, it
-   * answers the JSON as it comes.
+   * Any other call of the API, such as `request("POST", "/v1/schedules", { body })`; retried like the others. Returns the
+   * JSON of the response.
    * @throws ApiError
    */
   request(method: Method, path: string, options?: CallOptions): Promise<unknown>;
 }
 
-/** A client of the Holdfast that answers there; it asks nothing yet. @throws HoldfastError options_invalid, duration_invalid */
+/** A client of the Holdfast at that URL; makes no call yet. @throws HoldfastError options_invalid, duration_invalid */
 export function createClient(options: ClientOptions): Client {
   const connection = new Connection(options);
   return {
@@ -138,9 +138,9 @@ async function startRun(
 }
 
 /**
- * An id of the caller's choice is enough to find the run again, and spares the Worker an object that stands for the
- * key; but what a start brings would come twice. One of our own is none: by a key alone is a start known that another
- * run has answered, for its singleton's or its debounce's sake.
+ * Whether a repeated start needs no key. An id of the caller's choice is enough to find the run again, and saves the Worker
+ * an object for the key, unless the start brings a signal, which would be sent twice. Generating an id would not do instead
+ * of a key: a start that another run answered, because of a singleton or a debounce, is found again by its key only.
  */
 function isKnownById({ id, signal }: StartOptions): boolean {
   return id !== undefined && signal === undefined;

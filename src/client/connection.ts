@@ -1,10 +1,10 @@
 /**
- * Owns: calls of the API over HTTP, made again for as long as that can help.
- * Does not own: what is asked and answered (client, run).
+ * Owns: calls of the API over HTTP, and retrying them.
+ * Does not own: their contents (client, run).
  *
- * 1. A call that changes something is known by a key, or a start by the id that it was given, so that one whose answer
- *    was lost is not carried out twice.
- * 2. A refusal is final; no answer, and the answers of who had no time, are not.
+ * 1. A call that changes something has an idempotency key, or, for a start, the id that was given, so that a retry after a
+ *    lost response does not carry it out twice.
+ * 2. A refusal is final; a call without a response, or with one that says to try later, is retried.
  */
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
@@ -12,15 +12,15 @@ import { HoldfastError, messageOf } from "../core/error.ts";
 import { ApiError, isTransient, refusalOf, strange } from "./refusal.ts";
 
 export type ClientOptions = {
-  /** Where the Worker answers: scheme, host, and a path where it is mounted under one. */
+  /** The URL of the Worker: scheme, host, and the path that it is mounted under, if any. */
   readonly url: string | URL;
-  /** Its role decides what may be called; none for a Worker that asks for none. */
+  /** The role of the token decides what may be called; absent for a Worker that asks for none. */
   readonly token?: string | undefined;
-  /** Who is behind the calls, as the history names them; the token's role unless given. */
+  /** The author of the calls, as the history names them; the token's role unless given. */
   readonly actor?: string;
-  /** How long after it first failed a call is made again that nobody answers; 30 seconds unless given, 0 for never. */
+  /** For how long after its first failure a call is retried; 30 seconds unless given, 0 for never. */
   readonly patience?: Duration;
-  /** Makes the calls, and ends them by their signals; that of a service binding is `(request) => env.HOLDFAST.fetch(request)`. */
+  /** Makes the requests, and aborts them by their signals; for a service binding `(request) => env.HOLDFAST.fetch(request)`. */
   readonly fetch?: (request: Request) => Promise<Response>;
 };
 
@@ -29,10 +29,10 @@ export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 export type CallOptions = {
   /** JSON; none unless given. */
   readonly body?: unknown;
-  /** The same key again is the same call; one is made up for a call that changes something. Null: its body tells it. */
+  /** The same key again is the same call; generated for a call that changes something. Null: none, the body identifies it. */
   readonly idempotencyKey?: string | null | undefined;
   readonly traceparent?: string | null | undefined;
-  /** Ends the call, which then throws the signal's reason. What was asked for may have been done. */
+  /** Aborts the call, which then throws the signal's reason. It may have been carried out. */
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -40,7 +40,7 @@ type Asked = CallOptions & { readonly signal: AbortSignal };
 
 const known = ["url", "token", "actor", "patience", "fetch"];
 const longestPauseMs = 5000;
-/** The longest that the API waits before it answers, and time for the way. */
+/** The longest that the API waits before it responds, and some time for the network. */
 const longestAnswerMs = 90_000;
 
 export class Connection {
@@ -63,7 +63,7 @@ export class Connection {
     this.#fetch = fetch;
   }
 
-  /** The JSON of the answer, undefined where it has none. @throws ApiError; what a function of the workflow's threw */
+  /** The JSON of the response, undefined for an empty one. @throws ApiError; the error that the workflow's function threw */
   async call(method: Method, path: string, options: CallOptions = {}): Promise<unknown> {
     const { idempotencyKey = method === "GET" ? null : crypto.randomUUID() } = options;
     return await this.#insist(options.signal, async (signal) => {
@@ -73,7 +73,7 @@ export class Connection {
     });
   }
 
-  /** Events, read as they come. @param headers besides those of every call @throws ApiError */
+  /** Opens a stream of events. @param headers besides those of every call @throws ApiError */
   async open(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
     return await this.#insist(signal, async (within) => {
       const response = await this.#ask("GET", path, { signal: within }, headers);
@@ -83,7 +83,7 @@ export class Connection {
   }
 
   async #insist<Answer>(signal: AbortSignal | undefined, ask: (within: AbortSignal) => Promise<Answer>) {
-    // An answer may be long in coming by rights: patience is with what fails.
+    // Counted from the first failure, because a response may rightly take long.
     let giveUpAt: number | null = null;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
@@ -101,7 +101,7 @@ export class Connection {
   }
 
   async #ask(method: Method, path: string, asked: Asked, more: Readonly<Record<string, string>>): Promise<Response> {
-    // Else it would be a part of the host's name, and the token somebody else's.
+    // Otherwise it could become a part of the host name, and the token would go to somebody else.
     if (!path.startsWith("/")) throw new HoldfastError("options_invalid", "a path begins with /, as /v1/lanes does");
     const { body, idempotencyKey, traceparent, signal } = asked;
     const headers = {
@@ -122,7 +122,7 @@ export class Connection {
 function baseOf(given: string | URL): string {
   const url = URL.canParse(given) ? new URL(given) : null;
   const base = url === null ? "" : url.origin + url.pathname;
-  // A query, a user and a place on the page would come to stand before the path of a call.
+  // Refuses a URL with a query, a user or a fragment, to which no path can be appended.
   if (/^https?:/.test(base) && base === url?.href) return base.replace(/\/+$/, "");
   throw refused("needs a url such as https://orders.example.com: scheme, host and path, and nothing else");
 }
@@ -131,7 +131,7 @@ function baseOf(given: string | URL): string {
 function toRequest(url: string, init: RequestInit, body: unknown): Request {
   try {
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-    // Whoever follows makes a GET of a POST, and takes a page on which to sign in for the answer.
+    // Following redirects would turn a POST into a GET, and take a sign-in page for the response.
     return new Request(url, { ...init, ...sent, redirect: "manual" });
   } catch (cause) {
     const told = messageOf(cause);
@@ -139,12 +139,12 @@ function toRequest(url: string, init: RequestInit, body: unknown): Request {
   }
 }
 
-/** From a tenth of a second on, doubled with each failure, a fifth more or less by chance. */
+/** A tenth of a second, doubled with each failure, with a jitter of a fifth. */
 function backoff(failures: number): number {
   return Math.min(longestPauseMs, 50 * 2 ** failures) * (0.8 + 0.4 * Math.random());
 }
 
-/** Asks, and leaves no timer behind: in a Durable Object it would be paid for. */
+/** Limits the time of a request, and leaves no timer behind, which would be billed in a Durable Object. */
 async function inTime<Answer>(
   given: AbortSignal | undefined,
   ask: (within: AbortSignal) => Promise<Answer>,
@@ -159,8 +159,8 @@ async function inTime<Answer>(
 }
 
 /**
- * What the runtimes throw, each in words of its own; Node says why in a cause of what it throws, which says nothing but
- * in errors of its own where the host has several addresses.
+ * Throws the ApiError for what a runtime threw. Node gives the reason in the error's cause, or, where the host has several
+ * addresses, in the members of that cause.
  */
 function unanswered(cause: unknown): never {
   const inner: unknown = cause instanceof Error ? cause.cause : undefined;
@@ -178,7 +178,7 @@ function parse(text: string, response: Response): unknown {
   }
 }
 
-/** @throws the signal's reason, at once */
+/** Waits. @throws the signal's reason, at once when it aborts */
 export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

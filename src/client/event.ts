@@ -1,10 +1,10 @@
 /**
- * Owns: following a run: its history and then what happens, over connections that come and go.
- * Does not own: reading server-sent events (eventsource-parser).
+ * Owns: following a run: its history and then live entries, over connections that may break.
+ * Does not own: parsing server-sent events (eventsource-parser).
  *
- * 1. Each entry comes once and in its order: who was cut off comes back behind the last one it had.
- * 2. A connection on which nothing is said for long, not even a heartbeat, is dead.
- * 3. The run has ended once a comment says so: a connection that merely closes was cut.
+ * 1. Each entry comes once and in order: a new connection continues after the last entry.
+ * 2. A connection on which nothing comes for long, not even a heartbeat, is dead.
+ * 3. The run has ended if a comment says so; a connection that closes without it has broken.
  */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import type { EventSourceMessage } from "eventsource-parser/stream";
@@ -13,18 +13,18 @@ import type { Connection } from "./connection.ts";
 import type { HistoryEntry } from "./view.ts";
 
 export type FollowOptions = {
-  /** The `seq` of the last entry that is known already. */
+  /** The `seq` of the last known entry. */
   readonly after?: number | undefined;
-  /** Ends it; the iteration then throws the signal's reason. */
+  /** Aborts the iteration, which then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 };
 
-/** The API says something every 15 seconds. */
+/** The API sends a heartbeat every 15 seconds. */
 const silenceMs = 45_000;
-/** After which, so it asks, a client should come back. */
+/** The pause that the API asks for before reconnecting. */
 const returnMs = 1000;
 
-/** @throws ApiError run_not_found, and unreachable where nobody answers for as long as the client has patience */
+/** @throws ApiError run_not_found; unreachable where there is no response within the client's patience */
 export async function* followRun(
   connection: Connection,
   path: string,
@@ -50,7 +50,7 @@ export async function* followRun(
 
 /** One connection. */
 class EventStream {
-  /** Whether it was said that nothing comes after what was. */
+  /** Whether the end of the run was told. */
   isLast = false;
   readonly #control = new AbortController();
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -64,7 +64,7 @@ class EventStream {
     return this.#control.signal;
   }
 
-  /** What is said until the connection ends, however it does. */
+  /** The events until the connection ends, in whatever way. */
   async *read({ body }: Response): AsyncGenerator<EventSourceMessage> {
     if (body === null) return;
     this.#heard();
@@ -75,7 +75,7 @@ class EventStream {
     const parser = new EventSourceParserStream({ onComment });
     const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(parser).getReader();
     const leave = (): void => void events.cancel().catch(() => {});
-    // Whoever makes the call in the place of `fetch` may take no notice of its signal.
+    // A custom `fetch` may ignore the signal.
     if (this.signal.aborted) leave();
     this.signal.addEventListener("abort", leave);
     for (;;) {

@@ -1,21 +1,21 @@
 /**
- * Owns: what a call of the API throws, made of its answer (RFC 9457).
- * Does not own: whether the call is made again (connection).
+ * Owns: the error that a call of the API throws, made from its response (RFC 9457).
+ * Does not own: retries (connection).
  */
 import type { ErrorCode } from "../core/code.ts";
 import { reviveError } from "../core/error.ts";
 import type { Issue, StoredError } from "../core/error.ts";
 
-/** A call that was refused, or that nobody answered. `code` is stable, `message` is for people. */
+/** A call was refused, or got no response. `code` is stable, `message` is for people. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
-  /** One of the API's, such as `input_invalid`; `unreachable` where there was no answer of Holdfast's. */
+  /** A code of the API, such as `input_invalid`; `unreachable` without a response from Holdfast. */
   readonly code: ErrorCode | "unreachable" | (string & {});
-  /** Of the answer; null where there was none. */
+  /** The HTTP status; null without a response. */
   readonly status: number | null;
-  /** Problems in what was sent; `path` is a JSON pointer (RFC 6901). */
+  /** Problems in the request; `path` is a JSON pointer (RFC 6901). */
   readonly issues: readonly Issue[] | undefined;
-  /** When it is worth asking again, where that was said. */
+  /** When to try again, if the response says so. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: string, message: string, about: About = {}) {
@@ -42,8 +42,8 @@ type Problem = {
 };
 
 /**
- * What to throw for an answer that is none of 2xx: what a function of the workflow's threw, where that is what the
- * call failed of, else an ApiError.
+ * The error for a response that is not 2xx: the error that a function of the workflow threw, if that is the cause, else an
+ * ApiError.
  */
 export function refusalOf(response: Response, text: string): Error {
   const problem = readProblem(response, text);
@@ -53,7 +53,7 @@ export function refusalOf(response: Response, text: string): Error {
   return new ApiError(problem.code, problem.detail, about);
 }
 
-/** The answer of somebody between here and Holdfast. */
+/** The error for a response that is not from Holdfast, but from a proxy in between. */
 export function strange(response: Response, text: string): ApiError {
   const { status } = response;
   const what = response.ok ? "no JSON, as Holdfast's would be" : "not from Holdfast";
@@ -65,20 +65,20 @@ function readProblem(response: Response, text: string): Problem | null {
   if (response.headers.get("content-type")?.startsWith("application/problem+json") !== true) return null;
   try {
     const problem = JSON.parse(text) as Problem | null;
-    // Others speak RFC 9457 as well, which has no codes.
+    // Problems without a code are not from Holdfast.
     return typeof problem?.code === "string" ? problem : null;
   } catch {
     return null;
   }
 }
 
-/** Whole seconds, as Holdfast and Cloudflare write it. */
+/** `Retry-After` in whole seconds, as Holdfast and Cloudflare write it. */
 function pauseOf({ headers }: Response): number | undefined {
   const seconds = headers.get("retry-after") ?? "";
   return /^\d{1,6}$/.test(seconds) ? Number(seconds) * 1000 : undefined;
 }
 
-/** It may be otherwise in a moment: nobody was there, or had no time. */
+/** Whether a retry may succeed: there was no response, or one that says to try later. */
 export function isTransient(error: unknown): error is ApiError {
   if (!(error instanceof ApiError)) return false;
   const { code, status } = error;

@@ -1,6 +1,6 @@
 /**
- * Owns: the handle of a run outside of its Worker: the calls of the API that are about one run.
- * Does not own: how a call is made (connection), following a run (event).
+ * Owns: the handle of a run outside its Worker: the calls of the API about one run.
+ * Does not own: making calls (connection), following a run (event).
  */
 import type { ForkOptions, RunHandle, SignalOptions, UpdateOptions } from "../core/handle.ts";
 import { checkRunId } from "../core/name.ts";
@@ -13,13 +13,13 @@ import { received, segment, sent } from "./value.ts";
 import { viewRun } from "./view.ts";
 import type { HistoryEntry, RunJson, RunView } from "./view.ts";
 
-/** Who waits for long may give up. */
+/** Options of calls that may wait for long. */
 export type WaitOptions = {
-  /** Ends the wait, which then throws the signal's reason; what was asked for goes on. */
+  /** Aborts the wait, which then throws the signal's reason. The run is not affected. */
   readonly signal?: AbortSignal | undefined;
 };
 
-/** A run, by its id; what is asked of it is asked over HTTP. Each call throws an ApiError where it is refused. */
+/** The handle of a run, by its id. Every call is a request over HTTP, and throws an ApiError if it is refused. */
 export interface ClientRun<Output = unknown, Signals extends SignalTypes = SignalTypes> extends Omit<
   RunHandle<Output, Signals>,
   "status" | "result" | "update" | "fork"
@@ -27,12 +27,12 @@ export interface ClientRun<Output = unknown, Signals extends SignalTypes = Signa
   /** @throws ApiError run_not_found */
   status(): Promise<RunView<Output>>;
   /**
-   * The output, once the run has completed; waits for it as long as it takes.
+   * The output. Waits until the run has ended, however long that takes.
    * @throws the run's error when it failed or was cancelled, with its `code`; ApiError run_not_found
    */
   result(options?: WaitOptions): Promise<Output>;
   /**
-   * What the function registered with `step.update` makes of the argument; waits for it as long as it takes.
+   * The result of the function registered with `step.update`. Waits for it, however long that takes.
    * @throws what the function threw; ApiError run_not_found, update_not_found, update_invalid, run_paused, run_ended,
    * version_missing, idempotency_conflict
    */
@@ -41,13 +41,13 @@ export interface ClientRun<Output = unknown, Signals extends SignalTypes = Signa
   fork(options?: ForkOptions): Promise<ClientRun<Output, Signals>>;
   /** Removes the run, once it has ended, and all that is stored of it. @throws ApiError run_not_found, run_not_ended */
   delete(reason?: string): Promise<void>;
-  /** What is on record, the oldest first, read as it is asked for. @param after the `seq` to begin behind */
+  /** The history, oldest entry first; pages are read on demand. @param after begins after this `seq` */
   history(after?: number): AsyncIterable<HistoryEntry>;
-  /** The history, and then whatever happens as it happens, until the run has ended. */
+  /** The history, and then each entry as it happens, until the run has ended. */
   events(options?: FollowOptions): AsyncIterable<HistoryEntry>;
 }
 
-/** How long the API waits for an end: less than the minute after which proxies hang up. */
+/** How long each request waits for an end: less than the minute after which proxies close connections. */
 const wait = "50s";
 
 /** @throws HoldfastError id_invalid */
@@ -95,7 +95,7 @@ export function message(name: string, value: unknown, { idempotencyKey, tracepar
   return { ...body, idempotencyKey, traceparent };
 }
 
-/** Asks again, by its key, for as long as the update is under way. */
+/** Repeats the request with its key for as long as the update is under way. */
 async function updateRun(
   connection: Connection,
   path: string,

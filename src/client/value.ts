@@ -1,17 +1,17 @@
 /**
- * Owns: values and names on their way through the API.
- * Does not own: how values look there (core/json).
+ * Owns: values and names in requests and responses.
+ * Does not own: the form of values (core/json).
  */
 import { fromJson, toJson } from "../core/json.ts";
 import { checkSegment } from "../core/name.ts";
 import { decode, encode } from "../core/value.ts";
 
-/** What to send. @param what it is, for the error @throws HoldfastError value_uncloneable, value_too_large */
+/** The JSON of a value to send. @param what names it in the error @throws HoldfastError value_uncloneable, value_too_large */
 export function sent(value: unknown, what: string): unknown {
   return toJson(decode(encode(value, what)));
 }
 
-/** What came; the JSON itself where that stands for no value: one that contains itself, or is not for this token to see. */
+/** The value of received JSON; the JSON itself where it cannot be one: a value that contains itself, or a shape. */
 export function received(json: unknown): unknown {
   try {
     return fromJson(json);
@@ -20,7 +20,7 @@ export function received(json: unknown): unknown {
   }
 }
 
-/** A name as a part of a path. @throws HoldfastError name_invalid */
+/** A name as a segment of a path. @throws HoldfastError name_invalid */
 export function segment(name: string, what: string): string {
   return encodeURIComponent(checkSegment(name, what));
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: a run as the API shows it, made of values and dates.
- * Does not own: what is in it (http/view).
+ * Owns: making values and dates of a run's JSON.
+ * Does not own: that JSON (http/view).
  */
 import { reviveError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
@@ -8,7 +8,7 @@ import type { RunView as OwnView } from "../core/handle.ts";
 import type { ActiveAttempt, Waiting } from "../core/run.ts";
 import { received } from "./value.ts";
 
-/** What a run took of the platform so far, and what that costs at list price, in US dollars. */
+/** A run's usage of the platform so far, and its list price in US dollars. */
 export type Cost = {
   readonly rowsWritten: number;
   readonly requests: number;
@@ -17,13 +17,13 @@ export type Cost = {
   readonly usd: number;
 };
 
-/** A run as its client sees it: values as they are, its own instants as dates. */
+/** A run as its client sees it: with plain values, and the run's own instants as dates. */
 export type RunView<Output = unknown> = Omit<OwnView<Output>, "usage" | "schedule"> & { readonly cost: Cost };
 
 /** A run as it is listed: without its values. */
 export type ListedRun = Omit<RunView, "input" | "output" | "progress" | "active">;
 
-/** An entry of a run's history, as the API shows it: values in it are JSON, instants RFC 3339. */
+/** An entry of a run's history as JSON: values as the API writes them, instants in RFC 3339. */
 export type HistoryEntry = {
   readonly seq: number;
   readonly at: string;

@@ -1,13 +1,12 @@
 /**
- * Broadcasts that wait for a waiter. `offers` is in every shard: which names have something
- * buffered, a hint that costs a reporting run no further call where there is nothing. `broadcasts`
- * and `payloads` are used in the first shard only: what is buffered, in order of arrival, who has
- * it, and the keys of what was delivered.
+ * Broadcasts that are buffered until a run waits for them. `offers` is in every shard: the names of buffered signals, so that
+ * a run that reports a wait makes a further call only if there is something. `broadcasts` and `payloads` are used in the
+ * first shard only: the buffered signals in order of arrival, who has claimed them, and the keys of delivered ones.
  *
- * A broadcast is open (free, or claimed by one run) and then settled. A claim lasts until the
- * claimer settles or releases it; it never passes to another run by itself, because a second run
- * would consume the signal a second time. `checkAt` is when somebody must look after a claim that
- * was not settled, or after a signal that was given back. What is sealed of it is written and read by `signal`.
+ * A broadcast is first open (free, or claimed by one run) and then settled. A claim lasts until the claimer settles or
+ * releases it; it never passes to another run by itself, because a second run would consume the signal a second time.
+ * `checkAt` is when a claim that was not settled, or a signal that was given back, has to be checked. Sealed columns are
+ * written and read by `signal`.
  */
 import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
@@ -38,8 +37,8 @@ export const bufferTables = `
   ) WITHOUT ROWID, STRICT;`;
 
 /**
- * What is asked for all the time is found where it stands, however much is buffered: what a name has for anybody, what
- * a run has claimed, what somebody must look after, what has expired. The index of before held both of the first two.
+ * Indexes for the frequent queries, so that their cost does not grow with the buffer: the free signals of a name, the claims
+ * of a run, what has to be checked, what has expired. The index that is dropped covered both of the first two.
  */
 export const bufferIndexes = `
   DROP INDEX IF EXISTS broadcasts_open;
@@ -49,7 +48,7 @@ export const bufferIndexes = `
   CREATE INDEX IF NOT EXISTS broadcasts_expiry ON broadcasts (expires_at);
   CREATE INDEX IF NOT EXISTS offers_expiry ON offers (expires_at);`;
 
-/** How long a claimer has before somebody looks after its claim. */
+/** How long a claimer has before its claim is checked. */
 export const claimMs = 60_000;
 
 /** What `hold` finds: nothing delivered yet, delivered before, or the id used for something else. */
@@ -65,7 +64,7 @@ export class SignalBuffer {
   readonly #sql: SqlStorage;
   readonly #signals: Signals;
 
-  /** @param vault seals payloads, who sent them, and what tells them apart */
+  /** @param vault seals payloads, senders and digests */
   constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
     this.#signals = new Signals(sql, vault);
@@ -84,7 +83,7 @@ export class SignalBuffer {
     this.#sql.exec("DELETE FROM offers WHERE name = ? AND id = ?", JSON.stringify(name), id);
   }
 
-  /** What is buffered and for anybody to claim, in order of arrival. */
+  /** Buffered signals that any run may claim, in order of arrival. */
   open(now: number): { id: string; name: string; expiresAt: number }[] {
     return this.#sql
       .exec<{ id: string; name: string; expiresAt: number }>(
@@ -94,7 +93,7 @@ export class SignalBuffer {
       .toArray();
   }
 
-  /** Those of the names that have something buffered, as often as they are given. */
+  /** The names for which something is buffered; a name that is given twice is returned twice. */
   offered(names: readonly string[], now: number): string[] {
     if (names.length === 0) return [];
     const wanted = JSON.stringify([...new Set(names)].map((name) => JSON.stringify(name)));
@@ -109,8 +108,8 @@ export class SignalBuffer {
   }
 
   /**
-   * Keeps a signal for the next waiter. `digest`, given where the sender chose the id, tells a
-   * repetition from another signal, and makes the id be remembered after delivery.
+   * Buffers a signal for the next waiter. `digest` is given if the sender chose the id: a repeated signal is compared by it,
+   * and the id is remembered after delivery.
    */
   hold(id: string, signal: SignalRequest, digest: string | null, expiresAt: number, now: number): Hold {
     this.purge(now);
@@ -130,9 +129,9 @@ export class SignalBuffer {
   }
 
   /**
-   * The oldest open signal of the name, for this run and no other; what it has claimed before comes
-   * first. Ids in `except` are passed over. One that cannot be opened is left where it is, and looked after
-   * again: those behind it do not pass it. @throws HoldfastError key_missing, journal_corrupt, journal_newer
+   * Claims the oldest open signal of the name for this run; one that it has claimed before comes first. Ids in `except` are
+   * skipped. One that cannot be opened stays, to be checked again later, and blocks those behind it.
+   * @throws HoldfastError key_missing, journal_corrupt, journal_newer
    */
   claim(name: string, runId: string, except: readonly string[], now: number): Held | null {
     for (const row of this.#open(name, runId, now)) {
@@ -143,7 +142,7 @@ export class SignalBuffer {
     return null;
   }
 
-  /** What the run has claimed of the name, then what anybody may: read one by one, as far as it is looked at. */
+  /** Signals of the name that the run has claimed, then free ones; read lazily. */
   *#open(name: string, runId: string, now: number): Generator<SignalRow> {
     const open = `SELECT number, id, name, sender FROM broadcasts
       WHERE name = ? AND delivered IS NULL AND expires_at > ?`;
@@ -151,7 +150,7 @@ export class SignalBuffer {
     yield* this.#sql.exec<SignalRow>(`${open} AND claimed_by IS NULL ORDER BY number`, name, now);
   }
 
-  /** Claims this very signal; false where it is gone or another run's. */
+  /** Claims this signal; false where it is gone or claimed by another run. */
   take(id: string, runId: string, now: number): boolean {
     const { rowsWritten } = this.#sql.exec(
       `UPDATE broadcasts SET claimed_by = ?, check_at = ?
@@ -164,7 +163,7 @@ export class SignalBuffer {
     return rowsWritten > 0;
   }
 
-  /** The run did not take what it claimed; null lets it rest until a new waiter comes. */
+  /** The run did not consume what it claimed. @param checkAt when to check it; null: when a new waiter comes */
   release(id: string, runId: string, checkAt: number | null): void {
     this.#sql.exec(
       "UPDATE broadcasts SET claimed_by = NULL, check_at = ? WHERE id = ? AND claimed_by = ? AND delivered IS NULL",
@@ -174,7 +173,7 @@ export class SignalBuffer {
     );
   }
 
-  /** The signal was delivered to so many runs. */
+  /** The signal was delivered to that many runs. */
   settle(id: string, delivered: number): void {
     this.#sql.exec("DELETE FROM payloads WHERE number = (SELECT number FROM broadcasts WHERE id = ?)", id);
     this.#sql.exec("DELETE FROM broadcasts WHERE id = ? AND digest IS NULL", id);
@@ -185,7 +184,7 @@ export class SignalBuffer {
     );
   }
 
-  /** What became of a signal that was held; one that is no longer known was taken by a waiter. */
+  /** The outcome of a buffered signal; one that is no longer known was consumed by a waiter. */
   outcome(id: string): BroadcastOutcome {
     const row = this.#sql
       .exec<{ delivered: number | null; claimed_by: string | null }>(
@@ -197,9 +196,9 @@ export class SignalBuffer {
     return { delivered: row?.delivered ?? 1, buffered: false };
   }
 
-  /** Signals somebody must look after now, oldest first, with the run that claimed them. */
+  /** Signals that have to be checked now, oldest first, with the run that claimed them. */
   unattended(now: number): { readonly id: string; readonly claimedBy: string | null }[] {
-    // The sign keeps it from going through all of them in their order.
+    // The unary plus keeps SQLite from scanning all rows in the order of the key.
     const rows = this.#sql.exec<{ id: string; claimed_by: string | null }>(
       "SELECT id, claimed_by FROM broadcasts WHERE delivered IS NULL AND check_at <= ? ORDER BY +number",
       now,
@@ -214,12 +213,12 @@ export class SignalBuffer {
     return row === undefined ? null : this.#signals.open(row);
   }
 
-  /** When somebody looks after it the next time. */
+  /** Sets when the signal is checked next. */
   checkAt(id: string, at: number): void {
     this.#sql.exec("UPDATE broadcasts SET check_at = ? WHERE id = ? AND delivered IS NULL", at, id);
   }
 
-  /** No run that waits takes it: it stays for the next one that begins to wait. */
+  /** No waiting run consumes it: it stays for the next run that begins to wait. */
   rest(id: string): void {
     this.#sql.exec("UPDATE broadcasts SET check_at = NULL WHERE id = ? AND claimed_by IS NULL", id);
   }
@@ -231,7 +230,7 @@ export class SignalBuffer {
     this.#sql.exec("DELETE FROM broadcasts WHERE expires_at <= ?", now);
   }
 
-  /** When something expires or must be looked after next; null for never. */
+  /** When something expires or has to be checked next; null for never. */
   dueAt(): number | null {
     return this.#sql
       .exec<{ at: number | null }>(
@@ -243,7 +242,7 @@ export class SignalBuffer {
       .one().at;
   }
 
-  /** @param checkAt when somebody looks after it where it cannot be opened */
+  /** @param checkAt when to check it if it cannot be opened */
   #opened(row: SignalRow, checkAt: number): Held {
     try {
       return this.#signals.open(row);
@@ -254,8 +253,8 @@ export class SignalBuffer {
   }
 
   /**
-   * Seals anew, with the newest key, so many of the signals after `after`; `next` is where to go on, null at the end.
-   * One that cannot be opened is counted, and stays as it is.
+   * Seals up to `limit` of the signals after `after` with the newest key; `next` is where to continue, null at the end. One
+   * that cannot be opened is counted, and not changed.
    */
   reseal(after: number, limit: number): Resealed & { readonly failed: number; readonly next: number | null } {
     const rows = this.#sql

@@ -1,7 +1,6 @@
 /**
- * What a filter by cause leaves of the rows that SQL leaves. The numbers of a message are not for SQL to
- * blank, so each failed row that fits the rest of the filter is read and compared: about a second for
- * 100,000 of them, for a count, and for a page that looks through that many before it is full.
+ * Filters by cause. SQL cannot make the outline of a message, so every failed row that matches the rest of the filter is read
+ * and compared: about a second for 100,000 rows, for a count, or for a page that has to read that many until it is full.
  */
 import { causeOf } from "../core/cause.ts";
 import type { Position } from "../core/cursor.ts";
@@ -10,19 +9,19 @@ import type { RunSummary } from "../core/run.ts";
 import { errorColumn, errorOf } from "./row.ts";
 import type { RowKey } from "./row.ts";
 
-/** The table of runs, and what opens its rows. */
+/** The table of runs, and the vault that opens its rows. */
 export type Source = { readonly sql: SqlStorage; readonly vault: Vault };
 
-/** Of a failed row, what its cause is told from. */
+/** The columns of a failed row that its cause is made of. */
 export type Told = RowKey & { readonly workflow: string; readonly error: string | null };
 
 /** The columns of {@link Told}. */
 export const toldColumns = `created_at, id, workflow, ${errorColumn}`;
 
-/** Runs that are held in memory at once, besides those that are found. */
+/** How many rows are in memory at once, besides those that match. */
 const pageLength = 200;
 
-/** Whether the row is of the cause; of any, where none is asked for. */
+/** Whether the row has the cause; always true where none is asked for. */
 export function isOf(vault: Vault, cause: string | undefined, row: Told): boolean {
   return cause === undefined || causeOf({ workflow: row.workflow, error: errorOf(vault, row.error, row) }) === cause;
 }

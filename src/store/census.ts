@@ -1,6 +1,6 @@
 /**
- * What one shard of the directory counts: runs in groups, failures by cause. Both read the rows that the
- * filter leaves, and a cause reads their errors: some 0.1 and 0.5 seconds for 100,000 of them.
+ * The counts of one shard of the directory: runs in groups, failures by cause. Both read all rows that match the filter;
+ * causes also read their errors: some 0.1 and 0.5 seconds for 100,000 rows.
  */
 import { Causes } from "../core/cause.ts";
 import type { Cause, GroupField, RunFilter } from "../core/directory.ts";
@@ -13,20 +13,20 @@ import type { Source, Told } from "./cause.ts";
 /** `key` in the order of the fields; null where a run has none. */
 export type Group = { readonly key: readonly (string | null)[]; readonly count: number };
 
-/** Groups that one shard answers with; the largest first. */
+/** How many groups one shard returns; the largest first. */
 const maxGroups = 5000;
-/** Causes that one shard keeps apart, and those that it answers with. */
+/** How many causes one shard counts, and how many of them it returns. */
 const maxCauses = 10_000;
 const toldCauses = 1000;
 
-/** What a group's key is cut to: labels are no longer than this, and a code hardly ever. */
+/** Characters of a group's key; labels are never longer, and codes hardly ever. */
 const maxKey = 1024;
 
 type FailedRow = Told & { readonly at: number | null };
 
 type GroupRow = Record<string, string | number | null>;
 
-/** How many runs fit, those of the workflow `except` aside. */
+/** How many runs match, without those of the workflow `except`. */
 export function countRuns(source: Source, filter: RunFilter, except: string): number {
   const { where, values } = conditionOf(filter, null);
   const fitting = { where: `${where} AND workflow <> ?`, values: [...values, except] };
@@ -125,7 +125,7 @@ export function listCauses({ sql, vault }: Source, filter: RunFilter): Cause[] {
 type Column = {
   readonly select: string;
   readonly given: readonly string[];
-  /** What the column's text stands for. */
+  /** Reads the column's text. */
   readonly read: (text: string) => string;
 };
 
@@ -137,7 +137,7 @@ function columnOf(field: GroupField): Column {
     case "errorCode":
       return { select: codeColumn, given: [], read: (text) => JSON.parse(text) as string };
     default: {
-      // A label is kept as the JSON text of its key and value.
+      // A label is stored as the JSON text of its key and value.
       const begins = `[${JSON.stringify(field.slice("label.".length))},`;
       const select = `(SELECT value FROM json_each(${labelsColumn}) WHERE substr(value, 1, length(?)) = ? ORDER BY key LIMIT 1)`;
       return { select, given: [begins, begins], read: (text) => (JSON.parse(text) as [string, string])[1] };

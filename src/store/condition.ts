@@ -1,15 +1,14 @@
 /**
- * What a filter asks for, as SQL over the table `runs`. Whatever a name or a label holds, its quoted form
- * (the JSON text of it) is plain text, so SQLite's own reading of JSON (escapes, zero bytes, dots in
- * keys) has nothing to get wrong.
+ * A filter as SQL over the table `runs`. Names and labels are compared in quoted form, as the JSON text of them, so that
+ * SQLite's own parsing of JSON (escapes, zero bytes, dots in keys) does not matter.
  */
 import type { Position } from "../core/cursor.ts";
 import type { RunFilter } from "../core/directory.ts";
 
-/** What stands behind WHERE, and the values of its question marks. */
+/** The text after WHERE, and the values of its parameters. */
 export type Condition = { readonly where: string; readonly values: readonly (string | number)[] };
 
-/** The labels, and the quoted code of the error, of a row of `runs`: SQL throws where either is no JSON. */
+/** The labels, and the quoted code of the error, of a row of `runs`; none where the row is damaged: SQL throws if it is not JSON. */
 export const labelsColumn = "iif(json_valid(runs.labels), runs.labels, '[]')";
 export const codeColumn = "iif(json_valid(rest), code, NULL)";
 
@@ -26,10 +25,10 @@ export function conditionOf(query: RunFilter, before: Position | null): Conditio
   if (query.status !== undefined && query.status.length > 0) {
     filter("status IN (SELECT value FROM json_each(?))", JSON.stringify(query.status));
   }
-  // No character of an id comes after the tilde.
+  // The tilde sorts after every character of an id.
   if (query.idPrefix !== undefined) filter("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}~`);
   if (query.errorCode !== undefined) filter(`${codeColumn} = ?`, JSON.stringify(query.errorCode));
-  // Which cause, SQL cannot say: cause.ts does, of what is left.
+  // The cause itself is compared by cause.ts.
   if (query.cause !== undefined) filter("status = 'failed'");
   const labels = Object.entries(query.labels ?? {});
   if (labels.length > 0) {
@@ -47,7 +46,7 @@ export function quoted(values: readonly unknown[]): string {
   return JSON.stringify(values.map((value) => JSON.stringify(value)));
 }
 
-/** Both upper bounds are exclusive, so the lower one says it all. */
+/** The lower of the two exclusive upper bounds. */
 function upperBound(createdBefore: number | undefined, before: Position | null): Position {
   const instant = { createdAt: createdBefore ?? Number.MAX_SAFE_INTEGER, id: "" };
   if (before === null) return instant;

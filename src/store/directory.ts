@@ -1,7 +1,7 @@
 /**
- * One shard of the index of runs. The key is the order of the listing and the only index, so a
- * report writes one row. What follows from that: `waiters` and the first `counts` read the whole
- * shard, about 0.1 and 0.4 seconds for 250,000 runs; counts are kept in memory from then on.
+ * One shard of the directory. The primary key is the order of the listing and the only index, so a report writes one row. In
+ * return, `waiters` and the first `counts` read the whole shard, about 0.1 and 0.4 seconds for 250,000 runs; counts are
+ * cached in memory from then on.
  */
 import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
@@ -33,7 +33,7 @@ const migrations: readonly string[] = [
      PRIMARY KEY (created_at, id)
    ) WITHOUT ROWID, STRICT;
    ${bufferTables}`,
-  // Read out of the row when it is asked for: the quoted code of the error, null where there is none.
+  // Virtual, so computed when it is read: the quoted code of the error, null where there is none.
   "ALTER TABLE runs ADD COLUMN code TEXT GENERATED ALWAYS AS (rest -> '$.error.code') VIRTUAL",
   bufferIndexes,
 ];
@@ -49,11 +49,11 @@ type Row = {
   labels: string;
   rest: string;
 };
-/** What became of a report: taken; or what is held says the same already, or is newer. */
+/** The result of a report: `listed`; or the row is the `same` already, or the report is `older` than it. */
 export type Reported = "listed" | "same" | "older";
 export type RunCount = { readonly workflow: string; readonly status: RunStatus; readonly count: number };
 
-/** @param vault seals what a row holds beside its columns, and what is buffered */
+/** @param vault seals the rest of each row, and buffered signals */
 export function openDirectory(
   sql: SqlStorage,
   vault: Vault = unsealed,
@@ -78,7 +78,7 @@ export class Directory {
     return this.#sql.exec("SELECT 1 FROM runs WHERE created_at = ? AND id = ?", createdAt, id).toArray().length > 0;
   }
 
-  /** Runs that are listed, oldest first, strictly after `after`. */
+  /** The positions of listed runs, oldest first, strictly after `after`. */
   positions(after: Position, limit: number): Position[] {
     const rows = this.#sql.exec<Position>(
       `SELECT created_at AS createdAt, id FROM runs WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?`,
@@ -88,8 +88,8 @@ export class Directory {
   }
 
   /**
-   * Takes the summary, unless what is held has a higher `seq`. One of the same `seq` is taken where it
-   * differs, because a run may change its status without an entry (an attempt begins), or the row is damaged.
+   * Stores the summary, unless the row has a higher `seq`. One of the same `seq` is stored if it differs: a run may change its
+   * status without an entry (an attempt begins), or the row may be damaged.
    */
   report(summary: RunSummary): Reported {
     const { createdAt, id, workflow, status, seq, labels } = summary;
@@ -139,13 +139,13 @@ export class Directory {
     return removed !== undefined;
   }
 
-  /** Up to `query.limit` runs that fit, newest first, strictly after `before`. */
+  /** Up to `query.limit` matching runs, newest first, strictly after `before`. */
   list(query: Omit<RunQuery, "cursor">, before: Position | null): RunSummary[] {
     const read = (limit: number, from: Position | null): RunSummary[] => this.#read(query, limit, from);
     return query.cause === undefined ? read(query.limit, before) : listOf(query.cause, query.limit, before, read);
   }
 
-  /** Goes on behind rows that are damaged: a page that is not full says that there are no more. */
+  /** Skips damaged rows and reads on, because a page that is not full means that there are no more. */
   #read(query: RunFilter, limit: number, from: Position | null): RunSummary[] {
     const found: RunSummary[] = [];
     for (let at = from; found.length < limit;) {
@@ -166,7 +166,7 @@ export class Directory {
     return found.slice(0, limit);
   }
 
-  /** How many runs fit, those of the workflow `except` aside. Reads the whole shard. */
+  /** How many runs match, without those of the workflow `except`. Reads the whole shard. */
   count(filter: RunFilter, except: string): number {
     return countRuns(this.#source, filter, except);
   }
@@ -183,7 +183,7 @@ export class Directory {
     return { sql: this.#sql, vault: this.#vault };
   }
 
-  /** A row that cannot be opened or read says nothing, and makes room for what is told now. */
+  /** False for a row that cannot be opened or read, so that it is overwritten. */
   #saysTheSame(held: string, told: string, key: RowKey): boolean {
     try {
       return saysTheSame(openRest(this.#vault, held, key), told);
@@ -192,7 +192,7 @@ export class Directory {
     }
   }
 
-  /** Seals up to so many rows after `after` anew, with the newest key; a row that cannot be opened is counted. */
+  /** Seals up to `limit` rows after `after` with the newest key; a row that cannot be opened is counted. */
   reseal(after: Position, limit: number): Resealed & { readonly failed: number; readonly next: Position | null } {
     const rows = this.#sql
       .exec<RowKey & { rest: string }>(
@@ -230,7 +230,7 @@ export class Directory {
     return counts;
   }
 
-  /** Ids of runs that wait for a signal of this name, and of those whose names are too many to list, or damaged. */
+  /** Ids of runs that wait for a signal of this name, or may: those that wait for too many names to list, or are damaged. */
   waiters(name: string): string[] {
     const rows = this.#sql.exec<{ id: string }>(
       `SELECT id FROM runs WHERE waits IS NOT '[]'
@@ -265,7 +265,7 @@ function statusesOf(counts: Map<string, Map<RunStatus, number>>, workflow: strin
   return statuses;
 }
 
-/** The names of the open signal waits; null where they are too many for a row. */
+/** The names of the open waits for signals; null where they are too many for a row. */
 function waitsOf(summary: RunSummary): string | null {
   const names = new Set<string>();
   for (const wait of summary.waitingFor) if (wait.kind === "signal") names.add(wait.name);
@@ -273,7 +273,7 @@ function waitsOf(summary: RunSummary): string | null {
   return text.length > maxWaits ? null : text;
 }
 
-/** None of a row that is damaged. */
+/** The summary of a row, or nothing where it is damaged. */
 function toSummary(vault: Vault, row: Row): [] | [RunSummary] {
   const rest = readRest(vault, row.rest, row);
   const labels = labelsOf(row.labels);

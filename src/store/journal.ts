@@ -4,8 +4,8 @@
  * `seq of the first entry × 4096 + part`, so that the table's own key is the only index and a
  * commit costs one written row. `docs/journal.md` describes the format.
  *
- * What is read is checked before anything is made of it: a journal that is damaged, or a newer version's, is
- * refused up to the last entry that is sound, and never written to.
+ * Entries are checked as they are read: a journal that is damaged, or of a newer version, can be read up to the last sound
+ * entry, and is never written to.
  */
 import { isSealed, unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
@@ -19,21 +19,21 @@ import type { Resealed } from "./reseal.ts";
 
 const partsPerCommit = 4096;
 const insert = "INSERT INTO journal (row, data) VALUES (?, ?)";
-/** In one text, of which the storage counts the last statement: docs/decisions/storage.md. */
+/** Both statements in one text, because only the last one is counted as written rows: docs/decisions/storage.md. */
 const table = `journal (row INTEGER PRIMARY KEY, data TEXT NOT NULL); ${insert}`;
 const createAndInsert = `CREATE TABLE ${table}`;
-/** The first row may have failed before. */
+/** `IF NOT EXISTS`, because the table may be left from a first commit that failed. */
 const ensureAndInsert = `CREATE TABLE IF NOT EXISTS ${table}`;
 /** Bytes that it adds to the database. */
 const newTable = 8192;
-/** Characters after which a page ends early: the answer to one call may hold 32 MiB. */
+/** Characters after which a page ends early: the response to a call may have 32 MiB. */
 const maxPage = 4_000_000;
 
-/** The rows of so many entries are looked at together: each that is handed over by itself costs as much as what it says. */
+/** The row numbers of a block. Rows are read in blocks, because handing over each row costs as much as reading its text. */
 const span = 512 * partsPerCommit;
 /** Bytes of the longest row that is joined with others: production makes no text of over 2 MB. */
 const longestJoined = 2000;
-/** Of what is longer, or no text, nothing is read. */
+/** Reads a block of rows as one; texts that are longer, or bytes, are left out. */
 const block = `
   SELECT
     count(*) AS rows, total(row) AS sum, max(row & 4095) AS part,
@@ -41,17 +41,17 @@ const block = `
     (SELECT min(row) FROM journal WHERE row >= ?1 + ${span}) AS next
   FROM journal WHERE row >= ?1 AND row < ?1 + ${span}`;
 const rowsOfBlock = `SELECT row, data FROM journal WHERE row >= ?1 AND row < ?1 + ${span} ORDER BY row`;
-/** Before any row there can be. */
+/** Lower than any row number. */
 const lowest = -1e19;
 
 type Block = {
   rows: number;
-  /** Of the row numbers. */
+  /** The sum of the row numbers. */
   sum: number;
-  /** The highest: 0 where each row is a commit. */
+  /** The highest part: 0 where each row is a whole commit. */
   part: number | null;
   texts: string | null;
-  /** The first row of those after. */
+  /** The first row after the block. */
   next: number | null;
 };
 
@@ -67,10 +67,10 @@ export class SqlJournal implements Journal {
   #exists: boolean;
 
   /**
-   * @param wrote told how many rows each statement wrote, as the storage counts them, and of how many characters
-   * @param vault seals each row by itself
-   * @param expected there may be one already; where there must be none, nobody looks, and should there be one after
-   * all, the first commit throws and writes nothing
+   * @param wrote called with the rows that each statement wrote, as the storage counts them, and their characters
+   * @param vault seals each row separately
+   * @param expected false: there is no journal yet, and this is not checked; if there is one after all, the first commit
+   * throws and writes nothing
    */
   constructor(
     storage: DurableObjectStorage,
@@ -110,7 +110,7 @@ export class SqlJournal implements Journal {
     });
   }
 
-  /** Ends before damage where there is something before it. @throws HoldfastError as `read` */
+  /** Ends before damage if there are entries before it. @throws HoldfastError as `read` */
   page(after: number, limit: number): Entry[] {
     if (!this.#exists) return [];
     const bound = (after + 2) * partsPerCommit;
@@ -152,7 +152,7 @@ export class SqlJournal implements Journal {
     }
   }
 
-  /** The rows as commits, each checked and in its place behind the one before it. */
+  /** The rows as commits, each checked, also against the one before it. */
   *#commits(rows: Iterable<Row>, from: Before | null = null): Generator<Commit> {
     let before = from;
     let text = "";
@@ -168,7 +168,7 @@ export class SqlJournal implements Journal {
       if ((isFirst || isStray) && next !== null) yield finish(next - 1);
       if (isStray) throw corrupt(`row ${row} is there without the one before it`);
       const kept = textOf(row, data);
-      // Only what is sealed is bound to a place.
+      // A text that is not sealed is used as it is.
       const part = isSealed(kept) ? this.#vault.open(kept, placeOf(row)) : kept;
       text = isFirst ? part : text + part;
       next = row + 1;
@@ -181,15 +181,15 @@ export class SqlJournal implements Journal {
     for (const [part, data] of parts.entries()) {
       const row = seq * partsPerCommit + part;
       const text = isPlain ? data : this.#vault.seal(data, placeOf(row));
-      // A new table takes pages of its own.
+      // The first row also creates the table, which takes pages of its own.
       if (this.#exists || part > 0) this.#write(text.length, insert, row, text);
       else this.#write(text.length + newTable, this.#create, row, text);
     }
   }
 
   /**
-   * Seals anew, with the newest key, up to so many of the rows from `from` on; `next` is where to go on, null at
-   * the end. @throws HoldfastError as `read`
+   * Seals up to `limit` of the rows from `from` on with the newest key; `next` is where to continue, null at the end.
+   * @throws HoldfastError as `read`
    */
   reseal(from: number, limit: number): Resealed & { readonly next: number | null } {
     let [rows, sealed, size, at] = [0, 0, 0, this.#exists ? this.#rowFrom(from) : null];
@@ -233,12 +233,11 @@ export class SqlJournal implements Journal {
 }
 
 /**
- * The entries of rows that were joined; null where each row has to be looked at by itself: because one of them is
- * long, or they are sealed, or to find out what is wrong with them.
- * @param first the `seq` that their first entry has
+ * The entries of a block; null where its rows have to be read one by one, because one of them is long, sealed or damaged.
+ * @param first the `seq` of the first entry
  */
 function readBlock({ rows, sum, part, texts }: Block, first: number, before: Before | null): readonly Entry[] | null {
-  // A row of two lines is damaged: the JSON of a journal has no line ends.
+  // The JSON of a commit has no line ends, so there is one line for each row.
   const lines = texts === null || isSealed(texts) ? [] : texts.split("\n");
   if (lines.length !== rows || part !== 0) return null;
   const read: Entry[] = [];
@@ -255,8 +254,7 @@ function readBlock({ rows, sum, part, texts }: Block, first: number, before: Bef
   } catch {
     return null;
   }
-  // The numbers go up: where no entry is missing, a wrong one shows in their sum, and two that make up for each
-  // other only between commits of several entries.
+  // A wrong row number shows in the sum. Two errors can cancel each other only between commits of several entries.
   return sum === expected && Number.isSafeInteger(sum) ? read : null;
 }
 
@@ -267,7 +265,7 @@ function textOf(row: number, data: Row["data"]): string {
   throw corrupt(`row ${row} is no text`);
 }
 
-/** What a sealed row is bound to. */
+/** The place that a sealed row is bound to. */
 function placeOf(row: number): string {
   return `row ${row} of the journal`;
 }

@@ -1,4 +1,4 @@
-/** Where a lane is kept: one row a ticket, and one for the rest. */
+/** The storage of a lane: a row for each ticket, and one for the rest. */
 import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
 import type { KeyHolder } from "../core/claim.ts";
@@ -26,24 +26,24 @@ const migrations = [
    CREATE TABLE IF NOT EXISTS lane (one INTEGER PRIMARY KEY, state TEXT NOT NULL)`,
 ];
 
-/** Requests with an Idempotency-Key that set the lane's limit. Few lanes have one, and the others are spared its rows. */
+/** Requests with an Idempotency-Key that set the lane's limit; created on demand, because few lanes have any. */
 const requestTable = `CREATE TABLE IF NOT EXISTS requests (
   key TEXT PRIMARY KEY, "limit" INTEGER, at INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT`;
 
-/** All of a lane but its tickets and requests. */
+/** The state of a lane without its tickets and requests. */
 export type LaneState = {
   readonly terms: Terms;
   readonly holder: KeyHolder | null;
-  /** The roll has its name. */
+  /** The lane is on the roll of lanes in use. */
   readonly registered: boolean;
-  /** Requests with an Idempotency-Key that set its limit, where an older version kept them. */
+  /** Requests with an Idempotency-Key, where an older version stored them here. */
   readonly requests?: readonly LimitRequest[];
 };
 
 export type LimitRequest = { readonly key: string; readonly limit: number | null; readonly at: number };
 
-/** As it is written: who set the override, and why, may be sealed. */
+/** The stored form, in which the setting of the override may be sealed. */
 type StoredState = Omit<LaneState, "terms"> & {
   readonly terms: Omit<Terms, "setting"> & { readonly setting?: Setting | string };
 };
@@ -69,10 +69,10 @@ export class LaneStore implements LaneBook {
   readonly #vault: Vault;
   #state: LaneState = noState;
   #exists: boolean;
-  /** A setting that could not be opened: what is shown for it, and what stays stored. */
+  /** A setting that could not be opened: what is shown instead, and the sealed text, which stays stored. */
   #closed: { readonly shown: Setting; readonly sealed: string } | null = null;
 
-  /** Writes nothing: a lane that is only looked at leaves nothing behind. @param vault seals who set a limit, and why */
+  /** Writes nothing, so that looking at a lane leaves nothing behind. @param vault seals who set a limit, and why */
   constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
     this.#vault = vault;
@@ -120,7 +120,7 @@ export class LaneStore implements LaneBook {
     this.#state = state;
   }
 
-  /** Those after `since` that are known; of one key, or of any. */
+  /** The stored requests after `since`; of one key, or of any. */
   requests(since: number, key: string | null = null): LimitRequest[] {
     const old = this.#state.requests?.filter((request) => request.at > since && request.key === (key ?? request.key));
     if (!hasTable(this.#sql, "requests")) return old ?? [];
@@ -132,7 +132,7 @@ export class LaneStore implements LaneBook {
     return [...rows, ...(old ?? [])];
   }
 
-  /** Forgets those of up to `since`. */
+  /** Stores a request, and forgets those up to `since`. */
   remember(request: LimitRequest, since: number): void {
     const sql = this.#open();
     sql.exec(requestTable);
@@ -143,7 +143,7 @@ export class LaneStore implements LaneBook {
     if (requests.length > 0) this.save(state);
   }
 
-  /** Seals who set its limit anew, with the newest key; `failed` where that cannot be opened, and stays as it is. */
+  /** Seals the setting with the newest key; `failed`: it cannot be opened, and is not changed. */
   reseal(): Resealed & { readonly failed: number } {
     if (this.#closed !== null) return { rows: 1, sealed: 0, failed: 1 };
     const row = this.#exists ? this.#sql.exec<{ state: string }>("SELECT state FROM lane").toArray()[0] : undefined;
@@ -169,7 +169,7 @@ export class LaneStore implements LaneBook {
       return { ...state, terms: { ...terms, setting: opened } };
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
-      // The limit counts all the same.
+      // The limit itself still counts.
       const shown: Setting = { by: "unknown", at: 0, reason: `not to be read: ${error.message}` };
       this.#closed = { shown, sealed: setting };
       return { ...state, terms: { ...terms, setting: shown } };
@@ -183,7 +183,7 @@ export class LaneStore implements LaneBook {
   }
 }
 
-/** No step has an empty name: one stands for the run itself. */
+/** The key of a ticket's row. An empty step stands for the run itself. */
 function keyOf({ runId, createdAt, step }: Ticket): [string, number, string] {
   return [runId, createdAt, step ?? ""];
 }

@@ -26,7 +26,7 @@ export function migrate(sql: SqlStorage, steps: readonly string[]): void {
       reached++;
     }
   } finally {
-    // Also when a step throws: those before it are done, and are not safe to do again.
+    // Also when a step throws: those before it are done, and may not be safe to repeat.
     if (reached !== version) writeVersion(sql, reached, exists);
   }
 }

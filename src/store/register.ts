@@ -1,6 +1,6 @@
 /**
- * The register of one shard: which runs it lists. It lives among the runs, so that it is there when the
- * shard is lost. A row for each run, by id; a later run of the same id takes the place of the first.
+ * The register of one shard: the runs that it lists. It is in an object of its own, of the class of runs, so that it survives
+ * the loss of the shard. One row for each run, by id; a later run of the same id replaces the earlier one.
  */
 import { migrate } from "./migration.ts";
 
@@ -28,9 +28,9 @@ export class RegisterStore {
     );
   }
 
-  /** A run of the same id that was created later stays. */
+  /** Removes runs; a later run of the same id stays. */
   strike(runs: readonly Enrolled[]): void {
-    // Of the list each is looked up, never the list for each: thousands go at once.
+    // Goes through the list and looks each row up, not the reverse: thousands are removed at once.
     this.#sql.exec(
       `DELETE FROM register WHERE id IN (
          SELECT register.id FROM json_each(?) CROSS JOIN register ON register.id = value ->> 0

@@ -1,4 +1,4 @@
-/** Where the names of lanes in use are kept, and the overrides that many of them follow. */
+/** The storage of the roll: the names of lanes in use, and the overrides that keyed lanes follow. */
 import type { Followed } from "../core/slot.ts";
 import { migrate } from "./migration.ts";
 
@@ -18,7 +18,7 @@ export class RollStore {
     migrate(sql, migrations);
   }
 
-  /** The lane is on the roll, and knows of the version of its base's override. */
+  /** Adds the lane, with the version of its base's override that it knows. */
   add(name: string, version: number): void {
     this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", name, version);
   }
@@ -45,7 +45,7 @@ export class RollStore {
     this.#sql.exec("INSERT OR REPLACE INTO overrides VALUES (?, ?, ?, 0)", base, limit, version);
   }
 
-  /** Bases whose keys may not all know of the override. */
+  /** Bases whose keyed lanes may not all know the newest override. */
   unsettled(): string[] {
     return Array.from(
       this.#sql.exec<{ base: string }>("SELECT base FROM overrides WHERE settled = 0"),
@@ -57,9 +57,9 @@ export class RollStore {
     this.#sql.exec("UPDATE overrides SET settled = 1 WHERE base = ? AND version = ?", base, version);
   }
 
-  /** Keyed lanes of the base that know only of an older version, strictly after `after`. */
+  /** Keyed lanes of the base that know only an older version, strictly after `after`. */
   behind(base: string, version: number, after: string, limit: number): string[] {
-    // All that begin with the base and a colon: a semicolon is the next character.
+    // A range of all names that begin with the base and a colon: the semicolon is the next character.
     const rows = this.#sql.exec<{ name: string }>(
       "SELECT name FROM lanes WHERE name > ? AND name >= ? AND name < ? AND version < ? ORDER BY name LIMIT ?",
       after,
@@ -71,7 +71,7 @@ export class RollStore {
     return Array.from(rows, ({ name }) => name);
   }
 
-  /** The lane knows of this version; nothing if it has left the roll. */
+  /** Notes that the lane knows this version; no effect if it has left the roll. */
   keepUp(name: string, version: number): void {
     this.#sql.exec("UPDATE lanes SET version = ? WHERE name = ? AND version < ?", version, name, version);
   }

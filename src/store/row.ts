@@ -1,6 +1,6 @@
 /**
- * What the row of a run holds beside its columns, as text: JSON; where it is sealed, JSON all the same, with as
- * much of it legible as filters and counts ask SQL for.
+ * The column `rest` of a run's row: the summary's other fields as JSON. A sealed one is JSON as well, in which the fields
+ * that SQL filters and counts by stay legible.
  */
 import type { Vault } from "../core/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -14,23 +14,23 @@ export type Rest = Omit<RunSummary, "createdAt" | "id" | "workflow" | "status" |
 /** A page of 201 summaries must fit into one answer of 32 MiB, so one summary has this many UTF-16 units. */
 const maxRest = 40_000;
 
-/** Where the row is: what its text is bound to. */
+/** The key of the row, which a sealed text is bound to. */
 export type RowKey = { readonly created_at: number; readonly id: string };
 
-/** What of the rest stays legible. */
+/** The fields that stay legible. */
 type Legible = Pick<Rest, "version" | "startedAt" | "updatedAt" | "finishedAt" | "steps" | "usage" | "trace"> & {
   readonly error: { readonly code?: string } | null;
 };
 type SealedRest = Legible & { readonly sealed: string };
 
-/** No other text begins so. */
+/** Only sealed texts begin like this. */
 const mark = '{"sealed":';
 
-/** Of a row of `runs`: its error as JSON, or null; of a sealed one all of the text, for {@link errorOf}. */
+/** SQL for the error of a row as JSON, or null; for a sealed row all of its text, for {@link errorOf}. */
 export const errorColumn = `CASE WHEN substr(rest, 1, ${mark.length}) = '${mark}' THEN rest
   WHEN json_valid(rest) THEN rest -> '$.error' END AS error`;
 
-/** What its row holds beside the columns, and as text. */
+/** The rest of the summary, and its text. */
 export function restOf(summary: RunSummary): { readonly rest: Rest; readonly text: string } {
   const {
     createdAt: _createdAt,
@@ -47,14 +47,14 @@ export function restOf(summary: RunSummary): { readonly rest: Rest; readonly tex
   return { rest: short, text: JSON.stringify(short) };
 }
 
-/** The summary as the list has it. */
+/** The summary as the directory lists it. */
 export function listed(summary: RunSummary): RunSummary {
   return { ...summary, ...(JSON.parse(restOf(summary).text) as Rest) };
 }
 
 /**
- * Of two states of a run without an entry between them: whether a reader of the list would see no difference.
- * What a run has used so far grows with every look at it, and a sentence counts time down.
+ * Whether two texts with the same `seq` make no difference to a reader of the list. Usage is not compared, and a sentence only
+ * up to its first number, because these change with every look at the run.
  */
 export function saysTheSame(held: string, told: string): boolean {
   return held === told || gist(held) === gist(told);
@@ -65,14 +65,14 @@ function gist(text: string): string {
   return JSON.stringify([rest, reason?.replace(/\d.*/s, "")]);
 }
 
-/** What a list can do without; the run itself still has all of it. */
+/** A rest that fits into a row: the list can do without some fields, which the run itself still has. */
 function shortened({ lead, ...all }: Rest): Rest {
-  // The sentence also counts the waits that are left out here, so then it stays as it was told.
+  // The sentence counts all waits. If some are left out here, it cannot be made anew, and stays as it was reported.
   const rest: Rest = lead === undefined || all.waitingFor.length > 10 ? all : { ...all, lead };
   const cut = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)}…` : text);
   const waitingFor = rest.waitingFor.slice(0, 10);
   const reason = rest.reason === null ? null : cut(rest.reason);
-  // Of a run that failed with much to say, how its steps went still counts.
+  // Tallies are kept if possible, for the statistics.
   const tallies = JSON.stringify(rest.tallies).length > maxRest / 2 ? {} : rest.tallies;
   if (rest.error === null) return { ...rest, waitingFor, reason, tallies };
   const { name, message, code, step, attempts } = rest.error;
@@ -99,14 +99,14 @@ function wrap(
   return JSON.stringify({ sealed, ...legible, error: error === null ? null : code } satisfies SealedRest);
 }
 
-/** The text as it was before it was sealed. @throws HoldfastError key_missing, journal_corrupt, journal_newer */
+/** The text before it was sealed. @throws HoldfastError key_missing, journal_corrupt, journal_newer */
 export function openRest(vault: Vault, text: string, key: RowKey): string {
   return text.startsWith(mark) ? vault.open((JSON.parse(text) as SealedRest).sealed, placeOf(key)) : text;
 }
 
 /**
- * The rest; of one that cannot be opened what is legible, and why there is no more in `reason`. Null where the
- * row is damaged: a list leaves it out, and the run's next report, or a rebuild, writes it anew.
+ * The rest; if it cannot be opened, the legible fields, with the cause in `reason`. Null where the row is damaged: lists omit
+ * it, and the run's next report, or a rebuild, overwrites it.
  */
 export function readRest(vault: Vault, text: string, key: RowKey): Rest | null {
   try {
@@ -137,13 +137,13 @@ function closed({ sealed: _sealed, error, ...legible }: SealedRest, { message }:
   };
 }
 
-/** What the row of a failed run says as its error. @param text as {@link errorColumn} selects it */
+/** The error in the row of a failed run. @param text as {@link errorColumn} selects it */
 export function errorOf(vault: Vault, text: string | null, key: RowKey): StoredError | null {
   if (text?.startsWith(mark) === true) return readRest(vault, text, key)?.error ?? null;
   return text === null ? null : (JSON.parse(text) as StoredError | null);
 }
 
-/** The text with what is sealed in it sealed with the newest key; null where it is. @throws HoldfastError as `openRest` */
+/** The text sealed with the newest key; null where it is that already. @throws HoldfastError as `openRest` */
 export function resealRest(vault: Vault, text: string, key: RowKey): string | null {
   if (!text.startsWith(mark)) {
     const plain = vault.newest === null ? text : sealRest(vault, text, JSON.parse(text) as Rest, key);

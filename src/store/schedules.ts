@@ -1,7 +1,7 @@
 /**
- * Where the scheduler keeps what it knows: for each schedule one row that changes with its firings, for
- * each one made by a request a row with its rule, which seldom changes, and one for each open backfill.
- * Each row is read by itself: one that cannot be is answered as the error that says why, and stays.
+ * The storage of the scheduler: for each schedule a row with the state of its firings; for each one that was created by a
+ * request a row with its rule, which seldom changes; and a row for each open backfill. Rows are read independently: one that
+ * cannot be read is returned as the error, and stays.
  */
 import type { Backfill } from "../core/backfill.ts";
 import { unsealed } from "../core/cipher.ts";
@@ -14,7 +14,7 @@ import { isRecord } from "../core/record.ts";
 import { resealed } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";
 
-/** Appended, never edited; each must be harmless when it is run again. */
+/** Appended, never edited; each has to be harmless when it is run again. */
 const migrations = [
   "CREATE TABLE IF NOT EXISTS schedules (id TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
   "CREATE TABLE IF NOT EXISTS plans (id TEXT PRIMARY KEY, plan TEXT NOT NULL) WITHOUT ROWID",
@@ -23,17 +23,17 @@ const migrations = [
      key TEXT PRIMARY KEY, digest TEXT NOT NULL, result TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID`,
 ];
 
-/** What a row holds, or why it cannot be read: key_missing, journal_corrupt, journal_newer. */
+/** The content of a row, or the error why it cannot be read: key_missing, journal_corrupt, journal_newer. */
 export type Kept<Value> = Value | HoldfastError;
 
-/** What a request with an Idempotency-Key did. */
+/** The result of a request with an Idempotency-Key. */
 export type KeyedResult = { readonly digest: string; readonly result: unknown };
 
 export class ScheduleStore {
   readonly #sql: SqlStorage;
   readonly #vault: Vault;
 
-  /** @param vault seals all that is kept of a schedule but its id */
+  /** @param vault seals everything about a schedule except for its id */
   constructor(sql: SqlStorage, vault: Vault = unsealed) {
     this.#sql = sql;
     this.#vault = vault;
@@ -66,14 +66,14 @@ export class ScheduleStore {
       const value = as(JSON.parse(this.#vault.open(text, place)));
       if (value !== null) return value;
     } catch (error) {
-      // Keys that are malformed say nothing about a row.
+      // Malformed encryption keys are not an error of the row.
       if (error instanceof HoldfastError && error.code !== "config_invalid") return error;
       if (!(error instanceof SyntaxError)) throw error;
     }
     return new HoldfastError("journal_corrupt", `${place} is damaged: its bytes are not those of such a row`);
   }
 
-  /** Seals everything that opens anew, with the newest key. @throws HoldfastError of a row that does not open */
+  /** Seals everything with the newest key. @throws HoldfastError of a row that does not open */
   reseal(): Resealed {
     let [rows, sealed] = [0, 0];
     let failure: HoldfastError | null = null;
@@ -98,7 +98,7 @@ export class ScheduleStore {
     return { rows, sealed };
   }
 
-  /** Every schedule ever seen, but for those removed long ago; or the one of that id. */
+  /** The states of all schedules, also of those that were removed recently; or of the one with that id. */
   all(only?: string): Map<string, Kept<ScheduleState>> {
     return this.#read(sealedColumns[0], toState, only);
   }
@@ -115,7 +115,7 @@ export class ScheduleStore {
     this.#sql.exec("DELETE FROM schedules WHERE id = ?", id);
   }
 
-  /** In the order of their ids; or the one of that id. */
+  /** The plans by id; or the one with that id. */
   plans(only?: string): Map<string, Kept<Plan>> {
     return this.#read(sealedColumns[1], toPlan, only);
   }
@@ -132,7 +132,7 @@ export class ScheduleStore {
     this.#sql.exec("DELETE FROM plans WHERE id = ?", id);
   }
 
-  /** By number, which is the order in which they were asked for; or the one of that number. */
+  /** The backfills by number, in the order of their requests; or the one with that number. */
   backfills(only?: number): Map<number, Kept<Backfill>> {
     return this.#read(sealedColumns[2], toBackfill, only);
   }
@@ -158,7 +158,7 @@ export class ScheduleStore {
     return { digest, result: JSON.parse(row.result) as unknown };
   }
 
-  /** Also forgets the keys of before `keptFromAt`. */
+  /** Stores a result, and forgets those from before `keptFromAt`. */
   putResult(key: string, { digest, result }: KeyedResult, at: number, keptFromAt: number): void {
     this.#sql.exec("DELETE FROM keys WHERE at < ?", keptFromAt);
     this.#sql.exec(
@@ -171,7 +171,7 @@ export class ScheduleStore {
   }
 }
 
-/** Table, its key, and what is sealed of it. */
+/** Each table with its key and its sealed columns. */
 const sealedColumns = [
   ["schedules", "id", "state"],
   ["plans", "id", "plan"],
@@ -179,7 +179,7 @@ const sealedColumns = [
   ["keys", "key", "digest"],
 ] as const;
 
-/** Null of what no such row holds. */
+/** Null where the value is not a state. */
 function toState(value: unknown): ScheduleState | null {
   if (!isRecord(value)) return null;
   const state = { ...unseen, ...value };
@@ -191,7 +191,7 @@ function toPlan(value: unknown, id: string): Plan | null {
   const rule = plan?.rule;
   if (plan?.madePaused === undefined || rule?.id !== id) return null;
   if (typeof rule.workflow !== "string" || typeof rule.cron !== "string") return null;
-  // JSON leaves out what is undefined.
+  // JSON omits undefined fields.
   return { madePaused: plan.madePaused, rule: { ...rule, input: rule.input } };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a buffered signal holds, as it stands in its rows: who sent it, its payload in parts, and the digest that
- * tells a repetition from another; sealed where there are keys. Who may have the signal is for the buffer to say.
+ * The rows of a buffered signal: its sender, its payload in parts, and the digest that repeated signals are compared by;
+ * sealed where there are keys. Claims are up to the buffer.
  */
 import type { Vault } from "../core/cipher.ts";
 import type { ErrorCode } from "../core/code.ts";
@@ -10,7 +10,7 @@ import { cut } from "./part.ts";
 import { resealed, resealedParts } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";
 
-/** What is known of the id cannot be read, and so not compared. */
+/** The stored digest of the id cannot be read, and so not compared. */
 export type Unreadable = { readonly kind: "unreadable"; readonly code: ErrorCode; readonly message: string };
 
 /** A buffered broadcast; its signal carries no key. */
@@ -44,7 +44,7 @@ export class Signals {
     }
   }
 
-  /** Whether what is known of the id came with these very words. */
+  /** Whether the known digest of the id is the same as this one. */
   isSame(id: string, known: string | null, digest: string | null): boolean | Unreadable {
     try {
       return (known === null ? null : this.#vault.open(known, placeOf(id, "digest"))) === digest;
@@ -61,7 +61,7 @@ export class Signals {
     return { id, signal: { name, payload, ...toSender(this.#vault.open(sender, placeOf(id, "sender"))) } };
   }
 
-  /** Seals it anew, with the newest key. @throws HoldfastError as the vault does */
+  /** Seals the signal with the newest key. @throws HoldfastError as the vault does */
   reseal({ number, id, sender, digest }: SignalRow & { readonly digest: string | null }): Resealed {
     const named = resealed(this.#vault, sender, placeOf(id, "sender"));
     const told = digest === null ? null : resealed(this.#vault, digest, placeOf(id, "digest"));
@@ -85,7 +85,7 @@ export class Signals {
   }
 }
 
-/** What a sealed column of a signal is bound to. */
+/** The place that a sealed column of a signal is bound to. */
 function placeOf(id: string, what: string): string {
   return `the ${what} of the buffered signal ${id}`;
 }
@@ -97,7 +97,7 @@ function senderOf({ by, role, reason, trace }: SignalRequest): string {
   return JSON.stringify({ by, role, reason, trace } satisfies Record<keyof Sender, unknown>);
 }
 
-/** Rows of before hold the name alone, which never began like an object. */
+/** Rows of older versions hold the name alone, which never begins like an object. */
 function toSender(text: string): Sender {
   return text.startsWith("{") ? (JSON.parse(text) as Sender) : { by: text };
 }
