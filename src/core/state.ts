@@ -1,6 +1,6 @@
 /**
- * What the journal says about a run so far, in a form to ask: the engine, the directory and the
- * views read it, and only `fold` (core/fold.ts) writes it.
+ * The state of a run, as its journal gives it: the engine, the directory and the views read it, and only `fold`
+ * (core/fold.ts) writes it.
  */
 import type { EndEntry } from "./end.ts";
 import type { CallKind, EntryOf, Fact } from "./entry.ts";
@@ -14,7 +14,7 @@ import { noUsage } from "./usage.ts";
 import type { Stored } from "./value.ts";
 
 /**
- * One call of `step`, as far as it is on record. Most calls of a long journal are merely over: the other fields stay on the
+ * The recorded state of one call of `step`. Most calls of a long journal have just completed: other fields stay on the
  * prototype until they are set, which saves memory.
  */
 export class Call {
@@ -25,34 +25,34 @@ export class Call {
   readonly name: string;
   /** When it was first on record. */
   readonly since: number;
-  /** Its recorded outcome has been appended, or it waits for nothing any more. */
+  /** It has ended, or was withdrawn. */
   done = false;
-  /** Its recorded outcome is an error. */
+  /** It ended with an error. */
   declare failed: boolean;
-  /** Its branch lost a race: nothing waits for it any more. */
+  /** Its branch lost a race. */
   declare withdrawn: boolean;
-  /** Of one that failed, can be undone or was withdrawn: the `seq` of the entry that ended it; 0 for others. */
+  /** If it failed, can be undone or was withdrawn, the `seq` of the entry that ended it; else 0. */
   declare endedSeq: number;
   /** Attempts that failed. */
   declare attempts: number;
-  /** Of these, the ones before the newest retry by a person: they do not count for the limit. */
+  /** How many of them were before the newest retry by a person, and do not count for the limit. */
   declare forgiven: number;
-  /** How many attempts there may be in all, the forgiven ones included; null where that is not on record. */
+  /** The limit of attempts, including the forgiven ones; null where it is not recorded. */
   declare limit: number | null;
-  /** No attempt is left, and a person decides. */
+  /** No attempt is left, and the run is paused for a person to decide. */
   declare exhausted: boolean;
-  /** The attempt that was put on record as it began; 0 when none was. */
+  /** The number of the attempt whose beginning was recorded; 0 for none. */
   declare begunAttempt: number;
   /** The request that a courier makes as the attempt of this step; `until` is then when it times out. */
   declare order: Dispatch | null;
   /** When the next attempt begins; null when none is waited for. */
   declare retryAt: number | null;
-  /** When that was fixed. */
+  /** When `retryAt` was set. */
   declare retryFrom: number;
   declare lastError: StoredError | null;
-  /** Deaths of the process, in a row, while the step was at work, without those that came with a deployment. */
+  /** Consecutive deaths of the process during the step, without those during a deployment. */
   declare crashes: number;
-  /** The same with those. */
+  /** The same, including those. */
   declare interruptions: number;
   /** When a sleep ends, a wait gives up or a request is over; null for never. */
   declare until: number | null;
@@ -62,14 +62,14 @@ export class Call {
   declare address: string | null;
   /** How often its address was revoked. */
   declare generation: number;
-  /** Its calls that were refused, as far as they are on record. */
+  /** Of a webhook: how many refused calls are recorded. */
   declare rejections: number;
-  /** Of a webhook: it had its first accepted call, and did not time out. */
+  /** Of a webhook: a call was accepted. */
   declare received: boolean;
-  /** The run that an `invoke` or a `start` made. */
+  /** The child of an `invoke` or a `start`. */
   declare child: ChildRun | null;
   declare policy: ChildPolicy;
-  /** Nobody waits for the child; what becomes of it at the end of this run, `policy` says. */
+  /** The call was a `start`: it does not wait for the child. */
   declare detached: boolean;
 
   constructor(key: string, id: string, kind: CallKind, name: string, since: number) {
@@ -108,7 +108,7 @@ const untouched: Omit<Call, "key" | "id" | "kind" | "name" | "since" | "done"> =
 };
 Object.assign(Call.prototype, untouched);
 
-/** A validated request to the run, as far as it is on record. */
+/** The recorded state of an update. */
 export type Update = {
   readonly id: string;
   readonly name: string;
@@ -117,7 +117,7 @@ export type Update = {
   end: UpdateEnd | null;
 };
 
-/** What is delivered to the handler: mostly what the promise of a call settles with. `key` tells which; `seq` is the entry it comes from. */
+/** Something delivered to the handler: mostly the settlement of the call `key`. `seq` is the entry that it comes from. */
 export type Outcome = {
   readonly key: string;
   readonly seq: number;
@@ -125,24 +125,24 @@ export type Outcome = {
   readonly settle:
     | { readonly kind: "value"; readonly value: Stored }
     | { readonly kind: "error"; readonly error: StoredError }
-    /** To a wait for a signal; its schema, if it has one, is still to validate it. */
+    /** The payload of a signal, still to be validated by the wait's schema, if there is one. */
     | { readonly kind: "payload"; readonly payload: Stored }
     | { readonly kind: "elapsed" }
     | { readonly kind: "timed_out" }
-    /** A child that nobody waits for has been started. */
+    /** A child was started by `start`. */
     | { readonly kind: "child"; readonly child: ChildRun }
-    /** To every open call but the `awaited` ones. */
+    /** Rejects every open call except for the `awaited` ones. */
     | { readonly kind: "cancelled"; readonly error: StoredError; readonly awaited: readonly string[] }
-    /** The handler is over; these steps are undone. */
+    /** The handler is not run any further; these steps are undone. */
     | { readonly kind: "undo"; readonly steps: readonly string[] }
-    /** To the function of an update, or a listener to signals; any number of times. */
+    /** For the function of an update, or a listener to signals: may be delivered any number of times. */
     | { readonly kind: "update"; readonly update: string; readonly argument: Stored }
     | { readonly kind: "signal"; readonly payload: Stored };
 };
 
 export class RunState {
   created: EntryOf<"run.created"> | null = null;
-  /** The input that the first start sent; a debounce may have replaced it since. */
+  /** The input as the first start sent it; a debounce may have replaced it in `created`. */
   sent: Stored | null = null;
   seq = 0;
   /** The newest entry's instant. */
@@ -151,33 +151,33 @@ export class RunState {
   end: EndEntry | null = null;
   paused: EntryOf<"run.paused"> | null = null;
   cancelling: EntryOf<"run.cancel_requested"> | null = null;
-  /** A cancellation came that could not change how the run ends, and is on record. */
+  /** A cancellation was recorded that could not change how the run ends. */
   cancelNoted = false;
-  /** The run is being undone and will end like this. */
+  /** Set while the run is being undone, with the end that follows. */
   ending: EntryOf<"undo.started"> | null = null;
   /** Completed steps that can be undone, in the order in which they completed. */
   readonly undoable = new Set<string>();
   undone: string[] = [];
   notUndone: { readonly step: string; readonly error: StoredError }[] = [];
-  /** Children to be stopped because nobody waits for them any more, by id. */
+  /** Orphans, by id: children that have to be stopped, because nobody waits for them any more. */
   readonly orphans = new Map<string, { readonly child: ChildRun; readonly policy: ChildPolicy }>();
-  /** Children whose failure a retry of this run set free, by step. */
+  /** Failed children of steps that a retry of this run cleared, by step. */
   readonly formerChildren = new Map<string, ChildRun>();
-  /** Steps whose child was stopped, and which a retry has start another: the id of the first is taken. */
+  /** Steps whose child was stopped and that a retry makes again: the new child needs another id. */
   readonly restarted = new Set<string>();
-  /** Names that `onSignal` takes. */
+  /** Names of signals that `onSignal` consumes. */
   readonly listeners = new Set<string>();
   readonly updates = new Map<string, Update>();
   /** `Idempotency-Key`s of updates; the value is the update's id. */
   readonly updateKeys = new Map<string, string>();
   readonly patches = new Set<string>();
-  /** Limits that hold the run or its steps, by lane and step. */
+  /** Lanes that the run or its steps wait for, by lane and step. */
   readonly queued = new Map<string, EntryOf<"lane.queued">>();
   readonly calls = new Map<string, Call>();
-  /** The calls that are not done, in the order in which they went on record. */
+  /** The calls that are not done, in the order in which they were recorded. */
   readonly open = new Set<Call>();
   readonly inboxes = new Map<string, Inbox>();
-  /** What tells repeated starts that were merged into this one by a debounce. */
+  /** Idempotency keys of starts that a debounce merged into this run. */
   readonly debounceKeys = new Set<string>();
   /** `Idempotency-Key`s of signals. */
   readonly signalKeys = new Map<string, { readonly name: string; readonly payload: Stored }>();
@@ -186,52 +186,52 @@ export class RunState {
     string,
     { readonly kind: string; readonly reason: string | null; readonly url?: string }
   >();
-  /** Steps that a retry of the run set free, and that have no outcome yet. */
+  /** Steps that a retry cleared, and that have not ended since. */
   readonly cleared = new Set<string>();
-  /** Steps that were undone and that a retry set free to be done again, and how often. */
+  /** How often each step was undone and then cleared by a retry, to be made again. */
   readonly renewed = new Map<string, number>();
   /**
-   * As `episode`; of a fork that was not retried yet, the `seq` of the newest entry it copied. Entries up to there tell of no
-   * new code: the handler may have gone another way since.
+   * As `episode`; in a fork that was not retried yet, the `seq` of the newest copied entry. Calls recorded up to there may not
+   * be made again, which does not mark a change of the code.
    */
   retriedSeq = 0;
-  /** Calls that were open then: the handler may have gone another way since, and not make them again. */
+  /** Calls that were open at `retriedSeq`: they may not be made again either. */
   openAtRetry: ReadonlySet<Call> = new Set();
   /** Log lines and progress values since the newest outcome, as {@link publicationOf} writes them. */
   published: string[] = [];
   progress: Stored | null = null;
-  /** How its steps went, by name, over all its lives. */
+  /** The counts of its steps, by name, over all its lives. */
   tallies: Tallies = new Map();
   steps: { completed: number; failed: number } = { completed: 0, failed: 0 };
-  /** Calls marked as added or removed, so that each is marked once. */
+  /** Calls that are marked as added or removed, so that each is marked once. */
   readonly marked = new Set<string>();
-  /** The newest deployment on record. */
+  /** The newest recorded deployment. */
   deployment: string | null = null;
-  /** The deployment under which its handler began; null before, and once it was cut off under another. */
+  /** The deployment under which its handler began; null before that, and after a death under another deployment. */
   startedUnder: string | null = null;
-  /** Deaths of the process in a row, without progress between them, but for those that came with a deployment. */
+  /** Consecutive deaths of the process without progress between them, without those during a deployment. */
   crashes = 0;
-  /** The same with those. */
+  /** The same, including those. */
   interruptions = 0;
   /** The `seq` of the newest `run.recovered`; 0 before. */
   recoveredSeq = 0;
-  /** What the run's own timeout counts from. */
+  /** When the run's own timeout begins to count. */
   timedFrom = 0;
-  /** The `seq` of the newest `run.retried` that had an ended run go on; 0 before. */
+  /** The `seq` of the newest `run.retried` that reopened the run after an end; 0 before. */
   episode = 0;
-  /** The newest on record. */
+  /** The newest recorded usage. */
   used: Usage = noUsage;
-  /** Subscribers that nobody has begun to tell of an end, by the `seq` of that end. */
+  /** Addresses for which no notice of an end was started yet, by the `seq` of that end. */
   readonly untold = new Map<number, Set<string>>();
-  /** The runs that tell its ends, oldest first. */
+  /** The runs that deliver notices of its ends, oldest first. */
   notices: string[] = [];
-  /** What is before it came from another deployment. */
+  /** Set for an imported run: entries before this one are from another deployment. */
   imported: EntryOf<"run.imported"> | null = null;
-  /** Steps whose result stayed behind there. */
+  /** Steps whose result was left out of the import. */
   readonly omitted = new Set<string>();
 }
 
-/** Names and occurrences are counted per kind, so the kind is part of a call's key. */
+/** The key of a call. It includes the kind, because occurrences are counted for each kind. */
 export function callKey(kind: CallKind | "received", id: string): string {
   return `${kind}:${id}`;
 }
@@ -245,22 +245,22 @@ export function handlerKey(kind: "update" | "listener", name: string): string {
   return `${kind} ${name}`;
 }
 
-/** The kind under which a revocation of this webhook's address is known by its key. */
+/** The kind of action under which a revocation of this webhook's address is stored. */
 export function revocationOf(id: string): string {
   return `revoke the address of webhook ${id}`;
 }
 
-/** The record of a call, made where there is none. */
+/** The state of a call, created if there is none. */
 export function recordOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
   const call = endedOf(state, kind, id, name, at);
   if (!call.done) state.open.add(call);
   return call;
 }
 
-/** The same, of a call that ends with this entry: one that was not on record before is not put among the open ones. */
+/** The same for a call that ends with this entry: a new one is not added to the open calls. */
 export function endedOf(state: RunState, kind: CallKind, id: string, name: string, at: number): Call {
   const key = callKey(kind, id);
-  // Whatever is recorded of a call shows that the code makes it again.
+  // A new entry of the call shows that the code makes it after all.
   if (state.marked.size > 0) state.marked.delete(`step.removed:${key}`);
   const known = state.calls.get(key);
   if (known !== undefined) return known;
@@ -269,7 +269,7 @@ export function endedOf(state: RunState, kind: CallKind, id: string, name: strin
   return call;
 }
 
-/** The open calls that may still settle: of a run that is being undone, only those that undo. */
+/** The open calls that may still settle; in a run that is being undone, only undos. */
 export function openCalls({ open, ending }: RunState): Call[] {
   return [...open].filter((call) => ending === null || call.kind === "undo");
 }
@@ -281,7 +281,7 @@ export function callsOut({ open }: Pick<RunState, "open">): CallOut[] {
   return [...open].filter((call): call is CallOut => call.order !== null);
 }
 
-/** A log line or a progress value as text to compare. */
+/** A log line or a progress value as text, to compare. */
 export function publicationOf(fact: Extract<Fact, { kind: "log.written" | "progress.published" }>): string {
   if (fact.kind === "progress.published") return `progress ${fact.value}`;
   return `${fact.level} ${JSON.stringify(fact.message)} ${fact.data ?? ""}`;
