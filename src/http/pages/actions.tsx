@@ -1,20 +1,20 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: what a person can do to a run: buttons that say why they cannot be used, and the dialogs behind them. */
+/** Owns: the actions on a run: buttons, which say why they are disabled, and their dialogs. */
 import { toJson } from "../../core/json.ts";
 import { anyJson } from "../../core/field.ts";
 import { isEnded } from "../../core/run.ts";
 import type { RunSnapshot } from "../../core/run.ts";
 import { decode } from "../../core/value.ts";
 import type { Caller } from "../auth.ts";
-import { AskingDialogs, NameField } from "./asking.tsx";
+import { QueryDialogs, NameField } from "./queries.tsx";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";
 
 type ActionsProps = { readonly run: RunSnapshot; readonly caller: Caller | null };
 
-/** The likeliest stand beside the title, all of them in the menu. */
+/** The likeliest actions are beside the title; all of them are in the menu. */
 export function Actions({ run, caller }: ActionsProps) {
   const { status } = run;
   const ended = isEnded(status) ? `The run has ended: it is ${status}.` : null;
@@ -95,7 +95,7 @@ function retryOf({ status, error, waitingFor }: RunSnapshot): {
   if (status === "failed") return { label: "Retry", unless: null };
   if (isEnded(status)) return { label: "Retry", unless: `A run that is ${status} has nothing to retry.` };
   if (waitingFor.some(({ kind }) => kind === "retry")) return { label: "Retry now", unless: null };
-  // The engine paused it because a step has no attempt left: the wait is for a person.
+  // The engine paused the run because a step has no attempt left: it waits for a person.
   if (status === "paused" && error !== null && error.code !== "step_kind_changed")
     return { label: "Retry", unless: null };
   return { label: "Retry now", unless: "The run waits for no attempt." };
@@ -111,7 +111,7 @@ export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
   return (
     <>
       <SignalDialog path={path} />
-      <AskingDialogs path={path} />
+      <QueryDialogs path={path} />
       <ActionDialog
         id="pause"
         title="Pause this run"
@@ -180,7 +180,7 @@ function RetryDialog({ run, path }: { readonly run: RunSnapshot; readonly path: 
     lead: "What failed is tried again, what succeeded is kept. A run that waits for its next attempt makes it now.",
   };
   if (!isEnded(run.status)) return <ActionDialog {...shared} title="Retry now" />;
-  // The feed of a run that had ended is closed: the page is opened anew.
+  // The feed of an ended run is closed, so the page has to be loaded again.
   return <ActionDialog {...shared} title="Retry this run" then={`/runs/${encodeURIComponent(run.id)}`} />;
 }
 
@@ -224,7 +224,7 @@ function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: s
   );
 }
 
-/** Values longer than this are edited elsewhere: over the API. */
+/** Longer values cannot be edited here, only over the API. */
 const maxEdited = 50_000;
 
 function ForkInput({ input }: { readonly input: string }) {

@@ -1,4 +1,4 @@
-/** What a chart's axes need: round steps, and the words for what stands at them. */
+/** The axes of charts: round steps, and the labels of their ticks. */
 
 /** A step of 1, 2 or 5 times a power of ten of which at most `count` reach the largest value. */
 function roundStep(largest: number, count: number): number {
@@ -25,7 +25,7 @@ const spans = [
   ...[1, 2, 5, 10, 20, 50].map((factor) => factor * day),
 ];
 
-/** Spans from 0 to at least `largest`, in steps that a clock knows. In ms. */
+/** Durations from 0 to at least `largest`, in steps of seconds, minutes and hours. In ms. */
 export function spanTicks(largest: number, count = 4): readonly number[] {
   const rough = Math.max(largest, 1) / count;
   return upTo(largest, spans.find((span) => span >= rough) ?? roundStep(largest / day, count) * day);
@@ -45,7 +45,7 @@ export function tickText(ms: number): string {
   return ms < day ? `${ms / hour} h` : `${Math.round(ms / day)} d`;
 }
 
-/** `98.2 %`; never 100 % where one is missing, never 0 % where there is one. */
+/** `98.2 %`; 100 % and 0 % only where they are exact. */
 export function shareText(share: number | null): string {
   if (share === null) return "–";
   const percent = share * 100;

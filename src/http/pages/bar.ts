@@ -29,7 +29,7 @@ export const barSigns: Readonly<Record<BarKind, Sign>> = {
   update: "pen",
 };
 
-/** What a bar is: of a step that has begun, `running` while an attempt is in flight and `waiting` between them. */
+/** The status of a bar. A step that has begun is `running` while an attempt is in flight, and `waiting` between attempts. */
 export function barStatus({ status, attempts, kind, calls }: Bar): string {
   if (status !== "open") return status === "timed_out" ? "timed out" : status;
   if (calls !== undefined) return "running";

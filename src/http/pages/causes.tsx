@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: failures by what they have in common, and the one such cause that a list is about. */
+/** Owns: causes of failures, and the cause that a list is filtered by. */
 import type { Cause } from "../../core/directory.ts";
 import { queryOf } from "./filter.ts";
 import type { Asked } from "./filter.ts";
@@ -72,7 +72,7 @@ function CauseItem({ cause, asked }: { readonly cause: Cause; readonly asked: As
   );
 }
 
-/** @param cause null where no run has failed of it, or has any more */
+/** @param cause null where no run has it any more */
 export function ChosenCause({ cause, asked }: { readonly cause: Cause | null; readonly asked: Asked }) {
   return (
     <p class="cause-chosen">

@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: charts, drawn on the server as SVG that stretches with the page; words stand beside it as HTML, so
- * that they do not stretch. A picture says nothing to who cannot see it: the same numbers are in a table.
+ * Owns: charts, drawn on the server as SVG that stretches with the page; text is HTML beside it, so that it does not stretch.
+ * For screen readers the same numbers are in a table.
  */
 import type { PropsWithChildren } from "hono/jsx";
 import type { Durations, SliceCounts, StatsSlice } from "../../core/stats.ts";
@@ -24,7 +24,7 @@ type SlicesProps = {
   readonly href: (from: number, until: number) => string;
 };
 
-/** How many runs were created in each slice, by what became of them. */
+/** How many runs were created in each slice, by their status. */
 export function OutcomeChart({ slices, sliceMs, href }: SlicesProps) {
   const ticks = countTicks(Math.max(...slices.map(total)));
   const top = ticks.at(-1) ?? 1;
@@ -56,7 +56,7 @@ export function OutcomeChart({ slices, sliceMs, href }: SlicesProps) {
 
 type StackProps = { readonly slice: SliceCounts; readonly x: number; readonly size: number; readonly scale: number };
 
-/** The outcomes of a slice on top of each other; one that is there at all can be seen. */
+/** The outcomes of a slice, stacked; each that is not 0 has a visible height. */
 function Stack({ slice, x, size, scale }: StackProps) {
   let y = height;
   return (
@@ -71,7 +71,7 @@ function Stack({ slice, x, size, scale }: StackProps) {
   );
 }
 
-/** How long runs took: the middle one, and the one that only a twentieth was slower than. */
+/** How long runs took: the median and the 95th percentile. */
 export function DurationChart({ slices, sliceMs, href }: SlicesProps) {
   const ticks = spanTicks(Math.max(0, ...slices.map(({ durations }) => durations?.p95 ?? 0)));
   const top = ticks.at(-1) ?? 1;
@@ -106,7 +106,7 @@ function durationText(durations: Durations | null): string {
 
 type Point = { readonly x: number; readonly y: number };
 
-/** Neighbours that have a point each; a gap stays a gap. */
+/** The line in segments, which end where a slice has no value. */
 function stretches(points: readonly (Point | null)[]): Point[][] {
   const found: Point[][] = [];
   let isOpen = false;

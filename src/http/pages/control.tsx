@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the one control of a field that holds one value: what the browser offers for it, and its limits. */
+/** Owns: the control of a field that holds a single value: its type in the browser, and its limits. */
 import type { Blank, Field, Json, TextFormat } from "../../core/field.ts";
 
 type ControlProps = {
@@ -77,7 +77,7 @@ function Text({ field, attributes }: TextProps) {
   if (format === "date-time") {
     return <input type={types[format]} data-zone {...attributes} />;
   }
-  // The browser wants the whole text to match; a schema is content with a part.
+  // The browser matches the whole text, a schema any part of it.
   const match =
     pattern === undefined ? {} : { pattern: `(?=[\\s\\S]*?(?:${pattern}))[\\s\\S]*`, title: `Matches ${pattern}` };
   const step = format === "time" ? { step: "0.001" } : {};
@@ -86,11 +86,11 @@ function Text({ field, attributes }: TextProps) {
   );
 }
 
-/** Whole numbers next to an excluded end are the end; for others the validator has the last word. */
+/** An excluded bound of whole numbers becomes the next number; for others the validator decides. */
 function bounds({ whole, min, max, above, below, step }: Extract<Field, { kind: "number" }>): Attributes {
   const least = min ?? (whole && above !== undefined ? Math.floor(above) + 1 : above);
   const most = max ?? (whole && below !== undefined ? Math.ceil(below) - 1 : below);
-  // The browser counts steps from the least; a schema counts them from nought.
+  // The browser counts steps from the minimum, a schema from 0.
   const fits = step !== undefined && (least === undefined || least % step === 0);
   return {
     step: fits ? step : whole ? 1 : "any",
@@ -163,7 +163,7 @@ type OptionsProps = {
   readonly attributes: Attributes;
 };
 
-/** Each option's value is JSON; the empty one is none. */
+/** The value of each option is JSON; an empty one stands for no value. */
 function Options({ field, blank, options, attributes }: OptionsProps) {
   const { initial, nullable } = field;
   return (

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: actions on a page: the button, and the dialog that asks who and why before anything is sent.
+ * Owns: actions on a page: the button, and the dialog that asks for name and reason before anything is sent.
  * The script sends the form to the public API (client/action.ts says how fields become a body).
  */
 import type { PropsWithChildren } from "hono/jsx";
@@ -26,7 +26,7 @@ type ButtonProps = PropsWithChildren<{
   readonly forkFrom?: string;
 }>;
 
-/** Opens a dialog. What cannot be done stays in its place and says why. */
+/** A button that opens a dialog. A disabled one stays visible and says why. */
 export function ActionButton(props: ButtonProps) {
   const { dialog, caller, role, unless = null, look = "plain", sign, forkFrom, children } = props;
   const isAllowed = caller !== null && mayAs(caller, role);
@@ -122,7 +122,7 @@ export function ActionDialog(props: DialogProps) {
   );
 }
 
-/** Who and why; both go into headers and stand in the history. */
+/** The fields for name and reason, which are sent as headers and recorded in the history. */
 function Author({ id, why }: { readonly id: string; readonly why: "required" | "optional" }) {
   return (
     <div class="author">

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: one thing that is known, with its name, in a list of points. */
+/** Owns: one fact with its name, in a list. */
 import type { PropsWithChildren } from "hono/jsx";
 
 export function Fact({ name, children }: PropsWithChildren<{ readonly name: string }>) {

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: what is known of a run besides what it does: times, labels, progress, its trace, and what it took and cost. */
+/** Owns: the facts of a run: times, labels, progress, trace, usage and cost. */
 import type { EntryOf } from "../../core/entry.ts";
 import { costOf } from "../../core/price.ts";
 import type { RunSnapshot } from "../../core/run.ts";
@@ -84,7 +84,7 @@ function size(bytes: number): string {
   return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-/** A run costs millionths of a dollar: what a million like it would cost is easier to read. */
+/** A run costs millionths of a dollar, so the cost of a million such runs is shown. */
 function money(dollars: number): string {
   return `$${(dollars * 1e6).toLocaleString("en-GB", { maximumFractionDigits: 2 })} per million such runs`;
 }

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: where a run stands among others: those that started it, the run it was forked from, those it started. */
+/** Owns: the relations of a run: its ancestors, the run that it was forked from, its children. */
 import type { RunSnapshot } from "../../core/run.ts";
 import type { Bar } from "../../core/timeline.ts";
 import { barAddress, barStatus, barTone } from "./bar.ts";
@@ -11,12 +11,12 @@ import { Status } from "./status.tsx";
 export const childrenPerBlock = 25;
 const rowHeight = 40;
 
-/** A run that this one comes from; null where it is gone. */
+/** An ancestor; null where it was removed. */
 export type Ancestor = { readonly id: string; readonly workflow: string; readonly run: RunSnapshot | null };
 
 type FamilyProps = {
   readonly run: RunSnapshot;
-  /** The eldest first. */
+  /** The oldest ancestor first. */
   readonly ancestors: readonly Ancestor[];
   readonly children: number;
 };

@@ -10,7 +10,7 @@ const maxMessage = 4000;
 
 type FaultProps = { readonly error: StoredError; readonly depth?: number };
 
-/** Called a fault because an error of this page itself is something else. */
+/** Called a fault, to distinguish it from an error of the page itself. */
 export function Fault({ error, depth = 0 }: FaultProps) {
   const { name, message, code, stack, cause, errors = [], undone = [], notUndone = [] } = error;
   return (

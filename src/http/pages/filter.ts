@@ -1,10 +1,10 @@
-/** Owns: which runs a page of runs is about, as its address says: the names of `GET /v1/runs`, and how links change them. */
+/** Owns: the filter in the address of a page of runs: parameters as of `GET /v1/runs`, and how links change them. */
 import { runStatuses } from "../../core/run.ts";
 import type { RunStatus } from "../../core/run.ts";
 import type { RunFilter } from "../../core/directory.ts";
 import { filterNames, readQuery } from "../query.ts";
 
-/** Parameters of the address that are given, in the order in which links write them. */
+/** The given parameters of the address, in the order in which links write them. */
 export type Asked = ReadonlyMap<string, string>;
 
 /** @throws RequestError parameter_unknown, parameter_repeated, parameter_invalid */
@@ -21,7 +21,7 @@ export function toBulkFilter({ createdAfter, createdBefore, ...rest }: RunFilter
   };
 }
 
-/** The query, with these parameters changed; null takes one away. Changing anything leads back to the first page. */
+/** The query with these parameters changed; null removes one. Any change leads back to the first page. */
 export function queryOf(asked: Asked, changes: Readonly<Record<string, string | null>> = {}): string {
   const query = new URLSearchParams();
   const merged = { ...Object.fromEntries(asked), cursor: null, ...changes };
@@ -30,15 +30,15 @@ export function queryOf(asked: Asked, changes: Readonly<Record<string, string | 
   return text === "" ? "" : `?${text}`;
 }
 
-/** The statuses with this one added, or taken away where it is there; null for none, which means all. */
+/** The statuses with this one added, or removed if it is there; null for none, which means all. */
 export function toggle(statuses: readonly RunStatus[], status: RunStatus): string | null {
   const next = runStatuses.filter((each) => statuses.includes(each) !== (each === status));
   return next.length === 0 ? null : next.join(",");
 }
 
 /**
- * The address as links write it, where a form wrote it otherwise: with empty fields, with a label as
- * `label=KEY=value`, with instants that have no zone (UTC, when no script has said better). Null when it is so already.
+ * The address in the form that links use. A form without the script writes it otherwise: with empty fields, a label as
+ * `label=KEY=value`, instants without a zone (taken as UTC). Null where it has the right form already.
  */
 export function tidy(url: URL): string | null {
   const query = new URLSearchParams();

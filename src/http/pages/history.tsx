@@ -70,7 +70,7 @@ export function History({ run, first, last, only }: HistoryProps) {
   );
 }
 
-/** Blocks by `seq`: one that is full never changes again. */
+/** Blocks by `seq`: a full block never changes again. */
 function blocks(address: string, first: number, last: number) {
   const [from, until] = [first - 1, last].map((seq) => Math.floor(seq / entriesPerBlock));
   const count = Math.floor((last - 1) / entriesPerBlock) - (from ?? 0) + 1;
@@ -86,7 +86,7 @@ function blocks(address: string, first: number, last: number) {
 
 type ChainProps = { readonly address: string; readonly only: Group; readonly after: number; readonly last: number };
 
-/** Of a history that is narrowed nobody knows how long it is: each block ends with the place of the next. */
+/** The length of a filtered history is not known: each block ends with the place of the next. */
 function Chain({ address, only, after, last }: ChainProps) {
   const src = `${address}/history?after=${after}&entries=${only}`;
   return <Block id={`entries-${only}-${after}`} src={src} rows={8} rowHeight={rowHeight} stamp={String(last)} />;

@@ -1,9 +1,9 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the dashboard's signs. Each is 16 by 16, drawn with the colour of the text around it, and decoration: words stand beside it. */
+/** Owns: the dashboard's icons: 16 by 16, in the colour of the text around them, and only decoration beside a text. */
 import type { RunStatus } from "../../core/run.ts";
 
-/** Each status has a shape of its own, so that colour is never all that tells them apart. */
+/** Each status has a shape of its own, so that colour is not the only difference. */
 const shapes: Readonly<Record<RunStatus, string>> = {
   queued: "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 0 1 0-11M8 6v4M6 8h4",
   running: "M5.5 3.5v9l7-4.5z",

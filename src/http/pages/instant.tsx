@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: instants and spans on a page. The server writes UTC and says so, or the distance from now; the script
- * writes the reader's own time and keeps distances true.
+ * Owns: instants and durations on a page. The server writes UTC and says so, or the distance from now; the script replaces
+ * them by the reader's own time, and keeps distances up to date.
  */
 import { timeOf } from "../../core/phrase.ts";
 import type { Piece } from "../../core/reason.ts";
@@ -23,7 +23,7 @@ type InstantProps = {
 
 export function Instant({ at, form = "clock" }: InstantProps) {
   const iso = new Date(at).toISOString();
-  // Nobody wants every second of a countdown read out.
+  // Screen readers should not read every second of a countdown.
   const silence = form === "in" || form === "left" ? { "aria-live": "off" as const } : {};
   return (
     <time datetime={iso} data-form={form} title={iso} {...silence}>
@@ -57,7 +57,7 @@ function textOf(at: number, form: Form): string {
   }
 }
 
-/** The zone that the times of the page are told in, where they stand beside those of another. */
+/** Names the time zone of the page, where times of another zone are beside it. */
 export function Zone() {
   return (
     <small class="faint" data-zone-name>

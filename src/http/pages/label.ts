@@ -8,8 +8,8 @@ import type { Tick } from "./scale.ts";
 export type Label = Tick & { readonly fitsAt: number | null };
 
 /**
- * Ticks that can be read: behind a fold of days, seconds do not change what an instant is called, and what
- * a fold has pressed together is left out.
+ * The ticks that get a label: not those within a fold, and none whose text would be the same as that of another because a
+ * fold of days lies between.
  */
 export function readable(ticks: readonly Tick[]): Label[] {
   let last: Tick | null = null;

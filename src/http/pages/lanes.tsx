@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the page of lanes: how full each is, who holds it and who waits, and the limit that can be set. */
+/** Owns: the page of lanes: how full each is, who holds its slots, who waits, and setting its limit. */
 import type { LaneInfo } from "../../core/lanes.ts";
 import type { Service } from "../../core/service.ts";
 import type { Caller } from "../auth.ts";

@@ -1,13 +1,13 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: what lists are made of: the empty state, the way to the next page, and blocks of rows that come when they are near. */
+/** Owns: parts of lists: the empty state, links to further pages, and blocks of rows that are loaded on demand. */
 import type { PropsWithChildren } from "hono/jsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
 
 type EmptyProps = PropsWithChildren<{ readonly title: string; readonly sign?: Sign }>;
 
-/** What stands where nothing is, and what could be done about it. */
+/** The empty state of a list, with what to do about it. */
 export function Empty({ title, sign = "search", children }: EmptyProps) {
   return (
     <div class="empty">

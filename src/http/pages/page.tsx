@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: what every page has around it: the head, the ways between the pages, help, and the answer's headers.
- * Does not own: what a page shows.
+ * Owns: the frame of every page: the head, navigation, help, and the response's headers.
+ * Does not own: the content of a page.
  */
 import type { PropsWithChildren } from "hono/jsx";
 import type { JSX } from "hono/jsx/jsx-runtime";
@@ -31,7 +31,7 @@ type PageProps = PropsWithChildren<{
   readonly live?: string;
 }>;
 
-/** Nothing but our own script and style is run, whatever a name or a payload contains. */
+/** Only our own script and style are run, whatever a name or a payload contains. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -123,7 +123,7 @@ function Header({ section, caller, isLive }: HeaderProps) {
   );
 }
 
-/** Who is here, and the way out: of Holdfast's own session, or of the one that Cloudflare Access keeps. */
+/** Who is signed in, and the link to sign out: of Holdfast's own session, or of that of Cloudflare Access. */
 function Leave({ caller: { role, sight, way, name } }: { readonly caller: Caller }) {
   const sees = sight === "shapes" ? ", sees shapes of payloads only" : "";
   const title = `Sign out (${name === null ? "" : `${name}, `}role ${role}${sees})`;

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: what a person sees where a program would get problem+json. */
+/** Owns: error pages, which people get instead of problem+json. */
 import type { Caller } from "../auth.ts";
 import { problem } from "../problem.ts";
 import { urlOf } from "../url.ts";
@@ -9,10 +9,10 @@ import { answer, Page } from "./page.tsx";
 
 type Problem = { readonly title: string; readonly detail: string; readonly code: string };
 
-/** Let in, and no more is known here: the ways between the pages are shown. */
+/** A caller who was let in, so that the navigation is shown; no more is known here. */
 const somebody: Caller = { role: "local", sight: "shapes", way: "local", name: null };
 
-/** The page for whatever was thrown; who is not signed in is sent to sign in, and back afterwards. */
+/** The page for anything thrown; callers who are not signed in are sent to the sign-in page, and back afterwards. */
 export async function refusalPage(request: Request, thrown: unknown): Promise<Response> {
   const refused = problem(thrown);
   const { status } = refused;

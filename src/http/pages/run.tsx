@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: the page of one run, top to bottom.
- * Does not own: what any part of it looks like, or what fills its blocks (fragment).
+ * Owns: the page of one run: its parts and their order.
+ * Does not own: the parts themselves, or the blocks that are loaded later (fragment).
  */
 import type { Entry, EntryOf } from "../../core/entry.ts";
 import { isEnded } from "../../core/run.ts";
@@ -21,7 +21,7 @@ import { childrenBlock, entryBlock, historyBlock, orNull, readGroup, timelineBlo
 import { History } from "./history.tsx";
 import type { Group } from "./history.tsx";
 import { Icon } from "./icon.tsx";
-import { Now } from "./now.tsx";
+import { Summary } from "./summary.tsx";
 import { answer, Page } from "./page.tsx";
 import { Status } from "./status.tsx";
 import { NoStory, StoryPanel } from "./story.tsx";
@@ -42,7 +42,7 @@ export function runPages(service: Service): Route[] {
   ];
 }
 
-/** All that the page shows, asked for side by side. */
+/** All data of the page, read concurrently. */
 type View = {
   readonly run: RunSnapshot;
   readonly timeline: Timeline;
@@ -123,7 +123,7 @@ function RunView({ view, caller, step, only }: RunViewProps) {
   return (
     <div class="stack run-page">
       <Head run={run} caller={caller} />
-      <Now run={run} />
+      <Summary run={run} />
       <Parts hasFamily={hasFamily(run, ancestors.length + children)} />
       <Waits run={run} caller={caller} hooks={hooks} signals={signals} />
       <Values run={run} />
@@ -146,7 +146,7 @@ function RunView({ view, caller, step, only }: RunViewProps) {
   );
 }
 
-/** Ways to what may be far down: a timeline of ten thousand bars is long. */
+/** Links to the sections, since a timeline of ten thousand bars is long. */
 function Parts({ hasFamily: isFamily }: { readonly hasFamily: boolean }) {
   const parts = [
     ["timeline", "Timeline"],

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the page of runs: which there are, how many of each status, what they wait for or failed of. */
+/** Owns: the page of runs: the list, the counts by status, what each waits for or why it failed. */
 import { piecesAt } from "../../core/reason.ts";
 import type { Piece } from "../../core/reason.ts";
 import { isEnded, runStatuses } from "../../core/run.ts";

@@ -1,7 +1,7 @@
 /**
- * Owns: where an instant of a run stands across its timeline, from 0 to 100. Idle spans are folded, each to a width of
- * the order of its length, together to half of all. The rest shares what is left by its length, and is never
- * stretched so far that milliseconds look longer than the days beside them.
+ * Owns: the horizontal position of an instant in a timeline, in percent. Idle spans are folded: each gets a width by the
+ * magnitude of its length, all of them together half of the total. The rest is proportional to its length, and never
+ * stretched so much that milliseconds look longer than days beside them.
  */
 import type { Timeline } from "../../core/timeline.ts";
 import { spanText } from "./span.ts";
@@ -34,7 +34,7 @@ export class Scale {
     const { startedAt, endedAt, idle } = measures;
     this.#measures = measures;
     const lengths = idle.map(({ fromAt, untilAt }) => untilAt - fromAt);
-    // What has no length at all still needs a scale.
+    // A timeline of no length still needs a scale.
     this.#busyMs = Math.max(1, endedAt - startedAt - sum(lengths));
     const weights = lengths.map((ms) => weightOf(ms / this.#busyMs));
     const free = 100 - Math.min(maxFolded, (100 * sum(weights)) / (1 + sum(weights)));
@@ -75,7 +75,7 @@ export class Scale {
     const found = new Map<number, Tick>();
     for (let level = 0; level < levels; level++) {
       const wanted = this.#busyMs / (ticksAcross * 2 ** level);
-      // Nobody reads less than a millisecond.
+      // No ticks below a millisecond.
       if (wanted < 1 && level > 0) break;
       const step = roundStep(wanted);
       for (const offset of this.#offsets(step)) {
@@ -102,7 +102,7 @@ export class Scale {
 const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000];
 const longSteps = [600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000, 604_800_000];
 
-/** The next length that people count in. */
+/** The next longer round length of time. */
 function roundStep(ms: number): number {
   return [...steps, ...longSteps].find((step) => step >= ms) ?? Math.ceil(ms / 604_800_000) * 604_800_000;
 }

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: a JSON Schema for people: what a value has in it, and the schema itself folded beneath. */
+/** Owns: a JSON Schema for people: the fields of a value, and the schema itself, folded, below. */
 import { kindOf } from "../../core/field.ts";
 import type { Field, Member } from "../../core/field.ts";
 import { fieldOf } from "../../core/form.ts";

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: signing in and out: a token becomes a cookie of the same right. */
+/** Owns: signing in and out: a token is exchanged for a cookie with the same rights. */
 import { findToken, checkCredential, refuseStrangers, refuseUnconfigured } from "../auth.ts";
 import { readBytes } from "../body.ts";
 import { RequestError } from "../problem.ts";
@@ -73,12 +73,12 @@ function seeOther(location: string, cookie?: string): Response {
   return new Response(null, { status: 303, headers });
 }
 
-/** A path of this address, or the first page: nobody is sent elsewhere by a link that begins here. */
+/** A path of this address, or the first page: the sign-in page must not redirect to other sites. */
 function ownPath(next: string): string {
   const base = "http://own.invalid";
   if (!/^\/[\x20-\x7e]*$/.test(next) || !URL.canParse(next, base)) return "/";
   const { origin, pathname, search } = new URL(next, base);
-  // Two slashes, which dots may leave over, begin another host.
+  // Two slashes, which removing dots may leave, would begin the name of another host.
   return origin !== base || pathname.startsWith("//") ? "/" : `${pathname}${search}`;
 }
 

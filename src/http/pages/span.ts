@@ -1,4 +1,4 @@
-/** Spans and instants as people say them; the same on the server and in the browser. */
+/** Durations and instants as text for people; the same on the server and in the browser. */
 import { describeMs } from "../../core/duration.ts";
 import { months } from "../../core/phrase.ts";
 
@@ -15,7 +15,7 @@ export function spanText(ms: number): string {
   return small === "" ? big : `${big} ${small}`;
 }
 
-/** As a run's reason tells it, and of many days the hours too: a wait of 30 days does not begin with `29 days`. */
+/** As in a run's reason, but with hours also beside many days, so that a wait of 30 days does not begin as `29 days`. */
 export function leftText(ms: number): string {
   const hours = Math.floor((ms % day) / hour);
   return ms < 3 * day || hours === 0 ? describeMs(ms) : `${Math.floor(ms / day)} days ${hours} h`;
@@ -26,7 +26,7 @@ export function inText(at: number, now: number): string {
   return at <= now ? "now" : `in ${leftText(at - now)}`;
 }
 
-/** `just now`, `42 s ago`: one unit is enough to place an instant that is past. */
+/** `just now`, `42 s ago`: with one unit. */
 export function agoText(at: number, now: number): string {
   const span = Math.abs(now - at);
   if (span < 1000) return "just now";
@@ -42,7 +42,7 @@ export function utcText(at: number): string {
   return `${date.getUTCDate()} ${months[date.getUTCMonth()] ?? ""} ${date.getUTCFullYear()}, ${time} UTC`;
 }
 
-/** `21 Nov, 10:30:17.042 UTC`: where many things happen within a second. */
+/** `21 Nov, 10:30:17.042 UTC`: with milliseconds. */
 export function exactText(at: number): string {
   return `${dayText(at)}, ${new Date(at).toISOString().slice(11, 23)} UTC`;
 }

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: how a run's status looks: a word, a shape and a colour. */
+/** Owns: the look of a run's status: a word, a shape and a colour. */
 import type { RunStatus } from "../../core/run.ts";
 import { Icon } from "./icon.tsx";
 

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the panel of one call: all that is on record of it. */
+/** Owns: the panel of one call, with all that is recorded of it. */
 import type { BarAttempt, Story } from "../../core/timeline.ts";
 import type { Caller } from "../auth.ts";
 import { barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the terms of a workflow in words: what is retried, what it is limited to, how long its runs are kept. */
+/** Owns: the terms of a workflow in words: retries, limits, how long its runs are kept. */
 import { laneOf } from "../../core/ticket.ts";
 import type { RateTerms, WorkflowTerms } from "../../core/terms.ts";
 import { spanText } from "./span.ts";

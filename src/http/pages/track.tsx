@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: what is drawn of a bar along the time: its length, its attempts, and the folds that it goes through. */
+/** Owns: drawing a bar along the time axis: its length, its attempts, and the folds that it crosses. */
 import type { Bar, BarAttempt } from "../../core/timeline.ts";
 import type { Fold, Scale } from "./scale.ts";
 

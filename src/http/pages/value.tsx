@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: values on a page, as a tree that folds. What JSON cannot carry is shown by its `$type`, as
- * `toJson` writes it. A value is bounded here: what is too much for a page is said to be cut.
+ * Owns: values on a page, as a tree that folds. Types that JSON does not have are shown by their `$type`, as `toJson` writes
+ * it. A value that is too large for a page is cut, and the page says so.
  */
 import type { JSX } from "hono/jsx/jsx-runtime";
 import { toJson } from "../../core/json.ts";
@@ -84,7 +84,7 @@ function Text({ text }: { readonly text: string }) {
   );
 }
 
-/** What JSON has no form for: its type in front, and its value where it has one. */
+/** A value of a type that JSON does not have: the type in front, and its value if it has one. */
 function Typed({ type, json, depth, budget }: NodeProps & { readonly type: string; readonly json: Object }) {
   const { value } = json;
   if (type === "Object") return <Node json={value} depth={depth} budget={budget} />;

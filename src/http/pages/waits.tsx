@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: what a run waits for, as cards that can be acted on. */
+/** Owns: what a run waits for, as cards with actions. */
 import type { PropsWithChildren } from "hono/jsx";
 import { describeMs } from "../../core/duration.ts";
 import { fieldOf } from "../../core/form.ts";
@@ -23,7 +23,7 @@ type WaitsProps = {
   readonly signals: Readonly<Record<string, object | null>> | null;
 };
 
-/** Of each kind so many are shown; a run may wait for thousands of children. */
+/** How many of each kind are shown; a run may wait for thousands of children. */
 const maxCards = 12;
 
 export function Waits({ run, caller, hooks, signals }: WaitsProps) {
@@ -76,7 +76,7 @@ function Card(props: CardProps) {
   }
 }
 
-/** What happens when the time is up. */
+/** What happens at the timeout. */
 const limits: Readonly<Record<Waiting["kind"], string>> = {
   signal: "gives up",
   webhook: "gives up",
@@ -148,7 +148,7 @@ function SignalCard({ id, wait, run, caller, signals }: CardProps) {
   );
 }
 
-/** An address that got into the wrong hands is replaced; the wait stays. */
+/** The dialog that replaces an address, in case it got into the wrong hands; the wait stays. */
 function Revocation({ id, run, caller, call }: Pick<CardProps, "id" | "run" | "caller"> & { readonly call: string }) {
   const dialog = `${id}-revoke`;
   return (
@@ -171,7 +171,7 @@ function Revocation({ id, run, caller, call }: Pick<CardProps, "id" | "run" | "c
   );
 }
 
-/** The address is the right to answer, so not everybody is shown it. */
+/** The address is a credential, so not everybody is shown it. */
 function HookAddress({ id, url }: { readonly id: string; readonly url: string | undefined }) {
   if (url === undefined) return <p class="faint">Its address is shown to who may answer it.</p>;
   const curl = `curl -X POST '${url}' \\\n  -H 'content-type: application/json' \\\n  -d '{"ok":true}'`;

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the window of time that a page speaks of: in the address, and the choice on the page. */
+/** Owns: the window of time of a page: in the address, and the choice on the page. */
 import { RequestError } from "../problem.ts";
 import type { Query } from "../query.ts";
 
@@ -30,7 +30,7 @@ export function readWindow(query: Query, otherwise: WindowName): Window {
   const name = query.get("window") ?? otherwise;
   const found = windows.find((each) => each.name === name);
   if (found !== undefined) {
-    // A run that is created while the page is asked for is in it.
+    // Plus 1, so that runs created in this very millisecond are in it.
     const until = Date.now() + 1;
     return { name: found.name, text: found.title.toLowerCase(), from: until - found.ms, until };
   }

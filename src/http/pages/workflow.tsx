@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the page of one workflow: starting a run of it, how it does, and what it takes. */
+/** Owns: the page of one workflow: starting a run, its statistics, its input and its terms. */
 import { fieldOf } from "../../core/form.ts";
 import type { Field } from "../../core/field.ts";
 import type { RunSummary } from "../../core/run.ts";

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the page that lists the workflows: what each is, and how it does. */
+/** Owns: the page that lists the workflows, with their statistics. */
 import type { Service, WorkflowInfo } from "../../core/service.ts";
 import type { Stats, WorkflowStats } from "../../core/stats.ts";
 import { readQuery } from "../query.ts";

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the first thing on a run's page: what it is doing now, and why. */
+/** Owns: the summary at the top of a run's page: what it is doing now, and why. */
 import { inLine } from "../../core/phrase.ts";
 import { maxReason, piecesAt } from "../../core/reason.ts";
 import type { Piece } from "../../core/reason.ts";
@@ -14,7 +14,7 @@ import { Value } from "./value.tsx";
 
 const maxActive = 6;
 
-export function Now({ run }: { readonly run: RunSnapshot }) {
+export function Summary({ run }: { readonly run: RunSnapshot }) {
   return (
     <section class={`card now is-${run.status}`} aria-label="What it is doing now">
       <div class="now-line">
@@ -69,7 +69,7 @@ const ends: Readonly<Record<string, string>> = {
 function End({ run }: { readonly run: RunSnapshot }) {
   const { status, error } = run;
   const reason = run.reason ?? `the run has ${status}`;
-  // Where somebody asked for the end, the reason says so itself.
+  // If somebody cancelled or terminated the run, the reason says so.
   const isWhole = status === "cancelled" && reason !== inLine(error?.message ?? "", maxReason);
   if (isWhole) return <>{upper(reason)}</>;
   return (
@@ -95,7 +95,7 @@ function Where({ run: { id, error, status } }: { readonly run: RunSnapshot }) {
   );
 }
 
-/** Begins with a capital, and ends as it was written. */
+/** The text with a capital at the beginning. */
 function capital(pieces: readonly Piece[], status: RunSnapshot["status"]): readonly Piece[] {
   const [first = status === "running" ? "the handler is at work" : status, ...rest] = pieces;
   return [typeof first === "string" ? upper(first) : first, ...rest];

@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * Owns: asking a run's handler: the dialogs of its queries and updates, which show what it answers. Which there are
- * only the handler knows, and a name that it does not know is refused with those that it does.
+ * Owns: the dialogs of a run's queries and updates, which also show the answer. Which queries there are is known to the
+ * handler alone; the refusal of an unknown name lists them.
  */
 import { anyJson } from "../../core/field.ts";
 import { ActionDialog } from "./dialog.tsx";
@@ -10,7 +10,7 @@ import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";
 
 /** @param path of the run in the API */
-export function AskingDialogs({ path }: { readonly path: string }) {
+export function QueryDialogs({ path }: { readonly path: string }) {
   return (
     <>
       <ActionDialog
