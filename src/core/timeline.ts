@@ -1,6 +1,6 @@
 /**
- * What a run did, as bars over time: made of its journal, for whoever draws it. A bar is one call of
- * `step`, or a time in which the run as a whole stood still.
+ * The timeline of a run: bars over time, made from its journal. A bar is one call of `step`, or a time in which the run as a
+ * whole stood still.
  */
 import type { ErrorCode } from "./code.ts";
 import type { CallKind } from "./entry.ts";
@@ -29,36 +29,35 @@ export type BarAttempt = {
   /** Counts from 1. */
   readonly attempt: number;
   readonly startedAt: number;
-  /** Null while it is in flight, or where it was cut off and nothing says when. */
+  /** Null while it is in flight, or where it was cut off at an unknown time. */
   readonly endedAt: number | null;
   /** Null for the one that succeeded, and for one in flight. */
   readonly error: StoredError | null;
   /** Cut off by the death of the process. */
   readonly interrupted: boolean;
-  /** When the next one begins, as it was fixed when this one failed. */
+  /** When the next attempt was to begin, as decided when this one failed. */
   readonly retryAt: number | null;
 };
 
 export type Bar = {
-  /** Its place among all bars, from 0: in the order in which they began. */
+  /** Its index among all bars, in the order in which they began. */
   readonly index: number;
-  /** Tells bars of a run apart: `run:charge#2`. */
+  /** Identifies the bar within its run: `run:charge#2`. */
   readonly key: string;
   readonly kind: BarKind;
-  /** What it is called: the step's id (`charge#2`), the signal's name, the lane. */
+  /** Its name: the step's id (`charge#2`), the signal's name, the lane. */
   readonly name: string;
   readonly status: BarStatus;
   readonly startedAt: number;
   readonly endedAt: number | null;
-  /** Until when it waits, where something limits it. */
+  /** When its wait ends, if that is limited. */
   readonly until: number | null;
   /** Of a step: oldest first, and only the newest where there are many. */
   readonly attempts: readonly BarAttempt[];
-  /** How many there were, those that are left out included. */
+  /** How many attempts there were, including those that are left out. */
   readonly attemptCount: number;
   /**
-   * How many there may be in all, where that is on record; also those that a person granted anew, and those
-   * that were cut off.
+   * The limit of attempts, if it is recorded, including those that a person granted and those that were cut off.
    */
   readonly attemptLimit: number | null;
   readonly child: ChildRun | null;
@@ -68,25 +67,25 @@ export type Bar = {
   /** `seq`s of its first and its newest entry. */
   readonly firstSeq: number;
   readonly lastSeq: number;
-  /** Of a bar that stands for all calls of its name. */
+  /** Set if the bar stands for all calls of its name. */
   readonly calls?: Calls;
 };
 
-/** Calls of one name that are told as one, by how they do; the rest of them were withdrawn. */
+/** Calls of one name that are shown as one bar, counted by status; those that are not counted were withdrawn. */
 export type Calls = {
-  /** Tells them apart from others of the run: `run:resize`. */
+  /** Identifies the group within the run: `run:resize`. */
   readonly key: string;
   readonly total: number;
   readonly completed: number;
-  /** Those that timed out are among them. */
+  /** Including those that timed out. */
   readonly failed: number;
   readonly open: number;
 };
 
-/** `folded`: many calls of one name are one bar, those that failed below it. `within`: such calls alone, by their key. */
+/** `folded`: many calls of one name are one bar, with failed ones below it. `within`: only the calls of one such group. */
 export type Grouping = { readonly kind: "folded" } | { readonly kind: "within"; readonly key: string };
 
-/** Which bars: up to `limit` from `from` on, counted among those of the kind `only` where it is given. */
+/** Selects up to `limit` bars from `from` on, counted among those of the kind `only` if it is given. */
 export type Window = {
   readonly from: number;
   readonly limit: number;
@@ -94,7 +93,7 @@ export type Window = {
   readonly grouping?: Grouping;
 };
 
-/** Where a bar stands in a folded timeline: the row, and which of its calls it is where they are told as one. */
+/** The position of a bar in a folded timeline: its row, and its index within the row's group, if it is in one. */
 export type RowPlace = {
   readonly row: number;
   readonly within: { readonly key: string; readonly call: number } | null;
@@ -102,30 +101,30 @@ export type RowPlace = {
 
 /** A part of a run's timeline. */
 export type Timeline = {
-  /** Bars from `from` on, as many as were asked for. */
+  /** The selected bars. */
   readonly bars: readonly Bar[];
   readonly from: number;
-  /** How many bars there are, of the kind that was asked for; calls that are told as one are one. */
+  /** How many bars of that kind there are; a group counts as one. */
   readonly total: number;
-  /** How many calls that is. */
+  /** How many calls these stand for. */
   readonly count: number;
   readonly startedAt: number;
-  /** The end of the run; of one that goes on, when this was made. */
+  /** The end of the run; if it has not ended, when this was made. */
   readonly endedAt: number;
   readonly ended: boolean;
-  /** Spans in which nothing happened, long ones only, in order and apart: to be drawn folded. */
+  /** Long spans in which nothing happened, in order: to be drawn folded. */
   readonly idle: readonly { readonly fromAt: number; readonly untilAt: number }[];
 };
 
-/** All that is on record of one call. */
+/** All that is recorded of one call. */
 export type Story = {
   readonly bar: Bar;
   readonly place: RowPlace;
-  /** What it was given, where that is on record: a child's input, an update's argument. */
+  /** Its input, if it is recorded: a child's input, an update's argument. */
   readonly input: Stored | null;
-  /** What came of it; null where nothing did yet, or it is never shown. */
+  /** Its result; null while there is none, or if it is never shown. */
   readonly output: Stored | null;
   readonly sensitive: boolean;
-  /** What the attempts of a step were given to be told apart by; null for other calls. */
+  /** The idempotency key of a step; null for other calls. */
   readonly idempotencyKey: string | null;
 };

@@ -1,9 +1,9 @@
 /**
- * Owns: the bars of a timeline, made in one pass over a journal: what each entry says of them.
- * Does not own: how a bar begins, ends and is opened again (drafts), how attempts are counted (draft), which bars
- * are shown (chart), what a call gave (story), or what entries mean to the run itself (core/fold): a bar goes on
- * where a retry sets a step free, and shows all that was tried.
- * Long because every kind of entry stands here once, so that one that is missing does not compile.
+ * Owns: making the bars of a timeline in one pass over a journal: the effect of each entry on them.
+ * Does not own: how a bar begins, ends and is reopened (drafts), how attempts are counted (draft), which bars are shown
+ * (chart), results (story), or the state of the run (core/fold), which differs: when a retry clears a step, its bar goes on
+ * and keeps showing all attempts.
+ * Long because every kind of entry is listed here once, so that a missing one does not compile.
  */
 import type { CallKind, Entry, EntryOf } from "../entry.ts";
 import { defined } from "../record.ts";
@@ -12,7 +12,7 @@ import type { Draft } from "./draft.ts";
 import { Drafts } from "./drafts.ts";
 import type { Keep } from "./drafts.ts";
 
-/** An attempt in flight that nothing on record tells of yet. */
+/** An attempt in flight, which is not recorded yet. */
 export type Underway = { readonly step: string; readonly attempt: number; readonly since: number };
 
 const maxRejected = 20;
@@ -27,9 +27,9 @@ export class Bars {
   readonly #drafts: Drafts;
   readonly #lanes = new Map<string, Draft>();
   #firstAt = Infinity;
-  /** Who has the run paused: one may come upon the other; they are over together. */
+  /** The pauses of the run that is paused: there may be several, which end together. */
   #paused: EntryOf<"run.paused">[] = [];
-  /** The bars of these, while the run goes on. */
+  /** The bars of these. */
   #pauses: Draft[] = [];
   #undoing = false;
 
@@ -52,7 +52,7 @@ export class Bars {
   }
 
   add(entry: Entry): void {
-    // It is no part of what the run did, and its time goes on for no such call.
+    // A late call of a webhook does not make the timeline longer.
     if (this.ended && entry.kind === "webhook.rejected") return this.#refused(entry);
     if (entry.kind === "notice.started" || entry.kind === "run.imported") return;
     this.at = entry.at;
@@ -61,7 +61,7 @@ export class Bars {
     this.#read(entry);
   }
 
-  /** What is in flight now; of a run that is being undone, what undoes. */
+  /** Adds the attempts that are in flight now; in a run that is being undone, those of undos. */
   underway(attempts: readonly Underway[], seq: number): void {
     for (const { step, attempt, since } of attempts) {
       const draft = this.#drafts.begin(this.#undoing ? "undo" : "run", step, { at: since, seq });
@@ -71,7 +71,7 @@ export class Bars {
     }
   }
 
-  /** Long because every kind stands here once, so that one that is missing does not compile. */
+  /** Long because every kind is listed here once, so that a missing one does not compile. */
   #read(entry: Entry): void {
     switch (entry.kind) {
       case "step.attempt_failed":
@@ -152,7 +152,7 @@ export class Bars {
       case "progress.published":
         return;
       default:
-        // An entry of a newer deployment draws nothing.
+        // Entries of a newer deployment are ignored.
         return void (entry satisfies never);
     }
   }
@@ -257,7 +257,7 @@ export class Bars {
     if (draft.rejected.length > maxRejected) draft.rejected.shift();
   }
 
-  /** Each time that a lane holds the run or a step is a bar. */
+  /** Each wait of the run, or of a step, for a slot is a bar. */
   #readLane(entry: EntryOf<"lane.queued"> | EntryOf<"lane.entered">): void {
     const place = JSON.stringify([entry.lane, entry.step]);
     if (entry.kind === "lane.entered") {
@@ -298,9 +298,9 @@ export class Bars {
   #retried(entry: EntryOf<"run.retried">): void {
     const hadEnded = this.ended;
     this.ended = false;
-    // One that is being undone goes on with that.
+    // A retry of a run that is still being undone does not stop that.
     if (hadEnded) this.#undoing = false;
-    // A pause that a step without an attempt left has made was made for this decision; any other lasts over an end.
+    // A pause because a step had no attempt left was made for this decision, and ends; any other pause lasts.
     const isDecided = [...this.#drafts.all.values()].some(isExhausted);
     const shiftMs = isDecided ? entry.at - (this.#paused[0]?.at ?? entry.at) : 0;
     if (isDecided) this.#unpause(entry);

@@ -1,22 +1,22 @@
-/** Calls of one name, as a map or a loop makes them: one row of a timeline where they are many. */
+/** Groups: many calls of one name, as a map or a loop makes them, are one row of a timeline. */
 import { nameOfCall } from "../name.ts";
 import type { Calls, Grouping, RowPlace } from "../timeline.ts";
 import type { Draft } from "./draft.ts";
 
-/** A bar in the making, and its place among all bars. */
+/** A bar in the making, with its index among all bars. */
 export type Placed = { readonly draft: Draft; readonly index: number };
 
-/** The calls of a row are at least two. */
+/** The calls of a group: at least two. */
 type Many = readonly [Placed, ...Placed[]];
 
 export type Row = ({ readonly kind: "call" } & Placed) | { readonly kind: "calls"; readonly of: Many };
 
-/** Of one name so many are rows of their own. */
+/** Up to how many calls of one name are separate rows. */
 const maxApart = 20;
-/** Of the calls that are told as one so many that failed are rows all the same. */
+/** How many failed calls of a group are rows below it. */
 const maxFailed = 20;
 
-/** What the calls are known by that are told as one: `run:resize`. */
+/** The key of the call's group: `run:resize`. */
 function groupOf({ kind, name }: Draft): string {
   return `${kind}:${nameOfCall(name)}`;
 }
@@ -38,7 +38,7 @@ function row(placed: Placed): Row {
   return { kind: "call", ...placed };
 }
 
-/** Many calls of one name stand where the first of them does, those that failed below. */
+/** A group is in the place of its first call, followed by its failed calls. */
 function folded(placed: readonly Placed[]): readonly Row[] {
   const groups = Map.groupBy(placed, ({ draft }) => groupOf(draft));
   return placed.flatMap((each): Row[] => {
@@ -51,7 +51,7 @@ function folded(placed: readonly Placed[]): readonly Row[] {
   });
 }
 
-/** Where the bar stands in the timeline as it is drawn: its own row, or one of the calls of a row. */
+/** The position of the bar in the folded timeline: a row of its own, or one call of a group. */
 export function placeOf(drafts: readonly Draft[], draft: Draft): RowPlace {
   const rows = folded(drafts.map((each, index) => ({ draft: each, index })));
   const own = rows.findIndex((each) => each.kind === "call" && each.draft === draft);
@@ -69,7 +69,7 @@ function isFailed({ status }: Draft): boolean {
   return status === "failed" || status === "timed_out";
 }
 
-/** All of them as one: it is open as long as one of them is. */
+/** The bar of a group; open as long as one of its calls is. */
 export function asOne(of: Many): Draft & { readonly calls: Calls } {
   const drafts = of.map(({ draft }) => draft);
   const [{ draft: first }] = of;

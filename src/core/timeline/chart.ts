@@ -1,4 +1,4 @@
-/** A part of a run's timeline, made of its journal. */
+/** Makes a part of a run's timeline from its journal. */
 import type { Entry } from "../entry.ts";
 import type { StoredError } from "../error.ts";
 import { defined } from "../record.ts";
@@ -9,16 +9,16 @@ import { asOne, rowsOf } from "./calls.ts";
 import type { Row } from "./calls.ts";
 import type { Draft } from "./draft.ts";
 
-/** What only the memory of the run knows: attempts in flight, and what time it is (epoch ms). */
+/** What the journal does not have: attempts in flight, and the present (epoch ms). */
 export type Present = { readonly underway: readonly Underway[]; readonly now: number };
 
 const maxAttempts = 40;
 const maxMessage = 200;
-/** More of them could not be told apart on any screen. */
+/** How many idle spans there are at most: more could not be distinguished on a screen. */
 const maxIdle = 40;
 const shortestIdleMs = 1000;
 
-/** One pass over all entries, oldest first. Errors are without stacks and causes: `storyOf` has them. */
+/** Reads all entries once, oldest first. Errors are without stacks and causes, which `storyOf` has. */
 export function timelineOf(
   entries: Iterable<Entry>,
   { underway, now }: Present,
@@ -61,7 +61,7 @@ export function toBar(draft: Draft, index: number, newest: number): Bar {
   return { index, ...bar, attempts: attempts.slice(-newest) };
 }
 
-/** An error as a list has it. */
+/** An error without stack and causes. */
 export function brief({ name, message, code, step, child }: StoredError): StoredError {
   return {
     name,
@@ -72,7 +72,7 @@ export function brief({ name, message, code, step, child }: StoredError): Stored
 
 type Span = { readonly fromAt: number; readonly untilAt: number };
 
-/** Attempts, and every instant at which something happened. */
+/** The spans in which something happened: attempts, and single instants. */
 function busySpans({ instants }: Bars, drafts: readonly Draft[], endedAt: number): Span[] {
   const spans: Span[] = instants.map((at) => ({ fromAt: at, untilAt: at }));
   for (const { attempts } of drafts) {
@@ -83,7 +83,7 @@ function busySpans({ instants }: Bars, drafts: readonly Draft[], endedAt: number
   return spans.toSorted((one, other) => one.fromAt - other.fromAt);
 }
 
-/** Gaps that would press what happened against the edges: a second at least, and a quarter of all that is no gap. */
+/** The long gaps between these: at least a second, and a quarter of the time that is not in gaps. */
 function idleSpans(busy: readonly Span[], startedAt: number, endedAt: number): Span[] {
   const gaps: Span[] = [];
   let untilAt = startedAt;

@@ -6,17 +6,17 @@ import type { Bar, BarAttempt, BarKind } from "../timeline.ts";
 
 type Mutable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
 
-/** Its place among the others is known at the end. */
+/** A bar without its index, which is known at the end only. */
 export type Draft = Mutable<Omit<Bar, "index" | "attempts" | "rejected">> & {
   readonly attempts: Mutable<BarAttempt>[];
   readonly rejected: Bar["rejected"][number][];
-  /** The entry that ended it, by its `seq`; 0 where none has. Others may tell of it later. */
+  /** The `seq` of the entry that ended it; 0 for none. */
   endedSeq: number;
-  /** It was still open as the run ended: a retry of the run opens it again. */
+  /** It was open when the run ended: a retry of the run reopens it. */
   cutShort: boolean;
-  /** How many attempts the newest that failed had, by its own count; null where that is not on record. */
+  /** The limit recorded with the newest failed attempt; null where there is none. */
   limit: number | null;
-  /** Of these, so many a person granted on top, as those before them failed. */
+  /** How many attempts of this limit were granted by a person after earlier ones had failed. */
   granted: number;
 };
 
@@ -32,13 +32,13 @@ export function draftOf(kind: BarKind, id: string, at: number, seq: number): Dra
   };
 }
 
-/** As much of an attempt as is known. */
+/** The known part of an attempt. */
 export type Attempted = Partial<BarAttempt> & Pick<BarAttempt, "attempt" | "startedAt">;
 
-/** @param limit how many there are in all by its own count, where that is on record */
+/** @param limit the limit recorded with the attempt, if any */
 export function addAttempt(draft: Draft, made: Attempted, limit = draft.limit): void {
   const last = draft.attempts.at(-1);
-  // One that was on record as begun, and now has its end.
+  // The attempt was recorded when it began, and has ended now.
   if (last !== undefined && isInFlight(last) && last.attempt === made.attempt) draft.attempts.pop();
   else draft.attemptCount++;
   draft.attempts.push({ endedAt: null, error: null, interrupted: false, retryAt: null, ...made });
@@ -46,7 +46,7 @@ export function addAttempt(draft: Draft, made: Attempted, limit = draft.limit): 
   limitBy(draft, made.attempt);
 }
 
-/** The attempt that was cut off: the one on record as begun, or one of which nothing says when it began. */
+/** Marks the attempt that was cut off: the one that was recorded as begun, or one whose beginning is not recorded. */
 export function interrupt(draft: Draft, at: number): void {
   const last = draft.attempts.at(-1);
   if (last !== undefined && isInFlight(last)) {
@@ -60,14 +60,14 @@ export function interrupt(draft: Draft, at: number): void {
   limitBy(draft, attempt);
 }
 
-/** The next attempt is the first again, of as many as the policy allows. */
+/** Attempts count from 1 again, with the full limit. */
 export function startOver(draft: Draft): void {
   if (draft.limit !== null) draft.limit -= draft.granted;
   draft.granted = 0;
   limitBy(draft, 0);
 }
 
-/** Where none was left: whoever retries or resumes the run grants as many anew. */
+/** If no attempt was left, a retry or resume of the run grants the full limit again. */
 export function grant(draft: Draft): void {
   const last = draft.attempts.at(-1);
   if (last === undefined || last.error === null || last.retryAt !== null) return;
@@ -76,14 +76,14 @@ export function grant(draft: Draft): void {
   limitBy(draft, last.attempt);
 }
 
-/** A pause is over: what was fixed in it moves by the rest of it only. */
+/** Moves deadlines at the end of a pause; those that were set during it move by the rest of it. */
 export function shift(draft: Draft, at: number, shiftMs: number): void {
   if (draft.until === null) return;
   const since = draft.attempts.at(-1)?.endedAt ?? draft.startedAt;
   draft.until += Math.min(shiftMs, Math.max(0, at - since));
 }
 
-/** It has no attempt left, and a person decides; also where the run has ended meanwhile. */
+/** Whether no attempt is left and a person has to decide; also if the run has ended meanwhile. */
 export function isExhausted({ kind, status, cutShort, attempts }: Draft): boolean {
   const last = attempts.at(-1);
   if (kind !== "run" || (status !== "open" && !cutShort) || last === undefined) return false;
@@ -94,7 +94,7 @@ function isInFlight({ endedAt, interrupted }: BarAttempt): boolean {
   return endedAt === null && !interrupted;
 }
 
-/** All that are shown count: so do those that were cut off, and those from before a retry set the step free. */
+/** The limit over all attempts that are shown, including those that were cut off, and those before a retry cleared the step. */
 function limitBy(draft: Draft, newest: number): void {
   if (draft.limit !== null) draft.attemptLimit = draft.limit + draft.attemptCount - newest;
 }

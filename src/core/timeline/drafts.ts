@@ -1,7 +1,6 @@
 /**
- * Owns: the bars of a timeline in the making: which there are, which of them are open, how one begins, ends, and is
- * opened again.
- * Does not own: what entries say of them (bars), how attempts are counted (draft).
+ * Owns: the bars of a timeline in the making: which are open, how a bar begins, ends, and is reopened.
+ * Does not own: the effect of entries (bars), how attempts are counted (draft).
  */
 import type { Entry } from "../entry.ts";
 import type { StoredError } from "../error.ts";
@@ -9,15 +8,15 @@ import type { BarKind, BarStatus } from "../timeline.ts";
 import { addAttempt, draftOf, grant, keyOf, shift, startOver } from "./draft.ts";
 import type { Attempted, Draft } from "./draft.ts";
 
-/** How much is kept of an error, by the bar's key. */
+/** Decides how much of an error is kept, by the bar's key. */
 export type Keep = (key: string, error: StoredError) => StoredError;
 
-/** When something happened, and which entry tells of it. */
+/** The time and the `seq` of an entry. */
 type Moment = Pick<Entry, "at" | "seq">;
 
 export class Drafts {
   readonly all = new Map<string, Draft>();
-  /** When the first of them began, as far as was known then. */
+  /** When the first bar began. */
   startedAt = Infinity;
   readonly #open = new Set<Draft>();
   readonly #keep: Keep;
@@ -30,7 +29,7 @@ export class Drafts {
     return this.all.get(keyOf(kind, id));
   }
 
-  /** The bar of that name, begun now if there is none. */
+  /** The bar of that id; begins one if there is none. */
   begin(kind: BarKind, id: string, { at, seq }: Moment): Draft {
     const known = this.find(kind, id);
     if (known !== undefined) {
@@ -46,7 +45,7 @@ export class Drafts {
     return draft;
   }
 
-  /** One more of that name: told apart from those before it by a number. */
+  /** Begins another bar of that name, with a number. */
   beginAnother(kind: BarKind, name: string, moment: Moment): Draft {
     let id = name;
     for (let count = 2; this.find(kind, id) !== undefined; count++) id = `${name}#${count}`;
@@ -72,7 +71,7 @@ export class Drafts {
     if (draft?.status === "open") this.end(draft, moment, "withdrawn");
   }
 
-  /** Open bars end with what is told to all of them. */
+  /** Ends all these open bars. */
   cut(moment: Moment, isCut: (draft: Draft) => boolean): void {
     for (const draft of this.#open) {
       if (!isCut(draft)) continue;
@@ -85,9 +84,9 @@ export class Drafts {
     return this.#keep(draft.key, error);
   }
 
-  /** Deadlines move by the pause, those that were fixed within it by the rest of it; what needed a person goes on. */
+  /** Ends a pause: moves deadlines, and grants attempts to bars that have none left. */
   resume(at: number, shiftMs: number): void {
-    // What is left behind while the run is undone may be open again.
+    // All bars: those that were left behind by undoing may be reopened later.
     for (const draft of this.all.values()) {
       if (draft.status !== "open" && !draft.cutShort) continue;
       const last = draft.attempts.at(-1);
@@ -97,20 +96,20 @@ export class Drafts {
     }
   }
 
-  /** @param cleared names that are set free @param hadEnded the run was over @param shiftMs how long the pause was that ends */
+  /** @param cleared steps that run again @param hadEnded the run had ended @param shiftMs the length of the pause that ends */
   retry(at: number, cleared: ReadonlySet<string>, hadEnded: boolean, shiftMs: number): void {
     const freed = new Set([...this.all.values()].filter((draft) => cleared.has(draft.name) && this.#isVoid(draft)));
     const decidedSeq = [...freed].reduce((first, { endedSeq }) => Math.min(first, endedSeq), Infinity);
     for (const draft of this.all.values()) {
       const isFreed = freed.has(draft);
-      // Races that these may have decided are open again.
+      // Races that the cleared steps may have decided are reopened.
       const isContested = hadEnded && draft.status === "withdrawn" && draft.endedSeq >= decidedSeq;
       if ((hadEnded && draft.cutShort) || isFreed || isContested) this.#reopen(draft);
       const last = draft.attempts.at(-1);
       if (isFreed || (hadEnded && draft.kind === "undo")) startOver(draft);
       else if (draft.status === "open") grant(draft);
       if (draft.status === "open" || draft.cutShort) shift(draft, at, shiftMs);
-      // The next attempt is now.
+      // The next attempt begins now.
       if (draft.status !== "open" || last === undefined || last.error === null) continue;
       last.retryAt = draft.until = at;
     }
@@ -123,7 +122,7 @@ export class Drafts {
     );
   }
 
-  /** A retry that names it sets it free: it failed, or what it did was undone. */
+  /** Whether a retry that names the bar clears it: it failed, or was undone. */
   #isVoid({ kind, status, name }: Draft): boolean {
     if (kind === "child") return status === "failed";
     if (kind !== "run") return false;

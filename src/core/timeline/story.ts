@@ -1,4 +1,4 @@
-/** All that is on record of one call, made of its run's journal. */
+/** Makes the story of one call, all that is recorded of it, from its run's journal. */
 import type { Entry } from "../entry.ts";
 import type { StoredError } from "../error.ts";
 import type { BarKind, Story } from "../timeline.ts";
@@ -11,15 +11,15 @@ import { keyOf } from "./draft.ts";
 import type { Draft } from "./draft.ts";
 
 const maxAttempts = 200;
-/** Characters of whole errors, the newest first; those of older attempts are kept as lists have them. */
+/** Characters of errors that are kept whole, the newest first; older ones are kept without stacks and causes. */
 const maxErrors = 2_000_000;
 
-/** A key names one bar; the id of a step the first of these that there is. */
+/** If an id belongs to bars of several kinds, the first of these is meant. */
 const preferred: readonly BarKind[] = ["run", "child", "wait", "webhook", "sleep", "undo", "update", "lane"];
 
 /**
- * One pass over all entries, oldest first. Null where there is no such bar. The input of a child is not in
- * this journal: it is null here.
+ * Reads all entries once, oldest first. Null where there is no such bar. The input of a child is not in this journal, and
+ * null here.
  * @param key of a bar, or the id of a call
  */
 export function storyOf(entries: Iterable<Entry>, present: Present, key: string): Omit<Story, "idempotencyKey"> | null {
@@ -41,7 +41,7 @@ export function storyOf(entries: Iterable<Entry>, present: Present, key: string)
   const place = placeOf(drafts, draft);
   const bar = toBar({ ...draft, attempts: withinBudget(draft.attempts) }, drafts.indexOf(draft), maxAttempts);
   const { input = null, output = null, sensitive = false } = values.of.get(draft.key) ?? {};
-  // What came of it before a retry set it free counts no more.
+  // A result from before a retry cleared the call no longer counts.
   return { bar, place, input, output: sensitive || bar.status === "open" ? null : output, sensitive };
 }
 
@@ -62,11 +62,11 @@ function sizeOf({ message, stack = "", cause, errors = [] }: StoredError): numbe
 
 type Given = { readonly input?: Stored | null; readonly output?: Stored | null; readonly sensitive?: boolean };
 
-/** What the wanted calls were given and gave. */
+/** Inputs and results of the wanted calls. */
 class Values {
   readonly of = new Map<string, Given>();
   readonly #wanted: ReadonlySet<string>;
-  /** Payloads that nobody consumed yet, by `seq`. */
+  /** Payloads of signals that were not consumed yet, by `seq`. */
   readonly #signals = new Map<number, Stored>();
 
   constructor(wanted: ReadonlySet<string>) {

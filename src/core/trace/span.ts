@@ -1,4 +1,4 @@
-/** Spans of a trace, as far as they concern us, before they take the form in which they travel. */
+/** Spans of a trace, independent of their wire format. */
 import type { StoredError } from "../error.ts";
 import type { Trace } from "../trace.ts";
 
@@ -7,7 +7,7 @@ export type Attributes = Readonly<Record<string, string | number>>;
 /** Instants are epoch ms. */
 export type Span = {
   readonly trace: Trace;
-  /** The id of the span it is a part of; null where it is the first of its trace. */
+  /** The id of its parent span; null for the root of a trace. */
   readonly parentId: string | null;
   readonly name: string;
   readonly startAt: number;
@@ -16,7 +16,7 @@ export type Span = {
   /** Why it failed; null where it did not. */
   readonly error: StoredError | null;
   readonly events: readonly SpanEvent[];
-  /** Traces that had a part in it. */
+  /** Links to spans of other traces. */
   readonly links: readonly Trace[];
 };
 

@@ -1,8 +1,8 @@
-/** The stretches of a run: what lies between its creation, or a retry of its end, and an end. */
+/** The stretches of a run: each is from its creation, or from a retry after an end, up to the next end. */
 import { isEnd } from "../end.ts";
 import type { Entry } from "../entry.ts";
 
-/** What of the run is told: from its creation, or from a retry, to an end. Both are `seq`. */
+/** A stretch, by the `seq` of its first and last entries. */
 export type Stretch = {
   /** The `run.retried` it begins with; 0 for the creation. */
   readonly episode: number;
@@ -11,7 +11,7 @@ export type Stretch = {
 };
 
 /**
- * Those that ended behind the entry `after` and not before `since` (epoch ms), oldest first.
+ * The stretches that ended after the entry `after`, and not before `since` (epoch ms), oldest first.
  * @param entries the journal from its beginning
  */
 export function stretchesOf(entries: Iterable<Entry>, after: number, since: number): Stretch[] {

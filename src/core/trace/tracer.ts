@@ -1,6 +1,6 @@
 /**
- * A run as spans of a trace, made of its journal alone: the run, every attempt of every step, and what it waited
- * for. Pure: the same entries make the same spans with the same ids. No value of the run is in them.
+ * Makes the spans of a run from its journal: the run, every attempt of every step, and every wait. Pure: the same entries
+ * make the same spans with the same ids. Spans contain no values of the run.
  */
 import { endStatus } from "../end.ts";
 import type { EndEntry } from "../end.ts";
@@ -15,7 +15,7 @@ import type { Stretch } from "./stretch.ts";
 
 type Created = EntryOf<"run.created">;
 
-/** Something that is waited for. */
+/** A span that has not ended. */
 type Open = {
   readonly kind: Spot["kind"];
   readonly id: string;
@@ -24,16 +24,16 @@ type Open = {
   readonly attributes: Attributes;
 };
 
-/** How what was waited for is over. */
+/** The end of a span. */
 type Closing = { readonly at: number; readonly outcome: string } & Partial<Pick<Span, "error" | "links">>;
 
-/** Past these, a span would be a history. */
+/** The limit of events and links of a span. */
 const maxEvents = 100;
 const maxLinks = 100;
 
 /**
- * The spans of one stretch of the run, each as it is over, the run's own last. A later one is a part of the first:
- * a span of its own under the run's.
+ * The spans of one stretch of the run, each as it ends; the stretch's own span is last. That of the first stretch is the
+ * run's span; those of later stretches are below it.
  * @param entries the journal from its beginning; read no further than the stretch's end
  */
 export function* spansOf(entries: Iterable<Entry>, stretch: Stretch): Generator<Span> {
@@ -49,10 +49,10 @@ class Tracer {
   readonly #created: Created;
   readonly #stretch: Stretch;
   readonly #run: Trace;
-  /** What every other span of the stretch is a part of. */
+  /** The parent of all other spans of the stretch. */
   readonly #root: Trace;
   readonly #open = new Map<string, Open>();
-  /** Traces that signals came with, by `seq`, until they are consumed. */
+  /** Traces of signals that were not consumed yet, by `seq`. */
   readonly #signals = new Map<number, Trace>();
   readonly #events: SpanEvent[] = [];
   #startAt: number;
@@ -66,7 +66,7 @@ class Tracer {
     this.#startAt = bornAt(created);
   }
 
-  /** The spans that this entry ends, where they belong to the stretch. */
+  /** The spans of the stretch that this entry ends. */
   take(entry: Entry): Span[] {
     const isCopy = entry.seq <= copiedUpTo(this.#created);
     if (entry.seq === this.#stretch.episode) this.#resume(entry.at);
@@ -74,7 +74,7 @@ class Tracer {
     return entry.seq > this.#stretch.episode ? spans : [];
   }
 
-  /** What was waited for before the retry is waited for once more. */
+  /** After a retry, open waits begin again. */
   #resume(at: number): void {
     this.#startAt = at;
     this.#events.length = 0;
@@ -143,7 +143,7 @@ class Tracer {
       case "update.failed":
         return this.#close("update", entry.update, { at, outcome: "failed", error: entry.error });
       default:
-        // Everything else takes no time of its own.
+        // Other entries make no spans.
         return [];
     }
   }
@@ -173,7 +173,7 @@ class Tracer {
     const error = refusal ?? null;
     const end = { at, outcome: "received", error, links };
     const [waited] = listener === true ? [] : this.#close("wait", call, end);
-    // One that was there already was not waited for.
+    // A signal that was buffered already was not waited for.
     const spot = this.#trace("signal", `${name} ${signal}`, 0);
     const attributes = { "holdfast.name": name };
     const taken = { trace: spot, name: `signal ${name}`, startAt: at, endAt: at };
@@ -186,17 +186,17 @@ class Tracer {
     if (entry.kind === "child.started") {
       const { id, workflow } = entry.child;
       const attributes = { "holdfast.step": step, "holdfast.child.run": id, "holdfast.child.workflow": workflow };
-      // The child was there before its entry; of one that is on record once more the first entry tells.
+      // The child began before its entry was written; if there are several entries, the first one counts.
       const calledAt = this.#open.get(openKey("child", step))?.startAt ?? entry.startedAt ?? at;
       this.#begin("child", step, `run ${workflow}`, calledAt, attributes);
       return entry.detached === true ? this.#close("child", step, { at, outcome: "started" }) : [];
     }
-    // One that was never started is on record with its failure alone.
+    // A child that could not be started has an entry of its failure only.
     if (!this.#open.has(openKey("child", step))) this.#begin("child", step, step, at, { "holdfast.step": step });
     return this.#close("child", step, { at, outcome: "failed", error: entry.error });
   }
 
-  /** What is still open ends with the run, which is the last to be told. */
+  /** Ends all open spans, and then that of the stretch. */
   #end(entry: EndEntry): Span[] {
     const { at, seq } = entry;
     if (seq !== this.#stretch.end) return [];
@@ -219,13 +219,13 @@ class Tracer {
       },
       error: entry.kind === "run.failed" ? entry.error : null,
       events: this.#events,
-      // Signals that nobody consumed had a part in the run, or were meant to.
+      // Links to the traces of signals that were not consumed.
       links: [...this.#signals.values()].slice(0, maxLinks),
     };
     return [...open, run];
   }
 
-  /** What happened to the run as a whole is an event of its span. */
+  /** Entries about the run as a whole become events of its span. */
   #note(entry: Entry): void {
     switch (entry.kind) {
       case "run.started":
@@ -242,7 +242,7 @@ class Tracer {
       case "undo.started":
         return this.#event(entry, { "holdfast.by": entry.by });
       default:
-      // Everything else is a span, or in the history alone.
+      // All others are spans, or not shown.
     }
   }
 
@@ -255,7 +255,7 @@ class Tracer {
     return [];
   }
 
-  /** The span of what was waited for; none where nothing was. */
+  /** The span of a wait that ends; none where there was no wait. */
   #close(kind: Open["kind"], id: string, { at, outcome, error = null, links = [] }: Closing): Span[] {
     const key = openKey(kind, id);
     const open = this.#open.get(key);
