@@ -1,4 +1,4 @@
-/** Everything a test of a workflow needs: it runs in memory and in virtual time, under Node as in workerd. */
+/** Everything a test of a workflow needs: runs in memory and in virtual time, under Node and in workerd. */
 export { RehearsalError } from "./rehearsal/error.ts";
 export { rehearse } from "./rehearsal/start.ts";
 export { hang } from "./rehearsal/hang.ts";

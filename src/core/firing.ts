@@ -262,19 +262,19 @@ export function fail(rule: Rule, state: ScheduleState, runId: string, endedAt: n
   return pause(state, { by: "schedule", reason: `run ${runId} failed` }, now);
 }
 
-/** A run that was started, or retried, by hand: like that of a firing, it is in the way of those to come. */
+/** A run that was started or retried by hand: it counts for the overlap rule like the run of a firing. */
 export function adopt(state: ScheduleState, runId: string, now: number): ScheduleState {
   const running = withNewest(state, runId);
   const coming = state.adopted.filter((one) => one.runId !== runId && isComing(one.at, now));
   return { ...state, running, adopted: [...coming, { runId, at: now }].slice(-maxRunning) };
 }
 
-/** Also where they may overlap: the rule may be changed while they go on. */
+/** Kept also under a rule that lets runs overlap, because the rule may be changed before they end. */
 function withNewest({ running }: ScheduleState, runId: string): readonly string[] {
   return [...running.filter((other) => other !== runId), runId].slice(-maxRunning);
 }
 
-/** What is found of a run that is said to go on: whether it is over. @param endedAt null where there is no such run */
+/** Whether a run in `running` is over. @param endedAt when it was found to have ended; null where there is no such run */
 export function isOver({ adopted }: ScheduleState, runId: string, endedAt: number | null, now: number): boolean {
   const at = adopted.find((one) => one.runId === runId)?.at ?? Number.NEGATIVE_INFINITY;
   // A run that is started by hand is noted as running first, and started then.

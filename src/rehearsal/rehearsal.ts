@@ -1,6 +1,6 @@
 /**
- * Owns: what a test is handed: the types of a rehearsal.
- * Does not own: doing any of it (play).
+ * Owns: the types of a rehearsal, as a test gets them.
+ * Does not own: their implementation (play).
  */
 import type { Duration } from "../core/duration.ts";
 import type { Entry } from "../core/entry.ts";
@@ -10,8 +10,7 @@ import type { SignalTypes } from "../core/step.ts";
 import type { SentSignal } from "./script.ts";
 
 /**
- * One entry of the history: a sentence in `text`, values as they are, and the fields of its kind beside, as
- * docs/journal.md has them.
+ * One entry of the history: a sentence in `text`, and the fields of its kind as in docs/journal.md, with plain values.
  */
 export type HistoryEntry = {
   readonly seq: number;
@@ -31,7 +30,7 @@ export type HookCall = {
   readonly body?: unknown;
 };
 
-/** What the caller of a webhook was answered; `response` where the workflow has one of its own. */
+/** The answer to the caller of a webhook; `response` if the workflow made one. */
 export type HookReply = {
   readonly duplicate: boolean;
   readonly response?: {
@@ -41,45 +40,44 @@ export type HookReply = {
   };
 };
 
-/** A workflow, as far as its runs are typed by it. */
+/** The types of a workflow's runs. */
 type Handled<Output, Signals extends SignalTypes> = {
   readonly name: string;
   get(id: string): RunHandle<Output, Signals>;
 };
 
-/** How a run stands: what the deaths of it are compared by, unless told otherwise. */
+/** The state of a run, which is compared after deaths. */
 export type Standing = Pick<Rehearsal, "status" | "output" | "error" | "waitingFor" | "progress" | "history">;
 
 export type CrashOptions = {
-  /** What has to be the same whenever the process dies; status, output, error, open waits and progress unless set. */
+  /** Returns what has to be the same whenever the process dies; status, output, error, open waits and progress unless set. */
   readonly compare?: (run: Standing) => unknown;
 };
 
 /**
- * A run that is rehearsed: real code over a real journal, in memory and in virtual time. Time stands still but in
- * `skip`, `end` and `result`, and for an `update` that takes its time.
- * Every call resolves once nothing more happens by itself at that instant.
- * @throws RehearsalError from any of them: what is wrong with the rehearsal, a stand-in that was never asked for
+ * A run in rehearsal: real code over a real journal, in memory and in virtual time. Time passes only in `skip`, `end` and
+ * `result`, and in an `update` that needs it. Every call resolves once nothing more happens by itself at that instant.
+ * @throws RehearsalError from any call: a mistake in the rehearsal, or a stand-in that was never used
  */
 export interface Rehearsal<Output = unknown, Signals extends SignalTypes = SignalTypes> {
   readonly id: string;
   readonly status: RunStatus;
   /** Null until the run has completed. */
   readonly output: Output | null;
-  /** With its `code`; null unless the run has failed or was cancelled, or is paused because of it. */
+  /** The error with its `code`, if the run failed, was cancelled, or is paused because of it; else null. */
   readonly error:
     | (Error & { readonly code?: string; readonly step?: string; readonly undone?: readonly string[] })
     | null;
-  /** What it waits for; `since` and `until` are epoch ms. */
+  /** Its open waits; `since` and `until` are epoch ms. */
   readonly waitingFor: readonly Waiting[];
-  /** Why it is not progressing, or what it is at, in a sentence; null when it has completed. */
+  /** One sentence on why it does not progress, or what it is executing; null when it has completed. */
   readonly reason: string | null;
   readonly progress: unknown;
   readonly labels: Readonly<Record<string, string>>;
   readonly history: readonly HistoryEntry[];
   /** Signals that runs of the rehearsal sent to runs outside of it. */
   readonly sent: readonly SentSignal[];
-  /** What time it is. */
+  /** The virtual time. */
   readonly now: Date;
 
   /** @throws HoldfastError run_ended, signal_invalid */
@@ -87,7 +85,7 @@ export interface Rehearsal<Output = unknown, Signals extends SignalTypes = Signa
     name: Name,
     ...args: undefined extends Signals[Name] ? [payload?: Signals[Name]] : [payload: Signals[Name]]
   ): Promise<void>;
-  /** One that the workflow declares no schema for. */
+  /** A signal for which the workflow declares no schema. */
   signal<Name extends string>(name: Name extends keyof Signals ? never : Name, payload?: unknown): Promise<void>;
   /**
    * Calls a webhook, by its name (`review`, `review#2`) or its address.
@@ -109,17 +107,17 @@ export interface Rehearsal<Output = unknown, Signals extends SignalTypes = Signa
   /** @throws HoldfastError not_retryable */
   retry(reason?: string): Promise<void>;
 
-  /** Lets so much time pass: sleeps end, timeouts come, retries are made. @throws HoldfastError duration_invalid */
+  /** Lets that much time pass: sleeps end, timeouts fire, retries are made. @throws HoldfastError duration_invalid */
   skip(duration: Duration): Promise<void>;
   /**
    * Lets time pass until the run has ended, however it ends.
    * @throws RehearsalError where it never does by itself: it waits for a signal, a webhook, a person
    */
   end(): Promise<void>;
-  /** Lets time pass to the end, and answers the output. @throws the run's error, and as `end` */
+  /** Lets time pass until the end, and returns the output. @throws the run's error, and as `end` */
   result(): Promise<Output>;
 
-  /** The n-th child, counted from 0, that any run of the rehearsal started of this workflow; typed by its definition. */
+  /** The n-th child of this workflow, from 0, that any run of the rehearsal started; typed by its definition. */
   child<ChildOutput, ChildSignals extends SignalTypes>(
     workflow: Handled<ChildOutput, ChildSignals>,
     n?: number,
@@ -127,17 +125,17 @@ export interface Rehearsal<Output = unknown, Signals extends SignalTypes = Signa
   child<ChildOutput = unknown>(workflow: string | { readonly name: string }, n?: number): Rehearsal<ChildOutput>;
 
   /**
-   * The process dies now, with all that the handlers held; the next one finds what is on record. State in the module
-   * (a memo, a Map) outlives it, as the module stays loaded: in earnest that is lost as well.
+   * The process dies now, with all variables of the handlers; the next one begins with the recorded entries. State in the
+   * module (a cache, a Map) survives, because the module stays loaded: in a real death it is lost as well.
    */
   crash(): Promise<void>;
   /**
-   * Rehearses all that has happened so far once for each commit of its history, and has the process die right after
-   * that commit. Whatever it was asked meanwhile is asked at the same virtual time. A step that was done must not be
-   * done again, a replay must ask for the steps that are on record, and all must come to the same. What was not on
-   * record is done again, so stand-ins are called more than once: with the same idempotency key. Deaths within a step
-   * that runs at most once are left out: it fails by them. Takes time with the square of the number of commits.
-   * @throws RehearsalError which names the commit, and what was different
+   * Repeats the rehearsal so far once for each commit of its history, with a death of the process right after that commit.
+   * Calls of the test are repeated at the same virtual time. Completed steps must not run again, a replay must make the
+   * recorded calls, and the result must be the same. What was not recorded is done again, so stand-ins may be called more
+   * than once, with the same idempotency key. Deaths within a step that runs at most once are left out, because it would
+   * fail. Takes time with the square of the number of commits.
+   * @throws RehearsalError which names the commit and the difference
    */
   crashEverywhere(options?: CrashOptions): Promise<{ readonly deaths: number }>;
 }

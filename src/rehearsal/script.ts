@@ -1,7 +1,6 @@
 /**
- * Owns: what a rehearsal was given: which workflows there are, what stands in the place of their steps and
- * children; and which of it was ever asked for.
- * Does not own: putting it in their place (cast), the runs (stage).
+ * Owns: the options of a rehearsal: its workflows, the stand-ins of their steps and children; and which of these were used.
+ * Does not own: replacing functions by stand-ins (substitution), the runs (stage).
  */
 import type { Definition } from "../core/definition.ts";
 import { toMs } from "../core/duration.ts";
@@ -15,44 +14,44 @@ import { decode } from "../core/value.ts";
 import { RehearsalError } from "./error.ts";
 import { hang } from "./hang.ts";
 
-/** What a stand-in is told: all that the function in whose place it stands is told, and more. */
+/** The context of a stand-in: that of the replaced function, and more. */
 export type StandInContext = AttemptContext & {
-  /** The step as it is on record: `charge`, then `charge#2`. */
+  /** The id of the step: `charge`, then `charge#2`. */
   readonly step: string;
-  /** Of `step.map`: the item, and which it is; the first is 0. */
+  /** For `step.map`: the item, and its index. */
   readonly item?: unknown;
   readonly index?: number;
-  /** Of `step.fetch`: what it asks for. */
+  /** For `step.fetch`: its request. */
   readonly request?: Request;
-  /** Of an undo: what the step gave. */
+  /** For an undo: the result of the step. */
   readonly result?: unknown;
 };
 
 /**
- * Stands in the place of a step's function: what it answers is the step's result, what it throws is judged by the
- * step's retries. For `step.fetch` it answers a `Response`, or `{ status?, headers?, body? }`.
+ * Replaces a step's function: what it returns is the step's result; what it throws is handled by the step's retry policy.
+ * For `step.fetch` it returns a `Response`, or `{ status?, headers?, body? }`.
  */
 export type StandIn = (context: StandInContext) => unknown;
 
 export type StandIns = {
-  /** In the place of functions of `step.run` and `step.map`, and for `step.fetch`, by the step's name. */
+  /** Replaces functions of `step.run` and `step.map`, and answers `step.fetch`, by the step's name. */
   readonly steps?: Readonly<Record<string, StandIn>>;
-  /** In the place of `undo`, by the step's name. That of a replaced step does nothing unless it stands here. */
+  /** Replaces `undo`, by the step's name. The undo of a replaced step does nothing unless it is replaced here. */
   readonly undos?: Readonly<Record<string, StandIn>>;
-  /** `false`: the run has passed this `step.patched` before the change, and takes the old side. */
+  /** `false`: `step.patched` answers false, as if the run had passed it before the change. */
   readonly patches?: Readonly<Record<string, boolean>>;
 };
 
 /** Written as a method, so that it may say what input it takes. */
 type Answer = { answer(input: unknown): unknown }["answer"];
 
-/** In the place of a whole child run: what it returns or throws; or the child itself, with steps of it replaced. */
+/** Replaces a child run: by a function that returns its output or throws; or only steps of it. */
 export type ChildPart = Answer | (StandIns & { readonly workflow?: { readonly definition: Definition } });
 
 export type RehearsalOptions = StandIns & {
   /**
-   * Children by the name of their workflow. One that the handler names by its definition need not be here: its
-   * steps run as they are.
+   * Children by the name of their workflow. One that the handler names by its definition need not be here: its steps then run
+   * for real.
    */
   readonly children?: Readonly<Record<string, ChildPart>>;
   /** The run's id; "rehearsal" unless set. */
@@ -60,11 +59,11 @@ export type RehearsalOptions = StandIns & {
   /** When it begins; Monday, 5 January 2026, 09:00 UTC unless set. */
   readonly startAt?: Instant;
   readonly labels?: Readonly<Record<string, string>>;
-  /** As if a schedule had started it; `at` is epoch ms. */
+  /** The schedule that started the run, if any; `at` is epoch ms. */
   readonly schedule?: ScheduleFiring;
-  /** Stand-ins that are never asked for are no error. */
+  /** Stand-ins that are never used are not an error. */
   readonly lenient?: boolean;
-  /** How long a step's function, or what a handler awaits besides, may take in real time; 4 s unless set. */
+  /** How long a step's function, or anything else that a handler awaits, may take in real time; 4 s unless set. */
   readonly patience?: Duration;
 };
 
@@ -79,14 +78,14 @@ export class Script {
   readonly options: RehearsalOptions;
   /** How long something may take in real time. */
   readonly patienceMs: number;
-  /** What is wrong with the rehearsal, found where it cannot be thrown. */
+  /** A mistake in the rehearsal that was found where it cannot be thrown. */
   misuse: RehearsalError | null = null;
   readonly sent: SentSignal[] = [];
   readonly #root: Definition;
   readonly #workflows = new Map<string, Definition>();
   /** Children that were started. */
   readonly #children = new Set<string>();
-  /** Steps that workflows asked for, those of them that may be undone, and patches, by the workflow's name. */
+  /** The steps, undos and patches that workflows used, by the workflow's name. */
   readonly #asked = new Map<string, Record<Part, Set<string>>>();
   /** Workflows that undid a step themselves. */
   readonly #undone = new Set<string>();
@@ -104,7 +103,7 @@ export class Script {
     }
   }
 
-  /** A workflow that a handler names by its definition. */
+  /** Registers a workflow that a handler names by its definition. */
   learn(workflow: unknown): void {
     if (typeof workflow !== "object" || workflow === null || !("definition" in workflow)) return;
     const definition = workflow.definition as Definition;
@@ -126,24 +125,24 @@ export class Script {
     throw new HoldfastError("workflow_not_found", `no workflow is called ${name}`);
   }
 
-  /** What stands in for steps of this workflow. */
+  /** The stand-ins of this workflow's steps. */
   standIns(workflow: string): StandIns {
     if (workflow === this.#root.name) return this.options;
     const part = this.options.children?.[workflow];
     return typeof part === "object" ? part : {};
   }
 
-  /** A step of this name was asked for, or one that may be undone, or a patch. */
+  /** Notes that a step, an undo or a patch of this name was used. */
   ask(workflow: string, part: Part, name: string): void {
     this.#askedOf(workflow)[part].add(name);
   }
 
-  /** A step is undone by its own function. */
+  /** Notes that a step was undone by its own function. */
   noteUndone(workflow: string): void {
     this.#undone.add(workflow);
   }
 
-  /** A signal to a run that is not here; one with a key that was sent is the same. */
+  /** A signal to a run outside of the rehearsal; one with a known key is a repetition. */
   send(to: string, { name, payload, key = "" }: SignalRequest): void {
     if (this.#keys.has(key)) return;
     this.#keys.add(key);
@@ -156,7 +155,7 @@ export class Script {
 
   /**
    * @param ends how the runs of a workflow ended; null where one has not
-   * @throws RehearsalError for a stand-in that was never asked for, though nothing is to come that could
+   * @throws RehearsalError for a stand-in that was never used, if all runs that could use it have ended
    */
   checkAsked(ends: (workflow: string) => readonly (EndEntry["kind"] | null)[]): void {
     if (this.options.lenient === true) return;
@@ -166,7 +165,7 @@ export class Script {
     if (end === "run.failed" && this.#undone.has(name)) {
       check(this.options, "undos", root.undos, "the run undid steps itself and never came to it; what may be undone");
     }
-    // A run that ended otherwise has left out what was to come.
+    // A run that failed or was cancelled may not have reached the step.
     if (end !== "run.completed") return;
     const why = "the run has completed and never came to it; its";
     check(this.options, "steps", root.steps, `${why} steps`);
@@ -203,12 +202,12 @@ function check<Given extends string>(
   }
 }
 
-/** A workflow that does nothing but answer, once. */
+/** A workflow that only returns an answer. */
 function answering(name: string, answer: Answer): Definition {
   return standIn(name, (input, step) => step.run("answer", () => answer(input)));
 }
 
-/** One that never ends: whoever waits for it comes to a timeout of its own. */
+/** A workflow that never ends: whoever waits for it times out. */
 function hanging(name: string): Definition {
   return standIn(name, (_input, step) => step.waitFor("hang"));
 }

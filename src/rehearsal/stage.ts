@@ -1,9 +1,9 @@
 /**
- * Owns: the runs of a rehearsal: their one process, which may die, and the virtual time that it is in.
- * Does not own: what a run does (engine), what runs say to each other (relatives), what is asked of it (play).
- * Invariant 1: time passes only where it is asked to, and never while something is at work in real time.
- * Invariant 2: a run is looked at again only when it rested, a deadline that it named has come, or something from
- * outside has, as a Durable Object would: a wake-up that is forgotten shows.
+ * Owns: the runs of a rehearsal: the process that they are in, which may die, and its virtual time.
+ * Does not own: a run's behaviour (engine), messages between runs (relatives), the calls of the test (play).
+ * Invariant 1: virtual time passes only on request, and never while work is under way in real time.
+ * Invariant 2: a run is advanced again only when it rests, at a deadline that it named, or after an event from outside, as by
+ * a Durable Object: so a forgotten wake-up shows.
  */
 import type { Definition } from "../core/definition.ts";
 import type { Entry } from "../core/entry.ts";
@@ -24,7 +24,7 @@ import { Life, Process, processOf } from "./process.ts";
 import type { Peers, Creation } from "./process.ts";
 import type { Script } from "./script.ts";
 
-/** What one run put on record at once, and when; `anew` where it took the place of all that was. */
+/** A commit of one run, and when; `anew`: it replaced all entries before. */
 export type Commit = {
   readonly id: string;
   readonly texts: readonly string[];
@@ -32,12 +32,12 @@ export type Commit = {
   readonly at: number;
 };
 
-/** Rounds without time passing, and times that it passes, after which something goes on for ever. */
+/** Limits of rounds without time passing, and of steps of time: beyond these, the runs would never come to rest. */
 const maxRounds = 100_000;
 const maxWakes = 10_000;
-/** Times that it passes and nothing comes of it: a parent that looks after its child, and no more. */
+/** How often time may pass without any commit: then only parents ask for their children. */
 const idleWakes = 25;
-/** A handler that waits for nothing on record may wait for a moment of its own. */
+/** How long a handler without open calls may wait in real time for a promise of its own. */
 const graceMs = 10;
 const longestNapMs = 50;
 
@@ -46,13 +46,13 @@ export class Stage implements Peers {
   readonly script: Script;
   /** Every commit of every run, in order. */
   readonly log: Commit[];
-  /** What is asked of its runs, each once what was asked before is over. */
+  /** Serialises the calls of the test. */
   readonly mutex = new Mutex();
   life = new Life();
   #processes = new Map<string, Process>();
   readonly #relatives = new Relatives(this);
 
-  /** @param log what is left of an earlier process */
+  /** @param log the commits of an earlier process */
   constructor(script: Script, at: number, log: readonly Commit[] = []) {
     this.script = script;
     this.clock = new ManualClock(at);
@@ -72,7 +72,7 @@ export class Stage implements Peers {
     this.#open(creation.id, []).run.create(creation);
   }
 
-  /** The process dies, and all that it had in memory; another one finds what is on record. */
+  /** The process dies with all that it had in memory; a new one begins with the commits. */
   die(): void {
     this.life.dead = true;
     for (const { journal } of this.#processes.values()) journal.closed = true;
@@ -82,8 +82,8 @@ export class Stage implements Peers {
 
   /**
    * Lets everything happen that can without time passing.
-   * @param isOver what must have come to pass as well
-   * @throws RehearsalError where a step takes too long in real time, and for wrong use
+   * @param isOver a condition that has to hold as well
+   * @throws RehearsalError if a step takes too long in real time, and for wrong use
    */
   async settle(isOver: () => boolean = () => true): Promise<void> {
     let [pauseMs, pausedMs] = [0, 0];
@@ -105,7 +105,7 @@ export class Stage implements Peers {
     throw new RehearsalError("the runs go on without end, and no time passes");
   }
 
-  /** Lets time pass until this instant, with all that is due on the way. */
+  /** Lets time pass until this instant, with everything that is due on the way. */
   async pass(until: number): Promise<void> {
     await this.settle();
     while (this.#nextAt <= until) await this.#wake();
@@ -113,7 +113,7 @@ export class Stage implements Peers {
     await this.settle();
   }
 
-  /** Lets time pass until `isOver`; false where that never comes by itself. */
+  /** Lets time pass until `isOver`; false if that never happens by itself. */
   async passUntil(isOver: () => boolean): Promise<boolean> {
     await this.settle();
     let [idle, known] = [0, this.log.length];
@@ -145,7 +145,7 @@ export class Stage implements Peers {
     this.#relatives.settle(process);
   }
 
-  /** A handler waits for something that is not on record: for a promise of its own, perhaps. */
+  /** Whether a handler may be waiting for a promise of its own, because it has no open calls. */
   #mayStir(): boolean {
     return [...this.#processes.values()].some(({ run, ended }) => {
       if (ended || run.state.startedAt === null || run.state.paused !== null) return false;
@@ -153,10 +153,10 @@ export class Stage implements Peers {
     });
   }
 
-  /** What goes on in real time: functions of steps, schemas, and what handlers await besides. */
+  /** Work in real time: functions of steps, schemas, and other promises of handlers. */
   get #atWork(): string[] {
     const elsewhere = [...this.#processes.values()].filter(({ run: { state, execution } }) => {
-      // One that was cancelled is given up in virtual time.
+      // A handler that was cancelled is given up after some virtual time.
       if (state.end !== null || state.paused !== null || state.cancelling !== null) return false;
       return execution?.course.over === false && execution.isElsewhere;
     });
@@ -212,7 +212,7 @@ export class Stage implements Peers {
   }
 }
 
-/** Tells of every commit. */
+/** A journal that reports every commit. */
 class StageJournal extends MemoryJournal {
   readonly #told: (texts: readonly string[], anew: boolean) => void;
 
@@ -238,7 +238,7 @@ export function beginningOf({ state }: Run): number {
   return state.created?.at ?? 0;
 }
 
-/** @throws RehearsalError: the rehearsal has no such run */
+/** @throws RehearsalError if the rehearsal has no such run */
 export function runOf(stage: Stage, id: string): Run {
   try {
     return processOf(stage, id).run;

@@ -1,6 +1,6 @@
 /**
  * Owns: `rehearse`.
- * Does not own: what is asked of the run then (play).
+ * Does not own: the calls of the run after that (play).
  */
 import { toInstant } from "../core/duration.ts";
 import { labelsOf } from "../core/label.ts";
@@ -19,7 +19,7 @@ import { Stage } from "./stage.ts";
 const defaultStartAt = Date.UTC(2026, 0, 5, 9);
 
 /**
- * Starts a run of the workflow in memory and lets it go as far as it can without time passing.
+ * Starts a run of the workflow in memory, and advances it as far as possible without time passing.
  * @throws HoldfastError input_invalid, label_invalid, id_invalid, duration_invalid; RehearsalError
  */
 export async function rehearse<Input, Output, Signals extends SignalTypes>(

@@ -1,6 +1,6 @@
 /**
- * Owns: how a rehearsal shows what is on record, and takes what is sent.
- * Does not own: either.
+ * Owns: converting recorded entries for a test, and bodies that a test sends.
+ * Does not own: their contents.
  */
 import type { Entry } from "../core/entry.ts";
 import { sentenceOf } from "../core/sentence.ts";
@@ -13,10 +13,10 @@ const values: ReadonlySet<string> = new Set([
   ...["input", "sent", "output", "result", "payload", "argument", "request", "data", "value"],
 ]);
 
-/** What deaths must leave the same. */
+/** What is compared after deaths, unless the test says otherwise. */
 export function standing({ status, output, error, waitingFor, progress }: Standing): unknown {
   return {
-    // First, as the first difference is what is told: an error says more than that the run has failed.
+    // First, because the first difference is reported: an error says more than a status.
     error: error && { name: error.name, message: error.message, code: error.code },
     status,
     output,

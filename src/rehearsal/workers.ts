@@ -1,11 +1,10 @@
 /**
- * Owns: what stands in the place of `cloudflare:workers` where there is no Cloudflare, so that a module that defines
- * workflows can be loaded under Node.
- * Does not own: any of what it stands for: no object can be reached here.
+ * Owns: a substitute for the module `cloudflare:workers` under Node, so that modules which define workflows can be loaded.
+ * Does not own: its functions: no object can be reached.
  */
 const bindings: readonly unknown[] = ["RUNS", "DIRECTORY", "SCHEDULER", "LANES"];
 
-/** Without variables; the objects say why they are not there. */
+/** Without variables; using a namespace of objects throws an error that says why. */
 export const env: object = new Proxy(
   {},
   {
@@ -19,7 +18,7 @@ export const env: object = new Proxy(
   },
 );
 
-/** Made by nobody here; classes of a Worker are derived from it. */
+/** Never instantiated here; classes of a Worker are derived from it. */
 export class DurableObject {
   readonly ctx: unknown;
   readonly env: unknown;
@@ -30,7 +29,7 @@ export class DurableObject {
   }
 }
 
-/** Nothing ends before it is over here. */
+/** Does nothing: a process under Node waits for its work anyway. */
 export function waitUntil(): void {}
 
 export { DurableObject as RpcTarget, DurableObject as WorkerEntrypoint, DurableObject as WorkflowEntrypoint };
