@@ -91,14 +91,8 @@ export const unseen: ScheduleState = {
 
 /** The state of a schedule that a request creates: one that was removed before begins as if new, but fires no slot again. */
 export function make(rule: Rule, state: ScheduleState | undefined, now: number): ScheduleState {
-  return {
-    ...stateFor(rule, state, now),
-    firstSeenAt: now,
-    resumedAt: now,
-    madeAt: now,
-    paused: null,
-    lastError: null,
-  };
+  const current = stateFor(rule, state, now);
+  return { ...current, firstSeenAt: now, resumedAt: now, madeAt: now, paused: null, lastError: null };
 }
 
 export function pause(state: ScheduleState, asked: Omit<SchedulePause, "at">, now: number): ScheduleState {
