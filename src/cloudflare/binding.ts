@@ -19,7 +19,7 @@ type Start = Parameters<typeof startRun>[1];
 type Batch<Params> = WorkflowBatchCreateOptions<Params> | WorkflowInstanceCreateOptions<Params>[];
 
 const largestBatch = 100;
-/** What Cloudflare's answers to batches call them. */
+/** The codes of Cloudflare's batch results. */
 const codes = { missing: 10400, exists: 10405, repeated: 10415, internal: 10001 } as const;
 
 export class Binding<Params> implements Workflow<Params> {
@@ -66,7 +66,7 @@ export class Binding<Params> implements Workflow<Params> {
     const batch = listOf(given);
     checkBatch(batch);
     const ids = batch.map(({ id }) => id);
-    // One that can be none leaves all of them uncreated, as there.
+    // One invalid start means that none is created, as on Cloudflare.
     const requests = batch.map((options) => this.#requestOf(options));
     const isRepeated = (index: number): boolean => ids[index] !== undefined && ids.indexOf(ids[index]) < index;
     const made = await Promise.allSettled(
@@ -82,7 +82,7 @@ export class Binding<Params> implements Workflow<Params> {
     return Array.isArray(given) ? created : { created, errors };
   }
 
-  /** Each is deleted once, however often it is named, and told for every time. */
+  /** Each instance is deleted once, and has a result for every time that it is named. */
   async deleteBatch(ids: string[]): Promise<WorkflowBatchDeleteResult> {
     checkBatch(ids);
     for (const id of ids) checkRunId(id);

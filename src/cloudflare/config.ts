@@ -1,5 +1,5 @@
 /**
- * Owns: what Cloudflare's configuration of a step means in the words of Holdfast.
+ * Owns: translating Cloudflare's configuration of a step to options of Holdfast.
  * Does not own: retrying, timing out (engine).
  */
 import type {
@@ -20,11 +20,11 @@ import { toKept } from "./stream.ts";
 
 type Retries = NonNullable<WorkflowStepConfig["retries"]>;
 
-/** What a step has that says nothing, as Cloudflare documents it. */
+/** The default configuration of a step, as Cloudflare documents it. */
 const usual = { limit: 5, delay: 10_000, backoff: "exponential" } as const;
 const usualTimeout = "10 minutes";
 
-/** Delays are neither spread nor capped there; 100 years are no cap. */
+/** On Cloudflare, delays have neither jitter nor a cap; 100 years have the effect of none. */
 const exact = { jitter: 0, maxDelay: 100 * 365 * 86_400_000 } as const;
 
 export const usualRetry: RetryPolicy = { ...usual, ...exact };
@@ -45,10 +45,10 @@ export function toSpan(given: Duration): Duration {
   return isOver ? 0 : toDuration(given);
 }
 
-/** Which of its name a step is, and which attempt of it. */
+/** The occurrence of a step among those of its name, and the attempt. */
 type Place = { readonly count: number; readonly attempt: number };
 
-/** What the function of a step is told of it. @param name as it was given */
+/** The context that the function of a step gets. @param name as it was given */
 export function contextOf(name: string, config: WorkflowStepConfig, { count, attempt }: Place): WorkflowStepContext {
   const { retries, timeout = usualTimeout, sensitive } = config;
   const { delay, ...rest } = { ...usual, ...retries };
@@ -56,7 +56,7 @@ export function contextOf(name: string, config: WorkflowStepConfig, { count, att
     step: { name, count },
     attempt,
     config: {
-      // A delay that is a function is told to nobody.
+      // A delay that is a function is not shown.
       retries: (typeof delay === "function" ? rest : { ...rest, delay }) as Retries & { delay: number },
       timeout,
       ...defined({ sensitive }),
@@ -70,7 +70,7 @@ export function placeOf({ attempt, idempotencyKey }: Attempted): Place {
   return { attempt, count: countOf(idempotencyKey) };
 }
 
-/** By the end of a step's id, or of its key: `charge#2`, and no such end where it is the first of its name. */
+/** Reads the occurrence from the end of a step's id, or of its key: `charge#2`; the first one has no number. */
 export function countOf(id: string): number {
   return Number(/#(\d+)(?::undo)?$/.exec(id)?.[1] ?? 1);
 }

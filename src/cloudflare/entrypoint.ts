@@ -1,5 +1,5 @@
 /**
- * Owns: what a class that was written for Cloudflare Workflows is derived from, and what it throws to give up.
+ * Owns: the base class of classes that were written for Cloudflare Workflows, and the error that they throw to give up.
  * Does not own: running it (workflow, step).
  */
 import type { WorkflowEntrypoint as Entrypoint } from "cloudflare:workers";
@@ -15,10 +15,10 @@ class Base {
   }
 }
 
-/** Has the type of Cloudflare's, so that a class compiles with the one where it did with the other. */
+/** Typed as Cloudflare's own, so that a class compiles with either. */
 export const WorkflowEntrypoint = Base as unknown as typeof Entrypoint;
 
-/** Thrown by a step that must not be tried again, whatever it is called. */
+/** Thrown by a step that must not be retried, whatever the name of the error. */
 export class NonRetryableError extends GivesUp {
   constructor(message: string, name = "NonRetryableError") {
     super(message);

@@ -1,6 +1,6 @@
 /**
  * Owns: a run as an instance of a Cloudflare Workflow.
- * Does not own: what becomes of it (handle, service).
+ * Does not own: its actions (handle, service).
  */
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
@@ -47,7 +47,7 @@ export class Instance implements WorkflowInstance {
 
   /** @throws HoldfastError run_not_found, run_ended, value_uncloneable, value_too_large */
   async sendEvent({ type, payload }: { type: string; payload: unknown }): Promise<void> {
-    // The event itself, and not its payload alone: it keeps when it was sent, and a payload may be null.
+    // The whole event and not only its payload, which may be null; the event also has the time when it was sent.
     await this.#run.signal(type, { payload, timestamp: new Date(), type });
   }
 
@@ -102,7 +102,7 @@ export class Instance implements WorkflowInstance {
     const view = await this.#run.status().catch((error: unknown) => {
       throw hasCode(error, "run_not_found") ? this.#missing() : error;
     });
-    // Runs of all workflows have their ids in common.
+    // Ids are shared by all workflows, so the run may be of another one.
     if (view.workflow !== this.#definition.name) throw this.#missing();
     return view;
   }
@@ -126,7 +126,7 @@ function stepOf({ name, count = 1, type }: Place): StepRef {
   return { id: labelOf(name, count), kinds: kinds[type] };
 }
 
-/** It has ended in the meantime, which is what was wanted. */
+/** Whether the refusal says that the run has ended meanwhile, as was wanted. */
 function passEnded(error: unknown): void {
   if (!hasCode(error, "run_ended")) throw error;
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: the `step` of a Cloudflare Workflow, each call of it as a call of Holdfast's.
- * Does not own: what these do (engine), what a configuration means (config).
+ * Owns: the `step` of a Cloudflare Workflow; each of its calls makes one of Holdfast's.
+ * Does not own: what these do (engine), translating configurations (config).
  */
 import type {
   WorkflowSleepDuration,
@@ -25,7 +25,7 @@ type Rollback = WorkflowStepRollbackOptions;
 type Event = { readonly payload: unknown; readonly timestamp: Date; readonly type: string };
 type Options = { readonly type: string; readonly timeout?: WorkflowSleepDuration };
 
-/** What the run failed of, for those who undo its steps. */
+/** The error that the run failed with, for rollbacks. */
 export type Failure = { error: unknown };
 
 export function createStep(step: Step, failure: Failure): WorkflowStep {
@@ -57,8 +57,8 @@ function run(step: Step, { name, config, callback }: Task, more: RunOptions<unkn
 }
 
 /**
- * Cloudflare has undone what failed, too. Holdfast has nothing to undo of it, so a step that does nothing goes on
- * record behind it, and is undone in its place.
+ * Cloudflare also rolls back the step that failed. Holdfast undoes completed steps only, so an empty step is recorded after
+ * the failed one, and is undone instead of it.
  */
 async function runUndoable(step: Step, task: Task, failure: Failure, options: Rollback): Promise<unknown> {
   const { name, config } = task;
@@ -70,7 +70,7 @@ async function runUndoable(step: Step, task: Task, failure: Failure, options: Ro
     });
   } catch (error) {
     const { step: id, attempts = 1 } = error as RevivedError;
-    // One that was refused never began.
+    // A step that was refused never began.
     if (id === undefined) throw error;
     const ctx = contextOf(name, config, { count: countOf(id), attempt: attempts });
     // Its result tells whose place it takes.
@@ -110,7 +110,7 @@ async function waitFor(step: Step, type: string, timeout: WorkflowSleepDuration,
   return isEvent(sent, type) ? sent : { payload: sent, timestamp: new Date(step.now()), type };
 }
 
-/** An event that the binding sent is a signal with all of it; a signal of the API's is no more than its payload. */
+/** The binding sends the whole event as the payload of a signal; a signal from the API has the event's payload only. */
 function isEvent(sent: unknown, wanted: string): sent is Event {
   if (typeof sent !== "object" || sent === null || !("payload" in sent && "timestamp" in sent && "type" in sent)) {
     return false;

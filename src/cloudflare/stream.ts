@@ -19,7 +19,7 @@ export function toKept(given: unknown, name: string, context: AttemptContext): u
 /** The result of a step, made from its recorded value. */
 export function fromKept(kept: unknown): unknown {
   const bytes: unknown = kept instanceof Map && kept.size === 1 ? kept.get(mark) : undefined;
-  // Its length is known, which R2 asks for.
+  // With a known length, which R2 needs.
   return bytes instanceof Uint8Array ? new Response(bytes as Uint8Array<ArrayBuffer>).body : kept;
 }
 

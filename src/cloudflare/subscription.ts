@@ -21,7 +21,7 @@ type Told = WorkflowInstanceEvent extends infer Each
     : never
   : never;
 
-/** No entry makes as many. */
+/** More than any entry makes. */
 const eventsPerEntry = 8;
 
 /** @throws HoldfastError run_not_found, options_invalid */

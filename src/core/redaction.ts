@@ -1,7 +1,7 @@
 /**
- * What somebody with a narrower sight is shown of what is stored. Values become their shapes, and words that
- * people or errors said become `(hidden)`; names, ids, codes, times, labels and lanes stay. Everything is put
- * together field by field: a field that is new is not shown until it has its line here, or in the folder.
+ * Redacts stored things for callers with a narrower sight. Values become their shapes, and the words of people and errors
+ * `(hidden)`; names, ids, codes, times, labels and lanes stay. Results are built field by field, so a new field is not shown
+ * until it is listed here, or in the folder.
  */
 import type { Cause } from "./directory.ts";
 import type { Entry } from "./entry.ts";
@@ -17,8 +17,8 @@ import type { Bar, Story, Timeline } from "./timeline.ts";
 import type { ScheduleInfo } from "./schedules.ts";
 
 /**
- * `whole`: all there is. `unaddressed`: all but the addresses of open webhooks, which are the right to answer
- * them. `shapes`: no addresses, and no data.
+ * `whole`: everything. `unaddressed`: everything except for the addresses of open webhooks, which are credentials.
+ * `shapes`: no addresses, and no data.
  */
 export type Sight = "whole" | "unaddressed" | "shapes";
 
@@ -37,7 +37,7 @@ export type Redaction = {
   readonly cause: (cause: Cause) => Cause;
   readonly query: (answer: QueryAnswer) => QueryAnswer;
   readonly update: (answer: UpdateAnswer) => UpdateAnswer;
-  /** Of a call that judges what is stored: what was thrown. */
+  /** Redacts the error of a refused call, which may quote data. */
   readonly refusal: (thrown: unknown) => unknown;
 };
 
@@ -123,7 +123,7 @@ function redactUpdate(answer: UpdateAnswer): UpdateAnswer {
   }
 }
 
-/** Refusals that a schema or a function of the workflow's words, which may quote what it was shown. */
+/** Codes of refusals whose message comes from a schema or a function of the workflow, and may quote data. */
 const quoting: ReadonlySet<string> = new Set([
   "input_invalid",
   "label_invalid",

@@ -1,7 +1,7 @@
-/** Which call an entry belongs to. */
+/** The call that an entry belongs to. */
 import type { CallKind, Entry } from "./entry.ts";
 
-/** Null for entries of no call. */
+/** Null for an entry that belongs to no call. */
 export function subjectOf(entry: Entry): { readonly kind: CallKind; readonly id: string } | null {
   switch (entry.kind) {
     case "step.attempt_failed":

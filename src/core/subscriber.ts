@@ -1,21 +1,20 @@
 /**
- * Which addresses may be told of a run's end. Whoever names one has this Worker call it, so it is held to what
- * anybody on the internet could call: https, a public host. Names are not resolved here: what a name leads to is
- * known to the network alone.
+ * Checks addresses that are notified of a run's end. This Worker calls an address that somebody else named (SSRF), so only
+ * public hosts over https are allowed. Host names are not resolved here.
  */
 import ipaddr from "ipaddr.js";
 import { HoldfastError } from "./error.ts";
 
-/** A host that may be called although it is private, or without TLS; with `port` on that port only. */
+/** A host that is allowed although it is private, or without TLS; with `port`, on that port only. */
 export type AllowedHost = { readonly host: string; readonly port: string | null };
 
 const maxSubscribers = 10;
 const maxLength = 2048;
-/** Names that lead to this machine or its own network (RFC 6761, 6762, 8375, 9476; ICANN's `.internal`). */
+/** Names of the local machine or its network (RFC 6761, 6762, 8375, 9476; ICANN's `.internal`). */
 const ownNames =
   /(?:^|\.)(?:localhost|local|internal|intranet|lan|home|corp|home\.arpa|test|invalid|example|onion|alt)$/;
 
-/** Labels of letters, digits and hyphens (RFC 1123); underscores too, which networks of one's own have. */
+/** Labels of letters, digits and hyphens (RFC 1123), and underscores, which private networks use. */
 const hostName = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.|$))+$/;
 
 /**
@@ -35,13 +34,13 @@ export function parseHosts(text: string): readonly AllowedHost[] {
     });
 }
 
-/** The URL standard takes far more for a host, `*` among it, which would seem to allow what it does not. */
+/** Stricter than the URL standard, which accepts even `*` as a host. */
 function isHost(host: string): boolean {
   return ipaddr.isValid(host.replace(/^\[(.*)\]$/, "$1")) || hostName.test(host);
 }
 
 /**
- * The addresses as they are called, each once.
+ * The addresses in canonical form, each once.
  * @throws HoldfastError notify_invalid, naming which and why
  */
 export function checkSubscribers(given: readonly unknown[], allowed: readonly AllowedHost[]): string[] {
@@ -84,7 +83,7 @@ function problemOfHost(host: string): string | null {
   return ownNames.test(host) ? "has a host name that is never public" : null;
 }
 
-/** Of IPv6 only what is given out as global unicast (RFC 4291, 2000::/3), and of that nothing that wraps another. */
+/** Of IPv6 only global unicast (RFC 4291, 2000::/3), without addresses that embed others. */
 function isPublic(literal: string): boolean {
   const address = ipaddr.parse(literal);
   if (address.range() !== "unicast") return false;

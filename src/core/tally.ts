@@ -1,29 +1,29 @@
 /**
- * How the calls of steps went, counted by the step's name: steps, items of a map and children alike.
- * What is undone is not counted, and neither is a child that nobody waits for.
+ * Counts of calls by the step's name: steps, items of a map and children. Undos are not counted, nor children that nobody
+ * waits for.
  */
 
-/** How the calls of one step, by its name, went. */
+/** The counts of one name. */
 export type StepTally = {
   readonly completed: number;
   /** Calls that failed for good. */
   readonly failed: number;
   /**
-   * Attempts that failed, those of calls that succeeded in the end included, and the last one of those
-   * that failed for good. A child is one attempt.
+   * Failed attempts, including those of calls that succeeded later, and the last one of those that failed for good. A child
+   * is one attempt.
    */
   readonly failedAttempts: number;
   /** Time spent in the attempts that ended a call, in ms. */
   readonly ms: number;
 };
 
-/** By name. The tallies in it are replaced, never changed. */
+/** Tallies by name. A tally is replaced, never changed. */
 export type Tallies = Map<string, StepTally>;
 
-/** The name under which those steps are counted together that are too many to be counted apart. */
+/** The name under which further steps are counted together once there are too many names. */
 export const otherSteps = "(other)";
 
-/** How many a run shows, and brings along where it goes on as new. */
+/** How many tallies a run shows, and carries over when it goes on as new. */
 export const shownTallies = 50;
 
 const nothing: StepTally = { completed: 0, failed: 0, failedAttempts: 0, ms: 0 };
@@ -41,7 +41,7 @@ export function addTally(tallies: Tallies, name: string, part: Partial<StepTally
   });
 }
 
-/** Those that fail most first, at most `limit` (2 or more): the last of them is all the rest. */
+/** At most `limit` tallies (2 or more), those that fail most first; the last one sums up the rest. */
 export function foremostTallies(tallies: ReadonlyMap<string, StepTally>, limit: number): [string, StepTally][] {
   const sorted = [...tallies].toSorted(byFailures);
   if (sorted.length <= limit) return sorted;
@@ -50,7 +50,7 @@ export function foremostTallies(tallies: ReadonlyMap<string, StepTally>, limit: 
   return [...kept];
 }
 
-/** Failures for good weigh more than attempts, and attempts more than calls; then by name. */
+/** Sorts by failures for good, then failed attempts, then calls, then name. */
 export function byFailures([name, one]: [string, StepTally], [otherName, other]: [string, StepTally]): number {
   return (
     other.failed - one.failed ||

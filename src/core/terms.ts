@@ -1,4 +1,4 @@
-/** What a definition promises and demands besides its program, as plain data for whoever wants to read it. */
+/** The options of a definition as plain data, to be shown. */
 import type { Definition, Limits, Rate, Singleton } from "./definition.ts";
 import { toMs } from "./duration.ts";
 import { resolveRetry } from "./retry.ts";
@@ -24,7 +24,7 @@ export type WorkflowTerms = {
   readonly throttle: RateTerms | null;
   readonly singleton: { readonly mode: Singleton["mode"]; readonly keyed: boolean } | null;
   readonly debounce: { readonly periodMs: number; readonly maxMs: number | null; readonly keyed: boolean } | null;
-  /** "input": it depends on it. */
+  /** "input": it depends on the input. */
   readonly priority: number | "input";
 };
 

@@ -1,15 +1,15 @@
-/** The words of lanes: what a lane is called, who asks for its slots, and what is answered. */
+/** Names of lanes, and requests for their slots with the answers. */
 import { HoldfastError } from "./error.ts";
 import { checkSegment } from "./name.ts";
 import { isLonger } from "./size.ts";
 
 /**
- * Who asks: a run (`step` null) or one executing step of it. `createdAt` tells the lives of a run id
- * apart: an id is free again once its run was deleted.
+ * Identifies who asks: a run (`step` null) or one of its executing steps. `createdAt` distinguishes runs of the same id,
+ * which can be used again once a run was deleted.
  */
 export type Ticket = { readonly runId: string; readonly createdAt: number; readonly step: string | null };
 
-/** What tells the slots of one run apart: by lane, and by step (null: the run itself). */
+/** Identifies a slot of a run: by lane, and by step (null: the run itself). */
 export function laneKey({ lane, step }: { readonly lane: string; readonly step: string | null }): string {
   return JSON.stringify([lane, step]);
 }
@@ -17,19 +17,19 @@ export function laneKey({ lane, step }: { readonly lane: string; readonly step: 
 /** A request for a slot. Asking again with the same ticket is the same request. */
 export type Entrance = {
   readonly ticket: Ticket;
-  /** As it was when the run began: counts where the lane's own code does not name it. Null: none. 0: nobody gets in. */
+  /** From the code that the run began with; used if the deployment's code does not name the lane. Null: none. 0: no slots. */
   readonly limit: number | null;
-  /** Null: so many at once. Else: so many in any span of this length, and no slot is given back. */
+  /** Null: the limit is of slots at once. Else it is of slots in any span of this length, and none is given back. */
   readonly periodMs: number | null;
   /** Higher first; each unit is a head start of a minute. */
   readonly priority: number;
-  /** Keeps the slot while it is parked: it is asked less often whether it still does. */
+  /** Keeps the slot while it is parked, and so is asked less often whether it still has it. */
   readonly hold: boolean;
 };
 
 /**
- * What became of a request. `turn` numbers the requests of a lane: one that left and asks again has a
- * higher one, and a message that names an older turn is not for it. `position` counts from 1.
+ * The answer to a request. `turn` numbers the requests of a lane: a ticket that left and asks again has a higher one, and
+ * messages with an older turn are not for it. `position` counts from 1.
  */
 export type Place =
   | { readonly granted: true; readonly turn: number }
@@ -41,7 +41,7 @@ export type Place =
       readonly limit: number | null;
     };
 
-/** Whether one more start fits into the rate; when it may be worth asking again, if not. */
+/** Whether one more start fits into the rate; if not, when to try again. */
 export type Admission = { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number };
 
 /** A request for the key of a singleton or a debounce. */
@@ -49,7 +49,7 @@ export type Claim = {
   readonly runId: string;
   /** How long a run holds the key: until its handler has begun (debounce), or until its end (singleton). */
   readonly until: "begun" | "ended";
-  /** Take it from a run that holds it; the caller is told which. */
+  /** Take the key from the run that holds it; the answer names that run. */
   readonly force: boolean;
   /** With `force`: from this run and from no other. */
   readonly from?: string;
@@ -61,7 +61,7 @@ export type Claim = {
  */
 export type Claimed = { readonly claimed: boolean; readonly holder: string | null; readonly sinceAt: number };
 
-/** Limits that are kept apart by workflow and, where the option has one, by key. */
+/** Kinds of limits; each workflow has its own lane for each, and one for every key if the option has a key. */
 export const laneKinds = ["concurrency", "throttle", "rateLimit", "singleton", "debounce", "steps"] as const;
 export type LaneKind = (typeof laneKinds)[number];
 
@@ -86,7 +86,7 @@ export function laneOf(kind: LaneKind, workflow: string, key?: string): string {
 }
 
 /**
- * The lane of the option `lane`, called as the user calls it.
+ * The lane of the option `lane`, with the user's own name.
  * @throws HoldfastError name_invalid: no name, one that no URL can hold, or one that begins like those of `laneOf`
  */
 export function checkLaneName(name: unknown): string {

@@ -1,10 +1,10 @@
-/** The entries that a run copies from the history of another, or from its own life before. */
+/** Copies entries from the history of another run, or from the run's own life before. */
 import type { Entry, EntryOf, Fact } from "./entry.ts";
 import type { ForkPlan } from "./fork.ts";
 import type { Stored } from "./value.ts";
 
 /**
- * What the fork has on record after its `run.created`.
+ * The facts of a fork after its `run.created`.
  * @param entries at least those that the plan copies, in order
  * @param at the instant of the fork, epoch ms
  * @param createdSeq the `seq` of its `run.created`
@@ -38,7 +38,7 @@ export function copiedUpTo({ fork, continuation }: Pick<EntryOf<"run.created">, 
   return Math.max(fork?.upTo ?? 0, continuation?.restarted?.upTo ?? 0);
 }
 
-/** The entry as the fork has it on record. */
+/** The copy of an entry for the fork. */
 function copyOf(
   entry: Entry,
   results: ReadonlyMap<string, Stored>,
@@ -49,7 +49,7 @@ function copyOf(
   switch (fact.kind) {
     case "step.completed":
     case "step.failed": {
-      // It took as long as it took.
+      // The duration of the step is kept.
       const startedAt = at - (endedAt - fact.startedAt);
       const result = results.get(fact.step);
       if (result === undefined) return { ...fact, startedAt };
@@ -64,7 +64,7 @@ function copyOf(
     case "signal.consumed":
       return { ...fact, signal: signals.get(fact.signal) ?? fact.signal };
     case "child.started":
-      // It is no child of the fork: whatever becomes of the fork, it is left alone.
+      // It is not a child of the fork, which therefore never stops it.
       return {
         ...fact,
         policy: "abandon",

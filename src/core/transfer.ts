@@ -1,4 +1,4 @@
-/** What of a run belongs to the place it is in: whether it may leave, what it leaves behind, what it is given where it arrives. */
+/** Exports and imports: whether a run may be exported, which entries are changed for it, and again on arrival. */
 import type { Entry, EntryOf } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import type { LaneNeed } from "./need.ts";
@@ -7,13 +7,13 @@ import type { RunState } from "./state.ts";
 import { undefinedValue } from "./value.ts";
 import type { Stored } from "./value.ts";
 
-/** How a run stands, besides what is on its record. */
+/** What an export has to know besides the journal. */
 export type Readiness = {
   /** Attempts in flight. */
   readonly running: number;
-  /** Results of sensitive steps that are there. */
+  /** How many results of sensitive steps there are. */
   readonly secrets: number;
-  /** There is a key to seal them with. */
+  /** Whether there is a key to seal them with. */
   readonly isSealable: boolean;
 };
 
@@ -35,8 +35,8 @@ export function refuseDeparture(state: RunState, { running, secrets, isSealable 
 }
 
 /**
- * The entry as it travels.
- * @param seal seals a result; null: results of sensitive steps stay behind
+ * The entry as it is exported.
+ * @param seal seals a result; null: results of sensitive steps are left out
  */
 export function departing(entry: Entry, seal: ((secret: EntryOf<"step.completed">) => string) | null): Entry {
   if (!isSecret(entry)) return entry;
@@ -44,22 +44,22 @@ export function departing(entry: Entry, seal: ((secret: EntryOf<"step.completed"
   return { ...entry, result: seal(entry) as Stored };
 }
 
-/** A result that nobody is ever shown, and that is there. */
+/** Whether the entry has the result of a sensitive step. */
 export function isSecret(entry: Entry): entry is EntryOf<"step.completed"> {
   return entry.kind === "step.completed" && entry.sensitive === true && entry.omitted !== true;
 }
 
-/** What a run is given where it arrives. */
+/** What an imported run gets from its new deployment. */
 export type Placement = {
   readonly id: string;
   /** How many shards the directory has. */
   readonly shards: number;
-  /** Where webhooks of it point when PUBLIC_URL is not set. */
+  /** Scheme and host of its webhooks where PUBLIC_URL is not set. */
   readonly origin: string | null;
   readonly lanes: readonly LaneNeed[];
 };
 
-/** The entry as it is on record where the run arrives: nobody there waits for it, and no key is claimed for it. */
+/** The entry as it is imported: no parent waits for the run, and it holds no keys of singletons or debounces. */
 export function arriving(entry: Entry, { id, shards, origin, lanes }: Placement): Entry {
   if (entry.kind === "run.debounced") {
     const { lanes: _lanes, ...kept } = entry;
@@ -71,7 +71,7 @@ export function arriving(entry: Entry, { id, shards, origin, lanes }: Placement)
     ...kept,
     ...{ id, shards, origin },
     ...(lanes.length === 0 ? {} : { lanes }),
-    // Its random numbers and UUIDs are what they were.
+    // Under another id, random numbers and UUIDs have to stay the same.
     ...(id === entry.id ? {} : { seed: entry.seed ?? `${entry.id}:${entry.at}` }),
   };
 }

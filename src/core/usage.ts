@@ -1,8 +1,8 @@
-/** What a run took of the platform, as far as it is on record. */
+/** A run's recorded usage of the platform. */
 export type Usage = {
-  /** Rows written: its own object's and the directory's, an alarm that is set counted as one. */
+  /** Rows written by its object and in the directory; setting an alarm counts as one. */
   readonly rowsWritten: number;
-  /** Calls its object took, alarms included, and calls it made to objects that are no runs. */
+  /** Calls of its object, including alarms, and calls that it made to objects that are not runs. */
   readonly requests: number;
   /** How long its object was awake, in ms. */
   readonly awakeMs: number;

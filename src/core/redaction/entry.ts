@@ -1,6 +1,6 @@
 /**
- * What a narrower sight is shown of an entry. Every field that any kind of entry has is here once, with how it is
- * told: an entry of one kind is told as every other that has the field.
+ * Redacts entries. Every field of any kind of entry is listed here once, with how it is shown: the same in all kinds that
+ * have it.
  */
 import type { Entry } from "../entry.ts";
 import type { StoredError } from "../error.ts";
@@ -11,7 +11,7 @@ import { hidden, redactError, shapeOf, wordsOf } from "./mask.ts";
 
 type FieldOf<Each> = Each extends Each ? keyof Each : never;
 
-/** How a field of an entry is told. */
+/** How a field of an entry is shown. */
 type Manner = "kept" | "value" | "error" | "words" | "address" | "fork" | "continuation" | "dropped";
 
 /** A field that is not here does not compile. */
@@ -88,7 +88,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   awaited: "kept",
   givenUp: "kept",
   action: "kept",
-  // An address that is told of the end is often a credential as well.
+  // The address of a notice is often a credential as well.
   notify: "dropped",
   run: "kept",
   from: "kept",
@@ -100,7 +100,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   of: "kept",
 };
 
-/** @param only the manners that count; the fields of others stay as they are. Null: all of them. */
+/** @param only redacts just the fields of these manners; null: all fields */
 export function redactEntry(entry: Entry, only: ReadonlySet<Manner> | null): Entry {
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(entry)) {
@@ -112,7 +112,7 @@ export function redactEntry(entry: Entry, only: ReadonlySet<Manner> | null): Ent
   return shown as Entry;
 }
 
-/** Undefined where it is not told at all. */
+/** Undefined for a field that is not shown. */
 function tellField(manner: Manner, value: unknown): unknown {
   switch (manner) {
     case "kept":

@@ -1,11 +1,11 @@
-/** What stands in the place of a value, of an error and of what people wrote, where a sight does not show them. */
+/** What replaces values, errors and words of people that may not be shown. */
 import type { StoredError } from "../error.ts";
 import { defined } from "../record.ts";
 import { outlineOf } from "../shape.ts";
 import { decode, encodeShape } from "../value.ts";
 import type { Stored } from "../value.ts";
 
-/** Stands where words are not shown. */
+/** Replaces words. */
 export const hidden = "(hidden)";
 
 export function shapeOf(stored: Stored): Stored {

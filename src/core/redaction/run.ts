@@ -1,4 +1,4 @@
-/** What a narrower sight is shown of a run as it is now: field by field, and its reason made anew. */
+/** Redacts runs, field by field; their reason is made anew. */
 import { reasonAt } from "../reason.ts";
 import type { RunSnapshot, RunSummary, Waiting } from "../run.ts";
 import { errorOrNull, hidden, shapeOf, shapeOrNull } from "./mask.ts";
@@ -31,10 +31,10 @@ export function redactSummary(run: RunSummary, now: number): RunSummary {
   };
 }
 
-/** What a run is about that is on its way to its end: the sentence itself may say why. */
+/** Replaces the sentence of a run that is ending, which may quote a reason. */
 const parting = "on its way to its end";
 
-/** The sentence made anew where it is made of names and times, and told by the status alone where it is not. */
+/** The sentence, made anew if it has only names and times; else the status alone. */
 function redactReason(
   run: RunSummary,
   waitingFor: readonly Waiting[],
