@@ -2,7 +2,7 @@
 import { describeMs } from "./duration.ts";
 import type { StoredError } from "./error.ts";
 import { nextLookAt } from "./order.ts";
-import type { ChildRun } from "./origin.ts";
+import type { ChildPolicy, ChildRun } from "./origin.ts";
 import { createRandom } from "./random.ts";
 import type { Call, RunState } from "./state.ts";
 
@@ -70,6 +70,15 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
   return at > after ? at : at + Math.ceil((after - at + 1) / longestAskMs) * longestAskMs;
 }
 
+/**
+ * The children that are to be stopped by now. One that was given up before a retry, which may have it go on, is none
+ * until that is decided, or the run has ended.
+ */
+export function straysOf({ orphans, formerChildren, end }: RunState): { child: ChildRun; policy: ChildPolicy }[] {
+  const former = new Set(end === null ? [...formerChildren.values()].map(({ id }) => id) : []);
+  return [...orphans.values()].filter(({ child }) => !former.has(child.id));
+}
+
 /** When the wait of this open call ends, or its next attempt begins, epoch ms; Infinity for never. */
 export function deadlineOf({ retryAt, until }: Call): number {
   return retryAt ?? until ?? Infinity;
@@ -114,3 +123,10 @@ export function childRefusal(step: string, workflow: string, cause: StoredError)
 function told(step: string, { id }: ChildRun, message: string, cause: StoredError): StoredError {
   return { name: "ChildFailed", message, code: "child_failed", step, child: id, cause };
 }
+
+/** The end of a child that is no longer there to say how it ended. */
+export const goneError: StoredError = {
+  name: "HoldfastError",
+  message: "the run was removed before its end was known",
+  code: "run_not_found",
+};

@@ -5,6 +5,7 @@
 import { birthOf, childFailure, childId, isForeign } from "../core/child.ts";
 import type { EntryOf, Fact } from "../core/entry.ts";
 import type { ChildRun } from "../core/origin.ts";
+import { callKey } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { ChildPlan } from "./call.ts";
 import { traceparent } from "./record.ts";
@@ -17,13 +18,15 @@ export function requestOf(state: RunState, step: string, plan: ChildPlan): Child
   const { formerChildren, restarted, episode } = state;
   const birth = birthOf(state, step);
   const derived = childId({ ...birth, episode });
+  // One that may have been started is that of the call.
+  const known = state.calls.get(callKey("child", step))?.child;
   const former = formerChildren.get(step);
   // Where one is started anew, a given id is that of the run before, which has ended.
   const isTaken = former !== undefined || restarted.has(step);
   return {
     workflow: plan.workflow,
     input: plan.input,
-    id: plan.id === null || isTaken ? derived : plan.id,
+    id: known?.id ?? (plan.id === null || isTaken ? derived : plan.id),
     labels: plan.labels,
     reply: plan.detached ? null : { createdAt: birth.createdAt, step },
     former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },

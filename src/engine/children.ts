@@ -7,7 +7,7 @@
  * Invariant 2: a child tells its parent of its end, and the parent asks by itself ever more rarely: no end
  * goes unheard whichever of the two dies (guarantee 4).
  */
-import { childRefusal, childTimeout, isForeign, nextAskAt } from "../core/child.ts";
+import { childRefusal, childTimeout, goneError, isForeign, nextAskAt } from "../core/child.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { ChildRun } from "../core/origin.ts";
 import type { Call } from "../core/state.ts";
@@ -94,8 +94,8 @@ export class Children {
       // It may have told of its end meanwhile, when no call waited for it.
       this.#ask(pending, watch);
     }
-    // It may have told of its end while this run had ended.
-    if (this.#course.state.retriedSeq > 0) this.#ask(pending, watch);
+    // It may have told of its end while this run had ended; or its start, on record to have it stopped, never came through.
+    if (this.#course.state.retriedSeq > 0) this.#ask(pending, watch, plan);
     this.#course.expect(this.dueAt(pending));
   }
 
@@ -167,7 +167,7 @@ export class Children {
     const request = requestOf(state, pending.id, plan);
     const launch: Launch = this.#launches.get(pending.key) ?? {
       // The timeout counts from the call, however often the start is tried.
-      fact: startOf(pending.id, plan, request, ledger.now()),
+      fact: { ...startOf(pending.id, plan, request, ledger.now()), ...this.#deadlineOf(pending) },
       tries: 0,
       retryAt: Infinity,
       settled: Promise.resolve(),
@@ -235,7 +235,8 @@ export class Children {
     if (own && policy !== "abandon") await this.#course.world.children.stop(id, policy).catch(() => {});
   }
 
-  #ask(pending: Pending, watch: Watch): void {
+  /** @param anew how it is started once more where it is not there; unset where it is known to have been started */
+  #ask(pending: Pending, watch: Watch, anew: ChildPlan | null = null): void {
     if (watch.asking) return;
     watch.asking = true;
     watch.askedAt = Math.max(watch.askedAt, this.#course.ledger.now());
@@ -244,7 +245,9 @@ export class Children {
       void this.#course.turn(() => {
         watch.asking = false;
         this.#asking--;
-        if (end !== null && this.#pending.get(pending.key) === pending) this.#heard(pending, watch.child, end);
+        const isOpen = this.#pending.get(pending.key) === pending;
+        if (isOpen && anew !== null && end?.kind === "failed" && end.error === goneError) this.#launch(pending, anew);
+        else if (isOpen && end !== null) this.#heard(pending, watch.child, end);
         else this.#course.expect(this.dueAt(pending));
       });
     };
@@ -263,6 +266,12 @@ export class Children {
     const watch: Watch = { child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
     this.#watches.set(pending.key, watch);
     return watch;
+  }
+
+  /** That of a call that is on record stays. */
+  #deadlineOf(pending: Pending): Partial<Pick<Start, "until">> {
+    const call = this.#recordOf(pending);
+    return call === undefined || call.child === null ? {} : { until: call.until };
   }
 
   #recordOf({ key }: Pending): Call | undefined {

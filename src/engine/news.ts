@@ -5,7 +5,6 @@
  */
 import type { EndEntry } from "../core/end.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
-import type { StoredError } from "../core/error.ts";
 import { callKey } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Run } from "./run.ts";
@@ -50,10 +49,3 @@ export function childEnd(end: EndEntry): ChildEnd {
   if (end.kind === "run.completed") return { kind: "completed", output: end.output };
   return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };
 }
-
-/** The end of a child that is no longer there to say how it ended. */
-export const goneError: StoredError = {
-  name: "HoldfastError",
-  message: "the run was removed before its end was known",
-  code: "run_not_found",
-};

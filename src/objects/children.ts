@@ -6,7 +6,7 @@
 import type { ParentRun } from "../core/origin.ts";
 import { isEnded } from "../core/run.ts";
 import type { Made } from "../core/run.ts";
-import { goneError } from "../engine/news.ts";
+import { goneError } from "../core/child.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../engine/world.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";

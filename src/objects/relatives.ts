@@ -5,6 +5,7 @@
  * Invariant 1: a debt that was not paid is due again at a time it names, also in a later life: what it
  * owes, a run's journal tells. One that was paid by an earlier life is paid once more, which does no harm.
  */
+import { straysOf } from "../core/child.ts";
 import { childEnd } from "../engine/news.ts";
 import type { ChildPolicy, ChildRun } from "../core/origin.ts";
 import type { Run } from "../engine/run.ts";
@@ -77,7 +78,7 @@ export class Relatives {
 
   *#debts(): Iterable<Debt> {
     const { state } = this.#run;
-    for (const { child, policy } of state.orphans.values()) {
+    for (const { child, policy } of straysOf(state)) {
       // One that is to be stopped once more, after the run was tried again, is another debt.
       const key = `the end of child ${child.id} (${state.retriedSeq})`;
       yield { key, pay: () => this.#stop(key, child, policy) };

@@ -2,6 +2,7 @@
  * Owns: messages between the runs of a rehearsal, as between their objects: starts, ends, stops, signals.
  * Does not own: their effect (engine).
  */
+import { goneError, straysOf } from "../core/child.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/label.ts";
 import type { ChildPolicy } from "../core/origin.ts";
@@ -10,7 +11,7 @@ import { validate } from "../core/schema.ts";
 import type { SignalRequest } from "../core/service.ts";
 import { isSameStart } from "../core/start.ts";
 import { decode, encode } from "../core/value.ts";
-import { childEnd, goneError, receiveNews } from "../engine/news.ts";
+import { childEnd, receiveNews } from "../engine/news.ts";
 import type { Run } from "../engine/run.ts";
 import type { ChildEnd, ChildStart, ChildStarted, Children, FormerChild } from "../engine/world.ts";
 import { processOf } from "./process.ts";
@@ -50,14 +51,17 @@ export class Relatives {
     for (const [name, pay] of owed) void this.#pay(process, name, pay);
   }
 
-  *#owed({ id, run }: Process): Iterable<[name: string, pay: () => Promise<void>]> {
+  *#owed({ id, run, debts }: Process): Iterable<[name: string, pay: () => Promise<void>]> {
     const { created, end, orphans, retriedSeq } = run.state;
-    for (const { child, policy } of orphans.values()) {
+    for (const { child, policy } of straysOf(run.state)) {
+      const name = `stop ${child.id} ${retriedSeq}`;
       const stop = async (): Promise<void> => {
         await this.#stop(id, child.id, policy);
         run.noteStopped(child, policy);
+        // On record, it is no longer owed; should it ever be again, it is a new debt.
+        if (!orphans.has(child.id)) debts.delete(name);
       };
-      yield [`stop ${child.id} ${retriedSeq}`, stop];
+      yield [name, stop];
     }
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;

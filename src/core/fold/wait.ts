@@ -124,7 +124,11 @@ export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
       call.detached = entry.detached === true;
       state.formerChildren.delete(entry.step);
       state.restarted.delete(entry.step);
-      if (entry.detached !== true) return null;
+      if (entry.detached !== true) {
+        // It was given up before, and is waited for again.
+        state.orphans.delete(entry.child.id);
+        return null;
+      }
       finish(state, call);
       return outcome(entry, key, { kind: "child", child: entry.child });
     case "child.completed":

@@ -1,0 +1,109 @@
+/** What a retry makes of the children that its run had no more use for. */
+import { expect, test } from "vitest";
+import { NonRetryableError } from "../../src/core/error.ts";
+import type { Step } from "../../src/core/step.ts";
+import { Family } from "./family.ts";
+import { startAt } from "./host.ts";
+import { define } from "./memory.ts";
+
+const minuteMs = 60_000;
+
+/** A parent that waits for a minute for a child, which fails by itself after two and needs another two the next time. */
+function impatient(): Family {
+  let times = 0;
+  const child = async (_input: unknown, step: Step): Promise<unknown> => {
+    await step.sleep("first", 2 * minuteMs);
+    await step.run("work", () => {
+      if (++times === 1) throw new NonRetryableError("not yet");
+    });
+    return await step.sleep("then", 2 * minuteMs);
+  };
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    return await step.invoke("child", null, { timeout: times === 0 ? minuteMs : 5 * minuteMs });
+  };
+  return new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+}
+
+test("a child that a retry has go on is not stopped for what its parent gave up before (guarantee 4)", async () => {
+  const family = impatient();
+  let isDown = true;
+  family.fails = (what) => what === "stop" && isDown;
+  await family.drive(startAt + 4 * minuteMs);
+  expect(family.snapshot("parent").status).toBe("failed");
+  family.plan(startAt + 10 * minuteMs, () => family.act("parent", "retry"));
+  family.plan(startAt + 11 * minuteMs, () => (isDown = false));
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.snapshot("parent").status).toBe("completed");
+});
+
+test("a child that goes on and is given up again is stopped again (guarantee 8)", async () => {
+  let times = 0;
+  const child = async (_input: unknown, step: Step): Promise<unknown> => {
+    await step.run("work", () => {
+      if (++times === 1) throw new NonRetryableError("not yet");
+    });
+    return await step.waitFor("never");
+  };
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    await step.run("before", () => {});
+    return await step.invoke("child", null, { timeout: minuteMs });
+  };
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  // Its parent gives it up before it hears that it has failed.
+  family.fails = (what) => what === "hear" && family.clock.at < startAt + 5 * minuteMs;
+  await family.drive(startAt + 4 * minuteMs);
+  const [, id = ""] = family.ids();
+  expect([family.snapshot("parent").status, family.snapshot(id).status]).toEqual(["failed", "failed"]);
+  family.plan(startAt + 10 * minuteMs, () => family.act("parent", "retry"));
+  await family.drive(startAt + 30 * minuteMs);
+  expect([family.snapshot("parent").status, family.snapshot(id).status]).toEqual(["failed", "cancelled"]);
+});
+
+test("a child whose start never came through, of a race that a retry opens again, is started (guarantee 4)", async () => {
+  let isGood = false;
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    const work = async (): Promise<void> => {
+      await step.sleep(minuteMs);
+      if (!isGood) await step.run("work", () => Promise.reject(new NonRetryableError("not yet")));
+      return await step.sleep("more", minuteMs);
+    };
+    return await step.race({ child: () => step.invoke("child", null, { onParentEnd: "abandon" }), work });
+  };
+  const family = new Family(
+    define(() => "born", { name: "child" }),
+    define(parent, { name: "parent" }),
+  ).begin("parent");
+  let isDown = true;
+  family.fails = (what) => what === "start" && isDown;
+  await family.drive(startAt + 4 * minuteMs);
+  expect([family.ids(), family.snapshot("parent").status]).toEqual([["parent"], "failed"]);
+  [isGood, isDown] = [true, false];
+  family.plan(startAt + 10 * minuteMs, () => family.act("parent", "retry"));
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.entries("parent", "child.failed")).toEqual([]);
+  expect(family.output("parent")).toEqual({ key: "child", value: "born" });
+});
+
+test("a child that nobody waits for, whose start came through unheard before its parent failed, is started once (guarantee 2)", async () => {
+  let isGood = false;
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    const started = step.start("child", null);
+    await step.run("work", () => {
+      if (!isGood) throw new NonRetryableError("not yet");
+    });
+    return await started;
+  };
+  const family = new Family(
+    define(() => "born", { name: "child" }),
+    define(parent, { name: "parent" }),
+  ).begin("parent");
+  let isDown = true;
+  family.fails = (what) => what === "started" && isDown;
+  await family.drive(startAt + 4 * minuteMs);
+  expect(family.snapshot("parent").status).toBe("failed");
+  const before = family.ids();
+  [isGood, isDown] = [true, false];
+  family.plan(startAt + 10 * minuteMs, () => family.act("parent", "retry"));
+  await family.drive(startAt + 30 * minuteMs);
+  expect([family.ids(), family.output("parent")]).toEqual([before, { id: before[1] }]);
+});
