@@ -20,7 +20,7 @@ export class Progress {
   see(...entries: readonly Entry[]): this {
     for (const entry of entries) {
       const { kind, seq, at } = entry;
-      if (outcomeKinds.has(kind) || kind === "run.created") this.outcome = seq;
+      if (isOutcome(entry) || kind === "run.created") this.outcome = seq;
       if (entry.kind === "run.created") this.life = entry.continuation?.count ?? 0;
       if (kind === "run.failed") this.#hasFailed = true;
       if (kind !== "run.retried" || !this.#hasFailed) continue;
@@ -32,7 +32,7 @@ export class Progress {
   }
 }
 
-export const outcomeKinds: ReadonlySet<string> = new Set([
+const outcomeKinds: ReadonlySet<string> = new Set([
   "step.completed",
   "step.failed",
   "timer.fired",
@@ -44,15 +44,21 @@ export const outcomeKinds: ReadonlySet<string> = new Set([
   "undo.started",
   "undo.completed",
   "undo.failed",
+  "child.completed",
+  "child.failed",
   "run.cancel_requested",
 ]);
+
+/** One that moves the handler: a child that nobody waits for does as it is started. */
+export function isOutcome(entry: Entry): boolean {
+  return outcomeKinds.has(entry.kind) || (entry.kind === "child.started" && entry.detached === true);
+}
 
 /** The deed that an idempotency key stands for: in which life, a step or its undoing, and how often it was done anew. */
 type Deed = { readonly life: string; readonly step: string; readonly isUndo: boolean; readonly times: number };
 
 function deedOf(key: string): Deed {
-  const [, life = "", times = "0", undo, step] =
-    /^(?:run|fork)-1:([^:.]+)(?:\.(\d+))?(\.undo)?:([^:]+)$/.exec(key) ?? [];
+  const [, life = "", times = "0", undo, step] = /^.+:([^:.]+)(?:\.(\d+))?(\.undo)?:([^:]+)$/.exec(key) ?? [];
   if (step === undefined) throw new Error(`an idempotency key of an unknown form: ${key}`);
   return { life, step, isUndo: undo !== undefined, times: Number(times) };
 }

@@ -85,6 +85,8 @@ export class Family {
   readonly stops: { readonly id: string; readonly commit: number; readonly kind: Kind; readonly turns: number }[] = [];
   /** Every child that was made, by how often. */
   readonly made = new Map<string, number>();
+  /** Called after each write of any of them. */
+  wrote: (id: string, writes: number) => void = () => {};
   /** Makes a call between runs fail as the network does. */
   fails: (what: string, id: string) => boolean = () => false;
   /** Children that never tell of their end. */
@@ -236,6 +238,7 @@ export class Family {
     this.chronicles.set(id, chronicle);
     journal.onAppend = (entries) => {
       chronicle.see(journal, entries);
+      this.wrote(id, chronicle.writes.length);
       void this.#stopAt(id, journal.commits.length);
       const at = this.deaths.findIndex((death) => death.id === id && death.commit === journal.commits.length);
       if (at < 0) return;

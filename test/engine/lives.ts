@@ -1,14 +1,14 @@
 /** What holds of every journal, and of a run from one of its lives to the next. */
 import { expect } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/entry.ts";
-import { outcomeKinds } from "./effects.ts";
+import { isOutcome } from "./effects.ts";
 
 /** Each life by itself, what goes along, and an end. */
 export function checkLives(lives: readonly (readonly Entry[])[]): void {
   for (const [i, life] of lives.entries()) {
     checkRecord(life);
     const next = lives[i + 1];
-    if (next !== undefined) checkRenewal(life, next);
+    if (next !== undefined && !isRestart(createdIn(next))) checkRenewal(life, next);
   }
   checkUpdates(lives);
   // A call that comes after the end is on record behind it.
@@ -33,10 +33,10 @@ function checkRecord(entries: readonly Entry[]): void {
     last = entry.at;
     if (entry.kind === "run.retried") {
       // What was undone, is being done again.
-      for (const step of entry.cleared) outcomes.delete(`run ${step}`);
+      for (const step of entry.cleared) for (const kind of ["run", "child"]) outcomes.delete(`${kind} ${step}`);
       for (const place of outcomes) if (place.startsWith("undo ")) outcomes.delete(place);
     }
-    if (outcomeKinds.has(entry.kind)) {
+    if (isOutcome(entry)) {
       const place = placeOf(entry);
       expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
       outcomes.add(place);
@@ -56,6 +56,7 @@ function checkRecord(entries: readonly Entry[]): void {
 function placeOf(entry: Entry): string {
   if (entry.kind === "update.accepted") return entry.update;
   if (entry.kind === "signal.consumed" && entry.listener === true) return `heard ${entry.signal}`;
+  if (entry.kind.startsWith("child") && "step" in entry) return `child ${entry.step}`;
   const id =
     "step" in entry
       ? `${entry.kind.startsWith("undo") ? "undo" : "run"} ${entry.step}`
@@ -84,6 +85,11 @@ function createdIn([first]: readonly Entry[]): EntryOf<"run.created"> {
   return first;
 }
 
+/** A person had the run begin once more: what came to it is over, but for what it keeps. */
+export function isRestart(entry: Entry): boolean {
+  return entry.kind === "run.created" && entry.continuation?.restarted !== undefined;
+}
+
 function plain({ seq: _seq, at: _at, used: _used, ...entry }: Entry): unknown {
   return entry;
 }
@@ -99,6 +105,8 @@ function keysOf(life: readonly Entry[]): Set<string> {
 function checkUpdates(lives: readonly (readonly Entry[])[]): void {
   const answered = new Set<string>();
   for (const life of lives) {
+    // What came before the step that a person has it begin from, it has once more.
+    if (isRestart(createdIn(life))) answered.clear();
     const keys = new Map<string, string>();
     for (const entry of life) {
       if (entry.kind === "update.accepted" && entry.key !== undefined) {

@@ -3,6 +3,8 @@ import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { AttemptContext, Step } from "../../src/core/step.ts";
 import { joined } from "../model/player.ts";
+import { bear } from "./kin.ts";
+import type { Born, Kin } from "./kin.ts";
 
 export type Node =
   | {
@@ -52,7 +54,8 @@ export type Wide =
   /** Retried as a function says, or as the error does. */
   | { readonly t: "own"; readonly name: string; readonly how: "function" | "after"; readonly fails: number }
   /** The run goes on as new, if there is another life for it, whether or not the handler waits for that. */
-  | { readonly t: "renew"; readonly waits: boolean };
+  | { readonly t: "renew"; readonly waits: boolean }
+  | Kin;
 
 export type Program = {
   readonly seed: number;
@@ -338,16 +341,16 @@ export type Surroundings = {
   readonly round: () => number;
 };
 
-/** What a life of the run goes on with. */
-type Carried = { readonly round: number; readonly sum: number };
+/** What a life of the run goes on with; a child brings along what it does. */
+export type Carried = { readonly round: number; readonly sum: number; readonly born?: Born };
 
 type Handler = (input: Carried | undefined, step: Step) => Promise<unknown>;
 
 export function interpret(program: Program, life: Life, around: Surroundings): Handler {
   return async (input = { round: 0, sum: 0 }, step) => {
     const player = new Player(step, life, around, program, input);
-    const { round } = input;
-    const body = [program.body, ...program.next][round] ?? { t: "throw" };
+    const { round, born = program } = input;
+    const body = [born.body, ...born.next][round] ?? { t: "throw" };
     if (program.next.length === 0) await player.play(body, "");
     else await player.live(body, `life ${round} ${step.info.continued} `);
     return life.trace.length;
@@ -360,15 +363,16 @@ class Player {
   readonly around: Surroundings;
   readonly handler: number;
   readonly program: Program;
-  readonly round: number;
+  readonly input: Carried;
   sum: number;
 
-  constructor(step: Step, life: Life, around: Surroundings, program: Program, { round, sum }: Carried) {
+  constructor(step: Step, life: Life, around: Surroundings, program: Program, input: Carried) {
     this.step = step;
     this.life = life;
     this.around = around;
     this.program = program;
-    [this.round, this.sum] = [round, sum];
+    this.input = input;
+    this.sum = input.sum;
     this.handler = life.handlers.push({ episode: around.episode(), round: around.round() }) - 1;
   }
 
@@ -383,14 +387,15 @@ class Player {
       this.step.update("add", null, add as never);
       this.step.onSignal("heard", (payload) => this.note(path, `heard ${String(payload)}`));
     }
-    this.life.patched.push({ round: this.round, answer: this.step.patched("change") });
+    this.life.patched.push({ round: this.input.round, answer: this.step.patched("change") });
     await this.play(body, path);
   }
 
   /** @returns at once where it does not wait, or has no other life */
   async renew({ waits }: Extract<Wide, { t: "renew" }>): Promise<unknown> {
-    if (this.round >= this.program.next.length) return "the last life";
-    const renewed = this.step.continueAsNew({ round: this.round + 1, sum: this.sum });
+    const { round, born = this.program } = this.input;
+    if (round >= born.next.length) return "the last life";
+    const renewed = this.step.continueAsNew({ ...this.input, round: round + 1, sum: this.sum });
     if (waits) return await renewed;
     renewed.catch(() => {});
     return "to go on as new";
@@ -434,6 +439,7 @@ class Player {
       case "judged":
       case "own":
       case "renew":
+      case "kin":
         return await this.watch(path, this.wide(node, path));
       default:
         return this.aside(node.t, path);
@@ -496,6 +502,8 @@ class Player {
       }
       case "renew":
         return await this.renew(node);
+      case "kin":
+        return await bear(step, node, path);
       default:
         return node satisfies never;
     }

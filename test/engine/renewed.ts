@@ -18,7 +18,7 @@ export function makeRenewedProgram(seed: number): Program {
   return { ...made(seed, maker), body, next, asks, judged, perStep, jolts: maker.jolts() };
 }
 
-class RenewedMaker extends WideMaker {
+export class RenewedMaker extends WideMaker {
   judges = false;
 
   override wait(): Node {

@@ -1,0 +1,23 @@
+/** Runs that start each other in every way there is, and whatever comes upon each of them. */
+import { expect, test } from "vitest";
+import { checkClan } from "./relations.ts";
+import { makeKinProgram } from "./kindred.ts";
+
+const programs = Number(process.env["CRASH_PROGRAMS"] ?? 200);
+const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
+
+test(
+  "guarantees 2, 3, 4, 5, 8: a run and all that it started survive what comes upon each",
+  { timeout: 120_000 },
+  async () => {
+    let deaths = 0;
+    for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
+      try {
+        deaths += await checkClan(makeKinProgram(seed));
+      } catch (error) {
+        throw new Error(`seed ${seed} fails: CRASH_SEED=${seed} CRASH_PROGRAMS=1 tries it alone`, { cause: error });
+      }
+    }
+    expect(deaths).toBeGreaterThan(programs / 4);
+  },
+);

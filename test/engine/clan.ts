@@ -1,0 +1,229 @@
+/** A run and all that it started, over one virtual time, with what comes upon each of them. */
+import { expect } from "vitest";
+import type { EntryOf } from "../../src/core/entry.ts";
+import { HoldfastError } from "../../src/core/error.ts";
+import { createRandom } from "../../src/core/random.ts";
+import { encode } from "../../src/core/value.ts";
+import { receiveHook } from "../../src/engine/hook.ts";
+import type { Run } from "../../src/engine/run.ts";
+import { receiveUpdate } from "../../src/engine/update.ts";
+import { Progress } from "./effects.ts";
+import { Family } from "./family.ts";
+import { startAt } from "./host.ts";
+import type { Blow, KinProgram } from "./kindred.ts";
+import { isRestart } from "./lives.ts";
+import { define } from "./memory.ts";
+import { interpret } from "./program.ts";
+import type { Life, Surroundings } from "./program.ts";
+
+const hourMs = 3_600_000;
+const lags: readonly number[] = [0, 0, 1, 300, 20_000];
+
+/** One process of one run, and what it had on record as it began. */
+export type Lived = { readonly run: Run; readonly life: Life; readonly earlier: number };
+
+export class Clan {
+  readonly family: Family;
+  readonly program: KinProgram;
+  /** By run, in their order. */
+  readonly lived = new Map<string, Lived[]>();
+  readonly #progress = new Map<string, Progress>();
+  readonly #blows: Blow[];
+  readonly #lags;
+
+  constructor(program: KinProgram) {
+    this.program = program;
+    this.#blows = [...program.blows];
+    this.#lags = createRandom(`lags ${program.seed}`);
+    const { timeoutMs } = program;
+    const handler = (input: never, step: { readonly info: { readonly id: string } }): unknown => {
+      const { id } = step.info;
+      return interpret(program, this.#lifeOf(id), this.#around(id))(input, step as never);
+    };
+    this.family = new Family(define(handler, { timeoutMs }));
+    this.family.wrote = (id, writes) => this.#wrote(id, writes);
+    const network = createRandom(`network ${program.seed}`);
+    let left = 12;
+    this.family.fails = () => network.next() < program.lost && left-- > 0;
+  }
+
+  /** Until all of them have ended, for good. */
+  async play(): Promise<void> {
+    const { family, program } = this;
+    for (const { at, name, payload, key } of program.signals) {
+      family.plan(startAt + at, () => this.#signal("root", name, payload, key));
+    }
+    family.begin("flow", { round: 0, sum: 0 }, "root");
+    for (let [fed, retried] = [0, 0]; ; fed++) {
+      await this.#settle();
+      this.#checkStopped();
+      const open = family.ids().filter((id) => family.run(id).state.end === null);
+      if (open.length === 0 && retried < program.retries && family.snapshot("root").status === "failed") {
+        retried++;
+        family.plan(family.clock.at + 60_000, () => family.act("root", "retry"));
+        continue;
+      }
+      if (open.length === 0) return;
+      if (fed > 100) throw new Error(`stranded: ${JSON.stringify(open.map((id) => family.snapshot(id)))}`);
+      for (const id of open) this.#feed(id, fed);
+    }
+  }
+
+  /** Until nothing is written any more: nothing of a program takes longer. */
+  async #settle(): Promise<void> {
+    const { family } = this;
+    const written = (): number => [...family.chronicles.values()].reduce((sum, { writes }) => sum + writes.length, 0);
+    for (let before = -1; before !== written();) {
+      before = written();
+      await family.drive(family.clock.at + 31 * 24 * hourMs);
+    }
+  }
+
+  /** Moves a run that only the world can move. */
+  #feed(id: string, fed: number): void {
+    const { family } = this;
+    const { status, waitingFor } = family.snapshot(id);
+    const { open, listeners } = family.run(id).state;
+    family.plan(family.clock.at + hourMs, () => {
+      if (status === "paused") return family.act(id, [...open].some(({ exhausted }) => exhausted) ? "retry" : "resume");
+      const wait = waitingFor.find(({ kind, name, until }) => {
+        return kind === "signal" && until === null && !listeners.has(name);
+      });
+      if (wait !== undefined) return this.#signal(id, wait.name, `fed ${fed}`, `fed ${fed}`);
+      const hook = [...open].find(({ kind, until }) => kind === "webhook" && until === null);
+      return hook === undefined ? undefined : this.#call(id, hook.id);
+    });
+  }
+
+  #lifeOf(id: string): Life {
+    const run = this.family.run(id);
+    const lived = this.lived.get(id) ?? [];
+    this.lived.set(id, lived);
+    const last = lived.at(-1);
+    if (last?.run === run) return last.life;
+    const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
+    // As of now: it is called on in its first handler.
+    const earlier = this.family.chronicles.get(id)?.entries.length ?? 0;
+    lived.push({ run, life, earlier });
+    return life;
+  }
+
+  #around(id: string): Surroundings {
+    const { clock } = this.family;
+    const journal = this.family.journal(id);
+    const progress = (): Progress => this.#progressOf(id);
+    return {
+      after: (ms) => (journal.closed ? new Promise(() => {}) : clock.after(ms)),
+      turn: () => clock.turn(),
+      lag: () => lags[Math.floor(this.#lags.next() * lags.length)] ?? 0,
+      outcome: () => (journal.closed ? Infinity : progress().outcome),
+      episode: () => progress().episode,
+      round: () => progress().life,
+    };
+  }
+
+  #progressOf(id: string): Progress {
+    const known = this.#progress.get(id) ?? new Progress();
+    this.#progress.set(id, known);
+    return known;
+  }
+
+  #wrote(id: string, writes: number): void {
+    this.#progressOf(id).see(...(this.family.chronicles.get(id)?.writes.at(-1)?.entries ?? []));
+    const place = [...this.family.chronicles.keys()].indexOf(id);
+    for (const blow of this.#blows.filter(({ run, write }) => run === place && write === writes)) {
+      this.#blows.splice(this.#blows.indexOf(blow), 1);
+      if (blow.what === "death" && blow.turns === 0) this.family.at(id).die();
+      else void this.#strike(id, blow);
+    }
+  }
+
+  async #strike(id: string, { turns, what, write }: Blow): Promise<void> {
+    const { family } = this;
+    for (let turn = 0; turn <= turns; turn++) await family.clock.turn();
+    if (family.journal(id).closed) return;
+    try {
+      switch (what) {
+        case "death":
+          return family.at(id).die();
+        case "eviction":
+          return this.#evict(id);
+        case "restart":
+          return this.#restart(id, write % 2 === 0);
+        case "signal":
+        case "heard":
+          return this.#signal(id, what === "heard" ? what : "go", `struck ${write}`, `struck ${write}`);
+        case "update":
+          return await this.#update(id, write);
+        default:
+          await family.act(id, what);
+      }
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+    }
+    if (what !== "pause") return;
+    family.plan(family.clock.at + 5000, () => this.#unlessEnded(() => family.act(id, "resume")));
+  }
+
+  /** From its start, or from a child on. */
+  #restart(id: string, isWhole: boolean): void {
+    const from = isWhole ? null : ({ id: "flow", kinds: ["child"] } as const);
+    this.family.run(id).anotherLife("1", { by: "test", reason: null }, from)();
+    this.family.wake(id);
+  }
+
+  /** Where it has nothing to do, and owes nobody anything. */
+  #evict(id: string): void {
+    const { run, woken, ended } = this.family.at(id);
+    if (run.execution?.busy === false && !woken && !ended && run.state.orphans.size === 0) this.family.evict(id);
+  }
+
+  #signal(id: string, name: string, payload: string, key: string): void {
+    const request = { name, payload: encode(payload, "a payload"), by: "test", key };
+    this.family.wake(id);
+    this.#unlessEnded(() => void this.family.run(id).signal(request));
+  }
+
+  async #update(id: string, argument: number): Promise<void> {
+    const request = { name: "add", argument: encode(argument, "an argument"), by: "test", key: `update ${argument}` };
+    this.family.wake(id);
+    const { end } = await receiveUpdate(this.family.run(id), request, () => true);
+    this.family.wake(id);
+    await end;
+  }
+
+  #call(id: string, webhook: string): void {
+    const headers = { "content-type": "application/json" };
+    const request = { method: "POST", headers, query: {}, body: new TextEncoder().encode("{}") };
+    this.family.wake(id);
+    this.#unlessEnded(async () => void (await receiveHook(this.family.run(id), webhook, request)));
+  }
+
+  #unlessEnded(act: () => void | Promise<void>): void {
+    const refused = (error: unknown): void => {
+      if (!(error instanceof HoldfastError)) throw error;
+    };
+    try {
+      void Promise.resolve(act()).catch(refused);
+    } catch (error) {
+      refused(error);
+    }
+  }
+
+  /** Nobody is left whom nobody waits for and who was to be stopped (guarantee 8). */
+  #checkStopped(): void {
+    const { family } = this;
+    for (const id of family.ids()) {
+      const { end, created, paused } = family.run(id).state;
+      const parent = created?.parent?.id;
+      // What a person begins once more, goes on.
+      const isAnother = created !== null && isRestart(created);
+      if (end !== null || paused !== null || isAnother || parent === undefined || family.run(parent).state.end === null)
+        continue;
+      const started = family.journal(parent).entries.findLast((entry): entry is EntryOf<"child.started"> => {
+        return entry.kind === "child.started" && entry.child.id === id;
+      });
+      if (started !== undefined) expect({ id, policy: started.policy }).toEqual({ id, policy: "abandon" });
+    }
+  }
+}

@@ -1,0 +1,83 @@
+/** The crash property of a run and of all that it started: what must hold of each of them, and between them. */
+import { expect } from "vitest";
+import type { Entry } from "../../src/core/entry.ts";
+import { Clan } from "./clan.ts";
+import type { Lived } from "./clan.ts";
+import { checkEffects } from "./effects.ts";
+import type { Family } from "./family.ts";
+import type { KinProgram } from "./kindred.ts";
+import { checkLives, isRestart } from "./lives.ts";
+
+/** The program, with what comes upon it, and all that must hold then. */
+export async function checkClan(program: KinProgram): Promise<number> {
+  const clan = new Clan(program);
+  await clan.play();
+  const { family, lived } = clan;
+  for (const id of family.ids()) {
+    const chronicle = family.chronicles.get(id);
+    if (chronicle === undefined) continue;
+    checkLives(chronicle.lives);
+    checkNews(family, chronicle.entries);
+    checkProcesses(chronicle.entries, lived.get(id) ?? []);
+  }
+  for (const [id, times] of family.made) expect({ id, times }).toEqual({ id, times: 1 });
+  return family.lives;
+}
+
+/** What one process saw, the next one sees (guarantee 3), and what it did is not done again (guarantee 2). */
+function checkProcesses(entries: readonly Entry[], lived: readonly Lived[]): void {
+  for (const [i, { life, earlier }] of lived.entries()) {
+    const known = life.effects.filter(({ outcome }) => outcome < Infinity);
+    checkEffects(entries, known, earlier);
+    const next = lived[i + 1];
+    const [first] = next?.life.handlers ?? [];
+    if (next === undefined || first === undefined) continue;
+    const handler = life.handlers.findLastIndex((each) => {
+      return each.episode === first.episode && each.round === first.round;
+    });
+    const seen = life.trace.filter((note) => note.handler === handler && note.outcome < Infinity);
+    const again = next.life.trace.filter((note) => note.handler === 0);
+    // It may have died itself before it came so far, or have been terminated.
+    const isCut =
+      i + 2 < lived.length ||
+      entries.some(
+        (entry) => isRestart(entry) || (entry.kind === "run.cancelled" && entry.error.code === "terminated"),
+      );
+    const { length } = isCut ? again : seen;
+    expect(again.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.slice(0, length).map(({ text }) => text));
+  }
+}
+
+/** Of a child's end its parent hears what the child has on record, and soon. */
+function checkNews(family: Family, entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    if ((entry.kind !== "child.completed" && entry.kind !== "child.failed") || entry.child === undefined) continue;
+    if (entry.kind === "child.failed" && entry.left === true) continue;
+    const ends = family.chronicles.get(entry.child.id)?.entries.filter(({ kind }) => {
+      return entry.kind === "child.completed" ? kind === "run.completed" : /^run\.(failed|cancelled)$/.test(kind);
+    });
+    const told = JSON.stringify(entry.kind === "child.completed" ? entry.output : entry.error.cause?.message);
+    const own = ends?.map((end) =>
+      JSON.stringify("output" in end ? end.output : "error" in end ? end.error?.message : null),
+    );
+    checkPrompt(entry, entries, family.chronicles.get(entry.child.id)?.entries ?? []);
+    expect({ child: entry.child.id, own }).toEqual({ child: entry.child.id, own: expect.arrayContaining([told]) });
+  }
+}
+
+/** Nobody had to ask, where neither was held back nor began anew, and no call between them was lost. */
+function checkPrompt(heard: Entry, entries: readonly Entry[], child: readonly Entry[]): void {
+  const [[created], [own]] = [child, entries];
+  if (created?.kind !== "run.created" || own?.kind !== "run.created") return;
+  // Whoever found it there asks.
+  if (created.reply === undefined || created.parent?.id !== own.id) return;
+  const isMoved = [...entries, ...child].some((entry) => {
+    return /^run\.(paused|retried)$/.test(entry.kind) || isRestart(entry);
+  });
+  const end = child.findLast(({ kind }) => /^run\.(completed|failed|cancelled)$/.test(kind));
+  if (isMoved || end === undefined) return;
+  const started = entries.findLast((entry) => {
+    return entry.kind === "child.started" && entry.seq < heard.seq && "step" in heard && entry.step === heard.step;
+  });
+  if (heard.at - Math.max(end.at, started?.at ?? 0) > 120_000) expect({ child, heard }).toEqual({});
+}
