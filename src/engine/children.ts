@@ -179,7 +179,10 @@ export class Children {
     launch.settled = started.then(
       async (made) => {
         const seen = await this.#course.turn(() => this.#started(pending, plan, launch, made));
-        if (seen === null && this.#course.state.end !== null) await this.#stop(plan, made);
+        // A run that has ended, or begun another life, may have had it stopped before it existed.
+        const { end, orphans } = this.#course.state;
+        const isVain = end !== null || orphans.has(made.child.id) || isWithdrawn(pending.scope);
+        if (seen === null && isVain) await this.#stop(plan, made);
       },
       async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, plan, launch, error))),
     );

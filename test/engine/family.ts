@@ -72,6 +72,8 @@ class FragileRelatives extends Relatives {
   protected override async reach(what: string, id: string): Promise<void> {
     this.#family.calls.push(`${what} ${id}`);
     await super.reach(what, id);
+    const lagMs = this.#family.lag(what);
+    if (lagMs > 0) await this.#family.clock.after(lagMs);
     if (this.#family.fails(what, id)) throw new Error("the network is down");
   }
 }
@@ -89,6 +91,8 @@ export class Family {
   wrote: (id: string, writes: number) => void = () => {};
   /** Makes a call between runs fail as the network does. */
   fails: (what: string, id: string) => boolean = () => false;
+  /** How long a call between runs takes, either way. */
+  lag: (what: string) => number = () => 0;
   /** Children that never tell of their end. */
   readonly mute = new Set<string>();
   calls: string[] = [];

@@ -107,3 +107,32 @@ test("a child that nobody waits for, whose start came through unheard before its
   await family.drive(startAt + 30 * minuteMs);
   expect([family.ids(), family.output("parent")]).toEqual([before, { id: before[1] }]);
 });
+
+test("a child whose start gets there once its run has given it up and gone on as new is stopped (guarantee 8)", async () => {
+  const parent = async (again: boolean, step: Step): Promise<unknown> => {
+    if (again) return await step.sleep(5 * minuteMs);
+    await step.race({ child: () => step.invoke("child"), work: () => step.run("work", () => {}) });
+    return await step.continueAsNew(true);
+  };
+  const child = (_input: unknown, step: Step): Promise<unknown> => step.waitFor("never");
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" }));
+  family.lag = (what) => (what === "start" ? 3000 : 0);
+  await family.begin("parent", false).drive(startAt + 30 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "cancelled"]);
+});
+
+test("so is one whose run a person has begin once more meanwhile", async () => {
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    if (step.info.continued === 0) return await step.invoke("child", null, { timeout: 10 * minuteMs });
+    return await step.sleep(minuteMs);
+  };
+  const child = (_input: unknown, step: Step): Promise<unknown> => step.waitFor("never");
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  family.lag = (what) => (what === "start" ? 3000 : 0);
+  family.plan(startAt + 1000, () => {
+    family.run("parent").anotherLife("1", { by: "test", reason: null })();
+    family.wake("parent");
+  });
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "cancelled"]);
+});
