@@ -17,6 +17,8 @@ import { interpret } from "./program.ts";
 import type { Life, Surroundings } from "./program.ts";
 
 const hourMs = 3_600_000;
+/** How long calls between runs take. */
+const ways: readonly number[] = [0, 0, 0, 1, 40, 300, 3000];
 const lags: readonly number[] = [0, 0, 1, 300, 20_000];
 
 /** One process of one run, and what it had on record as it began. */
@@ -44,6 +46,7 @@ export class Clan {
     this.family.wrote = (id, writes) => this.#wrote(id, writes);
     const network = createRandom(`network ${program.seed}`);
     let left = 12;
+    this.family.lag = () => (program.seed % 2 === 0 ? 0 : (ways[Math.floor(network.next() * ways.length)] ?? 0));
     this.family.fails = () => network.next() < program.lost && left-- > 0;
   }
 
