@@ -70,12 +70,12 @@ function checkPrompt(heard: Entry, entries: readonly Entry[], child: readonly En
   const [[created], [own]] = [child, entries];
   if (created?.kind !== "run.created" || own?.kind !== "run.created") return;
   // Whoever found it there asks.
-  if (created.reply === undefined || created.parent?.id !== own.id) return;
+  if (created.parent?.id !== own.id || !("step" in heard) || created.reply?.step !== heard.step) return;
   if ([...entries, ...child].some((entry) => entry.kind === "run.paused" || isRestart(entry))) return;
   // From when on it could be heard: the run waited for it, and was not over.
   const end = child.findLast(({ kind, at }) => /^run\.(completed|failed|cancelled)$/.test(kind) && at <= heard.at);
   const since = entries.findLast((entry) => {
-    const isWaited = entry.kind === "child.started" && "step" in heard && entry.step === heard.step;
+    const isWaited = entry.kind === "child.started" && entry.step === heard.step;
     return entry.seq < heard.seq && (isWaited || entry.kind === "run.retried");
   });
   const lateMs = heard.at - Math.max(end?.at ?? heard.at, since?.at ?? 0);
