@@ -213,6 +213,8 @@ export class Children {
     this.#starting--;
     const isOpen = this.#pending.get(pending.key) === pending;
     if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
+    // Its answer may be all that was lost: had it stopped before, that came too early.
+    if (!isOpen && !(error instanceof HoldfastError)) void this.#stop(plan, { child: launch.fact.child, own: true });
     if (!isOpen) return;
     if (error instanceof HoldfastError) {
       const { name, code, message } = error;
@@ -234,7 +236,7 @@ export class Children {
   }
 
   /** Stops it once more: what is on record had it stopped, perhaps before it existed. */
-  async #stop({ policy }: ChildPlan, { child: { id }, own }: ChildStarted): Promise<void> {
+  async #stop({ policy }: ChildPlan, { child: { id }, own }: Pick<ChildStarted, "child" | "own">): Promise<void> {
     if (own && policy !== "abandon") await this.#course.world.children.stop(id, policy).catch(() => {});
   }
 

@@ -136,3 +136,16 @@ test("so is one whose run a person has begin once more meanwhile", async () => {
   await family.drive(startAt + 30 * minuteMs);
   expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "cancelled"]);
 });
+
+test("so is one that was given up as its start was under way, the answer to which is lost", async () => {
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    await step.race({ child: () => step.invoke("child"), work: () => step.run("work", () => {}) });
+    return await step.sleep(minuteMs);
+  };
+  const child = (_input: unknown, step: Step): Promise<unknown> => step.waitFor("never");
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  family.lag = (what) => (what === "start" ? 3000 : 0);
+  family.fails = (what) => what === "started";
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "cancelled"]);
+});
