@@ -227,7 +227,9 @@ class Account {
   /** Whether this is the first event of the call. */
   #begin(kind: string, id: string): boolean {
     const key = `${kind} ${id}`;
-    return !this.#begun.has(key) && this.#begun.add(key).has(key);
+    if (this.#begun.has(key)) return false;
+    this.#begun.add(key);
+    return true;
   }
 
   #undone(): Told[] {
