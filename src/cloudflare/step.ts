@@ -18,8 +18,8 @@ import { contextOf, countOf, placeOf, taskOf, toError, toSpan } from "./config.t
 import type { Callback } from "./config.ts";
 import { fromKept } from "./stream.ts";
 
-/** Cloudflare does not limit the names of waits. */
-const longestLabel = 256;
+/** Cloudflare does not limit the names of waits, but labels have at most 256 characters, with their occurrence. */
+const longestWaitName = 240;
 
 type Rollback = WorkflowStepRollbackOptions;
 type Event = { readonly payload: unknown; readonly timestamp: Date; readonly type: string };
@@ -98,9 +98,9 @@ function undoingOf(name: string, failure: Failure, { rollback, rollbackConfig = 
   return { undo, undoPolicy: options };
 }
 
-/** The name of a wait with its occurrence, as `name#2`. The call itself is known by its event type. */
+/** The label of a wait: its name, cut if necessary, with its occurrence, as `name#2`. The id of the call has the event type. */
 export function labelOf(name: unknown, count: number): string {
-  return toCallId(String(name).slice(0, longestLabel), count);
+  return toCallId(String(name).slice(0, longestWaitName).toWellFormed(), count);
 }
 
 async function waitFor(step: Step, type: string, timeout: WorkflowSleepDuration, label: string): Promise<Event> {

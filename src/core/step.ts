@@ -343,6 +343,6 @@ export type WaitOptions<Payload = unknown> = {
    * (30 s at most), what it says is on record; else it says it again in every replay.
    */
   readonly schema?: Schema<unknown, Payload>;
-  /** A name for the wait itself, recorded with it. */
+  /** A name for the wait itself, of at most 256 characters, recorded with it. */
   readonly label?: string;
 };

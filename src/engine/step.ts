@@ -20,6 +20,7 @@ import { defined } from "../core/record.ts";
 import { resolveRetry } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { isSchema } from "../core/schema.ts";
+import { isLonger } from "../core/size.ts";
 import type { RunState } from "../core/state.ts";
 import type {
   FetchOptions,
@@ -197,8 +198,9 @@ function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Prom
     const what = `the wait for ${String(name)}`;
     checkOptions(options, ["timeout", "schema", "label"], what);
     const { schema, label } = options;
-    if (label !== undefined && typeof label !== "string") throw refused(what, "label", "must be text");
-    // Found out with the signal in hand, that would be lost.
+    if (label !== undefined && (typeof label !== "string" || isLonger(label, 256)))
+      throw refused(what, "label", "must be text of at most 256 characters");
+    // Checked now, because a signal that was already consumed would be lost.
     if (schema !== undefined && !isSchema(schema))
       throw refused(what, "schema", "must be a Standard Schema, such as zod makes");
     return { kind: "wait", timeoutMs: waitMs(options, what), schema: schema ?? null, marks: defined({ label }) };

@@ -343,6 +343,19 @@ describe("signals", () => {
     expect(sentenceOf(host.entries("wait.started")[0] as Entry)).toBe("waits for signal go (came late)");
   });
 
+  test("a label of over 256 characters is refused, and the signal stays for the next wait", async () => {
+    const longest = "🙂".repeat(256);
+    const host = await new Host(async (_input, step) => {
+      const refusal: unknown = await step.waitFor("go", { label: `${longest}.` }).catch((error: unknown) => error);
+      return [refusal, await step.waitFor("go", { label: longest })];
+    })
+      .signalAt(startAt, "go", 1)
+      .drive();
+    const message = "the wait for go: label must be text of at most 256 characters";
+    expect(host.output).toMatchObject([{ code: "options_invalid", message }, 1]);
+    expect(host.entries("signal.consumed").map(({ label }) => label)).toEqual([longest]);
+  });
+
   test("guarantee 8: what a run waits for is told", async () => {
     const host = await new Host(
       async (_input, step) =>

@@ -206,3 +206,16 @@ test("a class of another WorkflowEntrypoint is refused", () => {
   }
   expect(() => toWorkflow("stranger", Stranger)).toThrow(expect.objectContaining({ code: "options_invalid" }));
 });
+
+test("waits of one name that is too long for a label are told apart", async () => {
+  const name = `${"n".repeat(239)}🙂${"n".repeat(60)}`;
+  const main = define(async (step) => [
+    (await step.waitForEvent<number>(name, { type: "go" })).payload,
+    (await step.waitForEvent<number>(name, { type: "go" })).payload,
+  ]);
+  const run = await rehearse(main, undefined);
+  for (const count of [1, 2]) await run.signal("go", count);
+  expect(await run.result()).toEqual([1, 2]);
+  const labels = run.history.flatMap((entry) => (entry.kind === "signal.consumed" ? [entry["label"]] : []));
+  expect(labels).toEqual([`${"n".repeat(239)}\ufffd`, `${"n".repeat(239)}\ufffd#2`]);
+});
