@@ -16,18 +16,18 @@ import { growth } from "../core/retry.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { AttemptContext, RunOptions } from "../core/step.ts";
 import { isThenable } from "../core/thenable.ts";
-import { toKept } from "./stream.ts";
+import { toRecorded } from "./stream.ts";
 
 type Retries = NonNullable<WorkflowStepConfig["retries"]>;
 
 /** The default configuration of a step, as Cloudflare documents it. */
-const usual = { limit: 5, delay: 10_000, backoff: "exponential" } as const;
-const usualTimeout = "10 minutes";
+const defaults = { limit: 5, delay: 10_000, backoff: "exponential" } as const;
+const defaultTimeout = "10 minutes";
 
 /** On Cloudflare, delays have neither jitter nor a cap; 100 years have the effect of none. */
 const exact = { jitter: 0, maxDelay: 100 * 365 * 86_400_000 } as const;
 
-export const usualRetry: RetryPolicy = { ...usual, ...exact };
+export const defaultRetry: RetryPolicy = { ...defaults, ...exact };
 
 const longMs = { month: 30 * 86_400_000, year: 365.25 * 86_400_000 } as const;
 
@@ -50,8 +50,8 @@ type Place = { readonly count: number; readonly attempt: number };
 
 /** The context that the function of a step gets. @param name as it was given */
 export function contextOf(name: string, config: WorkflowStepConfig, { count, attempt }: Place): WorkflowStepContext {
-  const { retries, timeout = usualTimeout, sensitive } = config;
-  const { delay, ...rest } = { ...usual, ...retries };
+  const { retries, timeout = defaultTimeout, sensitive } = config;
+  const { delay, ...rest } = { ...defaults, ...retries };
   return {
     step: { name, count },
     attempt,
@@ -93,14 +93,14 @@ export function taskOf(
     ...(sensitive === "output" ? { sensitive: true } : {}),
   };
   const toContext = (context: Attempted) => contextOf(name, config, placeOf(context));
-  const fn = (context: AttemptContext): unknown => toKept(callback(toContext(context)), name, context);
+  const fn = (context: AttemptContext): unknown => toRecorded(callback(toContext(context)), name, context);
   if (retries === undefined) return { fn, options };
   const { delay, ...others } = retries;
   if (typeof delay !== "function") {
-    return { fn, options: { ...options, retry: { ...usualRetry, ...others, delay: toDuration(delay) } } };
+    return { fn, options: { ...options, retry: { ...defaultRetry, ...others, delay: toDuration(delay) } } };
   }
-  const asked = new Asked(delay, { ...usual, ...others }, toContext);
-  return { fn: (context) => asked.attempt(context, fn), options: { ...options, retry: asked.retry } };
+  const computed = new ComputedDelay(delay, { ...defaults, ...others }, toContext);
+  return { fn: (context) => computed.attempt(context, fn), options: { ...options, retry: computed.retry } };
 }
 
 type Rule = { readonly limit: number; readonly backoff: WorkflowBackoff };
@@ -109,30 +109,30 @@ type Rule = { readonly limit: number; readonly backoff: WorkflowBackoff };
  * A retry delay that is a function, perhaps an asynchronous one. A retry policy is synchronous, so the function is called
  * before the failed attempt ends. Its result grows with the backoff, as a fixed delay does.
  */
-class Asked {
+class ComputedDelay {
   readonly #delay: WorkflowDelayFunction;
   readonly #rule: Rule;
   readonly #contextOf: (context: Attempted) => WorkflowStepContext;
   /** The context of the newest attempt. */
-  #seen: WorkflowStepContext;
+  #context: WorkflowStepContext;
   /** The newest result of the function, and the attempt that it was called for; a null delay means that it threw. */
-  #said: { readonly attempt: number; readonly delay: unknown } | null = null;
+  #newest: { readonly attempt: number; readonly delay: unknown } | null = null;
 
   constructor(delay: WorkflowDelayFunction, rule: Rule, toContext: (context: Attempted) => WorkflowStepContext) {
     this.#delay = delay;
     this.#rule = rule;
     this.#contextOf = toContext;
-    this.#seen = toContext({ attempt: 1, idempotencyKey: "" });
+    this.#context = toContext({ attempt: 1, idempotencyKey: "" });
   }
 
   async attempt(context: AttemptContext, fn: (context: AttemptContext) => unknown): Promise<unknown> {
-    const ctx = (this.#seen = this.#contextOf(context));
+    const ctx = (this.#context = this.#contextOf(context));
     try {
       return await fn(context);
     } catch (error) {
       if (ctx.attempt > this.#rule.limit || isNonRetryable(error)) throw error;
-      const delay = await this.#hear(error, ctx).catch(() => null);
-      this.#said = { attempt: ctx.attempt, delay };
+      const delay = await this.#compute(error, ctx).catch(() => null);
+      this.#newest = { attempt: ctx.attempt, delay };
       throw error;
     }
   }
@@ -140,21 +140,21 @@ class Asked {
   readonly retry = (error: unknown, attempt: number): Duration | null => {
     const { limit, backoff } = this.#rule;
     if (attempt > limit) return null;
-    const delay = this.#said?.attempt === attempt ? this.#said.delay : this.#answer(error);
-    // The engine refuses what is not a duration.
+    const delay = this.#newest?.attempt === attempt ? this.#newest.delay : this.#computeNow(error);
+    // If it is not a duration, the engine refuses it.
     if (typeof delay !== "string" && typeof delay !== "number") return delay as Duration | null;
     return toMs(toDuration(delay)) * growth(backoff, attempt);
   };
 
-  /** For an attempt that timed out: only a synchronous result can be used, else the usual delay is. */
-  #answer(error: unknown): unknown {
-    const given: unknown = this.#delay({ ctx: this.#seen, error: toError(error) });
+  /** For an attempt that timed out, which cannot wait: an asynchronous result is replaced by the default delay. */
+  #computeNow(error: unknown): unknown {
+    const given: unknown = this.#delay({ ctx: this.#context, error: toError(error) });
     if (!isThenable(given)) return given;
     void Promise.resolve(given).catch(() => {});
-    return usual.delay;
+    return defaults.delay;
   }
 
-  async #hear(error: unknown, ctx: WorkflowStepContext): Promise<unknown> {
+  async #compute(error: unknown, ctx: WorkflowStepContext): Promise<unknown> {
     return await this.#delay({ ctx, error: toError(error) });
   }
 }

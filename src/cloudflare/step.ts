@@ -16,7 +16,7 @@ import { toCallId } from "../core/name.ts";
 import type { AttemptContext, RunOptions, Step } from "../core/step.ts";
 import { contextOf, countOf, placeOf, taskOf, toError, toSpan } from "./config.ts";
 import type { Callback } from "./config.ts";
-import { fromKept } from "./stream.ts";
+import { fromRecorded } from "./stream.ts";
 
 /** Cloudflare does not limit the names of waits, but labels have at most 256 characters, with their occurrence. */
 const longestWaitName = 240;
@@ -35,8 +35,8 @@ export function createStep(step: Step, failure: Failure): WorkflowStep {
       const [config, callback, rollback] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
       if (typeof callback !== "function") throw new HoldfastError("options_invalid", `step ${name} needs a function`);
       const task = { name, config: (config ?? {}) as WorkflowStepConfig, callback: callback as Callback };
-      if (rollback === undefined) return fromKept(await run(step, task));
-      return fromKept(await runUndoable(step, task, failure, rollback as Rollback));
+      if (rollback === undefined) return fromRecorded(await run(step, task));
+      return fromRecorded(await runUndoable(step, task, failure, rollback as Rollback));
     },
     sleep: (name: string, duration: WorkflowSleepDuration) => step.sleep(name, toSpan(duration)),
     sleepUntil: (name: string, timestamp: Date | number) => step.sleepUntil(name, timestamp),
@@ -65,34 +65,34 @@ async function runUndoable(step: Step, task: Task, failure: Failure, options: Ro
   const { undo, undoPolicy } = undoingOf(name, failure, options);
   try {
     return await run(step, task, {
-      undo: (output, context) => undo(contextOf(name, config, placeOf(context)), fromKept(output), context),
+      undo: (output, context) => undo(contextOf(name, config, placeOf(context)), fromRecorded(output), context),
       undoPolicy,
     });
   } catch (error) {
     const { step: id, attempts = 1 } = error as RevivedError;
-    // A step that was refused never began.
+    // An error without a step is a refusal of the call: the step never began.
     if (id === undefined) throw error;
     const ctx = contextOf(name, config, { count: countOf(id), attempt: attempts });
-    // Its result tells whose place it takes.
-    const nothing = { name: standInOf(name), config, callback: () => id };
+    // The result is the id of the failed step, which a subscription needs.
+    const nothing = { name: placeholderOf(name), config, callback: () => id };
     await run(step, nothing, { undo: (_nothing, context) => undo(ctx, undefined, context), undoPolicy });
     throw error;
   }
 }
 
-/** The name of the step that does nothing, and is undone in the place of a failed one. */
-export function standInOf(name: string): string {
+/** The name of the empty step that is undone instead of a failed one. */
+export function placeholderOf(name: string): string {
   return `failed: ${name.slice(0, 200)}`.toWellFormed();
 }
 
-/** The undo of a step and its policy: that of `rollbackConfig`, or the usual one, and never the policy of the step. */
+/** The undo of a step and its policy: that of `rollbackConfig`, or the default, but never the policy of the step. */
 function undoingOf(name: string, failure: Failure, { rollback, rollbackConfig = {} }: Rollback) {
   if (typeof rollback !== "function")
     throw new HoldfastError("options_invalid", `the rollback of step ${name} must be a function`);
-  let told: Parameters<Rollback["rollback"]>[0] | null = null;
-  const { fn, options } = taskOf(name, rollbackConfig, () => told && rollback(told));
+  let rollbackContext: Parameters<Rollback["rollback"]>[0] | null = null;
+  const { fn, options } = taskOf(name, rollbackConfig, () => rollbackContext && rollback(rollbackContext));
   const undo = (ctx: WorkflowStepContext, output: unknown, context: AttemptContext): unknown => {
-    told = { ctx, output, error: toError(failure.error), stepName: `${name}-${ctx.step.count}` };
+    rollbackContext = { ctx, output, error: toError(failure.error), stepName: `${name}-${ctx.step.count}` };
     return fn(context);
   };
   return { undo, undoPolicy: options };

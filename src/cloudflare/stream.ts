@@ -11,16 +11,16 @@ import { isThenable } from "../core/thenable.ts";
 const mark = "holdfast:ReadableStream";
 
 /** The value to record for the result of a step. */
-export function toKept(given: unknown, name: string, context: AttemptContext): unknown {
-  const keep = (value: unknown): unknown => (value instanceof ReadableStream ? drain(value, name, context) : value);
-  return isThenable(given) ? Promise.resolve(given).then(keep) : keep(given);
+export function toRecorded(given: unknown, name: string, context: AttemptContext): unknown {
+  const record = (value: unknown): unknown => (value instanceof ReadableStream ? drain(value, name, context) : value);
+  return isThenable(given) ? Promise.resolve(given).then(record) : record(given);
 }
 
 /** The result of a step, made from its recorded value. */
-export function fromKept(kept: unknown): unknown {
-  const bytes: unknown = kept instanceof Map && kept.size === 1 ? kept.get(mark) : undefined;
+export function fromRecorded(recorded: unknown): unknown {
+  const bytes: unknown = recorded instanceof Map && recorded.size === 1 ? recorded.get(mark) : undefined;
   // With a known length, which R2 needs.
-  return bytes instanceof Uint8Array ? new Response(bytes as Uint8Array<ArrayBuffer>).body : kept;
+  return bytes instanceof Uint8Array ? new Response(bytes as Uint8Array<ArrayBuffer>).body : recorded;
 }
 
 async function drain(stream: ReadableStream, name: string, { signal }: AttemptContext): Promise<unknown> {
@@ -31,12 +31,12 @@ async function drain(stream: ReadableStream, name: string, { signal }: AttemptCo
   const stop = (): void => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
-    // It came too late.
+    // The attempt may have timed out before the function returned the stream.
     signal.throwIfAborted();
     const bytes: Uint8Array[] = [];
     for (let size = 0; ;) {
       const { done, value } = await reader.read();
-      // One that was stopped looks like one that is over.
+      // A stream that was cancelled ends as if it were complete.
       signal.throwIfAborted();
       if (done) return new Map([[mark, joined(bytes, size)]]);
       const chunk = bytesOf(value);

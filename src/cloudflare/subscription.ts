@@ -12,16 +12,16 @@ import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { followRun } from "../objects/follow.ts";
 import { countOf } from "./config.ts";
-import { standInOf } from "./step.ts";
-import { fromKept } from "./stream.ts";
+import { placeholderOf } from "./step.ts";
+import { fromRecorded } from "./stream.ts";
 
-type Told = WorkflowInstanceEvent extends infer Each
+type EventBody = WorkflowInstanceEvent extends infer Each
   ? Each extends unknown
     ? Omit<Each, "instanceId" | "eventId" | "timestamp">
     : never
   : never;
 
-/** More than any entry makes. */
+/** Above the number of events that any entry makes, so that an `eventId` is unique. */
 const eventsPerEntry = 8;
 
 /** @throws HoldfastError run_not_found, options_invalid */
@@ -44,10 +44,10 @@ const disposal = (Symbol as { readonly dispose?: symbol }).dispose ?? Symbol.for
 
 class Subscription {
   readonly #id: string;
-  readonly #news: ReadableStreamDefaultReader<RunNews>;
+  readonly #source: ReadableStreamDefaultReader<RunNews>;
   readonly #isWanted: (event: WorkflowInstanceEvent) => boolean;
   readonly #ready: WorkflowInstanceEvent[] = [];
-  #account = new Account();
+  #events = new EventFactory();
   /** The newest call of `next`: calls are answered in order. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -57,7 +57,7 @@ class Subscription {
     isWanted: (event: WorkflowInstanceEvent) => boolean,
   ) {
     this.#id = id;
-    this.#news = news;
+    this.#source = news;
     this.#isWanted = isWanted;
   }
 
@@ -67,17 +67,17 @@ class Subscription {
     return next;
   }
 
-  /** Nothing more is told, nor kept for it. */
+  /** Ends the subscription, and drops events that were not read. */
   close(): void {
     this.#ready.length = 0;
-    void this.#news.cancel().catch(() => {});
+    void this.#source.cancel().catch(() => {});
   }
 
   async #next(): Promise<IteratorResult<WorkflowInstanceEvent, void>> {
     for (;;) {
       const value = this.#ready.shift();
       if (value !== undefined) return { done: false, value };
-      const { done, value: news } = await this.#news.read();
+      const { done, value: news } = await this.#source.read();
       if (done || news.kind === "ended") {
         this.close();
         return { done: true, value: undefined };
@@ -87,18 +87,18 @@ class Subscription {
   }
 
   #eventsOf(entry: Entry): WorkflowInstanceEvent[] {
-    if (entry.kind === "run.created") this.#account = new Account();
-    return this.#account.tell(entry).map((told, index) => {
+    if (entry.kind === "run.created") this.#events = new EventFactory();
+    return this.#events.eventsOf(entry).map((event, index) => {
       const place = { instanceId: this.#id, eventId: entry.seq * eventsPerEntry + index, timestamp: entry.at };
-      return { ...place, ...told };
+      return { ...place, ...event };
     });
   }
 }
 
-type Tried = Extract<Entry, { kind: `${"step" | "undo"}.${"attempt_failed" | "completed" | "failed"}` }>;
+type AttemptEntry = Extract<Entry, { kind: `${"step" | "undo"}.${"attempt_failed" | "completed" | "failed"}` }>;
 
-/** Makes the events of one life of a run. */
-class Account {
+/** Makes the events of one life of a run from its entries, given in order. */
+class EventFactory {
   #params: unknown = {};
   /** Calls whose first event was made. */
   readonly #begun = new Set<string>();
@@ -106,10 +106,10 @@ class Account {
   readonly #labels = new Map<string, string>();
   readonly #failed = new Set<string>();
   /** Failed steps, by the step that is undone in their place. */
-  readonly #standIns = new Map<string, string>();
+  readonly #placeholders = new Map<string, string>();
   #undoing: "none" | "well" | "badly" = "none";
 
-  tell(entry: Entry): Told[] {
+  eventsOf(entry: Entry): EventBody[] {
     switch (entry.kind) {
       case "run.created":
         this.#params = decode(entry.input);
@@ -133,37 +133,37 @@ class Account {
       case "step.attempt_failed":
       case "step.completed":
       case "step.failed":
-        return this.#isStandIn(entry) ? [] : this.#tellStep(entry);
+        return this.#isPlaceholder(entry) ? [] : this.#ofStep(entry);
       case "undo.attempt_failed":
       case "undo.completed":
       case "undo.failed":
-        return this.#tellUndo(entry);
+        return this.#ofUndo(entry);
       default:
-        return this.#tellWait(entry);
+        return this.#ofWait(entry);
     }
   }
 
-  /** Whether the step only stands for a failed one, so that its rollback runs: Cloudflare has no such step. */
-  #isStandIn(entry: Tried): boolean {
+  /** Whether the step was recorded only so that a failed one is rolled back. Cloudflare has no such step, so it has no events. */
+  #isPlaceholder(entry: AttemptEntry): boolean {
     if (entry.kind !== "step.completed" || !entry.step.startsWith("failed: ")) return false;
     const failed = decode(entry.result);
     if (typeof failed !== "string" || !this.#failed.has(failed)) return false;
-    if (nameOfCall(entry.step) !== standInOf(nameOfCall(failed))) return false;
-    this.#standIns.set(entry.step, failed);
+    if (nameOfCall(entry.step) !== placeholderOf(nameOfCall(failed))) return false;
+    this.#placeholders.set(entry.step, failed);
     return true;
   }
 
-  #tellStep(entry: Extract<Tried, { kind: `step.${string}` }>): Told[] {
+  #ofStep(entry: Extract<AttemptEntry, { kind: `step.${string}` }>): EventBody[] {
     const { step, attempt } = entry;
     const stepName = nameOf(step);
-    const begun: Told[] = this.#begin("step", step) ? [{ type: "step_started", stepName }] : [];
-    const tried: Told[] = [...begun, { type: "attempt_started", stepName, attempt }];
+    const begun: EventBody[] = this.#begin("step", step) ? [{ type: "step_started", stepName }] : [];
+    const tried: EventBody[] = [...begun, { type: "attempt_started", stepName, attempt }];
     if (entry.kind === "step.completed") {
       const output = entry.sensitive === true ? { output: "[REDACTED]" } : outputOf(entry.result);
-      const completed: Told = { type: "step_completed", stepName, ...output };
+      const completed: EventBody = { type: "step_completed", stepName, ...output };
       return [...tried, { type: "attempt_completed", stepName, attempt }, completed];
     }
-    const errored: Told = {
+    const errored: EventBody = {
       type: "attempt_errored",
       stepName,
       attempt,
@@ -175,23 +175,23 @@ class Account {
     return [...tried, errored, { type: "step_errored", stepName }];
   }
 
-  #tellUndo(entry: Extract<Tried, { kind: `undo.${string}` }>): Told[] {
+  #ofUndo(entry: Extract<AttemptEntry, { kind: `undo.${string}` }>): EventBody[] {
     const { step, attempt } = entry;
-    const stepName = nameOf(this.#standIns.get(step) ?? step);
-    const begun: Told[] = this.#begin("undo", step) ? [{ type: "rollback_step_started", stepName }] : [];
-    const tried: Told[] = [...begun, { type: "rollback_attempt_started", stepName, attempt }];
+    const stepName = nameOf(this.#placeholders.get(step) ?? step);
+    const begun: EventBody[] = this.#begin("undo", step) ? [{ type: "rollback_step_started", stepName }] : [];
+    const tried: EventBody[] = [...begun, { type: "rollback_attempt_started", stepName, attempt }];
     if (entry.kind === "undo.completed") {
-      const completed: Told = { type: "rollback_step_completed", stepName };
+      const completed: EventBody = { type: "rollback_step_completed", stepName };
       return [...tried, { type: "rollback_attempt_completed", stepName, attempt }, completed];
     }
     const error = errorOf(entry.error);
-    const errored: Told = { type: "rollback_attempt_errored", stepName, attempt, error, ...delayOf(entry) };
+    const errored: EventBody = { type: "rollback_attempt_errored", stepName, attempt, error, ...delayOf(entry) };
     if (entry.kind === "undo.attempt_failed") return [...tried, errored];
     this.#undoing = "badly";
     return [...tried, errored, { type: "rollback_step_errored", stepName, error }];
   }
 
-  #tellWait(entry: Entry): Told[] {
+  #ofWait(entry: Entry): EventBody[] {
     switch (entry.kind) {
       case "timer.set":
         return this.#sleep(entry, entry.wakeAt - entry.at);
@@ -210,11 +210,11 @@ class Account {
     }
   }
 
-  #sleep({ call }: { readonly call: string }, durationMs: number): Told[] {
+  #sleep({ call }: { readonly call: string }, durationMs: number): EventBody[] {
     return this.#begin("sleep", call) ? [{ type: "sleep_started", stepName: nameOf(call), durationMs }] : [];
   }
 
-  #wait({ call, name, label = call }: EntryOf<"wait.started" | "wait.timed_out" | "signal.consumed">): Told[] {
+  #wait({ call, name, label = call }: EntryOf<"wait.started" | "wait.timed_out" | "signal.consumed">): EventBody[] {
     if (!this.#begin("wait", call)) return [];
     this.#labels.set(call, label);
     return [{ type: "wait_started", stepName: nameOf(label), eventType: name }];
@@ -232,7 +232,7 @@ class Account {
     return true;
   }
 
-  #undone(): Told[] {
+  #undone(): EventBody[] {
     if (this.#undoing === "none") return [];
     return [{ type: this.#undoing === "well" ? "rollback_completed" : "rollback_errored" }];
   }
@@ -244,7 +244,7 @@ function nameOf(id: string): string {
 }
 
 function outputOf(stored: Stored): { readonly output?: unknown } {
-  const output = fromKept(decode(stored));
+  const output = fromRecorded(decode(stored));
   return output === undefined ? {} : { output };
 }
 
@@ -252,6 +252,6 @@ function errorOf({ name, message }: StoredError): { readonly name: string; reado
   return { name, message };
 }
 
-function delayOf(entry: Tried): { readonly retryDelayMs?: number } {
+function delayOf(entry: AttemptEntry): { readonly retryDelayMs?: number } {
   return "retryAt" in entry && entry.retryAt !== null ? { retryDelayMs: entry.retryAt - entry.at } : {};
 }

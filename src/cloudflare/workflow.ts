@@ -1,6 +1,6 @@
 /**
- * Owns: making a workflow of Holdfast's of a class that was written for Cloudflare Workflows.
- * Does not own: what its steps do (step), what callers hold (binding).
+ * Owns: converting a class that was written for Cloudflare Workflows to a workflow of Holdfast.
+ * Does not own: what its steps do (step), the binding that callers use (binding).
  */
 import { env } from "cloudflare:workers";
 import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
@@ -12,11 +12,11 @@ import type { RunInfo, Step } from "../core/step.ts";
 import { defineWorkflow } from "../objects/workflow.ts";
 import type { PlainOptions, Workflow as Defined } from "../objects/workflow.ts";
 import { Binding } from "./binding.ts";
-import { usualRetry } from "./config.ts";
+import { defaultRetry } from "./config.ts";
 import { WorkflowEntrypoint } from "./entrypoint.ts";
 import { createStep } from "./step.ts";
 
-/** A class as it stands in the code, with the types that it gives to its event and to what it returns. */
+/** A class for Cloudflare Workflows, with the types of its event and its output. */
 type Entrypoint<Env, Params, Output> = new (
   ctx: ExecutionContext,
   env: Env,
@@ -26,7 +26,7 @@ type Entrypoint<Env, Params, Output> = new (
 
 type NoSignals = Record<never, never>;
 
-/** Those of `defineWorkflow`, but for what the class says itself: its handler, its retries, its events. */
+/** The options of `defineWorkflow`, except for those that the class defines: handler, retries and events. */
 export type MoveOptions<Params, Output> = Omit<
   PlainOptions<Params, Output, NoSignals>,
   "handler" | "input" | "signals" | "retries" | "retry"
@@ -35,13 +35,13 @@ export type MoveOptions<Params, Output> = Omit<
   readonly input?: Schema<unknown, Params>;
 };
 
-/** A workflow as `createWorker` takes it, with what was the binding of the Worker's environment. */
+/** A workflow for `createWorker`, with an object that replaces the binding in the Worker's environment. */
 export interface MovedWorkflow<Params, Output> extends Defined<Params, Output> {
   readonly binding: Workflow<Params>;
 }
 
 /**
- * A workflow of Holdfast's that runs the class as it is. `name` stays with its runs for ever.
+ * A workflow of Holdfast that runs the class unchanged. `name` is recorded in its runs, and must not change later.
  * @throws HoldfastError options_invalid, name_invalid, duration_invalid, naming the option
  */
 export function toWorkflow<Env, Params, Output>(
@@ -65,12 +65,12 @@ export function toWorkflow<Env, Params, Output>(
       throw error;
     }
   };
-  const own = { ...options, handler, retry: usualRetry } as unknown as PlainOptions<Params, Output, NoSignals>;
+  const own = { ...options, handler, retry: defaultRetry } as unknown as PlainOptions<Params, Output, NoSignals>;
   const defined = defineWorkflow<Params, Output>(name, own);
   return { ...defined, binding: new Binding<Params>(defined.definition) };
 }
 
-/** Whatever is waited for keeps the object of a run awake. */
+/** The object of a run stays awake for the promises of `waitUntil`, so nothing else has to be done for them. */
 const context = {
   waitUntil: (promise: Promise<unknown>) =>
     void Promise.resolve(promise).catch((error: unknown) => console.error(error)),
@@ -80,7 +80,7 @@ const context = {
 
 function eventOf<Params>(definition: Definition, params: Params | undefined, info: RunInfo): WorkflowEvent<Params> {
   const { id, workflow, createdAt, schedule } = info;
-  // Of a schedule that is in no code, the rule is with the scheduler alone.
+  // A schedule that is not in the code has its rule in the scheduler only.
   const rule = schedule === null ? undefined : collectSchedules([definition]).find((each) => each.id === schedule.id);
   return {
     payload: params === undefined ? ({} as Params) : params,
