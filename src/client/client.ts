@@ -104,7 +104,7 @@ export function createClient(options: ClientOptions): Client {
       const answer = await connection.call("POST", path, message(name, payload, given));
       return answer as { delivered: number; buffered: boolean };
     },
-    request: (method, path, asked) => connection.call(method, path, asked),
+    request: (method, path, options) => connection.call(method, path, options),
   };
 }
 
@@ -133,8 +133,8 @@ async function startRun(
     ...(signal === undefined ? {} : { signal: toBrought(signal) }),
   };
   const path = `/v1/workflows/${segment(name, "workflow")}/runs`;
-  const asked = { body, idempotencyKey: idempotencyKey ?? (isKnownById(options) ? null : undefined), traceparent };
-  return ((await connection.call("POST", path, asked)) as RunJson).id as string;
+  const call = { body, idempotencyKey: idempotencyKey ?? (isKnownById(options) ? null : undefined), traceparent };
+  return ((await connection.call("POST", path, call)) as RunJson).id as string;
 }
 
 /**

@@ -36,7 +36,7 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
 };
 
-type Asked = CallOptions & { readonly signal: AbortSignal };
+type RequestOptions = CallOptions & { readonly signal: AbortSignal };
 
 const known = ["url", "token", "actor", "patience", "fetch"];
 const longestPauseMs = 5000;
@@ -66,8 +66,8 @@ export class Connection {
   /** The JSON of the response, undefined for an empty one. @throws ApiError; the error that the workflow's function threw */
   async call(method: Method, path: string, options: CallOptions = {}): Promise<unknown> {
     const { idempotencyKey = method === "GET" ? null : crypto.randomUUID() } = options;
-    return await this.#insist(options.signal, async (signal) => {
-      const response = await this.#ask(method, path, { ...options, idempotencyKey, signal }, {});
+    return await this.#retry(options.signal, async (signal) => {
+      const response = await this.#request(method, path, { ...options, idempotencyKey, signal }, {});
       const text = await response.text().catch(unanswered);
       return text === "" ? undefined : parse(text, response);
     });
@@ -75,14 +75,14 @@ export class Connection {
 
   /** Opens a stream of events. @param headers besides those of every call @throws ApiError */
   async open(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
-    return await this.#insist(signal, async (within) => {
-      const response = await this.#ask("GET", path, { signal: within }, headers);
+    return await this.#retry(signal, async (within) => {
+      const response = await this.#request("GET", path, { signal: within }, headers);
       if (response.headers.get("content-type")?.startsWith("text/event-stream") === true) return response;
       throw strange(response, await response.text().catch(unanswered));
     });
   }
 
-  async #insist<Answer>(signal: AbortSignal | undefined, ask: (within: AbortSignal) => Promise<Answer>) {
+  async #retry<Answer>(signal: AbortSignal | undefined, ask: (within: AbortSignal) => Promise<Answer>) {
     // Counted from the first failure, because a response may rightly take long.
     let giveUpAt: number | null = null;
     for (let attempt = 1; ; attempt++) {
@@ -100,10 +100,15 @@ export class Connection {
     }
   }
 
-  async #ask(method: Method, path: string, asked: Asked, more: Readonly<Record<string, string>>): Promise<Response> {
+  async #request(
+    method: Method,
+    path: string,
+    options: RequestOptions,
+    more: Readonly<Record<string, string>>,
+  ): Promise<Response> {
     // Otherwise it could become a part of the host name, and the token would go to somebody else.
     if (!path.startsWith("/")) throw new HoldfastError("options_invalid", "a path begins with /, as /v1/lanes does");
-    const { body, idempotencyKey, traceparent, signal } = asked;
+    const { body, idempotencyKey, traceparent, signal } = options;
     const headers = {
       ...this.#headers,
       ...(body === undefined ? {} : { "content-type": "application/json" }),

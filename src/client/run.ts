@@ -103,9 +103,9 @@ async function updateRun(
   argument: unknown,
   { idempotencyKey = crypto.randomUUID(), signal }: UpdateOptions & WaitOptions = {},
 ): Promise<unknown> {
-  const asked = { ...message(name, argument, { idempotencyKey }), signal };
+  const options = { ...message(name, argument, { idempotencyKey }), signal };
   for (;;) {
-    const answer = await connection.call("POST", `${path}/updates/${segment(name, "update")}`, asked);
+    const answer = await connection.call("POST", `${path}/updates/${segment(name, "update")}`, options);
     if (!Object.hasOwn(answer as object, "accepted")) return resultOf(answer);
   }
 }

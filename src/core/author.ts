@@ -1,11 +1,8 @@
-/**
- * Who asked for something. `by` names them. `role` is there only where that name was given by the caller and not proved:
- * it is the role of the token that the request came with.
- */
+/** The author of a request. If the caller gave the name `by` without proof, `role` is the role of the caller's token. */
 export type Author = { readonly by: string; readonly role?: string };
 
-/** Who asks and why; `key` is the request's `Idempotency-Key`. */
-export type Asked = Author & { readonly reason: string | null; readonly key?: string };
+/** What every request that changes something carries: its author, the given reason, and its `Idempotency-Key`. */
+export type RequestMetadata = Author & { readonly reason: string | null; readonly key?: string };
 
 export function authorOf({ by, role }: Author): Author {
   return role === undefined ? { by } : { by, role };

@@ -1,7 +1,7 @@
 /** The new journal of a run that goes on as new, or is restarted. */
 import { dequal } from "dequal";
 import { authorOf } from "./author.ts";
-import type { Asked } from "./author.ts";
+import type { RequestMetadata } from "./author.ts";
 import type { Definition } from "./definition.ts";
 import type { EntryOf, Fact } from "./entry.ts";
 import { HoldfastError, storeError } from "./error.ts";
@@ -59,7 +59,7 @@ export function continuationOf(state: RunState, life: Life, deployment: string):
 export function restartOf(
   state: RunState,
   life: Life & { readonly version: string },
-  { reason, ...author }: Asked,
+  { reason, ...author }: RequestMetadata,
   deployment: string,
   { step, facts }: Kept,
 ): Fact[] {

@@ -3,7 +3,7 @@
  * truth about the run. `docs/journal.md` describes the stored form. A kind, once released, is never renamed and never
  * changes its meaning. Fields that several kinds share (of an attempt, an author, a waiting call) are declared once.
  */
-import type { Asked, Author } from "./author.ts";
+import type { RequestMetadata, Author } from "./author.ts";
 import type { ErrorCode } from "./code.ts";
 import type { StoredError } from "./error.ts";
 import type { Usage } from "./usage.ts";
@@ -242,27 +242,27 @@ export type Fact =
   /** Also recorded after the run's end. At most a hundred for each webhook; the last one says so. */
   | ({ readonly kind: "webhook.rejected"; readonly reason: string; readonly code?: ErrorCode } & Named)
   /** The address before was revoked. The wait now has `url`, the address of this `generation` (the first was 0). */
-  | ({ readonly kind: "webhook.revoked"; readonly url: string; readonly generation: number } & Named & Asked)
+  | ({ readonly kind: "webhook.revoked"; readonly url: string; readonly generation: number } & Named & RequestMetadata)
   | { readonly kind: "log.written"; readonly level: LogLevel; readonly message: string; readonly data?: Stored }
   | { readonly kind: "progress.published"; readonly value: Stored }
   | ({
       readonly kind: "run.paused";
       /** Set when the engine paused the run because it could not go on. */
       readonly error?: StoredError;
-    } & Asked)
+    } & RequestMetadata)
   /** `shiftMs` is the length of the pause. Open deadlines move later by it; one that was fixed during it, by the rest of it. */
-  | ({ readonly kind: "run.resumed"; readonly shiftMs: number } & Asked)
+  | ({ readonly kind: "run.resumed"; readonly shiftMs: number } & RequestMetadata)
   /** `cleared`: the failed steps that run again. */
-  | ({ readonly kind: "run.retried"; readonly cleared: readonly string[] } & Asked)
+  | ({ readonly kind: "run.retried"; readonly cleared: readonly string[] } & RequestMetadata)
   /** Open calls of the handler reject, so that it can clean up; then the run is cancelled. */
   | ({
       readonly kind: "run.cancel_requested";
       readonly error: StoredError;
       /** Steps in flight that have an `undo`: their ends are awaited, because a completed one has to be undone. */
       readonly awaited: readonly string[];
-    } & Asked)
+    } & RequestMetadata)
   /** An action that changed nothing: the run was in that state already, or is ending anyway. */
-  | ({ readonly kind: "run.action_noted"; readonly action: "cancel" | "pause" | "resume" } & Asked)
+  | ({ readonly kind: "run.action_noted"; readonly action: "cancel" | "pause" | "resume" } & RequestMetadata)
   /** The run `run` of the built-in workflow notifies the address `url` of the end whose `seq` is `of`. */
   | { readonly kind: "notice.started"; readonly url: string; readonly of: number; readonly run: string }
   /** The entries before this one were imported from another deployment. */
@@ -274,7 +274,7 @@ export type Fact =
       readonly error: StoredError;
       /** The handler was cleaning up, made no call of `step` for too long, and was not waited for any longer. */
       readonly givenUp?: true;
-    } & Asked);
+    } & RequestMetadata);
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 

@@ -1,5 +1,5 @@
 /** The part of `Service` about webhooks. */
-import type { Asked } from "./author.ts";
+import type { RequestMetadata } from "./author.ts";
 
 export interface Hooks {
   /**
@@ -14,7 +14,7 @@ export interface Hooks {
    * revoked.
    * @throws run_not_found, webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
    */
-  revoke(id: string, call: string, request: Asked): Promise<{ readonly url: string }>;
+  revoke(id: string, call: string, request: RequestMetadata): Promise<{ readonly url: string }>;
   /** The deployment's webhooks that start runs, in the order in which they were listed. */
   list(): Promise<readonly TriggerInfo[]>;
   /** @throws webhook_not_found */

@@ -106,8 +106,8 @@ export class Lane {
   }
 
   /** Sets the limit that counts instead of the code's; null: the code's counts again. */
-  override(limit: number | null, now: number, asked?: Omit<Setting, "at">): void {
-    this.#setTerms(overridden(this.#terms, limit, asked && { ...asked, at: now }));
+  override(limit: number | null, now: number, request?: Omit<Setting, "at">): void {
+    this.#setTerms(overridden(this.#terms, limit, request && { ...request, at: now }));
     this.advance(now);
   }
 
@@ -189,8 +189,8 @@ export class Lane {
   }
 
   /** The terms of this deployment's code win over those that runs bring along from the code that they began with. */
-  #setTerms(asked: Terms): void {
-    const terms = this.#code === null ? asked : underCode(asked, this.#code);
+  #setTerms(given: Terms): void {
+    const terms = this.#code === null ? given : underCode(given, this.#code);
     if (JSON.stringify(terms) === JSON.stringify(this.#terms)) return;
     this.#terms = terms;
     this.#book.putTerms(terms);

@@ -18,11 +18,11 @@ export interface Lanes {
    * `concurrency:orders` counts for its keys too, where they have none of their own.
    * @throws lane_not_found, name_invalid, idempotency_conflict
    */
-  override(name: string, limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo>;
+  override(name: string, limit: number | null, request?: OverrideRequest, key?: string): Promise<LaneInfo>;
 }
 
-/** Who sets a limit, and why. */
-export type LaneAsked = Author & { readonly reason: string | null };
+/** The author of a new limit, and the given reason. */
+export type OverrideRequest = Author & { readonly reason: string | null };
 
 export type LaneQuery = { readonly limit: number; readonly cursor?: string };
 

@@ -1,5 +1,5 @@
 /** The part of `Service` about schedules. */
-import type { Asked, Author } from "./author.ts";
+import type { RequestMetadata, Author } from "./author.ts";
 import type { Duration } from "./duration.ts";
 import type { Made } from "./run.ts";
 import type { Stored } from "./value.ts";
@@ -21,7 +21,7 @@ export interface Schedules {
    */
   change(id: string, change: ScheduleChange): Promise<ScheduleInfo>;
   /** Runs that it started are not affected. @throws schedule_not_found, schedule_in_code */
-  remove(id: string, request: Asked): Promise<void>;
+  remove(id: string, request: RequestMetadata): Promise<void>;
   /**
    * Starts a run now, also while the schedule is paused or another run of it has not ended; with a key, once.
    * @throws schedule_not_found, and what `Runs.start` throws
@@ -54,19 +54,19 @@ export type ScheduleFields = {
   readonly pauseOnFailure?: boolean;
 };
 
-export type ScheduleRequest = Asked &
+export type ScheduleRequest = RequestMetadata &
   ScheduleFields & { readonly id: string; readonly workflow: string; readonly cron: string };
 
-export type ScheduleChange = Asked & ScheduleFields;
+export type ScheduleChange = RequestMetadata & ScheduleFields;
 
-export type TriggerRequest = Asked & {
+export type TriggerRequest = RequestMetadata & {
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin?: string;
   /** Wait this long for the run's end before answering. */
   readonly waitMs?: number;
 };
 
-export type BackfillRequest = Asked & {
+export type BackfillRequest = RequestMetadata & {
   /** Inclusive. */
   readonly fromAt: number;
   /** Exclusive; slots in the future are not started. */

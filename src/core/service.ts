@@ -3,7 +3,7 @@
  * throw {@link HoldfastError} with a stable code; values are {@link Stored} text, instants epoch ms. The parts about
  * schedules, lanes, webhooks and the directory are in files of their own.
  */
-import type { Asked, Author } from "./author.ts";
+import type { RequestMetadata, Author } from "./author.ts";
 import type { Directory, RunFilter, RunQuery } from "./directory.ts";
 import type { ForkCut, ForkPlan } from "./fork.ts";
 import type { Hooks } from "./hooks.ts";
@@ -106,7 +106,7 @@ export type RunNews =
   | { readonly kind: "entries"; readonly entries: readonly Entry[] }
   | { readonly kind: "ended"; readonly status: RunStatus | "deleted" };
 
-export type ForkRequest = Asked & {
+export type ForkRequest = RequestMetadata & {
   /** The id of the call to fork from; null: from the start. */
   readonly from: string | null;
   /** Replaces the run's own input. */
@@ -130,7 +130,7 @@ export type ImportRequest = Author & {
 /** Ids of the calls that keep their outcomes, and of those that are made again. */
 export type ForkPreview = Pick<ForkPlan, "kept" | "rerun">;
 
-export type BulkRequest = Asked & { readonly action: RunAction["kind"]; readonly filter: RunFilter };
+export type BulkRequest = RequestMetadata & { readonly action: RunAction["kind"]; readonly filter: RunFilter };
 
 /** `update`: the answer to the update that came with the start. */
 export type Started = Made & { readonly update?: UpdateAnswer };
@@ -164,7 +164,7 @@ export type StartRequest = Author & {
   readonly retention?: Retention;
 };
 
-export type RunAction = Asked & {
+export type RunAction = RequestMetadata & {
   readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "delete";
   /** Act only if the run was started by this one. */
   readonly parent?: string;

@@ -4,7 +4,7 @@
  * Invariant 1: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
  */
 import { refuseEnded } from "../core/action.ts";
-import type { Asked } from "../core/author.ts";
+import type { RequestMetadata } from "../core/author.ts";
 import { lifeOf, restartOf } from "../core/continuation.ts";
 import type { Definition } from "../core/definition.ts";
 import type { EndEntry } from "../core/end.ts";
@@ -122,7 +122,7 @@ export class Drive {
    * @param from the step to begin from, keeping what was before it; null: from the start
    * @throws version_missing, label_invalid, input_invalid, fork_invalid
    */
-  anotherLife(version: string, asked: Asked, from: StepRef | null): () => void {
+  anotherLife(version: string, request: RequestMetadata, from: StepRef | null): () => void {
     const { created } = this.state;
     const definition = created === null ? undefined : this.#find(created.workflow, version);
     if (created === null || definition === undefined) {
@@ -134,7 +134,7 @@ export class Drive {
     const life = { ...lifeOf(definition, created, created.input), version };
     const kept = keptUpTo(from, this.#journal, this.ledger, this.execution?.calls.pending);
     return () => {
-      this.ledger.restart(restartOf(this.state, life, asked, this.#world.deployment, kept(this.ledger)));
+      this.ledger.restart(restartOf(this.state, life, request, this.#world.deployment, kept(this.ledger)));
       this.reopen();
       this.anew();
       // It may be in line already, of which its new history says nothing.

@@ -9,7 +9,7 @@
  */
 import { refuseEnded } from "../core/action.ts";
 import { authorOf } from "../core/author.ts";
-import type { Asked } from "../core/author.ts";
+import type { RequestMetadata } from "../core/author.ts";
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
@@ -224,7 +224,7 @@ function endOf({ failure }: Execution["course"]): unknown {
 export async function revokeHook(
   run: Run,
   id: string,
-  request: Asked,
+  request: RequestMetadata,
   sign: (generation: number) => Promise<string>,
 ): Promise<{ readonly url: string }> {
   for (;;) {
@@ -242,7 +242,7 @@ export async function revokeHook(
   }
 }
 
-function knownRevocation({ state }: Run, id: string, { key, reason }: Asked): string | null {
+function knownRevocation({ state }: Run, id: string, { key, reason }: RequestMetadata): string | null {
   const before = key === undefined ? undefined : state.actionKeys.get(key);
   if (before === undefined) return null;
   if (before.kind === revocationOf(id) && before.reason === reason && before.url !== undefined) return before.url;

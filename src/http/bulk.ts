@@ -24,9 +24,9 @@ export function bulkRoutes(service: Service): Route[] {
 
 async function bulk(service: Service, { request, author }: Call): Promise<Response> {
   const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
-  const asked = { ...readKey(request), ...(await readBulk(request)), ...author };
-  if (isDry) return Response.json({ count: await service.runs.count(asked.filter) });
-  const run = await service.runs.bulk(asked);
+  const options = { ...readKey(request), ...(await readBulk(request)), ...author };
+  if (isDry) return Response.json({ count: await service.runs.count(options.filter) });
+  const run = await service.runs.bulk(options);
   return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
 }
 

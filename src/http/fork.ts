@@ -20,13 +20,13 @@ export function forkRoutes(service: Service): Route[] {
 async function fork(service: Service, call: Call): Promise<Response> {
   const { request, param, author } = call;
   const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
-  const asked = { ...readKey(request), ...(await readFork(request)), origin: urlOf(request).origin, ...author };
+  const options = { ...readKey(request), ...(await readFork(request)), origin: urlOf(request).origin, ...author };
   if (isDry) {
-    const { from, results } = asked;
+    const { from, results } = options;
     const { kept, rerun } = await service.runs.previewFork(param("id"), { from, given: [...results.keys()] });
     return Response.json({ kept, rerun });
   }
-  const { run, created } = await service.runs.fork(param("id"), asked);
+  const { run, created } = await service.runs.fork(param("id"), options);
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), { status: created ? 201 : 200, headers });
 }

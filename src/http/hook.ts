@@ -46,8 +46,8 @@ async function list(service: Service, { request, config }: Call): Promise<Respon
 async function revoke(service: Service, { request, param, author }: Call): Promise<Response> {
   readQuery(request);
   const fields = await readFields(request, ["reason"]);
-  const asked = { ...readKey(request), ...author, reason: readReason(request, fields) };
-  return Response.json(await service.hooks.revoke(param("id"), param("name"), asked));
+  const options = { ...readKey(request), ...author, reason: readReason(request, fields) };
+  return Response.json(await service.hooks.revoke(param("id"), param("name"), options));
 }
 
 async function receive(service: Service, { request, param }: Call): Promise<Response> {

@@ -32,8 +32,8 @@ async function override(service: Service, { request, param, author }: Call): Pro
   readQuery(request);
   const { key } = readKey(request);
   const limit = readOverride(await readFields(request, ["limit"]));
-  const asked = { ...author, reason: readReason(request) };
-  return Response.json(viewLane(await service.lanes.override(param("name"), limit, asked, key)));
+  const options = { ...author, reason: readReason(request) };
+  return Response.json(viewLane(await service.lanes.override(param("name"), limit, options, key)));
 }
 
 const maxOverride = 1_000_000;

@@ -37,7 +37,7 @@ export function redact(service: Service, sight: Sight): Service {
         return { lanes: page.lanes.map(redaction.lane), cursor: page.cursor };
       },
       find: async (name, limit) => redaction.lane(await lanes.find(name, limit)),
-      override: async (name, limit, asked, key) => redaction.lane(await lanes.override(name, limit, asked, key)),
+      override: async (name, limit, request, key) => redaction.lane(await lanes.override(name, limit, request, key)),
     },
     directory: {
       count: (filter, groupBy) => directory.count(filter, groupBy),
@@ -137,10 +137,10 @@ function refused(what: string): HoldfastError {
   return new HoldfastError("payload_hidden", `Who sees shapes only may not ${what}.`);
 }
 
-/** Redacts refusals, which may quote what is stored. */
-async function quoted<Value>(redaction: Redaction, asked: Promise<Value>): Promise<Value> {
+/** Redacts refusals, because their messages may quote stored values. */
+async function quoted<Value>(redaction: Redaction, pending: Promise<Value>): Promise<Value> {
   try {
-    return await asked;
+    return await pending;
   } catch (error) {
     throw redaction.refusal(error);
   }

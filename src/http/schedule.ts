@@ -1,5 +1,5 @@
 /** Routes of schedules. */
-import type { Asked } from "../core/author.ts";
+import type { RequestMetadata } from "../core/author.ts";
 import { toInstant } from "../core/duration.ts";
 import { defined } from "../core/record.ts";
 import { overlaps } from "../core/schedule.ts";
@@ -58,22 +58,22 @@ async function create(service: Service, call: Call): Promise<Response> {
 async function change(service: Service, call: Call): Promise<Response> {
   readQuery(call.request);
   const fields = await readFields(call.request, changeable);
-  const asked = { ...readAsked(call, fields), ...readChange(fields) };
-  return Response.json(viewSchedule(await service.schedules.change(call.param("id"), asked)));
+  const options = { ...readMetadata(call, fields), ...readChange(fields) };
+  return Response.json(viewSchedule(await service.schedules.change(call.param("id"), options)));
 }
 
 async function remove(service: Service, call: Call): Promise<Response> {
   readQuery(call.request);
-  const asked = readAsked(call, await readFields(call.request, ["reason"]));
-  await service.schedules.remove(call.param("id"), asked);
+  const options = readMetadata(call, await readFields(call.request, ["reason"]));
+  await service.schedules.remove(call.param("id"), options);
   return new Response(null, { status: 204 });
 }
 
 async function trigger(service: Service, call: Call): Promise<Response> {
   const waitMs = readWait(readQuery(call.request, ["wait"]));
-  const asked = readAsked(call, await readFields(call.request, ["reason"]));
+  const options = readMetadata(call, await readFields(call.request, ["reason"]));
   const { origin } = urlOf(call.request);
-  const { run, created } = await service.schedules.trigger(call.param("id"), { ...asked, origin, waitMs });
+  const { run, created } = await service.schedules.trigger(call.param("id"), { ...options, origin, waitMs });
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), created ? { status: 201, headers } : { status: 200, headers });
 }
@@ -81,17 +81,17 @@ async function trigger(service: Service, call: Call): Promise<Response> {
 async function backfill(service: Service, call: Call): Promise<Response> {
   readQuery(call.request);
   const fields = await readFields(call.request, ["from", "to", "overlap", "reason"]);
-  const asked = { ...readAsked(call, fields), ...readRange(fields) };
-  const { firings } = await service.schedules.backfill(call.param("id"), asked);
+  const options = { ...readMetadata(call, fields), ...readRange(fields) };
+  const { firings } = await service.schedules.backfill(call.param("id"), options);
   return Response.json({ firings }, { status: 202 });
 }
 
-function readAsked({ request, author }: Call, fields: Fields): Asked {
+function readMetadata({ request, author }: Call, fields: Fields): RequestMetadata {
   return { ...readKey(request), ...author, reason: readReason(request, fields) };
 }
 
 function readSchedule(call: Call, fields: Fields): ScheduleRequest {
-  const asked = readAsked(call, fields);
+  const options = readMetadata(call, fields);
   const workflow = needText(fields, "workflow");
   // The same default as for a rule in the code.
   const id = readText(fields, "id", maxText) ?? workflow;
@@ -99,7 +99,7 @@ function readSchedule(call: Call, fields: Fields): ScheduleRequest {
     throw invalidField("id", "must be well-formed text of 1 to 256 characters without NUL, and not . or .. alone");
   }
   return {
-    ...asked,
+    ...options,
     ...readChange(fields),
     id,
     workflow,

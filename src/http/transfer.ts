@@ -37,8 +37,8 @@ async function importRun(service: Service, { request, author }: Call): Promise<R
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     throw new HoldfastError("value_too_large", "the text is over 67,108,864 bytes (64 MiB)");
   }
-  const asked = { ...defined({ id }), ...key, origin, ...author, ...readWhy(request) };
-  const { run, created } = await service.runs.import(request.body, asked);
+  const options = { ...defined({ id }), ...key, origin, ...author, ...readWhy(request) };
+  const { run, created } = await service.runs.import(request.body, options);
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), { status: created ? 201 : 200, headers });
 }

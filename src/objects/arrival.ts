@@ -57,7 +57,7 @@ export type Arrived = {
  */
 export async function receive(
   text: ReadableStream<Uint8Array>,
-  asked: Arrival,
+  request: Arrival,
   find: Find,
   refuse: () => void,
 ): Promise<Arrived> {
@@ -74,9 +74,9 @@ export async function receive(
   if (created === null) throw refuseLine(lines, "there is no entry");
   const definition = find(created.workflow, created.version);
   refuseExpired(state, retentionOf(find, created, state.end));
-  const placement = placementOf(created, asked, state.end === null ? definition : undefined);
+  const placement = placementOf(created, request, state.end === null ? definition : undefined);
   const from = { id: manifest.run, digest: trailer.sha256 };
-  const added = await additions(state, placement, asked, from);
+  const added = await additions(state, placement, request, from);
   const entries = function* (): Generator<Placed> {
     for (const { text, line } of received.entries()) {
       const entry = unseal(readObject(text, line) as unknown as Entry, open);
@@ -156,11 +156,11 @@ function placementOf(
 async function additions(
   state: RunState,
   { id, origin }: Placement,
-  asked: Arrival,
+  request: Arrival,
   from: EntryOf<"run.imported">["from"],
 ): Promise<Entry[]> {
   const facts: Fact[] = [];
-  const { reason } = asked;
+  const { reason } = request;
   const runAt = state.created?.at ?? 0;
   for (const call of state.end === null ? openCalls(state) : []) {
     if (call.kind !== "webhook" || call.url === null) continue;
@@ -173,11 +173,11 @@ async function additions(
       call: call.id,
       url,
       generation,
-      ...authorOf(asked),
+      ...authorOf(request),
       reason: why,
     });
   }
-  facts.push({ kind: "run.imported", from, ...authorOf(asked), reason });
+  facts.push({ kind: "run.imported", from, ...authorOf(request), reason });
   const at = Math.max(Date.now(), state.at);
   return facts.map((fact, index) => ({ ...fact, seq: state.seq + 1 + index, at }));
 }

@@ -61,16 +61,16 @@ export class Control {
   }
 
   /** Restarts the run, from the start if no step is given. @throws HoldfastError run_not_found, fork_invalid, and what a retry throws */
-  async restart({ workflow, version, ...asked }: Restart, from: StepRef | null): Promise<void> {
+  async restart({ workflow, version, ...request }: Restart, from: StepRef | null): Promise<void> {
     const run = this.#present();
     // An id is free again once its run was deleted.
     if (run.state.created?.workflow !== workflow) {
       throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
     }
     // Before it claims its key again: a run that cannot be restarted must not hold it.
-    const begin = run.anotherLife(version, asked, from);
+    const begin = run.anotherLife(version, request, from);
     if (run.state.end === null) begin();
-    else await this.#revive((ended) => ended.anotherLife(version, asked, from)());
+    else await this.#revive((ended) => ended.anotherLife(version, request, from)());
     this.#host.proceed();
   }
 

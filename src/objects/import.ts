@@ -17,13 +17,13 @@ type Target = { readonly memory: Memory; readonly alias: Alias; readonly find: F
  * Whether the run was written, and not there before.
  * @throws HoldfastError run_exists, import_invalid, value_too_large, key_missing, webhook_unavailable
  */
-export async function importText(target: Target, text: ReadableStream<Uint8Array>, asked: Arrival): Promise<boolean> {
+export async function importText(target: Target, text: ReadableStream<Uint8Array>, request: Arrival): Promise<boolean> {
   const { memory, find } = target;
-  const arrived = await receive(text, asked, find, () => refuseTaken(target, asked.id));
+  const arrived = await receive(text, request, find, () => refuseTaken(target, request.id));
   const { state } = memory.run;
   const { created } = state;
   if (created === null) memory.install(arrived);
-  else if (asked.id !== created.id || !isTheSame(arrived, state, memory.journal.read())) throw taken(created.id);
+  else if (request.id !== created.id || !isTheSame(arrived, state, memory.journal.read())) throw taken(created.id);
   return created === null;
 }
 

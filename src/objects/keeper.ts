@@ -15,7 +15,7 @@ import { decideClaim } from "../core/claim.ts";
 import type { KeyHolder } from "../core/claim.ts";
 import { Lane } from "../core/lane.ts";
 import { infoOf } from "../core/lanes.ts";
-import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
+import type { OverrideRequest, LaneInfo } from "../core/lanes.ts";
 import type { CodeTerms, Followed, Slot } from "../core/slot.ts";
 import { kindOf } from "../core/ticket.ts";
 import type { Claim, Claimed } from "../core/ticket.ts";
@@ -76,7 +76,7 @@ export class Keeper {
   }
 
   /** The limit that counts instead of the code's; null for the code's. Answers null where its key came with another. */
-  async override(limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo | null> {
+  async override(limit: number | null, request?: OverrideRequest, key?: string): Promise<LaneInfo | null> {
     const { store } = this.#open();
     const since = Date.now() - keyKeptMs;
     const known = key === undefined ? undefined : store.requests(since, key)[0];
@@ -84,7 +84,7 @@ export class Keeper {
     // Nothing to go back from: a lane that nobody has used stays so.
     if (known === undefined && (limit !== null || key !== undefined || store.exists)) {
       this.change((lane, now) => {
-        lane.override(limit, now, asked);
+        lane.override(limit, now, request);
         if (key !== undefined) store.remember({ key, limit, at: now }, since);
       }, limit !== null);
     }

@@ -5,7 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { limitIn } from "../core/limit.ts";
 import type { CodeLimit } from "../core/limit.ts";
-import type { LaneAsked, LaneInfo } from "../core/lanes.ts";
+import type { OverrideRequest, LaneInfo } from "../core/lanes.ts";
 import type { Followed } from "../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../core/ticket.ts";
 import { lanePrefix } from "./address.ts";
@@ -64,8 +64,8 @@ class KeptLane extends DurableObject implements LaneRpc, LaneRollRpc {
     return this.#lane().read(limit);
   }
 
-  async override(limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo | null> {
-    return this.#lane().override(limit, asked, key);
+  async override(limit: number | null, request?: OverrideRequest, key?: string): Promise<LaneInfo | null> {
+    return this.#lane().override(limit, request, key);
   }
 
   async follow(override: Followed): Promise<void> {

@@ -6,7 +6,7 @@ import { HoldfastError } from "../core/error.ts";
 import { limitIn } from "../core/limit.ts";
 import type { CodeLimit } from "../core/limit.ts";
 import { compareNames, fromNameCursor, toNameCursor } from "../core/page.ts";
-import type { LaneAsked, LaneInfo, LaneQuery, Lanes } from "../core/lanes.ts";
+import type { OverrideRequest, LaneInfo, LaneQuery, Lanes } from "../core/lanes.ts";
 import { baseOf, checkLane, kindOf } from "../core/ticket.ts";
 import { laneObject, laneRoll } from "./address.ts";
 
@@ -21,7 +21,7 @@ export function createLanes(limits: readonly CodeLimit[]): Lanes {
   return {
     list: (query) => list(code, query),
     find: (name, limit) => find(code, checkLane(name), limit),
-    override: (name, limit, asked, key) => override(code, checkLane(name), limit, asked, key),
+    override: (name, limit, request, key) => override(code, checkLane(name), limit, request, key),
   };
 }
 
@@ -56,11 +56,11 @@ async function override(
   code: Code,
   name: string,
   limit: number | null,
-  asked: LaneAsked | undefined,
+  request: OverrideRequest | undefined,
   key: string | undefined,
 ): Promise<LaneInfo> {
   if ((await read(code, name, 0)) === null) throw notFound(name);
-  const info = await laneObject(name).override(limit, asked, key);
+  const info = await laneObject(name).override(limit, request, key);
   if (info === null) throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used for another limit");
   // Of a request that is repeated, what others have set since.
   if (kindOf(name) !== null && baseOf(name) === null) await laneRoll().overrideAll(name, info.override);

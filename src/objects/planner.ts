@@ -9,7 +9,7 @@
  * 2. A check that waits is made of the rule as it was; if that is another rule by then, it is made again.
  */
 import { authorOf } from "../core/author.ts";
-import type { Asked } from "../core/author.ts";
+import type { RequestMetadata } from "../core/author.ts";
 import { countSlots, maxFirings } from "../core/backfill.ts";
 import { HoldfastError } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
@@ -124,13 +124,13 @@ export class Planner {
     }
   }
 
-  #pause(id: string, paused: boolean, asked: Asked): void {
+  #pause(id: string, paused: boolean, request: RequestMetadata): void {
     this.#roster.change(id, (_, state: ScheduleState, now) =>
-      paused ? firing.pause(state, asked, now) : firing.resume(state, now),
+      paused ? firing.pause(state, request, now) : firing.resume(state, now),
     );
   }
 
-  remove(id: string, request: Asked): void {
+  remove(id: string, request: RequestMetadata): void {
     const once = this.#idempotency(["remove", id, bare(request)], request);
     if (once.known !== undefined) return;
     if (this.#roster.isBroken(id)) this.#roster.discard(id);
@@ -177,9 +177,9 @@ export class Planner {
       const once = this.#idempotency(what, request);
       if (typeof once.known === "number") return { firings: once.known };
       const { cron, timezone } = rule;
-      const asked = { ...authorOf(request), ...(reason === null ? {} : { reason }) };
+      const source = { ...authorOf(request), ...(reason === null ? {} : { reason }) };
       if (firings > 0) {
-        this.#backfills.add({ schedule: id, cron, timezone, fromAt, untilAt, overlap, ...asked, firings });
+        this.#backfills.add({ schedule: id, cron, timezone, fromAt, untilAt, overlap, ...source, firings });
       }
       once.done(firings);
       return { firings };
@@ -239,7 +239,7 @@ function changed({ rule, plan }: Scheduled, change: ScheduleChange): Plan | null
 }
 
 /** The request as its sender wrote it: without key and caller, its fields in one order. */
-function bare({ key: _key, by: _by, role: _role, ...request }: Asked): unknown {
+function bare({ key: _key, by: _by, role: _role, ...request }: RequestMetadata): unknown {
   return sortedEntries(defined(request));
 }
 

@@ -10,7 +10,7 @@
  * 3. One whose rows cannot be read is no schedule to anybody who acts (`rule`, `change`, `due`, `sweep`), so that
  *    its rows stay as they are until they can be read, or it is removed.
  */
-import type { Asked } from "../core/author.ts";
+import type { RequestMetadata } from "../core/author.ts";
 import type { Backfill } from "../core/backfill.ts";
 import { describeBackfill } from "../core/backfill.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
@@ -193,11 +193,11 @@ export class Roster {
     return state;
   }
 
-  make(plan: Plan, asked: Asked): void {
+  make(plan: Plan, request: RequestMetadata): void {
     const { rule } = plan;
     const now = Date.now();
     const made = firing.make(rule, this.#states.get(rule.id), now);
-    const state = plan.madePaused ? firing.pause(made, asked, now) : made;
+    const state = plan.madePaused ? firing.pause(made, request, now) : made;
     // First what holds it back: a rule that stands alone would fire. What the storage does not take, the memory does
     // not know either.
     this.#save(rule.id, state);

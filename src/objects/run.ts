@@ -5,7 +5,7 @@
  * Long because every call that such an object takes is here once.
  */
 import type { DurableObject } from "cloudflare:workers";
-import type { Asked } from "../core/author.ts";
+import type { RequestMetadata } from "../core/author.ts";
 import type { DebouncedStart } from "../core/debounce.ts";
 import { isEnd } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";
@@ -300,7 +300,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  revokeHook(call: string, request: Asked): Promise<Answer<{ url: string }>> {
+  revokeHook(call: string, request: RequestMetadata): Promise<Answer<{ url: string }>> {
     return answer(async () => {
       const addressOf = (generation: number): Promise<string> => hookUrl(this.#memory.life(), call, generation);
       const revoked = await revokeHook(this.#memory.existing(), call, request, addressOf);

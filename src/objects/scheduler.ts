@@ -7,7 +7,7 @@
  * 1. No schedule waits for another, nor the alarm for a start that hangs.
  * 2. `alarm()` never throws, and never arms for an instant that has come.
  */
-import type { Asked } from "../core/author.ts";
+import type { RequestMetadata } from "../core/author.ts";
 import { DurableObject } from "cloudflare:workers";
 import type { ScheduleFiring } from "../core/origin.ts";
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../core/schedules.ts";
@@ -102,7 +102,7 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
     return this.#ask((planner) => planner.change(id, change));
   }
 
-  remove(id: string, request: Asked): Promise<Answer<null>> {
+  remove(id: string, request: RequestMetadata): Promise<Answer<null>> {
     return this.#ask((planner) => {
       planner.remove(id, request);
       return null;

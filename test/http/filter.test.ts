@@ -1,10 +1,10 @@
 /** Addresses of the page of runs: how forms and links write them. */
 import { describe, expect, test } from "vitest";
-import { queryOf, readAsked, tidy, toBulkFilter, toggle } from "../../src/http/pages/filter.ts";
+import { queryOf, readParameters, tidy, toBulkFilter, toggle } from "../../src/http/pages/filter.ts";
 import { readFilter } from "../../src/http/query.ts";
 
 function asked(search: string) {
-  return readAsked(new Request(`http://holdfast.test/${search}`));
+  return readParameters(new Request(`http://holdfast.test/${search}`));
 }
 
 describe("an address that a form wrote", () => {

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import type { TestProject } from "vitest/node";
 
 /** What came, in order. */
-export type Asked = {
+export type ReceivedRequest = {
   readonly method: string;
   readonly headers: Record<string, string>;
   readonly bytes: number;
@@ -24,7 +24,11 @@ declare module "vitest" {
   }
 }
 
-export type Answerer = { readonly url: string; readonly boxes: ReadonlyMap<string, Asked[]>; close(): Promise<void> };
+export type Answerer = {
+  readonly url: string;
+  readonly boxes: ReadonlyMap<string, ReceivedRequest[]>;
+  close(): Promise<void>;
+};
 
 /**
  * `GET /box/NAME` tells what came; `PUT /gate/NAME` opens a gate. Anything else is answered by its query: `box`, `status`,
@@ -32,7 +36,7 @@ export type Answerer = { readonly url: string; readonly boxes: ReadonlyMap<strin
  * first; `cut`: the connection breaks.
  */
 export async function openAnswerer(): Promise<Answerer> {
-  const boxes = new Map<string, Asked[]>();
+  const boxes = new Map<string, ReceivedRequest[]>();
   const gates = new Map<string, PromiseWithResolvers<void>>();
   const gateOf = (name: string): PromiseWithResolvers<void> => {
     const gate = gates.get(name) ?? Promise.withResolvers<void>();

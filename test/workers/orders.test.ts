@@ -5,7 +5,7 @@ import { afterAll, describe, expect, inject, it, vi } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/entry.ts";
 import { encode } from "../../src/core/value.ts";
 import { courierObject, runObject } from "../../src/objects/address.ts";
-import type { Asked } from "./answerer.ts";
+import type { ReceivedRequest } from "./answerer.ts";
 import { ask, newId, start } from "./client.ts";
 import type { RunJson } from "./client.ts";
 import { lives } from "./flows/engine.ts";
@@ -20,7 +20,7 @@ function address(query: Record<string, string | number>): string {
   return `${answerer}/ask?${new URLSearchParams(pairs).toString()}`;
 }
 
-async function boxOf(name: string): Promise<Asked[]> {
+async function boxOf(name: string): Promise<ReceivedRequest[]> {
   return await (await fetch(`${answerer}/box/${name}`)).json();
 }
 

@@ -3,13 +3,17 @@
 /** Owns: causes of failures, and the cause that a list is filtered by. */
 import type { Cause } from "../../core/directory.ts";
 import { queryOf } from "./filter.ts";
-import type { Asked } from "./filter.ts";
+import type { FilterParameters } from "./filter.ts";
 import { Icon } from "./icon.tsx";
 import { Instant } from "./instant.tsx";
 
-type CausesProps = { readonly causes: readonly Cause[]; readonly asked: Asked; readonly isOpen: boolean };
+type CausesProps = {
+  readonly causes: readonly Cause[];
+  readonly parameters: FilterParameters;
+  readonly isOpen: boolean;
+};
 
-export function Causes({ causes, asked, isOpen }: CausesProps) {
+export function Causes({ causes, parameters, isOpen }: CausesProps) {
   if (causes.length === 0) return null;
   const failures = causes.reduce((sum, { count }) => sum + count, 0);
   return (
@@ -24,20 +28,20 @@ export function Causes({ causes, asked, isOpen }: CausesProps) {
       </summary>
       <ol>
         {causes.map((cause) => (
-          <CauseItem cause={cause} asked={asked} />
+          <CauseItem cause={cause} parameters={parameters} />
         ))}
       </ol>
     </details>
   );
 }
 
-function CauseItem({ cause, asked }: { readonly cause: Cause; readonly asked: Asked }) {
+function CauseItem({ cause, parameters }: { readonly cause: Cause; readonly parameters: FilterParameters }) {
   const { id, workflow, code, step, message, count, firstAt, lastAt, run } = cause;
   return (
     <li class="cause" data-key={`cause-${id}`}>
       <a
         class="cause-count"
-        href={`/${queryOf(asked, { cause: id })}`}
+        href={`/${queryOf(parameters, { cause: id })}`}
         aria-label={`Show the ${count} failed runs of ${workflow} like this`}
       >
         {count.toLocaleString("en")}
@@ -73,7 +77,13 @@ function CauseItem({ cause, asked }: { readonly cause: Cause; readonly asked: As
 }
 
 /** @param cause null where no run has it any more */
-export function ChosenCause({ cause, asked }: { readonly cause: Cause | null; readonly asked: Asked }) {
+export function ChosenCause({
+  cause,
+  parameters,
+}: {
+  readonly cause: Cause | null;
+  readonly parameters: FilterParameters;
+}) {
   return (
     <p class="cause-chosen">
       <span class="faint">Failed of</span>
@@ -90,7 +100,7 @@ export function ChosenCause({ cause, asked }: { readonly cause: Cause | null; re
           </span>
         </>
       )}
-      <a href={`/${queryOf(asked, { cause: null })}`} aria-label="Without this cause">
+      <a href={`/${queryOf(parameters, { cause: null })}`} aria-label="Without this cause">
         <Icon sign="close" />
       </a>
     </p>

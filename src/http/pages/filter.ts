@@ -5,10 +5,10 @@ import type { RunFilter } from "../../core/directory.ts";
 import { filterNames, readQuery } from "../query.ts";
 
 /** The given parameters of the address, in the order in which links write them. */
-export type Asked = ReadonlyMap<string, string>;
+export type FilterParameters = ReadonlyMap<string, string>;
 
 /** @throws RequestError parameter_unknown, parameter_repeated, parameter_invalid */
-export function readAsked(request: Request): Asked {
+export function readParameters(request: Request): FilterParameters {
   return readQuery(request, [...filterNames, "cursor"]);
 }
 
@@ -22,9 +22,9 @@ export function toBulkFilter({ createdAfter, createdBefore, ...rest }: RunFilter
 }
 
 /** The query with these parameters changed; null removes one. Any change leads back to the first page. */
-export function queryOf(asked: Asked, changes: Readonly<Record<string, string | null>> = {}): string {
+export function queryOf(parameters: FilterParameters, changes: Readonly<Record<string, string | null>> = {}): string {
   const query = new URLSearchParams();
-  const merged = { ...Object.fromEntries(asked), cursor: null, ...changes };
+  const merged = { ...Object.fromEntries(parameters), cursor: null, ...changes };
   for (const [name, value] of Object.entries(merged)) if (value !== null) query.set(name, value);
   const text = query.toString();
   return text === "" ? "" : `?${text}`;

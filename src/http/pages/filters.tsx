@@ -3,14 +3,14 @@
 /** Owns: the form that filters runs. It works without the script; with it, instants are the reader's own and empty fields stay out of the address. */
 import { FormField } from "./field.tsx";
 import { queryOf } from "./filter.ts";
-import type { Asked } from "./filter.ts";
+import type { FilterParameters } from "./filter.ts";
 import { Icon } from "./icon.tsx";
 
-type FormProps = { readonly asked: Asked; readonly workflows: readonly string[] };
+type FormProps = { readonly parameters: FilterParameters; readonly workflows: readonly string[] };
 
-export function FilterForm({ asked, workflows }: FormProps) {
-  const isFiltered = [...asked.keys()].some((name) => name !== "cursor");
-  const [status, cause] = [asked.get("status"), asked.get("cause")];
+export function FilterForm({ parameters, workflows }: FormProps) {
+  const isFiltered = [...parameters.keys()].some((name) => name !== "cursor");
+  const [status, cause] = [parameters.get("status"), parameters.get("cause")];
   return (
     <search>
       <form class="filters" action="/" method="get" data-filters data-keep>
@@ -21,7 +21,7 @@ export function FilterForm({ asked, workflows }: FormProps) {
           <Icon sign="search" />
           <input
             name="idPrefix"
-            value={asked.get("idPrefix") ?? ""}
+            value={parameters.get("idPrefix") ?? ""}
             placeholder="Id begins with …"
             maxlength={256}
             autocomplete="off"
@@ -29,8 +29,8 @@ export function FilterForm({ asked, workflows }: FormProps) {
             data-filter
           />
         </label>
-        <WorkflowField names={workflows} chosen={asked.get("workflow")} />
-        <RareFilters asked={asked} />
+        <WorkflowField names={workflows} chosen={parameters.get("workflow")} />
+        <RareFilters parameters={parameters} />
         <button type="submit" class="button plain">
           Filter
         </button>
@@ -44,9 +44,9 @@ export function FilterForm({ asked, workflows }: FormProps) {
   );
 }
 
-function RareFilters({ asked }: { readonly asked: Asked }) {
-  const labels = [...asked].filter(([name]) => name.startsWith("label."));
-  const rare = ["errorCode", "createdAfter", "createdBefore"].some((name) => asked.has(name)) || labels.length > 0;
+function RareFilters({ parameters }: { readonly parameters: FilterParameters }) {
+  const labels = [...parameters].filter(([name]) => name.startsWith("label."));
+  const rare = ["errorCode", "createdAfter", "createdBefore"].some((name) => parameters.has(name)) || labels.length > 0;
   return (
     <details class="more-filters" open={rare}>
       <summary class="button plain">
@@ -58,7 +58,7 @@ function RareFilters({ asked }: { readonly asked: Asked }) {
           <span class="tag label-chosen">
             <input type="hidden" name={name} value={value} />
             {name.slice(6)}={value}{" "}
-            <a href={`/${queryOf(asked, { [name]: null })}`} aria-label={`Without the label ${name.slice(6)}`}>
+            <a href={`/${queryOf(parameters, { [name]: null })}`} aria-label={`Without the label ${name.slice(6)}`}>
               <Icon sign="close" />
             </a>
           </span>
@@ -69,14 +69,14 @@ function RareFilters({ asked }: { readonly asked: Asked }) {
         <FormField label="Error code">
           <input
             name="errorCode"
-            value={asked.get("errorCode") ?? ""}
+            value={parameters.get("errorCode") ?? ""}
             placeholder="step_failed"
             maxlength={256}
             spellcheck={false}
           />
         </FormField>
-        <InstantField name="createdAfter" label="Created from" value={asked.get("createdAfter")} />
-        <InstantField name="createdBefore" label="Created before" value={asked.get("createdBefore")} />
+        <InstantField name="createdAfter" label="Created from" value={parameters.get("createdAfter")} />
+        <InstantField name="createdBefore" label="Created before" value={parameters.get("createdBefore")} />
       </div>
     </details>
   );

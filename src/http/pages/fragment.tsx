@@ -94,9 +94,9 @@ export function readGroup(query: Query): Group | null {
 }
 
 /** Null where it is refused with this code. */
-export async function orNull<Value>(asked: Promise<Value>, code: ErrorCode): Promise<Value | null> {
+export async function orNull<Value>(pending: Promise<Value>, code: ErrorCode): Promise<Value | null> {
   try {
-    return await asked;
+    return await pending;
   } catch (error) {
     if (hasCode(error, code)) return null;
     throw error;

@@ -11,8 +11,8 @@ import { readFilter } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { BulkDialogs, BulkMenu } from "./bulk.tsx";
 import { Causes, ChosenCause } from "./causes.tsx";
-import { queryOf, readAsked, tidy, toggle } from "./filter.ts";
-import type { Asked } from "./filter.ts";
+import { queryOf, readParameters, tidy, toggle } from "./filter.ts";
+import type { FilterParameters } from "./filter.ts";
 import { FilterForm } from "./filters.tsx";
 import { Icon } from "./icon.tsx";
 import { Instant, Sentence, Span } from "./instant.tsx";
@@ -30,10 +30,10 @@ export function runsPages(service: Service): Route[] {
 async function show(service: Service, { request, caller }: Call): Promise<Response> {
   const tidied = tidy(new URL(request.url));
   if (tidied !== null) return new Response(null, { status: 303, headers: { location: tidied } });
-  const asked = readAsked(request);
-  const filter = readFilter(asked);
+  const parameters = readParameters(request);
+  const filter = readFilter(parameters);
   const { status: statuses = [], ...others } = filter;
-  const cursor = asked.get("cursor");
+  const cursor = parameters.get("cursor");
   const mayHaveFailed = cursor === undefined && (statuses.length === 0 || statuses.includes("failed"));
   const [{ runs, cursor: next }, counts, causes, workflows] = await Promise.all([
     service.runs.list({ ...filter, limit: pageLimit, ...(cursor === undefined ? {} : { cursor }) }),
@@ -43,25 +43,25 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
   ]);
   const chosen = filter.cause === undefined ? null : (causes[0] ?? null);
   const page = (
-    <Page request={request} title="Runs" section="runs" caller={caller} live={feedOf(asked)}>
+    <Page request={request} title="Runs" section="runs" caller={caller} live={feedOf(parameters)}>
       <div class="head">
         <h1>Runs</h1>
         <div class="push">
           <BulkMenu filter={filter} caller={caller} />
         </div>
       </div>
-      <Chips asked={asked} statuses={statuses} counts={counts} />
-      <FilterForm asked={asked} workflows={workflows.map(({ name }) => name)} />
+      <Chips parameters={parameters} statuses={statuses} counts={counts} />
+      <FilterForm parameters={parameters} workflows={workflows.map(({ name }) => name)} />
       {filter.cause === undefined ? (
-        <Causes causes={causes} asked={asked} isOpen={statuses.join() === "failed"} />
+        <Causes causes={causes} parameters={parameters} isOpen={statuses.join() === "failed"} />
       ) : (
-        <ChosenCause cause={chosen} asked={asked} />
+        <ChosenCause cause={chosen} parameters={parameters} />
       )}
-      <Table runs={runs} asked={asked} />
+      <Table runs={runs} parameters={parameters} />
       <Pager
         label="Pages of runs"
-        first={cursor === undefined ? null : `/${queryOf(asked)}`}
-        next={next === null ? null : `/${queryOf(asked, { cursor: next })}`}
+        first={cursor === undefined ? null : `/${queryOf(parameters)}`}
+        next={next === null ? null : `/${queryOf(parameters, { cursor: next })}`}
       />
       <BulkDialogs filter={filter} cause={chosen} />
     </Page>
@@ -70,17 +70,21 @@ async function show(service: Service, { request, caller }: Call): Promise<Respon
 }
 
 /** Changes of any status: they move the counts, whatever the list shows. */
-function feedOf(asked: Asked): string {
-  return `/v1/directory/events${queryOf(asked, { status: null })}`;
+function feedOf(parameters: FilterParameters): string {
+  return `/v1/directory/events${queryOf(parameters, { status: null })}`;
 }
 
-type ChipsProps = { readonly asked: Asked; readonly statuses: readonly RunStatus[]; readonly counts: Counts };
+type ChipsProps = {
+  readonly parameters: FilterParameters;
+  readonly statuses: readonly RunStatus[];
+  readonly counts: Counts;
+};
 
-function Chips({ asked, statuses, counts }: ChipsProps) {
+function Chips({ parameters, statuses, counts }: ChipsProps) {
   const countOf = new Map(counts.groups.map(({ key, count }) => [key["status"], count]));
   return (
     <nav class="chips" aria-label="Status">
-      <a class="chip" href={`/${queryOf(asked, { status: null })}`} {...current(statuses.length === 0)}>
+      <a class="chip" href={`/${queryOf(parameters, { status: null })}`} {...current(statuses.length === 0)}>
         <span>all</span>
         <span class="chip-count">{counts.total.toLocaleString("en")}</span>
       </a>
@@ -88,7 +92,7 @@ function Chips({ asked, statuses, counts }: ChipsProps) {
         <a
           class={`chip is-${status}`}
           data-key={`chip-${status}`}
-          href={`/${queryOf(asked, { status: toggle(statuses, status) })}`}
+          href={`/${queryOf(parameters, { status: toggle(statuses, status) })}`}
           {...current(statuses.includes(status))}
           {...(countOf.has(status) ? {} : { "data-none": "" })}
         >
@@ -105,8 +109,8 @@ function current(is: boolean): { readonly "aria-current"?: "true" } {
   return is ? { "aria-current": "true" } : {};
 }
 
-function Table({ runs, asked }: { readonly runs: readonly RunSummary[]; readonly asked: Asked }) {
-  if (runs.length === 0) return <NoRuns isFiltered={[...asked.keys()].some((name) => name !== "cursor")} />;
+function Table({ runs, parameters }: { readonly runs: readonly RunSummary[]; readonly parameters: FilterParameters }) {
+  if (runs.length === 0) return <NoRuns isFiltered={[...parameters.keys()].some((name) => name !== "cursor")} />;
   return (
     <div class="card runs-card">
       <button type="button" class="button primary fresh" data-show-fresh hidden></button>

@@ -2,7 +2,7 @@
  * Owns: what can be asked of a lane and of their roll, and what a lane asks of a run.
  * Does not own: what they do about it (keeper, roll, engine/slots).
  */
-import type { LaneAsked, LaneInfo } from "../../core/lanes.ts";
+import type { OverrideRequest, LaneInfo } from "../../core/lanes.ts";
 import type { Followed } from "../../core/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../../core/ticket.ts";
 import type { Answer } from "../answer.ts";
@@ -28,7 +28,7 @@ export interface LaneRpc {
    * Sets the limit that counts instead of the code's, null to go back to it, and grants what it allows. The same
    * again under its key does nothing; null where another came under it.
    */
-  override(limit: number | null, asked?: LaneAsked, key?: string): Promise<LaneInfo | null>;
+  override(limit: number | null, request?: OverrideRequest, key?: string): Promise<LaneInfo | null>;
   /** As `override`, of the limit that this lane follows while it has no own; one of an older version is ignored. */
   follow(override: Followed): Promise<void>;
   /** Seals what is sealed of it anew, with the newest key; `failed` where that cannot be opened. */

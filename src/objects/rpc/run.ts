@@ -2,7 +2,7 @@
  * Owns: what can be asked of the object of a run, and what it says to those who follow it.
  * Does not own: what it does about it (run).
  */
-import type { Asked, Author } from "../../core/author.ts";
+import type { RequestMetadata, Author } from "../../core/author.ts";
 import type { DebouncedStart } from "../../core/debounce.ts";
 import type { Entry } from "../../core/entry.ts";
 import type { ForkCut } from "../../core/fork.ts";
@@ -102,7 +102,7 @@ export interface RunRpc {
   /** Refuses as `hook` does where there is no such webhook any more; otherwise it does nothing. */
   lookAtHook(address: HookAddress): Promise<Answer<null>>;
   /** Gives an open webhook another address. */
-  revokeHook(call: string, request: Asked): Promise<Answer<{ readonly url: string }>>;
+  revokeHook(call: string, request: RequestMetadata): Promise<Answer<{ readonly url: string }>>;
   /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */
   childEnded(news: ChildNews): Promise<Answer<null>>;
   /** What came of a request that a courier made for this run. Told again until it is answered, or the run is gone. */

@@ -2,7 +2,7 @@
  * Owns: what can be asked of the scheduler.
  * Does not own: what it does about it (scheduler).
  */
-import type { Asked } from "../../core/author.ts";
+import type { RequestMetadata } from "../../core/author.ts";
 import type { ScheduleFiring } from "../../core/origin.ts";
 import type { RunStatus } from "../../core/run.ts";
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/schedules.ts";
@@ -16,7 +16,7 @@ export interface SchedulerRpc {
   find(id: string, next: number): Promise<Answer<ScheduleInfo>>;
   create(request: ScheduleRequest): Promise<Answer<{ readonly schedule: ScheduleInfo; readonly created: boolean }>>;
   change(id: string, change: ScheduleChange): Promise<Answer<ScheduleInfo>>;
-  remove(id: string, request: Asked): Promise<Answer<null>>;
+  remove(id: string, request: RequestMetadata): Promise<Answer<null>>;
   /** Names the run that the caller then starts; from now on it is in the way of firings. */
   trigger(id: string, request: Trigger): Promise<Answer<TriggerPlan>>;
   backfill(id: string, request: BackfillRequest): Promise<Answer<{ readonly firings: number }>>;
@@ -29,7 +29,7 @@ export interface SchedulerRpc {
 }
 
 /** `token`, of at most 26 letters and digits, makes the run's id; the same key has the same. */
-export type Trigger = Asked & { readonly token: string };
+export type Trigger = RequestMetadata & { readonly token: string };
 
 export type TriggerPlan = {
   readonly workflow: string;

@@ -2,7 +2,7 @@
  * Owns: a start on its way to the object of its run, and what is known of one that is repeated.
  * Does not own: what is done about it (intake, alias, admission).
  */
-import type { Asked } from "../../core/author.ts";
+import type { RequestMetadata } from "../../core/author.ts";
 import type { ForkPlan } from "../../core/fork.ts";
 import type { LaneNeed } from "../../core/need.ts";
 import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../../core/origin.ts";
@@ -82,4 +82,4 @@ export type Recalled =
   | { readonly kind: "new" };
 
 /** A run of that workflow is to begin once more, with the code of that version. */
-export type Restart = Asked & { readonly workflow: string; readonly version: string };
+export type Restart = RequestMetadata & { readonly workflow: string; readonly version: string };
