@@ -132,7 +132,7 @@ function Table({ runs, parameters }: { readonly runs: readonly RunSummary[]; rea
             </th>
           </tr>
         </thead>
-        <tbody data-calm>
+        <tbody data-arrivals>
           {runs.map((run) => (
             <Row run={run} />
           ))}

@@ -1,12 +1,12 @@
 /**
- * Owns: forms that call the API: `data-action` is the address, `data-method` how. Fields become the body:
+ * Owns: forms that call the API at the address `data-action` with the method `data-method`. Fields become the body:
  *
  * - `name="a"` is the field `a`; `name="a.b"` the field `b` of `a`. A number input is a number, a checkbox
  *   true or false, anything with `data-json` is parsed; an empty field is left out, or null with `data-empty="null"`.
  * - `data-body` makes the value of that field the whole body; `data-spread` puts its fields among the body's.
  * - `data-part` fills `{name}` in the address and is not in the body.
- * - `data-header="actor"` and `"reason"` are headers; the actor is remembered.
- * - `data-reader="…"` is read by the function that was added under this name (`addReader`).
+ * - `data-header="actor"` and `"reason"` become headers; the actor is kept in local storage.
+ * - `data-reader="…"` is read by the function that `addReader` added under this name.
  */
 import { refresh } from "./page.ts";
 import { toast } from "./toast.ts";
@@ -18,10 +18,10 @@ type Problem = {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 };
 
-/** What a field cannot be read as; its message is shown in the dialog. */
+/** The content of a field is not valid. The message is shown in the dialog. */
 export class FieldError extends Error {}
 
-/** What has the focus when a dialog opens, unless it is who or why. */
+/** Gets the focus when a dialog opens; if there is none, the actor or the reason gets it. */
 const firstField =
   "[autofocus], :is(input, select, textarea)[name]:not([type=hidden]), [data-pane]:not([hidden]) :is(input, select, textarea)";
 
@@ -29,10 +29,10 @@ const actorKey = "holdfast.actor";
 const previewMs = 200;
 
 const readers = new Map<string, (element: HTMLElement) => unknown>();
-/** One key from opening to closing: a second click, or a lost answer, is the same action. */
+/** Idempotency keys, the same from opening to closing, so that a second click after a lost response repeats the same request. */
 const keys = new WeakMap<HTMLFormElement, string>();
 
-/** @param read gives the element's value; undefined leaves it out. May throw FieldError. */
+/** @param read returns the element's value, or undefined to leave it out; may throw FieldError */
 export function addReader(name: string, read: (element: HTMLElement) => unknown): void {
   readers.set(name, read);
 }
@@ -52,16 +52,16 @@ export function startActions(): void {
     const form = target instanceof Element ? target.closest<HTMLFormElement>("form[data-preview]") : null;
     const isHeader = target instanceof HTMLElement && target.dataset["header"] !== undefined;
     if (form !== null && !isHeader) schedulePreview(form);
-    // What is changed behind an answer is another question.
-    const asking = target instanceof Element ? target.closest<HTMLFormElement>("form:has([data-answer])") : null;
-    if (asking !== null) keys.set(asking, crypto.randomUUID());
+    // Such a form stays open after its answer. Once it is changed, it is another request.
+    const reused = target instanceof Element ? target.closest<HTMLFormElement>("form:has([data-answer])") : null;
+    if (reused !== null) keys.set(reused, crypto.randomUUID());
   });
 }
 
 function open(form: HTMLFormElement): void {
   keys.set(form, crypto.randomUUID());
-  complain(form, null);
-  conceal(form);
+  showProblem(form, null);
+  hideAnswer(form);
   const actor = form.querySelector<HTMLInputElement>("[data-header=actor]");
   const reason = form.querySelector<HTMLInputElement>("[data-header=reason]");
   if (reason !== null) reason.value = "";
@@ -75,8 +75,8 @@ function open(form: HTMLFormElement): void {
 async function send(form: HTMLFormElement): Promise<void> {
   const button = form.querySelector<HTMLButtonElement>("[data-submit]");
   if (button?.disabled === true) return;
-  complain(form, null);
-  conceal(form);
+  showProblem(form, null);
+  hideAnswer(form);
   try {
     const request = read(form, form.dataset["action"] ?? "");
     if (button !== null) button.disabled = true;
@@ -89,7 +89,7 @@ async function send(form: HTMLFormElement): Promise<void> {
     if (answer.ok) return succeed(form, json);
     refuse(form, json);
   } catch (error) {
-    complain(
+    showProblem(
       form,
       error instanceof FieldError ? error.message : "Holdfast could not be reached. Nothing is lost: try again.",
     );
@@ -98,19 +98,19 @@ async function send(form: HTMLFormElement): Promise<void> {
   }
 }
 
-/** What was answered before is no answer to what is asked now. */
-function conceal(form: HTMLFormElement): void {
+/** Hides the answer to the request before. */
+function hideAnswer(form: HTMLFormElement): void {
   const answer = form.querySelector<HTMLElement>("[data-answer]");
   if (answer !== null) answer.hidden = true;
 }
 
 function refuse(form: HTMLFormElement, problem: Problem & Json): void {
-  // The key belongs to what was refused; what is sent next may be another body.
+  // The next request may have another body, so it needs another key.
   keys.set(form, crypto.randomUUID());
   const marks = new CustomEvent("problem", { bubbles: true, cancelable: true, detail: problem });
   const isShown = !form.dispatchEvent(marks);
   const lines = isShown ? [] : (problem.errors ?? []).map(({ path, message }) => `${path} ${message}`);
-  complain(form, [problem.detail ?? "The request was refused.", ...lines].join("\n"));
+  showProblem(form, [problem.detail ?? "The request was refused.", ...lines].join("\n"));
 }
 
 function succeed(form: HTMLFormElement, json: Json): void {
@@ -119,7 +119,7 @@ function succeed(form: HTMLFormElement, json: Json): void {
   if (answer !== null) {
     answer.textContent = JSON.stringify("result" in json ? json["result"] : json, null, 2);
     answer.hidden = false;
-    // Whoever sends it again, having seen the answer, means it.
+    // The form stays open: sending it once more is a new request.
     keys.set(form, crypto.randomUUID());
     return void refresh();
   }
@@ -130,14 +130,14 @@ function succeed(form: HTMLFormElement, json: Json): void {
   void refresh();
 }
 
-function complain(form: HTMLFormElement, text: string | null): void {
+function showProblem(form: HTMLFormElement, text: string | null): void {
   const place = form.querySelector<HTMLElement>(".problem");
   if (place === null) return;
   place.hidden = text === null;
   place.textContent = text ?? "";
 }
 
-/** `{field}` of the text by the field of the JSON; `{field|run|runs}` with the word that fits the number. */
+/** Replaces `{field}` by that field of the JSON; `{field|run|runs}` adds the singular or the plural. */
 function fillIn(text: string, json: Json, write: (part: string) => string): string {
   return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (_, name: string, one?: string, many = "") => {
     const value = write(String(json[name] ?? ""));
@@ -163,27 +163,27 @@ function schedulePreview(form: HTMLFormElement): void {
   );
 }
 
-/** What the action would do; the event `preview` of the form carries the answer, or null where it was refused. */
+/** Asks the API what the action would do. The form's event `preview` has the answer, or null if it was refused. */
 async function preview(form: HTMLFormElement): Promise<void> {
   const button = form.querySelector<HTMLElement>("[data-submit]");
   try {
     const { url, headers, body } = read(form, form.dataset["preview"] ?? "");
     const answer = await fetch(url, { method: "POST", headers, body: body ?? null });
     const json = await readJson(answer);
-    complain(form, answer.ok ? null : String(json["detail"] ?? "This would be refused."));
+    showProblem(form, answer.ok ? null : String(json["detail"] ?? "This would be refused."));
     const text = form.dataset["submitPreview"];
     if (answer.ok && text !== undefined && button !== null) button.textContent = fillIn(text, json, String);
     if (answer.ok && button !== null) button.toggleAttribute("disabled", json["count"] === 0);
     form.dispatchEvent(new CustomEvent("preview", { bubbles: true, detail: answer.ok ? json : null }));
   } catch (error) {
-    if (error instanceof FieldError) complain(form, error.message);
+    if (error instanceof FieldError) showProblem(form, error.message);
   }
 }
 
-type Sent = { readonly url: string; readonly headers: Record<string, string>; readonly body?: string };
+type ApiRequest = { readonly url: string; readonly headers: Record<string, string>; readonly body?: string };
 
 /** @throws FieldError */
-function read(form: HTMLFormElement, address: string): Sent {
+function read(form: HTMLFormElement, address: string): ApiRequest {
   const headers: Record<string, string> = {};
   const parts: Json = {};
   const body: Json = {};
@@ -201,7 +201,7 @@ function read(form: HTMLFormElement, address: string): Sent {
     if (part !== undefined) parts[name] = value;
     else if (isWhole !== undefined) whole = { value };
     else if (spread !== undefined) Object.assign(body, value);
-    else put(body, name.split("."), value);
+    else setAt(body, name.split("."), value);
   }
   const content = whole === null ? (Object.keys(body).length === 0 ? undefined : body) : whole.value;
   if (content !== undefined) headers["content-type"] = "application/json";
@@ -215,17 +215,17 @@ function addHeader(headers: Record<string, string>, header: string, text: string
   headers[header === "actor" ? "holdfast-actor" : "holdfast-reason"] = encodeURIComponent(text);
 }
 
-function put(into: Json, [name = "", ...rest]: readonly string[], value: unknown): void {
+function setAt(into: Json, [name = "", ...rest]: readonly string[], value: unknown): void {
   if (rest.length === 0) {
     into[name] = value;
     return;
   }
   const inner = (into[name] ?? {}) as Json;
   into[name] = inner;
-  put(inner, rest, value);
+  setAt(inner, rest, value);
 }
 
-/** undefined leaves the field out. @throws FieldError */
+/** Returns undefined for a field to leave out. @throws FieldError */
 function valueOf(element: HTMLElement): unknown {
   const { reader, json, empty } = element.dataset;
   if (reader !== undefined) return readers.get(reader)?.(element);

@@ -1,6 +1,6 @@
 /**
- * Owns: blocks of rows that come when they are near and go when they are far, so that a list of ten
- * thousand rows is as light as one of a hundred. A block that goes leaves a place of its own height.
+ * Owns: blocks of rows that are loaded near the viewport and removed far from it, so that a list of ten thousand rows
+ * costs no more than one of a hundred. A removed block leaves an empty place of the same height.
  */
 import { morph } from "./morph.ts";
 import { drawn, fetchHtml, onDrawn } from "./page.ts";
@@ -8,22 +8,22 @@ import { drawn, fetchHtml, onDrawn } from "./page.ts";
 const near = "1200px 0px";
 const farPx = 4000;
 const far = `${farPx}px 0px`;
-/** What somebody scrolls past in less is not asked for. */
+/** A block that leaves the viewport sooner than this is not loaded. */
 const settleMs = 80;
 
-const arriving = new IntersectionObserver(
+const nearObserver = new IntersectionObserver(
   (seen) => {
     for (const { isIntersecting, target } of seen) {
-      if (isIntersecting && target instanceof HTMLElement) setTimeout(() => arrive(target), settleMs);
+      if (isIntersecting && target instanceof HTMLElement) setTimeout(() => fillIfNear(target), settleMs);
     }
   },
   { rootMargin: near },
 );
 
-const leaving = new IntersectionObserver(
+const farObserver = new IntersectionObserver(
   (seen) => {
     for (const { isIntersecting, target } of seen) {
-      // A window that is hidden, or changes its size, sees nothing for a moment: what is near stays.
+      // A window that is hidden or resized reports no intersections for a moment, so the distance is checked.
       if (!isIntersecting && target instanceof HTMLElement && isFar(target)) empty(target);
     }
   },
@@ -37,7 +37,7 @@ function isFar(block: HTMLElement): boolean {
 
 const watched = new WeakSet<Element>();
 const loading = new WeakSet<Element>();
-/** The stamp with which a block was filled. */
+/** The `data-stamp` that each block had when it was filled. */
 const stamps = new WeakMap<Element, string>();
 
 export function startBlocks(): void {
@@ -46,12 +46,12 @@ export function startBlocks(): void {
   });
 }
 
-/** Fills the block now, however far away it is; for jumping to one of its rows. */
+/** Fills the block even if it is far away, before a jump to one of its rows. */
 export function fill(block: HTMLElement): Promise<void> {
   return isFilled(block) ? Promise.resolve() : load(block, true);
 }
 
-function arrive(block: HTMLElement): void {
+function fillIfNear(block: HTMLElement): void {
   if (!isFilled(block) && !isFar(block)) void load(block);
 }
 
@@ -63,26 +63,26 @@ function watch(block: HTMLElement): void {
   if (!watched.has(block)) {
     watched.add(block);
     if (isFilled(block)) stamps.set(block, block.dataset["stamp"] ?? "");
-    arriving.observe(block);
-    leaving.observe(block);
+    nearObserver.observe(block);
+    farObserver.observe(block);
     return;
   }
   if (!isFilled(block)) return;
-  // The page as a whole was drawn anew, with blocks on it that had been dropped.
+  // The page was drawn again, which brings back blocks that had been removed.
   if (isFar(block)) empty(block);
   else if (stamps.get(block) !== block.dataset["stamp"]) void load(block);
 }
 
-/** @param isSought it is filled even if it is far away by then */
-async function load(block: HTMLElement, isSought = false): Promise<void> {
+/** @param isForced also fill the block if it is far away when it is loaded */
+async function load(block: HTMLElement, isForced = false): Promise<void> {
   const { block: src, stamp = "" } = block.dataset;
   if (src === undefined || loading.has(block)) return;
   loading.add(block);
   const html = await fetchHtml(src);
   loading.delete(block);
   if (html === null) return retry(block);
-  // It was scrolled past meanwhile, and is asked for again when it is near again.
-  if (!isSought && !isFilled(block) && isFar(block)) return;
+  // It was scrolled past meanwhile, and is loaded when it is near again.
+  if (!isForced && !isFilled(block) && isFar(block)) return;
   const next = block.cloneNode(false) as HTMLElement;
   next.innerHTML = html;
   next.setAttribute("data-filled", "");
@@ -96,11 +96,11 @@ async function load(block: HTMLElement, isSought = false): Promise<void> {
   drawn(block);
 }
 
-/** A block that could not be had is asked for again when it is looked at again. */
+/** Observes the block anew, so that it is loaded again if it is still near. */
 function retry(block: HTMLElement): void {
   setTimeout(() => {
-    arriving.unobserve(block);
-    arriving.observe(block);
+    nearObserver.unobserve(block);
+    nearObserver.observe(block);
   }, 2000);
 }
 

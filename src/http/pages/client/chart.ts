@@ -1,4 +1,4 @@
-/** Owns: what the pointer is at in a chart, in words beside its legend; and choices that need no button. */
+/** Owns: the text for the slice under the pointer, beside a chart's legend; and selects that submit their form. */
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 

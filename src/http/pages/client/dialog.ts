@@ -1,4 +1,4 @@
-/** Owns: opening and closing dialogs. What cannot be done now says why instead. */
+/** Owns: opening and closing dialogs. A button whose action is not possible now shows the reason instead. */
 import { toast } from "./toast.ts";
 
 export function startDialogs(): void {
@@ -7,7 +7,7 @@ export function startDialogs(): void {
     const opener = target.closest<HTMLElement>("[data-dialog]");
     if (opener !== null) return openBy(opener);
     if (target.closest("[data-close]") !== null) return target.closest("dialog")?.close();
-    // A click beside the box is one on the dialog itself.
+    // A click on the backdrop has the dialog itself as its target.
     if (target instanceof HTMLDialogElement && target.open) target.close();
   });
 }

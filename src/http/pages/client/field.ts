@@ -1,15 +1,14 @@
 /**
- * Owns: fields as form.tsx draws them: reading a JSON value out of one, and filling one with a value.
- * `undefined` is no value.
+ * Owns: reading a JSON value from a field that form.tsx drew, and filling a field with a value. `undefined` means no value.
  */
 import type { Json } from "../../../core/field.ts";
 import { FieldError } from "./action.ts";
-import { showError } from "./mistake.ts";
+import { showError } from "./error.ts";
 import { bodyOf, choiceOf, controlOf, entriesOf, fieldIn, fieldsIn, hasBody, nameOf } from "./row.ts";
 import { copy, countRows, insertRow, rowsOf } from "./row.ts";
 import type { Control } from "./row.ts";
 
-/** @throws FieldError, which is shown at the field as well */
+/** @throws FieldError, which is also shown at the field */
 export function readField(field: HTMLElement): Json | undefined {
   const given = choiceOf(field, "given");
   if (given !== null && given.value !== "given") return given.value === "null" ? null : undefined;
@@ -41,7 +40,7 @@ function readObject(field: HTMLElement, body: HTMLElement): Json {
   const twice = all.find(([name], index) => all.findIndex(([other]) => other === name) !== index);
   if (twice !== undefined) throw fail(field, `There are two entries with the name ${JSON.stringify(twice[0])}.`);
   const value = Object.fromEntries(all);
-  // A plain object with a $type of its own is marked, or it would be read as another kind of value.
+  // A plain object with a $type of its own is escaped, or it would be decoded as another type.
   return Object.hasOwn(value, "$type") ? { $type: "Object", value } : value;
 }
 
@@ -61,7 +60,7 @@ function parse(text: string, field: HTMLElement): Json {
   }
 }
 
-/** An instant is sent as it was given, unless it was changed; the control shows it in the reader's zone. */
+/** The control shows an instant in the reader's zone. If it was not changed, it is sent as it was given. */
 function textOf(control: Control, text: string): string {
   if (control.dataset["zone"] === undefined) return text;
   const { uiShown, uiText } = control.dataset;
@@ -76,7 +75,7 @@ function readOption(field: HTMLElement, body: HTMLElement): Json | undefined {
   return text === "" ? undefined : (JSON.parse(text) as Json);
 }
 
-/** Shows the value as well as the field can: {@link difference} tells what got lost. */
+/** Fills the field as far as it can hold the value: {@link difference} finds what was lost. */
 export function fillField(field: HTMLElement, value: Json | undefined): void {
   const given = choiceOf(field, "given");
   if (given !== null) {
@@ -155,22 +154,22 @@ function tryField(field: HTMLElement): Json | undefined {
 
 function fillText(control: Control, value: Json | undefined): void {
   const text = typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
-  const target = text.includes("\n") ? widen(control) : control;
+  const target = text.includes("\n") ? toTextArea(control) : control;
   if (target.dataset["zone"] === undefined) {
     target.value = text;
     return;
   }
   const at = new Date(text);
   const isInstant = text !== "" && !Number.isNaN(at.getTime());
-  // The control takes no finer instants than its step, which is a minute unless it says otherwise.
+  // The control refuses instants that are finer than its step, which is a minute by default.
   if (isInstant && target instanceof HTMLInputElement) target.step = at.getTime() % 60_000 === 0 ? "60" : "0.001";
   target.value = isInstant ? new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, -1) : "";
   target.dataset["uiShown"] = target.value;
   if (isInstant) target.dataset["uiText"] = text;
 }
 
-/** One line cannot hold several. */
-function widen(control: Control): Control {
+/** Replaces a text input, which holds one line only, by a text area. */
+function toTextArea(control: Control): Control {
   if (!(control instanceof HTMLInputElement) || control.type !== "text") return control;
   const area = document.createElement("textarea");
   for (const { name, value } of control.attributes)
@@ -188,7 +187,7 @@ function fillOption(body: HTMLElement, value: Json | undefined): void {
   }
 }
 
-/** Where what was wanted is not what there is, as a JSON pointer; null where all of it is there. */
+/** The first place where the values differ, as a JSON pointer; null if all of `wanted` is in `got`. */
 export function difference(wanted: Json | undefined, got: Json | undefined, path = ""): string | null {
   if (wanted === undefined) return null;
   if (typeof wanted !== "object" || wanted === null) return wanted === got ? null : path;
@@ -204,7 +203,7 @@ export function difference(wanted: Json | undefined, got: Json | undefined, path
   return null;
 }
 
-/** Makes ready what was just drawn or copied: choices as they stand, rows that there must be, what it says at first. */
+/** Prepares a field that was drawn or copied: applies its selects, adds the required rows, and fills in its initial value. */
 export function prepareField(field: HTMLElement): void {
   const { initial } = field.dataset;
   const given = choiceOf(field, "given");
@@ -220,7 +219,7 @@ function prepareBody(kind: string | undefined, body: HTMLElement): void {
   for (const inner of fieldsIn(body)) prepareField(inner);
 }
 
-/** Shows the body of what is given, and takes it away otherwise. */
+/** Shows the body of a field that is given, and hides it otherwise. */
 export function applyGiven(field: HTMLElement): void {
   const given = choiceOf(field, "given");
   const template = field.querySelector<HTMLTemplateElement>(":scope > template[data-given]");
@@ -234,7 +233,7 @@ export function applyGiven(field: HTMLElement): void {
   prepareBody(field.dataset["kind"], bodyOf(field));
 }
 
-/** @param index of the variant; what was entered in another one is gone */
+/** Replaces the body by that of the variant. What was entered in the other one is lost. */
 export function chooseVariant(body: HTMLElement, index: number): void {
   const select = choiceOf(body, "variant");
   const template = body.querySelector<HTMLTemplateElement>(`:scope > template[data-variant="${index}"]`);
@@ -245,7 +244,7 @@ export function chooseVariant(body: HTMLElement, index: number): void {
   for (const inner of fieldsIn(body)) prepareField(inner);
 }
 
-/** Another row of a list or of entries, ready to be filled. */
+/** Adds a prepared row to a list or to the entries of an object. */
 export function addRow(list: HTMLElement): HTMLElement {
   const row = insertRow(list);
   prepareField(fieldIn(row));

@@ -1,10 +1,10 @@
 /**
- * Owns: dialogs that serve many rows: the nearest `data-fill` around the button says what their fields hold.
- * A field is known by its name; `data-show` shows one as text.
+ * Owns: dialogs that are shared by many rows. They are filled from the JSON in the nearest `data-fill` around the button:
+ * fields by their names, `data-show` as text.
  */
 
 export function startFilling(): void {
-  // Before the dialog opens: its own listener is asked later.
+  // Captured, so that the fields are filled before the dialog's own listener opens it.
   document.addEventListener("click", ({ target }) => fill(target), { capture: true });
 }
 

@@ -1,7 +1,7 @@
-/** Owns: the filter form's address: without its empty fields, and with instants in the reader's own time. */
+/** Owns: the address that the filter form leads to: without empty fields, and with instants in the reader's zone. */
 
 export function startFilters(): void {
-  // On a phone the chips are one line: the first that is chosen is to be seen.
+  // On a phone the chips are one line that scrolls, so the first chosen one is scrolled into view.
   const chips = document.querySelector(".chips");
   const chosen = chips?.querySelector<HTMLElement>("[aria-current]");
   if (chosen) chips?.scrollTo({ left: chosen.offsetLeft - 40 });
@@ -18,7 +18,7 @@ export function startFilters(): void {
   });
 }
 
-/** As a field for a local time takes it. */
+/** The value of a `datetime-local` field. */
 function toLocal(at: number): string {
   const offsetMs = new Date(at).getTimezoneOffset() * 60_000;
   return new Date(at - offsetMs).toISOString().slice(0, 19);

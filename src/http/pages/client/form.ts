@@ -1,11 +1,11 @@
 /**
- * Owns: forms for JSON values as form.tsx draws them: their buttons, the switch between form and JSON, and
- * the places of what the server says is wrong. client/field.ts reads and fills the fields.
+ * Owns: forms for JSON values that form.tsx drew: their buttons, the switch between form and JSON, and showing errors of
+ * the server at their fields. client/field.ts reads and fills the fields.
  */
 import type { Json } from "../../../core/field.ts";
 import { addReader, FieldError } from "./action.ts";
 import { addRow, applyGiven, chooseVariant, difference, fillField, prepareField, readField } from "./field.ts";
-import { clearError, findField, showError } from "./mistake.ts";
+import { clearError, findField, showError } from "./error.ts";
 import { onDrawn } from "./page.ts";
 import { removeRow } from "./row.ts";
 
@@ -38,7 +38,7 @@ export function startForms(): void {
     if (field !== null) clearError(field);
   });
   document.addEventListener("problem", (event) => {
-    if (event.target instanceof HTMLFormElement) place(event.target, event as CustomEvent<Problem>);
+    if (event.target instanceof HTMLFormElement) showErrors(event.target, event as CustomEvent<Problem>);
   });
 }
 
@@ -52,11 +52,11 @@ function prepare(form: HTMLElement): void {
   rawOf(form, (raw) => (raw.value = JSON.stringify(value, null, 2)));
   if (field === null) return;
   fillField(field, value);
-  // What the form cannot show whole is shown as it is.
+  // A value that the form cannot hold is shown as JSON.
   if (difference(value, read(field)) !== null) show(form, "json");
 }
 
-/** The value as it stands, or undefined for none. @throws FieldError */
+/** The entered value, or undefined for none. @throws FieldError */
 function readForm(form: HTMLElement): Json | undefined {
   for (const field of form.querySelectorAll<HTMLElement>(".form-field")) clearError(field);
   clearError(form);
@@ -96,7 +96,7 @@ function press(button: HTMLButtonElement): void {
     (near ?? add)?.focus();
   }
   const form = button.closest<HTMLElement>(values);
-  if (form !== null && (mode === "json" || mode === "fields")) turn(form, mode);
+  if (form !== null && (mode === "json" || mode === "fields")) switchMode(form, mode);
 }
 
 function focusIn(row: HTMLElement): void {
@@ -105,8 +105,8 @@ function focusIn(row: HTMLElement): void {
 
 type Mode = "fields" | "json";
 
-/** From one way of entering it to the other, with what was entered. */
-function turn(form: HTMLElement, mode: Mode): void {
+/** Switches between form and JSON, and takes the entered value along. */
+function switchMode(form: HTMLElement, mode: Mode): void {
   const field = fieldOf(form);
   if (field === null || modeOf(form) === mode) return;
   clearError(form);
@@ -133,7 +133,7 @@ function lostText(path: string): string {
     : `The form has no place for what is at ${path}, so it stays JSON.`;
 }
 
-/** A pane that is not shown is switched off: the browser would want its fields filled in. */
+/** Shows one pane and disables the other, because the browser also validates fields that are hidden. */
 function show(form: HTMLElement, mode: Mode): void {
   for (const pane of form.querySelectorAll<HTMLFieldSetElement>(":scope > [data-pane]")) {
     const isShown = pane.dataset["pane"] === mode;
@@ -159,8 +159,8 @@ function rawOf(form: HTMLElement, use: (raw: HTMLTextAreaElement) => void): void
   if (raw !== null) use(raw);
 }
 
-/** Writes each error at its field. Where all have found a place, nobody needs to list them again. */
-function place(outer: HTMLFormElement, event: CustomEvent<Problem>): void {
+/** Shows each error at its field. If each has one, the default is prevented, which is a list of all errors. */
+function showErrors(outer: HTMLFormElement, event: CustomEvent<Problem>): void {
   const { code = "", errors = [] } = event.detail;
   const forms = [...outer.querySelectorAll<HTMLElement>(values)];
   const placed = errors.map(({ path, message }) => {
@@ -184,7 +184,7 @@ function place(outer: HTMLFormElement, event: CustomEvent<Problem>): void {
 
 type Target = { readonly form: HTMLElement; readonly rest: readonly string[] };
 
-/** A schema speaks of the value alone; everything else speaks of the body. */
+/** The field for the path of an error. Paths of a schema begin at the value, all others at the body. */
 function targetOf(forms: readonly HTMLElement[], code: string, segments: readonly string[]): Target | null {
   const isBody =
     code === "body_invalid" || code === "field_unknown" || code === "label_invalid" || code === "schedule_invalid";

@@ -1,4 +1,4 @@
-/** Owns: the keyboard. Keys that somebody types into a field, or with a modifier, are not ours. */
+/** Owns: keyboard shortcuts. Keys with a modifier, or typed into a field, are ignored. */
 import { openDialog } from "./dialog.ts";
 
 const places: Readonly<Record<string, string>> = {
@@ -12,7 +12,7 @@ const places: Readonly<Record<string, string>> = {
 const chordMs = 1500;
 let chordAt = 0;
 
-/** Further keys, which an area of the dashboard adds. */
+/** Shortcuts that other parts of the dashboard add. */
 const added = new Map<string, () => void>();
 
 export function addKey(key: string, act: () => void): void {
@@ -36,7 +36,7 @@ function isTyping(element: HTMLElement): boolean {
   return element.isContentEditable || /^(?:INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
 }
 
-/** @returns whether the key was one of ours */
+/** @returns whether the key is a shortcut */
 function press(key: string): boolean {
   const isChord = Date.now() - chordAt < chordMs;
   chordAt = 0;
@@ -77,7 +77,7 @@ function focus(element: HTMLElement | null | undefined): boolean {
   return element !== null && element !== undefined;
 }
 
-/** Rows are known by `data-row`; what is focused is the row itself or its first link. */
+/** Moves the focus to the next or previous `data-row`, or to its first link. */
 function step(by: 1 | -1): boolean {
   const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")].filter((row) => row.checkVisibility());
   const at = rows.findIndex((row) => row.contains(document.activeElement));

@@ -1,12 +1,12 @@
-/** Owns: the feed a page names in `data-live`: its events mean that the page is to be drawn anew. */
+/** Owns: the event stream that a page names in `data-live`. Each event means that the page has to be drawn again. */
 import { onDrawn, refresh } from "./page.ts";
 
-/** Events of one burst are one refresh. */
+/** Events within this time cause one refresh. */
 const burstMs = 250;
-/** However much happens, the page is drawn no more often than this. */
-const restMs = 1000;
+/** The shortest time between two refreshes. */
+const minIntervalMs = 1000;
 const pollMs = 10_000;
-/** A page that nobody looks at for so long lets go of its feed; a browser has few connections to spend. */
+/** A page that is hidden for this long closes its stream, because browsers limit the connections to one host. */
 const idleMs = 30_000;
 const maxRetryMs = 15_000;
 
@@ -19,13 +19,13 @@ const words: Readonly<Record<State, string>> = {
   ended: "at rest",
 };
 
-/** Kinds of the entry that ends a run; others may come behind it. */
+/** The kinds of entries that end a run. Further entries may follow. */
 const ends: readonly string[] = ["run.completed", "run.failed", "run.cancelled"];
 
 let source: EventSource | null = null;
-/** The feed that has come to its end, if one has. */
+/** The URL of the stream that is complete, if one is. */
 let ended: string | null = null;
-/** Whether the feed has told of the end of its run, and of no retry since: when it closes, there is no more. */
+/** Whether the run has ended and was not retried since: when the stream closes, it is complete. */
 let isOver = false;
 let retryMs = 1000;
 let isDue = false;
@@ -34,7 +34,7 @@ let missed = false;
 let idle: ReturnType<typeof setTimeout> | undefined;
 
 export function startLive(): void {
-  // What has ended may go on: a run that is retried has another feed.
+  // A run that is retried after its end has another stream.
   onDrawn(() => {
     const url = feed();
     if (url !== null && (source === null || (ended !== null && ended !== url))) connect(url);
@@ -50,7 +50,7 @@ export function startLive(): void {
     missed = false;
     void refresh();
   });
-  // Should the feed be out of reach, the page is still never older than this.
+  // Without a stream, the page is refreshed by time.
   setInterval(() => {
     if (source !== null && source.readyState !== EventSource.OPEN && ended === null) changed();
   }, pollMs);
@@ -86,14 +86,14 @@ function connect(url: string): void {
     if (ended !== null || source !== opened) return;
     if (isOver) return end(opened, url);
     show("offline");
-    // The browser tries again by itself, unless it was refused.
+    // The browser reconnects by itself, unless the server refused the request.
     if (opened.readyState !== EventSource.CLOSED) return;
     setTimeout(reconnect, retryMs);
     retryMs = Math.min(2 * retryMs, maxRetryMs);
   });
 }
 
-/** The browser would come back for what comes next, and there is nothing. */
+/** Closes the stream, because the browser would reconnect, and nothing follows. */
 function end(opened: EventSource, url: string): void {
   opened.close();
   ended = url;
@@ -114,7 +114,7 @@ function changed(): void {
       drawnAt = Date.now();
       void refresh();
     },
-    Math.max(burstMs, drawnAt + restMs - Date.now()),
+    Math.max(burstMs, drawnAt + minIntervalMs - Date.now()),
   );
 }
 

@@ -1,8 +1,8 @@
-/** The dashboard's script: every part of it looks for what it serves, and does nothing where there is none. */
+/** The dashboard's script. Each part looks for its elements, and does nothing on a page without them. */
 import { startActions } from "./action.ts";
 import { startBlocks } from "./blocks.ts";
 import { startCharts } from "./chart.ts";
-import { startCalm } from "./calm.ts";
+import { startArrivals } from "./arrivals.ts";
 import { startCopying } from "./copy.ts";
 import { startDialogs } from "./dialog.ts";
 import { startFilling } from "./fill.ts";
@@ -21,7 +21,7 @@ startTimes();
 startDialogs();
 startActions();
 startBlocks();
-startCalm();
+startArrivals();
 startFilters();
 startCopying();
 startKeys();

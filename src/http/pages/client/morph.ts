@@ -1,19 +1,19 @@
 /**
- * Owns: turning what is on the page into what the server drew, with as little change as possible:
- * elements are known by `id` or `data-key`, and what the reader holds open or is filling in stays.
+ * Owns: updating the page to the server's new version with as few changes as possible. Elements are matched by `id` or
+ * `data-key`. Open dialogs and the field that has the focus are not touched.
  */
 
-/** Changes `from` in place until it is as `to` is. */
+/** Changes `from` in place so that it equals `to`. */
 export function morph(from: Element, to: Element): void {
-  if (isHeld(from, to)) return;
+  if (isProtected(from, to)) return;
   const isBlock = from.hasAttribute("data-block");
   const keepsRows = isBlock && from.hasAttribute("data-filled") && !to.hasAttribute("data-filled");
   patchAttributes(from, to, keepsRows);
   if (!keepsRows) patchChildren(from, to);
 }
 
-/** What must not be touched while somebody uses it, and what the script has written itself. */
-function isHeld(from: Element, to: Element): boolean {
+/** Whether the element is in use, or was written by this script, and so must not be changed. */
+function isProtected(from: Element, to: Element): boolean {
   if (from.hasAttribute("data-keep")) return true;
   if (from instanceof HTMLDialogElement && from.open) return true;
   if (from instanceof HTMLTimeElement && to instanceof HTMLTimeElement) {
@@ -26,18 +26,18 @@ function isField(element: Element): boolean {
   return /^(?:INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
 }
 
-/** Attributes that belong to the browser's side. */
-function isOurs(name: string): boolean {
+/** Whether the browser or this script sets the attribute, and not the server. */
+function isClientSide(name: string): boolean {
   return name === "open" || name === "style" || name.startsWith("data-ui-");
 }
 
 function patchAttributes(from: Element, to: Element, keepsRows: boolean): void {
   for (const { name } of [...from.attributes]) {
-    if (isOurs(name) || to.hasAttribute(name) || (keepsRows && name === "data-filled")) continue;
+    if (isClientSide(name) || to.hasAttribute(name) || (keepsRows && name === "data-filled")) continue;
     from.removeAttribute(name);
   }
   for (const { name, value } of to.attributes) {
-    if (!isOurs(name) && from.getAttribute(name) !== value) from.setAttribute(name, value);
+    if (!isClientSide(name) && from.getAttribute(name) !== value) from.setAttribute(name, value);
   }
 }
 
@@ -56,7 +56,7 @@ function patchChildren(from: Element, to: Element): void {
   const wanted = new Set([...to.children].flatMap((child) => keyOf(child) ?? []));
   let at = from.firstChild;
   for (const next of [...to.childNodes]) {
-    // What is gone goes first, so that what follows it need not move.
+    // Removed before the rest is matched, so that the elements after it need not be moved.
     while (at !== null && isGone(at, wanted)) at = discard(at);
     const match = matchOf(next, at, keyed);
     if (match === null) {
@@ -82,7 +82,7 @@ function discard(node: Node): ChildNode | null {
   return next;
 }
 
-/** The node that is to become the next one: the one of its key, or the one at this place if it is of its kind. */
+/** The node to change into `next`: the one with its key, or without a key the node at this place, if the tag is the same. */
 function matchOf(next: Node, at: Node | null, keyed: ReadonlyMap<string, Element>): ChildNode | null {
   const key = keyOf(next);
   if (key !== null) {
@@ -98,7 +98,7 @@ function patchNode(from: Node, to: Node): void {
   else if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
 }
 
-/** A row that is new is marked for a moment. */
+/** A copy of the node to insert; a new row is marked, for a short animation. */
 function entering(node: Node, into: Element): Node {
   const copy = document.importNode(node, true);
   if (copy instanceof Element && copy.hasAttribute("data-row") && into.childElementCount > 0) {

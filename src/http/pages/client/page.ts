@@ -1,11 +1,11 @@
-/** Owns: the page as the server draws it now: fetching it again, and telling who must look at what changed. */
+/** Owns: fetching the page again, drawing what changed, and notifying the listeners. */
 import { morph } from "./morph.ts";
 
 type Listener = (root: ParentNode) => void;
 
 const listeners: Listener[] = [];
 
-/** Called with each part of the document that was drawn anew, and at once with the whole. */
+/** Calls the listener with the document now, and later with each part that is drawn again. */
 export function onDrawn(listener: Listener): void {
   listeners.push(listener);
   listener(document);
@@ -13,7 +13,7 @@ export function onDrawn(listener: Listener): void {
 
 const preparers: ((fresh: Element) => void)[] = [];
 
-/** Called with what is about to be drawn, which may still be changed. */
+/** Calls the function with the new page before it is drawn; the function may change it. */
 export function beforeDrawn(prepare: (fresh: Element) => void): void {
   preparers.push(prepare);
 }
@@ -25,13 +25,13 @@ export function drawn(root: ParentNode): void {
 let running: Promise<void> | null = null;
 let again = false;
 
-/** Draws the page as it is now, without moving anything that has not changed. Calls that come while one is under way are one. */
+/** Fetches and draws the page. Calls during a refresh cause one more refresh together. */
 export function refresh(): Promise<void> {
   if (running !== null) {
     again = true;
     return running;
   }
-  running = once().finally(() => {
+  running = refreshOnce().finally(() => {
     running = null;
     if (!again) return;
     again = false;
@@ -40,7 +40,7 @@ export function refresh(): Promise<void> {
   return running;
 }
 
-async function once(): Promise<void> {
+async function refreshOnce(): Promise<void> {
   const text = await fetchHtml(location.href);
   if (text === null) return;
   const next = new DOMParser().parseFromString(text, "text/html");
@@ -52,7 +52,7 @@ async function once(): Promise<void> {
   drawn(main);
 }
 
-/** @returns null when it could not be had; whoever was signed out meanwhile is sent to sign in */
+/** @returns null if it failed. Reloads the page if the session has ended, which leads to the sign-in page. */
 export async function fetchHtml(url: string): Promise<string | null> {
   try {
     const answer = await fetch(url, { headers: { accept: "text/html" } });

@@ -1,14 +1,14 @@
-/** Owns: pages that no feed speaks of: as often as `data-refresh` says, in seconds, and while somebody looks. */
+/** Owns: refreshing pages without an event stream, every `data-refresh` seconds while they are visible. */
 import { refresh } from "./page.ts";
 
 let lastAt = performance.now();
 
 export function startRefreshing(): void {
-  setInterval(look, 1000);
-  document.addEventListener("visibilitychange", look);
+  setInterval(refreshIfDue, 1000);
+  document.addEventListener("visibilitychange", refreshIfDue);
 }
 
-function look(): void {
+function refreshIfDue(): void {
   const seconds = Number(document.querySelector<HTMLElement>("[data-refresh]")?.dataset["refresh"] ?? 0);
   if (seconds === 0 || document.hidden || performance.now() - lastAt < seconds * 1000) return;
   lastAt = performance.now();

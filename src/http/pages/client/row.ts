@@ -1,10 +1,10 @@
 /**
- * Owns: how the parts of a field are found in what form.tsx draws, and the rows that are copied from templates.
+ * Owns: finding the parts of a field that form.tsx drew, and rows that are copied from templates.
  */
 
 export type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
-/** A copy of the template, after the rows that there are. */
+/** Appends a copy of the row's template. */
 export function insertRow(list: HTMLElement): HTMLElement {
   const template = list.querySelector<HTMLTemplateElement>(":scope > template[data-line]");
   template?.before(copy(template));
@@ -20,7 +20,7 @@ export function removeRow(row: HTMLElement): void {
   if (list !== null) countRows(list);
 }
 
-/** Numbers the rows, and allows what the limits of the list allow. */
+/** Numbers the rows, and enables or disables their buttons by the limits of the list. */
 export function countRows(list: HTMLElement): void {
   const { min, max } = list.dataset;
   const rows = rowsOf(list);
@@ -41,7 +41,7 @@ export function countRows(list: HTMLElement): void {
 
 let copies = 0;
 
-/** What the template holds, with ids of its own. */
+/** A copy of the template's content, with unique ids. */
 export function copy(template: HTMLTemplateElement): DocumentFragment {
   copies++;
   const fragment = template.content.cloneNode(true) as DocumentFragment;

@@ -1,6 +1,6 @@
 /**
- * Owns: moving about on the page of a run without leaving it: the panel of one call, the kinds of entries,
- * the way to a row that is far away, and what a fork would keep.
+ * Owns: navigation within the page of a run: the panel of one call, the filter of entries, scrolling to a row that is not
+ * loaded yet, and the preview of a fork.
  */
 import { fill } from "./blocks.ts";
 import { onDrawn, refresh } from "./page.ts";
@@ -8,17 +8,17 @@ import { onDrawn, refresh } from "./page.ts";
 export function startRun(): void {
   if (document.querySelector(".run-page") === null) return;
   document.addEventListener("click", follow);
-  // Before the dialog opens, and asks what such a fork would do.
+  // Captured, so that the field is set before the dialog opens and asks for the preview.
   document.addEventListener("click", chooseFork, true);
   document.addEventListener("keydown", ({ key }) => {
     if (key === "Escape" && document.querySelector("dialog[open], details[data-menu][open]") === null) void close();
   });
   addEventListener("popstate", () => void refresh());
-  // Opening and closing does not bubble.
+  // Captured, because `toggle` does not bubble.
   document.addEventListener("toggle", ({ target }) => target instanceof HTMLDetailsElement && enable(target), true);
   document.addEventListener("preview", showFork);
-  onDrawn(() => mark());
-  void reach();
+  onDrawn(() => markRow());
+  void scrollToRow();
 }
 
 function follow(event: MouseEvent): void {
@@ -32,16 +32,16 @@ function follow(event: MouseEvent): void {
   } else if (link.dataset["step"] !== undefined) {
     event.preventDefault();
     const search = new URL(link.href).searchParams;
-    void go("step", search.get("step")).then(() => panelTitle()?.focus());
+    void navigate("step", search.get("step")).then(() => panelTitle()?.focus());
   } else if (link.dataset["entries"] !== undefined) {
     event.preventDefault();
     const { entries = "" } = link.dataset;
-    void go("entries", entries === "" ? null : entries);
+    void navigate("entries", entries === "" ? null : entries);
   }
 }
 
-/** The same page with another of its parts; what else is in the address stays. */
-async function go(name: string, value: string | null): Promise<void> {
+/** Changes one parameter of the page's address. */
+async function navigate(name: string, value: string | null): Promise<void> {
   const url = new URL(location.href);
   if (value === null) url.searchParams.delete(name);
   else url.searchParams.set(name, value);
@@ -53,7 +53,7 @@ async function go(name: string, value: string | null): Promise<void> {
 async function close(): Promise<void> {
   const key = panelKey();
   if (key === null) return;
-  await go("step", null);
+  await navigate("step", null);
   rowOf(key)?.focus();
 }
 
@@ -69,8 +69,8 @@ function rowOf(key: string): HTMLElement | null {
   return document.querySelector<HTMLElement>(`.bar-row[data-step="${CSS.escape(key)}"]`);
 }
 
-/** The row of the open panel; only the server's own block knows it by itself. */
-function mark(): void {
+/** Marks the row of the open panel. The server does it only in the blocks that it draws with the page. */
+function markRow(): void {
   const key = panelKey();
   for (const row of document.querySelectorAll<HTMLElement>(".bar-row")) {
     if (row.dataset["step"] === key) row.setAttribute("aria-current", "true");
@@ -78,8 +78,8 @@ function mark(): void {
   }
 }
 
-/** A deep link leads to its row, however far down it is, and among however many calls of its name. */
-async function reach(): Promise<void> {
+/** For a link to one call: loads its block, opens its group of calls, and scrolls to its row. */
+async function scrollToRow(): Promise<void> {
   const panel = document.querySelector<HTMLElement>("#panel[data-bar]");
   const size = Number(document.querySelector<HTMLElement>("[data-waterfall]")?.dataset["blockSize"]);
   if (panel === null || !(size > 0)) return;

@@ -1,4 +1,4 @@
-/** Owns: light, dark, or as the system has it. The choice is a cookie, so that the server draws the page right at once. */
+/** Owns: the theme: light, dark, or the system's. The choice is a cookie, so that the server already draws the page in it. */
 
 type Theme = "system" | "light" | "dark";
 

@@ -1,6 +1,6 @@
 /**
- * Owns: instants in the reader's own time, and distances that stay true. They are counted here: a run that waits is
- * not asked, and so not woken, until what it waits for is due.
+ * Owns: instants in the reader's time zone, and relative times that are updated each second. They are computed here, so
+ * that a waiting run is not requested, and its object not woken, until its wait is due.
  */
 import { agoText, inText, leftText, spanText } from "../span.ts";
 import { onDrawn, refresh } from "./page.ts";
@@ -9,7 +9,7 @@ const date = { day: "numeric", month: "short" } as const;
 const minutes = { hour: "2-digit", minute: "2-digit" } as const;
 const millis = { ...minutes, second: "2-digit", fractionalSecondDigits: 3 } as const;
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-// As logs write it: there is little room.
+// The short form of logs, because there is little room.
 const exact = new Intl.DateTimeFormat(undefined, { ...date, ...millis, hourCycle: "h23" });
 const whole = new Intl.DateTimeFormat(undefined, { ...date, year: "numeric", ...millis, timeZoneName: "short" });
 const day = new Intl.DateTimeFormat(undefined, date);
@@ -34,7 +34,7 @@ export function startTimes(): void {
   }, 1000);
 }
 
-/** Whether its instant has come since it was last looked at: once for each. */
+/** Whether its instant has passed since the last call; true once for each instant. */
 function isReached({ dateTime, dataset }: HTMLTimeElement): boolean {
   if (Date.parse(dateTime) > Date.now()) {
     dataset["uiAwaited"] = dateTime;
@@ -66,7 +66,7 @@ function textOf(at: number, form: string | undefined): string {
   return form === "hour" ? hour.format(at) : clock.format(at);
 }
 
-/** As a run's reason tells it, in the reader's own zone: the day only where it is another, the year too. */
+/** As in a run's reason, but in the reader's zone: with the day unless it is today, and the year unless it is this one. */
 function timeText(at: Date, now: Date): string {
   if (at.toDateString() === now.toDateString()) return hour.format(at);
   return (at.getFullYear() === now.getFullYear() ? dayAndHour : withYear).format(at);

@@ -1,4 +1,4 @@
-/** Owns: short messages that come and go. */
+/** Owns: short messages that disappear by themselves. */
 
 const stayMs = 6000;
 

@@ -1,26 +1,26 @@
 /**
- * Owns: zooming and panning the timeline. Positions are percentages of a width that zooming multiplies:
- * two numbers on the waterfall move every row of it.
+ * Owns: zooming and panning the timeline. Positions are percentages of a width that is multiplied by the zoom, so two CSS
+ * properties of the waterfall move all rows.
  */
 import { addKey } from "./keys.ts";
 import { onDrawn } from "./page.ts";
 
-const most = 32;
+const maxZoom = 32;
 let zoom = 1;
 
 export function startWaterfall(): void {
   if (find("[data-waterfall]") === null) return;
   document.addEventListener("click", ({ target }) => {
     const button = target instanceof Element ? target.closest<HTMLElement>("button[data-zoom]") : null;
-    if (button !== null) act(button.dataset["zoom"]);
+    if (button !== null) zoomBy(button.dataset["zoom"]);
   });
-  addKey("+", () => act("in"));
-  addKey("=", () => act("in"));
-  addKey("-", () => act("out"));
-  addKey("0", () => act("all"));
-  // Scrolling does not bubble.
+  addKey("+", () => zoomBy("in"));
+  addKey("=", () => zoomBy("in"));
+  addKey("-", () => zoomBy("out"));
+  addKey("0", () => zoomBy("all"));
+  // Captured, because `scroll` does not bubble.
   document.addEventListener("scroll", ({ target }) => target === find("[data-pan]") && apply(), true);
-  document.addEventListener("wheel", turn, { passive: false });
+  document.addEventListener("wheel", panByWheel, { passive: false });
   startDragging();
   onDrawn(() => apply());
 }
@@ -29,8 +29,8 @@ function find(selector: string): HTMLElement | null {
   return document.querySelector<HTMLElement>(selector);
 }
 
-function act(how: string | undefined): void {
-  const next = how === "in" ? Math.min(most, zoom * 2) : how === "out" ? Math.max(1, zoom / 2) : 1;
+function zoomBy(how: string | undefined): void {
+  const next = how === "in" ? Math.min(maxZoom, zoom * 2) : how === "out" ? Math.max(1, zoom / 2) : 1;
   const pan = find("[data-pan]");
   if (pan === null || next === zoom) return;
   const middle = pan.clientWidth / 2;
@@ -52,12 +52,12 @@ function apply(): void {
   const level = find("[data-zoom-level]");
   if (level !== null && level.textContent !== `${zoom}×`) level.textContent = `${zoom}×`;
   for (const button of document.querySelectorAll<HTMLButtonElement>("button[data-zoom]")) {
-    button.disabled = button.dataset["zoom"] === "in" ? zoom === most : zoom === 1;
+    button.disabled = button.dataset["zoom"] === "in" ? zoom === maxZoom : zoom === 1;
   }
 }
 
-/** Sideways over the tracks is along the time. */
-function turn(event: WheelEvent): void {
+/** A horizontal turn of the wheel over the timeline pans it. */
+function panByWheel(event: WheelEvent): void {
   const { target, deltaX, deltaY, shiftKey } = event;
   const pan = find("[data-pan]");
   const by = shiftKey ? deltaX + deltaY : deltaX;
@@ -67,8 +67,8 @@ function turn(event: WheelEvent): void {
   pan.scrollLeft += by;
 }
 
-/** What is dragged is not clicked. */
-const slack = 4;
+/** A pointer that moved by more pixels drags, and does not click. */
+const dragThreshold = 4;
 
 function startDragging(): void {
   let from: { readonly x: number; readonly left: number } | null = null;
@@ -85,7 +85,7 @@ function startDragging(): void {
   document.addEventListener("pointermove", ({ clientX }) => {
     const pan = find("[data-pan]");
     if (from === null || pan === null) return;
-    moved ||= Math.abs(clientX - from.x) > slack;
+    moved ||= Math.abs(clientX - from.x) > dragThreshold;
     if (moved) pan.scrollLeft = from.left - (clientX - from.x);
   });
   document.addEventListener("pointerup", () => {

@@ -1,13 +1,13 @@
 /**
- * Owns: rows that would push others away from under the pointer or the focus: they wait until they are asked
- * for, or until the reader has turned elsewhere.
+ * Owns: new rows that would move the others away from the pointer or the focus. They are held back until the button is
+ * pressed, or the pointer has left the table.
  */
 import { beforeDrawn, refresh } from "./page.ts";
 
 let isShowing = false;
 let waiting = 0;
 
-export function startCalm(): void {
+export function startArrivals(): void {
   beforeDrawn(holdBack);
   document.addEventListener("click", ({ target }) => {
     if (target instanceof Element && target.closest("[data-show-fresh]") !== null) void showFresh();
@@ -25,16 +25,16 @@ async function showFresh(): Promise<void> {
 }
 
 function isBusy(): boolean {
-  const calm = document.querySelector("[data-calm]");
-  return calm !== null && (calm.matches(":hover") || calm.contains(document.activeElement));
+  const rows = document.querySelector("[data-arrivals]");
+  return rows !== null && (rows.matches(":hover") || rows.contains(document.activeElement));
 }
 
-/** Takes rows out of what is about to be drawn that would come in above those that somebody is at. */
+/** Removes new rows from the top of the page that is about to be drawn, while the table has the pointer or the focus. */
 function holdBack(fresh: Element): void {
-  const [calm, next] = [document.querySelector("[data-calm]"), fresh.querySelector("[data-calm]")];
+  const [rows, next] = [document.querySelector("[data-arrivals]"), fresh.querySelector("[data-arrivals]")];
   waiting = 0;
-  if (calm === null || next === null || isShowing || !isBusy()) return;
-  const known = new Set([...calm.children].map((row) => row.getAttribute("data-key")));
+  if (rows === null || next === null || isShowing || !isBusy()) return;
+  const known = new Set([...rows.children].map((row) => row.getAttribute("data-key")));
   for (const row of [...next.children]) {
     if (known.has(row.getAttribute("data-key"))) break;
     row.remove();

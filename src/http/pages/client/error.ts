@@ -1,7 +1,7 @@
-/** Owns: what is wrong with a value, shown at the field that it is about: for eyes and for screen readers. */
+/** Owns: errors of a value, shown at their fields and announced by screen readers. */
 import { bodyOf, entriesOf, fieldIn, fieldsIn, hasBody, nameOf, rowsOf } from "./row.ts";
 
-/** The field that a path of a server's error speaks of, or the nearest around it. */
+/** The field at the path of a server's error, or the nearest one around it. */
 export function findField(field: HTMLElement, [name, ...rest]: readonly string[]): HTMLElement {
   if (name === undefined || !hasBody(field)) return field;
   const body = bodyOf(field);
