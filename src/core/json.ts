@@ -1,5 +1,5 @@
 /**
- * Values as JSON. What JSON cannot carry is an object `{ "$type": …, "value": … }`:
+ * Values as JSON. Types that JSON does not have become `{ "$type": …, "value": … }`:
  *
  * | `$type` | `value` |
  * |---|---|
@@ -12,10 +12,10 @@
  * | `Uint8Array` and the other typed arrays, `ArrayBuffer`, `DataView` | base64 of the bytes |
  * | `Error` | `{ name, message, stack?, code?, cause?, errors? }` |
  * | `Object` | a plain object that has a `$type` of its own |
- * | `Ref` | JSON pointer to an ancestor, where a value contains itself; written, never read |
- * | `Shape` | outline of a value that may not be shown; written, never read |
+ * | `Ref` | JSON pointer to an ancestor, if a value contains itself; written, never read |
+ * | `Shape` | outline of a value that must not be shown; written, never read |
  *
- * Long because writing and reading mirror each other, type by type.
+ * Long because it both writes and reads each type.
  */
 import { bytesOf, createBytes, fromBase64, isByteType, toBase64 } from "./bytes.ts";
 import { toInstant } from "./duration.ts";
@@ -25,12 +25,12 @@ import { Shape } from "./shape.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** The value as JSON. Values that have no form (a function, a symbol) are written like undefined. */
+/** The value as JSON. A function or a symbol is written like undefined. */
 export function toJson(value: unknown): unknown {
   return write(value, "", new Map());
 }
 
-/** @param above the objects that the value is within, each with its JSON pointer */
+/** @param above the ancestors of the value, each with its JSON pointer */
 function write(value: unknown, at: string, above: Map<object, string>): Json {
   switch (typeof value) {
     case "string":
@@ -81,7 +81,7 @@ function writeObject(value: object, at: string, above: Map<object, string>): Jso
   }
 }
 
-/** Loops and not callbacks, here and below: values may be deep, and each callback would take stack. */
+/** Here and below, loops are used instead of callbacks, which would need more stack for deep values. */
 function writeList(items: Iterable<unknown>, at: string, above: Map<object, string>): Json[] {
   const json: Json[] = [];
   for (const item of items) json.push(write(item, `${at}/${json.length}`, above));
@@ -105,7 +105,7 @@ function writePlain(value: object, at: string, above: Map<object, string>): Json
 function writeEntries(value: object, at: string, above: Map<object, string>): { [key: string]: Json } {
   const json: { [key: string]: Json } = {};
   for (const [key, item] of Object.entries(value)) {
-    // Stored values have no such key, and assigning to it would not make one.
+    // Assigning this key would set the prototype. Stored values do not have it.
     if (key !== "__proto__") json[key] = write(item, `${at}/${escape(key)}`, above);
   }
   return json;
@@ -125,22 +125,22 @@ function escape(key: string): string {
   return key.replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-/** Levels of nesting that are read. */
+/** The limit of nesting in JSON that is read. */
 const maxDepth = 200;
 
-/** Digits of a BigInt: the time to parse them grows faster than their number. */
+/** The limit of digits of a BigInt, because the time to parse them grows faster than their number. */
 const maxDigits = 100_000;
 
 /**
- * The value that JSON stands for.
- * @throws HoldfastError body_invalid, with the place as a JSON pointer in `issues`: an unknown
- * `$type` or a `value` that is not of it, a `__proto__` key, over 200 levels.
+ * The value of JSON in this form.
+ * @throws HoldfastError body_invalid for an unknown `$type`, a `value` that does not fit it, a `__proto__` key, or more than
+ * 200 levels; `issues` has the place as a JSON pointer
  */
 export function fromJson(json: unknown): unknown {
   return revive(json, []);
 }
 
-/** Text to value. @throws HoldfastError body_invalid: no JSON, or as fromJson has it */
+/** The value of text. @throws HoldfastError body_invalid: not JSON, or as {@link fromJson} */
 export function parseJson(text: string): unknown {
   return fromJson(readJson(text));
 }
@@ -157,7 +157,7 @@ type Path = (string | number)[];
 
 function refuse(path: Path, message: string): HoldfastError {
   const pointer = path.map((key) => `/${escape(String(key))}`).join("");
-  // The sender decides how long a path is.
+  // Cut, because the sender controls its length.
   const place = pointer === "" ? "the body" : pointer.length > 200 ? `${pointer.slice(0, 200)}…` : pointer;
   return new HoldfastError("body_invalid", `${place} ${message}`, { issues: [{ path: pointer, message }] });
 }
@@ -242,7 +242,7 @@ function revivePair(pair: unknown, path: Path, index: number): [unknown, unknown
 function reviveDate(value: unknown, path: Path): Date {
   if (value === null) return new Date(Number.NaN);
   if (typeof value === "string") {
-    // Years of more than four digits, which RFC 3339 does not have.
+    // RFC 3339 has no years of more than four digits, but `Date` does.
     const far = /^[+-]\d{6}-/.test(value) ? new Date(value) : null;
     if (far !== null && !Number.isNaN(far.getTime()) && far.toISOString() === value) return far;
     try {

@@ -1,6 +1,6 @@
 /**
- * The authoring API: what a handler can ask of `step`. Types only; `src/engine` implements it.
- * Long because it is all of `step` in one place, with what each call means.
+ * The authoring API: the types of `step`, which `src/engine` implements.
+ * Long because it documents each call of `step` in one place.
  */
 import type { Author } from "./author.ts";
 import type { Duration, Instant } from "./duration.ts";
@@ -13,13 +13,13 @@ import type { Webhook, WebhookOptions } from "./webhook.ts";
 export type AttemptContext = {
   /** 1 for the first attempt. */
   readonly attempt: number;
-  /** The same for every attempt of this step of this run, in printable ASCII; another where it is done again after it was undone. */
+  /** In printable ASCII, the same for all attempts of this step of this run; another one if it runs again after its undo. */
   readonly idempotencyKey: string;
   /** Aborts when the attempt times out and when the run ends. */
   readonly signal: AbortSignal;
   /**
-   * The W3C `traceparent` of this attempt: sent along with what the step calls, that shows as a part of the run's
-   * trace. Every attempt has its own; one that a death cut off has the same when it is made again.
+   * The W3C `traceparent` of this attempt. Requests that carry it are shown as parts of the run's trace. Each attempt has its
+   * own; an attempt that is repeated after a death of the process has the same.
    */
   readonly traceparent: string;
 };
@@ -27,46 +27,46 @@ export type AttemptContext = {
 export type RunOptions<Result = never> = {
   /** Merged over the workflow's policy. */
   readonly retry?: Retry;
-  /** Of one attempt; 10 minutes unless set. */
+  /** The limit for one attempt; 10 minutes unless set. */
   readonly timeout?: Duration;
   /**
-   * Undoes the step when the run fails, times out, bails out or is cancelled after it completed: a
-   * durable step of its own, with this step's retries. The last completed is undone first.
+   * Undoes the completed step when the run fails, times out, bails out or is cancelled. It runs as a durable step of its own,
+   * with this step's retries. Steps are undone in reverse order of completion.
    */
   readonly undo?: (result: Result, context: AttemptContext) => unknown;
-  /** Retries and timeout of `undo` instead of the step's: merged over the workflow's policy; 10 minutes unless set. */
+  /** Retries and timeout of `undo`, if not those of the step: merged over the workflow's policy; 10 minutes unless set. */
   readonly undoPolicy?: { readonly retry?: Retry; readonly timeout?: Duration };
-  /** "pause" parks the run for a person instead of failing the step: a retry gives it all its attempts again. */
+  /** "pause": after its last attempt the step does not fail, but pauses the run; a retry of the run grants all attempts again. */
   readonly onExhausted?: "fail" | "pause";
-  /** An attempt cut off by a death of the process fails with step_interrupted and is not made again. */
+  /** An attempt that a death of the process interrupted is not repeated: the step fails with step_interrupted. */
   readonly atMostOnce?: boolean;
-  /** The result is never shown: not in the API, not in logs. */
+  /** The result is shown neither by the API nor in logs. */
   readonly sensitive?: boolean;
 };
 
 export type MapContext = AttemptContext & {
-  /** Which item it is; the first is 0. */
+  /** The index of the item, from 0. */
   readonly index: number;
 };
 
 export type MapOptions<Item = never, Result = never> = Omit<RunOptions, "undo"> &
   FanOptions & {
-    /** As that of `run`, with the item. */
+    /** Like `undo` of `run`, with the item. */
     readonly undo?: (result: Result, context: MapContext & { readonly item: Item }) => unknown;
   };
 
-/** A request as {@link Step.fetch} takes it: data, so that it can be made elsewhere. */
+/** A request for {@link Step.fetch}, as plain data, because another object sends it. */
 export type FetchRequest = {
   readonly url: string | URL;
   /** GET unless set. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>> | Headers;
-  /** Text and bytes go out as they are, URLSearchParams as a form, anything else as JSON. */
+  /** Text and bytes are sent as they are, URLSearchParams as a form, anything else as JSON. */
   readonly body?: unknown;
 };
 
 export type FetchOptions<Body = unknown> = Omit<RunOptions<FetchAnswer<Body>>, "atMostOnce"> & {
-  /** Statuses that are answers, besides 200 to 299: what they answer is the result, and no failure. */
+  /** Statuses, besides 200 to 299, whose response is a result and not a failure. */
   readonly acceptStatus?: readonly number[];
 };
 
@@ -78,15 +78,15 @@ export type FetchAnswer<Body = unknown> = {
   readonly body: Body;
 };
 
-/** What a map of a workflow takes: each item is a child run. */
+/** Options of `map` with a workflow, where each item is a child run. */
 export type MapRunsOptions = Omit<InvokeOptions, "id"> & FanOptions;
 
 type FanOptions = {
-  /** Items at work at once; 10 unless set. */
+  /** How many items run at once; 10 unless set. */
   readonly concurrency?: number;
-  /** How many items, or below 1 which share of them, may fail for good before the map does; 0 unless set. */
+  /** How many items may fail for good before the map fails; a number below 1 is a share of the items. 0 unless set. */
   readonly tolerate?: number;
-  /** Answers as `Promise.allSettled` does. */
+  /** Resolves with results like those of `Promise.allSettled`. */
   readonly settled?: boolean;
 };
 
@@ -95,32 +95,32 @@ export type Invocable<Input = never, Output = unknown> =
   | string
   | {
       readonly name: string;
-      /** Says what it takes and gives; nothing is called. */
+      /** Only its types are used. */
       start(input: Input, ...rest: never[]): Promise<{ result(): Promise<Output> }>;
     };
 
 export type StartChildOptions = {
-  /** Made of this run and the step unless given. */
+  /** Derived from the ids of this run and of the step unless given. */
   readonly id?: string;
   readonly labels?: Readonly<Record<string, string>>;
   /**
-   * What becomes of the child when this run ends before it, or stops waiting for it. "cancel" for
-   * `invoke` and "abandon" for `start` unless set.
+   * What happens to the child when this run ends first, or stops waiting for it. Unless set, "cancel" for `invoke` and
+   * "abandon" for `start`.
    */
   readonly onParentEnd?: ChildPolicy;
 };
 
 export type InvokeOptions = StartChildOptions & {
-  /** Counts from the call; past it the call rejects with child_failed. */
+  /** Counts from the call. When it is over, the call rejects with child_failed. */
   readonly timeout?: Duration;
 };
 
-/** The input may be left out where none is needed. */
+/** The input is optional if its type allows undefined. */
 type Given<Input, Options> = undefined extends Input
   ? [input?: Input, options?: Options]
   : [input: Input, options?: Options];
 
-/** What `race` resolves with. */
+/** The result of `race`. */
 export type Raced<Branches extends Readonly<Record<string, () => unknown>>> = {
   readonly [Key in keyof Branches & string]: { readonly key: Key; readonly value: Awaited<ReturnType<Branches[Key]>> };
 }[keyof Branches & string];
@@ -129,19 +129,19 @@ export type RunInfo = {
   readonly id: string;
   readonly workflow: string;
   readonly version: string;
-  /** Epoch ms: when the run was accepted, whatever lives it has had since, and when this life of it began. */
+  /** Epoch ms: when the run was accepted, and when this life of it began. */
   readonly createdAt: number;
   readonly startedAt: number;
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
   readonly labels: Readonly<Record<string, string>>;
-  /** Who started it: `by` names them, `role` is that of the token that let them in, where they gave a name. */
+  /** Who started the run. If they gave the name `by` themselves, `role` is the role of their token. */
   readonly author: Author;
-  /** How often the run went on as new before this; 0 at first. */
+  /** How often the run was continued as new before. */
   readonly continued: number;
 };
 
-/** Words, and what is to be kept with them as `data`; or that first, with words behind it or none: an object, an error. */
+/** Takes a message and data to record with it, or data (an object, an error) and an optional message. */
 export type LogLine = {
   (message: string, ...data: readonly unknown[]): void;
   (data: object, ...more: readonly unknown[]): void;
@@ -154,10 +154,10 @@ export type SignalTypes = Readonly<Record<string, unknown>>;
 
 export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /**
-   * Runs a side effect until it succeeds; the result is recorded once and returned ever after.
-   * @throws an error with `code` (step_failed, step_timeout, step_crashed, non_retryable,
-   * value_uncloneable, value_too_large, name_invalid, limit_exceeded), `step` and `attempts`, and
-   * with the name, message and cause of what the last attempt threw.
+   * Runs a side effect until it succeeds. The result is recorded, and every replay returns it.
+   * @throws an error with the name, message and cause of the last attempt's error, and with `step`, `attempts` and `code`
+   * (step_failed, step_timeout, step_crashed, non_retryable, value_uncloneable, value_too_large, name_invalid,
+   * limit_exceeded)
    */
   run<Result>(
     name: string,
@@ -166,12 +166,12 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   ): Promise<Awaited<Result>>;
 
   /**
-   * A step that is one HTTP request, made elsewhere while the run rests: what it waits for costs the run no time
-   * awake. It is sent with an `Idempotency-Key` unless it brings one, at least once as any step, and recorded once.
-   * 408, 425, 429 and 5xx are tried again by policy, Retry-After is honoured; other statuses outside 200 to 299
-   * fail the step at once (code non_retryable, and the cause has the code `http_404`) unless `acceptStatus` has
-   * them. `timeout` is 14 minutes at most.
-   * @throws an error as `run` does; options_invalid where the request cannot be sent as it is
+   * A step that is one HTTP request, sent by another object, so that the run's object need not stay awake for it. Like any
+   * step it runs at least once and is recorded once. It carries an `Idempotency-Key`, its own unless it has one.
+   * 408, 425, 429 and 5xx are retried by policy, with `Retry-After` respected. Other statuses outside 200 to 299 fail the
+   * step at once (code non_retryable, with a cause of code `http_404`), unless `acceptStatus` has them. `timeout` is at most
+   * 14 minutes.
+   * @throws errors as `run` does; options_invalid for a request that cannot be sent
    */
   fetch<Body = unknown>(
     name: string,
@@ -180,10 +180,10 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   ): Promise<FetchAnswer<Body>>;
 
   /**
-   * One step for each item, `name`, `name#2` … in their order, at most `concurrency` at once; what succeeded
-   * never runs again. Where failures are tolerated, the result of a failed item is undefined. With a workflow
-   * instead of a function each item is the input of a child run, as `invoke` starts it.
-   * @throws an error with code map_failed, `step` and `errors`, sparse, by index
+   * Runs one step for each item, called `name`, `name#2` … in order, at most `concurrency` at once. Items that succeeded
+   * never run again. If failures are tolerated, the result of a failed item is undefined. With a workflow instead of a
+   * function, each item is the input of a child run, as of `invoke`.
+   * @throws an error with code map_failed, `step`, and the sparse array `errors`, by index
    */
   map<Output = unknown>(
     name: string,
@@ -257,9 +257,9 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   ): Promise<{ readonly id: string }>;
 
   /**
-   * Calls every branch; the first to settle settles the race. What the others still wait for is
-   * withdrawn, so that a lost race takes no later signal, and stays pending for ever; a step of theirs
-   * that is at work goes on to its end, and nothing they call after that begins, or ends the run.
+   * Calls every branch. The first to settle settles the race. Waits of the other branches are withdrawn, so that they consume
+   * no later signal, and their promises stay pending. Their steps that have begun run to their end. Calls that the other
+   * branches make after that neither begin nor end the run.
    */
   race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
 
@@ -269,7 +269,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    */
   signal(runId: string, name: string, payload?: unknown): Promise<void>;
 
-  /** Waits at no cost; 0 and less than nothing are told apart: 0 returns at once, less is an error. */
+  /** Waits without keeping the run awake. 0 returns at once; a negative duration is an error. */
   sleep(duration: Duration): Promise<void>;
   sleep(name: string, duration: Duration): Promise<void>;
 
@@ -278,8 +278,8 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   sleepUntil(name: string, instant: Instant): Promise<void>;
 
   /**
-   * The payload of the next signal of that name that nobody consumed, first in first out; null on
-   * timeout and on nothing else. Without `timeout` it is never null.
+   * The payload of the next unconsumed signal of that name, first in, first out. Null on timeout only, so without `timeout`
+   * it is never null.
    */
   waitFor<Name extends keyof Signals & string>(
     name: Name,
@@ -289,14 +289,14 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   waitFor<Payload>(name: string, options?: WaitOptions<Payload> & { readonly timeout?: undefined }): Promise<Payload>;
   waitFor<Payload>(name: string, options: WaitOptions<Payload>): Promise<Payload | null>;
 
-  /** An address that anyone may be handed; its first accepted call resolves `received()`. */
+  /** An address that can be given to anyone. Its first accepted call resolves `received()`. */
   webhook(name: string, options?: WebhookOptions): Promise<Webhook>;
 
-  /** Answers `GET /v1/runs/:id/queries/:name` from the handler's own variables. It changes nothing. */
+  /** Answers `GET /v1/runs/:id/queries/:name` from the handler's variables. `fn` must not change them. */
   query(name: string, fn: () => unknown): void;
   /**
-   * Answers `POST /v1/runs/:id/updates/:name` with what `fn` makes of the validated argument; it may
-   * change the handler's variables and call `step`. What it throws is the answer, and changes nothing else.
+   * Answers `POST /v1/runs/:id/updates/:name` with the result of `fn` for the validated argument. `fn` may change the
+   * handler's variables and call `step`. An error that it throws is the answer, and does not fail the run.
    */
   update<Argument, Result>(name: string, schema: Schema<unknown, Argument>, fn: (argument: Argument) => Result): void;
   update<Argument = unknown, Result = unknown>(
@@ -304,14 +304,14 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
     schema: null | undefined,
     fn: (argument: Argument) => Result,
   ): void;
-  /** Takes every signal of that name, in order, from now on and those not yet consumed. What it throws fails the run. */
+  /** Consumes all signals of that name in order, also those that came before. An error that `fn` throws fails the run. */
   onSignal<Name extends keyof Signals & string>(name: Name, fn: (payload: Signals[Name]) => unknown): void;
   onSignal<Payload = unknown>(name: string, fn: (payload: Payload) => unknown): void;
 
-  /** True for runs that came here with the code that has it, false for those that passed here before. */
+  /** False for runs that passed this place before the code had this call, else true. */
   patched(id: string): boolean;
 
-  /** The run goes on as new with this input: the same id, an empty history, its unconsumed signals. */
+  /** Restarts the run with this input, under the same id, with an empty history and its unconsumed signals. */
   continueAsNew(input?: unknown): Promise<never>;
 
   /** Ends the run as cancelled, at once, through any catch. */
@@ -319,19 +319,19 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /** Ends the run as failed, at once, through any catch, without retries. */
   fail(error: unknown): never;
 
-  /** Epoch ms of the newest event the handler has seen; the same in every replay. */
+  /** Epoch ms of the newest event that was delivered to the handler; the same in every replay. */
   now(): number;
   /**
-   * In [0, 1); the same in every replay. For the handler: inside a step's function, which replay does
-   * not call, use `Math.random`, or the numbers that follow change.
+   * A number in [0, 1), the same in every replay. Only for the handler: in a step's function use `Math.random`, because a
+   * replay does not call that function, and the numbers after it would change.
    */
   random(): number;
-  /** A version 4 UUID; the same in every replay. For the handler, as `random`. */
+  /** A version 4 UUID, the same in every replay. Only for the handler, like `random`. */
   uuid(): string;
 
-  /** One history entry a line; silent in replay. @throws value_uncloneable, value_too_large */
+  /** Each line is one entry of the history; a replay does not repeat it. @throws value_uncloneable, value_too_large */
   readonly log: Log;
-  /** Published with the run; silent in replay. */
+  /** Published with the run; a replay does not repeat it. */
   progress(value: unknown): void;
   readonly info: RunInfo;
 }
@@ -339,8 +339,8 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
 export type WaitOptions<Payload = unknown> = {
   readonly timeout?: Duration;
   /**
-   * Validates the payload as it is consumed; one that does not fit rejects with signal_invalid. Where it takes its time
-   * (30 s at most), what it says is on record; else it says it again in every replay.
+   * Validates the payload when it is consumed; an invalid one rejects with signal_invalid. The result of an asynchronous
+   * schema, which may take up to 30 s, is recorded; a synchronous one is called again in every replay.
    */
   readonly schema?: Schema<unknown, Payload>;
   /** A name for the wait itself, of at most 256 characters, recorded with it. */

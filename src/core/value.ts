@@ -1,4 +1,4 @@
-/** Values in stored form: devalue text, the format of the `devalue` package, whose reader reads it. */
+/** The stored form of values: devalue text, the format of the `devalue` package, which also parses it. */
 import { dequal } from "dequal";
 import { parse } from "devalue";
 import { createError, hide } from "./error.ts";
@@ -8,30 +8,30 @@ import { unreadable } from "./value/tag.ts";
 import { Writer } from "./value/writer.ts";
 import type { ErrorPayload } from "./value/writer.ts";
 
-/** A value as devalue text; only `encode` makes one. */
+/** A value as devalue text, made by {@link encode}. */
 export type Stored = string & { readonly __stored: unique symbol };
 
 /**
- * The value as structured clone carries it, for ever: class instances become plain objects, keys
- * that are symbols are left out, a view of a part of a buffer keeps that part only. Errors keep
- * name, message, stack, cause, members and `code`.
- * @throws HoldfastError value_uncloneable (functions, symbols, promises, weak collections, host
- * objects such as Response, an own `__proto__` key, more than 500 levels), value_too_large; the
- * message names `what` and, for the first, the path within the value.
+ * The value in stored form. The rules are those of structured clone: class instances become plain objects, symbol keys are
+ * left out, and a view of a part of a buffer keeps only that part. Errors keep name, message, stack, cause, members and
+ * `code`.
+ * @throws HoldfastError value_uncloneable (functions, symbols, promises, weak collections, host objects such as Response, an
+ * own `__proto__` key, more than 500 levels), value_too_large. The message names `what`; that of value_uncloneable also the
+ * path within the value.
  */
 export function encode(value: unknown, what: string): Stored {
   return (short(value) ?? new Writer(what).write(value)) as Stored;
 }
 
-/** What is shown in the place of a value: it is decoded as a {@link Shape}. */
+/** Stands for a value that must not be shown: {@link decode} returns a {@link Shape} for it. */
 export function encodeShape(outline: Outline): Stored {
   return `${shapeMark}${JSON.stringify(JSON.stringify(outline))}]` as Stored;
 }
 
-/** No value begins so: in stored form a list holds numbers only. */
+/** The beginning of an encoded shape. No value begins like this: arrays are lists of numbers, and no type is called Shape. */
 const shapeMark = '[["Shape",1],';
 
-/** The value; every call makes a new one. @throws HoldfastError journal_corrupt, journal_newer: it cannot be read */
+/** The value, made anew by every call. @throws HoldfastError journal_corrupt, journal_newer */
 export function decode(stored: Stored): unknown {
   try {
     return read(stored);
@@ -51,11 +51,11 @@ function read(stored: Stored): unknown {
   return parse(stored, { Error: (payload: ErrorPayload) => reviveValue(payload, revived) });
 }
 
-/** What {@link short} writes, and all that is one such value in a list; anything else is {@link unread}. */
+/** Reads the values that {@link short} writes, and other lists of one primitive; returns {@link unread} for anything else. */
 function readShort(stored: Stored): unknown {
   if (stored === "-1") return undefined;
   const first = stored.charCodeAt(1);
-  // Lists and objects are for the reader, and so is what no list begins.
+  // Nested lists and objects, and text that is not a list, are left to the full parser.
   if (stored.charCodeAt(0) !== opening || first === opening || first === brace) return unread;
   const whole = readWhole(stored);
   if (whole >= 0) return whole;
@@ -64,7 +64,7 @@ function readShort(stored: Stored): unknown {
   return list.length !== 1 || (typeof value === "object" && value !== null) ? unread : value;
 }
 
-/** A whole number alone in its list, and not a large one; -1 for anything else. */
+/** Reads a list of one small whole number; returns -1 for anything else. */
 function readWhole(stored: Stored): number {
   const end = stored.length - 1;
   if (end > 10 || stored.charCodeAt(end) !== closing || (end > 2 && stored.charCodeAt(1) === zero)) return -1;
@@ -83,21 +83,21 @@ const zero = "0".charCodeAt(0);
 const opening = "[".charCodeAt(0);
 const brace = "{".charCodeAt(0);
 
-/** Text without it holds no errors, and is read faster. */
+/** Text without this contains no errors, and is parsed faster. */
 const errorMark = '["Error",';
 
-/** Whether two values are equal in depth, whatever the order of their keys; two errors by all they keep. */
+/** Whether two values are deeply equal, in any order of keys. Errors are compared by all that is stored of them. */
 export function isSame(a: Stored, b: Stored): boolean {
   if (a === b) return true;
   try {
     return dequal(bare(a), bare(b));
   } catch {
-    // Cycles with their keys in different orders go round for ever, and are told apart.
+    // Comparing cycles whose keys are in different orders overflows the stack: they count as different.
     return false;
   }
 }
 
-/** Errors as their payloads: comparison looks at listed properties only. */
+/** The value with errors as plain objects, because the comparison sees only enumerable properties. */
 function bare(stored: Stored): unknown {
   return parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, $error: true }) });
 }
@@ -105,8 +105,8 @@ function bare(stored: Stored): unknown {
 export const undefinedValue: Stored = encode(undefined, "nothing");
 
 /**
- * An error whose cause leads back to it is asked for while its payload is half read, and once
- * more at the end: the same error both times, completed by the last.
+ * Called twice for an error in its own cause chain: first while its payload is incomplete, then at the end. Returns the same
+ * error both times, and completes it the second time.
  */
 function reviveValue(payload: ErrorPayload, revived: Map<ErrorPayload, Error>): Error {
   const error = revived.get(payload) ?? createError(payload);
@@ -117,7 +117,7 @@ function reviveValue(payload: ErrorPayload, revived: Map<ErrorPayload, Error>): 
   return error;
 }
 
-/** The commonest values at once: null is returned for those that need the writer. */
+/** Encodes the most common primitives without the writer; returns null for all other values. */
 function short(value: unknown): string | null {
   switch (typeof value) {
     case "undefined":

@@ -1,4 +1,4 @@
-/** A webhook as an author knows it: what it is asked for with, its calls, who judges them, what they are answered. */
+/** The types of `step.webhook`: its options, its calls, how they are verified, and their responses. */
 import type { Duration } from "./duration.ts";
 
 export type WebhookCall = {
@@ -10,50 +10,50 @@ export type WebhookCall = {
   readonly body: unknown;
 };
 
-/** A call as whoever verifies it is given it: `raw` is the body as it came, `at` when it came, epoch ms. */
+/** A call to be verified: `raw` is the unparsed body, `at` the time of arrival in epoch ms. */
 export type Delivery = WebhookCall & { readonly raw: Uint8Array; readonly at: number };
 
-/** Answers whether the call comes from whom it says; throwing is a no. */
+/** Returns whether the call is authentic; an error counts as false. */
 export type Verify = (call: Delivery) => boolean | Promise<boolean>;
 
 export type WebhookOptions = {
   /** Counts from the call of `webhook`. */
   readonly timeout?: Duration;
-  /** Refuses a call by answering false or throwing; `verify` has those of known senders. */
+  /** Refuses a call by returning false or throwing; `verify` has functions for known senders. */
   readonly verify?: Verify;
-  /** What the caller is answered; 202 `{ "accepted": true, "duplicate": false }` unless set. */
+  /** Makes the response to the caller; 202 `{ "accepted": true, "duplicate": false }` unless set. */
   readonly respond?: (call: WebhookCall) => WebhookReply | Promise<WebhookReply>;
 };
 
-/** What a caller is answered: one of these, or the platform's own `Response`. */
+/** The response to a caller: plain data, or the platform's `Response`. */
 export type WebhookReply = WebhookResponse | Response;
 
 export type WebhookResponse = {
   readonly status?: number;
   readonly headers?: Record<string, string>;
-  /** Text goes out as it is, anything else as JSON. */
+  /** Text is sent as it is, anything else as JSON. */
   readonly body?: unknown;
 };
 
 export type Webhook = {
   readonly url: string;
-  /** The first accepted call, also one that came before this was asked; null on timeout. */
+  /** The first accepted call, which may have come before; null on timeout. */
   received(): Promise<WebhookCall | null>;
 };
 
-/** Who judges a call beyond yes and no: the senders we know (objects/verify). */
+/** A `verify` function for a known sender (objects/verify), which also gives reasons and recognizes repeated calls. */
 export interface Verifier {
   (call: Delivery): Promise<boolean>;
-  /** How it is called where webhooks are listed. */
+  /** Its name in lists of webhooks. */
   readonly preset: string;
-  /** Why the call is refused, in words that tell nothing but what is public; null where it is not. */
+  /** Why the call is refused, in words that reveal no secret; null if it is accepted. */
   judge(call: Delivery): Promise<string | null>;
   /**
-   * What tells this delivery from any other, of what the sender has signed or its credential vouches for: sent
-   * once more, by the sender or by somebody who listened, it is the same. Null where there is no such thing.
+   * Identifies the delivery by authenticated parts of it, so that a repetition by the sender, or a replay by an
+   * eavesdropper, has the same identity. Null if the sender has nothing of that kind.
    */
   identify(call: Delivery): string | Uint8Array | null;
-  /** The header that is the credential itself: who has read it can call, so it goes no further than the judge. */
+  /** The header that contains the credential itself. It is removed after the verification, because its readers could call. */
   readonly credential?: string;
 }
 

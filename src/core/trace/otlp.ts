@@ -6,7 +6,7 @@ type Json = Readonly<Record<string, unknown>>;
 const internal = 1;
 const failed = 2;
 
-/** @param service the name under which whoever reads the traces finds them */
+/** @param service the `service.name` of the traces */
 export function toOtlp(spans: readonly Span[], service: string): Json {
   const resource = { attributes: attributesOf({ "service.name": service }) };
   return { resourceSpans: [{ resource, scopeSpans: [{ scope: { name: "holdfast" }, spans: spans.map(spanOf) }] }] };
@@ -33,7 +33,7 @@ function eventOf(name: string, at: number, attributes: Attributes): Json {
   return { timeUnixNano: nanosOf(at), name, attributes: attributesOf(attributes) };
 }
 
-/** Numbers of 64 bits are text in this JSON. */
+/** Integers are text, as the JSON form of 64-bit numbers in Protocol Buffers is. */
 function attributesOf(attributes: Attributes): Json[] {
   return Object.entries(attributes).map(([key, value]) => ({
     key,

@@ -1,6 +1,6 @@
 /** The path to something within a value, for messages. */
 
-/** One step of a path: a key, an index, or a phrase for what has neither. */
+/** One part of a path: a key, an index, or a phrase for a place that has neither. */
 export type Segment = string | number | { readonly phrase: string };
 
 export const insideMap: Segment = { phrase: " (a value of a map)" };

@@ -1,14 +1,14 @@
-/** Why a stored value cannot be read: its text is damaged, or holds a type that only a newer version knows. */
+/** Explains why a stored value cannot be read: its text is damaged, or has a type that only a newer version knows. */
 import { isByteType } from "../bytes.ts";
 import { HoldfastError } from "../error.ts";
 
-/** Those that are written, beside the kinds of bytes. */
+/** The types that this version writes, besides those of bytes. */
 const known: ReadonlySet<string> = new Set([
   ...["Date", "Map", "Set", "BigInt", "RegExp", "Object", "null", "Error"],
   "Shape",
 ]);
 
-/** Of a text that could not be read: journal_newer or journal_corrupt. */
+/** The error for text that could not be parsed: journal_newer or journal_corrupt. */
 export function unreadable(stored: string, cause: unknown): HoldfastError {
   const tag = unknownTag(stored);
   if (tag === null) {
@@ -21,7 +21,7 @@ export function unreadable(stored: string, cause: unknown): HoldfastError {
   );
 }
 
-/** A list that begins with text is a value of the type that the text names. */
+/** The name of an unknown type in the text, if there is one: lists that begin with text name the type of a value. */
 function unknownTag(stored: string): string | null {
   let parts: unknown;
   try {

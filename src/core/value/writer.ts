@@ -1,9 +1,9 @@
 /**
- * Writes values as devalue text under the rules of structured clone, and counts as it goes.
+ * Writes values as devalue text by the rules of structured clone, and counts its length meanwhile.
  *
- * The writer of the `devalue` package is not used: it leaves lone surrogates to be lost in UTF-8,
- * takes up to six characters for one, knows no errors, and does not say no to what is too large.
- * Long because the kinds of values are many, each is written by a few lines, and they write each other.
+ * The writer of the `devalue` package is not used, because it does not escape lone surrogates, which UTF-8 cannot carry,
+ * writes up to six characters for one, does not support errors, and has no limit of size.
+ * Long because there are many types of values, and their writers call each other.
  */
 import { toBase64 } from "../bytes.ts";
 import { builtInOf, HoldfastError } from "../error.ts";
@@ -11,10 +11,10 @@ import { group, maxValueBytes, utf8Length } from "../size.ts";
 import { describePath, insideError, insideMap, insideMapKey, insideSet } from "./path.ts";
 import type { Segment } from "./path.ts";
 
-/** Levels of nesting: what can be written can be read, also from deep within a call stack. */
+/** The limit of nesting. Values of this depth can still be parsed deep in a call stack. */
 export const maxValueDepth = 500;
 
-/** What is written of an error; `type` is its built-in class, where its name is not that. */
+/** The stored form of an error; `type` is its built-in class, if its name is different. */
 export type ErrorPayload = {
   readonly name: string;
   readonly message: string;
@@ -25,7 +25,7 @@ export type ErrorPayload = {
   readonly errors?: unknown;
 };
 
-/** How devalue writes what has no index. */
+/** The numbers with which devalue writes values that have no index. */
 const undefinedIndex = -1;
 const hole = -2;
 const nan = -3;
@@ -36,11 +36,11 @@ const sparse = -7;
 
 export class Writer {
   readonly what: string;
-  /** Each distinct value is written once, at its index; the first is the whole. */
+  /** The text of each distinct value, at its index; the first one is the whole value. */
   readonly parts: string[] = [];
   readonly indexes = new Map<unknown, number>();
   readonly path: Segment[] = [];
-  /** Characters written so far, and how many of them are only the way bytes are written. */
+  /** Characters written so far, and how many of them do not count because they are only the base64 of bytes. */
   length = 1;
   spared = 1;
 
@@ -53,18 +53,18 @@ export class Writer {
       const index = this.visit(value);
       if (index < 0) return String(index);
     } catch (error) {
-      // A getter, or a proxy, that throws.
+      // A getter or a proxy threw.
       throw error instanceof Refusal ? error.error : this.refusal("cannot be read", error).error;
     }
     const text = `[${this.parts.join(",")}]`;
     const limit = maxValueBytes + this.spared;
-    // A character is three bytes at most, so most text need not be measured.
+    // A character has at most three bytes, so most text need not be measured.
     const bytes = text.length * 3 <= limit ? 0 : utf8Length(text);
     if (bytes > limit) throw this.tooLarge(bytes - this.spared, "").error;
     return text;
   }
 
-  /** The index of the value, written if it is new. */
+  /** The index of the value, which is written if it is new. */
   visit(value: unknown): number {
     if (value === undefined) return undefinedIndex;
     if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) return specialNumber(value);
@@ -79,7 +79,7 @@ export class Writer {
     return index;
   }
 
-  /** The same, one step further down the path. */
+  /** Like `visit`, for a value within the current one. */
   inside(segment: Segment, value: unknown): number {
     if (this.path.length >= maxValueDepth) throw this.tooDeep();
     this.path.push(segment);
@@ -145,7 +145,7 @@ export class Writer {
     }
   }
 
-  /** Host objects name themselves by a tag of their own, and so may a class of the user's. */
+  /** For an object whose tag is not a built-in type's: a host object, or an instance of a user's class with a tag. */
   unknownText(value: object, tag: string): string {
     if (tag === "Promise") throw this.refusal("is a promise: await it first");
     const carries = Object.keys(value).length > 0 && isCloneable(value);
@@ -174,7 +174,7 @@ export class Writer {
   }
 
   property(value: object, key: string): number {
-    // No reader could tell it from a change of prototype.
+    // Parsing it would set the prototype.
     if (key === "__proto__") throw this.refusal("has a key named __proto__");
     if (this.path.length >= maxValueDepth) throw this.tooDeep();
     this.path.push(key);
@@ -189,13 +189,13 @@ export class Writer {
       const value = array[at];
       if (value === undefined && !Object.hasOwn(array, at)) return this.holedText(array);
       indexes.push(this.inside(at, value));
-      // Each with its comma.
+      // At least two characters each: a digit and a comma.
       this.check(2 * indexes.length);
     }
     return `[${indexes.join(",")}]`;
   }
 
-  /** An array with holes: each marked, or, where they are most of it, the others with their places. */
+  /** An array with holes: each hole is marked, or, if most items are holes, each other item is written with its index. */
   holedText(array: readonly unknown[]): string {
     const keys = Object.keys(array).filter((key) => isIndex(key, array.length));
     if (keys.length * 2 < array.length) {
@@ -243,7 +243,7 @@ export class Writer {
     return this.spare(`["${tag}",${index}]`, 0);
   }
 
-  /** Text that counts for so many bytes. */
+  /** Returns the text, which counts as that many bytes instead of its length. */
   spare(text: string, bytes: number): string {
     this.spared += text.length + 1 - bytes;
     return text;
@@ -252,18 +252,18 @@ export class Writer {
   errorText(error: Error): string {
     const type = builtInOf(error);
     const { name, message, stack }: { name: unknown; message: unknown; stack?: unknown } = error;
-    // The order matters: a reader that a cycle leads back here has the first three by then.
+    // The order matters: when a cycle leads back here, the parser has read only the first three.
     const payload: Record<string, unknown> = { name: String(name), message: String(message) };
     if (type !== undefined) payload["type"] = type;
     if (typeof stack === "string") payload["stack"] = stack;
     if (Object.hasOwn(error, "code")) Object.assign(payload, codeOf(error));
     if (error instanceof AggregateError) payload["errors"] = error.errors;
     if (Object.hasOwn(error, "cause")) payload["cause"] = error.cause;
-    // A level of its own, as it is for the reader.
+    // The payload is a level of its own, as it is for the parser.
     return `["Error",${this.inside(insideError, payload)}]`;
   }
 
-  /** Gives up as soon as what is written, or about to be, cannot fit. */
+  /** Throws as soon as the text, with `more` that is about to be written, is over the limit. */
   check(more: number): void {
     const bytes = this.length - this.spared + more;
     if (bytes > maxValueBytes) throw this.tooLarge(bytes, "at least ");
@@ -285,7 +285,7 @@ export class Writer {
   }
 }
 
-/** A refusal on its way out, told apart from what the value's own getters throw. */
+/** Wraps our own error while it is thrown through the value's getters, to tell it from theirs. */
 class Refusal {
   readonly error: HoldfastError;
 

@@ -1,4 +1,4 @@
-/** Owns: the description of the API as an OpenAPI 3.1 document, made of the table of routes. */
+/** Owns: the description of the API as an OpenAPI 3.1 document, made from the table of routes. */
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { operations } from "./operation.ts";
@@ -6,7 +6,7 @@ import type { Operation } from "./operation.ts";
 import { object, ref, schemas, text } from "./schema.ts";
 import type { Schema } from "./schema.ts";
 
-/** @param routes those that are described besides this one */
+/** The route of the document. @param routes all others, which it describes besides itself */
 export function describingRoute(routes: readonly Route[]): Route {
   const route: Route = { method: "GET", path: "/openapi.json", role: "read", handle: (call) => answer(call) };
   const answer = ({ request }: Call): Response => {
@@ -16,10 +16,10 @@ export function describingRoute(routes: readonly Route[]): Route {
   return route;
 }
 
-/** HEAD and OPTIONS are answered beside them, and do nothing. */
+/** The methods that are described for `ANY`. HEAD and OPTIONS are also answered, but have no effect. */
 const anyMethod = ["get", "post", "put", "patch", "delete"];
 
-/** OpenAPI 3.1.1 (https://spec.openapis.org/oas/v3.1.1). Pages of the dashboard are no part of the API. */
+/** OpenAPI 3.1.1 (https://spec.openapis.org/oas/v3.1.1). Pages of the dashboard are left out. */
 export function documentOf(routes: readonly Route[]) {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
@@ -91,7 +91,7 @@ function describe(route: Route, method: string, operation: Operation) {
   };
 }
 
-/** Of `label.KEY`, which stands for many, an object: what is in it is sent as so many parameters (RFC 6570). */
+/** `label.KEY` stands for many parameters, and is described as an object whose members are sent as parameters (RFC 6570). */
 function inQuery(name: string, schema: Schema) {
   if (!name.endsWith(".KEY")) return { name, in: "query", schema };
   const prefix = name.slice(0, -".KEY".length);

@@ -1,7 +1,7 @@
 /**
- * Owns: what each route takes and answers, for the description of the API. A route that is missing
- * here, or takes other parameters or fields than it says, fails the tests.
- * Long because it is one table, a line or two for each route.
+ * Owns: the requests and responses of each route, for the description of the API. Tests fail if a route is missing here, or
+ * takes other parameters or fields.
+ * Long because it is one table with a line or two for each route.
  */
 import { runStatuses } from "../../core/run.ts";
 import { barKinds } from "../../core/timeline.ts";
@@ -11,20 +11,20 @@ import type { Schema } from "./schema.ts";
 export type Operation = {
   readonly summary: string;
   readonly query?: Readonly<Record<string, Schema>>;
-  /** Fields of a JSON object; all may be absent but those in `needed`. */
+  /** Fields of the JSON object in the body; only those in `needed` are required. */
   readonly fields?: Readonly<Record<string, Schema>>;
   readonly needed?: readonly string[];
-  /** The whole body, where it is not an object of fields. */
+  /** The whole body, if it is not an object with fields. */
   readonly body?: Schema;
-  /** Media type of the body; JSON unless it says. */
+  /** Media type of the body; JSON unless set. */
   readonly takes?: string;
-  /** Takes an Idempotency-Key. */
+  /** Whether the route takes an `Idempotency-Key`. */
   readonly keyed?: true;
-  /** Other headers that it reads, with what they say. */
+  /** Other headers that the route reads, with their descriptions. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Bodies by status; null for none. Problems are understood. */
+  /** Bodies of responses by status; null for none. Problems are not listed: every route may respond with one. */
   readonly answers: Readonly<Record<number, Schema | null>>;
-  /** Media type of what is answered; JSON unless it says. */
+  /** Media type of the response; JSON unless set. */
   readonly type?: string;
 };
 

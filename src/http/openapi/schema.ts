@@ -1,6 +1,6 @@
 /**
  * Owns: the shapes of the API as JSON Schema (draft 2020-12), for its description.
- * Long because every shape that the API answers stands here once.
+ * Long because it has every shape of a response once.
  */
 import { runStatuses } from "../../core/run.ts";
 
@@ -27,7 +27,7 @@ export function mapOf(additionalProperties: Schema): Schema {
   return { type: "object", additionalProperties };
 }
 
-/** An object of these fields; those named in `optional` may be absent. */
+/** An object with these fields, which are required unless `optional` names them. */
 export function object(properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema {
   const required = Object.keys(properties).filter((name) => !optional.includes(name));
   return required.length === 0 ? { type: "object", properties } : { type: "object", properties, required };
