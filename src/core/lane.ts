@@ -74,16 +74,16 @@ export class Lane {
     const entry = this.#entries.get(ticketKey(ticket)) ?? this.#enqueue(ticket, clampPriority(priority), hold, now);
     this.#grant(now);
     if (entry.slot.grantedAt !== null) {
-      if (entry.slot.told) this.#beginSpan(entry, now);
-      else this.#confirm(entry, now);
+      this.#confirm(entry, now);
       this.#leases.give(entry, now);
     }
     this.#write();
     return this.#place(entry);
   }
 
-  /** In a lane with a period, a slot that was granted stays used until its span is over. */
+  /** In a lane with a period, a slot that was granted stays used until its span is over, which begins now. */
   leave(ticket: Ticket, now: number): void {
+    this.#expireSpans(now);
     const entry = this.#entries.get(ticketKey(ticket));
     if (entry === undefined) return;
     if (entry.slot.grantedAt !== null && this.#terms.periodMs !== null) this.#confirm(entry, now);
@@ -260,11 +260,12 @@ export class Lane {
 
   /** The holder knows of its slot, and goes on. */
   #confirm(entry: Entry, now: number): void {
-    if (entry.slot.told) return;
-    this.#untold.delete(entry);
-    this.#unanswered.delete(entry);
-    entry.slot = { ...entry.slot, told: true };
-    this.#changed.add(entry);
+    if (!entry.slot.told) {
+      this.#untold.delete(entry);
+      this.#unanswered.delete(entry);
+      entry.slot = { ...entry.slot, told: true };
+      this.#changed.add(entry);
+    }
     this.#beginSpan(entry, now);
   }
 

@@ -131,15 +131,18 @@ export class Slots implements Limiter {
   answered(slot: Slot, place: Place | null, now: number): Fact[] {
     slot.asking = false;
     if (slot.left) return [];
-    const { lane } = slot;
-    const { step } = slot.ticket;
+    const [lane, step] = [slot.lane, slot.ticket.step];
     if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
       // The lane may take this turn back: only a new one is safe.
       slot.phase = "waiting";
       this.#giveBack(slot, false);
       return [];
     }
-    if (place !== null && (place.granted || place.turn === slot.toldTurn)) return this.#enter(slot, place.turn);
+    if (place !== null && (place.granted || place.turn === slot.toldTurn)) {
+      // The answer took its time: a rate counts the run from where it begins.
+      if (slot.need.periodMs !== null) this.#requests.push({ kind: "leave", lane, ticket: slot.ticket });
+      return this.#enter(slot, place.turn);
+    }
     if (place !== null && !place.granted) {
       const { position, used, limit } = place;
       slot.turn = place.turn;
@@ -280,8 +283,7 @@ export class Slots implements Limiter {
     slot.phase = "held";
     slot.turn = turn;
     slot.place = null;
-    const { lane } = slot;
-    const { step } = slot.ticket;
+    const [lane, step] = [slot.lane, slot.ticket.step];
     if (step !== null) this.#steps.entered(step);
     return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
   }

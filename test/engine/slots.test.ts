@@ -103,25 +103,29 @@ describe("a run that needs a slot", () => {
   });
 
   test("asks for a rate once, before it begins", async () => {
-    const simulation = new LaneSimulation();
-    const ledger = new Ledger(simulation);
-    const handler = async (_input: unknown, step: Step) => {
-      await step.run("one", () => ledger.work(step.info.id, 5));
-      await step.sleep("nap", minute);
-      await step.run("two", () => ledger.work(step.info.id, 5));
-    };
-    const runs = ["a", "b", "c"].map((id) => simulation.add(id, handler, [need("rate", 1, { periodMs: 10 * minute })]));
-    await simulation.drive();
-    const started = runs
-      .map((simulated) => simulated.entries("run.started")[0]?.at ?? 0)
-      .sort((one, other) => one - other);
-    expect((started[1] ?? 0) - (started[0] ?? 0)).toBeGreaterThanOrEqual(10 * minute);
-    expect((started[2] ?? 0) - (started[1] ?? 0)).toBeGreaterThanOrEqual(10 * minute);
-    expect(runs.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    const periodMs = 10 * minute;
+    // However long each message takes.
+    for (let seed = 0; seed < 40; seed++) {
+      const simulation = new LaneSimulation(`rate once ${seed}`);
+      const ledger = new Ledger(simulation);
+      const handler = async (_input: unknown, step: Step) => {
+        await step.run("one", () => ledger.work(step.info.id, 5));
+        await step.sleep("nap", minute);
+        await step.run("two", () => ledger.work(step.info.id, 5));
+      };
+      const runs = ["a", "b", "c"].map((id) => simulation.add(id, handler, [need("rate", 1, { periodMs })]));
+      await simulation.drive();
+      const started = runs
+        .map((simulated) => simulated.entries("run.started")[0]?.at ?? 0)
+        .sort((one, other) => one - other);
+      expect((started[1] ?? 0) - (started[0] ?? 0), `seed ${seed}`).toBeGreaterThanOrEqual(periodMs);
+      expect((started[2] ?? 0) - (started[1] ?? 0), `seed ${seed}`).toBeGreaterThanOrEqual(periodMs);
+      expect(runs.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    }
   });
 
   test("is let in by a rate as it begins, whatever is paused, evicted or dies between the two", async () => {
-    const [limit, periodMs, latencyMs] = [2, 10_000, 10];
+    const [limit, periodMs] = [2, 10_000];
     for (let seed = 0; seed < 40; seed++) {
       const random = createRandom(`rate ${seed}`);
       const below = (count: number): number => Math.floor(random.next() * count);
@@ -146,7 +150,7 @@ describe("a run that needs a slot", () => {
         .map((simulated) => simulated.entries("run.started")[0]?.at ?? 0)
         .sort((one, other) => one - other);
       for (const [index, at] of begun.slice(limit).entries()) {
-        expect(at - (begun[index] ?? 0), `seed ${seed}`).toBeGreaterThanOrEqual(periodMs - latencyMs);
+        expect(at - (begun[index] ?? 0), `seed ${seed}`).toBeGreaterThanOrEqual(periodMs);
       }
     }
   });

@@ -457,6 +457,24 @@ describe("what is written", () => {
     });
     expect(rows).toBe(2 + 4);
   });
+
+  test("a start that a throttle lets in at once costs three: it is granted, begins, and counts no more (budget)", async () => {
+    const rows = await newLane().inside((ctx) => {
+      const counted = new Rows(ctx.storage.sql);
+      const store = new LaneStore(counted.sql);
+      const lane = new Lane(store.state.terms, store.slots(), store);
+      const start = (runId: string, now: number): void => {
+        expect(lane.enter({ ...request(runId), periodMs: 1000 }, now).granted).toBe(true);
+        lane.leave(ticketOf(runId), now + 5);
+        lane.advance(now + 1005);
+      };
+      start("first", 10);
+      counted.forget();
+      start("run", 2000);
+      return counted.written;
+    });
+    expect(rows).toBe(3);
+  });
 });
 
 describe("what is left behind", () => {

@@ -186,6 +186,18 @@ describe("a rate of starts", () => {
     expect(waiting(lane)).toEqual([]);
   });
 
+  test("of runs counts from when one leaves, because the answer that let it in took its time", () => {
+    const { lane } = laneWith();
+    const granted = (runId: string, now: number): boolean =>
+      lane.enter({ ...entrance(runId, 1), periodMs: 1000 }, now).granted;
+    expect([granted("a", 0), granted("b", 10)]).toEqual([true, false]);
+    lane.leave(ticket("a"), 100);
+    lane.advance(1099);
+    expect([waiting(lane), lane.wakeAt(1099)]).toEqual([["b"], 1100]);
+    lane.advance(1100);
+    expect(waiting(lane)).toEqual([]);
+  });
+
   test("closed or lowered, it names a time all the same", () => {
     const { lane } = laneWith();
     for (const id of ["a", "b", "c"]) lane.admit(id, 3, 1000, 0);

@@ -56,14 +56,13 @@ export class Reference {
     this.grant(now);
     if (held.grantedAt === null) return false;
     this.#tell(held, now);
-    // Who asks has not begun.
-    if (this.#periodMs !== null) held.grantedAt = now;
     held.lookAt = now + leaseOf(held);
     this.grant(now);
     return true;
   }
 
   leave(ticket: Ticket, now: number): void {
+    this.#sweep(now);
     const held = this.#find(ticket);
     if (held === undefined) return;
     if (held.grantedAt !== null && this.#periodMs !== null) this.#tell(held, now);
@@ -126,9 +125,9 @@ export class Reference {
     );
   }
 
-  /** A span of a rate begins when its holder is known to go on. */
+  /** A span of a rate begins when its holder is known to go on; one that asks has not begun, one that leaves has only just. */
   #tell(held: Held, now: number): void {
-    if (!held.told && this.#periodMs !== null) held.grantedAt = now;
+    if (this.#periodMs !== null) held.grantedAt = now;
     held.told = true;
   }
 
