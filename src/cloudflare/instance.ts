@@ -121,7 +121,8 @@ function stepOf({ name, count = 1, type }: Place): StepRef {
   const refuse = (why: string) => new HoldfastError("options_invalid", `the step to restart from is not valid: ${why}`);
   if (typeof name !== "string") throw refuse("its name must be a string");
   if (!Number.isInteger(count) || count < 1) throw refuse("its count must be a whole number above 0");
-  if (type === undefined) return { id: labelOf(name, count), kinds: Object.values(kinds).flat() };
+  if (type === undefined)
+    return { id: labelOf(name, count), kinds: [...kinds.do, ...kinds.sleep, ...kinds.waitForEvent] };
   if (!Object.hasOwn(kinds, type)) throw refuse(`its type must be one of ${Object.keys(kinds).join(", ")}`);
   return { id: labelOf(name, count), kinds: kinds[type] };
 }

@@ -6,22 +6,46 @@ import type { CallKind, Entry } from "./entry.ts";
 import { HoldfastError } from "./error.ts";
 import { planFork } from "./fork.ts";
 import type { ForkPlan } from "./fork.ts";
+import { callKey } from "./state.ts";
+import type { RunState } from "./state.ts";
 import { subjectOf } from "./subject.ts";
 
 /** A step by its id in the code. Of several kinds of calls with that id, the first of `kinds` is meant. */
-export type StepRef = { readonly id: string; readonly kinds: readonly CallKind[] };
+export type StepRef = { readonly id: string; readonly kinds: readonly [CallKind, ...CallKind[]] };
 
-/** @param read reads the history; called several times @throws HoldfastError fork_invalid: the history has no such step */
-export function planRestart(read: () => Iterable<Entry>, { id, kinds }: StepRef): ForkPlan {
+/**
+ * @param read reads the history; called several times
+ * @param before the step from which the run was restarted before; where it has not come there yet, it keeps all that it has
+ * @throws HoldfastError fork_invalid: the history has no such step
+ */
+export function planRestart(read: () => Iterable<Entry>, { id, kinds }: StepRef, before: string | null): ForkPlan {
   const found = callsNamed(read(), id);
-  const kind = kinds.find((each) => found.has(each));
-  const from = kind === undefined ? undefined : found.get(kind);
-  if (kind === undefined || from === undefined) {
+  const kind = kinds.find((each) => found.has(each)) ?? kinds[0];
+  const from = found.get(kind);
+  if (from === undefined && id !== before) {
     throw new HoldfastError("fork_invalid", `step ${JSON.stringify(id)} is not in the history of the run`);
   }
-  const plan = planFork(read(), { from, kind, given: [] });
+  const history = from === undefined ? endingWith(read(), kind, id) : read();
+  const plan = planFork(history, { from: from ?? id, kind, given: [] });
   const waiting = unconsumed(read(), new Set(plan.copied));
   return { ...plan, copied: plan.copied.filter((seq) => !waiting.has(seq)) };
+}
+
+/** The history, as if the code made this call next. */
+function* endingWith(entries: Iterable<Entry>, call: CallKind, step: string): Iterable<Entry> {
+  yield* entries;
+  yield { kind: "step.added", step, call, seq: Infinity, at: Infinity };
+}
+
+/**
+ * The step that may have been undone although that is not on record: its undoing was under way when the run was stopped, or
+ * is now. One whose attempt failed, and that waits for the next, has not been undone.
+ */
+export function halfUndone({ ending, calls, end }: RunState, now: number): string | null {
+  const undoOf = (step: string) => calls.get(callKey("undo", step));
+  const step = ending?.steps.find((each) => undoOf(each)?.done !== true) ?? null;
+  const retryAt = step === null ? null : (undoOf(step)?.retryAt ?? null);
+  return retryAt !== null && retryAt > (end?.at ?? now) ? null : step;
 }
 
 /** The `seq` of every signal `among` these entries that no entry among them consumed. */

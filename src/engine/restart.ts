@@ -6,7 +6,7 @@
 import type { Kept } from "../core/continuation.ts";
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
-import { planRestart } from "../core/restart.ts";
+import { halfUndone, planRestart } from "../core/restart.ts";
 import type { StepRef } from "../core/restart.ts";
 import { forkedFacts } from "../core/transcript.ts";
 import type { Pending } from "./call.ts";
@@ -25,17 +25,27 @@ export function keptUpTo(
   calls: ReadonlyMap<string, Pending> = new Map(),
 ): (ledger: Ledger) => Kept {
   if (from === null) return () => ({ step: null, facts: [] });
-  const plan = planRestart(() => historyWith(calls, journal, before), from);
+  const { created } = before.state;
+  const plan = planRestart(
+    () => historyWith(calls, journal, before),
+    from,
+    created?.continuation?.restarted?.step ?? null,
+  );
   return (ledger) => {
     const facts = forkedFacts(journal.read(), plan, new Map(), ledger.now(), ledger.state.seq + 1);
     return { step: from.id, facts };
   };
 }
 
-/** The history, and an entry for each step in flight: its first attempt is not recorded before it has ended. */
+/**
+ * The history, and an entry for each step in flight: its first attempt is not recorded before it has ended. A step of
+ * which nobody knows whether it is undone counts as undone: done again it may be done twice, kept it may not be done at all.
+ */
 function* historyWith(calls: ReadonlyMap<string, Pending>, journal: Journal, ledger: Ledger): Iterable<Entry> {
   yield* journal.read();
   const { seq, at } = ledger.state;
   for (const { id, plan } of calls.values())
     if (plan.kind === "run") yield { kind: "step.attempt_started", step: id, attempt: 1, seq: seq + 1, at };
+  const step = halfUndone(ledger.state, ledger.now());
+  if (step !== null) yield { kind: "undo.completed", step, attempt: 1, startedAt: at, seq: seq + 1, at };
 }

@@ -1,6 +1,7 @@
 /** Runs that somebody has begin once more, from their start or from one of their steps. */
 import { describe, expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { CallKind, Entry } from "../../src/core/entry.ts";
+import { NonRetryableError } from "../../src/core/error.ts";
 import { needsOf } from "../../src/core/flow.ts";
 import { planFork } from "../../src/core/fork.ts";
 import type { StepRef } from "../../src/core/restart.ts";
@@ -171,8 +172,8 @@ test("a run that begins once more in line for its lane says so, and is let in", 
   expect([first.status, second.status]).toEqual(["cancelled", "completed"]);
 });
 
-const ref = (id: string, ...kinds: StepRef["kinds"]): StepRef => {
-  return { id, kinds: kinds.length === 0 ? ["run", "sleep", "wait"] : kinds };
+const ref = (id: string, ...[kind, ...others]: readonly CallKind[]): StepRef => {
+  return { id, kinds: kind === undefined ? ["run", "sleep", "wait"] : [kind, ...others] };
 };
 
 /** Begins once more from there, an hour later. */
@@ -340,6 +341,63 @@ describe("a run that begins once more from a step", () => {
     fails = true;
     expect(await ranSince(async () => await host.drive())).toEqual([]);
     expect([host.status, undone]).toEqual(["failed", ["undone", "undone", "undone"]]);
+  });
+
+  /** A payment that is about to be refunded: how it was refunded so far, and a handler that fails after it once. */
+  function refunding(refund: (times: number) => unknown): { readonly handler: Handler; readonly paid: number[] } {
+    const paid: number[] = [];
+    let refunds = 0;
+    const handler: Handler = async (_, step) => {
+      await step.run("early", () => ran.push("early"), { undo: () => void ran.push("not early") });
+      const undo = () => refund(++refunds);
+      await step.run("pay", () => paid.push(1), { undo, undoPolicy: { retry: { delay: "1 hour", jitter: 0 } } });
+      return await step.run("ship", () => {
+        if (paid.length === 1 && refunds === 0) throw new NonRetryableError("no");
+        return "shipped";
+      });
+    };
+    return { handler, paid };
+  }
+
+  test.each(["at work", "reopened", "terminated"] as const)(
+    "does again what may have been undone, because that was under way: %s",
+    async (how) => {
+      const { handler, paid } = refunding(() => new Promise(() => {}));
+      const host = await new Host(handler).drive(startAt);
+      if (how === "terminated") void act(host.run, "terminate");
+      const stopped = how === "at work" ? host : host.reopen();
+      expect(stopped.journal.kinds).toContain("undo.started");
+      expect(await ranSince(async () => await restartFrom(stopped, ref("ship")).drive())).toEqual([]);
+      expect([stopped.output, paid]).toEqual(["shipped", [1, 1]]);
+    },
+  );
+
+  test("keeps what was not undone, because the attempt failed and waits for the next", async () => {
+    const { handler, paid } = refunding((times) => {
+      if (times === 1) throw new Error("not yet");
+    });
+    const host = await new Host(handler).drive(startAt + minuteMs);
+    expect(host.journal.kinds.at(-1)).toBe("undo.attempt_failed");
+    host.run.anotherLife("1", author, ref("ship"))();
+    expect([(await host.drive()).output, paid]).toEqual(["shipped", [1]]);
+  });
+
+  test("begins there once more although it has not come there yet, keeping all that it has", async () => {
+    const host = await original();
+    const beside = async (input: unknown, step: Step): Promise<unknown> => {
+      await step.waitFor("open");
+      return await chain(input, step);
+    };
+    restartFrom(host, ref("b"));
+    host.definition = define(beside);
+    await host.drive(host.clock.at + minuteMs);
+    expect(host.journal.kinds.at(-1)).toBe("wait.started");
+    expect(() => host.run.anotherLife("1", author, ref("c"))).toThrow("not in the history");
+    for (let times = 0; times < 2; times++) restartFrom(host, ref("b"));
+    host.definition = define(chain);
+    expect(await ranSince(async () => await host.drive())).toEqual(["b", "c"]);
+    expect(host.output).toMatchObject({ go: "first" });
+    expect(host.entries("run.created")).toMatchObject([{ continuation: { count: 3, restarted: { step: "b" } } }]);
   });
 
   test("asks its lanes for the slots first, and then goes on with what it kept", async () => {
