@@ -136,7 +136,13 @@ export type Fact =
   /** The code makes a call that is not in the recorded history. */
   | { readonly kind: "step.added"; readonly step: string; readonly call: CallKind }
   /** The recorded history has a call that the code did not make. */
-  | { readonly kind: "step.removed"; readonly step: string; readonly call: CallKind }
+  | {
+      readonly kind: "step.removed";
+      readonly step: string;
+      readonly call: CallKind;
+      /** It was open at a retry, after which the handler went another way: the code may be as it was. */
+      readonly retried?: true;
+    }
   /**
    * The run will end as `ends` says. Before that, these steps are undone, the last completed first; the handler is not
    * run any further.

@@ -74,7 +74,7 @@ export const grammar: Grammar = {
   "step.completed": { ...ended, result: stored, undo: maybe(isTrue), sensitive: maybe(isTrue), omitted: maybe(isTrue) },
   "step.failed": { ...ended, error },
   "step.added": { step: text, call },
-  "step.removed": { step: text, call },
+  "step.removed": { step: text, call, retried: maybe(isTrue) },
   "undo.started": {
     ...{ ...author, reason: orNull(text), ends: oneOf("failed", "cancelled"), error, steps: listOf(text) },
     apart: maybe(isTrue),

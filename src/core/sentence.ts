@@ -73,6 +73,7 @@ function say(entry: Entry, time: Time): string {
     case "step.added":
       return `the code now has ${callOf(entry.call, entry.step)}, which this history went on without`;
     case "step.removed":
+      if (entry.retried) return `since the retry the run has not come to ${callOf(entry.call, entry.step)} again`;
       return `the code no longer has ${callOf(entry.call, entry.step)} of this history`;
     case "undo.started":
       return `the run is to end as ${entry.ends}${because(entry.error.message)}; first it undoes ${list(entry.steps)}`;

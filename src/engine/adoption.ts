@@ -132,7 +132,8 @@ export class Adoption {
   }
 
   #marks(calls: readonly Call[]): Fact[] {
-    return calls.map(removed).filter((fact) => this.#isNew(fact));
+    const facts = calls.map((call) => removed(call, this.#wasOpenAtRetry(call)));
+    return facts.filter((fact) => this.#isNew(fact));
   }
 
   /** Calls on record that the code has not made in this life. */
@@ -181,8 +182,8 @@ const words: Readonly<Record<CallKind, string>> = {
   undo: "undoing of a step",
 };
 
-function removed(call: Call): Fact {
-  return { kind: "step.removed", step: call.id, call: call.kind };
+function removed(call: Call, retried = false): Fact {
+  return { kind: "step.removed", step: call.id, call: call.kind, ...(retried ? { retried } : {}) };
 }
 
 /** Under which key the open part of the call is pending; a webhook's is its first call. */

@@ -148,6 +148,7 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   lane: "plain",
   awaited: "plain",
   givenUp: "plain",
+  retried: "plain",
   action: "plain",
   notify: "plain",
   run: "plain",

@@ -147,7 +147,10 @@ const sentences: {
   ],
   "step.failed": [[{ ...made, error }, "charge: failed for good in attempt 2, after 120 ms (503 from the bank)"]],
   "step.added": [[{ step: "ship", call: "run" }, "the code now has step ship, which this history went on without"]],
-  "step.removed": [[{ step: "ship", call: "wait" }, "the code no longer has signal ship of this history"]],
+  "step.removed": [
+    [{ step: "ship", call: "wait" }, "the code no longer has signal ship of this history"],
+    [{ step: "ship", call: "wait", retried: true }, "since the retry the run has not come to signal ship again"],
+  ],
   "undo.started": [
     [
       { ends: "failed", error, steps: ["ship", "charge"], by: "engine", reason: null },

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
+import { sentenceOf } from "../../src/core/sentence.ts";
 import type { Step } from "../../src/core/step.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
@@ -49,6 +50,33 @@ describe("guarantee 7: after a retry", () => {
     expect(host.entries("wait.withdrawn").map(({ calls }) => calls)).toEqual([
       [{ call: "wait", id: "go" }],
       [{ call: "wait", id: "go" }],
+    ]);
+  });
+
+  test("one that the run parks without, by the same code, says that this is since the retry", async () => {
+    const bank = new Bank();
+    const handler: Handler = async (_input, step) => {
+      const charged = await step.run("charge", bank.charge).then(
+        () => true,
+        () => false,
+      );
+      if (charged) return await step.waitFor("paid");
+      await Promise.race([step.waitFor("help"), step.sleep("nap", "1 s")]);
+      throw new Error("nobody helped");
+    };
+    const host = await retried(bank, handler, startAt + 60_000);
+    const [mark, ...others] = host.entries("step.removed");
+    expect([host.status, others]).toEqual(["waiting", []]);
+    expect(mark).toMatchObject({ step: "help", call: "wait", retried: true });
+    expect(mark && sentenceOf(mark)).toBe("since the retry the run has not come to signal help again");
+    expect(host.snapshot.waitingFor).toMatchObject([{ kind: "signal", name: "paid" }]);
+    // New code is told of as it always was.
+    const changed = host.reopen({ definition: () => "over" });
+    await changed.drive();
+    expect(changed.entries("step.removed").map(({ step, retried: since = false }) => [step, since])).toEqual([
+      ["help", true],
+      ["paid", false],
+      ["charge", false],
     ]);
   });
 

@@ -86,6 +86,7 @@ const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
   patch: "kept",
   lane: "kept",
   awaited: "kept",
+  retried: "kept",
   givenUp: "kept",
   action: "kept",
   // The address of a notice is often a credential as well.
