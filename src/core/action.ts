@@ -146,7 +146,8 @@ function failedSteps(state: RunState, error: StoredError): string[] {
 function toldSteps(state: RunState, error: StoredError): string[] {
   const told = [error, ...(error.errors ?? [])];
   const own = told.flatMap(({ step, code }) => {
-    if (step === undefined) return [];
+    // What was refused was never called: the error tells of no failure, though another kind of call may have that id.
+    if (step === undefined || code === "limit_exceeded") return [];
     // What is stored of a map tells of the first of its items only.
     if (code === "map_failed") return failedCalls(state).flatMap(({ id, name }) => (name === step ? [id] : []));
     return hasFailed(state, "run", step) || hasFailed(state, "child", step) ? [step] : [];

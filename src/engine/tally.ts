@@ -4,6 +4,7 @@
  */
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
+import { toCallId } from "../core/name.ts";
 
 export class Tally {
   /** Calls made so far. */
@@ -28,6 +29,7 @@ export class Tally {
     const allowed = Object.hasOwn(perStep, name) ? (perStep[name] ?? Infinity) : Infinity;
     if (this.made <= steps && occurrence <= allowed) return occurrence;
     const limit = this.made > steps ? `${steps} calls of step` : `${allowed} calls of ${name}`;
-    throw new HoldfastError("limit_exceeded", `the run has made more than its limit of ${limit}`);
+    const error = new HoldfastError("limit_exceeded", `the run has made more than its limit of ${limit}`);
+    throw Object.assign(error, { step: toCallId(name, occurrence), attempts: 0 });
   }
 }

@@ -5,7 +5,7 @@ import type { Retry } from "../../src/core/retry.ts";
 import type { Step } from "../../src/core/step.ts";
 import { caught } from "./caught.ts";
 import type { Caught } from "./caught.ts";
-import { Host, play, startAt } from "./host.ts";
+import { Host, act, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 
 /** Does one after the other, as libraries do it: the end of one calls the next. */
@@ -384,13 +384,28 @@ describe("limits and options", () => {
         for (let i = 0; i < 3; i++) await step.run("tool", () => i);
         const error = await caught(() => step.run("tool", () => 9));
         await step.sleep("1 d");
-        return error.code;
+        return [error.code, error.step, error.attempts];
       },
       { limits: { steps: 5, perStep: { tool: 3 } } },
     );
     const host = await new Host(flow).drive();
-    expect(host.output).toBe("limit_exceeded");
-    expect((await host.reopen({ keep: host.journal.commits.length - 1 }).drive()).output).toBe("limit_exceeded");
+    const refused = ["limit_exceeded", "tool#4", 0];
+    expect(host.output).toEqual(refused);
+    expect((await host.reopen({ keep: host.journal.commits.length - 1 }).drive()).output).toEqual(refused);
+  });
+
+  test("a run that failed by a limit repeats what it did before, whatever call was refused", async () => {
+    const flow = async (_input: unknown, step: Step): Promise<void> => {
+      for (const name of ["other", "tool"]) {
+        await step.run(name, () => Promise.reject(new NonRetryableError("no"))).catch(() => {});
+      }
+      await step.sleep("tool", "1 d");
+    };
+    const host = await play(define(flow, { limits: { steps: 2, perStep: {} } }));
+    expect(host.snapshot.error).toMatchObject({ code: "limit_exceeded", step: "tool", attempts: 0 });
+    void act(host.run, "retry");
+    // The sleep is no failure of the step that has its name: all that failed may have led to it.
+    expect(host.entries("run.retried")).toMatchObject([{ cleared: ["other", "tool"] }]);
   });
 
   test("past limits.steps every call is refused", async () => {

@@ -83,7 +83,8 @@ function End({ run }: { readonly run: RunSnapshot }) {
 function Where({ run: { id, error, status } }: { readonly run: RunSnapshot }) {
   const step = error?.step;
   if (status === "cancelled") return <>{ends[error?.code ?? ""] ?? "Cancelled"}: </>;
-  if (step === undefined) return <>Failed: </>;
+  // What a limit refused was never called, and has no bar.
+  if (step === undefined || error?.code === "limit_exceeded") return <>Failed: </>;
   return (
     <>
       Failed in{" "}
