@@ -177,13 +177,7 @@ export class Children {
     this.#starting++;
     const started = world.children.start(request);
     launch.settled = started.then(
-      async (made) => {
-        const seen = await this.#course.turn(() => this.#started(pending, plan, launch, made));
-        // A run that has ended, or begun another life, may have had it stopped before it existed.
-        const { end, orphans } = this.#course.state;
-        const isVain = end !== null || orphans.has(made.child.id) || isWithdrawn(pending.scope);
-        if (seen === null && isVain) await this.#stop(plan, made);
-      },
+      async (made) => void (await this.#course.turn(() => this.#started(pending, plan, launch, made))),
       async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, plan, launch, error))),
     );
   }
@@ -195,8 +189,8 @@ export class Children {
     this.#starting--;
     const fact = startedAs(state, launch.fact, made);
     if (this.#pending.get(pending.key) !== pending) {
-      // The call was given up meanwhile. Where it is on record, the child was stopped already, perhaps before it existed.
-      if (this.#recordOf(pending) !== undefined) return void this.#stop(plan, made);
+      // The call was given up meanwhile: where it is on record, the child is being stopped.
+      if (this.#recordOf(pending) !== undefined) return;
       ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
       return this.#course.expect(ledger.now());
     }
@@ -213,8 +207,6 @@ export class Children {
     this.#starting--;
     const isOpen = this.#pending.get(pending.key) === pending;
     if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
-    // Its answer may be all that was lost: had it stopped before, that came too early.
-    if (!isOpen && !(error instanceof HoldfastError)) void this.#stop(plan, { child: launch.fact.child, own: true });
     if (!isOpen) return;
     if (error instanceof HoldfastError) {
       const { name, code, message } = error;
@@ -233,11 +225,6 @@ export class Children {
       const call = calls.get(key);
       return call === undefined || isToStart(call) ? [fact] : [];
     });
-  }
-
-  /** Stops it once more: what is on record had it stopped, perhaps before it existed. */
-  async #stop({ policy }: ChildPlan, { child: { id }, own }: Pick<ChildStarted, "child" | "own">): Promise<void> {
-    if (own && policy !== "abandon") await this.#course.world.children.stop(id, policy).catch(() => {});
   }
 
   /** @param anew how it is started once more where it is not there; unset where it is known to have been started */

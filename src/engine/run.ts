@@ -33,6 +33,7 @@ import { Ledger } from "./ledger.ts";
 import { isDue } from "./lanes.ts";
 import type { RunLanes } from "./lanes.ts";
 import { Replica } from "./replica.ts";
+import { Starts } from "./starts.ts";
 import type { World } from "./world.ts";
 
 export class Run {
@@ -41,13 +42,15 @@ export class Run {
   readonly #drive: Drive;
   /** The run's side of the lanes that it shares with others. */
   readonly lanes: RunLanes;
+  readonly starts: Starts;
   /** What the run has taken of the platform; whoever hosts it may measure that. */
   measure: () => Usage = () => this.state.used;
 
   constructor(journal: Journal, world: World, find: Find) {
     this.#journal = journal;
-    this.#world = world;
-    this.#drive = new Drive(journal, world, find);
+    this.starts = new Starts(world.children);
+    this.#world = { ...world, children: this.starts };
+    this.#drive = new Drive(journal, this.#world, find);
     this.lanes = this.#drive.lanes;
   }
 
@@ -129,8 +132,7 @@ export class Run {
 
   /** Resolves when the handler does something of its own accord. */
   async stirred(): Promise<void> {
-    if (this.execution === null) await new Promise(() => {});
-    else await this.execution.course.stirred.heard();
+    await (this.execution?.course.stirred.heard() ?? new Promise(() => {}));
   }
 
   /** @param places where it stands in the lanes that hold it, if they were asked */
@@ -176,9 +178,8 @@ export class Run {
       if (isKnown) return { duplicate: true };
       throw new HoldfastError("idempotency_conflict", `the key ${key} was used for another signal`);
     }
-    if (onlyIfWaiting && this.openWaits(name) === 0) {
+    if (onlyIfWaiting && this.openWaits(name) === 0)
       throw new HoldfastError("not_waiting", `the run does not wait for ${name}`);
-    }
     refuseEnded(this.state, "be signalled");
     if (decode(payload) === null) throw new HoldfastError("signal_invalid", "the payload of a signal cannot be null");
     // Waits whose time has come end before the signal is there, so that it is left for the next.
@@ -209,9 +210,8 @@ export class Run {
   /** A second handler, replayed up to the end of the journal, to answer one query. @throws query_not_found, version_missing */
   replica(): Replica {
     const { created, startedAt } = this.state;
-    if (startedAt === null) {
+    if (startedAt === null)
       throw new HoldfastError("query_not_found", `run ${created?.id} has not begun and has no queries yet`);
-    }
     const definition = this.#drive.definition;
     if (definition === undefined) throw new HoldfastError("version_missing", `the run is ${this.#drive.missing}`);
     const [lost] = this.state.omitted;

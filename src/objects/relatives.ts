@@ -91,10 +91,15 @@ export class Relatives {
   }
 
   async #stop(key: string, child: ChildRun, policy: ChildPolicy): Promise<void> {
-    await this.#children.stop(child.id, policy);
-    this.#listener.stopped(child, policy);
-    // On record, it is no longer owed; should it ever be again, it is a new debt.
-    if (!this.#run.state.orphans.has(child.id)) this.#accounts.delete(key);
+    const ids = await this.#run.starts.madeOf(child.id);
+    // The run, tried again meanwhile, may have it go on.
+    const isOwed = straysOf(this.#run.state).some((stray) => stray.child.id === child.id);
+    if (isOwed) {
+      await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
+      this.#listener.stopped(child, policy);
+    }
+    // It is no longer owed, being on record or no stray; should it ever be again, it is a new debt.
+    if (!isOwed || !this.#run.state.orphans.has(child.id)) this.#accounts.delete(key);
   }
 }
 

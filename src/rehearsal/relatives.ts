@@ -52,14 +52,18 @@ export class Relatives {
   }
 
   *#owed({ id, run, debts }: Process): Iterable<[name: string, pay: () => Promise<void>]> {
-    const { created, end, orphans, retriedSeq } = run.state;
+    const { created, end, retriedSeq } = run.state;
     for (const { child, policy } of straysOf(run.state)) {
       const name = `stop ${child.id} ${retriedSeq}`;
       const stop = async (): Promise<void> => {
-        await this.#stop(id, child.id, policy);
-        run.noteStopped(child, policy);
-        // On record, it is no longer owed; should it ever be again, it is a new debt.
-        if (!orphans.has(child.id)) debts.delete(name);
+        const ids = await run.starts.madeOf(child.id);
+        const isOwed = straysOf(run.state).some((stray) => stray.child.id === child.id);
+        if (isOwed) {
+          await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
+          run.noteStopped(child, policy);
+        }
+        // It is no longer owed, being on record or no stray; should it ever be again, it is a new debt.
+        if (!isOwed || !run.state.orphans.has(child.id)) debts.delete(name);
       };
       yield [name, stop];
     }

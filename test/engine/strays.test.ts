@@ -149,3 +149,23 @@ test("so is one that was given up as its start was under way, the answer to whic
   await family.drive(startAt + 30 * minuteMs);
   expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "cancelled"]);
 });
+
+test.each(["answered", "unanswered"] as const)(
+  "so is one whose start, %s, gets there late, however often the stop of it is lost",
+  async (how) => {
+    const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+      await step.race({ child: () => step.invoke("child"), work: () => step.run("work", () => {}) });
+      return await step.sleep(60 * minuteMs);
+    };
+    const child = (_input: unknown, step: Step): Promise<unknown> => step.waitFor("never");
+    const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+    family.lag = (what) => (what === "start" ? 3000 : 0);
+    let lost = 0;
+    family.fails = (what) =>
+      (what === "started" && how === "unanswered") || (what === "stop" && family.clock.at > startAt && lost++ < 5);
+    await family.drive(startAt + 30 * minuteMs);
+    expect(lost).toBeGreaterThan(5);
+    expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["waiting", "cancelled"]);
+    expect(family.entries("parent", "child.stopped")).toHaveLength(1);
+  },
+);
