@@ -93,7 +93,12 @@ export function dueAt(state: RunState, call: Call, openedAt: number): number {
   const deadline = deadlineOf(call);
   if (call.order !== null) return Math.min(deadline, nextLookAt(call.order.startedAt, openedAt));
   if (call.kind !== "child" || call.child === null) return deadline;
-  return Math.min(deadline, nextAskAt(call.since, openedAt, isForeign(state, call.id, call.child)));
+  return Math.min(deadline, nextAskAt(waitedSince(state, call), openedAt, isForeign(state, call.id, call.child)));
+}
+
+/** From when on the child of this call is asked after ever more rarely: a retry, or the end of a pause, begins anew. */
+export function waitedSince({ resumedAt }: RunState, { since }: Call): number {
+  return Math.max(since, resumedAt);
 }
 
 /** The error of a call whose child has failed, was cancelled, or is gone. */

@@ -217,6 +217,8 @@ export class RunState {
   recoveredSeq = 0;
   /** When the run's own timeout begins to count. */
   timedFrom = 0;
+  /** When it was last retried, or a pause of it ended; 0 for never. */
+  resumedAt = 0;
   /** The `seq` of the newest `run.retried` that reopened the run after an end; 0 before. */
   episode = 0;
   /** The newest recorded usage. */

@@ -7,7 +7,7 @@
  * Invariant 2: a child tells its parent of its end, and the parent asks by itself ever more rarely: no end
  * goes unheard whichever of the two dies (guarantee 4).
  */
-import { childRefusal, childTimeout, goneError, isForeign, nextAskAt } from "../core/child.ts";
+import { childRefusal, childTimeout, goneError, isForeign, nextAskAt, waitedSince } from "../core/child.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { ChildRun } from "../core/origin.ts";
 import type { Call } from "../core/state.ts";
@@ -99,6 +99,15 @@ export class Children {
     this.#course.expect(this.dueAt(pending));
   }
 
+  /** The run goes on after a pause or a retry: a child may have told of its end in vain, or could not be asked. */
+  resume(): void {
+    const { resumedAt } = this.#course.state;
+    for (const [key, watch] of this.#watches) {
+      const pending = this.#pending.get(key);
+      if (pending !== undefined && watch.askedAt <= resumedAt) this.#ask(pending, watch);
+    }
+  }
+
   /** When there is something to do for this call; Infinity when only the world can move it. */
   dueAt(pending: Pending): number {
     const launch = this.#launches.get(pending.key);
@@ -106,7 +115,9 @@ export class Children {
     const call = this.#recordOf(pending);
     const watch = this.#watches.get(pending.key);
     if (call === undefined || watch === undefined) return Infinity;
-    const askAt = watch.asking ? Infinity : nextAskAt(call.since, watch.askedAt, watch.foreign);
+    const askAt = watch.asking
+      ? Infinity
+      : nextAskAt(waitedSince(this.#course.state, call), watch.askedAt, watch.foreign);
     return Math.min(call.until ?? Infinity, askAt);
   }
 

@@ -88,6 +88,7 @@ export class Work {
   beginHeld(): void {
     for (const pending of [...this.#pending.values()]) if (!pending.begun) this.begin(pending, true);
     if (this.#course.held) return;
+    this.children.resume();
     this.#catchUp();
     this.attempts.resume();
   }

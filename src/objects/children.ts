@@ -13,7 +13,7 @@ import { unwrap } from "./answer.ts";
 import { isTransient } from "./damage.ts";
 import type { Start } from "./preparation.ts";
 import { unpack } from "./parcel.ts";
-import { describe, within } from "./patience.ts";
+import { describe, patiently, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";
 import type { Parcel } from "./rpc/run.ts";
 import { Semaphore } from "./semaphore.ts";
@@ -37,7 +37,12 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
   const by = () => `parent ${self().id}`;
   return {
     start: (request) => pass(() => start(self(), startRun, request).catch(postpone)),
-    end: (id) => pass(() => endOf(id)),
+    // Who asks asks again by itself, but only after minutes.
+    end: (id) =>
+      patiently(
+        () => pass(() => endOf(id)),
+        () => false,
+      ),
     signal: async (id, signal) => void (await sendSignal(id, signal)),
     stop: (id, policy) =>
       pass(async () => {

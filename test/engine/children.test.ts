@@ -464,6 +464,48 @@ describe("news of a child's end", () => {
     expect(family.output("parent")).toBe("found");
   });
 
+  test.each([false, true])(
+    "is asked for as the run goes on after a pause, in a new memory: %s, and then as at first",
+    async (isNew) => {
+      const family = unheard();
+      const at = (minutes: number, act: () => unknown) => family.plan(startAt + minutes * minuteMs, act);
+      const asked = async (upTo: number): Promise<number> => {
+        family.calls = [];
+        await family.drive(startAt + upTo * minuteMs);
+        return family.calls.filter((call) => call.startsWith("end")).length;
+      };
+      at(100, () => family.act("parent", "pause"));
+      expect(await asked(100)).toBe(4);
+      if (isNew) family.evict("parent");
+      at(100.5, () => family.wake("parent"));
+      at(101, () => family.act("parent", "resume"));
+      for (const [upTo, times] of [
+        [101, 1],
+        [105, 0],
+        [106, 1],
+        [115, 0],
+        [116, 1],
+      ] as const) {
+        expect([upTo, await asked(upTo)]).toEqual([upTo, times]);
+        if (isNew) family.evict("parent");
+      }
+      expect(kinds(family, "parent")).not.toContain("run.interrupted");
+      at(118, () => family.act("parent", "pause"));
+      await signalled(family, idOf("patient"), "found", startAt + 119 * minuteMs);
+      at(124, () => family.act("parent", "resume"));
+      expect([await asked(124), family.output("parent")]).toEqual([1, "found"]);
+    },
+  );
+
+  test("that the network swallows is asked for once more a moment later", async () => {
+    const family = unheard();
+    await family.drive(startAt + minuteMs);
+    let lost = 0;
+    family.fails = (what) => what === "end" && lost++ < 3;
+    await signalled(family, idOf("patient"), "found", startAt + 2 * minuteMs);
+    expect([family.output("parent"), lost]).toEqual(["found", 4]);
+  });
+
   test("guarantee 4: an alarm to ask is no death of the run, in whichever life it rings", async () => {
     const family = unheard();
     await family.drive(startAt + minuteMs);

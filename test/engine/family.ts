@@ -9,6 +9,7 @@ import type { RunSnapshot } from "../../src/core/run.ts";
 import { decode } from "../../src/core/value.ts";
 import type { Find } from "../../src/engine/drive.ts";
 import { Run } from "../../src/engine/run.ts";
+import type { ChildEnd, Children } from "../../src/engine/world.ts";
 import { hang } from "../../src/rehearsal/hang.ts";
 import { Relatives } from "../../src/rehearsal/relatives.ts";
 import { Life, Process as OneLife } from "../../src/rehearsal/process.ts";
@@ -54,6 +55,22 @@ class FragileRelatives extends Relatives {
   constructor(family: Family) {
     super(family);
     this.#family = family;
+  }
+
+  /** Who cannot be asked is asked again for a while. */
+  override children(id: string, life: Life): Children {
+    const children = super.children(id, life);
+    const { clock } = this.#family;
+    const end = async (child: string, pauseMs = 50): Promise<ChildEnd | null> => {
+      try {
+        return await children.end(child);
+      } catch (error) {
+        if (error instanceof HoldfastError || pauseMs > 20_000) throw error;
+        await clock.after(pauseMs);
+        return await end(child, 2 * pauseMs);
+      }
+    };
+    return { ...children, end };
   }
 
   override settle(process: OneLife): void {

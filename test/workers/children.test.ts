@@ -8,6 +8,7 @@ import type { HistoryPage, RunSnapshot } from "../../src/core/run.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { getRun } from "../../src/index.ts";
 import { runObject } from "../../src/objects/address.ts";
+import { createChildren } from "../../src/objects/children.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf } from "./client.ts";
@@ -118,6 +119,24 @@ describe("a child run", () => {
     await ask(`POST /v1/runs/${parent.id}/cancel`);
     for (const id of [parent.id, middle, waitingFor[0]?.name ?? ""]) await until(id, { status: "cancelled" });
   });
+});
+
+it("a child that cannot be reached is asked again a moment later, and not only after minutes (guarantee 4)", async () => {
+  const { id } = await start("caller", { calls: [] }, 10_000);
+  const own = env.RUNS.getByName.bind(env.RUNS);
+  let lost = 0;
+  const unreachable = { read: () => Promise.reject(new Error("the network is down")) };
+  const named = vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => {
+    return name === id && lost++ < 3 ? (unreachable as never) : own(name);
+  });
+  const self = { id: "asker", workflow: "caller", at: 0, origin: null };
+  const children = createChildren(
+    () => self,
+    () => Promise.reject(new Error("nothing is started")),
+  );
+  expect(await children.end(id)).toMatchObject({ kind: "completed" });
+  named.mockRestore();
+  expect(lost).toBeGreaterThan(3);
 });
 
 describe("parent and child out of memory", () => {

@@ -34,6 +34,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       return null;
     case "run.resumed":
       state.paused = null;
+      state.resumedAt = entry.at;
       shift(state, entry);
       release(state, entry.at);
       remember(state, entry, "resume");
@@ -172,11 +173,13 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     contest(state, entry.cleared);
     state.retriedSeq = entry.seq;
     state.openAtRetry = new Set(state.open);
+    state.resumedAt = entry.at;
   }
   if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
     // The run was paused for this decision, which ends the pause.
     shift(state, { at: entry.at, shiftMs: Math.max(0, entry.at - state.paused.at) });
     state.paused = null;
+    state.resumedAt = entry.at;
   }
   state.end = null;
   progress(state);
