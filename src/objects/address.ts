@@ -1,8 +1,8 @@
 /**
- * Owns: which object answers for what, and how runs spread over directory shards.
+ * Owns: the addresses of all objects, and how runs are distributed over the shards of the directory.
  * Does not own: what the objects do.
  *
- * A stub is made anew for each call, because after an infrastructure error the old one stays broken.
+ * Each call uses a new stub, because a stub stays broken after an infrastructure error.
  */
 import { env } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
@@ -18,16 +18,16 @@ import type { SchedulerRpc } from "./rpc/scheduler.ts";
 import { limited } from "./patience.ts";
 import { witnessed } from "./witness.ts";
 
-/** Also what there were when a run did not yet note how many. */
+/** Also the number of shards for runs that did not record it. */
 const defaultShards = 4;
 const maxShards = 1024;
 
-/** @param id of the run, or the name of its object, which has one at a time */
+/** @param id of the run, or the name of its object */
 export function runObject(id: string): RunRpc {
   return ofRun<RunRpc>(id);
 }
 
-/** The run as the lanes speak to it. */
+/** The run, with the methods that lanes call. */
 export function holderObject(runId: string): HolderRpc {
   return ofRun<HolderRpc>(runId);
 }
@@ -37,25 +37,25 @@ function ofRun<Rpc extends object>(id: string): Rpc {
   return witnessed(addressed(named<Rpc>("RUNS", name), id), () => named<RunRpc>("RUNS", name));
 }
 
-/** Longer than any healthy call of a lane takes, also of one that asks a run first. */
+/** The limit for a call of a lane, longer than any healthy one, which may have to call a run first. */
 const laneLimitMs = 30_000;
 
-/** A call that it does not answer is given up, and may be made again. @param name as `laneOf` or `checkLaneName` answered it */
+/** Calls without an answer are given up, and can be repeated. @param name as returned by `laneOf` or `checkLaneName` */
 export function laneObject(name: string): LaneRpc {
   return limited(named<LaneRpc>("LANES", lanePrefix + name), laneLimitMs);
 }
 
-/** Keeps apart what users name and what is ours. */
+/** Separates the names that users give from our own. */
 export const lanePrefix = "lane:";
 
-/** The object that knows which lanes there are. */
+/** The object with the list of all lanes. */
 export function laneRoll(): LaneRollRpc {
   return named<LaneRollRpc>("LANES", "roll");
 }
 
 const courierPrefix = ".courier-";
 
-/** One of the objects that make requests for runs, kept where the runs are: no run id begins with a dot. */
+/** One of the objects that send requests for runs. It is in the namespace of runs, whose ids never begin with a dot. */
 export function courierObject(index: number): CourierRpc {
   return named<CourierRpc>("RUNS", courierPrefix + index);
 }
@@ -70,8 +70,8 @@ export function schedulerObject(): SchedulerRpc {
 }
 
 /**
- * The shard that lists this run, for as long as it lives.
- * @param shards how many there were when it was created; absent of runs that did not note it
+ * The shard that lists this run during all of its life.
+ * @param shards how many there were when the run was created; undefined for runs that did not record it
  */
 export function directoryOf(runId: string, shards?: number): DirectoryRpc {
   return directoryShard(shardOf(runId, shards));
@@ -82,7 +82,7 @@ export function shardOf(runId: string, shards = defaultShards): number {
   return fnv1a(runId) % shards;
 }
 
-/** Every shard; the first also keeps the signals that wait for a waiter. */
+/** All shards; the first also keeps buffered broadcast signals. */
 export function directoryShards(): DirectoryRpc[] {
   return Array.from({ length: shardCount() }, (_, index) => directoryShard(index));
 }
@@ -97,18 +97,18 @@ export function shardName(index: number): string {
   return shardPrefix + index;
 }
 
-/** What the register of the shard `index` is called among the runs: no run id begins with a dot. */
+/** The name of the register of the shard `index` in the namespace of runs, whose ids never begin with a dot. */
 export function registerName(index: number | string): string {
   return `.register-${index}`;
 }
 
-/** Which runs the shard lists, kept where the runs are. @param shard its index, or the name of its object */
+/** The register of the runs that the shard lists. @param shard its index, or the name of its object */
 export function registerObject(shard: number | string): RegisterRpc {
   const index = typeof shard === "string" && shard.startsWith(shardPrefix) ? shard.slice(shardPrefix.length) : shard;
   return named<RegisterRpc>("RUNS", registerName(index));
 }
 
-/** How many shards a new run finds. @throws HoldfastError config_invalid */
+/** The number of shards for new runs. @throws HoldfastError config_invalid */
 export function shardCount(): number {
   const text = variable("DIRECTORY_SHARDS");
   if (text === undefined || text === "") return defaultShards;
@@ -120,7 +120,7 @@ export function shardCount(): number {
   );
 }
 
-/** A variable or secret of the Worker, as text; of a binding that is an object, one of its fields. */
+/** A variable or secret of the Worker as text, or a field of a binding that is an object. */
 export function variable(name: string, field?: string): string | undefined {
   const value = (env as unknown as Record<string, unknown>)[name];
   const part = field === undefined ? value : (value as Record<string, unknown> | undefined)?.[field];

@@ -1,15 +1,15 @@
 /**
- * Owns: the limits that a start passes before there is a run: the rate limit, the debounce and the singleton of its
- * workflow, in this order; and finding the run that answered a repeated start before.
- * Does not own: what the limits are (core/flow), who has a key (the lane objects), the run itself, what a run passes
- * that has ended and is retried (reclaim).
+ * Owns: the limits that a start has to pass before its run is created: the rate limit, the debounce and the singleton of its
+ * workflow, in this order; and finding the run for a repeated start.
+ * Does not own: the limits themselves (core/flow), the holders of keys (the lane objects), the run, the limits for a retry of
+ * an ended run (reclaim).
  *
  * Invariants
- * 1. A start whose run exists finds it, whatever the limits say.
- * 2. Whoever has claimed a key starts its run next, or gives the key back; one that does neither has
- *    died, and loses it after `startingMs`.
- * 3. Which other run answers a start is on record before that run is told of the start (guarantee 1): repeated, the
- *    start asks the same run, which knows whether it was told.
+ * 1. A start whose run exists finds it, regardless of the limits.
+ * 2. A start that claimed a key then creates its run or releases the key. If it does neither, its process has died, and it
+ *    loses the key after `startingMs`.
+ * 3. If another run answers a start, this is recorded before that run gets the start (guarantee 1). A repeated start asks the
+ *    same run, which knows whether it got it.
  */
 import { authorOf } from "../core/author.ts";
 import { startingMs } from "../core/claim.ts";
@@ -33,8 +33,8 @@ import type { Answering, CheckedStart, StartToken } from "./rpc/start.ts";
 import { isOverloaded } from "./witness.ts";
 
 /**
- * Starts the run as its workflow's limits allow, or answers the run that stands for it.
- * @param isNew the id was made for this start, so that nothing can be known of it
+ * Starts the run if its workflow's limits allow it; otherwise returns the run that takes its place.
+ * @param isNew the id was generated for this start, so it cannot be a repetition
  * @throws HoldfastError rate_limited, run_exists, idempotency_conflict
  */
 export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): Promise<Made<Parcel>> {
@@ -46,18 +46,18 @@ export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): 
 
 type Repeated = Parameters<typeof tokenOf>[0] & Pick<CheckedStart, "waitMs">;
 
-/** The run that answered this very start when it came before, whatever its code makes of it by now; null where none did. */
+/** The run that answered this start before, even if the code would treat it differently now; null for none. */
 export async function findAnswering(start: Repeated): Promise<Parcel | null> {
   const { id, waitMs = 0 } = start;
   const token = await tokenOf(start);
   const known = token === null ? null : unwrap(await runObject(id).recall(token));
   if (token === null || known?.kind !== "answered") return null;
   const object = runObject(known.runId);
-  // Of a debounce only the run knows whether it has heard of the start.
+  // For a debounce, only the run knows whether it got the start.
   return found(await (known.by === "singleton" ? object.read(waitMs) : object.debounced(token.token, waitMs)));
 }
 
-/** Starts the run. Where the object dies under that, nothing of the run may be on record: it is started again, with care. */
+/** Starts the run. If the object dies meanwhile, the run may not be recorded, so the call is repeated. */
 async function create(start: CheckedStart): Promise<Made<Parcel>> {
   try {
     return unwrap(await runObject(start.id).start(start));
@@ -68,10 +68,10 @@ async function create(start: CheckedStart): Promise<Made<Parcel>> {
   }
 }
 
-/** One start on its way. */
+/** A start that is being admitted. */
 class Admission {
   readonly #start: CheckedStart;
-  /** The name under which it claims keys: that of its object, which is the same however often the start is repeated. */
+  /** Keys are claimed under the name of the run's object, which is the same for every repetition of the start. */
   readonly #name: string;
   readonly #gates: Gates;
   readonly #token: StartToken | null;
@@ -83,7 +83,7 @@ class Admission {
     this.#token = token;
   }
 
-  /** What became of this start when it came before; null when it has not. */
+  /** The result of this start, if it is a repetition; else null. */
   async recall(): Promise<Made<Parcel> | null> {
     const known = unwrap(await runObject(this.#start.id).recall(this.#token));
     switch (known.kind) {
@@ -112,7 +112,7 @@ class Admission {
       await this.#release(debounce);
       return other;
     } catch (error) {
-      // The start was refused. After any other error the run may have been started: then the key is its own.
+      // A refusal. After any other error the run may have been started, and then holds the key.
       if (error instanceof HoldfastError) await this.#giveBack();
       throw error;
     }
@@ -128,7 +128,7 @@ class Admission {
     throw new HoldfastError("rate_limited", message, { retryAfterMs });
   }
 
-  /** The run that this start becomes part of; null when it makes the first of a period. */
+  /** The run that this start is merged into by the debounce; null if it is the first of a period. */
   async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
     const claim = { runId: this.#name, until: "begun", force: false } as const;
     for (const patience = new Patience(); ; await patience.next()) {
@@ -140,7 +140,7 @@ class Admission {
     }
   }
 
-  /** Null where the run has begun, or is not there. */
+  /** Null if the run has begun already, or does not exist. */
   async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
     const { workflow, version, input, sent, labels, lanes, notify } = this.#start;
     const { retention, startAt, notAfter, reason, waitMs = 0 } = this.#start;
@@ -158,7 +158,7 @@ class Admission {
     return run === null ? null : { run, created: false };
   }
 
-  /** The start with the keys it has claimed; the first of a period begins at its end. */
+  /** The start with its claimed keys; the first of a debounce period is delayed to the end of the period. */
   #claimed(): CheckedStart {
     const { debounce, singleton } = this.#gates;
     const claims = [debounce, singleton].flatMap((gate) => (gate === null ? [] : [gate.lane]));
@@ -167,7 +167,7 @@ class Admission {
     return { ...this.#start, claims, startAt: beginAt({ ...this.#start, ...debounce }, now, now) };
   }
 
-  /** The run that is in the way of this one; null once none is. */
+  /** The run that answers this start because of the singleton; null if the start may go on. */
   async #single({ lane, mode }: NonNullable<Gates["singleton"]>): Promise<Made<Parcel> | null> {
     return mode === "skip" ? await this.#skip(lane) : await this.#replace(lane);
   }
@@ -177,9 +177,9 @@ class Admission {
       const { claimed, holder } = await this.#claim(lane, null);
       if (claimed || holder === null) return null;
       const seen = await this.#read(holder, 0);
-      // The lane could not ask it, and took it to go on.
+      // The lane could not reach the run, and assumed that it goes on.
       if (seen === null || isEnded(seen.run.status)) continue;
-      // By its run id: when this start is repeated, the object that is the holder may have another run.
+      // By its run id, because the holder's object may have another run when this start is repeated.
       await this.#remember("singleton", seen.run.id);
       const other = await this.#read(seen.run.id);
       if (other !== null) return other;
@@ -187,8 +187,8 @@ class Admission {
   }
 
   /**
-   * The key is taken only from a run that was cancelled before: of many starts at once the last to
-   * take it is the one that goes on, and one that dies on its way leaves nobody going on beside it.
+   * Takes the key only from a run that it has cancelled before. So of many starts at once only the last one to take the key goes
+   * on, and if the process of one dies, no second run goes on beside it.
    */
   async #replace(lane: string): Promise<null> {
     const patience = new Patience();
@@ -200,13 +200,13 @@ class Admission {
     }
   }
 
-  /** @param from the run from which it may be taken */
+  /** @param from the run that the key may be taken from */
   #claim(lane: string, from: string | null): Promise<Claimed> {
     const claim = { runId: this.#name, until: "ended" } as const;
     return laneObject(lane).claim(from === null ? { ...claim, force: false } : { ...claim, force: true, from });
   }
 
-  /** False where there is no such run: it is about to be started, or was removed; its lane knows which. */
+  /** False if there is no such run: it is about to be created, or was removed, which the lane knows. */
   async #cancel(holder: string): Promise<boolean> {
     const reason = `replaced by ${this.#start.id}`;
     const answer = await runObject(holder).act({ kind: "cancel", ...authorOf(this.#start), reason });
@@ -220,14 +220,14 @@ class Admission {
     return run === null ? null : { run, created: false };
   }
 
-  /** Puts on record which run answers this start, where the start may be repeated. */
+  /** Records which run answers this start, if the start can be repeated. */
   async #remember(by: Answering["by"], runId: string): Promise<void> {
     if (this.#token === null) return;
     const { token, print } = this.#token;
     unwrap(await runObject(this.#start.id).remember({ token, print, by, runId }));
   }
 
-  /** Gives the claimed keys back, unless the run is there after all: then they are its own. */
+  /** Releases the claimed keys, unless the run exists after all and holds them. */
   async #giveBack(): Promise<void> {
     if (found(await runObject(this.#name).read(0)) !== null) return;
     await Promise.all([this.#release(this.#gates.debounce), this.#release(this.#gates.singleton)]);
@@ -238,14 +238,14 @@ class Admission {
   }
 }
 
-/** Null for a run that is not there. */
+/** Null if the run does not exist. */
 function found<Value>(answer: Answer<Value>): Value | null {
   return !answer.ok && answer.refusal.code === "run_not_found" ? null : unwrap(answer);
 }
 
 const longestRestMs = 100;
 
-/** How long a start waits for another that has claimed the key before it and is about to make its run. */
+/** Limits how long a start waits for another one that claimed the key before and is creating its run. */
 class Patience {
   readonly #until = Date.now() + startingMs + 2 * longestRestMs;
   #restMs = 5;
@@ -254,7 +254,7 @@ class Patience {
     return Date.now() > this.#until;
   }
 
-  /** @throws when it is over: the caller may ask again, as it may when an object cannot be reached */
+  /** @throws when the time is over: the caller may retry, as when an object cannot be reached */
   async next(): Promise<void> {
     await this.rest();
     if (this.isOver) throw Object.assign(new Error("another start of this workflow is under way"), { retryable: true });
@@ -266,7 +266,7 @@ class Patience {
   }
 }
 
-/** By its Idempotency-Key; children and firings by their ids, which were made for them alone. */
+/** Identifies a start by its Idempotency-Key, or, for children and firings, by the id that was generated for it. */
 async function tokenOf(
   start: Pick<CheckedStart, "id" | "key" | "workflow" | "sent" | "input" | "wish" | "labels"> &
     Partial<Pick<CheckedStart, "parent" | "schedule">>,

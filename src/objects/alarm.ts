@@ -1,25 +1,24 @@
 /**
- * Owns: the one alarm of an object, as its memory knows it, and setting it where the platform refuses to.
+ * Owns: the single alarm of an object: its state in memory, and setting it again if the platform fails to set it.
  * Does not own: when it is needed (host, keeper, scheduler).
- * Invariant 1: it is never set at or before now, nor for when the one that is handled was to come: either would
- * strand the object.
- * Invariant 2: one that could not be set is set again until it is, or another is wanted: an object that
- * rests without it would rest for ever.
+ * Invariant 1: it is never set to now or earlier, nor to the time of the alarm that is being handled: either would be lost.
+ * Invariant 2: setting it is repeated until it succeeds or another time is requested, because an object without an alarm
+ * would never wake again.
  */
 import { backoff, describe } from "./patience.ts";
 
-/** How soon an object wakes whose process died at work. */
+/** The watchdog: the time after which an object wakes if its process died while working. */
 export const watchdogMs = 1000;
-/** The platform's alarms come so much late, or more. */
+/** The platform's alarms are at least this late. */
 const lateMs = 2;
 /**
- * Whole seconds are for housekeeping: for what a run owes to others, or what is kept beside it and expires. An alarm
- * that comes on one tells nothing of a death, so neither a watchdog nor a run's own deadline is ever set for one.
+ * Housekeeping alarms, for pending messages to other objects and for data that expires, are set to whole seconds. Such an
+ * alarm does not mean that the process died, so watchdogs and deadlines of runs are never set to a whole second.
  */
 const housekeepingMs = 1000;
-/** The platform takes no alarm after the year 2189. */
+/** The platform refuses alarms after the year 2189. */
 const lastAlarmAt = Date.UTC(2189, 0);
-/** Where storage fails, or a spending limit holds alarms back, the alarm is tried again this often at least. */
+/** The longest pause between attempts to set the alarm, when the storage fails or a spending limit blocks alarms. */
 const longestPauseMs = 5000;
 
 export function isHousekeeping({ retryCount, scheduledTime }: AlarmInvocationInfo): boolean {
@@ -27,27 +26,27 @@ export function isHousekeeping({ retryCount, scheduledTime }: AlarmInvocationInf
 }
 
 /**
- * For when the alarm of a run's own deadline is set: ahead of it, so that it comes in time; what is left then is waited
- * for in memory. Never on a whole second.
+ * The time to set the alarm to for a run's own deadline: a little earlier, so that it is not late; the rest is waited for in
+ * memory. Never a whole second.
  */
 export function aheadOf(deadline: number): number {
   const at = Math.ceil(deadline) - lateMs;
   return at % housekeepingMs === 0 ? at - 1 : at;
 }
 
-/** The latest deadline that this alarm may have been set for, epoch ms. */
+/** The latest deadline that this alarm can have been set for, epoch ms. */
 export function deadlineOf({ scheduledTime }: AlarmInvocationInfo): number {
   return scheduledTime + lateMs + 1;
 }
 
-/** For when an alarm of housekeeping is set: the next whole second. */
+/** The time to set a housekeeping alarm to: the next whole second. */
 export function housekeepingAt(at: number): number {
   return Math.ceil(at / housekeepingMs) * housekeepingMs;
 }
 
 /**
- * Sets the alarm of an object: again and again while it fails and is still `wanted`; answers how often it failed.
- * Never rejects. The pauses keep the memory, which is then all that knows when it is to wake.
+ * Sets the alarm of an object, repeatedly while that fails and it is still `wanted`. Returns how often it failed; never
+ * rejects. The pauses keep the object in memory, where alone the time is known until the alarm is set.
  */
 export async function setAlarm(storage: DurableObjectStorage, at: number, wanted: () => boolean): Promise<number> {
   for (let failures = 0; ;) {
@@ -66,39 +65,39 @@ export async function setAlarm(storage: DurableObjectStorage, at: number, wanted
 export class Alarm {
   readonly #storage: DurableObjectStorage;
   readonly #written: () => void;
-  /** When it is set for; null when it is not set, undefined when this memory does not know. */
+  /** The time that it is set to; null if it is not set, undefined if unknown. */
   #armedAt: number | null | undefined;
-  /** When the one that is handled was to come; 0 where none is, or nobody says. */
+  /** The scheduled time of the alarm that is being handled; 0 if none is, or if it is unknown. */
   #handledAt = 0;
-  /** Counts what was wanted of it: an attempt to set it that is older than the newest wish is given up. */
+  /** Counts requests to set or remove it: repeated attempts for an older request are given up. */
   #wish = 0;
-  /** It is being handled, and whoever handles it waits for the work: should the process die, it comes again. */
+  /** Whether its handler is running and awaits the work: the platform repeats the alarm if the process dies. */
   handled = false;
 
-  /** @param written told of every time it is set, which the platform counts as a row */
+  /** @param written called whenever it is set, which the platform bills as a row */
   constructor(storage: DurableObjectStorage, written: () => void = () => {}) {
     this.#storage = storage;
     this.#written = written;
   }
 
-  /** It has come. One that could not be set yet is still to be. @param scheduledAt when it was to come */
+  /** Called when the alarm fires. An attempt to set it continues. @param scheduledAt the time that it was set to */
   fired(scheduledAt = 0): void {
     this.#armedAt = null;
     this.#handledAt = scheduledAt;
   }
 
-  /** What it came for is done. */
+  /** Called when it is handled. */
   over(): void {
     this.#handledAt = 0;
   }
 
-  /** Sees whether it is set as this memory believes: one that was lost, or passed without firing, is set anew. */
+  /** Compares the platform's alarm with this state: one that was lost, or is past without having fired, is set again. */
   async verify(): Promise<void> {
     const setFor = await this.#storage.getAlarm();
     if (setFor === null || setFor <= Date.now()) this.#armedAt = undefined;
   }
 
-  /** Everything that is stored was removed. */
+  /** Called after all storage was deleted, with the alarm. */
   gone(): void {
     this.#wish++;
     this.#armedAt = null;
@@ -111,13 +110,13 @@ export class Alarm {
     void this.#set(wakeAt);
   }
 
-  /** Sets it for then, unless it comes before: whoever is woken early finds nothing to do, and sets the next. */
+  /** Sets it to that time, unless it is earlier already: an alarm that is too early finds nothing to do and sets the next. */
   armBy(at: number): void {
     const armedAt = this.#armedAt ?? 0;
     if (armedAt <= Date.now() || armedAt > at) this.arm(at);
   }
 
-  /** Removes it: a watchdog that is left behind would find the object at rest, and take it for one that died. */
+  /** Removes it. A watchdog that fired later would take the idle object for one that died. */
   disarm(): void {
     if (this.#armedAt === null) return;
     this.#wish++;
@@ -126,9 +125,9 @@ export class Alarm {
   }
 
   /**
-   * Sees to it that an alarm brings the object back should its process die now: sets the watchdog unless one comes
-   * sooner, or is being handled.
-   * @param wakeAt when the object is to wake anyway; null: never, or by an alarm that would not tell of a death
+   * Ensures that an alarm wakes the object if its process dies now: sets the watchdog, unless an alarm is due sooner or is
+   * being handled.
+   * @param wakeAt when the object wakes anyway; null for never, or for an alarm that does not indicate a death
    */
   ensureWatchdog(wakeAt: number | null = null): void {
     if (this.handled) return;
@@ -136,12 +135,12 @@ export class Alarm {
     if ((this.#armedAt ?? Infinity) > by) this.arm(by);
   }
 
-  /** Sets the watchdog in place of whatever is set, even of an alarm that would come sooner. */
+  /** Sets the watchdog instead of any other alarm, even of an earlier one. */
   setWatchdog(): void {
     this.arm(watchdogAt());
   }
 
-  /** Sets it whatever is known of it. Resolves once it is set, or another is wanted. */
+  /** Sets it even if it seems to be set. Resolves when it is set, or another time is requested. */
   async rearm(at: number): Promise<void> {
     this.#armedAt = undefined;
     await this.#set(at);
@@ -151,7 +150,7 @@ export class Alarm {
     const wish = ++this.#wish;
     this.#written();
     const failures = await setAlarm(this.#storage, at, () => this.#wish === wish);
-    // One that came meanwhile was another.
+    // An alarm that fired meanwhile was another one.
     if (failures > 0 && this.#wish === wish) this.#armedAt = undefined;
   }
 
@@ -165,7 +164,7 @@ function watchdogAt(): number {
   return besideHousekeeping(Date.now() + watchdogMs);
 }
 
-/** The same instant, or the next that is not for housekeeping. */
+/** The instant, moved off whole seconds, which are for housekeeping. */
 export function besideHousekeeping(at: number): number {
   return at % housekeepingMs === 0 ? at + 1 : at;
 }

@@ -1,7 +1,7 @@
 /**
- * Owns: three marks that an object keeps beside its run, or without one: the run id that an Idempotency-Key belongs to, the
- * other run that answered a start (a repeated start finds it again), and the request that removed the run.
- * Does not own: which run answers a start (admission); the run that the object may hold.
+ * Owns: three marks that an object stores with or without a run: the run id that an Idempotency-Key belongs to, the other run
+ * that answered a start (so that a repeated start finds it), and the request that removed the run.
+ * Does not own: which run answers a start (admission), the object's own run.
  */
 import { HoldfastError } from "../core/error.ts";
 import { defined } from "../core/record.ts";
@@ -16,17 +16,17 @@ import type { Answering, Recalled, StartClue } from "./rpc/start.ts";
 const boundTo = "bound-to";
 const answeredBy = "answered-by";
 const removedBy = "removed-by";
-/** How long a mark is kept: as long as a run, unless its workflow says otherwise. A key whose run is still there is kept on. */
+/** How long a mark is kept: the default retention of a run. The mark of a key is kept longer while its run exists. */
 const keptMs = 30 * 24 * 3_600_000;
 const callLimitMs = 30_000;
-/** Whoever got no answer asks again soon. */
+/** Shorter, because a removal that was not answered is repeated soon. */
 const removalKeptMs = 24 * 3_600_000;
 
-/** A request that removes a run, in digests: nothing of the run is left, nor of why. */
+/** A request that removed a run, as digests, so that neither the run nor the reason can be read from it. */
 export type Removal = {
   readonly key: string;
   readonly reason: string;
-  /** As the run was asked for, where that is not the object's name. */
+  /** The requested run id, if it is not the object's name. */
   readonly id?: string;
   readonly at?: number;
 };
@@ -38,12 +38,12 @@ export class Alias {
     this.#storage = storage;
   }
 
-  /** An Idempotency-Key that came with a run id of its own stands for that one. */
+  /** Whether this object belongs to an Idempotency-Key that was used with an explicit run id. */
   get isBound(): boolean {
     return this.#storage.kv.get(boundTo) !== undefined;
   }
 
-  /** Whether nobody knew of it before. @param own the run in this object, if there is one @throws HoldfastError idempotency_conflict */
+  /** Returns whether the binding is new. @param own the run in this object, if any @throws HoldfastError idempotency_conflict */
   async bind(id: string, own: string | undefined): Promise<boolean> {
     const bound = own ?? this.#storage.kv.get<string>(boundTo);
     if (bound !== undefined && bound !== id) refuseKey();
@@ -51,23 +51,23 @@ export class Alias {
     return bound === undefined;
   }
 
-  /** Called when the time of the marks is up: whether they stay, because the run that the key belongs to is still there. */
+  /** Called when the marks expire: whether they are kept, because the run that the key belongs to still exists. */
   async outlasts(): Promise<boolean> {
     const id = this.#storage.kv.get<string>(boundTo);
     if (id === undefined || !(await isThere(id))) return false;
-    // Run and key may have gone meanwhile.
+    // Unless the run was removed meanwhile, and the key with it.
     if (this.#storage.kv.get(boundTo) === id) await this.#keep(boundTo, id, keptMs);
     return true;
   }
 
-  /** The run of that id is gone, and the key is free as the id is. @param own the run in this object, if there is one */
+  /** Frees the key after the run of that id was removed. @param own the run in this object, if any */
   async unbind(id: string, own: string | undefined): Promise<void> {
     if (this.#storage.kv.get<string>(boundTo) !== id) return;
     this.#storage.kv.delete(boundTo);
     if (own === undefined && this.#storage.kv.get(answeredBy) === undefined) await this.#storage.deleteAll();
   }
 
-  /** @throws HoldfastError idempotency_conflict: the key came with another start */
+  /** @throws HoldfastError idempotency_conflict: the key was used for another start */
   recall({ token, print, isKey }: StartClue): Recalled {
     if (isKey && this.isBound) return { kind: "decided" };
     const answering = this.#storage.kv.get<Answering>(answeredBy);
@@ -81,29 +81,29 @@ export class Alias {
     await this.#keep(answeredBy, answering, keptMs);
   }
 
-  /** This very request removed the run that was here; what may be here by now is another. @throws HoldfastError idempotency_conflict */
+  /** Whether this request removed the former run; there may be another one by now. @throws HoldfastError idempotency_conflict */
   hasRemoved(removal: Removal | null): boolean {
     const known = this.#storage.kv.get<Removal>(removedBy);
     if (removal === null || known?.key !== removal.key || known.id !== removal.id) return false;
-    // A run that came since keeps the mark for as long as it is there.
+    // Checked, because the mark is not deleted on time if the object has a run again.
     if (Date.now() - (known.at ?? 0) > removalKeptMs) return false;
     if (known.reason === removal.reason) return true;
     throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to delete a run for another reason");
   }
 
-  /** To be called in the turn in which the run went: the alarm would be that of the next. */
+  /** Must be called in the turn that removes the run: later the alarm may belong to a new run. */
   async noteRemoval(removal: Removal | null): Promise<void> {
     if (removal !== null) await this.#keep(removedBy, { ...removal, at: Date.now() }, removalKeptMs);
   }
 
-  /** A run that is here when the time is up takes no notice of the alarm. */
+  /** Stores a mark, and sets the alarm for its end, which a run in this object ignores. */
   async #keep(name: string, value: unknown, ms: number): Promise<void> {
     this.#storage.kv.put(name, value);
     await this.#storage.setAlarm(housekeepingAt(Date.now() + ms));
   }
 }
 
-/** A run that cannot be asked is taken to be there. */
+/** A run that cannot be reached counts as existing. */
 async function isThere(id: string): Promise<boolean> {
   try {
     const found = await within(runObject(id).read(0), callLimitMs);
@@ -113,7 +113,7 @@ async function isThere(id: string): Promise<boolean> {
   }
 }
 
-/** The mark of a removal; null for a request without a key, which nobody repeats. @param id the run that was asked for, where it may be another than the object's */
+/** The mark of a removal; null for a request without a key. @param id the requested run id, if it is not the object's name */
 export async function removalOf({ key, reason }: RunAction, id?: string): Promise<Removal | null> {
   if (key === undefined) return null;
   return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16), ...defined({ id }) };

@@ -1,9 +1,9 @@
 /**
- * Owns: how a refusal crosses between objects: as an answer, because classes do not survive the wire.
- * Does not own: which refusals there are (core/error), what can be asked of which object (rpc/).
+ * Owns: how a refusal is returned between objects: as an answer, because RPC does not preserve classes of errors.
+ * Does not own: the refusals (core/error), the methods of objects (rpc/).
  *
- * Whatever is asked and answered there is plain data, so that a Worker and an object of neighbouring deployments
- * understand each other: fields are added, never changed.
+ * Requests and answers are plain data whose fields are only added to, never changed, so that a Worker and an object of
+ * successive deployments understand each other.
  */
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -21,7 +21,7 @@ export type Answer<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly refusal: Refusal };
 
-/** What the function returns, or its HoldfastError as a refusal. Anything else it throws is thrown on. */
+/** The result of the function, or its HoldfastError as a refusal. Other errors are rethrown. */
 export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<Answer<Value>> {
   try {
     return { ok: true, value: await ask() };
@@ -39,7 +39,7 @@ export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<
   }
 }
 
-/** @throws HoldfastError the refusal, if it is one */
+/** Returns the value. @throws HoldfastError if the answer is a refusal */
 export function unwrap<Value>(answered: Answer<Value>): Value {
   if (answered.ok) return answered.value;
   throw toError(answered.refusal);

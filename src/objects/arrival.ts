@@ -1,11 +1,11 @@
 /**
- * Owns: taking a run in that comes as a text from another deployment: reading it, having it looked at, and what is
- * on record of it then.
- * Does not own: what an entry must be (core/inspection), what a run is given here (core/transfer), writing it (memory).
+ * Owns: importing a run from the text that another deployment exported: reading it, having it validated, and the entries that
+ * are recorded.
+ * Does not own: validating entries (core/inspection), what is changed for this deployment (core/transfer), writing (memory).
  *
  * Invariants
- * 1. All of it was found to be sound before any of it is written; what is refused leaves nothing behind.
- * 2. The text is read twice and kept as bytes: what is made of a line is let go of before the next.
+ * 1. Everything is validated before anything is written; a refused run leaves nothing behind.
+ * 2. To save memory, the text is kept as bytes and parsed twice, line by line.
  */
 import { authorOf } from "../core/author.ts";
 import { toHex } from "../core/bytes.ts";
@@ -30,29 +30,29 @@ import type { Arrival } from "./rpc/run.ts";
 import { hookUrl } from "./token.ts";
 
 const maxBytes = 64 * 1024 * 1024;
-/** A value of 16 MiB, as JSON within JSON. */
+/** Enough for a value of 16 MiB, as JSON within JSON. */
 const maxLine = 32 * 1024 * 1024;
 const newline = 10;
-/** Characters after which a commit is full: far fewer rows than entries, and none that is large. */
+/** The length of a commit: large enough for far fewer rows than entries, small enough to avoid large rows. */
 const commitLength = 50_000;
 
-/** An entry as it is kept here, and how many characters its line has. */
+/** An entry as it is stored here, with the length of its line. */
 type Placed = { readonly entry: Entry; readonly length: number };
 
-/** A run that may be written. */
+/** A validated run. */
 export type Arrived = {
-  /** What it was called, and the digest of the text. */
+  /** The id that it had, and the digest of the text. */
   readonly from: EntryOf<"run.imported">["from"];
-  /** Its own entries as they are kept here, anew each time they are asked for. */
+  /** Its own entries as they are stored here; each call parses them again. */
   readonly entries: () => Iterable<Placed>;
-  /** What stands behind them. */
+  /** The entries that are added after these. */
   readonly added: readonly Entry[];
   readonly placement: Placement;
   readonly state: RunState;
 };
 
 /**
- * @param refuse throws where nothing can arrive here, before anything is read
+ * @param refuse throws, before anything is read, if no run can be imported here
  * @throws HoldfastError import_invalid, value_too_large, key_missing, webhook_unavailable
  */
 export async function receive(
@@ -86,7 +86,7 @@ export async function receive(
   return { from, entries, added, placement, state };
 }
 
-/** The history with what is added to it here, in commits. */
+/** The history, with the added entries, in commits. */
 export function* commitsOf({ entries, added }: Arrived): Generator<readonly Entry[]> {
   let commit: Entry[] = [];
   let size = 0;
@@ -102,9 +102,9 @@ export function* commitsOf({ entries, added }: Arrived): Generator<readonly Entr
 }
 
 /**
- * Whether it is the run that was imported here before: by the same text, or by another of the same history.
- * Results of sensitive steps are sealed otherwise each time, so the entries are compared as they open.
- * @param kept the journal here, which may have gone on since
+ * Whether this run was imported here before, from the same text or another one of the same history. Each export encrypts
+ * results of sensitive steps differently, so decrypted entries are compared.
+ * @param kept the journal here, which may have grown since
  */
 export function isTheSame(arrived: Arrived, { imported }: RunState, kept: Iterable<Entry>): boolean {
   if (imported === null) return false;
@@ -116,7 +116,7 @@ export function isTheSame(arrived: Arrived, { imported }: RunState, kept: Iterab
   for (const entry of kept) {
     const { done, value } = own.next();
     if (done === true) return true;
-    // What belongs to this place may have become another since: it is laid over both.
+    // Fields that depend on this deployment may differ, so both are compared with the present ones.
     if (text(entry) !== text(value.entry)) return false;
   }
   return false;
@@ -127,7 +127,7 @@ function opener({ run, workflow }: Manifest): Open {
   return (sealed, entry) => vault.open(sealed, placeOf({ id: run, workflow }, entry));
 }
 
-/** What the result of a sensitive step is bound to on its way: no other step is given it, which might tell it. */
+/** Binds the encrypted result of a sensitive step to its place, so that it cannot be given to a step that would reveal it. */
 export function placeOf(
   { id, workflow }: Pick<EntryOf<"run.created">, "id" | "workflow">,
   { seq, step }: EntryOf<"step.completed">,
@@ -135,7 +135,7 @@ export function placeOf(
   return `entry ${seq}, of step ${JSON.stringify(step)}, of run ${id} of ${JSON.stringify(workflow)},`;
 }
 
-/** A run is kept for so long from its end on, wherever that was. */
+/** The retention counts from the end of the run, also if that was in another deployment. */
 function refuseExpired({ end }: RunState, retentionMs: number): void {
   const ageMs = end === null ? 0 : Date.now() - end.at;
   if (ageMs <= retentionMs) return;
@@ -143,7 +143,7 @@ function refuseExpired({ end }: RunState, retentionMs: number): void {
   throw refuseLine(1, `the run ended ${describeMs(ageMs)} ago, and ${kept}`);
 }
 
-/** @param definition that of a run that is to go on */
+/** @param definition of a run that goes on here */
 function placementOf(
   { input }: EntryOf<"run.created">,
   { id, shards, origin }: Arrival,
@@ -152,7 +152,7 @@ function placementOf(
   return { id, shards, origin, lanes: definition === undefined ? [] : limitsOf(definition, input).lanes };
 }
 
-/** What is on record behind the history: addresses of webhooks that lead here, and where it came from. */
+/** The entries to add after the history: new addresses of webhooks, and the import itself. */
 async function additions(
   state: RunState,
   { id, origin }: Placement,
@@ -182,11 +182,11 @@ async function additions(
   return facts.map((fact, index) => ({ ...fact, seq: state.seq + 1 + index, at }));
 }
 
-/** A text that was received whole, as its bytes. */
+/** The complete text, as bytes. */
 class Received {
   readonly manifest: Manifest;
   readonly trailer: Trailer;
-  /** How many lines there are. */
+  /** The number of lines. */
   readonly lines: number;
   readonly #chunks: readonly Uint8Array[];
 
@@ -241,7 +241,7 @@ function lengthOf(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((length, chunk) => length + chunk.length, 0);
 }
 
-/** Each line without its end. @throws HoldfastError import_invalid */
+/** The lines, without line feeds. @throws HoldfastError import_invalid */
 function* linesOf(chunks: readonly Uint8Array[]): Generator<string> {
   let parts: Uint8Array[] = [];
   let line = 1;

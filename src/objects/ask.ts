@@ -1,6 +1,6 @@
 /**
- * Owns: how long a query may take, and how long an update is waited for.
- * Does not own: what they do to the run: nothing (engine/replica), or what its handler makes of it (engine/update).
+ * Owns: the time limits of queries and of waiting for updates.
+ * Does not own: their execution (engine/replica, engine/update).
  */
 import { HoldfastError } from "../core/error.ts";
 import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../core/service.ts";
@@ -10,7 +10,7 @@ import type { Host } from "./host.ts";
 import { against, upTo } from "./patience.ts";
 
 const longestQueryMs = 10_000;
-/** Past it the caller is told that the update is under way. */
+/** After this the caller gets the answer that the update was accepted and is not over. */
 const longestUpdateMs = 60_000;
 
 /** @throws HoldfastError query_not_found, query_timeout, version_missing */
@@ -33,7 +33,7 @@ export async function makeUpdate(run: Run, host: Pick<Host, "proceed">, request:
   try {
     return await against(longestUpdateMs, async (over) => {
       const accepted = await Promise.race([received, over]);
-      // The handler, or the update's schema, has not come to rest in all that time.
+      // The handler, or the update's schema, took all that time.
       if (accepted === null)
         throw new HoldfastError("update_not_found", `the run took no update ${request.name} in time`);
       host.proceed();
@@ -41,7 +41,7 @@ export async function makeUpdate(run: Run, host: Pick<Host, "proceed">, request:
     });
   } finally {
     isWanted = false;
-    // The run may have come to rest while this was waited for: what it made of it needs a watch again.
+    // The run may have gone to rest meanwhile: work that the update began needs the watchdog again.
     host.proceed();
   }
 }

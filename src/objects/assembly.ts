@@ -1,6 +1,6 @@
 /**
- * Owns: putting the Durable Object classes of one Worker together from its workflows.
- * Does not own: any behaviour of theirs.
+ * Owns: creating the Durable Object classes of a Worker from its workflows.
+ * Does not own: their behaviour.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { Rule } from "../core/schedule.ts";
@@ -36,7 +36,7 @@ function schedulerApp(catalog: Catalog): SchedulerApp {
     look: async (id) => {
       const run = await runObject(id).read(0);
       if (!run.ok && (run.refusal.code === "run_not_found" || run.refusal.code === "journal_corrupt")) return null;
-      // One that waits for its key, or its version, may well go on.
+      // A run that waits for an encryption key or for its version may go on later.
       const { status, finishedAt } = unwrap(run);
       return { status, finishedAt };
     },
@@ -49,7 +49,7 @@ function schedulerApp(catalog: Catalog): SchedulerApp {
   };
 }
 
-/** Says which field of a schedule it is that no run could start with. */
+/** Refuses a schedule that could not start a run, and names the field. */
 async function check(catalog: Catalog, { workflow, input }: Rule): Promise<void> {
   const value = decode(input ?? undefinedValue);
   try {

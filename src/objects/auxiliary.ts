@@ -1,6 +1,6 @@
 /**
- * Owns: what an object of the runs' class does that is no run: it is the register of a shard of the directory, or a
- * courier. Both are among the runs, by names that no run can have.
+ * Owns: objects of the class of runs that are not runs: registers of the directory's shards, and couriers. Their names are
+ * not valid run ids.
  * Does not own: the register (register), the courier (courier), which object is which (address).
  */
 import { DurableObject } from "cloudflare:workers";
@@ -44,7 +44,7 @@ export class AuxiliaryObject extends DurableObject implements RegisterRpc, Couri
     return this.#courier.dropOrder(id);
   }
 
-  /** A courier's: the register sets none. */
+  /** Only a courier sets an alarm. */
   override async alarm(_info?: AlarmInvocationInfo): Promise<void> {
     await this.#courier.alarm();
   }

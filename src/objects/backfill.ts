@@ -1,12 +1,12 @@
 /**
- * Owns: the backfills that are open, and starting what they owe, slot after slot.
- * Does not own: which slots those are (core/backfill), and the alarm (scheduler).
+ * Owns: the open backfills, and starting their runs, slot by slot.
+ * Does not own: which slots there are (core/backfill), the alarm (scheduler).
  *
  * Invariants
- * 1. A slot is recorded as taken together with the start owed for it, before the start is made; the debt
- *    is struck out only when the run is known to exist, was refused for good, or failed for a day.
- * 2. Of the backfills of one schedule, one is worked on at a time, in the order in which they were asked for.
- * 3. While work goes on, an alarm is due within a second or so: it goes on after the death of the process.
+ * 1. A slot is recorded as taken, with its pending start, before the start is made. The pending start is deleted only when the
+ *    run exists, was refused for good, or could not be started for a day.
+ * 2. The backfills of one schedule are processed one at a time, in the order of their requests.
+ * 3. While work goes on, an alarm is due within about a second, so that it continues after a death of the process.
  */
 import { authorOf } from "../core/author.ts";
 import * as backfill from "../core/backfill.ts";
@@ -22,13 +22,13 @@ import type { SchedulerApp } from "./firing.ts";
 import { within } from "./patience.ts";
 import type { Roster } from "./roster.ts";
 
-/** So many starts, or so long, in one piece of work. */
+/** The limits of one piece of work. */
 const batchStarts = 200;
 const batchMs = 10_000;
 const watchMs = 1_000;
-/** When work that failed is tried again: where the storage takes nothing, it is due all the time. */
+/** The pause after work failed. Without it the work would be due all the time while the storage fails. */
 const brokenMs = 60_000;
-/** No alarm lies further off, whatever the clock was. */
+/** The longest wait for the next alarm, in case the clock was wrong before. */
 const maxWaitMs = 300_000;
 
 export class Backfills {
@@ -36,11 +36,11 @@ export class Backfills {
   readonly #roster: Roster;
   readonly #app: SchedulerApp;
   readonly #open = new Map<number, Backfill>();
-  /** Numbers of those that cannot be read: they wait until they can be. */
+  /** Numbers of backfills that cannot be read now. */
   readonly #broken = new Set<number>();
-  /** Schedules that are worked on, and when to see whether they still are. */
+  /** Schedules whose backfills are being processed, and when to check that they still are. */
   readonly #watches = new Map<string, number>();
-  /** Schedules whose work failed, and until when they rest. */
+  /** Schedules whose work failed, and the end of the pause. */
   readonly #rests = new Map<string, number>();
   #last: number;
 
@@ -64,17 +64,17 @@ export class Backfills {
     }
   }
 
-  /** Reads again what could not be read. */
+  /** Tries again to read backfills that could not be read. */
   reopen(): void {
     for (const number of [...this.#broken]) this.#take(this.#store.backfills(number));
   }
 
-  /** Those of the schedule that are not done, oldest first. */
+  /** The open backfills of the schedule, oldest first. */
   of(schedule: string): Backfill[] {
     return [...this.#open.values()].filter((one) => one.schedule === schedule);
   }
 
-  /** How many slots the schedule's backfills have before them. */
+  /** The number of slots that the schedule's backfills have still to start. */
   left(schedule: string): number {
     return this.of(schedule).reduce((sum, { firings, started, refused }) => sum + firings - started - refused, 0);
   }
@@ -88,7 +88,7 @@ export class Backfills {
     for (const [number, one] of this.#open) if (one.schedule === schedule) this.#close(number);
   }
 
-  /** Schedules with something to do that nobody does; those that are gone lose their backfills. */
+  /** Schedules with work that is not being done. Deletes backfills of schedules that were removed. */
   due(now: number): string[] {
     for (const { schedule } of this.#open.values()) {
       if (this.#isGone(schedule)) this.remove(schedule);
@@ -100,7 +100,7 @@ export class Backfills {
       .map(([, { schedule }]) => schedule);
   }
 
-  /** One that cannot be read has its backfills still. */
+  /** A schedule that cannot be read still exists. */
   #isGone(schedule: string): boolean {
     return this.#roster.rule(schedule) === undefined && !this.#roster.isBroken(schedule);
   }
@@ -112,13 +112,13 @@ export class Backfills {
     });
   }
 
-  /** No longer than that: a clock may have been set back. */
+  /** Limited, because the clock may have been set back. */
   #restsUntil(schedule: string, now: number): number {
     const at = this.#rests.get(schedule) ?? 0;
     return at > now + brokenMs ? 0 : at;
   }
 
-  /** The backfill of each schedule whose turn it is. */
+  /** The first open backfill of each schedule. */
   #fronts(): [number, Backfill][] {
     const seen = new Set<string>();
     return [...this.#open]
@@ -126,7 +126,7 @@ export class Backfills {
       .filter(([, { schedule }]) => !seen.has(schedule) && seen.add(schedule));
   }
 
-  /** True when the schedule has something to do now. */
+  /** Called when a run ended; returns whether the schedule has work now. */
   ended(schedule: string, runId: string): boolean {
     for (const [number, one] of this.#open) {
       if (one.schedule !== schedule) continue;
@@ -138,7 +138,7 @@ export class Backfills {
     return false;
   }
 
-  /** Does a piece of the schedule's work; to be called for what is `due` only. */
+  /** Does a piece of the schedule's work. Only to be called for schedules that `due` returned. */
   async work(schedule: string): Promise<void> {
     const startedAt = Date.now();
     this.#watches.set(schedule, startedAt + watchMs);
@@ -153,7 +153,7 @@ export class Backfills {
     }
   }
 
-  /** False when nothing more can be done now. */
+  /** Returns false if there is nothing more to do now. */
   async #step(schedule: string): Promise<boolean> {
     const front = this.#fronts().find(([, one]) => one.schedule === schedule);
     if (front === undefined) return false;
@@ -203,7 +203,7 @@ export class Backfills {
 
   #change(number: number, how: (one: Backfill) => Backfill): void {
     const one = this.#open.get(number);
-    // Its schedule was removed meanwhile.
+    // Unless its schedule was removed meanwhile.
     if (one !== undefined) this.#put(number, how(one));
   }
 

@@ -1,12 +1,12 @@
 /**
- * Owns: gathering what is to be sent to one place: what comes while a call is under way goes with the next.
- * Does not own: what is sent, or trying again.
- * Invariant 1: one call at a time, in the order in which the items came.
+ * Owns: batching items for one receiver: items that arrive during a call are sent with the next one.
+ * Does not own: sending, retries.
+ * Invariant 1: there is one call at a time, and items are sent in order.
  */
 export class Batch<Item> {
   readonly #send: (items: readonly Item[]) => Promise<void>;
   #gathered: Item[] = [];
-  /** The call that will take what has been gathered. */
+  /** The call that will send the gathered items. */
   #next: Promise<void> | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -14,7 +14,7 @@ export class Batch<Item> {
     this.#send = send;
   }
 
-  /** Resolves once the item was sent. @throws what its call threw */
+  /** Resolves when the item was sent. @throws the error of its call */
   add(item: Item): Promise<void> {
     this.#gathered.push(item);
     this.#next ??= this.#begin();

@@ -1,14 +1,13 @@
 /**
- * Owns: the order in which a broadcast is kept, offered, delivered and settled.
- * Does not own: what is buffered (the first shard), who waits (the shards), consuming (the run).
+ * Owns: the steps of a broadcast in their order: it is held, offered, delivered and settled.
+ * Does not own: buffered signals (the first shard), the waiting runs (the shards), consumption (the run).
  *
- * 1. A signal is held and offered everywhere before anyone is asked whether it waits: a run that
- *    begins to wait at any moment is either found by the broadcast or finds the offer itself.
- * 2. A buffered signal is claimed by one run before that run receives it, and a claim passes on only
- *    after the claimer has refused.
- * 3. Towards a run a broadcast has one key, `broadcast:<id>`: delivering it again is a duplicate.
- * 4. However many runs wait, no request makes more calls than the platform allows: beyond a hundred runs the shards call
- *    them, portion by portion, and each shard has calls of its own to make.
+ * 1. A signal is held and offered on all shards before waiting runs are looked up, so a run that begins to wait at any moment
+ *    is either found by the broadcast or finds the offer itself.
+ * 2. A buffered signal is claimed for one run before that run receives it. The claim passes on only after a refusal.
+ * 3. Each run receives a broadcast under the key `broadcast:<id>`, so delivering it again is a duplicate.
+ * 4. No request makes more calls than the platform allows: for more than a hundred runs the shards make the calls, in
+ *    portions, because each shard has a limit of its own.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { SignalRequest } from "../core/service.ts";
@@ -17,15 +16,15 @@ import { unwrap } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 
 const keptMs = 86_400_000;
-/** Runs that are called at once, and the most that whoever sends the signal calls itself. */
+/** How many runs are called at once, and up to how many runs the sender calls without the shards. */
 const atOnce = 100;
-/** Runs that one call of a shard delivers to: with calls that are made again, fewer than the platform lets it make. */
+/** How many runs one call of a shard delivers to; including repeated calls, that is below the platform's limit. */
 const portion = 200;
 
 /**
- * To every run that waits for the name; kept for the next waiter, for a day, if none does. With a
- * key, a repetition within the day is the same broadcast and does nothing more.
- * @throws HoldfastError idempotency_conflict: the key was used for another name or payload.
+ * Delivers the signal to every run that waits for the name; if none does, keeps it for the next one, for a day. With a key, a
+ * repetition within the day is the same broadcast and has no further effect.
+ * @throws HoldfastError idempotency_conflict: the key was used for another name or payload
  */
 export async function broadcast(
   signal: SignalRequest,
@@ -45,18 +44,18 @@ export async function broadcast(
     await settle(id, name, delivered);
     return { delivered, buffered: false };
   }
-  // A run that began to wait in between may have found the offer already.
+  // A run that began to wait meanwhile may have taken the offer already.
   return directoryShard(0).outcome(id);
 }
 
-/** `more` where the run would take another of that name. */
+/** `more` in the answer means that the run would take another signal of that name. */
 export type Receive = (
   signal: SignalRequest,
 ) => Promise<Answer<{ readonly duplicate: boolean; readonly more?: boolean }>>;
 
 /**
- * What `report` offered to a run: claims it, signal by signal, hands it to `receive` (the run's own
- * `signal`, with `onlyIfWaiting`, which answers once it is durable) and settles it. Safe to repeat.
+ * Takes the signals that `report` offered to a run, one by one: claims it, passes it to `receive` (the run's `signal` with
+ * `onlyIfWaiting`, which answers when it is durable) and settles it. Safe to repeat.
  */
 export async function claimOffers(runId: string, offers: readonly string[], receive: Receive): Promise<void> {
   for (const name of new Set(offers)) {
@@ -72,49 +71,49 @@ async function claimName(runId: string, name: string, waits: number, receive: Re
     const answer = await receive(asBroadcast(held.id, held.signal));
     if (answer.ok) {
       await settle(held.id, name, 1);
-      // A duplicate was consumed in an earlier life of the run: this wait is still open.
+      // A duplicate was consumed in an earlier life of the run, so this wait is still open.
       if (!answer.value.duplicate) open--;
       if (answer.value.more === true) open = Math.max(open, 1);
       continue;
     }
     await directoryShard(0).release(held.id, runId);
-    // A payload that this run's schema refuses says nothing about the next one; all else does.
+    // After an invalid payload the next signal may still be accepted; after any other refusal none would.
     if (answer.refusal.code !== "signal_invalid") return;
     refused.push(held.id);
   }
 }
 
-/** Ids of runs that wait for the name, as far as they have reported. */
+/** Ids of runs that have reported that they wait for the name. */
 export async function waitersOf(name: string): Promise<readonly string[]> {
   const parts = await Promise.all(directoryShards().map((shard) => shard.waiters(name)));
   return parts.flat();
 }
 
-/** Whether the run took it, now or before. @throws when the run cannot be asked, or cannot be read for want of a key */
+/** Whether the run accepted it, now or before. @throws if the run cannot be reached, or its encryption key is missing */
 export async function deliver(runId: string, id: string, signal: SignalRequest): Promise<boolean> {
   const request = asBroadcast(id, signal);
-  // A run that was just being replaced or restarted answers the second time; the key makes it safe.
+  // Repeated once, because the object may just have been replaced or restarted; the key makes this safe.
   const send = () => runObject(runId).signal(request, true);
   const answer = await send().catch(send);
-  // It may well wait for it, once its key is back.
+  // A run without its encryption key may be waiting for the signal.
   if (!answer.ok && answer.refusal.code === "key_missing") unwrap(answer);
   return answer.ok;
 }
 
-/** Delivered: no other run may have it, and nobody needs to be told of it. */
+/** Ends a broadcast that was delivered: no other run may get it. */
 export async function settle(id: string, name: string, delivered: number): Promise<void> {
   await directoryShard(0).settle(id, delivered);
-  // An offer that stays behind costs its finders a call and expires; it is no reason to fail.
+  // An offer that remains costs a call and expires, so an error here is ignored.
   await Promise.allSettled(directoryShards().map((shard) => shard.withdraw(id, name)));
 }
 
-/** @throws what a run could not be asked for: every other run has it by then, and the same key again reaches the rest */
+/** @throws if a run could not be reached: all others have the signal then, and a repetition with the same key reaches the rest */
 async function deliverToAll(runIds: readonly string[], id: string, signal: SignalRequest): Promise<number> {
   if (runIds.length <= atOnce) return await deliverToEach(runIds, id, signal);
   const portions = slices(runIds, portion);
   let delivered = 0;
   const failures: unknown[] = [];
-  // A shard has new calls to make with each that it takes, so it takes one after the other.
+  // The limit counts for each call that a shard receives, so it gets one portion after the other.
   const work = async (index: number): Promise<void> => {
     for (const part of portions) {
       try {
@@ -130,19 +129,19 @@ async function deliverToAll(runIds: readonly string[], id: string, signal: Signa
   return delivered;
 }
 
-/** As `deliverToEach`, with calls of that shard's. */
+/** Like `deliverToEach`, but the shard makes the calls. */
 async function deliverBy(index: number, runIds: readonly string[], id: string, signal: SignalRequest): Promise<number> {
   const send = () => directoryShard(index).deliver(runIds, id, signal);
   try {
     return unwrap(await send().catch(send));
   } catch (error) {
-    // One that still runs the code of before has no such call.
+    // A shard of the deployment before does not have this method.
     if (error instanceof TypeError) return await deliverToEach(runIds, id, signal);
     throw error;
   }
 }
 
-/** How many of these runs took it. @throws as `deliverToAll` */
+/** Returns how many of these runs accepted it. @throws as `deliverToAll` */
 export async function deliverToEach(runIds: readonly string[], id: string, signal: SignalRequest): Promise<number> {
   let delivered = 0;
   const failures: unknown[] = [];

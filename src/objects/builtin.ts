@@ -1,10 +1,10 @@
 /**
- * Owns: what the workflows have in common that every deployment has: their terms, and going through many runs.
+ * Owns: what the built-in workflows share: their policy, and acting on many items.
  * Does not own: which there are (catalog), what each does.
  */
 import type { Definition } from "../core/definition.ts";
 
-/** How often a step of theirs is tried again: with the last attempt it gives up what it cannot reach. */
+/** The retries of their steps. In the last attempt a step gives up on runs that it cannot reach. */
 export const retries = 8;
 const atOnce = 20;
 
@@ -27,9 +27,9 @@ export function builtIn(name: string, handler: Definition["handler"]): Definitio
 }
 
 /**
- * Some at once. All that was begun has ended before it rejects, so that an attempt leaves nothing under way.
- * @param stop once it aborts, nothing more is begun
- * @throws also the reason of `stop`
+ * Acts on the items, some at once. Rejects only when all begun calls have ended, so that an attempt leaves none in flight.
+ * @param stop when it aborts, no further call is begun
+ * @throws the error of a call, or the reason of `stop`
  */
 export async function actOnEach<Item>(
   items: readonly Item[],

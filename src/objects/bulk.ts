@@ -1,14 +1,13 @@
 /**
- * Owns: the workflow that does one action to many runs, which every deployment has: selecting them,
- * acting on each, counting what became of it.
- * Does not own: what an action does to a run, or who may ask for it.
+ * Owns: the built-in workflow that applies one action to many runs: selecting them, acting on each, counting the results.
+ * Does not own: the effect of an action on a run, authorization.
  *
  * Invariants
- * 1. The runs are selected before the first of them is acted on: an action that changes what the
- *    filter asks for changes nothing about who is meant.
- * 2. An action is taken once by each run, whatever dies: the key of its step says so. One that was deleted is gone,
- *    and so is one whose id another run has by now.
- * 3. It acts neither on itself nor on others like it.
+ * 1. All runs are selected before the first action, so that actions that change what the filter matches do not change the
+ *    selection.
+ * 2. Each run gets the action once, despite deaths of the process, because of the key of its step. Runs that were deleted are
+ *    skipped, also if another run has the id by now.
+ * 3. Runs of this workflow are not selected.
  */
 import { authorOf } from "../core/author.ts";
 import type { Author } from "../core/author.ts";
@@ -23,7 +22,7 @@ import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { listRuns } from "./listing.ts";
 import { within } from "./patience.ts";
 
-/** What the run is given: instants are RFC 3339 text. */
+/** The input of the run; instants are RFC 3339 text. */
 type Order = {
   readonly action: RunAction["kind"];
   readonly filter: Omit<RunFilter, "createdAfter" | "createdBefore"> & {
@@ -33,10 +32,10 @@ type Order = {
   readonly reason: string | null;
 };
 
-/** Published as progress, and the beginning of the output. */
+/** Published as progress, and part of the output. */
 type Tally = { total: number; done: number; succeeded: number; skipped: number; failed: number };
 
-/** A run that did not take the action: `skipped` where it refused, `failed` where it could not be asked. */
+/** A run without the action: `skipped` if it refused, `failed` if it could not be reached. */
 type Refused = {
   readonly run: string;
   readonly outcome: "skipped" | "failed";
@@ -44,18 +43,18 @@ type Refused = {
   readonly message: string;
 };
 
-/** How late the directory may be: a run that was started right before is meant as well. */
+/** Waited before the selection, because the directory may be late, and runs that were just started have to be included. */
 const settleMs = 1000;
 const pageLimit = 200;
-/** Runs of one step. */
+/** The number of runs for one step. */
 const stepRuns = 100;
 const maxRefusals = 100;
-/** Longer than any healthy run takes to answer. */
+/** The limit for a call of a run, longer than any healthy one. */
 const callLimitMs = 30_000;
 
 export const bulk = builtIn("holdfast.bulk", handle);
 
-/** What starts the run for a request. */
+/** The start of the run for a request. */
 export function bulkStart({
   action,
   filter,
@@ -100,23 +99,23 @@ async function handle({ action: kind, filter, reason }: Order, step: Step): Prom
   return { ...tally, refusals };
 }
 
-/** What is deleted needs none, and would keep it for a day. */
+/** A deletion needs no key, and its object would have to keep the key for a day. */
 function keyOf(kind: RunAction["kind"], key: string): Pick<RunAction, "key"> {
   return kind === "delete" ? {} : { key };
 }
 
-/** Each run sees who is behind it: a person, where the token is not all there is to say. */
+/** The reason that each run records; it names the author if that is a person and not only a token. */
 function reasonOf(reason: string | null, { by, role }: Author): string | null {
   if (role === undefined) return reason;
   return reason === null ? `asked for by ${by}` : `${reason} (asked for by ${by})`;
 }
 
-/** What was created from then on is not meant. */
+/** Excludes runs that were created later. */
 function beforeOf({ info }: Step): number {
   return info.startedAt + 1;
 }
 
-/** The runs that fit and were there when this one began, newest first. */
+/** The matching runs that existed when this one began, newest first. */
 async function select({ createdAfter, createdBefore, ...rest }: Order["filter"], step: Step): Promise<string[]> {
   const filter: RunFilter = {
     ...rest,
@@ -140,9 +139,9 @@ async function selectPage(filter: RunFilter, cursor: string | undefined) {
 }
 
 /**
- * Acts on each run; those that have taken the action before know its key.
- * @param isLast no attempt is left: runs that cannot be asked are counted, and stop nobody
- * @param stop somebody cancels this run, or the attempt took too long
+ * Acts on each run; runs that got the action before recognize its key.
+ * @param isLast no attempt is left, so runs that cannot be reached are counted instead of failing the step
+ * @param stop aborts when this run is cancelled or the attempt times out
  */
 async function act(runs: readonly string[], action: RunAction, isLast: boolean, stop: AbortSignal): Promise<Refused[]> {
   const refused: Refused[] = [];

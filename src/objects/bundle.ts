@@ -1,15 +1,14 @@
 /**
- * Owns: reporting ends of runs to a shard of the directory in one call, where several objects of this isolate have one to
- * report at about the same time.
- * Does not own: what is told, and telling it again (reporter); what the shard makes of it (directory).
+ * Owns: reporting the ends of several runs to a shard of the directory in one call, when objects of this isolate report at
+ * about the same time.
+ * Does not own: the reports and their retries (reporter), the shard (directory).
  *
  * Invariants
- * 1. One of the objects makes the call, and no other depends on it: an object that finds no answer in time, for whatever
- *    reason, reports by itself.
- * 2. Only ends that are durable go into a bundle: the platform holds a call back until what its sender wrote is durable,
- *    and knows nothing of what the others wrote.
- * 3. No object awaits a promise of another: the platform would at times run what follows in the context of that other
- *    object, where it cannot set its own alarm. Answers are left in memory, and each object looks for its own.
+ * 1. One of the objects makes the call, but no other depends on it: an object that finds no answer in time reports by itself.
+ * 2. A bundle contains only durable ends, because the platform delays a call only until the writes of its sender are durable,
+ *    not those of other objects.
+ * 3. No object awaits a promise of another, because the platform may continue it in the context of that other object, where
+ *    it cannot set its own alarm. Answers are left in memory, and each object polls for its own.
  */
 import type { RunSummary } from "../core/run.ts";
 import { directoryShard } from "./address.ts";
@@ -17,27 +16,27 @@ import { answersMs, lagMs } from "./lag.ts";
 import { within } from "./patience.ts";
 import type { Heard } from "./rpc/directory.ts";
 
-/** After this long without an answer the sender is taken for dead, or the shard for hung. */
+/** After this time without an answer, the sender is presumed dead, or the shard unresponsive. */
 const sharedMs = 2000;
-/** A bundle that was not sent by then has lost its sender: nobody joins it any more. */
+/** A bundle that was not sent by then has lost its sender, and is not joined any more. */
 const staleMs = 5 * lagMs;
-/** Summaries are a few hundred bytes; a call may hold 32 MiB. */
+/** A summary has a few hundred bytes; a call may have 32 MiB. */
 const maxRuns = 200;
 const callLimitMs = 10_000;
-/** Between two looks for what came: at first, and at most. */
+/** The first and the longest pause between polls for the answer. */
 const [lookMs, longestLookMs] = [3, 100];
 
 type Bundle = {
   readonly begunAt: number;
   readonly runs: RunSummary[];
-  /** For each of the runs, in their order; null for one that the shard could not take. Null until they have come. */
+  /** The answers for the runs, in order, with null for a report that failed; null as a whole until they have come. */
   answers: readonly (Heard | null)[] | null;
 };
 
-/** Those that are not sent yet, by the index of their shard. */
+/** Bundles that are not sent yet, by the index of the shard. */
 const gathering = new Map<number, Bundle>();
 
-/** Reports an end that is durable, together with others. @throws when the shard was not reached */
+/** Reports a durable end together with others. @throws if the shard was not reached */
 export async function tellEnd(shard: number, run: RunSummary): Promise<Heard> {
   const bundle = joinable(gathering.get(shard));
   const heard = bundle === null ? await send(shard, run) : await join(bundle, run);
@@ -49,7 +48,7 @@ function joinable(bundle: Bundle | undefined): Bundle | null {
   return Math.abs(Date.now() - bundle.begunAt) < staleMs ? bundle : null;
 }
 
-/** The call is made by the object that asks; null where nobody came with it, or there was no answer in time. */
+/** Opens a bundle and sends it; null if no other object joined it, or there was no answer in time. */
 async function send(shard: number, run: RunSummary): Promise<Heard | null> {
   const bundle: Bundle = { begunAt: Date.now(), runs: [run], answers: null };
   gathering.set(shard, bundle);
@@ -61,7 +60,7 @@ async function send(shard: number, run: RunSummary): Promise<Heard | null> {
   return bundle.answers[0] ?? null;
 }
 
-/** The answer for the run; null where none came in time. */
+/** Joins a bundle; null if there was no answer in time. */
 async function join(bundle: Bundle, run: RunSummary): Promise<Heard | null> {
   const place = bundle.runs.push(run) - 1;
   await scheduler.wait(lagMs - answersMs);

@@ -1,8 +1,8 @@
 /**
- * Owns: whom a call is for, where an object is not called as its runs are: one that stands for a key has had several,
- * each with an id of its own. Who calls says so behind the arguments; the object refuses what is for another.
+ * Owns: addressing calls to one run, in objects whose name is not the run's id: the object of a key may have several runs in
+ * turn, with different ids. The caller appends the id to the arguments, and the object refuses calls for another run.
  * Does not own: which object that is (address), which ids those are (core/key).
- * Invariant 1: a run that is called as its object is, which most are, takes no notice of any of this.
+ * Invariant 1: calls of runs whose id is the object's name, which most are, are not changed.
  */
 import { HoldfastError } from "../core/error.ts";
 import { isMeant, objectName } from "../core/key.ts";
@@ -11,10 +11,10 @@ import { answer } from "./answer.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
 import type { Callee, RunRpc } from "./rpc/run.ts";
 
-/** What of it a request says, which has no arguments. */
+/** The header with the id, for HTTP requests to the object. */
 export const calleeHeader = "holdfast-callee";
 
-/** They say it in what they ask, or mean whichever run is there. */
+/** Methods whose requests contain the id, or that are for any run in the object. */
 const unaddressed: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof HolderRpc>([
   "start",
   "repeat",
@@ -28,7 +28,7 @@ const unaddressed: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof H
   "fetch",
 ]);
 
-/** The stub of the object that answers for the id, of which each call is for that run. */
+/** The stub, whose calls are addressed to the run with that id. */
 export function addressed<Rpc extends object>(object: Rpc, id: string): Rpc {
   if (objectName(id) === id) return object;
   const callee: Callee = { callee: id };
@@ -43,8 +43,8 @@ export function addressed<Rpc extends object>(object: Rpc, id: string): Rpc {
 }
 
 /**
- * Has every method of the object refuse what is for another run than the one that is there, but those that `act`.
- * @param ownId of the run; undefined where there is none, or nobody can tell
+ * Makes every method of the object refuse calls for another run than its present one, except for those that `act`.
+ * @param ownId of the present run; undefined if there is none, or it cannot be read
  */
 export function refuseOthers<Called extends object>(
   prototype: Called,
@@ -63,7 +63,7 @@ export function refuseOthers<Called extends object>(
   }
 }
 
-/** @param own the run that is there; undefined where none is, or nobody can tell */
+/** @param own the present run; undefined if there is none, or it cannot be read */
 export function isOther(callee: string, own: string | undefined): boolean {
   return own !== undefined && !isMeant(callee, own);
 }

@@ -14,16 +14,17 @@ import { notice } from "./notice.ts";
 import { rebuild } from "./rebuild.ts";
 import { rekey } from "./rekey.ts";
 
-/** Workflows that every deployment has; not for everybody to start. */
+/** Workflows that every deployment has; users cannot start them. */
 const builtIn: ReadonlyMap<string, Definition> = new Map(
   [bulk, rebuild, rekey, notice].map((each) => [each.name, each]),
 );
 
-/** What the Workers that were made in this isolate list: versions by name. Code, and no state of any run. */
+/** The versions, by name, of the workflows of all Workers that were created in this isolate. */
 const listed = new Map<string, Set<string>>();
 
 /**
- * A run of a workflow that nobody lists would wait for its code for ever. Where no Worker was made nobody can tell.
+ * Refuses workflows that no Worker lists, because their runs would wait for their code for ever. Without any Worker in this
+ * isolate, nothing is known and nothing refused.
  * @throws HoldfastError workflow_not_found
  */
 export function checkListed({ name, version }: Definition): void {
@@ -56,12 +57,12 @@ export class Catalog {
     for (const { name, version } of definitions) listed.set(name, (listed.get(name) ?? new Set()).add(version));
   }
 
-  /** Those that the deployment lists, without what is built in. */
+  /** The listed workflows, without the built-in ones. */
   names(): string[] {
     return [...this.#versions.keys()];
   }
 
-  /** In the order in which they were listed; new runs begin with the last. */
+  /** In the order in which they are listed; new runs get the last one. */
   versions(name: string): Definition[] {
     return [...(this.#versions.get(name)?.values() ?? [])];
   }

@@ -1,7 +1,7 @@
 /**
- * Owns: reaching the runs that one run starts: starting them, asking after them, stopping them.
+ * Owns: calls from a run to its children: starting, looking up and stopping them.
  * Does not own: when that is done (engine/children, relatives), checking a start (service).
- * Invariant 1: however many children a run has, it speaks to a limited number of them at once.
+ * Invariant 1: the number of simultaneous calls is limited, for any number of children.
  */
 import type { ParentRun } from "../core/origin.ts";
 import { isEnded } from "../core/run.ts";
@@ -21,16 +21,16 @@ import { sendSignal } from "./service.ts";
 import type { HookedRun } from "./token.ts";
 
 const atOnce = 50;
-/** An answer that takes longer is asked for again, later. */
+/** The limit for a call; after it the call is repeated later. */
 const patienceMs = 60_000;
 
 /** Starts a run of the workflow's newest version. @throws HoldfastError */
 export type StartRun = (workflow: string, start: Start) => Promise<Made>;
 
-/** The run that has the children. */
+/** The parent run. */
 export type Self = ParentRun & HookedRun;
 
-/** @param self asked anew each time: the object is there before its run is */
+/** @param self called each time, because the object exists before its run */
 export function createChildren(self: () => Self, startRun: StartRun): Children {
   const places = new Semaphore(atOnce);
   const pass = <Value>(act: () => Promise<Value>): Promise<Value> => places.pass(() => within(act(), patienceMs));
@@ -72,13 +72,13 @@ async function start(self: Self, startRun: StartRun, request: ChildStart): Promi
   return { child: { id: run.id, workflow: run.workflow }, existed: !created, own, createdAt: run.createdAt };
 }
 
-/** What is no refusal for good is none that the parent may hear: the start is made again. */
+/** A temporary refusal must not reach the parent: it becomes an error after which the start is repeated. */
 function postpone(error: unknown): never {
   if (isTransient(error)) throw new Error(`it cannot be started now: ${describe(error)}`, { cause: error });
   throw error;
 }
 
-/** A child that failed is tried again, once; null where it cannot be waited for once more. */
+/** Retries a failed child once; null if the parent cannot wait for it again. */
 async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pick<ChildStarted, "own"> | null> {
   const object = runObject(child.id);
   const retried = await object.act({
@@ -90,7 +90,7 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pi
   const own = ({ parent }: Parcel): { own: boolean } => ({ own: parent?.id === self.id });
   if (retried.ok) return own(retried.value);
   if (retried.refusal.code === "run_not_found") return null;
-  // Where another run has the key of its singleton, a start finds that one, or takes its place.
+  // If another run has the key of its singleton, a new start finds or replaces that run.
   if (retried.refusal.code === "singleton_held") return null;
   if (retried.refusal.code !== "not_retryable") unwrap(retried);
   const found = await runObject(child.id).read(0);
@@ -99,7 +99,7 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pi
   return status === "completed" || (kept && !isEnded(status)) ? own(found.value) : null;
 }
 
-/** There is nothing left to act on. */
+/** Whether the run has ended or does not exist, so that nothing can be done. */
 function isOver(answer: Answer<Parcel>): boolean {
   return !answer.ok && (answer.refusal.code === "run_ended" || answer.refusal.code === "run_not_found");
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: where spans are sent, by the variables that OpenTelemetry names for it, and what an answer means.
- * Does not own: which spans, and when (exporter).
+ * Owns: the collector of traces: its configuration by OpenTelemetry's variables, and the meaning of its responses.
+ * Does not own: which spans are sent, and when (exporter).
  */
 import { HoldfastError } from "../core/error.ts";
 import { readRetryAfter } from "../core/retry.ts";
@@ -16,18 +16,18 @@ export type Collector = {
   readonly service: string;
 };
 
-/** `refused`: the same would be refused again. `busy`: worth another try, after `waitMs` where the answer says. */
+/** `refused`: a repetition would be refused too. `busy`: can be retried, after `waitMs` if the response says so. */
 export type Delivery =
   | { readonly kind: "taken" }
   | { readonly kind: "refused"; readonly why: string }
   | { readonly kind: "busy"; readonly why: string; readonly waitMs: number };
 
-/** How long one request may take; the default of OpenTelemetry's own exporters. */
+/** The timeout of a request: the default of OpenTelemetry's own exporters. */
 const patienceMs = 10_000;
-/** The answers after which OTLP has a request made again. */
+/** The statuses that are retryable according to OTLP. */
 const passing: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
-/** Where spans go; null where no endpoint is set. @throws HoldfastError config_invalid, naming the variable */
+/** The configured collector; null without an endpoint. @throws HoldfastError config_invalid, naming the variable */
 export function findCollector(): Collector | null {
   const whole = text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
   const base = text("OTEL_EXPORTER_OTLP_ENDPOINT");
@@ -40,7 +40,7 @@ export function findCollector(): Collector | null {
   return { url, headers, service: text("OTEL_SERVICE_NAME") || "holdfast" };
 }
 
-/** @throws what `fetch` throws: the collector could not be reached, or took too long; AbortError when stopped */
+/** @throws if the collector could not be reached or took too long; AbortError when stopped */
 export async function deliver(collector: Collector, spans: readonly Span[], stop: AbortSignal): Promise<Delivery> {
   return await inTime(stop, patienceMs, (signal) => post(collector, spans, signal));
 }
@@ -54,7 +54,7 @@ async function post(
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(toOtlp(spans, service)),
-    // The headers may hold a secret that is for this address alone.
+    // The headers may contain a secret that must not be sent to another address.
     redirect: "manual",
     signal,
   });
@@ -73,7 +73,7 @@ function checkUrl(name: string, value: string): string {
   throw new HoldfastError("config_invalid", `${name} must be an http(s) address`);
 }
 
-/** `key=value,key2=value2`, values percent-encoded. A message never holds a value. */
+/** Parses `key=value,key2=value2` with percent-encoded values. Errors never contain a value. */
 function readHeaders(name: string): Record<string, string> {
   const items = text(name)
     .split(",")

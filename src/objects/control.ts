@@ -1,8 +1,7 @@
 /**
- * Owns: carrying out an action (cancel, retry, delete …) in the object of a run: that it is for the run that is there, that
- * an ended run is allowed to go on before it does, and that a removal is made once, however often its request comes.
- * Does not own: which fact an action makes (core/action), what a run passes that is to go on (reclaim), how all of it
- * is removed (host).
+ * Owns: carrying out an action (cancel, retry, delete …) in the object of a run: checking that it is for the present run,
+ * admitting an ended run before it is reopened, and removing a run once for all repetitions of a request.
+ * Does not own: the fact that an action records (core/action), the limits for reopening a run (reclaim), the removal (host).
  */
 import { decide } from "../core/action.ts";
 import type { Action } from "../core/action.ts";
@@ -23,7 +22,7 @@ import { reclaim } from "./reclaim.ts";
 import type { Parcel } from "./rpc/run.ts";
 import type { Restart } from "./rpc/start.ts";
 
-/** How long a cancellation waits for the run to end before it is answered. */
+/** How long the answer to a cancellation waits for the end of the run. */
 const unwindMs = 500;
 
 export class Control {
@@ -32,10 +31,10 @@ export class Control {
   readonly #host: Host;
   readonly #alias: Alias;
   #retrying: Promise<unknown> = Promise.resolve();
-  /** The removal under way: the same request, made side by side, is answered as one that is made later. */
+  /** The removal in progress: a simultaneous repetition of the request is answered like a later one. */
   #removing: Promise<unknown> = Promise.resolve();
 
-  /** @param id what the object is called, as most runs in theirs are */
+  /** @param id the name of the object, which is the id of most runs */
   constructor(id: string, memory: Memory, host: Host, alias: Alias) {
     this.#id = id;
     this.#memory = memory;
@@ -43,12 +42,12 @@ export class Control {
     this.#alias = alias;
   }
 
-  /** Resolves once no retry is under way: until then nobody knows whether the ended run goes on. */
+  /** Resolves when no retry is in progress: until then it is open whether the ended run goes on. */
   get decided(): Promise<unknown> {
     return this.#retrying;
   }
 
-  /** @param callee the run that it is for, where it says @throws HoldfastError run_not_found, and what the action throws */
+  /** @param callee the addressed run, if given @throws HoldfastError run_not_found, and errors of the action */
   async act(action: RunAction, callee?: string): Promise<Parcel> {
     const { kind } = action;
     if (kind === "delete") return await this.#delete(action, callee);
@@ -56,18 +55,18 @@ export class Control {
     if (kind === "retry") await this.#retry({ ...action, kind });
     else await this.#meant(action).act({ ...action, kind });
     this.#host.proceed();
-    // The handler may have something to clean up; mostly the run has ended by then.
+    // The handler may have to clean up; usually the run ends in this time.
     return pack(kind === "cancel" ? await this.#host.view.settled(unwindMs) : this.#memory.run.snapshot());
   }
 
   /** Restarts the run, from the start if no step is given. @throws HoldfastError run_not_found, fork_invalid, and what a retry throws */
   async restart({ workflow, version, ...request }: Restart, from: StepRef | null): Promise<void> {
     const run = this.#present();
-    // An id is free again once its run was deleted.
+    // The id may belong to a run of another workflow, after a deletion.
     if (run.state.created?.workflow !== workflow) {
       throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
     }
-    // Before it claims its key again: a run that cannot be restarted must not hold it.
+    // Before the run claims its singleton key again, which one that cannot be restarted must not hold.
     const begin = run.anotherLife(version, request, from);
     if (run.state.end === null) begin();
     else await this.#revive((ended) => ended.anotherLife(version, request, from)());
@@ -80,7 +79,7 @@ export class Control {
     await this.#revive((ended) => ended.act(action));
   }
 
-  /** Has an ended run go on: when it ended it gave its singleton key away, and its schedule took it for over. */
+  /** Reopens an ended run: it needs its singleton key again, and its schedule has to know that it goes on. */
   async #revive(move: (run: Run) => void | Promise<void>): Promise<void> {
     const { bornAt } = this.#memory;
     const revived = reclaim(this.#memory.life())
@@ -117,7 +116,7 @@ export class Control {
 
   async #removeOnce(action: RunAction, removal: Removal | null, callee = this.#id): Promise<Parcel> {
     if (this.#alias.hasRemoved(removal)) return remainsOf(callee, null, "the run was deleted");
-    // One that cannot be read can still be removed.
+    // A run that cannot be read can still be removed.
     const damage = this.#memory.damage();
     if (isOther(callee, this.#memory.id)) throw noRun();
     const remains =
@@ -129,7 +128,7 @@ export class Control {
   }
 
   async #remove(run: Run, action: RunAction): Promise<Parcel> {
-    // Values that are too large for one answer are gone with the run.
+    // Values that are too large for one answer are deleted with the run.
     const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
     await this.#host.removal.remove(action);

@@ -1,13 +1,13 @@
 /**
- * Owns: one courier: an object among the runs that makes requests for them while they rest, many at once, and
- * brings each answer to its run until that has heard it.
- * Does not own: the request itself, which the run keeps and can repeat (engine/orders), making it (exchange),
- * which courier a run turns to (couriers).
- * Invariant 1: what it carries is written down before it is sent: one that dies asks the runs once more what it
- * was to send, by itself and at once.
- * Invariant 2: nothing of a request or an answer is stored here; what is, goes with the request's end.
- * Invariant 3: while it carries something an alarm is being handled, which comes again should the process die; with
- * nothing to carry it sleeps and costs nothing.
+ * Owns: one courier: an object that sends requests for runs while these are idle, many at once, and delivers each response
+ * to its run, with retries.
+ * Does not own: the request, which the run stores and can repeat (engine/orders), sending it (exchange), which courier a run
+ * uses (couriers).
+ * Invariant 1: the id of a request is stored before the request is sent. After a death of its process, a courier gets the
+ * requests from their runs again, immediately and by itself.
+ * Invariant 2: the content of requests and responses is not stored here, and the id is deleted when the request is over.
+ * Invariant 3: while there are requests, the alarm's handler is running, and the platform repeats the alarm if the process
+ * dies. Without requests the object is evicted and costs nothing.
  */
 import { bodyBytes } from "../core/order.ts";
 import type { Order, OrderId } from "../core/order.ts";
@@ -23,39 +23,39 @@ import type { CourierRpc } from "./rpc/courier.ts";
 import { Semaphore } from "./semaphore.ts";
 import { timer } from "./timer.ts";
 
-/** The platform lets an object wait for the headers of so many responses at once, and queues the rest without a word. */
+/** The platform's limit of requests of an object that wait for response headers; it queues others silently. */
 const maxWaiting = 6;
-/** The same with those whose body is being read, or whose answer is being brought to its run. */
+/** The limit of all requests, including those whose body is being read or whose response is being delivered. */
 const maxCarried = 48;
-/** Bodies that wait to be sent, or are on their way: an object has 128 MB in all. */
+/** The limit of request bodies in memory, of which an object has 128 MB. */
 const maxBytes = 32 * 1024 * 1024;
-/** How long room is kept for a request that was announced. */
+/** How long room is reserved for an announced request. */
 const reservedMs = 10_000;
-/** After this long its run has given up the attempt, or asks again. */
+/** After this time the run has given up the attempt, or repeats it. */
 const forgottenMs = 20 * 60_000;
-/** A call that hands over a request may arrive this late, when its run has given it up and made another. */
+/** How late the call with a request may arrive, after its run has given up on it and repeated it. */
 const lateMs = 60_000;
 const longestPauseMs = 30_000;
-/** A run may have to be read from its journal first. */
+/** Allows for a run that has to be loaded from its journal. */
 const patienceMs = 60_000;
-/** An alarm may run for 15 minutes. */
+/** Below the platform's limit of 15 minutes for an alarm's handler. */
 const longestAlarmMs = 10 * 60_000;
 
 const prefix = "order ";
 
-/** `stop` ends it; `bytes` is what its body takes. */
+/** A request in progress; `stop` aborts it, `bytes` is the size of its body. */
 type Carried = { readonly stop: AbortController; readonly bytes: number };
 
 export class Courier implements CourierRpc {
   readonly #ctx: DurableObjectState;
   readonly #hold: Hold = { waiting: new Semaphore(maxWaiting), large: new Semaphore(1) };
   readonly #carried = new Map<string, Carried>();
-  /** Room that is kept for announced requests, the oldest first. */
+  /** Reservations for announced requests, oldest first. */
   #reserved: { readonly lapsesAt: number; readonly bytes: number }[] = [];
-  /** Requests that are over, and until when that is remembered; the oldest first. */
+  /** Requests that are over, with the time until which this is remembered; oldest first. */
   readonly #over = new Map<string, number>();
   readonly #idle = new Bell();
-  /** An alarm is being handled, or about to be. */
+  /** Whether the alarm is set or being handled. */
   #watched = false;
 
   constructor(ctx: DurableObjectState) {
@@ -89,7 +89,7 @@ export class Courier implements CourierRpc {
     this.#ctx.storage.kv.delete(name);
   }
 
-  /** Takes up what a life before left, and stays for as long as anything is carried. Never throws. */
+  /** Resumes requests of an earlier life, and runs as long as there are any. Never throws. */
   async alarm(): Promise<void> {
     this.#watched = true;
     for (const [name] of this.#ctx.storage.kv.list({ prefix })) {
@@ -97,7 +97,7 @@ export class Courier implements CourierRpc {
     }
     const limit = timer(Date.now() + longestAlarmMs);
     while (this.#carried.size > 0) {
-      // What is over answers null, a bell nothing.
+      // The time limit resolves with null, the bell with undefined.
       if ((await Promise.race([this.#idle.heard(), limit.over])) === null) break;
     }
     limit.cancel();
@@ -105,18 +105,18 @@ export class Courier implements CourierRpc {
     if (this.#carried.size > 0) this.#watch();
   }
 
-  /** Sees to it that what is carried goes on should this process die. */
+  /** Ensures that requests are resumed if this process dies. */
   #watch(): void {
     if (this.#watched) return;
     this.#watched = true;
     const armed = setAlarm(this.#ctx.storage, Date.now() + 1, () => this.#carried.size > 0).then((failures) => {
-      // It was given up: nothing was carried any more.
+      // Setting the alarm was given up, because there were no more requests.
       if (failures > 0 && this.#carried.size === 0) this.#watched = false;
     });
     this.#ctx.waitUntil(armed);
   }
 
-  /** Remembers that the request is over: it is not made again, should it be handed over once more. */
+  /** Remembers that the request is over, so that it is not sent again if its call arrives late. */
   #close(name: string): void {
     const now = Date.now();
     for (const [over, until] of this.#over) {
@@ -141,7 +141,7 @@ export class Courier implements CourierRpc {
     this.#ctx.waitUntil(carried);
   }
 
-  /** Makes the request and tells its run what came of it; without an order, the run is asked for it first. */
+  /** Sends the request and delivers the result to its run. Without an order, first gets it from the run. */
   async #bring(id: OrderId, given: Order | null, stop: AbortSignal): Promise<void> {
     const run = (): ReturnType<typeof runObject> => runObject(id.runId);
     const order = given ?? (await untilAnswered(() => run().repeatOrder(id), stop));
@@ -156,7 +156,7 @@ export class Courier implements CourierRpc {
   }
 }
 
-/** Asks a run until it answers; null where it is gone, or has nothing to do with this any more. */
+/** Calls a run until it answers; null if it was removed, or does not need this request any more. */
 async function untilAnswered<Value>(ask: () => Promise<Answer<Value>>, stop: AbortSignal): Promise<Value | null> {
   const until = Date.now() + forgottenMs;
   for (let failures = 1; ; failures++) {
@@ -172,7 +172,7 @@ async function untilAnswered<Value>(ask: () => Promise<Answer<Value>>, stop: Abo
   }
 }
 
-/** Until then, or until it is stopped. */
+/** Resolves after that time, or when stopped. */
 async function pause(ms: number, stop: AbortSignal): Promise<void> {
   const limit = timer(Date.now() + ms);
   const stopped = new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve(), { once: true }));
@@ -180,7 +180,7 @@ async function pause(ms: number, stop: AbortSignal): Promise<void> {
   limit.cancel();
 }
 
-/** What is stored of a request: which it is, and nothing of its content. */
+/** The storage key of a request: its id, without content. */
 function nameOf({ runId, createdAt, seq }: OrderId): string {
   return prefix + JSON.stringify([runId, createdAt, seq]);
 }

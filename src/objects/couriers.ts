@@ -1,19 +1,19 @@
 /**
- * Owns: finding a courier that has room, and reaching it.
- * Does not own: what a courier does (courier), when a run asks for one (engine/orders).
+ * Owns: finding a courier with room, and calling it.
+ * Does not own: the courier (courier), when a run needs one (engine/orders).
  *
- * Couriers form rows of one, two, four, and so on. Whoever looks for room asks two of each row, picked at random: while there
- * is little to do few are awake, and however many there are, room is found with a handful of questions.
+ * Couriers are in rows of one, two, four, and so on. To find room, two random couriers of each row are asked in turn: under
+ * low load few are awake, and under high load a few calls still find room.
  */
 import type { Couriers } from "../engine/world.ts";
 import { courierObject } from "./address.ts";
 import { within } from "./patience.ts";
 
-/** So there are 2,047 couriers at most, with room for 12,282 requests that wait for their headers. */
+/** Allows 2,047 couriers, with 12,282 requests that wait for response headers. */
 const rows = 11;
 const patienceMs = 20_000;
 
-/** Where room was found the last time: a hint to begin with, one row before it. */
+/** The row where room was found last: the next search begins one row before it. */
 let foundIn = 0;
 
 export function createCouriers(): Couriers {
@@ -34,7 +34,7 @@ export function createCouriers(): Couriers {
   };
 }
 
-/** Two couriers of the row; of the first row the one that it has. */
+/** Two random couriers of the row; the first row has only one. */
 function twoOf(row: number): readonly number[] {
   const width = 2 ** row;
   const first = Math.floor(Math.random() * width);

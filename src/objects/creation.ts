@@ -1,6 +1,6 @@
 /**
- * Owns: what a run has on record first, made of a start that was checked.
- * Does not own: checking it (service), writing it down (engine/run).
+ * Owns: making the first entries of a run from a validated start.
+ * Does not own: validating the start (service), recording the entries (engine/run).
  */
 import { authorOf } from "../core/author.ts";
 import type { Entry, Fact } from "../core/entry.ts";
@@ -15,8 +15,8 @@ import type { Branch, CheckedStart } from "./rpc/start.ts";
 type Creation = Parameters<Run["create"]>[0];
 
 /**
- * The creation of a fork, and the history it has on record behind it.
- * @param history at least those entries that go along, in order
+ * The creation of a fork, with the history that it records.
+ * @param history at least the entries to copy, in order
  * @param at the instant of the fork, epoch ms
  */
 export function forkOf(
@@ -37,7 +37,7 @@ export function fittedSignal({ signal }: CheckedStart): FittedSignal | undefined
   return refit(sent, fitted);
 }
 
-/** @param at its instant, epoch ms */
+/** @param at the instant of the creation, epoch ms */
 export function creationOf(request: CheckedStart, at: number): Creation {
   const { id, byKey, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
     request;

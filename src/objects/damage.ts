@@ -1,7 +1,7 @@
 /**
- * Owns: what becomes of a run whose journal cannot be read: which errors say so, how long it rests before it is
- * looked at again, what is known of it without its journal, taking it off the listing.
- * Does not own: finding the damage (store/journal, core/commit), the alarm and the removal itself (host).
+ * Owns: runs whose journal cannot be read: the errors that mean this, the pauses between attempts, what is known without the
+ * journal, and removing them from the directory.
+ * Does not own: detecting the damage (store/journal, core/commit), the alarm and the removal (host).
  */
 import type { ErrorCode } from "../core/code.ts";
 import type { Entry } from "../core/entry.ts";
@@ -14,13 +14,13 @@ import { besideHousekeeping, housekeepingAt } from "./alarm.ts";
 import { within } from "./patience.ts";
 import type { Parcel } from "./rpc/run.ts";
 
-/** A key that is back is found within the minute, and not by all runs in one instant. */
+/** A restored encryption key is found within a minute, spread over time so that not all runs wake at once. */
 const keyRestMs = 45_000;
 const keySpreadMs = 10_000;
-/** How long a run rests at least, and at most: the longer it has been, the rarer it is looked at. */
+/** The shortest and longest pauses between attempts, which grow with time. */
 const newerRest = { least: 10_000, most: 5 * 60_000 } as const;
 const corruptRest = { least: 60_000, most: 60 * 60_000 } as const;
-/** A run of any other trouble. */
+/** The pause after any other error. */
 const patienceMs = 60_000;
 const callLimitMs = 10_000;
 const pageRuns = 200;
@@ -32,25 +32,25 @@ const unreadable: ReadonlySet<ErrorCode> = new Set([
   "journal_newer",
 ]);
 
-/** The journal, or a value in it, cannot be read as things are. */
+/** Whether the error means that the journal, or a value in it, cannot be read at present. */
 export function isUnreadable(error: unknown): error is HoldfastError {
   return error instanceof HoldfastError && unreadable.has(error.code);
 }
 
-/** It passes by itself once a key or a version is deployed: whoever asked is to ask again, and nothing is refused for good. */
+/** Whether deploying a key or a version would resolve the error: callers should retry, and nothing is refused for good. */
 export function isTransient(error: unknown): error is HoldfastError {
   return isUnreadable(error) && error.code !== "journal_corrupt";
 }
 
-/** No key would help: an admin may have it removed. */
+/** Whether no key would help, so that an admin may remove the run. */
 export function isDamage(error: unknown): error is HoldfastError {
   return isUnreadable(error) && (error.code === "journal_corrupt" || error.code === "journal_newer");
 }
 
 /**
- * When to look again at a run that could not be opened, epoch ms.
- * @param soundAt when the newest of its entries was made that can be read; 0 where none can
- * @param housekeeping the alarm that came tells nothing about the run, and the next must not either
+ * When to try again to open the run, epoch ms.
+ * @param soundAt the time of the newest entry that can be read; 0 for none
+ * @param housekeeping whether the alarm that fired was one of housekeeping, as the next one then has to be
  */
 export function lookAgainAt(error: unknown, soundAt: () => number, now: number, housekeeping: boolean): number {
   const at = now + restOf(error, soundAt, now);
@@ -65,18 +65,18 @@ function restOf(error: unknown, soundAt: () => number, now: number): number {
   return Math.round(Math.min(most, Math.max(least, (now - soundAt()) / 5)));
 }
 
-/** The time of the newest entry before the damage; 0 where there is none, or the storage fails. Never throws. */
+/** The time of the newest entry before the damage; 0 if there is none, or the storage fails. Never throws. */
 export function lastSoundAt(read: () => Iterable<Entry>): number {
   let at = 0;
   try {
     for (const entry of read()) at = entry.at;
   } catch {
-    // The next entry is the damaged one, or the storage fails now.
+    // The next entry is damaged, or the storage fails.
   }
   return at;
 }
 
-/** What a run is called whose first entry can be read; undefined of any other. */
+/** The id of the run; undefined if its first entry cannot be read. */
 export function firstId(read: () => readonly Entry[]): string | undefined {
   try {
     const [first] = read();
@@ -86,7 +86,7 @@ export function firstId(read: () => readonly Entry[]): string | undefined {
   }
 }
 
-/** Takes the run off every shard that lists it; answers what the listing said of it. */
+/** Removes the run from all shards that list it; returns its newest listed summary. */
 export async function unlist(id: string): Promise<RunSummary | null> {
   let newest: RunSummary | null = null;
   for (const shard of directoryShards()) {
@@ -107,7 +107,7 @@ export async function unlist(id: string): Promise<RunSummary | null> {
   return newest;
 }
 
-/** As much as can be said of a run that is gone, and was removed unread. */
+/** The answer for a run that was removed without being readable: what is known of it. */
 export function remainsOf(id: string, listed: RunSummary | null, reason: string): Parcel {
   const nothing = {
     ...{ id, workflow: "", version: "", status: "failed", labels: {}, parent: null, schedule: null, fork: null },

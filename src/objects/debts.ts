@@ -1,11 +1,11 @@
 /**
- * Owns: everything that a run owes to others: reports to the directory and the scheduler (reporter), word to its parent
- * and its children (relatives), spans for the collector (exporter), and word of its end to subscribers (notifier).
- * Does not own: what each debt is and how it is paid, which is theirs; the alarm, and what becomes of the run (host).
+ * Owns: all pending messages of a run to others: reports to the directory and the scheduler (reporter), messages to its parent
+ * and its children (relatives), spans for the collector (exporter), and notices of its end to subscribers (notifier).
+ * Does not own: the content and delivery of each, which these modules own; the alarm and the run's life cycle (host).
  *
  * Invariants
- * 1. What is owed is being paid, and `busy` says so, or is due at an instant that `attend` or `report` answers.
- * 2. A memory that was given up puts nothing on record: the next one owes the same.
+ * 1. A pending message is either being sent, which `busy` shows, or due at an instant that `attend` or `report` returns.
+ * 2. A memory that was given up records nothing: the next one has the same pending messages.
  */
 import { isOfBackfill } from "../core/schedule.ts";
 import type { Run } from "../engine/run.ts";
@@ -19,7 +19,7 @@ import { Notifier } from "./notifier.ts";
 import { Reporter } from "./reporter.ts";
 import { earlier } from "./timer.ts";
 
-/** Whoever hosts the run. */
+/** The host of the run. */
 type Debtor = {
   readonly run: Run;
   readonly journal: SqlJournal;
@@ -27,9 +27,9 @@ type Debtor = {
   readonly children: Pick<Children, "stop">;
   readonly receive: Receive;
   meter(): Meter;
-  /** This memory still speaks for the run. */
+  /** Whether this memory is still the current one of the run. */
   isCurrent(): boolean;
-  /** A debt was paid, or could not be. */
+  /** Called when a message was sent, or failed. */
   changed(): void;
 };
 
@@ -59,52 +59,52 @@ export class Debts {
     this.#reporter = new Reporter({ receive, safe: () => this.#safe(journal), changed, reported });
   }
 
-  /** Something is under way: this memory has to stay for the answer. */
+  /** Whether a message is being sent, for whose answer this memory has to stay. */
   get busy(): boolean {
     return this.#relatives.busy || this.#exporter.busy || this.#notifier.busy || this.#reporter.busy;
   }
 
   /**
-   * Begins what is due, the report aside; answers when more will be, epoch ms; null where nothing is left to begin.
-   * @param expired the run is not kept any longer
+   * Sends what is due, except for the report. Returns when more will be due, epoch ms; null for never.
+   * @param expired whether the retention of the run is over
    */
   attend(expired: boolean): number | null {
     const told = earlier(this.#relatives.attend(), this.#exporter.attend(expired));
     return earlier(told, earlier(this.#notifier.attend(), this.#tellScheduler()));
   }
 
-  /** A schedule that started it is of this deployment, unless the run came from elsewhere. */
+  /** Not for an imported run, whose schedule is of another deployment. */
   #tellScheduler(): number | null {
     const { created, end, imported } = this.run.state;
     if (end === null || imported !== null || created === null || created.schedule === null) return null;
     return this.#reporter.attendEnd(this.run.glance());
   }
 
-  /** The run has ended and is about to go on again. @throws when its schedule could not be told, in whose way it is then */
+  /** Called before an ended run is reopened. @throws if its schedule, whose overlap rule counts the run, was not reached */
   async revive(): Promise<void> {
     const { created, imported } = this.run.state;
     if (imported !== null || created === null || created.schedule === null) return;
     if (!isOfBackfill(created, created.schedule)) await this.#reporter.revive(this.run.glance());
   }
 
-  /** Begins the report to the directory if it is due; answers as `attend` does. @param busy the run is at work */
+  /** Sends the report to the directory if it is due; returns as `attend` does. @param busy whether the run is executing */
   report(busy: boolean): number | null {
     const run = this.run;
     return this.#reporter.attend(run.glance(), () => run.snapshot(), run.state.created?.shards, busy);
   }
 
-  /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */
+  /** Reports the run again, even if nothing changed. @throws if the directory was not reached */
   async renew(): Promise<void> {
     const run = this.run;
     await this.#reporter.renew(() => run.snapshot(), run.state.created?.shards);
   }
 
-  /** Whether nobody reads here any more what they tell of its ends. @throws where one of them was not reached */
+  /** Whether all notices of its ends are over, so that none needs this run. @throws if the run of one was not reached */
   async settled(): Promise<boolean> {
     return await this.#notifier.settled();
   }
 
-  /** Resolves once all that is on record is safe, what came meanwhile included. */
+  /** Resolves when all entries are durable, including those recorded meanwhile. */
   async #safe(journal: SqlJournal): Promise<void> {
     for (let seq: number | null = null; seq !== this.run.state.seq;) {
       seq = this.run.state.seq;
@@ -112,7 +112,7 @@ export class Debts {
     }
   }
 
-  /** The run is being removed. */
+  /** Called when the run is being removed. */
   stop(): void {
     this.#exporter.stop();
   }

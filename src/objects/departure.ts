@@ -1,7 +1,7 @@
 /**
- * Owns: a run as lines of text, as its own object gives them away: whether it may leave, and each page of them.
- * Does not own: the text as a whole (transfer), what stays behind (core/transfer).
- * Invariant 1: a result of a sensitive step leaves the object sealed, or not at all.
+ * Owns: exporting a run from its object as lines of text, in pages, and whether it can be exported.
+ * Does not own: the text as a whole (transfer), what is left out (core/transfer).
+ * Invariant 1: results of sensitive steps leave the object encrypted, or not at all.
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";

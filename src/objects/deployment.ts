@@ -1,14 +1,14 @@
 /**
- * Owns: which deployment of the Worker this is.
- * Does not own: what is made of it (engine).
+ * Owns: the id of this deployment of the Worker.
+ * Does not own: its use (engine).
  */
 import { variable } from "./address.ts";
 
 let isolateId: string | null = null;
 
 /**
- * The deployed version of the Worker. Where no binding tells it, the life of this isolate stands for
- * it: what died with the isolate is then not held against a step.
+ * The deployed version of the Worker. Without a binding for it, each isolate counts as a deployment, so that deaths of
+ * isolates do not count as crashes of a step.
  */
 export function deploymentId(): string {
   isolateId ??= crypto.randomUUID();

@@ -1,12 +1,12 @@
 /**
  * Owns: one shard of the directory, and its alarm. The first shard also holds broadcast signals.
- * Does not own: the truth about any run; everything here can be reported anew.
+ * Does not own: the state of runs: everything here can be reported again.
  *
- * 1. The alarm is at or before the next instant at which something expires or must be looked after.
- * 2. `alarm` never throws: the platform gives up on one that does.
- * 3. A claim that was not settled in time is delivered to its claimer again, and passes to another
- *    run only after the claimer has refused it.
- * 4. What is read shows every report that came before, unless the register takes long to be reached.
+ * 1. The alarm is at or before the next instant at which something expires or has to be checked.
+ * 2. `alarm` never throws, because the platform stops repeating an alarm that does.
+ * 3. A signal whose claim was not settled in time is delivered to its claimer again, and passes to another run only after the
+ *    claimer has refused it.
+ * 4. Reads show all earlier reports, unless the register is slow.
  */
 import { DurableObject } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
@@ -35,12 +35,12 @@ import { describe, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";
 import type { DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc/directory.ts";
 
-/** Set in the storage once this shard has learnt the offers of signals that were buffered before it existed. */
+/** Stored when this shard has got the offers of signals that were buffered before it existed. */
 const learntMark = "offers-learnt";
 const callLimitMs = 10_000;
-/** How long what is read waits for reports that came before it. */
+/** How long a read waits for earlier reports. */
 const readingMs = 500;
-/** A row is sealed in some fifty microseconds; a buffered signal may be large. */
+/** Encrypting a row takes about fifty microseconds; a buffered signal may be large. */
 const resealRows = 1000;
 const resealSignals = 10;
 
@@ -50,7 +50,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   readonly #signals: SignalBuffer;
   readonly #followers: Followers;
   readonly #statistics: Statistics;
-  /** Reports that are on their way into the list. */
+  /** Reports that are not listed yet. */
   readonly #arriving = new Set<Promise<unknown>>();
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -84,7 +84,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     const admitted = await this.#enrolment.admit(summary);
     if (admitted === "removed") return { offers: [], rows: 0, refused: true };
     const enrolled = admitted === "new" ? 1 : 0;
-    // From here on in one turn: a broadcast finds the run, or the run finds its offer.
+    // The rest is in one turn, so that either a broadcast finds the run, or the run finds the offer.
     const reported = this.#runs.report(summary);
     if (reported === "older") return { offers: [], rows: enrolled };
     if (reported === "listed") {
@@ -98,7 +98,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   async remove(id: string, createdAt: number): Promise<void> {
     const wasListed = this.#runs.remove(id, createdAt);
     if (wasListed) this.#changed({ removed: id });
-    // Nobody waits for the register: what it keeps too long does no harm.
+    // Not awaited: a run that stays on the register for too long does no harm.
     this.ctx.waitUntil(this.#enrolment.remove({ id, createdAt }, wasListed));
   }
 
@@ -186,7 +186,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
       return this.#signals.claim(name, runId, except, now);
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
-      // It stays, and is looked after until it can be delivered.
+      // It stays, and is checked until it can be delivered.
       console.error(`a signal ${name} that is buffered cannot be delivered: ${describe(error)}`);
       return "unreadable";
     }
@@ -206,7 +206,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     return this.#signals.outcome(id);
   }
 
-  /** Rows of the list first, then what is buffered; both in pages, so that no call takes long. */
+  /** Rows of the list first, then buffered signals; both in pages, so that each call is short. */
   async rekey(from: ShardMark): Promise<RekeyedShard> {
     if (from.kind === "runs") {
       const { next, ...counts } = this.#runs.reseal(from.after, resealRows);
@@ -229,40 +229,40 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     }
   }
 
-  /** Looks after what has expired, or nobody took. @throws where its own storage fails */
+  /** Deletes what has expired, and delivers signals that were not settled. @throws if its storage fails */
   async #attend(): Promise<void> {
     const now = Date.now();
     this.#signals.purge(now);
     const unattended = this.#signals.unattended(now);
-    // First of all the next look, so that whatever becomes of this one, there is another.
+    // The next check is scheduled first, so that there is one even if this one fails.
     for (const { id } of unattended) this.#signals.checkAt(id, now + claimMs);
     await this.#armNext();
     for (const { id, claimedBy } of unattended) {
       try {
         await this.#passOn(id, claimedBy);
       } catch {
-        // A run or a shard that could not be asked: the signal stays where it is until the next look.
+        // A run or a shard was not reached: the signal stays until the next check.
       }
     }
     await this.#armNext();
   }
 
-  /** All that is written, or nothing where the storage fails: a signal without its payload would be taken for one. */
+  /** Writes in a transaction, because a signal must not be stored without its payload. */
   #whole<Value>(write: () => Value): Value {
     return this.ctx.storage.transactionSync(write);
   }
 
-  /** Whoever reads is shown what was reported before. */
+  /** Waits for earlier reports, so that reads show them. */
   async #caughtUp(): Promise<void> {
     if (this.#arriving.size > 0) await within(Promise.allSettled(this.#arriving), readingMs).catch(() => undefined);
   }
 
-  /** Every change of what is listed passes here once it is written. */
+  /** Called after every change of the list was written. */
   #changed(change: Exclude<ShardSaid, "subscribed">): void {
     this.#followers.tell(change);
   }
 
-  /** A shard that is new, or was lost, does not know what was buffered before. */
+  /** Gets the offers of buffered signals, which a new or lost shard does not have. */
   async #learnOffers(): Promise<void> {
     if (this.ctx.id.name === shardName(0) || this.ctx.storage.kv.get(learntMark) !== undefined) return;
     const offers = await within(directoryShard(0).open(), callLimitMs);
@@ -270,7 +270,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     this.ctx.storage.kv.put(learntMark, true);
   }
 
-  /** Delivers a held signal to the run that claimed it, else to the first that takes it. */
+  /** Delivers a held signal to the run that claimed it, or else to the first run that accepts it. */
   async #passOn(id: string, claimedBy: string | null): Promise<void> {
     const held = this.#signals.find(id);
     if (held === null) return;
@@ -288,7 +288,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     if (dueAt !== null) await this.#arm(dueAt);
   }
 
-  /** Never at or before now: from within `alarm` that would strand it. */
+  /** Sets the alarm, never to now or earlier, which would be lost if called from `alarm`. */
   async #arm(dueAt: number): Promise<void> {
     const at = Math.max(dueAt, Date.now() + 1);
     const armedAt = await this.ctx.storage.getAlarm();

@@ -1,11 +1,11 @@
 /**
- * Owns: having every run on the register of its shard before the shard lists it, and off it afterwards.
- * Does not own: the register (register), the listing (store/directory).
+ * Owns: adding every run to the register of its shard before the shard lists it, and removing it afterwards.
+ * Does not own: the register (register), the list (store/directory).
  *
  * Invariants
- * 1. What is listed is enrolled: a shard that is lost can be told what it listed.
- * 2. A run that was removed is not listed again by a report that was on its way: its object waits for its
- *    reports, and what comes later all the same, within ten minutes, is refused.
+ * 1. Every listed run is on the register, from which a lost shard can be rebuilt.
+ * 2. A late report does not list a removed run again: the run's object waits for its reports, and reports that still come
+ *    within ten minutes are refused.
  */
 import type { Directory } from "../store/directory.ts";
 import { Batch } from "./batch.ts";
@@ -14,11 +14,11 @@ import { describe, within } from "./patience.ts";
 import type { Enrolled } from "./rpc/register.ts";
 
 const callLimitMs = 10_000;
-/** Runs that one call names. */
+/** The limit of runs in one call. */
 const callRuns = 5000;
 const removedMs = 10 * 60_000;
 const maxRemoved = 100_000;
-/** Set in the shard's storage once everything that it listed before there were registers is enrolled. */
+/** Stored when all runs that the shard listed before there were registers are on its register. */
 const sweptMark = "register-swept";
 
 export class Enrolment {
@@ -27,7 +27,7 @@ export class Enrolment {
   readonly #shard: string;
   readonly #arrivals = new Batch<Enrolled>((runs) => this.#enrol(runs));
   readonly #departures = new Batch<Enrolled>((runs) => this.#strike(runs));
-  /** Runs that were removed, until when that is remembered; the oldest first. */
+  /** Removed runs, with the time until which they are remembered; oldest first. */
   readonly #removed = new Map<string, number>();
   #swept: Promise<void> | null = null;
 
@@ -38,7 +38,7 @@ export class Enrolment {
     this.#shard = shard;
   }
 
-  /** Whether the run may be listed: then the register has it. @throws when the register was not reached */
+  /** Adds the run to the register, unless it was removed. @throws if the register was not reached */
   async admit({ id, createdAt }: Enrolled): Promise<"known" | "new" | "removed"> {
     const run = { id, createdAt };
     if (this.#isRemoved(run)) return "removed";
@@ -49,7 +49,7 @@ export class Enrolment {
     return "removed";
   }
 
-  /** The run is gone. Resolves once it is off the register, or nobody could be told. */
+  /** Called when the run was removed. Resolves when it is off the register, or the register could not be reached. */
   async remove(run: Enrolled, wasListed: boolean): Promise<void> {
     const now = Date.now();
     for (const [key, until] of this.#removed) {
@@ -60,7 +60,7 @@ export class Enrolment {
     if (wasListed) await this.#leave(run);
   }
 
-  /** A row that stays behind is found, and struck, when the shard is listed anew. */
+  /** A row that remains after an error is found and deleted when the shard is rebuilt. */
   async #leave(run: Enrolled): Promise<void> {
     try {
       await this.#departures.add(run);
@@ -92,7 +92,7 @@ export class Enrolment {
     }
   }
 
-  /** A shard that is older than its register enrols what it lists, once. */
+  /** Registers once all runs of a shard that is older than its register. */
   async #sweep(): Promise<void> {
     if (this.#storage.kv.get(sweptMark) !== undefined) return;
     let after: Enrolled = { createdAt: -1, id: "" };

@@ -1,8 +1,8 @@
 /**
- * Owns: making one request of a run's step and reading what is answered, as far as it may be a result.
- * Does not own: which requests are made and when (courier), what an answer is to the step (core/order).
- * Invariant 1: no more is read than a value may hold, and only one body at a time is held that is large: however
- * many requests are under way, they fit into the memory of one object.
+ * Owns: sending one request of a step and reading the response, up to the limit of a result.
+ * Does not own: which requests are sent and when (courier), the meaning of a response for the step (core/order).
+ * Invariant 1: no more is read than a value may have, and only one large body is in memory at a time, so that all requests
+ * fit into the memory of one object.
  */
 import { joinBytes } from "../core/bytes.ts";
 import { messageOf } from "../core/error.ts";
@@ -12,16 +12,16 @@ import { group, maxValueBytes } from "../core/size.ts";
 import { inTime } from "./patience.ts";
 import type { Semaphore } from "./semaphore.ts";
 
-/** A body beyond this is read while no other such is. */
+/** Larger bodies are read one at a time. */
 const smallBytes = 1024 * 1024;
 
-/** What an object can carry at once: requests that wait for their headers, and large bodies. */
+/** Limits for all requests of an object: those that wait for response headers, and large bodies. */
 export type Hold = { readonly waiting: Semaphore; readonly large: Semaphore };
 
-/** What came of it; `leave` is called once that is held no longer. */
+/** The result; `leave` has to be called when it is not in memory any more. */
 export type Exchanged = { readonly end: OrderEnd; readonly leave: () => void };
 
-/** Rejects only where it was told to `stop`. */
+/** Rejects only when stopped. */
 export async function exchange(order: Order, hold: Hold, stop: AbortSignal): Promise<Exchanged> {
   let leave = (): void => {};
   const leaveWaiting = await hold.waiting.take();
@@ -74,7 +74,7 @@ function failure(error: unknown): OrderEnd {
   return { kind: "failed", message: messageOf(error) };
 }
 
-/** A body as it comes in. */
+/** A body that is being read. */
 class Body {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   readonly #chunks: Uint8Array[] = [];
@@ -85,7 +85,7 @@ class Body {
     this.#reader = body?.getReader();
   }
 
-  /** All of it where that is no more than `limit`; else more than that, of which the rest is not waited for. */
+  /** Returns the whole body, or, if it is longer than `limit`, more than `limit` bytes of it. */
   async read(limit: number): Promise<Uint8Array> {
     while (!this.#done && this.#length <= limit && this.#reader !== undefined) {
       const { done, value } = await this.#reader.read();
@@ -97,7 +97,7 @@ class Body {
     return joinBytes(this.#chunks);
   }
 
-  /** Nobody reads on. */
+  /** Stops reading. */
   async leave(): Promise<void> {
     if (!this.#done) await this.#reader?.cancel().catch(() => {});
   }

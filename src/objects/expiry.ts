@@ -1,31 +1,31 @@
 /**
- * Owns: when a run whose retention is over is removed: whether it may go yet, and when to look again where it may not.
- * Does not own: removing it (removal), what its retention is (engine/drive), the alarm (host).
- * Invariant 1: the run stays until its subscribers were told of its end; one that was retried meanwhile stays.
+ * Owns: removing a run after its retention: whether it can be removed yet, and when to check again if not.
+ * Does not own: the removal itself (removal), the retention (engine/drive), the alarm (host).
+ * Invariant 1: the run is kept until the notices of its end are over, and if it was retried meanwhile.
  */
 import type { RunState } from "../core/state.ts";
 import { watchdogMs } from "./alarm.ts";
 import { backoff, describe } from "./patience.ts";
 
-/** The longest pause after an attempt that failed. */
+/** The longest pause after a failed attempt. */
 const patienceMs = 60_000;
-/** How long it waits, at most, before it looks again whether its end was told. */
+/** The longest pause before it checks again whether the notices are over. */
 const longestWaitMs = 3_600_000;
 
-/** The run, and what removes it. */
+/** The run, with what is needed to remove it. */
 type Expiring = {
   state(): RunState;
-  /** Whether its ends were told. */
+  /** Whether the notices of its ends are over. */
   settled(): Promise<boolean>;
   erase(): Promise<void>;
 };
 
 export class Expiry {
   #failures = 0;
-  /** When to look next, epoch ms. */
+  /** When to check next, epoch ms. */
   dueAt = 0;
 
-  /** Removes it; false where that has to wait. Never rejects. */
+  /** Removes the run; false if that has to wait. Never rejects. */
   async attempt(run: Expiring): Promise<boolean> {
     const { end, created } = run.state();
     try {
@@ -36,7 +36,7 @@ export class Expiry {
         return true;
       }
       const now = Date.now();
-      // Looks often at first, then ever less.
+      // With pauses that grow with time.
       this.#postpone(0, Math.min(longestWaitMs, Math.max(watchdogMs, (now - (end?.at ?? now)) / 4)));
     } catch (error) {
       const failures = this.#failures + 1;

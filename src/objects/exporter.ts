@@ -1,10 +1,10 @@
 /**
- * Owns: sending the spans of a run that has ended to the collector, until they were taken, for a day at most.
- * Does not own: what the spans are (core/trace), where they go (collector), keeping the memory meanwhile (host).
- * Invariant 1: it holds nothing up: a run is answered, retried, listed and removed without waiting for it.
- * Invariant 2: what is owed follows from the journal, the clock and one mark; a later life goes on with it. Spans
- * that are sent twice are the same spans.
- * Invariant 3: where no endpoint is set, nothing is written and nothing is done.
+ * Owns: exporting the spans of an ended run to the collector, with retries for at most a day.
+ * Does not own: the spans (core/trace), the collector (collector), keeping the object in memory meanwhile (host).
+ * Invariant 1: it delays nothing: a run is answered, retried, listed and removed without waiting for it.
+ * Invariant 2: what is still to be exported follows from the journal, the clock and one mark, so a later life goes on with
+ * it. Spans that are sent twice are identical.
+ * Invariant 3: without an endpoint, nothing is written or done.
  */
 import type { EndEntry } from "../core/end.ts";
 import type { Entry } from "../core/entry.ts";
@@ -26,19 +26,19 @@ const keptMs = 24 * 3_600_000;
 const shortestPauseMs = 1000;
 const longestPauseMs = 3_600_000;
 const spansAtOnce = 500;
-/** Entries read at once, so that no cursor is open while a collector takes its time. */
+/** Entries are read in pages, so that no cursor is open while the collector responds. */
 const entriesAtOnce = 500;
 
-/** Whoever hosts the run. */
+/** The host of the run. */
 type Owner = {
   state(): RunState;
-  /** A row was written. */
+  /** Called when a row was written. */
   wrote(): void;
-  /** The debt was paid, or could not be. */
+  /** Called when the spans were sent, or that failed. */
   changed(): void;
 };
 
-/** Spans of an end that another deployment recorded are sent from there. */
+/** Marks an end that another deployment recorded, which also exports its spans. */
 export function markExported(kv: SyncKvStorage, end: EndEntry): void {
   kv.put(mark, end.seq);
 }
@@ -48,11 +48,11 @@ export class Exporter {
   readonly #kv: SyncKvStorage;
   readonly #owner: Owner;
   #stopped = false;
-  /** Made when something is sent: most runs send nothing. */
+  /** Created when something is sent, because most runs send nothing. */
   #sending: AbortController | null = null;
-  /** Of the newest end that is settled, sent or given up; -1 until it was looked up. */
+  /** The `seq` of the newest end that was exported or given up; -1 before it was read. */
   #settled = -1;
-  /** The newest end for which there was no collector: a deployment gets none while it runs. */
+  /** The newest end without a collector: the configuration does not change within a deployment. */
   #unwanted = -1;
   #dueAt = 0;
   #failed = false;
@@ -65,8 +65,8 @@ export class Exporter {
   }
 
   /**
-   * Begins what is due; answers when more will be, epoch ms; null where nothing is left to begin.
-   * @param expired the run is not kept any longer: what has failed once is given up
+   * Sends what is due. Returns when more will be due, epoch ms; null for never.
+   * @param expired whether the retention of the run is over: then a failed export is given up
    */
   attend(expired: boolean): number | null {
     const { end, created, episode } = this.#owner.state();
@@ -76,7 +76,7 @@ export class Exporter {
     if (now > end.at + keptMs || (expired && this.#failed)) return null;
     const collector = collectorOrNone();
     if (collector === null) this.#unwanted = end.seq;
-    // Whoever started it keeps no record of this trace.
+    // The caller that started the run does not sample this trace.
     if (collector === null || !runTrace(created).sampled || this.#isSettled(end)) return null;
     if (this.#dueAt > now) return this.#dueAt;
     this.busy = true;
@@ -84,7 +84,7 @@ export class Exporter {
     return null;
   }
 
-  /** The run is being removed. */
+  /** Called when the run is being removed. */
   stop(): void {
     this.#stopped = true;
     this.#sending?.abort();
@@ -97,7 +97,7 @@ export class Exporter {
 
   async #pay(collector: Collector, end: EndEntry, episode: number): Promise<void> {
     try {
-      // Whoever waits for the end hears of it first.
+      // Callers that wait for the end are answered first.
       await turn();
       if (!this.#stopped) await this.#send(collector, end, episode);
     } catch (error) {
@@ -118,13 +118,13 @@ export class Exporter {
         break;
       }
     }
-    // A number of the storage's own, so that it costs a row only where spans are sent.
+    // A separate key, so that it costs a row only if spans are sent.
     this.#kv.put(mark, end.seq);
     this.#owner.wrote();
     this.#settled = end.seq;
   }
 
-  /** As long as it has been owed already: by that, a later life knows as well. */
+  /** The pause is as long as the time since the end, which a later life also knows. */
   #postpone(end: EndEntry, why: string, waitMs: number): void {
     if (this.#stopped) return;
     const now = Date.now();
@@ -138,7 +138,7 @@ export class Exporter {
     return this.#owner.state().created?.id ?? "";
   }
 
-  /** All that has ended since the newest that is settled: a run may be retried before its spans were taken. */
+  /** The spans of all ends that are not exported yet: a run may be retried before its spans were. */
   *#owed(end: EndEntry, episode: number): Generator<Span> {
     const newest = [{ episode, end: end.seq }];
     const since = end.at - keptMs;
@@ -157,7 +157,7 @@ export class Exporter {
   }
 }
 
-/** A bad address is told to whoever calls the API; a run has nobody to tell. */
+/** The collector, or null if its configuration is invalid, which the API reports. */
 function collectorOrNone(): Collector | null {
   try {
     return findCollector();

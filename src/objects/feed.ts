@@ -1,10 +1,10 @@
 /**
- * Owns: the changes of the listing as one stream in the Worker: those of all shards, of one filter, merged.
- * Does not own: the sockets on which the shards tell of them (socket, followers), what the filter means (core/filter).
+ * Owns: the changes of the directory as one stream: merged from all shards, and filtered.
+ * Does not own: the sockets of the shards (socket, followers), the meaning of filters (core/filter).
  *
- * A shard tells every follower everything, written out once; whom it concerns is found here.
- * Invariant 1: what a reader was not told is followed by `ready`, so that it reads the list again.
- * Invariant 2: a reader, however slow, costs the newest state of `longest` runs at most.
+ * A shard serializes each change once and sends it to every follower; it is filtered here.
+ * Invariant 1: after changes were dropped, the reader gets `ready`, so that it reads the list again.
+ * Invariant 2: for a slow reader, at most the newest states of `longest` runs are kept.
  */
 import { fits, mayHaveFitted } from "../core/filter.ts";
 import type { DirectoryChange, RunFilter } from "../core/directory.ts";
@@ -13,7 +13,7 @@ import { directoryShard, directoryShards } from "./address.ts";
 import type { ShardSaid } from "./rpc/directory.ts";
 import { LiveSocket } from "./socket.ts";
 
-/** Changes are passed on at most this often. */
+/** The shortest time between two deliveries. */
 const flushMs = 250;
 const longest = 1000;
 
@@ -29,11 +29,11 @@ class Relay {
   readonly #filter: RunFilter;
   readonly #sockets: readonly LiveSocket[];
   readonly #news = new Bell();
-  /** Shards that have not said yet that they are followed. */
+  /** Shards that have not confirmed the subscription yet. */
   readonly #silent: Set<number>;
-  /** The newest of each run, in the order in which it came. */
+  /** The newest change of each run, in the order of arrival. */
   readonly #changes = new Map<string, DirectoryChange>();
-  /** The reader is to be told to read the list: at first, and once something was missed. */
+  /** Whether the reader has to read the list: at first, and after missed changes. */
   #isOwedReady = true;
   #flushedAt = 0;
   #failure: unknown = null;
@@ -74,7 +74,7 @@ class Relay {
 
   #isDue(): boolean {
     if (this.#isCancelled || this.#failure !== null) return true;
-    // A reader that lists before every shard is followed would miss changes.
+    // A reader that lists before all shards are subscribed to would miss changes.
     return this.#silent.size === 0 && (this.#isOwedReady || this.#changes.size > 0);
   }
 
@@ -89,7 +89,7 @@ class Relay {
 
   #hear(shard: number, said: ShardSaid): void {
     if (said === "subscribed") {
-      // Said once more: the socket broke, and changes may have been missed.
+      // A second confirmation: the socket was reconnected, and changes may be missing.
       if (!this.#silent.delete(shard)) this.#isOwedReady = true;
     } else if ("listed" in said) {
       const { listed: run } = said;
@@ -103,7 +103,7 @@ class Relay {
     this.#changes.delete(id);
     this.#changes.set(id, change);
     if (this.#changes.size <= longest) return;
-    // A reader this far behind is better off with the list itself.
+    // A reader that is this far behind reads the list again.
     this.#changes.clear();
     this.#isOwedReady = true;
   }

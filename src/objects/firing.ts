@@ -1,7 +1,6 @@
 /**
- * Owns: what the scheduler needs of the Worker it is part of, and what becomes of one attempt to start
- * the run of a firing.
- * Does not own: which firings there are, and what follows from an attempt (firings, backfill).
+ * Owns: what the scheduler needs of its Worker, and the result of one attempt to start the run of a firing.
+ * Does not own: which firings there are, and the effect of an attempt (firings, backfill).
  */
 import { HoldfastError } from "../core/error.ts";
 import type { ScheduleFiring } from "../core/origin.ts";
@@ -11,18 +10,18 @@ import type { StartRequest } from "../core/service.ts";
 import { isTransient } from "./damage.ts";
 import { describe, within } from "./patience.ts";
 
-/** A start whose run id is made of schedule and slot, so that making it twice starts one run. */
+/** A start whose run id is derived from schedule and slot, so that making it twice starts one run. */
 export type FiringStart = StartRequest & {
   readonly id: string;
   readonly schedule: ScheduleFiring;
-  /** A run of before is not the one to be found, where it has another workflow or input. */
+  /** A run that was created earlier with another workflow or input is not this start's run. */
   readonly since?: number;
 };
 
 export interface SchedulerApp {
-  /** Those of `collectSchedules`. */
+  /** The rules that `collectSchedules` found. */
   readonly rules: readonly Rule[];
-  /** Starts the run, or finds it started. @throws HoldfastError a refusal, other errors to be tried again */
+  /** Starts the run, or finds it. @throws HoldfastError for a refusal; other errors are temporary */
   start(request: FiringStart): Promise<unknown>;
   /** What is known of the run; null when there is none. */
   look(runId: string): Promise<Pick<RunSnapshot, "status" | "finishedAt"> | null>;
