@@ -1,15 +1,15 @@
 /**
- * Owns: the firings of the schedules: deciding one, keeping it and starting its run, in this order.
- * Does not own: which schedules there are (roster), the clock and the alarm (scheduler), what is decided
- * (`core/firing.ts`), slots of the past (backfill), how a run is started (`SchedulerApp`).
+ * Owns: the firings of schedules: deciding one, recording it and starting its run, in this order.
+ * Does not own: the schedules (roster), the clock and the alarm (scheduler), the decision (core/firing), past slots
+ * (backfill), starting a run (`SchedulerApp`).
  *
  * Invariants
- * 1. A slot is recorded as decided together with the start owed for it, before the start is made; the
- *    debt is struck out only when the run is known to exist, was refused for good, or is too late.
- * 2. Starts are idempotent by run id, which is made of schedule and slot: a debt paid twice is one run.
- * 3. Work on one schedule is serial; state changes read and write in one turn, so that the end of a run,
- *    reported at any time, is never written over. `ended` waits for nothing, because the run that
- *    reports may be the one that the scheduler is waiting for.
+ * 1. A slot is recorded as decided, with its pending start, before the start is made. The pending start is deleted only when
+ *    the run exists, was refused for good, or is too late.
+ * 2. Starts are idempotent by run id, which is derived from schedule and slot, so a repeated start makes one run.
+ * 3. Work on one schedule is serial. State changes read and write in one turn, so that the end of a run, reported at any
+ *    time, is never overwritten. `ended` awaits nothing, because the run that reports may be the one that the scheduler is
+ *    waiting for.
  */
 import { hasCode } from "../core/error.ts";
 import * as firing from "../core/firing.ts";
@@ -22,15 +22,15 @@ import type { SchedulerApp } from "./firing.ts";
 import { describe, within } from "./patience.ts";
 import type { Roster } from "./roster.ts";
 
-/** When to look again at a schedule that could not be judged. */
+/** The pause after an error with a schedule. */
 const brokenMs = 60_000;
 
 export class Firings {
   readonly #roster: Roster;
   readonly #app: SchedulerApp;
-  /** Called whenever the starts that are owed have changed, and that is on record. */
+  /** Called when the pending starts have changed and were recorded. */
   readonly #kept: () => void;
-  /** The end of the queue of work on each schedule. */
+  /** The last work in the queue of each schedule. */
   readonly #lines = new Map<string, Promise<void>>();
 
   constructor(roster: Roster, app: SchedulerApp, kept: () => void) {
@@ -39,12 +39,12 @@ export class Firings {
     this.#kept = kept;
   }
 
-  /** Queues behind the work on the same schedule. Never rejects. */
+  /** Queues work on the schedule. Never rejects. */
   work(id: string): Promise<void> {
     const line = (this.#lines.get(id) ?? Promise.resolve())
       .then(() => this.#advance(id))
       .catch((error: unknown) => {
-        // Without this, an alarm that is always due would fire over and over.
+        // Without the pause, an alarm that is always due would fire continuously.
         this.#roster.rest(id, Date.now() + brokenMs);
         console.error(`schedule ${id}: ${describe(error)}`);
       })
@@ -61,7 +61,7 @@ export class Firings {
     const { due } = firing.judge(rule, seen, now);
     const asks = due !== null || (seen.checkAt !== null && firing.isReached(seen.checkAt, now));
     if (asks && (rule.overlap !== "allow-all" || rule.pauseOnFailure)) await this.#confirm(id);
-    // Judged once more, by what is running now; the decision is on record before anything is done about it.
+    // Decided again by the runs that are running now, and recorded before anything is done.
     const admitted = this.#roster.change(id, (rule, state) => admit(rule, state, now));
     const stop = admitted === null ? null : firing.toStop(this.#roster.rule(id) ?? rule, admitted);
     if (stop !== null && asks) await this.#stop(id, stop.kind, stop.runIds);
@@ -75,17 +75,17 @@ export class Firings {
     this.#kept();
   }
 
-  /** Asks the runs that count as running whether they are: the report of an end may have been lost. */
+  /** Checks whether runs that count as running are, because the report of an end may have been lost. */
   async #confirm(id: string): Promise<void> {
     const running = this.#roster.running(id);
-    // Where runs may overlap, none is in the way: only whether the last one failed is of interest.
+    // If runs may overlap, only a failure of the last one matters.
     const asked = this.#roster.rule(id)?.overlap === "allow-all" ? running.slice(-1) : running;
     await Promise.all(asked.map((runId) => this.#look(id, runId, false)));
   }
 
   /**
-   * A run that cannot be asked is taken to go on: better late than twice. @param isThere what has been set going by hand
-   * is known to have begun
+   * A run that cannot be reached counts as running: a late firing is better than two.
+   * @param isThere whether a run that was started by hand is known to have begun
    */
   async #look(id: string, runId: string, isThere: boolean): Promise<void> {
     const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
@@ -137,7 +137,7 @@ export class Firings {
     });
   }
 
-  /** A run of the schedule is over, or never was. @param failedAt null where it is not known to have failed */
+  /** Called when a run of the schedule has ended, or does not exist. @param failedAt null unless it is known to have failed */
   ended(id: string, runId: string, failedAt: number | null): ScheduleState | null {
     return this.#roster.change(id, (rule, state, now) => {
       const left = firing.end(state, [runId]);
@@ -146,7 +146,7 @@ export class Firings {
   }
 }
 
-/** The slot that is due, taken in or passed over. */
+/** Admits or skips the slot that is due. */
 function admit(rule: Rule, state: ScheduleState, now: number): ScheduleState {
   const judged = firing.judge(rule, state, now);
   if (judged.missed !== null) {

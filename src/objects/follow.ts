@@ -1,11 +1,11 @@
 /**
- * Owns: a run's history and what it writes from then on, as one stream in the Worker.
- * Does not own: the socket on which the run tells of it (socket, followers), how it is shown (http).
+ * Owns: the history of a run and its further entries as one stream in the Worker.
+ * Does not own: the socket of the run (socket, followers), the presentation (http).
  *
- * The Worker waits while the object sleeps. Entries that come while the reader is busy are not all kept: the rest is read
- * from the history once the reader asks for it.
- * Invariant 1: entries are passed on in order of `seq`, none twice, none left out that is on record.
- * Invariant 2: a reader, however slow, costs one page of history and `buffered` live entries at most.
+ * The Worker waits while the object hibernates. If a slow reader would need too large a buffer, entries are dropped and later
+ * read from the history.
+ * Invariant 1: all recorded entries are passed on once, in order of `seq`.
+ * Invariant 2: a slow reader needs at most one page of history and `buffered` live entries.
  */
 import type { Entry } from "../core/entry.ts";
 import { hasCode } from "../core/error.ts";
@@ -21,7 +21,7 @@ import type { RunSaid } from "./rpc/run.ts";
 import { LiveSocket } from "./socket.ts";
 
 const pageLimit = 500;
-/** Entries, and characters of the messages that brought them, that wait for the reader. */
+/** The limits of buffered entries, and of the characters of their messages. */
 const buffered = { entries: 500, size: 2_000_000 } as const;
 
 /** @throws HoldfastError run_not_found */
@@ -45,11 +45,11 @@ class Relay {
   readonly #news = new Bell();
   /** The `seq` of the newest entry that was passed on. */
   #position: number;
-  /** The `seq` of the newest entry on record, and the status of an ended run, as the object last said. */
+  /** The `seq` of the newest recorded entry, and the status of an ended run, as last reported by the object. */
   #newest = 0;
   #status: RunStatus | "deleted" | null = null;
   #createdAt: number | undefined;
-  /** Entries that follow the position without a gap. */
+  /** Buffered entries that follow the position without a gap. */
   #live: Entry[] = [];
   #liveSize = 0;
   #failure: unknown = null;
@@ -88,7 +88,7 @@ class Relay {
     this.#news.ring();
   }
 
-  /** The entries that come next; none once there will be no more. */
+  /** The next entries; none if there will be no more. */
   async #next(): Promise<readonly Entry[]> {
     while (!this.#isCancelled) {
       const entries = this.#takeLive();
@@ -115,7 +115,7 @@ class Relay {
     const read = async (): Promise<HistoryPage> => unwrap(await runObject(this.#id).history(after, pageLimit));
     try {
       const { entries } = await patiently(read, () => this.#isCancelled);
-      // The object spoke of entries that are gone: the run went on as new, or died before they were durable.
+      // The reported entries do not exist any more: the run was continued as new, or died before they were durable.
       if (entries.length === 0) this.#newest = Math.min(this.#newest, after);
       return entries;
     } catch (error) {
@@ -132,14 +132,14 @@ class Relay {
     this.#news.ring();
   }
 
-  /** The id was free again, and somebody took it. */
+  /** Whether another run has the id by now. */
   #isAnother(createdAt: number | undefined): boolean {
     if (createdAt === undefined) return false;
     this.#createdAt ??= createdAt;
     return this.#createdAt !== createdAt;
   }
 
-  /** Keeps entries that follow on what the reader has without a gap; all others are read from the history. */
+  /** Buffers entries that follow without a gap; all others are read from the history. */
   #keep(entries: readonly Entry[], size: number): void {
     const next = (this.#live.at(-1)?.seq ?? this.#position) + 1;
     const first = entries[0]?.seq ?? Infinity;

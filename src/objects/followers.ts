@@ -1,9 +1,8 @@
 /**
- * Owns: the sockets of those who follow an object, at the object's end: letting them in, telling them.
- * Does not own: what they are told (host, directory), who passes it on (follow, feed).
- * Invariant 1: an open socket keeps no object awake: it sleeps with the object, and a ping is answered
- * without it.
- * Invariant 2: where nobody follows, telling costs one look: below a microsecond, and nothing is written out.
+ * Owns: the sockets of an object's followers, on the side of the object: accepting them and sending messages.
+ * Does not own: the messages (host, directory), the followers (follow, feed).
+ * Invariant 1: an open socket does not keep the object awake: it hibernates, and the platform answers pings.
+ * Invariant 2: without followers, sending costs less than a microsecond, and nothing is serialized.
  */
 import type { Entry } from "../core/entry.ts";
 import type { ShardSaid } from "./rpc/directory.ts";
@@ -12,7 +11,7 @@ import type { RunSaid } from "./rpc/run.ts";
 export const ping = "ping";
 export const pong = "pong";
 
-/** Characters beyond which a commit is only announced: whoever wants it reads the history. */
+/** The longest message. A larger commit is only announced, and followers read it from the history. */
 const longestMessage = 262_144;
 
 export class Followers {
@@ -26,7 +25,7 @@ export class Followers {
     return this.#ctx.getWebSockets().length === 0;
   }
 
-  /** Lets one more in; the first it hears is `hello`. */
+  /** Accepts a follower, whose first message is `hello`. */
   admit(request: Request, hello: RunSaid | ShardSaid): Response {
     if (request.headers.get("upgrade") !== "websocket") return new Response(null, { status: 426 });
     const { 0: theirs, 1: ours } = new WebSocketPair();
@@ -40,7 +39,7 @@ export class Followers {
     if (!this.isEmpty) this.#send(JSON.stringify(said));
   }
 
-  /** Tells what a run has just written. */
+  /** Sends the entries that a run has just written. */
   tellCommit(entries: readonly Entry[]): void {
     const last = entries.at(-1);
     if (last === undefined || this.isEmpty) return;
@@ -54,7 +53,7 @@ export class Followers {
       try {
         socket.send(text);
       } catch {
-        // It is closing: whoever was behind it has gone, or opens another.
+        // The socket is closing: its follower is gone, or opens another.
       }
     }
   }

@@ -1,12 +1,10 @@
 /**
- * Owns: starting a run that begins with the history of another: what it is started with, and fetching
- * that history.
- * Does not own: what of the history goes along (core/fork), or writing it down (engine/run).
+ * Owns: starting a fork: its start, and fetching the history of the original run.
+ * Does not own: which entries are copied (core/fork), recording them (engine/run).
  *
  * Invariants
- * 1. The run that is forked is read and never written.
- * 2. The new run's object has all of the history before it writes any of it: a death in between leaves
- *    no half of a run behind.
+ * 1. The original run is only read.
+ * 2. The new run's object has the whole history before it writes any of it, so a death in between leaves nothing.
  */
 import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
@@ -25,9 +23,9 @@ import { digestOf } from "./digest.ts";
 import type { Branch } from "./rpc/start.ts";
 
 /**
- * @param made what the run's own version makes its labels with
- * @param history every entry of the run `created`, oldest first
- * @throws HoldfastError fork_invalid, workflow_not_found, and what a start throws
+ * @param made the `labels` function of the run's own version
+ * @param history all entries of the run `created`, oldest first
+ * @throws HoldfastError fork_invalid, workflow_not_found, and errors of a start
  */
 export async function forkRun(
   startRun: StartRun,
@@ -38,7 +36,7 @@ export async function forkRun(
 ): Promise<Made> {
   const { input, id, key, origin } = request;
   const branch = await branchOf(created, history, request);
-  // What started a run that went on as new since is not what this life of it took.
+  // The input of the start, unless the run was continued as new: then the input of this life.
   const own = created.continuation === undefined ? (created.sent ?? created.input) : created.input;
   return await startRun(created.workflow, {
     input: input ?? own,
@@ -58,14 +56,14 @@ async function branchOf(
   const { copied, given } = planFork(history, { from, given: [...results.keys()] });
   return {
     ...{ id, createdAt: at, step: from, copied, given, results, reason },
-    // Its random numbers and UUIDs are those of the run it comes from.
+    // It gets the same random numbers and UUIDs as the original run.
     seed: seed ?? `${id}:${at}`,
     continued: continuation?.count ?? 0,
     ...(results.size === 0 ? {} : { print: await printOf(results) }),
   };
 }
 
-/** The entries of the history that go along. @throws HoldfastError run_not_found: the run is gone */
+/** The entries to copy. @throws HoldfastError run_not_found: the original run was removed */
 export async function fetchHistory({ id, createdAt, copied }: Branch): Promise<Entry[]> {
   const wanted = new Set(copied);
   const last = copied.at(-1) ?? 0;

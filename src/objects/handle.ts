@@ -1,6 +1,6 @@
 /**
- * Owns: handles to runs: what code in the Worker holds to start, watch and move a run.
- * Does not own: anything about the run itself.
+ * Owns: handles of runs, with which code in the Worker starts, watches and controls a run.
+ * Does not own: the run itself.
  */
 import type { Definition } from "../core/definition.ts";
 import { toInstant, toMs } from "../core/duration.ts";
@@ -24,10 +24,10 @@ import { askQuery, broadcastSignal, forkRun, makeUpdate, sendSignal, startRun } 
 
 const by = "worker";
 const longestWaitMs = 60_000;
-/** Characters, as over HTTP. */
+/** In characters, as over HTTP. */
 const longestKey = 256;
 
-/** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
+/** The handle of a run by its id; makes no call. @throws HoldfastError id_invalid */
 export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(
   id: string,
 ): RunHandle<Output, Signals> {
@@ -65,7 +65,7 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
   };
 }
 
-/** Asks again, by its key, for as long as the update is under way. */
+/** Repeats the request with its key while the update is in progress. */
 async function updateRun(id: string, name: string, argument: unknown, options: UpdateOptions = {}): Promise<Stored> {
   const idempotencyKey = readText(options.idempotencyKey, "the idempotency key", longestKey) ?? crypto.randomUUID();
   const request = { name, argument: encode(argument, `the argument of update ${name}`), key: idempotencyKey, by };
@@ -102,8 +102,8 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
 }
 
 /**
- * To every run that waits for the name now; kept for the next that does, for a day, if none does.
- * A signal to one run is `getRun(id).signal(name, payload)`.
+ * Sends a signal to every run that waits for the name. If none does, it is kept for the next one, for a day.
+ * `getRun(id).signal(name, payload)` sends a signal to one run.
  * @throws HoldfastError name_invalid, signal_invalid, idempotency_conflict, value_too_large
  */
 export async function signalAll(
@@ -125,12 +125,12 @@ function toSignal(name: string, payload: unknown, options: SignalOptions = {}): 
   return { name, payload: stored, by, ...defined({ key }), ...acceptTrace(traceparent) };
 }
 
-/** An empty one is none. @throws HoldfastError options_invalid */
+/** Returns null also for an empty reason. @throws HoldfastError options_invalid */
 function readReason(reason: unknown): string | null {
   return reason === "" || reason === null ? null : (readText(reason, "the reason", 4096) ?? null);
 }
 
-/** @throws HoldfastError options_invalid: it is no text, empty, or too long */
+/** @throws HoldfastError options_invalid: not text, empty, or too long */
 function readText(value: unknown, what: string, longest: number): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "string" && value !== "" && !isLonger(value, longest)) return value;

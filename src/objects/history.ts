@@ -1,12 +1,12 @@
 /**
- * Owns: reading the history of a run in its object, page by page, also of a run whose journal is damaged.
- * Does not own: what is shown of an entry (http), what the damage is (damage).
+ * Owns: reading the history of a run in its object, in pages, also of a run whose journal is damaged.
+ * Does not own: what is shown of an entry (http), the kinds of damage (damage).
  */
 import type { HoldfastError } from "../core/error.ts";
 import type { HistoryPage } from "../core/run.ts";
 import type { Memory } from "./memory.ts";
 
-/** @throws HoldfastError run_not_found, and what cannot be read */
+/** @throws HoldfastError run_not_found, or the damage */
 export function readHistory(memory: Memory, after: number, limit: number): HistoryPage {
   const damage = memory.damage();
   if (damage !== null) return salvage(memory, damage, after, limit);
@@ -16,7 +16,7 @@ export function readHistory(memory: Memory, after: number, limit: number): Histo
   return { entries, next: last < seq ? last : null, ended: end !== null };
 }
 
-/** Up to the damage a journal can be read; who asks for more is told why there is none. */
+/** Reads the entries before the damage. @throws the damage if there are none after `after` */
 function salvage(memory: Memory, damage: HoldfastError, after: number, limit: number): HistoryPage {
   const entries = memory.openJournal().page(after, limit);
   const last = entries.at(-1);

@@ -1,7 +1,6 @@
 /**
- * Owns: what a lane says to the runs that have a slot or a key of it: that one is granted, and the questions whether
- * it is still held.
- * Does not own: when that is said, and what follows from the answer (keeper); what the run makes of it (engine/slots).
+ * Owns: calls from a lane to the runs that hold a slot or a key: granting it, and asking whether it is still held.
+ * Does not own: when they are made, and the effect of the answer (keeper); the reaction of the run (engine/slots).
  */
 import { stillHolds } from "../core/claim.ts";
 import type { HolderRun, KeyHolder } from "../core/claim.ts";
@@ -12,20 +11,20 @@ import { holderObject, runObject } from "./address.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";
 
-/** Longer than any healthy call takes. */
+/** Longer than any healthy call. */
 const callLimitMs = 30_000;
-/** Somebody waits for this one. */
+/** Shorter, because a caller waits for the result. */
 const readLimitMs = 10_000;
 
-/** Of a run that is gone, has ended, or is damaged: should that be restored, it asks for its slots anew. */
+/** Codes after which the run does not need the slot. A damaged run that is repaired requests its slots again. */
 const wantsNothing: ReadonlySet<ErrorCode> = new Set(["run_not_found", "run_ended", "journal_corrupt"]);
 
-/** Whether the run wants the slot that it is granted; null where it does not say. */
+/** Grants the slot; returns whether the run wants it, null without an answer. */
 export function tellGranted(lane: string, { ticket, turn }: Slot): Promise<boolean | null> {
   return hear(() => holderObject(ticket.runId).granted(lane, ticket, turn));
 }
 
-/** Whether the run holds its slot; null where it does not say. */
+/** Whether the run holds its slot; null without an answer. */
 export function askHolds(lane: string, { ticket, turn }: Slot): Promise<boolean | null> {
   return hear(() => holderObject(ticket.runId).holds(lane, ticket, turn));
 }
@@ -40,7 +39,7 @@ async function hear(ask: () => Promise<Answer<boolean>>): Promise<boolean | null
   }
 }
 
-/** The holder as its run is called, if it still has the key. One that cannot be asked is taken to go on: better late than twice. */
+/** The holder under its run's id, if it still has the key. A run that cannot be reached counts as having it. */
 export async function askHolder(lane: string, held: KeyHolder, until: Claim["until"]): Promise<KeyHolder | null> {
   try {
     const run = await find(held.runId);
@@ -52,7 +51,7 @@ export async function askHolder(lane: string, held: KeyHolder, until: Claim["unt
   }
 }
 
-/** Null when there is no such run. @throws when it cannot be asked */
+/** Null if there is no such run. @throws if it cannot be reached */
 async function find(runId: string): Promise<(HolderRun & { readonly id: string }) | null> {
   const answer = await within(runObject(runId).read(0), readLimitMs);
   if (answer.ok) return answer.value;

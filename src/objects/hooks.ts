@@ -1,6 +1,6 @@
 /**
- * Owns: webhooks as the web layer asks for them: those of runs, by their addresses, and those that start runs.
- * Does not own: what a call does to a run (engine/hook), or starts (trigger); the addresses (token).
+ * Owns: webhooks for the web layer: those of runs, by their addresses, and those that start runs.
+ * Does not own: the effect of a call on a run (engine/hook), starting runs (trigger), the addresses (token).
  */
 import { HoldfastError } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
@@ -13,7 +13,7 @@ import type { StartByName } from "./trigger.ts";
 import { infoOf } from "./webhook.ts";
 import type { Trigger, Triggers } from "./webhook.ts";
 
-/** @param start starts a run of a workflow of the deployment, by its name */
+/** @param start starts a run of a workflow of this deployment, by its name */
 export function createHooks(triggers: Triggers, start: StartByName): Hooks {
   const find = (name: string): Trigger => {
     const trigger = triggers.get(name);
@@ -37,7 +37,7 @@ export function createHooks(triggers: Triggers, start: StartByName): Hooks {
   };
 }
 
-/** An object that still runs the code of before has no such call: that the address is signed has to do. */
+/** An object of the deployment before does not have this method: then only the signature of the address is checked. */
 function passUnable(error: unknown): null {
   if (error instanceof TypeError) return null;
   throw error;

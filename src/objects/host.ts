@@ -1,11 +1,11 @@
 /**
- * Owns: keeping one run going in one Durable Object: when it is looked at, and its single alarm.
- * Does not own: any decision about the run (engine/run), what is stored and known of it (memory), what it owes to
- * others (debts), how it looks (view), removing it (removal).
- * Invariant 1: whatever is committed while the run is busy is committed with an alarm that is due within a second,
- * or while one is being handled, so that the run of a process that died resumes by itself (guarantee 4). A burst
- * that dies before its first commit leaves nothing on record; the caller's stub sees it fail, and reports it (witness).
- * Invariant 2: a parked run leaves no timer, no open request and no socket behind but such as sleep with it.
+ * Owns: driving one run in its Durable Object: when it is advanced, and its single alarm.
+ * Does not own: decisions about the run (engine/run), its stored and cached state (memory), its pending messages (debts), its
+ * presentation (view), removing it (removal).
+ * Invariant 1: every commit of a busy run is made while an alarm is due within a second or is being handled, so that the run
+ * resumes by itself after a death of the process (guarantee 4). A process that dies before its first commit leaves no
+ * record; the caller's stub sees the call fail, and reports it (witness).
+ * Invariant 2: a parked run leaves no timer, no open request, and no socket that cannot hibernate.
  */
 import type { SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
@@ -23,7 +23,7 @@ import { LaneRequests } from "./requests.ts";
 import { earlier, timer } from "./timer.ts";
 import { View } from "./view.ts";
 
-/** An alarm may run for 15 minutes: one that guards a long attempt hands over to the next before. */
+/** An alarm's handler may run for 15 minutes. During a long attempt, another alarm takes over before that. */
 const longestAlarmMs = 10 * 60_000;
 
 export class Host {
@@ -34,10 +34,10 @@ export class Host {
     () => this.proceed(),
     () => this.#memory.meter.called(),
   );
-  /** How the run looks to those who ask. */
+  /** The state of the run for callers. */
   readonly view: View;
   readonly removal: Removal;
-  /** Those of the run that was looked at last. */
+  /** The pending messages of the run that was advanced last. */
   #debts: Debts | null = null;
   #loop: Promise<void> | null = null;
   readonly #alarm: Alarm;
@@ -58,16 +58,16 @@ export class Host {
     return this.#memory.run;
   }
 
-  /** Looks at the run now, and keeps it going for as long as it is busy. @param alarm the one that brought the object here */
+  /** Advances the run now, and continues while it is busy. @param alarm the alarm that woke the object */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
     const mayTellOfDeath = this.#memory.isCold && alarm !== undefined && !isHousekeeping(alarm);
     this.#startLoop(mayTellOfDeath && this.#run.wasCutOff(dueBy(alarm)));
   }
 
-  /** @param died the last life of the run was cut off */
+  /** @param died whether the last life of the run was interrupted */
   #startLoop(died: boolean): void {
-    // Set before anything can kill the process again: the platform gives up an alarm after seven deaths.
+    // Set before anything can kill the process again, because the platform gives up an alarm after seven deaths.
     if (died) this.#alarm.setWatchdog();
     this.#loop = this.#drive(died)
       .catch((error: unknown) => this.#giveUp(error))
@@ -78,20 +78,20 @@ export class Host {
   }
 
   /**
-   * A call failed because this object died under it. If this memory was made since, the run goes on with care: the next
-   * time, what killed the process is on record before it can do so again.
+   * Called when a call failed because this object died. If this memory was created since, the run is resumed with the death
+   * recorded, so that whatever killed the process is recorded before it runs again.
    */
   noteDeath(): void {
     if (this.#memory.isCold && this.#loop === null && this.#run.wasCutOff(-Infinity)) this.#startLoop(true);
   }
 
-  /** Keeps the run going while a call of it is answered, and looks again after that: it may be at rest by then, without a watchdog. */
+  /** Drives the run during a call, and advances it after that: it may be at rest by then, without a watchdog. */
   during<Value>(answered: Promise<Value>): Promise<Value> {
     this.proceed();
     return answered.finally(() => this.proceed());
   }
 
-  /** Sets the run going if it has something to do and this new memory has not looked at it yet. */
+  /** Drives the run if it is due and was not advanced yet since this memory was created. */
   wake(): void {
     if (this.#memory.isCold && this.#run.isDue()) this.proceed();
   }
@@ -100,7 +100,7 @@ export class Host {
   async signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<{ duplicate: boolean }> {
     const { bornAt } = this.#memory;
     const fitted = this.#run.fitSignal(signal);
-    // Awaited only where it must be, so that signals keep the order in which they came.
+    // Awaited only if necessary, so that signals keep their order of arrival.
     const ready = fitted instanceof Promise ? await fitted : fitted;
     if (this.#memory.bornAt !== bornAt) throw gone();
     const received = this.#run.signal(ready, onlyIfWaiting);
@@ -108,20 +108,20 @@ export class Host {
     return received;
   }
 
-  /** A buffered broadcast that was offered to this run; answers whether the run would take another of that name. */
+  /** Receives a buffered broadcast that was offered to this run; `more` is whether it would take another of that name. */
   async #receiveBroadcast(signal: SignalRequest): Promise<{ duplicate: boolean; more: boolean }> {
     const { duplicate } = await this.signal(signal, true);
     return { duplicate, more: this.#run.openWaits(signal.name) > 0 };
   }
 
-  /** Never throws: the platform gives up an alarm that does so seven times. */
+  /** Never throws, because the platform gives up an alarm that does so seven times. */
   async alarm(info?: AlarmInvocationInfo): Promise<void> {
     this.#alarm.fired();
     try {
       await this.#handle(info);
     } catch (error) {
       console.error("a run could not be opened; it is tried again", describe(error));
-      // Until that is set this alarm is not over, and comes again should the process die.
+      // Awaited, because this alarm is repeated if the process dies before the next one is set.
       await this.#alarm.rearm(this.#lookAgainAt(error, info !== undefined && isHousekeeping(info)));
     }
   }
@@ -130,11 +130,11 @@ export class Host {
     return lookAgainAt(error, () => lastSoundAt(() => this.#memory.openJournal().read()), Date.now(), housekeeping);
   }
 
-  /** While an alarm is being handled it comes again should the process die: that is watchdog enough for a busy run. */
+  /** An alarm that is being handled is repeated if the process dies, so a busy run needs no watchdog meanwhile. */
   async #handle(info: AlarmInvocationInfo | undefined): Promise<void> {
-    // No run: all there can be is the mark of a key that has served its time.
+    // Without a run there can only be the mark of a key that has expired.
     if (this.#run.state.created === null) return await this.#ctx.storage.deleteAll();
-    // Nobody waits for the work that this may start: it gets a watchdog of its own.
+    // Not awaited: work that this may start gets a watchdog of its own.
     if (info !== undefined && isHousekeeping(info)) return this.proceed(info);
     this.#alarm.handled = true;
     this.proceed(info);
@@ -142,23 +142,23 @@ export class Host {
     await Promise.race([this.#loop, guard.over]);
     guard.cancel();
     this.#alarm.handled = false;
-    // Still at work, or being removed: another alarm takes over.
+    // If the run is still busy or being removed, another alarm takes over.
     if (this.#loop !== null || this.removal.underWay) this.#alarm.setWatchdog();
   }
 
-  /** Has the run listed anew, now. @throws when the directory was not reached */
+  /** Reports the run to the directory again, now. @throws if the directory was not reached */
   async relist(): Promise<void> {
     const listed = this.#currentDebts().renew();
     this.proceed();
     await listed;
   }
 
-  /** The run has ended and is about to go on again: whoever counts those that go on is told before. @throws as `Debts` */
+  /** Called before an ended run is reopened, to notify its schedule. @throws as `Debts.revive` */
   async revive(): Promise<void> {
     try {
       await this.#currentDebts().revive();
     } catch (error) {
-      // It does not go on, and whoever looked meanwhile saw nothing that is owed for its end.
+      // The run stays ended, and messages of its end, which were held back meanwhile, are due.
       this.proceed();
       throw error;
     }
@@ -178,17 +178,17 @@ export class Host {
       this.#requests.attend(run);
       const { created, end } = run.state;
       if (created === null) return;
-      // Before it is removed: a run that is not kept at all has an end to tell as well.
+      // Before it is removed, because a run without retention also answers those who wait for its end.
       if (end !== null) this.view.ended();
       const owedAt = debts.attend(next.expired);
       if (end !== null) this.view.tell();
-      // Whoever removes it has the say, and waits for what is under way: removed twice, the next of its id would go.
+      // The removal in progress waits for sent messages. A second one could delete the next run with this id.
       if (this.removal.underWay && !debts.busy) return;
-      // What has expired stays until it owes nothing.
+      // An expired run is kept until it has no pending messages.
       const removable = next.expired && owedAt === null && !this.removal.underWay;
       if (removable && !debts.busy) {
         if (await this.removal.expire(debts)) return;
-        // Tried again meanwhile: what was to be done next is no longer.
+        // It was retried meanwhile, so `next` is obsolete.
         if (this.#run.state.end !== end) continue;
       }
       const reportAt = debts.report(next.busy);
@@ -199,13 +199,13 @@ export class Host {
       const now = Date.now();
       const soon = (dueAt !== null && dueAt - now < watchdogMs) || (alarmAt !== null && alarmAt <= now);
       if (!next.busy && !debts.busy && !soon) return this.#park(alarmAt, dueAt);
-      // A run that merely waits for a moment needs no watchdog before that: nothing is at work that could die.
+      // A run that only waits for a short time needs no watchdog, because no work could be interrupted.
       this.#alarm.ensureWatchdog(next.busy ? null : alarmAt);
       await this.#rest(next, earlier(wakeAt, dueAt));
     }
   }
 
-  /** Waits until there is something to do; only while the run is busy, or about to be reported. */
+  /** Waits until there is something to do. Called only while the run is busy, or has a report due soon. */
   async #rest(next: Next, wakeAt: number | null): Promise<void> {
     const limit = timer(wakeAt);
     const run = this.#run;
@@ -218,24 +218,24 @@ export class Host {
     if (wakeAt === null) this.#alarm.disarm();
     else this.#alarm.arm(wakeAt);
     const run = this.#run;
-    // A handler that awaits something of its own may go on without anybody asking.
+    // A handler that awaits its own promise may continue at any time.
     void run.stirred().then(() => {
       if (this.#memory.isCurrent(run)) this.proceed();
     });
   }
 
-  /** The journal could not be written or read: the memory is given up, the alarm brings it back. */
+  /** Gives up the memory after the journal could not be written or read; an alarm resumes the run. */
   async #giveUp(error: unknown): Promise<void> {
     console.error(`run ${this.#ctx.id.name} lost its memory and will resume`, error);
     this.#memory.log.flush();
     this.#memory.forget();
-    // An object that is being torn down takes no alarm; the watchdog of its work is still set.
-    // Where the journal itself is at fault, the next alarm must not be taken for the sign of a death.
+    // An object that is being shut down cannot set an alarm, but its watchdog is set.
+    // If the journal is damaged, the next alarm must not count as a death.
     const at = isUnreadable(error) ? this.#lookAgainAt(error, true) : Date.now() + watchdogMs;
     await this.#alarm.rearm(at);
   }
 
-  /** Those of the run that is in memory. */
+  /** The pending messages of the run in memory. */
   #currentDebts(): Debts {
     if (this.#debts?.run === this.#run) return this.#debts;
     const { run, journal, children } = this.#memory;
@@ -254,8 +254,8 @@ export class Host {
 }
 
 /**
- * Which deadlines may have brought this alarm. Its own time counts where the clock is behind it; an
- * alarm that comes again died with the process that handled it, so that none excuses it.
+ * The latest deadline that can explain this alarm. The alarm's own time counts if the clock is behind it. A repeated alarm
+ * means that the process died while handling it, which no deadline explains.
  */
 function dueBy(alarm: AlarmInvocationInfo): number {
   return alarm.retryCount > 0 ? -Infinity : Math.max(deadlineOf(alarm), Date.now());

@@ -1,7 +1,7 @@
 /**
- * Owns: importing a run into the object that its id names: it is written, found where it was imported before, or
- * refused where something else has the id.
- * Does not own: reading and checking the text (arrival), writing the run (memory), the Worker's part (transfer).
+ * Owns: importing a run into the object of its id: the run is written, or found if it was imported before, or refused if the
+ * id is taken.
+ * Does not own: reading and validating the text (arrival), writing the run (memory), the Worker's part (transfer).
  */
 import { HoldfastError } from "../core/error.ts";
 import type { Find } from "../engine/drive.ts";
@@ -10,11 +10,11 @@ import { isTheSame, receive } from "./arrival.ts";
 import type { Memory } from "./memory.ts";
 import type { Arrival } from "./rpc/run.ts";
 
-/** What the object has: its run, if there is one, and what it keeps beside it. */
+/** The object: its run, if any, and its marks. */
 type Target = { readonly memory: Memory; readonly alias: Alias; readonly find: Find };
 
 /**
- * Whether the run was written, and not there before.
+ * Returns whether the run was written, and did not exist before.
  * @throws HoldfastError run_exists, import_invalid, value_too_large, key_missing, webhook_unavailable
  */
 export async function importText(target: Target, text: ReadableStream<Uint8Array>, request: Arrival): Promise<boolean> {
@@ -27,7 +27,7 @@ export async function importText(target: Target, text: ReadableStream<Uint8Array
   return created === null;
 }
 
-/** Before anything is read: the id has something that cannot have been imported. */
+/** Refuses before anything is read, if the id belongs to something that was not imported. */
 function refuseTaken({ memory, alias }: Target, id: string): void {
   const { created, imported } = memory.run.state;
   if (created !== null && (imported === null || created.id !== id)) throw taken(created.id);

@@ -1,7 +1,7 @@
 /**
- * Owns: what becomes of a start in the object that it comes to: it begins a run, finds the run that it made before, or
- * is refused for another run or key that is there.
- * Does not own: what it had to pass before (admission), what its code made of it (preparation), what the run does (host).
+ * Owns: handling a start in its object: it creates a run, finds the run that it created before, or is refused because of
+ * another run or key.
+ * Does not own: the limits before (admission), what the workflow derives from it (preparation), driving the run (host).
  */
 import type { Entry, EntryOf } from "../core/entry.ts";
 import type { Made } from "../core/run.ts";
@@ -30,13 +30,13 @@ export class Intake {
     this.#alias = alias;
   }
 
-  /** @throws HoldfastError run_exists, idempotency_conflict, and what a signal throws */
+  /** @throws HoldfastError run_exists, idempotency_conflict, and errors of a signal */
   async take(request: CheckedStart): Promise<Made<Parcel>> {
     const created = this.#begin(request) || (await this.#startOver(request));
     return { run: await this.#started(request), created };
   }
 
-  /** The run that this very start made before; null where there is none. */
+  /** The run that this start created before; null for none. */
   async repeat(request: RepeatedStart): Promise<Parcel | null> {
     const created = this.#firstStart();
     const { id = created?.id } = request;
@@ -45,25 +45,25 @@ export class Intake {
     return await this.#started(request);
   }
 
-  /** The run, if the start that this tells became part of it before; null where it did not. */
+  /** The run, if the start with this token was merged into it before; else null. */
   async debounced(token: string, waitMs: number): Promise<Parcel | null> {
     return this.#memory.run.state.debounceKeys.has(token) ? await this.#started({ waitMs }) : null;
   }
 
-  /** The run that a start made or found, at its end where that is waited for. */
+  /** The run that a start created or found, at its end if that is waited for. */
   async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
     this.#host.proceed();
     return pack(waitMs > 0 ? await this.#host.view.settled(waitMs) : this.#memory.run.snapshot());
   }
 
-  /** Mostly there is no run, and then nobody need look for one. */
+  /** Creates the run in the common case that the object is empty. */
   #begin(request: CheckedStart): boolean {
     const { fork, key, died } = request;
     if (fork !== undefined || (key !== undefined && this.#alias.isBound)) return false;
     return this.#memory.begin((run) => run.create(creationOf(request, run.now()), fittedSignal(request), died));
   }
 
-  /** Whatever there may be already. */
+  /** Handles a start in an object that is not empty. */
   async #startOver(request: CheckedStart): Promise<boolean> {
     const { fork } = request;
     const isNew = this.#memory.run.state.created === null;
@@ -77,7 +77,7 @@ export class Intake {
     return created === null;
   }
 
-  /** A start whose run is there already. */
+  /** Handles a start whose run exists. */
   async #join(created: EntryOf<"run.created">, request: CheckedStart): Promise<void> {
     checkOwnId(created, request);
     checkSameRun(created, request);
@@ -86,16 +86,16 @@ export class Intake {
     await this.#bring(created, signal);
   }
 
-  /** The signal of a start whose run is there already. */
+  /** Delivers the signal of a start whose run exists. */
   async #bring(created: EntryOf<"run.created">, signal: SignalRequest | undefined): Promise<void> {
     if (signal === undefined) return;
     const { key } = signal;
-    // The key stands for a start that brought no signal.
+    // The key was used for a start without a signal.
     if (key !== undefined && key === created.key && !this.#memory.run.state.signalKeys.has(key)) refuseKey();
     await this.#host.signal(signal, false);
   }
 
-  /** What a repeated start is compared with: a debounce may have made another of it since. */
+  /** The creation as the first start made it, which a debounce may have changed since; repeated starts are compared with it. */
   #firstStart(): EntryOf<"run.created"> | null {
     const { created } = this.#memory.run.state;
     if (created === null) return null;

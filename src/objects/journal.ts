@@ -1,19 +1,18 @@
 /**
- * Owns: the journal of a run as it is written: what the run has taken by then is noted with it, and whoever
- * listens hears of every commit.
- * Does not own: how it is kept (store/journal), what is measured (meter), what is made of it (memory).
- * Invariant 1: a commit is heard of once it is on record, in order; a listener that fails harms nothing.
- * Invariant 2: a memory that was given up writes nothing: by now the journal may be another run's.
+ * Owns: writing to the journal of a run: adding the measured usage to commits, and notifying the listener.
+ * Does not own: the storage (store/journal), the measurement (meter), the state in memory (memory).
+ * Invariant 1: the listener is notified of commits after they are recorded, in order; its errors have no effect.
+ * Invariant 2: a memory that was given up writes nothing, because the journal may be another run's by now.
  */
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
 import type { Usage } from "../core/usage.ts";
 
-/** Who has a part in every commit. */
+/** Called for every commit. */
 export type Observer = {
-  /** @throws where this memory does not speak for the run any more */
+  /** @throws if this memory was given up */
   admit(): void;
-  /** What of the run's usage goes on record with these entries; null: nothing. */
+  /** The usage to record with these entries; null for none. */
   measure(entries: readonly Entry[]): Usage | null;
   heard(entries: readonly Entry[]): void;
 };

@@ -1,15 +1,14 @@
 /**
- * Owns: one lane in its object: its memory, its one alarm, when runs are told that a slot is granted, when holders are
- * asked whether they still hold theirs, and registering with the roll of lanes.
- * Does not own: who is next (core/lane), how it looks (core/lanes), how it is stored (store/lanes), speaking to runs
- * (holder).
+ * Owns: one lane in its object: its state in memory, its single alarm, when to call runs that were granted a slot, when to
+ * check holders, and registering with the roll of lanes.
+ * Does not own: who is next (core/lane), the presentation (core/lanes), the storage (store/lanes), the calls (holder).
  *
  * Invariants
- * 1. Memory and storage change together or not at all: what throws in between gives the memory up.
- * 2. A slot is granted in storage before its holder is told, and the message is sent until answered.
- * 3. Whenever there is something to do later, an alarm is set for then or before; it never throws,
- *    and is never set at or before now.
- * 4. The roll is told beside the lane's work, never before it.
+ * 1. Memory and storage change together: after an error in between, the memory is given up.
+ * 2. A slot is granted in storage before its holder is called, and the call is repeated until it is answered.
+ * 3. If there is something to do later, an alarm is set for then or earlier. Its handler never throws, and it is never set to
+ *    now or earlier.
+ * 4. The lane's work never waits for the roll.
  */
 import { decideClaim } from "../core/claim.ts";
 import type { KeyHolder } from "../core/claim.ts";
@@ -27,19 +26,19 @@ import { askHolder, askHolds, tellGranted } from "./holder.ts";
 import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
 
-/** Longer than any healthy call of the roll takes. */
+/** Longer than any healthy call of the roll. */
 const rollLimitMs = 30_000;
-/** Messages and questions under way at once. */
+/** The limit of simultaneous calls. */
 const atOnce = 50;
-/** When to look again where that many do not answer. */
+/** The pause when that many calls are in progress. */
 const fullMs = 5_000;
-/** How long an unused lane is remembered. */
+/** How long an unused lane is kept. */
 const idleMs = 3_600_000;
-/** Holders and waiters in an answer that nobody asked them for. */
+/** The number of holders and waiters in an answer, if the caller gives none. */
 const shown = 20;
-/** How long a request for a limit is known by its key. */
+/** How long the idempotency key of a request is remembered. */
 const keyKeptMs = 86_400_000;
-/** When the roll is tried again. */
+/** The pause before another call of the roll. */
 const rollRetryMs = 5_000;
 
 type Memory = { readonly lane: Lane; readonly store: LaneStore };
@@ -52,12 +51,12 @@ export class Keeper {
   #talks = 0;
   #registering = false;
   #registerAt = 0;
-  /** The roll could not be told that it is forgotten, and may have its name. */
+  /** Whether the roll may still list this lane, because it was not reached after the lane was removed. */
   #lingers = false;
   #usedAt = 0;
   readonly #alarm: Alarm;
 
-  /** @param code what this deployment says of the lane; null where it does not name it */
+  /** @param code the lane's terms in the code of this deployment; null for none */
   constructor(ctx: DurableObjectState, name: string, code: CodeTerms | null) {
     this.#ctx = ctx;
     this.#alarm = new Alarm(ctx.storage);
@@ -65,7 +64,7 @@ export class Keeper {
     this.#code = code;
   }
 
-  /** One change of the lane, with all that follows from it. @param listed it is one the roll must know */
+  /** Changes the lane, with all effects. @param listed whether the lane has to be on the roll then */
   change<Value>(how: (lane: Lane, now: number) => Value, listed: boolean): Value {
     const now = Date.now();
     this.#usedAt = now;
@@ -75,13 +74,13 @@ export class Keeper {
     return value;
   }
 
-  /** The limit that counts instead of the code's; null for the code's. Answers null where its key came with another. */
+  /** Sets or removes (null) the limit that replaces the code's. Returns null if the key was used for another limit. */
   async override(limit: number | null, request?: OverrideRequest, key?: string): Promise<LaneInfo | null> {
     const { store } = this.#open();
     const since = Date.now() - keyKeptMs;
     const known = key === undefined ? undefined : store.requests(since, key)[0];
     if (known !== undefined && known.limit !== limit) return null;
-    // Nothing to go back from: a lane that nobody has used stays so.
+    // Removing the limit of an unused lane does not create the lane.
     if (known === undefined && (limit !== null || key !== undefined || store.exists)) {
       this.change((lane, now) => {
         lane.override(limit, now, request);
@@ -92,12 +91,12 @@ export class Keeper {
     return infoOf(this.#name, this.#open().lane, shown, holder);
   }
 
-  /** The override of all keys of this one's kind; of no use to a lane that is forgotten. */
+  /** Applies the override for all keys of a limit; ignored by an unused lane. */
   follow(followed: Followed): void {
     if (this.#open().store.exists) this.change((lane, now) => lane.follow(followed, now), false);
   }
 
-  /** Null for a lane that nobody has used. */
+  /** Null for an unused lane. */
   async read(limit: number): Promise<LaneInfo | null> {
     if (!this.#open().store.exists) return null;
     const holder = await this.#keyHolder();
@@ -112,7 +111,7 @@ export class Keeper {
       const held = this.#open().store.state.holder;
       const holds =
         held !== null && (held.runId === claim.runId || (await askHolder(this.#name, held, claim.until)) !== null);
-      // Somebody else may have claimed it meanwhile.
+      // Another run may have claimed it meanwhile.
       if (this.#open().store.state.holder !== held) continue;
       const { claimed, holder } = decideClaim(holds ? held : null, claim, Date.now());
       if (holder !== held) this.#save({ holder });
@@ -126,7 +125,7 @@ export class Keeper {
     if (this.#open().store.state.holder?.runId === runId) this.#save({ holder: null });
   }
 
-  /** Seals who set the limit anew, with the newest key. */
+  /** Encrypts the author of the limit again, with the newest key. */
   rekey(): ReturnType<LaneStore["reseal"]> {
     return this.#write(({ store }) => store.reseal());
   }
@@ -172,7 +171,7 @@ export class Keeper {
     this.#write(({ store }) => store.save({ ...store.state, ...change }));
   }
 
-  /** Tells and asks whom it is time to tell and ask, and sees to it that the rest comes in its time. */
+  /** Makes the calls that are due, and sets the alarm for the others. */
   #attend(now: number): void {
     const { lane } = this.#open();
     for (const slot of lane.toNotify(now, atOnce - this.#talks)) this.#talk(this.#tell(slot));
@@ -201,14 +200,14 @@ export class Keeper {
     if (held === false) this.#write(({ lane }) => lane.lost(slot, Date.now()));
   }
 
-  /** Who has the key, asked now. Nothing is written: it may be about to claim it again. */
+  /** The present holder of the key. Nothing is written, because the holder may be about to claim it again. */
   async #keyHolder(): Promise<KeyHolder | null> {
     const { holder } = this.#open().store.state;
     if (holder === null) return null;
     return await askHolder(this.#name, holder, kindOf(this.#name) === "debounce" ? "begun" : "ended");
   }
 
-  /** Slots are what the roll lists, not keys that are claimed: who looks at the list would wake all their runs. */
+  /** The roll lists lanes with slots, but not claimed keys, because reading the list would wake all their holders. */
   #isListed(): boolean {
     const { lane } = this.#open();
     return !lane.isEmpty || lane.terms.override !== null || lane.terms.followed.limit !== null;
@@ -232,20 +231,20 @@ export class Keeper {
     this.#ctx.waitUntil(registered);
   }
 
-  /** Removes a lane of which nothing must be remembered any more. */
+  /** Removes a lane that has nothing to remember. */
   async #tidy(): Promise<void> {
     const [{ holder }, usedAt] = [this.#open().store.state, this.#usedAt];
     const held = await this.#keyHolder();
-    // It may have been claimed meanwhile, also by the same run.
+    // Unless the key was claimed meanwhile, also by the same run.
     if (holder !== null && held === null && this.#usedAt === usedAt) this.release(holder.runId);
     const isKnown = this.#open().store.requests(Date.now() - keyKeptMs).length > 0;
     if (this.#isListed() || this.#open().store.state.holder !== null || isKnown) {
-      // Looked at again in as long, and not at once.
+      // Checked again after the same time, and not immediately.
       this.#usedAt = Date.now();
       return this.#arm();
     }
     if (this.#open().store.state.registered || this.#lingers) {
-      // Whoever comes from here on registers it again, after this.
+      // A later use of the lane registers it again after this.
       this.#save({ registered: false });
       this.#registering = true;
       this.#lingers = true;
@@ -268,7 +267,7 @@ export class Keeper {
     const registerAt = this.#isListed() && !store.state.registered ? this.#registerAt : null;
     const idleAt = (this.#usedAt === 0 ? now : this.#usedAt) + idleMs;
     const wakeAt = lane.wakeAt(now);
-    // While as many are spoken to as may be, nothing can be done at once; whoever answers makes room.
+    // At the limit of simultaneous calls, nothing can be done before one is answered.
     const dueAt = wakeAt === null || this.#talks < atOnce ? wakeAt : Math.max(wakeAt, now + fullMs);
     const times = [dueAt, registerAt, idleAt];
     this.#alarm.armBy(Math.min(...times.filter((time) => time !== null)));

@@ -1,27 +1,27 @@
 /**
- * Owns: the keys of this deployment, as ENCRYPTION_KEYS gives them, the vault of an object's storage, and loading
- * what seals where there are keys.
- * Does not own: how they seal (core/cipher), what is sealed (store).
+ * Owns: the encryption keys of this deployment (ENCRYPTION_KEYS), the vault for an object's storage, and loading the cipher
+ * if there are keys.
+ * Does not own: the encryption (core/cipher), what is encrypted (store).
  */
 import { parseKeys, Vault } from "../core/cipher.ts";
 import type { Cipher, Keyring } from "../core/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
 import { variable } from "./address.ts";
 
-/** The last text that was read: it changes with the deployment, and rows come by the thousand. */
+/** A cache of the parsed keys, which are needed for every row and change only with a deployment. */
 let last: { readonly text: string | undefined; readonly ring: Keyring | null } = { text: undefined, ring: null };
 
-/** Null where nothing is sealed. @throws HoldfastError config_invalid */
+/** Null if nothing is encrypted. @throws HoldfastError config_invalid */
 function keyring(): Keyring | null {
   const text = variable("ENCRYPTION_KEYS");
   if (text !== last.text) last = { text, ring: parseKeys(text) };
   return last.ring;
 }
 
-/** Without keys it is not loaded: that would take a tenth of the time in which a Worker starts, and 10 MB. */
+/** Loaded only if there are keys, because it takes a tenth of a Worker's start time, and 10 MB. */
 let loaded: Cipher | null = null;
 
-/** Holds an object that is being made until it can seal and open; for one that makes its vault later on. */
+/** Blocks the constructor of an object until the cipher is loaded; for objects that create their vault later. */
 export function awaitCipher(ctx: DurableObjectState): void {
   if (loaded !== null || (variable("ENCRYPTION_KEYS") ?? "") === "") return;
   void ctx.blockConcurrencyWhile(async () => {
@@ -38,18 +38,18 @@ function random(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
-/** Asked for while the object is being made, or after {@link awaitCipher} was. */
+/** Must be called in the object's constructor, or after {@link awaitCipher}. */
 export function vaultOf(ctx: DurableObjectState): Vault {
   awaitCipher(ctx);
   return new Vault(ctx.id.toString(), keyring, random, cipher);
 }
 
-/** Of what leaves an object: whoever has the keys can open it, wherever it arrives. */
+/** The vault for data that leaves an object: it can be decrypted anywhere with the keys. */
 export function travelVault(): Vault {
   return new Vault("holdfast.run", keyring, random, cipher);
 }
 
-/** The id of the key that seals. @throws HoldfastError config_invalid, also where there is none */
+/** The id of the key that encrypts. @throws HoldfastError config_invalid, also without keys */
 export function newestKey(): string {
   const ring = keyring();
   if (ring !== null) return ring.newest;
