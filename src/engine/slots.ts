@@ -151,7 +151,9 @@ export class Slots implements Limiter {
     slot.phase = "waiting";
     const queued = this.#state().queued.get(laneKey({ lane, step }));
     slot.askAt = nextAskAt(queued?.at ?? now, now);
-    return queued === undefined ? [{ kind: "lane.queued", lane, step }] : [];
+    // One that has ended meanwhile, or is about to, stands in no line: it gives the slot back.
+    const isOver = this.#isExempt || this.#state().end !== null;
+    return queued === undefined && !isOver ? [{ kind: "lane.queued", lane, step }] : [];
   }
 
   /** The lane says that it granted the slot. Answers what goes on record; null where this memory asked for no such slot. */

@@ -342,6 +342,22 @@ describe("a run that is held", () => {
     expect([b.status, simulation.lane("mail").waiting]).toEqual(["cancelled", 0]);
   });
 
+  test.for(["cancel", "terminate"] as const)(
+    "is not queued by an answer that comes behind its end: %s",
+    async (kind) => {
+      const simulation = new LaneSimulation();
+      const { run, journal } = simulation.add("b", worker(new Ledger(simulation)), [need("mail", 1)]);
+      run.advance();
+      const [request] = run.lanes.takeRequests();
+      if (request?.kind !== "enter") throw new Error("nothing is asked");
+      await act(run, kind);
+      run.lanes.answered(request.slot, { granted: false, turn: 9, position: 1, used: 1, limit: 1 });
+      run.advance();
+      expect(journal.kinds).toEqual(["run.created", "run.cancelled"]);
+      expect(run.lanes.takeRequests()).toMatchObject([{ kind: "leave", lane: "mail" }]);
+    },
+  );
+
   test("leaves its line while it is paused, and goes on after it is resumed", async () => {
     const { simulation, b } = await held();
     b.act((run) => act(run, "pause"));
@@ -692,8 +708,8 @@ describe("a run that begins again", () => {
   });
 });
 
-describe("a slot that a run said it does not hold", () => {
-  function slotsOf(lanes: readonly LaneNeed[]): { slots: Slots; enter: () => Slot } {
+describe("what a lane says to a run", () => {
+  function slotsOf(lanes: readonly LaneNeed[]): { state: RunState; slots: Slots; enter: () => Slot } {
     const state = new RunState();
     fold(state, { kind: "run.created", seq: 1, at: startAt, ...created({}), lanes });
     fold(state, { kind: "run.started", seq: 2, at: startAt, deployment: "one" });
@@ -705,10 +721,10 @@ describe("a slot that a run said it does not hold", () => {
       if (request?.kind !== "enter") throw new Error("nothing is asked");
       return request.slot;
     };
-    return { slots, enter };
+    return { state, slots, enter };
   }
 
-  test("is asked for in a new turn, because the lane may be about to take the old one back", () => {
+  test("a slot that it said it does not hold is asked for in a new turn: the lane may be about to take the old one back", () => {
     const { slots, enter } = slotsOf([need("mail", 1)]);
     const ticket = { runId: "run-1", createdAt: startAt, step: null };
     expect(slots.holds("mail", ticket, false)).toBe(false);
@@ -722,6 +738,18 @@ describe("a slot that a run said it does not hold", () => {
     if (again?.kind !== "enter") throw new Error("it is not asked for again");
     slots.answered(again.slot, { granted: true, turn: 8 }, startAt);
     expect(slots.isOpen).toBe(true);
+  });
+
+  test("an answer that comes once the run is cancelled puts it in no line: it cleans up without a slot", () => {
+    const { state, slots, enter } = slotsOf([need("mail", 1)]);
+    const slot = enter();
+    const error = { name: "Cancelled", message: "enough", code: "cancelled" } as const;
+    const cancelled = { seq: 3, at: startAt, by: "test", reason: null, error, awaited: [] };
+    fold(state, { kind: "run.cancel_requested", ...cancelled });
+    const refused = { granted: false, turn: 9, position: 1, used: 1, limit: 1 } as const;
+    expect([slots.answered(slot, refused, startAt), slots.isOpen]).toEqual([[], true]);
+    slots.prepare(startAt);
+    expect(slots.takeRequests()).toMatchObject([{ kind: "leave", lane: "mail" }]);
   });
 
   test("a message that names another turn is not believed", () => {
