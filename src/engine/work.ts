@@ -156,7 +156,8 @@ export class Work {
   /** Whether something could begin or fire if the run were not held. */
   isDue(now: number): boolean {
     for (const { begun } of this.#pending.values()) if (!begun) return true;
-    return this.attempts.isReady || this.#deadlines.due(now).length > 0;
+    // A wait that a pause kept from its signal need not be on record.
+    return this.attempts.isReady || this.#deadlines.due(now).length > 0 || this.waits.owes(now);
   }
 
   /** When the next deadline is; Infinity when nothing but the world can move the run. */

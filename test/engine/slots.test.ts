@@ -592,6 +592,24 @@ describe("what wakes a parked run while others have its slot", () => {
     await simulation.drive();
     expect([a.status, attempts]).toEqual(["completed", 2]);
   });
+
+  test("a signal that it was about to be given as it was paused", async () => {
+    const simulation = new LaneSimulation();
+    const validate = async (value: unknown) => {
+      await simulation.clock.after(1000);
+      return { value };
+    };
+    const schema = { "~standard": { version: 1, vendor: "test", validate } } as const;
+    const a = simulation.add("a", (_input, step) => step.waitFor("go", { schema }), [need("mail", 1)]);
+    a.act((run) => signal(run, "go", "first"));
+    await simulation.drive(500);
+    a.act((run) => act(run, "pause"));
+    await simulation.drive(minute);
+    expect(simulation.lane("mail").isEmpty).toBe(true);
+    a.act((run) => act(run, "resume"));
+    await simulation.drive();
+    expect(a.status).toBe("completed");
+  });
 });
 
 describe("a run that begins again", () => {
