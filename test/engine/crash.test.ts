@@ -5,6 +5,7 @@ import { createRandom } from "../../src/core/random.ts";
 import { checkDeaths, checkProgram } from "./crash.ts";
 import { MemoryJournal } from "./memory.ts";
 import { makeRenewedProgram } from "./renewed.ts";
+import { makeReceivingProgram } from "./receivers.ts";
 import { makeJudgedProgram, makeProgram, makeWideProgram } from "./program.ts";
 
 /** How many programs are tried; CRASH_SEED says where to begin. */
@@ -66,6 +67,14 @@ test("guarantees 1, 2, 3, 4, 5, 8: so does one that goes on as new", { timeout: 
     const random = createRandom(`renewed deaths ${seed}`);
     await checkProgram(makeRenewedProgram(seed), 4);
     await checkDeaths(makeRenewedProgram(seed), (limit) => Math.floor(random.next() * limit));
+  });
+});
+
+test("guarantees 1 to 5 and 8: so does one that takes calls and hears signals", { timeout: 120_000 }, async () => {
+  await eachProgram(async (seed) => {
+    const random = createRandom(`receiving deaths ${seed}`);
+    await checkProgram(makeReceivingProgram(seed), 4);
+    await checkDeaths(makeReceivingProgram(seed), (limit) => Math.floor(random.next() * limit));
   });
 });
 

@@ -1,7 +1,8 @@
 /** The crash property: what must hold of a run however and whenever its process dies. */
 import { expect } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/entry.ts";
-import { encode } from "../../src/core/value.ts";
+import { decode, encode } from "../../src/core/value.ts";
+import type { WebhookCall } from "../../src/core/webhook.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Order } from "../../src/core/order.ts";
 import { createRandom } from "../../src/core/random.ts";
@@ -32,7 +33,11 @@ export type Hosted = {
   readonly progress: Progress;
   /** With what earlier processes wrote. */
   readonly chronicle: Chronicle;
+  /** Calls of webhooks that were answered as the ones that count. */
+  readonly accepted: Accepted[];
 };
+
+type Accepted = { readonly call: string; readonly body: unknown; readonly told: string };
 
 /** @param before what earlier processes wrote, if it was not all of one life */
 export function hostProgram(
@@ -66,7 +71,7 @@ export function hostProgram(
   const chronicle = new Chronicle(before);
   if (before.length === 0) chronicle.see(host.journal, host.journal.entries);
   progress.see(...chronicle.entries);
-  const hosted = { program, host, life, progress, chronicle };
+  const hosted: Hosted = { program, host, life, progress, chronicle, accepted: [] };
   host.journal.onAppend = (entries) => {
     chronicle.see(host.journal, entries);
     progress.see(...entries);
@@ -77,7 +82,8 @@ export function hostProgram(
 }
 
 /** What happens to a run, from its start on or, once more, from the newest retry on. */
-function happen({ program, host, progress }: Hosted): void {
+function happen(hosted: Hosted): void {
+  const { program, host, progress } = hosted;
   const { episode, retriedAt } = progress;
   const plan = (offset: number, act: (run: Run) => unknown): void => {
     host.plan(Math.max(host.clock.at, (retriedAt ?? startAt) + offset), act);
@@ -94,18 +100,20 @@ function happen({ program, host, progress }: Hosted): void {
     plan(at, (run) => act(run, "pause"));
     plan(at + ms, (run) => act(run, "resume"));
   }
-  for (const { at, webhook } of program.calls) plan(at, (run) => callTwice(run, webhook, { offset: at }));
+  for (const { at, webhook } of program.calls) plan(at, () => callTwice(hosted, webhook, { offset: at }));
   if (program.cancelAt !== null) plan(program.cancelAt, (run) => act(run, "cancel"));
 }
 
 /** Something comes in the middle of what the run does, so many turns behind one of its writes. */
-async function strike({ host }: Hosted, { turns, what, write }: Jolt): Promise<void> {
+async function strike(hosted: Hosted, { turns, what, write }: Jolt): Promise<void> {
+  const { host } = hosted;
   for (let turn = 0; turn <= turns; turn++) await host.clock.turn();
   if (host.dead) return;
   try {
     const name = what === "signal" ? "go" : "heard";
     if (what === "signal" || what === "heard") signal(host.run, name, `struck ${write}`, `struck ${write}`);
     else if (what === "update") await update(host.run, write);
+    else if (what === "call") await callTwice(hosted, write % 3 === 0 ? "signed" : "paid", { offset: write });
     else await act(host.run, what);
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
@@ -139,13 +147,29 @@ function replyTo({ request }: Order, attempt: number): ReturnType<Reply> {
 }
 
 /** As a sender does that got no answer; what it is told, a run tells each time anew. */
-async function callTwice(run: Run, webhook: string, body: unknown): Promise<void> {
+async function callTwice({ host, accepted }: Hosted, webhook: string, body: unknown): Promise<void> {
   const bytes = new TextEncoder().encode(JSON.stringify(body));
   const request = { method: "POST", headers: { "content-type": "application/json" }, query: {}, body: bytes };
   for (let i = 0; i < 2; i++) {
-    await receiveHook(run, webhook, request).catch((error: unknown) => {
+    try {
+      const { duplicate, response } = await receiveHook(host.run, webhook, request);
+      // Nothing is answered by a dead process.
+      if (!duplicate && !host.dead) accepted.push({ call: webhook, body, told: response?.body ?? "" });
+    } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
+    }
+  }
+}
+
+/** What was answered as the call that counts is on record (guarantee 1), and its answer was its own. */
+function checkAccepted({ accepted, chronicle: { entries } }: Hosted): void {
+  for (const { call, body, told } of accepted) {
+    const bodies = entries.flatMap((entry) => {
+      const isOwn = entry.kind === "webhook.received" && entry.call === call;
+      return isOwn ? [(decode(entry.request) as WebhookCall).body] : [];
     });
+    expect(bodies).toContainEqual(body);
+    if (told !== "") expect(JSON.parse(told)).toEqual(body);
   }
 }
 
@@ -169,7 +193,12 @@ export async function finish(hosted: Hosted): Promise<void> {
     const waited = waits.find(({ name }) => !host.run.state.listeners.has(name));
     const hook = [...host.run.state.open].find(({ kind, until }) => kind === "webhook" && until === null);
     if (waited === undefined && hook !== undefined && fed <= 200) {
-      host.plan(host.clock.at + 3_600_000, (run) => callTwice(run, hook.id, { fed }));
+      host.plan(host.clock.at + 3_600_000, () => callTwice(hosted, hook.id, { offset: fed }));
+      continue;
+    }
+    if (waited === undefined && waits.length > 0 && fed <= 200) {
+      // What it waits for, a function hears.
+      void act(host.run, "cancel");
       continue;
     }
     if (waited === undefined || fed > 200) throw new Error(`stranded: ${JSON.stringify(host.snapshot)}`);
@@ -200,6 +229,7 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
     crashes++;
   }
   checkRetries(reference);
+  checkAccepted(reference);
   await checkEnded(program, reference);
   return crashes;
 }
@@ -211,6 +241,7 @@ async function checkCrash(program: Program, reference: Hosted, keep: number): Pr
   const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt, true, before);
   await finish(hosted);
   checkSame(reference, entries, hosted);
+  checkAccepted(hosted);
   const wasRenewed = hosted.chronicle.writes.slice(keep).some(({ anew }) => anew);
   if (!wasRenewed) expect(hosted.host.journal.commits.slice(0, commits.length)).toEqual(commits);
 }
@@ -302,6 +333,7 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
       if (deaths < 6 && writes.length >= dieAt) host.dead = true;
     };
     await finish(hosted);
+    checkAccepted(hosted);
     if (!host.dead) break;
     const commits = writes.at(-1)?.commits ?? [];
     hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes);

@@ -7,6 +7,7 @@ import { isOutcome } from "./effects.ts";
 export function checkLives(lives: readonly (readonly Entry[])[]): void {
   for (const [i, life] of lives.entries()) {
     checkRecord(life);
+    checkListeners(life);
     const next = lives[i + 1];
     if (next !== undefined && !isRestart(createdIn(next))) checkRenewal(life, next);
   }
@@ -50,6 +51,18 @@ function checkRecord(entries: readonly Entry[]): void {
       }
       consumed.add(entry.signal);
     }
+  }
+}
+
+/** From where it is heard on, no wait takes a signal of that name, until a retry has the handler begin anew. */
+function checkListeners(entries: readonly Entry[]): void {
+  const [known, heard] = [new Set<string>(), new Set<string>()];
+  for (const entry of entries) {
+    if (entry.kind === "listener.added") for (const names of [known, heard]) names.add(entry.name);
+    if (entry.kind === "run.retried") heard.clear();
+    if (entry.kind !== "signal.consumed") continue;
+    const { name, listener = false } = entry;
+    expect({ name, listener }).toEqual({ name, listener: listener ? known.has(name) : heard.has(name) });
   }
 }
 

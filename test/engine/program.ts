@@ -5,6 +5,8 @@ import type { AttemptContext, Step } from "../../src/core/step.ts";
 import { joined } from "../model/player.ts";
 import { bear } from "./kin.ts";
 import type { Born, Kin } from "./kin.ts";
+import { receive } from "./receiver.ts";
+import type { Receiver } from "./receiver.ts";
 
 export type Node =
   | {
@@ -55,7 +57,8 @@ export type Wide =
   | { readonly t: "own"; readonly name: string; readonly how: "function" | "after"; readonly fails: number }
   /** The run goes on as new, if there is another life for it, whether or not the handler waits for that. */
   | { readonly t: "renew"; readonly waits: boolean }
-  | Kin;
+  | Kin
+  | Receiver;
 
 export type Program = {
   readonly seed: number;
@@ -89,7 +92,7 @@ export type Pause = { readonly at: number; readonly ms: number };
 export type Jolt = {
   readonly write: number;
   readonly turns: number;
-  readonly what: "pause" | "cancel" | "terminate" | "signal" | "update" | "heard";
+  readonly what: "pause" | "cancel" | "terminate" | "signal" | "update" | "heard" | "call";
 };
 
 /** `at` counts from the start of the run. */
@@ -137,6 +140,8 @@ export function made(seed: number, maker: Maker): Program {
 class Maker {
   readonly below: (limit: number) => number;
   readonly tame: boolean;
+  /** How long things take and wait, ms. */
+  readonly spans: readonly number[] = spans;
 
   constructor(below: (limit: number) => number, tame: boolean) {
     this.below = below;
@@ -151,7 +156,7 @@ class Maker {
     const kind = this.below(100);
     if (kind < 34) return this.run();
     if (kind < 44)
-      return { t: "sleep", name: this.below(2) === 0 ? null : this.pick(["nap", "a"]), ms: this.pick(spans) };
+      return { t: "sleep", name: this.below(2) === 0 ? null : this.pick(["nap", "a"]), ms: this.pick(this.spans) };
     if (kind < 54) return this.wait();
     if (kind < 59) return { t: "peek" };
     if (kind < 64) return { t: this.pick(["log", "progress"] as const) };
@@ -185,7 +190,7 @@ class Maker {
 
   run(): Node {
     const fails = this.below(4) === 0 ? 1 + this.below(3) : 0;
-    const ms = this.below(3) === 0 ? this.pick(spans) : 0;
+    const ms = this.below(3) === 0 ? this.pick(this.spans) : 0;
     const timeoutMs = this.below(5) === 0 ? this.pick([100, 5000]) : 30 * 24 * hourMs;
     const name = this.pick(["a", "b", "b", "c#2"]);
     const once = !this.tame && this.below(8) === 0;
@@ -210,24 +215,24 @@ class Maker {
     return {
       t: "wait",
       name: this.pick(signalNames),
-      timeoutMs: this.tame || this.below(2) === 0 ? null : this.pick(spans),
+      timeoutMs: this.tame || this.below(2) === 0 ? null : this.pick(this.spans),
     };
   }
 
   signals(): PlannedSignal[] {
     return Array.from({ length: this.below(7) }, (_unused, i) => {
-      const at = this.below(3) === 0 ? 0 : this.pick(spans) + this.below(3);
+      const at = this.below(3) === 0 ? 0 : this.pick(this.spans) + this.below(3);
       return { at, name: this.pick(signalNames), payload: `p${i}`, key: `key-${i}` };
     });
   }
 
   pauses(): Pause[] {
     if (this.tame || this.below(2) === 0) return [];
-    return Array.from({ length: 1 + this.below(2) }, () => ({ at: this.pick(spans), ms: this.pick(spans) }));
+    return Array.from({ length: 1 + this.below(2) }, () => ({ at: this.pick(this.spans), ms: this.pick(this.spans) }));
   }
 
   cancelAt(): number | null {
-    return this.tame || this.below(4) > 0 ? null : this.pick(spans) + this.below(3);
+    return this.tame || this.below(4) > 0 ? null : this.pick(this.spans) + this.below(3);
   }
 
   calls(): Program["calls"] {
@@ -252,9 +257,9 @@ export class WideMaker extends Maker {
       case 2:
         return this.map();
       case 3:
-        return { t: "until", ms: this.pick(spans) - 60_000 };
+        return { t: "until", ms: this.pick(this.spans) - 60_000 };
       case 4: {
-        const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(spans);
+        const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(this.spans);
         return { t: "hook", name: this.pick(hookNames), timeoutMs };
       }
       case 5:
@@ -270,7 +275,7 @@ export class WideMaker extends Maker {
   }
 
   map(): Node {
-    const times = Array.from({ length: 1 + this.below(4) }, () => this.pick(spans));
+    const times = Array.from({ length: 1 + this.below(4) }, () => this.pick(this.spans));
     // Which items of several that fail are begun at all, time decides.
     const bad = times.flatMap((_ms, item) => (!this.tame && this.below(4) === 0 ? [item] : []));
     const fan = { concurrency: 1 + this.below(3), tolerate: this.below(2) };
@@ -278,7 +283,7 @@ export class WideMaker extends Maker {
   }
 
   judged(): Node {
-    const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(spans);
+    const timeoutMs = this.tame || this.below(2) === 0 ? null : this.pick(this.spans);
     return { t: "judged", name: this.pick(signalNames), timeoutMs, refuses: !this.tame && this.below(3) === 0 };
   }
 
@@ -286,7 +291,7 @@ export class WideMaker extends Maker {
     return Array.from({ length: this.below(5) }, () => {
       const nth = 1 + this.below(2);
       const name = this.pick(hookNames);
-      return { at: this.pick(spans) + this.below(3), webhook: nth === 1 ? name : `${name}#${nth}` };
+      return { at: this.pick(this.spans) + this.below(3), webhook: nth === 1 ? name : `${name}#${nth}` };
     });
   }
 }
@@ -306,7 +311,7 @@ class JudgedMaker extends WideMaker {
   }
 }
 
-const hookNames: readonly string[] = ["paid", "signed"];
+export const hookNames: readonly string[] = ["paid", "signed"];
 
 type Verdict = { readonly value: string } | { readonly issues: readonly { readonly message: string }[] };
 
@@ -440,6 +445,8 @@ class Player {
       case "own":
       case "renew":
       case "kin":
+      case "address":
+      case "listener":
         return await this.watch(path, this.wide(node, path));
       default:
         return this.aside(node.t, path);
@@ -504,6 +511,13 @@ class Player {
         return await this.renew(node);
       case "kin":
         return await bear(step, node, path);
+      case "address":
+      case "listener":
+        return await receive(step, node, path, {
+          around: this.around,
+          note: (text) => this.note(path, text),
+          effect: (own, key, attempt) => this.effect(own, key, attempt),
+        });
       default:
         return node satisfies never;
     }

@@ -1,0 +1,76 @@
+/** What takes in a random workflow what comes from outside: webhooks that judge their calls, functions that hear signals. */
+import type { Step } from "../../src/core/step.ts";
+import type { Delivery, WebhookCall, WebhookOptions } from "../../src/core/webhook.ts";
+import type { Surroundings } from "./program.ts";
+
+export type Receiver =
+  | {
+      readonly t: "address";
+      readonly name: string;
+      readonly timeoutMs: number | null;
+      /** How long it is before the call is asked for; what comes earlier counts. */
+      readonly napMs: number;
+      /** Whether whoever judges a call, or answers it, takes its time over that, another in every life. */
+      readonly judge: "none" | "quick" | "slow";
+      readonly answer: "none" | "slow";
+    }
+  /** From here on signals of this name are heard. */
+  | { readonly t: "listener"; readonly name: string; readonly manner: Manner };
+
+/** What a listener does about a signal. */
+export type Manner = "note" | "step" | "sleep" | "wait" | "throw";
+
+type Tools = {
+  readonly around: Surroundings;
+  readonly note: (text: string) => void;
+  readonly effect: (path: string, key: string, attempt: number) => void;
+};
+
+export async function receive(step: Step, node: Receiver, path: string, tools: Tools): Promise<unknown> {
+  if (node.t === "listener") return listen(step, node, path, tools);
+  const { name, timeoutMs, napMs } = node;
+  const timely = timeoutMs === null ? {} : { timeout: timeoutMs };
+  const hook = await step.webhook(name, { ...timely, ...optionsOf(node, tools) });
+  tools.note(hook.url);
+  if (napMs > 0) await step.sleep("nap", napMs);
+  return await Promise.all([hook.received(), hook.received()]);
+}
+
+/** Calls with an odd number are refused. */
+function optionsOf({ judge, answer }: Extract<Receiver, { t: "address" }>, { around }: Tools): WebhookOptions {
+  const verify = async ({ body }: Delivery): Promise<boolean> => {
+    if (judge === "slow") await around.after(around.lag());
+    return (body as { offset: number }).offset % 2 === 0;
+  };
+  const respond = async ({ body }: WebhookCall) => {
+    await around.after(around.lag());
+    return { status: 201, body };
+  };
+  return { ...(judge === "none" ? {} : { verify }), ...(answer === "none" ? {} : { respond }) };
+}
+
+function listen(step: Step, { name, manner }: Extract<Receiver, { t: "listener" }>, path: string, tools: Tools): void {
+  let heard = 0;
+  step.onSignal(name, async (payload) => {
+    const own = `${path}!${++heard}`;
+    tools.note(`${own} heard ${String(payload)}`);
+    switch (manner) {
+      case "note":
+        return;
+      case "step":
+        await step.run("b", ({ idempotencyKey, attempt }) => tools.effect(own, idempotencyKey, attempt));
+        break;
+      case "sleep":
+        await step.sleep("nap", 700);
+        break;
+      case "wait":
+        await step.waitFor("stop", { timeout: 5000 });
+        break;
+      case "throw":
+        throw new RangeError(`not to be heard: ${String(payload)}`);
+      default:
+        manner satisfies never;
+    }
+    tools.note(`${own} is through`);
+  });
+}
