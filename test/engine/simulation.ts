@@ -179,6 +179,9 @@ export class SimulatedRun {
   act(act: (run: Run) => unknown): unknown {
     const done = act(this.run);
     this.#nudge();
+    // Whoever hosts the run looks at it once that is done, too.
+    const nudge = (): void => this.#nudge();
+    if (done instanceof Promise) void done.then(nudge, nudge);
     return done;
   }
 
@@ -228,9 +231,12 @@ export class SimulatedRun {
   }
 
   #board(): Run {
-    return new Run(this.journal, memoryWorld(this.#simulation.clock), (_name, version) =>
-      this.definition?.version === version ? this.definition : undefined,
-    );
+    const { journal } = this;
+    return new Run(journal, memoryWorld(this.#simulation.clock), (_name, version) => {
+      // A dead process begins nothing.
+      const definition = journal.closed ? undefined : this.definition;
+      return definition?.version === version ? definition : undefined;
+    });
   }
 
   #abandon(): void {

@@ -1,0 +1,72 @@
+/** Runs that share lanes, of every kind there is, and whatever comes upon each of them. */
+import { expect, test } from "vitest";
+import { Contest } from "./contention.ts";
+import type { Contestant } from "./contention.ts";
+import { makeContention } from "./contenders.ts";
+import { checkEffects } from "./effects.ts";
+import { checkLives } from "./lives.ts";
+
+const programs = Number(process.env["CRASH_PROGRAMS"] ?? 200);
+const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
+
+/** @returns how many processes died */
+async function check(seed: number): Promise<number> {
+  const contest = new Contest(makeContention(seed));
+  await contest.play();
+  for (const contestant of contest.runs.values()) checkRun(contestant);
+  checkRates(contest);
+  return [...contest.runs.values()].reduce((deaths, { deaths: own }) => deaths + own, 0);
+}
+
+/** How long a message may take, there and back. */
+const latencyMs = 10;
+
+/** No more begin in a period than may. */
+function checkRates({ runs, simulation, contention: { lost } }: Contest): void {
+  for (const [name, { terms }] of lost > 0 ? [] : simulation.lanes) {
+    const begun = [...runs.values()].flatMap(({ chronicle: { entries } }) => {
+      const [created] = entries;
+      const isLimited = created?.kind === "run.created" && created.lanes?.some(({ lane }) => lane === name);
+      const started = entries.find(({ kind }) => kind === "run.started");
+      return isLimited && started !== undefined ? [started.at] : [];
+    });
+    begun.sort((one, other) => one - other);
+    const { limit, periodMs } = terms;
+    if (limit === null || periodMs === null) continue;
+    for (const [i, at] of begun.slice(limit).entries())
+      expect(at - (begun[i] ?? 0)).toBeGreaterThanOrEqual(periodMs - latencyMs);
+  }
+}
+
+function checkRun({ simulated, chronicle, lived }: Contestant): void {
+  checkLives(chronicle.lives);
+  const isTerminated = simulated.run.snapshot().error?.code === "terminated";
+  for (const [i, { life, earlier }] of lived.entries()) {
+    // What a dead process did counts for nothing.
+    const effects = life.effects.filter(({ outcome }) => outcome < Infinity);
+    checkEffects(chronicle.entries, effects, earlier);
+    const next = lived[i + 1];
+    const [first] = next?.life.handlers ?? [];
+    if (next === undefined || first === undefined) continue;
+    const handler = life.handlers.findLastIndex((each) => {
+      return each.episode === first.episode && each.round === first.round;
+    });
+    const seen = life.trace.filter((note) => note.handler === handler && note.outcome < Infinity);
+    const again = next.life.trace.filter((note) => note.handler === 0);
+    // It may have died itself before it came so far, or have been terminated.
+    const { length } = i + 2 < lived.length || isTerminated ? again : seen;
+    expect(again.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.slice(0, length).map(({ text }) => text));
+  }
+}
+
+test("guarantees 2, 3, 4, 8: runs that share lanes survive what comes upon each", { timeout: 120_000 }, async () => {
+  let deaths = 0;
+  for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
+    try {
+      deaths += await check(seed);
+    } catch (error) {
+      throw new Error(`seed ${seed} fails: CRASH_SEED=${seed} CRASH_PROGRAMS=1 tries it alone`, { cause: error });
+    }
+  }
+  expect(deaths).toBeGreaterThan(programs / 4);
+});

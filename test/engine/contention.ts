@@ -1,0 +1,262 @@
+/** Runs that contend for slots of lanes, over one virtual time, with what comes upon each of them. */
+import { expect } from "vitest";
+import { HoldfastError } from "../../src/core/error.ts";
+import { limitsOf } from "../../src/core/flow.ts";
+import { createRandom } from "../../src/core/random.ts";
+import type { Step } from "../../src/core/step.ts";
+import { encode } from "../../src/core/value.ts";
+import { receiveHook } from "../../src/engine/hook.ts";
+import type { Run } from "../../src/engine/run.ts";
+import { receiveUpdate } from "../../src/engine/update.ts";
+import { Chronicle } from "./chronicle.ts";
+import type { Contender, Contention, Stroke } from "./contenders.ts";
+import { Progress } from "./effects.ts";
+import { act, signal } from "./host.ts";
+import { define } from "./memory.ts";
+import type { MemoryJournal } from "./memory.ts";
+import { interpret } from "./program.ts";
+import type { Carried, Life, Surroundings } from "./program.ts";
+import { LaneSimulation } from "./simulation.ts";
+import type { SimulatedRun } from "./simulation.ts";
+import { Workload } from "./workload.ts";
+
+const hourMs = 3_600_000;
+const lags: readonly number[] = [0, 0, 1, 300, 20_000];
+
+/** One process of one run, and what was on record as it began. */
+export type Lived = { readonly life: Life; readonly earlier: number };
+
+/** One run with all that it ever was. */
+export class Contestant {
+  readonly contender: Contender;
+  readonly simulated: SimulatedRun;
+  readonly chronicle = new Chronicle();
+  readonly progress = new Progress();
+  readonly lived: Lived[] = [];
+  deaths = 0;
+
+  constructor(contender: Contender, simulated: SimulatedRun) {
+    this.contender = contender;
+    this.simulated = simulated;
+  }
+}
+
+export class Contest {
+  readonly contention: Contention;
+  readonly simulation: LaneSimulation;
+  readonly workload: Workload;
+  readonly runs = new Map<string, Contestant>();
+  readonly #lags;
+  readonly #strokes: Stroke[];
+
+  constructor(contention: Contention) {
+    const { seed, lost, strokes } = contention;
+    this.contention = contention;
+    this.simulation = new LaneSimulation(`contention ${seed}`);
+    this.workload = new Workload(this.simulation);
+    this.#lags = createRandom(`lags ${seed}`);
+    this.#strokes = [...strokes];
+    const network = createRandom(`network ${seed}`);
+    this.simulation.loses = () => network.next() < lost;
+  }
+
+  /** Until all of them have ended, for good. */
+  async play(): Promise<void> {
+    const { simulation, contention } = this;
+    for (const [i, contender] of contention.contenders.entries()) {
+      simulation.at(contender.startMs, () => this.#begin(`run-${i}`, contender));
+    }
+    for (let fed = 0; ; fed++) {
+      await this.#settle();
+      const open = [...this.runs.values()].filter(({ simulated }) => simulated.run.state.end === null);
+      const retried = [...this.runs.values()].filter((run) => this.#retry(run));
+      if (open.length === 0 && retried.length === 0) return;
+      this.#checkParked();
+      const moved = open.filter((run) => this.#feed(run, fed));
+      if (fed > 100 || moved.length + retried.length === 0)
+        throw new Error(`stranded: ${JSON.stringify(open.map(({ simulated }) => simulated.run.snapshot()))}`);
+    }
+  }
+
+  /** Until nothing is written any more: nothing of a program takes longer. */
+  async #settle(): Promise<void> {
+    const { simulation, runs } = this;
+    const written = (): number => [...runs.values()].reduce((sum, { chronicle }) => sum + chronicle.writes.length, 0);
+    for (let before = -1; before !== written();) {
+      before = written();
+      await simulation.drive(simulation.now + hourMs);
+    }
+  }
+
+  #begin(id: string, contender: Contender): void {
+    const { program, workflow: name, flow } = contender;
+    const { timeoutMs, perStep } = program;
+    const input = encode({ round: 0, sum: 0 }, "the input");
+    const definition = define(nothing, { name, flow, timeoutMs, limits: { steps: 100_000, perStep } });
+    const { lanes } = limitsOf(definition, input);
+    const simulated = this.simulation.add(id, definition, lanes, { workflow: name, input });
+    const contestant = new Contestant(contender, simulated);
+    this.runs.set(id, contestant);
+    contestant.chronicle.see(simulated.journal, simulated.journal.entries);
+    contestant.progress.see(...simulated.journal.entries);
+    this.#board(id, contestant);
+    this.#happen(contestant);
+  }
+
+  /** The process that it is in from now on: what it begins, and what it writes. */
+  #board(id: string, { simulated, contender: { program }, chronicle, progress, lived }: Contestant): void {
+    const { journal, definition } = simulated;
+    if (definition === undefined) throw new Error(`${id} has no code`);
+    const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
+    lived.push({ life, earlier: chronicle.entries.length });
+    const around = this.#around(journal, progress);
+    const handler = async (input: Carried, step: Step): Promise<unknown> =>
+      await interpret(program, life, around)(input, this.workload.watch(simulated, step));
+    simulated.definition = { ...definition, handler };
+    journal.onAppend = (entries) => {
+      chronicle.see(journal, entries);
+      progress.see(...entries);
+      const place = [...this.runs.keys()].indexOf(id);
+      for (const stroke of this.#strokes.filter(
+        ({ run, write }) => run === place && write === chronicle.writes.length,
+      )) {
+        this.#strokes.splice(this.#strokes.indexOf(stroke), 1);
+        if (stroke.what === "death" && stroke.turns === 0) journal.closed = true;
+        void this.#strike(id, stroke);
+      }
+    };
+  }
+
+  #happen({ simulated, contender: { program }, progress: { episode } }: Contestant): void {
+    const { simulation } = this;
+    const plan = (offset: number, what: (run: Run) => unknown): void => {
+      simulation.at(simulation.now + offset, () => simulated.act(what));
+    };
+    for (const { at, name, payload, key } of program.signals)
+      plan(at, (run) => signal(run, name, payload, `${key} ${episode}`));
+    for (const { at, ms } of program.pauses) {
+      plan(at, (run) => unlessRefused(() => act(run, "pause")));
+      plan(at + ms, (run) => unlessRefused(() => act(run, "resume")));
+    }
+    for (const { at, webhook } of program.calls) plan(at, (run) => call(run, webhook, at));
+    if (program.cancelAt !== null) plan(program.cancelAt, (run) => unlessRefused(() => act(run, "cancel")));
+  }
+
+  /** Somebody has a failed run tried again. */
+  #retry(contestant: Contestant): boolean {
+    const { simulated, progress, contender } = contestant;
+    if (simulated.status !== "failed" || progress.episode >= contender.program.retries) return false;
+    void simulated.act((run) => act(run, "retry"));
+    this.#happen(contestant);
+    return true;
+  }
+
+  /** Moves a run that only the world can move; false where others can. */
+  #feed({ simulated }: Contestant, fed: number): boolean {
+    const { paused, open, listeners } = simulated.run.state;
+    if (paused !== null) {
+      const isExhausted = [...open].some(({ exhausted }) => exhausted);
+      void simulated.act((run) => act(run, isExhausted ? "retry" : "resume"));
+      return true;
+    }
+    const { waitingFor } = simulated.run.snapshot();
+    if (waitingFor.some(({ kind }) => kind === "lane")) return false;
+    const waits = waitingFor.filter(({ kind, until }) => kind === "signal" && until === null);
+    const wait = waits.find(({ name }) => !listeners.has(name));
+    const hook = [...open].find(({ kind, until }) => kind === "webhook" && until === null);
+    if (wait !== undefined) simulated.act((run) => signal(run, wait.name, `fed ${fed}`));
+    else if (hook !== undefined) void simulated.act((run) => call(run, hook.id, fed));
+    else if (waits.length > 0) void simulated.act((run) => unlessRefused(() => act(run, "cancel")));
+    return wait !== undefined || hook !== undefined || waits.length > 0;
+  }
+
+  async #strike(id: string, { turns, what, write }: Stroke): Promise<void> {
+    const contestant = this.runs.get(id);
+    if (contestant === undefined) return;
+    const { simulated } = contestant;
+    const { journal } = simulated;
+    for (let turn = journal.closed ? turns : 0; turn <= turns; turn++) await this.simulation.clock.turn();
+    // It has died of something else.
+    if (simulated.journal !== journal) return;
+    if (what === "death" || what === "eviction") return this.#end(id, contestant, what);
+    await unlessRefused(async () => {
+      if (what === "signal" || what === "heard")
+        simulated.act((run) => signal(run, what === "heard" ? what : "go", `struck ${write}`));
+      else if (what === "update") await simulated.act((run) => update(run, write));
+      else if (what === "call") await simulated.act((run) => call(run, "paid", write));
+      else await simulated.act((run) => act(run, what));
+    });
+    if (what !== "pause") return;
+    this.simulation.at(this.simulation.now + 5000, () =>
+      simulated.act((run) => unlessRefused(() => act(run, "resume"))),
+    );
+  }
+
+  /** Its process dies, or its memory goes. */
+  #end(id: string, contestant: Contestant, what: "death" | "eviction"): void {
+    const { simulated } = contestant;
+    const { journal } = simulated;
+    const isWriting = journal.closed;
+    if (what === "death") {
+      contestant.deaths++;
+      simulated.kill();
+      // Whatever it would have come to behind that write, an alarm is set for its death.
+      if (isWriting) simulated.wakeAt = this.simulation.clock.at + 1000;
+    } else simulated.evict();
+    if (simulated.journal !== journal) this.#board(id, contestant);
+  }
+
+  #around(journal: MemoryJournal, progress: Progress): Surroundings {
+    const { clock } = this.simulation;
+    return {
+      after: (ms) => (journal.closed ? new Promise(() => {}) : clock.after(ms)),
+      turn: () => clock.turn(),
+      lag: () => lags[Math.floor(this.#lags.next() * lags.length)] ?? 0,
+      outcome: () => (journal.closed ? Infinity : progress.outcome),
+      episode: () => progress.episode,
+      round: () => progress.life,
+    };
+  }
+
+  /** A run that is parked has given its slots back, but for those up to the last that it holds on to; one that has ended, all. */
+  #checkParked(): void {
+    if (this.contention.lost > 0) return;
+    for (const [name, lane] of this.simulation.lanes) {
+      for (const { ticket } of lane.holders(100)) {
+        const contestant = this.runs.get(ticket.runId);
+        // What a dead process held, its lane asks after once others want it.
+        if (contestant === undefined || contestant.deaths > 0) continue;
+        const { end, created, queued } = contestant.simulated.run.state;
+        // A step whose turn came while its run was parked waits for the slots of the run.
+        if (ticket.step !== null && queued.size > 0) continue;
+        const needs = created?.lanes ?? [];
+        const place = needs.findIndex((need) => need.lane === name);
+        const isKept = end === null && place <= needs.findLastIndex(({ hold }) => hold);
+        if (needs[place]?.periodMs === null) expect({ name, ticket, isKept }).toEqual({ name, ticket, isKept: true });
+      }
+    }
+  }
+}
+
+function nothing(): void {}
+
+async function call(run: Run, webhook: string, offset: number): Promise<void> {
+  const body = new TextEncoder().encode(JSON.stringify({ offset }));
+  const request = { method: "POST", headers: { "content-type": "application/json" }, query: {}, body };
+  await unlessRefused(async () => void (await receiveHook(run, webhook, request)));
+}
+
+async function update(run: Run, argument: number): Promise<void> {
+  const request = { name: "add", argument: encode(argument, "an argument"), by: "test", key: `update ${argument}` };
+  await (
+    await receiveUpdate(run, request, () => true)
+  ).end;
+}
+
+async function unlessRefused(what: () => unknown): Promise<void> {
+  try {
+    await what();
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+  }
+}
