@@ -87,7 +87,8 @@ export class Asks {
   listen(name: unknown, fn: unknown): void {
     const signal = checkName(name, "signal");
     this.#register({ kind: "listener", name: signal, fn: checkFunction(fn, `the listener to signal ${signal}`) });
-    if (!this.#course.live || this.#course.over) return;
+    // What a handler registers after it has left, in a catch or another branch, nobody is told.
+    if (!this.#course.live || this.#owner.silent) return;
     this.#announce(signal);
     for (let count = this.#course.state.inboxes.get(signal)?.count ?? 0; count > 0; count--) this.match(signal);
   }
@@ -132,7 +133,8 @@ export class Asks {
 
   /** The replay is over: puts listeners and ends of updates on record that are missing there. */
   goLive(): void {
-    for (const { kind, name } of this.#handlers.values()) if (kind === "listener") this.#announce(name);
+    const heard = this.#owner.silent ? [] : [...this.#handlers.values()].filter(({ kind }) => kind === "listener");
+    for (const { name } of heard) this.#announce(name);
     for (const end of this.#unsaid.splice(0)) this.#end(end);
   }
 

@@ -5,7 +5,7 @@ import type { UpdateAnswer } from "../../src/core/service.ts";
 import type { Step } from "../../src/core/step.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { receiveUpdate } from "../../src/engine/update.ts";
-import { Host, act, signal, startAt } from "./host.ts";
+import { Host, act, play, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 
 type Options = { readonly key?: string; readonly isWanted?: () => boolean };
@@ -512,6 +512,18 @@ describe("a listener", () => {
     });
     const again = await host.reopen({ keep: host.journal.commits.length - 1 }).drive();
     expect(again.snapshot.error).toEqual(expect.objectContaining({ message: "no such word" }));
+  });
+
+  test.each(["fail", "bail"] as const)("that a handler registers after it has left by %s is not heard", async (end) => {
+    const host = await play(async (_input, step) => {
+      await step.run("work", () => {}, { undo: () => {} });
+      try {
+        step[end]("enough");
+      } catch {
+        step.onSignal("news", () => {});
+      }
+    });
+    expect(host.journal.kinds).not.toContain("listener.added");
   });
 
   test("still at work when the handler ends is let go", async () => {
