@@ -62,6 +62,8 @@ export async function receiveHook(
     return answer;
   } catch (error) {
     if (error instanceof HoldfastError && recorded.has(error.code)) refuse(error.code, error.message);
+    // The life that waited for it is over, and not the run.
+    if (hasCode(error, "run_ended") && life !== undefined) checkLife(run, life);
     throw error;
   }
 }

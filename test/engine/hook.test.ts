@@ -442,6 +442,26 @@ test("a run that goes on as new while a call is verified has no part in that cal
   expect(ofThisLife.filter(({ kind }) => kind === "webhook.rejected")).toEqual([]);
 });
 
+test("a call that is verified as its run goes on as new is told that its address is over: the run has not ended", async () => {
+  let go: (value: boolean) => void = () => {};
+  const verify = () => new Promise<boolean>((resolve) => void (go = resolve));
+  const flow = async (life: number | undefined, step: Step) => {
+    const hook = await step.webhook("pay", { verify });
+    if (life === undefined) {
+      await step.waitFor("renew");
+      await step.continueAsNew(2);
+    }
+    return await hook.received();
+  };
+  const host = await new Host(flow).drive();
+  const judged = code(receiveHook(host.run, "pay", post("1")));
+  await host.clock.idle();
+  signal(host.run, "renew", 1);
+  await host.drive();
+  go(true);
+  expect([await judged, host.status]).toEqual(["webhook_expired", "waiting"]);
+});
+
 test("what is being undone, or is no longer in the code, has no address to revoke", async () => {
   let stuck = true;
   const flow = async (_input: never, step: Step) => {
