@@ -12,11 +12,16 @@ import { publicationOf } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
 import { laneKey } from "./ticket.ts";
 
-/**
- * Applies one entry to the state; returns the outcome that it delivers to the handler, or null.
- * Long because every kind is listed here once, so that a missing one does not compile.
- */
+/** Applies one entry to the state; returns the outcome that it delivers to the handler, or null. */
 export function fold(state: RunState, entry: Entry): Outcome | null {
+  const outcome = apply(state, entry);
+  // A replay is silent up to the newest outcome: only what is published behind it is compared.
+  if (outcome !== null && state.published.length > 0) state.published = [];
+  return outcome;
+}
+
+/** Long because every kind is listed here once, so that a missing one does not compile. */
+function apply(state: RunState, entry: Entry): Outcome | null {
   state.seq = entry.seq;
   state.at = entry.at;
   if (entry.used !== undefined) state.used = entry.used;

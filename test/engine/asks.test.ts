@@ -514,6 +514,20 @@ describe("a listener", () => {
     expect(again.snapshot.error).toEqual(expect.objectContaining({ message: "no such word" }));
   });
 
+  test("guarantee 8: a line that it logs for each signal is on record for each, though the process dies of one", async () => {
+    const flow = async (_input: never, step: Step) => {
+      step.onSignal("news", () => step.log.info("heard"));
+      await step.waitFor("end");
+    };
+    const host = new Host(flow);
+    for (const at of [startAt, startAt + 1000]) host.signalAt(at, "news", at);
+    await host.drive();
+    const isHeard = (text: string): boolean => text.includes("signal.consumed");
+    const again = host.reopen({ keep: host.journal.commits.findLastIndex(isHeard) + 1 });
+    await again.drive();
+    expect(again.entries("log.written").map(({ message }) => message)).toEqual(["heard", "heard"]);
+  });
+
   test.each(["fail", "bail"] as const)("that a handler registers after it has left by %s is not heard", async (end) => {
     const host = await play(async (_input, step) => {
       await step.run("work", () => {}, { undo: () => {} });

@@ -112,6 +112,19 @@ test("a form names its fields as it likes, and reaches into nothing by it", asyn
   expect(await code(receiveHook(host.run, "pay", call))).toBe("body_invalid");
 });
 
+test("guarantee 8: a line before a webhook and the same behind it are two, though the process dies between them", async () => {
+  const flow = async (_input: never, step: Step) => {
+    step.log.info("asking");
+    const hook = await step.webhook("pay");
+    step.log.info("asking");
+    return await hook.received();
+  };
+  const host = await new Host(flow).drive();
+  const created = host.journal.commits.findIndex((text) => text.includes("webhook.created"));
+  const again = await host.reopen({ keep: created + 1 }).drive();
+  expect(again.entries("log.written").map(({ message }) => message)).toEqual(["asking", "asking"]);
+});
+
 test("guarantee 2: a call after the process died finds the wait, and replay sees the same call", async () => {
   const host = await new Host(waiting()).drive();
   const later = host.reopen({ cold: false });

@@ -17,7 +17,6 @@ export function progress(state: RunState): void {
 
 export function finish(state: RunState, call: Call, failed = false): void {
   progress(state);
-  if (state.published.length > 0) state.published = [];
   call.done = true;
   state.open.delete(call);
   // A field is written only if it changes: most calls then never have it as their own (see `Call`).

@@ -25,7 +25,6 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
       return null;
     case "undo.started":
       state.ending = entry;
-      state.published = [];
       state.queued.clear();
       // The handler does not run any further, so its open children are not needed.
       for (const call of state.calls.values()) if (!call.done) orphan(state, call);
