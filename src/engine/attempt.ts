@@ -7,8 +7,8 @@ import { HoldfastError } from "../core/error.ts";
 import type { AttemptContext } from "../core/step.ts";
 import { isThenable } from "../core/thenable.ts";
 import { pass } from "./microtask.ts";
-import { openScope, within } from "./scope.ts";
-import type { Scope } from "./scope.ts";
+import { here, openScope, within } from "./scope.ts";
+import type { Place, Scope } from "./scope.ts";
 import type { Stored } from "../core/value.ts";
 
 export type AttemptEnd =
@@ -27,6 +27,8 @@ export type AttemptPlan = {
   readonly timeoutMs: number;
   /** In which the step was called. */
   readonly scope: Scope;
+  /** Where it was called; unset where it begins right there. */
+  readonly place: Place | undefined;
   readonly fn: (context: AttemptContext) => unknown;
 };
 
@@ -41,6 +43,8 @@ export class Attempt {
   stopped = false;
   /** It has waited for nothing so far. */
   quick = true;
+  /** Where the step was called; unset if this attempt began right there, and waited for nothing, and has not failed. */
+  place: Place | undefined;
   /** Made when the function asks for it: most do not. */
   #controller: AbortController | null = null;
   /** Why it is to stop. */
@@ -53,6 +57,7 @@ export class Attempt {
     this.#plan = plan;
     this.#ended = ended;
     this.number = plan.number;
+    this.place = plan.place;
     this.startedAt = plan.startedAt;
     this.timeoutAt = plan.startedAt + plan.timeoutMs;
   }
@@ -63,6 +68,12 @@ export class Attempt {
   }
 
   start(): void {
+    const { place } = this.#plan;
+    if (place === undefined) this.#call();
+    else place(() => this.#call());
+  }
+
+  #call(): void {
     const { scope, step, fn } = this.#plan;
     try {
       const result = within(openScope(scope, `step ${step}`), () => fn(this.#context()));
@@ -70,11 +81,16 @@ export class Attempt {
       void this.#watch();
       Promise.resolve(result).then(
         (value) => this.#end({ ok: true, value }),
-        (error: unknown) => this.#end({ ok: false, error }),
+        (error: unknown) => this.#fail(error),
       );
     } catch (error) {
-      this.#end({ ok: false, error });
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.place ??= here();
+    this.#end({ ok: false, error });
   }
 
   /** A new object for each call: `map` adds to it. */
@@ -110,7 +126,9 @@ export class Attempt {
 
   async #watch(): Promise<void> {
     await pass(quickMicrotasks);
-    if (!this.#over) this.quick = false;
+    if (this.#over) return;
+    this.quick = false;
+    this.place ??= here();
   }
 
   expire(): void {

@@ -220,6 +220,7 @@ export class Attempts {
         startedAt: (isOrder ? order?.startedAt : undefined) ?? this.#course.world.clock.now(),
         timeoutMs: plan.timeoutMs,
         scope: pending.scope,
+        place: pending.place,
         fn: plan.fn,
       },
       (end) => this.#ended(pending, plan, attempt, end),
@@ -233,14 +234,15 @@ export class Attempts {
 
   #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
     const stored = storedOf(end, plan, pending.id);
+    pending.place ??= attempt.place;
     const { number, startedAt, quick } = attempt;
     const made = { step: pending.id, attempt: number, startedAt };
     if (!stored.ok) {
       return this.#course.post(() => {
         if (!this.#leave(pending, plan, attempt)) return;
-        this.#carryOut(
-          judgeFailure(this.#course.ledger, withoutPauseIfLost(pending, plan), stored.error, made, attempt.stopped),
-        );
+        const policy = withoutPauseIfLost(pending, plan);
+        const judge = (): Verdict => judgeFailure(this.#course.ledger, policy, stored.error, made, attempt.stopped);
+        this.#carryOut(pending.place?.(judge) ?? judge());
       });
     }
     const { value } = stored;

@@ -10,7 +10,7 @@ import type { Schema } from "../core/schema.ts";
 import type { AttemptContext } from "../core/step.ts";
 import type { Stored } from "../core/value.ts";
 import type { WebhookOptions } from "../core/webhook.ts";
-import type { Scope } from "./scope.ts";
+import type { Place, Scope } from "./scope.ts";
 import type { Validated } from "./validation.ts";
 
 /** A function that is attempted until it succeeds: a step, or the undoing of one. */
@@ -64,6 +64,8 @@ export type Pending = {
   readonly plan: Plan;
   /** The branch of a race in which the call was made. */
   readonly scope: Scope;
+  /** Where a step was called, if it may have to be called again, or undone; set once that is known. */
+  place?: Place | undefined;
   readonly promise: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;

@@ -38,7 +38,7 @@ export interface CallsOwner {
   withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void;
 }
 
-type Undoable = { readonly plan: RunPlan; readonly result: Stored };
+type Undoable = Pick<Pending, "place"> & { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
   readonly pending = new Map<string, Pending>();
@@ -125,7 +125,7 @@ export class Calls {
 
   /** Undoes a completed step: a call like any other, which rejects when it fails for good. */
   undo(step: string): Promise<unknown> {
-    const { plan, result } = this.#undoable.get(step) ?? { plan: null, result: null };
+    const { plan, result, place } = this.#undoable.get(step) ?? { plan: null, result: null };
     const { undo = null } = plan ?? {};
     const fn: RunPlan["fn"] = (context) => {
       if (undo !== null && result !== null) return undo(decode(result) as never, context);
@@ -134,7 +134,7 @@ export class Calls {
     const { retry, timeoutMs } = plan?.undoing ?? plan ?? { retry: this.#owner.retry, timeoutMs: 0 };
     const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
     const undone = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
-    return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root });
+    return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root, place });
   }
 
   /** Lets go of the waits of branches that lost their race: they stay pending for ever. */
@@ -185,7 +185,8 @@ export class Calls {
     const { plan } = pending;
     switch (settle.kind) {
       case "value":
-        if (plan.kind === "run" && plan.undo !== null) this.#undoable.set(pending.id, { plan, result: settle.value });
+        if (plan.kind === "run" && plan.undo !== null)
+          this.#undoable.set(pending.id, { plan, result: settle.value, place: pending.place });
         return pending.resolve(decode(settle.value));
       case "error":
         return pending.reject(this.#errors.give(reviveError(settle.error)));
@@ -260,7 +261,10 @@ export class Calls {
     pending.reject(this.#errors.give(error));
   }
 
-  #open(call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope">, of: object | null = null): Promise<unknown> {
+  #open(
+    call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope" | "place">,
+    of: object | null = null,
+  ): Promise<unknown> {
     const passedOver = this.#course.replay.claim(call.key);
     const pending: Pending = { ...call, ...Promise.withResolvers<unknown>(), begun: passedOver !== undefined };
     if (this.pending.size === 0) this.#sole = of;

@@ -213,7 +213,7 @@ export class Execution {
   }
 
   opened(pending: Pending, fresh: boolean): void {
-    if (fresh && this.course.live) this.course.guard(() => this.work.begin(pending));
+    this.work.opened(pending, fresh);
     this.#stirred();
   }
 

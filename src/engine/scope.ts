@@ -30,6 +30,14 @@ export function within<Result>(scope: Scope, act: () => Result): Result {
   return carried.run(scope, act);
 }
 
+/** Calls functions with all that the runtime carries along with one place in the code, the author's own variables too. */
+export type Place = <Result>(act: () => Result) => Result;
+
+/** The place of the code that asks; finding it takes as long as a quick step. */
+export function here(): Place {
+  return AsyncVariable.snapshot();
+}
+
 /** The scope of the code that asks; undefined outside of every handler. */
 export function currentScope(): Scope | undefined {
   return nested ? carried.getStore() : undefined;

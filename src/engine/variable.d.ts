@@ -9,4 +9,6 @@ export declare class AsyncVariable<Value> {
   run<Result>(value: Value, act: () => Result): Result;
   /** The value of the code that asks. */
   getStore(): Value | undefined;
+  /** Answers what calls functions with the values, of all variables, that the code that asks has now. */
+  static snapshot(): <Result>(act: () => Result) => Result;
 }

@@ -14,6 +14,7 @@ import { Children } from "./children.ts";
 import type { Course } from "./course.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Happening } from "./happening.ts";
+import { here } from "./scope.ts";
 import { Waits } from "./waits.ts";
 import { Withdrawals } from "./withdrawal.ts";
 
@@ -82,6 +83,15 @@ export class Work {
       default:
         return plan satisfies never;
     }
+  }
+
+  /** A call was made, and begins if it may. What of a step is left for later is done where it was called all the same. */
+  opened(pending: Pending, fresh: boolean): void {
+    if (fresh && this.#course.live) this.#course.guard(() => this.begin(pending));
+    const { key, plan } = pending;
+    if (plan.kind !== "run" || plan.request !== undefined) return;
+    const isDone = this.#course.state.calls.get(key)?.done === true;
+    if (plan.undo !== null || !(isDone || this.attempts.inFlight.has(key))) pending.place = here();
   }
 
   /** Begins what a replay or a pause held back. */
