@@ -5,6 +5,7 @@
 import { HoldfastError, storeError } from "./error.ts";
 import type { ErrorCode } from "./code.ts";
 import type { Issue } from "./error.ts";
+import { isThenable } from "./thenable.ts";
 
 export interface Schema<Input = unknown, Output = Input> {
   readonly "~standard": {
@@ -47,12 +48,18 @@ export function validate<Output>(
 ): Output | Promise<Output> {
   if (schema === undefined) return value as Output;
   const verdict = ask(schema, value);
-  return verdict instanceof Promise
-    ? verdict.catch(refusal).then((done) => accept(done, code, what))
+  // Also a promise of another realm, or of a library's own.
+  return isThenable(verdict)
+    ? Promise.resolve(verdict)
+        .catch(refusal)
+        .then((done) => accept(done, code, what))
     : accept(verdict, code, what);
 }
 
-function ask<Output>(schema: Schema<unknown, Output>, value: unknown): Validated<Output> | Promise<Validated<Output>> {
+function ask<Output>(
+  schema: Schema<unknown, Output>,
+  value: unknown,
+): Validated<Output> | PromiseLike<Validated<Output>> {
   try {
     return schema["~standard"].validate(value);
   } catch (error) {
@@ -62,18 +69,29 @@ function ask<Output>(schema: Schema<unknown, Output>, value: unknown): Validated
 
 /** A validator that throws, as its transforms may, has refused the value. */
 function refusal(error: unknown): { readonly issues: readonly SchemaIssue[] } {
-  return { issues: [{ message: `the schema threw: ${storeError(error).message}` }] };
+  return refused(`the schema threw: ${storeError(error).message}`);
+}
+
+function refused(message: string): { readonly issues: readonly SchemaIssue[] } {
+  return { issues: [{ message }] };
 }
 
 function accept<Output>(verdict: Validated<Output>, code: ErrorCode, what: string): Output {
+  if (!isVerdict(verdict)) return accept(refused(`the schema answered ${String(verdict)}`), code, what);
   if (verdict.issues === undefined) return verdict.value;
-  const issues = verdict.issues.map(toIssue);
+  const issues = Array.from(verdict.issues, toIssue);
   const list = issues.map((issue) => (issue.path === "" ? issue.message : `${issue.path}: ${issue.message}`));
   throw new HoldfastError(code, `${what} is not valid: ${list.join("; ")}`, { issues });
 }
 
+/** A validator of plain JavaScript may answer anything. */
+function isVerdict(answer: unknown): boolean {
+  return typeof answer === "object" && answer !== null;
+}
+
 function toIssue(issue: SchemaIssue): Issue {
-  const keys = (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part));
+  // Not by their own `map`: lists of arktype are of classes whose constructors take another thing than a length.
+  const keys = Array.from(issue.path ?? [], (part) => (typeof part === "object" ? part.key : part));
   const path = keys.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
   return { path, message: issue.message };
 }
