@@ -107,7 +107,9 @@ export function refusedEnd({ status, headers }: Response, body: Uint8Array, at: 
 export function answeredEnd({ step }: Order, { status, headers }: Response, bytes: Uint8Array): OrderEnd {
   try {
     const body = readBody(headers.get("content-type") ?? "", bytes);
-    const value = encode({ status, headers: Object.fromEntries(headers), body }, `the answer of step ${step}`);
+    // By name: the pairs have each `set-cookie` apart, and the last would replace the others.
+    const named = Object.fromEntries([...headers.keys()].map((name) => [name, headers.get(name)]));
+    const value = encode({ status, headers: named, body }, `the answer of step ${step}`);
     return { kind: "answered", value };
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;

@@ -63,6 +63,8 @@ export class Courier implements CourierRpc {
   }
 
   async reserveBerth(bytes: number): Promise<boolean> {
+    // Those that have large answers stand in line for each other: who comes anew is better off elsewhere.
+    if (this.#hold.large.wanted > 0) return false;
     const now = Date.now();
     this.#reserved = this.#reserved.filter(({ lapsesAt }) => lapsesAt > now);
     const kept = this.#reserved.length;
@@ -74,9 +76,11 @@ export class Courier implements CourierRpc {
   }
 
   async carryOrder(order: Order): Promise<void> {
-    this.#reserved.shift();
     const name = nameOf(order.id);
-    if (this.#carried.has(name) || (this.#over.get(name) ?? 0) > Date.now()) return;
+    // Handed over once more: it has its room, and what is kept is kept for others.
+    if (this.#carried.has(name)) return;
+    this.#reserved.shift();
+    if ((this.#over.get(name) ?? 0) > Date.now()) return;
     this.#ctx.storage.kv.put(name, true);
     this.#carry(name, order.id, order);
     this.#watch();
@@ -89,20 +93,28 @@ export class Courier implements CourierRpc {
     this.#ctx.storage.kv.delete(name);
   }
 
-  /** Resumes requests of an earlier life, and runs as long as there are any. Never throws. */
+  /** Resumes requests of an earlier life, and runs as long as there are any. Throws where storage fails: the alarm comes again. */
   async alarm(): Promise<void> {
     this.#watched = true;
-    for (const [name] of this.#ctx.storage.kv.list({ prefix })) {
-      if (!this.#carried.has(name)) this.#carry(name, idOf(name), null);
+    try {
+      for (const [name] of this.#ctx.storage.kv.list({ prefix })) {
+        if (!this.#carried.has(name)) this.#carry(name, idOf(name), null);
+      }
+      await this.#done();
+    } finally {
+      this.#watched = false;
+      if (this.#carried.size > 0) this.#watch();
     }
+  }
+
+  /** Until nothing is carried, or an alarm may run no longer. */
+  async #done(): Promise<void> {
     const limit = timer(Date.now() + longestAlarmMs);
     while (this.#carried.size > 0) {
       // The time limit resolves with null, the bell with undefined.
       if ((await Promise.race([this.#idle.heard(), limit.over])) === null) break;
     }
     limit.cancel();
-    this.#watched = false;
-    if (this.#carried.size > 0) this.#watch();
   }
 
   /** Ensures that requests are resumed if this process dies. */
@@ -135,8 +147,9 @@ export class Courier implements CourierRpc {
       })
       .finally(() => {
         this.#carried.delete(name);
-        this.#ctx.storage.kv.delete(name);
+        // First: an alarm that waits for this would keep the object awake, should the storage fail.
         if (this.#carried.size === 0) this.#idle.ring();
+        this.#ctx.storage.kv.delete(name);
       });
     this.#ctx.waitUntil(carried);
   }

@@ -71,7 +71,9 @@ async function read(order: Order, response: Response, enlarge: () => Promise<voi
 }
 
 function failure(error: unknown): OrderEnd {
-  return { kind: "failed", message: messageOf(error) };
+  const message = messageOf(error);
+  // Where a redirect cannot be followed the platform quotes whole addresses, in which there may be secrets.
+  return { kind: "failed", message: message.includes("://") ? "a redirect cannot be followed" : message };
 }
 
 /** A body that is being read. */

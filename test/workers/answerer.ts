@@ -33,7 +33,8 @@ export type Answerer = {
 /**
  * `GET /box/NAME` tells what came; `PUT /gate/NAME` opens a gate. Anything else is answered by its query: `box`, `status`,
  * `type`, `body` or so many `bytes`, after `ms`, once the `gate` is open, `retryAfter`; `fails`: so many times 503
- * first; `cut`: the connection breaks.
+ * first; `cut`: the connection breaks; `stall`: so many bytes come, and no more until the gate `until` is open; `to`: it
+ * redirects there, or to `self`; `cookies`: it sets these.
  */
 export async function openAnswerer(): Promise<Answerer> {
   const boxes = new Map<string, ReceivedRequest[]>();
@@ -73,6 +74,13 @@ export async function openAnswerer(): Promise<Answerer> {
     if (gate !== null) await gateOf(gate).promise;
     await new Promise((resolve) => setTimeout(resolve, Number(query.get("ms") ?? 0)));
     if (query.has("cut")) return void request.socket.destroy();
+    const to = query.get("to");
+    if (to !== null) {
+      response.writeHead(307, { location: to === "self" ? (request.url ?? "") : to });
+      return void response.end();
+    }
+    const cookies = query.getAll("cookies");
+    if (cookies.length > 0) response.setHeader("set-cookie", cookies);
     const isFailing = (boxes.get(box)?.length ?? 0) <= Number(query.get("fails") ?? 0);
     const retryAfter = query.get("retryAfter");
     response.writeHead(isFailing ? 503 : Number(query.get("status") ?? 200), {
@@ -80,6 +88,11 @@ export async function openAnswerer(): Promise<Answerer> {
       "x-answer": "Yes",
       ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
     });
+    const stall = query.get("stall");
+    if (stall !== null) {
+      response.write("x".repeat(Number(stall)));
+      await gateOf(query.get("until") ?? "").promise;
+    }
     const bytes = Number(query.get("bytes") ?? 0);
     response.end(bytes > 0 ? "x".repeat(bytes) : (query.get("body") ?? ""));
   }

@@ -3,8 +3,10 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, describe, expect, inject, it, vi } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import type { Order } from "../../src/core/order.ts";
 import { encode } from "../../src/core/value.ts";
 import { courierObject, runObject } from "../../src/objects/address.ts";
+import type { CourierRpc } from "../../src/objects/rpc/courier.ts";
 import type { ReceivedRequest } from "./answerer.ts";
 import { ask, newId, start } from "./client.ts";
 import type { RunJson } from "./client.ts";
@@ -49,6 +51,13 @@ async function dispatches(id: string): Promise<EntryOf<"step.dispatched">[]> {
 /** Resolves once the request has come to whoever answers it. */
 async function arrived(box: string, count = 1): Promise<void> {
   await vi.waitFor(async () => expect(await boxOf(box)).toHaveLength(count), { timeout: 8000, interval: 10 });
+}
+
+/** A request that nobody waits for. */
+function orphan(query: Record<string, string | number>): Order {
+  const id = { runId: newId("nobody"), createdAt: 1, seq: 2 };
+  const request = { method: "GET", url: address(query), headers: [], body: null, accepted: [] };
+  return { id, step: "ask", request, key: "once" };
 }
 
 /** What the courier keeps. */
@@ -113,6 +122,25 @@ describe("an answer", () => {
     expect(body["error"]).toMatchObject({ code: "non_retryable", cause: { code: "http_404" } });
     expect((body["error"] as { message: string }).message).toMatch(/was answered 404: no such page$/);
     await runThat(cut.id, { status: "failed", error: { code: "step_failed", attempts: 2 } });
+  });
+
+  it("that is a redirect is followed; where that cannot be done, no address is shown, which may hold a secret", async () => {
+    const there = await began({ to: address({ body: "7" }) });
+    expect(await runThat(there.id, { status: "completed" })).toMatchObject({ output: { body: 7 } });
+    const secret = newId("secret");
+    for (const to of ["self", `ftp://localhost/${secret}`]) {
+      const { id } = await began({ to, key: secret }, { options: { retry: { limit: 0 } } });
+      const message = expect.stringMatching(/^GET to [0-9.:]+ failed: a redirect cannot be followed$/) as string;
+      await runThat(id, { status: "failed", error: { message } });
+      const later = (await entriesOf(id)).filter(({ kind }) => kind !== "run.created");
+      expect(JSON.stringify(later)).not.toContain(secret);
+    }
+  });
+
+  it("has all its cookies", async () => {
+    const target = `${address({ body: "1" })}&cookies=a%3D1&cookies=b%3D2`;
+    const { output } = await start("asks", { input: { target } }, "?wait=10s");
+    expect(output).toMatchObject({ headers: { "set-cookie": "a=1, b=2" } });
   });
 
   it("may be large, and too large: then the step fails and says so", async () => {
@@ -207,9 +235,7 @@ describe("while a request is under way", () => {
   it("its courier sets an alarm, also after one that could not be set was not needed any more (4)", async () => {
     const name = ".courier-1999";
     const carry = async (box: string): Promise<void> => {
-      const id = { runId: newId("nobody"), createdAt: 1, seq: 2 };
-      const request = { method: "GET", url: address({ box, body: "1" }), headers: [], body: null, accepted: [] };
-      await courierObject(1999).carryOrder({ id, step: "ask", request, key: "once" });
+      await courierObject(1999).carryOrder(orphan({ box, body: "1" }));
       await arrived(box);
       await vi.waitFor(async () => expect(await keptBy(1999)).toEqual([]), { timeout: 10_000 });
     };
@@ -226,6 +252,52 @@ describe("while a request is under way", () => {
     await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
       expect(storage.setAlarm).toHaveBeenCalledTimes(1);
     });
+  });
+
+  it("storage that fails its courier costs neither the alarm of what it carries next, nor time awake (4)", async () => {
+    const stub = env.RUNS.getByName(".courier-1998");
+    await runInDurableObject(stub, async (instance, { storage }) => {
+      const object = instance as unknown as CourierRpc & { alarm(): Promise<void> };
+      const list = vi.spyOn(storage.kv, "list").mockImplementationOnce(() => {
+        throw new Error("disk I/O error");
+      });
+      await expect(object.alarm()).rejects.toThrow("disk I/O error");
+      const [set, remove] = [vi.spyOn(storage, "setAlarm"), vi.spyOn(storage.kv, "delete")];
+      remove.mockImplementation(() => {
+        throw new Error("disk I/O error");
+      });
+      await object.carryOrder(orphan({ body: "1" }));
+      expect(set).toHaveBeenCalledTimes(1);
+      await object.alarm();
+      expect(remove).toHaveBeenCalledTimes(1);
+      for (const spy of [list, set, remove]) spy.mockRestore();
+    });
+  });
+
+  it("its courier keeps room for those that announced themselves, though another is handed over once more", async () => {
+    const courier = courierObject(1997);
+    const gate = newId("gate");
+    const order = orphan({ gate, body: "1" });
+    for (let announced = 0; announced < 6; announced++) expect(await courier.reserveBerth(0)).toBe(true);
+    for (let handed = 0; handed < 3; handed++) await courier.carryOrder(order);
+    expect(await courier.reserveBerth(0)).toBe(false);
+    await open(gate);
+  });
+
+  it("its courier takes no more where a large answer is read: they would stand in line behind it", async () => {
+    const courier = courierObject(1996);
+    const until = newId("gate");
+    await courier.carryOrder(orphan({ type: "text/plain", stall: 2_000_000, until }));
+    const refuses = async (): Promise<void> => {
+      const hasRoom = await courier.reserveBerth(0);
+      const box = newId("box");
+      if (hasRoom) await courier.carryOrder(orphan({ box, body: "1" }));
+      if (hasRoom) await arrived(box);
+      expect(hasRoom).toBe(false);
+    };
+    await vi.waitFor(refuses, { timeout: 10_000, interval: 10 });
+    await open(until);
+    await vi.waitFor(async () => expect(await courier.reserveBerth(0)).toBe(true), { timeout: 10_000, interval: 10 });
   });
 
   it("who has it ended, is heard: the courier hangs up and forgets", async () => {
