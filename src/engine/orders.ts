@@ -36,6 +36,8 @@ type Out = {
 };
 
 const longestPauseMs = 60_000;
+/** A run is evicted later than this: another life that begins sooner follows one that was cut off, or gave its memory up. */
+const newMs = 10_000;
 
 export class Orders {
   readonly #course: Course;
@@ -60,8 +62,9 @@ export class Orders {
     const call = calls.get(pending.key);
     if (call?.order === undefined || call.order === null) return this.#place(out);
     this.#noted(out, call.order);
-    // A life that was cut off may not have come to hand it over.
-    if (interruptions > 0) this.#hand(out);
+    // A life that was cut off may not have come to hand it over; one that was not lasts longer than that.
+    const isNew = this.#course.ledger.now() - attempt.startedAt < newMs;
+    if (interruptions > 0 || isNew) this.#hand(out);
     else this.#rest(out);
   }
 
@@ -101,7 +104,7 @@ export class Orders {
     const out = this.#out.get(key);
     this.#out.delete(key);
     this.#resting.delete(key);
-    if (out === undefined || out.order === null || out.heard) return;
+    if (out === undefined || out.order === null || out.heard || this.#outlives(key)) return;
     // Should it go on all the same, nobody waits for its answer.
     this.#course.world.couriers.drop(out.courier, out.order.id).catch(() => {});
   }
@@ -206,6 +209,13 @@ export class Orders {
       if (!out.attempt.stopped) this.#resting.add(out.pending.key);
       this.#course.expect(out.retryAt);
     });
+  }
+
+  /** Only this memory is given up, for its journal or its code: a later life waits for the same request. */
+  #outlives(key: string): boolean {
+    const { failure, over, state } = this.#course;
+    if (failure !== null) return true;
+    return over && state.end === null && (this.#record(key)?.order ?? null) !== null;
   }
 
   #isOpen(out: Out): boolean {

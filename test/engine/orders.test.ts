@@ -222,7 +222,9 @@ describe("its time", () => {
 describe("whoever dies", () => {
   test("a courier that forgot it is found out a minute later, and makes it again (4)", async () => {
     const post = new Post(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
-    await post.drive(startAt + 1000);
+    // Time passes: a run is not evicted at once.
+    post.host.plan(startAt + 15_000, () => {});
+    await post.drive(startAt + 15_000);
     post.forget();
     await post.reopen().drive();
     expect(post.host.output).toBe("yes");
@@ -292,6 +294,40 @@ describe("whoever dies", () => {
         expect(post.host.entries("step.interrupted").filter(({ step }) => step !== "b")).toEqual([]);
       }
     }
+  });
+
+  test("a life that ends before it has handed the request over is followed by one that does so at once (4)", async () => {
+    for (const cold of [true, false]) {
+      const post = new Post(ask, () => ({ end: answered("yes"), ms: 5000 }));
+      post.fails = (what) => what === "send";
+      post.host.journal.onAppend = (entries) => {
+        if (entries.some(({ kind }) => kind === "step.dispatched")) post.host.dead = true;
+      };
+      await post.drive();
+      post.fails = () => false;
+      await post.reopen(undefined, cold).drive();
+      expect(post.host.entries("run.completed")[0]?.at).toBe(startAt + 5000);
+      expect(post.made).toHaveLength(1);
+    }
+  });
+
+  test("a run that gives its memory up, for its journal or its code, tells no courier to stop (2, 4)", async () => {
+    const both: Handler = async (_input, step) =>
+      await Promise.all([step.fetch("a", url).then(({ body }) => body), step.sleep("b", 1000)]);
+    const post = new Post(both, () => ({ end: answered("yes"), ms: 5000 }));
+    post.host.journal.beforeAppend = (entries) => {
+      if (entries.some(({ kind }) => kind === "timer.fired")) throw new Error("the disk is full");
+    };
+    await expect(post.drive()).rejects.toThrow("the disk is full");
+    await post.reopen(undefined, true).drive();
+    expect(post.host.status).toBe("completed");
+    const changed: Handler = async (_input, step) => await step.sleep("ask", 1);
+    const halted = new Post(ask, () => ({ end: answered("yes"), ms: 5000 }));
+    await halted.drive(startAt + 1000);
+    halted.host = halted.host.reopen({ definition: changed, couriers: halted });
+    await halted.drive(startAt + 4000);
+    expect(halted.host.status).toBe("paused");
+    for (const { made, dropped } of [post, halted]) expect([made.length, dropped]).toEqual([1, []]);
   });
 
   test("a death at each commit sends no second request that the first does not know of", async () => {

@@ -25,6 +25,7 @@ export class Post implements Couriers {
   host: Host;
   readonly #reply: Reply;
   readonly #carried = new Set<string>();
+  readonly #over = new Set<string>();
 
   constructor(definition: Definition | Handler, reply: Reply, options: HostOptions = {}) {
     this.#reply = reply;
@@ -48,6 +49,7 @@ export class Post implements Couriers {
     await Promise.resolve();
     this.dropped.push(id);
     this.#carried.delete(String(id.seq));
+    this.#over.add(String(id.seq));
   }
 
   /** They die, and know no more than what they were asked for: what they carry is made once more. */
@@ -83,7 +85,8 @@ export class Post implements Couriers {
 
   #carry(order: Order): void {
     const name = String(order.id.seq);
-    if (this.#carried.has(name)) return;
+    // What was dropped is over: it may have been handed over before that, and come late.
+    if (this.#carried.has(name) || this.#over.has(name)) return;
     this.#carried.add(name);
     this.made.push(order);
     const reply = this.#reply(order, this.made.length);

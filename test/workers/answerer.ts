@@ -34,7 +34,7 @@ export type Answerer = {
  * `GET /box/NAME` tells what came; `PUT /gate/NAME` opens a gate. Anything else is answered by its query: `box`, `status`,
  * `type`, `body` or so many `bytes`, after `ms`, once the `gate` is open, `retryAfter`; `fails`: so many times 503
  * first; `cut`: the connection breaks; `stall`: so many bytes come, and no more until the gate `until` is open; `to`: it
- * redirects there, or to `self`; `cookies`: it sets these.
+ * redirects there, or to `self`; `cookies`: it sets these; `count`: the body is how many have come to the box.
  */
 export async function openAnswerer(): Promise<Answerer> {
   const boxes = new Map<string, ReceivedRequest[]>();
@@ -66,7 +66,8 @@ export async function openAnswerer(): Promise<Answerer> {
       left: false,
     };
     const box = query.get("box") ?? "";
-    boxes.set(box, [...(boxes.get(box) ?? []), asked]);
+    const came = boxes.get(box) ?? [];
+    boxes.set(box, [...came, asked]);
     response.on("close", () => {
       asked.left = !response.writableFinished;
     });
@@ -94,7 +95,9 @@ export async function openAnswerer(): Promise<Answerer> {
       await gateOf(query.get("until") ?? "").promise;
     }
     const bytes = Number(query.get("bytes") ?? 0);
-    response.end(bytes > 0 ? "x".repeat(bytes) : (query.get("body") ?? ""));
+    response.end(
+      bytes > 0 ? "x".repeat(bytes) : (query.get("body") ?? (query.has("count") ? String(came.length + 1) : "")),
+    );
   }
 
   const server = createServer((request, response) => void answer(request, response));

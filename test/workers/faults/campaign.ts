@@ -42,6 +42,7 @@ onEviction(leave);
 const bindings = {
   run: "RUNS",
   register: "RUNS",
+  courier: "RUNS",
   shard: "DIRECTORY",
   scheduler: "SCHEDULER",
   lane: "LANES",
@@ -67,10 +68,12 @@ async function sweep(stop: AbortSignal): Promise<void> {
   }
 }
 
+const isOneOfMany: ReadonlySet<Kind> = new Set(["shard", "register", "courier"]);
+
 /** The event as every telling of the story has it. */
 function nameOf(key: string, { kind, object, what, of }: Event): string {
-  // Which shard it is follows from the id.
-  const shared = kind === "shard" || kind === "register" ? "" : object.replaceAll(key, "*");
+  // Which shard it is follows from the id, and which courier from who has room.
+  const shared = isOneOfMany.has(kind) ? "" : object.replaceAll(key, "*");
   const own = shared.replaceAll(/\.[0-9a-z]{8}\./g, ".life.").replaceAll(/[0-9]{8}T[0-9]{6}Z|[0-9a-f]{20,}/g, "…");
   return `${kind} ${own} ${what} ${of}`;
 }

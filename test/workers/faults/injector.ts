@@ -10,7 +10,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { toClock, toReal } from "./clock.ts";
 
-export type Kind = "run" | "register" | "shard" | "scheduler" | "lane" | "roll";
+export type Kind = "run" | "register" | "courier" | "shard" | "scheduler" | "lane" | "roll";
 
 /**
  * `read`, `write`: a statement or a key of the storage; `alarm`: one is set or removed; `sync`: the object waits until
@@ -100,7 +100,8 @@ function strike(object: string): void {
 }
 
 function kindOf(binding: "run" | "shard" | "scheduler" | "lane", name: string): Kind {
-  if (binding === "run") return name.startsWith(".register-") ? "register" : "run";
+  if (binding === "run")
+    return name.startsWith(".register-") ? "register" : name.startsWith(".courier-") ? "courier" : "run";
   if (binding === "lane") return name === "roll" ? "roll" : "lane";
   return binding;
 }

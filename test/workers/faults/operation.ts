@@ -2,9 +2,10 @@
  * Everything that is asked of a deployment, each as a story of its own under a key of its own: what is asked, and
  * what must be true when it is over. Faults change nothing about it.
  */
-import { expect } from "vitest";
+import { expect, inject } from "vitest";
 import { HoldfastError } from "../../../src/core/error.ts";
 import { encode } from "../../../src/core/value.ts";
+import type { ReceivedRequest } from "../answerer.ts";
 import { deeds, repair } from "../flows/faults.ts";
 import { act, bulk, ended, history, listed, output, pause, persist, read } from "./client.ts";
 import { service, signal, start, until, update, waiting } from "./client.ts";
@@ -276,6 +277,23 @@ async function playTimeout(key: string): Promise<string[]> {
   return [key];
 }
 
+/** At least once, and on record is one of the answers, told to everybody alike. */
+async function playFetching(key: string): Promise<string[]> {
+  const boxOf = async (name: string): Promise<ReceivedRequest[]> => {
+    return await (await fetch(`${inject("answerer")}/box/${key}-${name}`)).json();
+  };
+  await start("fault-fetching", key, { target: `${inject("answerer")}/ask?count=1&box=${key}-` });
+  expect(await ended(key)).toMatchObject({ status: "completed" });
+  const told = (await output(key)) as number[];
+  for (const [index, name] of ["first", "left", "right"].entries()) {
+    const asked = await boxOf(name);
+    expect(told[index]).toBeGreaterThan(0);
+    expect(told[index]).toBeLessThanOrEqual(asked.length);
+    expect(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size).toBe(1);
+  }
+  return [key];
+}
+
 async function playSchedule(key: string): Promise<string[]> {
   const asked = { by: "test", reason: null };
   const request = {
@@ -355,5 +373,6 @@ export const operations: readonly Operation[] = [
   { title: "broadcasts", play: playListening },
   { title: "a bulk action", play: playBulk },
   { title: "a timeout", play: playTimeout },
+  { title: "requests of couriers", play: playFetching },
   { title: "a schedule", play: playSchedule },
 ];

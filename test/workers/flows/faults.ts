@@ -228,6 +228,17 @@ const slow = defineWorkflow("fault-slow", {
     }),
 });
 
+/** Requests that couriers make, one after another and side by side. */
+const fetching = defineWorkflow("fault-fetching", {
+  input: z.object({ target: z.string() }),
+  retry: { limit: 3, delay: 10, jitter: 0 },
+  handler: async ({ target }, step) => {
+    const ask = async (name: string) => (await step.fetch<number>(name, target + name)).body;
+    const first = await ask("first");
+    return [first, ...(await Promise.all([ask("left"), ask("right")]))];
+  },
+});
+
 /** What a schedule starts. */
 const fired = defineWorkflow("fault-fired", {
   input: keyed,
@@ -251,5 +262,6 @@ export const faultWorkflows = [
   listening,
   sleeping,
   slow,
+  fetching,
   fired,
 ];
