@@ -109,11 +109,15 @@ async function deliver(run: Run, id: string, call: HookCall): Promise<HookAnswer
 
 async function admit(run: Run, known: Call, { request, generation, limit }: HookCall): Promise<HookAnswer> {
   const { id } = known;
+  const life = run.state.created?.at;
   const execution = await run.awake().catch(postpone);
   const pending = execution.calls.pending.get(callKey("received", id));
   if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
   const { options } = pending.plan;
   const { call, stored } = await examine(options, { request, limit }, id, run.now());
+  // It failed meanwhile, and was retried.
+  const { created, end } = run.state;
+  if (execution.course.over && end === null && created?.at === life) return closed(run, id, generation);
   const taken = await take(execution, known, stored, generation);
   // Another call was faster, or the time was up, or the address revoked, while this one was looked at.
   if (!taken) return closed(run, id, generation);

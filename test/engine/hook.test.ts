@@ -475,6 +475,24 @@ test("a call that is verified as its run goes on as new is told that its address
   expect([await judged, host.status]).toEqual(["webhook_expired", "waiting"]);
 });
 
+test("a call that is verified as its run fails and is retried is to be made again: the wait is open as before", async () => {
+  let go: (value: boolean) => void = () => {};
+  const verify = () => new Promise<boolean>((resolve) => void (go = resolve));
+  const flow = async (_input: never, step: Step) => {
+    const hook = await step.webhook("pay", { verify });
+    await step.run("fails", ({ attempt }) => Promise.reject(new Error(String(attempt))), { retry: { limit: 1 } });
+    return await hook.received();
+  };
+  const host = await new Host(flow).drive(startAt);
+  const judged = code(receiveHook(host.run, "pay", post("1")));
+  await host.drive();
+  expect(host.status).toBe("failed");
+  void act(host.run, "retry");
+  await host.drive(host.clock.at);
+  go(true);
+  expect([await judged, host.entries("webhook.rejected")]).toEqual(["webhook_unavailable", []]);
+});
+
 test("what is being undone, or is no longer in the code, has no address to revoke", async () => {
   let stuck = true;
   const flow = async (_input: never, step: Step) => {
