@@ -2,9 +2,9 @@
 import { describeMs } from "./duration.ts";
 import type { StoredError } from "./error.ts";
 import { nextLookAt } from "./order.ts";
-import type { ChildPolicy, ChildRun } from "./origin.ts";
+import type { ChildRun } from "./origin.ts";
 import { createRandom } from "./random.ts";
-import type { Call, RunState } from "./state.ts";
+import type { Call, Orphan, RunState } from "./state.ts";
 
 const maxIdLength = 128;
 
@@ -74,9 +74,17 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
  * The children that are to be stopped by now. One that was given up before a retry, which may have it go on, is none
  * until that is decided, or the run has ended.
  */
-export function straysOf({ orphans, formerChildren, end }: RunState): { child: ChildRun; policy: ChildPolicy }[] {
+export function straysOf({ orphans, formerChildren, end }: RunState): Orphan[] {
   const former = new Set(end === null ? [...formerChildren.values()].map(({ id }) => id) : []);
   return [...orphans.values()].filter(({ child }) => !former.has(child.id));
+}
+
+/** For so long after its run gave it up, a child may be made by a start that was under way, also one of a process that died. */
+const strayMs = 60_000;
+
+/** When a child to be stopped that is not there is looked for once more; null where it will not come. */
+export function lookAgainAt({ since }: Orphan, now: number): number | null {
+  return since + strayMs > now ? since + strayMs : null;
 }
 
 /** When the wait of this open call ends, or its next attempt begins, epoch ms; Infinity for never. */

@@ -140,6 +140,9 @@ export type Outcome = {
     | { readonly kind: "signal"; readonly payload: Stored };
 };
 
+/** A child that nobody waits for any more, and since when, epoch ms. */
+export type Orphan = { readonly child: ChildRun; readonly policy: ChildPolicy; readonly since: number };
+
 export class RunState {
   created: EntryOf<"run.created"> | null = null;
   /** The input as the first start sent it; a debounce may have replaced it in `created`. */
@@ -160,7 +163,7 @@ export class RunState {
   undone: string[] = [];
   notUndone: { readonly step: string; readonly error: StoredError }[] = [];
   /** Orphans, by id: children that have to be stopped, because nobody waits for them any more. */
-  readonly orphans = new Map<string, { readonly child: ChildRun; readonly policy: ChildPolicy }>();
+  readonly orphans = new Map<string, Orphan>();
   /** Failed children of steps that a retry of this run cleared, by step. */
   readonly formerChildren = new Map<string, ChildRun>();
   /** Steps whose child was stopped and that a retry makes again: the new child needs another id. */

@@ -34,7 +34,7 @@ export class Starts implements Children {
     return this.#children.end(id);
   }
 
-  stop(id: string, policy: ChildPolicy): Promise<void> {
+  stop(id: string, policy: ChildPolicy): Promise<boolean> {
     return this.#children.stop(id, policy);
   }
 

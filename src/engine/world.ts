@@ -44,8 +44,8 @@ export interface Children {
   start(request: ChildStart): Promise<ChildStarted>;
   /** How the child has ended; null while it goes on. One that was removed has failed with run_not_found. */
   end(id: string): Promise<ChildEnd | null>;
-  /** Stops a child that nobody waits for any more; one that has ended or is gone is no error. */
-  stop(id: string, policy: ChildPolicy): Promise<void>;
+  /** Stops a child that nobody waits for any more, unless it has ended; false where it is not there. */
+  stop(id: string, policy: ChildPolicy): Promise<boolean>;
   /** Any run. Once, whatever dies: the signal's key tells. @throws HoldfastError run_not_found, run_ended, signal_invalid */
   signal(runId: string, signal: SignalRequest): Promise<void>;
 }

@@ -14,7 +14,6 @@ import { isTransient } from "./damage.ts";
 import type { Start } from "./preparation.ts";
 import { unpack } from "./parcel.ts";
 import { describe, patiently, within } from "./patience.ts";
-import type { Answer } from "./answer.ts";
 import type { Parcel } from "./rpc/run.ts";
 import { Semaphore } from "./semaphore.ts";
 import { sendSignal } from "./service.ts";
@@ -46,10 +45,12 @@ export function createChildren(self: () => Self, startRun: StartRun): Children {
     signal: async (id, signal) => void (await sendSignal(id, signal)),
     stop: (id, policy) =>
       pass(async () => {
-        if (policy === "abandon") return;
+        if (policy === "abandon") return true;
         const reason = "its parent does not wait for it any more";
         const stopped = await runObject(id).act({ kind: policy, by: by(), parent: self().id, reason });
-        if (!stopped.ok && !isOver(stopped)) unwrap(stopped);
+        if (!stopped.ok && stopped.refusal.code === "run_not_found") return false;
+        if (!stopped.ok && stopped.refusal.code !== "run_ended") unwrap(stopped);
+        return true;
       }),
   };
 }
@@ -97,11 +98,6 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pi
   if (!found.ok) return null;
   const { status } = found.value;
   return status === "completed" || (kept && !isEnded(status)) ? own(found.value) : null;
-}
-
-/** Whether the run has ended or does not exist, so that nothing can be done. */
-function isOver(answer: Answer<Parcel>): boolean {
-  return !answer.ok && (answer.refusal.code === "run_ended" || answer.refusal.code === "run_not_found");
 }
 
 async function endOf(id: string): Promise<ChildEnd | null> {

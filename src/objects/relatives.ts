@@ -5,7 +5,8 @@
  * Invariant 1: a debt that was not paid is due again at a time it names, also in a later life: what it
  * owes, a run's journal tells. One that was paid by an earlier life is paid once more, which does no harm.
  */
-import { straysOf } from "../core/child.ts";
+import { lookAgainAt, straysOf } from "../core/child.ts";
+import type { Orphan } from "../core/state.ts";
 import { childEnd } from "../engine/news.ts";
 import type { ChildPolicy, ChildRun } from "../core/origin.ts";
 import type { Run } from "../engine/run.ts";
@@ -18,7 +19,8 @@ import { describe, within } from "./patience.ts";
 const patienceMs = 60_000;
 const longestPauseMs = 3_600_000;
 
-type Debt = { readonly key: string; readonly pay: () => Promise<void> };
+/** `pay` answers when it is to be paid once more, epoch ms; null where it is paid. */
+type Debt = { readonly key: string; readonly pay: () => Promise<number | null> };
 /** Whoever hosts the run. */
 type Listener = {
   stopped(child: ChildRun, policy: ChildPolicy): void;
@@ -63,8 +65,9 @@ export class Relatives {
     account.state = "busy";
     this.#paying++;
     try {
-      await debt.pay();
-      account.state = "paid";
+      const againAt = await debt.pay();
+      account.dueAt = againAt ?? 0;
+      account.state = againAt === null ? "paid" : "open";
     } catch (error) {
       account.failures++;
       account.dueAt = Date.now() + Math.min(longestPauseMs, 250 * 2 ** account.failures);
@@ -78,10 +81,10 @@ export class Relatives {
 
   *#debts(): Iterable<Debt> {
     const { state } = this.#run;
-    for (const { child, policy } of straysOf(state)) {
+    for (const stray of straysOf(state)) {
       // One that is to be stopped once more, after the run was tried again, is another debt.
-      const key = `the end of child ${child.id} (${state.retriedSeq})`;
-      yield { key, pay: () => this.#stop(key, child, policy) };
+      const key = `the end of child ${stray.child.id} (${state.retriedSeq})`;
+      yield { key, pay: () => this.#stop(key, stray) };
     }
     const { created, end } = state;
     if (created?.reply === undefined || created.parent === null || end === null) return;
@@ -90,21 +93,26 @@ export class Relatives {
     yield { key, pay: () => tell(parent.id, { ...reply, child: created.id, end: childEnd(end) }) };
   }
 
-  async #stop(key: string, child: ChildRun, policy: ChildPolicy): Promise<void> {
+  async #stop(key: string, stray: Orphan): Promise<number | null> {
+    const { child, policy } = stray;
     const ids = await this.#run.starts.madeOf(child.id);
     // The run, tried again meanwhile, may have it go on.
-    const isOwed = straysOf(this.#run.state).some((stray) => stray.child.id === child.id);
+    const isOwed = straysOf(this.#run.state).some((owed) => owed.child.id === child.id);
     if (isOwed) {
-      await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
+      const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
+      const againAt = found.includes(true) ? null : lookAgainAt(stray, Date.now());
+      if (againAt !== null) return againAt;
       this.#listener.stopped(child, policy);
     }
     // It is no longer owed, being on record or no stray; should it ever be again, it is a new debt.
     if (!isOwed || !this.#run.state.orphans.has(child.id)) this.#accounts.delete(key);
+    return null;
   }
 }
 
-async function tell(parentId: string, news: Parameters<ReturnType<typeof runObject>["childEnded"]>[0]): Promise<void> {
+async function tell(parentId: string, news: Parameters<ReturnType<typeof runObject>["childEnded"]>[0]): Promise<null> {
   const told = await within(runObject(parentId).childEnded(news), patienceMs);
-  if (told.ok || told.refusal.code === "run_ended" || told.refusal.code === "run_not_found") return;
+  if (told.ok || told.refusal.code === "run_ended" || told.refusal.code === "run_not_found") return null;
   unwrap(told);
+  return null;
 }

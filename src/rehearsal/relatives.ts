@@ -2,7 +2,7 @@
  * Owns: messages between the runs of a rehearsal, as between their objects: starts, ends, stops, signals.
  * Does not own: their effect (engine).
  */
-import { goneError, straysOf } from "../core/child.ts";
+import { goneError, lookAgainAt, straysOf } from "../core/child.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/label.ts";
 import type { ChildPolicy } from "../core/origin.ts";
@@ -51,39 +51,44 @@ export class Relatives {
     for (const [name, pay] of owed) void this.#pay(process, name, pay);
   }
 
-  *#owed({ id, run, debts }: Process): Iterable<[name: string, pay: () => Promise<void>]> {
+  *#owed({ id, run, debts }: Process): Iterable<[name: string, pay: () => Promise<number | null>]> {
     const { created, end, retriedSeq } = run.state;
-    for (const { child, policy } of straysOf(run.state)) {
+    for (const stray of straysOf(run.state)) {
+      const { child, policy } = stray;
       const name = `stop ${child.id} ${retriedSeq}`;
-      const stop = async (): Promise<void> => {
+      const stop = async (): Promise<number | null> => {
         const ids = await run.starts.madeOf(child.id);
-        const isOwed = straysOf(run.state).some((stray) => stray.child.id === child.id);
+        const isOwed = straysOf(run.state).some((owed) => owed.child.id === child.id);
         if (isOwed) {
-          await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
+          const found = await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
+          const againAt = found.includes(true) ? null : lookAgainAt(stray, this.#relations.clock.at);
+          if (againAt !== null) return againAt;
           run.noteStopped(child, policy);
         }
         // It is no longer owed, being on record or no stray; should it ever be again, it is a new debt.
         if (!isOwed || !run.state.orphans.has(child.id)) debts.delete(name);
+        return null;
       };
       yield [name, stop];
     }
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
-    const tell = async (): Promise<void> => {
+    const tell = async (): Promise<null> => {
       const news = { ...reply, child: id, end: childEnd(end) };
       await this.#act("hear", parent.id, (run) => receiveNews(run, news));
+      return null;
     };
     yield [`tell ${end.seq}`, tell];
   }
 
-  async #pay(process: Process, name: string, pay: () => Promise<void>): Promise<void> {
+  async #pay(process: Process, name: string, pay: () => Promise<number | null>): Promise<void> {
     const debt = process.debts.get(name) ?? { dueAt: 0, tries: 0 };
     process.debts.set(name, debt);
     const { clock } = this.#relations;
     if (debt.dueAt > clock.at) return;
     debt.dueAt = Infinity;
     try {
-      await pay();
+      debt.dueAt = (await pay()) ?? Infinity;
     } catch (error) {
       if (hasCode(error, "run_not_found", "run_ended")) return;
       debt.dueAt = clock.at + Math.min(longestPauseMs, firstPauseMs * 2 ** debt.tries++);
@@ -151,12 +156,16 @@ export class Relatives {
     }
   }
 
-  async #stop(by: string, id: string, policy: ChildPolicy): Promise<void> {
-    if (policy === "abandon") return;
+  async #stop(by: string, id: string, policy: ChildPolicy): Promise<boolean> {
+    if (policy === "abandon") return true;
     const action = { kind: policy, by: `parent ${by}`, parent: by, reason: null };
-    await this.#act("stop", id, (run) => run.act(action)).catch((error: unknown) => {
+    try {
+      await this.#act("stop", id, (run) => run.act(action));
+    } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
-    });
+      return error.code !== "run_not_found";
+    }
+    return true;
   }
 
   async #signal(to: string, request: SignalRequest): Promise<void> {

@@ -71,7 +71,7 @@ export function memoryWorld(clock: Clock, deployment = "one"): World {
     children: {
       start: ({ workflow }) => refuse("workflow_not_found", `no workflow is called ${workflow}`),
       end: (id) => refuse("run_not_found", `no run has the id ${id}`),
-      stop: () => Promise.resolve(),
+      stop: () => Promise.resolve(true),
       signal: (id) => refuse("run_not_found", `no run has the id ${id}`),
     },
     couriers: {

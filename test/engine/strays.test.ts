@@ -169,3 +169,14 @@ test.each(["answered", "unanswered"] as const)(
     expect(family.entries("parent", "child.stopped")).toHaveLength(1);
   },
 );
+
+test("so is one whose start was under way as the process of its run died, and gets there after the stop", async () => {
+  const parent = (_input: unknown, step: Step): Promise<unknown> => step.invoke("child");
+  const child = (_input: unknown, step: Step): Promise<unknown> => step.waitFor("never");
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  family.lag = (what) => (what === "start" ? 10_000 : 0);
+  family.plan(startAt + 1000, () => family.act("parent", "cancel"));
+  family.plan(startAt + 2000, () => family.kill("parent"));
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["cancelled", "cancelled"]);
+});

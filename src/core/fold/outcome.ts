@@ -48,7 +48,7 @@ export function recall(call: Call): void {
 
 /** Marks a child that nobody waits for any more as one to be stopped, unless its policy is to leave it alone. */
 export function orphan(state: RunState, { child, policy }: Pick<Call, "child" | "policy">): void {
-  if (child !== null && policy !== "abandon") state.orphans.set(child.id, { child, policy });
+  if (child !== null && policy !== "abandon") state.orphans.set(child.id, { child, policy, since: state.at });
 }
 
 export function unreachable(entry: never): never {
