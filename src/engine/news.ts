@@ -41,7 +41,8 @@ export async function receiveNews(run: Run, news: ChildNews): Promise<void> {
 function concerns({ created, end, calls }: RunState, { createdAt, step, child }: ChildNews): boolean {
   if (created?.at !== createdAt || end !== null) return false;
   const call = calls.get(callKey("child", step));
-  return call === undefined || (!call.done && call.child?.id === child);
+  // One without a child starts it anew, and has not heard of that yet.
+  return call === undefined || (!call.done && (call.child?.id ?? child) === child);
 }
 
 /** How a run has ended, as its parent hears of it. */

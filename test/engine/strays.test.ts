@@ -180,3 +180,25 @@ test("so is one whose start was under way as the process of its run died, and ge
   await family.drive(startAt + 30 * minuteMs);
   expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["cancelled", "cancelled"]);
 });
+
+test("a child that a retry starts anew for a race, and that ends before its run hears of that, is heard (guarantee 4)", async () => {
+  let isGood = false;
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    const work = async (): Promise<unknown> => {
+      await step.sleep("1 s");
+      if (!isGood) await step.run("work", () => Promise.reject(new NonRetryableError("not yet")));
+      return await step.sleep("more", "10 minutes");
+    };
+    return await step.race({ child: () => step.invoke("child"), work });
+  };
+  const child = async (_input: unknown, step: Step): Promise<unknown> =>
+    isGood ? "born" : await step.waitFor("never");
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  await family.drive(startAt + minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["failed", "cancelled"]);
+  isGood = true;
+  family.lag = (what) => (what === "started" ? 3000 : 0);
+  family.plan(startAt + 2 * minuteMs, () => family.act("parent", "retry"));
+  await family.drive(startAt + 3 * minuteMs);
+  expect(family.output("parent")).toEqual({ key: "child", value: "born" });
+});
