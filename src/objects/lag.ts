@@ -1,37 +1,37 @@
 /**
- * Owns: how long after its end a run is listed as ended, and that whoever was told of the end finds it listed so.
- * Does not own: reporting (reporter), what is read of the shards (listing, statistics).
- * Invariant 1: what this isolate has answered about a run that had just ended is listed, as far as it is in its
- * power, before this isolate reads the directory. Elsewhere the listing may be late by this moment.
+ * Owns: the delay between the end of a run and its listing as ended, and hiding it from callers who know of the end.
+ * Does not own: reporting (reporter), reading the shards (listing, statistics).
+ * Invariant 1: after this isolate has answered that a run ended, its reads of the directory wait until the end should be
+ * listed. Reads from elsewhere may be late by the delay.
  */
 import { directoryShards } from "./address.ts";
 import type { DirectoryRpc } from "./rpc/directory.ts";
 
 /**
- * An end is told to others this long after it, so that the answers to those who wait for it go first, and that ends of
- * about the same time are told together: with less, many short runs spend more on being listed; with more, no less.
+ * The delay of the report of an end, so that callers who wait for the end are answered first, and ends at about the same time
+ * are reported together. A shorter delay makes listing many short runs more expensive; a longer one does not make it cheaper.
  */
 export const lagMs = 20;
-/** How long work that nobody waits for is put off, so that those who wait for the run are answered first: half of the lag. */
+/** The delay of work that is not awaited, so that callers who wait for the run are answered first: half of the lag. */
 export const answersMs = 10;
-/** How long a report takes, with some to spare. */
+/** The time that a report takes, with a margin. */
 const tellingMs = 15;
 
-/** An end as recent as this may not be reported yet: under load, timers are late. */
+/** An end that is more recent than this may not be reported yet, because timers are late under load. */
 const recentMs = 1000;
 
-/** Until when an end that was answered here may not be listed yet, epoch ms. */
+/** Until this time, an end that was answered here may not be listed yet, epoch ms. */
 let lagsUntil = 0;
 
-/** Called with each run that is answered: one that has ended just now may not be listed so yet. */
+/** Called for each answered run, because one that has just ended may not be listed as ended yet. */
 export function answered(finishedAt: number | null): void {
   const now = Date.now();
   if (finishedAt !== null && now - finishedAt < recentMs) lagsUntil = now + lagMs + tellingMs;
 }
 
-/** All shards, to be read now. */
+/** All shards, when answered ends should be listed. */
 export async function listingShards(): Promise<readonly DirectoryRpc[]> {
-  // No longer than that: a clock may have been set back.
+  // Limited, because the clock may have been set back.
   const waitMs = Math.min(lagsUntil - Date.now(), lagMs + tellingMs);
   if (waitMs > 0) await scheduler.wait(waitMs);
   return directoryShards();

@@ -1,6 +1,6 @@
 /**
- * Owns: the Durable Object of one lane, and the one that keeps their roll, as they are called.
- * Does not own: anything else: it forwards to the keeper of its lane, or to the roll.
+ * Owns: the methods of the Durable Objects of lanes, and of the one that has their roll.
+ * Does not own: their implementation, in the keeper of the lane and in the roll.
  */
 import { DurableObject } from "cloudflare:workers";
 import { limitIn } from "../core/limit.ts";
@@ -16,7 +16,7 @@ import type { LaneRollRpc, LaneRpc } from "./rpc/lane.ts";
 
 export type LaneObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => KeptLane;
 
-/** @param limits those of the code, by which its lanes go: a lane is one object, and runs one deployment at a time */
+/** @param limits of the code, which apply to its lanes: each lane is one object, which runs one deployment at a time */
 export function createLaneObject(limits: readonly CodeLimit[]): LaneObjectClass {
   const code = new Map(limits.map((limit) => [limit.name, limit]));
   return class LaneObject extends KeptLane {

@@ -1,6 +1,6 @@
 /**
- * Owns: the view over all lanes, those in the code and those in use, and setting their limits.
- * Does not own: a lane's slots (keeper), which lanes are in use (roll), what the code says (core/limit).
+ * Owns: listing all lanes, those in the code and those in use, and setting their limits.
+ * Does not own: a lane's slots (keeper), which lanes are in use (roll), the limits in the code (core/limit).
  */
 import { HoldfastError } from "../core/error.ts";
 import { limitIn } from "../core/limit.ts";
@@ -10,12 +10,12 @@ import type { OverrideRequest, LaneInfo, LaneQuery, Lanes } from "../core/lanes.
 import { baseOf, checkLane, kindOf } from "../core/ticket.ts";
 import { laneObject, laneRoll } from "./address.ts";
 
-/** Holders and waiters that a list shows of each lane. */
+/** The number of holders and waiters of each lane in a list. */
 const shown = 20;
-/** Lanes that are asked at once. */
+/** The limit of simultaneous calls of lanes. */
 const atOnce = 50;
 
-/** @param limits those of the code, sorted by name */
+/** @param limits of the code, sorted by name */
 export function createLanes(limits: readonly CodeLimit[]): Lanes {
   const code = new Map(limits.map((limit) => [limit.name, limit]));
   return {
@@ -32,7 +32,7 @@ async function list(
   { limit, cursor }: LaneQuery,
 ): Promise<{ readonly lanes: readonly LaneInfo[]; readonly cursor: string | null }> {
   const after = cursor === undefined ? "" : fromNameCursor(cursor);
-  // One more than the page shows whether another follows.
+  // One more than a page, to know whether another page follows.
   const used = await laneRoll().names(after, limit + 1);
   const named = [...code.keys()].filter((name) => compareNames(name, after) > 0);
   const names = [...new Set([...used, ...named])].toSorted(compareNames);
@@ -62,12 +62,12 @@ async function override(
   if ((await read(code, name, 0)) === null) throw notFound(name);
   const info = await laneObject(name).override(limit, request, key);
   if (info === null) throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used for another limit");
-  // Of a request that is repeated, what others have set since.
+  // For a repeated request, this is the limit that others may have set since.
   if (kindOf(name) !== null && baseOf(name) === null) await laneRoll().overrideAll(name, info.override);
   return withCode(code, info);
 }
 
-/** Null for a lane that is neither in the code, with or without its key, nor in use. */
+/** Null for a lane that is not in use, and not in the code, with or without its key. */
 async function read(code: Code, name: string, limit: number): Promise<LaneInfo | null> {
   const info = await laneObject(name).read(limit);
   if (info !== null) return withCode(code, info);
@@ -76,7 +76,7 @@ async function read(code: Code, name: string, limit: number): Promise<LaneInfo |
 
 const unused = { limit: null, override: null, periodMs: null, used: 0, waiting: 0, holders: [], queue: [] };
 
-/** A lane that nobody has entered does not know what the code says. */
+/** Adds the limits of the code, which an unused lane does not have. */
 function withCode(code: Code, info: LaneInfo): LaneInfo {
   const { limit = null, periodMs = null } = limitIn(code, info.name) ?? {};
   return { ...info, limit: info.limit ?? limit, periodMs: info.periodMs ?? periodMs };

@@ -1,8 +1,8 @@
 /**
- * Owns: one view over all shards of the directory.
- * Does not own: what a shard holds, or which run belongs to which shard.
+ * Owns: reading the directory across all of its shards.
+ * Does not own: the content of a shard, and which run belongs to which shard.
  *
- * An answer is whole or it is an error: a shard that cannot be asked is never left out.
+ * An answer is complete or an error: a shard that cannot be reached is never left out.
  */
 import { Causes } from "../core/cause.ts";
 import { byNewest, fromCursor, toCursor } from "../core/cursor.ts";
@@ -15,7 +15,7 @@ import type { DirectoryRpc } from "./rpc/directory.ts";
 
 const maxGroups = 1000;
 const maxCauses = 100;
-/** Beyond twice its even share: chance is never quite even. */
+/** Added to twice the even share of a shard, because runs are not distributed evenly. */
 const spare = 3;
 
 /** One page, newest first; `cursor` is null on the last. @throws HoldfastError cursor_invalid */
@@ -24,19 +24,19 @@ export async function listRuns(
 ): Promise<{ readonly runs: readonly RunSummary[]; readonly cursor: string | null }> {
   const { cursor, ...filter } = query;
   const before = cursor === undefined ? null : fromCursor(cursor, filter);
-  // One more than the page: whichever shards they come from, it shows whether more follow.
+  // One more than a page, to know whether more follow.
   const runs = await newest(filter, query.limit + 1, before);
   const page = runs.slice(0, query.limit);
   const last = page.at(-1);
   return { runs: page, cursor: last === undefined || runs.length <= page.length ? null : toCursor(last, filter) };
 }
 
-/** What was read of one shard: its newest that fit. */
+/** The newest matching runs of one shard, as far as they were read. */
 type Part = { readonly shard: DirectoryRpc; readonly runs: RunSummary[]; isWhole: boolean };
 
 /**
- * The newest `count` of all shards, or all there are. Each is asked for twice its even share at first, so that many
- * shards send little more than few do; then those that may have more of the newest, for all that may be missing.
+ * The newest `count` runs of all shards, or all runs. Each shard first returns twice its even share, so that many shards do
+ * not send many more runs than few. Then shards that may have more of the newest ones return all that may be missing.
  */
 async function newest(filter: Omit<RunQuery, "cursor">, count: number, before: Position | null): Promise<RunSummary[]> {
   const parts: Part[] = (await listingShards()).map((shard) => ({ shard, runs: [], isWhole: false }));
@@ -68,7 +68,7 @@ function merged(parts: readonly Part[]): RunSummary[] {
   return once(parts.flatMap(({ runs }) => runs).toSorted(byNewest));
 }
 
-/** A run that two shards list, as it may be while deployments take turns, is what the newer of them says. */
+/** Removes duplicates, which are possible during a deployment: of a run in two shards the newer report counts. */
 function once(runs: readonly RunSummary[]): RunSummary[] {
   const found: RunSummary[] = [];
   for (const run of runs) {
@@ -79,13 +79,13 @@ function once(runs: readonly RunSummary[]): RunSummary[] {
   return found;
 }
 
-/** How many runs fit, those of the workflow `except` aside. */
+/** The number of matching runs, without those of the workflow `except`. */
 export async function countMatching(filter: RunFilter, except: string): Promise<number> {
   const counts = await Promise.all((await listingShards()).map((shard) => shard.count(filter, except)));
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Workflow → status → number of runs; every status is there, workflows without a run are not. */
+/** Workflow → status → number of runs, with all statuses, but without workflows that have no runs. */
 export async function countRuns(): Promise<ReadonlyMap<string, Readonly<Record<RunStatus, number>>>> {
   const parts = await Promise.all((await listingShards()).map((shard) => shard.counts()));
   const counts = new Map<string, Record<RunStatus, number>>();
@@ -97,7 +97,7 @@ export async function countRuns(): Promise<ReadonlyMap<string, Readonly<Record<R
   return counts;
 }
 
-/** Runs that fit in groups by the fields, the largest group first; without fields only how many there are. */
+/** The matching runs grouped by the fields, the largest group first; without fields only their number. */
 export async function countGroups(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Counts> {
   const parts = await Promise.all((await listingShards()).map((shard) => shard.groups(filter, groupBy)));
   const counts = new Map<string, { readonly key: Counts["groups"][number]["key"]; count: number }>();
@@ -116,7 +116,7 @@ export async function countGroups(filter: RunFilter, groupBy: readonly GroupFiel
   };
 }
 
-/** Failed runs that fit by their cause, the most frequent first. */
+/** The causes of matching failed runs, the most frequent first. */
 export async function listCauses(filter: RunFilter): Promise<readonly Cause[]> {
   const parts = await Promise.all((await listingShards()).map((shard) => shard.causes(filter)));
   const causes = new Causes(Infinity);

@@ -1,7 +1,7 @@
 /**
  * Owns: the log of a deployment: one line of JSON for each event in the life of a run.
- * Does not own: the history of a run, which says more; what else is wrong (console.error where it happens).
- * Invariant 1: no value of a run is ever in it: no input, result, payload, label or progress.
+ * Does not own: the history of a run, which has more detail; other errors, which are written where they happen.
+ * Invariant 1: it never contains a value of a run: no input, result, payload, label or progress.
  */
 import { authorOf } from "../core/author.ts";
 import type { Author } from "../core/author.ts";
@@ -15,14 +15,14 @@ import { variable } from "./address.ts";
 import { answersMs } from "./lag.ts";
 
 type Level = "log" | "warn" | "error";
-/** What is written besides the names of the run; undefined fields are left out. */
+/** The fields of a line besides the run's id and workflow; undefined fields are left out. */
 type Event = Readonly<Record<string, unknown>> & { readonly event: string };
 
 const longestMessage = 1000;
 
 /**
- * Whether lines are written, by the variable LOG. A value that is neither counts as the default here, because
- * it must not hold a run up: {@link checkLog} says what is wrong.
+ * Whether the variable LOG turns the log off. An invalid value counts as the default here, because it must not stop a run;
+ * {@link checkLog} reports it.
  */
 function isSilent(): boolean {
   return variable("LOG") === "off";
@@ -37,12 +37,12 @@ export function checkLog(): void {
 
 type Line = { readonly level: Level; readonly run: EntryOf<"run.created">; readonly at: number; readonly event: Event };
 
-/** The lines of one run. They are made and written after the answers to those who wait for it, in their order. */
+/** The lines of one run. They are made and written in order, after callers who wait for the run are answered. */
 export class Log {
   #lines: Line[] = [];
   #dueAt = 0;
 
-  /** @param created the run's, as it was before these entries; null where they create it */
+  /** @param created the creation of the run before these entries; null if they create it */
   note(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
     if (isSilent()) return;
     let run = created;
@@ -50,9 +50,9 @@ export class Log {
     const begins = kinds.has("run.created") && kinds.has("run.started");
     for (const entry of entries) {
       if (entry.kind === "run.created") run = entry;
-      // Copied entries happened to another run, or in the life before.
+      // Copied entries are of another run, or of the life before.
       if (run === null || (entry.seq > run.seq && entry.seq <= copiedUpTo(run))) continue;
-      // A run that begins at once says so with its creation: a deployment pays for each line.
+      // A run that starts immediately has one line for both entries, because each line costs money.
       if (entry.kind === "run.started" && begins) continue;
       const event = eventOf(entry, run, begins);
       if (event === null) continue;
@@ -61,11 +61,11 @@ export class Log {
     }
   }
 
-  /** Writes what is due; answers when more will be, epoch ms; null where nothing is left. */
+  /** Writes the lines that are due. Returns when more will be due, epoch ms; null for never. */
   attend(): number | null {
     if (this.#lines.length === 0) return null;
     const now = Date.now();
-    // Nothing waits for longer: a clock that says so was set back.
+    // A longer wait means that the clock was set back.
     if (this.#dueAt > now && this.#dueAt <= now + answersMs) return this.#dueAt;
     this.flush();
     return null;
@@ -78,7 +78,7 @@ export class Log {
   }
 }
 
-/** The run is gone: somebody deleted it, or its retention is over. */
+/** Logs the removal of a run, by a request or after its retention. */
 export function logRemoval(
   run: EntryOf<"run.created">,
   at: number,
@@ -90,7 +90,7 @@ export function logRemoval(
   write({ level: "log", run, at, event });
 }
 
-/** A call of a webhook that starts runs was refused, so that there is no run to tell of it. */
+/** Logs a refused call of a webhook that starts runs, because there is no run to record it. */
 export function logDelivery(
   { name, workflow }: { readonly name: string; readonly workflow: string },
   { code, message }: HoldfastError,
@@ -102,7 +102,7 @@ export function logDelivery(
   console.warn(JSON.stringify({ event, webhook: name, workflow, at: new Date(at).toISOString(), error }));
 }
 
-/** @param begins the run begins with its creation */
+/** @param begins whether the run starts with its creation */
 function eventOf(entry: Entry, run: EntryOf<"run.created">, begins: boolean): Event | null {
   const { kind: event, seq } = entry;
   switch (entry.kind) {
@@ -138,7 +138,7 @@ function eventOf(entry: Entry, run: EntryOf<"run.created">, begins: boolean): Ev
         ...{ durationMs: entry.at - entry.startedAt, error: errorOf(entry.error) },
       };
     default:
-      // Everything else is in the history alone.
+      // All other entries are only in the history.
       return null;
   }
 }
@@ -152,7 +152,7 @@ function whyOf(entry: Author & { readonly reason: string | null }): object {
   return { ...authorOf(entry), reason: entry.reason ?? undefined };
 }
 
-/** From the creation of the run's first life, ms. */
+/** The time from the creation of the run's first life, ms. */
 function ageOf(run: EntryOf<"run.created">, end: Entry): number {
   return end.at - bornAt(run);
 }

@@ -1,9 +1,9 @@
 /**
- * Owns: the run of one object as it is stored and as it is known: its journal, the run that is made of it, and who
- * hears of every commit (the meter, the log, those who follow).
- * Does not own: when the run is looked at, its alarm, its removal (host), the journal's format (store/journal).
- * Invariant 1: of one journal there is one run at a time; one that could not be written is forgotten, and the next
- * is made of what is stored.
+ * Owns: the run of one object, in storage and in memory: its journal, the run made from it, and the listeners of commits (the
+ * meter, the log, the followers).
+ * Does not own: when the run is advanced, its alarm, its removal (host), the journal's format (store/journal).
+ * Invariant 1: at any time there is one run in memory for the journal. A run that could not be written is given up, and the
+ * next one is made from the storage.
  */
 import type { Vault } from "../core/cipher.ts";
 import type { Entry, EntryOf } from "../core/entry.ts";
@@ -30,14 +30,14 @@ type Opened = {
   readonly run: Run;
   readonly journal: SqlJournal;
   readonly children: Children;
-  /** The first look at it is still to come. */
+  /** Whether the run was not advanced yet. */
   isCold: boolean;
 };
 
 export class Memory {
   readonly followers: Followers;
   readonly log = new Log();
-  /** Of the run that is in this object. */
+  /** The meter of the run in this object. */
   meter: Meter;
   readonly #ctx: DurableObjectState;
   readonly #vault: Vault;
@@ -58,20 +58,20 @@ export class Memory {
     return this.#open().run;
   }
 
-  /** The run, where there is one. @throws HoldfastError run_not_found */
+  /** The run. @throws HoldfastError run_not_found */
   existing(): Run {
     this.life();
     return this.run;
   }
 
-  /** Its creation; of one that has gone on as new, that of its newest life. @throws HoldfastError run_not_found */
+  /** The creation of the run's newest life. @throws HoldfastError run_not_found */
   life(): EntryOf<"run.created"> {
     const { created } = this.run.state;
     if (created === null) throw noRun();
     return created;
   }
 
-  /** The id of the run, also of one whose journal is damaged, if it can be read; undefined where there is none. */
+  /** The id of the run, if possible also of one whose journal is damaged; undefined if there is none. */
   get id(): string | undefined {
     try {
       return this.run.state.created?.id;
@@ -88,17 +88,17 @@ export class Memory {
     return this.#open().children;
   }
 
-  /** When the first life of the run began; undefined where there is none. */
+  /** When the first life of the run began; undefined if there is no run. */
   get bornAt(): number | undefined {
     return bornOf(this.run);
   }
 
-  /** The run was not looked at yet since it was opened from its journal, if it was. */
+  /** Whether the run was not opened from its journal yet, or not advanced since. */
   get isCold(): boolean {
     return this.#opened?.isCold ?? true;
   }
 
-  /** The run is looked at. */
+  /** Called when the run is advanced. */
   warm(): void {
     this.#open().isCold = false;
   }
@@ -108,8 +108,8 @@ export class Memory {
   }
 
   /**
-   * Begins a run without looking whether there is one: its first row makes the journal, or the storage refuses it.
-   * False where it did: nothing has happened, and the caller has to look.
+   * Creates a run without checking whether there is one: its first row creates the journal, or the storage refuses it.
+   * Returns false if it did: then nothing has happened, and the caller has to check.
    */
   begin(create: (run: Run) => void): boolean {
     if (this.#opened !== null) return false;
@@ -124,12 +124,12 @@ export class Memory {
     return true;
   }
 
-  /** Gives up a run that could not be written. */
+  /** Gives up the run in memory after it could not be written. */
   forget(): void {
     this.#opened = null;
   }
 
-  /** Removes all that is stored, and what is known of it. */
+  /** Deletes everything from storage and memory. */
   async clear(): Promise<void> {
     await this.#ctx.storage.deleteAll();
     this.followers.tell("gone");
@@ -137,7 +137,7 @@ export class Memory {
     this.forget();
   }
 
-  /** Writes a run that has come from elsewhere, all of it or nothing. @throws what the storage throws */
+  /** Writes an imported run in one transaction. @throws errors of the storage */
   install(arrived: Arrived): void {
     const { end } = arrived.state;
     const journal = this.openJournal();
@@ -146,13 +146,13 @@ export class Memory {
       if (end !== null) markExported(this.#ctx.storage.kv, end);
     });
     this.forget();
-    // It goes on from what the run took before.
+    // The new meter continues from the recorded usage.
     this.meter = this.#newMeter();
     const { created, imported } = this.run.state;
     if (imported !== null) this.log.note([imported], created);
   }
 
-  /** Why the journal cannot be read, where its content is at fault; null where it can. @throws key_missing, config_invalid */
+  /** The damage of the journal; null if it can be read. @throws key_missing, config_invalid */
   damage(): HoldfastError | null {
     try {
       void this.run;
@@ -163,7 +163,7 @@ export class Memory {
     }
   }
 
-  /** The journal as it is stored, whether or not it can be read. @param expected there may be one */
+  /** The stored journal, whether or not it can be read. @param expected whether there may be one */
   openJournal(expected = true): SqlJournal {
     return new SqlJournal(this.#ctx.storage, (rows, size) => this.meter.wrote(rows, size), this.#vault, expected);
   }
@@ -188,13 +188,13 @@ export class Memory {
     return { run, journal, children: world.children, isCold: true };
   }
 
-  /** Keeps a run that was given up from writing. @throws HoldfastError run_not_found where it was removed; else another error */
+  /** Refuses writes of a run that was given up. @throws HoldfastError run_not_found if it was removed, else another error */
   #refuseFormer(run: Run): void {
     if (this.isCurrent(run)) return;
     throw this.bornAt === bornOf(run) ? new Error("this memory of the run was given up") : gone();
   }
 
-  /** Every commit of the run passes here once it is written. */
+  /** Called after every commit of the run. */
   #recorded(entries: readonly Entry[]): void {
     this.followers.tellCommit(entries);
     this.log.note(entries, this.#opened?.run.state.created ?? null);
@@ -209,7 +209,7 @@ function bornOf({ state: { created } }: Run): number | undefined {
   return created === null ? undefined : bornAt(created);
 }
 
-/** The run was removed while a call of it was under way. */
+/** The error of a call during which the run was removed. */
 export function gone(): HoldfastError {
   return new HoldfastError("run_not_found", "the run was removed meanwhile");
 }

@@ -1,15 +1,15 @@
 /**
- * Owns: measuring what a run takes of the platform: rows, calls, time awake, bytes; and what of it goes on record.
+ * Owns: measuring the usage of a run: rows, calls, time awake, bytes; and when it is recorded.
  * Does not own: prices (core/price), what writes and calls (memory, alarm, slots, reporter).
- * Invariant 1: what is shown is on record with an entry, and never becomes less, whatever dies: a later life goes
- * on from it.
- * Invariant 2: it costs no row: it travels with entries that are written anyway.
+ * Invariant 1: the shown usage is recorded with an entry, and never decreases: after a death of the process, a later life
+ * continues from it.
+ * Invariant 2: it needs no rows of its own, because it is recorded with other entries.
  */
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Usage } from "../core/usage.ts";
 import { noUsage } from "../core/usage.ts";
 
-/** After these the run rests, or has ended: mostly nothing is written for some time. */
+/** After these entries the run is parked or has ended, so usually nothing is written for some time. */
 const rests: ReadonlySet<Fact["kind"]> = new Set([
   "run.completed",
   "run.failed",
@@ -24,21 +24,21 @@ const rests: ReadonlySet<Fact["kind"]> = new Set([
   "step.dispatched",
   "undo.attempt_failed",
 ]);
-/** A run at work has it on record at least this often, as far as it has anything on record. */
+/** The interval at which a busy run records its usage, if it writes entries. */
 const intervalMs = 1000;
 
-/** A database grows by pages of so many bytes. */
+/** The page size of the database. */
 const pageSize = 4096;
-/** What the storage keeps besides the text of a row. */
+/** The overhead of a row. */
 const rowSize = 32;
-/** Of a run of few entries: the catalogue, its journal and its alarm, a page each. */
+/** The database of a short run: one page each for the schema, the journal and the alarm. */
 const smallest = 3 * pageSize;
-/** Of the journal's page, what may be left when the next is begun. */
+/** How much of a page may be unused when the next one is begun. */
 const leftover = 128;
 
-/** One that watches over the report, and the next that the run waits for. */
+/** The watchdog of the report, and the next alarm of the run. */
 const alarmRows = 2;
-/** What the directory writes for a run it lists anew, and once for one that it did not know. */
+/** The rows that the directory writes for each report, and once more for a new run. */
 const listingRows = 1;
 const enrolmentRows = 1;
 
@@ -46,34 +46,34 @@ type Counts = Pick<Usage, "rowsWritten" | "requests" | "awakeMs">;
 
 export class Meter {
   readonly #bytesStored: () => number;
-  /** What this memory counted. */
+  /** The counts since this memory was created. */
   #rows = 0;
   #requests = 0;
-  /** Time awake in spans that are over; the current one, if any, began at `#awakeFrom`. */
+  /** Time awake in past spans; the current span, if any, began at `#awakeFrom`. */
   #awakeMs = 0;
   #awakeFrom = 0;
   #inFlight = 0;
-  /** What lives before this memory had on record; null until it was looked up. */
+  /** The usage that was recorded before this memory was created; null before it was read. */
   #before: Usage | null = null;
-  /** The newest on record. */
+  /** The newest recorded usage. */
   #recorded: Counts = noUsage;
-  /** When that was; 0: not yet in this memory. */
+  /** When it was recorded; 0 if not yet in this memory. */
   #recordedAt = 0;
-  /** The directory has heard of the run before. */
+  /** Whether the directory has got a report of the run. */
   #listed = false;
-  /** The size that the storage last said; null once it may have grown by a page. Asking is not cheap. */
+  /** The size of the storage when it was last read, which is slow; null if it may have grown by a page since. */
   #bytes: number | null = null;
-  /** Characters that were written since. */
+  /** Characters written since then. */
   #unseen = 0;
-  /** The same, of a database that was empty when this memory began; null of one that was not. */
+  /** Characters written to a database that was empty when this memory was created; null for any other. */
   #written: number | null = null;
 
-  /** @param bytesStored asks the storage */
+  /** @param bytesStored reads the size of the storage */
   constructor(bytesStored: () => number) {
     this.#bytesStored = bytesStored;
   }
 
-  /** Goes on from what is on record; once in a memory. */
+  /** Continues from the recorded usage; called once. */
   open(onRecord: Usage): void {
     if (this.#before !== null) return;
     this.#before = onRecord;
@@ -81,13 +81,13 @@ export class Meter {
     this.#listed = onRecord.rowsWritten > 0;
   }
 
-  /** The run has begun in this memory, and in a database that was empty; once its first row is written. */
+  /** Called after the first row of a new run was written to an empty database. */
   begin(): void {
     this.#before = noUsage;
     this.#written = this.#unseen;
   }
 
-  /** @param size how many characters there are in these rows */
+  /** @param size of these rows in characters */
   wrote(rows: number, size = 0): void {
     const bytes = size + rows * rowSize;
     this.#rows += rows;
@@ -96,20 +96,20 @@ export class Meter {
     if (this.#unseen > pageSize / 2) this.#bytes = null;
   }
 
-  /** The object called another that is no run; runs count the calls they take themselves. */
+  /** Counts a call of another object that is not a run; runs count the calls that they receive. */
   called(): void {
     this.#requests++;
   }
 
-  /** The directory was told, and wrote so many rows; undefined where it does not say. */
+  /** Counts a report to the directory, and the rows that it wrote; undefined if the answer does not say. */
   reported(rows: number | undefined): void {
     this.called();
     this.#listed = true;
-    // They are not in this object's storage.
+    // Not through `wrote`, because these rows are not in this object's storage.
     this.#rows += rows ?? listingRows;
   }
 
-  /** One call that the object takes, from its beginning to its end. */
+  /** Measures a call that the object receives. */
   take<Value>(call: () => Value): Value {
     this.#requests++;
     this.#bytes = null;
@@ -126,20 +126,20 @@ export class Meter {
     return answer;
   }
 
-  /** Work that keeps the object awake until it settles. */
+  /** Measures work that keeps the object awake until it settles. */
   hold<Value>(work: Promise<Value>): Promise<Value> {
     this.#begin();
     this.#endWith(work);
     return work;
   }
 
-  /** What is shown of the run: what is on record, and the bytes there are. */
+  /** The recorded usage, with the present size of the storage. */
   get usage(): Usage {
     const { rowsWritten, requests, awakeMs } = this.#recorded;
     return { rowsWritten, requests, awakeMs, bytesStored: this.#stored() };
   }
 
-  /** The first answer takes the storage as long as writing a row: most runs are too small to need it. */
+  /** Reading the size first takes as long as writing a row, so it is computed for short runs, which most are. */
   #stored(): number {
     if (this.#written !== null && this.#written + leftover < smallest) return smallest;
     if (this.#bytes === null) this.#unseen = 0;
@@ -147,16 +147,16 @@ export class Meter {
     return this.#bytes;
   }
 
-  /** What goes on record with a commit of these entries; null: nothing. The commit counts as one row already. */
+  /** The usage to record with a commit of these entries, which is counted already; null for none. */
   record(entries: readonly Entry[]): Usage | null {
     const now = Date.now();
     const rest = entries.some(({ kind }) => rests.has(kind));
-    // Of a run that goes on as new, nothing else is left that says what it has taken.
+    // A run that is continued as new loses the entries with its former usage.
     const renewed = entries[0]?.kind === "run.created";
     if (!rest && !renewed && now - this.#recordedAt < intervalMs) return null;
     const before = this.#before ?? noUsage;
     const awakeMs = this.#awakeMs + (this.#inFlight > 0 ? Math.max(0, now - this.#awakeFrom) : 0);
-    // Coming to rest, the run sets an alarm and is reported. No entry follows to record what that takes, so it is counted ahead.
+    // A run that is parked sets an alarm and is reported. No later entry records this, so it is counted in advance.
     const ahead = rest
       ? { rows: alarmRows + listingRows + (this.#listed ? 0 : enrolmentRows), requests: 1 }
       : { rows: 0, requests: 0 };
@@ -166,7 +166,7 @@ export class Meter {
       awakeMs: Math.max(this.#recorded.awakeMs, before.awakeMs + awakeMs),
     };
     this.#recordedAt = now;
-    // A run that is new has stored nothing yet.
+    // A new run has stored nothing yet.
     return renewed && before.rowsWritten === 0 ? { ...this.#recorded, bytesStored: 0 } : this.usage;
   }
 
@@ -184,7 +184,7 @@ export class Meter {
   }
 }
 
-/** Has every method of the object pass its meter as it is called. */
+/** Makes every call of a method of the object measured by its meter. */
 export function meterCalls<Called extends object>(prototype: Called, meterOf: (object: Called) => Meter): void {
   for (const [name, { value, ...property }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
     if (name === "constructor" || typeof value !== "function") continue;

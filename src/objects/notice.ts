@@ -1,12 +1,12 @@
 /**
- * Owns: the workflow that tells one address of one end of a run, which every deployment has.
- * Does not own: when it is started (notifier), the call (subscribers), what is told (core/notice).
+ * Owns: the built-in workflow that delivers the notice of one end of a run to one address.
+ * Does not own: when it is started (notifier), the call (subscribers), the content (core/notice).
  *
  * Invariants
- * 1. It holds nothing of the run but its id: what is told is read from the run as it is told, so that a run that
- *    was deleted has left no copy, and is told of no more.
- * 2. Every attempt has the same `webhook-id` and the same body: whoever hears of it twice can tell.
- * 3. It is told of by nobody: neither this nor any other workflow of ours has subscribers.
+ * 1. It stores only the id of the run. The content is read from the run for each attempt, so a deleted run leaves no copy, and
+ *    its notices end.
+ * 2. All attempts have the same `webhook-id` and body, so the receiver can recognize a repetition.
+ * 3. Runs of this and other built-in workflows have no subscribers themselves.
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError, NonRetryableError, hasCode } from "../core/error.ts";
@@ -23,17 +23,17 @@ import { digestOf } from "./digest.ts";
 import { patiently, within } from "./patience.ts";
 import { allowedHosts, post } from "./subscribers.ts";
 
-/** Which life of which run, the `seq` of its end, and who is told. */
+/** The run and its life, the `seq` of its end, and the address. */
 type Order = { readonly run: string; readonly createdAt: number; readonly end: number; readonly url: string };
 
 type NoticeStart = Pick<StartRequest, "id" | "input" | "labels" | "trace" | "by"> & { readonly parent: ParentRun };
 
-/** The run may have to be read from its journal first. */
+/** Allows for a run that has to be loaded from its journal. */
 const callLimitMs = 30_000;
 
 export const notice = builtIn("holdfast.notify", handle);
 
-/** What starts the run that tells the address: the same end and address start the same. */
+/** The start of the run that delivers a notice, with an id derived from the end and the address. */
 export async function noticeStart(created: EntryOf<"run.created">, end: number, url: string): Promise<NoticeStart> {
   const { id: run, at: createdAt, workflow } = created;
   const order: Order = { run, createdAt, end, url };
@@ -54,7 +54,7 @@ async function handle(order: Order, step: Step): Promise<unknown> {
 
 async function deliver({ run, createdAt, end, url }: Order, id: string, signal: AbortSignal): Promise<object> {
   checkSubscriber(url, allowedHosts());
-  // An attempt is for the address: a run that cannot be reached for a moment costs none.
+  // Retried here, because attempts are for the address, and not for a run that cannot be reached for a moment.
   const read = () => within(runObject(run).notice(createdAt, end), callLimitMs);
   const body = await patiently(read, () => signal.aborted);
   if (!body.ok) {
@@ -75,7 +75,7 @@ async function deliver({ run, createdAt, end, url }: Order, id: string, signal: 
   }
 }
 
-/** An address that may not be called will not be by waiting; a person may change what is allowed, and try again. */
+/** No retry for an address that is not allowed: after the configuration was changed, a person can retry the run. */
 function pauseAfter(error: unknown, attempt: number): number | null {
   if (hasCode(error, "notify_invalid")) return null;
   const { waitMs = 0 } = error as { readonly waitMs?: number };

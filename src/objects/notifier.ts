@@ -1,13 +1,13 @@
 /**
- * Owns: what a run that has ended owes to those who are to be told: starting, for each, the run that tells them.
- * Does not own: telling them (notice), keeping the memory meanwhile (host).
+ * Owns: notifying the subscribers of an ended run: starting a run of the workflow `notice` for each.
+ * Does not own: the delivery (notice), keeping the object in memory meanwhile (host).
  *
  * Invariants
- * 1. It holds nothing up: a run is answered, retried and listed without waiting for it.
- * 2. The journal is the outbox: what is owed are ends without a `notice.started`, also of a run that was tried again
- * since. What an earlier life started and did not note is found by its id, and noted.
- * 3. A run whose retention is over stays for as long as its end is still being told; one that somebody deletes does not.
- * 4. An end that another deployment recorded is told there.
+ * 1. It delays nothing: a run is answered, retried and listed without waiting for it.
+ * 2. The journal is the outbox: ends without a `notice.started` are pending, also if the run was retried since. A notice that
+ *    an earlier life started without recording it is found by its id, and recorded.
+ * 3. A run is kept after its retention while its notices are being delivered, but a deletion does not wait for them.
+ * 4. The deployment that recorded an end delivers its notices.
  */
 import type { ErrorCode } from "../core/code.ts";
 import type { EntryOf } from "../core/entry.ts";
@@ -23,15 +23,15 @@ import { turn } from "./turn.ts";
 const callLimitMs = 30_000;
 const longestPauseMs = 3_600_000;
 
-/** Of a run that tells nobody anything any more: it is gone, or nobody can make one of its journal. */
+/** Codes of a notice's run that delivers nothing any more: it was removed, or cannot be read. */
 const mute: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_corrupt", "journal_newer"]);
 
-/** Whoever hosts the run. */
+/** The host of the run. */
 type Owner = {
   state(): RunState;
-  /** Puts on record that the run `run` tells the address of the end `of`; not where the run is another by now. */
+  /** Records that the run `run` notifies the address of the end `of`; not if the object has another run by now. */
   note(notice: { readonly url: string; readonly of: number; readonly run: string }): void;
-  /** A debt was paid, or could not be. */
+  /** Called when a notice was started, or that failed. */
   changed(): void;
 };
 
@@ -45,7 +45,7 @@ export class Notifier {
     this.#owner = owner;
   }
 
-  /** Begins what is due; answers when more will be, epoch ms; null where nothing is left to begin. */
+  /** Starts the notices that are due. Returns when more will be due, epoch ms; null for never. */
   attend(): number | null {
     const { created, untold } = this.#owner.state();
     if (created === null || untold.size === 0 || this.busy) return null;
@@ -55,7 +55,7 @@ export class Notifier {
     return null;
   }
 
-  /** Whether all that tell its ends have come to their own: while they have not, they read them here. @throws */
+  /** Whether all runs that deliver its notices have ended: until then they read the end from this run. @throws */
   async settled(): Promise<boolean> {
     for (const id of this.#owner.state().notices) {
       const found = await within(runObject(id).read(0), callLimitMs);
@@ -67,12 +67,12 @@ export class Notifier {
 
   async #pay(created: EntryOf<"run.created">): Promise<void> {
     try {
-      // Whoever waits for the end hears of it first.
+      // Callers that wait for the end are answered first.
       await turn();
       const owed = [...this.#owner.state().untold].flatMap(([of, urls]) => [...urls].map((url) => ({ of, url })));
       for (const debt of owed) {
         const { run } = await within(startRun(notice, await noticeStart(created, debt.of, debt.url)), callLimitMs);
-        // An instance that was restarted meanwhile has that end no more.
+        // A run that was restarted meanwhile does not have that end any more.
         if (this.#owner.state().untold.get(debt.of)?.has(debt.url) === true) this.#owner.note({ ...debt, run: run.id });
       }
       this.#failures = 0;

@@ -1,6 +1,6 @@
 /**
- * Owns: getting a run with large values through a call between objects, which holds 32 MiB.
- * Does not own: how large one value may be (core/size).
+ * Owns: passing a run with large values through calls between objects, which are limited to 32 MiB.
+ * Does not own: the limit of a value (core/size).
  */
 import type { RunSnapshot } from "../core/run.ts";
 import { runObject } from "./address.ts";
@@ -8,7 +8,7 @@ import { unwrap } from "./answer.ts";
 import { answered } from "./lag.ts";
 import type { Parcel, ValueField } from "./rpc/run.ts";
 
-/** Characters that travel together; a character takes one byte or two. */
+/** The limit of characters in one call; a character has one or two bytes. */
 const maxTogether = 8_000_000;
 
 export function pack(run: RunSnapshot): Parcel {

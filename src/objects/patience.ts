@@ -1,34 +1,34 @@
 /**
- * Owns: how long one object waits for another, and before it asks again, and how an error is written into the log.
- * Does not own: what is done when there was no answer.
+ * Owns: timeouts and retries of calls between objects, and the text of errors in the log.
+ * Does not own: the reaction to a call that failed.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { Limit } from "../engine/delivery.ts";
 import { timer } from "./timer.ts";
 
-/** How long an object that cannot be reached is asked again and again. */
+/** How long calls of an object that cannot be reached are retried. */
 const patienceMs = 60_000;
 const longestPauseMs = 5000;
 const hookLimitMs = 30_000;
 
-/** The pause before another attempt: from a second on, doubled with each failure, a fifth more or less by chance. */
+/** The pause before another attempt: one second, doubled with each failure, with 20 % jitter. */
 export function backoff(failures: number, longestMs: number): number {
   return Math.min(longestMs, 500 * 2 ** failures) * (0.8 + 0.4 * Math.random());
 }
 
-/** Rejects when the work takes longer; the work goes on. What it rejects with says that asking again makes sense. */
+/** Rejects with a retryable error when the work takes longer; the work is not stopped. */
 export async function within<Value>(work: Promise<Value>, limitMs: number): Promise<Value> {
   return await against(limitMs, (over) => Promise.race([work, over.then(() => Promise.reject(late(limitMs)))]));
 }
 
-/** What comes of the work; null where it takes longer. */
+/** The result of the work; null if it takes longer. */
 export async function upTo<Value>(limitMs: number, work: Promise<Value>): Promise<Value | null> {
   return await against(limitMs, (over) => Promise.race([work, over]));
 }
 
 /**
- * Does something with a time limit: `make` is given a promise that resolves to null once the time is over. The timer is
- * cancelled when `make` has settled: left behind, it would keep the object awake.
+ * Calls `make` with a promise that resolves to null when the time is over. The timer is cancelled when the promise of `make`
+ * settles, because it would keep the object awake.
  */
 export async function against<Value>(limitMs: number, make: (over: Promise<null>) => Promise<Value>): Promise<Value> {
   const limit = timer(Date.now() + limitMs);
@@ -39,10 +39,10 @@ export async function against<Value>(limitMs: number, make: (over: Promise<null>
   }
 }
 
-/** How long the functions of an author may take that verify, or answer, the call of a webhook: the caller waits no longer. */
+/** The limit for the author's functions `verify` and `respond` of a webhook, for which the caller waits. */
 export const callLimit: Limit = (made) => upTo(hookLimitMs, made);
 
-/** Asks with a signal that aborts as `stop` does, or once it takes longer. */
+/** Makes the call with a signal that aborts with `stop`, or when the time is over. */
 export async function inTime<Answer>(
   stop: AbortSignal,
   limitMs: number,
@@ -56,7 +56,7 @@ export async function inTime<Answer>(
   });
 }
 
-/** The object, none of whose calls is waited for any longer; what was begun goes on. */
+/** The object with a timeout for all calls, which are not stopped. */
 export function limited<Rpc extends object>(object: Rpc, limitMs: number): Rpc {
   return new Proxy(object, {
     get(target, name) {
@@ -77,8 +77,8 @@ export function describe(error: unknown): string {
 }
 
 /**
- * Asks again, at growing intervals, where it fails with anything but a HoldfastError.
- * @throws the last error, once that has gone on for a minute or nobody wants it any more
+ * Retries the call with growing pauses after any error except for a HoldfastError.
+ * @throws the last error after a minute, or when the result is not needed any more
  */
 export async function patiently<Value>(
   ask: () => Promise<Value>,

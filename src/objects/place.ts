@@ -1,22 +1,21 @@
 /**
- * Owns: listed runs as they stand at the instant of the answer: their places in lanes, and the sentence on why
- * they do not go on.
- * Does not own: the listing (listing), how such a sentence is made (core/reason), the lanes.
+ * Owns: adding the present state to listed runs: their places in lanes, and the sentence on why they do not progress.
+ * Does not own: the list (listing), the sentence (core/reason), the lanes.
  *
- * A lane that cannot be asked costs the places in it and nothing else: no run is ever asked, so none is woken.
+ * If a lane cannot be reached, only its places are missing. Runs are never called, so none is woken.
  */
 import { reasonAt } from "../core/reason.ts";
 import type { Position, RunSummary } from "../core/run.ts";
 import { laneObject } from "./address.ts";
 import { within } from "./patience.ts";
 
-/** Lanes that are asked for one page. */
+/** The limit of lanes that are called for one page. */
 const maxLanes = 10;
-/** Who stands further behind is shown without a place. */
+/** Runs that are further behind are shown without a place. */
 const maxPlaces = 1000;
 const askLimitMs = 1000;
 
-/** The runs with their places, and `reason` true at this instant. */
+/** The runs with their places, and the present `reason`. */
 export async function asTheyStand(runs: readonly RunSummary[]): Promise<readonly RunSummary[]> {
   const names = new Set(runs.flatMap(({ waitingFor }) => lanesOf(waitingFor)));
   const lanes = await Promise.all([...names].slice(0, maxLanes).map(async (name) => [name, await ask(name)] as const));
@@ -36,7 +35,7 @@ function lanesOf(waitingFor: RunSummary["waitingFor"]): string[] {
   return waitingFor.filter(({ kind }) => kind === "lane").map(({ name }) => name);
 }
 
-/** The first place of each run that waits in the lane. */
+/** The first place of each waiting run in the lane. */
 async function ask(lane: string): Promise<ReadonlyMap<string, Position>> {
   const places = new Map<string, Position>();
   try {
@@ -45,7 +44,7 @@ async function ask(lane: string): Promise<ReadonlyMap<string, Position>> {
       if (!places.has(run)) places.set(run, { position, used: info?.used ?? 0, limit: info?.limit ?? null });
     }
   } catch {
-    // The sentence then tells since when it waits.
+    // Then the sentence only says since when the run waits.
   }
   return places;
 }

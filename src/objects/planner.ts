@@ -1,12 +1,11 @@
 /**
- * Owns: what people ask of schedules: to make, change, pause and remove them, to start a run by hand, to
- * start those of the past; and that the same request, made again, does nothing more.
- * Does not own: the schedules (roster), the backfills (backfill), and the alarm, which the scheduler sets
- * after each request.
+ * Owns: requests about schedules: creating, changing, pausing and removing them, starting a run by hand, backfills; and their
+ * idempotency.
+ * Does not own: the schedules (roster), the backfills (backfill), the alarm, which the scheduler sets after each request.
  *
  * Invariants
- * 1. What is answered is on record: all writes of a request are made in one turn.
- * 2. A check that waits is made of the rule as it was; if that is another rule by then, it is made again.
+ * 1. Requests are recorded before they are answered: all writes of a request are made in one turn.
+ * 2. If the rule was changed during an asynchronous check, the check is repeated.
  */
 import { authorOf } from "../core/author.ts";
 import type { RequestMetadata } from "../core/author.ts";
@@ -29,12 +28,12 @@ import { within } from "./patience.ts";
 import type { Roster, Scheduled } from "./roster.ts";
 import type { Trigger, TriggerPlan } from "./rpc/scheduler.ts";
 
-/** All of them are looked at together, and listed together. */
+/** Limited, because all schedules are checked and listed together. */
 const maxMade = 1_000;
-/** One answer of the scheduler carries all of them. */
+/** Limited, because one answer of the scheduler contains all inputs. */
 const maxInputLength = 8_000_000;
 const keyKeptMs = 86_400_000;
-/** How many slots are counted before others have their turn: some 10 ms. */
+/** How many slots are counted in one turn, which takes about 10 ms. */
 const countAtOnce = 100;
 const shownFirings = 5;
 
@@ -69,7 +68,7 @@ export class Planner {
     const plan = makePlan(request);
     const found = this.#isMade(plan);
     if (!found) await within(this.#app.check(plan.rule), callLimitMs);
-    // Somebody else may have made it while it was checked.
+    // Another request may have created it during the check.
     const created = !found && !this.#isMade(plan);
     if (created) {
       this.#checkRoom(plan.rule);
@@ -79,7 +78,7 @@ export class Planner {
     return { schedule: this.find(id, shownFirings), created };
   }
 
-  /** @throws HoldfastError schedule_exists: the id is taken by another */
+  /** Whether this schedule exists already. @throws HoldfastError schedule_exists: another one has the id */
   #isMade(plan: Plan): boolean {
     const { id } = plan.rule;
     this.#roster.check(id);
@@ -97,7 +96,7 @@ export class Planner {
       const before = this.#roster.find(id);
       const after = changed(before, change);
       if (after !== null) await within(this.#app.check(after.rule), callLimitMs);
-      // Somebody else may have changed it while it was checked.
+      // Another request may have changed it during the check.
       if (after !== null && this.#roster.rule(id) !== before.rule) continue;
       if (after !== null) {
         this.#checkRoom(after.rule);
@@ -141,7 +140,7 @@ export class Planner {
     console.warn(`schedule ${id}: deleted by ${request.by}${because(request.reason)}`);
   }
 
-  /** What to start. The caller starts it: its answer, or refusal, is the request's. */
+  /** The start of a run by hand. The caller makes it, and its answer or refusal is that of the request. */
   trigger(id: string, request: Trigger): TriggerPlan {
     const once = this.#idempotency(["trigger", id, request.reason], request);
     const { rule } = this.#roster.find(id);
@@ -155,7 +154,7 @@ export class Planner {
     return { workflow: rule.workflow, input: rule.input ?? undefinedValue, runId, at };
   }
 
-  /** A run that somebody sets going by hand is in the way of firings, where there is such a schedule. */
+  /** Makes a run that was started by hand count for the overlap rule of the schedule, if it exists. */
   adopt(id: string, runId: string): void {
     this.#roster.change(id, (_, state, now) => firing.adopt(state, runId, now));
   }
@@ -165,15 +164,15 @@ export class Planner {
     const what = ["backfill", id, fromAt, askedUntilAt, overlap, request.reason];
     const before = this.#idempotency(what, request);
     if (typeof before.known === "number") return { firings: before.known };
-    // A slot that has not come is left to its time.
+    // Future slots are left to the schedule.
     const untilAt = Math.max(fromAt, Math.min(askedUntilAt, Date.now() + 1));
     for (;;) {
       const { rule } = this.#roster.find(id);
       const firings = await this.#count(rule, fromAt, untilAt);
       if (this.#roster.rule(id) !== rule) continue;
-      // Another may have been asked for while this one was counted.
+      // Another backfill may have been added during the count.
       if (firings > this.#room(id)) throw tooLarge(fromAt, untilAt);
-      // The same request may have been made twice, side by side.
+      // A simultaneous repetition of the request may have added it.
       const once = this.#idempotency(what, request);
       if (typeof once.known === "number") return { firings: once.known };
       const { cron, timezone } = rule;
@@ -186,7 +185,7 @@ export class Planner {
     }
   }
 
-  /** Counts no further than there is room. */
+  /** Counts up to the limit. */
   async #count(rule: Rule, fromAt: number, untilAt: number): Promise<number> {
     let firings = 0;
     for (let nextAt = fromAt; nextAt < untilAt && firings <= this.#room(rule.id);) {
@@ -203,9 +202,8 @@ export class Planner {
   }
 
   /**
-   * What makes a request with a key happen once: `known` is the result that it had before, undefined the first time; `done`
-   * notes the result.
-   * @throws HoldfastError idempotency_conflict: under the same key came another request
+   * Deduplicates requests with a key: `known` is the earlier result, undefined the first time; `done` records the result.
+   * @throws HoldfastError idempotency_conflict: the key was used for another request
    */
   #idempotency(
     what: readonly unknown[],
@@ -226,8 +224,8 @@ export class Planner {
 }
 
 /**
- * The plan with its new rule; null when no more than the pause changes.
- * @throws HoldfastError schedule_in_code and, as `changeRule`, what is wrong with a field
+ * The plan with its new rule; null if only the pause changes.
+ * @throws HoldfastError schedule_in_code, and errors of `changeRule`
  */
 function changed({ rule, plan }: Scheduled, change: ScheduleChange): Plan | null {
   if (plan === undefined) {
@@ -238,7 +236,7 @@ function changed({ rule, plan }: Scheduled, change: ScheduleChange): Plan | null
   return next === rule ? null : { ...plan, rule: next };
 }
 
-/** The request as its sender wrote it: without key and caller, its fields in one order. */
+/** The request in canonical form, without key and author, with sorted fields. */
 function bare({ key: _key, by: _by, role: _role, ...request }: RequestMetadata): unknown {
   return sortedEntries(defined(request));
 }

@@ -1,15 +1,15 @@
 /**
- * Owns: what Holdfast relies on in the runtime that it is given, and naming it where it is not there.
+ * Owns: checking for features of the runtime that Holdfast needs.
  * Does not own: bindings and variables (address, http/config), which may change without a deployment of code.
  */
 import { HoldfastError } from "../core/error.ts";
 
 type Flags = Readonly<Record<string, boolean>>;
 
-/** Work in flight keeps an object awake by itself; without it a step of minutes is cut off, again and again. */
+/** Makes pending work keep an object awake. Without it, a step of several minutes is interrupted again and again. */
 const keptAwake = "durable_object_io_tasks_prevent_eviction";
 
-/** @param flags of the runtime; outside of Cloudflare there are none, and nothing is looked at. @throws HoldfastError config_invalid */
+/** @param flags of the runtime; undefined outside of Cloudflare, where nothing is checked @throws HoldfastError config_invalid */
 export function checkPlatform(flags: Flags | undefined = flagsHere()): void {
   if (flags === undefined || flags[keptAwake] === true) return;
   const why = "Holdfast relies on work in flight to keep a Durable Object awake";

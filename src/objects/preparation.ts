@@ -1,6 +1,6 @@
 /**
- * Owns: preparing a start by the code of its workflow: the input and the signal as their schemas make them, labels, who
- * hears of the end, the limits that apply; and what tells the start from another under the same key.
+ * Owns: preparing a start with the code of its workflow: validating input and signal, labels, subscribers, limits; and what
+ * distinguishes the start from another one with the same key.
  * Does not own: starting the run (service), comparing two starts (core/start).
  */
 import { authorOf } from "../core/author.ts";
@@ -28,7 +28,7 @@ export type Start = Omit<StartRequest, "workflow"> & {
   readonly fork?: Branch;
 };
 
-/** `fitted` takes the place of what was sent; `gates` are the limits that the start has to pass. */
+/** `fitted` replaces the fields that were sent; `gates` are the limits that the start has to pass. */
 export type Prepared = {
   readonly fitted: Pick<CheckedStart, "input" | "sent" | "labels" | "notify" | "signal" | "lanes">;
   readonly gates: Gates;
@@ -37,7 +37,7 @@ export type Prepared = {
 /** @throws HoldfastError input_invalid, label_invalid, notify_invalid, signal_invalid, name_invalid, value_too_large */
 export async function prepare(definition: Definition, start: Start): Promise<Prepared> {
   const sent = start.input;
-  // A fork takes over an input that was validated before.
+  // The input of a fork was validated before.
   const input = start.fork?.input ?? (await accept(definition, sent));
   const { lanes, gates } = limitsOf(definition, input);
   const signal = await fitSignal(definition, start);
@@ -57,26 +57,26 @@ export function keyOf({ key }: Pick<Start, "key">): { readonly key?: string } {
   return key === undefined ? {} : { key };
 }
 
-/** What a start with a key asks for in its own words. The labels of a fork are those of the run it comes from. */
+/** The start with a key as it was sent, to compare repetitions with. The labels of a fork are those of the original run. */
 export async function wishOf({ key, fork, ...start }: Start): Promise<Pick<CheckedStart, "wish">> {
   if (key === undefined) return {};
   const own: Partial<Start> = fork === undefined ? start : {};
   return { wish: { labels: own.labels ?? {}, print: await digestOf(wordingOf(own), 16) } };
 }
 
-/** What the workflow's schema makes of what was sent. @throws HoldfastError input_invalid, value_too_large */
+/** Validates the input with the workflow's schema. @throws HoldfastError input_invalid, value_too_large */
 async function accept({ name, input }: Definition, sent: Stored): Promise<Stored> {
   if (input === undefined) return sent;
   const what = `the input of ${name}`;
   return encode(await validate(input, decode(sent), "input_invalid", what), what);
 }
 
-/** The signal that comes with a start. @throws HoldfastError signal_invalid, name_invalid */
+/** The signal of a start. @throws HoldfastError signal_invalid, name_invalid */
 export function broughtSignal(start: Start): SignalRequest | undefined {
   return start.signal && checkSignal({ ...start.signal, ...keyOf(start), ...authorOf(start) });
 }
 
-/** The same with what the workflow's schema makes of it. @throws HoldfastError signal_invalid, name_invalid */
+/** The same, validated by the workflow's schema. @throws HoldfastError signal_invalid, name_invalid */
 async function fitSignal(definition: Definition, start: Start): Promise<CheckedStart["signal"]> {
   const signal = broughtSignal(start);
   if (signal === undefined) return undefined;

@@ -1,12 +1,11 @@
 /**
- * Owns: the workflow that has runs listed anew, which every deployment has: going through the registers of the
- * shards, asking each run to report itself, forgetting those that are gone.
- * Does not own: the registers (register), what a run reports (reporter).
+ * Owns: the built-in workflow that rebuilds the directory: it goes through the registers of the shards, makes each run report
+ * itself, and removes those that do not exist any more.
+ * Does not own: the registers (register), the reports (reporter).
  *
  * Invariants
- * 1. It works while the system is in use: what it asks for is what a run does anyway, and a listing that is
- *    newer stays.
- * 2. A run is gone only if its own object says so.
+ * 1. It works while the system is in use: the reports are those that runs make anyway, and newer ones are kept.
+ * 2. A run is removed only if its own object answers that it does not exist.
  */
 import { authorOf } from "../core/author.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -20,26 +19,26 @@ import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { describe, within } from "./patience.ts";
 import type { Enrolled } from "./rpc/register.ts";
 
-/** What the run is given; null: every shard there is when it begins. */
+/** The input of the run; null means all shards at its beginning. */
 type Order = { readonly shard: number | null };
 
-/** Published as progress, and the beginning of the output. */
+/** Published as progress, and part of the output. */
 type Tally = { asked: number; listed: number; gone: number };
 
-/** A run that could not be asked: it is on the register still, and listed as it was. */
+/** A run that could not be reached: its entries in the register and in the list are kept. */
 type Failure = { readonly run: string; readonly message: string };
 
-/** What became of one page of a register; `next` is where it goes on, null at its end. */
+/** The result for one page of a register; `next` is where the next page begins, null at the end. */
 type Page = Tally & { readonly next: string | null; readonly failures: readonly Failure[] };
 
 const pageRuns = 200;
-/** An object may have to read its journal, and reach its shard. */
+/** Allows for an object that has to load its journal and call its shard. */
 const patienceMs = 30_000;
 const maxFailures = 100;
 
 export const rebuild = builtIn("holdfast.rebuild", handle);
 
-/** What starts the run for a request. @throws HoldfastError shard_invalid */
+/** The start of the run for a request. @throws HoldfastError shard_invalid */
 export function rebuildStart({
   shard,
   key,
@@ -76,7 +75,7 @@ async function handle({ shard }: Order, step: Step): Promise<unknown> {
   return { ...tally, failures };
 }
 
-/** @param isLast no attempt is left: runs that cannot be asked are counted, and stop nobody */
+/** @param isLast no attempt is left, so runs that cannot be reached are counted instead of failing the step */
 async function askPage(shard: number, after: string, isLast: boolean): Promise<Page> {
   const runs = await within(registerObject(shard).enrolled(after, pageRuns), patienceMs);
   const gone: Enrolled[] = [];

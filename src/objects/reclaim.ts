@@ -1,6 +1,6 @@
 /**
- * Owns: what a run passes that has ended and is to go on again.
- * Does not own: what a start passes (admission), who has a key (the lane objects).
+ * Owns: the limits that an ended run has to pass to be reopened.
+ * Does not own: those of a start (admission), the holders of keys (the lane objects).
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -9,12 +9,12 @@ import { kindOf } from "../core/ticket.ts";
 import { laneObject } from "./address.ts";
 
 /**
- * Claims the key of its singleton anew, for a run that has ended and is to go on.
+ * Claims the key of its singleton again, for an ended run that is to be reopened.
  * @throws HoldfastError singleton_held
  */
 export async function reclaim({ id, workflow, claims = [] }: EntryOf<"run.created">): Promise<void> {
   for (const lane of claims) {
-    // A debounce is over once its run has begun.
+    // The key of a debounce is not needed after the beginning of its run.
     if (kindOf(lane) !== "singleton") continue;
     const { claimed, holder } = await laneObject(lane).claim({ runId: objectName(id), until: "ended", force: false });
     if (claimed) continue;

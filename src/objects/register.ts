@@ -1,13 +1,13 @@
 /**
- * Owns: the register of one shard of the directory, in an object of its own among the runs.
- * Does not own: when a run is enrolled or struck off (enrolment).
+ * Owns: the register of one shard of the directory, in an object of its own, in the namespace of runs.
+ * Does not own: when a run is added or removed (enrolment).
  */
 import { RegisterStore } from "../store/register.ts";
 import type { Enrolled, RegisterRpc } from "./rpc/register.ts";
 
 export class Register implements RegisterRpc {
   readonly #storage: DurableObjectStorage;
-  /** The object of a run has none. */
+  /** Created on use, because objects of runs have none. */
   #store: RegisterStore | null = null;
 
   constructor(storage: DurableObjectStorage) {

@@ -1,12 +1,11 @@
 /**
- * Owns: the workflow that has everything sealed anew with the newest key, which every deployment has: going
- * through the registers of the shards and asking each run, then the shards themselves, the scheduler and the lanes.
- * Does not own: the keys (keys), what is sealed and how (store), the registers (register).
+ * Owns: the built-in workflow that encrypts everything again with the newest key: all runs, by the registers of the shards,
+ * then the shards, the scheduler and the lanes.
+ * Does not own: the keys (keys), what is encrypted and how (store), the registers (register).
  *
  * Invariants
- * 1. It works while the system is in use: what is written meanwhile is sealed with the newest key anyway.
- * 2. What cannot be opened is left as it is, and named in the output: a key is not needed any more only where
- *    `failed` is 0.
+ * 1. It works while the system is in use: new data is encrypted with the newest key anyway.
+ * 2. Data that cannot be decrypted is not changed, and named in the output: a key can be removed only if `failed` is 0.
  */
 import { authorOf } from "../core/author.ts";
 import type { RekeyRequest } from "../core/directory.ts";
@@ -29,17 +28,17 @@ import { describe, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";
 import type { ShardMark } from "./rpc/directory.ts";
 
-/** Of one kind of objects: how many were asked, the rows they have looked at, and those they have sealed anew. */
+/** The counts for one kind of objects: objects, rows that they read, and rows that they encrypted again. */
 type Count = { readonly objects: number; readonly rows: number; readonly sealed: number };
 
-/** Published as progress, and the beginning of the output; `gone` are runs that were removed meanwhile. */
+/** Published as progress, and part of the output; `gone` are runs that were removed meanwhile. */
 type Tally = Record<Part, Count> & { gone: number; failed: number };
 type Part = "runs" | "shards" | "scheduler" | "lanes";
 
-/** An object, or rows of it, that could not be sealed anew. */
+/** An object, or rows of it, that could not be encrypted again. */
 type Failure = { readonly object: string; readonly message: string };
 
-/** What became of a page of objects; `next` is where the next page begins, null at the end. */
+/** The result for one page of objects; `next` is where the next page begins, null at the end. */
 type Page<Mark> = Count & {
   readonly gone: number;
   readonly failed: number;
@@ -50,16 +49,16 @@ type Page<Mark> = Count & {
 const pageObjects = 100;
 const patienceMs = 30_000;
 const maxFailures = 100;
-/** A run that has begun, or just ended, is in the register by then. */
+/** After this time, runs that have begun or ended are on the register. */
 const listedWithinMs = 1000;
 
 export const rekey = builtIn("holdfast.rekey", handle);
 
-/** What starts the run for a request. @throws HoldfastError config_invalid: there is no key to seal with */
+/** The start of the run for a request. @throws HoldfastError config_invalid: there is no key */
 export function rekeyStart({ key, ...author }: RekeyRequest): Pick<StartRequest, "input" | "by" | "role" | "key"> {
   const newest = newestKey();
   return {
-    // The same request under another newest key is another one.
+    // Part of the input, so that the same request with another newest key is a new one.
     input: encode({ key: newest }, "the rekeying"),
     ...authorOf(author),
     ...defined({ key }),
@@ -104,7 +103,7 @@ async function handle(order: { readonly key: string }, step: Step): Promise<unkn
 const none: Count = { objects: 0, rows: 0, sealed: 0 };
 const firstMark: ShardMark = { kind: "runs", after: { createdAt: -1, id: "" } };
 
-/** @param isLast no attempt is left: runs that cannot be asked are counted, and stop nobody */
+/** @param isLast no attempt is left, so runs that cannot be reached are counted instead of failing the step */
 async function sealRuns(shard: number, after: string, isLast: boolean): Promise<Page<string>> {
   const runs = await within(registerObject(shard).enrolled(after, pageObjects), patienceMs);
   let [rows, sealed, gone] = [0, 0, 0];

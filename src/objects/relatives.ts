@@ -1,9 +1,8 @@
 /**
- * Owns: what a run owes to the runs it is related to: telling its parent of its end, and stopping the
- * children that nobody waits for any more; again and again until it is done.
- * Does not own: what the parent makes of it (engine/news), reaching the children (children).
- * Invariant 1: a debt that was not paid is due again at a time it names, also in a later life: what it
- * owes, a run's journal tells. One that was paid by an earlier life is paid once more, which does no harm.
+ * Owns: the messages of a run to its relatives: reporting its end to its parent, and stopping orphaned children, with retries.
+ * Does not own: the effect on the parent (engine/news), calling the children (children).
+ * Invariant 1: a message that failed is due again at a known time, also in a later life, because pending messages follow from
+ * the journal. A message that an earlier life sent is sent once more, which has no effect.
  */
 import { lookAgainAt, straysOf } from "../core/child.ts";
 import type { Orphan } from "../core/state.ts";
@@ -15,16 +14,16 @@ import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { describe, within } from "./patience.ts";
 
-/** The parent may have to be read from its journal first. */
+/** Allows for a parent that has to be loaded from its journal. */
 const patienceMs = 60_000;
 const longestPauseMs = 3_600_000;
 
-/** `pay` answers when it is to be paid once more, epoch ms; null where it is paid. */
+/** `pay` answers when the message is due once more, epoch ms; null where it has been sent. */
 type Debt = { readonly key: string; readonly pay: () => Promise<number | null> };
-/** Whoever hosts the run. */
+/** The host of the run. */
 type Listener = {
   stopped(child: ChildRun, policy: ChildPolicy): void;
-  /** A debt was paid, or could not be. */
+  /** Called when a message was sent, or failed. */
   changed(): void;
 };
 type Account = { failures: number; state: "open" | "busy" | "paid"; dueAt: number };
@@ -42,12 +41,12 @@ export class Relatives {
     this.#listener = listener;
   }
 
-  /** Something is being told: this memory has to stay for the answers. */
+  /** Whether a message is being sent, for whose answer this memory has to stay. */
   get busy(): boolean {
     return this.#paying > 0;
   }
 
-  /** Begins what is due; answers when more will be, null where nothing is left to begin. Epoch ms. */
+  /** Sends what is due. Returns when more will be due, epoch ms; null for never. */
   attend(): number | null {
     const now = Date.now();
     let dueAt = Infinity;
@@ -82,7 +81,7 @@ export class Relatives {
   *#debts(): Iterable<Debt> {
     const { state } = this.#run;
     for (const stray of straysOf(state)) {
-      // One that is to be stopped once more, after the run was tried again, is another debt.
+      // A child that has to be stopped again, after a retry of the run, needs another message.
       const key = `the end of child ${stray.child.id} (${state.retriedSeq})`;
       yield { key, pay: () => this.#stop(key, stray) };
     }
@@ -96,7 +95,7 @@ export class Relatives {
   async #stop(key: string, stray: Orphan): Promise<number | null> {
     const { child, policy } = stray;
     const ids = await this.#run.starts.madeOf(child.id);
-    // The run, tried again meanwhile, may have it go on.
+    // The run may have been retried meanwhile, and wait for the child again.
     const isOwed = straysOf(this.#run.state).some((owed) => owed.child.id === child.id);
     if (isOwed) {
       const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
@@ -104,7 +103,7 @@ export class Relatives {
       if (againAt !== null) return againAt;
       this.#listener.stopped(child, policy);
     }
-    // It is no longer owed, being on record or no stray; should it ever be again, it is a new debt.
+    // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
     if (!isOwed || !this.#run.state.orphans.has(child.id)) this.#accounts.delete(key);
     return null;
   }

@@ -1,9 +1,9 @@
 /**
- * Owns: removing a run: whoever asks for it, or its retention being over; what others keep of it first (the listing,
- * its lanes, its key), then its own object.
- * Does not own: whether it may be removed (control), when an expired one may go (expiry), what is stored (memory).
- * Invariant 1: a removal that failed half-way can be made again, as a whole: until then the run is there, and listed.
- * Invariant 2: while a removal is under way nothing is accepted that would go with the run: who accepts asks `underWay`.
+ * Owns: removing a run, on request or after its retention: first its data in other objects (the directory, its lanes, its
+ * key), then its own object.
+ * Does not own: whether it may be removed (control), when an expired run is removed (expiry), the storage (memory).
+ * Invariant 1: a removal that failed can be repeated as a whole: until then the run exists, and is listed.
+ * Invariant 2: during a removal nothing is accepted that would be deleted with the run: `underWay` is checked before.
  */
 import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -23,11 +23,11 @@ import type { Parcel } from "./rpc/run.ts";
 
 const callLimitMs = 10_000;
 
-/** Whoever hosts the run. */
+/** The host of the run. */
 type Hosting = {
-  /** Those of the run that is in memory. */
+  /** The pending messages of the run in memory. */
   debts(): Debts;
-  /** Resolves once nothing looks at the run any more. */
+  /** Resolves when the run is not being advanced any more. */
   idle(): Promise<void>;
   proceed(): void;
 };
@@ -45,40 +45,40 @@ export class Removal {
     this.#host = host;
   }
 
-  /** Removes everything that is kept of the run; its id is free again. */
+  /** Removes the run completely; its id is free again. */
   async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
     this.underWay = true;
     try {
       this.#host.debts().stop();
-      // A report under way must not list the run again after its removal.
+      // A report in progress must not list the run again after its removal.
       await this.#host.idle();
-      // Should the process die half-way, the run is listed again.
+      // If the process dies now, the run has to be listed again.
       this.#alarm.ensureWatchdog();
       await this.#erase(by);
     } catch (error) {
       this.underWay = false;
-      // Nor does this memory know what the shard made of it.
+      // This memory does not know whether the shard still lists the run.
       this.#memory.forget();
       this.#host.proceed();
       throw error;
     }
   }
 
-  /** Removes a run that cannot be read, for whoever asked; its id is free again. */
+  /** Removes a run that cannot be read, on request; its id is free again. */
   async discard(id: string, damage: HoldfastError): Promise<Parcel> {
     if (this.underWay) throw new HoldfastError("run_not_found", "the run is being removed");
     return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
   }
 
-  /** When to try again to remove a run that is not kept any longer, epoch ms. */
+  /** When to try again to remove an expired run, epoch ms. */
   get expiryAt(): number {
     return this.#expiry.dueAt;
   }
 
-  /** Removes a run that is not kept any longer; false where that has to wait. */
+  /** Removes an expired run; false if that has to wait. */
   async expire(debts: Debts): Promise<boolean> {
     if (this.#expiry.dueAt > Date.now()) return false;
-    // An alarm that came for housekeeping is over by now.
+    // A housekeeping alarm has been handled by now, so there is no alarm.
     this.#alarm.ensureWatchdog();
     return await this.#expiry.attempt({
       state: () => this.#memory.run.state,
@@ -96,7 +96,7 @@ export class Removal {
     if (created !== null) logRemoval(created, Date.now(), by);
   }
 
-  /** Nothing is left of the run, neither stored nor in memory, once others have let go of it. */
+  /** Deletes the run from storage and memory, after its data in other objects. */
   async #clear<Told>(takenOut: () => Promise<Told>): Promise<Told> {
     this.underWay = true;
     try {
@@ -110,15 +110,15 @@ export class Removal {
   }
 }
 
-/** Has others let go of the run. @throws where one of them was not reached */
+/** Removes the run's data in other objects. @throws if one of them was not reached */
 async function takeOut(created: EntryOf<"run.created">): Promise<void> {
   const { id, shards, claims, key } = created;
   // It is listed under the creation of its first life.
   await within(directoryOf(id, shards).remove(id, bornAt(created)), callLimitMs);
-  // A lane would take a run that it cannot find for one that is on its way.
+  // Released explicitly, because a lane assumes that a run that it cannot find is about to be created.
   const own = objectName(id);
   for (const lane of claims ?? []) await within(laneObject(lane).release(own), callLimitMs);
-  // Where its key came with an id, another object knows which.
+  // If its key was given with an id, the binding is in the key's object.
   const name = key === undefined ? own : await nameOfKey(key);
   if (name !== own) await within(runObject(name).unbind(id), callLimitMs);
 }

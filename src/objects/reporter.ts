@@ -1,13 +1,13 @@
 /**
- * Owns: telling the directory, and the scheduler where it started the run, what became of a run: merged, in
- * order, beside the run's own work, and again until it was heard.
- * Does not own: what is told (core/snapshot), when the run is looked at and its alarm (host).
+ * Owns: reporting the state of a run to the directory, and its end to the scheduler if that started it: merged, in order,
+ * without delaying the run, with retries.
+ * Does not own: the content (core/snapshot), when the run is advanced and its alarm (host).
  *
  * Invariants
- * 1. The journal is the outbox: what a memory has not told, it owes. A new memory owes everything.
- * 2. What is owed is under way (`busy`, and whoever hosts the run keeps an alarm for it), or due at an instant
- *    that `attend` and `attendEnd` name.
- * 3. One report at a time, so that they arrive in their order; one that takes too long is given up.
+ * 1. The journal is the outbox: everything that this memory has not reported is pending. A new memory reports everything.
+ * 2. A pending report is either being sent (`busy`; the host keeps an alarm for it), or due at an instant that `attend` and
+ *    `attendEnd` return.
+ * 3. Reports are sent one at a time, so that they arrive in order. One that takes too long is given up.
  */
 import { dequal } from "dequal";
 import type { RunSnapshot, RunSummary } from "../core/run.ts";
@@ -22,33 +22,33 @@ import { backoff, describe, within } from "./patience.ts";
 import type { Heard } from "./rpc/directory.ts";
 import { earlier } from "./timer.ts";
 
-/** The shortest pause between two reports of a run that goes on. */
+/** The shortest pause between two reports of an unfinished run. */
 const intervalMs = 500;
-/** A run that is at work is first listed after this long, as is a signal it waits for, unless it comes to rest before. */
+/** How long the first report of a busy run, or of a new signal that it waits for, is delayed unless the run is parked before. */
 const patienceMs = 250;
-/** A run that is at work while the listing says otherwise is listed anew after this long. */
+/** How long a busy run may be listed with another status. */
 const staleMs = 1000;
 const longestBackoffMs = 30_000;
-/** A pause may be longer than planned, by chance. */
+/** Pauses have jitter. */
 const longestPauseMs = 2 * longestBackoffMs;
 const callLimitMs = 10_000;
-/** Signals that waited for the run are claimed and taken one after another. */
+/** Buffered signals are claimed and received one after another. */
 const claimLimitMs = 60_000;
 
-/** Whoever hosts the run. */
+/** The host of the run. */
 type Listener = {
   readonly receive: Receive;
-  /** Resolves once all that is on record is safe. */
+  /** Resolves when all entries are durable. */
   safe(): Promise<void>;
-  /** A report was heard, or could not be made. */
+  /** Called when a report was sent, or failed. */
   changed(): void;
-  /** The directory was told, and wrote so many rows; undefined where it does not say. */
+  /** Called after a report with the number of rows that the directory wrote; undefined if it does not say. */
   reported(rows: number | undefined): void;
 };
 
 type Account = { failures: number; failure: unknown; retryAt: number; underWay: Promise<void> | null };
 
-/** What the directory shows of a run that may change while it goes on. */
+/** The fields of an unfinished run in the directory that may change. */
 type Listed = Pick<Glance, "status" | "waitingFor" | "finishedAt">;
 
 export class Reporter {
@@ -56,43 +56,43 @@ export class Reporter {
   readonly #listing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
   readonly #firing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
   readonly #openedAt = Date.now();
-  /** What was told last; null before the first time. */
+  /** The last report; null before the first one. */
   #told: Listed | null = null;
   #toldNames: ReadonlySet<string> = new Set();
   #toldAt = 0;
-  /** Since when the listing of a run at work has another status; null when it has not. */
+  /** Since when a busy run has been listed with another status; null if it is not. */
   #staleSince: number | null = null;
-  /** The end that the scheduler has heard of. */
+  /** The end that was reported to the scheduler. */
   #heardEnd = "";
 
   constructor(listener: Listener) {
     this.#listener = listener;
   }
 
-  /** Something is being told: this memory has to stay for the answer. */
+  /** Whether a report is being sent, for whose answer this memory has to stay. */
   get busy(): boolean {
     return this.#listing.underWay !== null || this.#firing.underWay !== null;
   }
 
   /**
-   * Begins to tell the directory what is due; answers when more will be, null where nothing is left to begin. Epoch ms.
-   * @param run as it is now
-   * @param read all of it, as it is when it is asked: only what is told is worth that
-   * @param shards how many the directory had when the run was created
-   * @param busy the run is at work
+   * Sends the report to the directory if it is due. Returns when the next will be due, epoch ms; null for never.
+   * @param run its present state
+   * @param read makes the complete snapshot, which is expensive and so only made for a report
+   * @param shards how many there were when the run was created
+   * @param busy whether the run is executing
    */
   attend(run: Glance, read: () => RunSnapshot, shards: number | undefined, busy: boolean): number | null {
     return this.#begin(this.#listing, run, this.#listAt(run, busy), () => this.#list(read, shards));
   }
 
-  /** The same of the scheduler, where it started the run: it hears how that ended. */
+  /** The same for the end of the run and the scheduler, if that started the run. */
   attendEnd(run: Glance): number | null {
     return this.#begin(this.#firing, run, this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run));
   }
 
   /**
-   * The run that has ended goes on again: its schedule counts it once more, and hears no more of the end that was,
-   * which would be taken for the one to come. @throws when the scheduler was not reached
+   * Called before an ended run is reopened: its schedule counts it again, and its former end is not reported any more, because it
+   * would be taken for the next one. @throws if the scheduler was not reached
    */
   async revive(run: Glance): Promise<void> {
     if (run.schedule === null || run.fork !== null) return;
@@ -102,28 +102,28 @@ export class Reporter {
     try {
       await within(schedulerObject().revived(run.schedule, run.id), callLimitMs);
     } catch (error) {
-      // A scheduler that still runs older code has no such call.
+      // A scheduler of an older deployment does not have this method.
       if (error instanceof TypeError) return;
       this.#heardEnd = heard;
       throw error;
     }
   }
 
-  /** Has the run listed as it is now, whatever was told before. @throws when the directory was not reached */
+  /** Reports the run again, even if nothing changed. @throws if the directory was not reached */
   async renew(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
     while (this.#listing.underWay !== null) await this.#listing.underWay;
     await this.#pay(this.#listing, read(), () => this.#list(read, shards));
     if (this.#listing.failure !== null) throw this.#listing.failure;
   }
 
-  /** When the run as it is should be listed; null when nobody needs to hear of it. */
+  /** When the present state should be reported; null for never. */
   #listAt(run: Glance, busy: boolean): number | null {
     const { status } = run;
     if (!busy || status === this.#told?.status) this.#staleSince = null;
     if (this.#told !== null && isListedAlike(this.#told, run)) return null;
-    // Those who wait for the end are answered before anything is prepared for the report.
+    // Callers that wait for the end are answered before the report is prepared.
     if (isEnded(status)) return (run.finishedAt ?? 0) + answersMs;
-    // A broadcast reaches the runs that the directory knows to wait: a new name is reported soon, and at once at rest.
+    // Broadcasts reach only waits that were reported, so a new name is reported soon, or immediately if the run is parked.
     const unheard = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#toldNames.has(name));
     if (!busy) return unheard !== undefined || this.#told === null ? 0 : this.#toldAt + intervalMs;
     if (this.#told === null) return Math.max(run.createdAt, this.#openedAt) + patienceMs;
@@ -137,17 +137,17 @@ export class Reporter {
     if (dueAt === null || account.underWay !== null) return null;
     const now = Date.now();
     const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, staleMs];
-    // Nothing is put off for longer: a clock that says so was set back.
+    // A longer pause means that the clock was set back.
     if (at > now && at <= now + longestMs) return at;
     void this.#pay(account, run, tell);
     return null;
   }
 
-  /** Never throws: a failure is noted, and what was to be told stays owed. */
+  /** Never throws: after an error the report stays pending. */
   #pay(account: Account, { id, status }: Glance, tell: () => Promise<void>): Promise<void> {
     const attempt = async (): Promise<void> => {
       try {
-        // After the answers to those who wait for it, and never to be taken back.
+        // An end is reported only when it is durable, because a report cannot be withdrawn.
         if (isEnded(status)) await this.#listener.safe();
         await tell();
         account.failures = 0;
@@ -181,7 +181,7 @@ export class Reporter {
     return await within(directoryShard(shard).report(summary(run)), callLimitMs);
   }
 
-  /** A fork has the firing of the run it comes from, and is no run of the schedule. */
+  /** A fork has the firing of the original run, but is not a run of the schedule. */
   #owesEnd(run: Glance): boolean {
     return run.schedule !== null && run.fork === null && isEnded(run.status) && endOf(run) !== this.#heardEnd;
   }
@@ -199,9 +199,9 @@ function endOf({ status, finishedAt }: Glance): string {
   return `${status} ${finishedAt}`;
 }
 
-/** The listing shows both alike. Where a run waits for thousands, mostly their number shows that it does not. */
+/** Whether both are listed with the same content. For thousands of waits, comparing their number first is usually enough. */
 function isListedAlike(one: Listed, other: Listed): boolean {
-  // A run that went on after its end may have ended once more as it had before.
+  // A run that was reopened may have ended again in the same way.
   if (one.status !== other.status || one.finishedAt !== other.finishedAt) return false;
   if (one.waitingFor.length !== other.waitingFor.length) return false;
   return dequal(one.waitingFor, other.waitingFor);
@@ -213,6 +213,6 @@ function signalNames({ waitingFor }: Glance): string[] {
 
 function summary(run: RunSnapshot): RunSummary {
   const { input: _input, output: _output, progress: _progress, active: _active, ...rest } = run;
-  // The steps that it is at change without a report.
+  // Changes of the running steps are not reported.
   return rest.status === "running" ? { ...rest, reason: rest.lead ?? null } : rest;
 }

@@ -1,45 +1,45 @@
 /**
- * Owns: sending what one run requests of its lanes, and handing their answers back to it.
- * Does not own: what is requested (engine/slots), who gets a slot (objects/lane).
- * Invariant 1: requests about one ticket are sent in their order, each after the answer to the one before, or once
- * that was given up: so no slot is given back after it was asked for again.
- * Invariant 2: an answer goes to the memory that asked, or to nobody: another memory asks by itself.
+ * Owns: sending the requests of one run to its lanes, and delivering their answers.
+ * Does not own: the requests (engine/slots), who gets a slot (objects/lane).
+ * Invariant 1: requests for one ticket are sent in order, each after the one before was answered or given up, so that no slot
+ * is released after it was requested again.
+ * Invariant 2: an answer is delivered only to the memory that made the request; another memory makes its own.
  */
 import type { Entrance, Place, Ticket } from "../core/ticket.ts";
 import type { LaneRequest, Slot } from "../engine/acquisition.ts";
 import type { Run } from "../engine/run.ts";
 import { laneObject } from "./address.ts";
 
-/** Pauses after each try to reach a lane; after the last, the run asks again in its own time. */
+/** The pauses after failed calls of a lane. After the last one, the run repeats the request later. */
 const pausesMs = [50, 250, 1000, null];
 
 export class LaneRequests {
-  /** Told when a lane has answered. */
+  /** Called when a lane has answered. */
   readonly #answered: () => void;
-  /** The newest request under way for each ticket. */
+  /** The newest request in progress for each ticket. */
   readonly #underWay = new Map<string, Promise<void>>();
   readonly #called: () => void;
   #answers: { readonly run: Run; readonly slot: Slot; readonly place: Place | null }[] = [];
 
-  /** @param called told of every lane that is called */
+  /** @param called called for every call of a lane */
   constructor(answered: () => void, called: () => void) {
     this.#answered = answered;
     this.#called = called;
   }
 
-  /** Sends what the run requests of its lanes. */
+  /** Sends the requests of the run. */
   attend(run: Run): void {
     for (const request of run.lanes.takeRequests()) this.#send(run, request);
   }
 
-  /** Hands the run what the lanes have answered. */
+  /** Delivers the answers of the lanes to the run. */
   deliver(run: Run): void {
     const answers = this.#answers;
     this.#answers = [];
     for (const answer of answers) if (answer.run === run) run.lanes.answered(answer.slot, answer.place);
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no request is in progress. */
   async idle(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay.values());
   }
@@ -59,14 +59,14 @@ export class LaneRequests {
   }
 
   async #enter(run: Run, slot: Slot, entrance: Entrance): Promise<void> {
-    // Given back before it was asked for.
+    // A slot that was released before it was requested is not requested.
     const place = slot.left ? null : await callLane(slot.lane, () => laneObject(slot.lane).enter(entrance));
     this.#answers.push({ run, slot, place });
     this.#answered();
   }
 }
 
-/** A lane that cannot be told finds out by itself. */
+/** Errors are ignored, because the lane checks its holders by itself. */
 async function leave(lane: string, ticket: Ticket): Promise<void> {
   await callLane(lane, async () => {
     await laneObject(lane).leave(ticket);
@@ -74,7 +74,7 @@ async function leave(lane: string, ticket: Ticket): Promise<void> {
   });
 }
 
-/** What the call answers; null when it failed every time. */
+/** The answer of the call; null if all attempts failed. */
 async function callLane<Value>(lane: string, call: () => Promise<Value>): Promise<Value | null> {
   for (const pauseMs of pausesMs) {
     try {

@@ -1,11 +1,11 @@
 /**
- * Owns: the list of all lanes in use, and passing an override of all lanes of one base on to each of them.
- * Does not own: any lane; what a lane does with what it is told.
+ * Owns: the list of all lanes in use, and passing an override for all lanes of one base on to each of them.
+ * Does not own: the lanes.
  *
  * Invariants
- * 1. An override is on record, and an alarm set, before the call that made it is answered; it is passed
- *    on until every lane of its base that is on the roll has taken it.
- * 2. A lane that registers is answered with the override of its base: whoever comes later has it as well.
+ * 1. An override is stored, and an alarm set, before its request is answered. It is passed on until all registered lanes of
+ *    its base have accepted it.
+ * 2. Registering a lane returns the override of its base, so that later lanes also get it.
  */
 import type { Followed } from "../core/slot.ts";
 import { baseOf } from "../core/ticket.ts";
@@ -15,9 +15,9 @@ import { setAlarm } from "./alarm.ts";
 import { describe, within } from "./patience.ts";
 
 const callLimitMs = 30_000;
-/** Lanes told at once. */
+/** The limit of simultaneous calls. */
 const atOnce = 50;
-/** When those are tried again that did not answer. */
+/** The pause before lanes that did not answer are called again. */
 const retryMs = 5_000;
 
 export class Roll {
@@ -45,7 +45,7 @@ export class Roll {
     return this.#store.names(after, limit);
   }
 
-  /** Answers once the lanes in use have been told, or after a while. */
+  /** Resolves when the lanes in use have the override, or after a time limit. */
   async overrideAll(base: string, limit: number | null): Promise<void> {
     const now = Date.now();
     this.#store.setOverride(base, { limit, version: Math.max(now, this.#store.override(base).version + 1) });
@@ -64,7 +64,7 @@ export class Roll {
     }
   }
 
-  /** One after another: a round that begins later passes on what came meanwhile. */
+  /** Rounds run one after another, so that a later one passes on overrides that came meanwhile. */
   #passOn(): Promise<void> {
     const round = (this.#passing ?? Promise.resolve()).then(async () => {
       for (const base of this.#store.unsettled()) await this.#passOnBase(base);

@@ -1,14 +1,13 @@
 /**
- * Owns: which schedules there are, those in the code and those made by requests, and what is known of
- * each, in memory and in storage alike.
- * Does not own: what is decided about them (core/firing), and when they are looked at (scheduler).
+ * Owns: the schedules, those in the code and those created by requests, with their state, in memory and in storage.
+ * Does not own: decisions about them (core/firing), when they are checked (scheduler).
  *
  * Invariants
- * 1. A change reads, decides and writes in one turn, always by the rule as it is then: a rule may have
- *    been changed or removed while somebody waited.
- * 2. A schedule in the code hides one of the same id that a request made.
- * 3. One whose rows cannot be read is no schedule to anybody who acts (`rule`, `change`, `due`, `sweep`), so that
- *    its rows stay as they are until they can be read, or it is removed.
+ * 1. A change reads, decides and writes in one turn, with the present rule, which may have been changed or removed while the
+ *    caller waited.
+ * 2. A schedule in the code hides one of the same id that a request created.
+ * 3. A schedule whose rows cannot be read does not exist for `rule`, `change`, `due` and `sweep`, so that its rows are kept
+ *    until they can be read, or it is removed.
  */
 import type { RequestMetadata } from "../core/author.ts";
 import type { Backfill } from "../core/backfill.ts";
@@ -25,24 +24,24 @@ import type { Kept, ScheduleStore } from "../store/schedules.ts";
 
 type Change = (rule: Rule, state: ScheduleState, now: number) => ScheduleState;
 
-/** Of a schedule whose rows cannot be read: why, and since when that is known. */
+/** A schedule whose rows cannot be read: the error, and when it was found. */
 type Broken = { readonly error: HoldfastError; readonly at: number };
 
-/** When to see whether what could not be read can be: a key that was gone comes back with a deployment. */
+/** The pause before rows are read again: a missing key is restored by a deployment. */
 const reopenMs = 60_000;
 
-/** A rule, and how it was asked for, if a request made it. */
+/** A rule, with the request's plan if a request created it. */
 export type Scheduled = { readonly rule: Rule; readonly plan: Plan | undefined };
 
 export class Roster {
   readonly #store: ScheduleStore;
-  /** In the order in which they are listed. */
+  /** In the order of the list. */
   readonly #rules: Map<string, Rule>;
   readonly #plans = new Map<string, Plan>();
   readonly #states = new Map<string, ScheduleState>();
   readonly #broken = new Map<string, Broken>();
   #reopenAt = 0;
-  /** When each schedule next has something to do; one that is not here was never looked at. */
+  /** When each schedule has something to do next. Schedules that were not checked yet are missing. */
   readonly #wakes = new Map<string, number | null>();
   #lookedAt = Number.NEGATIVE_INFINITY;
 
@@ -78,9 +77,9 @@ export class Roster {
     this.#reopenAt = Date.now() + reopenMs;
   }
 
-  /** Reads again what could not be read; what can be now has its due. */
+  /** Reads rows again that could not be read; schedules that can be read now become due. */
   reopen(): void {
-    // A copy: one that still cannot be read is put back.
+    // A copy, because a schedule that still cannot be read is added again.
     for (const [id, broken] of [...this.#broken]) {
       this.#broken.delete(id);
       const [states, plans] = [this.#store.all(id), this.#store.plans(id)];
@@ -94,7 +93,7 @@ export class Roster {
     return this.#broken.has(id);
   }
 
-  /** Of one that cannot be read. What is known of it is forgotten: of one in the code, it begins anew. */
+  /** Removes a schedule that cannot be read; one in the code begins with a new state. */
   discard(id: string): void {
     const inCode = this.#rules.get(id)?.source === "code";
     if (!inCode) {
@@ -108,7 +107,7 @@ export class Roster {
     this.#broken.delete(id);
   }
 
-  /** One whose cron or zone this deployment does not know any more must not keep the others from their times. */
+  /** Handles errors, because a cron or zone that this deployment does not support must not stop other schedules. */
   #wake(id: string, rule: Rule, state: ScheduleState): void {
     try {
       this.#wakes.set(id, firing.wakeAt(rule, state, Date.now()));
@@ -123,7 +122,7 @@ export class Roster {
     return this.#broken.has(id) ? undefined : this.#rules.get(id);
   }
 
-  /** @throws HoldfastError schedule_not_found; key_missing, journal_corrupt, journal_newer: it cannot be read */
+  /** @throws HoldfastError schedule_not_found; key_missing, journal_corrupt, journal_newer if it cannot be read */
   find(id: string): Scheduled {
     this.check(id);
     const rule = this.#rules.get(id);
@@ -133,20 +132,20 @@ export class Roster {
     return { rule, plan: rule.source === "api" ? this.#plans.get(id) : undefined };
   }
 
-  /** @throws HoldfastError key_missing, journal_corrupt, journal_newer: there is one that cannot be read */
+  /** @throws HoldfastError key_missing, journal_corrupt, journal_newer if the schedule exists but cannot be read */
   check(id: string): void {
     const broken = this.#broken.get(id);
     if (broken !== undefined) throw broken.error;
   }
 
-  /** How many were made by requests, but for this one, and the length of their inputs in stored form. */
+  /** How many other schedules were created by requests, and the total length of their stored inputs. */
   madeBeside(id: string): { readonly count: number; readonly inputLength: number } {
     const others = [...this.#plans.values()].filter(({ rule }) => rule.id !== id);
     const inputLength = others.reduce((sum, { rule }) => sum + (rule.input?.length ?? 0), 0);
     return { count: others.length, inputLength };
   }
 
-  /** Runs of before are those of another schedule that had the id. */
+  /** When the schedule was created: earlier runs are of another schedule with this id. */
   madeAt(id: string): number {
     return this.#states.get(id)?.madeAt ?? 0;
   }
@@ -155,14 +154,14 @@ export class Roster {
     return this.#states.get(id)?.running ?? [];
   }
 
-  /** Whether a run of the schedule is over of which this was found. */
+  /** Whether a run of the schedule is over. @param endedAt as found; null if there is no such run */
   isOver(id: string, runId: string, endedAt: number | null): boolean {
     return firing.isOver(this.#states.get(id) ?? firing.unseen, runId, endedAt, Date.now());
   }
 
-  /** Those that may have something to do. */
+  /** Schedules that may have something to do. */
   due(now: number): string[] {
-    // After the clock was set back, no instant on record says when anything is due.
+    // After the clock was set back, recorded instants do not tell what is due.
     const all = now < this.#lookedAt;
     this.#lookedAt = now;
     return [...this.#rules.keys()].filter((id) => {
@@ -177,12 +176,12 @@ export class Roster {
     return this.#broken.size === 0 ? wakes : [...wakes, this.#reopenAt];
   }
 
-  /** Not before then, whatever is known of it. */
+  /** Postpones the next check to that instant. */
   rest(id: string, untilAt: number): void {
     if (this.#rules.has(id)) this.#wakes.set(id, untilAt);
   }
 
-  /** Null when there is no such schedule any more. */
+  /** Null if the schedule does not exist any more. */
   change(id: string, how: Change): ScheduleState | null {
     const rule = this.rule(id);
     if (rule === undefined) return null;
@@ -198,8 +197,7 @@ export class Roster {
     const now = Date.now();
     const made = firing.make(rule, this.#states.get(rule.id), now);
     const state = plan.madePaused ? firing.pause(made, request, now) : made;
-    // First what holds it back: a rule that stands alone would fire. What the storage does not take, the memory does
-    // not know either.
+    // The state first, because a rule without its state would fire. Memory is changed only after the storage.
     this.#save(rule.id, state);
     this.#store.putPlan(plan);
     this.#plans.set(rule.id, plan);
@@ -215,7 +213,7 @@ export class Roster {
     this.change(id, (_, state, now) => firing.recheckQueue(state, now));
   }
 
-  /** Of one that a request made. What it had not started it never starts. */
+  /** Removes a schedule that a request created. Its pending starts are dropped. */
   remove(id: string): void {
     this.#store.removePlan(id);
     this.#rules.delete(id);
@@ -223,7 +221,7 @@ export class Roster {
     this.#leave(id);
   }
 
-  /** Schedules that are gone from the code. */
+  /** Removes the state of schedules that are not in the code any more. */
   sweep(): void {
     for (const id of this.#states.keys()) if (!this.#rules.has(id) && !this.#broken.has(id)) this.#leave(id);
   }
@@ -253,7 +251,7 @@ export class Roster {
     );
   }
 
-  /** Not so one that was removed, of which only what is known of it is left. */
+  /** Whether a request created the schedule; a removed one may still have a state, but no plan. */
   #isMade(id: string): boolean {
     return this.#store.plans(id).size > 0;
   }
@@ -272,7 +270,7 @@ export class Roster {
   }
 }
 
-/** What the list has of a schedule whose rule cannot be read: its id. */
+/** Stands in the list for a schedule whose rule cannot be read. */
 function unread(id: string): Rule {
   return {
     ...{ id, workflow: "", cron: "", timezone: "", input: undefined, overlap: "skip", catchUpMs: 0, jitterMs: 0 },
@@ -284,7 +282,7 @@ function said({ error, at }: Broken): ScheduleError {
   return { at, slotAt: at, message: `${error.code}: ${error.message}` };
 }
 
-/** None of a rule that cannot be read; its pause says so. */
+/** The next firings; none for a rule that cannot be read. */
 function upcoming(rule: Rule, at: number, count: number): readonly number[] {
   try {
     return nextSlots(rule, at, count);

@@ -1,8 +1,7 @@
 /**
- * Owns: the Durable Object of one run, as it is called by the Worker and by its alarm.
- * Does not own: anything else: it reads the memory, has the host go on, and turns refusals into answers. Objects of this
- * class that are no runs are elsewhere (auxiliary).
- * Long because every call that such an object takes is here once.
+ * Owns: the methods of the Durable Object of one run: it reads the memory, calls the host, and converts refusals to answers.
+ * Does not own: their implementation; objects of this class that are not runs (auxiliary).
+ * Long because it has every method of the object.
  */
 import type { DurableObject } from "cloudflare:workers";
 import type { RequestMetadata } from "../core/author.ts";
@@ -112,7 +111,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     return Promise.resolve();
   }
 
-  /** Keeps which run id an Idempotency-Key came with; this object stands for the key. */
+  /** In the object of an Idempotency-Key: stores the run id that was given with the key. */
   bind(id: string): Promise<Answer<{ isNew: boolean }>> {
     return answer(async () => ({ isNew: await this.#alias.bind(id, this.#memory.run.state.created?.id) }));
   }
@@ -153,7 +152,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   read(waitMs: number): Promise<Answer<Parcel>> {
     return answer(async () => {
-      // A lane that asks whether the run still has its key hears what becomes of it.
+      // A lane that checks whether the run still has its key must see the result of a retry in progress.
       await this.#control.decided;
       this.#memory.existing();
       this.#host.wake();
@@ -284,10 +283,10 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  /** The life that a webhook's address is of. */
+  /** The life of the run that a webhook's address belongs to. */
   #lifeOf(createdAt: number): Run {
     const { run } = this.#memory;
-    // What would be on record of one that is being removed would go with it.
+    // An entry would be deleted with the run.
     if (this.#host.removal.underWay) throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
     checkLife(run, createdAt);
     return run;
@@ -355,16 +354,16 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     await this.#host.alarm(info);
   }
 
-  /** Whether there is no run here, and the key that this object stands for is one of a run that is there still. */
+  /** Whether this object has no run, but the mark of a key whose run still exists. */
   async #outlasts(): Promise<boolean> {
     try {
       return this.#memory.run.state.created === null && (await this.#alias.outlasts());
     } catch {
-      // What cannot be read is looked at again, as a run is.
+      // A mark that cannot be read is checked again later, like a run.
       return false;
     }
   }
 }
 
-/** Rows that are sealed anew in one call. */
+/** How many rows are encrypted again in one call. */
 const rekeyRows = 500;

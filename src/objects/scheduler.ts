@@ -1,11 +1,11 @@
 /**
- * Owns: the clock of the schedules and their one alarm.
- * Does not own: which schedules there are (roster), what people ask of them (planner), what is due of them
- * (firings) and of the past (backfill), which instants a cron names (`core/cron.ts`).
+ * Owns: the clock of the schedules and their single alarm.
+ * Does not own: the schedules (roster), requests about them (planner), firings (firings), backfills (backfill), cron
+ * arithmetic (core/cron).
  *
  * Invariants
- * 1. No schedule waits for another, nor the alarm for a start that hangs.
- * 2. `alarm()` never throws, and never arms for an instant that has come.
+ * 1. No schedule waits for another one, and the alarm does not wait for a start that hangs.
+ * 2. `alarm()` never throws, and never sets the alarm to now or earlier.
  */
 import type { RequestMetadata } from "../core/author.ts";
 import { DurableObject } from "cloudflare:workers";
@@ -45,7 +45,7 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
     this.#app = app;
   }
 
-  /** Opened by the first who asks: where its keys are malformed, each of them is told why. */
+  /** Opened on first use, so that every caller gets the error if the encryption keys are malformed. */
   get #scheduler(): Scheduler {
     return (this.#opened ??= new Scheduler(this.ctx, this.#app));
   }
@@ -63,7 +63,7 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
     return opened.ok ? await opened.value.ask(request) : opened;
   }
 
-  /** False where its keys are malformed: it looks again in a minute, and fires nothing meanwhile. */
+  /** False if the encryption keys are malformed: then it tries again after a minute, and fires nothing meanwhile. */
   async #canOpen(): Promise<boolean> {
     try {
       return this.#scheduler !== null;
@@ -118,11 +118,11 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
   }
 }
 
-/** How long a tick or an alarm waits for the starts it caused; they go on without it. */
+/** How long a tick or an alarm waits for the starts that it began, which are not stopped. */
 const roundLimitMs = 10_000;
-/** Alarms much further off are not needed: an early one finds nothing to do. */
+/** The longest wait for an alarm; one that is too early finds nothing to do. */
 const maxAlarmMs = 30 * 86_400_000;
-/** When to look again at schedules that could not be read. */
+/** The pause before schedules that could not be read are tried again. */
 const brokenMs = 60_000;
 
 class Scheduler {
@@ -155,7 +155,7 @@ class Scheduler {
     this.#backfills.reopen();
   }
 
-  /** All that is stored, with the newest key. */
+  /** Encrypts all rows again with the newest key. */
   reseal(): Resealed {
     return this.#store.reseal();
   }
@@ -178,7 +178,7 @@ class Scheduler {
     this.#arm();
   }
 
-  /** What the request leaves to do is begun, and guarded by the alarm, before it is answered. */
+  /** Makes the request; resulting work is begun, and the alarm set for it, before the answer. */
   ask<Value>(request: (planner: Planner) => Value | Promise<Value>): Promise<Answer<Value>> {
     return answer(async () => {
       const value = await request(this.planner);
@@ -204,7 +204,7 @@ class Scheduler {
     if (work.length > 0) await within(Promise.all(work), roundLimitMs).catch(() => []);
   }
 
-  /** Goes on with what backfills owe, beside everything else. */
+  /** Continues the backfills, without waiting for them. */
   #fill(): void {
     for (const id of this.#backfills.due(Date.now())) {
       const work = this.#backfills.work(id).catch((error: unknown) => {

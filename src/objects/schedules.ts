@@ -1,6 +1,6 @@
 /**
- * Owns: what the Worker asks of the scheduler, and starting a run under an id that may have one.
- * Does not own: the schedules; how a run is started (`startRun`, which is handed in).
+ * Owns: the Worker's calls of the scheduler, and starting the run of a firing.
+ * Does not own: the schedules, how a run is started (`startRun`).
  */
 import { authorOf } from "../core/author.ts";
 import { hasCode } from "../core/error.ts";
@@ -44,15 +44,15 @@ async function trigger(start: StartRun, id: string, request: TriggerRequest): Pr
   });
 }
 
-/** Twenty-six letters and digits: the same for the same key, else made of the time and chance. */
+/** 26 letters and digits: derived from the key if there is one, else new. */
 async function tokenOf(key: string | undefined): Promise<string> {
   if (key === undefined) return newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   return await digestOf(key, 13);
 }
 
 /**
- * Starts the run of a firing, or finds it, also where its schedule was given another workflow or input
- * since the run began: a firing has one run.
+ * Starts the run of a firing, or finds it, also if the schedule got another workflow or input since, because a firing has one
+ * run.
  */
 export async function startOnce(start: StartRun, { since = 0, ...request }: FiringStart): Promise<Made> {
   try {

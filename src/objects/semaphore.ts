@@ -1,6 +1,6 @@
 /**
- * Owns: places that so many may have at once, handed on in the order in which they are asked for.
- * Does not own: what is done in one.
+ * Owns: a fair counting semaphore.
+ * Does not own: its use.
  */
 export class Semaphore {
   readonly #count: number;
@@ -11,12 +11,12 @@ export class Semaphore {
     this.#count = count;
   }
 
-  /** Those in a place, and those in line for one. */
+  /** The number of holders and waiters. */
   get wanted(): number {
     return this.#taken + this.#line.length;
   }
 
-  /** Resolves once there is a place; answers what gives it back, once. */
+  /** Waits for a place; resolves with a function that releases it once. */
   async take(): Promise<() => void> {
     await this.#enter();
     let left = false;
@@ -26,7 +26,7 @@ export class Semaphore {
     };
   }
 
-  /** Acts in a place: at once where one is free. */
+  /** Calls the function while holding a place; immediately if one is free. */
   async pass<Value>(act: () => Promise<Value>): Promise<Value> {
     const turn = this.#enter();
     if (turn !== null) await turn;
@@ -37,7 +37,7 @@ export class Semaphore {
     }
   }
 
-  /** Resolves once there is a place; null where there is. */
+  /** Takes a place; null if one was free, else a promise of one. */
   #enter(): Promise<void> | null {
     if (this.#taken === this.#count) return new Promise((enter) => this.#line.push(enter));
     this.#taken++;
@@ -46,7 +46,7 @@ export class Semaphore {
 
   #leave(): void {
     const enter = this.#line.shift();
-    // Whoever is next takes the place over.
+    // The next waiter takes over the place.
     if (enter === undefined) this.#taken--;
     else enter();
   }

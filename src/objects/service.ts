@@ -1,6 +1,6 @@
 /**
- * Owns: finding the object that answers, and checking what is sent to it against the code.
- * Does not own: what the objects do with it; routes and handles, which call this.
+ * Owns: finding the object for a call, and validating the arguments with the code of the workflow.
+ * Does not own: the objects; routes and handles, which call this.
  */
 import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition.ts";
@@ -103,7 +103,7 @@ function createRuns(catalog: Catalog): Runs {
   };
 }
 
-/** @throws HoldfastError run_not_found, fork_invalid, and what a start throws */
+/** @throws HoldfastError run_not_found, fork_invalid, and errors of a start */
 export async function forkRun(id: string, request: ForkRequest): Promise<Made> {
   if (request.id !== undefined) checkRunId(request.id);
   const { run, created } = unwrap(await runObject(checkRunId(id)).fork(request));
@@ -115,7 +115,7 @@ export async function forkRun(id: string, request: ForkRequest): Promise<Made> {
  * idempotency_conflict, rate_limited
  */
 export async function startRun(definition: Definition, start: Start): Promise<Started> {
-  // The end is waited for once the update was made.
+  // With an update, the end is waited for after the update.
   const waitMs = start.update === undefined ? (start.waitMs ?? 0) : 0;
   const asked = { ...start, ...(await wishOf(start)), waitMs, workflow: definition.name };
   const { run, created } = await prepare(definition, start).then(
@@ -129,7 +129,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
 
 type AskedStart = Start & Pick<CheckedStart, "workflow" | "wish" | "waitMs">;
 
-/** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, and what a signal throws */
+/** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, and errors of a signal */
 async function makeRun({ version }: Definition, start: AskedStart, { fitted, gates }: Prepared): Promise<Made<Parcel>> {
   const { signal: _sent, ...rest } = start;
   const checked: CheckedStart = {
@@ -141,20 +141,20 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
     schedule: start.schedule ?? null,
     shards: shardCount(),
   };
-  // A history can be no part of another run.
+  // A fork cannot be merged into another run.
   const passed = start.fork === undefined ? gates : { ...gates, debounce: null };
   const admitted = await admit(checked, passed, start.id === undefined && start.key === undefined);
   const { run } = admitted;
   const { signal } = fitted;
-  // A limit of the workflow's had another run answer: what was brought is for that one.
+  // If a limit made another run answer, that run gets the signal.
   if (signal !== undefined && objectName(run.id) !== objectName(checked.id))
     unwrap(await runObject(run.id).signal(signal, false));
   return admitted;
 }
 
 /**
- * The run that this very start made before, or that answered it: what was taken once stays so, although the code, or
- * the time, is another by now. @throws the refusal, where there is no such run
+ * The run that this start created before, or that answered it: an accepted start stays accepted, even if the code or the time
+ * would refuse it now. @throws the refusal, if there is no such run
  */
 async function findRun(start: AskedStart, refusal: unknown): Promise<Made<Parcel>> {
   const { id = start.key === undefined ? undefined : await nameOfKey(start.key) } = start;
@@ -163,7 +163,7 @@ async function findRun(start: AskedStart, refusal: unknown): Promise<Made<Parcel
   const signal = broughtSignal(start);
   const asked = { ...rest, labels: start.labels ?? {} };
   const object = runObject(checkRunId(id));
-  // An object that still runs the code of before has no such calls.
+  // An object of the deployment before does not have these methods.
   const late = (error: unknown): never => {
     throw error instanceof TypeError ? refusal : error;
   };
@@ -199,7 +199,7 @@ export async function broadcastSignal(signal: SignalRequest): Promise<{ delivere
   return await broadcast(checkSignal(signal));
 }
 
-/** The caller's id; else the key's object, so that the same key finds the same run; else a new one. */
+/** The given id; or the name of the key's object, so that the same key finds the same run; or a new id. */
 async function calledAs({ id, key }: Start): Promise<Pick<CheckedStart, "id" | "byKey">> {
   if (id !== undefined) checkRunId(id);
   if (key === undefined) return { id: id ?? newRunId(Date.now(), crypto.getRandomValues(new Uint8Array(10))) };

@@ -1,23 +1,22 @@
 /**
- * Owns: a WebSocket from the Worker to an object: it is opened again when it breaks, and given up when
- * that fails for long.
- * Does not own: what is said on it; what was missed while it was broken.
- * Invariant 1: the first that is heard on it, and each time it was opened again, is the object's hello.
- * Invariant 2: it costs the object nothing while nothing is said: pings are answered without it.
+ * Owns: a WebSocket from the Worker to an object, which is reopened when it breaks, and given up when that fails for long.
+ * Does not own: its messages, and those that were missed while it was broken.
+ * Invariant 1: the first message after each opening is the object's hello.
+ * Invariant 2: it costs the object nothing while there are no messages, because the platform answers pings.
  */
 import { ping, pong } from "./followers.ts";
 import { patiently, within } from "./patience.ts";
 
 type Listener = {
   heard(text: string): void;
-  /** It is not opened again. A HoldfastError says that the object has nothing to follow. */
+  /** Called when it is given up. A HoldfastError means that the object has nothing to follow. */
   failed(error: unknown): void;
 };
 
-/** One on which a ping was not answered by the time of the next is broken. */
+/** The interval of pings. A socket without an answer by the next ping is broken. */
 const pingMs = 20_000;
 const dialMs = 20_000;
-/** One that held for longer has not broken as soon as it was open. */
+/** After this time, a socket counts as stable. */
 const stableMs = 10_000;
 
 export class LiveSocket {
@@ -31,14 +30,14 @@ export class LiveSocket {
   #attempt = 0;
   #closed = false;
 
-  /** @param dial throws a HoldfastError where there is nothing to follow */
+  /** @param dial throws a HoldfastError if there is nothing to follow */
   constructor(dial: () => Promise<Response>, listener: Listener) {
     this.#dial = dial;
     this.#listener = listener;
     this.#pinging = setInterval(() => this.#ping(), pingMs);
   }
 
-  /** @throws what stands in the way, where it cannot be opened for long */
+  /** @throws the last error, if it cannot be opened for long */
   async open(): Promise<void> {
     try {
       await patiently(
@@ -70,7 +69,7 @@ export class LiveSocket {
     socket.addEventListener("close", () => this.#broke(socket));
     socket.addEventListener("error", () => this.#broke(socket));
     socket.accept();
-    // Nobody waits for it any more.
+    // This attempt was given up meanwhile.
     if (attempt !== this.#attempt) return socket.close(1000);
     this.#socket = socket;
     this.#unanswered = false;
@@ -97,7 +96,7 @@ export class LiveSocket {
 
   #broke(socket: WebSocket): void {
     if (this.#socket !== socket) return;
-    // One that breaks as soon as it is open must not be opened in a circle.
+    // A socket that breaks as soon as it is open is reopened with growing pauses.
     this.#failures = Date.now() - this.#openedAt > stableMs ? 0 : this.#failures + 1;
     this.#hangUp();
     this.open().catch((error: unknown) => this.#listener.failed(error));
@@ -109,7 +108,7 @@ export class LiveSocket {
     try {
       socket?.close(1000);
     } catch {
-      // It has closed already.
+      // The socket is closed already.
     }
   }
 }

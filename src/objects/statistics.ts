@@ -1,8 +1,8 @@
 /**
  * Owns: statistics over all shards of the directory and all lanes.
- * Does not own: what a shard counts (store/statistics), what the sums come to (core/stats).
+ * Does not own: the counts of a shard (store/statistics), the arithmetic (core/stats).
  *
- * An answer is whole or it is an error: a shard that cannot be asked is never left out.
+ * An answer is complete or an error: a shard that cannot be reached is never left out.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { LaneInfo, Lanes } from "../core/lanes.ts";
@@ -13,7 +13,7 @@ import { sliceLength, sumUp } from "../core/stats/summation.ts";
 import type { Catalog } from "./catalog.ts";
 import { listingShards } from "./lag.ts";
 
-/** Each lane is an object of its own that has to be asked: no more than this, so that asking stays quick. */
+/** Limited, because each lane is an object that has to be called. */
 const maxLanes = 500;
 const lanesAPage = 100;
 
@@ -24,7 +24,7 @@ export function createStatistics(catalog: Catalog, lanes: Lanes): Statistics {
   };
 }
 
-/** @throws HoldfastError workflow_not_found: neither in the deployment nor of any run */
+/** @throws HoldfastError workflow_not_found: it is not in the deployment, and has no runs */
 async function readStats(query: StatsQuery, catalog: Catalog, lanes: Lanes): Promise<Stats> {
   const { workflow } = query;
   if (workflow !== undefined && !catalog.names().includes(workflow)) await checkKnown(workflow);
@@ -38,7 +38,7 @@ async function readStats(query: StatsQuery, catalog: Catalog, lanes: Lanes): Pro
   return { ...sumUp(sampling, samples, names), ...listed };
 }
 
-/** One that has left the code has its runs still. */
+/** A workflow that was removed from the code may still have runs. */
 async function checkKnown(workflow: string): Promise<void> {
   const counts = await Promise.all((await listingShards()).map((shard) => shard.counts()));
   if (counts.flat().some((count) => count.workflow === workflow)) return;

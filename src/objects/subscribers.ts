@@ -1,9 +1,9 @@
 /**
- * Owns: the addresses that are told of ends of runs: which those of a start are, what NOTIFY_SECRET and NOTIFY_HOSTS
- * say of them, one call of one of them, and what its answer means.
- * Does not own: which addresses may be called (core/subscriber), what is told, and when again (notice).
+ * Owns: the addresses that get notices of ends of runs: those of a start, the variables NOTIFY_SECRET and NOTIFY_HOSTS, one
+ * call of an address, and the meaning of its response.
+ * Does not own: which addresses are allowed (core/subscriber), the content of notices and retries (notice).
  *
- * Invariant 1: nothing of what an address answers is kept but its status: it may repeat what it was sent.
+ * Invariant 1: only the status of a response is kept, because its body may repeat the request.
  */
 import { Webhook } from "standardwebhooks";
 import { fromBase64 } from "../core/bytes.ts";
@@ -17,21 +17,21 @@ import type { Stored } from "../core/value.ts";
 import { variable } from "./address.ts";
 import { inTime } from "./patience.ts";
 
-/** How long an address may take. */
+/** The timeout of a call. */
 const patienceMs = 20_000;
-/** Standard Webhooks asks for this many random bytes. */
+/** The length of a secret in Standard Webhooks. */
 const secretBytes = { least: 24, most: 64 } as const;
 const prefix = "whsec_";
 
-/** `taken`; `gone`: it wants to hear no more; `failed`: worth another try, after `waitMs` where the answer says. */
+/** `taken`; `gone`: the address wants no more notices; `failed`: can be retried, after `waitMs` if the response says so. */
 export type Delivery =
   | { readonly kind: "taken"; readonly status: number }
   | { readonly kind: "gone" }
   | { readonly kind: "failed"; readonly why: string; readonly waitMs: number };
 
 /**
- * The addresses of a start and of its workflow, each once.
- * @throws HoldfastError notify_invalid; config_invalid where they could not be told
+ * The distinct addresses of a start and of its workflow.
+ * @throws HoldfastError notify_invalid; config_invalid if they could not be called
  */
 export function subscribersOf(
   { name, notify }: Definition,
@@ -45,7 +45,7 @@ export function subscribersOf(
   return { notify: urls };
 }
 
-/** Without a schema the input may be anything, also what the workflow's own function has not thought of. */
+/** Handles errors of the workflow's function, because without a schema the input may be anything. */
 function named(workflow: string, notify: NonNullable<Definition["notify"]>, input: Stored): readonly unknown[] {
   try {
     const urls: unknown = notify(decode(input) as never) ?? [];
@@ -56,7 +56,7 @@ function named(workflow: string, notify: NonNullable<Definition["notify"]>, inpu
   }
 }
 
-/** Whether what is set can be read; nothing need be. @throws HoldfastError config_invalid */
+/** Checks the variables, which are optional. @throws HoldfastError config_invalid */
 export function checkNotify(): void {
   allowedHosts();
   if ((variable("NOTIFY_SECRET") ?? "").trim() !== "") findSecrets();
@@ -67,7 +67,7 @@ export function allowedHosts(): readonly AllowedHost[] {
   return parseHosts(variable("NOTIFY_HOSTS") ?? "");
 }
 
-/** @throws HoldfastError config_invalid, which says which secret is wrong and never what it is */
+/** @throws HoldfastError config_invalid, with the position of the invalid secret, never its value */
 function findSecrets(): readonly string[] {
   const items = (variable("NOTIFY_SECRET") ?? "").split(",").map((item) => item.trim());
   const secrets = items.filter((item) => item !== "");
@@ -87,8 +87,8 @@ function findSecrets(): readonly string[] {
 }
 
 /**
- * One call, signed as Standard Webhooks 1.0 has it, with every secret.
- * @param id the same in every attempt @param at of this attempt, epoch ms
+ * Makes one call, signed with all secrets by Standard Webhooks 1.0.
+ * @param id the same in all attempts @param at the time of this attempt, epoch ms
  * @throws HoldfastError config_invalid
  */
 export async function post(url: string, id: string, body: string, at: number, stop: AbortSignal): Promise<Delivery> {
@@ -102,7 +102,7 @@ export async function post(url: string, id: string, body: string, at: number, st
   };
   return await inTime(stop, patienceMs, async (signal) => {
     try {
-      // Where a redirect leads was not checked.
+      // The target of a redirect was not checked.
       const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
       await response.body?.cancel();
       return read(response, at);

@@ -1,8 +1,7 @@
 /**
- * Owns: asking a run's object for its timeline, and what the object answers.
- * Does not own: what a timeline is made of (core/timeline).
- * Invariant 1: the run is read and never moved, and nothing of what is read is kept: a look at a parked run
- * leaves it as it was.
+ * Owns: getting the timeline of a run, on both sides of the call of its object.
+ * Does not own: making a timeline (core/timeline).
+ * Invariant 1: the run is only read, and nothing is cached, so a parked run is not changed.
  */
 import { timelineOf } from "../core/timeline/chart.ts";
 import type { Present } from "../core/timeline/chart.ts";
@@ -22,14 +21,14 @@ export async function readTimeline(id: string, window: Window): Promise<Timeline
   return unwrap(await runObject(id).timeline(window));
 }
 
-/** What a child was given stands in its own journal. @throws HoldfastError run_not_found, step_not_found */
+/** With the input of a child, which is in the child's journal. @throws HoldfastError run_not_found, step_not_found */
 export async function readStory(id: string, key: string): Promise<Story> {
   const story = unwrap(await runObject(id).story(key));
   const { child } = story.bar;
   return child === null ? story : { ...story, input: await inputOf(child.id) };
 }
 
-/** Null where the child is gone. */
+/** Null if the child was removed. */
 async function inputOf(id: string): Promise<Stored | null> {
   const read = await runObject(id).read(0);
   return read.ok ? (await unpack(read.value)).input : null;

@@ -1,13 +1,13 @@
 /**
- * Owns: waiting for an instant in memory.
- * Does not own: anything that must survive the memory (alarm).
+ * Owns: timers in memory.
+ * Does not own: durable timers (alarm).
  */
-/** The platform takes no longer one. Whoever is kept in memory for that long has heard of an alarm before. */
+/** The platform's limit. An object that is in memory for longer gets an alarm before. */
 const longestTimerMs = 2 ** 31 - 1;
 
 export type Timer = { readonly over: Promise<null>; readonly cancel: () => void };
 
-/** A timer that keeps nothing awake once it is cancelled; null for never, as is what no timer can be set to. */
+/** A timer that keeps nothing awake after it is cancelled. @param at null for never, as instants beyond the limit are */
 export function timer(at: number | null): Timer {
   if (at === null || at - Date.now() > longestTimerMs) return { over: new Promise(() => {}), cancel: () => {} };
   let handle: ReturnType<typeof setTimeout> | undefined;
@@ -20,7 +20,7 @@ export function timer(at: number | null): Timer {
   return { over, cancel };
 }
 
-/** The first of two instants, of which either may be never. */
+/** The earlier of two instants; null means never. */
 export function earlier(one: number | null, other: number | null): number | null {
   if (one === null || other === null) return one ?? other;
   return Math.min(one, other);

@@ -1,10 +1,10 @@
 /**
- * Owns: webhook addresses: signed, so that nobody makes one up, and bound to one life of one run.
- * Does not own: whether the wait behind an address is still open, or the address revoked.
+ * Owns: webhook addresses, which are signed, and bound to one life of one run.
+ * Does not own: whether the wait of an address is still open, or the address revoked.
  *
- * A token is `<payload>.<mac>`, both base64url: the payload is the JSON of run id, creation instant and
- * call, and of how often the address was revoked before, where it was; the mac is HMAC-SHA-256 over it with
- * the first secret of SIGNING_SECRET. A mac of any of them is taken.
+ * A token is `<payload>.<mac>`, both base64url. The payload is the JSON of run id, creation instant, call and, if not 0, the
+ * number of earlier revocations. The mac is its HMAC-SHA-256 with the first secret of SIGNING_SECRET; macs with any of the
+ * secrets are accepted.
  */
 import { fromBase64Url, toBase64Url } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -15,12 +15,12 @@ export type HookTarget = HookAddress & { readonly runId: string };
 
 const minSecret = 16;
 
-/** One life of a run that has webhooks; `origin` is where they point when PUBLIC_URL is not set. */
+/** One life of a run with webhooks; `origin` is used in addresses if PUBLIC_URL is not set. */
 export type HookedRun = { readonly id: string; readonly at: number; readonly origin: string | null };
 
 /**
- * The address of a webhook that was revoked so often before.
- * @throws webhook_unavailable, naming the variable that is missing
+ * The address of a webhook. @param generation how often an address of it was revoked before
+ * @throws webhook_unavailable, naming the missing variable
  */
 export async function hookUrl({ id, at, origin }: HookedRun, call: string, generation = 0): Promise<string> {
   const base = variable("PUBLIC_URL") || origin;
@@ -41,7 +41,7 @@ async function sign({ runId, createdAt, call, generation }: Required<HookTarget>
   return `${toBase64Url(payload)}.${toBase64Url(new Uint8Array(mac))}`;
 }
 
-/** @throws webhook_not_found for anything this deployment did not sign */
+/** @throws webhook_not_found for a token that this deployment did not sign */
 export async function verifyToken(token: string): Promise<HookTarget> {
   const [payload, mac, ...rest] = token.split(".").map(fromText);
   if (payload && mac && rest.length === 0 && (await isSigned(payload, mac))) {
@@ -62,9 +62,9 @@ async function isSigned(payload: Uint8Array, mac: Uint8Array): Promise<boolean> 
 }
 
 /**
- * Those of SIGNING_SECRET, separated by commas: the first signs, all verify, so that a new one can be put before
- * the old without a word to those who hold addresses. A secret that itself has a comma in it signed with all of
- * it before there were several: that is taken too.
+ * The secrets of SIGNING_SECRET, separated by commas: the first one signs and all verify, so that a new one can be added in
+ * front while addresses stay valid. The whole text is also accepted as one secret, because a secret with a comma was used as a
+ * whole before several were supported.
  */
 function secrets(): string[] {
   const text = variable("SIGNING_SECRET") ?? "";
@@ -80,7 +80,7 @@ async function keyOf(secret: string): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
 }
 
-/** Null where the text is not how these bytes are written: a decoder takes several texts for one. */
+/** Null for text that is not the canonical encoding of its bytes, because decoders accept several texts for the same bytes. */
 function fromText(text: string): Uint8Array | null {
   const bytes = fromBase64Url(text);
   return bytes !== null && toBase64Url(bytes) === text ? bytes : null;

@@ -1,8 +1,8 @@
 /**
- * Owns: runs as texts that travel from one deployment to another, as far as the Worker has a part in it: putting a
- * text together page by page, and handing one that comes in to the object it is for.
- * Does not own: what a text is (core/manifest), what of a run may travel (core/transfer), taking it in (arrival).
- * Invariant 1: neither way is a text ever whole in the Worker's memory.
+ * Owns: the Worker's part in transferring runs between deployments as text: exporting a text page by page, and passing an
+ * imported one to the object of its run.
+ * Does not own: the format (core/manifest), what is transferred (core/transfer), the import (arrival).
+ * Invariant 1: the Worker never has a whole text in memory.
  */
 import { authorOf } from "../core/author.ts";
 import { joinBytes, toHex } from "../core/bytes.ts";
@@ -18,9 +18,9 @@ import { unpack } from "./parcel.ts";
 import { within } from "./patience.ts";
 import type { Arrival, Departure } from "./rpc/run.ts";
 
-/** The first line is never as long. */
+/** Above the length of any first line. */
 const maxManifest = 65_536;
-/** Of a text that is refused: as many bytes as one may have, and how long. */
+/** How much of a refused text is read, in bytes and in time. */
 const maxDropped = 64 * 1024 * 1024;
 const dropMs = 10_000;
 
@@ -30,13 +30,13 @@ export async function exportRun(id: string): Promise<ReadableStream<Uint8Array>>
   return new ReadableStream<Uint8Array>(new ExportSource(id, departure), { highWaterMark: 0 });
 }
 
-/** The text of a run, made a page of its history at a time; the last line tells whether all of them came. */
+/** Makes the text of a run, one page of its history at a time. The last line confirms that it is complete. */
 class ExportSource {
   readonly #id: string;
   readonly #departure: Departure;
   readonly #digest = new crypto.DigestStream("SHA-256");
   readonly #digesting = this.#digest.getWriter();
-  /** The `seq` of the newest entry that is on its way; null before the first line. */
+  /** The `seq` of the newest entry that was sent; null before the first line. */
   #last: number | null = null;
   #entries = 0;
 
@@ -107,15 +107,15 @@ async function importFrom(
   const target = id ?? manifest.run;
   const own = objectName(target);
   const name = key === undefined ? own : await nameOfKey(key);
-  // For one run and no other; which text made that run, it knows itself.
+  // The key is bound to one run, which knows the text that it was made from.
   const bound = name === own ? null : unwrap(await runObject(name).bind(target));
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
-  // Fails where whoever takes it has read enough to refuse it, which is what the answer says.
+  // Fails if the object stops reading to refuse the text; then the answer has the reason.
   void send(writer, head.bytes, reader);
   try {
     const arrived = await runObject(target).arrive(readable, { id: target, ...asked });
-    // The right text may come under this key yet, for another id; not where the key is of a run that came before.
+    // The key may be used again, with the right text and another id, unless it was bound before.
     if (!arrived.ok && bound?.isNew === true) unwrap(await runObject(name).unbind(target));
     const { run, created } = unwrap(arrived);
     return { run: await unpack(run), created };
@@ -127,8 +127,7 @@ async function importFrom(
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
 /**
- * Reads what is left of a text that was refused, up to a bound: who is cut off while it sends is told by no
- * answer why.
+ * Reads the rest of a refused text, up to a limit, because a client that is cut off while sending does not get the answer.
  */
 async function dropRest(reader: Reader | undefined): Promise<void> {
   const drop = async (): Promise<void> => {
@@ -142,7 +141,7 @@ async function dropRest(reader: Reader | undefined): Promise<void> {
   void reader?.cancel().catch(() => undefined);
 }
 
-/** The first line, and all that was read to find it. @throws HoldfastError import_invalid */
+/** The first line, and all bytes that were read to find it. @throws HoldfastError import_invalid */
 async function readHead(reader: Reader | undefined): Promise<{ readonly line: string; readonly bytes: Uint8Array }> {
   let bytes = new Uint8Array(0);
   for (;;) {
@@ -179,7 +178,7 @@ async function send(
     }
     await writer.close();
   } catch (error) {
-    // Whoever reads it must not take what there is for all there is.
+    // The reader must not take an incomplete text for a complete one.
     await writer.abort(error).catch(() => undefined);
   }
 }

@@ -1,9 +1,9 @@
 /**
- * Owns: what a call of an inbound webhook does: refused, ignored, a run started, or found to be one that came before.
- * Does not own: which webhooks there are (webhook), who may call (verify), starting runs (service).
- * Invariant 1: a call is answered once its run is safe (guarantee 1).
- * Invariant 2: a delivery that is told apart from others starts one run, however often it comes: what tells it is
- * the Idempotency-Key of the start.
+ * Owns: handling a call of an inbound webhook: it is refused, ignored, starts a run, or is recognized as a repetition.
+ * Does not own: the webhooks (webhook), verification (verify), starting runs (service).
+ * Invariant 1: a call is answered when its run is durable (guarantee 1).
+ * Invariant 2: a delivery with an identity starts one run, however often it comes: the identity is the Idempotency-Key of the
+ * start.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { TriggerAnswer, TriggerRequest } from "../core/hooks.ts";
@@ -27,8 +27,8 @@ import type { Delivered, Trigger } from "./webhook.ts";
 export type StartByName = (workflow: string, start: Omit<StartRequest, "workflow">) => Promise<Started>;
 
 /**
- * @param limit how long each of the author's functions may take
- * @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and what a start throws
+ * @param limit the time limit for each of the author's functions
+ * @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and errors of a start
  */
 export async function receiveTrigger(
   trigger: Trigger,
@@ -66,7 +66,7 @@ async function receive(
   return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), limit) };
 }
 
-/** Null where nothing is to be done. @throws HoldfastError input_invalid, body_invalid, value_too_large */
+/** Null if the call is to be ignored. @throws HoldfastError input_invalid, body_invalid, value_too_large */
 async function inputOf(trigger: Called, delivery: Delivery): Promise<Stored | null> {
   const made = await ask(trigger, "input", () => trigger.input(delivery));
   try {
@@ -87,18 +87,18 @@ async function startDelivery(
   const more = { ...(key === null ? {} : { key }), ...defined({ trace }) };
   try {
     const { run, created } = await start(trigger.workflow, { input, origin, by: `webhook:${trigger.name}`, ...more });
-    // A limit of the workflow's may have another run answer, which is no delivery that came before.
+    // If a limit of the workflow made another run answer, this is not a repetition.
     const isKnown = !created && key !== null && objectName(run.id) === (await nameOfKey(key));
     return { id: run.id, duplicate: isKnown };
   } catch (error) {
-    // The same delivery, and what is made of it is not the same: a header of the sender's counts its attempts, say.
+    // A repetition with another input, for instance because a header of the sender counts its attempts.
     const isKnown = error instanceof HoldfastError && conflicts.has(error.code);
     if (key === null || !isKnown) throw error;
     return { id: await runOf(key), duplicate: true };
   }
 }
 
-/** The id of the run that the key's first delivery started, or that answered it. */
+/** The id of the run that the first delivery with this key started, or that answered it. */
 async function runOf(key: string): Promise<string> {
   const own = await nameOfKey(key);
   const known = unwrap(await runObject(own).recall({ token: key, print: null, isKey: true }));
@@ -109,7 +109,7 @@ async function runOf(key: string): Promise<string> {
 
 const conflicts: ReadonlySet<string> = new Set(["idempotency_conflict", "run_exists"]);
 
-/** What tells the delivery from others, within this webhook; null where nothing does. */
+/** The identity of the delivery within this webhook; null for none. */
 async function keyOf(trigger: Called, delivery: Delivery): Promise<string | null> {
   const { verify, id } = trigger;
   const own = id === undefined ? null : await ask(trigger, "id", () => id(delivery));
@@ -120,7 +120,7 @@ async function keyOf(trigger: Called, delivery: Delivery): Promise<string | null
   return identity === null ? null : `webhook:${trigger.name}:${await digestOf(identity)}`;
 }
 
-/** Asks a function of the author's. @throws HoldfastError input_invalid, webhook_unavailable */
+/** Calls a function of the author. @throws HoldfastError input_invalid, webhook_unavailable */
 async function ask(trigger: Called, option: string, fn: () => unknown): Promise<unknown> {
   const made = async (): Promise<{ readonly value: unknown }> => ({ value: await fn() });
   try {
@@ -133,7 +133,7 @@ async function ask(trigger: Called, option: string, fn: () => unknown): Promise<
   }
 }
 
-/** What the function threw may hold what the sender is not to see: the log has it. */
+/** The error of the function is only logged, because it may contain what the sender must not see. */
 function unusable({ name }: Trigger, option: string, what: string, cause?: unknown): HoldfastError {
   return new HoldfastError("input_invalid", `${option} of webhook ${name} ${what} on this call`, { cause });
 }

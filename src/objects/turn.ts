@@ -1,31 +1,31 @@
 /**
- * Owns: full turns of the event loop, as cheaply as workerd gives them. A timer takes a millisecond. A message
- * to oneself takes microseconds and is no turn: it comes after one microtask, whatever others are ready.
- * The body of a response comes through the event loop, in some twenty microseconds, after all of them.
+ * Owns: full turns of the event loop, as cheap as possible in workerd. A timer takes a millisecond. A message to oneself takes
+ * microseconds but is not a turn, because it arrives after one microtask, before other ready ones. The body of a response
+ * arrives through the event loop, after all microtasks, in about twenty microseconds.
  * Does not own: when a turn is needed.
  *
- * While such turns follow each other the runtime looks at no socket: a loop of quick steps would keep the whole
- * process from answering until it is over. So now and then a turn is a timer's, which lets everything else in.
+ * During a loop of such turns, the runtime does not read its sockets: a loop of quick steps would block the whole process. So
+ * now and then a turn uses a timer.
  */
 
-/** Turns from one timer's to the next, at most: milliseconds of what is made of single outcomes. */
+/** The most turns between two with a timer; that is a few milliseconds for single outcomes. */
 const turnsAtOnce = 200;
-/** The same by the clock, as far as it goes on meanwhile: between two turns there may be a burst of steps. */
+/** The same in time, as far as the clock moves, because between two turns there may be a burst of steps. */
 const longestMs = 40;
-/** Turns further apart than this are no loop. */
+/** Turns with a longer pause between them are not a loop. */
 const pauseMs = 10;
 
-/** Resolves after every microtask that is ready now, and those they lead to, has run. */
+/** Resolves after all ready microtasks, and those that they cause, have run. */
 export async function turn(): Promise<void> {
   await new Response("turn").text();
 }
 
-/** Such turns for a long run of them, in the order in which they are asked for. Its memory goes with its object. */
+/** Turns for a loop, in order; now and then one uses a timer. */
 export function longTurns(): () => Promise<void> {
   let turns = 0;
-  // When the loop of turns that goes on began, or last let others in, and its newest turn.
+  // When the present loop began, or last used a timer, and its newest turn.
   let [begunAt, lastAt] = [0, 0];
-  // Those of a timer that are not over: what is asked for meanwhile is a timer's as well.
+  // How many turns with a timer are pending; meanwhile all turns use one.
   let slow = 0;
   return async () => {
     turns++;

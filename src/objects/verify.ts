@@ -1,9 +1,9 @@
 /**
- * Owns: `verify`: telling whether a call comes from a sender that is known, each by the sender's own rules.
- * Does not own: what a yes or a no leads to (engine/delivery), reading what is said in headers (core/signature).
- * Invariant 1: signatures are taken over the bytes as they came, and compared in constant time.
- * Invariant 2: the time is that of the call, given with it: no clock is asked.
- * Long because every sender that is known stands here once.
+ * Owns: `verify`: verifying calls of known senders, each by the sender's own rules.
+ * Does not own: the effect of the result (engine/delivery), parsing headers (core/signature).
+ * Invariant 1: signatures are computed over the received bytes, and compared in constant time.
+ * Invariant 2: the time is that of the call, an argument: no clock is read.
+ * Long because it has every known sender.
  */
 import { Webhook } from "standardwebhooks";
 import { isSameBytes, joinBytes } from "../core/bytes.ts";
@@ -14,11 +14,11 @@ import { readPairs, readSignature, readTimestamp, staleness } from "../core/sign
 import type { Encoding } from "../core/signature.ts";
 import type { Delivery, Verifier } from "../core/webhook.ts";
 
-/** One, or several while one takes the place of another. */
+/** One secret, or several while one is being replaced. */
 export type Secret = string | readonly string[];
 
 export type ToleranceOption = {
-  /** How far the sender's clock may be from ours; 5 minutes unless set. */
+  /** The allowed difference between the sender's clock and ours; 5 minutes unless set. */
   readonly tolerance?: Duration;
 };
 
@@ -30,11 +30,11 @@ export type HmacOptions = ToleranceOption & {
   readonly algorithm?: "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
   /** "hex" unless set. */
   readonly encoding?: Encoding;
-  /** What stands before the signature, as `sha256=`. */
+  /** The text before the signature, such as `sha256=`. */
   readonly prefix?: string;
-  /** The header that says when it was signed, in seconds or milliseconds; the call is then judged by its age. */
+  /** The header with the time of signing, in seconds or milliseconds; old calls are then refused. */
   readonly timestampHeader?: string;
-  /** What is signed; `<timestamp>.<body>` where there is a timestamp, else the body. */
+  /** Makes the signed content; `<timestamp>.<body>` unless set, or the body if there is no timestamp. */
   readonly content?: (timestamp: string, body: Uint8Array) => string | Uint8Array;
 };
 
@@ -44,7 +44,7 @@ export type TokenOptions = {
   readonly token: Secret;
   /** Authorization unless set. */
   readonly header?: string;
-  /** What stands before the token; "Bearer" in Authorization unless set, elsewhere nothing. */
+  /** The scheme before the token; "Bearer" in Authorization unless set, none in other headers. */
   readonly scheme?: string;
 };
 
@@ -89,7 +89,7 @@ export const verify = {
       ...options,
       content: (timestamp, body) => joinBytes([text.encode(`v0:${timestamp}:`), body]),
     });
-    // Sent once more, an event is signed anew and keeps its id.
+    // A repeated event has a new signature and the same id.
     const identify = (call: Delivery) => idIn(call, "event_id") ?? judge.identify(call);
     return verifier("slack", { ...judge, identify });
   },
@@ -99,7 +99,7 @@ export const verify = {
     return verifier("hmac", hmacJudge("hmac", options));
   },
 
-  /** A name and a password (RFC 7617). */
+  /** User name and password (RFC 7617). */
   basic({ username, password }: BasicOptions): Verifier {
     const [name = ""] = secretsOf("basic", "username", username);
     if (name.includes(":")) throw refusal("basic", "username", "must be without a colon");
@@ -110,7 +110,7 @@ export const verify = {
     );
   },
 
-  /** A token that both sides know, in a header. */
+  /** A shared token in a header. */
   token({ token, header = "authorization", scheme }: TokenOptions): Verifier {
     const wanted = secretsOf("token", "token", token);
     const name = headerOf("token", "header", header);
@@ -131,7 +131,7 @@ function refusal(preset: string, option: string, why: string): HoldfastError {
   return new HoldfastError("options_invalid", `verify.${preset}: ${option} ${why}`);
 }
 
-/** @throws HoldfastError options_invalid: what would let anybody in, or nobody */
+/** @throws HoldfastError options_invalid for secrets that would accept all calls, or none */
 function secretsOf(preset: string, option: string, secret: unknown): readonly string[] {
   const all: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
   const each = all.filter((one): one is string => typeof one === "string" && one !== "");
@@ -222,7 +222,7 @@ function withTimestamp(timestamp: string, body: Uint8Array): Uint8Array {
   return timestamp === "" ? body : joinBytes([text.encode(`${timestamp}.`), body]);
 }
 
-/** Whether one of the signatures is that of one of the secrets. */
+/** Whether one of the signatures was made with one of the secrets. */
 async function isSigned(
   content: Uint8Array<ArrayBuffer>,
   signatures: readonly string[],
@@ -238,7 +238,7 @@ async function isSigned(
   return false;
 }
 
-/** Who has the credential vouches for the rest: also for what tells a delivery from others, should it say so. */
+/** The holder of the credential is trusted with everything else, including the identity of a delivery. */
 function credentialJudge(
   header: string,
   scheme: string,
@@ -273,7 +273,7 @@ async function digest(given: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", text.encode(given)));
 }
 
-/** Text of the body's own, where the body is JSON that has it. */
+/** An own text property of a JSON body. */
 function idIn({ body }: Delivery, name: string): string | null {
   if (typeof body !== "object" || body === null || !Object.hasOwn(body, name)) return null;
   const id = (body as Readonly<Record<string, unknown>>)[name];

@@ -1,7 +1,7 @@
 /**
- * Owns: how a run looks to those who ask its object: at its end, with its places in lanes, and to those who follow it.
- * Does not own: what the run looks like (core/snapshot), the sockets of followers (followers), keeping the run going (host).
- * Invariant 1: nobody who looks moves the run, other than to have it do what it is due to do.
+ * Owns: reading a run in its object: at its end, with its places in lanes, and following it.
+ * Does not own: snapshots (core/snapshot), the sockets of followers (followers), driving the run (host).
+ * Invariant 1: reading does not change the run, but may advance it if it is due.
  */
 import { bornAt } from "../core/origin.ts";
 import type { RunSnapshot } from "../core/run.ts";
@@ -12,11 +12,11 @@ import type { LaneRequests } from "./requests.ts";
 import type { RunSaid } from "./rpc/run.ts";
 import { timer } from "./timer.ts";
 
-/** Whoever hosts the run. */
+/** The host of the run. */
 type Hosting = {
-  /** Looks at the run now. */
+  /** Advances the run now. */
   proceed(): void;
-  /** Does so if it has something to do. */
+  /** Advances the run if it is due. */
   wake(): void;
 };
 
@@ -33,19 +33,19 @@ export class View {
     this.#host = host;
   }
 
-  /** The run may have ended. */
+  /** Called when the run may have ended. */
   ended(): void {
     this.#ended.ring();
   }
 
-  /** The run once it has ended, or as it is when the time is up. */
+  /** The run at its end, or when the time is over. */
   async settled(waitMs: number): Promise<RunSnapshot> {
     const { run } = this.#memory;
-    // Mostly there is nothing left to wait for then.
+    // After a burst the run has usually ended.
     if (run.isBurst) await run.yielded();
     if (this.#memory.run.state.end !== null) return this.#memory.run.snapshot();
     const limit = timer(Date.now() + waitMs);
-    // The memory may be given up meanwhile, and another made. What is over answers null, a bell nothing.
+    // The memory may be replaced meanwhile. The time limit resolves with null, the bell with undefined.
     while (this.#memory.run.state.end === null) {
       if ((await Promise.race([this.#ended.heard(), limit.over])) === null) break;
     }
@@ -53,7 +53,7 @@ export class View {
     return this.#memory.run.snapshot();
   }
 
-  /** The run with its places in the lanes that hold it, asked now; as they were known should that take long. */
+  /** The run with its present places in lanes, or the last known ones if reading them takes long. */
   async located(): Promise<RunSnapshot> {
     const { run } = this.#memory;
     const { queued, end, paused } = run.state;
@@ -69,7 +69,7 @@ export class View {
     return run.snapshot(run.lanes.slots.places);
   }
 
-  /** Lets in one who follows the run. */
+  /** Accepts a follower of the run. */
   follow(request: Request): Response {
     const { created } = this.#memory.run.state;
     if (created === null) return new Response(null, { status: 404 });
@@ -77,7 +77,7 @@ export class View {
     return this.#memory.followers.admit(request, { ...this.#standing(), createdAt: bornAt(created) });
   }
 
-  /** Tells those who follow the run where it stands. */
+  /** Sends the state of the run to its followers. */
   tell(): void {
     if (!this.#memory.followers.isEmpty) this.#memory.followers.tell(this.#standing());
   }

@@ -1,7 +1,6 @@
 /**
- * Owns: `defineWebhook`: an address of the deployment that starts runs, as its author writes it; and which
- * there are.
- * Does not own: what a call of one does (trigger), who may call it (verify).
+ * Owns: `defineWebhook`, which defines an address of the deployment that starts runs; and the list of these.
+ * Does not own: handling a call (trigger), verification (verify).
  */
 import type { Definition } from "../core/definition.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -11,40 +10,40 @@ import { isVerifier } from "../core/webhook.ts";
 import type { Delivery, Verify, WebhookReply } from "../core/webhook.ts";
 import type { Catalog } from "./catalog.ts";
 
-/** A workflow whose input is known, as `defineWorkflow` makes it. */
+/** A workflow, with the type of its input. */
 type Startable<Input> = {
   readonly name: string;
   readonly definition: Definition;
   start(input: Input, ...rest: never[]): Promise<unknown>;
 };
 
-/** What came of a delivery: the run that it started, or that an earlier one had started; null where it was ignored. */
+/** The run that a delivery started, or that an earlier one had started; null if it was ignored. */
 export type Delivered = { readonly id: string; readonly duplicate: boolean } | null;
 
 export type InboundWebhookOptions<Input = unknown> = {
   /**
-   * Who may call: one of `verify`, or a function that answers so or throws. `"none"` lets anybody start runs, and
-   * has to be written out.
+   * Verifies calls: a function of `verify`, or one that returns a boolean or throws. `"none"` lets anybody start runs, and has to
+   * be given explicitly.
    */
   readonly verify: Verify | "none";
-  /** Started with what `input` answers. */
+  /** Started with the result of `input`. */
   readonly workflow: Startable<Input>;
-  /** What the run is given, made of the call; null: nothing is to be done. The body unless set. */
+  /** Makes the input of the run from the call, or returns null to ignore it. The body unless set. */
   readonly input?: (call: Delivery) => Input | null | Promise<Input | null>;
   /**
-   * What tells deliveries apart: one that is known starts no second run. Unless set, what the sender signs;
-   * null: this one is like no other.
+   * Identifies a delivery: a known one starts no second run. Unless set, by what the sender signs; null makes each delivery
+   * unique.
    */
   readonly id?: (call: Delivery) => string | null | Promise<string | null>;
-  /** What the sender is answered, once the run is safe. */
+  /** Makes the response to the sender, when the run is durable. */
   readonly respond?: (call: Delivery, run: Delivered) => WebhookReply | Promise<WebhookReply>;
   /** POST unless set. */
   readonly methods?: readonly string[];
-  /** Of a body; 1 MiB unless set, 16 MiB at most. */
+  /** The limit of a body; 1 MiB unless set, 16 MiB at most. */
   readonly maxBytes?: number;
 };
 
-/** The options, checked. */
+/** The validated options. */
 export type Trigger = Omit<TriggerInfo, "verify"> & {
   readonly verify: Verify | "none";
   readonly input: (call: Delivery) => unknown;
@@ -52,7 +51,7 @@ export type Trigger = Omit<TriggerInfo, "verify"> & {
   readonly respond: InboundWebhookOptions["respond"];
 };
 
-/** Hand it to `createWorker`. */
+/** Given to `createWorker`. */
 export type InboundWebhook = { readonly name: string; readonly trigger: Trigger };
 
 const mebibyte = 1024 * 1024;
@@ -60,7 +59,7 @@ const known = ["verify", "workflow", "input", "id", "respond", "methods", "maxBy
 const methodsKnown = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
- * An address, `/webhooks/<name>`, whose calls start runs. `name` is made of what a run id is made of.
+ * Defines an address, `/webhooks/<name>`, whose calls start runs. `name` has the same characters as a run id.
  * @throws HoldfastError options_invalid, id_invalid, naming the option
  */
 export function defineWebhook<Input>(name: string, options: InboundWebhookOptions<Input>): InboundWebhook {
@@ -90,12 +89,12 @@ function toTrigger<Input>(name: string, options: InboundWebhookOptions<Input>): 
     refuse("maxBytes", "must be a whole number of bytes, 16 MiB at most");
   return {
     ...{ name, workflow: workflow.name, methods: [...new Set(methods)], verify, maxBytes, id, respond },
-    // Nothing at all is no reason to do nothing.
+    // An empty body is an undefined input, because null would mean to ignore the call.
     input: input ?? (({ body }) => body ?? undefined),
   };
 }
 
-/** It is a part of an address. */
+/** The name is a part of an address. */
 function checkWebhookName(name: unknown): void {
   try {
     checkRunId(name);
@@ -112,7 +111,7 @@ export function infoOf({ name, workflow, methods, verify, maxBytes }: Trigger): 
 
 export type Triggers = ReadonlyMap<string, Trigger>;
 
-/** By name. @throws HoldfastError options_invalid: two of one name, or a workflow that the deployment does not have */
+/** By name. @throws HoldfastError options_invalid for a duplicate name, or a workflow that is not in the deployment */
 export function collectTriggers(webhooks: readonly InboundWebhook[], catalog: Catalog): Triggers {
   const triggers = new Map<string, Trigger>();
   const workflows = new Set(catalog.names());

@@ -1,16 +1,16 @@
 /**
- * Owns: telling a run's object that it died under a call, which only the caller's stub sees. What the call did may not be
- * on record, and the caller makes it again: perhaps the object dies of it again.
- * Does not own: what the object makes of it (host), repeating the call (its caller).
+ * Owns: reporting to a run's object that it died during a call, which only the caller's stub sees. The effect of the call may not
+ * be recorded, and the object may die again when the call is repeated.
+ * Does not own: the reaction of the object (host), repeating the call (its caller).
  */
 import { within } from "./patience.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
 import type { RunRpc } from "./rpc/run.ts";
 
-/** Whoever made the call waits for this before it hears that it failed. */
+/** Short, because the caller waits for this before it gets the error. */
 const limitMs = 2000;
 
-/** Calls that may set a handler going. Whoever merely looks at a run has nothing to tell. */
+/** Methods that may run the handler. Deaths during other calls are not reported. */
 const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof HolderRpc>([
   "start",
   "repeat",
@@ -27,12 +27,12 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
   "granted",
 ]);
 
-/** The object of a run, as far as it is told of its death. */
+/** The method of a run's object for such reports. */
 interface Mortal {
   died(): Promise<void>;
 }
 
-/** The object, of which a call that may set its handler going tells it if it fails. @param anew makes a stub that works: the one that failed stays broken */
+/** Makes failed calls that may run the handler reported. @param anew makes a new stub, because the failed one stays broken */
 export function witnessed<Rpc extends object>(object: Rpc, anew: () => Mortal): Rpc {
   return new Proxy(object, {
     get(target, name) {
@@ -43,7 +43,7 @@ export function witnessed<Rpc extends object>(object: Rpc, anew: () => Mortal): 
         try {
           return (await Reflect.apply(call, target, args)) as unknown;
         } catch (error) {
-          // One that has too much to do already is left alone.
+          // An overloaded object gets no further call.
           if (!isOverloaded(error)) await within(anew().died(), limitMs).catch(() => {});
           throw error;
         }

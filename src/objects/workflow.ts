@@ -1,6 +1,6 @@
 /**
- * Owns: `defineWorkflow`: the types an author sees, and checking what an author wrote.
- * Does not own: running anything; a handle's calls go to the service.
+ * Owns: `defineWorkflow`: its types, and validating its options.
+ * Does not own: running workflows; calls of handles (service).
  */
 import type { Definition, Flow, Limits, ScheduleRule } from "../core/definition.ts";
 import { toMs } from "../core/duration.ts";
@@ -23,11 +23,11 @@ export type SignalSchemas = Readonly<Record<string, Schema>>;
 type Types<S extends Schema> = NonNullable<S["~standard"]["types"]>;
 type InputOf<S extends Schema> = Types<S>["input"];
 type OutputOf<S extends Schema> = Types<S>["output"];
-/** What is sent, and what the schemas make of it. */
+/** The payloads as they are sent, and, below, as they are after validation. */
 type Sent<Signals extends SignalSchemas> = { readonly [Name in keyof Signals]: InputOf<Signals[Name]> };
 type Payloads<Signals extends SignalSchemas> = { readonly [Name in keyof Signals]: OutputOf<Signals[Name]> };
 
-/** A workflow: hand it to `createWorker`, and start runs of it from anywhere in the Worker. */
+/** A workflow: given to `createWorker`, and started from anywhere in the Worker. */
 export interface Workflow<Input, Output, Signals extends SignalTypes = SignalTypes> {
   readonly name: string;
   readonly definition: Definition;
@@ -39,31 +39,31 @@ export interface Workflow<Input, Output, Signals extends SignalTypes = SignalTyp
   start(
     ...args: undefined extends Input ? [input?: Input, options?: StartOptions] : [input: Input, options?: StartOptions]
   ): Promise<RunHandle<Output, Signals>>;
-  /** The handle of a run by its id; nothing is asked of it yet. */
+  /** The handle of a run by its id; makes no call. */
   get(id: string): RunHandle<Output, Signals>;
 }
 
 type Schedules<Input> = string | ScheduleRule<Input> | readonly (string | ScheduleRule<Input>)[];
 
-/** What every workflow may set; all of it optional. `Input` is what a start gives. */
+/** The options of every workflow, all optional. `Input` is the type of the input of a start. */
 export type CommonOptions<Signals extends SignalSchemas, Input> = {
-  /** Payloads are validated as they arrive, and type `step.waitFor`. */
+  /** Validate payloads on arrival, and give `step.waitFor` its types. */
   readonly signals?: Signals;
   /** Shorthand for `retry.limit`: 4 means 4 retries, 5 attempts. */
   readonly retries?: number;
-  /** Default policy of its steps: 5 retries from 1 s, doubling, ±20 %, capped at 1 hour, unless set. */
+  /** The policy of its steps; unless set, 5 retries after 1 s, doubling, ±20 %, at most 1 hour. */
   readonly retry?: Retry;
-  /** Limit on the whole run; past it the run fails with code run_timeout. */
+  /** The limit of the whole run, after which it fails with code run_timeout. */
   readonly timeout?: Duration;
   readonly schedule?: Schedules<NoInfer<Input>>;
-  /** "1" unless set. A run stays with the version it began with. */
+  /** "1" unless set. A run keeps the version that it began with. */
   readonly version?: string;
   /** How long a finished run is kept; 30 days unless set. */
   readonly retention?: Duration;
   readonly limits?: Limits;
 };
 
-/** Addresses that are told of the end of a run, at most 10: one, several, or made of the input. See docs/webhooks.md. */
+/** Addresses that get notices of ends of runs, at most 10: one, several, or a function of the input. See docs/webhooks.md. */
 export type Notify<Input> =
   | string
   | readonly string[]
@@ -95,7 +95,7 @@ export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonO
 type NoSignals = Record<never, never>;
 
 /**
- * Defines a durable workflow. `name` is 1 to 256 characters and stays with its runs for ever.
+ * Defines a durable workflow. `name` has 1 to 256 characters, is recorded in its runs, and must not change later.
  * @throws HoldfastError options_invalid, name_invalid, duration_invalid, naming the option
  */
 export function defineWorkflow<Input, Output, Signals extends SignalSchemas = NoSignals>(
@@ -116,7 +116,7 @@ export function defineWorkflow(name: string, options: LooseOptions): Workflow<un
   };
 }
 
-/** The options before anything is known of them. */
+/** The options before they are validated. */
 type LooseOptions = CommonOptions<SignalSchemas, unknown> & { readonly [Option in keyof Flow]?: unknown } & {
   readonly input?: Schema | undefined;
   readonly output?: Schema | undefined;
@@ -154,7 +154,7 @@ function toDefinition(name: string, options: LooseOptions): Definition {
   if (labels !== undefined && typeof labels !== "function") refuse("labels", "must be a function of the input");
   if (typeof version !== "string" || version === "" || version.length > 256)
     refuse("version", "must be text of 1 to 256 characters");
-  // One after the other: a signal may be called input.
+  // A list and not a merged object, because a signal may be called input.
   for (const [option, schema] of [...Object.entries({ input, output }), ...Object.entries(signals)]) {
     if (schema !== undefined && !isSchema(schema)) refuse(option, "must be a Standard Schema, such as zod makes");
   }

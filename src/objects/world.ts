@@ -1,6 +1,6 @@
 /**
- * Owns: the world of a run, as the platform provides it.
- * Does not own: what each part of it does.
+ * Owns: putting the ports of a run together for the platform.
+ * Does not own: their implementation.
  */
 import type { World } from "../engine/world.ts";
 import { createChildren } from "./children.ts";
@@ -10,7 +10,7 @@ import { deploymentId } from "./deployment.ts";
 import { hookUrl } from "./token.ts";
 import { longTurns } from "./turn.ts";
 
-/** @param self asked anew each time: the object is there before its run is */
+/** @param self called each time, because the object exists before its run */
 export function createWorld(self: () => Self, startRun: StartRun): World {
   return {
     clock: { now: () => Date.now(), turn: longTurns() },

@@ -1,15 +1,15 @@
 /**
- * Owns: what can be asked of a courier.
- * Does not own: what it does about it (courier).
+ * Owns: the RPC methods of a courier.
+ * Does not own: their implementation (courier).
  */
 import type { Order, OrderId } from "../../core/order.ts";
 
-/** Whoever makes requests for runs while they rest: an object beside the runs, `courierObject(index)`. */
+/** An object that sends requests for idle runs: `courierObject(index)`. */
 export interface CourierRpc {
-  /** Whether it has room for a request with so large a body; the place is kept for ten seconds. */
+  /** Whether it has room for a request with a body of that size; the room is reserved for ten seconds. */
   reserveBerth(bytes: number): Promise<boolean>;
-  /** Makes the request, unless it does so already, and tells the run what came of it. Answered once that is certain. */
+  /** Sends the request, unless it is in progress, and delivers the result to the run. Resolves when that is guaranteed. */
   carryOrder(order: Order): Promise<void>;
-  /** Nobody waits for the answer any more. */
+  /** Cancels the request. */
   dropOrder(id: OrderId): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: what can be asked of a shard of the directory, and what it says to those who follow it.
- * Does not own: what it does about it (directory).
+ * Owns: the RPC methods of a shard of the directory, and its messages to followers.
+ * Does not own: their implementation (directory).
  */
 import type { ErrorCode } from "../../core/code.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../../core/directory.ts";
@@ -11,35 +11,34 @@ import type { Resealing } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
 
 /**
- * What a shard answers to a report: names that open signal waits of the run are for and that have something buffered,
- * one for each such wait; and how many rows it wrote, its own and the register's. `refused` where the run was removed
- * a short while ago: it is not listed.
+ * The answer of a shard to a report: for each open wait of the run for which a signal is buffered, its name; and the number of
+ * rows written, in the shard and the register. `refused` if the run was removed recently, and so is not listed.
  */
 export type Heard = { readonly offers: readonly string[]; readonly rows?: number; readonly refused?: true };
 
 /** One shard of the index of runs. */
 export interface DirectoryRpc {
-  /** Takes the run's summary unless the one held is newer (by `seq`). */
+  /** Stores the run's summary, unless the stored one is newer (by `seq`). */
   report(summary: RunSummary): Promise<Heard>;
-  /** The same of several runs at once: an answer for each, in their order, null for one that could not be taken. */
+  /** The same for several runs: one answer for each, in order, null for a report that failed. */
   reportAll(summaries: readonly RunSummary[]): Promise<readonly (Heard | null)[]>;
   remove(id: string, createdAt: number): Promise<void>;
-  /** With `Upgrade: websocket`: a socket of {@link ShardSaid}, which lets the object sleep. */
+  /** With `Upgrade: websocket`: a socket of {@link ShardSaid}, which lets the object hibernate. */
   fetch(request: Request): Promise<Response>;
-  /** This shard's part of a page: up to `limit` runs, newest first, strictly after `before`. */
+  /** This shard's part of a page: up to `limit` runs, newest first, strictly older than `before`. */
   list(
     query: Omit<RunQuery, "cursor">,
     before: { readonly createdAt: number; readonly id: string } | null,
   ): Promise<readonly RunSummary[]>;
   counts(): Promise<readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[]>;
-  /** Of the runs that were created in a window. */
+  /** Statistics of the runs that were created in a window. */
   sample(query: SampleQuery): Promise<Sample>;
-  /** All runs by what they are now, and of each workflow the oldest that has not ended. */
+  /** The number of runs by status, and the oldest unfinished run of each workflow. */
   census(): Promise<{
     readonly counts: readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[];
     readonly oldestOpen: readonly { readonly workflow: string; readonly createdAt: number }[];
   }>;
-  /** Runs that fit in groups, the largest first, at most 5,000; each key in the order of `groupBy`. */
+  /** The matching runs in groups, the largest first, at most 5,000; each key in the order of `groupBy`. */
   groups(
     filter: RunFilter,
     groupBy: readonly GroupField[],
@@ -47,52 +46,52 @@ export interface DirectoryRpc {
     readonly total: number;
     readonly groups: readonly { readonly key: readonly (string | null)[]; readonly count: number }[];
   }>;
-  /** Failed runs that fit by what they have in common, the most frequent first, at most 1,000. */
+  /** The causes of matching failed runs, the most frequent first, at most 1,000. */
   causes(filter: RunFilter): Promise<readonly Cause[]>;
-  /** First shard only: what is buffered, for a shard that has not been told. */
+  /** First shard only: the buffered signals, for a shard that does not have the offers. */
   open(): Promise<readonly { readonly id: string; readonly name: string; readonly expiresAt: number }[]>;
-  /** How many runs of this shard fit the filter, those of the workflow `except` aside. */
+  /** The number of matching runs of this shard, without those of the workflow `except`. */
   count(filter: RunFilter, except: string): Promise<number>;
-  /** Ids of runs that wait for a signal of this name; now and then of one that does not. */
+  /** Ids of runs that wait for a signal of this name; may include some that do not any more. */
   waiters(name: string): Promise<readonly string[]>;
-  /** Hands a broadcast to these runs, as far as they wait for it; answers how many took it. */
+  /** Delivers a broadcast to those of these runs that wait for it; returns how many accepted it. */
   deliver(runIds: readonly string[], id: string, signal: SignalRequest): Promise<Answer<number>>;
-  /** Tells this shard that a signal of this name is buffered, until `expiresAt`. */
+  /** Notifies this shard that a signal of this name is buffered until `expiresAt`. */
   offer(id: string, name: string, expiresAt: number): Promise<void>;
   withdraw(id: string, name: string): Promise<void>;
-  /** First shard only: keeps a signal for the next waiter. The signal's `key`, if it has one, is its id. */
+  /** First shard only: buffers a signal. Its `key`, if it has one, is its id. */
   hold(id: string, signal: SignalRequest, expiresAt: number): Promise<HoldAnswer>;
-  /** First shard only: the oldest signal of the name, to one run and to no other; the same run may ask again. */
+  /** First shard only: claims the oldest signal of the name for one run; the same run may repeat the call. */
   claim(
     name: string,
     runId: string,
     except: readonly string[],
   ): Promise<{ readonly id: string; readonly signal: SignalRequest } | null>;
-  /** First shard only: the run did not take what it claimed; others that wait are asked. */
+  /** First shard only: the run refused the claimed signal, which then is offered to other waiting runs. */
   release(id: string, runId: string): Promise<void>;
-  /** First shard only: the signal was delivered to so many runs. */
+  /** First shard only: the signal was delivered to that many runs. */
   settle(id: string, delivered: number): Promise<void>;
-  /** Seals rows of this shard anew, with the newest key, some at a time. */
+  /** Encrypts a page of rows of this shard again, with the newest key. */
   rekey(from: ShardMark): Promise<RekeyedShard>;
-  /** First shard only: what has become of a signal that was held. */
+  /** First shard only: the outcome of a held signal. */
   outcome(id: string): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
 }
 
-/** What a shard says to those who follow it: first that they are subscribed, then each change. */
+/** The messages of a shard to its followers: first a confirmation, then each change. */
 export type ShardSaid = "subscribed" | { readonly listed: RunSummary } | { readonly removed: string };
 
-/** Nothing delivered yet; delivered before; the id stands for another signal. */
+/** Not delivered yet; delivered before; the id belongs to another signal; or it cannot be read. */
 export type HoldAnswer =
   | { readonly kind: "open" }
   | { readonly kind: "settled"; readonly delivered: number }
   | { readonly kind: "conflict" }
-  /** What is known of the id is sealed with a key that is gone, or damaged. */
+  /** The stored signal of this id is damaged, or its encryption key is missing. */
   | { readonly kind: "unreadable"; readonly code: ErrorCode; readonly message: string };
 
-/** Where the resealing of a shard stands: it goes through its list, then through what is buffered. */
+/** The position of encrypting a shard again: first its list, then its buffered signals. */
 export type ShardMark =
   | { readonly kind: "runs"; readonly after: { readonly createdAt: number; readonly id: string } }
   | { readonly kind: "signals"; readonly after: number };
 
-/** `failed`: rows that could not be opened, and are as they were. */
+/** `failed`: rows that could not be decrypted, and were not changed. */
 export type RekeyedShard = Resealing<ShardMark> & { readonly failed: number };

@@ -1,15 +1,15 @@
 /**
- * Owns: what can be asked of the register of a shard.
- * Does not own: what it does about it (register).
+ * Owns: the RPC methods of the register of a shard.
+ * Does not own: their implementation (register).
  */
 
-/** Which runs a shard of the directory lists: an object beside the runs, `registerObject(shard)`. */
+/** The register of the runs that a shard of the directory lists: `registerObject(shard)`. */
 export interface RegisterRpc {
-  /** Before they are listed. */
+  /** Adds runs, before they are listed. */
   enrol(runs: readonly Enrolled[]): Promise<void>;
-  /** They are gone. A later run of the same id stays. */
+  /** Deletes removed runs, but not later runs with the same id. */
   strike(runs: readonly Enrolled[]): Promise<void>;
-  /** By id, strictly after `after`. */
+  /** A page of runs by id, strictly after `after`. */
   enrolled(after: string, limit: number): Promise<readonly Enrolled[]>;
 }
 

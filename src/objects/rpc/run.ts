@@ -1,6 +1,6 @@
 /**
- * Owns: what can be asked of the object of a run, and what it says to those who follow it.
- * Does not own: what it does about it (run).
+ * Owns: the RPC methods of a run's object, and its messages to followers.
+ * Does not own: their implementation (run).
  */
 import type { RequestMetadata, Author } from "../../core/author.ts";
 import type { DebouncedStart } from "../../core/debounce.ts";
@@ -29,116 +29,116 @@ import type { Resealing } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
 import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "./start.ts";
 
-/** Which webhook wait of which life of a run id: an id is free again once its run was deleted. */
+/** Identifies a webhook wait within one life of a run. */
 export type HookAddress = {
   readonly call: string;
   readonly createdAt: number;
-  /** How often the address was revoked before this one was made; 0 unless there. */
+  /** How many addresses were revoked before this one; 0 if undefined. */
   readonly generation?: number;
 };
 
 export type ValueField = "input" | "output" | "progress";
 
-/** A run on the wire: values too large to travel together are null, named in `apart`, and asked for one by one. */
+/** A run in an RPC answer: values that are too large for it are null, named in `apart`, and fetched one by one. */
 export type Parcel = Omit<RunSnapshot, "input"> & {
   readonly input: Stored | null;
   readonly apart: readonly ValueField[];
 };
 
-/** The run that a call is for, as its last argument, where its object may have had others; older code takes no notice of it. */
+/** The addressed run, as the last argument, if the object may have had others; ignored by older code. */
 export type Callee = { readonly callee: string };
 
 /** One run. */
 export interface RunRpc {
-  /** The object died under a call, which nobody has answered. */
+  /** Reports that the object died during a call. */
   died(): Promise<void>;
   start(request: CheckedStart): Promise<Answer<Made<Parcel>>>;
-  /** The run that this very start made before, or null; nothing is made. Refused with idempotency_conflict, and as a signal is. */
+  /** The run that this start created before, or null; creates nothing. Refused with idempotency_conflict, or as a signal is. */
   repeat(start: RepeatedStart): Promise<Answer<Parcel | null>>;
-  /** Of the object that an Idempotency-Key names: the key belongs to this run id and to no other. Older code answers null. */
+  /** In the object of an Idempotency-Key: binds the key to this run id. Older code answers null. */
   bind(id: string): Promise<Answer<{ readonly isNew: boolean } | null>>;
-  /** The run of this id was removed: the key is free, if it belonged to it. */
+  /** Frees the key after the run of this id was removed. */
   unbind(id: string): Promise<Answer<null>>;
-  /** Whether a start for this id may make a run. A token is null where nobody will repeat it. */
+  /** What is known of a start for this id; the argument is null if it will not be repeated. */
   recall(start: StartClue | null): Promise<Answer<Recalled>>;
-  /** Of an id that has no run: another one answers the start that came for it. */
+  /** In an object without a run: records that another run answers the start. */
   remember(answering: Answering): Promise<Answer<null>>;
-  /** Another start within the period of a debounce: the run with it, or null where it came too late. */
+  /** Merges another start within the period of a debounce; null if it came too late. */
   debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>>;
-  /** The run, if the start that this tells became part of it before; else null. */
+  /** The run, if the start with this token was merged into it before; else null. */
   debounced(token: string, waitMs: number): Promise<Answer<Parcel | null>>;
   read(waitMs: number): Promise<Answer<Parcel>>;
   value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;
   timeline(window: Window): Promise<Answer<Timeline>>;
-  /** Without the input of a child, which is in the child's own journal. */
+  /** Without the input of a child, which is in the child's journal. */
   story(key: string): Promise<Answer<Story>>;
   act(action: RunAction, to?: Callee): Promise<Answer<Parcel>>;
   fork(request: ForkRequest): Promise<Answer<Made<Parcel>>>;
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
-  /** History of this life of the run for a fork of it, as `history` pages it. Refused with run_not_found once it is gone. */
+  /** A page of the history of this life for a fork, as of `history`. Refused with run_not_found after it was removed. */
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
-  /** What a text of this run begins with, and how the rest of it is fetched. Refused with not_exportable. */
+  /** Begins an export: the first line, and how to fetch the rest. Refused with not_exportable. */
   depart(): Promise<Answer<Departure>>;
-  /** The next lines of that text. Refused with run_not_found once this life of the run is gone. */
+  /** The next lines of an export. Refused with run_not_found after this life was removed. */
   carry(page: PageRequest): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
-  /** Makes the run of a text, all of it or nothing; found where the same text made it before. Refused with import_invalid, run_exists. */
+  /** Imports a run in one transaction, or finds it if it was imported from the same text before. Refused with import_invalid, run_exists. */
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>>;
-  /** What the world is told of an end of this life of the run: the body, as text. Refused with run_not_found once it is gone. */
+  /** The body of the notice of an end of this life. Refused with run_not_found after it was removed. */
   notice(createdAt: number, end: number): Promise<Answer<string>>;
   /**
-   * With `onlyIfWaiting`, refused with code "not_waiting" unless a wait for the name is open right now.
-   * A key on record is answered as a duplicate before anything else, also after the run's end.
+   * With `onlyIfWaiting`, refused with "not_waiting" unless a wait for the name is open now. A known key is answered as a duplicate
+   * before any other check, also after the run's end.
    */
   signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ readonly duplicate: boolean }>>;
-  /** What a handler made of the journal alone answers; the run is left as it is. */
+  /** Answers from a separate replay of the journal; the run is not changed. */
   query(name: string): Promise<Answer<QueryAnswer>>;
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>>;
   hook(address: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>>;
-  /** Begins the run once more, from its beginning: its journal is the old one or the new one. Refused as a retry is, and with version_missing. */
+  /** Restarts the run from its beginning, replacing its journal in one transaction. Refused as a retry is, and with version_missing. */
   restart(request: Restart): Promise<Answer<null>>;
-  /** The same from that step. Refused with fork_invalid. A call of its own, so that an object with older code refuses it, and does not restart from the start. */
+  /** The same from that step. Refused with fork_invalid. A separate method, so that older code fails instead of ignoring the step. */
   restartFrom(request: Restart, from: StepRef): Promise<Answer<null>>;
-  /** Refuses as `hook` does where there is no such webhook any more; otherwise it does nothing. */
+  /** Refuses as `hook` does if the webhook is not open any more; otherwise does nothing. */
   lookAtHook(address: HookAddress): Promise<Answer<null>>;
   /** Gives an open webhook another address. */
   revokeHook(call: string, request: RequestMetadata): Promise<Answer<{ readonly url: string }>>;
-  /** A child of this run has ended. Told again until it is answered, or the run is not there or has ended. */
+  /** Reports the end of a child. Repeated until it is answered, or the run has ended or was removed. */
   childEnded(news: ChildNews): Promise<Answer<null>>;
-  /** What came of a request that a courier made for this run. Told again until it is answered, or the run is gone. */
+  /** Reports the result of a request that a courier sent. Repeated until it is answered, or the run was removed. */
   orderEnded(news: OrderNews): Promise<Answer<null>>;
-  /** That request, to be made once more; null where nobody waits for its answer. */
+  /** The request, to send it again; null if its result is not needed any more. */
   repeatOrder(id: OrderId): Promise<Answer<Order | null>>;
-  /** Has the run listed anew, now. Refused with run_not_found where there is none; throws where the shard was not reached. */
+  /** Reports the run to the directory again, now. Refused with run_not_found; throws if the shard was not reached. */
   relist(): Promise<Answer<null>>;
   /**
-   * Seals rows of the journal from `from` on anew, with the newest key, some at a time. Refused with key_missing,
-   * journal_corrupt or journal_newer where one cannot be opened.
+   * Encrypts a page of rows of the journal again, from `from` on, with the newest key. Refused with key_missing, journal_corrupt
+   * or journal_newer if one cannot be decrypted.
    */
   rekey(from: number): Promise<Answer<Resealing<number>>>;
-  /** With `Upgrade: websocket`: a socket of {@link RunSaid}, which lets the object sleep; 404 where no run is. */
+  /** With `Upgrade: websocket`: a socket of {@link RunSaid}, which lets the object hibernate; 404 without a run. */
   fetch(request: Request): Promise<Response>;
 }
 
-/** `isSealed`: results of sensitive steps go along, sealed; else they stay behind, if there are any. */
+/** `isSealed`: results of sensitive steps are included, encrypted; otherwise they are left out. */
 export type Departure = { readonly manifest: Manifest; readonly createdAt: number; readonly isSealed: boolean };
 
-/** Which lines come next: entries with a `seq` above `after`, and of no more than `upTo`, of this life of a run. */
+/** The next page: entries of this life with a `seq` above `after`, up to `upTo`. */
 export type PageRequest = Omit<Departure, "manifest"> & { readonly after: number; readonly upTo: number };
 
-/** The id under which a run is imported, what it is given here, and who asks. */
+/** The id under which a run is imported, its placement here, and the author of the request. */
 export type Arrival = Omit<Placement, "lanes"> & Author & { readonly reason: string | null };
 
-/** What a run's object says to those who follow it; first of all where it is. */
+/** The messages of a run's object to its followers; the first one is its present state. */
 export type RunSaid =
   | {
-      /** The newest entry's. */
+      /** The `seq` of the newest entry. */
       readonly seq: number;
-      /** Set once the run has ended; null with every commit, the last included. */
+      /** Set after the run has ended; null in messages of commits, including the last one. */
       readonly status: RunStatus | null;
-      /** Which run of this id; said first. */
+      /** Identifies the run among those with this id; only in the first message. */
       readonly createdAt?: number;
-      /** What was just written, in order, unless it is too long for a message. */
+      /** The committed entries, in order, unless they are too long for a message. */
       readonly entries?: readonly Entry[];
     }
   | "gone";
