@@ -73,7 +73,7 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
-          globalSetup: ["test/workers/answerer.ts", "test/workers/collector.ts", "test/workers/team.ts"],
+          globalSetup: ["test/workers/httpserver.ts", "test/workers/collector.ts", "test/workers/team.ts"],
           testTimeout: 60_000,
           // What objects say after the last test has ended would never reach the reporter, which waits for it.
           disableConsoleIntercept: true,

@@ -65,7 +65,7 @@ export class Relatives {
           if (againAt !== null) return againAt;
           run.noteStopped(child, policy);
         }
-        // It is no longer owed, being on record or no stray; should it ever be again, it is a new debt.
+        // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
         if (!isOwed || !run.state.orphans.has(child.id)) debts.delete(name);
         return null;
       };

@@ -10,7 +10,7 @@ import type { SignalTypes } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Workflow } from "../objects/workflow.ts";
 import { RehearsalError, checkKnown } from "./error.ts";
-import { Play } from "./play.ts";
+import { RehearsalControl } from "./control.ts";
 import type { Rehearsal } from "./rehearsal.ts";
 import { Script } from "./script.ts";
 import type { RehearsalOptions, StandIns } from "./script.ts";
@@ -46,7 +46,7 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
     labels: labelsOf(definition, input, labels),
     ...{ parent: null, schedule, startAt: null, notAfter: null, origin: null },
   });
-  const play = new Play<Output>(stage, id, []);
+  const play = new RehearsalControl<Output>(stage, id, []);
   await play.settle();
   return play;
 }

@@ -29,15 +29,15 @@ type Suite = {
 
 const suites: readonly Suite[] = [
   node("crashes at every entry", "engine/crash", "CRASH_PROGRAMS", "CRASH_SEED", 45),
-  node("deaths of parents and children", "engine/kinship", "CRASH_PROGRAMS", "CRASH_SEED", 15),
-  node("queries and updates over deaths", "engine/inquiry", "CRASH_PROGRAMS", "CRASH_SEED", 15),
+  node("deaths of parents and children", "engine/childrencrash", "CRASH_PROGRAMS", "CRASH_SEED", 15),
+  node("queries and updates over deaths", "engine/requests", "CRASH_PROGRAMS", "CRASH_SEED", 15),
   node("runs that a retry has go another way", "engine/retried", "RETRIED_PROGRAMS", "RETRIED_SEED", 40),
   node("lanes against their model", "core/lane/model", "LANE_HISTORIES", "LANE_SEED", 25),
   { ...node("cron in every kind of zone", "core/cron", "CRON_ZONES", undefined, 1), most: 13 },
   node("the engine against its model", "model/model", "MODEL_COUNT", "MODEL_SEED", 30),
   node("deliveries of webhooks against their model", "engine/deliveries", "HOOK_COUNT", "HOOK_SEED", 60),
   node("bytes of commits changed", "core/commit", "COMMIT_FLIPS", "COMMIT_SEED", 1000),
-  node("imported texts changed", "core/strangers", "STRANGERS_COUNT", "STRANGERS_SEED", 100),
+  node("imported texts changed", "core/tampered", "TAMPERED_COUNT", "TAMPERED_SEED", 100),
   inWorkerd("bytes of journals changed", "damage", "DAMAGE_FLIPS", "DAMAGE_SEED", 50),
   inWorkerd("deaths at every operation", "faults/awaits", "FAULT_COUNT", "FAULT_SEED", 1),
   inWorkerd("calls that fail at every operation", "faults/calls", "FAULT_COUNT", "FAULT_SEED", 1),

@@ -9,7 +9,7 @@ import { RunState } from "../../src/core/state.ts";
 import { sliceLength, sumUp } from "../../src/core/stats/summation.ts";
 import { foremostTallies, otherSteps } from "../../src/core/tally.ts";
 import { encode } from "../../src/core/value.ts";
-import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "./reckoning.ts";
+import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "./naivestats.ts";
 import { createPick } from "./sample.ts";
 import { createdFact } from "./created.ts";
 

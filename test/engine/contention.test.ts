@@ -24,7 +24,7 @@ const latencyMs = 10;
 /** No more begin in a period than may. */
 function checkRates({ runs, simulation, contention: { lost } }: Contest): void {
   for (const [name, { terms }] of lost > 0 ? [] : simulation.lanes) {
-    const begun = [...runs.values()].flatMap(({ chronicle: { entries } }) => {
+    const begun = [...runs.values()].flatMap(({ archive: { entries } }) => {
       const [created] = entries;
       const isLimited = created?.kind === "run.created" && created.lanes?.some(({ lane }) => lane === name);
       const started = entries.find(({ kind }) => kind === "run.started");
@@ -38,13 +38,13 @@ function checkRates({ runs, simulation, contention: { lost } }: Contest): void {
   }
 }
 
-function checkRun({ simulated, chronicle, lived }: Contestant): void {
-  checkLives(chronicle.lives);
+function checkRun({ simulated, archive, lived }: Contestant): void {
+  checkLives(archive.lives);
   const isTerminated = simulated.run.snapshot().error?.code === "terminated";
   for (const [i, { life, earlier }] of lived.entries()) {
     // What a dead process did counts for nothing.
     const effects = life.effects.filter(({ outcome }) => outcome < Infinity);
-    checkEffects(chronicle.entries, effects, earlier);
+    checkEffects(archive.entries, effects, earlier);
     const next = lived[i + 1];
     const [first] = next?.life.handlers ?? [];
     if (next === undefined || first === undefined) continue;

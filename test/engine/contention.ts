@@ -8,7 +8,7 @@ import { encode } from "../../src/core/value.ts";
 import { receiveHook } from "../../src/engine/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
 import { receiveUpdate } from "../../src/engine/update.ts";
-import { Chronicle } from "./chronicle.ts";
+import { Archive } from "./archive.ts";
 import type { Contender, Contention, Stroke } from "./contenders.ts";
 import { Progress } from "./effects.ts";
 import { act, signal } from "./host.ts";
@@ -30,7 +30,7 @@ export type Lived = { readonly life: Life; readonly earlier: number };
 export class Contestant {
   readonly contender: Contender;
   readonly simulated: SimulatedRun;
-  readonly chronicle = new Chronicle();
+  readonly archive = new Archive();
   readonly progress = new Progress();
   readonly lived: Lived[] = [];
   deaths = 0;
@@ -81,7 +81,7 @@ export class Contest {
   /** Until nothing is written any more: nothing of a program takes longer. */
   async #settle(): Promise<void> {
     const { simulation, runs } = this;
-    const written = (): number => [...runs.values()].reduce((sum, { chronicle }) => sum + chronicle.writes.length, 0);
+    const written = (): number => [...runs.values()].reduce((sum, { archive }) => sum + archive.writes.length, 0);
     for (let before = -1; before !== written();) {
       before = written();
       await simulation.drive(simulation.now + hourMs);
@@ -97,29 +97,27 @@ export class Contest {
     const simulated = this.simulation.add(id, definition, lanes, { workflow: name, input });
     const contestant = new Contestant(contender, simulated);
     this.runs.set(id, contestant);
-    contestant.chronicle.see(simulated.journal, simulated.journal.entries);
+    contestant.archive.see(simulated.journal, simulated.journal.entries);
     contestant.progress.see(...simulated.journal.entries);
     this.#board(id, contestant);
     this.#happen(contestant);
   }
 
   /** The process that it is in from now on: what it begins, and what it writes. */
-  #board(id: string, { simulated, contender: { program }, chronicle, progress, lived }: Contestant): void {
+  #board(id: string, { simulated, contender: { program }, archive, progress, lived }: Contestant): void {
     const { journal, definition } = simulated;
     if (definition === undefined) throw new Error(`${id} has no code`);
     const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
-    lived.push({ life, earlier: chronicle.entries.length });
+    lived.push({ life, earlier: archive.entries.length });
     const around = this.#around(journal, progress);
     const handler = async (input: Carried, step: Step): Promise<unknown> =>
       await interpret(program, life, around)(input, this.workload.watch(simulated, step));
     simulated.definition = { ...definition, handler };
     journal.onAppend = (entries) => {
-      chronicle.see(journal, entries);
+      archive.see(journal, entries);
       progress.see(...entries);
       const place = [...this.runs.keys()].indexOf(id);
-      for (const stroke of this.#strokes.filter(
-        ({ run, write }) => run === place && write === chronicle.writes.length,
-      )) {
+      for (const stroke of this.#strokes.filter(({ run, write }) => run === place && write === archive.writes.length)) {
         this.#strokes.splice(this.#strokes.indexOf(stroke), 1);
         if (stroke.what === "death" && stroke.turns === 0) journal.closed = true;
         void this.#strike(id, stroke);

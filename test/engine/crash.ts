@@ -12,13 +12,13 @@ import type { Run } from "../../src/engine/run.ts";
 import { receiveUpdate } from "../../src/engine/update.ts";
 import { act, signal, startAt } from "./host.ts";
 import type { Host } from "./host.ts";
-import { Chronicle } from "./chronicle.ts";
-import type { Write } from "./chronicle.ts";
+import { Archive } from "./archive.ts";
+import type { Write } from "./archive.ts";
 import { checkEffects, checkKeys, Progress } from "./effects.ts";
 import { checkLives } from "./lives.ts";
 import { define } from "./memory.ts";
-import { Post, answered } from "./post.ts";
-import type { Reply } from "./post.ts";
+import { FakeCouriers, answered } from "./couriers.ts";
+import type { Reply } from "./couriers.ts";
 import { interpret } from "./program.ts";
 import type { Jolt, Life, Program } from "./program.ts";
 
@@ -32,7 +32,7 @@ export type Hosted = {
   readonly life: Life;
   readonly progress: Progress;
   /** With what earlier processes wrote. */
-  readonly chronicle: Chronicle;
+  readonly archive: Archive;
   /** Calls of webhooks that were answered as the ones that count. */
   readonly accepted: Accepted[];
 };
@@ -67,15 +67,15 @@ export function hostProgram(
     limits: { steps: 100_000, perStep },
     input: program.judged ? slowly(async () => await after(lag())) : undefined,
   });
-  const { host }: Post = new Post(definition, reply, { commits, at, cold });
-  const chronicle = new Chronicle(before);
-  if (before.length === 0) chronicle.see(host.journal, host.journal.entries);
-  progress.see(...chronicle.entries);
-  const hosted: Hosted = { program, host, life, progress, chronicle, accepted: [] };
+  const { host }: FakeCouriers = new FakeCouriers(definition, reply, { commits, at, cold });
+  const archive = new Archive(before);
+  if (before.length === 0) archive.see(host.journal, host.journal.entries);
+  progress.see(...archive.entries);
+  const hosted: Hosted = { program, host, life, progress, archive, accepted: [] };
   host.journal.onAppend = (entries) => {
-    chronicle.see(host.journal, entries);
+    archive.see(host.journal, entries);
     progress.see(...entries);
-    for (const jolt of program.jolts) if (jolt.write === chronicle.writes.length) void strike(hosted, jolt);
+    for (const jolt of program.jolts) if (jolt.write === archive.writes.length) void strike(hosted, jolt);
   };
   happen(hosted);
   return hosted;
@@ -162,7 +162,7 @@ async function callTwice({ host, accepted }: Hosted, webhook: string, body: unkn
 }
 
 /** What was answered as the call that counts is on record (guarantee 1), and its answer was its own. */
-function checkAccepted({ accepted, chronicle: { entries } }: Hosted): void {
+function checkAccepted({ accepted, archive: { entries } }: Hosted): void {
   for (const { call, body, told } of accepted) {
     const bodies = entries.flatMap((entry) => {
       const isOwn = entry.kind === "webhook.received" && entry.call === call;
@@ -220,7 +220,7 @@ function retry(hosted: Hosted): boolean {
 export async function checkProgram(program: Program, every = 1): Promise<number> {
   const reference = hostProgram(program, [], startAt);
   await finish(reference);
-  const { writes } = reference.chronicle;
+  const { writes } = reference.archive;
   // What comes behind the end, a late call, moves no handler.
   const end = writes.findLastIndex(({ entries }) => entries.some(({ kind }) => kind !== "webhook.rejected"));
   let crashes = 0;
@@ -235,14 +235,14 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
 }
 
 async function checkCrash(program: Program, reference: Hosted, keep: number): Promise<void> {
-  const before = reference.chronicle.writes.slice(0, keep);
+  const before = reference.archive.writes.slice(0, keep);
   const entries = before.flatMap((write) => write.entries);
   const commits = before.at(-1)?.commits ?? [];
   const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt, true, before);
   await finish(hosted);
   checkSame(reference, entries, hosted);
   checkAccepted(hosted);
-  const wasRenewed = hosted.chronicle.writes.slice(keep).some(({ anew }) => anew);
+  const wasRenewed = hosted.archive.writes.slice(keep).some(({ anew }) => anew);
   if (!wasRenewed) expect(hosted.host.journal.commits.slice(0, commits.length)).toEqual(commits);
 }
 
@@ -258,27 +258,27 @@ function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted): void
     now.life.trace.filter((note) => note.handler === 0),
     now.host,
   );
-  checkEffects(now.chronicle.entries, now.life.effects, entries.length);
+  checkEffects(now.archive.entries, now.life.effects, entries.length);
   checkKeys(
     before.life.effects.filter(({ outcome }) => outcome <= known),
     now.life.effects,
   );
-  checkLives(now.chronicle.lives);
+  checkLives(now.archive.lives);
   for (const { round, answer } of now.life.patched) {
-    const isAdopted = now.chronicle.lives[round]?.some(({ kind }) => kind === "patch.adopted");
+    const isAdopted = now.archive.lives[round]?.some(({ kind }) => kind === "patch.adopted");
     expect({ round, answer }).toEqual({ round, answer: isAdopted });
   }
   if (!now.program.tame) return;
   // Of several steps that failed for good beside each other, time decides which one the handler throws, and with it
   // what of them it had heard of by then.
-  const failed = before.chronicle.entries.filter(({ kind }) => kind === "step.failed").length;
+  const failed = before.archive.entries.filter(({ kind }) => kind === "step.failed").length;
   if (failed < 2 || now.program.retries === 0) expect(now.host.status).toBe(before.host.status);
   if (failed < 2) expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
   if (failed < 2 || before.host.status === "completed") expect(logs(now)).toEqual(logs(before));
 }
 
 /** What a handler saw before the first thing that a retry has done once more, the next one sees (guarantee 3). */
-function checkRetries({ chronicle: { entries }, life, host }: Hosted): void {
+function checkRetries({ archive: { entries }, life, host }: Hosted): void {
   for (const [handler, before] of life.handlers.entries()) {
     const after = life.handlers[handler + 1];
     if (after === undefined) break;
@@ -307,8 +307,8 @@ function checkSeen(before: Life["trace"], again: Life["trace"], { snapshot }: Ho
   expect(now?.map(({ text }) => text)).toEqual(seen?.map(({ text }) => text));
 }
 
-function logs({ chronicle }: Hosted): string[] {
-  return chronicle.entries.flatMap((entry) => (entry.kind === "log.written" ? [entry.message] : [])).sort();
+function logs({ archive }: Hosted): string[] {
+  return archive.entries.flatMap((entry) => (entry.kind === "log.written" ? [entry.message] : [])).sort();
 }
 
 /** An ended run stays as it is. */
@@ -325,7 +325,7 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
   let hosted = hostProgram(program, [], startAt);
   for (let deaths = 0; ; deaths++) {
     const { host } = hosted;
-    const { writes } = hosted.chronicle;
+    const { writes } = hosted.archive;
     const dieAt = writes.length + 1 + next(6);
     const { onAppend } = host.journal;
     host.journal.onAppend = (entries) => {
@@ -338,6 +338,6 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
     const commits = writes.at(-1)?.commits ?? [];
     hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes);
   }
-  checkLives(hosted.chronicle.lives);
+  checkLives(hosted.archive.lives);
   expect(hosted.host.status).toMatch(/^(completed|failed|cancelled)$/);
 }

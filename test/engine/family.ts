@@ -14,7 +14,7 @@ import { hang } from "../../src/rehearsal/hang.ts";
 import { Relatives } from "../../src/rehearsal/relatives.ts";
 import { Life, Process as OneLife } from "../../src/rehearsal/process.ts";
 import type { Creation } from "../../src/rehearsal/process.ts";
-import { Chronicle } from "./chronicle.ts";
+import { Archive } from "./archive.ts";
 import { created, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, memoryWorld } from "./memory.ts";
 
@@ -115,7 +115,7 @@ export class Family {
   calls: string[] = [];
   lives = 0;
   /** What each of them ever had on record. */
-  readonly chronicles = new Map<string, Chronicle>();
+  readonly archives = new Map<string, Archive>();
   readonly script = {
     child: (workflow: string): Definition => {
       const definition = this.definitions.get(workflow);
@@ -255,11 +255,11 @@ export class Family {
       return definition?.version === version ? definition : undefined;
     };
     const process = new Process(id, journal, new Run(journal, world, find), life);
-    const chronicle = this.chronicles.get(id) ?? new Chronicle();
-    this.chronicles.set(id, chronicle);
+    const archive = this.archives.get(id) ?? new Archive();
+    this.archives.set(id, archive);
     journal.onAppend = (entries) => {
-      chronicle.see(journal, entries);
-      this.wrote(id, chronicle.writes.length);
+      archive.see(journal, entries);
+      this.wrote(id, archive.writes.length);
       void this.#stopAt(id, journal.commits.length);
       const at = this.deaths.findIndex((death) => death.id === id && death.commit === journal.commits.length);
       if (at < 0) return;

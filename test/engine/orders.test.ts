@@ -8,7 +8,7 @@ import { callsOut } from "../../src/core/state.ts";
 import { act, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
-import { Post, answered } from "./post.ts";
+import { FakeCouriers, answered } from "./couriers.ts";
 
 const minuteMs = 60_000;
 const slowMs = 30_000;
@@ -30,7 +30,7 @@ const why = (error: Error & { code?: string; cause?: unknown }) => [
 
 describe("a request that is made elsewhere", () => {
   test("is on record before it is sent, and needs no memory of the run until it is answered", async () => {
-    const post = new Post(ask, () => ({ end: answered("yes"), ms: slowMs }));
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: slowMs }));
     await post.drive(startAt + 1000);
     expect(post.host.journal.kinds).toEqual(["run.created", "run.started", "step.dispatched"]);
     expect(post.made).toHaveLength(1);
@@ -43,7 +43,7 @@ describe("a request that is made elsewhere", () => {
   });
 
   test("is not made once more where the answer comes while it is about to be handed over again (guarantee 2)", async () => {
-    const post = new Post(ask, () => ({ end: answered("yes"), ms: minuteMs + 1000 }));
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: minuteMs + 1000 }));
     await post.drive(startAt + 1000);
     const safe = Promise.withResolvers<void>();
     let asked = 0;
@@ -57,7 +57,7 @@ describe("a request that is made elsewhere", () => {
   });
 
   test("carries method, body, headers and the step's idempotency key", async () => {
-    const post = await new Post(ask, () => ({ end: answered("yes"), ms: 1 })).drive();
+    const post = await new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 1 })).drive();
     const [order] = post.made;
     expect(order).toMatchObject({ step: "ask", key: `run-1:${startAt.toString(36)}:ask` });
     expect(order?.request).toEqual({
@@ -67,7 +67,7 @@ describe("a request that is made elsewhere", () => {
   });
 
   test("shows the run as running with its attempt, in memory as in a life that has not begun", async () => {
-    const post = new Post(ask, () => null);
+    const post = new FakeCouriers(ask, () => null);
     await post.drive(startAt + 1000);
     for (const { snapshot } of [post.host, post.reopen().host]) {
       expect(snapshot).toMatchObject({ status: "running", steps: { completed: 0, failed: 0, running: 1 } });
@@ -82,7 +82,7 @@ describe("a request that is made elsewhere", () => {
       return await step.fetch("ask", url).catch(why);
     };
     const limited = define(twice, { limits: { steps: 100, perStep: { ask: 1 } } });
-    const post = await new Post(limited, () => ({ end: answered(1), ms: 1 })).drive();
+    const post = await new FakeCouriers(limited, () => ({ end: answered(1), ms: 1 })).drive();
     expect(post.host.snapshot.steps).toEqual({ completed: 1, failed: 0, running: 0 });
     expect((post.host.output as unknown[])[1]).toBe("limit_exceeded");
   });
@@ -95,7 +95,7 @@ describe("a request that is made elsewhere", () => {
       await step.fetch("d", url, { atMostOnce: true } as object).catch(why),
       await step.fetch("e", url, { acceptStatus: [99] }).catch(why),
     ];
-    const post = await new Post(bad, () => null).drive();
+    const post = await new FakeCouriers(bad, () => null).drive();
     const messages = (post.host.output as string[][]).map(([, code, message]) => `${code}: ${message}`);
     expect(messages).toEqual([
       "options_invalid: step a: url is no absolute URL, such as https://example.com/",
@@ -111,7 +111,10 @@ describe("a request that is made elsewhere", () => {
 describe("what comes of it", () => {
   test("passing failures are tried again by the policy, with the same key; Retry-After is kept whole", async () => {
     const replies = [refused(503, "busy"), refused(429, "slow down", 90_000), answered("at last")];
-    const post = await new Post(ask, (_order, nth) => ({ end: replies[nth - 1] ?? answered(""), ms: 1000 })).drive();
+    const post = await new FakeCouriers(ask, (_order, nth) => ({
+      end: replies[nth - 1] ?? answered(""),
+      ms: 1000,
+    })).drive();
     expect(post.host.output).toBe("at last");
     const [first, second] = post.host.entries("step.attempt_failed");
     expect(first?.error).toMatchObject({ message: "POST to example.com was answered 503: busy", code: "step_failed" });
@@ -126,7 +129,7 @@ describe("what comes of it", () => {
       (await step.fetch("ask", url, { acceptStatus: [404] })).status,
       await step.fetch("hush", url, { sensitive: true }).catch(why),
     ];
-    const post = await new Post(both, ({ request }) => ({
+    const post = await new FakeCouriers(both, ({ request }) => ({
       end: request.accepted.includes(404) ? answered(null, 404) : refused(404, "no such thing"),
       ms: 1,
     })).drive();
@@ -140,13 +143,13 @@ describe("what comes of it", () => {
 
   test("an answer too large for a value fails the step for good", async () => {
     const end: OrderEnd = { kind: "unusable", code: "value_too_large", message: "the answer is too large" };
-    const post = await new Post(ask, () => ({ end, ms: 1 })).drive();
+    const post = await new FakeCouriers(ask, () => ({ end, ms: 1 })).drive();
     expect(post.host.snapshot.error).toMatchObject({ code: "value_too_large", step: "ask" });
     expect(post.made).toHaveLength(1);
   });
 
   test("it is recorded once, however often it is told; what comes late is nobody's (2)", async () => {
-    const post = new Post(ask, () => ({ end: answered("yes"), ms: 1000 }));
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 1000 }));
     const { receiveAnswer } = await import("../../src/engine/dispatch.ts");
     await post.drive(startAt + 10);
     const id = post.made[0]?.id;
@@ -165,7 +168,7 @@ describe("what comes of it", () => {
       await step.fetch("ask", url, { undo: ({ body }) => void undone.push(body) });
       throw new NonRetryableError("it went wrong");
     };
-    const post = await new Post(order, () => ({ end: answered("paid"), ms: 1000 })).drive();
+    const post = await new FakeCouriers(order, () => ({ end: answered("paid"), ms: 1000 })).drive();
     expect(post.host.status).toBe("failed");
     expect(undone).toEqual(["paid"]);
   });
@@ -173,7 +176,10 @@ describe("what comes of it", () => {
   test("with no attempt left, the run waits for a person, and a retry sends it again", async () => {
     const patient: Handler = async (_input, step) =>
       (await step.fetch("ask", url, { retry: { limit: 0 }, onExhausted: "pause" })).body;
-    const post = new Post(patient, (_order, nth) => ({ end: nth === 1 ? refused(500) : answered("ok"), ms: 1000 }));
+    const post = new FakeCouriers(patient, (_order, nth) => ({
+      end: nth === 1 ? refused(500) : answered("ok"),
+      ms: 1000,
+    }));
     await post.drive(startAt + minuteMs);
     expect(post.host.status).toBe("paused");
     post.host.plan(startAt + 2 * minuteMs, (run) => act(run, "retry"));
@@ -187,7 +193,7 @@ describe("its time", () => {
     await step.fetch("ask", url, { timeout: "3 minutes", retry: { limit: 0 } }).catch(why);
 
   test("is over at its deadline, and the courier is told", async () => {
-    const post = await new Post(quick, () => null).drive();
+    const post = await new FakeCouriers(quick, () => null).drive();
     expect((post.host.output as unknown[])[1]).toBe("step_timeout");
     expect(post.host.entries("step.failed")[0]?.at).toBe(startAt + 3 * minuteMs);
     expect(post.dropped).toHaveLength(1);
@@ -195,7 +201,7 @@ describe("its time", () => {
 
   test("is moved by a pause and by nothing else, whether or not the memory stays", async () => {
     for (const isEvicted of [false, true]) {
-      const post = new Post(quick, () => null);
+      const post = new FakeCouriers(quick, () => null);
       post.host.plan(startAt + minuteMs, (run) => act(run, "pause"));
       await post.drive(startAt + 2 * minuteMs);
       if (isEvicted) post.reopen();
@@ -210,7 +216,7 @@ describe("its time", () => {
 
   test("an answer that comes in a pause is kept", async () => {
     const two: Handler = async (_input, step) => [(await step.fetch("ask", url)).body, await step.run("next", () => 2)];
-    const post = new Post(two, () => ({ end: answered("yes"), ms: 2 * minuteMs }));
+    const post = new FakeCouriers(two, () => ({ end: answered("yes"), ms: 2 * minuteMs }));
     post.host.plan(startAt + minuteMs, (run) => act(run, "pause"));
     await post.drive(startAt + 3 * minuteMs);
     expect(post.host.journal.kinds.at(-1)).toBe("step.completed");
@@ -221,7 +227,7 @@ describe("its time", () => {
 
 describe("whoever dies", () => {
   test("a courier that forgot it is found out a minute later, and makes it again (4)", async () => {
-    const post = new Post(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
+    const post = new FakeCouriers(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
     // Time passes: a run is not evicted at once.
     post.host.plan(startAt + 15_000, () => {});
     await post.drive(startAt + 15_000);
@@ -234,7 +240,7 @@ describe("whoever dies", () => {
   });
 
   test("a courier that comes back asks the run for the request, and the attempt stays the same", async () => {
-    const post = new Post(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
+    const post = new FakeCouriers(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
     await post.drive(startAt + 1000);
     post.reopen();
     await post.revive();
@@ -246,7 +252,7 @@ describe("whoever dies", () => {
   test("a courier that cannot be reached is tried again", async () => {
     for (const what of ["reserve", "send"] as const) {
       let failures = 4;
-      const post = new Post(ask, () => ({ end: answered("yes"), ms: 1000 }));
+      const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 1000 }));
       post.fails = (asked) => asked === what && failures-- > 0;
       await post.drive();
       expect(post.host.output).toBe("yes");
@@ -267,7 +273,7 @@ describe("whoever dies", () => {
       end: nth === 1 ? refused(503) : answered(step),
       ms: 2000,
     });
-    const whole = await new Post(handler, reply).drive();
+    const whole = await new FakeCouriers(handler, reply).drive();
     expect(whole.host.output).toEqual(["a", 2, "c"]);
     const { commits } = whole.host.journal;
     for (let keep = 1; keep < commits.length; keep++) {
@@ -277,7 +283,7 @@ describe("whoever dies", () => {
         [false, true],
         [false, false],
       ]) {
-        const post = new Post(handler, ({ step }) => ({ end: answered(step), ms: 2000 }));
+        const post = new FakeCouriers(handler, ({ step }) => ({ end: answered(step), ms: 2000 }));
         post.host = whole.host.reopen({ keep, cold: cold === true, couriers: post, at: startAt + 10 * 1000 });
         const out = callsOut(post.host.run.state).map(({ id, order }) => ({ id, seq: order.seq }));
         for (const { id, seq } of isKnown === true ? out : [])
@@ -298,7 +304,7 @@ describe("whoever dies", () => {
 
   test("a life that ends before it has handed the request over is followed by one that does so at once (4)", async () => {
     for (const cold of [true, false]) {
-      const post = new Post(ask, () => ({ end: answered("yes"), ms: 5000 }));
+      const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 5000 }));
       post.fails = (what) => what === "send";
       post.host.journal.onAppend = (entries) => {
         if (entries.some(({ kind }) => kind === "step.dispatched")) post.host.dead = true;
@@ -314,7 +320,7 @@ describe("whoever dies", () => {
   test("a run that gives its memory up, for its journal or its code, tells no courier to stop (2, 4)", async () => {
     const both: Handler = async (_input, step) =>
       await Promise.all([step.fetch("a", url).then(({ body }) => body), step.sleep("b", 1000)]);
-    const post = new Post(both, () => ({ end: answered("yes"), ms: 5000 }));
+    const post = new FakeCouriers(both, () => ({ end: answered("yes"), ms: 5000 }));
     post.host.journal.beforeAppend = (entries) => {
       if (entries.some(({ kind }) => kind === "timer.fired")) throw new Error("the disk is full");
     };
@@ -322,7 +328,7 @@ describe("whoever dies", () => {
     await post.reopen(undefined, true).drive();
     expect(post.host.status).toBe("completed");
     const changed: Handler = async (_input, step) => await step.sleep("ask", 1);
-    const halted = new Post(ask, () => ({ end: answered("yes"), ms: 5000 }));
+    const halted = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 5000 }));
     await halted.drive(startAt + 1000);
     halted.host = halted.host.reopen({ definition: changed, couriers: halted });
     await halted.drive(startAt + 4000);
@@ -334,7 +340,7 @@ describe("whoever dies", () => {
     const handler: Handler = async (_input, step) => (await step.fetch("a", url)).body;
     for (let commit = 1; commit <= 4; commit++) {
       for (const cold of [true, false]) {
-        const post = new Post(handler, () => ({ end: answered("a"), ms: 5000 }));
+        const post = new FakeCouriers(handler, () => ({ end: answered("a"), ms: 5000 }));
         let count = 1;
         post.host.journal.onAppend = () => {
           if (++count === commit) post.host.dead = true;
@@ -350,7 +356,7 @@ describe("whoever dies", () => {
 
 describe("a history that goes elsewhere", () => {
   test("an imported run sends what was under way anew: its couriers are others", async () => {
-    const post = new Post(ask, () => ({ end: answered("yes"), ms: 10_000 }));
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 10_000 }));
     await post.drive(startAt + 1000);
     post.host.run.append({ kind: "run.imported", from: { id: "run-1", digest: "" }, by: "test", reason: null });
     post.forget();
@@ -362,7 +368,7 @@ describe("a history that goes elsewhere", () => {
 
   test("a fork takes the answer along, and nothing of what is still out", async () => {
     const two: Handler = async (_input, step) => [await step.fetch("a", url), await step.fetch("b", url)];
-    const post = new Post(two, ({ step }) => (step === "a" ? { end: answered("yes"), ms: 1000 } : null));
+    const post = new FakeCouriers(two, ({ step }) => (step === "a" ? { end: answered("yes"), ms: 1000 } : null));
     await post.drive(startAt + 5000);
     const { entries } = post.host.journal;
     const { copied, kept, rerun } = planFork(entries, { from: "b", given: [] });
@@ -371,7 +377,7 @@ describe("a history that goes elsewhere", () => {
   });
 
   test("its timeline has one attempt, whether it is out or over", async () => {
-    const post = new Post(ask, () => ({ end: answered("yes"), ms: 5000 }));
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 5000 }));
     const drawn = (): unknown => {
       const bars = new Bars((_key, error) => error);
       for (const entry of post.host.journal.entries) bars.add(entry);
@@ -387,7 +393,7 @@ describe("a history that goes elsewhere", () => {
 
 describe("a run that does not wait for it any more", () => {
   test("cancelled, it is told to stop; what cannot be undone is not waited for", async () => {
-    const post = new Post(ask, () => ({ end: answered("yes"), ms: 10 * minuteMs }));
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 10 * minuteMs }));
     post.host.plan(startAt + minuteMs / 2, (run) => act(run, "cancel"));
     await post.drive();
     expect(post.host.status).toBe("cancelled");
@@ -400,7 +406,7 @@ describe("a run that does not wait for it any more", () => {
       const undone: unknown[] = [];
       const order: Handler = async (_input, step) =>
         await step.fetch("ask", url, { undo: ({ body }) => void undone.push(body) });
-      const post = new Post(order, () => ({ end: answered("paid"), ms }));
+      const post = new FakeCouriers(order, () => ({ end: answered("paid"), ms }));
       post.host.plan(startAt + minuteMs / 2, (run) => act(run, "cancel"));
       await post.drive();
       expect(post.host.status).toBe("cancelled");
@@ -409,7 +415,7 @@ describe("a run that does not wait for it any more", () => {
   });
 
   test("terminated while nobody is in memory, it ends at once and takes nothing more", async () => {
-    const post = new Post(ask, () => ({ end: answered("yes"), ms: minuteMs }));
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: minuteMs }));
     await post.drive(startAt + 1000);
     post.reopen();
     await act(post.host.run, "terminate");
@@ -418,20 +424,20 @@ describe("a run that does not wait for it any more", () => {
     expect(post.host.entries("step.completed")).toEqual([]);
   });
 
-  const abandoned = ({ host }: Post) => {
+  const abandoned = ({ host }: FakeCouriers) => {
     return host.entries("step.abandoned").map(({ step, attempt, startedAt }) => [step, attempt, startedAt - startAt]);
   };
 
   test.each([true, false])(
     "guarantee 8: one that an end leaves behind is on record (in memory: %s)",
     async (isThere) => {
-      const post = new Post(ask, () => null);
+      const post = new FakeCouriers(ask, () => null);
       await post.drive(startAt + 1000);
       if (!isThere) post.reopen();
       await act(post.host.run, "terminate");
       expect(post.host.journal.kinds.slice(-2)).toEqual(["step.abandoned", "run.cancelled"]);
       expect(abandoned(post)).toEqual([["ask", 1, 0]]);
-      const late = new Post(define(ask, { timeoutMs: minuteMs }), () => null);
+      const late = new FakeCouriers(define(ask, { timeoutMs: minuteMs }), () => null);
       await late.drive(startAt + 1000);
       if (!isThere) late.reopen();
       late.host.clock.set(startAt + minuteMs);
@@ -446,7 +452,7 @@ describe("a run that does not wait for it any more", () => {
       await step.run("book", () => 1, { undo: () => {} });
       await step.fetch("ask", url);
     };
-    const post = new Post(handler, () => null);
+    const post = new FakeCouriers(handler, () => null);
     await post.drive(startAt + 1000);
     const { definition } = post.host;
     post.reopen().host.definition = undefined;
@@ -465,7 +471,7 @@ describe("a run that does not wait for it any more", () => {
       await step.sleep(1000);
       throw new Error("enough");
     };
-    const post: Post = new Post(handler, () => null);
+    const post: FakeCouriers = new FakeCouriers(handler, () => null);
     await post.drive(startAt + 3000);
     expect(post.host.journal.kinds.slice(-2)).toEqual(["step.abandoned", "undo.started"]);
     expect(post.reopen().host.snapshot.active).toEqual([]);
@@ -479,14 +485,14 @@ describe("a run that does not wait for it any more", () => {
       await step.sleep("rest", 10_000);
       return key;
     };
-    const post = await new Post(handler, () => ({ end: answered("late"), ms: 5000 })).drive();
+    const post = await new FakeCouriers(handler, () => ({ end: answered("late"), ms: 5000 })).drive();
     expect(post.host.output).toBe("nap");
     expect(post.host.entries("step.completed")).toHaveLength(1);
   });
 
   test("a retry of the failed run sends it anew, and the first answer is nobody's", async () => {
     const handler = define(ask, { timeoutMs: minuteMs });
-    const post = new Post(handler, (_order, nth) => ({ end: answered(nth), ms: nth === 1 ? 90_000 : 1000 }));
+    const post = new FakeCouriers(handler, (_order, nth) => ({ end: answered(nth), ms: nth === 1 ? 90_000 : 1000 }));
     await post.drive();
     expect(post.host.snapshot.error?.code).toBe("run_timeout");
     post.host.plan(startAt + 2 * minuteMs, (run) => act(run, "retry"));

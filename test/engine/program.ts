@@ -3,8 +3,8 @@ import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { AttemptContext, Step } from "../../src/core/step.ts";
 import { joined } from "../model/player.ts";
-import { bear } from "./kin.ts";
-import type { Born, Kin } from "./kin.ts";
+import { makeChild } from "./childprogram.ts";
+import type { ChildProgram, ChildNode } from "./childprogram.ts";
 import { receive } from "./receiver.ts";
 import type { Receiver } from "./receiver.ts";
 
@@ -57,7 +57,7 @@ export type Wide =
   | { readonly t: "own"; readonly name: string; readonly how: "function" | "after"; readonly fails: number }
   /** The run goes on as new, if there is another life for it, whether or not the handler waits for that. */
   | { readonly t: "renew"; readonly waits: boolean }
-  | Kin
+  | ChildNode
   | Receiver;
 
 export type Program = {
@@ -347,7 +347,7 @@ export type Surroundings = {
 };
 
 /** What a life of the run goes on with; a child brings along what it does. */
-export type Carried = { readonly round: number; readonly sum: number; readonly born?: Born };
+export type Carried = { readonly round: number; readonly sum: number; readonly born?: ChildProgram };
 
 type Handler = (input: Carried | undefined, step: Step) => Promise<unknown>;
 
@@ -510,7 +510,7 @@ class Player {
       case "renew":
         return await this.renew(node);
       case "kin":
-        return await bear(step, node, path);
+        return await makeChild(step, node, path);
       case "address":
       case "listener":
         return await receive(step, node, path, {

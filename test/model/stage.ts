@@ -105,7 +105,7 @@ class Performance {
 
   /** Of all its lives; what came along from the one before is marked. */
   #historyOf(id: string): Seen[] {
-    const { writes = [] } = this.#family.chronicles.get(id) ?? {};
+    const { writes = [] } = this.#family.archives.get(id) ?? {};
     return writes.flatMap(({ entries, anew }) => {
       return entries.map((entry, i) => ({ ...seenOf(entry), ...(anew && i > 0 ? { carried: true } : {}) }));
     });

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
-import { openAnswerer } from "../workers/answerer.ts";
-import type { Answerer } from "../workers/answerer.ts";
+import { openHttpServer } from "../workers/httpserver.ts";
+import type { HttpServer } from "../workers/httpserver.ts";
 import { Client } from "./client.ts";
 import { each } from "./concurrency.ts";
 import { Runtime } from "./runtime.ts";
@@ -12,15 +12,15 @@ import { Runtime } from "./runtime.ts";
 const evictedMs = 13_000;
 const runs = 8;
 const open: Runtime[] = [];
-let answerer: Answerer;
+let httpServer: HttpServer;
 
 beforeAll(async () => {
-  answerer = await openAnswerer();
+  httpServer = await openHttpServer();
 });
 
 afterAll(async () => {
   for (const runtime of open) await runtime.discard();
-  await answerer?.close();
+  await httpServer?.close();
 });
 
 async function runtimeOf(): Promise<{ runtime: Runtime; client: Client }> {
@@ -32,7 +32,7 @@ async function runtimeOf(): Promise<{ runtime: Runtime; client: Client }> {
 }
 
 function came(box: string): number {
-  return answerer.boxes.get(box)?.length ?? 0;
+  return httpServer.boxes.get(box)?.length ?? 0;
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
@@ -42,13 +42,13 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
 }
 
 async function release(gate: string): Promise<void> {
-  await fetch(`${answerer.url}/gate/${gate}`, { method: "PUT" });
+  await fetch(`${httpServer.url}/gate/${gate}`, { method: "PUT" });
 }
 
 describe.concurrent("a request that is made elsewhere", () => {
   test("lets the runtime evict the run while it is out; one that is waited for in the run does not", async () => {
     const { runtime, client } = await runtimeOf();
-    const url = `${answerer.url}/ask?box=evicted&gate=evicted&body=7`;
+    const url = `${httpServer.url}/ask?box=evicted&gate=evicted&body=7`;
     for (const workflow of ["away", "here"]) await client.start(workflow, workflow, url);
     await until("the request", () => came("evicted") === 2);
     await pause(evictedMs);
@@ -62,7 +62,7 @@ describe.concurrent("a request that is made elsewhere", () => {
   test("survives kill -9: it is made again by itself with the same key, and recorded once (1, 2, 4)", async () => {
     const { runtime, client } = await runtimeOf();
     const ids = Array.from({ length: runs }, (_, index) => `killed-${index}`);
-    for (const id of ids) await client.start("away", id, `${answerer.url}/ask?box=${id}&gate=killed&body=7`);
+    for (const id of ids) await client.start("away", id, `${httpServer.url}/ask?box=${id}&gate=killed&body=7`);
     await until("every request", () => ids.every((id) => came(id) === 1));
     await runtime.kill();
     await runtime.start();
@@ -73,7 +73,7 @@ describe.concurrent("a request that is made elsewhere", () => {
       expect(await client.run(id, "10s")).toMatchObject({ status: "completed", output: 7 });
       const kinds = (await client.history(id)).map(({ kind }) => kind).filter((kind) => kind.startsWith("step."));
       expect(kinds).toEqual(["step.dispatched", "step.completed"]);
-      expect(new Set(answerer.boxes.get(id)?.map(({ headers }) => headers["idempotency-key"])).size).toBe(1);
+      expect(new Set(httpServer.boxes.get(id)?.map(({ headers }) => headers["idempotency-key"])).size).toBe(1);
     });
   });
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createClient } from "../../src/client.ts";
 import { createPick } from "../core/sample.ts";
 import { Runtime } from "./runtime.ts";
-import type { tray } from "./workers/tray.ts";
+import type { inbox } from "./workers/inbox.ts";
 
 const seed = process.env["NETWORK_SEED"] ?? "a windy day";
 const runs = 12;
@@ -14,7 +14,7 @@ const updates = 3;
 let runtime: Runtime;
 
 beforeAll(async () => {
-  runtime = await Runtime.build(join(import.meta.dirname, "workers", "tray.ts"), {});
+  runtime = await Runtime.build(join(import.meta.dirname, "workers", "inbox.ts"), {});
   await runtime.start();
 });
 
@@ -49,10 +49,10 @@ test("guarantee 5: over a network that loses half of all, each start, signal and
   const weather = new Weather();
   const deaths = [60, 140].map((calls) => weather.calls(calls));
   const client = createClient({ url: runtime.origin, patience: "2 minutes", fetch: weather.fetch });
-  const trays = client.workflow<typeof tray>("tray");
+  const inboxes = client.workflow<typeof inbox>("inbox");
   const items = Array.from({ length: signals }, (_, index) => index);
   const carried = async (): Promise<unknown> => {
-    const run = await trays.start({ signals, updates });
+    const run = await inboxes.start({ signals, updates });
     for (const item of items) await run.signal("item", item);
     const sizes: unknown[] = [];
     for (let index = 0; index < updates; index++) sizes.push(await run.update("put", index));
@@ -70,13 +70,13 @@ test("guarantee 5: over a network that loses half of all, each start, signal and
   expect(await Promise.all(all)).toEqual(Array.from({ length: runs }, () => whole));
   // A start without an id whose answer was lost has made no second run.
   const listed: string[] = [];
-  for await (const { id } of client.runs({ workflow: "tray" })) listed.push(id);
+  for await (const { id } of client.runs({ workflow: "inbox" })) listed.push(id);
   expect(new Set(listed).size).toBe(runs);
 }, 180_000);
 
 test("who follows a run has each entry once, however often the connection is cut", async () => {
   const client = createClient({ url: runtime.origin, fetch: cutting(3) });
-  const run = await client.workflow<typeof tray>("tray").start({ signals, updates: 0 });
+  const run = await client.workflow<typeof inbox>("inbox").start({ signals, updates: 0 });
   const followed = (async () => {
     const seen: number[] = [];
     for await (const { seq } of run.events()) seen.push(seq);

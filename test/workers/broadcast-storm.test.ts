@@ -8,7 +8,7 @@ import { describe, expect, it, vi } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { directoryShard } from "../../src/objects/address.ts";
 import { ask, historyOf, newId } from "./client.ts";
-import { pause } from "./play.ts";
+import { pause } from "./driver.ts";
 
 type Answered = { readonly delivered: number; readonly buffered: boolean };
 

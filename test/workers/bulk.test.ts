@@ -6,7 +6,7 @@ import { bulk as builtIn } from "../../src/objects/bulk.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { leftOf, mend, ranIn } from "./flows/fork.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 
 type Filter = Readonly<Record<string, unknown>>;
 

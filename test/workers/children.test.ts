@@ -14,10 +14,10 @@ import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { cheered, childWorkflows } from "./flows/children.ts";
-import { pause, play } from "./play.ts";
-import type { Ending, Program } from "./play.ts";
-import { watched } from "./saboteur.ts";
-import type { Blow } from "./saboteur.ts";
+import { pause, drive } from "./driver.ts";
+import type { Ending, Program } from "./driver.ts";
+import { watched } from "./crashpoint.ts";
+import type { CrashPoint } from "./crashpoint.ts";
 
 const service = createService(new Catalog(childWorkflows.map(({ definition }) => definition)));
 let made = 0;
@@ -239,7 +239,7 @@ describe("a signal from run to run", () => {
 });
 
 /** How a family is played, by name. */
-type Cut = readonly [string, Readonly<Record<string, readonly Blow[]>>];
+type Cut = readonly [string, Readonly<Record<string, readonly CrashPoint[]>>];
 
 describe("a family whose processes end", () => {
   const program: Program = { title: "a family", workflow: "family", input: () => null, calls: [] };
@@ -259,9 +259,9 @@ describe("a family whose processes end", () => {
     };
   }
 
-  async function playFamily(id: string, blows: Readonly<Record<string, readonly Blow[]>>): Promise<unknown> {
+  async function playFamily(id: string, blows: Readonly<Record<string, readonly CrashPoint[]>>): Promise<unknown> {
     for (const name of kin) watched(`${id}-${name}`).blows = blows[name] ?? [];
-    return await comesTo(await play(program, id, blows["parent"] ?? []));
+    return await comesTo(await drive(program, id, blows["parent"] ?? []));
   }
 
   it(
@@ -297,7 +297,7 @@ describe("a family whose processes end", () => {
         ),
       );
       const storms = Array.from({ length: 20 }, (_, i): Cut => {
-        const any = (n: number): Blow[] => [
+        const any = (n: number): CrashPoint[] => [
           { at: 1 + Math.floor(Math.random() * n), how: Math.random() < 0.5 ? "lost" : "kept" },
         ];
         return [`storm-${i}`, Object.fromEntries(members.map(([name, n]) => [name, any(n)]))];

@@ -5,21 +5,21 @@ import { describe, expect, test, vi } from "vitest";
 import { objectName } from "../../src/core/key.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { checks } from "./flows/fan.ts";
-import { is, outputOf, play, sent } from "./play.ts";
-import type { Program } from "./play.ts";
-import type { Blow } from "./saboteur.ts";
-import { watched } from "./saboteur.ts";
+import { is, outputOf, drive, sent } from "./driver.ts";
+import type { Program } from "./driver.ts";
+import type { CrashPoint } from "./crashpoint.ts";
+import { watched } from "./crashpoint.ts";
 
 /** Each entry that every run of a program has, by number: a blow at one that never comes would never fall. */
 const upTo = (length: number) => Array.from({ length }, (_unused, i) => i + 1);
 
 /** The same run, played with each of the blows, a dozen at a time. */
-async function playEach(program: Program, blows: readonly (readonly Blow[])[], check: (id: string) => unknown) {
+async function playEach(program: Program, blows: readonly (readonly CrashPoint[])[], check: (id: string) => unknown) {
   const queue = [...blows];
   const next = async (): Promise<void> => {
     for (let blow = queue.shift(); blow !== undefined; blow = queue.shift()) {
       const id = newId(program.workflow);
-      const { run } = await play(program, id, blow);
+      const { run } = await drive(program, id, blow);
       expect([blow, run.status, outputOf(run)]).toEqual([blow, "completed", check(id)]);
     }
   };
@@ -41,7 +41,7 @@ describe("guarantees 1, 2 and 5: a run that goes on as new, whose process ends a
   test("takes each signal once, and no step of one life stands for that of another", { timeout: 120_000 }, async () => {
     // Two entries for each life, and three for each signal, if it comes before anybody waits for it.
     const every = upTo(lives * (2 + each * 3));
-    const blows = every.flatMap((at): (readonly Blow[])[] => [
+    const blows = every.flatMap((at): (readonly CrashPoint[])[] => [
       [{ at, how: "lost" }],
       [{ at, how: "kept" }, ...(at % 3 === 0 ? [{ at: "wake" } as const] : [])],
     ]);
@@ -168,7 +168,7 @@ describe("guarantee 5: races whose process ends at any write", () => {
   test("lose no signal and let none be taken by a wait that lost", { timeout: 120_000 }, async () => {
     // Five entries for each round, but four where the shot came before anybody waited for it.
     const every = upTo(2 + 6 * 5 - 1);
-    const blows = every.flatMap((at): (readonly Blow[])[] => [[{ at, how: "lost" }], [{ at, how: "kept" }]]);
+    const blows = every.flatMap((at): (readonly CrashPoint[])[] => [[{ at, how: "lost" }], [{ at, how: "kept" }]]);
     await playEach(program, blows, (id) => {
       const { entries } = watched(id);
       const withdrawn = entries.flatMap((entry) =>

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { registerName, registerObject, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { release } from "./flows/directory.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 import { removalsOf, reportsTo, rowsOf, trouble } from "./shards.ts";
 
 afterEach(() => {

@@ -7,9 +7,9 @@ import { encode } from "../../src/core/value.ts";
 import { getRun } from "../../src/index.ts";
 import { aheadOf } from "../../src/objects/alarm.ts";
 import { deeds } from "./flows/interruption.ts";
-import { outputOf, pause, play, service } from "./play.ts";
-import type { Ending } from "./play.ts";
-import { watched } from "./saboteur.ts";
+import { outputOf, pause, drive, service } from "./driver.ts";
+import type { Ending } from "./driver.ts";
+import { watched } from "./crashpoint.ts";
 
 let made = 0;
 
@@ -26,7 +26,7 @@ describe("a handler that kills its process", () => {
       for (const deaths of [3, 1000]) {
         const reckless = { title: how, workflow: "reckless", input: () => ({ spared, deaths, sleep }), calls: [] };
         // The life that is spared ends once its sleep is on record.
-        const ending = play(reckless, `reckless-${++made}`, spared === 0 ? [] : [{ at: 3, how: "kept" }]);
+        const ending = drive(reckless, `reckless-${++made}`, spared === 0 ? [] : [{ at: 3, how: "kept" }]);
         ending.catch(() => {});
         played.set(`${how} ${deaths}`, ending);
       }

@@ -7,7 +7,7 @@ import { ask, runThatIs, start } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { openings } from "./flows/events.ts";
 import { Listener, connect, listen, openEvents, waiting } from "./listener.ts";
-import { service } from "./play.ts";
+import { service } from "./driver.ts";
 
 const events = (id: string): string => `/v1/runs/${id}/events`;
 const go = (id: string): Promise<unknown> => ask(`POST /v1/runs/${id}/signals/go`, { json: {} });

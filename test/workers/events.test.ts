@@ -7,7 +7,7 @@ import type { EntryJson } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { openings } from "./flows/events.ts";
 import { connect, listen, openEvents, waiting } from "./listener.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 
 const events = (id: string): string => `/v1/runs/${id}/events`;
 

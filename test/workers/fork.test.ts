@@ -6,7 +6,7 @@ import { HoldfastError, getRun } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Ask, EntryJson, RunJson } from "./client.ts";
 import { mend, ranIn } from "./flows/fork.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 
 /** A run of `fork-chain` that has ended. */
 async function chain(input: Record<string, unknown> = { n: "1" }): Promise<RunJson> {

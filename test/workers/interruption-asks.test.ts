@@ -1,6 +1,6 @@
 /** Runs that are asked and told all along, and the examples that are, whose process ends wherever it can. */
-import { is, outputOf, sent, updated } from "./play.ts";
-import type { Program, When } from "./play.ts";
+import { is, outputOf, sent, updated } from "./driver.ts";
+import type { Program, When } from "./driver.ts";
 import { interrupted } from "./stage.ts";
 import { mailsOf, traceOf } from "./trace.ts";
 

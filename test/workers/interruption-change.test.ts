@@ -1,7 +1,7 @@
 /** A run whose code is another when its process ends: so is the deployment, in every life. */
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll } from "vitest";
-import { outputOf } from "./play.ts";
+import { outputOf } from "./driver.ts";
 import { interrupted } from "./stage.ts";
 import { deedsOf, traceOf } from "./trace.ts";
 

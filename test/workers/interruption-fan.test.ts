@@ -1,7 +1,7 @@
 /** Runs that fan out, race, go on as new and share a lane, whose process ends wherever it can. */
 import { overlaps } from "./flows/interruptible.ts";
-import { is, sent } from "./play.ts";
-import type { Call, Program, When } from "./play.ts";
+import { is, sent } from "./driver.ts";
+import type { Call, Program, When } from "./driver.ts";
 import { interrupted } from "./stage.ts";
 import { traceOf } from "./trace.ts";
 

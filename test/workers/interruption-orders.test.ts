@@ -6,7 +6,7 @@ interrupted([
   {
     title: "requests that are made elsewhere",
     workflow: "asks-twice",
-    input: () => `${inject("answerer")}/ask?body=1&ms=20`,
+    input: () => `${inject("httpServer")}/ask?body=1&ms=20`,
     calls: [],
   },
 ]);

@@ -1,8 +1,8 @@
 /** Runs that are undone, cancelled, held up and repaired, whose process ends wherever it can. */
 import { expect, it } from "vitest";
 import { deeds } from "./flows/interruption.ts";
-import { acted, is, outputOf } from "./play.ts";
-import type { Program, When } from "./play.ts";
+import { acted, is, outputOf } from "./driver.ts";
+import type { Program, When } from "./driver.ts";
 import { interrupted } from "./stage.ts";
 import { deedsOf } from "./trace.ts";
 

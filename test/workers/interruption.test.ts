@@ -5,8 +5,8 @@
 import anomalous from "../../examples/documents/samples/anomalous-invoice.json" with { type: "json" };
 import broken from "../../examples/documents/samples/broken-invoice.json" with { type: "json" };
 import invoice from "../../examples/documents/samples/clean-invoice.json" with { type: "json" };
-import { clicked, is, sent } from "./play.ts";
-import type { Program } from "./play.ts";
+import { clicked, is, sent } from "./driver.ts";
+import type { Program } from "./driver.ts";
 import { interrupted } from "./stage.ts";
 
 const card = { id: "A-1", address: "12 Quay Street, Galway", totalCents: 8990, card: "4242" };

@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
 import type { RunJson } from "./client.ts";
 import { begun, bury, isAtWork, mostAtWork, orderOf } from "./flows/gated.ts";
-import { pause } from "./play.ts";
+import { pause } from "./driver.ts";
 
 const ended = { timeout: 60_000, interval: 50 };
 

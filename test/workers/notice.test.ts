@@ -9,7 +9,7 @@ import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import type { EntryJson, RunJson } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
 import { repaired, told } from "./flows/notices.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const secretOf = (byte: number): string => `whsec_${btoa(String.fromCharCode(byte).repeat(32))}`;

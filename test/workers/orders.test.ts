@@ -7,27 +7,27 @@ import type { Order } from "../../src/core/order.ts";
 import { encode } from "../../src/core/value.ts";
 import { courierObject, runObject } from "../../src/objects/address.ts";
 import type { CourierRpc } from "../../src/objects/rpc/courier.ts";
-import type { ReceivedRequest } from "./answerer.ts";
+import type { ReceivedRequest } from "./httpserver.ts";
 import { ask, newId, start } from "./client.ts";
 import type { RunJson } from "./client.ts";
 import { lives } from "./flows/engine.ts";
-import { pause } from "./play.ts";
+import { pause } from "./driver.ts";
 import { scan } from "./scan.ts";
 
-const answerer = inject("answerer");
+const httpServer = inject("httpServer");
 const settings = env as unknown as Record<string, string | undefined>;
 
 function address(query: Record<string, string | number>): string {
   const pairs = Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]);
-  return `${answerer}/ask?${new URLSearchParams(pairs).toString()}`;
+  return `${httpServer}/ask?${new URLSearchParams(pairs).toString()}`;
 }
 
 async function boxOf(name: string): Promise<ReceivedRequest[]> {
-  return await (await fetch(`${answerer}/box/${name}`)).json();
+  return await (await fetch(`${httpServer}/box/${name}`)).json();
 }
 
 async function open(gate: string): Promise<void> {
-  await fetch(`${answerer}/gate/${gate}`, { method: "PUT" });
+  await fetch(`${httpServer}/gate/${gate}`, { method: "PUT" });
 }
 
 async function runThat(id: string, like: object): Promise<RunJson> {

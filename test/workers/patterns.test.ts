@@ -9,7 +9,7 @@ import { order } from "../../examples/orders.ts";
 import { resizeImages } from "../../examples/resize.ts";
 import { syncLater, syncNow } from "../../examples/sync.ts";
 import type { RunHandle } from "../../src/index.ts";
-import { service } from "./play.ts";
+import { service } from "./driver.ts";
 
 type Mail = { readonly to: string; readonly subject: string; readonly text: string };
 

@@ -5,10 +5,10 @@
 import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ask, pause, play } from "./play.ts";
-import type { Ending, Poke, Program } from "./play.ts";
-import { watched } from "./saboteur.ts";
-import type { Blow } from "./saboteur.ts";
+import { ask, pause, drive } from "./driver.ts";
+import type { Ending, Poke, Program } from "./driver.ts";
+import { watched } from "./crashpoint.ts";
+import type { CrashPoint } from "./crashpoint.ts";
 import { traceOf } from "./trace.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
@@ -22,14 +22,14 @@ let made = 0;
 
 /** How the program is played, by name, once it is known how many entries it makes. */
 type Plan = (length: number) => readonly Way[];
-type Way = readonly [name: string, blows: readonly Blow[], poke?: (program: Program) => Poke];
+type Way = readonly [name: string, blows: readonly CrashPoint[], poke?: (program: Program) => Poke];
 
 let playing = 0;
 /** Who waits for room, in order. */
 const line: (() => void)[] = [];
 
 /** `play`, once there is room; with its twin beside it, if it has one. */
-async function playInTurn(program: Program, id: string, blows: readonly Blow[], poke?: Poke): Promise<Ending[]> {
+async function playInTurn(program: Program, id: string, blows: readonly CrashPoint[], poke?: Poke): Promise<Ending[]> {
   if (playing < stages) playing++;
   else await new Promise<void>((resolve) => line.push(resolve));
   return await playTogether(program, id, blows, poke).finally(leave);
@@ -42,9 +42,14 @@ function leave(): void {
   else next();
 }
 
-async function playTogether(program: Program, id: string, blows: readonly Blow[], poke?: Poke): Promise<Ending[]> {
-  const twin = program.twin === true ? [play(program, `${id}-twin`, [])] : [];
-  return await Promise.all([play(program, id, blows, poke), ...twin]);
+async function playTogether(
+  program: Program,
+  id: string,
+  blows: readonly CrashPoint[],
+  poke?: Poke,
+): Promise<Ending[]> {
+  const twin = program.twin === true ? [drive(program, `${id}-twin`, [])] : [];
+  return await Promise.all([drive(program, id, blows, poke), ...twin]);
 }
 
 const wholes = new Map<Program, Promise<Ending[]>>();

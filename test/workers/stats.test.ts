@@ -8,7 +8,7 @@ import type { Stats } from "../../src/core/stats.ts";
 import type { DirectoryObject } from "../../src/objects/directory.ts";
 import { openDirectory } from "../../src/store/directory.ts";
 import { Statistics } from "../../src/store/statistics.ts";
-import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "../core/reckoning.ts";
+import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "../core/naivestats.ts";
 import { readExposition, seriesOf } from "../http/exposition.ts";
 import { ask, newId, runThatIs, start, tokens } from "./client.ts";
 import { mended } from "./flows/stats.ts";

@@ -1,8 +1,8 @@
 /** What of a run its interruptions must not change, and what must never be. */
 import type { Entry } from "../../src/core/entry.ts";
 import { deeds } from "./flows/interruption.ts";
-import type { Ending } from "./play.ts";
-import { mails, watched } from "./saboteur.ts";
+import type { Ending } from "./driver.ts";
+import { mails, watched } from "./crashpoint.ts";
 
 /**
  * What happened to each call, in its order, without what only tells of the interruptions. A wait, or a sleep until

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Answer } from "./client.ts";
 import { effects } from "./flows/transfer.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const keyOf = (byte: number): string => btoa(String.fromCharCode(byte).repeat(32));

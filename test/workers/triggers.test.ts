@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { createWorker, defineWebhook, defineWorkflow, verify } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, tokens } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 import { effects, githubSecret, standardSecret } from "./flows/webhooks.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { longTurns, turn } from "../../src/objects/turn.ts";
 import { deepCleanUp, deepRace } from "./flows/deep.ts";
-import { service } from "./play.ts";
+import { service } from "./driver.ts";
 
 describe("a turn", () => {
   it("comes after every microtask that is ready, and those they lead to (guarantee 3)", async () => {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
-import { watched } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
 const secret = settings["SIGNING_SECRET"];

@@ -45,7 +45,7 @@ import { toldWorkflows } from "./flows/notices.ts";
 import { travelWorkflows } from "./flows/transfer.ts";
 import { webhookWorkflows, webhooks } from "./flows/webhooks.ts";
 import { standIn } from "./holders.ts";
-import { watch } from "./saboteur.ts";
+import { watch } from "./crashpoint.ts";
 import { countRows, makeTrouble } from "./shards.ts";
 
 const worker = createWorker({

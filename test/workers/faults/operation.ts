@@ -5,7 +5,7 @@
 import { expect, inject } from "vitest";
 import { HoldfastError } from "../../../src/core/error.ts";
 import { encode } from "../../../src/core/value.ts";
-import type { ReceivedRequest } from "../answerer.ts";
+import type { ReceivedRequest } from "../httpserver.ts";
 import { deeds, repair } from "../flows/faults.ts";
 import { act, bulk, ended, history, listed, output, pause, persist, read } from "./client.ts";
 import { service, signal, start, until, update, waiting } from "./client.ts";
@@ -280,9 +280,9 @@ async function playTimeout(key: string): Promise<string[]> {
 /** At least once, and on record is one of the answers, told to everybody alike. */
 async function playFetching(key: string): Promise<string[]> {
   const boxOf = async (name: string): Promise<ReceivedRequest[]> => {
-    return await (await fetch(`${inject("answerer")}/box/${key}-${name}`)).json();
+    return await (await fetch(`${inject("httpServer")}/box/${key}-${name}`)).json();
   };
-  await start("fault-fetching", key, { target: `${inject("answerer")}/ask?count=1&box=${key}-` });
+  await start("fault-fetching", key, { target: `${inject("httpServer")}/ask?count=1&box=${key}-` });
   expect(await ended(key)).toMatchObject({ status: "completed" });
   const told = (await output(key)) as number[];
   for (const [index, name] of ["first", "left", "right"].entries()) {

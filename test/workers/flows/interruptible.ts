@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
 import type { AttemptContext, RunOptions, Step } from "../../../src/index.ts";
-import { watched } from "../saboteur.ts";
+import { watched } from "../crashpoint.ts";
 import { act, note } from "./interruption.ts";
 
 const retry = { limit: 3, delay: 15, jitter: 0 };

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { NonRetryableError, defineWorkflow } from "../../../src/index.ts";
 import type { RunOptions, Schema, Step } from "../../../src/index.ts";
-import { watched } from "../saboteur.ts";
+import { watched } from "../crashpoint.ts";
 import { contexts } from "./engine.ts";
 
 type Deed = {

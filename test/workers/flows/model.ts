@@ -4,7 +4,7 @@ import { episodeOf } from "../../model/episode.ts";
 import type { Input } from "../../model/program.ts";
 import { performWith, workflow } from "../../model/workflow.ts";
 import type { Effect } from "../../model/workflow.ts";
-import { watched } from "../saboteur.ts";
+import { watched } from "../crashpoint.ts";
 
 /** What the steps did, kept outside the runs. */
 export const modelled: Effect[] = [];

@@ -1,7 +1,7 @@
-/** A run that keeps what it is sent, in order, until it has as much as it was told. */
+/** A run that collects the signals and updates that it gets, in order, up to a given number. */
 import { createWorker, defineWorkflow } from "../../../src/index.ts";
 
-export const tray = defineWorkflow("tray", {
+export const inbox = defineWorkflow("inbox", {
   handler: async ({ signals, updates }: { signals: number; updates: number }, step) => {
     const put: number[] = [];
     step.update("put", null, (item: number) => put.push(item));
@@ -12,6 +12,6 @@ export const tray = defineWorkflow("tray", {
   },
 });
 
-const worker = createWorker({ workflows: [tray] });
+const worker = createWorker({ workflows: [inbox] });
 export default worker;
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

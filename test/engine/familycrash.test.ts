@@ -1,7 +1,7 @@
-/** Runs that start each other in every way there is, and whatever comes upon each of them. */
+/** The crash property of random runs that start children in every possible way, with faults and actions. */
 import { expect, test } from "vitest";
-import { checkClan } from "./relations.ts";
-import { makeKinProgram } from "./kindred.ts";
+import { checkFamilyProgram } from "./familycrash.ts";
+import { makeFamilyProgram } from "./familyprogram.ts";
 
 const programs = Number(process.env["CRASH_PROGRAMS"] ?? 200);
 const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
@@ -13,7 +13,7 @@ test(
     let deaths = 0;
     for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
       try {
-        deaths += await checkClan(makeKinProgram(seed));
+        deaths += await checkFamilyProgram(makeFamilyProgram(seed));
       } catch (error) {
         throw new Error(`seed ${seed} fails: CRASH_SEED=${seed} CRASH_PROGRAMS=1 tries it alone`, { cause: error });
       }

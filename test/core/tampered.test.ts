@@ -1,7 +1,6 @@
 /**
- * Texts that somebody has tampered with and sealed anew, at random: each is refused with its line, or is a history
- * that can be read, shown, drawn and forked like any other. `STRANGERS_COUNT` says how many; `STRANGERS_SEED` plays
- * one again.
+ * Exported texts that are changed at random and signed again: each is refused with its line, or is a history that can be read,
+ * shown, drawn and forked like any other. `TAMPERED_COUNT` sets how many; `TAMPERED_SEED` repeats one.
  */
 import { expect, test } from "vitest";
 import { timelineOf } from "../../src/core/timeline/chart.ts";
@@ -18,9 +17,9 @@ import { spansOf } from "../../src/core/trace/tracer.ts";
 import { viewHistory, viewRun } from "../../src/http/view.ts";
 import golden from "../golden/001-every-kind.json" with { type: "json" };
 
-const given = process.env["STRANGERS_SEED"];
+const given = process.env["TAMPERED_SEED"];
 const first = Number(given ?? Math.floor(Math.random() * 1e9));
-const count = given === undefined ? Number(process.env["STRANGERS_COUNT"] ?? 500) : 1;
+const count = given === undefined ? Number(process.env["TAMPERED_COUNT"] ?? 500) : 1;
 
 const history = (golden.commits as unknown as Entry[][]).flat();
 const created = history.find((entry) => entry.kind === "run.created");
@@ -134,7 +133,7 @@ test(`${count} of them are refused, or can be read`, { timeout: 600_000 }, () =>
     try {
       verdicts[verdictOn(tamper(createRandom(`stranger ${seed}`))) as keyof typeof verdicts]++;
     } catch (error) {
-      throw new Error(`STRANGERS_SEED=${seed}`, { cause: error });
+      throw new Error(`TAMPERED_SEED=${seed}`, { cause: error });
     }
   }
   expect(verdicts.taken + verdicts.refused).toBe(count);

@@ -1,4 +1,4 @@
-/** The crash property of runs that start each other: whichever of them die, and whenever, all comes to the same. */
+/** The crash property of runs and their children: the results are the same after any death of any of them. */
 import { expect, test } from "vitest";
 import type { Definition } from "../../src/core/definition.ts";
 import type { Entry } from "../../src/core/entry.ts";

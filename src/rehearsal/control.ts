@@ -21,7 +21,7 @@ import { legible, standing, toBody } from "./view.ts";
 
 const by = "rehearsal";
 
-export class Play<Output> implements Rehearsal<Output> {
+export class RehearsalControl<Output> implements Rehearsal<Output> {
   readonly id: string;
   readonly #stage: Stage;
   /** All calls so far, in order. */
@@ -184,7 +184,7 @@ export class Play<Output> implements Rehearsal<Output> {
     });
     const id = children[n];
     if (id === undefined) throw new RehearsalError(`${children.length} children of workflow ${name} were started`);
-    return new Play<ChildOutput>(this.#stage, id, this.#interactions);
+    return new RehearsalControl<ChildOutput>(this.#stage, id, this.#interactions);
   }
 
   crash(): Promise<void> {
@@ -199,7 +199,7 @@ export class Play<Output> implements Rehearsal<Output> {
       checkKnown(options, ["compare"]);
       const { compare = standing } = options;
       await this.settle();
-      const view = (stage: Stage): unknown => compare(new Play(stage, this.id, []));
+      const view = (stage: Stage): unknown => compare(new RehearsalControl(stage, this.id, []));
       return { deaths: await crashEverywhere(this.#stage, this.#interactions, view) };
     });
   }

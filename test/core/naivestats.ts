@@ -1,4 +1,4 @@
-/** Statistics by the plainest means: every run is looked at again for every question. */
+/** A naive reference implementation of the statistics, which reads all runs for each figure. */
 import type { RunStatus } from "../../src/core/run.ts";
 import type { SampledRun } from "../../src/core/stats/sample.ts";
 import type { StepTally } from "../../src/core/tally.ts";

@@ -1,4 +1,4 @@
-/** All that a run ever had on record: its journal has nothing of the lives before the one it is in. */
+/** Collects all entries of a run, because its journal has only those of its present life. */
 import type { Entry } from "../../src/core/entry.ts";
 import type { MemoryJournal } from "./memory.ts";
 
@@ -10,7 +10,7 @@ export type Write = {
   readonly commits: readonly string[];
 };
 
-export class Chronicle {
+export class Archive {
   readonly writes: Write[];
 
   /** @param before what earlier processes wrote */

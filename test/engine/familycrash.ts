@@ -1,31 +1,31 @@
-/** The crash property of a run and of all that it started: what must hold of each of them, and between them. */
+/** The crash property of a run and its children: what must hold for each of them, and between them. */
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
-import { Clan } from "./clan.ts";
-import type { Lived } from "./clan.ts";
+import { FaultyFamily } from "./faultyfamily.ts";
+import type { ObservedLife } from "./faultyfamily.ts";
 import { checkEffects } from "./effects.ts";
 import type { Family } from "./family.ts";
-import type { KinProgram } from "./kindred.ts";
+import type { FamilyProgram } from "./familyprogram.ts";
 import { checkLives, isRestart } from "./lives.ts";
 
 /** The program, with what comes upon it, and all that must hold then. */
-export async function checkClan(program: KinProgram): Promise<number> {
-  const clan = new Clan(program);
-  await clan.play();
-  const { family, lived } = clan;
+export async function checkFamilyProgram(program: FamilyProgram): Promise<number> {
+  const faulty = new FaultyFamily(program);
+  await faulty.play();
+  const { family, lived } = faulty;
   for (const id of family.ids()) {
-    const chronicle = family.chronicles.get(id);
-    if (chronicle === undefined) continue;
-    checkLives(chronicle.lives);
-    checkNews(family, chronicle.entries, program.lost > 0);
-    checkProcesses(chronicle.entries, lived.get(id) ?? []);
+    const archive = family.archives.get(id);
+    if (archive === undefined) continue;
+    checkLives(archive.lives);
+    checkNews(family, archive.entries, program.lost > 0);
+    checkProcesses(archive.entries, lived.get(id) ?? []);
   }
   for (const [id, times] of family.made) expect({ id, times }).toEqual({ id, times: 1 });
   return family.lives;
 }
 
 /** What one process saw, the next one sees (guarantee 3), and what it did is not done again (guarantee 2). */
-function checkProcesses(entries: readonly Entry[], lived: readonly Lived[]): void {
+function checkProcesses(entries: readonly Entry[], lived: readonly ObservedLife[]): void {
   for (const [i, { life, earlier }] of lived.entries()) {
     const known = life.effects.filter(({ outcome }) => outcome < Infinity);
     checkEffects(entries, known, earlier);
@@ -53,14 +53,14 @@ function checkNews(family: Family, entries: readonly Entry[], isLossy: boolean):
   for (const entry of entries) {
     if ((entry.kind !== "child.completed" && entry.kind !== "child.failed") || entry.child === undefined) continue;
     if (entry.kind === "child.failed" && entry.left === true) continue;
-    const ends = family.chronicles.get(entry.child.id)?.entries.filter(({ kind }) => {
+    const ends = family.archives.get(entry.child.id)?.entries.filter(({ kind }) => {
       return entry.kind === "child.completed" ? kind === "run.completed" : /^run\.(failed|cancelled)$/.test(kind);
     });
     const told = JSON.stringify(entry.kind === "child.completed" ? entry.output : entry.error.cause?.message);
     const own = ends?.map((end) =>
       JSON.stringify("output" in end ? end.output : "error" in end ? end.error?.message : null),
     );
-    if (!isLossy) checkPrompt(entry, entries, family.chronicles.get(entry.child.id)?.entries ?? []);
+    if (!isLossy) checkPrompt(entry, entries, family.archives.get(entry.child.id)?.entries ?? []);
     expect({ child: entry.child.id, own }).toEqual({ child: entry.child.id, own: expect.arrayContaining([told]) });
   }
 }

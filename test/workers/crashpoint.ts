@@ -1,43 +1,39 @@
-/**
- * Sees what run objects write from beside them, without ever calling them, and ends their process at
- * the very write a test names.
- */
+/** Observes the writes of run objects without calling them, and kills their process at a write that a test chooses. */
 import type { Entry } from "../../src/core/entry.ts";
 import { decode } from "../../src/core/value.ts";
 
 /**
- * When the entry `at` is written, or a commit that holds it: "lost" ends the process in the same
- * turn, so that the write never happened; "kept" ends it as soon as the write is safe. A blow at
- * "wake" ends a later life as it opens the journal.
+ * When to kill the process. At the commit with the entry `at`: "lost" kills it in the same turn, so that the write is lost;
+ * "kept" kills it when the write is durable. "wake" kills a later life when it opens the journal.
  */
-export type Blow = { readonly at: number; readonly how: "lost" | "kept" } | { readonly at: "wake" };
+export type CrashPoint = { readonly at: number; readonly how: "lost" | "kept" } | { readonly at: "wake" };
 
-type Watched = {
-  /** As written; what was lost with its process goes when its successor looks. */
+type ObservedRun = {
+  /** The entries as written; those that were lost are removed when the next process reads the journal. */
   readonly entries: Entry[];
-  /** When the run began, at first and each time as new. */
+  /** When each life of the run began, the first one and those continued as new. */
   readonly births: number[];
-  /** Blows to come, in their order. */
-  blows: readonly Blow[];
-  /** The object has nothing more to do by itself. */
+  /** The crash points that were not reached yet, in order. */
+  blows: readonly CrashPoint[];
+  /** The object has nothing to do by itself now. */
   resting: boolean;
-  /** Its process was ended, and what of its entries is left will be known once its successor looks. */
+  /** Its process was killed, and the next one has not read yet which entries are left. */
   unsure: boolean;
-  /** In its present life the object had nothing to do by itself yet. */
+  /** The object has had nothing to do by itself in its present life. */
   idle: boolean;
   lives: number;
-  /** What it answered when it was asked, and how many entries there were. */
+  /** Its answers to queries, with the number of entries at that time. */
   readonly answers: { readonly length: number; readonly answer: string }[];
 };
 
-const runs = new Map<string, Watched>();
-/** What their objects still do in the turn that ended them never happened. */
-const struck = new WeakSet<DurableObjectState>();
+const runs = new Map<string, ObservedRun>();
+/** Killed objects: what they still do in the same turn has no effect. */
+const killed = new WeakSet<DurableObjectState>();
 
-export function watched(id: string): Watched {
+export function watched(id: string): ObservedRun {
   const known = runs.get(id);
   if (known !== undefined) return known;
-  const run: Watched = {
+  const run: ObservedRun = {
     entries: [],
     births: [],
     blows: [],
@@ -51,7 +47,7 @@ export function watched(id: string): Watched {
   return run;
 }
 
-/** What the development outbox took, where each mail is a run, in order of arrival. */
+/** The mails in the development outbox, where each is a run, in order of arrival. */
 export function mails(): { to: string; subject: string }[] {
   const created = [...runs.values()].flatMap(({ entries: [entry] }) => (entry?.kind === "run.created" ? [entry] : []));
   return created
@@ -71,7 +67,7 @@ export function watch(ctx: DurableObjectState): void {
   watchJournal(ctx, run);
 }
 
-function watchWork(ctx: DurableObjectState, run: Watched): void {
+function watchWork(ctx: DurableObjectState, run: ObservedRun): void {
   const waitUntil = ctx.waitUntil.bind(ctx);
   ctx.waitUntil = (work) => {
     run.resting = false;
@@ -83,7 +79,7 @@ function watchWork(ctx: DurableObjectState, run: Watched): void {
   };
 }
 
-function watchJournal(ctx: DurableObjectState, run: Watched): void {
+function watchJournal(ctx: DurableObjectState, run: ObservedRun): void {
   const { sql } = ctx.storage;
   const exec = sql.exec.bind(sql);
   sql.exec = <Row extends Record<string, SqlStorageValue>>(query: string, ...bindings: unknown[]) => {
@@ -106,9 +102,9 @@ function countOf(entry: Entry | undefined): number {
   return entry?.kind === "run.created" ? (entry.continuation?.count ?? 0) : 0;
 }
 
-function written(ctx: DurableObjectState, run: Watched, entries: readonly Entry[]): void {
+function written(ctx: DurableObjectState, run: ObservedRun, entries: readonly Entry[]): void {
   const [first] = entries;
-  if (first === undefined || struck.has(ctx)) return;
+  if (first === undefined || killed.has(ctx)) return;
   if (run.unsure && first.seq > 1) throw new Error("a journal was read and the test did not see it");
   run.unsure = false;
   if (first.kind === "run.created") run.births[countOf(first)] = first.at;
@@ -121,7 +117,7 @@ function written(ctx: DurableObjectState, run: Watched, entries: readonly Entry[
 }
 
 /** Nothing that was written is lost, so that all that can be seen of the run is true. */
-async function strikeOnceSafe(ctx: DurableObjectState, run: Watched, blow: Blow): Promise<void> {
+async function strikeOnceSafe(ctx: DurableObjectState, run: ObservedRun, blow: CrashPoint): Promise<void> {
   for (let safe = 0; safe < run.entries.length;) {
     safe = run.entries.length;
     await ctx.storage.sync();
@@ -129,9 +125,9 @@ async function strikeOnceSafe(ctx: DurableObjectState, run: Watched, blow: Blow)
   if (run.blows[0] === blow) strike(ctx, run, false);
 }
 
-function strike(ctx: DurableObjectState, run: Watched, unsure = true): void {
+function strike(ctx: DurableObjectState, run: ObservedRun, unsure = true): void {
   run.blows = run.blows.slice(1);
-  struck.add(ctx);
+  killed.add(ctx);
   run.unsure = unsure;
   run.resting = false;
   ctx.abort("struck by the test");

@@ -1,4 +1,4 @@
-/** Couriers over virtual time: they outlive the runs that they make requests for, and may forget what they carry. */
+/** Couriers in virtual time: they outlive processes of the runs, and may lose requests. */
 import { HoldfastError } from "../../src/core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../../src/core/order.ts";
 import { encode } from "../../src/core/value.ts";
@@ -16,11 +16,11 @@ export function answered(body: unknown, status = 200): OrderEnd {
   return { kind: "answered", value: encode({ status, headers: {}, body }, "an answer") };
 }
 
-export class Post implements Couriers {
-  /** Every request that was made, in order. */
+export class FakeCouriers implements Couriers {
+  /** All requests that were sent, in order. */
   readonly made: Order[] = [];
   readonly dropped: OrderId[] = [];
-  /** Set to have what it names fail as the network does. */
+  /** Makes calls fail as by a network error. */
   fails: (what: "reserve" | "send") => boolean = () => false;
   host: Host;
   readonly #reply: Reply;

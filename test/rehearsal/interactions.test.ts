@@ -1,4 +1,4 @@
-/** What is asked of a run that is rehearsed: webhooks, queries, updates, and what people do to it. */
+/** Calls of a run in rehearsal: webhooks, queries, updates and actions. */
 import { defineWorkflow, verify } from "holdfast";
 import type { Step } from "holdfast";
 import { rehearse } from "holdfast/testing";

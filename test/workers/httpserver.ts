@@ -1,42 +1,43 @@
 /**
- * Whoever runs send requests to while tests run: a real HTTP server in Node's process. How it answers stands in
- * the query of the address; each test has a box of its own, in which is kept what came.
+ * The HTTP server that runs send requests to in tests, in Node's process. The query of the address determines the response.
+ * Each test has a box of its own, with the requests received.
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestProject } from "vitest/node";
 
-/** What came, in order. */
+/** A received request. */
 export type ReceivedRequest = {
   readonly method: string;
   readonly headers: Record<string, string>;
   readonly bytes: number;
   readonly body: string;
-  /** Whoever asked went away before it was answered. */
+  /** The client disconnected before the response. */
   left: boolean;
 };
 
 declare module "vitest" {
   interface ProvidedContext {
     /** `http://127.0.0.1:port` */
-    readonly answerer: string;
+    readonly httpServer: string;
   }
 }
 
-export type Answerer = {
+export type HttpServer = {
   readonly url: string;
   readonly boxes: ReadonlyMap<string, ReceivedRequest[]>;
   close(): Promise<void>;
 };
 
 /**
- * `GET /box/NAME` tells what came; `PUT /gate/NAME` opens a gate. Anything else is answered by its query: `box`, `status`,
- * `type`, `body` or so many `bytes`, after `ms`, once the `gate` is open, `retryAfter`; `fails`: so many times 503
- * first; `cut`: the connection breaks; `stall`: so many bytes come, and no more until the gate `until` is open; `to`: it
- * redirects there, or to `self`; `cookies`: it sets these; `count`: the body is how many have come to the box.
+ * `GET /box/NAME` returns the requests of a box; `PUT /gate/NAME` opens a gate. All other responses are determined by the
+ * query: `box`, `status`, `type`, `body` or a number of `bytes`, after `ms`, when the `gate` is open, `retryAfter`; `fails`:
+ * the number of 503 responses before; `cut`: the connection breaks; `stall`: the number of bytes sent until the gate `until`
+ * is open; `to`: a redirect to there, or to `self`; `cookies`: those it sets; `count`: the body is the number of requests of
+ * the box.
  */
-export async function openAnswerer(): Promise<Answerer> {
+export async function openHttpServer(): Promise<HttpServer> {
   const boxes = new Map<string, ReceivedRequest[]>();
   const gates = new Map<string, PromiseWithResolvers<void>>();
   const gateOf = (name: string): PromiseWithResolvers<void> => {
@@ -113,7 +114,7 @@ export async function openAnswerer(): Promise<Answerer> {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const answerer = await openAnswerer();
-  project.provide("answerer", answerer.url);
-  return () => answerer.close();
+  const httpServer = await openHttpServer();
+  project.provide("httpServer", httpServer.url);
+  return () => httpServer.close();
 }

@@ -1,4 +1,4 @@
-/** What a retry makes of the children that its run had no more use for. */
+/** What a retry does with children that its run did not need any more. */
 import { expect, test } from "vitest";
 import { NonRetryableError } from "../../src/core/error.ts";
 import type { Step } from "../../src/core/step.ts";

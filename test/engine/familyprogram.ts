@@ -1,12 +1,12 @@
-/** Random workflows that start others of their kind, in every way there is, each with what may come upon it. */
+/** Random workflows that start children in every possible way, with faults and actions during their runs. */
 import { createRandom } from "../../src/core/random.ts";
-import type { Born } from "./kin.ts";
+import type { ChildProgram } from "./childprogram.ts";
 import { made } from "./program.ts";
 import type { Node, Program } from "./program.ts";
 import { RenewedMaker } from "./renewed.ts";
 
-/** Upon the run of this place among all that were started, so many turns behind the write of this number. */
-export type Blow = {
+/** Happens to the run with this index among all started ones, that many turns after its write with this number. */
+export type Fault = {
   readonly run: number;
   readonly write: number;
   readonly turns: number;
@@ -30,12 +30,12 @@ const blows = [
   ...(["signal", "heard", "update"] as const),
 ];
 
-export type KinProgram = Program & { readonly blows: readonly Blow[]; readonly lost: number };
+export type FamilyProgram = Program & { readonly blows: readonly Fault[]; readonly lost: number };
 
-/** The program of this seed; `lost` is the share of calls between runs that the network loses. */
-export function makeKinProgram(seed: number): KinProgram {
+/** The program for a seed; `lost` is the share of calls between runs that fail. */
+export function makeFamilyProgram(seed: number): FamilyProgram {
   const random = createRandom(`kin program ${seed}`);
-  const maker = new KinMaker((limit) => Math.floor(random.next() * limit), false);
+  const maker = new FamilyMaker((limit) => Math.floor(random.next() * limit), false);
   maker.judges = seed % 5 === 0;
   const renews = maker.below(3) === 0;
   const body = maker.family(renews);
@@ -45,10 +45,10 @@ export function makeKinProgram(seed: number): KinProgram {
   return { ...made(seed, maker), ...own, body, next, lost, blows: maker.blows() };
 }
 
-class KinMaker extends RenewedMaker {
+class FamilyMaker extends RenewedMaker {
   /** How many more there may be. */
   #kin = 4;
-  #shared: Born | null = null;
+  #shared: ChildProgram | null = null;
 
   override node(depth: number, parallel: boolean): Node {
     return this.#kin > 0 && this.below(5) === 0 ? this.kin() : super.node(depth, parallel);
@@ -68,7 +68,7 @@ class KinMaker extends RenewedMaker {
     return { t: "kin", how, born, id, timeoutMs, policy: this.pick([null, "cancel", "terminate", "abandon"] as const) };
   }
 
-  born(): Born {
+  born(): ChildProgram {
     const nodes = this.nodes(1 + this.below(3), 1, false);
     const end = this.below(4) === 0 ? [{ t: this.pick(["throw", "bail", "fail"] as const) }] : [];
     const renews = this.below(5) === 0;
@@ -85,7 +85,7 @@ class KinMaker extends RenewedMaker {
     };
   }
 
-  blows(): Blow[] {
+  blows(): Fault[] {
     return Array.from({ length: this.below(9) }, () => ({
       run: this.below(3),
       write: 1 + this.below(12),

@@ -1,6 +1,6 @@
 /**
- * Random handlers that are asked, told and moved from outside while they work, made as data from a seed;
- * and what must hold of them however and whenever their process dies.
+ * Random handlers that get queries, updates, signals and actions while they run, generated from a seed; and what must hold for
+ * them after any death of their process.
  */
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/entry.ts";
@@ -24,7 +24,7 @@ type Message = {
   readonly value: string;
 };
 
-export type Inquiry = {
+export type RequestProgram = {
   readonly seed: number;
   readonly moves: readonly Move[];
   readonly updates: readonly Manner[];
@@ -35,7 +35,7 @@ export type Inquiry = {
 
 const spans: readonly number[] = [0, 0, 1, 500, 60_000, 3_600_000, 3 * 86_400_000];
 
-export function makeInquiry(seed: number): Inquiry {
+export function makeRequestProgram(seed: number): RequestProgram {
   const random = createRandom(`inquiry ${seed}`);
   const below = (limit: number): number => Math.floor(random.next() * limit);
   const pick = <Item>(items: readonly Item[]): Item => items[below(items.length)] as Item;
@@ -61,7 +61,7 @@ export function makeInquiry(seed: number): Inquiry {
 type Trace = { readonly text: string; readonly outcome: number }[];
 
 /** The handler: everything it hears and learns is noted in its order, and is its output. */
-function perform({ moves, updates, listeners }: Inquiry, trace: Trace, outcome: () => number) {
+function perform({ moves, updates, listeners }: RequestProgram, trace: Trace, outcome: () => number) {
   return async (_input: never, step: Step): Promise<string[]> => {
     const told: string[] = [];
     const note = (text: string): number => {
@@ -144,7 +144,7 @@ const outcomeKinds: ReadonlySet<Entry["kind"]> = new Set([
 
 type Life = { readonly host: Host; readonly trace: Trace; readonly answers: Map<string, unknown> };
 
-function live(inquiry: Inquiry, commits: readonly string[], at: number, cold = commits.length > 0): Life {
+function live(program: RequestProgram, commits: readonly string[], at: number, cold = commits.length > 0): Life {
   const trace: Trace = [];
   const answers = new Map<string, unknown>();
   let outcome = 0;
@@ -152,18 +152,18 @@ function live(inquiry: Inquiry, commits: readonly string[], at: number, cold = c
     for (const { kind, seq } of entries) if (outcomeKinds.has(kind)) outcome = seq;
   };
   const host = new Host(
-    perform(inquiry, trace, () => outcome),
+    perform(program, trace, () => outcome),
     { commits, at, cold },
   );
   notice(host.journal.entries);
   host.journal.onAppend = notice;
-  for (const [i, { at: offset, to, name, value }] of inquiry.messages.entries()) {
+  for (const [i, { at: offset, to, name, value }] of program.messages.entries()) {
     host.plan(Math.max(at, startAt + offset), (run) => {
       if (to === "listener") signal(run, name, value, `key-${i}`);
       else void ask(host, name, value, `key-${i}`).then((said) => answers.set(`key-${i}`, said));
     });
   }
-  for (const { at: offset, ms } of inquiry.pauses) {
+  for (const { at: offset, ms } of program.pauses) {
     host.plan(Math.max(at, startAt + offset), (run) => act(run, "pause"));
     host.plan(Math.max(at, startAt + offset + ms), (run) => act(run, "resume"));
   }
@@ -198,21 +198,21 @@ async function finish({ host }: Life): Promise<void> {
 }
 
 /** The reference run, and every crash of it; answers how many. */
-export async function checkInquiry(inquiry: Inquiry): Promise<number> {
-  const first = live(inquiry, [], startAt);
+export async function checkRequestProgram(program: RequestProgram): Promise<number> {
+  const first = live(program, [], startAt);
   await finish(first);
   // Whoever is asked later runs the handler too, and leaves its trace.
   const reference = { ...first, trace: [...first.trace] };
   await checkStory(first);
   const { commits } = reference.host.journal;
-  for (let keep = 1; keep < commits.length; keep++) await checkCrash(inquiry, reference, keep);
+  for (let keep = 1; keep < commits.length; keep++) await checkCrash(program, reference, keep);
   return commits.length - 1;
 }
 
-async function checkCrash(inquiry: Inquiry, reference: Life, keep: number): Promise<void> {
+async function checkCrash(program: RequestProgram, reference: Life, keep: number): Promise<void> {
   const commits = reference.host.journal.commits.slice(0, keep);
   const entries = commits.flatMap((text) => JSON.parse(text) as Entry[]);
-  const later = live(inquiry, commits, entries.at(-1)?.at ?? startAt, keep % 3 > 0);
+  const later = live(program, commits, entries.at(-1)?.at ?? startAt, keep % 3 > 0);
   await finish(later);
   const known = entries.findLast(({ kind }) => outcomeKinds.has(kind))?.seq ?? 0;
   const seen = reference.trace.filter(({ outcome }) => outcome <= known).map(({ text }) => text);
@@ -224,8 +224,8 @@ async function checkCrash(inquiry: Inquiry, reference: Life, keep: number): Prom
 }
 
 /** Several deaths in a row, each after a random number of further commits. */
-export async function checkDeaths(inquiry: Inquiry, next: (limit: number) => number): Promise<void> {
-  let life = live(inquiry, [], startAt);
+export async function checkDeaths(program: RequestProgram, next: (limit: number) => number): Promise<void> {
+  let life = live(program, [], startAt);
   for (let deaths = 0; ; deaths++) {
     const { host } = life;
     const dieAt = host.journal.commits.length + 1 + next(8);
@@ -238,7 +238,7 @@ export async function checkDeaths(inquiry: Inquiry, next: (limit: number) => num
     // A process that dies right behind the end leaves nothing to do.
     if (host.journal.kinds.at(-1) === "run.completed") host.dead = false;
     if (!host.dead) return await checkStory(life);
-    life = live(inquiry, host.journal.commits.slice(0, dieAt), host.clock.at + next(3) * 1000);
+    life = live(program, host.journal.commits.slice(0, dieAt), host.clock.at + next(3) * 1000);
   }
 }
 

@@ -1,24 +1,28 @@
-/** What a child is in a random workflow: how it is started, and what it does. */
+/** Children in random workflows: how they are started, and their programs. */
 import type { ChildPolicy } from "../../src/core/origin.ts";
 import type { Step } from "../../src/core/step.ts";
 import type { Carried, Node } from "./program.ts";
 
-/** What a child does, in each of its lives. */
-export type Born = { readonly body: Node; readonly next: readonly Node[] };
+/** The program of a child, for each of its lives. */
+export type ChildProgram = { readonly body: Node; readonly next: readonly Node[] };
 
-/** A child that is waited for, or only started; or one for each item of a map. */
-export type Kin = {
+/** A call that starts a child, with or without waiting for it, or one child for each item of a map. */
+export type ChildNode = {
   readonly t: "kin";
   readonly how: "invoke" | "start" | "map";
-  readonly born: Born;
+  readonly born: ChildProgram;
   readonly timeoutMs: number | null;
   readonly policy: ChildPolicy | null;
-  /** Whether its id is given: one that it has for itself, or one that others ask for, too. */
+  /** Where its id comes from: derived, given and unique, or given and shared with other calls. */
   readonly id: "derived" | "own" | "shared";
 };
 
-/** @returns what the child came to, or what it is called */
-export async function bear(step: Step, { how, born, timeoutMs, policy, id }: Kin, path: string): Promise<unknown> {
+/** @returns the output of the child, or its id */
+export async function makeChild(
+  step: Step,
+  { how, born, timeoutMs, policy, id }: ChildNode,
+  path: string,
+): Promise<unknown> {
   const input: Carried = { round: 0, sum: 0, born };
   const given =
     id === "own" ? { id: `${step.info.id}:own:${path.replaceAll(/[^A-Za-z0-9]/g, "-")}` } : { id: "shared" };

@@ -1,7 +1,4 @@
-/**
- * Plays a run as the world would: starts it, makes the calls it waits for, and otherwise leaves it
- * alone; what the run does is seen from beside it.
- */
+/** Drives a run from outside: starts it, makes the calls that it waits for, and otherwise only observes its writes. */
 import { agent } from "../../examples/agent/agent.ts";
 import { approval } from "../../examples/approval.ts";
 import { documentIntake } from "../../examples/documents/intake.ts";
@@ -21,8 +18,8 @@ import { childWorkflows } from "./flows/children.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
 import { mortalWorkflows } from "./flows/interruptible.ts";
 import { orderWorkflows } from "./flows/orders.ts";
-import { watched } from "./saboteur.ts";
-import type { Blow } from "./saboteur.ts";
+import { watched } from "./crashpoint.ts";
+import type { CrashPoint } from "./crashpoint.ts";
 
 const workflows = [
   documentIntake,
@@ -117,14 +114,14 @@ export const is =
 
 export type Ending = { readonly run: RunSnapshot; readonly entries: readonly Entry[] };
 
-/** What else is done to a run while it goes on. */
+/** Called repeatedly while the run goes on, to disturb it. */
 export type Poke = (id: string) => Promise<void>;
 
-/** Starts the run, makes the calls it needs, each until it is answered, and waits for its end without asking it. */
-export async function play(
+/** Starts the run, makes its calls, each until it is answered, and waits for its end without calling it. */
+export async function drive(
   program: Program,
   id: string,
-  blows: readonly Blow[],
+  blows: readonly CrashPoint[],
   poke: Poke = async () => {},
 ): Promise<Ending> {
   const sight = watched(id);
@@ -139,10 +136,10 @@ export async function play(
       throw new Error(`${id} did not end, ${calls.length} calls to come: ${kinds.join(", ")}`);
     }
     const [call] = calls;
-    // Of what may be lost with its process nobody knows.
+    // Entries that may have been lost with the process do not count.
     isDue ||= call !== undefined && !sight.unsure && sight.entries.some(call.when);
     if (isDue && call !== undefined) {
-      // Unanswered calls are made again; nothing else is ever asked of the run.
+      // Calls without an answer are repeated. The run gets no other calls.
       isDue = await call.make(id, sight.entries).then(() => calls.shift() === undefined, refused);
     }
     if (program.query !== undefined) await ask(id, program.query);
@@ -154,7 +151,7 @@ export async function play(
   return { run: await service.runs.read(id), entries };
 }
 
-/** Asks a run that rests, once at each point unless it is asked `again`; what it answers is kept. */
+/** Queries a run at rest, once for each number of entries unless `again`, and keeps the answers. */
 export async function ask(id: string, query: string, again = false): Promise<void> {
   const sight = watched(id);
   const { length } = sight.entries;

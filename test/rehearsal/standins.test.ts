@@ -1,4 +1,4 @@
-/** What stands in the place of steps, requests and children; and what is wrong with a rehearsal. */
+/** Stand-ins of steps, requests and children; and errors of a rehearsal. */
 import { NonRetryableError, defineWorkflow } from "holdfast";
 import type { Step } from "holdfast";
 import { RehearsalError, hang, rehearse } from "holdfast/testing";

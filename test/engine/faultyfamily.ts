@@ -1,4 +1,4 @@
-/** A run and all that it started, over one virtual time, with what comes upon each of them. */
+/** Executes a random program of a run and its children in virtual time, with its faults. */
 import { expect } from "vitest";
 import type { EntryOf } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
@@ -10,7 +10,7 @@ import { receiveUpdate } from "../../src/engine/update.ts";
 import { Progress } from "./effects.ts";
 import { Family } from "./family.ts";
 import { startAt } from "./host.ts";
-import type { Blow, KinProgram } from "./kindred.ts";
+import type { Fault, FamilyProgram } from "./familyprogram.ts";
 import { isRestart } from "./lives.ts";
 import { define } from "./memory.ts";
 import { interpret } from "./program.ts";
@@ -21,19 +21,19 @@ const hourMs = 3_600_000;
 const ways: readonly number[] = [0, 0, 0, 1, 40, 300, 3000];
 const lags: readonly number[] = [0, 0, 1, 300, 20_000];
 
-/** One process of one run, and what it had on record as it began. */
-export type Lived = { readonly run: Run; readonly life: Life; readonly earlier: number };
+/** One process of one run, with the number of entries that it began with. */
+export type ObservedLife = { readonly run: Run; readonly life: Life; readonly earlier: number };
 
-export class Clan {
+export class FaultyFamily {
   readonly family: Family;
-  readonly program: KinProgram;
+  readonly program: FamilyProgram;
   /** By run, in their order. */
-  readonly lived = new Map<string, Lived[]>();
+  readonly lived = new Map<string, ObservedLife[]>();
   readonly #progress = new Map<string, Progress>();
-  readonly #blows: Blow[];
+  readonly #blows: Fault[];
   readonly #lags;
 
-  constructor(program: KinProgram) {
+  constructor(program: FamilyProgram) {
     this.program = program;
     this.#blows = [...program.blows];
     this.#lags = createRandom(`lags ${program.seed}`);
@@ -75,7 +75,7 @@ export class Clan {
   /** Until nothing is written any more: nothing of a program takes longer. */
   async #settle(): Promise<void> {
     const { family } = this;
-    const written = (): number => [...family.chronicles.values()].reduce((sum, { writes }) => sum + writes.length, 0);
+    const written = (): number => [...family.archives.values()].reduce((sum, { writes }) => sum + writes.length, 0);
     for (let before = -1; before !== written();) {
       before = written();
       await family.drive(family.clock.at + 31 * 24 * hourMs);
@@ -106,7 +106,7 @@ export class Clan {
     if (last?.run === run) return last.life;
     const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
     // As of now: it is called on in its first handler.
-    const earlier = this.family.chronicles.get(id)?.entries.length ?? 0;
+    const earlier = this.family.archives.get(id)?.entries.length ?? 0;
     lived.push({ run, life, earlier });
     return life;
   }
@@ -132,8 +132,8 @@ export class Clan {
   }
 
   #wrote(id: string, writes: number): void {
-    this.#progressOf(id).see(...(this.family.chronicles.get(id)?.writes.at(-1)?.entries ?? []));
-    const place = [...this.family.chronicles.keys()].indexOf(id);
+    this.#progressOf(id).see(...(this.family.archives.get(id)?.writes.at(-1)?.entries ?? []));
+    const place = [...this.family.archives.keys()].indexOf(id);
     for (const blow of this.#blows.filter(({ run, write }) => run === place && write === writes)) {
       this.#blows.splice(this.#blows.indexOf(blow), 1);
       if (blow.what === "death" && blow.turns === 0) this.family.at(id).die();
@@ -141,7 +141,7 @@ export class Clan {
     }
   }
 
-  async #strike(id: string, { turns, what, write }: Blow): Promise<void> {
+  async #strike(id: string, { turns, what, write }: Fault): Promise<void> {
     const { family } = this;
     for (let turn = 0; turn <= turns; turn++) await family.clock.turn();
     if (family.journal(id).closed) return;
