@@ -66,6 +66,12 @@ test("events may be asked for behind the last that is known", () => {
   expect(parameterOf("/v1/runs/{id}/events", "Last-Event-ID")).toMatchObject({ in: "header" });
 });
 
+test("what was undone before a run ended is a field of its error", () => {
+  const [error] = document.components.schemas.Error["anyOf"] as [{ properties: object; required: string[] }];
+  expect(Object.keys(error.properties)).toEqual(expect.arrayContaining(["errors", "index", "child", "undone"]));
+  expect(error.required).toEqual(["name", "message"]);
+});
+
 const described = routes.flatMap(({ method, path }) => {
   const operation = operations[`${method} ${path}`];
   return operation === undefined || method === "ALL" ? [] : [{ method, path, operation }];

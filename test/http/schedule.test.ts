@@ -5,6 +5,7 @@ import type { ScheduleInfo, Schedules } from "../../src/core/schedules.ts";
 import { encode, undefinedValue } from "../../src/core/value.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
+import { schemas } from "../../src/http/openapi/schema.ts";
 import { viewSchedule } from "../../src/http/view.ts";
 import { failingService, reached, tokens } from "./service.ts";
 
@@ -31,6 +32,11 @@ test("a schedule has the fields of the contract, what was made of it can be sent
     backfills: [{ from: rfc, to: rfc, overlap: "allow-all", firings: 9, started: 4, refused: 1 }],
     next: [rfc],
   });
+});
+
+test("the description of the API has each of them", () => {
+  const described = new Set(Object.keys(schemas.Schedule["properties"] as object));
+  expect(new Set([...Object.keys(viewSchedule(info)), "pausedRole"])).toEqual(described);
 });
 
 /** Answers what it was asked with, once. */

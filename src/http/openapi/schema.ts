@@ -2,7 +2,9 @@
  * Owns: the shapes of the API as JSON Schema (draft 2020-12), for its description.
  * Long because it has every shape of a response once.
  */
+import type { StoredError } from "../../core/error.ts";
 import { runStatuses } from "../../core/run.ts";
+import { overlaps } from "../../core/schedule.ts";
 
 export type Schema = Readonly<Record<string, unknown>>;
 
@@ -13,6 +15,7 @@ export const instant: Schema = { type: "string", format: "date-time" };
 export const value: Schema = {
   description: 'Any JSON. What JSON cannot carry is an object `{ "$type": "Date", "value": … }`.',
 };
+const milliseconds: Schema = { type: "number", minimum: 0, description: "Milliseconds." };
 const share: Schema = { type: ["number", "null"], minimum: 0, maximum: 1 };
 
 export function orNull(schema: Schema): Schema {
@@ -41,6 +44,22 @@ const status: Schema = { enum: runStatuses };
 const link: Schema = orNull(object({ id: text, workflow: text }));
 const durations: Schema = orNull(object({ p50: { type: "number" }, p95: { type: "number" }, max: { type: "number" } }));
 const tally = { completed: count, failed: count, cancelled: count, open: count };
+
+/** A field of an error that is not here does not compile. */
+const error: Readonly<Record<keyof StoredError, Schema>> = {
+  name: text,
+  message: text,
+  code: text,
+  step: text,
+  attempts: count,
+  stack: text,
+  cause: { description: "An error of the same shape, or what else was thrown." },
+  errors: { type: "array", description: "Errors of the same shape: of a map's items, or of an AggregateError." },
+  index: { ...count, description: "Of the item of a map that it comes from." },
+  child: { type: "string", description: "The id of the child run that it comes from." },
+  undone: listOf(text),
+  notUndone: listOf(object({ step: text, message: text })),
+};
 
 const summary: Readonly<Record<string, Schema>> = {
   id: text,
@@ -83,16 +102,8 @@ export const schemas = {
   },
   Error: orNull(
     object(
-      {
-        name: text,
-        message: text,
-        code: text,
-        step: text,
-        attempts: count,
-        stack: text,
-        cause: { description: "An error of the same shape, or what else was thrown." },
-      },
-      ["code", "step", "attempts", "stack", "cause"],
+      error,
+      Object.keys(error).filter((name) => name !== "name" && name !== "message"),
     ),
   ),
   Waiting: object(
@@ -145,18 +156,31 @@ export const schemas = {
     schedules: listOf({ $ref: "#/components/schemas/Schedule" }),
     counts: mapOf(count),
   }),
-  Schedule: {
-    ...object({
+  Schedule: object(
+    {
       id: text,
       workflow: text,
       cron: text,
       timezone: text,
       input: value,
+      overlap: { enum: overlaps },
+      catchUp: milliseconds,
+      jitter: milliseconds,
       paused: flag,
+      pausedAt: orNull(instant),
+      pausedBy: orNull(text),
+      pausedRole: text,
+      pausedReason: orNull(text),
+      pauseOnFailure: flag,
+      source: { enum: ["code", "api"] },
+      lastError: orNull(object({ at: instant, firing: instant, message: text })),
+      backfills: listOf(
+        object({ from: instant, to: instant, overlap: text, firings: count, started: count, refused: count }),
+      ),
       next: listOf(instant),
-    }),
-    additionalProperties: true,
-  },
+    },
+    ["pausedRole"],
+  ),
   Lane: object(
     {
       name: text,
