@@ -130,7 +130,7 @@ async function startRun(
     ...rest,
     ...(input === undefined ? {} : { input: sent(input, `the input of ${name}`) }),
     ...(startAt === undefined ? {} : { startAt: toText(startAt) }),
-    ...(signal === undefined ? {} : { signal: toBrought(signal) }),
+    ...(signal === undefined ? {} : { signal: toStartSignal(signal) }),
   };
   const path = `/v1/workflows/${segment(name, "workflow")}/runs`;
   const call = { body, idempotencyKey: idempotencyKey ?? (isKnownById(options) ? null : undefined), traceparent };
@@ -146,7 +146,7 @@ function isKnownById({ id, signal }: StartOptions): boolean {
   return id !== undefined && signal === undefined;
 }
 
-function toBrought({ name, payload }: NonNullable<StartOptions["signal"]>): object {
+function toStartSignal({ name, payload }: NonNullable<StartOptions["signal"]>): object {
   return { name, ...(payload === undefined ? {} : { payload: sent(payload, `the payload of signal ${name}`) }) };
 }
 

@@ -149,7 +149,7 @@ export class Lane {
   }
 
   /** Up to `count` slots whose lease is over while others wait for one: their holders are to be asked. Each gets a new lease. */
-  toAsk(now: number, count: number): Slot[] {
+  toCheck(now: number, count: number): Slot[] {
     const due = this.#isContended() ? this.#leases.over(now, count) : [];
     for (const entry of due) this.#leases.give(entry, now);
     return due.map(({ slot }) => slot);

@@ -6,7 +6,7 @@ import type { ActiveAttempt, RunSnapshot, RunStatus, RunSummary, Waiting } from 
 import type { RunState } from "./state.ts";
 
 /** The parts of a run that its sentence is made from. */
-export type Told = Pick<RunSummary, "status" | "waitingFor" | "reason" | "lead"> &
+export type Explained = Pick<RunSummary, "status" | "waitingFor" | "reason" | "lead"> &
   Partial<Pick<RunSnapshot, "active" | "steps">>;
 
 /**
@@ -21,13 +21,13 @@ export const maxReason = 500;
 const idle = "running its handler, which is at no step";
 
 /** One line of at most 500 characters, true at `now` (epoch ms); null where there is nothing to say. */
-export function reasonAt(run: Told, now: number): string | null {
+export function reasonAt(run: Explained, now: number): string | null {
   const pieces = piecesAt(run, now);
   return pieces.length === 0 ? null : inLine(pieces.map((piece) => pieceText(piece, now)).join(""), maxReason);
 }
 
 /** The same sentence, not cut, as pieces that stay true while the run itself does not change. */
-export function piecesAt({ status, waitingFor, reason, lead, ...told }: Told, now: number): readonly Piece[] {
+export function piecesAt({ status, waitingFor, reason, lead, ...told }: Explained, now: number): readonly Piece[] {
   const { active } = told;
   if (status === "running" && lead === null && active !== undefined) {
     // Without an attempt in flight, the handler awaits something that is not a call of `step`.
@@ -61,7 +61,7 @@ export function standingOf(
   status: RunStatus,
   /** Why the run cannot be driven by this deployment. */
   stuck: string | null,
-): Pick<Told, "reason" | "lead"> {
+): Pick<Explained, "reason" | "lead"> {
   switch (status) {
     case "completed":
       return { reason: null };

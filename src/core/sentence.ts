@@ -34,11 +34,11 @@ export function zonedSentenceOf(entry: Entry): string {
 }
 
 function line(entry: Entry, time: Time): string {
-  return inLine(say(entry, time), maxLength) || entry.kind;
+  return inLine(describe(entry, time), maxLength) || entry.kind;
 }
 
 /** Long because every kind is listed here once, so that a missing one does not compile. */
-function say(entry: Entry, time: Time): string {
+function describe(entry: Entry, time: Time): string {
   switch (entry.kind) {
     case "run.created":
     case "run.debounced":
@@ -48,7 +48,7 @@ function say(entry: Entry, time: Time): string {
     case "run.completed":
     case "run.failed":
     case "notice.started":
-      return sayOfRun(entry, time);
+      return describeRun(entry, time);
     case "run.paused":
     case "run.resumed":
     case "run.retried":
@@ -56,7 +56,7 @@ function say(entry: Entry, time: Time): string {
     case "run.cancel_requested":
     case "run.action_noted":
     case "run.cancelled":
-      return sayOfAction(entry);
+      return describeAction(entry);
     case "step.attempt_failed":
     case "step.attempt_started":
     case "step.dispatched":
@@ -69,7 +69,7 @@ function say(entry: Entry, time: Time): string {
     case "undo.interrupted":
     case "undo.completed":
     case "undo.failed":
-      return sayOfAttempt(entry, time);
+      return describeAttempt(entry, time);
     case "step.added":
       return `the code now has ${callOf(entry.call, entry.step)}, which this history went on without`;
     case "step.removed":
@@ -81,7 +81,7 @@ function say(entry: Entry, time: Time): string {
     case "child.completed":
     case "child.failed":
     case "child.stopped":
-      return sayOfChild(entry, time);
+      return describeChild(entry, time);
     case "timer.set":
     case "timer.fired":
     case "wait.started":
@@ -94,7 +94,7 @@ function say(entry: Entry, time: Time): string {
     case "webhook.received":
     case "webhook.rejected":
     case "webhook.revoked":
-      return sayOfWait(entry, time);
+      return describeWait(entry, time);
     case "update.accepted":
     case "update.completed":
     case "update.failed":
@@ -103,7 +103,7 @@ function say(entry: Entry, time: Time): string {
     case "lane.entered":
     case "log.written":
     case "progress.published":
-      return sayOfWord(entry);
+      return describeAnswer(entry);
     default:
       return nothing(entry);
   }
@@ -113,7 +113,7 @@ type RunEntry = EntryOf<
   `run.${"created" | "debounced" | "started" | "interrupted" | "recovered" | "completed" | "failed"}` | "notice.started"
 >;
 
-function sayOfRun(entry: RunEntry, time: Time): string {
+function describeRun(entry: RunEntry, time: Time): string {
   switch (entry.kind) {
     case "run.created":
       return creation(entry, time);
@@ -167,7 +167,7 @@ type ActionEntry =
   EntryOf<`run.${"paused" | "resumed" | "retried" | "imported" | "cancel_requested" | "action_noted" | "cancelled"}`>;
 
 /** Who did what to the run, and why. */
-function sayOfAction(entry: ActionEntry): string {
+function describeAction(entry: ActionEntry): string {
   const why = because(entry.reason);
   switch (entry.kind) {
     case "run.paused":
@@ -198,7 +198,7 @@ type AttemptEntry =
   | EntryOf<`${"step" | "undo"}.${"attempt_failed" | "attempt_started" | "interrupted" | "completed" | "failed"}`>
   | EntryOf<"step.dispatched" | "step.abandoned">;
 
-function sayOfAttempt(entry: AttemptEntry, time: Time): string {
+function describeAttempt(entry: AttemptEntry, time: Time): string {
   const what = entry.kind.startsWith("undo.") ? `undoing ${named(entry.step)}` : named(entry.step);
   switch (entry.kind) {
     case "step.attempt_started":
@@ -228,7 +228,7 @@ function sayOfAttempt(entry: AttemptEntry, time: Time): string {
   }
 }
 
-function sayOfChild(entry: EntryOf<`child.${"started" | "completed" | "failed" | "stopped"}`>, time: Time): string {
+function describeChild(entry: EntryOf<`child.${"started" | "completed" | "failed" | "stopped"}`>, time: Time): string {
   const child =
     entry.child === undefined ? "a child" : `run ${named(entry.child.id)} of workflow ${named(entry.child.workflow)}`;
   switch (entry.kind) {
@@ -258,7 +258,7 @@ type WaitEntry = EntryOf<
   | `webhook.${"created" | "received" | "rejected" | "revoked"}`
 >;
 
-function sayOfWait(entry: WaitEntry, time: Time): string {
+function describeWait(entry: WaitEntry, time: Time): string {
   switch (entry.kind) {
     case "timer.set":
       return `sleeps${entry.name === "sleep" ? "" : ` (${named(entry.name)})`} for ${describeMs(entry.wakeAt - entry.at)}, until ${time(entry.wakeAt, entry.at)}`;
@@ -299,7 +299,7 @@ type WordEntry = EntryOf<
   | "progress.published"
 >;
 
-function sayOfWord(entry: WordEntry): string {
+function describeAnswer(entry: WordEntry): string {
   switch (entry.kind) {
     case "update.accepted":
       return `update ${named(entry.name)} came from ${who(entry)}${because(entry.reason)}`;

@@ -153,12 +153,12 @@ function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
     // In a run that is being undone, only undos count.
     if (state.ending === null || call.kind === "undo") waits.push(...waitOf(call));
   }
-  if (state.ending === null) waits.push(...heardOf(state));
+  if (state.ending === null) waits.push(...listenersOf(state));
   return waits;
 }
 
 /** Signals of `onSignal` are waited for as long as the run has not ended. */
-function heardOf({ listeners, startedAt }: RunState): Waiting[] {
+function listenersOf({ listeners, startedAt }: RunState): Waiting[] {
   return [...listeners].map((name) => ({ kind: "signal", name, since: startedAt ?? 0, until: null, listener: true }));
 }
 

@@ -18,7 +18,7 @@ export type Readiness = {
 };
 
 /** @throws HoldfastError not_exportable, which says what to do */
-export function refuseDeparture(state: RunState, { running, secrets, isSealable }: Readiness): void {
+export function refuseExport(state: RunState, { running, secrets, isSealable }: Readiness): void {
   const { created, end, paused, orphans } = state;
   if (end !== null) return;
   const refuse = (why: string): never => {
@@ -38,7 +38,7 @@ export function refuseDeparture(state: RunState, { running, secrets, isSealable 
  * The entry as it is exported.
  * @param seal seals a result; null: results of sensitive steps are left out
  */
-export function departing(entry: Entry, seal: ((secret: EntryOf<"step.completed">) => string) | null): Entry {
+export function toExport(entry: Entry, seal: ((secret: EntryOf<"step.completed">) => string) | null): Entry {
   if (!isSecret(entry)) return entry;
   if (seal === null) return { ...entry, result: undefinedValue, omitted: true };
   return { ...entry, result: seal(entry) as Stored };

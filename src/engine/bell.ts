@@ -6,7 +6,7 @@ export class Bell {
   #next: PromiseWithResolvers<void> | null = null;
 
   /** Resolves at the next ring. */
-  heard(): Promise<void> {
+  rung(): Promise<void> {
     this.#next ??= Promise.withResolvers();
     return this.#next.promise;
   }

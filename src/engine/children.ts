@@ -142,7 +142,7 @@ export class Children {
     for (;;) {
       const launch = this.#launches.get(key);
       // The child has ended before the answer to its start has come: that answer first.
-      if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.heard()]);
+      if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.rung()]);
       const hearing = await this.#course.turn(() => this.#take(key, step, child, end));
       if (hearing !== "starting") return hearing ?? "later";
     }

@@ -130,7 +130,7 @@ export class Course {
   async turn<Value>(event: () => Value): Promise<Value | null> {
     if (this.over) return null;
     const ran = new Promise<Value>((resolve) => this.post(() => resolve(event())));
-    return await Promise.race([ran, this.stopped.heard().then(() => null)]);
+    return await Promise.race([ran, this.stopped.rung().then(() => null)]);
   }
 
   /** Appends the fact, and has the outcome that it makes, if any, delivered in its turn. */

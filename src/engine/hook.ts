@@ -209,7 +209,7 @@ async function take(execution: Execution, call: Call, request: Stored, generatio
       resolve(open);
     });
   });
-  const stopped = course.stopped.heard().then((): never => {
+  const stopped = course.stopped.rung().then((): never => {
     throw endOf(course);
   });
   const open = await Promise.race([taken, stopped]);

@@ -128,7 +128,7 @@ export class RunLanes {
 
   /** Resolves when a lane that was asked has answered; at once when none was. */
   async heard(): Promise<void> {
-    if (this.slots.isAsking) await this.#answered.heard();
+    if (this.slots.isAsking) await this.#answered.rung();
   }
 
   #goOn(facts: readonly Fact[], wasOpen: boolean): void {

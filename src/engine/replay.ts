@@ -149,7 +149,7 @@ export class Replay {
   /** A handler without an open call awaits something of its own: waits until it goes on. */
   async #stir(handler: ReplayTarget): Promise<void> {
     while (handler.calls.pending.size === 0 && !handler.listening && !this.#isDone(handler)) {
-      await this.#pace.leave(() => this.#course.stirred.heard());
+      await this.#pace.leave(() => this.#course.stirred.rung());
       await this.#pace.turn();
       await this.#playClaims(handler);
     }

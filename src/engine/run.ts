@@ -121,18 +121,18 @@ export class Run {
 
   /** Resolves, within the same turn of the event loop, when a burst is over or goes on behind a full turn. */
   async yielded(): Promise<void> {
-    await this.execution?.course.yielded.heard();
+    await this.execution?.course.yielded.rung();
   }
 
   /** Resolves when `advance` should be called again though no deadline has come. */
   async rested(): Promise<void> {
-    if (this.execution?.busy === true) await this.execution.course.rested.heard();
+    if (this.execution?.busy === true) await this.execution.course.rested.rung();
     else await this.lanes.heard();
   }
 
   /** Resolves when the handler does something of its own accord. */
   async stirred(): Promise<void> {
-    await (this.execution?.course.stirred.heard() ?? new Promise(() => {}));
+    await (this.execution?.course.stirred.rung() ?? new Promise(() => {}));
   }
 
   /** @param places where it stands in the lanes that hold it, if they were asked */

@@ -1,10 +1,9 @@
 /**
  * Owns: the slots of lanes that one run and its steps need, ask for, hold and give back.
  * Does not own: when the run wants them (lanes), sending the requests (objects/requests), who gets a slot (core/lane).
- * Invariant 1: needs are asked for in their order, each held while the next is waited for, and what a
- * parked run keeps is the beginning of the list: no two runs wait for each other.
- * Invariant 2: slots are known to the lanes and to this memory only; a new memory asks again.
- * Invariant 3: a slot that was waited for leaves two entries, one that was free leaves none.
+ * Invariant 1: to avoid deadlocks, slots are acquired in the order of the needs, and a parked run keeps a prefix of them.
+ * Invariant 2: only the lanes and this memory know the slots; a new memory requests them again.
+ * Invariant 3: a slot that was waited for is recorded with two entries, a free one with none.
  */
 import { dequal } from "dequal";
 import type { Fact } from "../core/entry.ts";
@@ -28,12 +27,12 @@ export class Slots implements Limiter {
   /** An earlier memory may have left tickets in the lanes. */
   readonly #inherited: boolean;
   #run: Acquisition | null = null;
-  /** The needs that the acquisition above was made for. */
+  /** The needs of the acquisition above. */
   #madeFor: readonly LaneNeed[] | undefined = undefined;
-  /** The run has something to do, so its slots are to be asked for. */
+  /** The run has something to do, and so needs its slots. */
   isWanted = false;
   readonly #steps = new Backlog();
-  /** The turn of each slot that this run told a lane it does not hold: the lane may be about to take it back. */
+  /** The turn of each slot that this run denied to hold: the lane may be about to take it back. */
   readonly #denied = new Map<string, number>();
   #requests: LaneRequest[] = [];
 
@@ -43,13 +42,13 @@ export class Slots implements Limiter {
     this.#inherited = created !== null && (end === null || now - end.at < partingMs);
   }
 
-  /** Nothing holds the run back. One that is cancelled, or on its way to its end, waits for no lane. */
+  /** Whether no lane holds the run back. A run that is cancelled, or about to end, waits for no lane. */
   get isOpen(): boolean {
     if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
     return this.#needed().every(({ phase }) => phase === "held");
   }
 
-  /** A lane was asked and has not answered. */
+  /** Whether a request was not answered yet. */
   get isAsking(): boolean {
     return this.#slots().some(({ asking }) => asking);
   }
@@ -104,12 +103,12 @@ export class Slots implements Limiter {
     for (const step of this.#steps.steps) this.leave(step);
   }
 
-  /** Steps that may begin now; each is told once. */
+  /** Steps that may begin now; each is returned once. */
   takeAdmitted(): string[] {
     return this.#steps.takeAdmitted();
   }
 
-  /** Adds to the requests what the lanes are to be asked now. */
+  /** Adds the requests that are due now. */
   prepare(now: number): void {
     if (this.#isExempt) {
       for (const slot of [...(this.#run?.slots ?? [])]) {
@@ -120,7 +119,7 @@ export class Slots implements Limiter {
     for (const slots of this.#steps.asked) this.#ask(slots, now);
   }
 
-  /** The requests for the lanes; each is handed out once. */
+  /** The requests for the lanes; each is returned once. */
   takeRequests(): LaneRequest[] {
     const requests = this.#requests;
     this.#requests = [];
@@ -169,10 +168,7 @@ export class Slots implements Limiter {
     return [];
   }
 
-  /**
-   * Whether the slot is held or asked for. A memory that has not asked yet says so where it will: because the run
-   * goes on by itself (`due`), or keeps this slot while it is parked.
-   */
+  /** Whether the slot is held or requested; in a memory without requests yet, whether it will be (`due`, or kept while parked). */
   holds(lane: string, { step }: Ticket, due: boolean): boolean {
     if (this.#find(lane, step) !== undefined) return true;
     const { queued, created } = this.#state();
@@ -197,7 +193,7 @@ export class Slots implements Limiter {
     this.#denied.set(laneKey({ lane, step }), turn);
   }
 
-  /** Has each lane asked once more for the place in its queue. */
+  /** Requests the places in the queues of all lanes again. */
   askAgain(): void {
     const lanes = new Set<string>();
     for (const slot of this.#slots()) {
@@ -207,14 +203,14 @@ export class Slots implements Limiter {
     }
   }
 
-  /** The place in the queue of each lane, as that lane last said. */
+  /** The last reported place in the queue of each lane. */
   get places(): ReadonlyMap<string, Position> {
     const places = new Map<string, Position>();
     for (const { lane, place } of this.#slots()) if (place !== null && !places.has(lane)) places.set(lane, place);
     return places;
   }
 
-  /** When the next lane is asked again; Infinity for never. */
+  /** When the next request is repeated; Infinity for never. */
   soonest(): number {
     const waiting = this.#slots().filter(({ phase, asking }) => phase === "waiting" && !asking);
     return Math.min(Infinity, ...waiting.map(({ askAt }) => askAt));

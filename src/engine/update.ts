@@ -75,10 +75,10 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
       }
     });
   });
-  const update = execution.course.over ? null : await Promise.race([accepted, execution.course.stopped.heard()]);
+  const update = execution.course.over ? null : await Promise.race([accepted, execution.course.stopped.rung()]);
   if (typeof update === "string") return update;
   // The handler asked to go on as new, and that is not on record yet.
-  if (execution.renewal.requested && !execution.course.over) await execution.course.stopped.heard();
+  if (execution.renewal.requested && !execution.course.over) await execution.course.stopped.rung();
   if (execution.renewal.done) return null;
   throw overOf(execution.course);
 }
@@ -129,7 +129,7 @@ function nextId({ updates }: RunState): string {
 async function ended({ course, asks }: Execution, update: string): Promise<UpdateAnswer> {
   const { state } = course;
   while (state.updates.get(update)?.end === null && !course.over) {
-    await Promise.race([asks.answered.heard(), course.stopped.heard()]);
+    await Promise.race([asks.answered.rung(), course.stopped.rung()]);
   }
   if (course.failure !== null) throw course.failure;
   return await answer(state, update);

@@ -60,7 +60,7 @@ export class Waits {
   /** Null unless a signal that came by this instant is still being validated; else resolves when the next validation is over. */
   validationBy(at: number): Promise<void> | null {
     const isOpen = [...this.#validating.values()].some(({ signal }) => signal.at <= at);
-    return isOpen ? this.#validated.heard() : null;
+    return isOpen ? this.#validated.rung() : null;
   }
 
   /** A signal that came in time is being validated for this wait. */

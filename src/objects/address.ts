@@ -16,7 +16,7 @@ import type { RegisterRpc } from "./rpc/register.ts";
 import type { RunRpc } from "./rpc/run.ts";
 import type { SchedulerRpc } from "./rpc/scheduler.ts";
 import { limited } from "./patience.ts";
-import { witnessed } from "./witness.ts";
+import { reportingDeaths } from "./witness.ts";
 
 /** Also the number of shards for runs that did not record it. */
 const defaultShards = 4;
@@ -34,7 +34,7 @@ export function holderObject(runId: string): HolderRpc {
 
 function ofRun<Rpc extends object>(id: string): Rpc {
   const name = objectName(id);
-  return witnessed(addressed(named<Rpc>("RUNS", name), id), () => named<RunRpc>("RUNS", name));
+  return reportingDeaths(addressed(named<Rpc>("RUNS", name), id), () => named<RunRpc>("RUNS", name));
 }
 
 /** The limit for a call of a lane, longer than any healthy one, which may have to call a run first. */

@@ -70,7 +70,7 @@ export class Alarm {
   /** The scheduled time of the alarm that is being handled; 0 if none is, or if it is unknown. */
   #handledAt = 0;
   /** Counts requests to set or remove it: repeated attempts for an older request are given up. */
-  #wish = 0;
+  #request = 0;
   /** Whether its handler is running and awaits the work: the platform repeats the alarm if the process dies. */
   handled = false;
 
@@ -99,7 +99,7 @@ export class Alarm {
 
   /** Called after all storage was deleted, with the alarm. */
   gone(): void {
-    this.#wish++;
+    this.#request++;
     this.#armedAt = null;
   }
 
@@ -119,7 +119,7 @@ export class Alarm {
   /** Removes it. A watchdog that fired later would take the idle object for one that died. */
   disarm(): void {
     if (this.#armedAt === null) return;
-    this.#wish++;
+    this.#request++;
     this.#armedAt = null;
     this.#storage.deleteAlarm().catch((error: unknown) => this.#failed(error));
   }
@@ -147,11 +147,11 @@ export class Alarm {
   }
 
   async #set(at: number): Promise<void> {
-    const wish = ++this.#wish;
+    const wish = ++this.#request;
     this.#written();
-    const failures = await setAlarm(this.#storage, at, () => this.#wish === wish);
+    const failures = await setAlarm(this.#storage, at, () => this.#request === wish);
     // An alarm that fired meanwhile was another one.
-    if (failures > 0 && this.#wish === wish) this.#armedAt = undefined;
+    if (failures > 0 && this.#request === wish) this.#armedAt = undefined;
   }
 
   #failed(error: unknown): void {

@@ -25,7 +25,7 @@ import { openCalls } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import { retentionOf } from "../engine/drive.ts";
 import type { Find } from "../engine/drive.ts";
-import { travelVault } from "./keys.ts";
+import { transferVault } from "./keys.ts";
 import type { Arrival } from "./rpc/run.ts";
 import { hookUrl } from "./token.ts";
 
@@ -123,7 +123,7 @@ export function isTheSame(arrived: Arrived, { imported }: RunState, kept: Iterab
 }
 
 function opener({ run, workflow }: Manifest): Open {
-  const vault = travelVault();
+  const vault = transferVault();
   return (sealed, entry) => vault.open(sealed, placeOf({ id: run, workflow }, entry));
 }
 

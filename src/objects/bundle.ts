@@ -14,7 +14,7 @@ import type { RunSummary } from "../core/run.ts";
 import { directoryShard } from "./address.ts";
 import { answersMs, lagMs } from "./lag.ts";
 import { within } from "./patience.ts";
-import type { Heard } from "./rpc/directory.ts";
+import type { ReportAnswer } from "./rpc/directory.ts";
 
 /** After this time without an answer, the sender is presumed dead, or the shard unresponsive. */
 const sharedMs = 2000;
@@ -30,17 +30,17 @@ type Bundle = {
   readonly begunAt: number;
   readonly runs: RunSummary[];
   /** The answers for the runs, in order, with null for a report that failed; null as a whole until they have come. */
-  answers: readonly (Heard | null)[] | null;
+  answers: readonly (ReportAnswer | null)[] | null;
 };
 
 /** Bundles that are not sent yet, by the index of the shard. */
 const gathering = new Map<number, Bundle>();
 
 /** Reports a durable end together with others. @throws if the shard was not reached */
-export async function tellEnd(shard: number, run: RunSummary): Promise<Heard> {
+export async function reportEnd(shard: number, run: RunSummary): Promise<ReportAnswer> {
   const bundle = joinable(gathering.get(shard));
-  const heard = bundle === null ? await send(shard, run) : await join(bundle, run);
-  return heard ?? (await within(directoryShard(shard).report(run), callLimitMs));
+  const answer = bundle === null ? await send(shard, run) : await join(bundle, run);
+  return answer ?? (await within(directoryShard(shard).report(run), callLimitMs));
 }
 
 function joinable(bundle: Bundle | undefined): Bundle | null {
@@ -49,7 +49,7 @@ function joinable(bundle: Bundle | undefined): Bundle | null {
 }
 
 /** Opens a bundle and sends it; null if no other object joined it, or there was no answer in time. */
-async function send(shard: number, run: RunSummary): Promise<Heard | null> {
+async function send(shard: number, run: RunSummary): Promise<ReportAnswer | null> {
   const bundle: Bundle = { begunAt: Date.now(), runs: [run], answers: null };
   gathering.set(shard, bundle);
   await scheduler.wait(lagMs - answersMs);
@@ -61,7 +61,7 @@ async function send(shard: number, run: RunSummary): Promise<Heard | null> {
 }
 
 /** Joins a bundle; null if there was no answer in time. */
-async function join(bundle: Bundle, run: RunSummary): Promise<Heard | null> {
+async function join(bundle: Bundle, run: RunSummary): Promise<ReportAnswer | null> {
   const place = bundle.runs.push(run) - 1;
   await scheduler.wait(lagMs - answersMs);
   let pauseMs = lookMs;

@@ -53,7 +53,7 @@ export class Control {
     if (kind === "delete") return await this.#delete(action, callee);
     if (callee !== undefined && isOther(callee, this.#memory.id)) throw noRun();
     if (kind === "retry") await this.#retry({ ...action, kind });
-    else await this.#meant(action).act({ ...action, kind });
+    else await this.#target(action).act({ ...action, kind });
     this.#host.proceed();
     // The handler may have to clean up; usually the run ends in this time.
     return pack(kind === "cancel" ? await this.#host.view.settled(unwindMs) : this.#memory.run.snapshot());
@@ -74,7 +74,7 @@ export class Control {
   }
 
   async #retry(action: Action & Pick<RunAction, "createdBefore">): Promise<void> {
-    const run = this.#meant(action);
+    const run = this.#target(action);
     if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
     await this.#revive((ended) => ended.act(action));
   }
@@ -100,7 +100,7 @@ export class Control {
   }
 
   /** The run that the action is for. @throws HoldfastError run_not_found */
-  #meant({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
+  #target({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
     const run = this.#present();
     const { created } = run.state;
     if (created === null || bornAt(created) < createdBefore) return run;
@@ -121,7 +121,7 @@ export class Control {
     if (isOther(callee, this.#memory.id)) throw noRun();
     const remains =
       damage === null
-        ? await this.#remove(this.#meant(action), action)
+        ? await this.#remove(this.#target(action), action)
         : await this.#host.removal.discard(this.#memory.id ?? callee, damage);
     await this.#alias.noteRemoval(removal);
     return remains;

@@ -26,7 +26,7 @@ import { timer } from "./timer.ts";
 /** The platform's limit of requests of an object that wait for response headers; it queues others silently. */
 const maxWaiting = 6;
 /** The limit of all requests, including those whose body is being read or whose response is being delivered. */
-const maxCarried = 48;
+const maxActive = 48;
 /** The limit of request bodies in memory, of which an object has 128 MB. */
 const maxBytes = 32 * 1024 * 1024;
 /** How long room is reserved for an announced request. */
@@ -44,12 +44,12 @@ const longestAlarmMs = 10 * 60_000;
 const prefix = "order ";
 
 /** A request in progress; `stop` aborts it, `bytes` is the size of its body. */
-type Carried = { readonly stop: AbortController; readonly bytes: number };
+type ActiveRequest = { readonly stop: AbortController; readonly bytes: number };
 
 export class Courier implements CourierRpc {
   readonly #ctx: DurableObjectState;
   readonly #hold: Hold = { waiting: new Semaphore(maxWaiting), large: new Semaphore(1) };
-  readonly #carried = new Map<string, Carried>();
+  readonly #active = new Map<string, ActiveRequest>();
   /** Reservations for announced requests, oldest first. */
   #reserved: { readonly lapsesAt: number; readonly bytes: number }[] = [];
   /** Requests that are over, with the time until which this is remembered; oldest first. */
@@ -68,8 +68,8 @@ export class Courier implements CourierRpc {
     const now = Date.now();
     this.#reserved = this.#reserved.filter(({ lapsesAt }) => lapsesAt > now);
     const kept = this.#reserved.length;
-    if (this.#hold.waiting.wanted + kept >= maxWaiting || this.#carried.size + kept >= maxCarried) return false;
-    const held = [...this.#carried.values(), ...this.#reserved].reduce((sum, each) => sum + each.bytes, 0);
+    if (this.#hold.waiting.wanted + kept >= maxWaiting || this.#active.size + kept >= maxActive) return false;
+    const held = [...this.#active.values(), ...this.#reserved].reduce((sum, each) => sum + each.bytes, 0);
     if (held > 0 && held + bytes > maxBytes) return false;
     this.#reserved.push({ lapsesAt: now + reservedMs, bytes });
     return true;
@@ -77,42 +77,42 @@ export class Courier implements CourierRpc {
 
   async carryOrder(order: Order): Promise<void> {
     const name = nameOf(order.id);
-    // Handed over once more: it has its room, and what is kept is kept for others.
-    if (this.#carried.has(name)) return;
+    // A repeated call has its room already: the reservations are for other requests.
+    if (this.#active.has(name)) return;
     this.#reserved.shift();
     if ((this.#over.get(name) ?? 0) > Date.now()) return;
     this.#ctx.storage.kv.put(name, true);
-    this.#carry(name, order.id, order);
+    this.#begin(name, order.id, order);
     this.#watch();
   }
 
   async dropOrder(id: OrderId): Promise<void> {
     const name = nameOf(id);
     this.#close(name);
-    this.#carried.get(name)?.stop.abort(new Error("the run does not wait for it any more"));
+    this.#active.get(name)?.stop.abort(new Error("the run does not wait for it any more"));
     this.#ctx.storage.kv.delete(name);
   }
 
-  /** Resumes requests of an earlier life, and runs as long as there are any. Throws where storage fails: the alarm comes again. */
+  /** Resumes requests of an earlier life, and runs as long as there are any. Throws if the storage fails, so that the platform repeats the alarm. */
   async alarm(): Promise<void> {
     this.#watched = true;
     try {
       for (const [name] of this.#ctx.storage.kv.list({ prefix })) {
-        if (!this.#carried.has(name)) this.#carry(name, idOf(name), null);
+        if (!this.#active.has(name)) this.#begin(name, idOf(name), null);
       }
-      await this.#done();
+      await this.#drained();
     } finally {
       this.#watched = false;
-      if (this.#carried.size > 0) this.#watch();
+      if (this.#active.size > 0) this.#watch();
     }
   }
 
-  /** Until nothing is carried, or an alarm may run no longer. */
-  async #done(): Promise<void> {
+  /** Resolves when there are no more requests, or the time of the alarm is over. */
+  async #drained(): Promise<void> {
     const limit = timer(Date.now() + longestAlarmMs);
-    while (this.#carried.size > 0) {
+    while (this.#active.size > 0) {
       // The time limit resolves with null, the bell with undefined.
-      if ((await Promise.race([this.#idle.heard(), limit.over])) === null) break;
+      if ((await Promise.race([this.#idle.rung(), limit.over])) === null) break;
     }
     limit.cancel();
   }
@@ -121,9 +121,9 @@ export class Courier implements CourierRpc {
   #watch(): void {
     if (this.#watched) return;
     this.#watched = true;
-    const armed = setAlarm(this.#ctx.storage, Date.now() + 1, () => this.#carried.size > 0).then((failures) => {
+    const armed = setAlarm(this.#ctx.storage, Date.now() + 1, () => this.#active.size > 0).then((failures) => {
       // Setting the alarm was given up, because there were no more requests.
-      if (failures > 0 && this.#carried.size === 0) this.#watched = false;
+      if (failures > 0 && this.#active.size === 0) this.#watched = false;
     });
     this.#ctx.waitUntil(armed);
   }
@@ -138,24 +138,24 @@ export class Courier implements CourierRpc {
     this.#over.set(name, now + lateMs);
   }
 
-  #carry(name: string, id: OrderId, order: Order | null): void {
+  #begin(name: string, id: OrderId, order: Order | null): void {
     const stop = new AbortController();
-    this.#carried.set(name, { stop, bytes: order === null ? 0 : bodyBytes(order.request) });
-    const carried = this.#bring(id, order, stop.signal)
+    this.#active.set(name, { stop, bytes: order === null ? 0 : bodyBytes(order.request) });
+    const carried = this.#deliver(id, order, stop.signal)
       .catch((error: unknown) => {
         if (!stop.signal.aborted) console.warn(`a request of run ${id.runId} is given up: ${describe(error)}`);
       })
       .finally(() => {
-        this.#carried.delete(name);
-        // First: an alarm that waits for this would keep the object awake, should the storage fail.
-        if (this.#carried.size === 0) this.#idle.ring();
+        this.#active.delete(name);
+        // First, because an alarm that waits for this would keep the object awake if the storage failed.
+        if (this.#active.size === 0) this.#idle.ring();
         this.#ctx.storage.kv.delete(name);
       });
     this.#ctx.waitUntil(carried);
   }
 
   /** Sends the request and delivers the result to its run. Without an order, first gets it from the run. */
-  async #bring(id: OrderId, given: Order | null, stop: AbortSignal): Promise<void> {
+  async #deliver(id: OrderId, given: Order | null, stop: AbortSignal): Promise<void> {
     const run = (): ReturnType<typeof runObject> => runObject(id.runId);
     const order = given ?? (await untilAnswered(() => run().repeatOrder(id), stop));
     if (order === null) return;

@@ -18,8 +18,8 @@ import type { Parcel } from "./rpc/run.ts";
 const keyRestMs = 45_000;
 const keySpreadMs = 10_000;
 /** The shortest and longest pauses between attempts, which grow with time. */
-const newerRest = { least: 10_000, most: 5 * 60_000 } as const;
-const corruptRest = { least: 60_000, most: 60 * 60_000 } as const;
+const newerPause = { least: 10_000, most: 5 * 60_000 } as const;
+const corruptPause = { least: 60_000, most: 60 * 60_000 } as const;
 /** The pause after any other error. */
 const patienceMs = 60_000;
 const callLimitMs = 10_000;
@@ -52,16 +52,16 @@ export function isDamage(error: unknown): error is HoldfastError {
  * @param soundAt the time of the newest entry that can be read; 0 for none
  * @param housekeeping whether the alarm that fired was one of housekeeping, as the next one then has to be
  */
-export function lookAgainAt(error: unknown, soundAt: () => number, now: number, housekeeping: boolean): number {
-  const at = now + restOf(error, soundAt, now);
+export function retryAt(error: unknown, soundAt: () => number, now: number, housekeeping: boolean): number {
+  const at = now + pauseOf(error, soundAt, now);
   if (housekeeping) return housekeepingAt(at);
   return besideHousekeeping(at);
 }
 
-function restOf(error: unknown, soundAt: () => number, now: number): number {
+function pauseOf(error: unknown, soundAt: () => number, now: number): number {
   if (!isUnreadable(error)) return patienceMs;
   if (!isDamage(error)) return keyRestMs + Math.round(Math.random() * keySpreadMs);
-  const { least, most } = error.code === "journal_newer" ? newerRest : corruptRest;
+  const { least, most } = error.code === "journal_newer" ? newerPause : corruptPause;
   return Math.round(Math.min(most, Math.max(least, (now - soundAt()) / 5)));
 }
 

@@ -33,7 +33,7 @@ import { Enrolment } from "./enrolment.ts";
 import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";
-import type { DirectoryRpc, Heard, RekeyedShard, ShardMark, ShardSaid } from "./rpc/directory.ts";
+import type { DirectoryRpc, ReportAnswer, RekeyedShard, ShardMark, ShardMessage } from "./rpc/directory.ts";
 
 /** Stored when this shard has got the offers of signals that were buffered before it existed. */
 const learntMark = "offers-learnt";
@@ -64,7 +64,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     this.#statistics = new Statistics(ctx.storage.sql, vault);
   }
 
-  async report(summary: RunSummary): Promise<Heard> {
+  async report(summary: RunSummary): Promise<ReportAnswer> {
     const arrival = this.#report(summary);
     this.#arriving.add(arrival);
     try {
@@ -74,11 +74,11 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     }
   }
 
-  async reportAll(summaries: readonly RunSummary[]): Promise<readonly (Heard | null)[]> {
+  async reportAll(summaries: readonly RunSummary[]): Promise<readonly (ReportAnswer | null)[]> {
     return await Promise.all(summaries.map((summary) => this.report(summary).catch(() => null)));
   }
 
-  async #report(summary: RunSummary): Promise<Heard> {
+  async #report(summary: RunSummary): Promise<ReportAnswer> {
     const names = summary.waitingFor.filter((wait) => wait.kind === "signal").map((wait) => wait.name);
     if (names.length > 0) await this.#learnOffers();
     const admitted = await this.#enrolment.admit(summary);
@@ -258,8 +258,8 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
   }
 
   /** Called after every change of the list was written. */
-  #changed(change: Exclude<ShardSaid, "subscribed">): void {
-    this.#followers.tell(change);
+  #changed(change: Exclude<ShardMessage, "subscribed">): void {
+    this.#followers.send(change);
   }
 
   /** Gets the offers of buffered signals, which a new or lost shard does not have. */

@@ -53,7 +53,7 @@ export class Exporter {
   /** The `seq` of the newest end that was exported or given up; -1 before it was read. */
   #settled = -1;
   /** The newest end without a collector: the configuration does not change within a deployment. */
-  #unwanted = -1;
+  #skipped = -1;
   #dueAt = 0;
   #failed = false;
   busy = false;
@@ -71,16 +71,16 @@ export class Exporter {
   attend(expired: boolean): number | null {
     const { end, created, episode } = this.#owner.state();
     if (end === null || created === null || this.busy || this.#stopped) return null;
-    if (end.seq === this.#unwanted) return null;
+    if (end.seq === this.#skipped) return null;
     const now = Date.now();
     if (now > end.at + keptMs || (expired && this.#failed)) return null;
     const collector = collectorOrNone();
-    if (collector === null) this.#unwanted = end.seq;
+    if (collector === null) this.#skipped = end.seq;
     // The caller that started the run does not sample this trace.
     if (collector === null || !runTrace(created).sampled || this.#isSettled(end)) return null;
     if (this.#dueAt > now) return this.#dueAt;
     this.busy = true;
-    void this.#pay(collector, end, episode);
+    void this.#export(collector, end, episode);
     return null;
   }
 
@@ -95,7 +95,7 @@ export class Exporter {
     return this.#settled >= end.seq;
   }
 
-  async #pay(collector: Collector, end: EndEntry, episode: number): Promise<void> {
+  async #export(collector: Collector, end: EndEntry, episode: number): Promise<void> {
     try {
       // Callers that wait for the end are answered first.
       await turn();
@@ -109,7 +109,7 @@ export class Exporter {
 
   async #send(collector: Collector, end: EndEntry, episode: number): Promise<void> {
     const { signal } = (this.#sending = new AbortController());
-    for (const batch of batches(this.#owed(end, episode))) {
+    for (const batch of batches(this.#pendingSpans(end, episode))) {
       const delivery = await deliver(collector, batch, signal);
       if (this.#stopped) return;
       if (delivery.kind === "busy") return this.#postpone(end, delivery.why, delivery.waitMs);
@@ -139,11 +139,11 @@ export class Exporter {
   }
 
   /** The spans of all ends that are not exported yet: a run may be retried before its spans were. */
-  *#owed(end: EndEntry, episode: number): Generator<Span> {
+  *#pendingSpans(end: EndEntry, episode: number): Generator<Span> {
     const newest = [{ episode, end: end.seq }];
     const since = end.at - keptMs;
-    const owed = episode === 0 ? newest : stretchesOf(this.#entries(end.seq), this.#settled, since);
-    for (const stretch of owed) yield* spansOf(this.#entries(end.seq), stretch);
+    const stretches = episode === 0 ? newest : stretchesOf(this.#entries(end.seq), this.#settled, since);
+    for (const stretch of stretches) yield* spansOf(this.#entries(end.seq), stretch);
   }
 
   *#entries(last: number): Generator<Entry> {

@@ -10,7 +10,7 @@ import { fits, mayHaveFitted } from "../core/filter.ts";
 import type { DirectoryChange, RunFilter } from "../core/directory.ts";
 import { Bell } from "../engine/bell.ts";
 import { directoryShard, directoryShards } from "./address.ts";
-import type { ShardSaid } from "./rpc/directory.ts";
+import type { ShardMessage } from "./rpc/directory.ts";
 import { LiveSocket } from "./socket.ts";
 
 /** The shortest time between two deliveries. */
@@ -30,11 +30,11 @@ class Relay {
   readonly #sockets: readonly LiveSocket[];
   readonly #news = new Bell();
   /** Shards that have not confirmed the subscription yet. */
-  readonly #silent: Set<number>;
+  readonly #unconfirmed: Set<number>;
   /** The newest change of each run, in the order of arrival. */
   readonly #changes = new Map<string, DirectoryChange>();
   /** Whether the reader has to read the list: at first, and after missed changes. */
-  #isOwedReady = true;
+  #needsReady = true;
   #flushedAt = 0;
   #failure: unknown = null;
   #isCancelled = false;
@@ -42,9 +42,9 @@ class Relay {
   constructor(filter: RunFilter) {
     this.#filter = filter;
     const shards = [...directoryShards().keys()];
-    this.#silent = new Set(shards);
+    this.#unconfirmed = new Set(shards);
     this.#sockets = shards.map((shard) => {
-      const heard = (text: string): void => this.#hear(shard, JSON.parse(text) as ShardSaid);
+      const heard = (text: string): void => this.#receive(shard, JSON.parse(text) as ShardMessage);
       return new LiveSocket(() => dial(shard), { heard, failed: (error) => this.#fail(error) });
     });
   }
@@ -54,7 +54,7 @@ class Relay {
   }
 
   async pull(controller: ReadableStreamDefaultController<readonly DirectoryChange[]>): Promise<void> {
-    while (!this.#isDue()) await this.#news.heard();
+    while (!this.#isDue()) await this.#news.rung();
     if (this.#isCancelled) return;
     const waitMs = this.#flushedAt + flushMs - Date.now();
     if (waitMs > 0) await scheduler.wait(waitMs);
@@ -75,27 +75,27 @@ class Relay {
   #isDue(): boolean {
     if (this.#isCancelled || this.#failure !== null) return true;
     // A reader that lists before all shards are subscribed to would miss changes.
-    return this.#silent.size === 0 && (this.#isOwedReady || this.#changes.size > 0);
+    return this.#unconfirmed.size === 0 && (this.#needsReady || this.#changes.size > 0);
   }
 
   #take(): readonly DirectoryChange[] {
-    const ready: DirectoryChange[] = this.#isOwedReady ? [{ kind: "ready" }] : [];
+    const ready: DirectoryChange[] = this.#needsReady ? [{ kind: "ready" }] : [];
     const changes = [...ready, ...this.#changes.values()];
-    this.#isOwedReady = false;
+    this.#needsReady = false;
     this.#changes.clear();
     this.#flushedAt = Date.now();
     return changes;
   }
 
-  #hear(shard: number, said: ShardSaid): void {
-    if (said === "subscribed") {
+  #receive(shard: number, message: ShardMessage): void {
+    if (message === "subscribed") {
       // A second confirmation: the socket was reconnected, and changes may be missing.
-      if (!this.#silent.delete(shard)) this.#isOwedReady = true;
-    } else if ("listed" in said) {
-      const { listed: run } = said;
+      if (!this.#unconfirmed.delete(shard)) this.#needsReady = true;
+    } else if ("listed" in message) {
+      const { listed: run } = message;
       if (fits(run, this.#filter)) this.#note(run.id, { kind: "listed", run });
       else if (mayHaveFitted(run, this.#filter)) this.#note(run.id, { kind: "removed", id: run.id });
-    } else this.#note(said.removed, { kind: "removed", id: said.removed });
+    } else this.#note(message.removed, { kind: "removed", id: message.removed });
     this.#news.ring();
   }
 
@@ -105,7 +105,7 @@ class Relay {
     if (this.#changes.size <= longest) return;
     // A reader that is this far behind reads the list again.
     this.#changes.clear();
-    this.#isOwedReady = true;
+    this.#needsReady = true;
   }
 
   #fail(error: unknown): void {

@@ -31,7 +31,7 @@ export class Firings {
   /** Called when the pending starts have changed and were recorded. */
   readonly #kept: () => void;
   /** The last work in the queue of each schedule. */
-  readonly #lines = new Map<string, Promise<void>>();
+  readonly #queues = new Map<string, Promise<void>>();
 
   constructor(roster: Roster, app: SchedulerApp, kept: () => void) {
     this.#roster = roster;
@@ -41,15 +41,15 @@ export class Firings {
 
   /** Queues work on the schedule. Never rejects. */
   work(id: string): Promise<void> {
-    const line = (this.#lines.get(id) ?? Promise.resolve())
+    const line = (this.#queues.get(id) ?? Promise.resolve())
       .then(() => this.#advance(id))
       .catch((error: unknown) => {
         // Without the pause, an alarm that is always due would fire continuously.
         this.#roster.rest(id, Date.now() + brokenMs);
         console.error(`schedule ${id}: ${describe(error)}`);
       })
-      .then(() => void (this.#lines.get(id) === line && this.#lines.delete(id)));
-    this.#lines.set(id, line);
+      .then(() => void (this.#queues.get(id) === line && this.#queues.delete(id)));
+    this.#queues.set(id, line);
     return line;
   }
 
@@ -59,19 +59,19 @@ export class Firings {
     if (rule === undefined || seen === null) return;
     const now = Date.now();
     const { due } = firing.judge(rule, seen, now);
-    const asks = due !== null || (seen.checkAt !== null && firing.isReached(seen.checkAt, now));
-    if (asks && (rule.overlap !== "allow-all" || rule.pauseOnFailure)) await this.#confirm(id);
+    const isDue = due !== null || (seen.checkAt !== null && firing.isReached(seen.checkAt, now));
+    if (isDue && (rule.overlap !== "allow-all" || rule.pauseOnFailure)) await this.#confirm(id);
     // Decided again by the runs that are running now, and recorded before anything is done.
     const admitted = this.#roster.change(id, (rule, state) => admit(rule, state, now));
     const stop = admitted === null ? null : firing.toStop(this.#roster.rule(id) ?? rule, admitted);
-    if (stop !== null && asks) await this.#stop(id, stop.kind, stop.runIds);
+    if (stop !== null && isDue) await this.#stop(id, stop.kind, stop.runIds);
     const released = this.#roster.change(id, (rule, state, now) => firing.release(rule, state, now));
     this.#kept();
     if (released === null || released.paused !== null) return;
-    const owed = released.starting.filter(
+    const starts = released.starting.filter(
       (one) => !admitted?.starting.includes(one) || firing.isReached(one.retryAt, Date.now()),
     );
-    await Promise.all(owed.map((one) => this.#start(id, one)));
+    await Promise.all(starts.map((one) => this.#start(id, one)));
     this.#kept();
   }
 
@@ -80,14 +80,14 @@ export class Firings {
     const running = this.#roster.running(id);
     // If runs may overlap, only a failure of the last one matters.
     const asked = this.#roster.rule(id)?.overlap === "allow-all" ? running.slice(-1) : running;
-    await Promise.all(asked.map((runId) => this.#look(id, runId, false)));
+    await Promise.all(asked.map((runId) => this.#check(id, runId, false)));
   }
 
   /**
    * A run that cannot be reached counts as running: a late firing is better than two.
    * @param isThere whether a run that was started by hand is known to have begun
    */
-  async #look(id: string, runId: string, isThere: boolean): Promise<void> {
+  async #check(id: string, runId: string, isThere: boolean): Promise<void> {
     const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
     if (run === undefined || (run !== null && run.finishedAt === null)) return;
     const endedAt = run?.finishedAt ?? null;
@@ -106,7 +106,7 @@ export class Firings {
           const gone = hasCode(error, "run_ended", "run_not_found");
           if (!gone) console.error(`schedule ${id}: could not ${kind} run ${runId}: ${describe(error)}`);
         }
-        await this.#look(id, runId, isThere);
+        await this.#check(id, runId, isThere);
       }),
     );
   }

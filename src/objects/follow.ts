@@ -17,7 +17,7 @@ import { unwrap } from "./answer.ts";
 import { calleeHeader, noRun } from "./callee.ts";
 import { patiently } from "./patience.ts";
 import type { Refusal } from "./answer.ts";
-import type { RunSaid } from "./rpc/run.ts";
+import type { RunMessage } from "./rpc/run.ts";
 import { LiveSocket } from "./socket.ts";
 
 const pageLimit = 500;
@@ -59,7 +59,7 @@ class Relay {
     this.#id = id;
     this.#position = after;
     this.#socket = new LiveSocket(() => dial(id), {
-      heard: (text) => this.#hear(JSON.parse(text) as RunSaid, text.length),
+      heard: (text) => this.#receive(JSON.parse(text) as RunMessage, text.length),
       failed: (error) => this.#fail(error),
     });
   }
@@ -98,7 +98,7 @@ class Relay {
         const page = await this.#page();
         if (page.length > 0) return page;
       } else if (this.#status !== null) return [];
-      else await this.#news.heard();
+      else await this.#news.rung();
     }
     return [];
   }
@@ -124,11 +124,11 @@ class Relay {
     }
   }
 
-  #hear(said: RunSaid, size: number): void {
-    if (said === "gone" || this.#isAnother(said.createdAt)) return this.#delete();
-    this.#newest = said.seq;
-    this.#status = said.status;
-    this.#keep(said.entries ?? [], size);
+  #receive(message: RunMessage, size: number): void {
+    if (message === "gone" || this.#isAnother(message.createdAt)) return this.#delete();
+    this.#newest = message.seq;
+    this.#status = message.status;
+    this.#keep(message.entries ?? [], size);
     this.#news.ring();
   }
 

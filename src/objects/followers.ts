@@ -5,8 +5,8 @@
  * Invariant 2: without followers, sending costs less than a microsecond, and nothing is serialized.
  */
 import type { Entry } from "../core/entry.ts";
-import type { ShardSaid } from "./rpc/directory.ts";
-import type { RunSaid } from "./rpc/run.ts";
+import type { ShardMessage } from "./rpc/directory.ts";
+import type { RunMessage } from "./rpc/run.ts";
 
 export const ping = "ping";
 export const pong = "pong";
@@ -26,7 +26,7 @@ export class Followers {
   }
 
   /** Accepts a follower, whose first message is `hello`. */
-  admit(request: Request, hello: RunSaid | ShardSaid): Response {
+  admit(request: Request, hello: RunMessage | ShardMessage): Response {
     if (request.headers.get("upgrade") !== "websocket") return new Response(null, { status: 426 });
     const { 0: theirs, 1: ours } = new WebSocketPair();
     this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
@@ -35,17 +35,17 @@ export class Followers {
     return new Response(null, { status: 101, webSocket: theirs });
   }
 
-  tell(said: RunSaid | ShardSaid): void {
-    if (!this.isEmpty) this.#send(JSON.stringify(said));
+  send(message: RunMessage | ShardMessage): void {
+    if (!this.isEmpty) this.#send(JSON.stringify(message));
   }
 
   /** Sends the entries that a run has just written. */
-  tellCommit(entries: readonly Entry[]): void {
+  sendCommit(entries: readonly Entry[]): void {
     const last = entries.at(-1);
     if (last === undefined || this.isEmpty) return;
-    const said = { seq: last.seq, status: null } satisfies RunSaid;
-    const text = JSON.stringify({ ...said, entries } satisfies RunSaid);
-    this.#send(text.length > longestMessage ? JSON.stringify(said) : text);
+    const announcement = { seq: last.seq, status: null } satisfies RunMessage;
+    const text = JSON.stringify({ ...announcement, entries } satisfies RunMessage);
+    this.#send(text.length > longestMessage ? JSON.stringify(announcement) : text);
   }
 
   #send(text: string): void {

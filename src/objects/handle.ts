@@ -95,7 +95,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
     ...defined({ id, startAt: beginAt, labels }),
     ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter) }),
     ...(notify === undefined ? {} : { notify: typeof notify === "string" ? [notify] : notify }),
-    ...(signal === undefined ? {} : { signal: toBrought(signal) }),
+    ...(signal === undefined ? {} : { signal: toStartSignal(signal) }),
     ...acceptTrace(traceparent),
   });
   return createHandle(run.id);
@@ -114,7 +114,7 @@ export async function signalAll(
   return await broadcastSignal(toSignal(name, payload, options));
 }
 
-function toBrought({ name, payload }: NonNullable<StartOptions["signal"]>): { name: string; payload: Stored } {
+function toStartSignal({ name, payload }: NonNullable<StartOptions["signal"]>): { name: string; payload: Stored } {
   return { name, payload: encode(payload, `the payload of signal ${name}`) };
 }
 

@@ -20,16 +20,16 @@ const readLimitMs = 10_000;
 const wantsNothing: ReadonlySet<ErrorCode> = new Set(["run_not_found", "run_ended", "journal_corrupt"]);
 
 /** Grants the slot; returns whether the run wants it, null without an answer. */
-export function tellGranted(lane: string, { ticket, turn }: Slot): Promise<boolean | null> {
-  return hear(() => holderObject(ticket.runId).granted(lane, ticket, turn));
+export function grantSlot(lane: string, { ticket, turn }: Slot): Promise<boolean | null> {
+  return orNull(() => holderObject(ticket.runId).granted(lane, ticket, turn));
 }
 
 /** Whether the run holds its slot; null without an answer. */
-export function askHolds(lane: string, { ticket, turn }: Slot): Promise<boolean | null> {
-  return hear(() => holderObject(ticket.runId).holds(lane, ticket, turn));
+export function holdsSlot(lane: string, { ticket, turn }: Slot): Promise<boolean | null> {
+  return orNull(() => holderObject(ticket.runId).holds(lane, ticket, turn));
 }
 
-async function hear(ask: () => Promise<Answer<boolean>>): Promise<boolean | null> {
+async function orNull(ask: () => Promise<Answer<boolean>>): Promise<boolean | null> {
   try {
     const answer = await within(ask(), callLimitMs);
     if (answer.ok) return answer.value;
@@ -40,7 +40,7 @@ async function hear(ask: () => Promise<Answer<boolean>>): Promise<boolean | null
 }
 
 /** The holder under its run's id, if it still has the key. A run that cannot be reached counts as having it. */
-export async function askHolder(lane: string, held: KeyHolder, until: Claim["until"]): Promise<KeyHolder | null> {
+export async function findHolder(lane: string, held: KeyHolder, until: Claim["until"]): Promise<KeyHolder | null> {
   try {
     const run = await find(held.runId);
     if (!stillHolds(held, run, until, Date.now())) return null;

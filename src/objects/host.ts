@@ -1,6 +1,6 @@
 /**
  * Owns: driving one run in its Durable Object: when it is advanced, and its single alarm.
- * Does not own: decisions about the run (engine/run), its stored and cached state (memory), its pending messages (debts), its
+ * Does not own: decisions about the run (engine/run), its stored and cached state (memory), its pending messages (outbox), its
  * presentation (view), removing it (removal).
  * Invariant 1: every commit of a busy run is made while an alarm is due within a second or is being handled, so that the run
  * resumes by itself after a death of the process (guarantee 4). A process that dies before its first commit leaves no
@@ -13,8 +13,8 @@ import type { Next } from "../engine/drive.ts";
 import type { Run } from "../engine/run.ts";
 import { Alarm, aheadOf, deadlineOf, housekeepingAt, isHousekeeping, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";
-import { isUnreadable, lastSoundAt, lookAgainAt } from "./damage.ts";
-import { Debts } from "./debts.ts";
+import { isUnreadable, lastSoundAt, retryAt } from "./damage.ts";
+import { Outbox } from "./outbox.ts";
 import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
 import { describe } from "./patience.ts";
@@ -38,7 +38,7 @@ export class Host {
   readonly view: View;
   readonly removal: Removal;
   /** The pending messages of the run that was advanced last. */
-  #debts: Debts | null = null;
+  #outbox: Outbox | null = null;
   #loop: Promise<void> | null = null;
   readonly #alarm: Alarm;
 
@@ -48,7 +48,7 @@ export class Host {
     this.#alarm = new Alarm(ctx.storage, () => memory.meter.wrote(1));
     this.view = new View(memory, this.#requests, this);
     this.removal = new Removal(memory, this.#alarm, {
-      debts: () => this.#currentDebts(),
+      outbox: () => this.#currentOutbox(),
       idle: () => this.#loop ?? Promise.resolve(),
       proceed: () => this.proceed(),
     });
@@ -61,8 +61,8 @@ export class Host {
   /** Advances the run now, and continues while it is busy. @param alarm the alarm that woke the object */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
-    const mayTellOfDeath = this.#memory.isCold && alarm !== undefined && !isHousekeeping(alarm);
-    this.#startLoop(mayTellOfDeath && this.#run.wasCutOff(dueBy(alarm)));
+    const mayMeanDeath = this.#memory.isCold && alarm !== undefined && !isHousekeeping(alarm);
+    this.#startLoop(mayMeanDeath && this.#run.wasCutOff(dueBy(alarm)));
   }
 
   /** @param died whether the last life of the run was interrupted */
@@ -122,12 +122,12 @@ export class Host {
     } catch (error) {
       console.error("a run could not be opened; it is tried again", describe(error));
       // Awaited, because this alarm is repeated if the process dies before the next one is set.
-      await this.#alarm.rearm(this.#lookAgainAt(error, info !== undefined && isHousekeeping(info)));
+      await this.#alarm.rearm(this.#retryAt(error, info !== undefined && isHousekeeping(info)));
     }
   }
 
-  #lookAgainAt(error: unknown, housekeeping: boolean): number {
-    return lookAgainAt(error, () => lastSoundAt(() => this.#memory.openJournal().read()), Date.now(), housekeeping);
+  #retryAt(error: unknown, housekeeping: boolean): number {
+    return retryAt(error, () => lastSoundAt(() => this.#memory.openJournal().read()), Date.now(), housekeeping);
   }
 
   /** An alarm that is being handled is repeated if the process dies, so a busy run needs no watchdog meanwhile. */
@@ -148,15 +148,15 @@ export class Host {
 
   /** Reports the run to the directory again, now. @throws if the directory was not reached */
   async relist(): Promise<void> {
-    const listed = this.#currentDebts().renew();
+    const listed = this.#currentOutbox().renew();
     this.proceed();
     await listed;
   }
 
-  /** Called before an ended run is reopened, to notify its schedule. @throws as `Debts.revive` */
+  /** Called before an ended run is reopened, to notify its schedule. @throws as `Outbox.revive` */
   async revive(): Promise<void> {
     try {
-      await this.#currentDebts().revive();
+      await this.#currentOutbox().revive();
     } catch (error) {
       // The run stays ended, and messages of its end, which were held back meanwhile, are due.
       this.proceed();
@@ -168,7 +168,7 @@ export class Host {
     this.#memory.warm();
     for (let first = true; ; first = false) {
       const run = this.#run;
-      const debts = this.#currentDebts();
+      const outbox = this.#currentOutbox();
       this.#requests.deliver(run);
       const next = run.advance(first && died);
       if (run.isBurst) {
@@ -180,25 +180,25 @@ export class Host {
       if (created === null) return;
       // Before it is removed, because a run without retention also answers those who wait for its end.
       if (end !== null) this.view.ended();
-      const owedAt = debts.attend(next.expired);
-      if (end !== null) this.view.tell();
+      const sendAt = outbox.attend(next.expired);
+      if (end !== null) this.view.sendState();
       // The removal in progress waits for sent messages. A second one could delete the next run with this id.
-      if (this.removal.underWay && !debts.busy) return;
+      if (this.removal.underWay && !outbox.busy) return;
       // An expired run is kept until it has no pending messages.
-      const removable = next.expired && owedAt === null && !this.removal.underWay;
-      if (removable && !debts.busy) {
-        if (await this.removal.expire(debts)) return;
+      const removable = next.expired && sendAt === null && !this.removal.underWay;
+      if (removable && !outbox.busy) {
+        if (await this.removal.expire(outbox)) return;
         // It was retried meanwhile, so `next` is obsolete.
         if (this.#run.state.end !== end) continue;
       }
-      const reportAt = debts.report(next.busy);
+      const reportAt = outbox.report(next.busy);
       const wakeAt = next.expired ? null : next.wakeAt;
-      const expiryAt = removable && !debts.busy ? this.removal.expiryAt : null;
-      const dueAt = earlier(earlier(reportAt, owedAt), earlier(expiryAt, this.#memory.log.attend()));
+      const expiryAt = removable && !outbox.busy ? this.removal.expiryAt : null;
+      const dueAt = earlier(earlier(reportAt, sendAt), earlier(expiryAt, this.#memory.log.attend()));
       const alarmAt = wakeAt === null ? null : aheadOf(wakeAt);
       const now = Date.now();
       const soon = (dueAt !== null && dueAt - now < watchdogMs) || (alarmAt !== null && alarmAt <= now);
-      if (!next.busy && !debts.busy && !soon) return this.#park(alarmAt, dueAt);
+      if (!next.busy && !outbox.busy && !soon) return this.#park(alarmAt, dueAt);
       // A run that only waits for a short time needs no watchdog, because no work could be interrupted.
       this.#alarm.ensureWatchdog(next.busy ? null : alarmAt);
       await this.#rest(next, earlier(wakeAt, dueAt));
@@ -209,7 +209,7 @@ export class Host {
   async #rest(next: Next, wakeAt: number | null): Promise<void> {
     const limit = timer(wakeAt);
     const run = this.#run;
-    await Promise.race([next.busy ? run.rested() : run.stirred(), this.#nudge.heard(), limit.over]);
+    await Promise.race([next.busy ? run.rested() : run.stirred(), this.#nudge.rung(), limit.over]);
     limit.cancel();
   }
 
@@ -231,15 +231,15 @@ export class Host {
     this.#memory.forget();
     // An object that is being shut down cannot set an alarm, but its watchdog is set.
     // If the journal is damaged, the next alarm must not count as a death.
-    const at = isUnreadable(error) ? this.#lookAgainAt(error, true) : Date.now() + watchdogMs;
+    const at = isUnreadable(error) ? this.#retryAt(error, true) : Date.now() + watchdogMs;
     await this.#alarm.rearm(at);
   }
 
   /** The pending messages of the run in memory. */
-  #currentDebts(): Debts {
-    if (this.#debts?.run === this.#run) return this.#debts;
+  #currentOutbox(): Outbox {
+    if (this.#outbox?.run === this.#run) return this.#outbox;
     const { run, journal, children } = this.#memory;
-    this.#debts = new Debts({
+    this.#outbox = new Outbox({
       run,
       journal,
       kv: this.#ctx.storage.kv,
@@ -249,7 +249,7 @@ export class Host {
       isCurrent: () => this.#memory.isCurrent(run),
       changed: () => this.#nudge.ring(),
     });
-    return this.#debts;
+    return this.#outbox;
   }
 }
 

@@ -41,7 +41,7 @@ export class Intake {
     const created = this.#firstStart();
     const { id = created?.id } = request;
     if (created === null || id !== created.id || !isSameStart(created, request)) return null;
-    await this.#bring(created, request.signal);
+    await this.#deliverSignal(created, request.signal);
     return await this.#started(request);
   }
 
@@ -83,11 +83,11 @@ export class Intake {
     checkSameRun(created, request);
     if (request.signal === undefined) return;
     const { fitted: _fitted, ...signal } = request.signal;
-    await this.#bring(created, signal);
+    await this.#deliverSignal(created, signal);
   }
 
   /** Delivers the signal of a start whose run exists. */
-  async #bring(created: EntryOf<"run.created">, signal: SignalRequest | undefined): Promise<void> {
+  async #deliverSignal(created: EntryOf<"run.created">, signal: SignalRequest | undefined): Promise<void> {
     if (signal === undefined) return;
     const { key } = signal;
     // The key was used for a start without a signal.

@@ -14,7 +14,7 @@ export type Observer = {
   admit(): void;
   /** The usage to record with these entries; null for none. */
   measure(entries: readonly Entry[]): Usage | null;
-  heard(entries: readonly Entry[]): void;
+  committed(entries: readonly Entry[]): void;
 };
 
 export class ObservedJournal implements Journal {
@@ -34,14 +34,14 @@ export class ObservedJournal implements Journal {
     this.#observer.admit();
     const measured = this.#measured(entries);
     this.#journal.append(measured);
-    this.#tell(measured);
+    this.#notify(measured);
   }
 
   restart(entries: readonly Entry[]): void {
     this.#observer.admit();
     const measured = this.#measured(entries);
     this.#journal.restart(measured);
-    this.#tell(measured);
+    this.#notify(measured);
   }
 
   page(after: number, limit: number): Entry[] {
@@ -58,9 +58,9 @@ export class ObservedJournal implements Journal {
     return last === undefined || used === null ? entries : [...entries.slice(0, -1), { ...last, used }];
   }
 
-  #tell(entries: readonly Entry[]): void {
+  #notify(entries: readonly Entry[]): void {
     try {
-      this.#observer.heard(entries);
+      this.#observer.committed(entries);
     } catch (error) {
       console.error("a listener to a run's journal failed", error);
     }

@@ -22,7 +22,7 @@ import { LaneStore } from "../store/lanes.ts";
 import type { LaneState } from "../store/lanes.ts";
 import { laneRoll } from "./address.ts";
 import { Alarm } from "./alarm.ts";
-import { askHolder, askHolds, tellGranted } from "./holder.ts";
+import { findHolder, holdsSlot, grantSlot } from "./holder.ts";
 import { vaultOf } from "./keys.ts";
 import { describe, within } from "./patience.ts";
 
@@ -48,11 +48,11 @@ export class Keeper {
   readonly #name: string;
   readonly #code: CodeTerms | null;
   #memory: Memory | null = null;
-  #talks = 0;
+  #calls = 0;
   #registering = false;
   #registerAt = 0;
   /** Whether the roll may still list this lane, because it was not reached after the lane was removed. */
-  #lingers = false;
+  #mayBeListed = false;
   #usedAt = 0;
   readonly #alarm: Alarm;
 
@@ -110,7 +110,7 @@ export class Keeper {
     for (;;) {
       const held = this.#open().store.state.holder;
       const holds =
-        held !== null && (held.runId === claim.runId || (await askHolder(this.#name, held, claim.until)) !== null);
+        held !== null && (held.runId === claim.runId || (await findHolder(this.#name, held, claim.until)) !== null);
       // Another run may have claimed it meanwhile.
       if (this.#open().store.state.holder !== held) continue;
       const { claimed, holder } = decideClaim(holds ? held : null, claim, Date.now());
@@ -174,29 +174,29 @@ export class Keeper {
   /** Makes the calls that are due, and sets the alarm for the others. */
   #attend(now: number): void {
     const { lane } = this.#open();
-    for (const slot of lane.toNotify(now, atOnce - this.#talks)) this.#talk(this.#tell(slot));
-    for (const slot of lane.toAsk(now, atOnce - this.#talks)) this.#talk(this.#ask(slot));
+    for (const slot of lane.toNotify(now, atOnce - this.#calls)) this.#track(this.#grant(slot));
+    for (const slot of lane.toCheck(now, atOnce - this.#calls)) this.#track(this.#check(slot));
     this.#arm();
   }
 
-  #talk(talk: Promise<void>): void {
-    this.#talks++;
+  #track(talk: Promise<void>): void {
+    this.#calls++;
     const over = talk
       .finally(() => {
-        this.#talks--;
+        this.#calls--;
       })
       .then(() => this.#attend(Date.now()))
       .catch((error: unknown) => console.error(`lane ${this.#name}: ${describe(error)}`));
     this.#ctx.waitUntil(over);
   }
 
-  async #tell(slot: Slot): Promise<void> {
-    const wanted = await tellGranted(this.#name, slot);
+  async #grant(slot: Slot): Promise<void> {
+    const wanted = await grantSlot(this.#name, slot);
     this.#write(({ lane }) => lane.answered(slot, wanted, Date.now()));
   }
 
-  async #ask(slot: Slot): Promise<void> {
-    const held = await askHolds(this.#name, slot);
+  async #check(slot: Slot): Promise<void> {
+    const held = await holdsSlot(this.#name, slot);
     if (held === false) this.#write(({ lane }) => lane.lost(slot, Date.now()));
   }
 
@@ -204,7 +204,7 @@ export class Keeper {
   async #keyHolder(): Promise<KeyHolder | null> {
     const { holder } = this.#open().store.state;
     if (holder === null) return null;
-    return await askHolder(this.#name, holder, kindOf(this.#name) === "debounce" ? "begun" : "ended");
+    return await findHolder(this.#name, holder, kindOf(this.#name) === "debounce" ? "begun" : "ended");
   }
 
   /** The roll lists lanes with slots, but not claimed keys, because reading the list would wake all their holders. */
@@ -243,15 +243,15 @@ export class Keeper {
       this.#usedAt = Date.now();
       return this.#arm();
     }
-    if (this.#open().store.state.registered || this.#lingers) {
+    if (this.#open().store.state.registered || this.#mayBeListed) {
       // A later use of the lane registers it again after this.
       this.#save({ registered: false });
       this.#registering = true;
-      this.#lingers = true;
+      this.#mayBeListed = true;
       await within(laneRoll().unregister(this.#name), rollLimitMs).finally(() => {
         this.#registering = false;
       });
-      this.#lingers = false;
+      this.#mayBeListed = false;
     }
     if (this.#isListed() || this.#open().store.state.holder !== null) return this.#register();
     this.#memory = null;
@@ -268,7 +268,7 @@ export class Keeper {
     const idleAt = (this.#usedAt === 0 ? now : this.#usedAt) + idleMs;
     const wakeAt = lane.wakeAt(now);
     // At the limit of simultaneous calls, nothing can be done before one is answered.
-    const dueAt = wakeAt === null || this.#talks < atOnce ? wakeAt : Math.max(wakeAt, now + fullMs);
+    const dueAt = wakeAt === null || this.#calls < atOnce ? wakeAt : Math.max(wakeAt, now + fullMs);
     const times = [dueAt, registerAt, idleAt];
     this.#alarm.armBy(Math.min(...times.filter((time) => time !== null)));
   }

@@ -45,7 +45,7 @@ export function vaultOf(ctx: DurableObjectState): Vault {
 }
 
 /** The vault for data that leaves an object: it can be decrypted anywhere with the keys. */
-export function travelVault(): Vault {
+export function transferVault(): Vault {
   return new Vault("holdfast.run", keyring, random, cipher);
 }
 

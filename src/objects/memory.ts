@@ -132,7 +132,7 @@ export class Memory {
   /** Deletes everything from storage and memory. */
   async clear(): Promise<void> {
     await this.#ctx.storage.deleteAll();
-    this.followers.tell("gone");
+    this.followers.send("gone");
     this.meter = this.#newMeter();
     this.forget();
   }
@@ -181,7 +181,7 @@ export class Memory {
     const observed = new ObservedJournal(journal, {
       admit: () => this.#refuseFormer(run),
       measure: (entries) => this.meter.record(entries),
-      heard: (entries) => this.#recorded(entries),
+      committed: (entries) => this.#recorded(entries),
     });
     const run = new Run(observed, world, this.#find);
     run.measure = () => this.meter.usage;
@@ -196,7 +196,7 @@ export class Memory {
 
   /** Called after every commit of the run. */
   #recorded(entries: readonly Entry[]): void {
-    this.followers.tellCommit(entries);
+    this.followers.sendCommit(entries);
     this.log.note(entries, this.#opened?.run.state.created ?? null);
   }
 

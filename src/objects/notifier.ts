@@ -24,7 +24,7 @@ const callLimitMs = 30_000;
 const longestPauseMs = 3_600_000;
 
 /** Codes of a notice's run that delivers nothing any more: it was removed, or cannot be read. */
-const mute: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_corrupt", "journal_newer"]);
+const endedCodes: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_corrupt", "journal_newer"]);
 
 /** The host of the run. */
 type Owner = {
@@ -51,7 +51,7 @@ export class Notifier {
     if (created === null || untold.size === 0 || this.busy) return null;
     if (this.#dueAt > Date.now()) return this.#dueAt;
     this.busy = true;
-    void this.#pay(created);
+    void this.#startNotices(created);
     return null;
   }
 
@@ -59,21 +59,21 @@ export class Notifier {
   async settled(): Promise<boolean> {
     for (const id of this.#owner.state().notices) {
       const found = await within(runObject(id).read(0), callLimitMs);
-      if (!found.ok && mute.has(found.refusal.code)) continue;
+      if (!found.ok && endedCodes.has(found.refusal.code)) continue;
       if (!isEnded(unwrap(found).status)) return false;
     }
     return true;
   }
 
-  async #pay(created: EntryOf<"run.created">): Promise<void> {
+  async #startNotices(created: EntryOf<"run.created">): Promise<void> {
     try {
       // Callers that wait for the end are answered first.
       await turn();
-      const owed = [...this.#owner.state().untold].flatMap(([of, urls]) => [...urls].map((url) => ({ of, url })));
-      for (const debt of owed) {
-        const { run } = await within(startRun(notice, await noticeStart(created, debt.of, debt.url)), callLimitMs);
+      const pending = [...this.#owner.state().untold].flatMap(([of, urls]) => [...urls].map((url) => ({ of, url })));
+      for (const each of pending) {
+        const { run } = await within(startRun(notice, await noticeStart(created, each.of, each.url)), callLimitMs);
         // A run that was restarted meanwhile does not have that end any more.
-        if (this.#owner.state().untold.get(debt.of)?.has(debt.url) === true) this.#owner.note({ ...debt, run: run.id });
+        if (this.#owner.state().untold.get(each.of)?.has(each.url) === true) this.#owner.note({ ...each, run: run.id });
       }
       this.#failures = 0;
     } catch (error) {

@@ -82,7 +82,7 @@ export function describe(error: unknown): string {
  */
 export async function patiently<Value>(
   ask: () => Promise<Value>,
-  unwanted: () => boolean,
+  isCancelled: () => boolean,
   failures = 0,
 ): Promise<Value> {
   const giveUpAt = Date.now() + patienceMs;
@@ -91,7 +91,7 @@ export async function patiently<Value>(
     try {
       return await ask();
     } catch (error) {
-      if (error instanceof HoldfastError || unwanted() || Date.now() > giveUpAt) throw error;
+      if (error instanceof HoldfastError || isCancelled() || Date.now() > giveUpAt) throw error;
     }
   }
 }

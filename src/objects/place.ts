@@ -13,12 +13,14 @@ import { within } from "./patience.ts";
 const maxLanes = 10;
 /** Runs that are further behind are shown without a place. */
 const maxPlaces = 1000;
-const askLimitMs = 1000;
+const callLimitMs = 1000;
 
 /** The runs with their places, and the present `reason`. */
-export async function asTheyStand(runs: readonly RunSummary[]): Promise<readonly RunSummary[]> {
+export async function withPresentState(runs: readonly RunSummary[]): Promise<readonly RunSummary[]> {
   const names = new Set(runs.flatMap(({ waitingFor }) => lanesOf(waitingFor)));
-  const lanes = await Promise.all([...names].slice(0, maxLanes).map(async (name) => [name, await ask(name)] as const));
+  const lanes = await Promise.all(
+    [...names].slice(0, maxLanes).map(async (name) => [name, await placesIn(name)] as const),
+  );
   const places = new Map(lanes);
   const now = Date.now();
   return runs.map((run) => {
@@ -36,10 +38,10 @@ function lanesOf(waitingFor: RunSummary["waitingFor"]): string[] {
 }
 
 /** The first place of each waiting run in the lane. */
-async function ask(lane: string): Promise<ReadonlyMap<string, Position>> {
+async function placesIn(lane: string): Promise<ReadonlyMap<string, Position>> {
   const places = new Map<string, Position>();
   try {
-    const info = await within(laneObject(lane).read(maxPlaces), askLimitMs);
+    const info = await within(laneObject(lane).read(maxPlaces), callLimitMs);
     for (const { run, position } of info?.queue ?? []) {
       if (!places.has(run)) places.set(run, { position, used: info?.used ?? 0, limit: info?.limit ?? null });
     }

@@ -72,13 +72,13 @@ async function accept({ name, input }: Definition, sent: Stored): Promise<Stored
 }
 
 /** The signal of a start. @throws HoldfastError signal_invalid, name_invalid */
-export function broughtSignal(start: Start): SignalRequest | undefined {
+export function signalOf(start: Start): SignalRequest | undefined {
   return start.signal && checkSignal({ ...start.signal, ...keyOf(start), ...authorOf(start) });
 }
 
 /** The same, validated by the workflow's schema. @throws HoldfastError signal_invalid, name_invalid */
 async function fitSignal(definition: Definition, start: Start): Promise<CheckedStart["signal"]> {
-  const signal = broughtSignal(start);
+  const signal = signalOf(start);
   if (signal === undefined) return undefined;
   return { ...signal, fitted: await fitPayload(definition, signal.name, signal.payload) };
 }

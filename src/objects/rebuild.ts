@@ -62,7 +62,7 @@ async function handle({ shard }: Order, step: Step): Promise<unknown> {
     for (let next: string | null = ""; next !== null;) {
       const after: string = next;
       const page: Page = await step.run(`ask the runs of shard ${each}`, ({ attempt }) =>
-        askPage(each, after, attempt > retries),
+        reportPage(each, after, attempt > retries),
       );
       tally.asked += page.asked;
       tally.listed += page.listed;
@@ -76,7 +76,7 @@ async function handle({ shard }: Order, step: Step): Promise<unknown> {
 }
 
 /** @param isLast no attempt is left, so runs that cannot be reached are counted instead of failing the step */
-async function askPage(shard: number, after: string, isLast: boolean): Promise<Page> {
+async function reportPage(shard: number, after: string, isLast: boolean): Promise<Page> {
   const runs = await within(registerObject(shard).enrolled(after, pageRuns), patienceMs);
   const gone: Enrolled[] = [];
   const failures: Failure[] = [];

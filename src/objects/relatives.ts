@@ -18,22 +18,22 @@ import { describe, within } from "./patience.ts";
 const patienceMs = 60_000;
 const longestPauseMs = 3_600_000;
 
-/** `pay` answers when the message is due once more, epoch ms; null where it has been sent. */
-type Debt = { readonly key: string; readonly pay: () => Promise<number | null> };
+/** `send` returns when the message is due again, epoch ms; null if it is done. */
+type Message = { readonly key: string; readonly send: () => Promise<number | null> };
 /** The host of the run. */
 type Listener = {
   stopped(child: ChildRun, policy: ChildPolicy): void;
   /** Called when a message was sent, or failed. */
   changed(): void;
 };
-type Account = { failures: number; state: "open" | "busy" | "paid"; dueAt: number };
+type Delivery = { failures: number; state: "open" | "busy" | "sent"; dueAt: number };
 
 export class Relatives {
   readonly #run: Run;
   readonly #children: Pick<Children, "stop">;
   readonly #listener: Listener;
-  readonly #accounts = new Map<string, Account>();
-  #paying = 0;
+  readonly #deliveries = new Map<string, Delivery>();
+  #sending = 0;
 
   constructor(run: Run, children: Pick<Children, "stop">, listener: Listener) {
     this.#run = run;
@@ -43,73 +43,76 @@ export class Relatives {
 
   /** Whether a message is being sent, for whose answer this memory has to stay. */
   get busy(): boolean {
-    return this.#paying > 0;
+    return this.#sending > 0;
   }
 
   /** Sends what is due. Returns when more will be due, epoch ms; null for never. */
   attend(): number | null {
     const now = Date.now();
     let dueAt = Infinity;
-    for (const debt of this.#debts()) {
-      const account = this.#accounts.get(debt.key) ?? { failures: 0, state: "open", dueAt: 0 };
-      this.#accounts.set(debt.key, account);
-      if (account.state !== "open") continue;
-      if (account.dueAt <= now) void this.#pay(debt, account);
-      else dueAt = Math.min(dueAt, account.dueAt);
+    for (const message of this.#messages()) {
+      const delivery = this.#deliveries.get(message.key) ?? { failures: 0, state: "open", dueAt: 0 };
+      this.#deliveries.set(message.key, delivery);
+      if (delivery.state !== "open") continue;
+      if (delivery.dueAt <= now) void this.#deliver(message, delivery);
+      else dueAt = Math.min(dueAt, delivery.dueAt);
     }
     return dueAt === Infinity ? null : dueAt;
   }
 
-  async #pay(debt: Debt, account: Account): Promise<void> {
-    account.state = "busy";
-    this.#paying++;
+  async #deliver(message: Message, delivery: Delivery): Promise<void> {
+    delivery.state = "busy";
+    this.#sending++;
     try {
-      const againAt = await debt.pay();
-      account.dueAt = againAt ?? 0;
-      account.state = againAt === null ? "paid" : "open";
+      const againAt = await message.send();
+      delivery.dueAt = againAt ?? 0;
+      delivery.state = againAt === null ? "sent" : "open";
     } catch (error) {
-      account.failures++;
-      account.dueAt = Date.now() + Math.min(longestPauseMs, 250 * 2 ** account.failures);
-      account.state = "open";
+      delivery.failures++;
+      delivery.dueAt = Date.now() + Math.min(longestPauseMs, 250 * 2 ** delivery.failures);
+      delivery.state = "open";
       const { created } = this.#run.state;
-      console.warn(`run ${created?.id} owes ${debt.key}; it will try again: ${describe(error)}`);
+      console.warn(`run ${created?.id} owes ${message.key}; it will try again: ${describe(error)}`);
     }
-    this.#paying--;
+    this.#sending--;
     this.#listener.changed();
   }
 
-  *#debts(): Iterable<Debt> {
+  *#messages(): Iterable<Message> {
     const { state } = this.#run;
     for (const stray of straysOf(state)) {
       // A child that has to be stopped again, after a retry of the run, needs another message.
       const key = `the end of child ${stray.child.id} (${state.retriedSeq})`;
-      yield { key, pay: () => this.#stop(key, stray) };
+      yield { key, send: () => this.#stop(key, stray) };
     }
     const { created, end } = state;
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
     const key = `news of its end (${end.seq}) to parent ${parent.id}`;
-    yield { key, pay: () => tell(parent.id, { ...reply, child: created.id, end: childEnd(end) }) };
+    yield { key, send: () => reportEnd(parent.id, { ...reply, child: created.id, end: childEnd(end) }) };
   }
 
   async #stop(key: string, stray: Orphan): Promise<number | null> {
     const { child, policy } = stray;
     const ids = await this.#run.starts.madeOf(child.id);
     // The run may have been retried meanwhile, and wait for the child again.
-    const isOwed = straysOf(this.#run.state).some((owed) => owed.child.id === child.id);
-    if (isOwed) {
+    const isPending = straysOf(this.#run.state).some((other) => other.child.id === child.id);
+    if (isPending) {
       const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
       const againAt = found.includes(true) ? null : lookAgainAt(stray, Date.now());
       if (againAt !== null) return againAt;
       this.#listener.stopped(child, policy);
     }
     // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
-    if (!isOwed || !this.#run.state.orphans.has(child.id)) this.#accounts.delete(key);
+    if (!isPending || !this.#run.state.orphans.has(child.id)) this.#deliveries.delete(key);
     return null;
   }
 }
 
-async function tell(parentId: string, news: Parameters<ReturnType<typeof runObject>["childEnded"]>[0]): Promise<null> {
+async function reportEnd(
+  parentId: string,
+  news: Parameters<ReturnType<typeof runObject>["childEnded"]>[0],
+): Promise<null> {
   const told = await within(runObject(parentId).childEnded(news), patienceMs);
   if (told.ok || told.refusal.code === "run_ended" || told.refusal.code === "run_not_found") return null;
   unwrap(told);

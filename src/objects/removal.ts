@@ -13,7 +13,7 @@ import type { RunAction } from "../core/service.ts";
 import { directoryOf, laneObject, runObject } from "./address.ts";
 import type { Alarm } from "./alarm.ts";
 import { remainsOf, unlist } from "./damage.ts";
-import type { Debts } from "./debts.ts";
+import type { Outbox } from "./outbox.ts";
 import { nameOfKey } from "./digest.ts";
 import { Expiry } from "./expiry.ts";
 import { logRemoval } from "./logline.ts";
@@ -26,7 +26,7 @@ const callLimitMs = 10_000;
 /** The host of the run. */
 type Hosting = {
   /** The pending messages of the run in memory. */
-  debts(): Debts;
+  outbox(): Outbox;
   /** Resolves when the run is not being advanced any more. */
   idle(): Promise<void>;
   proceed(): void;
@@ -49,7 +49,7 @@ export class Removal {
   async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
     this.underWay = true;
     try {
-      this.#host.debts().stop();
+      this.#host.outbox().stop();
       // A report in progress must not list the run again after its removal.
       await this.#host.idle();
       // If the process dies now, the run has to be listed again.
@@ -76,13 +76,13 @@ export class Removal {
   }
 
   /** Removes an expired run; false if that has to wait. */
-  async expire(debts: Debts): Promise<boolean> {
+  async expire(outbox: Outbox): Promise<boolean> {
     if (this.#expiry.dueAt > Date.now()) return false;
     // A housekeeping alarm has been handled by now, so there is no alarm.
     this.#alarm.ensureWatchdog();
     return await this.#expiry.attempt({
       state: () => this.#memory.run.state,
-      settled: () => debts.settled(),
+      settled: () => outbox.settled(),
       erase: () => this.#erase(null),
     });
   }
@@ -90,7 +90,7 @@ export class Removal {
   async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {
     const { created } = this.#memory.run.state;
     await this.#clear(async () => {
-      if (created !== null) await takeOut(created);
+      if (created !== null) await removeElsewhere(created);
     });
     this.#memory.log.flush();
     if (created !== null) logRemoval(created, Date.now(), by);
@@ -111,7 +111,7 @@ export class Removal {
 }
 
 /** Removes the run's data in other objects. @throws if one of them was not reached */
-async function takeOut(created: EntryOf<"run.created">): Promise<void> {
+async function removeElsewhere(created: EntryOf<"run.created">): Promise<void> {
   const { id, shards, claims, key } = created;
   // It is listed under the creation of its first life.
   await within(directoryOf(id, shards).remove(id, bornAt(created)), callLimitMs);

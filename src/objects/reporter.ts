@@ -16,10 +16,10 @@ import type { Glance } from "../core/snapshot.ts";
 import { directoryShard, schedulerObject, shardOf } from "./address.ts";
 import { claimOffers } from "./broadcast.ts";
 import type { Receive } from "./broadcast.ts";
-import { tellEnd } from "./bundle.ts";
+import { reportEnd } from "./bundle.ts";
 import { answersMs, lagMs } from "./lag.ts";
 import { backoff, describe, within } from "./patience.ts";
-import type { Heard } from "./rpc/directory.ts";
+import type { ReportAnswer } from "./rpc/directory.ts";
 import { earlier } from "./timer.ts";
 
 /** The shortest pause between two reports of an unfinished run. */
@@ -57,13 +57,13 @@ export class Reporter {
   readonly #firing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
   readonly #openedAt = Date.now();
   /** The last report; null before the first one. */
-  #told: Listed | null = null;
-  #toldNames: ReadonlySet<string> = new Set();
-  #toldAt = 0;
+  #last: Listed | null = null;
+  #reportedNames: ReadonlySet<string> = new Set();
+  #lastAt = 0;
   /** Since when a busy run has been listed with another status; null if it is not. */
   #staleSince: number | null = null;
   /** The end that was reported to the scheduler. */
-  #heardEnd = "";
+  #reportedEnd = "";
 
   constructor(listener: Listener) {
     this.#listener = listener;
@@ -87,7 +87,7 @@ export class Reporter {
 
   /** The same for the end of the run and the scheduler, if that started the run. */
   attendEnd(run: Glance): number | null {
-    return this.#begin(this.#firing, run, this.#owesEnd(run) ? 0 : null, () => this.#tellEnd(run));
+    return this.#begin(this.#firing, run, this.#isEndPending(run) ? 0 : null, () => this.#reportEnd(run));
   }
 
   /**
@@ -97,14 +97,14 @@ export class Reporter {
   async revive(run: Glance): Promise<void> {
     if (run.schedule === null || run.fork !== null) return;
     while (this.#firing.underWay !== null) await this.#firing.underWay;
-    const heard = this.#heardEnd;
-    this.#heardEnd = endOf(run);
+    const former = this.#reportedEnd;
+    this.#reportedEnd = endOf(run);
     try {
       await within(schedulerObject().revived(run.schedule, run.id), callLimitMs);
     } catch (error) {
       // A scheduler of an older deployment does not have this method.
       if (error instanceof TypeError) return;
-      this.#heardEnd = heard;
+      this.#reportedEnd = former;
       throw error;
     }
   }
@@ -112,25 +112,25 @@ export class Reporter {
   /** Reports the run again, even if nothing changed. @throws if the directory was not reached */
   async renew(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
     while (this.#listing.underWay !== null) await this.#listing.underWay;
-    await this.#pay(this.#listing, read(), () => this.#list(read, shards));
+    await this.#send(this.#listing, read(), () => this.#list(read, shards));
     if (this.#listing.failure !== null) throw this.#listing.failure;
   }
 
   /** When the present state should be reported; null for never. */
   #listAt(run: Glance, busy: boolean): number | null {
     const { status } = run;
-    if (!busy || status === this.#told?.status) this.#staleSince = null;
-    if (this.#told !== null && isListedAlike(this.#told, run)) return null;
+    if (!busy || status === this.#last?.status) this.#staleSince = null;
+    if (this.#last !== null && isListedAlike(this.#last, run)) return null;
     // Callers that wait for the end are answered before the report is prepared.
     if (isEnded(status)) return (run.finishedAt ?? 0) + answersMs;
     // Broadcasts reach only waits that were reported, so a new name is reported soon, or immediately if the run is parked.
-    const unheard = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#toldNames.has(name));
-    if (!busy) return unheard !== undefined || this.#told === null ? 0 : this.#toldAt + intervalMs;
-    if (this.#told === null) return Math.max(run.createdAt, this.#openedAt) + patienceMs;
-    const unheardAt = unheard === undefined ? null : unheard.since + patienceMs;
-    if (status === this.#told?.status) return unheardAt;
+    const unreported = run.waitingFor.find(({ kind, name }) => kind === "signal" && !this.#reportedNames.has(name));
+    if (!busy) return unreported !== undefined || this.#last === null ? 0 : this.#lastAt + intervalMs;
+    if (this.#last === null) return Math.max(run.createdAt, this.#openedAt) + patienceMs;
+    const unreportedAt = unreported === undefined ? null : unreported.since + patienceMs;
+    if (status === this.#last?.status) return unreportedAt;
     this.#staleSince ??= Date.now();
-    return earlier(unheardAt, Math.max(this.#staleSince + staleMs, this.#toldAt + intervalMs));
+    return earlier(unreportedAt, Math.max(this.#staleSince + staleMs, this.#lastAt + intervalMs));
   }
 
   #begin(account: Account, run: Glance, dueAt: number | null, tell: () => Promise<void>): number | null {
@@ -139,12 +139,12 @@ export class Reporter {
     const [at, longestMs] = account.failures > 0 ? [account.retryAt, longestPauseMs] : [dueAt, staleMs];
     // A longer pause means that the clock was set back.
     if (at > now && at <= now + longestMs) return at;
-    void this.#pay(account, run, tell);
+    void this.#send(account, run, tell);
     return null;
   }
 
   /** Never throws: after an error the report stays pending. */
-  #pay(account: Account, { id, status }: Glance, tell: () => Promise<void>): Promise<void> {
+  #send(account: Account, { id, status }: Glance, tell: () => Promise<void>): Promise<void> {
     const attempt = async (): Promise<void> => {
       try {
         // An end is reported only when it is durable, because a report cannot be withdrawn.
@@ -167,31 +167,31 @@ export class Reporter {
 
   async #list(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
     const run = read();
-    const { offers, rows, refused } = await this.#tell(shardOf(run.id, shards), run);
+    const { offers, rows, refused } = await this.#report(shardOf(run.id, shards), run);
     this.#listener.reported(rows);
     if (refused === true) throw new Error("its removal was begun a short while ago");
     if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
-    this.#told = { status: run.status, waitingFor: run.waitingFor, finishedAt: run.finishedAt };
-    this.#toldNames = new Set(signalNames(run));
-    this.#toldAt = Date.now();
+    this.#last = { status: run.status, waitingFor: run.waitingFor, finishedAt: run.finishedAt };
+    this.#reportedNames = new Set(signalNames(run));
+    this.#lastAt = Date.now();
   }
 
-  async #tell(shard: number, run: RunSnapshot): Promise<Heard> {
-    if (isEnded(run.status)) return await tellEnd(shard, summary(run));
+  async #report(shard: number, run: RunSnapshot): Promise<ReportAnswer> {
+    if (isEnded(run.status)) return await reportEnd(shard, summary(run));
     return await within(directoryShard(shard).report(summary(run)), callLimitMs);
   }
 
   /** A fork has the firing of the original run, but is not a run of the schedule. */
-  #owesEnd(run: Glance): boolean {
-    return run.schedule !== null && run.fork === null && isEnded(run.status) && endOf(run) !== this.#heardEnd;
+  #isEndPending(run: Glance): boolean {
+    return run.schedule !== null && run.fork === null && isEnded(run.status) && endOf(run) !== this.#reportedEnd;
   }
 
-  async #tellEnd(run: Glance): Promise<void> {
+  async #reportEnd(run: Glance): Promise<void> {
     if (run.schedule === null) return;
     await scheduler.wait(lagMs);
     const end = { status: run.status, at: run.finishedAt ?? run.updatedAt };
     await within(schedulerObject().ended(run.schedule, run.id, end), callLimitMs);
-    this.#heardEnd = endOf(run);
+    this.#reportedEnd = endOf(run);
   }
 }
 

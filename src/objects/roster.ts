@@ -263,7 +263,7 @@ export class Roster {
       ...{ id, workflow, cron, timezone, overlap, catchUpMs, jitterMs, pauseOnFailure, source },
       input: input ?? undefinedValue,
       paused: state?.paused ?? null,
-      lastError: broken === undefined ? (state?.lastError ?? null) : said(broken),
+      lastError: broken === undefined ? (state?.lastError ?? null) : errorOf(broken),
       backfills: backfills.map(describeBackfill),
       next: broken === undefined ? upcoming(rule, Math.max(Date.now(), state?.lastSlotAt ?? 0), next) : [],
     };
@@ -278,7 +278,7 @@ function unread(id: string): Rule {
   };
 }
 
-function said({ error, at }: Broken): ScheduleError {
+function errorOf({ error, at }: Broken): ScheduleError {
   return { at, slotAt: at, message: `${error.code}: ${error.message}` };
 }
 

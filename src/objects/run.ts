@@ -39,7 +39,7 @@ import type { Run } from "../engine/run.ts";
 import { isCourier } from "./address.ts";
 import { Alias } from "./alias.ts";
 import { AuxiliaryObject } from "./auxiliary.ts";
-import { departureOf, linesOf } from "./departure.ts";
+import { exportOf, linesOf } from "./export.ts";
 import { answer } from "./answer.ts";
 import { calleeHeader, isOther, refuseOthers } from "./callee.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
@@ -59,7 +59,7 @@ import { drawTimeline, tellStory } from "./timeline.ts";
 import { hookUrl } from "./token.ts";
 import type { Answer } from "./answer.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
-import type { Arrival, Callee, Departure, PageRequest, HookAddress, Parcel, RunRpc, ValueField } from "./rpc/run.ts";
+import type { Arrival, Callee, ExportPlan, PageRequest, HookAddress, Parcel, RunRpc, ValueField } from "./rpc/run.ts";
 import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "./rpc/start.ts";
 import type { Resealing } from "../store/reseal.ts";
 
@@ -242,8 +242,8 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  depart(): Promise<Answer<Departure>> {
-    return answer(() => departureOf(this.#memory.existing(), this.#memory.journal));
+  depart(): Promise<Answer<ExportPlan>> {
+    return answer(() => exportOf(this.#memory.existing(), this.#memory.journal));
   }
 
   carry(page: PageRequest): Promise<Answer<{ text: string; last: number; entries: number }>> {

@@ -33,12 +33,12 @@ import type { Catalog } from "./catalog.ts";
 import { nameOfKey } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
 import { followDirectory } from "./feed.ts";
-import { broughtSignal, keyOf, prepare, wishOf } from "./preparation.ts";
+import { signalOf, keyOf, prepare, wishOf } from "./preparation.ts";
 import type { Prepared, Start } from "./preparation.ts";
 import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
-import { asTheyStand } from "./place.ts";
+import { withPresentState } from "./place.ts";
 import type { Parcel } from "./rpc/run.ts";
 import type { CheckedStart } from "./rpc/start.ts";
 import { rebuild, rebuildStart } from "./rebuild.ts";
@@ -91,7 +91,7 @@ function createRuns(catalog: Catalog): Runs {
     story: async (id, key) => readStory(checkRunId(id), key),
     list: async (query) => {
       const { runs, cursor } = await listRuns(query);
-      return { runs: await asTheyStand(runs), cursor };
+      return { runs: await withPresentState(runs), cursor };
     },
     act: async (id, action) => unpack(unwrap(await runObject(checkRunId(id)).act(action))),
     fork: forkRun,
@@ -127,10 +127,14 @@ export async function startRun(definition: Definition, start: Start): Promise<St
   return { run: await unpack(unwrap(await runObject(run.id).read(start.waitMs ?? 0))), created, update };
 }
 
-type AskedStart = Start & Pick<CheckedStart, "workflow" | "wish" | "waitMs">;
+type RequestedStart = Start & Pick<CheckedStart, "workflow" | "wish" | "waitMs">;
 
 /** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, and errors of a signal */
-async function makeRun({ version }: Definition, start: AskedStart, { fitted, gates }: Prepared): Promise<Made<Parcel>> {
+async function makeRun(
+  { version }: Definition,
+  start: RequestedStart,
+  { fitted, gates }: Prepared,
+): Promise<Made<Parcel>> {
   const { signal: _sent, ...rest } = start;
   const checked: CheckedStart = {
     ...rest,
@@ -156,11 +160,11 @@ async function makeRun({ version }: Definition, start: AskedStart, { fitted, gat
  * The run that this start created before, or that answered it: an accepted start stays accepted, even if the code or the time
  * would refuse it now. @throws the refusal, if there is no such run
  */
-async function findRun(start: AskedStart, refusal: unknown): Promise<Made<Parcel>> {
+async function findRun(start: RequestedStart, refusal: unknown): Promise<Made<Parcel>> {
   const { id = start.key === undefined ? undefined : await nameOfKey(start.key) } = start;
   if (!(refusal instanceof HoldfastError) || id === undefined) throw refusal;
   const { signal: _sent, ...rest } = start;
-  const signal = broughtSignal(start);
+  const signal = signalOf(start);
   const asked = { ...rest, labels: start.labels ?? {} };
   const object = runObject(checkRunId(id));
   // An object of the deployment before does not have these methods.

@@ -65,7 +65,7 @@ export class LiveSocket {
   async #reach(attempt: number): Promise<void> {
     const { status, webSocket: socket } = await this.#dial();
     if (socket === null) throw new Error(`an object answered ${status} where a socket was asked for`);
-    socket.addEventListener("message", ({ data }) => this.#hear(socket, data));
+    socket.addEventListener("message", ({ data }) => this.#receive(socket, data));
     socket.addEventListener("close", () => this.#broke(socket));
     socket.addEventListener("error", () => this.#broke(socket));
     socket.accept();
@@ -76,7 +76,7 @@ export class LiveSocket {
     this.#openedAt = Date.now();
   }
 
-  #hear(socket: WebSocket, data: unknown): void {
+  #receive(socket: WebSocket, data: unknown): void {
     if (this.#socket !== socket) return;
     if (data === pong) this.#unanswered = false;
     else if (typeof data === "string") this.#listener.heard(data);

@@ -16,7 +16,7 @@ import { unwrap } from "./answer.ts";
 import { nameOfKey } from "./digest.ts";
 import { unpack } from "./parcel.ts";
 import { within } from "./patience.ts";
-import type { Arrival, Departure } from "./rpc/run.ts";
+import type { Arrival, ExportPlan } from "./rpc/run.ts";
 
 /** Above the length of any first line. */
 const maxManifest = 65_536;
@@ -26,27 +26,27 @@ const dropMs = 10_000;
 
 /** @throws HoldfastError run_not_found, not_exportable */
 export async function exportRun(id: string): Promise<ReadableStream<Uint8Array>> {
-  const departure = unwrap(await runObject(checkRunId(id)).depart());
-  return new ReadableStream<Uint8Array>(new ExportSource(id, departure), { highWaterMark: 0 });
+  const plan = unwrap(await runObject(checkRunId(id)).depart());
+  return new ReadableStream<Uint8Array>(new ExportSource(id, plan), { highWaterMark: 0 });
 }
 
 /** Makes the text of a run, one page of its history at a time. The last line confirms that it is complete. */
 class ExportSource {
   readonly #id: string;
-  readonly #departure: Departure;
+  readonly #plan: ExportPlan;
   readonly #digest = new crypto.DigestStream("SHA-256");
   readonly #digesting = this.#digest.getWriter();
   /** The `seq` of the newest entry that was sent; null before the first line. */
   #last: number | null = null;
   #entries = 0;
 
-  constructor(id: string, departure: Departure) {
+  constructor(id: string, plan: ExportPlan) {
     this.#id = id;
-    this.#departure = departure;
+    this.#plan = plan;
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const { manifest, createdAt, isSealed } = this.#departure;
+    const { manifest, createdAt, isSealed } = this.#plan;
     if (this.#last === null) {
       this.#last = 0;
       return await this.#send(controller, `${JSON.stringify(manifest)}\n`);

@@ -9,7 +9,7 @@ import { Bell } from "../engine/bell.ts";
 import { watchdogMs } from "./alarm.ts";
 import type { Memory } from "./memory.ts";
 import type { LaneRequests } from "./requests.ts";
-import type { RunSaid } from "./rpc/run.ts";
+import type { RunMessage } from "./rpc/run.ts";
 import { timer } from "./timer.ts";
 
 /** The host of the run. */
@@ -47,7 +47,7 @@ export class View {
     const limit = timer(Date.now() + waitMs);
     // The memory may be replaced meanwhile. The time limit resolves with null, the bell with undefined.
     while (this.#memory.run.state.end === null) {
-      if ((await Promise.race([this.#ended.heard(), limit.over])) === null) break;
+      if ((await Promise.race([this.#ended.rung(), limit.over])) === null) break;
     }
     limit.cancel();
     return this.#memory.run.snapshot();
@@ -78,11 +78,11 @@ export class View {
   }
 
   /** Sends the state of the run to its followers. */
-  tell(): void {
-    if (!this.#memory.followers.isEmpty) this.#memory.followers.tell(this.#standing());
+  sendState(): void {
+    if (!this.#memory.followers.isEmpty) this.#memory.followers.send(this.#standing());
   }
 
-  #standing(): Extract<RunSaid, object> {
+  #standing(): Extract<RunMessage, object> {
     const { run } = this.#memory;
     const { seq, end } = run.state;
     return { seq, status: end === null ? null : run.glance().status };

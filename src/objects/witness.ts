@@ -28,12 +28,12 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
 ]);
 
 /** The method of a run's object for such reports. */
-interface Mortal {
+interface DeathReceiver {
   died(): Promise<void>;
 }
 
 /** Makes failed calls that may run the handler reported. @param anew makes a new stub, because the failed one stays broken */
-export function witnessed<Rpc extends object>(object: Rpc, anew: () => Mortal): Rpc {
+export function reportingDeaths<Rpc extends object>(object: Rpc, anew: () => DeathReceiver): Rpc {
   return new Proxy(object, {
     get(target, name) {
       const call = Reflect.get(target, name) as unknown;

@@ -33,7 +33,7 @@ export class ManualClock implements Clock {
   at: number;
   /** How many turns were made. */
   turns = 0;
-  #asked = 0;
+  #requested = 0;
   #timers: { readonly at: number; readonly ring: () => void }[] = [];
 
   constructor(at: number) {
@@ -46,10 +46,10 @@ export class ManualClock implements Clock {
 
   turn(): Promise<void> {
     this.turns++;
-    this.#asked++;
+    this.#requested++;
     return new Promise((resolve) => {
       soon(() => {
-        this.#asked--;
+        this.#requested--;
         resolve();
       });
     });
@@ -78,7 +78,7 @@ export class ManualClock implements Clock {
   /** Resolves when nothing happens any more: every microtask has run, and nobody waits for a turn. */
   async idle(): Promise<void> {
     do await new Promise<void>((resolve) => soon(resolve));
-    while (this.#asked > 0);
+    while (this.#requested > 0);
   }
 }
 

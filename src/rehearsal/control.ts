@@ -208,7 +208,7 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
   async settle(): Promise<void> {
     await this.#stage.settle();
     const states = this.#stage.ids.map((id) => runOf(this.#stage, id).state);
-    this.#stage.script.checkAsked((workflow) =>
+    this.#stage.script.checkUsed((workflow) =>
       states.filter(({ created }) => created?.workflow === workflow).map(({ end }) => end?.kind ?? null),
     );
   }

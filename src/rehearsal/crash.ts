@@ -86,9 +86,9 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
     const entry = done.get(call);
     if (entry !== undefined) throw new RehearsalError(`${where}, a step was done again: ${sentenceOf(entry)}`);
   }
-  const known = new Set([...facts(log)].map(({ id, entry }) => strange(id, entry)));
+  const known = new Set([...facts(log)].map(({ id, entry }) => markOf(id, entry)));
   for (const { id, entry } of facts(stage.log)) {
-    const strangeness = strange(id, entry);
+    const strangeness = markOf(id, entry);
     if (strangeness === null || known.has(strangeness)) continue;
     const why =
       "a handler has to ask for the same steps whenever it is run again (no clock, chance or world outside a step)";
@@ -99,15 +99,15 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
 }
 
 /** Of an entry that marks a step as added or removed, a text that identifies it; null for others. */
-function strange(id: string, entry: Entry): string | null {
+function markOf(id: string, entry: Entry): string | null {
   if (entry.kind !== "step.added" && entry.kind !== "step.removed") return null;
   return `${id} ${entry.kind} ${entry.call} ${entry.step}`;
 }
 
-type Told = { readonly id: string; readonly entry: Entry; readonly key: string | null };
+type RecordedFact = { readonly id: string; readonly entry: Entry; readonly key: string | null };
 
 /** All entries in order; with the end of a step, its idempotency key. */
-function* facts(log: readonly Commit[]): Generator<Told> {
+function* facts(log: readonly Commit[]): Generator<RecordedFact> {
   const states = new Map<string, RunState>();
   for (const { id, texts } of log) {
     for (const entry of texts.flatMap((text) => JSON.parse(text) as Entry[])) {

@@ -63,8 +63,8 @@ export class Process {
   woken = true;
   /** It was not advanced yet. */
   cold: boolean;
-  /** Messages that it owes to others, by name: when the next try is due; Infinity while one is under way, or is done. */
-  readonly debts = new Map<string, { dueAt: number; tries: number }>();
+  /** Its messages to other runs, by name, with the time of the next attempt; Infinity while one is being sent, and after that. */
+  readonly outbox = new Map<string, { dueAt: number; tries: number }>();
 
   constructor(id: string, journal: MemoryJournal, run: Run) {
     this.id = id;
@@ -90,7 +90,7 @@ export class Process {
 
   get dueAt(): number {
     let first = this.wakeAt ?? Infinity;
-    for (const { dueAt } of this.debts.values()) first = Math.min(first, dueAt);
+    for (const { dueAt } of this.outbox.values()) first = Math.min(first, dueAt);
     return first;
   }
 

@@ -43,55 +43,56 @@ export class Relatives {
     };
   }
 
-  /** Sends what a run owes: its end to its parent, and stops to orphaned children. */
+  /** Sends the pending messages of a run: its end to its parent, and stops to orphaned children. */
   settle(process: Process): void {
-    const owed = new Map(this.#owed(process));
-    // What is no longer owed, because the run was retried, is dropped.
-    for (const [name, { dueAt }] of process.debts) if (dueAt < Infinity && !owed.has(name)) process.debts.delete(name);
-    for (const [name, pay] of owed) void this.#pay(process, name, pay);
+    const pending = new Map(this.#pending(process));
+    // Messages that are not needed any more, because the run was retried, are dropped.
+    for (const [name, { dueAt }] of process.outbox)
+      if (dueAt < Infinity && !pending.has(name)) process.outbox.delete(name);
+    for (const [name, send] of pending) void this.#send(process, name, send);
   }
 
-  *#owed({ id, run, debts }: Process): Iterable<[name: string, pay: () => Promise<number | null>]> {
+  *#pending({ id, run, outbox }: Process): Iterable<[name: string, send: () => Promise<number | null>]> {
     const { created, end, retriedSeq } = run.state;
     for (const stray of straysOf(run.state)) {
       const { child, policy } = stray;
       const name = `stop ${child.id} ${retriedSeq}`;
       const stop = async (): Promise<number | null> => {
         const ids = await run.starts.madeOf(child.id);
-        const isOwed = straysOf(run.state).some((owed) => owed.child.id === child.id);
-        if (isOwed) {
+        const isPending = straysOf(run.state).some((other) => other.child.id === child.id);
+        if (isPending) {
           const found = await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
           const againAt = found.includes(true) ? null : lookAgainAt(stray, this.#relations.clock.at);
           if (againAt !== null) return againAt;
           run.noteStopped(child, policy);
         }
         // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
-        if (!isOwed || !run.state.orphans.has(child.id)) debts.delete(name);
+        if (!isPending || !run.state.orphans.has(child.id)) outbox.delete(name);
         return null;
       };
       yield [name, stop];
     }
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
-    const tell = async (): Promise<null> => {
+    const report = async (): Promise<null> => {
       const news = { ...reply, child: id, end: childEnd(end) };
       await this.#act("hear", parent.id, (run) => receiveNews(run, news));
       return null;
     };
-    yield [`tell ${end.seq}`, tell];
+    yield [`tell ${end.seq}`, report];
   }
 
-  async #pay(process: Process, name: string, pay: () => Promise<number | null>): Promise<void> {
-    const debt = process.debts.get(name) ?? { dueAt: 0, tries: 0 };
-    process.debts.set(name, debt);
+  async #send(process: Process, name: string, send: () => Promise<number | null>): Promise<void> {
+    const delivery = process.outbox.get(name) ?? { dueAt: 0, tries: 0 };
+    process.outbox.set(name, delivery);
     const { clock } = this.#relations;
-    if (debt.dueAt > clock.at) return;
-    debt.dueAt = Infinity;
+    if (delivery.dueAt > clock.at) return;
+    delivery.dueAt = Infinity;
     try {
-      debt.dueAt = (await pay()) ?? Infinity;
+      delivery.dueAt = (await send()) ?? Infinity;
     } catch (error) {
       if (hasCode(error, "run_not_found", "run_ended")) return;
-      debt.dueAt = clock.at + Math.min(longestPauseMs, firstPauseMs * 2 ** debt.tries++);
+      delivery.dueAt = clock.at + Math.min(longestPauseMs, firstPauseMs * 2 ** delivery.tries++);
     }
     process.woken = true;
   }

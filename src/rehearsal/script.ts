@@ -86,7 +86,7 @@ export class Script {
   /** Children that were started. */
   readonly #children = new Set<string>();
   /** The steps, undos and patches that workflows used, by the workflow's name. */
-  readonly #asked = new Map<string, Record<Part, Set<string>>>();
+  readonly #used = new Map<string, Record<Part, Set<string>>>();
   /** Workflows that undid a step themselves. */
   readonly #undone = new Set<string>();
   readonly #keys = new Set<string>();
@@ -99,12 +99,12 @@ export class Script {
     for (const [name, part] of Object.entries(options.children ?? {})) {
       if (part === hang) this.#workflows.set(name, hanging(name));
       else if (typeof part === "function") this.#workflows.set(name, answering(name, part));
-      else if (part.workflow !== undefined) this.learn(part.workflow);
+      else if (part.workflow !== undefined) this.register(part.workflow);
     }
   }
 
   /** Registers a workflow that a handler names by its definition. */
-  learn(workflow: unknown): void {
+  register(workflow: unknown): void {
     if (typeof workflow !== "object" || workflow === null || !("definition" in workflow)) return;
     const definition = workflow.definition as Definition;
     const { name } = definition;
@@ -133,8 +133,8 @@ export class Script {
   }
 
   /** Notes that a step, an undo or a patch of this name was used. */
-  ask(workflow: string, part: Part, name: string): void {
-    this.#askedOf(workflow)[part].add(name);
+  noteUse(workflow: string, part: Part, name: string): void {
+    this.#usedBy(workflow)[part].add(name);
   }
 
   /** Notes that a step was undone by its own function. */
@@ -157,10 +157,10 @@ export class Script {
    * @param ends how the runs of a workflow ended; null where one has not
    * @throws RehearsalError for a stand-in that was never used, if all runs that could use it have ended
    */
-  checkAsked(ends: (workflow: string) => readonly (EndEntry["kind"] | null)[]): void {
+  checkUsed(ends: (workflow: string) => readonly (EndEntry["kind"] | null)[]): void {
     if (this.options.lenient === true) return;
     const { name } = this.#root;
-    const root = this.#askedOf(name);
+    const root = this.#usedBy(name);
     const [end = null] = ends(name);
     if (end === "run.failed" && this.#undone.has(name)) {
       check(this.options, "undos", root.undos, "the run undid steps itself and never came to it; what may be undone");
@@ -174,7 +174,7 @@ export class Script {
     check(this.options, "children", this.#children, `${why} children`);
     for (const [child, given] of Object.entries(this.options.children ?? {})) {
       if (typeof given === "function" || !ends(child).every((kind) => kind === "run.completed")) continue;
-      const asked = this.#askedOf(child);
+      const asked = this.#usedBy(child);
       const whose = `the children of workflow ${child} have completed and never came to it; their`;
       check(given, "steps", asked.steps, `${whose} steps`);
       check(given, "undos", asked.undos, `${whose} steps that may be undone`);
@@ -182,9 +182,9 @@ export class Script {
     }
   }
 
-  #askedOf(workflow: string): Record<Part, Set<string>> {
-    const asked = this.#asked.get(workflow) ?? { steps: new Set(), undos: new Set(), patches: new Set() };
-    this.#asked.set(workflow, asked);
+  #usedBy(workflow: string): Record<Part, Set<string>> {
+    const asked = this.#used.get(workflow) ?? { steps: new Set(), undos: new Set(), patches: new Set() };
+    this.#used.set(workflow, asked);
     return asked;
   }
 }

@@ -96,7 +96,7 @@ export class Stage implements Peers {
         continue;
       }
       const isQuiet = this.#atWork.length === 0 && isOver();
-      if (isQuiet && (pausedMs >= graceMs || !this.#mayStir())) return;
+      if (isQuiet && (pausedMs >= graceMs || !this.#mayResume())) return;
       if (!isQuiet && pausedMs >= this.script.patienceMs) throw this.#impatient();
       await pauseFor(pauseMs);
       pausedMs += pauseMs;
@@ -146,7 +146,7 @@ export class Stage implements Peers {
   }
 
   /** Whether a handler may be waiting for a promise of its own, because it has no open calls. */
-  #mayStir(): boolean {
+  #mayResume(): boolean {
     return [...this.#processes.values()].some(({ run, ended }) => {
       if (ended || run.state.startedAt === null || run.state.paused !== null) return false;
       return run.glance().waitingFor.length === 0;
@@ -214,22 +214,22 @@ export class Stage implements Peers {
 
 /** A journal that reports every commit. */
 class StageJournal extends MemoryJournal {
-  readonly #told: (texts: readonly string[], anew: boolean) => void;
+  readonly #onCommit: (texts: readonly string[], anew: boolean) => void;
 
   constructor(commits: readonly string[], told: (texts: readonly string[], anew: boolean) => void) {
     super(commits);
-    this.#told = told;
+    this.#onCommit = told;
   }
 
   override append(entries: readonly Entry[]): void {
     const before = this.commits.length;
     super.append(entries);
-    if (this.commits.length > before) this.#told(this.commits.slice(before), false);
+    if (this.commits.length > before) this.#onCommit(this.commits.slice(before), false);
   }
 
   override restart(entries: readonly Entry[]): void {
     super.restart(entries);
-    if (!this.closed) this.#told([...this.commits], true);
+    if (!this.closed) this.#onCommit([...this.commits], true);
   }
 }
 

@@ -38,7 +38,7 @@ class Substitution {
     const learning =
       (call: Call): Call =>
       (workflow, ...rest) => {
-        this.#script.learn(workflow);
+        this.#script.register(workflow);
         return call(workflow, ...rest);
       };
     const own = {
@@ -59,14 +59,14 @@ class Substitution {
         return learning((workflow) => api.map(name, items, workflow, options))(fn);
       },
       fetch: (name: unknown, target: unknown, options: unknown) => {
-        this.#script.ask(this.#workflow, "steps", String(name));
+        this.#script.noteUse(this.#workflow, "steps", String(name));
         return api.fetch(name, target, this.#options(info.id, name, options));
       },
       invoke: learning(api.invoke),
       start: learning(api.start),
       patched: (id: unknown) => {
         const name = String(id);
-        this.#script.ask(this.#workflow, "patches", name);
+        this.#script.noteUse(this.#workflow, "patches", name);
         return this.#script.standIns(this.#workflow).patches?.[name] !== false && api.patched(id);
       },
     };
@@ -74,7 +74,7 @@ class Substitution {
   }
 
   #step(run: string, name: unknown, fn: unknown, translate: Translate): unknown {
-    this.#script.ask(this.#workflow, "steps", String(name));
+    this.#script.noteUse(this.#workflow, "steps", String(name));
     // The engine refuses what is not a function.
     if (typeof fn !== "function") return fn;
     return this.#wrapFunction(
@@ -90,7 +90,7 @@ class Substitution {
   #options(run: string, name: unknown, options: unknown): unknown {
     const { undo } = (options ?? {}) as { readonly undo?: unknown };
     if (typeof undo !== "function") return options;
-    this.#script.ask(this.#workflow, "undos", String(name));
+    this.#script.noteUse(this.#workflow, "undos", String(name));
     const { steps, undos } = this.#script.standIns(this.#workflow);
     // A replaced step had no real effect, so its real `undo` must not run.
     const standIn = undos?.[String(name)] ?? (steps?.[String(name)] === undefined ? undefined : () => {});

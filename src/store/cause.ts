@@ -13,16 +13,16 @@ import type { RowKey } from "./row.ts";
 export type Source = { readonly sql: SqlStorage; readonly vault: Vault };
 
 /** The columns of a failed row that its cause is made of. */
-export type Told = RowKey & { readonly workflow: string; readonly error: string | null };
+export type CauseRow = RowKey & { readonly workflow: string; readonly error: string | null };
 
-/** The columns of {@link Told}. */
-export const toldColumns = `created_at, id, workflow, ${errorColumn}`;
+/** The columns of {@link CauseRow}. */
+export const causeColumns = `created_at, id, workflow, ${errorColumn}`;
 
 /** How many rows are in memory at once, besides those that match. */
 const pageLength = 200;
 
 /** Whether the row has the cause; always true where none is asked for. */
-export function isOf(vault: Vault, cause: string | undefined, row: Told): boolean {
+export function isOf(vault: Vault, cause: string | undefined, row: CauseRow): boolean {
   return cause === undefined || causeOf({ workflow: row.workflow, error: errorOf(vault, row.error, row) }) === cause;
 }
 

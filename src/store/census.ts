@@ -7,8 +7,8 @@ import type { Cause, GroupField, RunFilter } from "../core/directory.ts";
 import { codeColumn, conditionOf, labelsColumn } from "./condition.ts";
 import type { Condition } from "./condition.ts";
 import { errorOf } from "./row.ts";
-import { isOf, toldColumns } from "./cause.ts";
-import type { Source, Told } from "./cause.ts";
+import { isOf, causeColumns } from "./cause.ts";
+import type { Source, CauseRow } from "./cause.ts";
 
 /** `key` in the order of the fields; null where a run has none. */
 export type Group = { readonly key: readonly (string | null)[]; readonly count: number };
@@ -22,7 +22,7 @@ const toldCauses = 1000;
 /** Characters of a group's key; labels are never longer, and codes hardly ever. */
 const maxKey = 1024;
 
-type FailedRow = Told & { readonly at: number | null };
+type FailedRow = CauseRow & { readonly at: number | null };
 
 type GroupRow = Record<string, string | number | null>;
 
@@ -39,7 +39,7 @@ function count({ sql }: Source, { where, values }: Condition): number {
 
 function countOf({ sql, vault }: Source, { where, values }: Condition, cause: string): number {
   let sum = 0;
-  const rows = sql.exec<Told>(`SELECT ${toldColumns} FROM runs WHERE ${where}`, ...values);
+  const rows = sql.exec<CauseRow>(`SELECT ${causeColumns} FROM runs WHERE ${where}`, ...values);
   for (const row of rows) if (isOf(vault, cause, row)) sum++;
   return sum;
 }
@@ -77,8 +77,8 @@ function groupsOf(
 ): ReturnType<typeof countGroups> {
   const counts = new Map<string, { readonly key: Group["key"]; count: number }>();
   let total = 0;
-  const rows = sql.exec<GroupRow & Told>(
-    `SELECT ${selected(columns)}, ${toldColumns} FROM runs WHERE ${where}`,
+  const rows = sql.exec<GroupRow & CauseRow>(
+    `SELECT ${selected(columns)}, ${causeColumns} FROM runs WHERE ${where}`,
     ...columns.flatMap(({ given }) => given),
     ...values,
   );
@@ -109,7 +109,7 @@ function keyOf(columns: readonly Column[], row: GroupRow): Group["key"] {
 export function listCauses({ sql, vault }: Source, filter: RunFilter): Cause[] {
   const { where, values } = conditionOf(filter, null);
   const rows = sql.exec<FailedRow>(
-    `SELECT ${toldColumns}, iif(json_valid(rest), rest ->> '$.finishedAt', NULL) AS at FROM runs
+    `SELECT ${causeColumns}, iif(json_valid(rest), rest ->> '$.finishedAt', NULL) AS at FROM runs
      WHERE ${where} AND status = 'failed'`,
     ...values,
   );

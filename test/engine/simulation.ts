@@ -113,7 +113,7 @@ export class LaneSimulation {
     for (const [name, lane] of this.lanes) {
       lane.advance(this.clock.at);
       for (const slot of lane.toNotify(this.clock.at, 50)) void this.#tell(name, lane, slot);
-      for (const slot of lane.toAsk(this.clock.at, 50)) void this.#ask(name, lane, slot);
+      for (const slot of lane.toCheck(this.clock.at, 50)) void this.#ask(name, lane, slot);
     }
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { witnessed } from "../../src/objects/witness.ts";
+import { reportingDeaths } from "../../src/objects/witness.ts";
 
 test.each([
   ["start", 1],
@@ -10,7 +10,7 @@ test.each([
   let told = 0;
   const dies = (): Promise<never> => Promise.reject(new Error("Network connection lost"));
   const died = (): Promise<void> => Promise.resolve(void told++);
-  const object = witnessed({ start: dies, repeat: dies, signal: dies, read: dies }, () => ({ died }));
+  const object = reportingDeaths({ start: dies, repeat: dies, signal: dies, read: dies }, () => ({ died }));
   await expect(object[call]()).rejects.toThrow("Network connection lost");
   expect(told).toBe(times);
 });

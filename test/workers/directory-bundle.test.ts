@@ -5,9 +5,9 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RunSnapshot, RunSummary } from "../../src/core/run.ts";
 import { encode } from "../../src/core/value.ts";
 import { directoryShard, shardOf } from "../../src/objects/address.ts";
-import { tellEnd } from "../../src/objects/bundle.ts";
+import { reportEnd } from "../../src/objects/bundle.ts";
 import { Reporter } from "../../src/objects/reporter.ts";
-import type { Heard } from "../../src/objects/rpc/directory.ts";
+import type { ReportAnswer } from "../../src/objects/rpc/directory.ts";
 import { ask, newId, start } from "./client.ts";
 import { bundlesTo, reportsTo, trouble } from "./shards.ts";
 import { summaryOf } from "./summary.ts";
@@ -45,13 +45,13 @@ async function inObject<Result>(id: string, act: (ctx: DurableObjectState) => Pr
 }
 
 /** Each of the objects tells the end of its run, all at the same time. */
-async function tellAll(ids: readonly string[]): Promise<Promise<Heard>[]> {
+async function tellAll(ids: readonly string[]): Promise<Promise<ReportAnswer>[]> {
   let ready = 0;
   const heard = ids.map((id) =>
     inObject(id, async () => {
       ready++;
       while (ready < ids.length) await scheduler.wait(1);
-      return await tellEnd(shard, ended(id));
+      return await reportEnd(shard, ended(id));
     }),
   );
   await vi.waitFor(() => expect(ready).toBe(ids.length), { timeout: 10_000, interval: 1 });
@@ -107,12 +107,12 @@ describe("an end that is told with others", () => {
   it("is told all the same when the object dies that gathers them, before it has sent anything", async () => {
     const [dead = "", id = ""] = idsOf("gathered", 2);
     const dying = inObject(dead, async (ctx) => {
-      void tellEnd(shard, ended(dead));
+      void reportEnd(shard, ended(dead));
       await Promise.resolve();
       ctx.abort("ended by the test");
     });
     await expect(dying).rejects.toThrow("ended by the test");
-    const heard = await inObject(id, async () => await tellEnd(shard, ended(id)));
+    const heard = await inObject(id, async () => await reportEnd(shard, ended(id)));
     expect(heard).toEqual({ offers: [], rows: 2 });
     await listed(id, "completed");
     expect(reportsTo(shard)).not.toContain(dead);
@@ -120,7 +120,7 @@ describe("an end that is told with others", () => {
 
   it("is refused alone where the shard cannot take it", async () => {
     const [bad = "", ...good] = idsOf("refused", 4);
-    const tell = (run: RunSummary): Promise<Heard> => inObject(run.id, async () => await tellEnd(shard, run));
+    const tell = (run: RunSummary): Promise<ReportAnswer> => inObject(run.id, async () => await reportEnd(shard, run));
     // No run has such labels: they cannot be written.
     const refused = tell(ended(bad, { labels: null as unknown as RunSummary["labels"] })).catch(() => "refused");
     const heard = await Promise.all(good.map((id) => tell(ended(id))));
@@ -148,7 +148,7 @@ describe("an end that is told with others", () => {
         active: [],
       };
       reporter.attend(run, () => run, 4, false);
-      await tellEnd(shard, ended(id));
+      await reportEnd(shard, ended(id));
       expect(reportsTo(shard)).toContain(id);
       expect(reportsTo(shard)).not.toContain(unsafe);
       record.resolve();

@@ -178,13 +178,13 @@ function Row({ run }: { readonly run: RunSummary }) {
 /** Why it does not go on, what it failed of, or nothing; then its labels. */
 function What({ run }: { readonly run: RunSummary }) {
   const { status, error, labels } = run;
-  const said = piecesAt(run, Date.now());
+  const pieces = piecesAt(run, Date.now());
   return (
     <>
       {error === null || error.code === undefined || status !== "failed" ? null : <code class="tag">{error.code}</code>}
-      {said.length === 0 ? null : (
-        <span class="said" title={said.map(untimed).join("")}>
-          <Sentence pieces={said} />
+      {pieces.length === 0 ? null : (
+        <span class="said" title={pieces.map(untimed).join("")}>
+          <Sentence pieces={pieces} />
         </span>
       )}
       {Object.entries(labels)

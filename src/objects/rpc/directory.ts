@@ -14,16 +14,16 @@ import type { Answer } from "../answer.ts";
  * The answer of a shard to a report: for each open wait of the run for which a signal is buffered, its name; and the number of
  * rows written, in the shard and the register. `refused` if the run was removed recently, and so is not listed.
  */
-export type Heard = { readonly offers: readonly string[]; readonly rows?: number; readonly refused?: true };
+export type ReportAnswer = { readonly offers: readonly string[]; readonly rows?: number; readonly refused?: true };
 
 /** One shard of the index of runs. */
 export interface DirectoryRpc {
   /** Stores the run's summary, unless the stored one is newer (by `seq`). */
-  report(summary: RunSummary): Promise<Heard>;
+  report(summary: RunSummary): Promise<ReportAnswer>;
   /** The same for several runs: one answer for each, in order, null for a report that failed. */
-  reportAll(summaries: readonly RunSummary[]): Promise<readonly (Heard | null)[]>;
+  reportAll(summaries: readonly RunSummary[]): Promise<readonly (ReportAnswer | null)[]>;
   remove(id: string, createdAt: number): Promise<void>;
-  /** With `Upgrade: websocket`: a socket of {@link ShardSaid}, which lets the object hibernate. */
+  /** With `Upgrade: websocket`: a socket of {@link ShardMessage}, which lets the object hibernate. */
   fetch(request: Request): Promise<Response>;
   /** This shard's part of a page: up to `limit` runs, newest first, strictly older than `before`. */
   list(
@@ -78,7 +78,7 @@ export interface DirectoryRpc {
 }
 
 /** The messages of a shard to its followers: first a confirmation, then each change. */
-export type ShardSaid = "subscribed" | { readonly listed: RunSummary } | { readonly removed: string };
+export type ShardMessage = "subscribed" | { readonly listed: RunSummary } | { readonly removed: string };
 
 /** Not delivered yet; delivered before; the id belongs to another signal; or it cannot be read. */
 export type HoldAnswer =

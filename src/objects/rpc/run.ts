@@ -79,7 +79,7 @@ export interface RunRpc {
   /** A page of the history of this life for a fork, as of `history`. Refused with run_not_found after it was removed. */
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
   /** Begins an export: the first line, and how to fetch the rest. Refused with not_exportable. */
-  depart(): Promise<Answer<Departure>>;
+  depart(): Promise<Answer<ExportPlan>>;
   /** The next lines of an export. Refused with run_not_found after this life was removed. */
   carry(page: PageRequest): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
   /** Imports a run in one transaction, or finds it if it was imported from the same text before. Refused with import_invalid, run_exists. */
@@ -116,21 +116,21 @@ export interface RunRpc {
    * or journal_newer if one cannot be decrypted.
    */
   rekey(from: number): Promise<Answer<Resealing<number>>>;
-  /** With `Upgrade: websocket`: a socket of {@link RunSaid}, which lets the object hibernate; 404 without a run. */
+  /** With `Upgrade: websocket`: a socket of {@link RunMessage}, which lets the object hibernate; 404 without a run. */
   fetch(request: Request): Promise<Response>;
 }
 
 /** `isSealed`: results of sensitive steps are included, encrypted; otherwise they are left out. */
-export type Departure = { readonly manifest: Manifest; readonly createdAt: number; readonly isSealed: boolean };
+export type ExportPlan = { readonly manifest: Manifest; readonly createdAt: number; readonly isSealed: boolean };
 
 /** The next page: entries of this life with a `seq` above `after`, up to `upTo`. */
-export type PageRequest = Omit<Departure, "manifest"> & { readonly after: number; readonly upTo: number };
+export type PageRequest = Omit<ExportPlan, "manifest"> & { readonly after: number; readonly upTo: number };
 
 /** The id under which a run is imported, its placement here, and the author of the request. */
 export type Arrival = Omit<Placement, "lanes"> & Author & { readonly reason: string | null };
 
 /** The messages of a run's object to its followers; the first one is its present state. */
-export type RunSaid =
+export type RunMessage =
   | {
       /** The `seq` of the newest entry. */
       readonly seq: number;

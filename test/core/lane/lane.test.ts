@@ -112,7 +112,7 @@ describe("a slot", () => {
     lane.enter(entrance("holder", 1), 0);
     lane.override(0, 1);
     expect(lane.enter(entrance("run", 1), 2)).toMatchObject({ granted: false, position: 1, used: 1, limit: 0 });
-    expect([lane.toAsk(10 * minuteMs, 10), lane.wakeAt(10 * minuteMs)]).toEqual([[], null]);
+    expect([lane.toCheck(10 * minuteMs, 10), lane.wakeAt(10 * minuteMs)]).toEqual([[], null]);
     lane.override(null, 3);
     lane.leave(ticket("holder"), 4);
     expect(lane.enter(entrance("run", 1), 5).granted).toBe(true);

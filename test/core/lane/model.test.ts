@@ -160,7 +160,7 @@ class History {
   #compare(): void {
     const now = this.#now;
     const lane = this.#lane;
-    const [tell, ask] = [lane.toNotify(now, Infinity), lane.toAsk(now, Infinity)];
+    const [tell, ask] = [lane.toNotify(now, Infinity), lane.toCheck(now, Infinity)];
     const [holders, queue] = [lane.holders(Infinity), lane.queue(Infinity)];
     const { used, waiting } = lane;
     const [mustTell, mustAsk] = [this.#reference.toTell(now), this.#reference.toAsk(now)];

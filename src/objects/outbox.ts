@@ -20,7 +20,7 @@ import { Reporter } from "./reporter.ts";
 import { earlier } from "./timer.ts";
 
 /** The host of the run. */
-type Debtor = {
+type OutboxHost = {
   readonly run: Run;
   readonly journal: SqlJournal;
   readonly kv: SyncKvStorage;
@@ -33,29 +33,29 @@ type Debtor = {
   changed(): void;
 };
 
-export class Debts {
+export class Outbox {
   readonly run: Run;
   readonly #reporter: Reporter;
   readonly #relatives: Relatives;
   readonly #exporter: Exporter;
   readonly #notifier: Notifier;
 
-  constructor(debtor: Debtor) {
-    const { run, journal, kv, children, receive } = debtor;
-    const changed = (): void => debtor.changed();
+  constructor(host: OutboxHost) {
+    const { run, journal, kv, children, receive } = host;
+    const changed = (): void => host.changed();
     const state = (): Run["state"] => run.state;
     this.run = run;
     this.#relatives = new Relatives(run, children, {
-      stopped: (child, policy) => debtor.isCurrent() && run.noteStopped(child, policy),
+      stopped: (child, policy) => host.isCurrent() && run.noteStopped(child, policy),
       changed,
     });
-    this.#exporter = new Exporter(journal, kv, { state, wrote: () => debtor.meter().wrote(1), changed });
+    this.#exporter = new Exporter(journal, kv, { state, wrote: () => host.meter().wrote(1), changed });
     this.#notifier = new Notifier({
       state,
-      note: (started) => debtor.isCurrent() && run.append({ kind: "notice.started", ...started }),
+      note: (started) => host.isCurrent() && run.append({ kind: "notice.started", ...started }),
       changed,
     });
-    const reported = (rows: number | undefined): void => debtor.meter().reported(rows);
+    const reported = (rows: number | undefined): void => host.meter().reported(rows);
     this.#reporter = new Reporter({ receive, safe: () => this.#safe(journal), changed, reported });
   }
 
@@ -69,12 +69,12 @@ export class Debts {
    * @param expired whether the retention of the run is over
    */
   attend(expired: boolean): number | null {
-    const told = earlier(this.#relatives.attend(), this.#exporter.attend(expired));
-    return earlier(told, earlier(this.#notifier.attend(), this.#tellScheduler()));
+    const dueAt = earlier(this.#relatives.attend(), this.#exporter.attend(expired));
+    return earlier(dueAt, earlier(this.#notifier.attend(), this.#reportToScheduler()));
   }
 
   /** Not for an imported run, whose schedule is of another deployment. */
-  #tellScheduler(): number | null {
+  #reportToScheduler(): number | null {
     const { created, end, imported } = this.run.state;
     if (end === null || imported !== null || created === null || created.schedule === null) return null;
     return this.#reporter.attendEnd(this.run.glance());

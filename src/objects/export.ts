@@ -7,20 +7,20 @@ import type { EntryOf } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/journal.ts";
 import { manifestOf } from "../core/manifest.ts";
-import { departing, isSecret, refuseDeparture } from "../core/transfer.ts";
+import { toExport, isSecret, refuseExport } from "../core/transfer.ts";
 import type { Run } from "../engine/run.ts";
 import { placeOf } from "./arrival.ts";
-import { travelVault } from "./keys.ts";
-import type { Departure, PageRequest } from "./rpc/run.ts";
+import { transferVault } from "./keys.ts";
+import type { ExportPlan, PageRequest } from "./rpc/run.ts";
 
 /** @throws HoldfastError not_exportable, config_invalid */
-export function departureOf(run: Run, journal: Journal): Departure {
+export function exportOf(run: Run, journal: Journal): ExportPlan {
   const { state } = run;
-  const isSealed = travelVault().newest !== null;
+  const isSealed = transferVault().newest !== null;
   let secrets = 0;
   for (const entry of journal.read()) if (isSecret(entry)) secrets++;
   const { active, steps } = run.snapshot();
-  refuseDeparture(state, { running: Math.max(active.length, steps.running), secrets, isSealable: isSealed });
+  refuseExport(state, { running: Math.max(active.length, steps.running), secrets, isSealable: isSealed });
   const omitted = state.omitted.size + (isSealed ? 0 : secrets);
   return { manifest: manifestOf(state, omitted), createdAt: state.created?.at ?? 0, isSealed };
 }
@@ -33,7 +33,7 @@ export function linesOf(
 ): { readonly text: string; readonly last: number; readonly entries: number } {
   const gone = new HoldfastError("run_not_found", "the run that is being exported has gone on as new, or is gone");
   if (created.at !== createdAt) throw gone;
-  const vault = travelVault();
+  const vault = transferVault();
   if (isSealed && vault.newest === null) {
     throw new HoldfastError("not_exportable", "the key that results of sensitive steps are sealed with is gone");
   }
@@ -43,6 +43,6 @@ export function linesOf(
   const page = journal.page(after, Infinity).filter(({ seq }) => seq <= upTo);
   const last = page.at(-1)?.seq;
   if (last === undefined) throw gone;
-  const text = page.map((entry) => `${JSON.stringify(departing(entry, seal))}\n`).join("");
+  const text = page.map((entry) => `${JSON.stringify(toExport(entry, seal))}\n`).join("");
   return { text, last, entries: page.length };
 }
