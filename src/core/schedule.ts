@@ -221,6 +221,12 @@ export function triggerRunId(scheduleId: string, token: string): string {
   return runIdOf(scheduleId, `trigger.${token}`);
 }
 
+/** What the ids of its firings' runs begin with, and of those started by hand. */
+export function runIdPrefix(scheduleId: string): string {
+  const first = firingRunId(scheduleId, 0);
+  return first.slice(0, first.lastIndexOf(":") + 1);
+}
+
 function runIdOf(scheduleId: string, end: string): string {
   const plain = `${scheduleId}:${end}`;
   if (runId.test(plain)) return plain;

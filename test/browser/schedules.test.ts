@@ -103,6 +103,18 @@ describe("an action asks who and why, and does it", () => {
     await stage.leave(page);
   });
 
+  test("its runs are a click away, also those started by hand, and no others", async () => {
+    const path = "/v1/schedules/report-weekdays/trigger?wait=10s";
+    const { id } = await stage.client.call<{ id: string }>({ method: "POST", path });
+    await stage.client.start("nightly-report", "report-by-hand", { kind: "long" });
+    const page = await stage.visit("/schedules");
+    await card(page, "report-weekdays").getByRole("link", { name: "Its runs" }).click();
+    await page.waitForURL(/idPrefix=/);
+    await page.locator(`[data-key="run-${id}"]`).waitFor();
+    expect(await page.locator('[data-key="run-report-by-hand"]').count()).toBe(0);
+    await stage.leave(page);
+  });
+
   test("pause and resume, also of one in the code", async () => {
     const page = await stage.visit("/schedules");
     await ask(page, "report-quarterly", "Pause");

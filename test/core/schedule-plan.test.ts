@@ -4,13 +4,14 @@ import { HoldfastError } from "../../src/core/error.ts";
 import * as firing from "../../src/core/firing.ts";
 import type { ScheduleState } from "../../src/core/firing.ts";
 import { changeRule, changesMoreThanPause, isSamePlan, makePlan } from "../../src/core/plan.ts";
-import { firingRunId, triggerRunId } from "../../src/core/schedule.ts";
+import { firingRunId, runIdPrefix, triggerRunId } from "../../src/core/schedule.ts";
 import type { Rule } from "../../src/core/schedule.ts";
 import type { ScheduleFields, ScheduleRequest } from "../../src/core/schedules.ts";
 import { encode } from "../../src/core/value.ts";
 
 const hourMs = 3_600_000;
 const noon = Date.UTC(2026, 0, 1, 12);
+const token = "0123456789ABCDEFGHJKMNPQRS";
 const asked = { by: "admin", reason: null };
 const request: ScheduleRequest = { id: "made", workflow: "report", cron: "0 * * * *", ...asked };
 
@@ -177,10 +178,19 @@ test("a schedule made again under the id of one that was removed fires nothing t
 });
 
 test("the id of a run started by hand is one that a run may have, and no firing's", () => {
-  const token = "0123456789ABCDEFGHJKMNPQRS";
   for (const id of ["nightly", "a#2", "é", "x".repeat(256), `${"x".repeat(127)}-`]) {
     expect(triggerRunId(id, token)).toMatch(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
     expect(triggerRunId(id, token)).not.toBe(firingRunId(id, noon));
   }
   expect(triggerRunId("nightly", token)).toBe(`nightly:trigger.${token}`);
 });
+
+test.each(["nightly", "nightly#2", "böse", "n".repeat(256)])(
+  "all runs of a schedule have one beginning of their ids: %s",
+  (id) => {
+    const prefix = runIdPrefix(id);
+    expect(prefix).toMatch(/^.+:$/);
+    expect(firingRunId(id, noon).startsWith(prefix)).toBe(true);
+    expect(triggerRunId(id, token).startsWith(prefix)).toBe(true);
+  },
+);

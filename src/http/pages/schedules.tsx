@@ -2,6 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of schedules: when each fires next, what keeps it from it, and what can be done about it. */
 import { cronInWords } from "../../core/cronwords.ts";
+import { runIdPrefix } from "../../core/schedule.ts";
 import type { Service } from "../../core/service.ts";
 import type { BackfillInfo, ScheduleInfo } from "../../core/schedules.ts";
 import type { Caller } from "../auth.ts";
@@ -122,6 +123,9 @@ function Card({ schedule, caller, id }: CardProps) {
         </div>
         <div class="schedule-what">
           <RuleList schedule={schedule} />
+          <p>
+            <a href={addressOf("/", { workflow, idPrefix: runIdPrefix(schedule.id) })}>Its runs</a>
+          </p>
           {hasInput(schedule) ? (
             <div class="schedule-input">
               <h3>Input</h3>
