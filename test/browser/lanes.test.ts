@@ -59,6 +59,30 @@ test("has an address of its own, and one that there is not is a page that says s
   await stage.leave(page);
 });
 
+test("a run that waits for its turn leads to the lane, and not to all of them", async () => {
+  const page = await stage.visit("/runs/mail-5");
+  await page.getByRole("link", { name: "Who holds it, who waits" }).click();
+  await page.waitForURL(/lane=/);
+  expect(await page.locator("h1").textContent()).toBe(lane);
+  await stage.leave(page);
+});
+
+test("a page that cannot be had anew says so, as what it shows is old, until it can", async () => {
+  const page = await stage.visit("/lanes");
+  await page.clock.install();
+  await page.reload();
+  const sign = page.locator("#live");
+  expect(await sign.isVisible()).toBe(false);
+  await page.route("**/lanes", (route) => route.abort());
+  await page.clock.runFor(6_000);
+  await sign.getByText("reconnecting").waitFor();
+  await page.unroute("**/lanes");
+  await page.clock.runFor(6_000);
+  await sign.waitFor({ state: "hidden" });
+  stage.complaints.splice(0);
+  await stage.leave(page);
+});
+
 test("a limit is set by hand, counts at once, and is given back to the code", async () => {
   const page = await stage.visit("/lanes");
   const card = page.locator(`article[data-key="${lane}"]`);

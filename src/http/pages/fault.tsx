@@ -6,6 +6,8 @@ import { diffLines } from "./diff.ts";
 
 const maxDepth = 8;
 const maxMembers = 20;
+/** So many of them are shown without being asked for. */
+const maxOpen = 3;
 const maxMessage = 4000;
 
 type FaultProps = { readonly error: StoredError; readonly depth?: number };
@@ -31,13 +33,7 @@ export function Fault({ error, depth = 0 }: FaultProps) {
           <pre tabindex={0}>{stack}</pre>
         </details>
       )}
-      {errors.slice(0, maxMembers).map((member) => (
-        <div class="fault-inner">
-          <p class="label">{member.index === undefined ? "One of them" : `Item ${member.index}`}</p>
-          <Fault error={member} depth={depth + 1} />
-        </div>
-      ))}
-      {errors.length > maxMembers ? <p class="faint">… {errors.length - maxMembers} more</p> : null}
+      <Members errors={errors} depth={depth} />
       {cause === undefined || depth >= maxDepth ? null : (
         <div class="fault-inner">
           <p class="label">Caused by</p>
@@ -45,6 +41,31 @@ export function Fault({ error, depth = 0 }: FaultProps) {
         </div>
       )}
     </div>
+  );
+}
+
+type MembersProps = { readonly errors: NonNullable<StoredError["errors"]>; readonly depth: number };
+
+/** Errors of the items of a map, of which the first few say enough: the timeline below must not be far away. */
+function Members({ errors, depth }: MembersProps) {
+  const [first, others] = [errors.slice(0, maxOpen), errors.slice(maxOpen, maxMembers)];
+  const draw = (member: (typeof errors)[number]) => (
+    <div class="fault-inner">
+      <p class="label">{member.index === undefined ? "One of them" : `Item ${member.index}`}</p>
+      <Fault error={member} depth={depth + 1} />
+    </div>
+  );
+  return (
+    <>
+      {first.map(draw)}
+      {others.length === 0 ? null : (
+        <details class="stack-of fault-more">
+          <summary>{others.length} more</summary>
+          {others.map(draw)}
+        </details>
+      )}
+      {errors.length > maxMembers ? <p class="faint">… {errors.length - maxMembers} more</p> : null}
+    </>
   );
 }
 

@@ -13,6 +13,7 @@ import { ValueForm } from "./form.tsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
 import { Instant } from "./instant.tsx";
+import { addressOf } from "./window.tsx";
 
 type WaitsProps = {
   readonly run: RunSnapshot;
@@ -154,7 +155,7 @@ function Revocation({ id, run, caller, call }: Pick<CardProps, "id" | "run" | "c
   return (
     <>
       <div class="row-of">
-        <ActionButton dialog={dialog} caller={caller} role="operate" look="danger">
+        <ActionButton dialog={dialog} caller={caller} role="operate">
           Revoke the address
         </ActionButton>
       </div>
@@ -254,7 +255,7 @@ function LaneCard({ id, wait }: CardProps) {
         </p>
       )}
       <p>
-        <a href="/lanes">All lanes</a>
+        <a href={addressOf("/lanes", { lane: wait.name })}>Who holds it, who waits</a>
       </p>
     </Frame>
   );

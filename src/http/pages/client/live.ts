@@ -126,3 +126,11 @@ function show(state: State): void {
   sign.dataset["state"] = state;
   if (word.textContent !== words[state]) word.textContent = words[state];
 }
+
+/** A page without a feed says nothing of it, unless it cannot be had: what it shows is then old. */
+export function showReach(isReached: boolean): void {
+  if (feed() !== null) return;
+  const sign = document.querySelector<HTMLElement>("#live");
+  if (!isReached) show("offline");
+  else if (sign !== null) sign.hidden = true;
+}

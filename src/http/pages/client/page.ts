@@ -22,11 +22,11 @@ export function drawn(root: ParentNode): void {
   for (const listener of listeners) listener(root);
 }
 
-let running: Promise<void> | null = null;
+let running: Promise<boolean> | null = null;
 let again = false;
 
-/** Fetches and draws the page. Calls during a refresh cause one more refresh together. */
-export function refresh(): Promise<void> {
+/** Fetches and draws the page. Calls during a refresh cause one more refresh together. @returns whether it could be had */
+export function refresh(): Promise<boolean> {
   if (running !== null) {
     again = true;
     return running;
@@ -40,16 +40,17 @@ export function refresh(): Promise<void> {
   return running;
 }
 
-async function refreshOnce(): Promise<void> {
+async function refreshOnce(): Promise<boolean> {
   const text = await fetchHtml(location.href);
-  if (text === null) return;
+  if (text === null) return false;
   const next = new DOMParser().parseFromString(text, "text/html");
   const [main, fresh] = [document.querySelector("main"), next.querySelector("main")];
-  if (main === null || fresh === null) return;
+  if (main === null || fresh === null) return false;
   document.title = next.title;
   for (const prepare of preparers) prepare(fresh);
   morph(main, fresh);
   drawn(main);
+  return true;
 }
 
 /** @returns null if it failed. Reloads the page if the session has ended, which leads to the sign-in page. */

@@ -1,4 +1,5 @@
 /** Owns: refreshing pages without an event stream, every `data-refresh` seconds while they are visible. */
+import { showReach } from "./live.ts";
 import { refresh } from "./page.ts";
 
 let lastAt = performance.now();
@@ -12,5 +13,5 @@ function refreshIfDue(): void {
   const seconds = Number(document.querySelector<HTMLElement>("[data-refresh]")?.dataset["refresh"] ?? 0);
   if (seconds === 0 || document.hidden || performance.now() - lastAt < seconds * 1000) return;
   lastAt = performance.now();
-  void refresh();
+  void refresh().then(showReach);
 }
