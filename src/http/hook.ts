@@ -9,7 +9,8 @@ import { defined } from "../core/record.ts";
 import type { Service } from "../core/service.ts";
 import { readReason } from "./author.ts";
 import { readBytes, readFields, readKey } from "./body.ts";
-import { RequestError } from "./problem.ts";
+import { isVisit, receipt, refusalReceipt } from "./pages/receipt.tsx";
+import { problem, RequestError } from "./problem.ts";
 import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { readTrace } from "./trace.ts";
@@ -27,7 +28,7 @@ export function hookRoutes(service: Service): Route[] {
   return [
     { method: "GET", path: "/v1/webhooks", role: "read", handle: (call) => list(service, call) },
     { method: "POST", path: revokePath, role: "operate", handle: (call) => revoke(service, call) },
-    { method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => receive(service, call).catch(conceal) },
+    { method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => answer(service, call) },
     { method: "ALL", path: "/webhooks/:name", role: "open", handle: (call) => trigger(service, call).catch(conceal) },
   ];
 }
@@ -50,13 +51,26 @@ async function revoke(service: Service, { request, param, author }: Call): Promi
   return Response.json(await service.hooks.revoke(param("id"), param("name"), options));
 }
 
+/** Addresses are sent to people too, whom JSON would tell little. */
+async function answer(service: Service, call: Call): Promise<Response> {
+  try {
+    return await receive(service, call).catch(conceal);
+  } catch (error) {
+    if (!isVisit(call.request)) throw error;
+    return await refusalReceipt(problem(error));
+  }
+}
+
 async function receive(service: Service, { request, param }: Call): Promise<Response> {
   const look = looked(request, hookMethods);
   try {
     // HEAD only checks that the address is valid, and must not resolve the wait.
     if (request.method === "HEAD") await service.hooks.look(param("token"));
     if (look !== null) return look;
-    return reply(await service.hooks.receive(param("token"), await readHook(request, maxHookBytes)));
+    const { duplicate, response } = await service.hooks.receive(param("token"), await readHook(request, maxHookBytes));
+    const kind = duplicate ? "duplicate" : "accepted";
+    if (response === undefined && isVisit(request)) return await receipt(kind);
+    return tell({ kind, ...defined({ response }) });
   } catch (error) {
     // Not a conflict as elsewhere: the address is as useless as an expired one.
     if (hasCode(error, "run_ended")) {
@@ -117,10 +131,6 @@ function headersOf(request: Request): Record<string, string> {
   if (others.length === 0) headers.delete("cookie");
   else headers.set("cookie", others.join("; "));
   return Object.fromEntries(headers);
-}
-
-function reply({ duplicate, response }: HookAnswer): Response {
-  return tell({ kind: duplicate ? "duplicate" : "accepted", ...defined({ response }) });
 }
 
 function tell({ kind, response }: TriggerAnswer): Response {

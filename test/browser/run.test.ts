@@ -214,6 +214,18 @@ describe("a run's page", () => {
     await stage.leave(page);
   });
 
+  test.each(screens)("whoever opens an address is told in words what became of their call, %s", async (screen) => {
+    const { waitingFor } = await journey();
+    const url = waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "";
+    const page = await stage.visit(new URL(url).pathname.slice(0, -2), screen);
+    expect(await page.locator("h1").textContent()).toBe("Unknown address");
+    expect(await page.evaluate("getComputedStyle(document.querySelector('h1')).marginTop")).toBe("0px");
+    expect(await flaws(page, { name: "hook-unknown" })).toEqual([]);
+    // The browser itself remarks on the status.
+    expect(stage.complaints.splice(0).filter((text) => !text.includes("404"))).toEqual([]);
+    await stage.leave(page);
+  });
+
   test("an address that leaked is revoked with a reason, and the page shows the next", async () => {
     const { id, waitingFor } = await journey();
     const url = waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "";

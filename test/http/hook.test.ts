@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import type { HookRequest } from "../../src/core/hooks.ts";
+import { describe, expect, test } from "vitest";
+import { HoldfastError } from "../../src/core/error.ts";
+import type { HookRequest, Hooks } from "../../src/core/hooks.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { failingService, reached, tokens } from "./service.ts";
@@ -31,5 +32,59 @@ test("what lets its sender in here stays out of the run, which others read", asy
   expect(await given({ authorization: "Bearer theirs", cookie: "a=holdfast_session=1" })).toEqual({
     authorization: "Bearer theirs",
     cookie: "a=holdfast_session=1",
+  });
+});
+
+describe("a person who opens an address in a browser", () => {
+  const browser = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+
+  /** The answer to a call with these headers, where the run answers so. */
+  async function visited(receive: Hooks["receive"], headers: Readonly<Record<string, string>>): Promise<Response> {
+    const service = failingService(reached);
+    const app = createApp({ ...service, hooks: { ...service.hooks, receive } }, () =>
+      parseConfig({ API_TOKENS: tokens }),
+    );
+    return await app.request("https://example.com/hooks/token", { headers });
+  }
+
+  test.each([
+    { duplicate: false, status: 202, title: "Received" },
+    { duplicate: true, status: 200, title: "Already received" },
+  ])("is told in words whether the call counts: $title", async ({ duplicate, status, title }) => {
+    const response = await visited(() => Promise.resolve({ duplicate }), browser);
+    expect(response.status).toBe(status);
+    expect(response.headers.get("content-type")).toContain("text/html");
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(response.headers.get("referrer-policy")).toBe("no-referrer");
+    expect(await response.text()).toContain(`<h1>${title}</h1>`);
+  });
+
+  test.each([
+    { code: "webhook_expired", status: 410, title: "No longer open" },
+    { code: "run_ended", status: 410, title: "No longer open" },
+    { code: "webhook_not_found", status: 404, title: "Unknown address" },
+    { code: "webhook_rejected", status: 403, title: "Not accepted" },
+    { code: "webhook_unavailable", status: 503, title: "Not now" },
+  ] as const)("is told in words why it does not: $code", async ({ code, status, title }) => {
+    const refuse = () => Promise.reject(new HoldfastError(code, "the <b>wait</b> is over"));
+    const response = await visited(refuse, browser);
+    expect(response.status).toBe(status);
+    const html = await response.text();
+    expect(html).toContain(`<h1>${title}</h1><p>The &lt;b&gt;wait&lt;/b&gt; is over.</p>`);
+    expect(html).toContain(`<code>${status} ${code}</code>`);
+  });
+
+  test("gets what the workflow itself answers", async () => {
+    const answered = { duplicate: false, response: { status: 200, headers: {}, body: "Thank you." } };
+    const response = await visited(() => Promise.resolve(answered), browser);
+    expect(await response.text()).toBe("Thank you.");
+  });
+
+  test("and a program gets JSON, as ever", async () => {
+    const response = await visited(() => Promise.resolve({ duplicate: false }), { accept: "*/*" });
+    expect(await response.json()).toEqual({ accepted: true, duplicate: false });
+    const refused = await visited(() => Promise.reject(new HoldfastError("webhook_expired", "over")), {});
+    expect(refused.headers.get("content-type")).toBe("application/problem+json");
+    expect(await refused.json()).toMatchObject({ code: "webhook_expired", status: 410 });
   });
 });
