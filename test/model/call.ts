@@ -54,7 +54,8 @@ const graceMs = 30_000;
 export const momentMs = 100;
 
 export class Call {
-  readonly kind: "run" | "undo" | "sleep" | "wait" | "child";
+  /** A webhook is two: its address, and its call. */
+  readonly kind: "run" | "undo" | "sleep" | "wait" | "child" | "address" | "webhook";
   readonly id: string;
   readonly name: string;
   readonly scope: Scope | null;
@@ -180,7 +181,7 @@ export class Call {
   wait({ at }: Seen, until: unknown): void {
     const { ms } = this.plan;
     claim(
-      this.state === "called" || (this.state === "over" && at <= this.fixedAt + this.fuzzMs),
+      this.state === "called" || (this.state === "over" && at <= this.fixedAt + Math.max(this.fuzzMs, this.#slackMs)),
       `${this.id} waits already`,
     );
     if (ms === null) same(until, null, `the deadline of ${this.id}`);

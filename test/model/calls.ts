@@ -3,6 +3,7 @@ import { momentMs } from "./call.ts";
 import type { Call, Clock } from "./call.ts";
 import { Disagreement, claim, near } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
+import { Listeners } from "./listener.ts";
 import { isLost } from "./race.ts";
 
 /** `besides`: what was open when it had failed and was retried, and its handler has not come to again. */
@@ -20,10 +21,12 @@ export class Calls {
   /** The instant of the newest entry. */
   at = 0;
   pausedAt: number | null = null;
+  isCancelled = false;
   /** A step without an attempt left has paused the run, whether or not anybody waits for it by now. */
   #isExhausted = false;
   /** When the newest pause was over. */
   resumedAt = 0;
+  readonly listeners: Listeners;
   readonly #counts = new Map<string, number>();
   readonly #clock: Clock;
   /** Those of earlier handlers that nothing came of yet, by key: a handler that makes them goes on with them. */
@@ -32,6 +35,7 @@ export class Calls {
   /** @param before those of the handler before, where the run had ended and is retried */
   constructor(clock: Clock, before: Calls | null = null) {
     this.#clock = clock;
+    this.listeners = new Listeners(before?.listeners ?? null);
     if (before === null) return;
     [this.at, this.pausedAt] = [before.at, before.pausedAt];
     [this.#isExhausted, this.resumedAt] = [before.#isExhausted, before.at];
@@ -66,6 +70,8 @@ export class Calls {
 
   /** What must have come by now and has not. */
   overdue(at: number, isEnding: boolean, inbox: readonly Seen[]): void {
+    // Of what came in a pause that a cancellation ended nobody says when it is heard.
+    if (!isEnding && !this.isCancelled) this.listeners.overdue(at, this, this.#clock.slackMs, inbox);
     for (const call of this.open) {
       const { kind, id, state, latest } = call;
       // What a death cut off begins again once the pause is over.
@@ -81,6 +87,7 @@ export class Calls {
 
   /** Signals go to the wait that was called first. */
   firstWait(name: string): Call | undefined {
+    if (this.listeners.hears(name)) return undefined;
     return this.open.find((call) => call.kind === "wait" && call.name === name && !isLost(call.scope));
   }
 
@@ -159,7 +166,8 @@ export class Calls {
     const open = this.open.filter(({ kind }) => !isUndoing || kind === "undo");
     const isMoving = ({ state, latest }: Call): boolean => state === "called" || (state !== "flying" && latest <= now);
     if (open.length === 0 || open.some((call) => call.unsure || isMoving(call))) return null;
-    const waits = open.flatMap(waitOf);
+    const heard = isUndoing ? [] : [...this.listeners.recorded].map((name) => `signal ${name}`);
+    const waits = [...open.flatMap(waitOf), ...heard];
     const besides = isUndoing ? [] : [...this.#known.values()].flatMap((call) => [...waitOf(call), `retry ${call.id}`]);
     const isBusy = waits.length === 0 || open.some(({ state }) => state === "flying");
     return { status: isBusy ? "running" : "waiting", waitingFor: waits.toSorted(), besides };
@@ -185,5 +193,6 @@ export class Calls {
 function waitOf({ kind, id, name, state, child }: Call): string[] {
   if (state === "resting") return [`retry ${id}`];
   if (state !== "waiting") return [];
+  if (kind === "webhook") return [`webhook ${name}`];
   return [kind === "wait" ? `signal ${name}` : kind === "sleep" ? `timer ${name}` : `run ${child}`];
 }

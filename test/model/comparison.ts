@@ -138,6 +138,18 @@ function timesOf(key: string): number {
   return Number(/:[0-9a-z]+(?:\.(\d+))?(?:\.undo)?:[^:]*$/.exec(key)?.[1] ?? 0);
 }
 
+/** Each call that was taken is on record, and no bad one is. */
+function checkCalls(own: readonly Request[], history: readonly Seen[], fail: (why: string) => never): void {
+  const received = history.filter(({ kind, request }) => {
+    return kind === "webhook.received" && (request as { body: { key: string } }).body.key === own[0]?.key;
+  });
+  const taken = own.filter(({ answer }) => answer === "taken");
+  if (taken.length > received.length) fail("a call that was accepted is not on record");
+  if (own.some(({ what, answer }) => answer === "webhook_rejected" && what !== "bad call"))
+    fail("a good call was refused");
+  if (own.some(({ what, answer }) => answer === "taken" && what === "bad call")) fail("a bad call was accepted");
+}
+
 const ends = /^run\.(completed|failed|cancelled)$/;
 
 /** It had ended by then, or ended at that instant, and was not retried before. */
@@ -162,7 +174,8 @@ function checkRequests({ requests, history }: Observation): void {
     };
     const taken = own.filter(({ answer }) => answer === "taken" || answer.startsWith("result"));
     const refused = own.filter((request) => !taken.includes(request) && request.answer !== "duplicate");
-    if (own[0]?.what === "signal" || own[0]?.what === "update") {
+    if (own[0]?.what.endsWith("call") === true) checkCalls(own, history, fail);
+    else if (own[0]?.what === "signal" || own[0]?.what === "update") {
       if (entries !== (taken.length > 0 ? 1 : 0)) fail("what was accepted is not on record once");
       if (
         own.some(

@@ -95,6 +95,9 @@ class Driver {
       case "cancel":
       case "terminate":
         return await this.#request(what, key, what);
+      case "call":
+        // What takes calls is performed by the engine in Node alone.
+        return;
       case "death":
       case "eviction":
         return await this.#stage.disturb(this.#id, what);

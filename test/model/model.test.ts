@@ -5,6 +5,7 @@
 import { expect, test } from "vitest";
 import { compare } from "./comparison.ts";
 import { makeProgram, makeRenewedProgram } from "./program.ts";
+import { makeReceivingProgram } from "./receiving.ts";
 import { explain } from "./report.ts";
 import { stage } from "./stage.ts";
 
@@ -65,6 +66,7 @@ test.each([
 test.each([
   ["", makeProgram],
   [", also of one that goes on as new", makeRenewedProgram],
+  [", also of one that takes calls and hears signals", makeReceivingProgram],
 ])(
   "guarantees 1 to 5 and 8: the engine does what the model of a run says%s",
   { timeout: 3_600_000 },

@@ -12,7 +12,8 @@ import { Disagreement, Given, claim, same } from "./disagreement.ts";
 import type { Seen } from "./disagreement.ts";
 import { cancelled, failed } from "./ending.ts";
 import type { Ending } from "./ending.ts";
-import type { How, Tools } from "./player.ts";
+import { acceptedBy, refusedBy } from "./hook.ts";
+import type { Hook, How, Tools } from "./player.ts";
 import { Past } from "./past.ts";
 import type { Told } from "./past.ts";
 import { isLost, map, race, scopes } from "./race.ts";
@@ -24,7 +25,7 @@ import { Updates } from "./update.ts";
 type Handler = (tools: Tools, input: Input) => Promise<unknown>;
 
 const outcomes =
-  /^((step|undo|child)\.(completed|failed)|timer\.fired|wait\.timed_out|signal\.consumed|update\.accepted)$/;
+  /^((step|undo|child)\.(completed|failed)|timer\.fired|wait\.timed_out|signal\.consumed|update\.accepted|webhook\.(created|received))$/;
 /** Those that come at the same time may be on record together, before the handler has heard of the first. */
 const ended = /^(step|undo)\.completed$/;
 /** What does not begin or fire while the run is paused. */
@@ -54,6 +55,8 @@ export class Model {
   /** Signals that nobody consumed. */
   #inbox: Seen[] = [];
   #updates = new Updates();
+  /** What was heard last. */
+  #heard: unknown = null;
   #unsaid: unknown[] = [];
   /** What is yet to hear of a cancellation. */
   #told: (() => void)[] = [];
@@ -90,6 +93,7 @@ export class Model {
     if (kind === "run.created") this.#create(entry);
     this.#past.see(entry);
     if (kind === "run.retried" && this.end !== null) return await this.#retry(entry, handler);
+    if (kind === "webhook.rejected") return this.#refused(entry);
     claim(this.end === null, `${kind} after the end`);
     this.#calls.begin(entry);
     this.#calls.overdue(at, this.#wanted !== null || this.#renewal.isAsked, this.#inbox);
@@ -140,6 +144,7 @@ export class Model {
   #note(entry: Seen): void {
     if (!outcomes.test(entry.kind) || entry.kind.startsWith("undo")) return;
     if (entry.kind === "update.accepted") return this.#past.tell(entry, null);
+    if (entry["listener"] === true) return this.#past.tell({ ...entry, payload: this.#heard }, null);
     const id = entry["step"] ?? entry["call"];
     const call = this.#calls.made.find((each) => each.kind === kindOf(entry) && each.id === id);
     if (call !== undefined) this.#past.tell(entry, call);
@@ -186,9 +191,12 @@ export class Model {
   }
 
   #give({ call, entry, outcome }: Told): boolean {
-    if (call === null) this.#updates.see("accepted", entry, true);
-    const open = this.#calls.open.find(({ key }) => key === call?.key);
-    if (outcome !== null) open?.end(outcome);
+    if (call === null && entry.kind === "update.accepted") this.#updates.see("accepted", entry, true);
+    if (call === null) return entry.kind === "update.accepted" || this.#hear(entry);
+    const open = this.#calls.open.find(({ key }) => key === call.key);
+    if (open?.kind === "address" && outcome !== null && "value" in outcome)
+      open.end({ value: this.#address(open, null) });
+    else if (outcome !== null) open?.end(outcome);
     return open !== undefined;
   }
 
@@ -203,6 +211,12 @@ export class Model {
       run,
       sleep: (name, ms) => this.#call("sleep", name, { ms }),
       waitFor: (name, ms) => this.#call("wait", name, { ms }),
+      webhook: (name, ms) => this.#call("address", name, { ms }) as Promise<Hook>,
+      listen: (name, fn) => {
+        if (this.#wanted !== null) return;
+        this.#calls.listeners.register(name, { fn, at: this.#calls.at });
+        this.#replay.claim(`listener ${name}`);
+      },
       invoke: () => this.#call("child", "modelled", {}),
       renew: (input) => this.#renew(input),
       map: (name, items, deed, how) => map(name, items, deed, how, (one) => run(name, one, how)),
@@ -287,9 +301,14 @@ export class Model {
       case "timer":
       case "wait":
         if (verb === "withdrawn") return this.#calls.withdraw(entry["calls"] as readonly Called[]);
-        return this.#timed(noun === "timer" ? "sleep" : "wait", verb, entry);
+        return this.#timed(noun === "timer" ? "sleep" : entry["wait"] === "webhook" ? "webhook" : "wait", verb, entry);
       case "signal":
-        return verb === "received" ? void this.#inbox.push(entry) : this.#consumed(entry);
+        if (verb === "received") return void this.#inbox.push(entry);
+        return entry["listener"] === true ? this.#listened(entry) : this.#consumed(entry);
+      case "listener":
+        return this.#calls.listeners.added(String(entry["name"]));
+      case "webhook":
+        return verb === "created" ? this.#addressed(entry) : this.#called(entry);
       case "update":
         return this.#updates.see(verb, entry, this.#wanted === null && this.#calls.pausedAt === null);
       case "log": {
@@ -300,7 +319,7 @@ export class Model {
       case "run":
         return this.#moved(verb, entry);
       default:
-        return claim(noun === "listener", `no such entry was expected: ${entry.kind}`);
+        return claim(false, `no such entry was expected: ${entry.kind}`);
     }
   }
 
@@ -331,7 +350,7 @@ export class Model {
     this.#removed.add(key);
   }
 
-  #timed(kind: "sleep" | "wait", verb: string, entry: Seen): void {
+  #timed(kind: "sleep" | "wait" | "webhook", verb: string, entry: Seen): void {
     const id = entry["call"];
     if (verb === "set" || verb === "started") {
       // Also what was called in the very turn in which it was given up.
@@ -363,6 +382,64 @@ export class Model {
     this.#inbox.splice(this.#inbox.indexOf(signal), 1);
     claim(call.state === "called" || signal.at <= call.earliest, `the signal came after ${call.id} was over`);
     call.settle(signal["payload"]);
+  }
+
+  /** A function takes every signal of its name, also before a wait that was called earlier. */
+  #listened(entry: Seen): void {
+    const name = String(entry["name"]);
+    const signal = this.#inbox.find((each) => each["name"] === name);
+    same(entry["signal"], signal?.seq, `the oldest signal ${name}`);
+    claim(this.#calls.listeners.hears(name) && this.#wanted === null, `nobody hears ${name}`);
+    if (signal === undefined) return;
+    this.#inbox.splice(this.#inbox.indexOf(signal), 1);
+    this.#heard = signal["payload"];
+    this.#hear(signal);
+  }
+
+  /** False where no function hears it, or not yet. */
+  #hear(signal: Seen): boolean {
+    if (!this.#calls.listeners.hears(String(signal["name"]))) return false;
+    this.#calls.listeners.hear(signal).catch((error: Parameters<typeof failed>[0]) => {
+      // How a cancelled run ends is for its handler to say.
+      if (this.#cancelled === null) void this.#leave(failed(error));
+    });
+    return true;
+  }
+
+  /** From here on a webhook may be called. */
+  #addressed(entry: Seen): void {
+    const id = entry["call"];
+    const call = this.#calls.made.find((each) => each.kind === "address" && each.id === id);
+    const made = call ?? this.#calls.find("address", id);
+    made.wait(entry, entry["until"]);
+    if (made.state === "waiting") return made.settle(this.#address(made, entry));
+    // Nobody waits for it any more: who begins anew is given it.
+    made.outcome = { value: this.#address(made, entry) };
+    this.#calls.find("webhook", id).lose();
+  }
+
+  /** @param entry what fixes its deadline; null where that is on record */
+  #address({ id, name, scope, plan }: Call, entry: Seen | null): Hook {
+    const { at } = this.#calls;
+    const received = new Promise((resolve, reject) => {
+      const identity = { kind: "webhook", id, name, scope, times: 0 } as const;
+      const call = new Call(identity, plan, at, { resolve, reject }, this.deeds, this.#clock);
+      if (entry !== null) call.wait(entry, entry["until"]);
+      this.#calls.make(call);
+      this.#replay.claim(call.key);
+    });
+    received.catch(() => {});
+    return { received: () => received };
+  }
+
+  #called(entry: Seen): void {
+    const call = this.#calls.find("webhook", entry["call"]);
+    call.settle(acceptedBy(call, entry, this.#calls.pausedAt !== null, this.#clock));
+  }
+
+  #refused(entry: Seen): void {
+    const call = this.#calls.made.find(({ kind, id }) => kind === "webhook" && id === entry["call"]);
+    refusedBy(call, entry, this.end !== null || this.#wanted !== null);
   }
 
   #childed(verb: string, entry: Seen): void {
@@ -415,6 +492,7 @@ export class Model {
     this.#isLate = this.#wanted !== null;
     // Whoever is told to end may clean up at once.
     this.#calls.pausedAt = null;
+    this.#calls.isCancelled = true;
     const { open } = this.#calls;
     const reject = (call: Call): void => call.reject(this.#cancelled);
     const told = open.filter((call) => !flying.includes(call)).map((call) => () => reject(call));
@@ -492,7 +570,9 @@ export class Model {
 }
 
 /** Of which kind the call is that the entry settles. */
-function kindOf({ kind }: Seen): Call["kind"] {
+function kindOf({ kind, wait }: Seen): Call["kind"] {
+  if (kind === "webhook.created") return "address";
+  if (kind === "webhook.received" || wait === "webhook") return "webhook";
   if (kind.startsWith("step")) return "run";
   if (kind.startsWith("child")) return "child";
   return kind.startsWith("timer") ? "sleep" : "wait";

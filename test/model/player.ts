@@ -34,6 +34,9 @@ export interface Tools {
   run(name: string, deed: (attempt: number, episode: number) => Deed, how: How): Promise<unknown>;
   sleep(name: string, ms: number): Promise<unknown>;
   waitFor(name: string, timeoutMs: number | null): Promise<unknown>;
+  /** Whoever judges a call takes so long. */
+  webhook(name: string, timeoutMs: number | null, judgingMs: number): Promise<Hook>;
+  listen(name: string, fn: (payload: unknown) => Promise<unknown>): void;
   map(name: string, items: number, deed: (item: number, episode: number) => Deed, how: How & Fan): Promise<unknown>;
   race(branches: Readonly<Record<string, () => Promise<void>>>): Promise<{ readonly key: string }>;
   invoke(input: Input): Promise<unknown>;
@@ -46,6 +49,9 @@ export interface Tools {
   /** Does not return. */
   fail(error: Error): Promise<never>;
 }
+
+/** `received` answers the body of its call. */
+export type Hook = { readonly received: () => Promise<unknown> };
 
 /** Units an attempt may take where it has no timeout. */
 const long = 100_000;
@@ -99,6 +105,12 @@ class Player {
         return await this.#watch(path, tools.sleep(this.#name(node, path), node.units * ms));
       case "wait":
         return await this.#watch(path, tools.waitFor(node.name, node.timeout === null ? null : node.timeout * ms));
+      case "hook":
+        return await this.#watch(path, this.#hook(node, path));
+      case "listen":
+        this.#listen(node, path);
+        // Which of several branches that are over at once comes first, nobody says.
+        return void (await tools.sleep(this.#name({ name: "nap" }, path), 0));
       case "child":
         return await this.#watch(path, tools.invoke(this.#childOf(node)));
       case "seq":
@@ -130,6 +142,23 @@ class Player {
       default:
         return node satisfies never;
     }
+  }
+
+  async #hook({ name, timeout, nap, judging }: Extract<Node, { t: "hook" }>, path: string): Promise<unknown> {
+    const ms = this.#unitMs;
+    const hook = await this.#tools.webhook(name, timeout === null ? null : timeout * ms, judging * ms);
+    this.#note(path, "has an address");
+    if (nap > 0) await this.#tools.sleep(this.#name({ name: "nap" }, path), nap * ms);
+    return await hook.received();
+  }
+
+  #listen({ name, body }: Extract<Node, { t: "listen" }>, path: string): void {
+    let heard = 0;
+    this.#tools.listen(name, async (payload) => {
+      const own = `${path}!${++heard}`;
+      this.#note(own, `heard ${String(payload)}`);
+      await this.play(body, own);
+    });
   }
 
   #childOf({ body }: Extract<Node, { t: "child" }>): Input {

@@ -30,6 +30,16 @@ export type Node =
     }
   | { readonly t: "sleep"; readonly name: string; readonly units: number }
   | { readonly t: "wait"; readonly name: string; readonly timeout: number | null }
+  /** A webhook, asked for its call so long behind; whoever judges a call takes that long. */
+  | {
+      readonly t: "hook";
+      readonly name: string;
+      readonly timeout: number | null;
+      readonly nap: number;
+      readonly judging: number;
+    }
+  /** From here on each signal of this name is heard, and this is done about it. */
+  | { readonly t: "listen"; readonly name: string; readonly body: Node }
   | { readonly t: "child"; readonly body: Node }
   | { readonly t: "seq"; readonly nodes: readonly Node[] }
   | { readonly t: "join"; readonly mode: "all" | "allSettled" | "race" | "any"; readonly nodes: readonly Node[] }
@@ -57,6 +67,8 @@ export type Input = {
 export type Happening = { readonly at: number; readonly key: string } & (
   | { readonly what: "signal"; readonly name: string; readonly payload: string; readonly again: boolean }
   | { readonly what: "update"; readonly argument: number; readonly again: boolean }
+  /** Of a webhook; one that is not `good` is refused. */
+  | { readonly what: "call"; readonly webhook: string; readonly good: boolean; readonly again: boolean }
   | { readonly what: "pause" | "resume" | "cancel" | "terminate" | "retry" }
   /** The process dies: at once, or as the run writes so many commits more. */
   | { readonly what: "death"; readonly commits: number | null }
@@ -72,7 +84,7 @@ export type Program = {
 };
 
 const names = ["a", "b", "b", "c#2"] as const;
-const signals = ["go", "stop"] as const;
+export const signals = ["go", "stop"] as const;
 
 /** The program of this seed, with what happens to it. */
 export function makeProgram(seed: number, unitMs: number): Program {
@@ -89,7 +101,7 @@ export function makeRenewedProgram(seed: number, unitMs: number): Program {
   return made(seed, unitMs, maker, maker.lives());
 }
 
-function made(seed: number, unitMs: number, maker: Maker, [body, ...next]: readonly [Node, ...Node[]]): Program {
+export function made(seed: number, unitMs: number, maker: Maker, [body, ...next]: readonly [Node, ...Node[]]): Program {
   const lives = { body, next, round: 0, sum: 0 };
   const input = { ...lives, unitMs, asks: maker.below(3) === 0, apart: seed % 4 === 3 };
   return { seed, input, history: maker.history(), retries: seed % 3 };
@@ -228,7 +240,7 @@ class Maker {
   }
 }
 
-class RenewedMaker extends Maker {
+export class RenewedMaker extends Maker {
   override node(depth: number): Node {
     return this.below(9) === 0 ? this.renewal() : super.node(depth);
   }

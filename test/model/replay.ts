@@ -8,14 +8,14 @@ export class Replay {
   isPast = false;
   readonly #turn: () => Promise<void>;
   readonly #give: (told: Told) => boolean;
-  /** Outcomes of calls that were not made yet, by key. */
-  readonly #aside = new Map<string, Told>();
+  /** Outcomes of calls that were not made yet, and signals that nobody hears yet, by key. */
+  readonly #aside = new Map<string, Told[]>();
   /** Those of them whose calls were made since. */
   readonly #claims: Told[] = [];
 
   /**
    * @param turn resolves once no microtask is left
-   * @param give tells the handler; false where it has not made that call
+   * @param give tells the handler; false where it has not made that call, or has no function that hears it
    */
   constructor(turn: () => Promise<void>, give: (told: Told) => boolean) {
     this.#turn = turn;
@@ -31,17 +31,16 @@ export class Replay {
     for (const [index, each] of told.entries()) {
       await this.settle();
       this.isPast = index < newest;
-      if (!this.#give(each) && each.call !== null) this.#aside.set(each.call.key, each);
+      if (!this.#give(each)) this.#aside.set(keyOf(each), [...(this.#aside.get(keyOf(each)) ?? []), each]);
       await this.#turn();
     }
     await this.settle();
     this.isOn = false;
   }
 
-  /** The call with this key is being made; false where nothing was put aside for it. */
+  /** The call with this key is being made, or the function registered; false where nothing was put aside for it. */
   claim(key: string): boolean {
-    const told = this.#aside.get(key);
-    if (told !== undefined) this.#claims.push(told);
+    this.#claims.push(...(this.#aside.get(key) ?? []));
     return this.#aside.delete(key);
   }
 
@@ -52,4 +51,8 @@ export class Replay {
       await this.#turn();
     }
   }
+}
+
+function keyOf({ call, entry }: Told): string {
+  return call?.key ?? `listener ${String(entry["name"])}`;
 }

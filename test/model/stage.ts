@@ -4,6 +4,7 @@ import { decode, encode } from "../../src/core/value.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import type { Step } from "../../src/core/step.ts";
 import type { Stored } from "../../src/core/value.ts";
+import { receiveHook } from "../../src/engine/hook.ts";
 import { receiveUpdate } from "../../src/engine/update.ts";
 import { Family } from "../engine/family.ts";
 import { startAt } from "../engine/host.ts";
@@ -37,7 +38,9 @@ class Performance {
 
   constructor(program: Program) {
     this.#program = program;
-    const handler = (input: Input, step: Step): Promise<unknown> => performWith(step, input, this.#world(step.info.id));
+    const handler = (input: Input, step: Step): Promise<unknown> => {
+      return performWith(step, input, this.#world(step.info.id), (ms) => this.#family.clock.after(ms));
+    };
     this.#family = new Family(define(handler, { name: workflow }));
   }
 
@@ -128,15 +131,20 @@ class Performance {
   #feed(id: string, fed: number): void {
     const { status, waitingFor } = this.#family.snapshot(id);
     this.#look();
-    const wait = waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
+    const { listeners, open } = this.#family.run(id).state;
+    const waits = waitingFor.filter(({ kind, until }) => kind === "signal" && until === null);
+    const wait = waits.find(({ name }) => !listeners.has(name));
+    const hook = [...open].find(({ kind, until, url }) => kind === "webhook" && until === null && url !== null);
     this.#family.plan(this.#family.clock.at + this.#program.input.unitMs, () => {
       const run = this.#family.run(id);
       const { calls, ending } = run.state;
       const isExhausted = ending === null && [...calls.values()].some(({ done, exhausted }) => !done && exhausted);
       if (status === "paused" && !isExhausted) return this.#act(id, "resume", `resume ${fed}`);
       if (status === "paused") return this.#act(id, "retry", `retry ${fed}`);
-      if (wait !== undefined) this.#signal(id, wait.name, `fed ${fed}`, `fed ${fed}`);
-      return undefined;
+      if (wait !== undefined) return this.#signal(id, wait.name, `fed ${fed}`, `fed ${fed}`);
+      if (hook !== undefined) return void this.#call(id, hook.id, { key: `fed ${fed}`, good: true });
+      // What it waits for, a function hears.
+      return waits.length === 0 ? undefined : this.#act(id, "cancel", `cancel ${fed}`);
     });
   }
 
@@ -154,6 +162,10 @@ class Performance {
         return;
       case "update":
         for (let i = 0; i < (happening.again ? 2 : 1); i++) void this.#update(happening.argument, key);
+        return;
+      case "call":
+        for (let i = 0; i < (happening.again ? 2 : 1); i++)
+          void this.#call(rootId, happening.webhook, { key, good: happening.good });
         return;
       case "retry":
       case "pause":
@@ -220,6 +232,18 @@ class Performance {
     if (!process.closed) this.#requests.push({ what: "update", key, at: this.#family.clock.at, answer });
   }
 
+  async #call(id: string, webhook: string, body: { readonly key: string; readonly good: boolean }): Promise<void> {
+    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    const request = { method: "POST", headers: { "content-type": "application/json" }, query: {}, body: bytes };
+    const process = this.#family.journal(id);
+    const taking = receiveHook(this.#family.run(id), webhook, request);
+    this.#family.wake(id);
+    const answer = await taking.then(({ duplicate }) => (duplicate ? "duplicate" : "taken"), codeOf);
+    // Nothing is answered by a dead process.
+    if (process.closed || id !== rootId) return;
+    this.#requests.push({ what: body.good ? "call" : "bad call", key: body.key, at: this.#family.clock.at, answer });
+  }
+
   #look(): void {
     if (!this.#family.has(rootId) || this.#family.journal(rootId).closed) return;
     const { seq, status, waitingFor } = this.#family.snapshot(rootId);
@@ -241,7 +265,7 @@ function codeOf(error: unknown): string {
   throw error;
 }
 
-const values = ["input", "result", "payload", "output", "argument"];
+const values = ["input", "result", "payload", "output", "argument", "request"];
 
 function seenOf(entry: Entry): Seen {
   const fields = Object.entries(entry).map(([name, value]: [string, unknown]) => [

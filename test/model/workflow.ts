@@ -1,6 +1,7 @@
 /** The programs of the model, performed with the tools of the engine: the workflow `modelled`. */
 import { NonRetryableError } from "../../src/core/error.ts";
 import type { AttemptContext, RunOptions, Step } from "../../src/core/step.ts";
+import type { Delivery } from "../../src/core/webhook.ts";
 import { perform } from "./player.ts";
 import type { Deed, How, Tools } from "./player.ts";
 import type { Input } from "./program.ts";
@@ -19,11 +20,16 @@ export type World = (effect: Effect) => Promise<number | void>;
 
 export const workflow = "modelled";
 
-export async function performWith(step: Step, input: Input, world: World): Promise<unknown> {
-  return await perform(toolsOf(step, world), input);
+export async function performWith(step: Step, input: Input, world: World, wait: Wait = realTime): Promise<unknown> {
+  return await perform(toolsOf(step, world, wait), input);
 }
 
-function toolsOf(step: Step, world: World): Tools {
+/** Resolves after so long. */
+type Wait = (ms: number) => Promise<void>;
+
+const realTime: Wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function toolsOf(step: Step, world: World, wait: Wait): Tools {
   const act = async (
     deed: (episode: number) => Deed,
     { attempt, idempotencyKey: key }: AttemptContext,
@@ -55,6 +61,15 @@ function toolsOf(step: Step, world: World): Tools {
       ),
     sleep: (name, ms) => step.sleep(name, ms),
     waitFor: (name, timeoutMs) => step.waitFor(name, timeoutMs === null ? {} : { timeout: timeoutMs }),
+    webhook: async (name, timeoutMs, judgingMs) => {
+      const verify = async ({ body }: Delivery): Promise<boolean> => {
+        await wait(judgingMs);
+        return (body as { good: boolean }).good;
+      };
+      const hook = await step.webhook(name, { verify, ...(timeoutMs === null ? {} : { timeout: timeoutMs }) });
+      return { received: async () => (await hook.received())?.body ?? null };
+    },
+    listen: (name, fn) => step.onSignal(name, fn),
     map: async (name, items, deed, { width, tolerate, settled, ...how }) => {
       const list = Array.from({ length: items }, (_, item) => item);
       const options = { ...optionsOf(how), concurrency: width };
