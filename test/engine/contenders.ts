@@ -44,7 +44,12 @@ export function makeContention(seed: number): Contention {
   const contenders = Array.from({ length: 3 + maker.below(3) }, () => {
     const other = maker.below(3) === 0;
     const flow = flows[other ? 1 : 0];
-    return { program: maker.program(seed), workflow: other ? "other" : "flow", flow, startMs: maker.pick(maker.spans) };
+    return {
+      program: maker.program(seed),
+      workflow: other ? "other" : "flow",
+      flow,
+      startMs: maker.pick([0, 0, 1, 20, 1000, 60_000]),
+    };
   });
   return { seed, contenders, strokes: maker.strokes(contenders.length), lost: maker.below(3) === 0 ? 0.1 : 0 };
 }
@@ -56,6 +61,12 @@ class ContendingMaker extends ReceivingMaker {
   /** Nobody makes requests for it. */
   override fetch(): Node {
     return this.run();
+  }
+
+  /** They overlap where no lane keeps them apart. */
+  override run(): Node {
+    const run = super.run();
+    return run.t === "run" && this.below(2) === 0 ? { ...run, ms: this.pick([1000, 10_000, 60_000]) } : run;
   }
 
   program(seed: number): Program {

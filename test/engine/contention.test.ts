@@ -14,6 +14,7 @@ async function check(seed: number): Promise<number> {
   const contest = new Contest(makeContention(seed));
   await contest.play();
   for (const contestant of contest.runs.values()) checkRun(contestant);
+  expect(contest.workload.excess).toEqual([]);
   checkRates(contest);
   return [...contest.runs.values()].reduce((deaths, { deaths: own }) => deaths + own, 0);
 }

@@ -44,7 +44,7 @@ export class Contestant {
 export class Contest {
   readonly contention: Contention;
   readonly simulation: LaneSimulation;
-  readonly workload: Workload;
+  readonly workload = new Workload();
   readonly runs = new Map<string, Contestant>();
   readonly #lags;
   readonly #strokes: Stroke[];
@@ -53,7 +53,6 @@ export class Contest {
     const { seed, lost, strokes } = contention;
     this.contention = contention;
     this.simulation = new LaneSimulation(`contention ${seed}`);
-    this.workload = new Workload(this.simulation);
     this.#lags = createRandom(`lags ${seed}`);
     this.#strokes = [...strokes];
     const network = createRandom(`network ${seed}`);

@@ -1,9 +1,8 @@
 /** Who is at work under which limits: what no lane may let through. */
-import { expect } from "vitest";
 import type { LaneNeed } from "../../src/core/need.ts";
 import type { AttemptContext, Step } from "../../src/core/step.ts";
 import type { Run } from "../../src/engine/run.ts";
-import type { LaneSimulation, SimulatedRun } from "./simulation.ts";
+import type { SimulatedRun } from "./simulation.ts";
 
 /** An attempt under way; one that was told to stop, or whose process has died, is at work no more. */
 type Attempt = {
@@ -14,14 +13,8 @@ type Attempt = {
 };
 
 export class Workload {
-  /** The most that were at work at once, by lane. */
-  readonly most = new Map<string, number>();
-  readonly #simulation: LaneSimulation;
+  readonly excess: { readonly lane: string; readonly limit: number | null; readonly used: number }[] = [];
   #attempts: Attempt[] = [];
-
-  constructor(simulation: LaneSimulation) {
-    this.#simulation = simulation;
-  }
 
   /** The step, whose attempts are counted. */
   watch(simulated: SimulatedRun, step: Step): Step {
@@ -57,18 +50,22 @@ export class Workload {
     return watched as unknown as Step;
   }
 
-  /** No more than the limit of each lane, of those that wait for lanes at all. */
+  /** Notes where more than the limit of a lane are at work, of those that wait for lanes at all. */
   #check(): void {
     this.#attempts = this.#attempts.filter(({ simulated, run, signal }) => simulated.run === run && !signal.aborted);
     const atWork = this.#attempts.filter(({ run: { state } }) => state.cancelling === null && state.ending === null);
-    for (const [name, { limit }] of this.#simulation.lanes) {
-      const users = atWork.flatMap(({ simulated, needs }) => {
-        const need = needs.find(({ lane, periodMs }) => lane === name && periodMs === null);
-        return need === undefined ? [] : [need.scope === "run" ? simulated.id : Symbol("an attempt")];
-      });
-      const used = new Set(users).size;
-      this.most.set(name, Math.max(used, this.most.get(name) ?? 0));
-      expect({ name, used: Math.min(used, limit ?? Infinity) }).toEqual({ name, used });
+    const users = new Map<LaneNeed, Set<unknown>>();
+    const lanes = new Map<string, LaneNeed>();
+    for (const attempt of atWork) {
+      for (const need of attempt.needs.filter(({ periodMs }) => periodMs === null)) {
+        const known = lanes.get(need.lane) ?? need;
+        lanes.set(need.lane, known);
+        // A run has one slot however much of it is at work.
+        users.set(known, (users.get(known) ?? new Set()).add(need.scope === "run" ? attempt.simulated : attempt));
+      }
     }
+    // What is thrown here would be a failure of the step.
+    for (const [{ lane, limit }, { size: used }] of users)
+      if (used > (limit ?? Infinity)) this.excess.push({ lane, limit, used });
   }
 }
