@@ -126,9 +126,8 @@ export class Calls {
   /** Undoes a completed step: a call like any other, which rejects when it fails for good. */
   undo(step: string): Promise<unknown> {
     const { plan, result, place } = this.#undoable.get(step) ?? { plan: null, result: null };
-    const { undo = null } = plan ?? {};
     const fn: RunPlan["fn"] = (context) => {
-      if (undo !== null && result !== null) return undo(decode(result) as never, context);
+      if (plan !== null && plan.undo !== null) return plan.undo(decode(result) as never, context);
       throw new HoldfastError("undo_missing", `the code no longer says how step ${step} is undone`);
     };
     const { retry, timeoutMs } = plan?.undoing ?? plan ?? { retry: this.#owner.retry, timeoutMs: 0 };
@@ -176,8 +175,6 @@ export class Calls {
     const pending = this.pending.get(outcome.key);
     if (pending === undefined) return;
     this.#drop(pending);
-    // A handler that has ended does not handle a rejection.
-    if (this.frozen) pending.promise.catch(() => {});
     this.#settle(pending, settle);
   }
 
@@ -189,7 +186,7 @@ export class Calls {
           this.#undoable.set(pending.id, { plan, result: settle.value, place: pending.place });
         return pending.resolve(decode(settle.value));
       case "error":
-        return pending.reject(this.#errors.give(reviveError(settle.error)));
+        return this.#reject(pending, reviveError(settle.error));
       case "payload":
         return this.#take(pending, settle.payload);
       case "elapsed":
@@ -224,9 +221,15 @@ export class Calls {
     );
   }
 
-  #tell({ resolve, reject }: Pending, validated: Validated): void {
-    if ("value" in validated) resolve(validated.value);
-    else reject(this.#errors.give(validated.error));
+  #tell(pending: Pending, validated: Validated): void {
+    if ("value" in validated) pending.resolve(validated.value);
+    else this.#reject(pending, validated.error);
+  }
+
+  /** It is on record: that the handler does not await it, or not yet, is no unhandled rejection of the process. */
+  #reject({ promise, reject }: Pending, error: unknown): void {
+    promise.catch(() => {});
+    reject(this.#errors.give(error));
   }
 
   #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {
@@ -236,9 +239,7 @@ export class Calls {
       // The address of a webhook may be on record behind it.
       if (!this.#course.live) this.left.add(pending.key);
       this.#drop(pending);
-      // That nobody handles this rejection is no error of the handler's.
-      pending.promise.catch(() => {});
-      pending.reject(this.#errors.give(reviveError(settle.error)));
+      this.#reject(pending, reviveError(settle.error));
     }
   }
 

@@ -29,7 +29,7 @@ const defaultConcurrency = 10;
 
 /** Rejects with map_failed; options_invalid, name_invalid, duration_invalid. */
 export function map(mapper: Mapper, name: unknown, items: unknown, fn: unknown, options: unknown): Promise<unknown> {
-  return new Promise((resolve, reject) => {
+  const mapped = new Promise((resolve, reject) => {
     const step = checkName(name, "step");
     const what = `map ${JSON.stringify(step)}`;
     const list = toList(items, what);
@@ -45,6 +45,9 @@ export function map(mapper: Mapper, name: unknown, items: unknown, fn: unknown, 
       reject,
     }).go();
   });
+  // The failures of its items are on record, as a failed step is: it may be awaited later.
+  mapped.catch(() => {});
+  return mapped;
 }
 
 type Work = {

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import type { Retry } from "../../src/core/retry.ts";
+import type { Schema } from "../../src/core/schema.ts";
 import type { Step } from "../../src/core/step.ts";
 import { caught } from "./caught.ts";
 import type { Caught } from "./caught.ts";
@@ -367,6 +368,35 @@ describe("inside of a step", () => {
     });
     expect(host.entries("undo.failed")).toMatchObject([{ step: "a", error: { code: "step_nested" } }]);
   });
+});
+
+test("a failure that the handler awaits later, or never, is on record and ends no process, in no life", async () => {
+  const unhandled: unknown[] = [];
+  const hear = (error: unknown): void => void unhandled.push(error);
+  process.on("unhandledRejection", hear);
+  const refuse = (): never => {
+    throw new NonRetryableError("no");
+  };
+  const numbers: Schema = {
+    "~standard": { version: 1, vendor: "own", validate: () => ({ issues: [{ message: "no number" }] }) },
+  };
+  const host = await new Host(async (_input, step) => {
+    void step.run("never", refuse);
+    const later = [
+      step.run("later", refuse),
+      step.waitFor("number", { schema: numbers }),
+      step.map("all", [1], refuse),
+    ];
+    await step.sleep("1 d");
+    return (await Promise.allSettled(later)).map(({ status }) => status);
+  })
+    .signalAt(startAt, "number", "seven")
+    .drive();
+  const again = await host.reopen({ keep: host.journal.commits.length - 1 }).drive();
+  process.off("unhandledRejection", hear);
+  expect(unhandled).toEqual([]);
+  for (const { output } of [host, again]) expect(output).toEqual(["rejected", "rejected", "rejected"]);
+  expect(host.entries("step.failed").map(({ step }) => step)).toEqual(["never", "later", "all"]);
 });
 
 test("what step.info shows is not the handler's to change", async () => {
