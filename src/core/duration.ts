@@ -131,6 +131,7 @@ function pair(large: number, largeUnit: string, small: number, smallUnit: string
 }
 
 function show(value: unknown): string {
+  if (value instanceof Date) return `(${Number.isNaN(value.getTime()) ? "an invalid date" : "a date"})`;
   if (typeof value !== "string") return typeof value === "object" && value !== null ? "(an object)" : String(value);
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
 }

@@ -254,7 +254,10 @@ function read(target: object, key: string): unknown {
 function describe(thrown: unknown): string {
   if (typeof thrown === "string") return thrown;
   try {
-    return (isObject(thrown) ? JSON.stringify(thrown) : undefined) ?? String(thrown);
+    const json = isObject(thrown) ? JSON.stringify(thrown) : undefined;
+    // What has nothing of its own to show says at least what it is: `[object Response]`.
+    const tag = Object.prototype.toString.call(thrown);
+    return json === "{}" && tag !== "[object Object]" ? tag : (json ?? String(thrown));
   } catch {
     return `a thrown ${typeof thrown} that cannot be shown`;
   }

@@ -10,10 +10,10 @@ const maxNameLength = 256;
  * pair in it, which would come back from storage as another name.
  */
 export function checkName(name: unknown, what: string): string {
-  if (typeof name !== "string") {
-    throw new HoldfastError("name_invalid", `a ${what} needs a name that is a string, not ${typeof name}`);
+  if (typeof name !== "string" || name === "") {
+    const wanted = name === "" ? "not empty" : `a string, not ${name === null ? "null" : typeof name}`;
+    throw new HoldfastError("name_invalid", `${what === "update" ? "an" : "a"} ${what} needs a name that is ${wanted}`);
   }
-  if (name === "") throw new HoldfastError("name_invalid", `a ${what} needs a name that is not empty`);
   if (isLonger(name, maxNameLength)) {
     const shown = JSON.stringify(`${name.slice(0, 40)}…`);
     throw new HoldfastError("name_invalid", `the name of the ${what} ${shown} is over ${maxNameLength} characters`);

@@ -65,6 +65,15 @@ export function resolveRetry(...policies: readonly (Retry | undefined)[]): Resol
   return resolved;
 }
 
+/** As {@link resolveRetry}; the message of an error names whose policy it is. */
+export function retryOf(whose: string, ...policies: readonly (Retry | undefined)[]): ResolvedRetry {
+  try {
+    return resolveRetry(...policies);
+  } catch (error) {
+    throw error instanceof HoldfastError ? new HoldfastError(error.code, `${whose}: ${error.message}`) : error;
+  }
+}
+
 const fields: readonly string[] = ["limit", "delay", "backoff", "maxDelay", "jitter"] satisfies (keyof RetryPolicy)[];
 
 function merge(base: ResolvedPolicy, policy: RetryPolicy): ResolvedPolicy {

@@ -143,11 +143,17 @@ function toList(items: unknown, what: string): readonly unknown[] {
   const isIterable = typeof items === "object" && items !== null && Symbol.iterator in items;
   // A copy: what the handler does to its array later is not the map's to see.
   if (isIterable) return Array.from(items as Iterable<unknown>);
-  throw new HoldfastError("options_invalid", `${what} needs an array of items, not ${typeof items}`);
+  throw new HoldfastError(
+    "options_invalid",
+    `${what} needs an array of items, not ${items === null ? "null" : typeof items}`,
+  );
 }
 
 /** The map's own options, not yet checked. */
 type OwnOptions = { readonly concurrency?: unknown; readonly tolerate?: unknown; readonly settled?: unknown };
+
+/** Messages about an option that is unknown name these as well. */
+export const mapOptions: readonly string[] = ["concurrency", "tolerate", "settled"] satisfies (keyof OwnOptions)[];
 
 /** The rest are those of its steps. */
 type Given = RunOptions & InvokeOptions & OwnOptions;

@@ -17,7 +17,7 @@ import { bornAt } from "../core/origin.ts";
 import { createRandom } from "../core/random.ts";
 import { messageFrom } from "../core/message.ts";
 import { defined } from "../core/record.ts";
-import { resolveRetry } from "../core/retry.ts";
+import { retryOf } from "../core/retry.ts";
 import type { ResolvedRetry } from "../core/retry.ts";
 import { isSchema } from "../core/schema.ts";
 import { isLonger } from "../core/size.ts";
@@ -45,7 +45,7 @@ import type { Errors } from "./errors.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
 import { checkOptions, refused } from "./option.ts";
-import { map } from "./map.ts";
+import { map, mapOptions } from "./map.ts";
 import type { Mapper } from "./map.ts";
 import type { Patches } from "./patch.ts";
 import { race } from "./race.ts";
@@ -117,7 +117,7 @@ export function createStep(caller: Caller): Step {
 function mapper(caller: Caller): Mapper {
   const mapping: Mapper = {
     call: (name, plan) => caller.calls.make(name, plan, mapping),
-    runPlan: (name, fn, options) => runPlan(caller, name, fn, options),
+    runPlan: (name, fn, options) => runPlan(caller, name, fn, options, mapOptions),
     invokePlan,
   };
   return mapping;
@@ -141,12 +141,21 @@ function make(
   }
 }
 
-function runPlan(caller: Caller, name: unknown, fn: unknown, options?: RunOptions): RunPlan {
+const runOptions = ["retry", "timeout", "undo", "undoPolicy", "onExhausted", "atMostOnce", "sensitive"];
+
+/** @param more options that messages are to name, those of the caller's own */
+function runPlan(
+  caller: Caller,
+  name: unknown,
+  fn: unknown,
+  options?: RunOptions,
+  more: readonly string[] = [],
+): RunPlan {
   if (typeof fn !== "function")
     throw new HoldfastError("options_invalid", `step ${String(name)} needs a function to run`);
   if (options === undefined) return { ...plain, fn: fn as RunPlan["fn"], retry: caller.retry };
   const what = `step ${String(name)}`;
-  checkOptions(options, ["retry", "timeout", "undo", "undoPolicy", "onExhausted", "atMostOnce", "sensitive"], what);
+  checkOptions(options, [...runOptions, ...more], what);
   const { undo, undoPolicy, onExhausted = "fail", atMostOnce = false, sensitive = false } = options;
   if (undo !== undefined && typeof undo !== "function") throw refused(what, "undo", "must be a function");
   if (onExhausted !== "fail" && onExhausted !== "pause")
@@ -167,7 +176,7 @@ function runPlan(caller: Caller, name: unknown, fn: unknown, options?: RunOption
 
 function policyOf({ retry: usual, definition }: Caller, { retry, timeout }: Policy, what: string): Tried {
   return {
-    retry: retry === undefined ? usual : resolveRetry(definition.retry, retry),
+    retry: retry === undefined ? usual : retryOf(what, definition.retry, retry),
     timeoutMs: timeout === undefined ? defaultAttemptMs : toMs(timeout, `the timeout of ${what}`),
   };
 }

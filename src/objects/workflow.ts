@@ -9,7 +9,8 @@ import { HoldfastError } from "../core/error.ts";
 import { checkFlow, flowOptions } from "../core/flow.ts";
 import type { RunHandle, StartOptions } from "../core/handle.ts";
 import { checkSegment } from "../core/name.ts";
-import { resolveRetry } from "../core/retry.ts";
+import { isRecord } from "../core/record.ts";
+import { retryOf } from "../core/retry.ts";
 import type { Retry } from "../core/retry.ts";
 import { checkRule } from "../core/schedule.ts";
 import { isSchema } from "../core/schema.ts";
@@ -154,13 +155,14 @@ function toDefinition(name: string, options: LooseOptions): Definition {
   if (labels !== undefined && typeof labels !== "function") refuse("labels", "must be a function of the input");
   if (typeof version !== "string" || version === "" || version.length > 256)
     refuse("version", "must be text of 1 to 256 characters");
-  // A list and not a merged object, because a signal may be called input.
-  for (const [option, schema] of [...Object.entries({ input, output }), ...Object.entries(signals)]) {
+  if (!isRecord(signals)) refuse("signals", "must be an object of schemas, each by the name of its signal");
+  const declared = Object.entries(signals).map(([signal, schema]) => [`signals.${signal}`, schema] as const);
+  for (const [option, schema] of [...Object.entries({ input, output }), ...declared]) {
     if (schema !== undefined && !isSchema(schema)) refuse(option, "must be a Standard Schema, such as zod makes");
   }
   for (const signal of Object.keys(signals)) checkSegment(signal, "signal");
   const retry = retries === undefined ? options.retry : mergeRetries(retries, options.retry);
-  resolveRetry(retry);
+  retryOf(`workflow ${name}`, retry);
   const schedules = toSchedules(options.schedule);
   for (const rule of schedules) checkRule(rule, name);
   return {
@@ -211,6 +213,7 @@ function toSchedules(schedule: Schedules<unknown> | undefined): ScheduleRule[] {
 }
 
 function toLimits(limits: Limits | undefined, refuse: (option: string, why: string) => never): Definition["limits"] {
+  if (limits !== undefined && !isRecord(limits)) refuse("limits", "must be an object");
   const { steps = 100_000, perStep = {}, ...rest } = limits ?? {};
   if (typeof perStep !== "object" || perStep === null) refuse("limits.perStep", "must be an object");
   for (const option of Object.keys(rest)) refuse(`limits.${option}`, "is not a limit");

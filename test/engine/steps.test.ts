@@ -460,6 +460,24 @@ describe("limits and options", () => {
     expect(await message((step) => step.webhook("c", { timeout: "" }))).toMatch(/^the timeout of webhook c ""/);
   });
 
+  test("what is wrong with a policy, an option or a name is told with the name of the step", async () => {
+    const message = async (call: (step: Step) => Promise<unknown>) =>
+      (await play((_input, step) => call(step))).snapshot.error?.message;
+    expect(await message((step) => step.run("a", () => 1, { retry: { limit: -1 } }))).toMatch(/^step a: retry\.limit /);
+    expect(await message((step) => step.map("b", [], () => 1, { parallel: 2 } as never))).toMatch(
+      /it takes .*concurrency, tolerate, settled$/,
+    );
+    expect(await message((step) => step.map("b", null as never, () => 1))).toMatch(/not null$/);
+    expect(await message((step) => step.run(null as never, () => 1))).toMatch(/not null$/);
+    expect(await message((step) => step.sleepUntil(new Date("tomorrow")))).toMatch(/^\(an invalid date\) is not/);
+  });
+
+  test("a thrown response says that it is one", async () => {
+    const refuse = async (): Promise<never> => await Promise.reject(new Response("no", { status: 503 }));
+    const host = await play((_input, step) => step.run("a", refuse, { retry: { limit: 0 } }));
+    expect(host.snapshot.error?.message).toBe("[object Response]");
+  });
+
   test.each([["-1 s"], [-1], [""], ["soon"], [Number.NaN], [undefined], ["3 fortnights"]])(
     "the duration %j fails the run without retry",
     async (span) => {

@@ -52,6 +52,10 @@ describe("options", () => {
     // What is called like an option stands for none.
     const schema = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } };
     expect(define({ input: {}, signals: { input: schema } })).toThrow(/workflow bad: input must be a Standard Schema/);
+    expect(define({ signals: { go: {} } })).toThrow(/workflow bad: signals\.go must be a Standard Schema/);
+    expect(define({ signals: null })).toThrow(/workflow bad: signals must be an object/);
+    expect(define({ limits: 5 })).toThrow(/workflow bad: limits must be an object/);
+    expect(define({ retries: -1 })).toThrow(/workflow bad: retry\.limit/);
     expect(define({ limits: { steps: -1, perStep: { steps: 1 } } })).toThrow(/workflow bad: limits: steps/);
   });
 
