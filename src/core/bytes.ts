@@ -1,4 +1,4 @@
-/** Bytes: which types hold them, base64 and hex (RFC 4648), joining and comparing. */
+/** Bytes: which types hold them, base64 and hex (RFC 4648), UTF-8, joining and comparing. */
 
 /** Methods that newer runtimes have, and the types do not know yet. */
 type NativeBytes = { toBase64?: () => string };
@@ -113,6 +113,15 @@ export function createBytes(type: string, buffer: ArrayBuffer): ArrayBuffer | Ar
   if (View === undefined) return buffer;
   try {
     return new View(buffer);
+  } catch {
+    return null;
+  }
+}
+
+/** The text that these bytes are in UTF-8, a byte order mark included; null where they are none. */
+export function readUtf8(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return null;
   }

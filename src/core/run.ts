@@ -43,7 +43,7 @@ export type Waiting = {
   readonly workflow?: string;
   /** A signal that `onSignal` takes whenever it comes: the handler does not wait for it. */
   readonly listener?: true;
-} & Partial<Position> &
+} & Partial<QueuePosition> &
   Partial<NextAttempt>;
 
 /** The next attempt that is waited for: its number, the limit (`of`) where it is known, and the last error in one line. */
@@ -56,7 +56,7 @@ export type NextAttempt = {
 };
 
 /** The position of a run in the queue of a lane; 1 is next. `limit` null: none. */
-export type Position = { readonly position: number; readonly used: number; readonly limit: number | null };
+export type QueuePosition = { readonly position: number; readonly used: number; readonly limit: number | null };
 
 export type RunSnapshot = {
   readonly id: string;

@@ -179,8 +179,11 @@ export interface Signals {
    */
   send(id: string, signal: SignalRequest): Promise<{ readonly duplicate: boolean }>;
   /** To every run that waits for the name now; if none does, it is kept for the next waiter, for a day. */
-  broadcast(signal: SignalRequest): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
+  broadcast(signal: SignalRequest): Promise<BroadcastOutcome>;
 }
+
+/** To how many runs it was delivered; whether it is kept for the next that waits. */
+export type BroadcastOutcome = { readonly delivered: number; readonly buffered: boolean };
 
 export type SignalRequest = Author & {
   readonly name: string;

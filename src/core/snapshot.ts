@@ -4,8 +4,8 @@ import type { EntryOf } from "./entry.ts";
 import { bornAt } from "./origin.ts";
 import { inLine, maxWords } from "./phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
-import type { ActiveAttempt, NextAttempt, Position, RunSnapshot, RunStatus, Waiting } from "./run.ts";
-import { callKey, callsOut } from "./state.ts";
+import type { ActiveAttempt, NextAttempt, QueuePosition, RunSnapshot, RunStatus, Waiting } from "./run.ts";
+import { callKey, callsOut, wasRemoved } from "./state.ts";
 import type { Call, RunState } from "./state.ts";
 import { foremostTallies, shownTallies } from "./tally.ts";
 import { formatTrace, runTrace } from "./trace.ts";
@@ -28,7 +28,7 @@ export type Activity = {
   /** Why the run cannot be driven by this deployment. */
   readonly stuck: string | null;
   /** Its positions in the lanes that it waits for, as far as they were asked. */
-  readonly places?: ReadonlyMap<string, Position>;
+  readonly places?: ReadonlyMap<string, QueuePosition>;
   /** What the run has taken by now, where that is measured. */
   readonly usage?: Usage;
 };
@@ -147,7 +147,7 @@ function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
   const inLine = new Set([...state.queued.values()].map(({ step }) => step));
   for (const call of state.open) {
     const key = callKey(call.kind, call.id);
-    if (state.marked.has(`step.removed:${key}`)) continue;
+    if (wasRemoved(state, key)) continue;
     // A call that is executing, or waits for its slot, does not wait for a time.
     if (inFlight.has(key) || (call.kind === "run" && inLine.has(call.id))) continue;
     // In a run that is being undone, only undos count.

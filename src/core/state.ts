@@ -241,6 +241,11 @@ export function callKey(kind: CallKind | "received", id: string): string {
   return `${kind}:${id}`;
 }
 
+/** Whether the journal says that the code no longer makes this call. @param key {@link callKey} of it */
+export function wasRemoved({ marked }: Pick<RunState, "marked">, key: string): boolean {
+  return marked.has(`step.removed:${key}`);
+}
+
 /** Keys of outcomes that settle no call. */
 export const cancelKey = "cancel";
 export const undoKey = "undo";

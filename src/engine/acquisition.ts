@@ -3,7 +3,7 @@
  * Does not own: when they are asked for and given back (slots).
  */
 import type { LaneNeed } from "../core/need.ts";
-import type { Position } from "../core/run.ts";
+import type { QueuePosition } from "../core/run.ts";
 import type { Entrance, Ticket } from "../core/ticket.ts";
 
 /** A slot of one lane that is needed, and whether the run has it yet. A lane's answer to an `enter` is for the very slot that asked. */
@@ -24,7 +24,7 @@ export type Slot = {
   toldTurn: number | null;
   /** When the lane is asked again by itself. */
   askAt: number;
-  place: Position | null;
+  place: QueuePosition | null;
 };
 
 /** What a lane is to be told. Requests about one ticket are sent one after the other, in their order. */

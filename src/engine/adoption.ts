@@ -6,7 +6,7 @@
 import type { CallKind, Fact } from "../core/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Call, Outcome, RunState } from "../core/state.ts";
-import { callKey } from "../core/state.ts";
+import { callKey, wasRemoved } from "../core/state.ts";
 import { recordKind } from "./call.ts";
 import type { Pending } from "./call.ts";
 import type { Calls } from "./calls.ts";
@@ -103,7 +103,7 @@ export class Adoption {
     const { marked } = this.#state;
     if (marked.size === 0 || (plan.kind !== "run" && plan.kind !== "received")) return;
     const call = recordKind(plan);
-    if (marked.has(`step.removed:${callKey(call, id)}`)) this.#course.record({ kind: "step.added", step: id, call });
+    if (wasRemoved(this.#state, callKey(call, id))) this.#course.record({ kind: "step.added", step: id, call });
   }
 
   /** @param loose also those that are {@link Adoption.#wasOpenAtRetry} */

@@ -11,7 +11,7 @@ import { childRefusal, childTimeout, goneError, isForeign, nextAskAt, waitedSinc
 import { HoldfastError } from "../core/error.ts";
 import type { ChildRun } from "../core/origin.ts";
 import type { Call } from "../core/state.ts";
-import { callKey } from "../core/state.ts";
+import { callKey, wasRemoved } from "../core/state.ts";
 import { endOf, requestOf, startedAs, startOf } from "./child.ts";
 import type { Start } from "./child.ts";
 import type { ChildPlan, Pending } from "./call.ts";
@@ -88,7 +88,7 @@ export class Children {
     // A detached one that is open went on record while it was under way.
     if (call === undefined || call.child === null || plan.detached) return this.#launch(pending, plan);
     const watch = this.#watch(pending, call.child);
-    if (this.#course.state.marked.has(`step.removed:${pending.key}`)) {
+    if (wasRemoved(this.#course.state, pending.key)) {
       const { child, until, policy } = call;
       this.#course.record({ kind: "child.started", step: pending.id, child, until, policy });
       // It may have told of its end meanwhile, when no call waited for it.
@@ -143,12 +143,12 @@ export class Children {
       const launch = this.#launches.get(key);
       // The child has ended before the answer to its start has come: that answer first.
       if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.rung()]);
-      const hearing = await this.#course.turn(() => this.#take(key, step, child, end));
+      const hearing = await this.#course.turn(() => this.#take(key, child, end));
       if (hearing !== "starting") return hearing ?? "later";
     }
   }
 
-  #take(key: string, step: string, child: string, end: ChildEnd): Hearing | "starting" {
+  #take(key: string, child: string, end: ChildEnd): Hearing | "starting" {
     const { state } = this.#course;
     const call = state.calls.get(key);
     const pending = this.#pending.get(key);
@@ -158,7 +158,7 @@ export class Children {
     if (call.done || call.child.id !== child) return "nobody";
     if (pending !== undefined) return this.#heard(pending, call.child, end);
     // The replay may still come to the call, unless the code was seen to make it no more.
-    return state.marked.has(`step.removed:${callKey("child", step)}`) ? "nobody" : "later";
+    return wasRemoved(state, key) ? "nobody" : "later";
   }
 
   /** An end that comes after the deadline of the call comes too late, even if the run was in no state to act on the deadline. */

@@ -6,7 +6,7 @@
  */
 import { HoldfastError, hasCode } from "../core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../core/order.ts";
-import { callKey, callsOut } from "../core/state.ts";
+import { callKey, callsOut, wasRemoved } from "../core/state.ts";
 import type { CallOut, RunState } from "../core/state.ts";
 import type { Run } from "./run.ts";
 
@@ -33,7 +33,7 @@ export async function repeatOrder(run: Run, id: OrderId): Promise<Order | null> 
   const key = callKey(call.kind, call.id);
   return await awake(run, ({ work: { attempts } }) => {
     const order = attempts.orders.orderOf(key, id.seq);
-    if (order !== null || callOf(run.state, id) === null || run.state.marked.has(`step.removed:${key}`)) return order;
+    if (order !== null || callOf(run.state, id) === null || wasRemoved(run.state, key)) return order;
     throw later(call);
   });
 }

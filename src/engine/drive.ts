@@ -16,6 +16,7 @@ import type { RunState } from "../core/state.ts";
 import { withoutUndoing } from "./ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
+import type { Next } from "./next.ts";
 import { RunLanes, decidedAt } from "./lanes.ts";
 import { keptUpTo } from "./restart.ts";
 import type { World } from "./world.ts";
@@ -26,15 +27,6 @@ const interruptionLimit = 25;
 /** The longest pause before a run whose code is gone looks for it again. */
 const longestSearchMs = 5 * 60_000;
 const defaultRetentionMs = 30 * 24 * 3_600_000;
-
-/** What is to happen next: `wakeAt` is an instant, or null when only the world can move the run. */
-export type Next = {
-  /** Something is under way: keep this memory, and call `advance` again once the run `rested`, or at `wakeAt`. */
-  readonly busy: boolean;
-  readonly wakeAt: number | null;
-  /** The run has ended and its retention is over: remove it. */
-  readonly expired: boolean;
-};
 
 /** A version of a workflow; null: the newest there is. */
 export type Find = (workflow: string, version: string | null) => Definition | undefined;

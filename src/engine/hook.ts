@@ -15,7 +15,7 @@ import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
 import type { HookAnswer, HookRequest } from "../core/hooks.ts";
 import { defined } from "../core/record.ts";
 import type { Call } from "../core/state.ts";
-import { callKey, revocationOf } from "../core/state.ts";
+import { callKey, revocationOf, wasRemoved } from "../core/state.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import type { WebhookCall, WebhookOptions } from "../core/webhook.ts";
@@ -200,25 +200,15 @@ async function examine(
 /** Puts the call on record; answers whether the wait was still open. */
 async function take(execution: Execution, call: Call, request: Stored, generation: number): Promise<boolean> {
   const { course, calls } = execution;
-  if (course.over) throw endOf(course);
   const { id, name } = call;
-  const taken = new Promise<boolean>((resolve) => {
-    course.post(() => {
-      const open = calls.pending.has(callKey("received", id)) && call.generation === generation;
-      if (open) course.record({ kind: "webhook.received", name, call: id, request });
-      resolve(open);
-    });
+  const open = await course.turn(() => {
+    const isOpen = calls.pending.has(callKey("received", id)) && call.generation === generation;
+    if (isOpen) course.record({ kind: "webhook.received", name, call: id, request });
+    return isOpen;
   });
-  const stopped = course.stopped.rung().then((): never => {
-    throw endOf(course);
-  });
-  const open = await Promise.race([taken, stopped]);
   if (course.failure !== null) throw course.failure;
+  if (open === null) throw new HoldfastError("run_ended", "the run that waited for this call has ended");
   return open;
-}
-
-function endOf({ failure }: Execution["course"]): unknown {
-  return failure ?? new HoldfastError("run_ended", "the run that waited for this call has ended");
 }
 
 /**
@@ -264,6 +254,6 @@ function revocable(run: Run, id: string): Call {
 }
 
 /** The handler is over, or new code does not make this webhook. */
-function isGone({ state: { ending, marked } }: Run, id: string): boolean {
-  return ending !== null || marked.has(`step.removed:${callKey("webhook", id)}`);
+function isGone({ state }: Run, id: string): boolean {
+  return state.ending !== null || wasRemoved(state, callKey("webhook", id));
 }

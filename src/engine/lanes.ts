@@ -14,6 +14,7 @@ import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
 import { Bell } from "./bell.ts";
 import type { Execution } from "./execution.ts";
+import type { Next } from "./next.ts";
 import { Slots } from "./slots.ts";
 import { lastAskAt } from "./acquisition.ts";
 import type { LaneRequest, Slot } from "./acquisition.ts";
@@ -28,8 +29,6 @@ export interface LimitedRun {
 
 /** How late an alarm may come. */
 const latenessMs = 60_000;
-
-type Next = { readonly busy: boolean; readonly wakeAt: number | null; readonly expired: boolean };
 
 export class RunLanes {
   readonly slots: Slots;

@@ -50,7 +50,7 @@ export function map(mapper: Mapper, name: unknown, items: unknown, fn: unknown, 
   return mapped;
 }
 
-type Work = {
+type MapWork = {
   readonly step: string;
   readonly items: readonly unknown[];
   readonly rules: Rules;
@@ -60,7 +60,7 @@ type Work = {
 };
 
 class Mapping {
-  readonly #work: Work;
+  readonly #work: MapWork;
   readonly #results: unknown[];
   /** By index, sparse. */
   readonly #errors: object[] = [];
@@ -70,7 +70,7 @@ class Mapping {
   /** The run is cancelled: what is cut short is no failure of an item. */
   #cancelled: unknown = null;
 
-  constructor(work: Work) {
+  constructor(work: MapWork) {
     this.#work = work;
     this.#results = Array.from(work.items, () => undefined);
   }

@@ -9,7 +9,7 @@
  */
 import { bodyBytes, nextLookAt, orderError } from "../core/order.ts";
 import type { Dispatch, Order, OrderEnd } from "../core/order.ts";
-import { callKey } from "../core/state.ts";
+import { callKey, wasRemoved } from "../core/state.ts";
 import type { Call } from "../core/state.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Pending, RunPlan } from "./call.ts";
@@ -131,7 +131,7 @@ export class Orders {
     const out = this.#out.get(key);
     const order = this.orderOf(key, seq);
     // The replay may still come to the call, unless the code was seen to make it no more.
-    if (out === undefined || order === null) return state.marked.has(`step.removed:${key}`) ? "nobody" : "later";
+    if (out === undefined || order === null) return wasRemoved(state, key) ? "nobody" : "later";
     out.heard = true;
     if (end.kind === "answered") out.attempt.settle({ ok: true, stored: end.value });
     else out.attempt.settle({ ok: false, error: orderError(order, end, out.plan.sensitive) });

@@ -27,9 +27,10 @@ import type { RunState } from "../core/state.ts";
 import { decode, isSame } from "../core/value.ts";
 import type { Usage } from "../core/usage.ts";
 import { Drive } from "./drive.ts";
-import type { Find, Next } from "./drive.ts";
+import type { Find } from "./drive.ts";
 import type { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
+import type { Next } from "./next.ts";
 import { isDue } from "./lanes.ts";
 import type { RunLanes } from "./lanes.ts";
 import { Replica } from "./replica.ts";
@@ -77,13 +78,12 @@ export class Run {
    */
   create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: FittedSignal, died = false): void {
     this.#drive.anew();
-    const fact: Fact = { kind: "run.created", ...created };
     const now = this.now();
     const later = (created.startAt ?? 0) > now || (created.notAfter ?? Infinity) < now;
     const waits = later || created.lanes?.some(({ scope }) => scope === "run") === true;
     const sent: Fact[] = signal === undefined ? [] : [{ kind: "signal.received", ...signal }];
     const begun = waits ? [] : [this.#drive.started(), ...(died ? [this.#drive.interrupted(true)] : [])];
-    this.#drive.append(fact, ...begun, ...sent);
+    this.#drive.append({ kind: "run.created", ...created }, ...begun, ...sent);
   }
 
   /**

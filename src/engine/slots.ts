@@ -9,7 +9,7 @@ import { dequal } from "dequal";
 import type { Fact } from "../core/entry.ts";
 import type { LaneNeed } from "../core/need.ts";
 import { bornAt } from "../core/origin.ts";
-import type { Position } from "../core/run.ts";
+import type { QueuePosition } from "../core/run.ts";
 import { callKey, callsOut } from "../core/state.ts";
 import type { RunState } from "../core/state.ts";
 import type { Place, Ticket } from "../core/ticket.ts";
@@ -54,8 +54,7 @@ export class Slots implements Limiter {
   }
 
   isQueued(step: string | null): boolean {
-    for (const queued of this.#state().queued.values()) if (queued.step === step) return true;
-    return false;
+    return [...this.#state().queued.values()].some((queued) => queued.step === step);
   }
 
   /** The run is parked: gives back what it does not keep. @param all also what an earlier memory may have left */
@@ -79,9 +78,8 @@ export class Slots implements Limiter {
   end(): void {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
-    const { startedAt } = this.#state();
     for (const slot of [...this.#acquisition().slots])
-      this.#giveBack(slot, slot.need.periodMs === null || startedAt === null);
+      this.#giveBack(slot, slot.need.periodMs === null || this.#state().startedAt === null);
     this.leaveAll();
   }
 
@@ -204,8 +202,8 @@ export class Slots implements Limiter {
   }
 
   /** The last reported place in the queue of each lane. */
-  get places(): ReadonlyMap<string, Position> {
-    const places = new Map<string, Position>();
+  get places(): ReadonlyMap<string, QueuePosition> {
+    const places = new Map<string, QueuePosition>();
     for (const { lane, place } of this.#slots()) if (place !== null && !places.has(lane)) places.set(lane, place);
     return places;
   }

@@ -65,22 +65,14 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
   const handler = execution.asks.findUpdate(name);
   if (handler === undefined) throw unknown(execution, name);
   const argument = await fit(handler, sent);
-  const accepted = new Promise<string | null>((resolve, reject) => {
-    execution.course.post(() => {
-      try {
-        resolve(isWanted() ? take(execution, request, argument) : null);
-      } catch (error) {
-        if (!(error instanceof HoldfastError)) throw error;
-        reject(error);
-      }
-    });
-  });
-  const update = execution.course.over ? null : await Promise.race([accepted, execution.course.stopped.rung()]);
-  if (typeof update === "string") return update;
+  const { course, renewal } = execution;
+  const taken = await course.turn(() => (isWanted() ? tryTake(execution, request, argument) : null));
+  if (taken instanceof HoldfastError) throw taken;
+  if (taken !== null && course.failure === null) return taken;
   // The handler asked to go on as new, and that is not on record yet.
-  if (execution.renewal.requested && !execution.course.over) await execution.course.stopped.rung();
-  if (execution.renewal.done) return null;
-  throw overOf(execution.course);
+  if (renewal.requested && !course.over) await course.stopped.rung();
+  if (renewal.done) return null;
+  throw course.failure ?? endOf(course.state);
 }
 
 function unknown({ asks }: Execution, name: string): HoldfastError {
@@ -94,6 +86,16 @@ async function fit({ name, schema }: UpdateHandler, sent: Stored): Promise<Store
   if (schema === undefined) return sent;
   const what = `the argument of update ${name}`;
   return encode(await validate(schema, decode(sent), "update_invalid", what), what);
+}
+
+/** As `take`, with its refusal as an answer: thrown in a turn, it would be taken for a fault of the journal. */
+function tryTake(execution: Execution, request: UpdateRequest, argument: Stored): string | HoldfastError | null {
+  try {
+    return take(execution, request, argument);
+  } catch (error) {
+    if (error instanceof HoldfastError) return error;
+    throw error;
+  }
 }
 
 /**
@@ -139,10 +141,6 @@ async function answer(state: RunState, id: string): Promise<UpdateAnswer> {
   const end = state.updates.get(id)?.end ?? null;
   if (end === null || (end.kind === "failed" && end.error.code === "run_ended")) throw endOf(state);
   return { ...end, update: id };
-}
-
-function overOf({ failure, state }: Execution["course"]): unknown {
-  return failure ?? endOf(state);
 }
 
 function endOf({ created }: RunState): HoldfastError {

@@ -12,10 +12,11 @@ import type { EntryOf, Fact } from "../core/entry.ts";
 import { storeError } from "../core/error.ts";
 import type { HoldfastError } from "../core/error.ts";
 import type { Call } from "../core/state.ts";
-import { callKey } from "../core/state.ts";
+import { callKey, wasRemoved } from "../core/state.ts";
 import { encode } from "../core/value.ts";
 import type { Asks } from "./asks.ts";
 import { Bell } from "./bell.ts";
+import { recordKind } from "./call.ts";
 import type { ChildPlan, Pending, Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "./course.ts";
@@ -140,7 +141,7 @@ export class Waits {
   #beginSleep(pending: Pending, wakeAt: (now: number) => number): void {
     const { id, name } = pending;
     const known = this.#recordOf(pending)?.until ?? null;
-    if (known !== null && !this.#wasRemoved(pending)) return this.#course.expect(known);
+    if (known !== null && !wasRemoved(this.#course.state, pending.key)) return this.#course.expect(known);
     const now = this.#course.ledger.now();
     const until = known ?? wakeAt(now);
     if (until <= now) return this.#course.post(() => this.#fireOnce(pending));
@@ -171,7 +172,7 @@ export class Waits {
     const { ledger } = this.#course;
     const { id, name, plan } = pending;
     const known = this.#recordOf(pending);
-    if (plan.kind !== "wait" || (known !== undefined && !this.#wasRemoved(pending))) return;
+    if (plan.kind !== "wait" || (known !== undefined && !wasRemoved(this.#course.state, pending.key))) return;
     const until = known !== undefined ? known.until : plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
     this.#course.record({ kind: "wait.started", name, call: id, until, ...plan.marks });
     this.#course.rested.ring();
@@ -274,13 +275,8 @@ export class Waits {
     return this.#open.get(name)?.[0];
   }
 
-  #wasRemoved({ key }: Pending): boolean {
-    return this.#course.state.marked.has(`step.removed:${key}`);
-  }
-
   #recordOf(pending: Pending): Call | undefined {
-    const kind = pending.plan.kind === "received" ? "webhook" : pending.plan.kind;
-    return this.#course.state.calls.get(callKey(kind, pending.id));
+    return this.#course.state.calls.get(callKey(recordKind(pending.plan), pending.id));
   }
 }
 

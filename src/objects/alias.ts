@@ -23,7 +23,7 @@ const callLimitMs = 30_000;
 const removalKeptMs = 24 * 3_600_000;
 
 /** A request that removed a run, as digests, so that neither the run nor the reason can be read from it. */
-export type Removal = {
+export type RemovalMark = {
   readonly key: string;
   readonly reason: string;
   /** The requested run id, if it is not the object's name. */
@@ -82,8 +82,8 @@ export class Alias {
   }
 
   /** Whether this request removed the former run; there may be another one by now. @throws HoldfastError idempotency_conflict */
-  hasRemoved(removal: Removal | null): boolean {
-    const known = this.#storage.kv.get<Removal>(removedBy);
+  hasRemoved(removal: RemovalMark | null): boolean {
+    const known = this.#storage.kv.get<RemovalMark>(removedBy);
     if (removal === null || known?.key !== removal.key || known.id !== removal.id) return false;
     // Checked, because the mark is not deleted on time if the object has a run again.
     if (Date.now() - (known.at ?? 0) > removalKeptMs) return false;
@@ -92,7 +92,7 @@ export class Alias {
   }
 
   /** Must be called in the turn that removes the run: later the alarm may belong to a new run. */
-  async noteRemoval(removal: Removal | null): Promise<void> {
+  async noteRemoval(removal: RemovalMark | null): Promise<void> {
     if (removal !== null) await this.#keep(removedBy, { ...removal, at: Date.now() }, removalKeptMs);
   }
 
@@ -114,7 +114,7 @@ async function isThere(id: string): Promise<boolean> {
 }
 
 /** The mark of a removal; null for a request without a key. @param id the requested run id, if it is not the object's name */
-export async function removalOf({ key, reason }: RunAction, id?: string): Promise<Removal | null> {
+export async function removalOf({ key, reason }: RunAction, id?: string): Promise<RemovalMark | null> {
   if (key === undefined) return null;
   return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16), ...defined({ id }) };
 }

@@ -15,14 +15,11 @@ import type { SchedulerApp } from "./firing.ts";
 import { createRunObject } from "./run.ts";
 import { createSchedulerObject } from "./scheduler.ts";
 import { startOnce } from "./schedules.ts";
-import { startRun } from "./service.ts";
+import { startByName } from "./service.ts";
 
 export function createObjects(catalog: Catalog) {
   return {
-    RunObject: createRunObject(
-      (name, version) => catalog.find(name, version),
-      (workflow, start) => startRun(catalog.current(workflow), start),
-    ),
+    RunObject: createRunObject((name, version) => catalog.find(name, version), startByName(catalog)),
     DirectoryObject,
     LaneObject: createLaneObject(catalog.limits),
     SchedulerObject: createSchedulerObject(schedulerApp(catalog)),
@@ -32,7 +29,7 @@ export function createObjects(catalog: Catalog) {
 function schedulerApp(catalog: Catalog): SchedulerApp {
   return {
     rules: catalog.rules,
-    start: (request) => startOnce(({ workflow, ...start }) => startRun(catalog.current(workflow), start), request),
+    start: (request) => startOnce(startByName(catalog), request),
     look: async (id) => {
       const run = await runObject(id).read(0);
       if (!run.ok && (run.refusal.code === "run_not_found" || run.refusal.code === "journal_corrupt")) return null;

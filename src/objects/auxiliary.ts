@@ -1,35 +1,40 @@
 /**
  * Owns: objects of the class of runs that are not runs: registers of the directory's shards, and couriers. Their names are
  * not valid run ids.
- * Does not own: the register (register), the courier (courier), which object is which (address).
+ * Does not own: the register (store/register), the courier (courier), which object is which (address).
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Order, OrderId } from "../core/order.ts";
+import { RegisterStore } from "../store/register.ts";
+import type { Enrolled } from "../store/register.ts";
 import { Courier } from "./courier.ts";
-import { Register } from "./register.ts";
 import type { CourierRpc } from "./rpc/courier.ts";
-import type { Enrolled, RegisterRpc } from "./rpc/register.ts";
+import type { RegisterRpc } from "./rpc/register.ts";
 
 export class AuxiliaryObject extends DurableObject implements RegisterRpc, CourierRpc {
-  readonly #register: Register;
+  /** Opened by the first who asks: the object of a run has none. */
+  #opened: RegisterStore | null = null;
   readonly #courier: Courier;
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as never);
-    this.#register = new Register(ctx.storage);
     this.#courier = new Courier(ctx);
   }
 
-  enrol(runs: readonly Enrolled[]): Promise<void> {
-    return this.#register.enrol(runs);
+  get #register(): RegisterStore {
+    return (this.#opened ??= new RegisterStore(this.ctx.storage.sql));
   }
 
-  strike(runs: readonly Enrolled[]): Promise<void> {
-    return this.#register.strike(runs);
+  async enrol(runs: readonly Enrolled[]): Promise<void> {
+    this.#register.enrol(runs);
   }
 
-  enrolled(after: string, limit: number): Promise<readonly Enrolled[]> {
-    return this.#register.enrolled(after, limit);
+  async strike(runs: readonly Enrolled[]): Promise<void> {
+    this.#register.strike(runs);
+  }
+
+  async enrolled(after: string, limit: number): Promise<readonly Enrolled[]> {
+    return this.#register.page(after, limit);
   }
 
   reserveBerth(bytes: number): Promise<boolean> {

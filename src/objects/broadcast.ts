@@ -10,7 +10,7 @@
  *    portions, because each shard has a limit of its own.
  */
 import { HoldfastError } from "../core/error.ts";
-import type { SignalRequest } from "../core/service.ts";
+import type { BroadcastOutcome, SignalRequest } from "../core/service.ts";
 import { directoryShard, directoryShards, runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import type { Answer } from "./answer.ts";
@@ -26,9 +26,7 @@ const portion = 200;
  * repetition within the day is the same broadcast and has no further effect.
  * @throws HoldfastError idempotency_conflict: the key was used for another name or payload
  */
-export async function broadcast(
-  signal: SignalRequest,
-): Promise<{ readonly delivered: number; readonly buffered: boolean }> {
+export async function broadcast(signal: SignalRequest): Promise<BroadcastOutcome> {
   const id = signal.key ?? crypto.randomUUID();
   const { name } = signal;
   const expiresAt = Date.now() + keptMs;

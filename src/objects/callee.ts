@@ -8,6 +8,7 @@ import { HoldfastError } from "../core/error.ts";
 import { isMeant, objectName } from "../core/key.ts";
 import { isRecord } from "../core/record.ts";
 import { answer } from "./answer.ts";
+import { aroundCalls, aroundMethods } from "./interception.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
 import type { Callee, RunRpc } from "./rpc/run.ts";
 
@@ -32,14 +33,7 @@ const unaddressed: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof H
 export function addressed<Rpc extends object>(object: Rpc, id: string): Rpc {
   if (objectName(id) === id) return object;
   const callee: Callee = { callee: id };
-  return new Proxy(object, {
-    get(target, name) {
-      const call = Reflect.get(target, name) as unknown;
-      if (typeof call !== "function") return call;
-      const more = unaddressed.has(name) ? [] : [callee];
-      return (...args: unknown[]): unknown => Reflect.apply(call, target, [...args, ...more]);
-    },
-  });
+  return aroundCalls(object, (make, args, name) => (unaddressed.has(name) ? make(...args) : make(...args, callee)));
 }
 
 /**
@@ -50,17 +44,12 @@ export function refuseOthers<Called extends object>(
   prototype: Called,
   ownId: (object: Called) => string | undefined,
 ): void {
-  for (const [name, { value, ...property }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-    if (name === "constructor" || name === "act" || typeof value !== "function") continue;
-    const method = value as (...args: unknown[]) => unknown;
-    const checked = function (this: Called, ...args: unknown[]): unknown {
-      const callee = calleeOf(args);
-      if (callee === undefined) return method.apply(this, args);
-      if (isOther(callee, ownId(this))) return answer(() => Promise.reject(noRun()));
-      return method.apply(this, args.slice(0, -1));
-    };
-    Object.defineProperty(prototype, name, { ...property, value: checked });
-  }
+  aroundMethods(prototype, (object, make, args, name) => {
+    const callee = name === "act" ? undefined : calleeOf(args);
+    if (callee === undefined) return make(...args);
+    if (isOther(callee, ownId(object))) return answer(() => Promise.reject(noRun()));
+    return make(...args.slice(0, -1));
+  });
 }
 
 /** @param own the present run; undefined if there is none, or it cannot be read */

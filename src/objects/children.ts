@@ -5,13 +5,12 @@
  */
 import type { ParentRun } from "../core/origin.ts";
 import { isEnded } from "../core/run.ts";
-import type { Made } from "../core/run.ts";
 import { goneError } from "../core/child.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../engine/world.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { isTransient } from "./damage.ts";
-import type { Start } from "./preparation.ts";
+import type { StartRun } from "./preparation.ts";
 import { unpack } from "./parcel.ts";
 import { describe, patiently, within } from "./patience.ts";
 import type { Parcel } from "./rpc/run.ts";
@@ -22,9 +21,6 @@ import type { HookedRun } from "./token.ts";
 const atOnce = 50;
 /** The limit for a call; after it the call is repeated later. */
 const patienceMs = 60_000;
-
-/** Starts a run of the workflow's newest version. @throws HoldfastError */
-export type StartRun = (workflow: string, start: Start) => Promise<Made>;
 
 /** The parent run. */
 export type Self = ParentRun & HookedRun;

@@ -11,7 +11,7 @@ import type { StepRef } from "../core/restart.ts";
 import type { RunAction } from "../core/service.ts";
 import type { Run } from "../engine/run.ts";
 import { removalOf } from "./alias.ts";
-import type { Alias, Removal } from "./alias.ts";
+import type { Alias, RemovalMark } from "./alias.ts";
 import { isOther, noRun } from "./callee.ts";
 import { remainsOf } from "./damage.ts";
 import type { Host } from "./host.ts";
@@ -114,7 +114,7 @@ export class Control {
     return await removed;
   }
 
-  async #removeOnce(action: RunAction, removal: Removal | null, callee = this.#id): Promise<Parcel> {
+  async #removeOnce(action: RunAction, removal: RemovalMark | null, callee = this.#id): Promise<Parcel> {
     if (this.#alias.hasRemoved(removal)) return remainsOf(callee, null, "the run was deleted");
     // A run that cannot be read can still be removed.
     const damage = this.#memory.damage();

@@ -16,7 +16,7 @@ import { runObject } from "./address.ts";
 import { setAlarm } from "./alarm.ts";
 import { unwrap } from "./answer.ts";
 import { exchange } from "./exchange.ts";
-import type { Exchanged, Hold } from "./exchange.ts";
+import type { Capacity, Exchanged } from "./exchange.ts";
 import { backoff, describe, within } from "./patience.ts";
 import type { Answer } from "./answer.ts";
 import type { CourierRpc } from "./rpc/courier.ts";
@@ -48,7 +48,7 @@ type ActiveRequest = { readonly stop: AbortController; readonly bytes: number };
 
 export class Courier implements CourierRpc {
   readonly #ctx: DurableObjectState;
-  readonly #hold: Hold = { waiting: new Semaphore(maxWaiting), large: new Semaphore(1) };
+  readonly #capacity: Capacity = { waiting: new Semaphore(maxWaiting), large: new Semaphore(1) };
   readonly #active = new Map<string, ActiveRequest>();
   /** Reservations for announced requests, oldest first. */
   #reserved: { readonly lapsesAt: number; readonly bytes: number }[] = [];
@@ -64,11 +64,11 @@ export class Courier implements CourierRpc {
 
   async reserveBerth(bytes: number): Promise<boolean> {
     // Those that have large answers stand in line for each other: who comes anew is better off elsewhere.
-    if (this.#hold.large.wanted > 0) return false;
+    if (this.#capacity.large.wanted > 0) return false;
     const now = Date.now();
     this.#reserved = this.#reserved.filter(({ lapsesAt }) => lapsesAt > now);
     const kept = this.#reserved.length;
-    if (this.#hold.waiting.wanted + kept >= maxWaiting || this.#active.size + kept >= maxActive) return false;
+    if (this.#capacity.waiting.wanted + kept >= maxWaiting || this.#active.size + kept >= maxActive) return false;
     const held = [...this.#active.values(), ...this.#reserved].reduce((sum, each) => sum + each.bytes, 0);
     if (held > 0 && held + bytes > maxBytes) return false;
     this.#reserved.push({ lapsesAt: now + reservedMs, bytes });
@@ -159,7 +159,7 @@ export class Courier implements CourierRpc {
     const run = (): ReturnType<typeof runObject> => runObject(id.runId);
     const order = given ?? (await untilAnswered(() => run().repeatOrder(id), stop));
     if (order === null) return;
-    const { end, leave }: Exchanged = await exchange(order, this.#hold, stop);
+    const { end, leave }: Exchanged = await exchange(order, this.#capacity, stop);
     try {
       await untilAnswered(() => run().orderEnded({ ...id, end }), stop);
       this.#close(nameOf(id));

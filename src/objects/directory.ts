@@ -12,16 +12,17 @@ import { DurableObject } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
 import type { RunSummary } from "../core/run.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
-import type { SignalRequest } from "../core/service.ts";
+import type { BroadcastOutcome, SignalRequest } from "../core/service.ts";
 import type { Sample, SampleQuery } from "../core/stats/sample.ts";
 import type { Position } from "../core/cursor.ts";
 import { claimMs } from "../store/buffer.ts";
-import type { BroadcastOutcome, Hold, SignalBuffer } from "../store/buffer.ts";
+import type { Hold, SignalBuffer } from "../store/buffer.ts";
+import type { Groups } from "../store/census.ts";
 import { openDirectory } from "../store/directory.ts";
-import type { Directory, RunCount } from "../store/directory.ts";
+import type { DirectoryStore, RunCount } from "../store/directory.ts";
 import { listed } from "../store/row.ts";
 import type { Held } from "../store/signal.ts";
-import { Statistics } from "../store/statistics.ts";
+import { StatisticsStore } from "../store/statistics.ts";
 import type { OldestOpen } from "../store/statistics.ts";
 import { directoryShard, shardName } from "./address.ts";
 import { setAlarm } from "./alarm.ts";
@@ -45,11 +46,11 @@ const resealRows = 1000;
 const resealSignals = 10;
 
 export class DirectoryObject extends DurableObject implements DirectoryRpc {
-  readonly #runs: Directory;
+  readonly #runs: DirectoryStore;
   readonly #enrolment: Enrolment;
   readonly #signals: SignalBuffer;
   readonly #followers: Followers;
-  readonly #statistics: Statistics;
+  readonly #statistics: StatisticsStore;
   /** Reports that are not listed yet. */
   readonly #arriving = new Set<Promise<unknown>>();
 
@@ -61,7 +62,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     this.#enrolment = new Enrolment(ctx.storage, runs, ctx.id.name ?? "");
     this.#signals = signals;
     this.#followers = new Followers(ctx);
-    this.#statistics = new Statistics(ctx.storage.sql, vault);
+    this.#statistics = new StatisticsStore(ctx.storage.sql, vault);
   }
 
   async report(summary: RunSummary): Promise<ReportAnswer> {
@@ -117,7 +118,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     return this.#runs.counts();
   }
 
-  async groups(filter: RunFilter, groupBy: readonly GroupField[]): ReturnType<DirectoryRpc["groups"]> {
+  async groups(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Groups> {
     await this.#caughtUp();
     return this.#runs.groups(filter, groupBy);
   }

@@ -1,17 +1,17 @@
 /**
  * Owns: adding every run to the register of its shard before the shard lists it, and removing it afterwards.
- * Does not own: the register (register), the list (store/directory).
+ * Does not own: the register (store/register), the list (store/directory).
  *
  * Invariants
  * 1. Every listed run is on the register, from which a lost shard can be rebuilt.
  * 2. A late report does not list a removed run again: the run's object waits for its reports, and reports that still come
  *    within ten minutes are refused.
  */
-import type { Directory } from "../store/directory.ts";
+import type { DirectoryStore } from "../store/directory.ts";
 import { Batch } from "./batch.ts";
 import { registerObject } from "./address.ts";
 import { describe, within } from "./patience.ts";
-import type { Enrolled } from "./rpc/register.ts";
+import type { Enrolled } from "../store/register.ts";
 
 const callLimitMs = 10_000;
 /** The limit of runs in one call. */
@@ -23,7 +23,7 @@ const sweptMark = "register-swept";
 
 export class Enrolment {
   readonly #storage: DurableObjectStorage;
-  readonly #runs: Directory;
+  readonly #runs: DirectoryStore;
   readonly #shard: string;
   readonly #arrivals = new Batch<Enrolled>((runs) => this.#enrol(runs));
   readonly #departures = new Batch<Enrolled>((runs) => this.#strike(runs));
@@ -32,7 +32,7 @@ export class Enrolment {
   #swept: Promise<void> | null = null;
 
   /** @param shard the name of the shard's object */
-  constructor(storage: DurableObjectStorage, runs: Directory, shard: string) {
+  constructor(storage: DurableObjectStorage, runs: DirectoryStore, shard: string) {
     this.#storage = storage;
     this.#runs = runs;
     this.#shard = shard;

@@ -16,20 +16,20 @@ import type { Semaphore } from "./semaphore.ts";
 const smallBytes = 1024 * 1024;
 
 /** Limits for all requests of an object: those that wait for response headers, and large bodies. */
-export type Hold = { readonly waiting: Semaphore; readonly large: Semaphore };
+export type Capacity = { readonly waiting: Semaphore; readonly large: Semaphore };
 
 /** The result; `leave` has to be called when it is not in memory any more. */
 export type Exchanged = { readonly end: OrderEnd; readonly leave: () => void };
 
 /** Rejects only when stopped. */
-export async function exchange(order: Order, hold: Hold, stop: AbortSignal): Promise<Exchanged> {
+export async function exchange(order: Order, capacity: Capacity, stop: AbortSignal): Promise<Exchanged> {
   let leave = (): void => {};
-  const leaveWaiting = await hold.waiting.take();
+  const leaveWaiting = await capacity.waiting.take();
   const ask = async (signal: AbortSignal): Promise<OrderEnd> => {
     const response = await send(order, signal);
     leaveWaiting();
     return await read(order, response, async () => {
-      leave = await hold.large.take();
+      leave = await capacity.large.take();
     });
   };
   try {

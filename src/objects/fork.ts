@@ -18,7 +18,7 @@ import type { ForkRequest } from "../core/service.ts";
 import type { Stored } from "../core/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
-import type { StartRun } from "./children.ts";
+import type { StartRun } from "./preparation.ts";
 import { digestOf } from "./digest.ts";
 import type { Branch } from "./rpc/start.ts";
 

@@ -10,7 +10,7 @@ import { checkRunId } from "../core/name.ts";
 import { defined } from "../core/record.ts";
 import { isEnded } from "../core/run.ts";
 import type { RunSnapshot } from "../core/run.ts";
-import type { ForkRequest, RunAction, SignalRequest } from "../core/service.ts";
+import type { BroadcastOutcome, ForkRequest, RunAction, SignalRequest } from "../core/service.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { acceptTrace } from "../core/trace.ts";
 import { isLonger } from "../core/size.ts";
@@ -106,11 +106,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
  * `getRun(id).signal(name, payload)` sends a signal to one run.
  * @throws HoldfastError name_invalid, signal_invalid, idempotency_conflict, value_too_large
  */
-export async function signalAll(
-  name: string,
-  payload?: unknown,
-  options?: SignalOptions,
-): Promise<{ readonly delivered: number; readonly buffered: boolean }> {
+export async function signalAll(name: string, payload?: unknown, options?: SignalOptions): Promise<BroadcastOutcome> {
   return await broadcastSignal(toSignal(name, payload, options));
 }
 

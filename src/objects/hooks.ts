@@ -7,14 +7,13 @@ import { checkRunId } from "../core/name.ts";
 import type { Hooks } from "../core/hooks.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
+import type { StartRun } from "./preparation.ts";
 import { verifyToken } from "./token.ts";
 import { receiveTrigger } from "./trigger.ts";
-import type { StartByName } from "./trigger.ts";
 import { infoOf } from "./webhook.ts";
 import type { Trigger, Triggers } from "./webhook.ts";
 
-/** @param start starts a run of a workflow of this deployment, by its name */
-export function createHooks(triggers: Triggers, start: StartByName): Hooks {
+export function createHooks(triggers: Triggers, start: StartRun): Hooks {
   const find = (name: string): Trigger => {
     const trigger = triggers.get(name);
     if (trigger !== undefined) return trigger;

@@ -9,7 +9,7 @@
  */
 import type { SignalRequest } from "../core/service.ts";
 import { Bell } from "../engine/bell.ts";
-import type { Next } from "../engine/drive.ts";
+import type { Next } from "../engine/next.ts";
 import type { Run } from "../engine/run.ts";
 import { Alarm, aheadOf, deadlineOf, housekeepingAt, isHousekeeping, watchdogMs } from "./alarm.ts";
 import { answer } from "./answer.ts";

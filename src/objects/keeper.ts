@@ -41,13 +41,13 @@ const keyKeptMs = 86_400_000;
 /** The pause before another call of the roll. */
 const rollRetryMs = 5_000;
 
-type Memory = { readonly lane: Lane; readonly store: LaneStore };
+type Opened = { readonly lane: Lane; readonly store: LaneStore };
 
 export class Keeper {
   readonly #ctx: DurableObjectState;
   readonly #name: string;
   readonly #code: CodeTerms | null;
-  #memory: Memory | null = null;
+  #memory: Opened | null = null;
   #calls = 0;
   #registering = false;
   #registerAt = 0;
@@ -149,7 +149,7 @@ export class Keeper {
     this.#alarm.over();
   }
 
-  #open(): Memory {
+  #open(): Opened {
     if (this.#memory === null) {
       const store = new LaneStore(this.#ctx.storage.sql, vaultOf(this.#ctx));
       this.#memory = { store, lane: new Lane(store.state.terms, store.slots(), store, this.#code) };
@@ -157,7 +157,7 @@ export class Keeper {
     return this.#memory;
   }
 
-  #write<Value>(how: (memory: Memory) => Value): Value {
+  #write<Value>(how: (memory: Opened) => Value): Value {
     const memory = this.#open();
     try {
       return this.#ctx.storage.transactionSync(() => how(memory));

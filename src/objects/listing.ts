@@ -10,6 +10,7 @@ import type { Position } from "../core/cursor.ts";
 import type { RunStatus, RunSummary } from "../core/run.ts";
 import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
 import { noRuns } from "../core/run.ts";
+import type { RunCount } from "../store/directory.ts";
 import { listingShards } from "./lag.ts";
 import type { DirectoryRpc } from "./rpc/directory.ts";
 
@@ -88,13 +89,18 @@ export async function countMatching(filter: RunFilter, except: string): Promise<
 /** Workflow → status → number of runs, with all statuses, but without workflows that have no runs. */
 export async function countRuns(): Promise<ReadonlyMap<string, Readonly<Record<RunStatus, number>>>> {
   const parts = await Promise.all((await listingShards()).map((shard) => shard.counts()));
-  const counts = new Map<string, Record<RunStatus, number>>();
-  for (const { workflow, status, count } of parts.flat()) {
-    const known = counts.get(workflow) ?? noRuns();
+  return byWorkflow(parts.flat());
+}
+
+/** What shards have counted, added up as {@link countRuns} answers it. */
+export function byWorkflow(counts: readonly RunCount[]): ReadonlyMap<string, Readonly<Record<RunStatus, number>>> {
+  const sums = new Map<string, Record<RunStatus, number>>();
+  for (const { workflow, status, count } of counts) {
+    const known = sums.get(workflow) ?? noRuns();
     known[status] += count;
-    counts.set(workflow, known);
+    sums.set(workflow, known);
   }
-  return counts;
+  return sums;
 }
 
 /** The matching runs grouped by the fields, the largest group first; without fields only their number. */

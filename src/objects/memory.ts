@@ -15,7 +15,7 @@ import { SqlJournal } from "../store/journal.ts";
 import { commitsOf } from "./arrival.ts";
 import type { Arrived } from "./arrival.ts";
 import { noRun } from "./callee.ts";
-import type { StartRun } from "./children.ts";
+import type { StartRun } from "./preparation.ts";
 import { firstId, isDamage } from "./damage.ts";
 import { markExported } from "./exporter.ts";
 import { Followers } from "./followers.ts";

@@ -8,6 +8,7 @@
 import type { Entry, Fact } from "../core/entry.ts";
 import type { Usage } from "../core/usage.ts";
 import { noUsage } from "../core/usage.ts";
+import { aroundMethods } from "./interception.ts";
 
 /** After these entries the run is parked or has ended, so usually nothing is written for some time. */
 const rests: ReadonlySet<Fact["kind"]> = new Set([
@@ -186,12 +187,5 @@ export class Meter {
 
 /** Makes every call of a method of the object measured by its meter. */
 export function meterCalls<Called extends object>(prototype: Called, meterOf: (object: Called) => Meter): void {
-  for (const [name, { value, ...property }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-    if (name === "constructor" || typeof value !== "function") continue;
-    const method = value as (...args: unknown[]) => unknown;
-    const metered = function (this: Called, ...args: unknown[]): unknown {
-      return meterOf(this).take(() => method.apply(this, args));
-    };
-    Object.defineProperty(prototype, name, { ...property, value: metered });
-  }
+  aroundMethods(prototype, (object, make, args) => meterOf(object).take(() => make(...args)));
 }

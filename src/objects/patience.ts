@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import type { Limit } from "../engine/delivery.ts";
+import { aroundCalls } from "./interception.ts";
 import { timer } from "./timer.ts";
 
 /** How long calls of an object that cannot be reached are retried. */
@@ -58,13 +59,7 @@ export async function inTime<Answer>(
 
 /** The object with a timeout for all calls, which are not stopped. */
 export function limited<Rpc extends object>(object: Rpc, limitMs: number): Rpc {
-  return new Proxy(object, {
-    get(target, name) {
-      const call = Reflect.get(target, name) as unknown;
-      if (typeof call !== "function") return call;
-      return (...args: unknown[]) => within(Promise.resolve(Reflect.apply(call, target, args)), limitMs);
-    },
-  });
+  return aroundCalls(object, (make, args) => within(Promise.resolve(make(...args)), limitMs));
 }
 
 function late(limitMs: number): Error {

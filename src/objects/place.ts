@@ -5,7 +5,7 @@
  * If a lane cannot be reached, only its places are missing. Runs are never called, so none is woken.
  */
 import { reasonAt } from "../core/reason.ts";
-import type { Position, RunSummary } from "../core/run.ts";
+import type { QueuePosition, RunSummary } from "../core/run.ts";
 import { laneObject } from "./address.ts";
 import { within } from "./patience.ts";
 
@@ -38,8 +38,8 @@ function lanesOf(waitingFor: RunSummary["waitingFor"]): string[] {
 }
 
 /** The first place of each waiting run in the lane. */
-async function placesIn(lane: string): Promise<ReadonlyMap<string, Position>> {
-  const places = new Map<string, Position>();
+async function placesIn(lane: string): Promise<ReadonlyMap<string, QueuePosition>> {
+  const places = new Map<string, QueuePosition>();
   try {
     const info = await within(laneObject(lane).read(maxPlaces), callLimitMs);
     for (const { run, position } of info?.queue ?? []) {

@@ -13,7 +13,7 @@ import type { ParentRun, Reply, ScheduleFiring } from "../core/origin.ts";
 import { checkSignal, fitPayload } from "../core/payload.ts";
 import { defined } from "../core/record.ts";
 import { validate } from "../core/schema.ts";
-import type { SignalRequest, StartRequest } from "../core/service.ts";
+import type { SignalRequest, StartRequest, Started } from "../core/service.ts";
 import { wordingOf } from "../core/start.ts";
 import { decode, encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
@@ -27,6 +27,9 @@ export type Start = Omit<StartRequest, "workflow"> & {
   readonly reply?: Reply;
   readonly fork?: Branch;
 };
+
+/** Starts a run of the newest version of the workflow with this name. @throws HoldfastError */
+export type StartRun = (workflow: string, start: Start) => Promise<Started>;
 
 /** `fitted` replaces the fields that were sent; `gates` are the limits that the start has to pass. */
 export type Prepared = {

@@ -1,7 +1,7 @@
 /**
  * Owns: the built-in workflow that rebuilds the directory: it goes through the registers of the shards, makes each run report
  * itself, and removes those that do not exist any more.
- * Does not own: the registers (register), the reports (reporter).
+ * Does not own: the registers (store/register), the reports (reporter).
  *
  * Invariants
  * 1. It works while the system is in use: the reports are those that runs make anyway, and newer ones are kept.
@@ -17,7 +17,7 @@ import { encode } from "../core/value.ts";
 import { directoryShard, registerObject, runObject, shardCount } from "./address.ts";
 import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { describe, within } from "./patience.ts";
-import type { Enrolled } from "./rpc/register.ts";
+import type { Enrolled } from "../store/register.ts";
 
 /** The input of the run; null means all shards at its beginning. */
 type Order = { readonly shard: number | null };

@@ -1,7 +1,7 @@
 /**
  * Owns: the built-in workflow that encrypts everything again with the newest key: all runs, by the registers of the shards,
  * then the shards, the scheduler and the lanes.
- * Does not own: the keys (keys), what is encrypted and how (store), the registers (register).
+ * Does not own: the keys (keys), what is encrypted and how (store), the registers (store/register).
  *
  * Invariants
  * 1. It works while the system is in use: new data is encrypted with the newest key anyway.

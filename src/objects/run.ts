@@ -43,7 +43,7 @@ import { exportOf, linesOf } from "./export.ts";
 import { answer } from "./answer.ts";
 import { calleeHeader, isOther, refuseOthers } from "./callee.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
-import type { StartRun } from "./children.ts";
+import type { StartRun } from "./preparation.ts";
 import { Control } from "./control.ts";
 import { forkRun } from "./fork.ts";
 import { readHistory } from "./history.ts";

@@ -12,9 +12,8 @@ import { runObject, schedulerObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { digestOf } from "./digest.ts";
 import type { FiringStart } from "./firing.ts";
+import type { StartRun } from "./preparation.ts";
 import { unpack } from "./parcel.ts";
-
-type StartRun = (request: FiringStart) => Promise<Made>;
 
 export function createSchedules(start: StartRun): Schedules {
   return {
@@ -54,9 +53,9 @@ async function tokenOf(key: string | undefined): Promise<string> {
  * Starts the run of a firing, or finds it, also if the schedule got another workflow or input since, because a firing has one
  * run.
  */
-export async function startOnce(start: StartRun, { since = 0, ...request }: FiringStart): Promise<Made> {
+export async function startOnce(start: StartRun, { since = 0, workflow, ...request }: FiringStart): Promise<Made> {
   try {
-    return await start(request);
+    return await start(workflow, request);
   } catch (error) {
     if (!hasCode(error, "run_exists")) throw error;
     const run = await unpack(unwrap(await runObject(request.id).read(0)));

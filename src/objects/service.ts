@@ -13,6 +13,7 @@ import { noRuns } from "../core/run.ts";
 import { toJsonSchema } from "../core/schema.ts";
 import { termsOf } from "../core/terms.ts";
 import type {
+  BroadcastOutcome,
   ForkRequest,
   QueryAnswer,
   Runs,
@@ -34,7 +35,7 @@ import { nameOfKey } from "./digest.ts";
 import { createLanes } from "./lanes.ts";
 import { followDirectory } from "./feed.ts";
 import { signalOf, keyOf, prepare, wishOf } from "./preparation.ts";
-import type { Prepared, Start } from "./preparation.ts";
+import type { Prepared, Start, StartRun } from "./preparation.ts";
 import { followRun } from "./follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./listing.ts";
 import { unpack } from "./parcel.ts";
@@ -52,13 +53,13 @@ import type { Triggers } from "./webhook.ts";
 
 export function createService(catalog: Catalog, triggers: Triggers = new Map()): Service {
   const lanes = createLanes(catalog.limits);
-  const hooks = createHooks(triggers, (workflow, start) => startRun(catalog.current(workflow), start));
+  const start = startByName(catalog);
   return {
     workflows: {
       list: () => describeAll(catalog),
       find: (name) => describe(catalog, name),
     },
-    runs: createRuns(catalog),
+    runs: createRuns(start),
     signals: {
       send: sendSignal,
       broadcast: broadcastSignal,
@@ -67,23 +68,28 @@ export function createService(catalog: Catalog, triggers: Triggers = new Map()):
       query: askQuery,
       update: makeUpdate,
     },
-    schedules: createSchedules(({ workflow, ...start }) => startRun(catalog.current(workflow), start)),
+    schedules: createSchedules(start),
     lanes,
     directory: {
-      count: (filter, groupBy) => countGroups(filter, groupBy),
-      causes: (filter) => listCauses(filter),
+      count: countGroups,
+      causes: listCauses,
       follow: async (filter) => followDirectory(filter),
       rebuild: async (request) => (await startRun(rebuild, rebuildStart(request))).run,
       rekey: async (request) => (await startRun(rekey, rekeyStart(request))).run,
     },
     stats: createStatistics(catalog, lanes),
-    hooks,
+    hooks: createHooks(triggers, start),
   };
 }
 
-function createRuns(catalog: Catalog): Runs {
+/** Starts runs of the workflows of the deployment. */
+export function startByName(catalog: Catalog): StartRun {
+  return (workflow, start) => startRun(catalog.current(workflow), start);
+}
+
+function createRuns(start: StartRun): Runs {
   return {
-    start: ({ workflow, ...start }) => startRun(catalog.current(workflow), start),
+    start: ({ workflow, ...request }) => start(workflow, request),
     read: async (id, waitMs = 0) => unpack(unwrap(await runObject(checkRunId(id)).read(waitMs))),
     history: async (id, after, limit) => unwrap(await runObject(checkRunId(id)).history(after, limit)),
     follow: async (id, after) => followRun(checkRunId(id), after),
@@ -199,7 +205,7 @@ export async function sendSignal(id: string, signal: SignalRequest): Promise<{ d
 }
 
 /** @throws HoldfastError signal_invalid, name_invalid, idempotency_conflict, value_too_large */
-export async function broadcastSignal(signal: SignalRequest): Promise<{ delivered: number; buffered: boolean }> {
+export async function broadcastSignal(signal: SignalRequest): Promise<BroadcastOutcome> {
   return await broadcast(checkSignal(signal));
 }
 

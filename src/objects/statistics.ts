@@ -12,6 +12,7 @@ import type { Census, Stats, StatsQuery } from "../core/stats.ts";
 import { sliceLength, sumUp } from "../core/stats/summation.ts";
 import type { Catalog } from "./catalog.ts";
 import { listingShards } from "./lag.ts";
+import { byWorkflow, countRuns } from "./listing.ts";
 
 /** Limited, because each lane is an object that has to be called. */
 const maxLanes = 500;
@@ -40,8 +41,7 @@ async function readStats(query: StatsQuery, catalog: Catalog, lanes: Lanes): Pro
 
 /** A workflow that was removed from the code may still have runs. */
 async function checkKnown(workflow: string): Promise<void> {
-  const counts = await Promise.all((await listingShards()).map((shard) => shard.counts()));
-  if (counts.flat().some((count) => count.workflow === workflow)) return;
+  if ((await countRuns()).has(workflow)) return;
   const shown = JSON.stringify(workflow);
   throw new HoldfastError("workflow_not_found", `no workflow is called ${shown}, in this deployment or among its runs`);
 }
@@ -64,20 +64,14 @@ async function listLanes(lanes: Lanes): Promise<Pick<Stats, "lanes" | "moreLanes
 
 async function takeCensus(catalog: Catalog): Promise<Census> {
   const shards = await Promise.all((await listingShards()).map((shard) => shard.census()));
-  const counts = new Map(catalog.names().map((name) => [name, noRuns()]));
+  const counts = byWorkflow(shards.flatMap((shard) => shard.counts));
   const oldest = new Map<string, number>();
-  for (const shard of shards) {
-    for (const { workflow, status, count } of shard.counts) {
-      const known = counts.get(workflow) ?? noRuns();
-      known[status] += count;
-      counts.set(workflow, known);
-    }
-    for (const { workflow, createdAt } of shard.oldestOpen) {
-      oldest.set(workflow, Math.min(createdAt, oldest.get(workflow) ?? Infinity));
-    }
+  for (const { workflow, createdAt } of shards.flatMap(({ oldestOpen }) => oldestOpen)) {
+    oldest.set(workflow, Math.min(createdAt, oldest.get(workflow) ?? Infinity));
   }
-  const workflows = [...counts]
-    .toSorted(([one], [other]) => (one < other ? -1 : 1))
-    .map(([workflow, counts]) => ({ workflow, counts, oldestOpenAt: oldest.get(workflow) ?? null }));
+  const names = [...new Set([...catalog.names(), ...counts.keys()])].toSorted();
+  const workflows = names.map((workflow) => {
+    return { workflow, counts: counts.get(workflow) ?? noRuns(), oldestOpenAt: oldest.get(workflow) ?? null };
+  });
   return { workflows, shards: shards.length };
 }

@@ -5,7 +5,7 @@
  * Invariant 1: the Worker never has a whole text in memory.
  */
 import { authorOf } from "../core/author.ts";
-import { joinBytes, toHex } from "../core/bytes.ts";
+import { joinBytes, readUtf8, toHex } from "../core/bytes.ts";
 import { objectName } from "../core/key.ts";
 import { readManifest, refuseLine } from "../core/manifest.ts";
 import { checkRunId } from "../core/name.ts";
@@ -157,11 +157,9 @@ async function readHead(reader: Reader | undefined): Promise<{ readonly line: st
 }
 
 function decodeLine(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw refuseLine(1, "it is not UTF-8 text");
-  }
+  const text = readUtf8(bytes);
+  if (text === null) throw refuseLine(1, "it is not UTF-8 text");
+  return text;
 }
 
 async function send(

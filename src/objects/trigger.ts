@@ -9,7 +9,7 @@ import { HoldfastError } from "../core/error.ts";
 import type { TriggerAnswer, TriggerRequest } from "../core/hooks.ts";
 import { objectName } from "../core/key.ts";
 import { defined } from "../core/record.ts";
-import type { StartRequest, Started } from "../core/service.ts";
+import type { StartRun } from "./preparation.ts";
 import { encode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
 import { isVerifier } from "../core/webhook.ts";
@@ -23,9 +23,6 @@ import { logDelivery } from "./logline.ts";
 import { callLimit } from "./patience.ts";
 import type { Delivered, Trigger } from "./webhook.ts";
 
-/** Starts a run of a workflow by its name. */
-export type StartByName = (workflow: string, start: Omit<StartRequest, "workflow">) => Promise<Started>;
-
 /**
  * @param limit the time limit for each of the author's functions
  * @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and errors of a start
@@ -33,7 +30,7 @@ export type StartByName = (workflow: string, start: Omit<StartRequest, "workflow
 export async function receiveTrigger(
   trigger: Trigger,
   request: TriggerRequest,
-  start: StartByName,
+  start: StartRun,
   limit: Limit = callLimit,
 ): Promise<TriggerAnswer> {
   const at = Date.now();
@@ -48,12 +45,7 @@ export async function receiveTrigger(
 /** A trigger that is called. */
 type Called = Trigger & { readonly limit: Limit };
 
-async function receive(
-  trigger: Called,
-  request: TriggerRequest,
-  start: StartByName,
-  at: number,
-): Promise<TriggerAnswer> {
+async function receive(trigger: Called, request: TriggerRequest, start: StartRun, at: number): Promise<TriggerAnswer> {
   const { name, limit } = trigger;
   const verify = trigger.verify === "none" ? undefined : trigger.verify;
   const sent = await readDelivery(request, at);
@@ -81,7 +73,7 @@ async function startDelivery(
   delivery: Delivery,
   input: Stored,
   { origin, trace }: TriggerRequest,
-  start: StartByName,
+  start: StartRun,
 ): Promise<NonNullable<Delivered>> {
   const key = await keyOf(trigger, delivery);
   const more = { ...(key === null ? {} : { key }), ...defined({ trace }) };

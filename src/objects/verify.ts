@@ -6,7 +6,7 @@
  * Long because it has every known sender.
  */
 import { Webhook } from "standardwebhooks";
-import { isSameBytes, joinBytes } from "../core/bytes.ts";
+import { isSameBytes, joinBytes, readUtf8 } from "../core/bytes.ts";
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
@@ -278,12 +278,4 @@ function idIn({ body }: Delivery, name: string): string | null {
   if (typeof body !== "object" || body === null || !Object.hasOwn(body, name)) return null;
   const id = (body as Readonly<Record<string, unknown>>)[name];
   return typeof id === "string" && id !== "" ? id : null;
-}
-
-function readUtf8(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
 }

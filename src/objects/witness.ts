@@ -3,6 +3,7 @@
  * be recorded, and the object may die again when the call is repeated.
  * Does not own: the reaction of the object (host), repeating the call (its caller).
  */
+import { aroundCalls } from "./interception.ts";
 import { within } from "./patience.ts";
 import type { HolderRpc } from "./rpc/lane.ts";
 import type { RunRpc } from "./rpc/run.ts";
@@ -34,21 +35,18 @@ interface DeathReceiver {
 
 /** Makes failed calls that may run the handler reported. @param anew makes a new stub, because the failed one stays broken */
 export function reportingDeaths<Rpc extends object>(object: Rpc, anew: () => DeathReceiver): Rpc {
-  return new Proxy(object, {
-    get(target, name) {
-      const call = Reflect.get(target, name) as unknown;
-      if (typeof call !== "function") return call;
-      if (!moving.has(name)) return (...args: unknown[]): unknown => Reflect.apply(call, target, args);
-      return async (...args: unknown[]): Promise<unknown> => {
-        try {
-          return (await Reflect.apply(call, target, args)) as unknown;
-        } catch (error) {
-          // An overloaded object gets no further call.
-          if (!isOverloaded(error)) await within(anew().died(), limitMs).catch(() => {});
-          throw error;
-        }
-      };
-    },
+  return aroundCalls(object, (make, args, name) => {
+    if (!moving.has(name)) return make(...args);
+    const watched = async (): Promise<unknown> => {
+      try {
+        return await make(...args);
+      } catch (error) {
+        // An overloaded object gets no further call.
+        if (!isOverloaded(error)) await within(anew().died(), limitMs).catch(() => {});
+        throw error;
+      }
+    };
+    return watched();
   });
 }
 

@@ -4,7 +4,8 @@
  */
 import type { World } from "../engine/world.ts";
 import { createChildren } from "./children.ts";
-import type { Self, StartRun } from "./children.ts";
+import type { Self } from "./children.ts";
+import type { StartRun } from "./preparation.ts";
 import { createCouriers } from "./couriers.ts";
 import { deploymentId } from "./deployment.ts";
 import { hookUrl } from "./token.ts";

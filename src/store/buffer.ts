@@ -11,7 +11,7 @@
 import { unsealed } from "../core/cipher.ts";
 import type { Vault } from "../core/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { SignalRequest } from "../core/service.ts";
+import type { BroadcastOutcome, SignalRequest } from "../core/service.ts";
 import type { Resealed } from "./reseal.ts";
 import { Signals } from "./signal.ts";
 import type { Held, SignalRow, Unreadable } from "./signal.ts";
@@ -57,8 +57,6 @@ export type Hold =
   | { readonly kind: "settled"; readonly delivered: number }
   | { readonly kind: "conflict" }
   | Unreadable;
-
-export type BroadcastOutcome = { readonly delivered: number; readonly buffered: boolean };
 
 export class SignalBuffer {
   readonly #sql: SqlStorage;

@@ -11,7 +11,10 @@ import { isOf, causeColumns } from "./cause.ts";
 import type { Source, CauseRow } from "./cause.ts";
 
 /** `key` in the order of the fields; null where a run has none. */
-export type Group = { readonly key: readonly (string | null)[]; readonly count: number };
+type Group = { readonly key: readonly (string | null)[]; readonly count: number };
+
+/** `total` counts all runs that match. */
+export type Groups = { readonly total: number; readonly groups: readonly Group[] };
 
 /** How many groups one shard returns; the largest first. */
 const maxGroups = 5000;
@@ -44,11 +47,7 @@ function countOf({ sql, vault }: Source, { where, values }: Condition, cause: st
   return sum;
 }
 
-export function countGroups(
-  source: Source,
-  filter: RunFilter,
-  groupBy: readonly GroupField[],
-): { readonly total: number; readonly groups: readonly Group[] } {
+export function countGroups(source: Source, filter: RunFilter, groupBy: readonly GroupField[]): Groups {
   const condition = conditionOf(filter, null);
   const { cause } = filter;
   if (groupBy.length === 0) {
@@ -74,7 +73,7 @@ function groupsOf(
   { where, values }: Condition,
   cause: string,
   columns: readonly Column[],
-): ReturnType<typeof countGroups> {
+): Groups {
   const counts = new Map<string, { readonly key: Group["key"]; count: number }>();
   let total = 0;
   const rows = sql.exec<GroupRow & CauseRow>(

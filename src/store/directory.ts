@@ -12,6 +12,7 @@ import type { Position } from "../core/cursor.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
 import { SignalBuffer, bufferIndexes, bufferTables } from "./buffer.ts";
 import { countGroups, countRuns, listCauses } from "./census.ts";
+import type { Groups } from "./census.ts";
 import { conditionOf, quoted } from "./condition.ts";
 import { migrate } from "./migration.ts";
 import type { Resealed } from "./reseal.ts";
@@ -57,12 +58,12 @@ export type RunCount = { readonly workflow: string; readonly status: RunStatus; 
 export function openDirectory(
   sql: SqlStorage,
   vault: Vault = unsealed,
-): { readonly runs: Directory; readonly signals: SignalBuffer } {
+): { readonly runs: DirectoryStore; readonly signals: SignalBuffer } {
   migrate(sql, migrations);
-  return { runs: new Directory(sql, vault), signals: new SignalBuffer(sql, vault) };
+  return { runs: new DirectoryStore(sql, vault), signals: new SignalBuffer(sql, vault) };
 }
 
-export class Directory {
+export class DirectoryStore {
   readonly #sql: SqlStorage;
   readonly #vault: Vault;
   /** Workflow → status → number of runs; null until someone asks. */
@@ -171,7 +172,7 @@ export class Directory {
     return countRuns(this.#source, filter, except);
   }
 
-  groups(filter: RunFilter, groupBy: readonly GroupField[]): ReturnType<typeof countGroups> {
+  groups(filter: RunFilter, groupBy: readonly GroupField[]): Groups {
     return countGroups(this.#source, filter, groupBy);
   }
 

@@ -13,6 +13,7 @@ import { corrupt, readCommit } from "../core/commit.ts";
 import type { Before } from "../core/commit.ts";
 import type { Entry } from "../core/entry.ts";
 import type { Journal } from "../core/journal.ts";
+import { hasTable } from "./migration.ts";
 import { cut } from "./part.ts";
 import { resealedParts } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";
@@ -84,8 +85,7 @@ export class SqlJournal implements Journal {
     this.#sql = storage.sql;
     this.#create = expected ? ensureAndInsert : createAndInsert;
     // Looking up an id that no run has must not leave a table behind.
-    this.#exists =
-      expected && this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'journal'").toArray().length > 0;
+    this.#exists = expected && hasTable(this.#sql, "journal");
   }
 
   /** @throws HoldfastError while it is read: key_missing, journal_corrupt, journal_newer */

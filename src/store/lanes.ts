@@ -7,7 +7,7 @@ import { defined } from "../core/record.ts";
 import { noTerms } from "../core/slot.ts";
 import type { LaneBook, Setting, Slot, Terms } from "../core/slot.ts";
 import type { Ticket } from "../core/ticket.ts";
-import { migrate } from "./migration.ts";
+import { hasTable, migrate } from "./migration.ts";
 import type { Resealed } from "./reseal.ts";
 
 const migrations = [
@@ -198,8 +198,4 @@ function toSlot(row: TicketRow): Slot {
     grantedAt: row.granted_at,
     told: row.told === 1,
   };
-}
-
-function hasTable(sql: SqlStorage, name: string): boolean {
-  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
 }

@@ -15,7 +15,7 @@
 export function migrate(sql: SqlStorage, steps: readonly string[]): void {
   const [first, ...later] = steps;
   if (first === undefined) return;
-  const exists = later.length > 0 && versionExists(sql);
+  const exists = later.length > 0 && hasTable(sql, "schema_version");
   const version = exists ? readVersion(sql) : 0;
   if (version === 0) sql.exec(first);
   if (later.length === 0) return;
@@ -31,8 +31,8 @@ export function migrate(sql: SqlStorage, steps: readonly string[]): void {
   }
 }
 
-function versionExists(sql: SqlStorage): boolean {
-  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'").toArray().length > 0;
+export function hasTable(sql: SqlStorage, name: string): boolean {
+  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
 }
 
 function readVersion(sql: SqlStorage): number {

@@ -17,7 +17,7 @@ export type OldestOpen = { readonly workflow: string; readonly createdAt: number
 const open = JSON.stringify(runStatuses.filter((status) => !isEnded(status)));
 const isOpen = "status IN (SELECT value FROM json_each(?))";
 
-export class Statistics {
+export class StatisticsStore {
   readonly #sql: SqlStorage;
   readonly #vault: Vault;
   /** By workflow, an instant before which no open run of it was created; null until someone asks. */

@@ -9,7 +9,7 @@ import { HoldfastError } from "../../src/core/error.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { Run } from "../../src/engine/run.ts";
-import type { Next } from "../../src/engine/drive.ts";
+import type { Next } from "../../src/engine/next.ts";
 import type { Couriers } from "../../src/engine/world.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
 import type { Handler } from "./memory.ts";

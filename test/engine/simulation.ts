@@ -12,7 +12,7 @@ import { noTerms } from "../../src/core/slot.ts";
 import type { Slot } from "../../src/core/slot.ts";
 import type { LaneRequest } from "../../src/engine/acquisition.ts";
 import { Run } from "../../src/engine/run.ts";
-import type { Next } from "../../src/engine/drive.ts";
+import type { Next } from "../../src/engine/next.ts";
 import { created, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
 import type { Handler } from "./memory.ts";

@@ -8,7 +8,7 @@ import type { RunSummary } from "../../src/core/run.ts";
 import type { RunQuery } from "../../src/core/directory.ts";
 import { directoryOf } from "../../src/objects/address.ts";
 import { countRuns, listRuns } from "../../src/objects/listing.ts";
-import { Directory, openDirectory } from "../../src/store/directory.ts";
+import { DirectoryStore, openDirectory } from "../../src/store/directory.ts";
 import { migrate } from "../../src/store/migration.ts";
 import { start } from "./client.ts";
 import { summaryOf, waitFor } from "./summary.ts";
@@ -17,12 +17,12 @@ import { Rows } from "./rows.ts";
 let made = 0;
 
 /** A shard of its own, with its tables, and no object's memory of it. */
-async function inShard<Result>(test: (directory: Directory, sql: SqlStorage) => Result): Promise<Result> {
+async function inShard<Result>(test: (directory: DirectoryStore, sql: SqlStorage) => Result): Promise<Result> {
   const stub = env.DIRECTORY.getByName(`alone-${++made}`);
   return await runInDurableObject(stub, (_object, ctx) => test(openDirectory(ctx.storage.sql).runs, ctx.storage.sql));
 }
 
-function ids(directory: Directory, query: Partial<RunQuery> = {}): string[] {
+function ids(directory: DirectoryStore, query: Partial<RunQuery> = {}): string[] {
   return directory.list({ limit: 100, ...query }, null).map(({ id }) => id);
 }
 
@@ -69,14 +69,14 @@ describe("a shard", () => {
 
   it("writes one row a report, none for one that says nothing new, one for a removal (budget)", async () => {
     await inShard((_directory, sql) => {
-      const report = (summary: RunSummary) => written(sql, (counted) => new Directory(counted).report(summary));
+      const report = (summary: RunSummary) => written(sql, (counted) => new DirectoryStore(counted).report(summary));
       expect(report(summaryOf("a", { seq: 1, status: "running", labels: { k: "v" } }))).toBe(1);
       expect(report(summaryOf("a", { seq: 2, status: "waiting", waitingFor: [waitFor("x")] }))).toBe(1);
       expect(report(summaryOf("a", { seq: 3, status: "completed" }))).toBe(1);
       expect(report(summaryOf("a", { seq: 3, status: "completed" }))).toBe(0);
       expect(report(summaryOf("a", { seq: 2, status: "waiting" }))).toBe(0);
-      expect(written(sql, (counted) => new Directory(counted).remove("a", 1000))).toBe(1);
-      expect(written(sql, (counted) => new Directory(counted).remove("a", 1000))).toBe(0);
+      expect(written(sql, (counted) => new DirectoryStore(counted).remove("a", 1000))).toBe(1);
+      expect(written(sql, (counted) => new DirectoryStore(counted).remove("a", 1000))).toBe(0);
     });
   });
 
@@ -115,7 +115,7 @@ describe("a shard", () => {
       const used = { rowsWritten: 9, requests: 9, awakeMs: 9, bytesStored: 9 };
       expect(directory.report(summaryOf("a", waiting))).toBe("listed");
       const again = { ...waiting, reason: "sleeping for another 23 hours", usage: used };
-      expect(written(sql, (counted) => new Directory(counted).report(summaryOf("a", again)))).toBe(0);
+      expect(written(sql, (counted) => new DirectoryStore(counted).report(summaryOf("a", again)))).toBe(0);
       expect(directory.report(summaryOf("a", again))).toBe("same");
       expect(directory.report(summaryOf("a", { ...waiting, reason: "no code of version 1" }))).toBe("listed");
       expect(directory.report(summaryOf("a", { ...again, seq: 5 }))).toBe("listed");
@@ -257,9 +257,9 @@ describe("a shard", () => {
         if (index % 11 === 0) directory.remove(id, 1000);
         else directory.report(summaryOf(id, { seq: index, status, workflow: `w${(index % 40) % 3}` }));
       }
-      const sorted = (counts: ReturnType<Directory["counts"]>) =>
+      const sorted = (counts: ReturnType<DirectoryStore["counts"]>) =>
         counts.map((count) => JSON.stringify(count)).toSorted();
-      expect(sorted(directory.counts())).toEqual(sorted(new Directory(sql).counts()));
+      expect(sorted(directory.counts())).toEqual(sorted(new DirectoryStore(sql).counts()));
       expect(directory.counts().reduce((sum, { count }) => sum + count, 0)).toBe(ids(directory).length);
     });
   });

@@ -7,7 +7,7 @@ import type { RunSummary } from "../../src/core/run.ts";
 import type { Stats } from "../../src/core/stats.ts";
 import type { DirectoryObject } from "../../src/objects/directory.ts";
 import { openDirectory } from "../../src/store/directory.ts";
-import { Statistics } from "../../src/store/statistics.ts";
+import { StatisticsStore } from "../../src/store/statistics.ts";
 import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "../core/naivestats.ts";
 import { readExposition, seriesOf } from "../http/exposition.ts";
 import { ask, newId, runThatIs, start, tokens } from "./client.ts";
@@ -159,7 +159,7 @@ describe("a run that failed with very much to say", () => {
       runs.report(summaryOf("wordy", { ...ended, tallies: { charge: tally } }));
       const many = Array.from({ length: 50 }, (_, index) => [`${"\u0001".repeat(250)}${index}`, tally] as const);
       runs.report(summaryOf("absurd", { ...ended, createdAt: 1001, tallies: Object.fromEntries(many) }));
-      const { workflows } = new Statistics(sql).sample({ from: 0, until: 2000, sliceMs: 1000 });
+      const { workflows } = new StatisticsStore(sql).sample({ from: 0, until: 2000, sliceMs: 1000 });
       expect(workflows).toMatchObject([{ workflow: "pay", steps: [["charge", tally]] }]);
       const sizes = sql.exec<{ size: number }>("SELECT max(length(rest)) AS size FROM runs").one();
       expect(sizes.size).toBeLessThan(40_000);
@@ -196,7 +196,7 @@ describe("the oldest run that is open", () => {
   it("is the one that looking at all of them finds, whatever ends, begins and is taken up again", async () => {
     await inShard("oldest", async (_shard, sql) => {
       const { runs: directory } = openDirectory(sql);
-      const statistics = new Statistics(sql);
+      const statistics = new StatisticsStore(sql);
       const runs = new Map<string, RunSummary>();
       const report = (run: RunSummary) => {
         directory.report(run);
@@ -239,7 +239,7 @@ describe("the oldest run that is open", () => {
         const status = index === 480 ? "waiting" : "completed";
         runs.report(summaryOf(`r${index}`, { createdAt: index, status, finishedAt: 1000 }));
       }
-      const statistics = new Statistics(counted);
+      const statistics = new StatisticsStore(counted);
       expect(statistics.oldestOpen()).toEqual([{ workflow: "pay", createdAt: 480 }]);
       expect(read).toBeGreaterThanOrEqual(500);
       read = 0;

@@ -2,12 +2,17 @@
  * Owns: the RPC methods of a shard of the directory, and its messages to followers.
  * Does not own: their implementation (directory).
  */
-import type { ErrorCode } from "../../core/code.ts";
+import type { Position } from "../../core/cursor.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../../core/directory.ts";
-import type { RunStatus, RunSummary } from "../../core/run.ts";
-import type { SignalRequest } from "../../core/service.ts";
+import type { RunSummary } from "../../core/run.ts";
+import type { BroadcastOutcome, SignalRequest } from "../../core/service.ts";
 import type { Sample, SampleQuery } from "../../core/stats/sample.ts";
+import type { Hold } from "../../store/buffer.ts";
+import type { Groups } from "../../store/census.ts";
+import type { RunCount } from "../../store/directory.ts";
 import type { Resealing } from "../../store/reseal.ts";
+import type { Held } from "../../store/signal.ts";
+import type { OldestOpen } from "../../store/statistics.ts";
 import type { Answer } from "../answer.ts";
 
 /**
@@ -26,26 +31,14 @@ export interface DirectoryRpc {
   /** With `Upgrade: websocket`: a socket of {@link ShardMessage}, which lets the object hibernate. */
   fetch(request: Request): Promise<Response>;
   /** This shard's part of a page: up to `limit` runs, newest first, strictly older than `before`. */
-  list(
-    query: Omit<RunQuery, "cursor">,
-    before: { readonly createdAt: number; readonly id: string } | null,
-  ): Promise<readonly RunSummary[]>;
-  counts(): Promise<readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[]>;
+  list(query: Omit<RunQuery, "cursor">, before: Position | null): Promise<readonly RunSummary[]>;
+  counts(): Promise<readonly RunCount[]>;
   /** Statistics of the runs that were created in a window. */
   sample(query: SampleQuery): Promise<Sample>;
   /** The number of runs by status, and the oldest unfinished run of each workflow. */
-  census(): Promise<{
-    readonly counts: readonly { readonly workflow: string; readonly status: RunStatus; readonly count: number }[];
-    readonly oldestOpen: readonly { readonly workflow: string; readonly createdAt: number }[];
-  }>;
+  census(): Promise<{ readonly counts: readonly RunCount[]; readonly oldestOpen: readonly OldestOpen[] }>;
   /** The matching runs in groups, the largest first, at most 5,000; each key in the order of `groupBy`. */
-  groups(
-    filter: RunFilter,
-    groupBy: readonly GroupField[],
-  ): Promise<{
-    readonly total: number;
-    readonly groups: readonly { readonly key: readonly (string | null)[]; readonly count: number }[];
-  }>;
+  groups(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Groups>;
   /** The causes of matching failed runs, the most frequent first, at most 1,000. */
   causes(filter: RunFilter): Promise<readonly Cause[]>;
   /** First shard only: the buffered signals, for a shard that does not have the offers. */
@@ -60,13 +53,9 @@ export interface DirectoryRpc {
   offer(id: string, name: string, expiresAt: number): Promise<void>;
   withdraw(id: string, name: string): Promise<void>;
   /** First shard only: buffers a signal. Its `key`, if it has one, is its id. */
-  hold(id: string, signal: SignalRequest, expiresAt: number): Promise<HoldAnswer>;
+  hold(id: string, signal: SignalRequest, expiresAt: number): Promise<Hold>;
   /** First shard only: claims the oldest signal of the name for one run; the same run may repeat the call. */
-  claim(
-    name: string,
-    runId: string,
-    except: readonly string[],
-  ): Promise<{ readonly id: string; readonly signal: SignalRequest } | null>;
+  claim(name: string, runId: string, except: readonly string[]): Promise<Held | null>;
   /** First shard only: the run refused the claimed signal, which then is offered to other waiting runs. */
   release(id: string, runId: string): Promise<void>;
   /** First shard only: the signal was delivered to that many runs. */
@@ -74,23 +63,15 @@ export interface DirectoryRpc {
   /** Encrypts a page of rows of this shard again, with the newest key. */
   rekey(from: ShardMark): Promise<RekeyedShard>;
   /** First shard only: the outcome of a held signal. */
-  outcome(id: string): Promise<{ readonly delivered: number; readonly buffered: boolean }>;
+  outcome(id: string): Promise<BroadcastOutcome>;
 }
 
 /** The messages of a shard to its followers: first a confirmation, then each change. */
 export type ShardMessage = "subscribed" | { readonly listed: RunSummary } | { readonly removed: string };
 
-/** Not delivered yet; delivered before; the id belongs to another signal; or it cannot be read. */
-export type HoldAnswer =
-  | { readonly kind: "open" }
-  | { readonly kind: "settled"; readonly delivered: number }
-  | { readonly kind: "conflict" }
-  /** The stored signal of this id is damaged, or its encryption key is missing. */
-  | { readonly kind: "unreadable"; readonly code: ErrorCode; readonly message: string };
-
 /** The position of encrypting a shard again: first its list, then its buffered signals. */
 export type ShardMark =
-  | { readonly kind: "runs"; readonly after: { readonly createdAt: number; readonly id: string } }
+  | { readonly kind: "runs"; readonly after: Position }
   | { readonly kind: "signals"; readonly after: number };
 
 /** `failed`: rows that could not be decrypted, and were not changed. */

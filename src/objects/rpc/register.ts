@@ -1,7 +1,8 @@
 /**
  * Owns: the RPC methods of the register of a shard.
- * Does not own: their implementation (register).
+ * Does not own: their implementation (auxiliary).
  */
+import type { Enrolled } from "../../store/register.ts";
 
 /** The register of the runs that a shard of the directory lists: `registerObject(shard)`. */
 export interface RegisterRpc {
@@ -12,6 +13,3 @@ export interface RegisterRpc {
   /** A page of runs by id, strictly after `after`. */
   enrolled(after: string, limit: number): Promise<readonly Enrolled[]>;
 }
-
-/** A run's place in the directory: `createdAt` is that of its first life. */
-export type Enrolled = { readonly id: string; readonly createdAt: number };
