@@ -341,3 +341,18 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
   checkLives(hosted.archive.lives);
   expect(hosted.host.status).toMatch(/^(completed|failed|cancelled)$/);
 }
+
+/** What the first or the last handler saw, without the time. */
+export function seen({ life }: Hosted, which: "first" | "last", upTo = Infinity): string[] {
+  const own = which === "first" ? 0 : life.handlers.length - 1;
+  const before = life.trace.filter(({ outcome, handler }) => handler === own && outcome <= upTo);
+  return before.map(({ text }) => text.replace(/ \d{13} (?=0\.)/, " "));
+}
+
+/** What the handlers logged, in all. */
+export function logsOf({ host }: Hosted): string[] {
+  return host
+    .entries("log.written")
+    .map(({ message }) => message)
+    .toSorted();
+}

@@ -9,8 +9,7 @@ import { forkedFacts } from "../../src/core/transcript.ts";
 import { encode } from "../../src/core/value.ts";
 import type { Stored } from "../../src/core/value.ts";
 import { Run } from "../../src/engine/run.ts";
-import { finish, hostProgram } from "./crash.ts";
-import type { Hosted } from "./crash.ts";
+import { finish, hostProgram, logsOf, seen } from "./crash.ts";
 import { checkEffects } from "./effects.ts";
 import { checkJournal } from "./lives.ts";
 import { Host, act, created, play, startAt } from "./host.ts";
@@ -231,21 +230,6 @@ describe("a fork", () => {
     expect(answered.output).toEqual(["late", "third"]);
   });
 });
-
-/** What the first or the last handler saw, without the time. */
-function seen({ life }: Hosted, which: "first" | "last", upTo = Infinity): string[] {
-  const own = which === "first" ? 0 : life.handlers.length - 1;
-  const before = life.trace.filter(({ outcome, handler }) => handler === own && outcome <= upTo);
-  return before.map(({ text }) => text.replace(/ \d{13} (?=0\.)/, " "));
-}
-
-/** What it said, in all: a fork neither loses a line nor says it twice. */
-function logsOf({ host }: Hosted): string[] {
-  return host
-    .entries("log.written")
-    .map(({ message }) => message)
-    .toSorted();
-}
 
 /** Forks the program at every call of its history; answers how often. */
 async function checkForks(program: Program): Promise<number> {

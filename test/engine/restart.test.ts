@@ -9,8 +9,7 @@ import { sentenceOf } from "../../src/core/sentence.ts";
 import type { Step } from "../../src/core/step.ts";
 import { decode } from "../../src/core/value.ts";
 import { Run } from "../../src/engine/run.ts";
-import { finish, hostProgram } from "./crash.ts";
-import type { Hosted } from "./crash.ts";
+import { finish, hostProgram, logsOf, seen } from "./crash.ts";
 import { checkEffects } from "./effects.ts";
 import { checkJournal } from "./lives.ts";
 import { Family } from "./family.ts";
@@ -435,20 +434,6 @@ describe("a run that begins once more from a step", () => {
     expect(family.snapshot("parent")).toMatchObject({ status: "waiting", steps: { completed: 1 } });
   });
 });
-
-/** What the first or the last handler saw, without the time. */
-function seen({ life }: Hosted, which: "first" | "last", upTo = Infinity): string[] {
-  const own = which === "first" ? 0 : life.handlers.length - 1;
-  const before = life.trace.filter(({ outcome, handler }) => handler === own && outcome <= upTo);
-  return before.map(({ text }) => text.replace(/ \d{13} (?=0\.)/, " "));
-}
-
-function logsOf({ host }: Hosted): string[] {
-  return host
-    .entries("log.written")
-    .map(({ message }) => message)
-    .toSorted();
-}
 
 /** As a journal that begins with 1. */
 function fromOne(entries: readonly Entry[]): Entry[] {

@@ -1,9 +1,10 @@
 /** Queries, updates, listeners, and starts that bring a signal or an update, through the Worker and its objects. */
-import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { getRun } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+import { evict } from "./storage.ts";
 import { askWorkflows, calls } from "./flows/asks.ts";
 
 const [cart, , greeted] = askWorkflows;
@@ -23,10 +24,6 @@ async function query(id: string, name: string): Promise<unknown> {
 async function update(id: string, name: string, json?: unknown, key?: string) {
   const headers = key === undefined ? {} : { "idempotency-key": key };
   return await ask(`POST /v1/runs/${id}/updates/${name}`, { json, headers });
-}
-
-function evict(id: string): Promise<void> {
-  return evictDurableObject(env.RUNS.getByName(id));
 }
 
 async function kinds(id: string): Promise<string[]> {

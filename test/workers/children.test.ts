@@ -1,5 +1,4 @@
 /** Runs that start each other, each in an object of its own: evicted, aborted, and told of each other's ends. */
-import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { childId } from "../../src/core/child.ts";
@@ -12,6 +11,7 @@ import { createChildren } from "../../src/objects/children.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf } from "./client.ts";
+import { evict } from "./storage.ts";
 import { lives } from "./flows/engine.ts";
 import { cheered, childWorkflows } from "./flows/children.ts";
 import { pause, drive } from "./driver.ts";
@@ -43,10 +43,6 @@ async function until(id: string, like: object): Promise<RunSnapshot> {
 
 function output({ output: stored }: RunSnapshot): unknown {
   return stored === null ? null : decode(stored);
-}
-
-function evict(id: string): Promise<void> {
-  return evictDurableObject(env.RUNS.getByName(id));
 }
 
 describe("a child run", () => {

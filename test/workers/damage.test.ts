@@ -1,5 +1,5 @@
 /** Journals that are damaged or come from the future: refused, left as they are, and nobody else is the worse for it. */
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { gcm } from "../../src/core/aes.ts";
@@ -10,6 +10,8 @@ import { createRandom } from "../../src/core/random.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
 import { shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+import { forget, inRun, rowsOf } from "./storage.ts";
+import type { Row } from "./storage.ts";
 import { reportsTo, trouble } from "./shards.ts";
 
 const settings = env as unknown as Record<string, string | undefined>;
@@ -17,25 +19,12 @@ const seed = settings["DAMAGE_SEED"] || String(Date.now());
 const flips = Number(settings["DAMAGE_FLIPS"] || 300);
 const rowOf = (seq: number): number => seq * 4096;
 
-type Row = { readonly row: number; readonly data: string };
 type Damage = (sql: SqlStorage) => void;
-
-function inRun<Value>(id: string, act: (ctx: DurableObjectState) => Value | Promise<Value>): Promise<Value> {
-  return runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => act(ctx));
-}
-
-function rowsOf(id: string): Promise<Row[]> {
-  return inRun(id, ({ storage }) => storage.sql.exec<Row>("SELECT row, data FROM journal ORDER BY row").toArray());
-}
-
-async function evict(id: string): Promise<void> {
-  await evictDurableObject(env.RUNS.getByName(id)).catch(() => undefined);
-}
 
 /** Changes what is stored of the run, behind its back. */
 async function damage(id: string, how: Damage): Promise<void> {
   await inRun(id, ({ storage }) => how(storage.sql));
-  await evict(id);
+  await forget(id);
 }
 
 const replace =
@@ -130,7 +119,7 @@ describe("a journal with", () => {
       // By its alarm it rests, and is not at it again and again.
       const restMs = await wake(id);
       expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
-      await evict(id);
+      await forget(id);
       const { body: page } = await ask(`GET /v1/runs/${id}/history?limit=200`);
       const entries = (page["entries"] ?? []) as { readonly seq: number }[];
       expect(entries).toHaveLength(sound);
@@ -159,7 +148,7 @@ describe("a journal with", () => {
       for (let times = 0; times < 2; times++) {
         const restMs = await wake(id);
         expect([restMs > 5000, restMs <= 3_600_000]).toEqual([true, true]);
-        await evict(id);
+        await forget(id);
       }
       expect(await rowsOf(id)).toEqual(before);
       await damage(id, replace(seq, alien, value));

@@ -3,6 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+import { forget, inRun, rowsOf } from "./storage.ts";
 import type { Answer, Ask, RunJson } from "./client.ts";
 import { scan } from "./scan.ts";
 
@@ -23,27 +24,14 @@ async function good(call: string, options: Ask = {}): Promise<Answer> {
   return answer;
 }
 
-/** The object forgets what it has in memory. */
-async function evict(id: string): Promise<void> {
-  await evictDurableObject(env.RUNS.getByName(id)).catch(() => undefined);
-}
-
-type Row = { readonly row: number; readonly data: string };
-
-function rowsOf(id: string): Promise<Row[]> {
-  return runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) =>
-    storage.sql.exec<Row>("SELECT row, data FROM journal ORDER BY row").toArray(),
-  );
-}
-
 /** Of each row the id of the key that sealed it; "plain" where none did. */
 async function keysOf(id: string): Promise<string[]> {
   return (await rowsOf(id)).map(({ data }) => /^enc1\.([^.]+)\./.exec(data)?.[1] ?? "plain");
 }
 
 async function spoil(id: string, change: (sql: SqlStorage) => void): Promise<void> {
-  await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) => change(storage.sql));
-  await evict(id);
+  await inRun(id, ({ storage }) => change(storage.sql));
+  await forget(id);
 }
 
 async function completed(id: string): Promise<RunJson> {
@@ -114,7 +102,7 @@ describe("rotation", () => {
     const { id } = await start("canary-parked", { input: { word: "w", life: 2 } });
     await runThatIs(id, { status: "waiting" });
     setKeys(two, one);
-    await evict(id);
+    await forget(id);
     await good(`POST /v1/runs/${id}/signals/go`, { json: {} });
     expect((await completed(id)).output).toEqual({ before: "before w", after: "after w" });
     const keys = await keysOf(id);
@@ -152,7 +140,7 @@ describe("rotation", () => {
       failed: 0,
     });
     setKeys(two);
-    for (const { id } of [plain, old, parked]) await evict(id);
+    for (const { id } of [plain, old, parked]) await forget(id);
     expect((await good(`GET /v1/runs/${plain.id}`)).body).toMatchObject({ output: "made plain" });
     expect((await good(`GET /v1/runs/${old.id}/history`)).body["entries"]).toHaveLength(4);
     await good(`POST /v1/runs/${parked.id}/signals/go`, { json: {} });
@@ -182,7 +170,7 @@ describe("a key that is gone", () => {
     }, 10_000);
     const before = await rowsOf(id);
     setKeys(two);
-    await evict(id);
+    await forget(id);
     const calls = ["", "/history", "/events", "/timeline", "/queries/word"].map((path) => `GET /v1/runs/${id}${path}`);
     const acts = ["signals/go", "cancel", "terminate", "pause", "retry", "fork", "updates/turn"];
     for (const call of [...calls, ...acts.map((act) => `POST /v1/runs/${id}/${act}`), `DELETE /v1/runs/${id}`]) {
@@ -212,7 +200,7 @@ describe("a key that is gone", () => {
       [["k1:short"], "config_invalid"],
     ] as const) {
       setKeys(...keys);
-      await evict(id);
+      await forget(id);
       const known = await ask(`GET /v1/runs/${id}`);
       expect([known.status, known.body["code"], known.text]).toEqual([503, code, expect.stringContaining("k1")]);
       const called = await ask(`POST ${pathname}`, { token: null });
@@ -220,7 +208,7 @@ describe("a key that is gone", () => {
       expect(called.text).not.toMatch(/k1|ENCRYPTION/);
     }
     setKeys(one);
-    await evict(id);
+    await forget(id);
     expect((await ask(`POST ${pathname}`, { token: null })).status).toBe(202);
   });
 
@@ -229,7 +217,7 @@ describe("a key that is gone", () => {
     await runThatIs(id, { status: "waiting", waitingFor: [{ kind: "retry" }] });
     const before = await rowsOf(id);
     setKeys();
-    await evict(id);
+    await forget(id);
     const wake = async () =>
       await runInDurableObject(env.RUNS.getByName(id), async (object, { storage }) => {
         await object.alarm?.();
@@ -238,7 +226,7 @@ describe("a key that is gone", () => {
     for (let times = 0; times < 3; times++) {
       const inMs = await wake();
       expect([inMs > 30_000, inMs <= 60_000]).toEqual([true, true]);
-      await evict(id);
+      await forget(id);
     }
     expect(await rowsOf(id)).toEqual(before);
     setKeys(one);
@@ -293,7 +281,7 @@ describe("what does not open", () => {
     );
     const [a, b] = [first?.id ?? "", second?.id ?? ""];
     setKeys(wrong);
-    await evict(a);
+    await forget(a);
     const { status, body } = await ask(`GET /v1/runs/${a}`);
     expect([status, body["code"], body["detail"]]).toEqual([
       503,

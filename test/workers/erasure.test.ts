@@ -3,6 +3,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { ask, newId, refusal, runThatIs, start, tokens } from "./client.ts";
+import { contentOf, nothing } from "./storage.ts";
 import { broken } from "./flows/erasure.ts";
 import { scan } from "./scan.ts";
 
@@ -39,17 +40,6 @@ const waits = (name: string) => ({ status: "waiting", waitingFor: [{ name }] });
 async function placesOf(word: string): Promise<string[]> {
   return [...(await scan(word)).keys()].toSorted();
 }
-
-/** What is kept in the run object of this name. */
-async function kept(name: string): Promise<unknown> {
-  return await runInDurableObject(env.RUNS.getByName(name), async (_object, { storage }) => ({
-    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
-    keys: [...storage.kv.list()].map(([key]) => key),
-    alarm: await storage.getAlarm(),
-  }));
-}
-
-const nothing = { tables: [], keys: [], alarm: null };
 
 /** Lanes that were named after the word. */
 async function lanesOf(word: string): Promise<string[]> {
@@ -111,7 +101,7 @@ describe("a run that had something to do with everything", () => {
     expect(await refusal(`DELETE /v1/runs/${id}`)).toBe("204 undefined");
     expect(await refusal(`DELETE /v1/runs/${id}-part`)).toBe("204 undefined");
     expect(await placesOf(word)).toEqual(["LANES lanes.name"]);
-    expect([await kept(id), await kept(`${id}-part`)]).toEqual([nothing, nothing]);
+    expect([await contentOf(id), await contentOf(`${id}-part`)]).toEqual([nothing, nothing]);
   });
 
   it("is remembered by the names of its lanes for an hour after their last use, and no longer", async () => {
@@ -151,10 +141,10 @@ describe("a run that was deleted with an Idempotency-Key", () => {
     const deleted = { json: { reason: "asked for" }, headers: { "idempotency-key": newId("delete") } };
     expect(await refusal(`DELETE /v1/runs/${id}`, deleted)).toBe("204 undefined");
     const left = { tables: [], keys: ["removed-by"], alarm: expect.any(Number) };
-    expect(await kept(id)).toEqual(left);
+    expect(await contentOf(id)).toEqual(left);
     expect(await placesOf("asked for")).toEqual([]);
     await runDurableObjectAlarm(env.RUNS.getByName(id));
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
   });
 });
 
@@ -173,7 +163,7 @@ describe("a run whose retention is over", () => {
     expect(told).toMatchObject([{ body: { type: "run.completed", data: { id, output: word } } }]);
     await lateOn(await lanesOf(word));
     await vi.waitFor(async () => expect(await placesOf(word)).toEqual([]), { timeout: 10_000, interval: 100 });
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
   });
 
   it("stays while an address has not taken an end of it yet, and may be tried again until then", async () => {

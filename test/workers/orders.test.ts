@@ -8,8 +8,7 @@ import { encode } from "../../src/core/value.ts";
 import { courierObject, runObject } from "../../src/objects/address.ts";
 import type { CourierRpc } from "../../src/objects/rpc/courier.ts";
 import type { ReceivedRequest } from "./httpserver.ts";
-import { ask, newId, start } from "./client.ts";
-import type { RunJson } from "./client.ts";
+import { ask, newId, runThatIs, start } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { pause } from "./driver.ts";
 import { scan } from "./scan.ts";
@@ -28,15 +27,6 @@ async function boxOf(name: string): Promise<ReceivedRequest[]> {
 
 async function open(gate: string): Promise<void> {
   await fetch(`${httpServer}/gate/${gate}`, { method: "PUT" });
-}
-
-async function runThat(id: string, like: object): Promise<RunJson> {
-  const read = async (): Promise<RunJson> => {
-    const { body } = await ask(`GET /v1/runs/${id}`);
-    expect(body).toMatchObject(like);
-    return body as unknown as RunJson;
-  };
-  return await vi.waitFor(read, { timeout: 12_000, interval: 20 });
 }
 
 async function entriesOf(id: string): Promise<readonly Entry[]> {
@@ -116,22 +106,22 @@ describe("an answer", () => {
     const busy = await began({ fails: 2, body: "1" }, { options });
     const missing = await began({ status: 404, body: "no such page" });
     const cut = await began({ cut: 1 }, { options: { retry: { limit: 1, delay: 20 } } });
-    await runThat(busy.id, { status: "completed" });
+    await runThatIs(busy.id, { status: "completed" });
     expect(await boxOf(busy.box)).toHaveLength(3);
     const { body } = await ask(`GET /v1/runs/${missing.id}?wait=5s`);
     expect(body["error"]).toMatchObject({ code: "non_retryable", cause: { code: "http_404" } });
     expect((body["error"] as { message: string }).message).toMatch(/was answered 404: no such page$/);
-    await runThat(cut.id, { status: "failed", error: { code: "step_failed", attempts: 2 } });
+    await runThatIs(cut.id, { status: "failed", error: { code: "step_failed", attempts: 2 } });
   });
 
   it("that is a redirect is followed; where that cannot be done, no address is shown, which may hold a secret", async () => {
     const there = await began({ to: address({ body: "7" }) });
-    expect(await runThat(there.id, { status: "completed" })).toMatchObject({ output: { body: 7 } });
+    expect(await runThatIs(there.id, { status: "completed" })).toMatchObject({ output: { body: 7 } });
     const secret = newId("secret");
     for (const to of ["self", `ftp://localhost/${secret}`]) {
       const { id } = await began({ to, key: secret }, { options: { retry: { limit: 0 } } });
       const message = expect.stringMatching(/^GET to [0-9.:]+ failed: a redirect cannot be followed$/) as string;
-      await runThat(id, { status: "failed", error: { message } });
+      await runThatIs(id, { status: "failed", error: { message } });
       const later = (await entriesOf(id)).filter(({ kind }) => kind !== "run.created");
       expect(JSON.stringify(later)).not.toContain(secret);
     }
@@ -151,9 +141,9 @@ describe("an answer", () => {
       { input: { target: { url: address({ box: "up" }), method: "POST", body: "y".repeat(2_000_000) } } },
       "?wait=10s",
     );
-    const { output } = await runThat(large.id, { status: "completed" });
+    const { output } = await runThatIs(large.id, { status: "completed" });
     expect((output as { body: string }).body).toHaveLength(3_000_000);
-    await runThat(huge.id, { status: "failed", error: { code: "value_too_large", attempts: 1 } });
+    await runThatIs(huge.id, { status: "failed", error: { code: "value_too_large", attempts: 1 } });
     expect(upload.status).toBe("completed");
     expect((await boxOf("up"))[0]?.bytes).toBe(2_000_000);
   });
@@ -173,7 +163,7 @@ describe("while a request is under way", () => {
     const created = (await entriesOf(id))[0]?.at;
     expect(await keptBy(sent?.courier ?? -1)).toContain(`order ${JSON.stringify([id, created, sent?.seq])}`);
     await open(gate);
-    expect(await runThat(id, { status: "completed" })).toMatchObject({ output: { body: 42 } });
+    expect(await runThatIs(id, { status: "completed" })).toMatchObject({ output: { body: 42 } });
     expect(lives.get(id)).toBe(before + 1);
     expect(await boxOf(box)).toHaveLength(1);
     expect(await entriesOf(id)).not.toContainEqual(expect.objectContaining({ kind: "step.interrupted" }));
@@ -191,7 +181,7 @@ describe("while a request is under way", () => {
     await die(`.courier-${sent?.courier}`);
     await arrived(box, 2);
     await open(gate);
-    await runThat(id, { status: "completed" });
+    await runThatIs(id, { status: "completed" });
     const keys = (await boxOf(box)).map(({ headers }) => headers["idempotency-key"]);
     expect(new Set(keys).size).toBe(1);
     expect((await entriesOf(id)).filter(({ kind }) => kind.startsWith("step."))).toHaveLength(2);
@@ -203,25 +193,25 @@ describe("while a request is under way", () => {
     await arrived(box);
     await die(id);
     await open(gate);
-    await runThat(id, { status: "completed" });
+    await runThatIs(id, { status: "completed" });
     expect(await boxOf(box)).toHaveLength(1);
   });
 
   it("an answer that is told again, or late, or for another life, changes nothing", async () => {
     const { id } = await began({ body: "1" });
-    await runThat(id, { status: "completed" });
+    await runThatIs(id, { status: "completed" });
     const [sent] = await dispatches(id);
     const end = { kind: "answered", value: encode(2, "two") } as const;
     const order = { runId: id, createdAt: (await entriesOf(id))[0]?.at ?? 0, seq: sent?.seq ?? 0 };
     for (const news of [order, { ...order, createdAt: 1 }])
       expect(await runObject(id).orderEnded({ ...news, end })).toEqual({ ok: true, value: null });
     expect(await runObject(id).repeatOrder(order)).toEqual({ ok: true, value: null });
-    expect(await runThat(id, {})).toMatchObject({ output: { body: 1 } });
+    expect(await runThatIs(id, {})).toMatchObject({ output: { body: 1 } });
   });
 
   it("an order that comes once more, late, is not carried out again (2)", async () => {
     const { id, box } = await began({ body: "1" });
-    await runThat(id, { status: "completed" });
+    await runThatIs(id, { status: "completed" });
     const [sent] = await dispatches(id);
     const order = { runId: id, createdAt: (await entriesOf(id))[0]?.at ?? 0, seq: sent?.seq ?? 0 };
     const request = { method: "GET", url: address({ box, body: "1" }), headers: [], body: null, accepted: [] };
@@ -306,7 +296,7 @@ describe("while a request is under way", () => {
     await evictDurableObject(env.RUNS.getByName(id));
     const [sent] = await dispatches(id);
     await ask(`POST /v1/runs/${id}/cancel`);
-    await runThat(id, { status: "cancelled" });
+    await runThatIs(id, { status: "cancelled" });
     await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 20_000 });
     expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
@@ -314,7 +304,7 @@ describe("while a request is under way", () => {
 
   it("a deadline of its own ends it", async () => {
     const { id, box } = await began({ gate: newId("gate") }, { options: { timeout: "300ms", retry: { limit: 0 } } });
-    await runThat(id, { status: "failed", error: { code: "step_timeout" } });
+    await runThatIs(id, { status: "failed", error: { code: "step_timeout" } });
     await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 20_000 });
   });
 
@@ -328,14 +318,14 @@ describe("while a request is under way", () => {
     }
     const [first = "", second = ""] = ids;
     await evictDurableObject(env.RUNS.getByName(first));
-    await runThat(second, { status: "queued", waitingFor: [{ kind: "lane" }] });
+    await runThatIs(second, { status: "queued", waitingFor: [{ kind: "lane" }] });
     await pause(300);
     expect(await boxOf(box)).toHaveLength(1);
     await open(gates[0] ?? "");
-    await runThat(first, { status: "completed" });
+    await runThatIs(first, { status: "completed" });
     await arrived(box, 2);
     await open(gates[1] ?? "");
-    await runThat(second, { status: "completed" });
+    await runThatIs(second, { status: "completed" });
   });
 
   it("more than six go to more than one courier, and all are answered", async () => {
@@ -347,7 +337,7 @@ describe("while a request is under way", () => {
     expect(new Set(couriers).size).toBeGreaterThan(3);
     expect(most).toBeLessThanOrEqual(6);
     await open(gate);
-    expect(await runThat(id, { status: "completed" })).toMatchObject({ output: Array(20).fill(200) });
+    expect(await runThatIs(id, { status: "completed" })).toMatchObject({ output: Array(20).fill(200) });
   });
 });
 
@@ -371,7 +361,7 @@ describe("what is stored", () => {
     expect((await boxOf(box))[0]?.body).toContain(secret);
     expect([...(await scan(secret)).keys()]).toEqual([]);
     await open(gate);
-    await runThat(id, { status: "completed" });
+    await runThatIs(id, { status: "completed" });
     expect([...(await scan(secret)).keys()]).toEqual([]);
   });
 

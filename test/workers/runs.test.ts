@@ -1,5 +1,5 @@
 /** Runs in their Durable Objects: evicted, aborted, woken by real alarms. */
-import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import * as z from "zod";
@@ -11,6 +11,7 @@ import { unwrap } from "../../src/objects/answer.ts";
 import { Catalog } from "../../src/objects/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
+import { evict } from "./storage.ts";
 
 const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
 let made = 0;
@@ -23,10 +24,6 @@ async function start(workflow: string, input: unknown, waitMs = 0): Promise<RunS
 
 async function kinds(id: string): Promise<string[]> {
   return (await service.runs.history(id, 0, 200)).entries.map((entry) => entry.kind);
-}
-
-function evict(id: string): Promise<void> {
-  return evictDurableObject(env.RUNS.getByName(id));
 }
 
 async function until(id: string, status: RunSnapshot["status"]): Promise<RunSnapshot> {

@@ -3,6 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
+import { contentOf, nothing } from "./storage.ts";
 import type { Answer } from "./client.ts";
 import { effects } from "./flows/transfer.ts";
 import { watched } from "./crashpoint.ts";
@@ -41,17 +42,6 @@ async function sealed(lines: readonly string[]): Promise<string> {
 /** The text with some of its lines changed, and a last line that fits. */
 const resealed = (lines: readonly Record<string, unknown>[]): Promise<string> =>
   sealed(lines.map((line) => JSON.stringify(line)));
-
-/** What the storage of the object of this id holds. */
-async function kept(id: string): Promise<{ tables: unknown[]; keys: string[]; alarm: number | null }> {
-  return await runInDurableObject(env.RUNS.getByName(id), async (_object, { storage }) => ({
-    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
-    keys: [...storage.kv.list()].map(([key]) => key),
-    alarm: await storage.getAlarm(),
-  }));
-}
-
-const nothing = { tables: [], keys: [], alarm: null };
 
 /** A run that waits, paused. */
 async function pausedRun(input: object = {}, waits = 1): Promise<string> {
@@ -180,7 +170,7 @@ describe("a run that has ended", () => {
     const { status, body } = await imported(await resealed(lines));
     expect([status, body["code"]]).toEqual([422, "import_invalid"]);
     expect(body["detail"]).toContain("it would be gone at once");
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
   });
 });
 
@@ -319,7 +309,7 @@ describe("an id", () => {
     const text = await takeOut(id);
     expect((await imported(text)).status).toBe(201);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
   });
 });
 
@@ -335,7 +325,7 @@ describe("guarantee 1: a run whose process ends as it arrives", () => {
     const first = await imported(text, `?id=${other}`).catch(() => null);
     if (how === "lost") expect(first?.status ?? 503).toBeGreaterThanOrEqual(500);
     expect(watched(other).blows).toEqual([]);
-    if (how === "lost") expect(await kept(other)).toEqual(nothing);
+    if (how === "lost") expect(await contentOf(other)).toEqual(nothing);
     const again = await imported(text, `?id=${other}`);
     expect([again.status, again.body["status"]]).toEqual([how === "lost" ? 201 : 200, "completed"]);
     expect((await historyOf(other)).map(({ kind }) => kind)).toEqual([
@@ -410,7 +400,7 @@ describe("results of sensitive steps", () => {
       const { body } = await imported(await resealed(moved));
       expect([body["code"], body["detail"]]).toEqual(["import_invalid", expect.stringContaining("does not open")]);
     }
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
   });
 
   it("of a run that is to go on are refused without a key; of one that has ended they stay behind", async () => {
@@ -480,7 +470,7 @@ describe("what is no such text is refused, and leaves nothing behind", () => {
         expect.stringMatching(/^line \d+: /),
       ]);
     }
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
     expect((await imported(text)).status).toBe(201);
   });
 
@@ -507,7 +497,7 @@ describe("what is no such text is refused, and leaves nothing behind", () => {
         expect.stringMatching(/^line \d+: /),
       ]);
     }
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
   });
 
   it("no text, no lines, no UTF-8, or a line without an end", async () => {
@@ -529,6 +519,6 @@ describe("what is no such text is refused, and leaves nothing behind", () => {
       },
     });
     expect(await refusal("POST /v1/runs/import", { raw })).toBe("413 value_too_large");
-    expect(await kept(id)).toEqual(nothing);
+    expect(await contentOf(id)).toEqual(nothing);
   });
 });

@@ -1,0 +1,37 @@
+/** The object of a run as tests get hold of it: what it keeps, and having it leave memory. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+
+/** Acts in the object of the run. */
+export function inRun<Value>(id: string, act: (ctx: DurableObjectState) => Value | Promise<Value>): Promise<Value> {
+  return runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => act(ctx));
+}
+
+/** The object leaves memory; rejects where it is in none. */
+export function evict(id: string): Promise<void> {
+  return evictDurableObject(env.RUNS.getByName(id));
+}
+
+/** The object is in no memory any more, if it was. */
+export async function forget(id: string): Promise<void> {
+  await evict(id).catch(() => undefined);
+}
+
+/** A row of a journal. */
+export type Row = { readonly row: number; readonly data: string };
+
+export function rowsOf(id: string): Promise<Row[]> {
+  return inRun(id, ({ storage }) => storage.sql.exec<Row>("SELECT row, data FROM journal ORDER BY row").toArray());
+}
+
+/** What the storage of the run's object has in it. */
+export function contentOf(id: string): Promise<{ tables: unknown[]; keys: string[]; alarm: number | null }> {
+  return inRun(id, async ({ storage }) => ({
+    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
+    keys: [...storage.kv.list()].map(([key]) => key),
+    alarm: await storage.getAlarm(),
+  }));
+}
+
+/** That of an object which keeps nothing. */
+export const nothing = { tables: [], keys: [], alarm: null };
