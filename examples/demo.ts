@@ -1,9 +1,8 @@
 /**
- * `npm run demo`: drives a running Holdfast from outside and shows what happens as it happens. It
- * checks what it shows and exits with 1 where something is not as it should be.
+ * `npm run demo`: drives a running Holdfast over HTTP, and shows and checks what happens. Exits with 1 if something is wrong.
  *
  * HOLDFAST_URL   where the server is, http://localhost:8787 unless set
- * HOLDFAST_TOKEN a token with the role "operate", where one is needed
+ * HOLDFAST_TOKEN a token with the role "operate", if one is needed
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +15,7 @@ type Sample = { readonly title: string; readonly sender: string; readonly text: 
 type Intake = { readonly sender: string; readonly reviewer: string; readonly [field: string]: unknown };
 
 const client = new Client(process.env["HOLDFAST_URL"] ?? "http://localhost:8787", process.env["HOLDFAST_TOKEN"]);
-/** Every invocation has ids and addresses of its own, so that it can be repeated against the same server. */
+/** Part of all ids and addresses, so that the demo can be repeated with the same server. */
 const tag = Date.now().toString(36);
 const labels = { demo: tag };
 let started = 0;
@@ -169,10 +168,10 @@ async function placeOrder(extra: object): Promise<{ id: string; email: string }>
   return { id, email };
 }
 
-/** Shows what happens to the run until it is where we want it. */
+/** Shows the history of the run as it grows, until the condition holds. */
 async function watch(id: string, arrived: (run: Run) => boolean): Promise<Run> {
   return await eventually(`run ${id} gets on`, async () => {
-    // Read before its history, so that what made it so is in the history.
+    // Read before the history, so that the history has the entries that led to this state.
     const run = await client.run(id);
     for (const entry of await client.history(id, shown.get(id) ?? 0)) {
       showEntry(entry);
@@ -197,10 +196,10 @@ function checkOutcome(run: Run, outcome: string): void {
   check(found === outcome, `run ${run.id} has the outcome ${outcome}, not ${found}`);
 }
 
-/** These mails and no others went to the address: each once, in this order; `subjects` are how they begin. */
+/** Checks that exactly these mails were sent to the address, once each and in order; `subjects` are prefixes. */
 async function checkMails(to: string, subjects: readonly string[]): Promise<void> {
   if (!hasOutbox) return;
-  // The list of runs may be late by a moment; what it has is right.
+  // The list of runs may be late by a moment.
   const mails = await eventually(`${to} gets ${subjects.length} mails`, async () => {
     const listed = await client.mails(to);
     return listed.length < subjects.length ? null : listed;

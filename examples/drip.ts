@@ -10,7 +10,7 @@ const dripInput = z.object({
   email: z.email(),
   pause: z.string().default("7 days"),
   letters: z.array(z.string()).min(1),
-  /** Which letter is next. */
+  /** The index of the next letter. */
   next: z.int().min(0).default(0),
 });
 

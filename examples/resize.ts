@@ -5,9 +5,9 @@ import * as z from "zod";
 export const resizeImages = defineWorkflow("resize-images", {
   input: z.object({
     count: z.int().min(0).max(10_000).default(1000),
-    /** Which of them cannot be read. */
+    /** The indexes of unreadable images. */
     broken: z.array(z.int()).default([]),
-    /** How many, or which share, may fail before the whole does. */
+    /** How many, or which share, may fail before the run fails. */
     tolerate: z.number().min(0).default(0.01),
   }),
   handler: async (input, step) => {

@@ -46,7 +46,7 @@ function say(line: string): void {
   console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 }
 
-/** The first half of the time, or until there were enough. */
+/** Runs for the first half of the time, or until there were enough kills. */
 async function storm(): Promise<Awaited<ReturnType<Storm["rage"]>>> {
   const share = values.only === "storm" ? 0.85 : 0.45;
   const goal = bounded
@@ -60,7 +60,7 @@ async function storm(): Promise<Awaited<ReturnType<Storm["rage"]>>> {
   }
 }
 
-// What it started ends with it.
+// On a signal, exit normally, so that the processes that it started end too.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 say(`seed ${values.seed}: npm run chaos -- --minutes ${minutes} --seed ${values.seed} repeats the plan`);
 const endsAt = Date.now() + minutes * 60_000;

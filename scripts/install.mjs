@@ -1,8 +1,7 @@
 /**
- * Runs before every npm script: installs what the lock file says where it is not installed yet,
- * so that `npm start` and `npm test` are the only commands a fresh clone needs. This file alone
- * must run on any Node from 20 on; what follows it runs on the Node among the dependencies,
- * because npm puts node_modules/.bin first on the path.
+ * Runs before every npm script: installs the packages of the lock file if they are not installed, so that `npm start` and
+ * `npm test` are the only commands that a fresh clone needs. Only this file must run on any Node from 20 on. Everything after it
+ * runs on the Node among the dependencies, because npm puts node_modules/.bin first on the path.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -17,7 +16,7 @@ if (!isInstalled()) {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
     shell: process.platform === "win32",
-    // The Node that installs must not be the one that is being replaced.
+    // Not the Node among the dependencies, which may be replaced by the installation.
     env: { ...process.env, PATH: pathWithoutBins(process.env["PATH"] ?? "") },
   });
   if (done.status !== 0) {

@@ -19,7 +19,7 @@ process.env["MUTATION_SEED"] = values.seed;
 
 const reports = "test-results/mutation";
 
-/** @param tests folders of `test/`; only what they leave alive is tried again with others */
+/** @param tests folders of `test/` */
 async function mutate(name: string, files: readonly string[], tests: readonly string[]) {
   process.env["MUTATION_TESTS"] = tests.join(",");
   const stryker = new Stryker({
@@ -28,10 +28,10 @@ async function mutate(name: string, files: readonly string[], tests: readonly st
     plugins: ["@stryker-mutator/vitest-runner", "./scripts/mutation/sampler.ts"],
     checkers: ["sampler"],
     coverageAnalysis: "perTest",
-    // A constant of a module is made once, before any test could be told from another.
+    // Constants of a module are evaluated once, before any test.
     ignoreStatic: true,
     concurrency: Number(values.workers),
-    // A machine may be busy: what is given up too early counts as noticed.
+    // Generous, because on a busy machine a mutant that times out counts as noticed.
     timeoutMS: 40_000,
     dryRunTimeoutMinutes: 30,
     incremental: true,
@@ -39,9 +39,9 @@ async function mutate(name: string, files: readonly string[], tests: readonly st
     reporters: ["progress-append-only", "json"],
     jsonReporter: { fileName: `${reports}/${name}.json` },
     tempDirName: `${reports}/sandbox`,
-    // Stryker rewrites it with an interface that TypeScript 7 no longer has; no test reads it.
+    // Stryker would rewrite it with an API that TypeScript 7 does not have. No test reads it.
     tsconfigFile: "none",
-    // The runner's own options, of which the core's types know nothing.
+    // Options of the runner, which are not in the types of Stryker's core.
     ...{ vitest: { configFile: "scripts/mutation/vitest.config.ts", related: false } },
   });
   return await stryker.runMutationTest();
@@ -51,7 +51,7 @@ type Result = Awaited<ReturnType<typeof mutate>>[number];
 
 const statuses = ["Killed", "Timeout", "Survived", "NoCoverage", "RuntimeError", "Ignored"] as const;
 
-/** Of those that were tried, how many were noticed. */
+/** Prints how many of the tried mutants were noticed. */
 function report(name: string, results: readonly Result[]): void {
   const count = (status: string): number => results.filter((each) => each.status === status).length;
   const noticed = count("Killed") + count("Timeout");

@@ -1,7 +1,7 @@
 /**
- * `npm run pack`: what a project of its own installs, as dist/holdfast-<version>.tgz. This repository is used from its
- * source; elsewhere that would be held to the settings of whoever compiles it, so the package has declarations and
- * JavaScript in its place. `--to <folder>` writes the package there, and no archive.
+ * `npm run pack`: builds the package for other projects, as dist/holdfast-<version>.tgz. Source would be compiled with the
+ * settings of the other project, so the package has declarations and JavaScript instead. `--to <folder>` writes the package to
+ * the folder, without an archive.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ const root = join(import.meta.dirname, "..");
 const { values } = parseArgs({ options: { to: { type: "string" } } });
 const target = values.to ?? join(root, "dist", "package");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Manifest;
-/** What README names, besides what is built. */
+/** Files that are copied, because README refers to them. */
 const along = ["README.md", "LICENSE", "wrangler.toml", "docs", "examples"];
 /** The doors: "index", "client", "testing". */
 const doors = Object.values(manifest.exports).map((path) => path.replace(/^\.\/src\/(.*)\.ts$/, "$1"));
@@ -35,7 +35,7 @@ const anywhere: Plugin = {
   },
 };
 
-/** Which of the two is meant is for whoever loads the package: under Node there is no Cloudflare. */
+/** The condition of the importing project selects one of these: under Node there is no `cloudflare:workers`. */
 const workers = { workerd: "./js/workers.js", node: "./js/nowhere.js", default: "./js/workers.js" };
 
 if (existsSync(target) && !existsSync(join(target, "package.json"))) stop(`${target} is no package of an earlier time`);
@@ -49,8 +49,8 @@ checkLinks();
 if (values.to === undefined) archive();
 
 /**
- * The doors as modules, which share what they have in common: there must be one of each class.
- * @returns names of the packages that they import
+ * Bundles the doors as modules with shared chunks, because there must be only one copy of each class.
+ * @returns the names of the imported packages
  */
 async function bundle(): Promise<ReadonlySet<string>> {
   const { metafile } = await build({
@@ -79,7 +79,7 @@ async function bundle(): Promise<ReadonlySet<string>> {
   return new Set(outside.map(({ path }) => /^(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path));
 }
 
-/** Declarations of the doors, and of all that they lead to. */
+/** Writes the declarations of the doors, and of all modules that they import. */
 function declare(): void {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-types-"));
   try {
@@ -100,7 +100,7 @@ function declare(): void {
       if (seen.has(path)) return;
       seen.add(path);
       const emitted = join(folder, "src", path);
-      // A module that is written in JavaScript has its declaration in the source.
+      // A module in JavaScript has its declaration in the source.
       const text = readFileSync(existsSync(emitted) ? emitted : join(root, "src", path), "utf8");
       const declaration = text.replace(
         /((?:from |import\()")(\.[^"]*?)\.(?:tsx?|js)"/g,
@@ -119,10 +119,10 @@ function declare(): void {
   }
 }
 
-/** The package's own package.json. */
+/** Writes the package.json of the package. */
 function describe(): void {
   const { name, version, description, license, type } = manifest;
-  // What the examples use besides is theirs.
+  // Packages that only examples use are left out.
   const dependencies = Object.fromEntries(Object.entries(manifest.dependencies).filter(([each]) => used.has(each)));
   const missing = [...used].filter((each) => !(each in dependencies));
   if (missing.length > 0) stop(`not among the dependencies: ${missing.join(", ")}`);
@@ -134,14 +134,14 @@ function describe(): void {
     exports: { ...Object.fromEntries(exports), "./package.json": "./package.json" },
     imports: { "#workers": workers },
     dependencies,
-    // Or the output of `wrangler types`, which declares the same.
+    // Optional, because the output of `wrangler types` declares the same types.
     peerDependencies: { "@cloudflare/workers-types": manifest.devDependencies["@cloudflare/workers-types"] },
     peerDependenciesMeta: { "@cloudflare/workers-types": { optional: true } },
   };
   writeFileSync(join(target, "package.json"), `${JSON.stringify(own, null, 2)}\n`);
 }
 
-/** What README leads to is in the package. */
+/** Checks that the targets of README's links are in the package. */
 function checkLinks(): void {
   const text = readFileSync(join(target, "README.md"), "utf8");
   const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link = ""]) => link);

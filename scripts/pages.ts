@@ -1,6 +1,6 @@
 /**
- * Bundles what the dashboard runs in the browser into src/http/pages/assets.ts, so that a Worker needs
- * neither a build step nor a bucket of files. `--check` changes nothing and fails where that file is stale.
+ * Bundles the dashboard's script and styles into src/http/pages/assets.ts, so that a Worker needs neither a build step nor
+ * static assets. `--check` changes nothing, and fails if that file is stale.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * `npm start`: the Worker of wrangler.toml on this machine, through `wrangler dev`, with what a
- * laptop needs beside it. Arguments go on to wrangler, the port excepted, which is PORT's: `npm start -- --var LLM_URL:http://…`.
+ * `npm start`: runs the Worker of wrangler.toml on this machine with `wrangler dev` and the variables that a laptop needs.
+ * Arguments are passed on to wrangler, as in `npm start -- --var LLM_URL:http://…`, except for the port, which is in PORT.
  */
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "..");
 const stateFolder = join(root, ".wrangler");
 const wrangler = join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js");
 
-/** How long wrangler may take to end before it is killed. */
+/** How long wrangler may take to exit before it is killed. */
 const graceMs = 5_000;
 const readyWithinMs = 60_000;
 
@@ -39,7 +39,7 @@ function stop(message: string): never {
   process.exit(1);
 }
 
-/** Asked beforehand, because wrangler would go on silently on another port. */
+/** Checked first, because wrangler would silently use another port. */
 function isFree(candidate: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer();
@@ -59,7 +59,7 @@ function serve(): ChildProcess {
       "dev",
       ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
       ...["--show-interactive-dev-session=false"],
-      // An option of wrangler's may be given once only.
+      // Wrangler accepts an option only once.
       ...(given.some((option) => option.startsWith("--persist-to"))
         ? []
         : ["--persist-to", join(stateFolder, "state")]),
@@ -70,8 +70,7 @@ function serve(): ChildProcess {
     {
       cwd: root,
       stdio: ["ignore", "inherit", "inherit"],
-      // A laptop may be offline: nothing is fetched and nothing is sent.
-      // Wrangler's own store of local traces makes every call several times slower.
+      // A laptop may be offline, so wrangler's own requests are turned off. Its store of local traces makes calls several times slower.
       env: {
         WRANGLER_SEND_METRICS: "false",
         CLOUDFLARE_CF_FETCH_ENABLED: "false",
@@ -85,7 +84,7 @@ function serve(): ChildProcess {
   return child;
 }
 
-/** Webhook addresses outlive a restart, so the secret that signs them does too. */
+/** The secret is kept in a file, so that webhook addresses stay valid after a restart. */
 function signingSecret(): string {
   const file = join(stateFolder, "signing-secret");
   try {
@@ -99,8 +98,8 @@ function signingSecret(): string {
 }
 
 /**
- * Ends wrangler, which ends workerd, when this process is told to end. A signal to npm alone reaches
- * only the shell that npm put between, so the disappearance of that shell counts as one.
+ * Ends wrangler, which ends workerd, when this process gets a signal. A signal to npm reaches only the shell that npm started in
+ * between, so the end of that shell counts as a signal too.
  */
 function endTogether(child: ChildProcess): void {
   let ending = false;
@@ -117,7 +116,7 @@ function endTogether(child: ChildProcess): void {
   }, 500).unref();
 }
 
-/** A killed wrangler leaves its workerd behind, which would go on holding the port. */
+/** Kills wrangler with its workerd, which would otherwise keep running on the port. */
 function kill(pid: number | undefined): void {
   if (pid === undefined) return;
   const children = spawnSync("pgrep", ["-P", String(pid)], { encoding: "utf8" }).stdout ?? "";
@@ -125,7 +124,7 @@ function kill(pid: number | undefined): void {
     try {
       process.kill(Number(each), "SIGKILL");
     } catch {
-      // It ended by itself in the meantime.
+      // It has exited meanwhile.
     }
   }
 }

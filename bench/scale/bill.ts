@@ -1,15 +1,15 @@
-/** What a month of runs costs: at Cloudflare's list price, and at what others publish. Pure; docs/scale.md is made of it. */
+/** Computes the cost of a month of runs, at Cloudflare's list price and at the published prices of others, for docs/scale.md. */
 import { plan, prices } from "../../src/core/price.ts";
 import type { Figures, Shape, Taken, TakenByKind } from "./figures.ts";
 
-/** What is billed, of one run or of a month. */
+/** Billed amounts of one run, or of a month. */
 export type Amounts = {
   readonly rowsWritten: number;
   readonly rowsRead: number;
   /** Of Durable Objects. */
   readonly requests: number;
   readonly gigabyteSeconds: number;
-  /** Bytes that are kept, each for a month of 30 days. */
+  /** Stored bytes, for a month of 30 days. */
   readonly gigabyteMonths: number;
   readonly workerRequests: number;
   readonly workerCpuMs: number;
@@ -36,14 +36,14 @@ const priceOf: Readonly<Record<Meter, number>> = {
   workerCpuMs: prices.perWorkerCpuMs,
 };
 
-/** Retention unless a workflow says otherwise is one month of the price list. */
+/** The default retention is one month of the price list. */
 const keptMonths = 1;
 const bytesPerGigabyte = 1e9;
 
-/** All that one run takes, its removal included, and that of the child it has. */
+/** The amounts of one run, including its removal, and its child if it has one. */
 export function amountsOf(shape: Shape, { removal, probe, cpuMsPerRun }: Figures): Amounts {
   const runs = shape.taken.child === undefined ? 1 : 2;
-  // What is kept for a key is smaller than a run, and is taken for one.
+  // The object of a key is smaller than that of a run, but counted as one.
   const objects = runs + (shape.taken.key === undefined ? 0 : 1);
   const sum = (of: (taken: Taken) => number): number => total(shape.taken, of) + runs * total(removal, of);
   const bytes = objects * shape.bytes + runs * (probe.shardBytesPerRun + probe.registerBytesPerRun);
@@ -62,7 +62,7 @@ export function total(taken: TakenByKind, of: (taken: Taken) => number): number 
   return Object.values(taken).reduce((sum, each) => sum + of(each), 0);
 }
 
-/** US dollars, each meter apart, beyond what any plan includes. */
+/** US dollars by meter, without the included amounts of a plan. */
 export function listPrice(amounts: Amounts): Readonly<Record<Meter, number>> {
   const entries = meters.map((meter) => [meter, amounts[meter] * priceOf[meter]] as const);
   return Object.fromEntries(entries) as Record<Meter, number>;
@@ -72,13 +72,13 @@ export function sumOf(parts: Readonly<Record<Meter, number>>): number {
   return meters.reduce((sum, meter) => sum + parts[meter], 0);
 }
 
-/** US dollars for a month of so many runs on a paid plan of which nothing else is used. */
+/** US dollars for a month with that many runs, on a paid plan that is used for nothing else. */
 export function monthlyBill(amounts: Amounts, runs: number): number {
   const beyond = meters.map((meter) => Math.max(0, amounts[meter] * runs - plan[meter]) * priceOf[meter]);
   return plan.perMonth + beyond.reduce((sum, part) => sum + part, 0);
 }
 
-/** Cloudflare Workflows, on the same plan: steps and requests alone. Its CPU time and storage come on top. */
+/** Cloudflare Workflows on the same plan: only steps and requests, without CPU time and storage. */
 export const hosted = { stepsIncluded: 500_000, perStep: 0.8 / 100_000 } as const;
 
 export function hostedBill(steps: number, runs: number): number {
@@ -87,19 +87,19 @@ export function hostedBill(steps: number, runs: number): number {
   return plan.perMonth + stepPart + requestPart;
 }
 
-/** US dollars for one run beyond what is included: the steps alone. */
+/** US dollars for the steps of one run, beyond the included amounts. */
 export function hostedPrice(steps: number): number {
   return steps * hosted.perStep + prices.perWorkerRequest;
 }
 
-/** From how many quick steps on a run is cheaper here: what a run costs without steps, by what a step saves. */
+/** The number of quick steps from which on a run is cheaper here: the cost of a run without steps, divided by the saving of a step. */
 export function breakEvenSteps(one: number, five: number): number {
   const perStep = (five - one) / 4;
   const fixed = one - perStep;
   return (fixed - prices.perWorkerRequest) / (hosted.perStep - perStep);
 }
 
-/** Seconds awake that cost as much as one hosted step. */
+/** The seconds awake that cost as much as one hosted step. */
 export function secondsForAStep(): number {
   return hosted.perStep / (prices.gigabytesAwake * prices.perGigabyteSecond);
 }

@@ -1,4 +1,4 @@
-/** Owns: the tables of docs/scale.md on what a run takes and costs. Pure. */
+/** Owns: the tables of docs/scale.md on the usage and cost of a run. Pure. */
 import {
   amountsOf,
   breakEvenSteps,

@@ -1,4 +1,4 @@
-/** Owns: what is counted in which order, and putting it into one set of figures. */
+/** Owns: the order of all counts, and combining them into one set of figures. */
 import { cpus, type } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Figures, Kind, Taken, TakenByKind } from "./figures.ts";
@@ -39,7 +39,7 @@ async function withRuntime<Value>(shards: number, use: (runtime: Runtime) => Pro
   }
 }
 
-/** What a run that is removed took, beyond what one that is kept takes. */
+/** The usage of a removal: of runs that are removed, without that of runs that are kept. */
 async function countRemoval(runtime: Runtime): Promise<TakenByKind> {
   const kept = await countEnds(runtime, "quick");
   const removed = await countEnds(runtime, "brief");
@@ -54,7 +54,7 @@ async function countEnds(runtime: Runtime, workflow: string): Promise<TakenByKin
     const path = `/v1/workflows/${workflow}/runs?wait=60s`;
     ids.push(((await runtime.fetch(path, { input: { count: 1 } })) as { id: string }).id);
   }
-  // Longer than `brief` is kept.
+  // Longer than the retention of `brief`.
   await pause(4000);
   return takenBy(await runtime.settled(), ids);
 }

@@ -1,10 +1,10 @@
-/** What is counted and kept: the words of counted.json. */
+/** The types of the figures in counted.json. */
 
 /** Kinds of objects, by what they are for. `child` is a run that another one started. */
 export const kinds = ["run", "child", "key", "shard", "register", "courier", "scheduler", "lane", "roll"] as const;
 export type Kind = (typeof kinds)[number];
 
-/** What objects of one kind take for one run, on average. */
+/** The average usage of objects of one kind for one run. */
 export type Taken = {
   readonly calls: number;
   readonly rowsWritten: number;
@@ -17,18 +17,18 @@ export type TakenByKind = Readonly<Partial<Record<Kind, Taken>>>;
 export type Shape = {
   readonly name: string;
   readonly what: string;
-  /** As the hosted product counts them: sleeps and waits included. */
+  /** As counted by the hosted product, including sleeps and waits. */
   readonly steps: number;
-  /** As Temporal Cloud counts them; null where its page gives no plain number. */
+  /** As counted by Temporal Cloud; null if its page gives no simple number. */
   readonly actions: number | null;
   /** Calls of the Worker from outside. */
   readonly workerRequests: number;
-  /** Runs that were counted. */
+  /** The number of counted runs. */
   readonly runs: number;
   readonly taken: TakenByKind;
-  /** Size of the run's own database at its end. */
+  /** The size of the run's database at its end. */
   readonly bytes: number;
-  /** What the run itself says it took (`used` on its record). */
+  /** The usage that the run itself recorded (`used`). */
   readonly meter: { readonly rowsWritten: number; readonly requests: number; readonly awakeMs: number };
 };
 
@@ -37,14 +37,14 @@ export type Load = {
   readonly shards: number;
   readonly runs: number;
   readonly clients: number;
-  /** Of each shard, in order: calls it took and rows it wrote. */
+  /** By shard: calls received and rows written. */
   readonly calls: readonly number[];
   readonly rows: readonly number[];
   readonly registerCalls: readonly number[];
   readonly registerRows: readonly number[];
-  /** How many runs were listed when the following was asked. */
+  /** The number of listed runs during the following requests. */
   readonly listed: number;
-  /** Calls to all shards, and rows they read, for one request of each kind. */
+  /** The calls of all shards, and the rows read, for one request of each kind. */
   readonly asked: readonly {
     readonly what: string;
     readonly calls: number;
@@ -53,15 +53,15 @@ export type Load = {
   }[];
 };
 
-/** One shard, asked over and over. Milliseconds and microseconds of CPU time of the whole runtime. */
+/** One shard under repeated calls, in milliseconds and microseconds of CPU time of the whole runtime. */
 export type Probe = {
   readonly reports: number;
   readonly reportCpuMs: number;
-  /** A call of the same object that does nothing. */
+  /** An empty call of the same object. */
   readonly emptyCallCpuMs: number;
   readonly shardBytesPerRun: number;
   readonly registerBytesPerRun: number;
-  /** What looking at every row takes, a row. */
+  /** The cost per row of requests that read all rows. */
   readonly looks: readonly { readonly what: string; readonly cpuUsPerRow: number }[];
 };
 
@@ -70,24 +70,24 @@ export type Figures = {
   readonly command: string;
   readonly machine: string;
   readonly shapes: readonly Shape[];
-  /** What the end of a run's retention takes beyond its life. */
+  /** The usage of a removal after the retention. */
   readonly removal: TakenByKind;
-  /** A Cron Trigger's tick, of which there is one a minute. */
+  /** The usage of a tick of the Cron Trigger, once a minute. */
   readonly tick: TakenByKind;
-  /** Listing every run anew, so many of them: what all objects together took. */
+  /** The usage of all objects for rebuilding the directory of that many runs. */
   readonly rebuild: {
     readonly runs: number;
     readonly calls: number;
     readonly rowsWritten: number;
     readonly rowsRead: number;
   };
-  /** CPU time of the whole runtime for a run of five steps: an upper bound for the Worker's part of it. */
+  /** The CPU time of the whole runtime for a run of five steps, which is an upper bound for the Worker. */
   readonly cpuMsPerRun: number;
   readonly probe: Probe;
   readonly loads: readonly Load[];
 };
 
-/** @throws where there is no such shape */
+/** @throws if there is no such shape */
 export function shapeNamed({ shapes }: Figures, name: string): Shape {
   const shape = shapes.find((each) => each.name === name);
   if (shape === undefined) throw new Error(`no runs of "${name}" were counted`);

@@ -1,4 +1,4 @@
-/** The shapes that are counted, each as small as what it stands for allows. */
+/** The counted workflows, each as small as possible. */
 import { defineWorkflow } from "../../src/index.ts";
 import type { Step } from "../../src/index.ts";
 
@@ -6,18 +6,18 @@ async function quickSteps(step: Step, count: number): Promise<void> {
   for (let index = 1; index <= count; index++) await step.run("step", () => soon(index));
 }
 
-/** Nearly every step waits for something, if only for a moment. */
+/** Waits for a moment, as nearly every real step does. */
 async function soon<Value>(value: Value, ms = 1): Promise<Value> {
   await scheduler.wait(ms);
   return value;
 }
 
-/** So many quick steps. */
+/** A number of quick steps. */
 const quick = defineWorkflow("quick", {
   handler: ({ count }: { count: number }, step) => quickSteps(step, count),
 });
 
-/** Kept for a moment only: what it takes beyond `quick` is what a removal takes. */
+/** Removed after a moment: the difference to `quick` is the usage of a removal. */
 const brief = defineWorkflow("brief", {
   retention: "2s",
   handler: ({ count }: { count: number }, step) => quickSteps(step, count),
@@ -38,7 +38,7 @@ const fan = defineWorkflow("fan", {
   handler: async (_input: unknown, step) => {
     await quickSteps(step, 20);
     const items = Array.from({ length: 100 }, (_, index) => index);
-    // Those that end in the same moment would share a row, which items of one's own seldom do.
+    // Spread over time, because items that end together share a row, which real items seldom do.
     await step.map("item", items, (item) => soon(item, 5 + ((item * 7) % 10) * 5));
   },
 });
@@ -48,7 +48,7 @@ const model = defineWorkflow("model", {
   handler: ({ url }: { url: string }, step) => step.run("ask", () => call(url, { prompt: "…" })),
 });
 
-/** The same, made by a courier while the run rests. */
+/** The same request, sent by a courier while the run is idle. */
 const letter = defineWorkflow("letter", {
   handler: async ({ url }: { url: string }, step) => {
     const { status } = await step.fetch("ask", { url, method: "POST", body: { prompt: "…" } });
@@ -56,7 +56,7 @@ const letter = defineWorkflow("letter", {
   },
 });
 
-/** One step under a limit that many runs share. */
+/** One step in a lane that many runs share. */
 const laned = defineWorkflow("laned", {
   lane: { name: "mail", limit: 1000 },
   handler: (_input: unknown, step) => quickSteps(step, 1),

@@ -1,15 +1,15 @@
-/** Owns: deployments with 1, 2, 4 and 8 shards under thousands of runs, and one shard asked over and over. */
+/** Owns: measuring deployments with 1, 2, 4 and 8 shards under thousands of runs, and one shard under repeated calls. */
 import type { Load, Probe } from "./figures.ts";
 import type { Runtime, Tallies } from "./runtime.ts";
 
 const clients = 50;
 const steps = 2;
-/** A shard of its own that no run belongs to. */
+/** A shard without runs. */
 const probe = "shard-900";
 
-/** Starts so many runs as fast as they go, and says what each shard and register took. */
+/** Starts that many runs as fast as possible, and returns the usage of each shard and register. */
 export async function load(runtime: Runtime, shards: number, runs: number): Promise<Load> {
-  // Each object makes its tables once.
+  // So that each object has created its tables before the count.
   const before = 20 * shards;
   await start(runtime, before);
   await runtime.settled();
@@ -38,7 +38,7 @@ async function start(runtime: Runtime, runs: number): Promise<void> {
   await Promise.all(Array.from({ length: clients }, client));
 }
 
-/** What one request of each kind that goes to all shards makes them do, when none has anything in memory. */
+/** The usage of shards for one request of each kind that goes to all of them, with empty memory. */
 async function ask(runtime: Runtime, shards: number): Promise<Load["asked"]> {
   const requests: readonly (readonly [string, string, unknown?])[] = [
     ["a page of 50 runs", "/v1/runs?limit=50"],
@@ -70,10 +70,10 @@ function callsOf(tallies: Tallies, name: string): number {
   return Object.values(tallies[name]?.calls ?? {}).reduce((sum, count) => sum + count, 0);
 }
 
-/** Reports of this many runs to one shard, and looks at all of its rows. */
+/** Reports that many runs to one shard, and then makes requests that read all of its rows. */
 export async function askOneShard(runtime: Runtime, reports: number): Promise<Probe> {
   const warm = Math.ceil(reports / 10);
-  // What is reported is a copy of what is listed of this one.
+  // The reports are copies of the summary of this run.
   await start(runtime, 1);
   await runtime.settled();
   await runtime.fetch(`/report/${probe}/0/${warm}`);

@@ -1,6 +1,6 @@
 /**
- * A simulation of shards, from a seed: runs come at random (a Poisson process), each is told to the shard that chance
- * gives it, a shard serves one call at a time. Nothing here is measured but the service time it is given.
+ * A seeded simulation of shards: runs arrive at random (a Poisson process), each is reported to a random shard, and a shard
+ * serves one call at a time. Only the service time, an argument, is measured.
  */
 import { createRandom } from "../../src/core/random.ts";
 import { quantile } from "../sample.ts";
@@ -9,15 +9,15 @@ export type Traffic = {
   readonly seed: string;
   readonly shards: number;
   readonly callsPerSecond: number;
-  /** Mean; each is drawn anew, most are shorter and some several times as long (exponential). */
+  /** The mean of the exponential distribution. */
   readonly serviceMs: number;
   readonly calls: number;
 };
 
 export type Waits = {
-  /** Share of the time in which a shard is at work. */
+  /** The share of the time in which a shard is busy. */
   readonly busy: number;
-  /** Time from a call's arrival to the beginning of its service, ms. */
+  /** The time from the arrival of a call to the beginning of its service, ms. */
   readonly p50: number;
   readonly p99: number;
 };

@@ -1,7 +1,7 @@
 /**
- * `npm run scale`: counts on real local runtimes what typical runs take (some six minutes), keeps it in counted.json and
- * writes the tables of docs/scale.md. `--print` counts nothing: it writes the tables anew from what is kept. `--quick`
- * counts few and prints the tables without keeping anything.
+ * `npm run scale`: counts the usage of typical runs on real local runtimes (about six minutes), stores it in counted.json and
+ * writes the tables of docs/scale.md. `--print` only writes the tables again from the stored counts. `--quick` counts few runs
+ * and prints the tables without storing anything.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,5 +29,5 @@ if (!values.quick) {
   writeFileSync(document, fill(readFileSync(document, "utf8"), figures));
 }
 for (const [name, table] of Object.entries(tables(figures))) console.log(`## ${name}\n\n${table}\n`);
-// The runtimes are closed; what their client still holds open is of no use.
+// The runtimes are closed, but their client may have open handles.
 process.exit(0);

@@ -1,4 +1,4 @@
-/** Owns: the counted Worker in a runtime of its own, with so many shards, and the CPU time of that runtime. */
+/** Owns: the counted Worker in a runtime of its own, with a number of shards, and the CPU time of that runtime. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,35 +13,35 @@ const settings = {
   X_LOCAL_OBSERVABILITY: "false",
   X_LOCAL_EXPLORER: "false",
 };
-/** Of `/proc/PID/stat`, by Linux's own definition of what it tells programs. */
+/** The unit of times in `/proc/PID/stat` on Linux. */
 const ticksPerSecond = 100;
-/** A run's last errands are done within a second or so. */
+/** After its end, a run has messages to send for about a second. */
 const quietMs = 1200;
 
 export type Tallies = Readonly<Record<string, Tally>>;
 
-/** A call with a body is a POST unless it says otherwise. */
+/** A call with a body is a POST unless `method` is set. */
 type Options = { readonly method?: string; readonly headers?: Readonly<Record<string, string>> };
 
 export interface Runtime {
-  /** @throws where the answer is no success */
+  /** @throws if the response is not a success */
   fetch(path: string, body?: unknown, options?: Options): Promise<unknown>;
-  /** What every object took since this was last asked, or `settled`. */
+  /** The usage of each object since the last call of this or `settled`. */
   taken(): Promise<Tallies>;
-  /** Waits until nothing more comes. */
+  /** Waits until all objects are idle. */
   quiet(): Promise<void>;
-  /** What was taken once nothing more comes. */
+  /** The usage, when all objects are idle. */
   settled(): Promise<Tallies>;
-  /** Ends the memory of an object, where it has one; what it stored stays. */
+  /** Evicts an object from memory; its storage stays. */
   evict(className: string, name: string): Promise<void>;
-  /** What a Cron Trigger does. */
+  /** Triggers the scheduler as a Cron Trigger does. */
   tick(): Promise<void>;
-  /** Milliseconds of CPU time that this runtime has taken so far. */
+  /** The CPU time of this runtime so far, in milliseconds. */
   cpuMs(): number;
   close(): Promise<void>;
 }
 
-/** One at a time, because the runtime finds its folder through the environment. */
+/** Only one can be started at a time, because the runtime gets its folder from the environment. */
 export async function start(shards: number): Promise<Runtime> {
   mkdirSync(state, { recursive: true });
   const folder = mkdtempSync(join(state, `${shards}-`));
@@ -131,7 +131,7 @@ function runtimePids(): number[] {
     .map(([pid]) => Number(pid));
 }
 
-/** @throws where there is no `/proc`: CPU time is taken on Linux only */
+/** @throws if there is no `/proc`, as CPU time is measured on Linux only */
 function cpuMsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
     .replace(/^.*\) /, "")

@@ -1,4 +1,4 @@
-/** Owns: driving each typical run on a real runtime, one after the other, and what was counted meanwhile. */
+/** Owns: driving each typical run on a real runtime, one after the other, and counting its usage. */
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,18 +19,18 @@ type RunView = {
 type Driven = { readonly ids: readonly string[]; readonly tallies: Tallies };
 
 type Plan = Omit<Shape, "taken" | "bytes" | "meter"> & {
-  /** Makes so many runs and sees them to their ends. */
+  /** Makes that many runs, and drives them to their ends. */
   readonly drive: (runtime: Runtime, runs: number) => Promise<Driven>;
 };
 
-/** How long a mail provider takes to answer, and a language model. */
+/** The response times of a mail provider and of a language model. */
 const mailMs = 150;
 const modelMs = 30_000;
 const firingGapMs = 4000;
-/** Requests of a language model that are under way at the same time, so that what carries them is shared. */
+/** The number of simultaneous requests of a language model, so that they share a courier. */
 const together = 12;
 
-/** Somebody to call: a server on this machine that answers after `?ms=`, and keeps the addresses it is sent. */
+/** A local server that responds after `?ms=`, and keeps the addresses that it gets. */
 class Provider {
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   readonly inbox: string[] = [];
@@ -125,7 +125,7 @@ function plan(
 }
 
 async function count(runtime: Runtime, { drive, ...plan }: Plan): Promise<Shape> {
-  // What an object does once in its life, and the directory once for all, belongs to no run.
+  // One run before the count, because objects and the directory do some work only once.
   if (!plan.what.endsWith("at once")) await drive(runtime, 1);
   const { ids, tallies } = await drive(runtime, plan.runs);
   const taken = takenBy(tallies, ids);
@@ -143,7 +143,7 @@ async function count(runtime: Runtime, { drive, ...plan }: Plan): Promise<Shape>
   return { ...plan, taken, bytes: median(sizes.map(Number)), meter };
 }
 
-/** What each kind of object took, for one of the runs. */
+/** The average usage of each kind of object for one run. */
 export function takenBy(tallies: Tallies, ids: readonly string[]): TakenByKind {
   const sums = new Map<Kind, Taken>();
   for (const [name, { calls, ...tally }] of Object.entries(tallies)) {
@@ -192,20 +192,20 @@ function ends(workflow: string, input: object): Plan["drive"] {
   };
 }
 
-/** Nobody waits for these while they run: they are looked at once nothing more comes. */
+/** Starts runs without waiting for them, and reads them when all objects are idle. */
 function atOnce(workflow: string, input: object): Plan["drive"] {
   return async (runtime, runs) => {
     const start = async (): Promise<string> => {
       return ((await runtime.fetch(`/v1/workflows/${workflow}/runs`, { input })) as RunView).id;
     };
     const ids = await Promise.all(Array.from({ length: runs }, start));
-    // Nothing is taken while the model thinks, which is not the end.
+    // All objects are idle while the model works, so this has to be waited for separately.
     await pause(modelMs + 5000);
     return { ids, tallies: await runtime.settled() };
   };
 }
 
-/** Starts a run and waits for its end with the call that starts it. */
+/** Starts a run, and waits for its end in the same call. */
 async function run(runtime: Runtime, workflow: string, input: object): Promise<string> {
   const { id } = (await runtime.fetch(`/v1/workflows/${workflow}/runs?wait=60s`, { input })) as RunView;
   return id;
@@ -213,7 +213,7 @@ async function run(runtime: Runtime, workflow: string, input: object): Promise<s
 
 let keys = 0;
 
-/** The id is none that the key stands for, so that an object of its own keeps which. */
+/** With an explicit id besides the key, so that the key has an object of its own. */
 async function keyed(runtime: Runtime, runs: number): Promise<Driven> {
   const ids: string[] = [];
   for (let made = 0; made < runs; made++) {

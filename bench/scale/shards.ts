@@ -1,24 +1,24 @@
-/** How many shards a directory needs, and where objects that there is one of saturate. Pure; docs/scale.md is made of it. */
+/** Computes how many shards a directory needs, and where objects that exist only once saturate, for docs/scale.md. */
 
 /**
- * Requests a second that one object takes, as Cloudflare advises: a soft limit of 1,000, and 200 to 500 where storage is
- * written. developers.cloudflare.com/durable-objects/best-practices/rules-of-durable-objects
+ * Cloudflare's advice on the requests a second of one object: a soft limit of 1,000, and 200 to 500 with writes to storage.
+ * developers.cloudflare.com/durable-objects/best-practices/rules-of-durable-objects
  */
 export const advice = { most: 1000, writingLow: 200, writingHigh: 500 } as const;
 
-/** What a shard is planned for. */
+/** The planned load of a shard. */
 export const target = {
-  /** Half of the low end of the advice: an object that works half of the time makes few wait (see the simulation). */
+  /** Half of the low end of the advice: at half load, few calls have to wait (see the simulation). */
   callsPerSecond: advice.writingLow / 2,
-  /** Half of the 10 GB that an object may hold. */
+  /** Half of the limit of 10 GB for an object. */
   bytes: 5e9,
-  /** CPU time that looking at all of its rows may take, ms: nobody else is served meanwhile. */
+  /** The limit of CPU time for reading all of its rows, ms, during which it serves nothing else. */
   lookMs: 1000,
-  /** The busiest second of a month by the mean one. */
+  /** The load in the busiest second of a month, relative to the mean. */
   peak: 10,
 } as const;
 
-/** `DIRECTORY_SHARDS` may not be more. */
+/** The limit of `DIRECTORY_SHARDS`. */
 export const mostShards = 1024;
 
 const secondsPerMonth = 30 * 86_400;
@@ -26,7 +26,7 @@ const secondsPerMonth = 30 * 86_400;
 export type Demand = {
   readonly runsPerMonth: number;
   readonly keptDays: number;
-  /** Calls of a shard for each run, its removal included. */
+  /** Calls of a shard for each run, including its removal. */
   readonly callsPerRun: number;
   readonly bytesPerRun: number;
   readonly lookUsPerRow: number;
@@ -36,11 +36,11 @@ export type Need = {
   readonly runsPerSecond: number;
   readonly peakCallsPerSecond: number;
   readonly rowsKept: number;
-  /** By calls, by bytes, by what a look at all rows takes. */
+  /** The number of shards needed because of calls, and because of bytes. */
   readonly byCalls: number;
   readonly byBytes: number;
   readonly byLooks: number;
-  /** The most of these that a deployment can have. */
+  /** The larger of these, within the limit. */
   readonly shards: number;
   /** Of one of these shards. */
   readonly rowsPerShard: number;
@@ -64,18 +64,18 @@ function atLeastOne(count: number): number {
   return Math.max(1, Math.ceil(count));
 }
 
-/** The fullest of so many shards by the mean one. */
+/** The fullest shard relative to the mean. */
 export function unevenness(counts: readonly number[]): number {
   const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
   return Math.max(...counts) / mean;
 }
 
-/** Where even chance puts nearly every shard (three standard deviations), as a share of the mean. */
+/** The limit for nearly all shards under random distribution (three standard deviations), relative to the mean. */
 export function expectedUnevenness(runs: number, shards: number): number {
   return 1 + 3 * Math.sqrt((shards - 1) / runs);
 }
 
-/** How many runs each of so many shards sends first for a page of this many: as src/objects/listing.ts asks them. */
+/** How many runs each shard first sends for a page, as in src/objects/listing.ts. */
 export function pageShare(limit: number, shards: number): number {
   return Math.min(limit + 1, 2 * Math.ceil((limit + 1) / shards) + 3);
 }

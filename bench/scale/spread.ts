@@ -1,4 +1,4 @@
-/** Owns: the tables of docs/scale.md on objects, shards, and what reading them costs. Pure. */
+/** Owns: the tables of docs/scale.md on objects, shards, and the cost of reading them. Pure. */
 import { prices } from "../../src/core/price.ts";
 import { kinds, shapeNamed } from "./figures.ts";
 import type { Figures, Kind } from "./figures.ts";
@@ -48,7 +48,7 @@ function objectTable({ shapes }: Figures): string {
   return table(["object", "how many there are", ...shapes.map(({ name }) => name)], rows);
 }
 
-/** What the directory is asked to carry by runs that are told of at their start, in a wait, and at their end. */
+/** The load of the directory from runs that are reported at their start, in a wait, and at their end. */
 function demandOf(figures: Figures, runsPerMonth: number, keptDays: number): Demand {
   const { removal, probe } = figures;
   const calls = (shapeNamed(figures, "approval").taken.shard?.calls ?? 0) + (removal.shard?.calls ?? 0);
@@ -105,14 +105,14 @@ function lookOf({ rowsPerShard, lookMs }: Need): string {
   return `${whole(rowsPerShard)}, ${lookMs < 100 ? `${Math.ceil(lookMs)} ms` : `${number(lookMs / 1000)} s`}`;
 }
 
-/** Objects of which no setting makes more. */
+/** Objects whose number is fixed. */
 function singleTable(figures: Figures): string {
   const calls = (name: string, kind: Kind): number => shapeNamed(figures, name).taken[kind]?.calls ?? 0;
   const rates = (each: number): string[] =>
     [advice.writingLow, advice.writingHigh, advice.most].map((most) => number(most / each));
   const lane = calls("lane", "lane");
   const scheduler = calls("schedule", "scheduler");
-  // Where there is one shard, it takes all of them.
+  // With one shard, it receives all calls.
   const broadcast = figures.loads[0]?.asked.find(({ what }) => what === "a broadcast")?.calls ?? NaN;
   return table(
     ["object", "calls", `${advice.writingLow} calls a second`, `${advice.writingHigh}`, `${advice.most}`, "of what"],
@@ -191,7 +191,7 @@ function askedTable({ loads }: Figures): string {
   );
 }
 
-/** Requests for which every row is read, and what that costs where many are kept. */
+/** Requests that read all rows, and their cost for many rows. */
 function lookTable({ loads }: Figures): string {
   const [first] = loads;
   const listed = first?.listed ?? 1;
@@ -215,7 +215,7 @@ function lookTable({ loads }: Figures): string {
   );
 }
 
-/** What a page makes the Worker hold. */
+/** The memory that a page needs in the Worker. */
 function pageTable({ loads }: Figures): string {
   const page = loads[0]?.asked.find(({ what }) => what === "a page of 50 runs");
   const bytes = (page?.bytes ?? 0) / 50;

@@ -1,4 +1,4 @@
-/** Owns: the tables of docs/scale.md, each in its place. Pure. */
+/** Owns: inserting the tables into docs/scale.md. Pure. */
 import { costTables } from "./costs.ts";
 import type { Figures } from "./figures.ts";
 import { spreadTables } from "./spread.ts";
@@ -8,7 +8,7 @@ export function tables(figures: Figures): Readonly<Record<string, string>> {
   return { source: sourceOf(figures), ...costTables(figures), ...spreadTables(figures) };
 }
 
-/** The document with each table in its place. @throws where a mark is missing */
+/** The document with all tables inserted. @throws if a mark is missing */
 export function fill(document: string, figures: Figures): string {
   return Object.entries(tables(figures)).reduce((text, [name, table]) => {
     const [open, close] = [`<!-- scale:${name} -->`, `<!-- /scale:${name} -->`];

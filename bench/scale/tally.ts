@@ -1,15 +1,15 @@
 /**
- * Counts what the objects of a Worker take, as it is billed: the calls each takes, rows it writes and reads, the time
- * it is awake. One tally for each object of a name, kept outside the objects, so that it outlives their evictions.
+ * Counts the billed usage of the objects of a Worker: calls, rows written and read, time awake. The tallies are kept outside of
+ * the objects, by name, so that they survive evictions.
  */
 import type { DurableObject } from "cloudflare:workers";
 
 export type Tally = {
-  /** Calls taken, alarms included, by method. */
+  /** Calls received, including alarms, by method. */
   readonly calls: Record<string, number>;
   rowsWritten: number;
   rowsRead: number;
-  /** From the first event to the end of the last, whenever something was under way. */
+  /** The total time in which any call was in progress. */
   awakeMs: number;
 };
 
@@ -17,7 +17,7 @@ type Cursor = { readonly rowsWritten: number; readonly rowsRead: number };
 
 class Counter {
   readonly tally: Tally = { calls: {}, rowsWritten: 0, rowsRead: 0, awakeMs: 0 };
-  /** What they read and wrote is asked once they have been used. */
+  /** Their rows are counted after they were used. */
   #cursors: Cursor[] = [];
   #inFlight = 0;
   #awakeFrom = 0;
@@ -40,7 +40,7 @@ class Counter {
     return this.hold(call);
   }
 
-  /** Work that keeps the object awake until it settles. */
+  /** Measures work that keeps the object awake until it settles. */
   hold<Value>(work: () => Value): Value {
     if (this.#inFlight++ === 0) this.#awakeFrom = Date.now();
     let value: Value;
@@ -68,7 +68,7 @@ class Counter {
 
 const counters = new Map<string, Counter>();
 
-/** `BINDING/name` → what the object of that name has taken since the last call of this. */
+/** `BINDING/name` → the usage of that object since the last call of this function. */
 export function takeTallies(): Record<string, Tally> {
   const busy = [...counters].filter(([, { tally }]) => !isEmpty(tally));
   const tallies = Object.fromEntries(busy.map(([name, { tally }]) => [name, structuredClone(tally)]));
@@ -85,7 +85,7 @@ function isEmpty({ calls, rowsWritten, rowsRead, awakeMs }: Tally): boolean {
 
 type ObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => DurableObject;
 
-/** The class with its objects counted. `databaseSize` is added to its methods, and is not. */
+/** The class with counting. It gets a method `databaseSize`, which is not counted. */
 export function counted(binding: string, base: ObjectClass): ObjectClass {
   const counterOf = new WeakMap<object, Counter>();
   class Counted extends base {
@@ -121,7 +121,7 @@ function counterNamed(name: string): Counter {
 
 type Method = (this: object, ...args: unknown[]) => unknown;
 
-/** Those of the class and of what it extends, up to the platform's own. */
+/** The methods of the class and of its base classes, except for the platform's. */
 function methodsOf(base: ObjectClass): Map<string, Method> {
   const methods = new Map<string, Method>();
   for (
@@ -143,7 +143,7 @@ function watch(ctx: DurableObjectState, counter: Counter): void {
   const { storage } = ctx;
   replace(storage.sql, "exec", (exec) => (...args) => {
     const cursor = exec(...args) as Cursor;
-    // The local runtime notes the object's name in a table of its own, which exists only here.
+    // The local runtime stores the object's name in a table that does not exist in production.
     if (!String(args[0]).includes("__miniflare_")) counter.opened(cursor);
     return cursor;
   });

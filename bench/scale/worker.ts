@@ -1,4 +1,4 @@
-/** Holdfast as anybody uses it, with every call, row and moment awake of its objects counted (tally.ts). */
+/** Holdfast with all calls, rows and time awake of its objects counted (tally.ts). */
 import { env } from "cloudflare:workers";
 import type { RunSummary } from "../../src/core/run.ts";
 import { createWorker } from "../../src/index.ts";
@@ -18,7 +18,7 @@ function object<Rpc>(binding: string, name: string): Rpc {
   return (env as unknown as Record<string, DurableObjectNamespace>)[binding]?.getByName(name) as Rpc;
 }
 
-/** Tells the shard of this many runs, one after the other in each of `clients` lines; each run once, at its end. */
+/** Reports that many ended runs to the shard, from `clients` parallel sequences. */
 async function report(shard: Shard, from: number, count: number, clients: number): Promise<void> {
   let next = from;
   const line = async (): Promise<void> => {
@@ -27,7 +27,7 @@ async function report(shard: Shard, from: number, count: number, clients: number
   await Promise.all(Array.from({ length: clients }, line));
 }
 
-/** The same number of calls that do nothing: what a call costs by itself. */
+/** Makes the same number of empty calls, to measure the cost of a call. */
 async function knock(shard: Shard, count: number, clients: number): Promise<void> {
   let left = count;
   const line = async (): Promise<void> => {
@@ -47,7 +47,7 @@ function summaryOf(index: number): RunSummary {
   };
 }
 
-/** The summary of a real run that has ended, of which the others are copies; it is read off the first shard. */
+/** The summary of a real ended run, read from the first shard, of which the others are copies. */
 let template: RunSummary;
 
 async function learn(): Promise<void> {
@@ -59,8 +59,8 @@ async function learn(): Promise<void> {
 
 export default {
   /**
-   * Beside Holdfast's API: `/tallies`, `/size/BINDING/NAME`, `/report/NAME/FROM/COUNT`, `/knock/NAME/COUNT` and
-   * `/look/NAME/METHOD` with the arguments as the body, on shards of the directory.
+   * Besides Holdfast's API: `/tallies`, `/size/BINDING/NAME`, and for shards of the directory `/report/NAME/FROM/COUNT`,
+   * `/knock/NAME/COUNT` and `/look/NAME/METHOD` with the arguments as the body.
    */
   async fetch(request: Request, given: unknown, ctx: ExecutionContext): Promise<Response> {
     const [, first, second = "", third = "", fourth = ""] = new URL(request.url).pathname.split("/");

@@ -1,12 +1,12 @@
 /**
- * Counts the calls that leave for other objects: the bindings are replaced by ones whose stubs count,
- * for the Worker and for all objects alike, as they share one environment here.
+ * Counts calls of objects: the bindings are replaced by ones with counting stubs. The Worker and all objects share one
+ * environment here, so all their calls are counted.
  */
 import { env } from "cloudflare:workers";
 
 const calls = new Map<string, number>();
 
-/** How many there have been, by binding. */
+/** The number of calls, by binding. */
 export function callsMade(): Readonly<Record<string, number>> {
   return Object.fromEntries(calls);
 }

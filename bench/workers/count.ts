@@ -7,10 +7,10 @@
 
 export type Writes = {
   readonly rows: number;
-  /** What statements wrote that came before another one of the same text: no cursor tells of it. */
+  /** Rows written by statements that were followed by another one in the same text, which no cursor reports. */
   readonly untold: number;
   readonly statements: number;
-  /** Of the database, as the object itself is told. */
+  /** The size of the database, as the platform reports it to the object. */
   readonly bytes: number;
   /** The object's id, which is the name of its file. */
   readonly id: string;
@@ -27,9 +27,9 @@ export function countWrites(ctx: DurableObjectState): () => Writes {
   const exec = sql.exec.bind(sql);
   Object.defineProperty(sql, "exec", {
     value: (query: string, ...bindings: unknown[]) => {
-      // The local runtime notes the object's name in a table of its own, which exists only here.
+      // The local runtime stores the object's name in a table that does not exist in production.
       if (query.includes("__miniflare_")) return exec(query, ...bindings);
-      // Each by itself, so that each has a cursor; what is bound is the last one's.
+      // Executed one by one, so that each statement has a cursor. The bindings are for the last one.
       const texts = query.split(";").filter((text) => text.trim() !== "");
       const last = texts.pop() ?? query;
       for (const text of texts) leading.push(exec(text));

@@ -1,4 +1,4 @@
-/** Holdfast's objects and the floor's, each with a method that says what it has written. */
+/** The objects of Holdfast and of the floor, with a method that returns their counts. */
 import { env } from "cloudflare:workers";
 import { createWorker } from "../../src/index.ts";
 import { callsMade, countCalls } from "./calls.ts";
@@ -8,7 +8,7 @@ import { RunObject as Floor } from "./floor.ts";
 import type { FloorInput } from "./floor.ts";
 import { workflows } from "./flows.ts";
 
-/** Taken before the bindings count: what the bench itself asks is no call. */
+/** Copied before the bindings are replaced, because calls of the bench itself do not count. */
 const plain: unknown = { ...env };
 countCalls(["RUNS", "DIRECTORY", "SCHEDULER", "LANES"]);
 
@@ -63,7 +63,7 @@ function object<Rpc>(binding: string, name: string): Rpc {
 }
 
 export default {
-  /** Beside Holdfast's API: `/writes/BINDING/NAME`, `/calls`, and `POST /floor/NAME` with a floor's input. */
+  /** Besides Holdfast's API: `/writes/BINDING/NAME`, `/calls`, and `POST /floor/NAME` with the input for the floor. */
   async fetch(request: Request, given: unknown, ctx: ExecutionContext): Promise<Response> {
     const [, first, second, third] = new URL(request.url).pathname.split("/");
     if (first === "writes") {

@@ -1,6 +1,6 @@
 /**
- * All that is measured side by side, in one Worker that can be deployed: Holdfast as it is, the floor
- * below `/floor`, the hosted product below `/hosted`. The latter two ask for a token of API_TOKENS as well.
+ * Everything that is compared, in one Worker that can be deployed: Holdfast, the floor below `/floor`, and the hosted product
+ * below `/hosted`. The latter two also need a token of API_TOKENS.
  */
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";

@@ -1,4 +1,4 @@
-/** A Worker that does nothing: what starting one costs at least. */
+/** An empty Worker: the least time that starting one takes. */
 export default {
   fetch: (): Response => Response.json({ status: "ok" }),
 };

@@ -26,8 +26,8 @@ function binding(): Workflow<Params> {
 }
 
 /**
- * It offers no wait for the end, so the Worker asks again and again: each millisecond at first, then
- * each twentieth of the time it has taken so far, because asking slows the run down.
+ * There is no call that waits for the end, so the Worker polls: first each millisecond, then at intervals of a twentieth of the
+ * elapsed time, because polling slows the run down.
  */
 async function ended(instance: WorkflowInstance): Promise<{ status: string; output: unknown }> {
   const before = Date.now();

@@ -7,10 +7,10 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import { list } from "./floorlist.ts";
 
-/** `sync` makes it floor b: durable after each step, where floor a is durable when it answers. */
+/** With `sync` it is floor b, which is durable after each step; floor a is durable when it answers. */
 export type FloorInput = { readonly count?: number; readonly ms?: number; readonly sync?: boolean };
 
-/** These end by themselves; the others are parked until they are called again. */
+/** Workflows that are parked until they are called again; all others end by themselves. */
 const parked = new Set(["inbox", "hook"]);
 
 export class RunObject extends DurableObject {
@@ -18,7 +18,7 @@ export class RunObject extends DurableObject {
   #ended = false;
   #end = Promise.withResolvers<void>();
 
-  /** @param binding where the child of a family is found */
+  /** @param binding the namespace of the child, for `family` */
   async run(workflow: string, input: FloorInput, binding = ""): Promise<unknown> {
     this.ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS steps (n INTEGER PRIMARY KEY, data TEXT NOT NULL)");
     this.#rows = 0;
@@ -30,7 +30,7 @@ export class RunObject extends DurableObject {
     return workflow === "nap" ? await this.#nap(ms) : null;
   }
 
-  /** The end, as soon as the signal has brought it; a run that waits for none had ended before it could be asked. */
+  /** Waits for the end of a parked run; other runs have ended before they can be read. */
   async read(isParked: boolean): Promise<void> {
     this.#load();
     if (isParked && !this.#ended) await this.#end.promise;
@@ -55,7 +55,7 @@ export class RunObject extends DurableObject {
     return Date.now() - before - ms;
   }
 
-  /** One row when the child begins and one when it has ended; the child has one of its own. */
+  /** One row when the child begins and one when it has ended, besides the row of the child. */
   async #invoke(child: RunObject, sync: boolean): Promise<void> {
     await this.#step(sync);
     await child.run("steps", { count: 1, sync });
@@ -72,7 +72,7 @@ export class RunObject extends DurableObject {
     this.ctx.storage.sql.exec("INSERT INTO steps (n, data) VALUES (?, ?)", this.#rows, '{"result":1}');
   }
 
-  /** After an eviction: reads every row, as anything that resumes must. */
+  /** Reads all rows after an eviction, as any engine has to. */
   #load(): void {
     this.#rows ??= this.ctx.storage.sql.exec("SELECT n, data FROM steps ORDER BY n").toArray().length;
   }
@@ -82,7 +82,7 @@ function objectOf(binding: string, id: string): RunObject {
   return (env as unknown as Record<string, DurableObjectNamespace>)[binding]?.getByName(id) as never;
 }
 
-/** @param binding of the namespace in which its objects are */
+/** @param binding the namespace of its objects */
 export function floorApp(binding: string): Hono {
   const object = (id: string): RunObject => objectOf(binding, id);
   const app = new Hono();

@@ -1,6 +1,5 @@
 /**
- * The floor of a listing: one object with one table, and an index that is made for the one question
- * it is asked. A run that is listed costs it two rows written.
+ * The floor of a directory: one object with one table, and an index for its only query. Listing a run takes two rows written.
  */
 import { DurableObject, env } from "cloudflare:workers";
 import { Hono } from "hono";

@@ -1,7 +1,7 @@
-/** What Holdfast runs here: each workflow is as small as its measurement allows. */
+/** The measured workflows, each as small as possible. */
 import { defineWorkflow } from "../../src/index.ts";
 
-/** One no-op step after the other; answers the instants at which it had done so many. */
+/** Sequential no-op steps; returns the instants at which the numbers in `marks` were reached. */
 const steps = defineWorkflow("steps", {
   handler: async ({ count = 0, marks = [] }: { count?: number; marks?: readonly number[] }, step) => {
     const at: number[] = [];
@@ -19,7 +19,7 @@ const parallel = defineWorkflow("parallel", {
   },
 });
 
-/** So many steps, then a signal ends it. */
+/** A number of steps, then a wait for a signal. */
 const inbox = defineWorkflow("inbox", {
   handler: async ({ count = 0 }: { count?: number }, step) => {
     for (let index = 1; index <= count; index++) await step.run("step", () => index);
@@ -27,7 +27,7 @@ const inbox = defineWorkflow("inbox", {
   },
 });
 
-/** Answers by how many milliseconds its sleep was too long. */
+/** Returns by how many milliseconds its sleep was too long. */
 const nap = defineWorkflow("nap", {
   handler: async ({ ms }: { ms: number }, step) => {
     const before = Date.now();
@@ -36,7 +36,7 @@ const nap = defineWorkflow("nap", {
   },
 });
 
-/** A call of its address ends it. */
+/** Waits for a webhook. */
 const hook = defineWorkflow("hook", {
   handler: async (_: unknown, step) => {
     const call = await step.webhook("go");
@@ -44,21 +44,21 @@ const hook = defineWorkflow("hook", {
   },
 });
 
-/** One child of one step. */
+/** A child with one step. */
 const family = defineWorkflow("family", {
   handler: async (_: unknown, step) => {
     await step.invoke(steps, { count: 1 });
   },
 });
 
-/** One step for each item, as many at once as a map does unless told otherwise. */
+/** One step for each item, with the default concurrency. */
 const spread = defineWorkflow("spread", {
   handler: async ({ count }: { count: number }, step) => {
     await step.map("item", Array.from({ length: count }), (_item, { index }) => index);
   },
 });
 
-/** Answers the instant at which its one step, of so many milliseconds, was done. */
+/** Returns the instant at which its only step, of `ms` milliseconds, was done. */
 const slow = defineWorkflow("slow", {
   handler: ({ ms }: { ms: number }, step) =>
     step.run("slow", async () => {
@@ -67,7 +67,7 @@ const slow = defineWorkflow("slow", {
     }),
 });
 
-/** Answers the instant at which it was awake after its sleep. */
+/** Returns the instant at which it continued after its sleep. */
 const rest = defineWorkflow("rest", {
   handler: async ({ ms }: { ms: number }, step) => {
     await step.sleep(ms);

@@ -1,6 +1,6 @@
 /**
- * Holdfast, and a way to list runs that never ran: its shards are told of them by the same call that a
- * run's object makes. They are copies of one run that did run here, so that their rows are as large.
+ * Holdfast, and a route that lists runs that never ran: they are reported to its shards with the call that a run's object
+ * makes. They are copies of a real run, so that their rows have the same size.
  */
 import { createWorker } from "../../src/index.ts";
 import type { RunSummary } from "../../src/core/run.ts";
@@ -13,7 +13,7 @@ export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worke
 
 type Listed = Pick<RunSummary, "id" | "workflow" | "status" | "createdAt">;
 
-/** As fast as the shards take them: all of one call at once. */
+/** Reports all runs of one call at once. */
 async function report(runs: readonly Listed[]): Promise<void> {
   const query = { workflow: "steps", limit: 1 };
   const [template] = (await Promise.all(directoryShards().map((shard) => shard.list(query, null)))).flat();
@@ -22,7 +22,7 @@ async function report(runs: readonly Listed[]): Promise<void> {
 }
 
 export default {
-  /** Beside Holdfast's API: `POST /fill` with the runs to list. */
+  /** Besides Holdfast's API: `POST /fill` with the runs to list. */
   async fetch(request: Request, given: unknown, ctx: ExecutionContext): Promise<Response> {
     if (new URL(request.url).pathname !== "/fill") return await worker.fetch(request, given, ctx);
     const runs = await request.json<(Omit<Listed, "createdAt"> & { createdAt: string })[]>();

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { askModel, languageModel } from "../language.ts";
 import { toolNames } from "./tool.ts";
 
-/** What a tool said. */
+/** The result of a tool. */
 export type Note = { readonly tool: string; readonly argument: string; readonly result: string };
 
 const thought = z.discriminatedUnion("kind", [

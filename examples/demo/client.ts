@@ -1,7 +1,7 @@
-/** What the demo asks of a running Holdfast, over HTTP alone, as any program could. */
+/** The demo's calls of a running Holdfast, over plain HTTP. */
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Something is not as it should be; the message is for whoever started the demo. */
+/** A check of the demo failed; the message is for the user. */
 export class DemoError extends Error {
   override readonly name = "DemoError";
 }
@@ -52,7 +52,7 @@ export class Client {
 (or say where it is: HOLDFAST_URL=http://localhost:8899 npm run demo)`);
   }
 
-  /** Starts the run, or finds it; `created` says which. */
+  /** Starts the run, or finds it; `created` is which of the two. */
   async start(workflow: string, id: string, input: object, labels: object): Promise<{ run: Run; created: boolean }> {
     const answer = await this.#call("POST", `/v1/workflows/${workflow}/runs`, { id, input, labels });
     expectStatus(answer, [200, 201], `starting ${workflow}`);
@@ -71,7 +71,7 @@ export class Client {
     expectStatus(await this.#call("POST", `/v1/runs/${id}/signals/${name}`, payload), [202], `signal ${name}`);
   }
 
-  /** What the run's own code answers. */
+  /** Queries the run. */
   async query(id: string, name: string): Promise<Readonly<Record<string, unknown>>> {
     return ((await this.#get(`/v1/runs/${id}/queries/${name}`)) as Result).result;
   }
@@ -98,7 +98,7 @@ export class Client {
     return answer.status === 200;
   }
 
-  /** What the outbox keeps for one recipient, oldest first: each mail is the input of a run. */
+  /** The mails in the outbox for one recipient, oldest first: each is the input of a run. */
   async mails(to: string): Promise<readonly Mail[]> {
     const runs = await this.#list(`workflow=outbox&label.to=${encodeURIComponent(to)}`);
     return await Promise.all(runs.toReversed().map(async ({ id }) => (await this.run(id)).input as Mail));
@@ -149,7 +149,7 @@ function expectStatus(answer: Answer, wanted: readonly number[], what: string): 
   throw new DemoError(`${what}: answered ${answer.status}${hint} ${JSON.stringify(answer.body)}`);
 }
 
-/** Asks again until there is an answer other than null. */
+/** Repeats the call until its result is not null. */
 export async function eventually<Value>(what: string, ask: () => Promise<Value | null>): Promise<Value> {
   const giveUpAt = Date.now() + patienceMs;
   while (Date.now() < giveUpAt) {

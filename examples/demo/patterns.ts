@@ -3,14 +3,14 @@ import { check, eventually } from "./client.ts";
 import type { Client, Run } from "./client.ts";
 import { heading, note } from "./printer.ts";
 
-/** What the demo has for all of them. */
+/** The tools of the demo for these examples. */
 export type Stage = {
   readonly client: Client;
-  /** Unlike that of any other invocation. */
+  /** Unique for each invocation. */
   readonly tag: string;
   /** Starts a run with an id of its own. */
   readonly start: (workflow: string, what: string, input: object) => Promise<string>;
-  /** Shows what happens to the run until it is where it is wanted. */
+  /** Shows the history of the run as it grows, until the condition holds. */
   readonly watch: (id: string, arrived: (run: Run) => boolean) => Promise<Run>;
   readonly checkMails: (to: string, subjects: readonly string[]) => Promise<void>;
 };
@@ -62,7 +62,7 @@ async function agent({ client, start, watch }: Stage): Promise<void> {
   heading("An agent asks before it does what is dangerous");
   const id = await start("agent", "agent", { task: "search the price of rope\nsend-money 20 EUR to the chandler" });
   const asking = await watch(id, (run) => isWaiting(run) || isEnded(run));
-  // A language model that is configured may do as it likes; without one the task itself says what to do.
+  // A configured language model decides freely; without one, the task itself determines the calls.
   if (!isEnded(asking)) await client.signal(id, "decision", { approved: true, by: "demo" });
   const { model, answer } = outputOf(await watch(id, isEnded));
   check(model !== null || String(answer).includes("sent 20 EUR"), `run ${id} did its task, and says ${String(answer)}`);
@@ -88,7 +88,7 @@ async function push({ client, start }: Stage): Promise<void> {
   check(outputOf(run)["commits"] === 1, `run ${run.id} announced one commit`);
 }
 
-/** Once it has completed; its entries are not shown. */
+/** Waits for the end of the run without showing its history. */
 async function end(client: Client, id: string): Promise<Run> {
   const run = await eventually(`run ${id} ends`, async () => {
     const read = await client.run(id);

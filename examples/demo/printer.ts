@@ -1,4 +1,4 @@
-/** What the demo shows: one line for each thing that happens, in colour on a terminal. */
+/** The output of the demo: one line for each event, in colour on a terminal. */
 import type { Entry, Mail } from "./client.ts";
 
 const colourful = process.stdout.isTTY && !process.env["NO_COLOR"];
@@ -52,13 +52,13 @@ function detail(entry: Entry): string {
   return output?.outcome === undefined ? "" : `outcome: ${output.outcome}`;
 }
 
-/** The time of day, with the date where it is another day. */
+/** The time of day, with the date if it is not today. */
 function clock(at: string): string {
   const today = new Date().toISOString().slice(0, 10);
   return at.startsWith(today) ? at.slice(11, 23) : `${at.slice(0, 10)} ${at.slice(11, 16)}`;
 }
 
-/** Mails are shown in full the first time one of their kind is sent, and by their subject afterwards. */
+/** The first mail of each kind is shown in full, later ones by their subject. */
 const known = new Set<string>();
 
 export function showMail(mail: Mail): void {

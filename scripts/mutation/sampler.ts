@@ -1,6 +1,6 @@
 /**
- * A Stryker plugin: lets a seeded share of all mutants through, each as likely as any other. Stryker has no
- * word for one that is left out, so it calls them compile errors; they count neither for nor against the score.
+ * A Stryker plugin that samples mutants: a seeded share of all, each with the same probability. Stryker has no status for a
+ * mutant that was left out, so they are reported as compile errors, which do not affect the score.
  */
 import { createHash } from "node:crypto";
 
@@ -29,9 +29,9 @@ class Sampler {
   }
 }
 
-/** By what the mutant is, and not by when it comes: the same seed is the same sample. */
+/** Depends on the mutant and not on the order, so that the same seed gives the same sample. */
 function isChosen({ fileName, mutatorName, replacement, location }: Mutant): boolean {
-  // Stryker works in a folder of another name each time.
+  // Stryker works in a folder with a new name each time.
   const file = fileName.slice(fileName.lastIndexOf("/src/"));
   const what = JSON.stringify([seed, file, mutatorName, replacement, location]);
   return createHash("sha256").update(what).digest().readUInt32BE(0) < share * 2 ** 32;

@@ -1,4 +1,4 @@
-/** The configuration of Vitest with which mutants are tried: the tests of the pure floors, each seeded one with a few cases. */
+/** The configuration of Vitest for mutation testing: the tests of the pure floors, with a few cases for each seeded test. */
 import { defineConfig } from "vitest/config";
 import { BaseSequencer } from "vitest/node";
 import type { TestSpecification } from "vitest/node";
@@ -19,11 +19,11 @@ class QuickFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     environment: "node",
-    // How long a mutant may take is Stryker's to judge.
+    // Long, because Stryker limits the time of a mutant.
     testTimeout: 120_000,
-    // Counted byte by byte and mutant by mutant, values of the largest size take minutes.
+    // Tests with the largest values take minutes for each mutant.
     testNamePattern: /^(?!size |.*(?:16 MiB|ten thousand|10,000 items|of 5000 values))/,
-    // A mutant is switched on while the modules stay as they are.
+    // Mutants are switched on at run time, without reloading modules.
     isolate: false,
     sequence: { sequencer: QuickFirst },
     include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
