@@ -135,15 +135,15 @@ function retry(state: RunState, action: Action): Decision {
  * caught: every step that has failed runs again.
  */
 function failedSteps(state: RunState, error: StoredError): string[] {
-  const told = new Set(toldSteps(state, error));
-  if (told.size === 0 && (error.code === "run_timeout" || error.code === "handler_crashed")) return [];
+  const named = new Set(namedSteps(state, error));
+  if (named.size === 0 && (error.code === "run_timeout" || error.code === "handler_crashed")) return [];
   const failed = failedCalls(state);
-  const first = failed.reduce((seq, { id, endedSeq }) => (told.has(id) ? Math.min(seq, endedSeq) : seq), Infinity);
-  const behind = failed.filter(({ endedSeq }) => told.size === 0 || endedSeq > first);
-  return [...new Set([...told, ...behind.map(({ id }) => id)])];
+  const first = failed.reduce((seq, { id, endedSeq }) => (named.has(id) ? Math.min(seq, endedSeq) : seq), Infinity);
+  const behind = failed.filter(({ endedSeq }) => named.size === 0 || endedSeq > first);
+  return [...new Set([...named, ...behind.map(({ id }) => id)])];
 }
 
-function toldSteps(state: RunState, error: StoredError): string[] {
+function namedSteps(state: RunState, error: StoredError): string[] {
   const told = [error, ...(error.errors ?? [])];
   const own = told.flatMap(({ step, code }) => {
     // What was refused was never called: the error tells of no failure, though another kind of call may have that id.
@@ -154,7 +154,7 @@ function toldSteps(state: RunState, error: StoredError): string[] {
   });
   // What a child failed of are the child's own steps.
   const deeper = told.flatMap(({ cause, code }) =>
-    cause === undefined || code === "child_failed" ? [] : toldSteps(state, cause),
+    cause === undefined || code === "child_failed" ? [] : namedSteps(state, cause),
   );
   return [...new Set([...own, ...deeper])];
 }

@@ -117,14 +117,19 @@ export function childFailure(
   cause: StoredError,
 ): StoredError {
   const ended = how === "failed" ? "failed" : "was cancelled";
-  return told(step, child, `child run ${child.id} of workflow ${child.workflow} ${ended}: ${cause.message}`, cause);
+  return childFailed(
+    step,
+    child,
+    `child run ${child.id} of workflow ${child.workflow} ${ended}: ${cause.message}`,
+    cause,
+  );
 }
 
 /** The error of a call whose child has not ended in time. */
 export function childTimeout(step: string, child: ChildRun, timeoutMs: number): StoredError {
   const limit = describeMs(timeoutMs);
   const message = `child run ${child.id} of workflow ${child.workflow} did not end within the timeout of ${limit}`;
-  return told(step, child, message, { name: "TimeoutError", message, code: "step_timeout" });
+  return childFailed(step, child, message, { name: "TimeoutError", message, code: "step_timeout" });
 }
 
 /** The error of a call whose child could not be started. */
@@ -133,7 +138,7 @@ export function childRefusal(step: string, workflow: string, cause: StoredError)
   return { name: "ChildFailed", message, code: "child_failed", step, cause };
 }
 
-function told(step: string, { id }: ChildRun, message: string, cause: StoredError): StoredError {
+function childFailed(step: string, { id }: ChildRun, message: string, cause: StoredError): StoredError {
   return { name: "ChildFailed", message, code: "child_failed", step, child: id, cause };
 }
 

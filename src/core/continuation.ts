@@ -202,14 +202,14 @@ function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "u
     const update = updates.get(id);
     if (update === undefined) return [];
     const { name, sent, end } = update;
-    return [{ key, id, name, sent, end: end ?? overtaken() }];
+    return [{ key, id, name, sent, end: end ?? endedByContinuation() }];
   });
   const kept = newestOf(known, jsonLength);
   return kept.length === 0 ? {} : { updates: kept };
 }
 
 /** An update that is under way ends with the life that it was asked of: what it did is done, and is not done again. */
-function overtaken(): UpdateEnd {
+function endedByContinuation(): UpdateEnd {
   const error = new HoldfastError("run_ended", "the run went on as new before the update ended");
   return { kind: "failed", error: storeError(error) };
 }

@@ -29,7 +29,7 @@ export class Lane {
   /** Slots that count as used, in the order in which they were granted. */
   readonly #used = new Set<Entry>();
   /** Granted slots whose holders have not been told yet; and those whose holders were told and have not answered. */
-  readonly #untold = new Set<Entry>();
+  readonly #unnotified = new Set<Entry>();
   readonly #unanswered = new Set<Entry>();
   readonly #leases = new Leases<Entry>();
   readonly #changed = new Set<Entry>();
@@ -128,9 +128,9 @@ export class Lane {
   /** Up to `count` slots whose holders are to be told now. Without an answer, each is due again after some time. */
   toNotify(now: number, count: number): Slot[] {
     const due = [...this.#unanswered].filter((entry) => entry.retryAt <= now);
-    for (const entry of this.#untold) if (due.length < count) due.push(entry);
+    for (const entry of this.#unnotified) if (due.length < count) due.push(entry);
     return due.slice(0, count).map((entry) => {
-      this.#untold.delete(entry);
+      this.#unnotified.delete(entry);
       this.#unanswered.add(entry);
       entry.retryAt = now + Math.max(watchMs, retryMs(entry.attempts));
       entry.attempts++;
@@ -166,7 +166,7 @@ export class Lane {
   /** When the lane next has something to do by itself; null for never. May be in the past. */
   wakeAt(now: number): number | null {
     const times = [...this.#unanswered].map(({ retryAt }) => retryAt);
-    if (this.#untold.size > 0) times.push(now + watchMs);
+    if (this.#unnotified.size > 0) times.push(now + watchMs);
     const nextAt = this.waiting === 0 ? null : this.#isContended() ? this.#leases.nextLookAt() : this.#roomAt();
     if (nextAt !== null) times.push(nextAt);
     return times.length === 0 ? null : times.reduce((one, other) => Math.min(one, other));
@@ -255,13 +255,13 @@ export class Lane {
   #hold(entry: Entry, now: number): void {
     this.#used.add(entry);
     this.#leases.give(entry, now);
-    if (!entry.slot.told) this.#untold.add(entry);
+    if (!entry.slot.told) this.#unnotified.add(entry);
   }
 
   /** The holder knows of its slot, and goes on. */
   #confirm(entry: Entry, now: number): void {
     if (!entry.slot.told) {
-      this.#untold.delete(entry);
+      this.#unnotified.delete(entry);
       this.#unanswered.delete(entry);
       entry.slot = { ...entry.slot, told: true };
       this.#changed.add(entry);
@@ -283,7 +283,7 @@ export class Lane {
     this.#entries.delete(ticketKey(ticket));
     if (entry.slot.grantedAt === null) this.#queue.remove(rankOf(entry.slot), turn);
     this.#leases.drop(entry);
-    for (const set of [this.#used, this.#untold, this.#unanswered, this.#changed]) set.delete(entry);
+    for (const set of [this.#used, this.#unnotified, this.#unanswered, this.#changed]) set.delete(entry);
     this.#book.drop(ticket);
   }
 

@@ -94,7 +94,7 @@ export function callOf(call: CallKind, id: string): string {
 export type Time = (at: number, now: number) => string;
 
 /** `after 4 s` */
-export function took({ at, startedAt }: { readonly at: number; readonly startedAt: number }): string {
+export function elapsed({ at, startedAt }: { readonly at: number; readonly startedAt: number }): string {
   return `after ${describeMs(at - startedAt)}`;
 }
 
@@ -110,7 +110,7 @@ export function until(entry: { readonly at: number; readonly until: number | nul
 }
 
 /** ` (no such customer)`; nothing for an empty text. */
-export function told(words: string): string {
+export function quoted(words: string): string {
   const line = inLine(words, maxWords);
   return line === "" ? "" : ` (${line})`;
 }

@@ -71,13 +71,13 @@ export function standingOf(
     case "paused":
       return { reason: state.paused === null ? null : `paused ${byWhom(state.paused)}` };
     case "running": {
-      const lead = parting(state);
+      const lead = endingReason(state);
       return { reason: lead, lead };
     }
     case "queued":
     case "waiting": {
       if (stuck !== null) return { reason: stuck };
-      const lead = parting(state);
+      const lead = endingReason(state);
       return { reason: lead ?? (status === "queued" ? "about to start" : null), lead };
     }
     default:
@@ -101,7 +101,7 @@ function isSomebody(by: string): boolean {
 }
 
 /** What is said first of a run that is ending; null for others. */
-function parting({ ending, cancelling, undone, notUndone }: RunState): string | null {
+function endingReason({ ending, cancelling, undone, notUndone }: RunState): string | null {
   if (ending !== null) {
     const done = undone.length + notUndone.length;
     return `undoing its steps, ${done} of ${ending.steps.length} so far${because(ending.error.message)}`;
@@ -147,7 +147,7 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
     case "start":
       return ["starts ", when(wait.until ?? now)];
     case "timer":
-      return nap(wait.name, wait.until ?? now, now);
+      return sleepPieces(wait.name, wait.until ?? now, now);
     case "retry":
       return nextAttempt(wait, now);
     case "lane": {
@@ -168,7 +168,7 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
 }
 
 /** A sleep; its name is shown unless it is the default. */
-function nap(name: string, until: number, now: number): readonly Piece[] {
+function sleepPieces(name: string, until: number, now: number): readonly Piece[] {
   const what = name === "sleep" ? "sleeping" : `sleeping (${named(name)})`;
   if (until <= now) return [`${what}, and due to wake`];
   return [`${what} for another `, { at: until, form: "left" }, ", until ", time(until)];

@@ -1,5 +1,5 @@
 /**
- * Redacts stored things for callers with a narrower sight. Values become their shapes, and the words of people and errors
+ * Redacts stored things for callers with a narrower visibility. Values become their shapes, and the words of people and errors
  * `(hidden)`; names, ids, codes, times, labels and lanes stay. Results are built field by field, so a new field is not shown
  * until it is listed here, or in the folder.
  */
@@ -20,11 +20,11 @@ import type { ScheduleInfo } from "./schedules.ts";
  * `whole`: everything. `unaddressed`: everything except for the addresses of open webhooks, which are credentials.
  * `shapes`: no addresses, and no data.
  */
-export type Sight = "whole" | "unaddressed" | "shapes";
+export type Visibility = "whole" | "unaddressed" | "shapes";
 
-export const sights = ["whole", "unaddressed", "shapes"] as const satisfies readonly Sight[];
+export const visibilities = ["whole", "unaddressed", "shapes"] as const satisfies readonly Visibility[];
 
-/** How each kind of thing is shown to one sight. `now` is epoch ms, for sentences. */
+/** How each kind of thing is shown to one visibility. `now` is epoch ms, for sentences. */
 export type Redaction = {
   readonly run: (run: RunSnapshot, now: number) => RunSnapshot;
   readonly summary: (run: RunSummary, now: number) => RunSummary;
@@ -43,7 +43,7 @@ export type Redaction = {
 
 const same = <Value>(value: Value): Value => value;
 
-export const redactions: Readonly<Record<Exclude<Sight, "whole">, Redaction>> = {
+export const redactions: Readonly<Record<Exclude<Visibility, "whole">, Redaction>> = {
   unaddressed: {
     run: (run) => ({ ...run, waitingFor: run.waitingFor.map(withoutUrl) }),
     summary: (run) => ({ ...run, waitingFor: run.waitingFor.map(withoutUrl) }),

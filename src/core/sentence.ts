@@ -14,8 +14,8 @@ import {
   named,
   ordinal,
   timeOf,
-  told,
-  took,
+  quoted,
+  elapsed,
   until,
   who,
 } from "./phrase.ts";
@@ -210,18 +210,18 @@ function describeAttempt(entry: AttemptEntry, time: Time): string {
     case "undo.interrupted":
       return `${what}: cut off when the process ${entry.held ? "died" : "was replaced by a deployment"}; it begins again`;
     case "step.abandoned":
-      return `${what}: attempt ${entry.attempt} was left behind ${took(entry)}, at work; nobody hears how it ends`;
+      return `${what}: attempt ${entry.attempt} was left behind ${elapsed(entry)}, at work; nobody hears how it ends`;
     case "step.completed":
     case "undo.completed":
-      return `${what}: done ${took(entry)}${entry.attempt > 1 ? `, in attempt ${entry.attempt}` : ""}`;
+      return `${what}: done ${elapsed(entry)}${entry.attempt > 1 ? `, in attempt ${entry.attempt}` : ""}`;
     case "step.failed":
     case "undo.failed":
-      return `${what}: failed for good in attempt ${entry.attempt}, ${took(entry)}${told(entry.error.message)}`;
+      return `${what}: failed for good in attempt ${entry.attempt}, ${elapsed(entry)}${quoted(entry.error.message)}`;
     case "step.attempt_failed":
     case "undo.attempt_failed": {
       const { attempt, limit = null, retryAt, at, error } = entry;
       const next = retryAt === null ? "no attempt is left" : `next in ${describeMs(retryAt - at)}`;
-      return `${what}: ${attemptOf(attempt, limit)} failed ${took(entry)}${told(error.message)}; ${next}`;
+      return `${what}: ${attemptOf(attempt, limit)} failed ${elapsed(entry)}${quoted(error.message)}; ${next}`;
     }
     default:
       return nothing(entry);
@@ -241,7 +241,7 @@ function describeChild(entry: EntryOf<`child.${"started" | "completed" | "failed
     case "child.failed": {
       const left = entry.left === true ? "; it may still go on" : "";
       const how = entry.child === undefined ? "could not be started" : "did not complete";
-      return `${named(entry.step)}: ${child} ${how}${told(entry.error.message)}${left}`;
+      return `${named(entry.step)}: ${child} ${how}${quoted(entry.error.message)}${left}`;
     }
     case "child.stopped":
       return entry.policy === "abandon" ? `${child} was left to itself` : `${child} was told to stop (${entry.policy})`;

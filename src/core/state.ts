@@ -227,7 +227,7 @@ export class RunState {
   /** The newest recorded usage. */
   used: Usage = noUsage;
   /** Addresses for which no notice of an end was started yet, by the `seq` of that end. */
-  readonly untold = new Map<number, Set<string>>();
+  readonly pendingNotices = new Map<number, Set<string>>();
   /** The runs that deliver notices of its ends, oldest first. */
   notices: string[] = [];
   /** Set for an imported run: entries before this one are from another deployment. */

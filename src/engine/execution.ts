@@ -195,10 +195,10 @@ export class Execution {
   /** Settles what new code makes of the record; answers the keys of calls it added, null when the run cannot go on with it. */
   async #adopt(): Promise<ReadonlySet<string> | null> {
     const { course, work } = this;
-    work.withdrawals.tell();
+    work.withdrawals.record();
     await course.replay.seek(this.#adoption.awaited(), this);
     if (course.over) return null;
-    work.withdrawals.tell();
+    work.withdrawals.record();
     work.children.recordLost();
     this.publisher.end();
     return this.#adoption.takeUp();
@@ -235,7 +235,7 @@ export class Execution {
     this.calls.withdraw();
     if (!this.course.live) return;
     this.work.children.recordLost();
-    this.work.withdrawals.tell();
+    this.work.withdrawals.record();
   }
 
   /** Whether the handler can be given the outcome with this key now. */

@@ -53,7 +53,7 @@ export class Queue {
   /** The handler has had its time to react to the last outcome. */
   #settled = false;
   /** What is on record must be durable before the next outcome is delivered. */
-  #owesDurable = false;
+  #mustBeDurable = false;
 
   constructor(pace: Pace, owner: QueueOwner) {
     this.#pace = pace;
@@ -90,10 +90,10 @@ export class Queue {
   }
 
   get #isEmpty(): boolean {
-    return !this.#owesDelivery && this.#next === this.#events.length;
+    return !this.#hasPending && this.#next === this.#events.length;
   }
 
-  get #owesDelivery(): boolean {
+  get #hasPending(): boolean {
     return this.#claims.length > 0 || this.#delivered < this.#outcomes.length;
   }
 
@@ -101,7 +101,7 @@ export class Queue {
     this.#pumping = true;
     while (!this.#isEmpty) {
       if (!this.#settled) await this.#settle();
-      if (this.#owesDelivery) await this.#deliverNext();
+      if (this.#hasPending) await this.#deliverNext();
       else this.#pass();
       // The handler reacts to the last event a moment later: only then is a burst over.
       if (this.#isEmpty && !(this.#owner.expecting && this.#pace.isExact())) await this.#settle();
@@ -117,8 +117,8 @@ export class Queue {
   }
 
   async #deliverNext(): Promise<void> {
-    if (this.#owesDurable || this.#owner.careful) await this.#owner.durable();
-    this.#owesDurable = false;
+    if (this.#mustBeDurable || this.#owner.careful) await this.#owner.durable();
+    this.#mustBeDurable = false;
     const deliver = this.#claims.shift() ?? this.#nextOutcome();
     // None where the queue was cleared meanwhile.
     if (deliver === undefined) return;
@@ -141,7 +141,7 @@ export class Queue {
     this.#advance();
     head?.();
     // An event that put nothing on record may have called the handler itself, which then needs its time.
-    if (!this.#owesDelivery) this.#settled = false;
+    if (!this.#hasPending) this.#settled = false;
   }
 
   /** Puts the endings at the front of the queue on record, together. */
@@ -155,7 +155,7 @@ export class Queue {
       this.#advance();
     }
     // A step that waited for anything may have changed the world: nothing begins before its result is durable.
-    this.#owesDurable ||= endings.some(({ quick }) => !quick);
+    this.#mustBeDurable ||= endings.some(({ quick }) => !quick);
     this.#owner.recordAll(endings);
   }
 

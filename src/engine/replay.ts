@@ -76,7 +76,7 @@ export class Replay {
       if (!isLeft && !handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.publisher.isPast = outcome.seq < newest;
       if (isLeft) continue;
-      if (handler.expects(outcome.key) || isHeard(outcome)) handler.deliver(outcome);
+      if (handler.expects(outcome.key) || isForRegistered(outcome)) handler.deliver(outcome);
       else this.#passOver(outcome, handler);
     }
     await this.#pace.settle(longestBurst);
@@ -171,6 +171,6 @@ function newestFrom(outcomes: readonly Outcome[]): number {
 }
 
 /** Updates and signals to listeners settle no call; they wait until their function is registered. */
-function isHeard({ settle }: Outcome): boolean {
+function isForRegistered({ settle }: Outcome): boolean {
   return settle.kind === "update" || settle.kind === "signal";
 }

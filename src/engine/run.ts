@@ -1,8 +1,7 @@
 /**
- * Owns: one run from its creation to its end: every way to move it from outside, and how it looks from there.
- * Does not own: what happens in it by itself (drive), storage, alarms; whoever hosts it calls `advance` and does
- * what the answer says.
- * Invariant 1: what is answered is on record first (guarantee 1).
+ * Owns: one run from its creation to its end: all calls that change it from outside, and reading it.
+ * Does not own: its progress by itself (drive), storage, alarms; its host calls `advance` and does what the result says.
+ * Invariant 1: everything is recorded before it is answered (guarantee 1).
  */
 import { authorOf } from "../core/author.ts";
 import { decide, noted, refuseEnded } from "../core/action.ts";
@@ -155,13 +154,13 @@ export class Run {
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */
   fitSignal(signal: SignalRequest): FittedSignal | Promise<FittedSignal> {
     // A signal that was accepted once stays accepted, whatever its schema makes of it now.
-    if (this.hasHeard(signal)) return signal;
+    if (this.isKnown(signal)) return signal;
     const fitted = fitPayload(this.#drive.definition, signal.name, signal.payload);
     return fitted instanceof Promise ? fitted.then((payload) => refit(signal, payload)) : refit(signal, fitted);
   }
 
   /** Whether the same signal came before, with the same key. */
-  hasHeard({ key, name, payload }: SignalRequest): boolean {
+  isKnown({ key, name, payload }: SignalRequest): boolean {
     const known = key === undefined ? undefined : this.state.signalKeys.get(key);
     return known?.name === name && isSame(known.payload, payload);
   }
@@ -174,8 +173,8 @@ export class Run {
     const { name, payload, sent, key, reason, trace } = request;
     if (key !== undefined && this.state.signalKeys.has(key)) {
       // An older journal has only what the schema made of it.
-      const isKnown = this.hasHeard(request) || (sent !== undefined && this.hasHeard({ ...request, payload: sent }));
-      if (isKnown) return { duplicate: true };
+      const isSent = this.isKnown(request) || (sent !== undefined && this.isKnown({ ...request, payload: sent }));
+      if (isSent) return { duplicate: true };
       throw new HoldfastError("idempotency_conflict", `the key ${key} was used for another signal`);
     }
     if (onlyIfWaiting && this.openWaits(name) === 0)

@@ -119,7 +119,7 @@ export class Waits {
   }
 
   /** A signal that came by this instant is about to be handed to a wait. */
-  owes(at: number): boolean {
+  isDue(at: number): boolean {
     for (const [name, open] of this.#open) {
       if (open.length === 0 || this.#asks.hears(name)) continue;
       if ((this.#course.state.inboxes.get(name)?.first?.at ?? Infinity) <= at) return true;
@@ -235,7 +235,7 @@ export class Waits {
     this.#endValidating(name);
     const { state, held } = this.#course;
     const isNext = this.#oldest(name) === wait && state.inboxes.get(name)?.first === signal;
-    if (isNext && !held) this.#course.record({ ...consumed(wait, signal), ...toldOf(validated, name) });
+    if (isNext && !held) this.#course.record({ ...consumed(wait, signal), ...validationOf(validated, name) });
     // A listener has taken the signal, or a pause has come, after which it is validated anew: the wait's deadline counts again.
     else this.#course.expect(-Infinity);
     this.match(name);
@@ -261,7 +261,7 @@ export class Waits {
   /** With it goes on record that nothing waits for it any more, where it has lost a race meanwhile. */
   #record(created: Fact): void {
     this.#course.record(created);
-    if (!this.#course.over) this.#withdrawals.tell();
+    if (!this.#course.over) this.#withdrawals.record();
   }
 
   #created(event: () => void): void {
@@ -286,7 +286,7 @@ function consumed({ name, id: call, plan }: Pending, { seq: signal }: Received) 
 }
 
 /** The answer of a schema that took its time, as it goes on record. */
-function toldOf(validated: Validated, name: string): Pick<EntryOf<"signal.consumed">, "value" | "error"> {
+function validationOf(validated: Validated, name: string): Pick<EntryOf<"signal.consumed">, "value" | "error"> {
   try {
     if ("value" in validated) return { value: encode(validated.value, payloadOf(name)) };
     return { error: storeError(validated.error) };

@@ -13,7 +13,7 @@ import type { Course } from "./course.ts";
 export class Withdrawals {
   readonly #course: Course;
   /** Waits that were let go of, where that is not on record, by the key of the call. */
-  readonly #untold = new Map<string, { readonly call: CallKind; readonly id: string }>();
+  readonly #pending = new Map<string, { readonly call: CallKind; readonly id: string }>();
 
   constructor(course: Course) {
     this.#course = course;
@@ -26,17 +26,17 @@ export class Withdrawals {
     const known = this.#course.state.calls.get(key);
     // A webhook comes on record only once it has its address.
     const comes = begun && plan.kind === "webhook";
-    if (known === undefined ? comes : !known.done) this.#untold.set(key, { call, id });
-    if (inVain && this.#course.live) this.tell();
+    if (known === undefined ? comes : !known.done) this.#pending.set(key, { call, id });
+    if (inVain && this.#course.live) this.record();
   }
 
   /** Puts on record that they were let go of, as far as the waits themselves are on record. */
-  tell(): void {
-    if (this.#untold.size === 0) return;
+  record(): void {
+    if (this.#pending.size === 0) return;
     const { calls } = this.#course.state;
-    const told = [...this.#untold].filter(([key]) => calls.has(key));
-    for (const [key] of told) this.#untold.delete(key);
-    const open = told.flatMap(([key, lost]) => (calls.get(key)?.done === false ? [lost] : []));
+    const withdrawn = [...this.#pending].filter(([key]) => calls.has(key));
+    for (const [key] of withdrawn) this.#pending.delete(key);
+    const open = withdrawn.flatMap(([key, lost]) => (calls.get(key)?.done === false ? [lost] : []));
     if (open.length > 0) this.#course.record({ kind: "wait.withdrawn", calls: open });
   }
 }

@@ -131,7 +131,7 @@ export class Work {
       // A signal that is still being validated came before.
       const validated = next.at === Infinity ? null : this.waits.validationBy(next.at);
       if (validated !== null) return void validated.then(() => this.#goThrough(happenings, index, -1));
-      if (next.seq === Infinity && seq !== seen && this.waits.owes(next.at)) {
+      if (next.seq === Infinity && seq !== seen && this.waits.isDue(next.at)) {
         return this.#goThrough(happenings, index, seq);
       }
       next.happen();
@@ -167,7 +167,7 @@ export class Work {
   isDue(now: number): boolean {
     for (const { begun } of this.#pending.values()) if (!begun) return true;
     // A wait that a pause kept from its signal need not be on record.
-    return this.attempts.isReady || this.#deadlines.due(now).length > 0 || this.waits.owes(now);
+    return this.attempts.isReady || this.#deadlines.due(now).length > 0 || this.waits.isDue(now);
   }
 
   /** When the next deadline is; Infinity when nothing but the world can move the run. */

@@ -7,8 +7,8 @@ import type { Context } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { TrieRouter } from "hono/router/trie-router";
 import type { Service } from "../core/service.ts";
-import { sights } from "../core/redaction.ts";
-import type { Sight } from "../core/redaction.ts";
+import { visibilities } from "../core/redaction.ts";
+import type { Visibility } from "../core/redaction.ts";
 import { askRoutes } from "./ask.ts";
 import { authorise } from "./auth.ts";
 import { readAuthor } from "./author.ts";
@@ -60,7 +60,7 @@ export function routesOf(service: Service): readonly Route[] {
 }
 
 /**
- * The table of routes is made once for each sight, over a service that shows no more than that, so that no handler can
+ * The table of routes is made once for each visibility, over a service that shows no more than that, so that no handler can
  * forget to redact.
  * @param readConfig is called at every request that needs a token; what it throws becomes the response
  */
@@ -68,7 +68,7 @@ export function createApp(service: Service, readConfig: () => Config): Hono {
   // Hono's default would try another router first, which cannot have `/v1/runs/bulk` beside `/v1/runs/:id`.
   const app = new Hono({ router: new TrieRouter() });
   const door: Door = { readConfig, lockout: new Lockout() };
-  const [whole, unaddressed, shapes] = sights.map((sight) => routesOf(redact(service, sight)));
+  const [whole, unaddressed, shapes] = visibilities.map((visibility) => routesOf(redact(service, visibility)));
   for (const [index, route] of (whole ?? []).entries()) {
     const routes = { whole: route, unaddressed: unaddressed?.[index] ?? route, shapes: shapes?.[index] ?? route };
     app.on(route.method, route.path, (context) => frame(context, door, () => serve(routes, context, door)));
@@ -101,7 +101,7 @@ function health({ request }: Call): Response {
 }
 
 async function serve(
-  routes: Readonly<Record<Sight, Route>>,
+  routes: Readonly<Record<Visibility, Route>>,
   context: Context,
   { readConfig, lockout }: Door,
 ): Promise<Response> {
@@ -113,7 +113,7 @@ async function serve(
     if (role === "open") return await handle(open);
     const caller = await authorise(request, readConfig(), role, lockout);
     checkPath(request);
-    return await routes[caller.sight].handle({ ...open, author: readAuthor(request, caller), caller });
+    return await routes[caller.visibility].handle({ ...open, author: readAuthor(request, caller), caller });
   } catch (error) {
     return page === true ? refusalPage(request, error) : problem(error);
   }

@@ -3,7 +3,7 @@
  * `AUTH=none` works on the local machine only.
  */
 import { fromHex, isSameBytes } from "../core/bytes.ts";
-import type { Sight } from "../core/redaction.ts";
+import type { Visibility } from "../core/redaction.ts";
 import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
 import { rankOf, roles } from "./config.ts";
 import type { Access, Config, Right, Role, Token } from "./config.ts";
@@ -17,13 +17,13 @@ import { urlOf } from "./url.ts";
 export type Caller = {
   /** "local" where no token is asked for. */
   readonly role: Role | "local";
-  readonly sight: Sight;
+  readonly visibility: Visibility;
   readonly way: "local" | "token" | "session" | "access";
   /** The name that Cloudflare Access has verified; null for other callers. */
   readonly name: string | null;
 };
 
-const local: Caller = { role: "local", sight: "whole", way: "local", name: null };
+const local: Caller = { role: "local", visibility: "whole", way: "local", name: null };
 
 const challenge = { "www-authenticate": 'Bearer realm="holdfast"' };
 const badChallenge = { "www-authenticate": 'Bearer realm="holdfast", error="invalid_token"' };
@@ -50,7 +50,7 @@ export function mayAs({ role }: Caller, needed: Role): boolean {
 
 function callerOf(right: Right, way: Caller["way"], name: string | null = null): Caller {
   const { role, shapes } = right;
-  return { role, sight: shapes === true ? "shapes" : role === "read" ? "unaddressed" : "whole", way, name };
+  return { role, visibility: shapes === true ? "shapes" : role === "read" ? "unaddressed" : "whole", way, name };
 }
 
 /** Identifies the caller by the request's token, else by its session cookie, else by Cloudflare Access. */

@@ -70,7 +70,7 @@ async function receive(service: Service, { request, param }: Call): Promise<Resp
     const { duplicate, response } = await service.hooks.receive(param("token"), await readHook(request, maxHookBytes));
     const kind = duplicate ? "duplicate" : "accepted";
     if (response === undefined && isVisit(request)) return await receipt(kind);
-    return tell({ kind, ...defined({ response }) });
+    return respond({ kind, ...defined({ response }) });
   } catch (error) {
     // Not a conflict as elsewhere: the address is as useless as an expired one.
     if (hasCode(error, "run_ended")) {
@@ -91,7 +91,7 @@ async function trigger(service: Service, { request, param }: Call): Promise<Resp
   }
   const hook = await readHook(request, maxBytes);
   const { origin } = urlOf(request);
-  return tell(await service.hooks.trigger(name, { ...hook, origin, ...readTrace(request) }));
+  return respond(await service.hooks.trigger(name, { ...hook, origin, ...readTrace(request) }));
 }
 
 /** Problems of the deployment are logged and not shown: callers of webhooks have no token. */
@@ -133,7 +133,7 @@ function headersOf(request: Request): Record<string, string> {
   return Object.fromEntries(headers);
 }
 
-function tell({ kind, response }: TriggerAnswer): Response {
+function respond({ kind, response }: TriggerAnswer): Response {
   if (response !== undefined) return own(response, kind);
   switch (kind) {
     case "accepted":
@@ -161,6 +161,6 @@ function own({ status, headers, body }: NonNullable<HookAnswer["response"]>, kin
   } catch (error) {
     // oxlint-disable-next-line no-console -- for the author of the workflow
     console.error("holdfast: a webhook's own answer cannot be sent", error);
-    return tell({ kind });
+    return respond({ kind });
   }
 }

@@ -10,23 +10,23 @@ import type { Hooks } from "../core/hooks.ts";
 import type { Runs, Service } from "../core/service.ts";
 import type { Schedules } from "../core/schedules.ts";
 import { redactions } from "../core/redaction.ts";
-import type { Sight, Redaction } from "../core/redaction.ts";
+import type { Visibility, Redaction } from "../core/redaction.ts";
 import { hidden } from "../core/redaction/mask.ts";
 
 /** The service itself for those who may see everything. */
-export function redact(service: Service, sight: Sight): Service {
-  if (sight === "whole") return service;
-  const redaction = redactions[sight];
+export function redact(service: Service, visibility: Visibility): Service {
+  if (visibility === "whole") return service;
+  const redaction = redactions[visibility];
   const { workflows, signals, asks, lanes, directory, stats } = service;
   return {
     workflows: {
       list: async () => (await workflows.list()).map(redaction.workflow),
       find: async (name) => redaction.workflow(await workflows.find(name)),
     },
-    runs: redactRuns(service.runs, redaction, sight === "shapes"),
+    runs: redactRuns(service.runs, redaction, visibility === "shapes"),
     signals,
     schedules: redactSchedules(service.schedules, redaction),
-    hooks: redactHooks(service.hooks, sight === "shapes"),
+    hooks: redactHooks(service.hooks, visibility === "shapes"),
     asks: {
       query: async (id, name) => redaction.query(await quoted(redaction, asks.query(id, name))),
       update: async (id, update) => redaction.update(await quoted(redaction, asks.update(id, update))),

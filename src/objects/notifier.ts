@@ -47,7 +47,7 @@ export class Notifier {
 
   /** Starts the notices that are due. Returns when more will be due, epoch ms; null for never. */
   attend(): number | null {
-    const { created, untold } = this.#owner.state();
+    const { created, pendingNotices: untold } = this.#owner.state();
     if (created === null || untold.size === 0 || this.busy) return null;
     if (this.#dueAt > Date.now()) return this.#dueAt;
     this.busy = true;
@@ -69,11 +69,14 @@ export class Notifier {
     try {
       // Callers that wait for the end are answered first.
       await turn();
-      const pending = [...this.#owner.state().untold].flatMap(([of, urls]) => [...urls].map((url) => ({ of, url })));
+      const pending = [...this.#owner.state().pendingNotices].flatMap(([of, urls]) =>
+        [...urls].map((url) => ({ of, url })),
+      );
       for (const each of pending) {
         const { run } = await within(startRun(notice, await noticeStart(created, each.of, each.url)), callLimitMs);
         // A run that was restarted meanwhile does not have that end any more.
-        if (this.#owner.state().untold.get(each.of)?.has(each.url) === true) this.#owner.note({ ...each, run: run.id });
+        if (this.#owner.state().pendingNotices.get(each.of)?.has(each.url) === true)
+          this.#owner.note({ ...each, run: run.id });
       }
       this.#failures = 0;
     } catch (error) {

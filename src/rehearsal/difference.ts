@@ -84,15 +84,15 @@ function firstUnlike(one: string, other: string): number {
 /** @param from where to begin in a text that is too long to be shown whole */
 function show(value: unknown, from = 0): string {
   if (typeof value === "string" && value.length > longestShown && from > 0)
-    return `…${cut(tell(value.slice(from), 0))}`;
-  return cut(tell(value, 0));
+    return `…${cut(write(value.slice(from), 0))}`;
+  return cut(write(value, 0));
 }
 
 function cut(text: string): string {
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }
 
-function tell(value: unknown, depth: number): string {
+function write(value: unknown, depth: number): string {
   if (value === nothing) return "nothing";
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "bigint") return `${value}n`;
@@ -100,7 +100,7 @@ function tell(value: unknown, depth: number): string {
   if (value instanceof Date) return `Date(${Number.isNaN(value.getTime()) ? "invalid" : value.toISOString()})`;
   if (value instanceof Error) return `${value.name}(${JSON.stringify(value.message)})`;
   if (depth >= deepestShown) return "…";
-  const within = (inner: unknown): string => tell(inner, depth + 1);
+  const within = (inner: unknown): string => write(inner, depth + 1);
   if (value instanceof Set) return `Set {${[...value].map(within).join(", ")}}`;
   if (value instanceof Map) {
     return `Map {${[...value].map(([key, inner]) => `${within(key)} => ${within(inner)}`).join(", ")}}`;

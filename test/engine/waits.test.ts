@@ -115,13 +115,13 @@ describe("signals", () => {
     const flow = { ...define(async (_input, step) => await step.waitFor("a")), signals: { go } };
     const sent = { name: "go", payload: encode({ n: 1 }, ""), key: "k", by: "test" };
     const host = await new Host(flow).drive();
-    expect(host.run.hasHeard(sent)).toBe(false);
+    expect(host.run.isKnown(sent)).toBe(false);
     host.run.signal(await host.run.fitSignal(sent));
     expect(host.entries("signal.received")).toMatchObject([{ payload: encode({ n: 2 }, ""), sent: sent.payload }]);
-    expect(host.reopen().run.hasHeard(sent)).toBe(true);
+    expect(host.reopen().run.isKnown(sent)).toBe(true);
     const older = host.journal.commits.map((commit) => commit.replace(/"sent":"(?:[^"\\]|\\.)*",/, ""));
     const { run } = new Host(flow, { commits: older });
-    expect(run.hasHeard(sent)).toBe(false);
+    expect(run.isKnown(sent)).toBe(false);
     expect(run.signal(await run.fitSignal(sent))).toEqual({ duplicate: true });
     const other = { ...sent, payload: encode({ n: 3 }, "") };
     expect(codeOf(() => run.signal(other))).toBe("idempotency_conflict");

@@ -6,7 +6,7 @@ import type { Role } from "../../src/http/config.ts";
 import { problem } from "../../src/http/problem.ts";
 
 function withToken(role: Role): Caller {
-  return { role, sight: "whole", way: "token", name: null };
+  return { role, visibility: "whole", way: "token", name: null };
 }
 
 const [read, operate, admin] = [withToken("read"), withToken("operate"), withToken("admin")];
@@ -41,7 +41,7 @@ test("a name cannot take the place of a role, the engine or a schedule: its own 
 });
 
 test("a name that Access has verified is the name, and no header puts another in its place", () => {
-  const caller: Caller = { role: "operate", sight: "whole", way: "access", name: "ana@example.com" };
+  const caller: Caller = { role: "operate", visibility: "whole", way: "access", name: "ana@example.com" };
   for (const actor of ["", "bob", "%ff"]) {
     expect(readAuthor(request({ "holdfast-actor": actor }), caller)).toEqual({
       by: "ana@example.com",

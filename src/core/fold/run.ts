@@ -43,7 +43,7 @@ export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
       retry(state, entry);
       return null;
     case "notice.started":
-      tell(state, entry);
+      noteNotice(state, entry);
       return null;
     case "run.imported":
       settle(state, entry);
@@ -94,7 +94,7 @@ function interrupt(state: RunState, { held, deployment }: EntryOf<"run.interrupt
   if (state.startedUnder !== deployment) state.startedUnder = null;
 }
 
-function tell({ untold, notices }: RunState, { of, url, run }: EntryOf<"notice.started">): void {
+function noteNotice({ pendingNotices: untold, notices }: RunState, { of, url, run }: EntryOf<"notice.started">): void {
   notices.push(run);
   const urls = untold.get(of);
   urls?.delete(url);
@@ -123,7 +123,7 @@ function end(state: RunState, entry: EndEntry): void {
   if (entry.kind === "run.cancelled")
     remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
   const { notify = [] } = state.created ?? {};
-  if (notify.length > 0) state.untold.set(entry.seq, new Set(notify));
+  if (notify.length > 0) state.pendingNotices.set(entry.seq, new Set(notify));
   state.queued.clear();
   for (const call of state.calls.values()) if (!call.done || call.detached) orphan(state, call);
 }
@@ -132,7 +132,7 @@ function end(state: RunState, entry: EndEntry): void {
 function settle(state: RunState, entry: EntryOf<"run.imported">): void {
   state.imported = entry;
   // Notices that it owed are sent by the deployment that it came from.
-  state.untold.clear();
+  state.pendingNotices.clear();
   state.notices.length = 0;
   state.orphans.clear();
   state.formerChildren.clear();

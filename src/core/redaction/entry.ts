@@ -107,14 +107,14 @@ export function redactEntry(entry: Entry, only: ReadonlySet<Manner> | null): Ent
   for (const [name, value] of Object.entries(entry)) {
     // An entry of a newer deployment may have fields that this one does not know.
     const manner = Object.hasOwn(manners, name) ? manners[name as FieldOf<Entry>] : "dropped";
-    const told = only === null || only.has(manner) ? tellField(manner, value) : value;
-    if (told !== undefined) shown[name] = told;
+    const redacted = only === null || only.has(manner) ? redactField(manner, value) : value;
+    if (redacted !== undefined) shown[name] = redacted;
   }
   return shown as Entry;
 }
 
 /** Undefined for a field that is not shown. */
-function tellField(manner: Manner, value: unknown): unknown {
+function redactField(manner: Manner, value: unknown): unknown {
   switch (manner) {
     case "kept":
       return value;

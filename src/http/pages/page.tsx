@@ -124,8 +124,8 @@ function Header({ section, caller, isLive }: HeaderProps) {
 }
 
 /** Who is signed in, and the link to sign out: of Holdfast's own session, or of that of Cloudflare Access. */
-function Leave({ caller: { role, sight, way, name } }: { readonly caller: Caller }) {
-  const sees = sight === "shapes" ? ", sees shapes of payloads only" : "";
+function Leave({ caller: { role, visibility, way, name } }: { readonly caller: Caller }) {
+  const sees = visibility === "shapes" ? ", sees shapes of payloads only" : "";
   const title = `Sign out (${name === null ? "" : `${name}, `}role ${role}${sees})`;
   return (
     <>

@@ -10,7 +10,7 @@ import { answer, Page } from "./page.tsx";
 type Problem = { readonly title: string; readonly detail: string; readonly code: string };
 
 /** A caller who was let in, so that the navigation is shown; no more is known here. */
-const somebody: Caller = { role: "local", sight: "shapes", way: "local", name: null };
+const somebody: Caller = { role: "local", visibility: "shapes", way: "local", name: null };
 
 /** The page for anything thrown; callers who are not signed in are sent to the sign-in page, and back afterwards. */
 export async function refusalPage(request: Request, thrown: unknown): Promise<Response> {
