@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { createApp } from "./http/app.ts";
 import { parseConfig } from "./http/config.ts";
 import { createObjects } from "./objects/assembly.ts";
-import { Catalog } from "./objects/catalog.ts";
+import { Catalog, definitionsOf } from "./objects/catalog.ts";
 import { findCollector } from "./objects/collector.ts";
 import { checkLog } from "./objects/logline.ts";
 import { checkNotify } from "./objects/subscribers.ts";
@@ -22,13 +22,14 @@ export type WorkerOptions = {
 
 /**
  * The Worker: export it as default, and each class of `objects` under its own name.
- * @throws HoldfastError options_invalid: two workflows of one name and version, a bad schedule, two webhooks of one
- * name, or one whose workflow is not listed; config_invalid: the runtime is set to behave as before 2026-10-01
+ * @throws HoldfastError options_invalid: something else than workflows, two of one name and version, a bad schedule, two
+ * webhooks of one name, or one whose workflow is not listed; config_invalid: the runtime is set to behave as before
+ * 2026-10-01
  */
-export function createWorker({ workflows, webhooks = [] }: WorkerOptions) {
+export function createWorker(options: WorkerOptions) {
   checkPlatform();
-  const catalog = new Catalog(workflows.map(({ definition }) => definition));
-  const service = createService(catalog, collectTriggers(webhooks, catalog));
+  const catalog = new Catalog(definitionsOf(options));
+  const service = createService(catalog, collectTriggers(options.webhooks ?? [], catalog));
   const app = createApp(service, () => {
     checkLog();
     findCollector();

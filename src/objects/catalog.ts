@@ -8,6 +8,7 @@ import { checkSharedLanes } from "../core/flow.ts";
 import { collectLimits } from "../core/limit.ts";
 import type { CodeLimit } from "../core/limit.ts";
 import { collectSchedules } from "../core/schedule.ts";
+import { isRecord } from "../core/record.ts";
 import type { Rule } from "../core/schedule.ts";
 import { bulk } from "./bulk.ts";
 import { notice } from "./notice.ts";
@@ -31,6 +32,28 @@ export function checkListed({ name, version }: Definition): void {
   if (listed.size === 0 || listed.get(name)?.has(version) === true) return;
   const what = `version ${JSON.stringify(version)} of workflow ${JSON.stringify(name)}`;
   throw new HoldfastError("workflow_not_found", `${what} is not among the workflows that createWorker was given`);
+}
+
+/**
+ * The workflows that `createWorker` was given, in code that may not have been compiled with types.
+ * @throws HoldfastError options_invalid
+ */
+export function definitionsOf(options: unknown): Definition[] {
+  const given = isRecord(options) ? options : {};
+  const unknown = Object.keys(given).find((option) => option !== "workflows" && option !== "webhooks");
+  if (unknown !== undefined) throw refusal(`"${unknown}" is not an option; it takes workflows and webhooks`);
+  const { workflows } = given as { readonly workflows?: unknown };
+  if (!Array.isArray(workflows)) throw refusal("workflows must be an array of what defineWorkflow made");
+  return workflows.map((each: unknown, at) => {
+    if (isRecord(each) && isRecord(each["definition"])) return (each as { readonly definition: Definition }).definition;
+    // The commonest way there: two modules that import each other.
+    const what = each === undefined ? "undefined (do its module and this one import each other?)" : typeof each;
+    throw refusal(`workflows[${at}] is ${what}, and not what defineWorkflow made`);
+  });
+}
+
+function refusal(why: string): HoldfastError {
+  return new HoldfastError("options_invalid", `createWorker: ${why}`);
 }
 
 export class Catalog {

@@ -59,6 +59,16 @@ describe("options", () => {
     expect(define({ limits: { steps: -1, perStep: { steps: 1 } } })).toThrow(/workflow bad: limits: steps/);
   });
 
+  it("of createWorker are checked as well, and say which of the workflows is none", () => {
+    const one = defineWorkflow("one", { handler });
+    const make = (options: unknown) => () => createWorker(options as { workflows: [] });
+    expect(make(undefined)).toThrow(/createWorker: workflows must be an array/);
+    expect(make({ workflows: { one } })).toThrow(/createWorker: workflows must be an array/);
+    expect(make({ workflows: [one, undefined] })).toThrow(/workflows\[1\] is undefined .*import each other/);
+    expect(make({ workflows: [handler] })).toThrow(/workflows\[0\] is function, and not what defineWorkflow made/);
+    expect(make({ workflows: [one], webhook: [] })).toThrow(expect.objectContaining({ code: "options_invalid" }));
+  });
+
   it("of two workflows that give one lane different limits are refused where they come together", () => {
     const one = defineWorkflow("one", { handler, lane: { name: "shared", limit: 1 } });
     const two = defineWorkflow("two", { handler, lane: { name: "shared", limit: 2 } });
