@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { parseConfig, signingSecrets } from "../src/http/config.ts";
 import { statuses } from "../src/http/problem.ts";
 import { expectedRoles } from "./http/roles.ts";
 
@@ -38,6 +39,14 @@ test("the README has every variable of wrangler.toml, and no other", () => {
   const [, section = ""] = read("README.md").split("\n## Configuration\n");
   const told = [...(section.split("\n## ")[0] ?? "").matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = ""]) => name);
   expect([...new Set(told)].toSorted()).toEqual(listed.toSorted());
+});
+
+test("what the docs give SIGNING_SECRET signs: a comma would make two secrets of it", () => {
+  const given = pages.flatMap(({ text }) => [...text.matchAll(/\bSIGNING_SECRET(?:=|: ")(.+?)(?:"|\s+#)/g)]);
+  expect(given.length).toBeGreaterThan(1);
+  for (const [, secret = ""] of given) {
+    expect(signingSecrets(parseConfig({ AUTH: "none", SIGNING_SECRET: secret }))).toEqual([secret]);
+  }
 });
 
 describe("docs/api.md", () => {
