@@ -47,6 +47,19 @@ test.each(["1h", "24h", "7d", "90d"])("on a phone no label leaves its card, in a
   await stage.leave(page);
 });
 
+test("on a phone the longest figures stay in their tile", async () => {
+  const page = await stage.visit("/stats?window=1h", "phone");
+  const beyond = await page.evaluate<number>(
+    `(() => {
+      const text = document.querySelector(".tile .ratio > span");
+      text.textContent = "1,234,567 of 1,345,678";
+      return text.getBoundingClientRect().right - text.closest(".tile").getBoundingClientRect().right;
+    })()`,
+  );
+  expect(beyond).toBeLessThan(0);
+  await stage.leave(page);
+});
+
 test("the figures, the picture and its table say the same", async () => {
   const page = await stage.visit("/stats?window=1h");
   expect(await page.locator(".tile").first().textContent()).toBe("Runs110 not ended yet");

@@ -52,3 +52,8 @@ export function shareText(share: number | null): string {
   const shown = share < 1 && percent > 99.9 ? 99.9 : share > 0 && percent < 0.1 ? 0.1 : Math.round(percent * 10) / 10;
   return `${shown} %`;
 }
+
+/** `12,345` */
+export function countText(count: number): string {
+  return count.toLocaleString("en");
+}

@@ -2,6 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: causes of failures, and the cause that a list is filtered by. */
 import type { Cause } from "../../core/directory.ts";
+import { countText } from "./axis.ts";
 import { queryOf } from "./filter.ts";
 import type { FilterParameters } from "./filter.ts";
 import { Icon } from "./icon.tsx";
@@ -21,7 +22,7 @@ export function Causes({ causes, parameters, isOpen }: CausesProps) {
       <summary class="card-head">
         <Icon sign="warning" />
         <h2>
-          {failures === 1 ? "1 failure" : `${failures.toLocaleString("en")} failures`},{" "}
+          {failures === 1 ? "1 failure" : `${countText(failures)} failures`},{" "}
           {causes.length === 1 ? "1 cause" : `${causes.length} causes`}
         </h2>
         <Icon sign="down" />
@@ -44,7 +45,7 @@ function CauseItem({ cause, parameters }: { readonly cause: Cause; readonly para
         href={`/${queryOf(parameters, { cause: id })}`}
         aria-label={`Show the ${count} failed runs of ${workflow} like this`}
       >
-        {count.toLocaleString("en")}
+        {countText(count)}
       </a>
       <div>
         <p class="cause-message">{message}</p>

@@ -4,6 +4,7 @@
 import type { EntryOf } from "../../core/entry.ts";
 import { costOf } from "../../core/price.ts";
 import type { RunSnapshot } from "../../core/run.ts";
+import { countText } from "./axis.ts";
 import { Fact } from "./fact.tsx";
 import { Icon } from "./icon.tsx";
 import { Instant, Span } from "./instant.tsx";
@@ -64,8 +65,8 @@ function Cost({ run }: { readonly run: RunSnapshot }) {
   if (requests === 0 && rowsWritten === 0) return null;
   return (
     <dl class="points cost" aria-label="What it took of the platform">
-      <Fact name="Rows written">{count(rowsWritten)}</Fact>
-      <Fact name="Requests">{count(requests)}</Fact>
+      <Fact name="Rows written">{countText(rowsWritten)}</Fact>
+      <Fact name="Requests">{countText(requests)}</Fact>
       <Fact name="Awake">
         <Span ms={awakeMs} />
       </Fact>
@@ -73,10 +74,6 @@ function Cost({ run }: { readonly run: RunSnapshot }) {
       <Fact name="At list price">{money(costOf(run.usage))}</Fact>
     </dl>
   );
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en-GB");
 }
 
 function size(bytes: number): string {

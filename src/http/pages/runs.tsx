@@ -9,6 +9,7 @@ import type { Counts } from "../../core/directory.ts";
 import type { Service } from "../../core/service.ts";
 import { readFilter } from "../query.ts";
 import type { Call, Route } from "../route.ts";
+import { countText } from "./axis.ts";
 import { BulkDialogs, BulkMenu } from "./bulk.tsx";
 import { Causes, ChosenCause } from "./causes.tsx";
 import { queryOf, readParameters, tidy, toggle } from "./filter.ts";
@@ -86,7 +87,7 @@ function Chips({ parameters, statuses, counts }: ChipsProps) {
     <nav class="chips" aria-label="Status">
       <a class="chip" href={`/${queryOf(parameters, { status: null })}`} {...current(statuses.length === 0)}>
         <span>all</span>
-        <span class="chip-count">{counts.total.toLocaleString("en")}</span>
+        <span class="chip-count">{countText(counts.total)}</span>
       </a>
       {runStatuses.map((status) => (
         <a
@@ -98,7 +99,7 @@ function Chips({ parameters, statuses, counts }: ChipsProps) {
         >
           <Icon sign={status} />
           <span>{status}</span>
-          <span class="chip-count">{(countOf.get(status) ?? 0).toLocaleString("en")}</span>
+          <span class="chip-count">{countText(countOf.get(status) ?? 0)}</span>
         </a>
       ))}
     </nav>

@@ -5,6 +5,7 @@ import type { Service } from "../../core/service.ts";
 import type { Stats, WorkflowStats } from "../../core/stats.ts";
 import { readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
+import { countText } from "./axis.ts";
 import { DurationChart, OutcomeChart } from "./chart.tsx";
 import { Ratio, Sparkline, total } from "./spark.tsx";
 import { Instant } from "./instant.tsx";
@@ -159,13 +160,13 @@ function WorkflowRow({ row, window }: { readonly row: WorkflowStats; readonly wi
         <Ratio share={row.successRate} tone="completed" />
       </td>
       <td class="number" data-label="Runs">
-        <a href={runs()}>{total(row)}</a>
+        <a href={runs()}>{countText(total(row))}</a>
       </td>
       <td class="number" data-label="Failed">
-        {row.failed === 0 ? "0" : <a href={runs("failed")}>{row.failed}</a>}
+        {row.failed === 0 ? "0" : <a href={runs("failed")}>{countText(row.failed)}</a>}
       </td>
       <td class="number" data-label="Open">
-        {row.open}
+        {countText(row.open)}
       </td>
       <QuantileCells durations={durations} />
       <td class="is-wide" data-label="Over time">

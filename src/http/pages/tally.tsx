@@ -7,7 +7,7 @@ import type { RunStatus } from "../../core/run.ts";
 import type { Durations, StepStats, WorkflowStats } from "../../core/stats.ts";
 import { Ratio, total } from "./spark.tsx";
 import { Icon } from "./icon.tsx";
-import { shareText } from "./axis.ts";
+import { countText, shareText } from "./axis.ts";
 import { spanText } from "./span.ts";
 import { addressOf } from "./window.tsx";
 
@@ -47,7 +47,7 @@ export function Tiles({ figures }: { readonly figures: Figures }) {
   const { completed, failed, open, successRate, durations } = figures;
   return (
     <dl class="tiles">
-      <Tile title="Runs" figure={String(total(figures))} note={`${open} not ended yet`} />
+      <Tile title="Runs" figure={countText(total(figures))} note={`${countText(open)} not ended yet`} />
       <Tile
         title="Success rate"
         figure={shareText(successRate)}
@@ -55,13 +55,17 @@ export function Tiles({ figures }: { readonly figures: Figures }) {
           successRate === null ? (
             "no run has ended"
           ) : (
-            <Ratio share={successRate} tone="completed" label={`${completed} of ${completed + failed}`} />
+            <Ratio
+              share={successRate}
+              tone="completed"
+              label={`${countText(completed)} of ${countText(completed + failed)}`}
+            />
           )
         }
       />
       <Tile
         title="Failed"
-        figure={String(failed)}
+        figure={countText(failed)}
         {...(failed > 0 ? { tone: "failed" } : {})}
         note={failed === 0 ? "none" : `${shareText(failed / total(figures))} of all`}
       />
@@ -91,10 +95,10 @@ export function Counts({ workflow, counts }: CountsProps) {
         <a
           class={`count is-${status}`}
           href={addressOf("/", { workflow, status })}
-          title={`${counts[status]} ${status}`}
+          title={`${countText(counts[status])} ${status}`}
         >
           <Icon sign={status} />
-          {counts[status]}
+          {countText(counts[status])}
           <span class="sr"> {status}</span>
         </a>
       ))}
@@ -153,13 +157,13 @@ function StepRow({ step, withWorkflow }: { readonly step: NamedStep; readonly wi
         <Ratio share={step.failureRate} tone="failed" />
       </td>
       <td class="number" data-label="Failed">
-        {step.failed}
+        {countText(step.failed)}
       </td>
       <td class="number" data-label="Completed">
-        {step.completed}
+        {countText(step.completed)}
       </td>
       <td class="number" data-label="Failed attempts">
-        {step.failedAttempts}
+        {countText(step.failedAttempts)}
       </td>
       <td class="number" data-label="Mean">
         {step.meanMs === null ? "–" : spanText(step.meanMs)}

@@ -5,6 +5,7 @@ import type { Service, WorkflowInfo } from "../../core/service.ts";
 import type { Stats, WorkflowStats } from "../../core/stats.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
+import { countText } from "./axis.ts";
 import { Ratio, Sparkline, total } from "./spark.tsx";
 import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
@@ -113,7 +114,7 @@ function Row({ info, stats, window }: RowProps) {
               slices={stats.slices}
               label={`${runs} runs in the ${window.text}, ${stats.failed} of them failed`}
             />
-            <span class="faint">{runs}</span>
+            <span class="faint">{countText(runs)}</span>
           </span>
         )}
       </td>
