@@ -83,6 +83,22 @@ test("a page that cannot be had anew says so, as what it shows is old, until it 
   await stage.leave(page);
 });
 
+test("a server that never answers one request does not keep the page from asking again", async () => {
+  const page = await stage.visit("/lanes");
+  await page.clock.install();
+  await page.reload();
+  // Neither let through nor refused.
+  await page.route("**/lanes", () => {}, { times: 1 });
+  const asked = page.waitForRequest("**/lanes");
+  await page.clock.runFor(6_000);
+  await asked;
+  const answered = page.waitForResponse("**/lanes");
+  await page.clock.runFor(31_000);
+  await answered;
+  stage.complaints.splice(0);
+  await stage.leave(page);
+});
+
 test("a limit is set by hand, counts at once, and is given back to the code", async () => {
   const page = await stage.visit("/lanes");
   const card = page.locator(`article[data-key="${lane}"]`);

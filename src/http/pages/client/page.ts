@@ -22,6 +22,9 @@ export function drawn(root: ParentNode): void {
   for (const listener of listeners) listener(root);
 }
 
+/** A request without an answer would hold up every refresh after it. */
+const patienceMs = 30_000;
+
 let running: Promise<boolean> | null = null;
 let again = false;
 
@@ -55,8 +58,10 @@ async function refreshOnce(): Promise<boolean> {
 
 /** @returns null if it failed. Reloads the page if the session has ended, which leads to the sign-in page. */
 export async function fetchHtml(url: string): Promise<string | null> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), patienceMs);
   try {
-    const answer = await fetch(url, { headers: { accept: "text/html" } });
+    const answer = await fetch(url, { headers: { accept: "text/html" }, signal: limit.signal });
     if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
       location.reload();
       return null;
@@ -64,5 +69,7 @@ export async function fetchHtml(url: string): Promise<string | null> {
     return answer.ok ? await answer.text() : null;
   } catch {
     return null;
+  } finally {
+    clearTimeout(timer);
   }
 }
