@@ -187,6 +187,29 @@ describe("what is broken is seen", () => {
     expect(broken(change)).toContain(guarantee);
   });
 
+  test("what a courier sent: an answer of another request, one request too many", () => {
+    const asked = (values: readonly number[], recorded: number, failures = 0): string[] => {
+      const one = sound();
+      const told = (kind: string, more: Partial<Told> = {}) => ({ at: "", kind, step: "s4", ...more });
+      const failed = Array.from({ length: failures }, () => told("step.attempt_failed"));
+      const answer = { status: 200, headers: {}, body: { value: recorded } };
+      const entries = [...one.entries, ...failed, told("step.completed", { result: answer })];
+      const effects = values.map((value, index) => effect("s4", value, { attempt: 0, life: index < 2 ? 0 : 1 }));
+      return audit({
+        ...one,
+        entries: entries.map((entry, index) => ({ ...entry, seq: index + 1 })),
+        effects: [...one.effects, ...effects],
+      });
+    };
+    expect(asked([9], 9)).toEqual([]);
+    expect(asked([9], 8).join()).toContain("(2)");
+    expect(asked([9, 10], 10).join()).toContain("(2)");
+    // The next life, or another attempt, may make it again.
+    expect(asked([9, 10, 11], 11, 1)).toEqual([]);
+    expect(asked([9, 10], 9, 1)).toEqual([]);
+    expect(asked([9, 10], 8, 1).join()).toContain("(2)");
+  });
+
   test("a firing that started two runs, a lane that held three", () => {
     const fired = [effect("tick", 1, { slotAt: 1000 }), effect("tick", 2, { slotAt: 1000, run: "other" })];
     expect(auditFirings(fired).join()).toContain("(6)");

@@ -11,6 +11,7 @@ export type Op =
       readonly fails: number;
       readonly undo: boolean;
     }
+  | { readonly t: "fetch"; readonly name: string; readonly ms: number }
   | { readonly t: "nap"; readonly name: string; readonly ms: number }
   | { readonly t: "wait" }
   | { readonly t: "hook"; readonly name: string }
@@ -119,7 +120,8 @@ class Planner {
   #op(depth: number, all: boolean): Op {
     const name = `s${this.#names++}`;
     const kind = this.#below(all ? 100 : 62);
-    if (kind < 34) return this.#step(name);
+    if (kind < 28) return this.#step(name);
+    if (kind < 34) return { t: "fetch", name, ms: this.#below(250) };
     if (kind < 42) return { t: "nap", name, ms: 20 + this.#below(1500) };
     if (kind < 50) return { t: "all", name, ms: this.#times(2 + this.#below(4)) };
     if (kind < 56) return { t: "race", name, ms: this.#times(2) };

@@ -11,10 +11,13 @@ const { LEDGER, LIFE, CODE } = env as unknown as { LEDGER: string; LIFE: string;
 
 type Told = { readonly step: string; readonly ms: number; readonly note?: string };
 
+function shared({ info: { id, schedule } }: Step): Pick<Report, "run" | "slotAt" | "life"> {
+  return { run: id, slotAt: schedule?.at ?? null, life: Number(LIFE) };
+}
+
 /** @returns the value the ledger gave; no two reports are given the same */
 async function report(step: Step, { attempt, idempotencyKey: key }: AttemptContext, told: Told): Promise<number> {
-  const { id, schedule } = step.info;
-  const body: Report = { run: id, key, attempt, slotAt: schedule?.at ?? null, life: Number(LIFE), ...told };
+  const body: Report = { ...shared(step), key, attempt, ...told };
   const answer = await fetch(LEDGER, { method: "POST", body: JSON.stringify(body) });
   return ((await answer.json()) as { value: number }).value;
 }
@@ -59,6 +62,11 @@ class Player {
     switch (op.t) {
       case "step":
         return await this.effect(op.name, op.ms, { fails: op.fails, ...(op.undo ? this.#undo(op.name) : {}) });
+      case "fetch": {
+        const body = { ...shared(step), attempt: 0, step: op.name, ms: op.ms, note: this.#lane };
+        const answer = await step.fetch<{ value: number }>(op.name, { url: LEDGER, method: "POST", body });
+        return this.heard.push([op.name, answer.body.value]);
+      }
       case "nap":
         return await step.sleep(op.name, op.ms);
       case "wait":

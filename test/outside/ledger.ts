@@ -9,6 +9,7 @@ export type Report = {
   /** `charge#2` */
   readonly step: string;
   readonly key: string;
+  /** 0 where whoever reports cannot know: of a request that a courier makes. */
   readonly attempt: number;
   /** Of a scheduled run, which firing started it, epoch ms. */
   readonly slotAt: number | null;
@@ -19,6 +20,8 @@ export type Report = {
   /** Whatever else the test wants to know. */
   readonly note?: string;
 };
+
+type Sent = Omit<Report, "key"> & Partial<Pick<Report, "key">>;
 
 export type Effect = Report & {
   /** What the step was answered: no two effects are answered the same. */
@@ -80,7 +83,9 @@ export class Ledger {
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const report = JSON.parse(await text(request)) as Report;
+      // What a courier sends has its key in a header only.
+      const key = String(request.headers["idempotency-key"]);
+      const report: Report = { key, ...(JSON.parse(await text(request)) as Sent) };
       const value = this.effects.length + 1;
       this.#add({ life: this.life, ...report, value, at: Date.now() });
       // One that is not waited for any more keeps nobody from ending.
