@@ -20,8 +20,8 @@ const keySpreadMs = 10_000;
 /** The shortest and longest pauses between attempts, which grow with time. */
 const newerPause = { least: 10_000, most: 5 * 60_000 } as const;
 const corruptPause = { least: 60_000, most: 60 * 60_000 } as const;
-/** The pause after any other error. */
-const patienceMs = 60_000;
+/** The pauses after any other error, which may have passed a moment later: after the first failure, and after further ones. */
+const otherPause = { first: 1000, further: 60_000 } as const;
 const callLimitMs = 10_000;
 const pageRuns = 200;
 
@@ -50,16 +50,19 @@ export function isDamage(error: unknown): error is HoldfastError {
 /**
  * When to try again to open the run, epoch ms.
  * @param soundAt the time of the newest entry that can be read; 0 for none
+ * @param again whether the attempt before failed, too
  * @param housekeeping whether the alarm that fired was one of housekeeping, as the next one then has to be
  */
-export function retryAt(error: unknown, soundAt: () => number, now: number, housekeeping: boolean): number {
-  const at = now + pauseOf(error, soundAt, now);
+export function retryAt(error: unknown, soundAt: () => number, now: number, { again, housekeeping }: Failure): number {
+  const at = now + pauseOf(error, soundAt, now, again);
   if (housekeeping) return housekeepingAt(at);
   return besideHousekeeping(at);
 }
 
-function pauseOf(error: unknown, soundAt: () => number, now: number): number {
-  if (!isUnreadable(error)) return patienceMs;
+type Failure = { readonly again: boolean; readonly housekeeping: boolean };
+
+function pauseOf(error: unknown, soundAt: () => number, now: number, again: boolean): number {
+  if (!isUnreadable(error)) return again ? otherPause.further : otherPause.first;
   if (!isDamage(error)) return keyRestMs + Math.round(Math.random() * keySpreadMs);
   const { least, most } = error.code === "journal_newer" ? newerPause : corruptPause;
   return Math.round(Math.min(most, Math.max(least, (now - soundAt()) / 5)));

@@ -41,6 +41,8 @@ export class Host {
   #outbox: Outbox | null = null;
   #loop: Promise<void> | null = null;
   readonly #alarm: Alarm;
+  /** The last alarm could not open the run. */
+  #failed = false;
 
   constructor(ctx: DurableObjectState, memory: Memory) {
     this.#ctx = ctx;
@@ -117,17 +119,21 @@ export class Host {
   /** Never throws, because the platform gives up an alarm that does so seven times. */
   async alarm(info?: AlarmInvocationInfo): Promise<void> {
     this.#alarm.fired();
+    const again = this.#failed;
     try {
       await this.#handle(info);
+      this.#failed = false;
     } catch (error) {
+      this.#failed = true;
       console.error("a run could not be opened; it is tried again", describe(error));
+      const housekeeping = info !== undefined && isHousekeeping(info);
       // Awaited, because this alarm is repeated if the process dies before the next one is set.
-      await this.#alarm.rearm(this.#retryAt(error, info !== undefined && isHousekeeping(info)));
+      await this.#alarm.rearm(this.#retryAt(error, { again, housekeeping }));
     }
   }
 
-  #retryAt(error: unknown, housekeeping: boolean): number {
-    return retryAt(error, () => lastSoundAt(() => this.#memory.openJournal().read()), Date.now(), housekeeping);
+  #retryAt(error: unknown, failure: { readonly again: boolean; readonly housekeeping: boolean }): number {
+    return retryAt(error, () => lastSoundAt(() => this.#memory.openJournal().read()), Date.now(), failure);
   }
 
   /** An alarm that is being handled is repeated if the process dies, so a busy run needs no watchdog meanwhile. */
@@ -231,7 +237,9 @@ export class Host {
     this.#memory.forget();
     // An object that is being shut down cannot set an alarm, but its watchdog is set.
     // If the journal is damaged, the next alarm must not count as a death.
-    const at = isUnreadable(error) ? this.#retryAt(error, true) : Date.now() + watchdogMs;
+    const at = isUnreadable(error)
+      ? this.#retryAt(error, { again: true, housekeeping: true })
+      : Date.now() + watchdogMs;
     await this.#alarm.rearm(at);
   }
 

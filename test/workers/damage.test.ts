@@ -180,6 +180,27 @@ describe("a journal with", () => {
     await ask(`DELETE /v1/runs/${id}`);
   });
 
+  it("whose storage fails for a moment is looked at again at once, and only then after a while", async () => {
+    const id = await victim();
+    await evict(id);
+    const rests = await runInDurableObject(env.RUNS.getByName(id), async (object, { storage }) => {
+      const failing = vi.spyOn(storage.sql, "exec").mockImplementation(() => {
+        throw new Error("disk I/O error");
+      });
+      const rested: number[] = [];
+      const armed = vi.spyOn(storage, "setAlarm").mockImplementation(async (at) => {
+        rested.push(Number(at) - Date.now());
+      });
+      for (let times = 0; times < 2; times++) await object.alarm?.();
+      for (const spy of [failing, armed]) spy.mockRestore();
+      await object.alarm?.();
+      return rested;
+    });
+    expect(rests.map((ms) => ms > 5000)).toEqual([false, true]);
+    expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
+    await runThatIs(id, { status: "completed" });
+  });
+
   it("has no slot of a lane: it goes to the next", async () => {
     const [id, next] = [newId("holder"), newId("next")];
     await start("damage-holder", { id });
