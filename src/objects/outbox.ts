@@ -116,4 +116,9 @@ export class Outbox {
   stop(): void {
     this.#exporter.stop();
   }
+
+  /** Sends what nobody could send after the removal of the run. @throws if that failed */
+  async settle(): Promise<void> {
+    await this.#relatives.settle();
+  }
 }

@@ -60,6 +60,17 @@ export class Relatives {
     return dueAt === Infinity ? null : dueAt;
   }
 
+  /** Stops the children that still have to be stopped, because the run is about to be removed. @throws if one was not reached */
+  async settle(): Promise<void> {
+    const pending = this.#stops().filter(({ key }) => this.#deliveries.get(key)?.state !== "sent");
+    await Promise.all(pending.map(({ stray: { child, policy } }) => this.#children.stop(child.id, policy))).catch(
+      (error: unknown) => {
+        const why = `a child of the run could not be stopped: ${describe(error)}`;
+        throw Object.assign(new Error(why, { cause: error }), { retryable: true });
+      },
+    );
+  }
+
   async #deliver(message: Message, delivery: Delivery): Promise<void> {
     delivery.state = "busy";
     this.#sending++;
@@ -80,16 +91,21 @@ export class Relatives {
 
   *#messages(): Iterable<Message> {
     const { state } = this.#run;
-    for (const stray of straysOf(state)) {
-      // A child that has to be stopped again, after a retry of the run, needs another message.
-      const key = `the end of child ${stray.child.id} (${state.retriedSeq})`;
-      yield { key, send: () => this.#stop(key, stray) };
-    }
+    for (const { key, stray } of this.#stops()) yield { key, send: () => this.#stop(key, stray) };
     const { created, end } = state;
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
     const key = `news of its end (${end.seq}) to parent ${parent.id}`;
     yield { key, send: () => reportEnd(parent.id, { ...reply, child: created.id, end: childEnd(end) }) };
+  }
+
+  /** A child that has to be stopped again, after a retry of the run, needs another message. */
+  #stops(): { readonly key: string; readonly stray: Orphan }[] {
+    const { state } = this.#run;
+    return straysOf(state).map((stray) => ({
+      key: `the end of child ${stray.child.id} (${state.retriedSeq})`,
+      stray,
+    }));
   }
 
   async #stop(key: string, stray: Orphan): Promise<number | null> {

@@ -52,6 +52,7 @@ export class Removal {
       this.#host.outbox().stop();
       // A report in progress must not list the run again after its removal.
       await this.#host.idle();
+      await this.#host.outbox().settle();
       // If the process dies now, the run has to be listed again.
       this.#alarm.ensureWatchdog();
       await this.#erase(by);

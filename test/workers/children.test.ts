@@ -135,6 +135,25 @@ it("a child that cannot be reached is asked again a moment later, and not only a
   expect(lost).toBeGreaterThan(3);
 });
 
+it("a run that is deleted has had the children stopped that it was to stop; until that is done it stays (guarantee 8)", async () => {
+  const child = "stopped-before-the-deletion";
+  const own = env.RUNS.getByName.bind(env.RUNS);
+  const named = vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => {
+    const stub = own(name);
+    const act = () => Promise.reject(new Error("the network is down"));
+    return name === child
+      ? new Proxy(stub, { get: (target, key) => (key === "act" ? act : Reflect.get(target, key)) })
+      : stub;
+  });
+  const parent = await start("starter", { id: child, onParentEnd: "cancel" }, 5000);
+  expect(parent.status).toBe("completed");
+  const refused = await ask(`DELETE /v1/runs/${parent.id}`);
+  expect([refused.status, (await service.runs.read(child)).status]).toEqual([503, "waiting"]);
+  named.mockRestore();
+  expect((await ask(`DELETE /v1/runs/${parent.id}`)).status).toBe(204);
+  expect((await service.runs.read(child)).status).toBe("cancelled");
+});
+
 describe("parent and child out of memory", () => {
   it("the end of the child brings the parent back, which nobody asks (guarantee 4)", async () => {
     const parent = await start("caller", { calls: [{ workflow: "patient", input: {} }] });
