@@ -5,7 +5,9 @@
 import type { Definition } from "../../src/core/definition.ts";
 import type { Entry, EntryOf } from "../../src/core/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
+import { planFork } from "../../src/core/fork.ts";
 import type { RunSnapshot } from "../../src/core/run.ts";
+import { forkedFacts } from "../../src/core/transcript.ts";
 import { decode } from "../../src/core/value.ts";
 import type { Find } from "../../src/engine/drive.ts";
 import { Run } from "../../src/engine/run.ts";
@@ -116,6 +118,8 @@ export class Family {
   lives = 0;
   /** What each of them ever had on record. */
   readonly archives = new Map<string, Archive>();
+  /** The same of those that were deleted, whose ids are free again. */
+  readonly deleted: { readonly id: string; readonly archive: Archive }[] = [];
   readonly script = {
     child: (workflow: string): Definition => {
       const definition = this.definitions.get(workflow);
@@ -155,6 +159,34 @@ export class Family {
   remove(id: string): void {
     this.at(id).die();
     this.#processes.delete(id);
+    this.made.delete(id);
+    const archive = this.archives.get(id);
+    if (archive !== undefined) this.deleted.push({ id, archive });
+    this.archives.delete(id);
+  }
+
+  /** Begins another run with the history of this one up to the call `from`. @throws HoldfastError fork_invalid */
+  fork(id: string, as: string, from: string | null): void {
+    const { entries } = this.journal(id);
+    const [original] = entries;
+    if (original?.kind !== "run.created") throw new Error("a history begins with run.created");
+    const { clock } = this;
+    const facts = forkedFacts(entries, planFork(entries, { from, given: [] }), new Map(), clock.at);
+    const { workflow, version, input, seed = `${id}:${original.at}`, continuation } = original;
+    const count = continuation?.count ?? 0;
+    const creation: Creation = {
+      ...{ ...created(undefined), id: as, workflow, version, input, seed },
+      fork: { id, step: from, upTo: facts.length + 1, reason: null },
+      ...(count === 0 ? {} : { continuation: { count, createdAt: clock.at, keys: [] } }),
+    };
+    this.#open(as, new MemoryJournal()).run.fork(creation, facts);
+  }
+
+  /** What each run of this id ever had on record. */
+  histories(id: string): Archive[] {
+    const archive = this.archives.get(id);
+    const deleted = this.deleted.filter((one) => one.id === id).map((one) => one.archive);
+    return archive === undefined ? deleted : [...deleted, archive];
   }
 
   /** Something has come from outside. */
@@ -285,7 +317,8 @@ export class Family {
 
   at(id: string): Process {
     const process = this.#processes.get(id);
-    if (process === undefined) throw new Error(`no run ${id}; there are ${this.ids().join(", ")}`);
+    if (process === undefined)
+      throw new HoldfastError("run_not_found", `no run ${id}; there are ${this.ids().join(", ")}`);
     return process;
   }
 }

@@ -1,5 +1,6 @@
 /** The crash property of a run and its children: what must hold for each of them, and between them. */
 import { expect } from "vitest";
+import { goneError } from "../../src/core/child.ts";
 import type { Entry } from "../../src/core/entry.ts";
 import { FaultyFamily } from "./faultyfamily.ts";
 import type { ObservedLife } from "./faultyfamily.ts";
@@ -12,13 +13,13 @@ import { checkLives, isRestart } from "./lives.ts";
 export async function checkFamilyProgram(program: FamilyProgram): Promise<number> {
   const faulty = new FaultyFamily(program);
   await faulty.play();
-  const { family, lived } = faulty;
-  for (const id of family.ids()) {
-    const archive = family.archives.get(id);
-    if (archive === undefined) continue;
+  const { family, lived, buried } = faulty;
+  const present = [...family.archives].map(([id, archive]) => ({ archive, processes: lived.get(id) ?? [] }));
+  const gone = family.deleted.map(({ archive }, i) => ({ archive, processes: buried[i] ?? [] }));
+  for (const { archive, processes } of [...present, ...gone]) {
     checkLives(archive.lives);
     checkNews(family, archive.entries, program.lost > 0);
-    checkProcesses(archive.entries, lived.get(id) ?? []);
+    checkProcesses(archive.entries, processes);
   }
   for (const [id, times] of family.made) expect({ id, times }).toEqual({ id, times: 1 });
   return family.lives;
@@ -53,15 +54,19 @@ function checkNews(family: Family, entries: readonly Entry[], isLossy: boolean):
   for (const entry of entries) {
     if ((entry.kind !== "child.completed" && entry.kind !== "child.failed") || entry.child === undefined) continue;
     if (entry.kind === "child.failed" && entry.left === true) continue;
-    const ends = family.archives.get(entry.child.id)?.entries.filter(({ kind }) => {
+    const { id } = entry.child;
+    const history = family.histories(id).flatMap(({ entries: all }) => all);
+    const isDeleted = family.deleted.some((one) => one.id === id);
+    const ends = history.filter(({ kind }) => {
       return entry.kind === "child.completed" ? kind === "run.completed" : /^run\.(failed|cancelled)$/.test(kind);
     });
     const told = JSON.stringify(entry.kind === "child.completed" ? entry.output : entry.error.cause?.message);
-    const own = ends?.map((end) =>
+    const own = ends.map((end) =>
       JSON.stringify("output" in end ? end.output : "error" in end ? end.error?.message : null),
     );
-    if (!isLossy) checkPrompt(entry, entries, family.archives.get(entry.child.id)?.entries ?? []);
-    expect({ child: entry.child.id, own }).toEqual({ child: entry.child.id, own: expect.arrayContaining([told]) });
+    if (isDeleted) own.push(JSON.stringify(goneError.message));
+    else if (!isLossy) checkPrompt(entry, entries, history);
+    expect({ id, own }).toEqual({ id, own: expect.arrayContaining([told]) });
   }
 }
 

@@ -26,6 +26,9 @@ const blows = [
     "retry",
     "retry",
     "restart",
+    "delete",
+    "delete",
+    "fork",
   ] as const),
   ...(["signal", "heard", "update"] as const),
 ];

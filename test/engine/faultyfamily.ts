@@ -1,7 +1,9 @@
 /** Executes a random program of a run and its children in virtual time, with its faults. */
 import { expect } from "vitest";
 import type { EntryOf } from "../../src/core/entry.ts";
+import { planFork } from "../../src/core/fork.ts";
 import { HoldfastError } from "../../src/core/error.ts";
+import { bornAt } from "../../src/core/origin.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { encode } from "../../src/core/value.ts";
 import { receiveHook } from "../../src/engine/hook.ts";
@@ -29,9 +31,12 @@ export class FaultyFamily {
   readonly program: FamilyProgram;
   /** By run, in their order. */
   readonly lived = new Map<string, ObservedLife[]>();
+  /** Those of runs that were deleted, in the order of `Family.deleted`. */
+  readonly buried: (readonly ObservedLife[])[] = [];
   readonly #progress = new Map<string, Progress>();
   readonly #blows: Fault[];
   readonly #lags;
+  #forks = 0;
 
   constructor(program: FamilyProgram) {
     this.program = program;
@@ -144,7 +149,7 @@ export class FaultyFamily {
   async #strike(id: string, { turns, what, write }: Fault): Promise<void> {
     const { family } = this;
     for (let turn = 0; turn <= turns; turn++) await family.clock.turn();
-    if (family.journal(id).closed) return;
+    if (!family.has(id) || family.journal(id).closed) return;
     try {
       switch (what) {
         case "death":
@@ -153,6 +158,10 @@ export class FaultyFamily {
           return this.#evict(id);
         case "restart":
           return this.#restart(id, write % 2 === 0);
+        case "delete":
+          return this.#delete(id, bornOf(family.run(id)));
+        case "fork":
+          return this.#fork(id, write);
         case "signal":
         case "heard":
           return this.#signal(id, what === "heard" ? what : "go", `struck ${write}`, `struck ${write}`);
@@ -166,6 +175,32 @@ export class FaultyFamily {
     }
     if (what !== "pause") return;
     family.plan(family.clock.at + 5000, () => this.#unlessEnded(() => family.act(id, "resume")));
+  }
+
+  /** Once it has ended, and has had stopped whom it was to stop. */
+  #delete(id: string, born: number | undefined, afterMs = 1): void {
+    const { family } = this;
+    family.plan(family.clock.at + afterMs, () => {
+      if (!family.has(id) || id === "root" || bornOf(family.run(id)) !== born) return;
+      const { run, outbox } = family.at(id);
+      const { end, orphans } = run.state;
+      const owes = [...outbox.values()].some(({ dueAt }) => dueAt < Infinity);
+      const isFree = orphans.size === 0 || (!owes && end !== null && family.clock.at > end.at + 120_000);
+      if (end === null || !isFree) return afterMs > 100 * hourMs ? undefined : this.#delete(id, born, 2 * afterMs);
+      family.remove(id);
+      this.buried.push(this.lived.get(id) ?? []);
+      this.lived.delete(id);
+      this.#progress.delete(id);
+    });
+  }
+
+  /** From its start, or from one of its calls on. */
+  #fork(id: string, write: number): void {
+    const { family } = this;
+    const { rerun } = planFork(family.journal(id).entries, { from: null, given: [] });
+    const from = write % 3 === 0 ? null : (rerun[write % Math.max(1, rerun.length)] ?? null);
+    const as = `fork-${++this.#forks}`;
+    family.fork(id, as, from);
   }
 
   /** From its start, or from a child on. */
@@ -221,12 +256,19 @@ export class FaultyFamily {
       const parent = created?.parent?.id;
       // What a person begins once more, goes on.
       const isAnother = created !== null && isRestart(created);
-      if (end !== null || paused !== null || isAnother || parent === undefined || family.run(parent).state.end === null)
-        continue;
-      const started = family.journal(parent).entries.findLast((entry): entry is EntryOf<"child.started"> => {
-        return entry.kind === "child.started" && entry.child.id === id;
-      });
+      if (end !== null || paused !== null || isAnother || parent === undefined) continue;
+      if (family.has(parent) && family.run(parent).state.end === null) continue;
+      const started = family
+        .histories(parent)
+        .flatMap(({ lives }) => lives.at(-1) ?? [])
+        .findLast((entry): entry is EntryOf<"child.started"> => {
+          return entry.kind === "child.started" && entry.child.id === id;
+        });
       if (started !== undefined) expect({ id, policy: started.policy }).toEqual({ id, policy: "abandon" });
     }
   }
+}
+
+function bornOf({ state: { created } }: Run): number | undefined {
+  return created === null ? undefined : bornAt(created);
 }
