@@ -70,18 +70,18 @@ function checkNews(family: Family, entries: readonly Entry[], isLossy: boolean):
   }
 }
 
-/** Nobody had to ask, where neither was held back nor began anew, and no call between them was lost. */
+/** Nobody had to ask but as it went on, where neither began anew and no call between them was lost. */
 function checkPrompt(heard: Entry, entries: readonly Entry[], child: readonly Entry[]): void {
   const [[created], [own]] = [child, entries];
   if (created?.kind !== "run.created" || own?.kind !== "run.created") return;
   // Whoever found it there asks.
   if (created.parent?.id !== own.id || !("step" in heard) || created.reply?.step !== heard.step) return;
-  if ([...entries, ...child].some((entry) => entry.kind === "run.paused" || isRestart(entry))) return;
+  if ([...entries, ...child].some(isRestart)) return;
   // From when on it could be heard: the run waited for it, and was not over.
   const end = child.findLast(({ kind, at }) => /^run\.(completed|failed|cancelled)$/.test(kind) && at <= heard.at);
   const since = entries.findLast((entry) => {
     const isWaited = entry.kind === "child.started" && entry.step === heard.step;
-    return entry.seq < heard.seq && (isWaited || entry.kind === "run.retried");
+    return entry.seq < heard.seq && (isWaited || entry.kind === "run.retried" || entry.kind === "run.resumed");
   });
   const lateMs = heard.at - Math.max(end?.at ?? heard.at, since?.at ?? 0);
   if (lateMs > 120_000) expect({ lateMs, child, heard }).toEqual({});

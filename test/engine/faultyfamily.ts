@@ -248,6 +248,16 @@ export class FaultyFamily {
     }
   }
 
+  /** Another run, which had waited for it too and was tried again, has it go on. */
+  #goesOnForAnother(id: string, parent: string): boolean {
+    const { family } = this;
+    if (family.archives.get(id)?.entries.some(({ kind }) => kind === "run.retried") !== true) return false;
+    const others = [...family.archives].filter(([other]) => other !== parent);
+    return others.some(([, { entries }]) =>
+      entries.some((entry) => entry.kind === "child.started" && entry.child.id === id),
+    );
+  }
+
   /** Nobody is left whom nobody waits for and who was to be stopped (guarantee 8). */
   #checkStopped(): void {
     const { family } = this;
@@ -258,6 +268,7 @@ export class FaultyFamily {
       const isAnother = created !== null && isRestart(created);
       if (end !== null || paused !== null || isAnother || parent === undefined) continue;
       if (family.has(parent) && family.run(parent).state.end === null) continue;
+      if (this.#goesOnForAnother(id, parent)) continue;
       const started = family
         .histories(parent)
         .flatMap(({ lives }) => lives.at(-1) ?? [])
