@@ -10,7 +10,7 @@ import { createRandom } from "../../src/core/random.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
 import { shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
-import { forget, inRun, rowsOf } from "./storage.ts";
+import { evict, forget, inRun, rowsOf } from "./storage.ts";
 import type { Row } from "./storage.ts";
 import { reportsTo, trouble } from "./shards.ts";
 
