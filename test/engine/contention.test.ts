@@ -60,7 +60,7 @@ function checkRun({ simulated, archive, lived }: Contestant): void {
   }
 }
 
-test("guarantees 2, 3, 4, 8: runs that share lanes survive what comes upon each", { timeout: 120_000 }, async () => {
+test("guarantees 2, 3, 4, 8: runs that share lanes survive what comes upon each", { timeout: 3_600_000 }, async () => {
   let deaths = 0;
   for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
     try {
