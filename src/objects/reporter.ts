@@ -48,8 +48,8 @@ type Listener = {
 
 type Account = { failures: number; failure: unknown; retryAt: number; underWay: Promise<void> | null };
 
-/** The fields of an unfinished run in the directory that may change. */
-type Listed = Pick<Glance, "status" | "waitingFor" | "finishedAt">;
+/** What of a run tells whether the directory lists it with its current content. */
+type Listed = Pick<Glance, "status" | "waitingFor" | "updatedAt" | "finishedAt">;
 
 export class Reporter {
   readonly #listener: Listener;
@@ -171,7 +171,8 @@ export class Reporter {
     this.#listener.reported(rows);
     if (refused === true) throw new Error("its removal was begun a short while ago");
     if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
-    this.#last = { status: run.status, waitingFor: run.waitingFor, finishedAt: run.finishedAt };
+    const { status, waitingFor, updatedAt, finishedAt } = run;
+    this.#last = { status, waitingFor, updatedAt, finishedAt };
     this.#reportedNames = new Set(signalNames(run));
     this.#lastAt = Date.now();
   }
@@ -201,8 +202,9 @@ function endOf({ status, finishedAt }: Glance): string {
 
 /** Whether both are listed with the same content. For thousands of waits, comparing their number first is usually enough. */
 function isListedAlike(one: Listed, other: Listed): boolean {
-  // A run that was reopened may have ended again in the same way.
+  // A run that was reopened may have ended again in the same way; one may be paused again, of another error.
   if (one.status !== other.status || one.finishedAt !== other.finishedAt) return false;
+  if (one.updatedAt !== other.updatedAt) return false;
   if (one.waitingFor.length !== other.waitingFor.length) return false;
   return dequal(one.waitingFor, other.waitingFor);
 }

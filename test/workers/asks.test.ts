@@ -35,6 +35,8 @@ describe("queries", () => {
     const { id } = await start("asks-cart");
     await update(id, "add", { item: "tea" });
     await runThatIs(id, { status: "waiting" });
+    // The update is reported to the directory first.
+    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 10_000 });
     const before = await stored(id);
     const same = async (times: number): Promise<void> => {
       for (let asked = 0; asked < times; asked += 20) {

@@ -64,6 +64,25 @@ describe("a run is listed", () => {
     await vi.waitFor(async () => expect((await listed(id))?.["finishedAt"]).toBe(finishedAt), { timeout: 10_000 });
   });
 
+  it("anew where it was paused once more, of another error", async () => {
+    const { id } = await start("listed-stuck");
+    await listedAs(id, "paused");
+    expect(await listed(id)).toMatchObject({ error: { message: "down 1" } });
+    expect((await ask(`POST /v1/runs/${id}/retry`)).status).toBe(200);
+    await runThatIs(id, { status: "paused", error: { message: "down 2" } });
+    const { error, reason, updatedAt } = (await ask(`GET /v1/runs/${id}`)).body;
+    const listing = async () => expect(await listed(id)).toMatchObject({ error, reason, updatedAt });
+    await vi.waitFor(listing, { timeout: 10_000 });
+  });
+
+  it("anew where something happened to it that it does not wait for", async () => {
+    const { id } = await start("listed-once");
+    await listedAs(id, "waiting");
+    expect((await ask(`POST /v1/runs/${id}/signals/other`, { json: 1 })).status).toBe(202);
+    const { updatedAt } = (await ask(`GET /v1/runs/${id}`)).body;
+    await vi.waitFor(async () => expect((await listed(id))?.["updatedAt"]).toBe(updatedAt), { timeout: 10_000 });
+  });
+
   it("at four rows at most for one that starts, waits once and ends (budget)", async () => {
     // The tables of the shard and of its register are there before.
     const first = newId("rows");

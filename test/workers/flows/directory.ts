@@ -47,6 +47,17 @@ const listedFailing = defineWorkflow("listed-failing", {
   },
 });
 
+/** Is paused by each attempt, which fails of its number. */
+const listedStuck = defineWorkflow("listed-stuck", {
+  retries: 0,
+  handler: async (_input: unknown, step) => {
+    const fail = ({ attempt }: { attempt: number }): never => {
+      throw new Error(`down ${attempt}`);
+    };
+    return await step.run("work", fail, { onExhausted: "pause" });
+  },
+});
+
 /** Is removed a moment after its end. */
 const listedBriefly = defineWorkflow("listed-briefly", {
   retention: "3 s",
@@ -66,4 +77,12 @@ const listedName = defineWorkflow("listed-name", {
   handler: async ({ name }: { name: string }, step) => await step.waitFor(name),
 });
 
-export const directoryWorkflows = [listedName, listedOnce, listedBusy, listedFailing, listedBriefly, listedRenewed];
+export const directoryWorkflows = [
+  listedName,
+  listedOnce,
+  listedBusy,
+  listedFailing,
+  listedStuck,
+  listedBriefly,
+  listedRenewed,
+];
