@@ -72,6 +72,14 @@ test("what was undone before a run ended is a field of its error", () => {
   expect(error.required).toEqual(["name", "message"]);
 });
 
+test("a start that brings an update is answered with both, and one that takes long says which it is", () => {
+  const answers = (path: string) => JSON.stringify(document.paths[path]?.["post"]);
+  expect(answers("/v1/workflows/{name}/runs")).toMatch(
+    /"201":.*#\/components\/schemas\/Run","type":"object","properties":{"update":/,
+  );
+  expect(answers("/v1/runs/{id}/updates/{name}")).toMatch(/"202":.*"required":\["accepted","update"\]/);
+});
+
 const described = routes.flatMap(({ method, path }) => {
   const operation = operations[`${method} ${path}`];
   return operation === undefined || method === "ALL" ? [] : [{ method, path, operation }];

@@ -29,6 +29,10 @@ export type Operation = {
 };
 
 const run = ref("Run");
+/** An update that takes longer than a minute: it is answered before its result is there. */
+const openUpdate = object({ accepted: flag, update: text });
+/** The run, and beside it the answer to the update that came with its start. */
+const started = { ...run, ...object({ update: { anyOf: [object({ result: value }), openUpdate] } }, ["update"]) };
 const wait = { type: "string", examples: ["10s"], description: "Wait this long for the end; at most 60 s." };
 const limit = { type: "integer", minimum: 1, maximum: 200 };
 const filters = {
@@ -100,7 +104,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       update: object({ name: text, argument: value }, ["argument"]),
     },
     keyed: true,
-    answers: { 200: run, 201: run },
+    answers: { 200: started, 201: started },
   },
   "GET /v1/runs": {
     summary: "Runs, newest first",
@@ -182,7 +186,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: "Change a run and be answered; the body is the argument",
     body: value,
     keyed: true,
-    answers: { 200: object({ result: value }), 202: { type: "object" } },
+    answers: { 200: object({ result: value }), 202: openUpdate },
   },
   "GET /v1/directory/counts": {
     summary: "How many runs fit, in groups",
