@@ -37,10 +37,15 @@ export function fittedSignal({ signal }: CheckedStart): FittedSignal | undefined
   return refit(sent, fitted);
 }
 
+/** A delay counts from its creation: that of the request was a moment before, by the clock of another machine. */
+function beginOf({ startAt, delayMs }: CheckedStart, at: number): number | null {
+  if (delayMs === undefined) return startAt ?? null;
+  return Math.max(startAt ?? 0, at + delayMs);
+}
+
 /** @param at the instant of the creation, epoch ms */
 export function creationOf(request: CheckedStart, at: number): Creation {
-  const { id, byKey, workflow, version, input, sent, labels, parent, schedule, startAt, notAfter, origin, key, trace } =
-    request;
+  const { id, byKey, workflow, version, input, sent, labels, parent, schedule, notAfter, origin, key, trace } = request;
   const { lanes = [], claims = [], notify = [], reply, reason, shards, wish, retention } = request;
   return {
     id: byKey === true ? keyedRunId(id, at) : id,
@@ -50,7 +55,7 @@ export function creationOf(request: CheckedStart, at: number): Creation {
     labels,
     parent,
     schedule,
-    startAt: startAt ?? null,
+    startAt: beginOf(request, at),
     notAfter: notAfter ?? null,
     origin: origin ?? null,
     ...authorOf(request),

@@ -87,12 +87,13 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   if (delay !== undefined && startAt !== undefined) {
     throw new HoldfastError("options_invalid", "a run is started with delay or with startAt, not with both");
   }
-  const beginAt =
-    delay === undefined ? (startAt === undefined ? undefined : toInstant(startAt)) : Date.now() + toMs(delay);
+  const delayMs = delay === undefined ? undefined : toMs(delay);
+  const instant = startAt === undefined ? undefined : toInstant(startAt);
+  const beginAt = delayMs === undefined ? instant : Date.now() + delayMs;
   const { run } = await startRun(definition, {
     input: encode(input, `the input of ${definition.name}`),
     by,
-    ...defined({ id, startAt: beginAt, labels }),
+    ...defined({ id, startAt: beginAt, delayMs, labels }),
     ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter) }),
     ...(notify === undefined ? {} : { notify: typeof notify === "string" ? [notify] : notify }),
     ...(signal === undefined ? {} : { signal: toStartSignal(signal) }),
