@@ -385,7 +385,7 @@ describe("Holdfast alone", () => {
     ["past", {}],
     ["nested", { name: "HoldfastError", message: expect.stringMatching(/^inner was called inside of step outer/) }],
     ["misnamed", { name: "HoldfastError", message: expect.stringMatching(/over 256 characters$/) }],
-    ["misconfigured", { name: "HoldfastError", message: expect.stringMatching(/^retry\.limit must be/) }],
+    ["misconfigured", { name: "HoldfastError", message: expect.stringMatching(/^step x: retry\.limit must be/) }],
     ["mistyped", { name: "HoldfastError", message: 'the config of a step has no "timeOut"' }],
     ["function", { name: "HoldfastError", message: "the result of step x cannot be kept: it is a function" }],
     [
