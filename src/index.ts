@@ -1,10 +1,10 @@
 /** Everything an author of workflows needs. */
 export { HoldfastError, NonRetryableError, RetryAfterError } from "./core/error.ts";
 export { presets } from "./core/preset.ts";
-export { createHandle as getRun, signalAll as signal } from "./objects/handle.ts";
-export { verify } from "./objects/verify.ts";
-export { defineWebhook } from "./objects/webhook.ts";
-export { defineWorkflow } from "./objects/workflow.ts";
+export { createHandle as getRun, signalAll as signal } from "./objects/deployment/handle.ts";
+export { verify } from "./objects/webhook/verify.ts";
+export { defineWebhook } from "./objects/webhook/webhook.ts";
+export { defineWorkflow } from "./objects/deployment/workflow.ts";
 export { createWorker } from "./worker.ts";
 export type { Duration, Instant } from "./core/duration.ts";
 export type { ErrorCode } from "./core/code.ts";
@@ -36,7 +36,7 @@ export type {
   WebhookResponse,
 } from "./core/webhook.ts";
 export type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "./core/handle.ts";
-export type { Delivered, InboundWebhook, InboundWebhookOptions } from "./objects/webhook.ts";
-export type { BasicOptions, HmacOptions, Secret, TokenOptions, ToleranceOption } from "./objects/verify.ts";
-export type { Workflow } from "./objects/workflow.ts";
+export type { Delivered, InboundWebhook, InboundWebhookOptions } from "./objects/webhook/webhook.ts";
+export type { BasicOptions, HmacOptions, Secret, TokenOptions, ToleranceOption } from "./objects/webhook/verify.ts";
+export type { Workflow } from "./objects/deployment/workflow.ts";
 export type { WorkerOptions } from "./worker.ts";

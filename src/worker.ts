@@ -2,16 +2,16 @@
 import { env } from "cloudflare:workers";
 import { createApp } from "./http/app.ts";
 import { parseConfig } from "./http/config.ts";
-import { createObjects } from "./objects/assembly.ts";
-import { Catalog, definitionsOf } from "./objects/catalog.ts";
-import { findCollector } from "./objects/collector.ts";
-import { checkLog } from "./objects/logline.ts";
-import { checkNotify } from "./objects/subscribers.ts";
-import { checkPlatform } from "./objects/platform.ts";
+import { createObjects } from "./objects/deployment/assembly.ts";
+import { Catalog, definitionsOf } from "./objects/deployment/catalog.ts";
+import { findCollector } from "./objects/outbox/collector.ts";
+import { checkLog } from "./objects/deployment/logline.ts";
+import { checkNotify } from "./objects/builtin/subscribers.ts";
+import { checkPlatform } from "./objects/deployment/platform.ts";
 import { createService } from "./objects/service.ts";
-import { collectTriggers } from "./objects/webhook.ts";
+import { collectTriggers } from "./objects/webhook/webhook.ts";
 import type { Definition } from "./core/definition.ts";
-import type { InboundWebhook } from "./objects/webhook.ts";
+import type { InboundWebhook } from "./objects/webhook/webhook.ts";
 
 export type WorkerOptions = {
   /** The workflows of this deployment; several versions of one may be listed, the newest last. */

@@ -33,7 +33,7 @@ describe("docs/design.md tells where each file is to be looked for", () => {
     const section = design.split("\n## ").find((each) => each.startsWith(title)) ?? "";
     const rows = section.split("\n").filter((line) => line.startsWith("|"));
     const named = rows.flatMap((row) => [...row.matchAll(/`([a-z]+\/?)`/g)].map(([, name]) => name));
-    const files = readdirSync(join(root, "src", floor), { withFileTypes: true }).map((entry) =>
+    const files = readdirSync(join(root, "src", floor), { withFileTypes: true, recursive: true }).map((entry) =>
       entry.isDirectory() ? `${entry.name}/` : entry.name.replace(/\..*$/, ""),
     );
     expect(named.toSorted()).toEqual([...new Set(files)].toSorted());

@@ -75,7 +75,7 @@ export function expectedUnevenness(runs: number, shards: number): number {
   return 1 + 3 * Math.sqrt((shards - 1) / runs);
 }
 
-/** How many runs each shard first sends for a page, as in src/objects/listing.ts. */
+/** How many runs each shard first sends for a page, as in src/objects/directory/listing.ts. */
 export function pageShare(limit: number, shards: number): number {
   return Math.min(limit + 1, 2 * Math.ceil((limit + 1) / shards) + 3);
 }

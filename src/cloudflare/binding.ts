@@ -9,7 +9,7 @@ import { checkRunId } from "../core/name.ts";
 import type { Retention } from "../core/origin.ts";
 import { defined } from "../core/record.ts";
 import { encode } from "../core/value.ts";
-import { checkListed } from "../objects/catalog.ts";
+import { checkListed } from "../objects/deployment/catalog.ts";
 import { describe } from "../objects/patience.ts";
 import { startRun } from "../objects/service.ts";
 import { toDuration } from "./config.ts";

@@ -10,7 +10,7 @@ import type { StepRef } from "../core/restart.ts";
 import type { RunStatus } from "../core/run.ts";
 import { runObject } from "../objects/address.ts";
 import { unwrap } from "../objects/answer.ts";
-import { createHandle } from "../objects/handle.ts";
+import { createHandle } from "../objects/deployment/handle.ts";
 import { labelOf } from "./step.ts";
 import { subscribe } from "./subscription.ts";
 

@@ -10,7 +10,7 @@ import { nameOfCall } from "../core/name.ts";
 import type { RunNews } from "../core/service.ts";
 import { decode } from "../core/value.ts";
 import type { Stored } from "../core/value.ts";
-import { followRun } from "../objects/follow.ts";
+import { followRun } from "../objects/follow/follow.ts";
 import { countOf } from "./config.ts";
 import { placeholderOf } from "./step.ts";
 import { fromRecorded } from "./stream.ts";

@@ -16,7 +16,7 @@ import type { RegisterRpc } from "./rpc/register.ts";
 import type { RunRpc } from "./rpc/run.ts";
 import type { SchedulerRpc } from "./rpc/scheduler.ts";
 import { limited } from "./patience.ts";
-import { reportingDeaths } from "./witness.ts";
+import { reportingDeaths } from "./run/witness.ts";
 
 /** Also the number of shards for runs that did not record it. */
 const defaultShards = 4;

@@ -5,7 +5,7 @@
 import type { RunSnapshot } from "../core/run.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
-import { answered } from "./lag.ts";
+import { answered } from "./directory/lag.ts";
 import type { Parcel, ValueField } from "./rpc/run.ts";
 
 /** The limit of characters in one call; a character has one or two bytes. */

@@ -5,7 +5,7 @@
 import { HoldfastError } from "../core/error.ts";
 import type { Limit } from "../engine/delivery.ts";
 import { aroundCalls } from "./interception.ts";
-import { timer } from "./timer.ts";
+import { timer } from "./run/timer.ts";
 
 /** How long calls of an object that cannot be reached are retried. */
 const patienceMs = 60_000;

@@ -8,7 +8,7 @@ import { checkRunId } from "../core/name.ts";
 import { validate } from "../core/schema.ts";
 import type { SignalTypes } from "../core/step.ts";
 import { decode, encode } from "../core/value.ts";
-import type { Workflow } from "../objects/workflow.ts";
+import type { Workflow } from "../objects/deployment/workflow.ts";
 import { RehearsalError, checkKnown } from "./error.ts";
 import { RehearsalControl } from "./control.ts";
 import type { Rehearsal } from "./rehearsal.ts";

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Step } from "../../src/core/step.ts";
 import { encode } from "../../src/core/value.ts";
-import { askQuery, makeUpdate } from "../../src/objects/ask.ts";
+import { askQuery, makeUpdate } from "../../src/objects/run/ask.ts";
 import { Host } from "./host.ts";
 
 beforeEach(() => {

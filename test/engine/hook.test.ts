@@ -3,7 +3,7 @@ import type { HookRequest } from "../../src/core/hooks.ts";
 import type { Step } from "../../src/core/step.ts";
 import type { WebhookOptions } from "../../src/core/webhook.ts";
 import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
-import { verify } from "../../src/objects/verify.ts";
+import { verify } from "../../src/objects/webhook/verify.ts";
 import { timelineOf } from "../../src/core/timeline/chart.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";

@@ -104,7 +104,7 @@ export const rules: readonly Rule[] = [
     name: "objects know nothing of Hono",
     about: /^src\/objects\//,
     find: (source) => importsOf(source, /^hono(?:\/|$)/),
-    broken: { path: "src/objects/run.ts", text: `import { Hono } from "hono"; Hono;` },
+    broken: { path: "src/objects/run/run.ts", text: `import { Hono } from "hono"; Hono;` },
   },
   {
     name: "what runs in the browser takes nothing from the server but words",
@@ -132,7 +132,7 @@ export const rules: readonly Rule[] = [
       const complete = header?.value.includes("Owns:") === true && header.value.includes("Does not own:");
       return complete ? [] : [{ at: 0, what: "no header with Owns: and Does not own:" }];
     },
-    broken: { path: "src/objects/run.ts", text: "/** Owns: everything. */\nexport const run = 1;" },
+    broken: { path: "src/objects/run/run.ts", text: "/** Owns: everything. */\nexport const run = 1;" },
   },
   {
     name: "no any",

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { deliver } from "../../src/objects/collector.ts";
+import { deliver } from "../../src/objects/outbox/collector.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 

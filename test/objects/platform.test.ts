@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkPlatform } from "../../src/objects/platform.ts";
+import { checkPlatform } from "../../src/objects/deployment/platform.ts";
 
 test("a runtime that would let objects sleep over their work is refused, with what to set", () => {
   expect(() => checkPlatform({ nodejs_als: true })).toThrow(/compatibility_date to 2026-10-01 or later/);

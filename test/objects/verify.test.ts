@@ -6,7 +6,7 @@ import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { readSignature, readTimestamp } from "../../src/core/signature.ts";
 import type { Delivery, Verifier } from "../../src/core/webhook.ts";
-import { verify } from "../../src/objects/verify.ts";
+import { verify } from "../../src/objects/webhook/verify.ts";
 
 const at = Date.UTC(2026, 2, 1, 9);
 const now = at / 1000;

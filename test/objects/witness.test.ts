@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { reportingDeaths } from "../../src/objects/witness.ts";
+import { reportingDeaths } from "../../src/objects/run/witness.ts";
 
 test.each([
   ["start", 1],

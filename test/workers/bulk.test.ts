@@ -1,8 +1,8 @@
 /** Actions on many runs: selecting, acting, counting, whatever dies meanwhile. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Catalog } from "../../src/objects/catalog.ts";
-import { bulk as builtIn } from "../../src/objects/bulk.ts";
+import { Catalog } from "../../src/objects/deployment/catalog.ts";
+import { bulk as builtIn } from "../../src/objects/builtin/bulk.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { leftOf, mend, ranIn } from "./flows/fork.ts";

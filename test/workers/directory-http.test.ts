@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { byNewest } from "../../src/core/cursor.ts";
 import type { RunSummary } from "../../src/core/run.ts";
 import { directoryShard, directoryShards } from "../../src/objects/address.ts";
-import { listRuns } from "../../src/objects/listing.ts";
+import { listRuns } from "../../src/objects/directory/listing.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { summaryOf } from "./summary.ts";
 

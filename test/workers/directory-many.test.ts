@@ -8,7 +8,7 @@ import { runStatuses } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
 import type { RunFilter } from "../../src/core/directory.ts";
 import { directoryOf, directoryShards, registerObject } from "../../src/objects/address.ts";
-import { countGroups, countMatching, listCauses, listRuns } from "../../src/objects/listing.ts";
+import { countGroups, countMatching, listCauses, listRuns } from "../../src/objects/directory/listing.ts";
 import { summaryOf } from "./summary.ts";
 
 const total = 20_000;

@@ -2,9 +2,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { Catalog } from "../../src/objects/catalog.ts";
+import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { directoryOf, directoryShard, directoryShards, registerObject, shardOf } from "../../src/objects/address.ts";
-import { rebuild as builtIn } from "../../src/objects/rebuild.ts";
+import { rebuild as builtIn } from "../../src/objects/builtin/rebuild.ts";
 import { RegisterStore } from "../../src/store/register.ts";
 import { ask, newId, refusal, runThatIs, start } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";

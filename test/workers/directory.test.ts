@@ -7,7 +7,7 @@ import { runStatuses } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
 import type { RunQuery } from "../../src/core/directory.ts";
 import { directoryOf } from "../../src/objects/address.ts";
-import { countRuns, listRuns } from "../../src/objects/listing.ts";
+import { countRuns, listRuns } from "../../src/objects/directory/listing.ts";
 import { DirectoryStore, openDirectory } from "../../src/store/directory.ts";
 import { migrate } from "../../src/store/migration.ts";
 import { start } from "./client.ts";

@@ -11,7 +11,7 @@ import type { RunSnapshot } from "../../src/core/run.ts";
 import type { RunAction } from "../../src/core/service.ts";
 import { decode, encode } from "../../src/core/value.ts";
 import { getRun } from "../../src/index.ts";
-import { Catalog } from "../../src/objects/catalog.ts";
+import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { fanWorkflows } from "./flows/fan.ts";
 import { childWorkflows } from "./flows/children.ts";

@@ -8,7 +8,7 @@ import type { RunAction } from "../../src/core/service.ts";
 import { objectName } from "../../src/core/key.ts";
 import { encode } from "../../src/core/value.ts";
 import { laneObject } from "../../src/objects/address.ts";
-import { Catalog } from "../../src/objects/catalog.ts";
+import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";

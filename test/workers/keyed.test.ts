@@ -7,7 +7,7 @@ import { keyedRunId, objectName } from "../../src/core/key.ts";
 import { getRun } from "../../src/index.ts";
 import { encode } from "../../src/core/value.ts";
 import { laneObject, registerObject, shardOf } from "../../src/objects/address.ts";
-import { nameOfKey } from "../../src/objects/digest.ts";
+import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import type { CheckedStart } from "../../src/objects/rpc/start.ts";
 import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";

@@ -7,7 +7,7 @@ import { createRandom } from "../../src/core/random.ts";
 import type { Entrance, Ticket } from "../../src/core/ticket.ts";
 import { Acquisition } from "../../src/engine/acquisition.ts";
 import { laneObject, laneRoll } from "../../src/objects/address.ts";
-import { LaneRequests } from "../../src/objects/requests.ts";
+import { LaneRequests } from "../../src/objects/lane/requests.ts";
 import { LaneStore } from "../../src/store/lanes.ts";
 import { RollStore } from "../../src/store/roll.ts";
 import { newId, start } from "./client.ts";

@@ -2,7 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { nameOfKey } from "../../src/objects/digest.ts";
+import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code } from "./flows/repeat.ts";
 

@@ -8,7 +8,7 @@ import type { RunSnapshot } from "../../src/core/run.ts";
 import { defineWorkflow, getRun, signal } from "../../src/index.ts";
 import { directoryShards, runObject } from "../../src/objects/address.ts";
 import { unwrap } from "../../src/objects/answer.ts";
-import { Catalog } from "../../src/objects/catalog.ts";
+import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
 import { evict } from "./storage.ts";

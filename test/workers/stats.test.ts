@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { isEnded } from "../../src/core/run.ts";
 import type { RunSummary } from "../../src/core/run.ts";
 import type { Stats } from "../../src/core/stats.ts";
-import type { DirectoryObject } from "../../src/objects/directory.ts";
+import type { DirectoryObject } from "../../src/objects/directory/directory.ts";
 import { openDirectory } from "../../src/store/directory.ts";
 import { StatisticsStore } from "../../src/store/statistics.ts";
 import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "../core/naivestats.ts";

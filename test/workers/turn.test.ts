@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { longTurns, turn } from "../../src/objects/turn.ts";
+import { longTurns, turn } from "../../src/objects/run/turn.ts";
 import { deepCleanUp, deepRace } from "./flows/deep.ts";
 import { service } from "./driver.ts";
 

@@ -8,9 +8,9 @@ import { afterEach, beforeEach, vi } from "vitest";
 import type { RunStatus } from "../../src/core/run.ts";
 import { firingRunId } from "../../src/core/schedule.ts";
 import type { Rule } from "../../src/core/schedule.ts";
-import type { SchedulerApp } from "../../src/objects/firing.ts";
+import type { SchedulerApp } from "../../src/objects/schedule/firing.ts";
 import type { SchedulerRpc } from "../../src/objects/rpc/scheduler.ts";
-import { createSchedulerObject } from "../../src/objects/scheduler.ts";
+import { createSchedulerObject } from "../../src/objects/schedule/scheduler.ts";
 
 /** Far enough off that no alarm armed here ever fires by itself. */
 export const noon = Date.UTC(2099, 0, 1, 12);

@@ -9,7 +9,7 @@ import type { RunSnapshot, RunSummary } from "../../../src/core/run.ts";
 import type { BulkRequest, RunAction, StartRequest } from "../../../src/core/service.ts";
 import { decode, encode } from "../../../src/core/value.ts";
 import { directoryOf } from "../../../src/objects/address.ts";
-import { Catalog } from "../../../src/objects/catalog.ts";
+import { Catalog } from "../../../src/objects/deployment/catalog.ts";
 import { createService } from "../../../src/objects/service.ts";
 import { faultWorkflows } from "../flows/faults.ts";
 

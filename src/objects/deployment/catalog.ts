@@ -1,0 +1,106 @@
+/**
+ * Owns: the workflows of this deployment, by name and version.
+ * Does not own: their runs.
+ */
+import type { Definition } from "../../core/definition.ts";
+import { HoldfastError } from "../../core/error.ts";
+import { checkSharedLanes } from "../../core/flow.ts";
+import { collectLimits } from "../../core/limit.ts";
+import type { CodeLimit } from "../../core/limit.ts";
+import { collectSchedules } from "../../core/schedule.ts";
+import { isRecord } from "../../core/record.ts";
+import type { Rule } from "../../core/schedule.ts";
+import { bulk } from "../builtin/bulk.ts";
+import { notice } from "../builtin/notice.ts";
+import { rebuild } from "../builtin/rebuild.ts";
+import { rekey } from "../builtin/rekey.ts";
+
+/** Workflows that every deployment has; users cannot start them. */
+const builtIn: ReadonlyMap<string, Definition> = new Map(
+  [bulk, rebuild, rekey, notice].map((each) => [each.name, each]),
+);
+
+/** The versions, by name, of the workflows of all Workers that were created in this isolate. */
+const listed = new Map<string, Set<string>>();
+
+/**
+ * Refuses workflows that no Worker lists, because their runs would wait for their code for ever. Without any Worker in this
+ * isolate, nothing is known and nothing refused.
+ * @throws HoldfastError workflow_not_found
+ */
+export function checkListed({ name, version }: Definition): void {
+  if (listed.size === 0 || listed.get(name)?.has(version) === true) return;
+  const what = `version ${JSON.stringify(version)} of workflow ${JSON.stringify(name)}`;
+  throw new HoldfastError("workflow_not_found", `${what} is not among the workflows that createWorker was given`);
+}
+
+/**
+ * The workflows that `createWorker` was given, in code that may not have been compiled with types.
+ * @throws HoldfastError options_invalid
+ */
+export function definitionsOf(options: unknown): Definition[] {
+  const given = isRecord(options) ? options : {};
+  const unknown = Object.keys(given).find((option) => option !== "workflows" && option !== "webhooks");
+  if (unknown !== undefined) throw refusal(`"${unknown}" is not an option; it takes workflows and webhooks`);
+  const { workflows } = given as { readonly workflows?: unknown };
+  if (!Array.isArray(workflows)) throw refusal("workflows must be an array of what defineWorkflow made");
+  return workflows.map((each: unknown, at) => {
+    if (isRecord(each) && isRecord(each["definition"])) return (each as { readonly definition: Definition }).definition;
+    // The commonest way there: two modules that import each other.
+    const what = each === undefined ? "undefined (do its module and this one import each other?)" : typeof each;
+    throw refusal(`workflows[${at}] is ${what}, and not what defineWorkflow made`);
+  });
+}
+
+function refusal(why: string): HoldfastError {
+  return new HoldfastError("options_invalid", `createWorker: ${why}`);
+}
+
+export class Catalog {
+  readonly rules: readonly Rule[];
+  /** Lanes that the code names. */
+  readonly limits: readonly CodeLimit[];
+  readonly #versions = new Map<string, Map<string, Definition>>();
+
+  /** @throws HoldfastError options_invalid: two workflows of one name and version, a bad schedule, or a lane of two limits */
+  constructor(definitions: readonly Definition[]) {
+    for (const definition of definitions) {
+      const { name, version } = definition;
+      if (builtIn.has(name))
+        throw new HoldfastError("options_invalid", `no workflow can be called ${name}: one is built in`);
+      const versions = this.#versions.get(name) ?? new Map<string, Definition>();
+      if (versions.has(version)) {
+        throw new HoldfastError("options_invalid", `workflow ${name} is listed twice in version ${version}`);
+      }
+      this.#versions.set(name, versions.set(version, definition));
+    }
+    checkSharedLanes(this.names().map((name) => this.current(name)));
+    this.rules = collectSchedules(definitions);
+    this.limits = collectLimits(definitions);
+    for (const { name, version } of definitions) listed.set(name, (listed.get(name) ?? new Set()).add(version));
+  }
+
+  /** The listed workflows, without the built-in ones. */
+  names(): string[] {
+    return [...this.#versions.keys()];
+  }
+
+  /** In the order in which they are listed; new runs get the last one. */
+  versions(name: string): Definition[] {
+    return [...(this.#versions.get(name)?.values() ?? [])];
+  }
+
+  /** @param version null: the newest */
+  find(name: string, version: string | null): Definition | undefined {
+    const own = builtIn.get(name);
+    if (own !== undefined) return version === null || version === own.version ? own : undefined;
+    return version === null ? this.versions(name).at(-1) : this.#versions.get(name)?.get(version);
+  }
+
+  /** @throws HoldfastError workflow_not_found */
+  current(name: string): Definition {
+    const definition = this.versions(name).at(-1);
+    if (definition !== undefined) return definition;
+    throw new HoldfastError("workflow_not_found", `no workflow is called ${JSON.stringify(name)} in this deployment`);
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Owns: all pending messages of a run to others: reports to the directory and the scheduler (reporter), messages to its parent
+ * and its children (relatives), spans for the collector (exporter), and notices of its end to subscribers (notifier).
+ * Does not own: the content and delivery of each, which these modules own; the alarm and the run's life cycle (host).
+ *
+ * Invariants
+ * 1. A pending message is either being sent, which `busy` shows, or due at an instant that `attend` or `report` returns.
+ * 2. A memory that was given up records nothing: the next one has the same pending messages.
+ */
+import { isOfBackfill } from "../../core/schedule.ts";
+import type { Run } from "../../engine/run.ts";
+import type { Children } from "../../engine/world.ts";
+import type { SqlJournal } from "../../store/journal.ts";
+import type { Receive } from "../directory/broadcast.ts";
+import { Exporter } from "./exporter.ts";
+import { Relatives } from "./relatives.ts";
+import type { Meter } from "../meter.ts";
+import { Notifier } from "./notifier.ts";
+import { Reporter } from "./reporter.ts";
+import { earlier } from "../run/timer.ts";
+
+/** The host of the run. */
+type OutboxHost = {
+  readonly run: Run;
+  readonly journal: SqlJournal;
+  readonly kv: SyncKvStorage;
+  readonly children: Pick<Children, "stop">;
+  readonly receive: Receive;
+  meter(): Meter;
+  /** Whether this memory is still the current one of the run. */
+  isCurrent(): boolean;
+  /** Called when a message was sent, or failed. */
+  changed(): void;
+};
+
+export class Outbox {
+  readonly run: Run;
+  readonly #reporter: Reporter;
+  readonly #relatives: Relatives;
+  readonly #exporter: Exporter;
+  readonly #notifier: Notifier;
+
+  constructor(host: OutboxHost) {
+    const { run, journal, kv, children, receive } = host;
+    const changed = (): void => host.changed();
+    const state = (): Run["state"] => run.state;
+    this.run = run;
+    this.#relatives = new Relatives(run, children, {
+      stopped: (child, policy) => host.isCurrent() && run.noteStopped(child, policy),
+      changed,
+    });
+    this.#exporter = new Exporter(journal, kv, { state, wrote: () => host.meter().wrote(1), changed });
+    this.#notifier = new Notifier({
+      state,
+      note: (started) => host.isCurrent() && run.append({ kind: "notice.started", ...started }),
+      changed,
+    });
+    const reported = (rows: number | undefined): void => host.meter().reported(rows);
+    this.#reporter = new Reporter({ receive, safe: () => this.#safe(journal), changed, reported });
+  }
+
+  /** Whether a message is being sent, for whose answer this memory has to stay. */
+  get busy(): boolean {
+    return this.#relatives.busy || this.#exporter.busy || this.#notifier.busy || this.#reporter.busy;
+  }
+
+  /**
+   * Sends what is due, except for the report. Returns when more will be due, epoch ms; null for never.
+   * @param expired whether the retention of the run is over
+   */
+  attend(expired: boolean): number | null {
+    const dueAt = earlier(this.#relatives.attend(), this.#exporter.attend(expired));
+    return earlier(dueAt, earlier(this.#notifier.attend(), this.#reportToScheduler()));
+  }
+
+  /** Not for an imported run, whose schedule is of another deployment. */
+  #reportToScheduler(): number | null {
+    const { created, end, imported } = this.run.state;
+    if (end === null || imported !== null || created === null || created.schedule === null) return null;
+    return this.#reporter.attendEnd(this.run.glance());
+  }
+
+  /** Called before an ended run is reopened. @throws if its schedule, whose overlap rule counts the run, was not reached */
+  async revive(): Promise<void> {
+    const { created, imported } = this.run.state;
+    if (imported !== null || created === null || created.schedule === null) return;
+    if (!isOfBackfill(created, created.schedule)) await this.#reporter.revive(this.run.glance());
+  }
+
+  /** Sends the report to the directory if it is due; returns as `attend` does. @param busy whether the run is executing */
+  report(busy: boolean): number | null {
+    const run = this.run;
+    return this.#reporter.attend(run.glance(), () => run.snapshot(), run.state.created?.shards, busy);
+  }
+
+  /** Reports the run again, even if nothing changed. @throws if the directory was not reached */
+  async renew(): Promise<void> {
+    const run = this.run;
+    await this.#reporter.renew(() => run.snapshot(), run.state.created?.shards);
+  }
+
+  /** Whether all notices of its ends are over, so that none needs this run. @throws if the run of one was not reached */
+  async settled(): Promise<boolean> {
+    return await this.#notifier.settled();
+  }
+
+  /** Resolves when all entries are durable, including those recorded meanwhile. */
+  async #safe(journal: SqlJournal): Promise<void> {
+    for (let seq: number | null = null; seq !== this.run.state.seq;) {
+      seq = this.run.state.seq;
+      await journal.durable();
+    }
+  }
+
+  /** Called when the run is being removed. */
+  stop(): void {
+    this.#exporter.stop();
+  }
+
+  /** Sends what nobody could send after the removal of the run. @throws if that failed */
+  async settle(): Promise<void> {
+    await this.#relatives.settle();
+  }
+}

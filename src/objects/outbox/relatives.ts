@@ -1,0 +1,136 @@
+/**
+ * Owns: the messages of a run to its relatives: reporting its end to its parent, and stopping orphaned children, with retries.
+ * Does not own: the effect on the parent (engine/news), calling the children (children).
+ * Invariant 1: a message that failed is due again at a known time, also in a later life, because pending messages follow from
+ * the journal. A message that an earlier life sent is sent once more, which has no effect.
+ */
+import { lookAgainAt, straysOf } from "../../core/child.ts";
+import type { Orphan } from "../../core/state.ts";
+import { childEnd } from "../../engine/news.ts";
+import type { ChildPolicy, ChildRun } from "../../core/origin.ts";
+import type { Run } from "../../engine/run.ts";
+import type { Children } from "../../engine/world.ts";
+import { runObject } from "../address.ts";
+import { unwrap } from "../answer.ts";
+import { describe, within } from "../patience.ts";
+
+/** Allows for a parent that has to be loaded from its journal. */
+const patienceMs = 60_000;
+const longestPauseMs = 3_600_000;
+
+/** `send` returns when the message is due again, epoch ms; null if it is done. */
+type Message = { readonly key: string; readonly send: () => Promise<number | null> };
+/** The host of the run. */
+type Listener = {
+  stopped(child: ChildRun, policy: ChildPolicy): void;
+  /** Called when a message was sent, or failed. */
+  changed(): void;
+};
+type Delivery = { failures: number; state: "open" | "busy" | "sent"; dueAt: number };
+
+export class Relatives {
+  readonly #run: Run;
+  readonly #children: Pick<Children, "stop">;
+  readonly #listener: Listener;
+  readonly #deliveries = new Map<string, Delivery>();
+  #sending = 0;
+
+  constructor(run: Run, children: Pick<Children, "stop">, listener: Listener) {
+    this.#run = run;
+    this.#children = children;
+    this.#listener = listener;
+  }
+
+  /** Whether a message is being sent, for whose answer this memory has to stay. */
+  get busy(): boolean {
+    return this.#sending > 0;
+  }
+
+  /** Sends what is due. Returns when more will be due, epoch ms; null for never. */
+  attend(): number | null {
+    const now = Date.now();
+    let dueAt = Infinity;
+    for (const message of this.#messages()) {
+      const delivery = this.#deliveries.get(message.key) ?? { failures: 0, state: "open", dueAt: 0 };
+      this.#deliveries.set(message.key, delivery);
+      if (delivery.state !== "open") continue;
+      if (delivery.dueAt <= now) void this.#deliver(message, delivery);
+      else dueAt = Math.min(dueAt, delivery.dueAt);
+    }
+    return dueAt === Infinity ? null : dueAt;
+  }
+
+  /** Stops the children that still have to be stopped, because the run is about to be removed. @throws if one was not reached */
+  async settle(): Promise<void> {
+    const pending = this.#stops().filter(({ key }) => this.#deliveries.get(key)?.state !== "sent");
+    await Promise.all(pending.map(({ stray: { child, policy } }) => this.#children.stop(child.id, policy))).catch(
+      (error: unknown) => {
+        const why = `a child of the run could not be stopped: ${describe(error)}`;
+        throw Object.assign(new Error(why, { cause: error }), { retryable: true });
+      },
+    );
+  }
+
+  async #deliver(message: Message, delivery: Delivery): Promise<void> {
+    delivery.state = "busy";
+    this.#sending++;
+    try {
+      const againAt = await message.send();
+      delivery.dueAt = againAt ?? 0;
+      delivery.state = againAt === null ? "sent" : "open";
+    } catch (error) {
+      delivery.failures++;
+      delivery.dueAt = Date.now() + Math.min(longestPauseMs, 250 * 2 ** delivery.failures);
+      delivery.state = "open";
+      const { created } = this.#run.state;
+      console.warn(`run ${created?.id} owes ${message.key}; it will try again: ${describe(error)}`);
+    }
+    this.#sending--;
+    this.#listener.changed();
+  }
+
+  *#messages(): Iterable<Message> {
+    const { state } = this.#run;
+    for (const { key, stray } of this.#stops()) yield { key, send: () => this.#stop(key, stray) };
+    const { created, end } = state;
+    if (created?.reply === undefined || created.parent === null || end === null) return;
+    const { parent, reply } = created;
+    const key = `news of its end (${end.seq}) to parent ${parent.id}`;
+    yield { key, send: () => reportEnd(parent.id, { ...reply, child: created.id, end: childEnd(end) }) };
+  }
+
+  /** A child that has to be stopped again, after a retry of the run, needs another message. */
+  #stops(): { readonly key: string; readonly stray: Orphan }[] {
+    const { state } = this.#run;
+    return straysOf(state).map((stray) => ({
+      key: `the end of child ${stray.child.id} (${state.retriedSeq})`,
+      stray,
+    }));
+  }
+
+  async #stop(key: string, stray: Orphan): Promise<number | null> {
+    const { child, policy } = stray;
+    const ids = await this.#run.starts.madeOf(child.id);
+    // The run may have been retried meanwhile, and wait for the child again.
+    const isPending = straysOf(this.#run.state).some((other) => other.child.id === child.id);
+    if (isPending) {
+      const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
+      const againAt = found.includes(true) ? null : lookAgainAt(stray, Date.now());
+      if (againAt !== null) return againAt;
+      this.#listener.stopped(child, policy);
+    }
+    // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
+    if (!isPending || !this.#run.state.orphans.has(child.id)) this.#deliveries.delete(key);
+    return null;
+  }
+}
+
+async function reportEnd(
+  parentId: string,
+  news: Parameters<ReturnType<typeof runObject>["childEnded"]>[0],
+): Promise<null> {
+  const told = await within(runObject(parentId).childEnded(news), patienceMs);
+  if (told.ok || told.refusal.code === "run_ended" || told.refusal.code === "run_not_found") return null;
+  unwrap(told);
+  return null;
+}

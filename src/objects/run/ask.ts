@@ -1,0 +1,47 @@
+/**
+ * Owns: the time limits of queries and of waiting for updates.
+ * Does not own: their execution (engine/replica, engine/update).
+ */
+import { HoldfastError } from "../../core/error.ts";
+import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../../core/service.ts";
+import type { Run } from "../../engine/run.ts";
+import { receiveUpdate } from "../../engine/update.ts";
+import type { Host } from "./host.ts";
+import { against, upTo } from "../patience.ts";
+
+const longestQueryMs = 10_000;
+/** After this the caller gets the answer that the update was accepted and is not over. */
+const longestUpdateMs = 60_000;
+
+/** @throws HoldfastError query_not_found, query_timeout, version_missing */
+export async function askQuery(run: Run, name: string): Promise<QueryAnswer> {
+  const replica = run.replica();
+  try {
+    const answer = await upTo(longestQueryMs, replica.answer(name));
+    if (answer !== null) return answer;
+    throw new HoldfastError("query_timeout", `query ${name} was not answered within ${longestQueryMs} ms`);
+  } finally {
+    replica.stop();
+  }
+}
+
+/** @throws HoldfastError as engine/update */
+export async function makeUpdate(run: Run, host: Pick<Host, "proceed">, request: UpdateRequest): Promise<UpdateAnswer> {
+  let isWanted = true;
+  const received = receiveUpdate(run, request, () => isWanted);
+  host.proceed();
+  try {
+    return await against(longestUpdateMs, async (over) => {
+      const accepted = await Promise.race([received, over]);
+      // The handler, or the update's schema, took all that time.
+      if (accepted === null)
+        throw new HoldfastError("update_not_found", `the run took no update ${request.name} in time`);
+      host.proceed();
+      return (await Promise.race([accepted.end, over])) ?? { kind: "open", update: accepted.update };
+    });
+  } finally {
+    isWanted = false;
+    // The run may have gone to rest meanwhile: work that the update began needs the watchdog again.
+    host.proceed();
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Owns: removing a run, on request or after its retention: first its data in other objects (the directory, its lanes, its
+ * key), then its own object.
+ * Does not own: whether it may be removed (control), when an expired run is removed (expiry), the storage (memory).
+ * Invariant 1: a removal that failed can be repeated as a whole: until then the run exists, and is listed.
+ * Invariant 2: during a removal nothing is accepted that would be deleted with the run: `underWay` is checked before.
+ */
+import type { EntryOf } from "../../core/entry.ts";
+import { HoldfastError } from "../../core/error.ts";
+import { objectName } from "../../core/key.ts";
+import { bornAt } from "../../core/origin.ts";
+import type { RunAction } from "../../core/service.ts";
+import { directoryOf, laneObject, runObject } from "../address.ts";
+import type { Alarm } from "../alarm.ts";
+import { remainsOf, unlist } from "./damage.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import { nameOfKey } from "../deployment/digest.ts";
+import { Expiry } from "./expiry.ts";
+import { logRemoval } from "../deployment/logline.ts";
+import type { Memory } from "./memory.ts";
+import { within } from "../patience.ts";
+import type { Parcel } from "../rpc/run.ts";
+
+const callLimitMs = 10_000;
+
+/** The host of the run. */
+type Hosting = {
+  /** The pending messages of the run in memory. */
+  outbox(): Outbox;
+  /** Resolves when the run is not being advanced any more. */
+  idle(): Promise<void>;
+  proceed(): void;
+};
+
+export class Removal {
+  underWay = false;
+  readonly #memory: Memory;
+  readonly #alarm: Alarm;
+  readonly #host: Hosting;
+  readonly #expiry = new Expiry();
+
+  constructor(memory: Memory, alarm: Alarm, host: Hosting) {
+    this.#memory = memory;
+    this.#alarm = alarm;
+    this.#host = host;
+  }
+
+  /** Removes the run completely; its id is free again. */
+  async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
+    this.underWay = true;
+    try {
+      this.#host.outbox().stop();
+      // A report in progress must not list the run again after its removal.
+      await this.#host.idle();
+      await this.#host.outbox().settle();
+      // If the process dies now, the run has to be listed again.
+      this.#alarm.ensureWatchdog();
+      await this.#erase(by);
+    } catch (error) {
+      this.underWay = false;
+      // This memory does not know whether the shard still lists the run.
+      this.#memory.forget();
+      this.#host.proceed();
+      throw error;
+    }
+  }
+
+  /** Removes a run that cannot be read, on request; its id is free again. */
+  async discard(id: string, damage: HoldfastError): Promise<Parcel> {
+    if (this.underWay) throw new HoldfastError("run_not_found", "the run is being removed");
+    return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
+  }
+
+  /** When to try again to remove an expired run, epoch ms. */
+  get expiryAt(): number {
+    return this.#expiry.dueAt;
+  }
+
+  /** Removes an expired run; false if that has to wait. */
+  async expire(outbox: Outbox): Promise<boolean> {
+    if (this.#expiry.dueAt > Date.now()) return false;
+    // A housekeeping alarm has been handled by now, so there is no alarm.
+    this.#alarm.ensureWatchdog();
+    return await this.#expiry.attempt({
+      state: () => this.#memory.run.state,
+      settled: () => outbox.settled(),
+      erase: () => this.#erase(null),
+    });
+  }
+
+  async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {
+    const { created } = this.#memory.run.state;
+    await this.#clear(async () => {
+      if (created !== null) await removeElsewhere(created);
+    });
+    this.#memory.log.flush();
+    if (created !== null) logRemoval(created, Date.now(), by);
+  }
+
+  /** Deletes the run from storage and memory, after its data in other objects. */
+  async #clear<Told>(takenOut: () => Promise<Told>): Promise<Told> {
+    this.underWay = true;
+    try {
+      const told = await takenOut();
+      await this.#memory.clear();
+      this.#alarm.gone();
+      return told;
+    } finally {
+      this.underWay = false;
+    }
+  }
+}
+
+/** Removes the run's data in other objects. @throws if one of them was not reached */
+async function removeElsewhere(created: EntryOf<"run.created">): Promise<void> {
+  const { id, shards, claims, key } = created;
+  // It is listed under the creation of its first life.
+  await within(directoryOf(id, shards).remove(id, bornAt(created)), callLimitMs);
+  // Released explicitly, because a lane assumes that a run that it cannot find is about to be created.
+  const own = objectName(id);
+  for (const lane of claims ?? []) await within(laneObject(lane).release(own), callLimitMs);
+  // If its key was given with an id, the binding is in the key's object.
+  const name = key === undefined ? own : await nameOfKey(key);
+  if (name !== own) await within(runObject(name).unbind(id), callLimitMs);
+}

@@ -1,0 +1,369 @@
+/**
+ * Owns: the methods of the Durable Object of one run: it reads the memory, calls the host, and converts refusals to answers.
+ * Does not own: their implementation; objects of this class that are not runs (auxiliary).
+ * Long because it has every method of the object.
+ */
+import type { DurableObject } from "cloudflare:workers";
+import type { RequestMetadata } from "../../core/author.ts";
+import type { DebouncedStart } from "../../core/debounce.ts";
+import { isEnd } from "../../core/end.ts";
+import type { Entry } from "../../core/entry.ts";
+import { HoldfastError } from "../../core/error.ts";
+import { planFork } from "../../core/fork.ts";
+import type { ForkCut } from "../../core/fork.ts";
+import { isKeyName } from "../../core/key.ts";
+import { noticeOf } from "../../core/notice.ts";
+import type { Order, OrderId } from "../../core/order.ts";
+import type { StepRef } from "../../core/restart.ts";
+import type { HistoryPage, Made } from "../../core/run.ts";
+import type { HookAnswer, HookRequest } from "../../core/hooks.ts";
+import type {
+  ForkPreview,
+  ForkRequest,
+  QueryAnswer,
+  RunAction,
+  SignalRequest,
+  UpdateAnswer,
+  UpdateRequest,
+} from "../../core/service.ts";
+import type { Ticket } from "../../core/ticket.ts";
+import type { Story, Timeline, Window } from "../../core/timeline.ts";
+import type { Stored } from "../../core/value.ts";
+import { receiveAnswer, repeatOrder } from "../../engine/dispatch.ts";
+import type { OrderNews } from "../../engine/dispatch.ts";
+import { checkLife, lookAtHook, receiveHook, revokeHook } from "../../engine/hook.ts";
+import { receiveNews } from "../../engine/news.ts";
+import type { ChildNews } from "../../engine/news.ts";
+import type { Find } from "../../engine/drive.ts";
+import type { Run } from "../../engine/run.ts";
+import { isCourier } from "../address.ts";
+import { Alias } from "../start/alias.ts";
+import { AuxiliaryObject } from "./auxiliary.ts";
+import { exportOf, linesOf } from "../transfer/export.ts";
+import { answer } from "../answer.ts";
+import { calleeHeader, isOther, refuseOthers } from "../callee.ts";
+import { askQuery, makeUpdate } from "./ask.ts";
+import type { StartRun } from "../start/preparation.ts";
+import { Control } from "./control.ts";
+import { forkRun } from "./fork.ts";
+import { readHistory } from "./history.ts";
+import { Host } from "./host.ts";
+import { importText } from "../transfer/import.ts";
+import { Intake } from "./intake.ts";
+import { newestKey } from "../deployment/keys.ts";
+import { Memory } from "./memory.ts";
+import { meterCalls } from "../meter.ts";
+import { pack } from "../parcel.ts";
+import { callLimit } from "../patience.ts";
+import { drawTimeline, tellStory } from "./timeline.ts";
+import { hookUrl } from "../webhook/token.ts";
+import type { Answer } from "../answer.ts";
+import type { HolderRpc } from "../rpc/lane.ts";
+import type { Arrival, Callee, ExportPlan, PageRequest, HookAddress, Parcel, RunRpc, ValueField } from "../rpc/run.ts";
+import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "../rpc/start.ts";
+import type { Resealing } from "../../store/reseal.ts";
+
+export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc & HolderRpc;
+
+export function createRunObject(find: Find, startRun: StartRun): RunObjectClass {
+  return class RunObject extends HostedRun {
+    constructor(ctx: DurableObjectState, env: unknown) {
+      super(ctx, env, find, startRun);
+    }
+  };
+}
+
+class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
+  static {
+    refuseOthers(this.prototype, (object) => object.#memory.id);
+    meterCalls(this.prototype, (object) => object.#memory.meter);
+  }
+
+  readonly #memory: Memory;
+  readonly #host: Host;
+  readonly #alias: Alias;
+  readonly #intake: Intake;
+  readonly #control: Control;
+  readonly #find: Find;
+  readonly #startRun: StartRun;
+
+  constructor(ctx: DurableObjectState, env: unknown, find: Find, startRun: StartRun) {
+    super(ctx, env);
+    this.#memory = new Memory(ctx, find, startRun);
+    this.#host = new Host(ctx, this.#memory);
+    this.#alias = new Alias(ctx.storage);
+    this.#intake = new Intake(ctx.storage, this.#memory, this.#host, this.#alias);
+    this.#control = new Control(ctx.id.name ?? "", this.#memory, this.#host, this.#alias);
+    this.#find = find;
+    this.#startRun = startRun;
+  }
+
+  start(request: CheckedStart): Promise<Answer<Made<Parcel>>> {
+    return answer(() => this.#intake.take(request));
+  }
+
+  repeat(request: RepeatedStart): Promise<Answer<Parcel | null>> {
+    return answer(() => this.#intake.repeat(request));
+  }
+
+  died(): Promise<void> {
+    this.#host.noteDeath();
+    return Promise.resolve();
+  }
+
+  /** In the object of an Idempotency-Key: stores the run id that was given with the key. */
+  bind(id: string): Promise<Answer<{ isNew: boolean }>> {
+    return answer(async () => ({ isNew: await this.#alias.bind(id, this.#memory.run.state.created?.id) }));
+  }
+
+  unbind(id: string): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#alias.unbind(id, this.#memory.run.state.created?.id);
+      return null;
+    });
+  }
+
+  recall(start: StartClue | null): Promise<Answer<Recalled>> {
+    return answer(() => {
+      if (this.#memory.run.state.created !== null) return { kind: "decided" };
+      return start === null ? { kind: "new" } : this.#alias.recall(start);
+    });
+  }
+
+  remember(answering: Answering): Promise<Answer<null>> {
+    return answer(async () => {
+      if (this.#memory.run.state.created === null) await this.#alias.remember(answering);
+      return null;
+    });
+  }
+
+  debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>> {
+    return answer(async () => {
+      const run = this.#memory.existing();
+      if (!run.debounce(start)) return null;
+      this.#host.proceed();
+      return pack(waitMs > 0 ? await this.#host.view.settled(waitMs) : run.snapshot());
+    });
+  }
+
+  debounced(token: string, waitMs: number): Promise<Answer<Parcel | null>> {
+    return answer(() => this.#intake.debounced(token, waitMs));
+  }
+
+  read(waitMs: number): Promise<Answer<Parcel>> {
+    return answer(async () => {
+      // A lane that checks whether the run still has its key must see the result of a retry in progress.
+      await this.#control.decided;
+      this.#memory.existing();
+      this.#host.wake();
+      if (waitMs > 0) await this.#host.view.settled(waitMs);
+      return pack(await this.#host.view.located());
+    });
+  }
+
+  granted(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
+    return answer(() => {
+      const wanted = this.#memory.existing().lanes.granted(lane, ticket, turn);
+      if (wanted) this.#host.proceed();
+      return wanted;
+    });
+  }
+
+  holds(lane: string, ticket: Ticket, turn: number): Promise<Answer<boolean>> {
+    return answer(() => {
+      const holds = this.#memory.existing().lanes.holds(lane, ticket, turn);
+      if (holds) this.#host.wake();
+      return holds;
+    });
+  }
+
+  value(field: ValueField): Promise<Answer<Stored | null>> {
+    return answer(() => this.#memory.existing().snapshot()[field]);
+  }
+
+  history(after: number, limit: number): Promise<Answer<HistoryPage>> {
+    return answer(() => readHistory(this.#memory, after, limit));
+  }
+
+  timeline(window: Window): Promise<Answer<Timeline>> {
+    return answer(() => drawTimeline(this.#memory.existing(), this.#memory.journal, window));
+  }
+
+  story(key: string): Promise<Answer<Story>> {
+    return answer(() => tellStory(this.#memory.existing(), this.#memory.journal, key));
+  }
+
+  signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<Answer<{ duplicate: boolean }>> {
+    return answer(() => {
+      this.#memory.existing();
+      return this.#host.signal(signal, onlyIfWaiting);
+    });
+  }
+
+  act(action: RunAction, to?: Callee): Promise<Answer<Parcel>> {
+    return answer(() => this.#control.act(action, to?.callee));
+  }
+
+  restart(request: Restart): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#control.restart(request, null);
+      return null;
+    });
+  }
+
+  restartFrom(request: Restart, from: StepRef): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#control.restart(request, from);
+      return null;
+    });
+  }
+
+  fork(request: ForkRequest): Promise<Answer<Made<Parcel>>> {
+    return answer(async () => {
+      const original = this.#memory.life();
+      const made = this.#find(original.workflow, original.version)?.labels;
+      const { run, created } = await forkRun(this.#startRun, original, made, this.#memory.journal.read(), request);
+      return { run: pack(run), created };
+    });
+  }
+
+  previewFork(cut: ForkCut): Promise<Answer<ForkPreview>> {
+    return answer(() => {
+      this.#memory.existing();
+      const { kept, rerun } = planFork(this.#memory.journal.read(), cut);
+      return { kept, rerun };
+    });
+  }
+
+  copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>> {
+    return answer(() => {
+      if (this.#memory.life().at === createdAt) return this.#memory.journal.page(after, Infinity);
+      throw new HoldfastError("run_not_found", "the run that is being forked has gone on as new, or is gone");
+    });
+  }
+
+  depart(): Promise<Answer<ExportPlan>> {
+    return answer(() => exportOf(this.#memory.existing(), this.#memory.journal));
+  }
+
+  carry(page: PageRequest): Promise<Answer<{ text: string; last: number; entries: number }>> {
+    return answer(() => linesOf(this.#memory.life(), this.#memory.journal, page));
+  }
+
+  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
+    return answer(async () => {
+      const target = { memory: this.#memory, alias: this.#alias, find: this.#find };
+      const created = await importText(target, text, asked);
+      if (created) this.#host.proceed();
+      return { run: pack(this.#memory.run.snapshot()), created };
+    });
+  }
+
+  notice(createdAt: number, end: number): Promise<Answer<string>> {
+    return answer(() => {
+      const [entry] = this.#memory.journal.page(end - 1, 1);
+      const created = this.#memory.life();
+      if (created.at === createdAt && entry !== undefined && isEnd(entry)) return noticeOf(created, entry);
+      throw new HoldfastError("run_not_found", "the run that has ended is gone, or has gone on as new");
+    });
+  }
+
+  query(name: string): Promise<Answer<QueryAnswer>> {
+    return answer(() => askQuery(this.#memory.existing(), name));
+  }
+
+  update(update: UpdateRequest): Promise<Answer<UpdateAnswer>> {
+    return answer(() => makeUpdate(this.#memory.existing(), this.#host, update));
+  }
+
+  hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
+    return answer(async () => {
+      const run = this.#lifeOf(createdAt);
+      return await this.#host.during(receiveHook(run, call, request, generation, callLimit));
+    });
+  }
+
+  /** The life of the run that a webhook's address belongs to. */
+  #lifeOf(createdAt: number): Run {
+    const { run } = this.#memory;
+    // An entry would be deleted with the run.
+    if (this.#host.removal.underWay) throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+    checkLife(run, createdAt);
+    return run;
+  }
+
+  lookAtHook({ call, createdAt, generation }: HookAddress): Promise<Answer<null>> {
+    return answer(() => {
+      lookAtHook(this.#lifeOf(createdAt), call, generation);
+      return null;
+    });
+  }
+
+  revokeHook(call: string, request: RequestMetadata): Promise<Answer<{ url: string }>> {
+    return answer(async () => {
+      const addressOf = (generation: number): Promise<string> => hookUrl(this.#memory.life(), call, generation);
+      const revoked = await revokeHook(this.#memory.existing(), call, request, addressOf);
+      this.#host.proceed();
+      return revoked;
+    });
+  }
+
+  childEnded(news: ChildNews): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#host.during(receiveNews(this.#memory.run, news));
+      return null;
+    });
+  }
+
+  orderEnded(news: OrderNews): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#host.during(receiveAnswer(this.#memory.run, news));
+      return null;
+    });
+  }
+
+  repeatOrder(id: OrderId): Promise<Answer<Order | null>> {
+    return answer(() => this.#host.during(repeatOrder(this.#memory.run, id)));
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    const callee = request.headers.get(calleeHeader);
+    if (callee !== null && isOther(callee, this.#memory.id)) return new Response(null, { status: 404 });
+    const followed = await answer(() => this.#host.view.follow(request));
+    return followed.ok ? followed.value : Response.json(followed.refusal, { status: 503 });
+  }
+
+  rekey(from: number): Promise<Answer<Resealing<number>>> {
+    return answer(() => {
+      newestKey();
+      return this.#memory.openJournal().reseal(from, rekeyRows);
+    });
+  }
+
+  relist(): Promise<Answer<null>> {
+    return answer(async () => {
+      this.#memory.existing();
+      await this.#host.relist();
+      return null;
+    });
+  }
+
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    if (isCourier(this.ctx.id.name)) return await super.alarm(info);
+    if (isKeyName(this.ctx.id.name) && (await this.#outlasts())) return;
+    await this.#host.alarm(info);
+  }
+
+  /** Whether this object has no run, but the mark of a key whose run still exists. */
+  async #outlasts(): Promise<boolean> {
+    try {
+      return this.#memory.run.state.created === null && (await this.#alias.outlasts());
+    } catch {
+      // A mark that cannot be read is checked again later, like a run.
+      return false;
+    }
+  }
+}
+
+/** How many rows are encrypted again in one call. */
+const rekeyRows = 500;

@@ -1,0 +1,90 @@
+/**
+ * Owns: reading a run in its object: at its end, with its places in lanes, and following it.
+ * Does not own: snapshots (core/snapshot), the sockets of followers (followers), driving the run (host).
+ * Invariant 1: reading does not change the run, but may advance it if it is due.
+ */
+import { bornAt } from "../../core/origin.ts";
+import type { RunSnapshot } from "../../core/run.ts";
+import { Bell } from "../../engine/bell.ts";
+import { watchdogMs } from "../alarm.ts";
+import type { Memory } from "./memory.ts";
+import type { LaneRequests } from "../lane/requests.ts";
+import type { RunMessage } from "../rpc/run.ts";
+import { timer } from "./timer.ts";
+
+/** The host of the run. */
+type Hosting = {
+  /** Advances the run now. */
+  proceed(): void;
+  /** Advances the run if it is due. */
+  wake(): void;
+};
+
+export class View {
+  readonly #memory: Memory;
+  readonly #requests: LaneRequests;
+  readonly #host: Hosting;
+  /** Rings when the run may have ended. */
+  readonly #ended = new Bell();
+
+  constructor(memory: Memory, requests: LaneRequests, host: Hosting) {
+    this.#memory = memory;
+    this.#requests = requests;
+    this.#host = host;
+  }
+
+  /** Called when the run may have ended. */
+  ended(): void {
+    this.#ended.ring();
+  }
+
+  /** The run at its end, or when the time is over. */
+  async settled(waitMs: number): Promise<RunSnapshot> {
+    const { run } = this.#memory;
+    // After a burst the run has usually ended.
+    if (run.isBurst) await run.yielded();
+    if (this.#memory.run.state.end !== null) return this.#memory.run.snapshot();
+    const limit = timer(Date.now() + waitMs);
+    // The memory may be replaced meanwhile. The time limit resolves with null, the bell with undefined.
+    while (this.#memory.run.state.end === null) {
+      if ((await Promise.race([this.#ended.rung(), limit.over])) === null) break;
+    }
+    limit.cancel();
+    return this.#memory.run.snapshot();
+  }
+
+  /** The run with its present places in lanes, or the last known ones if reading them takes long. */
+  async located(): Promise<RunSnapshot> {
+    const { run } = this.#memory;
+    const { queued, end, paused } = run.state;
+    if (queued.size === 0 || end !== null || paused !== null) return run.snapshot();
+    run.lanes.askAgain();
+    this.#host.proceed();
+    this.#requests.attend(run);
+    const limit = timer(Date.now() + watchdogMs);
+    await Promise.race([this.#requests.idle(), limit.over]);
+    limit.cancel();
+    if (this.#memory.isCurrent(run)) this.#requests.deliver(run);
+    this.#host.proceed();
+    return run.snapshot(run.lanes.slots.places);
+  }
+
+  /** Accepts a follower of the run. */
+  follow(request: Request): Response {
+    const { created } = this.#memory.run.state;
+    if (created === null) return new Response(null, { status: 404 });
+    this.#host.wake();
+    return this.#memory.followers.admit(request, { ...this.#standing(), createdAt: bornAt(created) });
+  }
+
+  /** Sends the state of the run to its followers. */
+  sendState(): void {
+    if (!this.#memory.followers.isEmpty) this.#memory.followers.send(this.#standing());
+  }
+
+  #standing(): Extract<RunMessage, object> {
+    const { run } = this.#memory;
+    const { seq, end } = run.state;
+    return { seq, status: end === null ? null : run.glance().status };
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * Owns: the limits that a start has to pass before its run is created: the rate limit, the debounce and the singleton of its
+ * workflow, in this order; and finding the run for a repeated start.
+ * Does not own: the limits themselves (core/flow), the holders of keys (the lane objects), the run, the limits for a retry of
+ * an ended run (reclaim).
+ *
+ * Invariants
+ * 1. A start whose run exists finds it, regardless of the limits.
+ * 2. A start that claimed a key then creates its run or releases the key. If it does neither, its process has died, and it
+ *    loses the key after `startingMs`.
+ * 3. If another run answers a start, this is recorded before that run gets the start (guarantee 1). A repeated start asks the
+ *    same run, which knows whether it got it.
+ */
+import { authorOf } from "../../core/author.ts";
+import { startingMs } from "../../core/claim.ts";
+import { beginAt } from "../../core/debounce.ts";
+import type { DebouncedStart } from "../../core/debounce.ts";
+import { describeMs } from "../../core/duration.ts";
+import { HoldfastError } from "../../core/error.ts";
+import type { Gates } from "../../core/flow.ts";
+import { objectName } from "../../core/key.ts";
+import { defined, sortedEntries } from "../../core/record.ts";
+import { isEnded } from "../../core/run.ts";
+import type { Made } from "../../core/run.ts";
+import type { Claimed } from "../../core/ticket.ts";
+import { laneObject, runObject } from "../address.ts";
+import { unwrap } from "../answer.ts";
+import { digestOf } from "../deployment/digest.ts";
+import { describe } from "../patience.ts";
+import type { Answer } from "../answer.ts";
+import type { Parcel } from "../rpc/run.ts";
+import type { Answering, CheckedStart, StartToken } from "../rpc/start.ts";
+import { isOverloaded } from "../run/witness.ts";
+
+/**
+ * Starts the run if its workflow's limits allow it; otherwise returns the run that takes its place.
+ * @param isNew the id was generated for this start, so it cannot be a repetition
+ * @throws HoldfastError rate_limited, run_exists, idempotency_conflict
+ */
+export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): Promise<Made<Parcel>> {
+  if (gates.rateLimit === null && gates.debounce === null && gates.singleton === null) return await create(start);
+  const token = await tokenOf(start);
+  const admission = new Admission(start, gates, token);
+  return (isNew ? null : await admission.recall()) ?? (await admission.pass());
+}
+
+type Repeated = Parameters<typeof tokenOf>[0] & Pick<CheckedStart, "waitMs">;
+
+/** The run that answered this start before, even if the code would treat it differently now; null for none. */
+export async function findAnswering(start: Repeated): Promise<Parcel | null> {
+  const { id, waitMs = 0 } = start;
+  const token = await tokenOf(start);
+  const known = token === null ? null : unwrap(await runObject(id).recall(token));
+  if (token === null || known?.kind !== "answered") return null;
+  const object = runObject(known.runId);
+  // For a debounce, only the run knows whether it got the start.
+  return found(await (known.by === "singleton" ? object.read(waitMs) : object.debounced(token.token, waitMs)));
+}
+
+/** Starts the run. If the object dies meanwhile, the run may not be recorded, so the call is repeated. */
+async function create(start: CheckedStart): Promise<Made<Parcel>> {
+  try {
+    return unwrap(await runObject(start.id).start(start));
+  } catch (error) {
+    if (error instanceof HoldfastError || start.fork !== undefined || isOverloaded(error)) throw error;
+    console.warn(`run ${start.id} is started again, for its object died: ${describe(error)}`);
+    return unwrap(await runObject(start.id).start({ ...start, died: true }));
+  }
+}
+
+/** A start that is being admitted. */
+class Admission {
+  readonly #start: CheckedStart;
+  /** Keys are claimed under the name of the run's object, which is the same for every repetition of the start. */
+  readonly #name: string;
+  readonly #gates: Gates;
+  readonly #token: StartToken | null;
+
+  constructor(start: CheckedStart, gates: Gates, token: StartToken | null) {
+    this.#start = start;
+    this.#name = objectName(start.id);
+    this.#gates = gates;
+    this.#token = token;
+  }
+
+  /** The result of this start, if it is a repetition; else null. */
+  async recall(): Promise<Made<Parcel> | null> {
+    const known = unwrap(await runObject(this.#start.id).recall(this.#token));
+    switch (known.kind) {
+      case "new":
+        return null;
+      case "decided":
+        return await create(this.#start);
+      case "answered": {
+        const { debounce } = this.#gates;
+        if (known.by === "singleton") return await this.#read(known.runId);
+        return debounce === null ? null : await this.#merge(known.runId, debounce);
+      }
+      default:
+        return known satisfies never;
+    }
+  }
+
+  async pass(): Promise<Made<Parcel>> {
+    const { rateLimit, debounce, singleton } = this.#gates;
+    if (rateLimit !== null) await this.#count(rateLimit);
+    try {
+      const joined = debounce === null ? null : await this.#join(debounce);
+      if (joined !== null) return joined;
+      const other = singleton === null ? null : await this.#single(singleton);
+      if (other === null) return await create(this.#claimed());
+      await this.#release(debounce);
+      return other;
+    } catch (error) {
+      // A refusal. After any other error the run may have been started, and then holds the key.
+      if (error instanceof HoldfastError) await this.#giveBack();
+      throw error;
+    }
+  }
+
+  async #count({ lane, limit, periodMs }: NonNullable<Gates["rateLimit"]>): Promise<void> {
+    const { workflow } = this.#start;
+    const admission = await laneObject(lane).admit({ id: this.#name, limit, periodMs });
+    if (admission.ok) return;
+    const { retryAfterMs } = admission;
+    const starts = limit === 1 ? "one start" : `${limit} starts`;
+    const message = `${workflow} takes ${starts} in ${describeMs(periodMs)}; this one may be made in ${describeMs(retryAfterMs)}`;
+    throw new HoldfastError("rate_limited", message, { retryAfterMs });
+  }
+
+  /** The run that this start is merged into by the debounce; null if it is the first of a period. */
+  async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
+    const claim = { runId: this.#name, until: "begun", force: false } as const;
+    for (const patience = new Patience(); ; await patience.next()) {
+      const { claimed, holder } = await laneObject(debounce.lane).claim(claim);
+      if (claimed || holder === null) return null;
+      await this.#remember("debounce", holder);
+      const merged = await this.#merge(holder, debounce);
+      if (merged !== null) return merged;
+    }
+  }
+
+  /** Null if the run has begun already, or does not exist. */
+  async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
+    const { workflow, version, input, sent, labels, lanes, notify } = this.#start;
+    const { retention, startAt, notAfter, reason, waitMs = 0 } = this.#start;
+    const start: DebouncedStart = {
+      workflow,
+      version,
+      input,
+      labels,
+      periodMs,
+      maxMs,
+      ...authorOf(this.#start),
+      ...defined({ reason, sent, lanes, notify, retention, startAt, notAfter, key: this.#token?.token }),
+    };
+    const run = found(await runObject(holder).debounce(start, waitMs));
+    return run === null ? null : { run, created: false };
+  }
+
+  /** The start with its claimed keys; the first of a debounce period is delayed to the end of the period. */
+  #claimed(): CheckedStart {
+    const { debounce, singleton } = this.#gates;
+    const claims = [debounce, singleton].flatMap((gate) => (gate === null ? [] : [gate.lane]));
+    if (debounce === null) return { ...this.#start, claims };
+    const now = Date.now();
+    return { ...this.#start, claims, startAt: beginAt({ ...this.#start, ...debounce }, now, now) };
+  }
+
+  /** The run that answers this start because of the singleton; null if the start may go on. */
+  async #single({ lane, mode }: NonNullable<Gates["singleton"]>): Promise<Made<Parcel> | null> {
+    return mode === "skip" ? await this.#skip(lane) : await this.#replace(lane);
+  }
+
+  async #skip(lane: string): Promise<Made<Parcel> | null> {
+    for (const patience = new Patience(); ; await patience.next()) {
+      const { claimed, holder } = await this.#claim(lane, null);
+      if (claimed || holder === null) return null;
+      const seen = await this.#read(holder, 0);
+      // The lane could not reach the run, and assumed that it goes on.
+      if (seen === null || isEnded(seen.run.status)) continue;
+      // By its run id, because the holder's object may have another run when this start is repeated.
+      await this.#remember("singleton", seen.run.id);
+      const other = await this.#read(seen.run.id);
+      if (other !== null) return other;
+    }
+  }
+
+  /**
+   * Takes the key only from a run that it has cancelled before. So of many starts at once only the last one to take the key goes
+   * on, and if the process of one dies, no second run goes on beside it.
+   */
+  async #replace(lane: string): Promise<null> {
+    const patience = new Patience();
+    for (let cancelled: string | null = null; ;) {
+      const { claimed, holder } = await this.#claim(lane, cancelled);
+      if (claimed || holder === null) return null;
+      cancelled = (await this.#cancel(holder)) ? holder : null;
+      if (cancelled === null) await patience.rest();
+    }
+  }
+
+  /** @param from the run that the key may be taken from */
+  #claim(lane: string, from: string | null): Promise<Claimed> {
+    const claim = { runId: this.#name, until: "ended" } as const;
+    return laneObject(lane).claim(from === null ? { ...claim, force: false } : { ...claim, force: true, from });
+  }
+
+  /** False if there is no such run: it is about to be created, or was removed, which the lane knows. */
+  async #cancel(holder: string): Promise<boolean> {
+    const reason = `replaced by ${this.#start.id}`;
+    const answer = await runObject(holder).act({ kind: "cancel", ...authorOf(this.#start), reason });
+    if (answer.ok || answer.refusal.code === "run_ended") return true;
+    if (answer.refusal.code !== "run_not_found") unwrap(answer);
+    return false;
+  }
+
+  async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Made<Parcel> | null> {
+    const run = found(await runObject(runId).read(waitMs));
+    return run === null ? null : { run, created: false };
+  }
+
+  /** Records which run answers this start, if the start can be repeated. */
+  async #remember(by: Answering["by"], runId: string): Promise<void> {
+    if (this.#token === null) return;
+    const { token, print } = this.#token;
+    unwrap(await runObject(this.#start.id).remember({ token, print, by, runId }));
+  }
+
+  /** Releases the claimed keys, unless the run exists after all and holds them. */
+  async #giveBack(): Promise<void> {
+    if (found(await runObject(this.#name).read(0)) !== null) return;
+    await Promise.all([this.#release(this.#gates.debounce), this.#release(this.#gates.singleton)]);
+  }
+
+  async #release(gate: { readonly lane: string } | null): Promise<void> {
+    if (gate !== null) await laneObject(gate.lane).release(this.#name);
+  }
+}
+
+/** Null if the run does not exist. */
+function found<Value>(answer: Answer<Value>): Value | null {
+  return !answer.ok && answer.refusal.code === "run_not_found" ? null : unwrap(answer);
+}
+
+const longestRestMs = 100;
+
+/** Limits how long a start waits for another one that claimed the key before and is creating its run. */
+class Patience {
+  readonly #until = Date.now() + startingMs + 2 * longestRestMs;
+  #restMs = 5;
+
+  get isOver(): boolean {
+    return Date.now() > this.#until;
+  }
+
+  /** @throws when the time is over: the caller may retry, as when an object cannot be reached */
+  async next(): Promise<void> {
+    await this.rest();
+    if (this.isOver) throw Object.assign(new Error("another start of this workflow is under way"), { retryable: true });
+  }
+
+  async rest(): Promise<void> {
+    await scheduler.wait(this.#restMs);
+    this.#restMs = Math.min(1.5 * this.#restMs, longestRestMs);
+  }
+}
+
+/** Identifies a start by its Idempotency-Key, or, for children and firings, by the id that was generated for it. */
+async function tokenOf(
+  start: Pick<CheckedStart, "id" | "key" | "workflow" | "sent" | "input" | "wish" | "labels"> &
+    Partial<Pick<CheckedStart, "parent" | "schedule">>,
+): Promise<StartToken | null> {
+  const { id, key, parent = null, schedule = null, workflow, sent, input, wish, labels } = start;
+  if (key === undefined && parent === null && schedule === null) return null;
+  const text = JSON.stringify([workflow, sent ?? input, sortedEntries(wish?.labels ?? labels)]);
+  return { token: key ?? id, print: await digestOf(text), isKey: key !== undefined };
+}

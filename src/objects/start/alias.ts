@@ -1,0 +1,120 @@
+/**
+ * Owns: three marks that an object stores with or without a run: the run id that an Idempotency-Key belongs to, the other run
+ * that answered a start (so that a repeated start finds it), and the request that removed the run.
+ * Does not own: which run answers a start (admission), the object's own run.
+ */
+import { HoldfastError } from "../../core/error.ts";
+import { defined } from "../../core/record.ts";
+import type { RunAction } from "../../core/service.ts";
+import { refuseKey } from "../../core/start.ts";
+import { runObject } from "../address.ts";
+import { housekeepingAt } from "../alarm.ts";
+import { digestOf } from "../deployment/digest.ts";
+import { within } from "../patience.ts";
+import type { Answering, Recalled, StartClue } from "../rpc/start.ts";
+
+const boundTo = "bound-to";
+const answeredBy = "answered-by";
+const removedBy = "removed-by";
+/** How long a mark is kept: the default retention of a run. The mark of a key is kept longer while its run exists. */
+const keptMs = 30 * 24 * 3_600_000;
+const callLimitMs = 30_000;
+/** Shorter, because a removal that was not answered is repeated soon. */
+const removalKeptMs = 24 * 3_600_000;
+
+/** A request that removed a run, as digests, so that neither the run nor the reason can be read from it. */
+export type RemovalMark = {
+  readonly key: string;
+  readonly reason: string;
+  /** The requested run id, if it is not the object's name. */
+  readonly id?: string;
+  readonly at?: number;
+};
+
+export class Alias {
+  readonly #storage: DurableObjectStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /** Whether this object belongs to an Idempotency-Key that was used with an explicit run id. */
+  get isBound(): boolean {
+    return this.#storage.kv.get(boundTo) !== undefined;
+  }
+
+  /** Returns whether the binding is new. @param own the run in this object, if any @throws HoldfastError idempotency_conflict */
+  async bind(id: string, own: string | undefined): Promise<boolean> {
+    const bound = own ?? this.#storage.kv.get<string>(boundTo);
+    if (bound !== undefined && bound !== id) refuseKey();
+    if (bound === undefined) await this.#keep(boundTo, id, keptMs);
+    return bound === undefined;
+  }
+
+  /** Called when the marks expire: whether they are kept, because the run that the key belongs to still exists. */
+  async outlasts(): Promise<boolean> {
+    const id = this.#storage.kv.get<string>(boundTo);
+    if (id === undefined || !(await isThere(id))) return false;
+    // Unless the run was removed meanwhile, and the key with it.
+    if (this.#storage.kv.get(boundTo) === id) await this.#keep(boundTo, id, keptMs);
+    return true;
+  }
+
+  /** Frees the key after the run of that id was removed. @param own the run in this object, if any */
+  async unbind(id: string, own: string | undefined): Promise<void> {
+    if (this.#storage.kv.get<string>(boundTo) !== id) return;
+    this.#storage.kv.delete(boundTo);
+    if (own === undefined && this.#storage.kv.get(answeredBy) === undefined) await this.#storage.deleteAll();
+  }
+
+  /** @throws HoldfastError idempotency_conflict: the key was used for another start */
+  recall({ token, print, isKey }: StartClue): Recalled {
+    if (isKey && this.isBound) return { kind: "decided" };
+    const answering = this.#storage.kv.get<Answering>(answeredBy);
+    if (answering?.token !== token) return { kind: "new" };
+    if (print === null || answering.print === print)
+      return { kind: "answered", by: answering.by, runId: answering.runId };
+    return isKey ? refuseKey() : { kind: "new" };
+  }
+
+  async remember(answering: Answering): Promise<void> {
+    await this.#keep(answeredBy, answering, keptMs);
+  }
+
+  /** Whether this request removed the former run; there may be another one by now. @throws HoldfastError idempotency_conflict */
+  hasRemoved(removal: RemovalMark | null): boolean {
+    const known = this.#storage.kv.get<RemovalMark>(removedBy);
+    if (removal === null || known?.key !== removal.key || known.id !== removal.id) return false;
+    // Checked, because the mark is not deleted on time if the object has a run again.
+    if (Date.now() - (known.at ?? 0) > removalKeptMs) return false;
+    if (known.reason === removal.reason) return true;
+    throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to delete a run for another reason");
+  }
+
+  /** Must be called in the turn that removes the run: later the alarm may belong to a new run. */
+  async noteRemoval(removal: RemovalMark | null): Promise<void> {
+    if (removal !== null) await this.#keep(removedBy, { ...removal, at: Date.now() }, removalKeptMs);
+  }
+
+  /** Stores a mark, and sets the alarm for its end, which a run in this object ignores. */
+  async #keep(name: string, value: unknown, ms: number): Promise<void> {
+    this.#storage.kv.put(name, value);
+    await this.#storage.setAlarm(housekeepingAt(Date.now() + ms));
+  }
+}
+
+/** A run that cannot be reached counts as existing. */
+async function isThere(id: string): Promise<boolean> {
+  try {
+    const found = await within(runObject(id).read(0), callLimitMs);
+    return found.ok || found.refusal.code !== "run_not_found";
+  } catch {
+    return true;
+  }
+}
+
+/** The mark of a removal; null for a request without a key. @param id the requested run id, if it is not the object's name */
+export async function removalOf({ key, reason }: RunAction, id?: string): Promise<RemovalMark | null> {
+  if (key === undefined) return null;
+  return { key: await digestOf(key, 16), reason: await digestOf(JSON.stringify(reason), 16), ...defined({ id }) };
+}

@@ -1,0 +1,283 @@
+/**
+ * Owns: importing a run from the text that another deployment exported: reading it, having it validated, and the entries that
+ * are recorded.
+ * Does not own: validating entries (core/inspection), what is changed for this deployment (core/transfer), writing (memory).
+ *
+ * Invariants
+ * 1. Everything is validated before anything is written; a refused run leaves nothing behind.
+ * 2. To save memory, the text is kept as bytes and parsed twice, line by line.
+ */
+import { authorOf } from "../../core/author.ts";
+import { toHex } from "../../core/bytes.ts";
+import { Inspection, unseal } from "../../core/inspection.ts";
+import type { Open } from "../../core/inspection.ts";
+import type { Definition } from "../../core/definition.ts";
+import { describeMs } from "../../core/duration.ts";
+import type { Entry, EntryOf, Fact } from "../../core/entry.ts";
+import { HoldfastError } from "../../core/error.ts";
+import { limitsOf } from "../../core/flow.ts";
+import { readManifest, readObject, readTrailer, refuseLine } from "../../core/manifest.ts";
+import type { Manifest, Trailer } from "../../core/manifest.ts";
+import { arriving } from "../../core/transfer.ts";
+import type { Placement } from "../../core/transfer.ts";
+import { group } from "../../core/size.ts";
+import { openCalls } from "../../core/state.ts";
+import type { RunState } from "../../core/state.ts";
+import { retentionOf } from "../../engine/drive.ts";
+import type { Find } from "../../engine/drive.ts";
+import { transferVault } from "../deployment/keys.ts";
+import type { Arrival } from "../rpc/run.ts";
+import { hookUrl } from "../webhook/token.ts";
+
+const maxBytes = 64 * 1024 * 1024;
+/** Enough for a value of 16 MiB, as JSON within JSON. */
+const maxLine = 32 * 1024 * 1024;
+const newline = 10;
+/** The length of a commit: large enough for far fewer rows than entries, small enough to avoid large rows. */
+const commitLength = 50_000;
+
+/** An entry as it is stored here, with the length of its line. */
+type Placed = { readonly entry: Entry; readonly length: number };
+
+/** A validated run. */
+export type Arrived = {
+  /** The id that it had, and the digest of the text. */
+  readonly from: EntryOf<"run.imported">["from"];
+  /** Its own entries as they are stored here; each call parses them again. */
+  readonly entries: () => Iterable<Placed>;
+  /** The entries that are added after these. */
+  readonly added: readonly Entry[];
+  readonly placement: Placement;
+  readonly state: RunState;
+};
+
+/**
+ * @param refuse throws, before anything is read, if no run can be imported here
+ * @throws HoldfastError import_invalid, value_too_large, key_missing, webhook_unavailable
+ */
+export async function receive(
+  text: ReadableStream<Uint8Array>,
+  request: Arrival,
+  find: Find,
+  refuse: () => void,
+): Promise<Arrived> {
+  refuse();
+  const received = await Received.read(text);
+  const { manifest, trailer, lines } = received;
+  if (manifest.workflow.startsWith("holdfast.")) throw refuseLine(1, "runs of built-in workflows do not travel");
+  const open = opener(manifest);
+  const inspection = new Inspection(manifest, Date.now(), open);
+  for (const { text: entry, line } of received.entries()) inspection.admit(entry, line);
+  inspection.finish(trailer, lines);
+  const { state } = inspection;
+  const { created } = state;
+  if (created === null) throw refuseLine(lines, "there is no entry");
+  const definition = find(created.workflow, created.version);
+  refuseExpired(state, retentionOf(find, created, state.end));
+  const placement = placementOf(created, request, state.end === null ? definition : undefined);
+  const from = { id: manifest.run, digest: trailer.sha256 };
+  const added = await additions(state, placement, request, from);
+  const entries = function* (): Generator<Placed> {
+    for (const { text, line } of received.entries()) {
+      const entry = unseal(readObject(text, line) as unknown as Entry, open);
+      yield { entry: arriving(entry, placement), length: text.length };
+    }
+  };
+  return { from, entries, added, placement, state };
+}
+
+/** The history, with the added entries, in commits. */
+export function* commitsOf({ entries, added }: Arrived): Generator<readonly Entry[]> {
+  let commit: Entry[] = [];
+  let size = 0;
+  for (const { entry, length } of entries()) {
+    commit.push(entry);
+    size += length;
+    if (size < commitLength) continue;
+    yield commit;
+    commit = [];
+    size = 0;
+  }
+  yield [...commit, ...added];
+}
+
+/**
+ * Whether this run was imported here before, from the same text or another one of the same history. Each export encrypts
+ * results of sensitive steps differently, so decrypted entries are compared.
+ * @param kept the journal here, which may have grown since
+ */
+export function isTheSame(arrived: Arrived, { imported }: RunState, kept: Iterable<Entry>): boolean {
+  if (imported === null) return false;
+  const { from, added, placement, state, entries } = arrived;
+  if (imported.from.digest === from.digest) return true;
+  if (imported.from.id !== from.id || imported.seq !== state.seq + added.length) return false;
+  const text = (entry: Entry): string => JSON.stringify(arriving(entry, placement));
+  const own = entries()[Symbol.iterator]();
+  for (const entry of kept) {
+    const { done, value } = own.next();
+    if (done === true) return true;
+    // Fields that depend on this deployment may differ, so both are compared with the present ones.
+    if (text(entry) !== text(value.entry)) return false;
+  }
+  return false;
+}
+
+function opener({ run, workflow }: Manifest): Open {
+  const vault = transferVault();
+  return (sealed, entry) => vault.open(sealed, placeOf({ id: run, workflow }, entry));
+}
+
+/** Binds the encrypted result of a sensitive step to its place, so that it cannot be given to a step that would reveal it. */
+export function placeOf(
+  { id, workflow }: Pick<EntryOf<"run.created">, "id" | "workflow">,
+  { seq, step }: EntryOf<"step.completed">,
+): string {
+  return `entry ${seq}, of step ${JSON.stringify(step)}, of run ${id} of ${JSON.stringify(workflow)},`;
+}
+
+/** The retention counts from the end of the run, also if that was in another deployment. */
+function refuseExpired({ end }: RunState, retentionMs: number): void {
+  const ageMs = end === null ? 0 : Date.now() - end.at;
+  if (ageMs <= retentionMs) return;
+  const kept = `such a run is kept for ${describeMs(retentionMs)} here: it would be gone at once`;
+  throw refuseLine(1, `the run ended ${describeMs(ageMs)} ago, and ${kept}`);
+}
+
+/** @param definition of a run that goes on here */
+function placementOf(
+  { input }: EntryOf<"run.created">,
+  { id, shards, origin }: Arrival,
+  definition: Definition | undefined,
+): Placement {
+  return { id, shards, origin, lanes: definition === undefined ? [] : limitsOf(definition, input).lanes };
+}
+
+/** The entries to add after the history: new addresses of webhooks, and the import itself. */
+async function additions(
+  state: RunState,
+  { id, origin }: Placement,
+  request: Arrival,
+  from: EntryOf<"run.imported">["from"],
+): Promise<Entry[]> {
+  const facts: Fact[] = [];
+  const { reason } = request;
+  const runAt = state.created?.at ?? 0;
+  for (const call of state.end === null ? openCalls(state) : []) {
+    if (call.kind !== "webhook" || call.url === null) continue;
+    const generation = call.generation + 1;
+    const url = await hookUrl({ id, at: runAt, origin }, call.id, generation);
+    const why = "the run was imported, and its addresses are those of another deployment";
+    facts.push({
+      kind: "webhook.revoked",
+      name: call.name,
+      call: call.id,
+      url,
+      generation,
+      ...authorOf(request),
+      reason: why,
+    });
+  }
+  facts.push({ kind: "run.imported", from, ...authorOf(request), reason });
+  const at = Math.max(Date.now(), state.at);
+  return facts.map((fact, index) => ({ ...fact, seq: state.seq + 1 + index, at }));
+}
+
+/** The complete text, as bytes. */
+class Received {
+  readonly manifest: Manifest;
+  readonly trailer: Trailer;
+  /** The number of lines. */
+  readonly lines: number;
+  readonly #chunks: readonly Uint8Array[];
+
+  private constructor(chunks: readonly Uint8Array[], manifest: Manifest, trailer: Trailer, lines: number) {
+    this.#chunks = chunks;
+    this.manifest = manifest;
+    this.trailer = trailer;
+    this.lines = lines;
+  }
+
+  static async read(text: ReadableStream<Uint8Array>): Promise<Received> {
+    const chunks = await readAll(text);
+    let lines = 0;
+    let first = "";
+    let last = "";
+    for (const line of linesOf(chunks)) {
+      lines++;
+      if (lines === 1) first = line;
+      last = line;
+    }
+    const manifest = readManifest(first);
+    const trailer = readTrailer(last, lines);
+    const before = lengthOf(chunks) - new TextEncoder().encode(last).length - 1;
+    if ((await digestOf(chunks, before)) !== trailer.sha256) {
+      throw refuseLine(lines, "its sha256 is not that of the lines before it: one of them was changed");
+    }
+    return new Received(chunks, manifest, trailer, lines);
+  }
+
+  *entries(): Generator<{ readonly text: string; readonly line: number }> {
+    let line = 0;
+    for (const text of linesOf(this.#chunks)) {
+      line++;
+      if (line > 1 && line < this.lines) yield { text, line };
+    }
+  }
+}
+
+async function readAll(text: ReadableStream<Uint8Array>): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of text) {
+    length += chunk.length;
+    if (length > maxBytes)
+      throw new HoldfastError("value_too_large", `the text is over ${group(maxBytes)} bytes (64 MiB)`);
+    chunks.push(chunk);
+  }
+  return chunks;
+}
+
+function lengthOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((length, chunk) => length + chunk.length, 0);
+}
+
+/** The lines, without line feeds. @throws HoldfastError import_invalid */
+function* linesOf(chunks: readonly Uint8Array[]): Generator<string> {
+  let parts: Uint8Array[] = [];
+  let line = 1;
+  for (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
+      yield decodeLine([...parts, chunk.subarray(from, end)], line++);
+      parts = [];
+      from = end + 1;
+    }
+    parts.push(chunk.subarray(from));
+    if (lengthOf(parts) > maxLine) throw refuseLine(line, `it is over ${group(maxLine)} bytes`);
+  }
+  if (lengthOf(parts) > 0) throw refuseLine(line, "the text ends within it: a part of it is missing");
+}
+
+function decodeLine(parts: readonly Uint8Array[], line: number): string {
+  const length = lengthOf(parts);
+  if (length > maxLine) throw refuseLine(line, `it is over ${group(maxLine)} bytes`);
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  try {
+    return parts.map((part) => decoder.decode(part, { stream: true })).join("") + decoder.decode();
+  } catch {
+    throw refuseLine(line, "it is not UTF-8 text");
+  }
+}
+
+async function digestOf(chunks: readonly Uint8Array[], length: number): Promise<string> {
+  const digest = new crypto.DigestStream("SHA-256");
+  const writer = digest.getWriter();
+  let left = length;
+  for (const chunk of chunks) {
+    if (left <= 0) break;
+    await writer.write(chunk.subarray(0, left));
+    left -= chunk.length;
+  }
+  await writer.close();
+  return toHex(new Uint8Array(await digest.digest));
+}

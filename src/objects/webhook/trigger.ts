@@ -1,0 +1,131 @@
+/**
+ * Owns: handling a call of an inbound webhook: it is refused, ignored, starts a run, or is recognized as a repetition.
+ * Does not own: the webhooks (webhook), verification (verify), starting runs (service).
+ * Invariant 1: a call is answered when its run is durable (guarantee 1).
+ * Invariant 2: a delivery with an identity starts one run, however often it comes: the identity is the Idempotency-Key of the
+ * start.
+ */
+import { HoldfastError } from "../../core/error.ts";
+import type { TriggerAnswer, TriggerRequest } from "../../core/hooks.ts";
+import { objectName } from "../../core/key.ts";
+import { defined } from "../../core/record.ts";
+import type { StartRun } from "../start/preparation.ts";
+import { encode } from "../../core/value.ts";
+import type { Stored } from "../../core/value.ts";
+import { isVerifier } from "../../core/webhook.ts";
+import type { Delivery } from "../../core/webhook.ts";
+import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../../engine/delivery.ts";
+import type { Limit } from "../../engine/delivery.ts";
+import { runObject } from "../address.ts";
+import { unwrap } from "../answer.ts";
+import { digestOf, nameOfKey } from "../deployment/digest.ts";
+import { logDelivery } from "../deployment/logline.ts";
+import { callLimit } from "../patience.ts";
+import type { Delivered, Trigger } from "./webhook.ts";
+
+/**
+ * @param limit the time limit for each of the author's functions
+ * @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and errors of a start
+ */
+export async function receiveTrigger(
+  trigger: Trigger,
+  request: TriggerRequest,
+  start: StartRun,
+  limit: Limit = callLimit,
+): Promise<TriggerAnswer> {
+  const at = Date.now();
+  try {
+    return await receive({ ...trigger, limit }, request, start, at);
+  } catch (error) {
+    if (error instanceof HoldfastError) logDelivery(trigger, error, at);
+    throw error;
+  }
+}
+
+/** A trigger that is called. */
+type Called = Trigger & { readonly limit: Limit };
+
+async function receive(trigger: Called, request: TriggerRequest, start: StartRun, at: number): Promise<TriggerAnswer> {
+  const { name, limit } = trigger;
+  const verify = trigger.verify === "none" ? undefined : trigger.verify;
+  const sent = await readDelivery(request, at);
+  await verifyDelivery(verify, sent, `webhook ${name}`, limit);
+  const delivery = judged(sent, verify);
+  const input = await inputOf(trigger, delivery);
+  const run = input === null ? null : await startDelivery(trigger, delivery, input, request, start);
+  const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";
+  const { respond } = trigger;
+  return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), limit) };
+}
+
+/** Null if the call is to be ignored. @throws HoldfastError input_invalid, body_invalid, value_too_large */
+async function inputOf(trigger: Called, delivery: Delivery): Promise<Stored | null> {
+  const made = await ask(trigger, "input", () => trigger.input(delivery));
+  try {
+    return made === null ? null : encode(made, `the input that webhook ${trigger.name} makes`);
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+async function startDelivery(
+  trigger: Called,
+  delivery: Delivery,
+  input: Stored,
+  { origin, trace }: TriggerRequest,
+  start: StartRun,
+): Promise<NonNullable<Delivered>> {
+  const key = await keyOf(trigger, delivery);
+  const more = { ...(key === null ? {} : { key }), ...defined({ trace }) };
+  try {
+    const { run, created } = await start(trigger.workflow, { input, origin, by: `webhook:${trigger.name}`, ...more });
+    // If a limit of the workflow made another run answer, this is not a repetition.
+    const isKnown = !created && key !== null && objectName(run.id) === (await nameOfKey(key));
+    return { id: run.id, duplicate: isKnown };
+  } catch (error) {
+    // A repetition with another input, for instance because a header of the sender counts its attempts.
+    const isKnown = error instanceof HoldfastError && conflicts.has(error.code);
+    if (key === null || !isKnown) throw error;
+    return { id: await runOf(key), duplicate: true };
+  }
+}
+
+/** The id of the run that the first delivery with this key started, or that answered it. */
+async function runOf(key: string): Promise<string> {
+  const own = await nameOfKey(key);
+  const known = unwrap(await runObject(own).recall({ token: key, print: null, isKey: true }));
+  const name = known.kind === "answered" ? known.runId : own;
+  const run = await runObject(name).read(0);
+  return run.ok ? run.value.id : name;
+}
+
+const conflicts: ReadonlySet<string> = new Set(["idempotency_conflict", "run_exists"]);
+
+/** The identity of the delivery within this webhook; null for none. */
+async function keyOf(trigger: Called, delivery: Delivery): Promise<string | null> {
+  const { verify, id } = trigger;
+  const own = id === undefined ? null : await ask(trigger, "id", () => id(delivery));
+  if (own !== null && typeof own !== "string") throw unusable(trigger, "id", `gave ${typeof own} instead of text`);
+  if (own === "") throw unusable(trigger, "id", "gave text that is empty");
+  const isKnown = id === undefined && verify !== "none" && isVerifier(verify);
+  const identity = isKnown ? verify.identify(delivery) : own;
+  return identity === null ? null : `webhook:${trigger.name}:${await digestOf(identity)}`;
+}
+
+/** Calls a function of the author. @throws HoldfastError input_invalid, webhook_unavailable */
+async function ask(trigger: Called, option: string, fn: () => unknown): Promise<unknown> {
+  const made = async (): Promise<{ readonly value: unknown }> => ({ value: await fn() });
+  try {
+    const answered = await trigger.limit(made());
+    if (answered === null) throw undecided(`webhook ${trigger.name}`, option);
+    return answered.value;
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    throw unusable(trigger, option, "failed", cause);
+  }
+}
+
+/** The error of the function is only logged, because it may contain what the sender must not see. */
+function unusable({ name }: Trigger, option: string, what: string, cause?: unknown): HoldfastError {
+  return new HoldfastError("input_invalid", `${option} of webhook ${name} ${what} on this call`, { cause });
+}
