@@ -128,7 +128,8 @@ export class Slots implements Limiter {
   answered(slot: Slot, place: Place | null, now: number): Fact[] {
     slot.asking = false;
     if (slot.left) return [];
-    const [lane, step] = [slot.lane, slot.ticket.step];
+    const { lane } = slot;
+    const { step } = slot.ticket;
     if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
       // The lane may take this turn back: only a new one is safe.
       slot.phase = "waiting";
@@ -279,7 +280,8 @@ export class Slots implements Limiter {
     slot.phase = "held";
     slot.turn = turn;
     slot.place = null;
-    const [lane, step] = [slot.lane, slot.ticket.step];
+    const { lane } = slot;
+    const { step } = slot.ticket;
     if (step !== null) this.#steps.entered(step);
     return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
   }
