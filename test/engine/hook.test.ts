@@ -422,9 +422,10 @@ test("guarantee 4: the very instant of its deadline is too late", async () => {
   expect(await code(revokeHook(host.run, "pay", asked, sign))).toBe("webhook_not_found");
 });
 
-test("a run that goes on as new while a call is verified has no part in that call", async () => {
-  let go: (value: boolean) => void = () => {};
-  const verify = () => new Promise<boolean>((resolve) => void (go = resolve));
+/** A run that goes on as new at a signal, and whose webhook is verified until the test says so. */
+async function renewing(): Promise<{ host: Host; go: (accepted: boolean) => void }> {
+  let resolve: (accepted: boolean) => void = () => {};
+  const verify = () => new Promise<boolean>((settle) => void (resolve = settle));
   const flow = async (life: number | undefined, step: Step) => {
     const hook = await step.webhook("pay", { verify });
     if (life === undefined) {
@@ -433,7 +434,11 @@ test("a run that goes on as new while a call is verified has no part in that cal
     }
     return await hook.received();
   };
-  const host = await new Host(flow).drive();
+  return { host: await new Host(flow).drive(), go: (accepted) => resolve(accepted) };
+}
+
+test("a run that goes on as new while a call is verified has no part in that call", async () => {
+  const { host, go } = await renewing();
   const slow = code(receiveHook(host.run, "pay", post("{")));
   const judged = code(receiveHook(host.run, "pay", post("1")));
   let signed = 0;
@@ -456,17 +461,7 @@ test("a run that goes on as new while a call is verified has no part in that cal
 });
 
 test("a call that is verified as its run goes on as new is told that its address is over: the run has not ended", async () => {
-  let go: (value: boolean) => void = () => {};
-  const verify = () => new Promise<boolean>((resolve) => void (go = resolve));
-  const flow = async (life: number | undefined, step: Step) => {
-    const hook = await step.webhook("pay", { verify });
-    if (life === undefined) {
-      await step.waitFor("renew");
-      await step.continueAsNew(2);
-    }
-    return await hook.received();
-  };
-  const host = await new Host(flow).drive();
+  const { host, go } = await renewing();
   const judged = code(receiveHook(host.run, "pay", post("1")));
   await host.clock.idle();
   signal(host.run, "renew", 1);
